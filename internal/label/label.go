@@ -1,0 +1,74 @@
+// Package label lists every domain-separation label of the protocol in one place.
+//
+// Every HKDF info, every associated data and every signed or hashed input of
+// Hopseal starts with one of these. A label names the version, the layer and the
+// purpose, and ends in a zero byte, so that none is a prefix of another and bytes
+// made for one purpose mean nothing for any other (requirement A04).
+package label
+
+// A Label starts an input to a hash, a MAC, a signature, an AEAD or a KDF.
+type Label string
+
+// With returns the label followed by the parts, which the caller must have made
+// unambiguous: all but the last of fixed length, or length-prefixed.
+func (l Label) With(parts ...[]byte) []byte {
+	n := len(l)
+	for _, p := range parts {
+		n += len(p)
+	}
+	out := append(make([]byte, 0, n), l...)
+	for _, p := range parts {
+		out = append(out, p...)
+	}
+	return out
+}
+
+// Labels of the keys layer.
+const (
+	Fingerprint  Label = "hopseal/1 keys fingerprint\x00"
+	SigningKeyID Label = "hopseal/1 keys signing key id\x00"
+	SealingKeyID Label = "hopseal/1 keys sealing key id\x00"
+	SharedKeyID  Label = "hopseal/1 keys shared key id\x00"
+	Identity     Label = "hopseal/1 keys public identity\x00"
+	IdentityFile Label = "hopseal/1 keys identity file\x00"
+)
+
+// Labels of the envelope layer.
+const (
+	EnvelopeBody       Label = "hopseal/1 envelope body\x00"
+	EnvelopeBodyKey    Label = "hopseal/1 envelope body key\x00"
+	EnvelopeContentID  Label = "hopseal/1 envelope content key id\x00"
+	EnvelopeHeader     Label = "hopseal/1 envelope header\x00"
+	EnvelopeRecipient  Label = "hopseal/1 envelope recipient\x00"
+	EnvelopeDigest     Label = "hopseal/1 envelope digest\x00"
+	EnvelopeProof      Label = "hopseal/1 envelope proof\x00"
+	EnvelopeProofKeyed Label = "hopseal/1 envelope proof hmac\x00"
+)
+
+// Labels of the session layer.
+const (
+	SessionPrologue   Label = "hopseal/1 session prologue\x00"
+	SessionPSK        Label = "hopseal/1 session psk\x00"
+	SessionServerAuth Label = "hopseal/1 session server auth\x00"
+	SessionClientAuth Label = "hopseal/1 session client auth\x00"
+	SessionAccept     Label = "hopseal/1 session accept\x00"
+	SessionServerSign Label = "hopseal/1 session server signature\x00"
+	SessionClientSign Label = "hopseal/1 session client signature\x00"
+	SessionClientKey  Label = "hopseal/1 session client traffic\x00"
+	SessionServerKey  Label = "hopseal/1 session server traffic\x00"
+	SessionNextKey    Label = "hopseal/1 session next generation\x00"
+	SessionID         Label = "hopseal/1 session id\x00"
+	SessionRecord     Label = "hopseal/1 session record\x00"
+)
+
+// All returns every label, for the test that holds them against each other.
+func All() []Label {
+	return []Label{
+		Fingerprint, SigningKeyID, SealingKeyID, SharedKeyID, Identity, IdentityFile,
+		EnvelopeBody, EnvelopeBodyKey, EnvelopeContentID, EnvelopeHeader, EnvelopeRecipient,
+		EnvelopeDigest, EnvelopeProof, EnvelopeProofKeyed,
+		SessionPrologue, SessionPSK, SessionServerAuth, SessionClientAuth, SessionAccept,
+		SessionServerSign, SessionClientSign, SessionClientKey, SessionServerKey,
+		SessionNextKey, SessionID, SessionRecord,
+	}
+}
