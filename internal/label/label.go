@@ -49,6 +49,7 @@ const (
 const (
 	SessionPrologue   Label = "hopseal/1 session prologue\x00"
 	SessionPSK        Label = "hopseal/1 session psk\x00"
+	SessionTranscript Label = "hopseal/1 session transcript\x00"
 	SessionServerAuth Label = "hopseal/1 session server auth\x00"
 	SessionClientAuth Label = "hopseal/1 session client auth\x00"
 	SessionAccept     Label = "hopseal/1 session accept\x00"
@@ -67,7 +68,7 @@ func All() []Label {
 		Fingerprint, SigningKeyID, SealingKeyID, SharedKeyID, Identity, IdentityFile,
 		EnvelopeBody, EnvelopeBodyKey, EnvelopeContentID, EnvelopeHeader, EnvelopeRecipient,
 		EnvelopeDigest, EnvelopeProof, EnvelopeProofKeyed,
-		SessionPrologue, SessionPSK, SessionServerAuth, SessionClientAuth, SessionAccept,
+		SessionPrologue, SessionPSK, SessionTranscript, SessionServerAuth, SessionClientAuth, SessionAccept,
 		SessionServerSign, SessionClientSign, SessionClientKey, SessionServerKey,
 		SessionNextKey, SessionID, SessionRecord,
 	}
