@@ -30,6 +30,9 @@ func (r *Reader) Done() error {
 // must ask it.
 func (r *Reader) Failed() bool { return r.failed }
 
+// Len returns how many bytes are left to read.
+func (r *Reader) Len() int { return len(r.rest) }
+
 // Fail makes the Reader fail, for a caller that found a value it refuses.
 func (r *Reader) Fail() { r.failed, r.rest = true, nil }
 

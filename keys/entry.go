@@ -1,0 +1,97 @@
+package keys
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/hpke"
+	"encoding/hex"
+	"errors"
+	"slices"
+)
+
+// Sizes in bytes of the key types in use.
+const (
+	ed25519PublicSize = ed25519.PublicKeySize
+	xwingPublicSize   = 1184 + 32 // ML-KEM-768 encapsulation key, X25519 key
+)
+
+var errWeakKey = errors.New("keys: public key is not acceptable")
+
+// fieldPrime is 2^255-19, little-endian, the prime of both curves.
+var fieldPrime = append(append([]byte{0xed}, bytes.Repeat([]byte{0xff}, 30)...), 0x7f)
+
+// The y coordinates of the eight Ed25519 points of small order, little-endian:
+// orders 4, 1, 2, 8 and 8; the sign of x makes them eight. Under the identity
+// point as public key one signature verifies every message, and crypto/ed25519
+// and Tink let it pass (A08).
+var smallOrderY = points(
+	"0000000000000000000000000000000000000000000000000000000000000000",
+	"0100000000000000000000000000000000000000000000000000000000000000",
+	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+)
+
+// The u coordinates of the X25519 points of small order, on which every private
+// key yields the same secret (RFC 7748, section 6.1).
+var smallOrderU = points(
+	"0000000000000000000000000000000000000000000000000000000000000000",
+	"0100000000000000000000000000000000000000000000000000000000000000",
+	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+	"5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+)
+
+func points(texts ...string) [][]byte {
+	out := make([][]byte, len(texts))
+	for i, s := range texts {
+		out[i], _ = hex.DecodeString(s)
+	}
+	return out
+}
+
+// checkCoordinate refuses a coordinate that is not reduced modulo the prime, of
+// which a point would have several encodings, and the listed ones. The top bit
+// is not part of the coordinate.
+func checkCoordinate(b []byte, refused [][]byte) error {
+	c := slices.Clone(b)
+	c[31] &= 0x7f
+	for _, r := range refused {
+		if bytes.Equal(c, r) {
+			return errWeakKey
+		}
+	}
+	slices.Reverse(c)
+	prime := slices.Clone(fieldPrime)
+	slices.Reverse(prime)
+	if bytes.Compare(c, prime) >= 0 {
+		return errWeakKey
+	}
+	return nil
+}
+
+// checkEd25519 refuses keys of the wrong size, of small order and in a
+// non-canonical encoding. A point off the curve verifies nothing and does no
+// harm.
+func checkEd25519(public []byte) error {
+	if len(public) != ed25519PublicSize {
+		return errWeakKey
+	}
+	return checkCoordinate(public, smallOrderY)
+}
+
+// checkXWing parses an X-Wing public key, ML-KEM modulus check included (FIPS
+// 203, section 7.2), and refuses an X25519 half of small order.
+func checkXWing(public []byte) (hpke.PublicKey, error) {
+	if len(public) != xwingPublicSize || public[xwingPublicSize-1]&0x80 != 0 {
+		return nil, errWeakKey
+	}
+	if err := checkCoordinate(public[1184:], smallOrderU); err != nil {
+		return nil, err
+	}
+	key, err := hpke.MLKEM768X25519().NewPublicKey(public)
+	if err != nil {
+		return nil, errWeakKey
+	}
+	return key, nil
+}

@@ -1,0 +1,84 @@
+//go:build !js
+
+package keys
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/tink-crypto/tink-go/v2/aead/xaesgcm"
+	"github.com/tink-crypto/tink-go/v2/hybrid/hpke"
+	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
+	"github.com/tink-crypto/tink-go/v2/key"
+	tinkkeyset "github.com/tink-crypto/tink-go/v2/keyset"
+	"github.com/tink-crypto/tink-go/v2/mac/hmac"
+	"github.com/tink-crypto/tink-go/v2/signature/ed25519"
+
+	"github.com/hopseal/hopseal/internal/keyset"
+)
+
+// tinkset is a Tink keyset, kept by Tink.
+type tinkset struct{ handle *tinkkeyset.Handle }
+
+func generateTinkset(kind keyset.Type) (tinkset, error) {
+	params, err := tinkParameters(kind)
+	if err != nil {
+		return tinkset{}, err
+	}
+	manager := tinkkeyset.NewManager()
+	id, err := manager.AddNewKeyFromParameters(params)
+	if err != nil {
+		return tinkset{}, err
+	}
+	if err := manager.SetPrimary(id); err != nil {
+		return tinkset{}, err
+	}
+	handle, err := manager.Handle()
+	return tinkset{handle}, err
+}
+
+func tinkParameters(kind keyset.Type) (key.Parameters, error) {
+	switch kind {
+	case keyset.Ed25519:
+		p, err := ed25519.NewParameters(ed25519.VariantTink)
+		return &p, err
+	case keyset.XWing:
+		return hpke.NewParameters(hpke.ParametersOpts{
+			KEMID: hpke.X_WING, KDFID: hpke.HKDFSHA256, AEADID: hpke.AES256GCM, Variant: hpke.VariantTink,
+		})
+	case keyset.XAESGCM:
+		return xaesgcm.NewParameters(xaesgcm.VariantTink, 12)
+	case keyset.HMAC:
+		return hmac.NewParameters(hmac.ParametersOpts{
+			KeySizeInBytes: 32, TagSizeInBytes: 32, HashType: hmac.SHA256, Variant: hmac.VariantTink,
+		})
+	}
+	return nil, keyset.ErrMalformed
+}
+
+func parseTinkset(b []byte) (tinkset, error) {
+	handle, err := insecurecleartextkeyset.Read(tinkkeyset.NewBinaryReader(bytes.NewReader(b)))
+	if err != nil {
+		return tinkset{}, fmt.Errorf("keys: Tink does not read the keyset: %w", err)
+	}
+	t := tinkset{handle}
+	_, err = t.keyset()
+	return t, err
+}
+
+func (t tinkset) bytes() ([]byte, error) {
+	var b bytes.Buffer
+	err := insecurecleartextkeyset.Write(t.handle, tinkkeyset.NewBinaryWriter(&b))
+	return b.Bytes(), err
+}
+
+// keyset takes the key bytes out of Tink's key objects. Reading what Tink writes
+// with the compact codec also refuses the key types and parameters that
+// Hopseal does not use, and ids that repeat (A23).
+func (t tinkset) keyset() (keyset.Keyset, error) {
+	b, err := t.bytes()
+	if err != nil {
+		return keyset.Keyset{}, err
+	}
+	return keyset.Parse(b)
+}

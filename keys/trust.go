@@ -1,0 +1,135 @@
+package keys
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Role is what a peer is expected to be.
+type Role byte
+
+const (
+	RoleServer Role = iota + 1 // what a client dialled
+	RoleClient                 // who dialled a server
+	RoleMember                 // of a room
+)
+
+// Expected says whom the caller meant to reach. A Verifier answers whether the
+// identity in hand is that one, not whether it is somebody known.
+type Expected struct {
+	Address     string      // what was dialled, "" for a server's clients and in rooms
+	Room        string      // the room's name or id, "" outside rooms
+	Role        Role        // what the peer is expected to be
+	Fingerprint Fingerprint // the root that it must have; zero where any will do
+}
+
+// A Verifier decides whether a peer's identity is the one that the caller meant
+// to reach. It returns nil, or an error that is or wraps a [*TrustError] when the
+// answer is no. It never waits for a person: the application asks, changes what
+// the Verifier knows, and tries again.
+//
+// The shipped ones: [Pinned], [KnownPeers], and [InsecureTrustAnyone].
+type Verifier interface {
+	Verify(ctx context.Context, want Expected, got *PublicIdentity) error
+}
+
+// TrustReason is why an identity was not trusted.
+type TrustReason byte
+
+const (
+	TrustUnknown    TrustReason = iota + 1 // never admitted for what was expected
+	TrustChanged                           // another root is known for it, or another statement under the same serial
+	TrustRevoked                           // its root has withdrawn it
+	TrustExpired                           // its statement is older than it says it may be
+	TrustRolledBack                        // a newer statement of the same root has been seen
+)
+
+func (r TrustReason) String() string {
+	switch r {
+	case TrustUnknown:
+		return "unknown"
+	case TrustChanged:
+		return "changed"
+	case TrustRevoked:
+		return "revoked"
+	case TrustExpired:
+		return "expired"
+	case TrustRolledBack:
+		return "rolled back"
+	}
+	return fmt.Sprintf("TrustReason(%d)", r)
+}
+
+// A TrustError says why a peer was not trusted.
+type TrustError struct {
+	Reason TrustReason
+	Want   Expected
+	Got    Fingerprint
+	Known  []Fingerprint // what is known for Want, where Reason is TrustChanged
+}
+
+var trustAdvice = map[TrustReason]string{
+	TrustUnknown:    "compare its fingerprint with the owner, then admit it",
+	TrustChanged:    "somebody may be in the middle: compare fingerprints before going on",
+	TrustRevoked:    "its owner has withdrawn it: ask for the new one",
+	TrustExpired:    "its owner has to renew it; check both clocks",
+	TrustRolledBack: "an older copy was presented: ask its owner for the current one",
+}
+
+// Error names the fingerprint and what to do. It shows no text that the peer
+// chose.
+func (e *TrustError) Error() string {
+	return fmt.Sprintf("keys: peer %s is %s: %s", e.Got, e.Reason, trustAdvice[e.Reason])
+}
+
+// Permanent reports that trying again changes nothing until a person acts.
+func (e *TrustError) Permanent() bool { return true }
+
+// checkCurrent refuses what no Verifier accepts. A peer's clock may be
+// ahead by ClockSkew.
+func checkCurrent(want Expected, got *PublicIdentity, now time.Time) error {
+	fail := func(r TrustReason) error {
+		return &TrustError{Reason: r, Want: want, Got: got.Fingerprint()}
+	}
+	switch {
+	case got.Revoked():
+		return fail(TrustRevoked)
+	case !now.Before(got.Expires()), now.Add(ClockSkew).Before(got.Issued()):
+		return fail(TrustExpired)
+	case want.Fingerprint != Fingerprint{} && got.Fingerprint() != want.Fingerprint:
+		return &TrustError{TrustChanged, want, got.Fingerprint(), []Fingerprint{want.Fingerprint}}
+	}
+	return nil
+}
+
+// ClockSkew is by how much two ends' clocks may differ.
+const ClockSkew = 5 * time.Minute
+
+type pinned []Fingerprint
+
+// Pinned trusts exactly the identities with the given fingerprints, wherever
+// they answer. A caller that dials several of them sets [Expected.Fingerprint],
+// else one could answer for another (A06).
+func Pinned(roots ...Fingerprint) Verifier { return pinned(slices.Clone(roots)) }
+
+func (p pinned) Verify(_ context.Context, want Expected, got *PublicIdentity) error {
+	if err := checkCurrent(want, got, time.Now()); err != nil {
+		return err
+	}
+	if !slices.Contains(p, got.Fingerprint()) {
+		return &TrustError{TrustUnknown, want, got.Fingerprint(), nil}
+	}
+	return nil
+}
+
+type anyone struct{}
+
+// InsecureTrustAnyone trusts every identity that is neither revoked nor expired:
+// whoever is in the middle is trusted too. For tests and demonstrations.
+func InsecureTrustAnyone() Verifier { return anyone{} }
+
+func (anyone) Verify(_ context.Context, want Expected, got *PublicIdentity) error {
+	return checkCurrent(want, got, time.Now())
+}
