@@ -1,0 +1,64 @@
+package transport
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// A Code tells why a connection ended. The numbers are those of RFC 6455,
+// section 7.4; 4000 to 4999 are free for applications.
+type Code uint16
+
+const (
+	CodeNormal      Code = 1000 // the purpose of the connection is fulfilled
+	CodeGoingAway   Code = 1001 // a server stops, or a user leaves the page
+	CodeProtocol    Code = 1002 // the peer broke the protocol
+	CodeUnsupported Code = 1003 // the peer sent a kind of message that is not accepted
+	CodeNoStatus    Code = 1005 // the peer closed without a code; never sent
+	CodeAbnormal    Code = 1006 // the connection ended without a close message; never sent
+	CodePolicy      Code = 1008 // the peer broke a rule of the application
+	CodeTooLarge    Code = 1009 // a message was above the limit
+	CodeInternal    Code = 1011 // the side that closed failed
+	CodeTryLater    Code = 1013 // the server is overloaded
+)
+
+var codeTexts = map[Code]string{
+	CodeNormal:      "normal closure",
+	CodeGoingAway:   "going away",
+	CodeProtocol:    "protocol error",
+	CodeUnsupported: "unsupported message",
+	CodeNoStatus:    "no code given",
+	CodeAbnormal:    "connection lost",
+	CodePolicy:      "policy violation",
+	CodeTooLarge:    "message too large",
+	CodeInternal:    "internal error",
+	CodeTryLater:    "try again later",
+}
+
+// String returns the code's number, and its meaning where it is known.
+func (c Code) String() string {
+	number := strconv.Itoa(int(c))
+	if text, ok := codeTexts[c]; ok {
+		return text + " (" + number + ")"
+	}
+	return "code " + number
+}
+
+// maxReason is what a close message has room for beside the code, in bytes.
+const maxReason = 123
+
+// sendable returns code and reason as a close message may carry them.
+func sendable(code Code, reason string) (Code, string) {
+	switch {
+	case code >= 3000 && code <= 4999:
+	case code < 1000, code > 1014, code == 1004, code == CodeNoStatus, code == CodeAbnormal:
+		code = CodeInternal
+	}
+	reason = strings.ToValidUTF8(reason, "\ufffd")
+	for len(reason) > maxReason {
+		_, size := utf8.DecodeLastRuneInString(reason)
+		reason = reason[:len(reason)-size]
+	}
+	return code, reason
+}

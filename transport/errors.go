@@ -1,0 +1,109 @@
+package transport
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+
+	"github.com/hopseal/hopseal/internal/safetext"
+)
+
+// ErrTooLarge is matched by the error of a connection that ended because a
+// message was above the limit.
+var ErrTooLarge = errors.New("message above the size limit")
+
+// shownReason bounds how much of a peer's close reason an error shows, in
+// characters.
+const shownReason = 200
+
+// A CloseError says how a connection ended. It always matches [net.ErrClosed],
+// and [io.EOF] where the peer closed in an orderly way.
+type CloseError struct {
+	Code   Code
+	Reason string // as the side that closed gave it: foreign text if Remote
+	Remote bool   // the peer or the network ended it, not we
+	Err    error  // what made it end, nil for an orderly close
+}
+
+// Error returns one line. The reason is quoted and escaped.
+func (e *CloseError) Error() string {
+	s := "transport: " + e.who() + ": " + e.Code.String()
+	if e.Reason != "" {
+		s += " " + safetext.Quote(e.Reason, shownReason)
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+func (e *CloseError) who() string {
+	switch {
+	case e.Code == CodeAbnormal && e.Remote:
+		return "the connection broke"
+	case e.Remote:
+		return "the peer closed the connection"
+	case e.Err != nil:
+		return "we gave up the connection"
+	}
+	return "we closed the connection"
+}
+
+// Unwrap returns net.ErrClosed and the cause.
+func (e *CloseError) Unwrap() []error {
+	if e.Err == nil {
+		return []error{net.ErrClosed}
+	}
+	return []error{net.ErrClosed, e.Err}
+}
+
+// Is reports whether target is io.EOF and the peer closed in an orderly way.
+func (e *CloseError) Is(target error) bool {
+	orderly := e.Code == CodeNormal || e.Code == CodeGoingAway || e.Code == CodeNoStatus
+	return target == io.EOF && e.Remote && e.Err == nil && orderly
+}
+
+// lost is how a connection ends that broke without a word.
+func lost(cause error) *CloseError {
+	return &CloseError{Code: CodeAbnormal, Remote: true, Err: cause}
+}
+
+// gaveUp is how a connection ends when a caller's context did.
+func gaveUp(cause error) *CloseError {
+	return &CloseError{Code: CodeAbnormal, Err: cause}
+}
+
+// An ending keeps the first reason for which a connection ended.
+type ending struct {
+	once sync.Once
+	done chan struct{} // closed when err is set
+	err  *CloseError
+}
+
+func newEnding() *ending { return &ending{done: make(chan struct{})} }
+
+// set makes err the reason unless there is one, and reports whether it did.
+func (e *ending) set(err *CloseError) (first bool) {
+	e.once.Do(func() {
+		e.err, first = err, true
+		close(e.done)
+	})
+	return first
+}
+
+// over reports whether the connection has ended.
+func (e *ending) over() bool {
+	select {
+	case <-e.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// reason waits for the end, which the caller knows to be there or near.
+func (e *ending) reason() error {
+	<-e.done
+	return e.err
+}

@@ -1,0 +1,168 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"sync"
+)
+
+// defaultPipeBuffer is how many messages a direction of a [Pipe] holds before
+// Write waits.
+const defaultPipeBuffer = 16
+
+// A Fault stands for what a hostile or broken hop does to one direction of a
+// [Pipe]: it is given each message and returns what arrives instead, in order.
+// Returning nothing drops the message, returning others injects; a Fault that
+// keeps messages for later calls delays and reorders. It owns what it is given.
+// It is never called twice at the same time.
+type Fault func(msg []byte) [][]byte
+
+// A PipeOption changes a [Pipe].
+type PipeOption func(*pipeConfig)
+
+type pipeConfig struct {
+	buffer     int
+	maxMessage int
+	faults     [2]Fault // of the first end's messages, of the second end's
+}
+
+// WithBuffer makes each direction of a pipe hold n messages, at least one,
+// before Write waits. Without it that is 16.
+func WithBuffer(n int) PipeOption { return func(c *pipeConfig) { c.buffer = max(n, 1) } }
+
+// WithMaxMessage limits what both ends accept to n bytes a message. Without it
+// that is [DefaultMaxMessage].
+func WithMaxMessage(n int) PipeOption { return func(c *pipeConfig) { c.maxMessage = n } }
+
+// WithFaults puts a hop on the way: fromFirst gets what the first end of the
+// pipe writes, fromSecond what the second end writes. Either may be nil.
+func WithFaults(fromFirst, fromSecond Fault) PipeOption {
+	return func(c *pipeConfig) { c.faults = [2]Fault{fromFirst, fromSecond} }
+}
+
+// Pipe returns the two ends of a connection in memory, for tests and for ends
+// that live in one process. It keeps the promises of a real link, closing
+// included, starts no goroutine and works inside testing/synctest.
+func Pipe(opts ...PipeOption) (first, second *PipeConn) {
+	cfg := pipeConfig{buffer: defaultPipeBuffer, maxMessage: DefaultMaxMessage}
+	for _, opt := range opts {
+		opt(&cfg)
+	}
+	there, back := make(chan []byte, cfg.buffer), make(chan []byte, cfg.buffer)
+	first = &PipeConn{in: back, out: there, fault: cfg.faults[0], limit: cfg.maxMessage, end: newEnding()}
+	second = &PipeConn{in: there, out: back, fault: cfg.faults[1], limit: cfg.maxMessage, end: newEnding()}
+	first.peer, second.peer = second, first
+	return first, second
+}
+
+// A PipeConn is one end of a [Pipe].
+type PipeConn struct {
+	in    <-chan []byte
+	out   chan<- []byte
+	limit int
+	peer  *PipeConn
+	end   *ending // how this end sees the end
+
+	faultMu sync.Mutex
+	fault   Fault // called under faultMu; nil for a faithful link
+}
+
+var _ Conn = (*PipeConn)(nil)
+
+// Read is described at [Conn].
+func (c *PipeConn) Read(ctx context.Context, dst []byte) ([]byte, error) {
+	if c.end.over() {
+		return c.drain(dst)
+	}
+	select {
+	case msg := <-c.in:
+		return c.deliver(dst, msg)
+	case <-c.end.done:
+		return c.drain(dst)
+	case <-ctx.Done():
+		c.finish(gaveUp(ctx.Err()), lost(nil))
+		return dst, c.end.reason()
+	}
+}
+
+// drain returns what the peer sent before it closed, then the reason.
+func (c *PipeConn) drain(dst []byte) ([]byte, error) {
+	if c.end.err.Remote {
+		select {
+		case msg := <-c.in:
+			return c.deliver(dst, msg)
+		default:
+		}
+	}
+	return dst, c.end.reason()
+}
+
+func (c *PipeConn) deliver(dst, msg []byte) ([]byte, error) {
+	if len(msg) > c.limit {
+		c.finish(&CloseError{Code: CodeTooLarge, Err: ErrTooLarge},
+			&CloseError{Code: CodeTooLarge, Remote: true})
+		return dst, c.end.reason()
+	}
+	return append(dst, msg...), nil
+}
+
+// Write is described at [Conn].
+func (c *PipeConn) Write(ctx context.Context, msg []byte) error {
+	if c.end.over() {
+		return c.end.reason()
+	}
+	for _, m := range c.pass(bytes.Clone(msg)) {
+		select {
+		case c.out <- m:
+		case <-c.end.done:
+			return c.end.reason()
+		case <-ctx.Done():
+			c.finish(gaveUp(ctx.Err()), lost(nil))
+			return c.end.reason()
+		}
+	}
+	return nil
+}
+
+// pass returns what the hop makes of msg.
+func (c *PipeConn) pass(msg []byte) [][]byte {
+	if c.fault == nil {
+		return [][]byte{msg}
+	}
+	c.faultMu.Lock()
+	defer c.faultMu.Unlock()
+	return c.fault(msg)
+}
+
+// Close is described at [Conn]. It always returns nil.
+func (c *PipeConn) Close(code Code, reason string) error {
+	code, reason = sendable(code, reason)
+	c.finish(&CloseError{Code: code, Reason: reason}, &CloseError{Code: code, Reason: reason, Remote: true})
+	return nil
+}
+
+// Cut breaks the link: both ends find it lost, and what was under way is.
+func (c *PipeConn) Cut() {
+	c.finish(lost(nil), lost(nil))
+	discard(c.in)
+	discard(c.peer.in)
+}
+
+func discard(msgs <-chan []byte) {
+	for {
+		select {
+		case <-msgs:
+		default:
+			return
+		}
+	}
+}
+
+// finish ends the connection for both ends, which see it differently.
+func (c *PipeConn) finish(here, there *CloseError) {
+	c.end.set(here)
+	c.peer.end.set(there)
+}
+
+// Info returns an Info of kind "pipe".
+func (c *PipeConn) Info() Info { return Info{Kind: "pipe"} }

@@ -1,0 +1,95 @@
+// Package transport moves whole messages between two ends: over a WebSocket, in
+// a browser or outside of one, or in memory. It knows nothing of keys and adds
+// no secrecy of its own.
+//
+// Most programs never call it: package e2e dials and accepts for them. On its
+// own it is three functions and one interface.
+//
+//	conn, err := transport.Dial(ctx, "wss://example.com/socket", nil) // a client
+//	conn, err := transport.Accept(w, r, nil)                          // in an http.Handler
+//	a, b := transport.Pipe()                                          // in a test
+//
+// # What it promises
+//
+// A [Conn] carries binary messages, in order, each one whole or not at all. Text
+// messages, compressed messages and messages above a limit end the connection.
+// Every error is final: whatever made a Read or a Write fail, a context that
+// ended included, the connection is closed and every later call returns the
+// error that ended it, which matches [net.ErrClosed]. There is no half-open
+// state to reason about, and no use in polling with short deadlines.
+//
+// # What it does not promise
+//
+// With ws:// everybody on the way reads and changes what passes; with wss://
+// everybody who terminates TLS does. The end of a connection is not
+// authenticated either: a hop can cut it at any message and send any close code
+// and reason. Package e2e is what makes a link trustworthy.
+//
+// # Policy
+//
+// These rules hold on every link, because what runs above assumes them:
+//
+//   - Compression is neither offered nor accepted: the length of compressed
+//     plaintext tells about its content.
+//   - Redirects are refused, since credentials would follow them, from wss to
+//     cleartext too.
+//   - Accept refuses browsers whose page comes from another origin. A client
+//     that sends no Origin header, which no browser does, is let in: Origin
+//     protects users of browsers, it is not authentication.
+//   - TLS is at least 1.2.
+//   - A ws:// dial never goes through a proxy (net/http would send it as a plain
+//     GET that the proxy can read); a wss:// dial uses CONNECT through the proxy
+//     that the environment names (HTTPS_PROXY, NO_PROXY).
+//   - No error, [Info] or log holds the query or the user part of a URL.
+//
+// # Browsers
+//
+// Compiled with GOOS=js GOARCH=wasm the package drives the browser's own
+// WebSocket. Then the browser decides about TLS, proxies and headers, which is
+// why [DialOptions] has fewer fields there, and Accept returns an error.
+package transport
+
+import "context"
+
+// DefaultMaxMessage is the largest message, in bytes, that is accepted where an
+// option does not say otherwise: 1 MiB.
+const DefaultMaxMessage = 1 << 20
+
+// A Conn is one connection that carries whole binary messages.
+//
+// One goroutine may read while any number write; Close may be called at any time
+// by anybody. Every error of Read and Write is final, see the package's
+// documentation.
+type Conn interface {
+	// Read waits for one message and appends it to dst, which may be nil. Where
+	// dst has the room, nothing is allocated. After an error the result is dst
+	// as it was, and the error matches net.ErrClosed; what the peer had sent
+	// before it closed is delivered first. If the peer closed in an orderly way
+	// the error, a [*CloseError], matches io.EOF too.
+	Read(ctx context.Context, dst []byte) ([]byte, error)
+
+	// Write sends msg as one message and returns when it was handed on, which
+	// is not when it arrived. It waits while the peer does not keep up. The
+	// caller may reuse msg.
+	Write(ctx context.Context, msg []byte) error
+
+	// Close tells the peer code and reason if that is still possible, and
+	// ends the connection. It unblocks Read and Write and takes a few seconds
+	// at most, even where the peer is gone. Only the first call counts; the
+	// others return nil. A code that may not be sent becomes [CodeInternal], a
+	// reason is cut at 123 bytes. Reasons are read by strangers: do not put
+	// secrets in them. The error says that the peer did not confirm.
+	Close(code Code, reason string) error
+
+	// Info returns what is known about the link, the same at every call.
+	Info() Info
+}
+
+// Info describes a link. It holds no credentials and may be logged; the parts
+// that the peer chose are safe to show.
+type Info struct {
+	Kind   string // "ws", "wss" or "pipe"
+	Local  string // our address, if known
+	Remote string // the address of the next hop, which may be a proxy; or the host that was dialled
+	Origin string // for an accepted connection, the origin of the browser's page, if it sent one
+}
