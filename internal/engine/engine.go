@@ -1,0 +1,97 @@
+// Package engine is Hopseal's session protocol without I/O: the handshake that
+// makes two ends sure of each other, and the records that follow it. The wire
+// format is specified in docs/protocol-session.md.
+//
+// The engine takes frames, decisions, signatures and the time in; it gives frames,
+// messages and the next thing to do out. It starts no goroutine, reads no clock
+// and never blocks, so the same code runs under a Go socket, in a browser where
+// JavaScript owns the socket, and in a test that has neither.
+//
+// A driver runs a [Handshake] by doing what each [Step] says until it says
+// [Done], and then uses the [Session]:
+//
+//	for step.Next != Done {
+//		write step.Frame, if there is one
+//		Read:   step = h.Receive(now, next frame from the other end)
+//		Sign:   step = h.Signed(now, signature of h.ToSign())
+//		Decide: step = h.Accept(now), or h.Refuse(code), about h.Peer()
+//	}
+//
+// Signing and deciding are left to the driver because both may wait: for a key
+// service or WebCrypto, for a database of known peers.
+//
+// After any error from a Handshake or from [Session.Open] the value is dead: its
+// keys are dropped and every later call fails. Nothing is sent to the other end.
+// Nothing here is safe for concurrent use, but the sealing and the opening half
+// of a Session share no state and may each be used under a lock of their own.
+package engine
+
+import (
+	"errors"
+	"time"
+
+	"github.com/hopseal/hopseal/keys"
+)
+
+// Limits and defaults.
+const (
+	// MaxProtocol is the longest name of an application protocol, in bytes.
+	MaxProtocol = 255
+
+	// MaxMessageLimit is the largest value of Config.MaxMessage, in bytes. A
+	// message is one record and one frame, and both ends hold it whole.
+	MaxMessageLimit = 1 << 28
+
+	// DefaultMaxMessage is the largest message of a session by default, in bytes.
+	DefaultMaxMessage = 1 << 20
+
+	// DefaultHandshakeTimeout is how long a handshake may take by default.
+	DefaultHandshakeTimeout = 10 * time.Second
+)
+
+// Config says who this end is and what it speaks. It is not changed, and may be
+// used for any number of handshakes.
+type Config struct {
+	// Identity is shown to the other end, encrypted. Required. The driver holds
+	// its primary signing key.
+	Identity *keys.PublicIdentity
+
+	// Protocol names what the application speaks, 1 to [MaxProtocol] bytes. Two
+	// ends with different names cannot complete a handshake. Required.
+	Protocol string
+
+	// MaxMessage is the largest message in bytes, sent or received. 0 means
+	// [DefaultMaxMessage].
+	MaxMessage int
+
+	// HandshakeTimeout bounds the time from the first call to the last. 0 means
+	// [DefaultHandshakeTimeout].
+	HandshakeTimeout time.Duration
+
+	// AllowSelf accepts a peer with this end's own fingerprint. Without it such a
+	// peer is refused: it would be this end's own messages, reflected.
+	AllowSelf bool
+
+	random random // replaced by tests that need the same handshake twice
+}
+
+// withDefaults returns c with its zero values filled in, or what is wrong with it.
+func (c Config) withDefaults() (Config, error) {
+	if c.MaxMessage == 0 {
+		c.MaxMessage = DefaultMaxMessage
+	}
+	if c.HandshakeTimeout == 0 {
+		c.HandshakeTimeout = DefaultHandshakeTimeout
+	}
+	switch {
+	case c.Identity == nil:
+		return c, errors.New("engine: no identity given")
+	case len(c.Protocol) == 0 || len(c.Protocol) > MaxProtocol:
+		return c, errors.New("engine: the protocol name must have 1 to 255 bytes")
+	case c.MaxMessage < 1 || c.MaxMessage > MaxMessageLimit:
+		return c, errors.New("engine: MaxMessage is out of range")
+	case c.HandshakeTimeout < 0:
+		return c, errors.New("engine: HandshakeTimeout is negative")
+	}
+	return c, nil
+}

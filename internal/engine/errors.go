@@ -1,0 +1,86 @@
+package engine
+
+import "errors"
+
+// ErrHandshake is matched by every handshake that failed for a cause that the
+// other end, or somebody between the two, could have produced. It has one text
+// for all of them; [Error.Reason] tells a local caller which it was.
+var ErrHandshake = errors.New("engine: handshake failed")
+
+// ErrRecord is matched by every record that does not open. As with
+// [ErrHandshake], the cause is for the local caller only.
+var ErrRecord = errors.New("engine: record refused")
+
+// Errors that an attacker has no part in.
+var (
+	// ErrTooLarge is returned by [Session.Seal] for a message above the limit. It
+	// is the one error after which a session goes on.
+	ErrTooLarge = errors.New("engine: message exceeds the session's limit")
+
+	// ErrRefused is returned to a client whose identity the server, itself
+	// already authenticated, did not accept.
+	ErrRefused = errors.New("engine: the server refused this identity")
+
+	// ErrUnavailable is returned to a client whom the server turned away for a
+	// reason that has nothing to do with its identity.
+	ErrUnavailable = errors.New("engine: the server takes no more sessions now")
+
+	// ErrExpired is returned once the handshake's deadline has passed.
+	ErrExpired = errors.New("engine: the handshake took too long")
+
+	// ErrExhausted is returned when a direction has sent its last record. No
+	// session lives that long: it is what stands between a bug and a repeated
+	// nonce.
+	ErrExhausted = errors.New("engine: no records left in this session")
+
+	// ErrClosed is returned by every use of a Handshake or Session that is dead
+	// or closed, and by a call that is not due.
+	ErrClosed = errors.New("engine: closed, or call out of order")
+)
+
+// A Reason is why a handshake or record was refused. It is for the eyes of this
+// end only: nothing that the other end can see depends on it.
+type Reason int
+
+// Reasons. None of them contains anything from the other end.
+const (
+	ReasonSize      Reason = iota + 1 // a frame of a size that this message cannot have
+	ReasonEncoding                    // authentic bytes that are not in the one accepted form
+	ReasonKeyShare                    // a key share that is not a valid key
+	ReasonCipher                      // bytes that do not authenticate: another protocol name, a change on the way, a replay
+	ReasonIdentity                    // a public identity that is malformed or not signed by its root
+	ReasonSignature                   // the signature of somebody who does not hold the identity's key
+	ReasonSelf                        // this end's own identity
+	ReasonType                        // a record of unknown type
+)
+
+var reasonTexts = [...]string{
+	ReasonSize:      "size",
+	ReasonEncoding:  "encoding",
+	ReasonKeyShare:  "key share",
+	ReasonCipher:    "authentication",
+	ReasonIdentity:  "identity",
+	ReasonSignature: "signature",
+	ReasonSelf:      "own identity",
+	ReasonType:      "record type",
+}
+
+// String returns a short name for logs.
+func (r Reason) String() string {
+	if r > 0 && int(r) < len(reasonTexts) {
+		return reasonTexts[r]
+	}
+	return "unknown"
+}
+
+// Error is [ErrHandshake] or [ErrRecord] with its Reason.
+type Error struct {
+	Reason Reason
+	kind   error
+}
+
+// Error returns the one text of its kind, whatever the Reason.
+func (e *Error) Error() string { return e.kind.Error() }
+
+// Unwrap returns [ErrHandshake] or [ErrRecord].
+func (e *Error) Unwrap() error { return e.kind }

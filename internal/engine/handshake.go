@@ -1,0 +1,370 @@
+package engine
+
+import (
+	"crypto/ed25519"
+	"crypto/mlkem"
+	"fmt"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/keys"
+)
+
+// An Action is what a driver must do next.
+type Action int
+
+// Actions.
+const (
+	Closed Action = iota // nothing: the handshake has failed; close the connection
+	Read                 // give the other end's next frame to [Handshake.Receive]
+	Sign                 // sign [Handshake.ToSign] and give the result to [Handshake.Signed]
+	Decide               // decide on [Handshake.Peer] with [Handshake.Accept] or [Handshake.Refuse]
+	Done                 // take [Handshake.Session]
+)
+
+// A Step is what one call leaves to the driver: a frame to write, unless it is
+// nil, and then the next action.
+type Step struct {
+	Frame []byte
+	Next  Action
+}
+
+// state is how far a handshake has come.
+type state int
+
+const (
+	dead state = iota
+	clientStart
+	clientReadsM2
+	clientDecides
+	clientSigns
+	clientReadsM4
+	serverStart
+	serverReadsM1
+	serverSigns
+	serverReadsM3
+	serverDecides
+	established
+)
+
+// Handshake is one end of one handshake. See the package comment for how it is
+// driven. It redacts itself when printed.
+type Handshake struct {
+	cfg      Config
+	state    state
+	deadline time.Time
+
+	exchange *exchange                  // until m2
+	kem      *mlkem.DecapsulationKey768 // a client's, until m2
+	head     []byte                     // a server's m2 without its auth, until signed
+	schedule *schedule                  // from m2 to the end
+	peer     *keys.PublicIdentity       // from the time its signature is known to be good
+	toSign   []byte
+	session  *Session
+}
+
+// NewClient returns a handshake that has [Handshake.Deadline] from now on and
+// begins with [Handshake.Start]. Its error says what is wrong with cfg.
+func NewClient(cfg Config, now time.Time) (*Handshake, error) {
+	return newHandshake(cfg, now, clientStart)
+}
+
+// NewServer is [NewClient] for the end that waits for the first frame.
+func NewServer(cfg Config, now time.Time) (*Handshake, error) {
+	return newHandshake(cfg, now, serverStart)
+}
+
+func newHandshake(cfg Config, now time.Time, start state) (*Handshake, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &Handshake{
+		cfg:      cfg,
+		state:    start,
+		deadline: now.Add(cfg.HandshakeTimeout),
+		exchange: newExchange(start == clientStart, prologue("session", cfg.Protocol), cfg.random.ephemeral),
+	}, nil
+}
+
+// Deadline returns the time from which every call fails with [ErrExpired].
+func (h *Handshake) Deadline() time.Time { return h.deadline }
+
+// ToSign returns the message to sign with the primary key of this end's identity.
+// It starts with a label.
+func (h *Handshake) ToSign() []byte { return h.toSign }
+
+// Peer returns the other end's identity, once it has been proved: its root has
+// signed it, and the holder of its primary signing key takes part in this very
+// handshake. Whether it is the peer that was meant is what the driver decides.
+func (h *Handshake) Peer() *keys.PublicIdentity { return h.peer }
+
+// Session returns the session once a Step has said [Done], else nil.
+func (h *Handshake) Session() *Session { return h.session }
+
+// Start returns a client's first frame. A server has none, and waits.
+func (h *Handshake) Start(now time.Time) (Step, error) {
+	switch {
+	case h.late(now):
+		return h.end(ErrExpired)
+	case h.state == serverStart:
+		h.state = serverReadsM1
+		return Step{Next: Read}, nil
+	case h.state == clientStart:
+		return h.sendM1()
+	}
+	return h.end(ErrClosed)
+}
+
+// Receive takes the other end's next frame. The frame is not kept.
+func (h *Handshake) Receive(now time.Time, frame []byte) (Step, error) {
+	switch {
+	case h.late(now):
+		return h.end(ErrExpired)
+	case len(frame) > MaxHandshakeFrame:
+		return h.fail(ReasonSize)
+	}
+	switch h.state {
+	case serverReadsM1:
+		return h.receiveM1(frame)
+	case clientReadsM2:
+		return h.receiveM2(frame)
+	case serverReadsM3:
+		return h.receiveM3(frame)
+	case clientReadsM4:
+		return h.receiveM4(frame)
+	}
+	return h.end(ErrClosed)
+}
+
+// Signed takes the signature of [Handshake.ToSign], 64 bytes.
+func (h *Handshake) Signed(now time.Time, signature []byte) (Step, error) {
+	switch {
+	case h.late(now):
+		return h.end(ErrExpired)
+	case len(signature) != ed25519.SignatureSize:
+		return h.end(fmt.Errorf("engine: a signature of %d bytes", len(signature)))
+	case h.state == serverSigns:
+		return h.sendM2(signature)
+	case h.state == clientSigns:
+		return h.sendM3(signature)
+	}
+	return h.end(ErrClosed)
+}
+
+// Accept says that the peer is the one that was meant.
+func (h *Handshake) Accept(now time.Time) (Step, error) {
+	switch {
+	case h.late(now):
+		return h.end(ErrExpired)
+	case h.state == clientDecides:
+		h.toSign = h.schedule.signed(label.SessionClientSign, h.cfg.Identity.Bytes())
+		h.state = clientSigns
+		return Step{Next: Sign}, nil
+	case h.state == serverDecides:
+		return h.sendM4(codeAccepted)
+	}
+	return h.end(ErrClosed)
+}
+
+// Refuse ends the handshake. A server's peer is told so, encrypted, by the frame
+// in the Step; to a client's peer nothing is said, since it has not been told who
+// this end is.
+func (h *Handshake) Refuse(code Code) (Step, error) {
+	if h.state == serverDecides && code != codeAccepted {
+		return h.sendM4(code)
+	}
+	h.drop()
+	return Step{}, nil
+}
+
+// The messages, in their order. The tokens are those of Noise; what follows them
+// is the rest of the message.
+
+// → e, [ek]
+func (h *Handshake) sendM1() (Step, error) {
+	kem, err := h.cfg.random.generateKEM()
+	if err != nil {
+		return h.end(err)
+	}
+	frame, err := h.exchange.writeFirst(kem.EncapsulationKey().Bytes())
+	if err != nil {
+		return h.end(err)
+	}
+	h.kem, h.state = kem, clientReadsM2
+	return Step{Frame: frame, Next: Read}, nil
+}
+
+func (h *Handshake) receiveM1(frame []byte) (Step, error) {
+	// The size comes first, so that noise of any other size costs nothing (A33).
+	if len(frame) != m1Size {
+		return h.fail(ReasonSize)
+	}
+	payload, err := h.exchange.readFirst(frame)
+	if err != nil {
+		return h.fail(ReasonCipher)
+	}
+	ek, err := parseKEMKey(payload)
+	if err != nil {
+		return h.fail(ReasonKeyShare)
+	}
+	shared, ct := h.cfg.random.encapsulateTo(ek)
+	h.exchange.setPSK(makePSK(shared, payload, ct))
+
+	// ← ct, e, ee, psk: ee refuses a low-order share.
+	second, schedule, err := h.exchange.writeSecond()
+	if err != nil {
+		return h.fail(ReasonKeyShare)
+	}
+	h.head, h.schedule, h.exchange = append(ct, second...), schedule, nil
+	h.toSign = h.schedule.signed(label.SessionServerSign, h.cfg.Identity.Bytes())
+	h.state = serverSigns
+	return Step{Next: Sign}, nil
+}
+
+// ← server auth
+func (h *Handshake) sendM2(signature []byte) (Step, error) {
+	frame := h.sealAuth(h.head, label.SessionServerAuth, serverAuthFields, signature)
+	h.head, h.state = nil, serverReadsM3
+	return Step{Frame: frame, Next: Read}, nil
+}
+
+// ← ct, e, ee, psk, server auth
+func (h *Handshake) receiveM2(frame []byte) (Step, error) {
+	m, ok := parseM2(frame)
+	if !ok {
+		return h.fail(ReasonSize)
+	}
+	// A wrong ciphertext gives a wrong secret, not an error: Noise's tag finds out.
+	shared, err := h.kem.Decapsulate(m.ct)
+	if err != nil {
+		return h.fail(ReasonKeyShare)
+	}
+	h.exchange.setPSK(makePSK(shared, h.kem.EncapsulationKey().Bytes(), m.ct))
+	if h.schedule, err = h.exchange.readSecond(m.noise); err != nil {
+		return h.fail(ReasonCipher)
+	}
+	h.kem, h.exchange = nil, nil
+	if reason := h.openAuth(label.SessionServerAuth, label.SessionServerSign, serverAuthFields, m.auth); reason != 0 {
+		return h.fail(reason)
+	}
+	// The server must be known to be the right one before it learns who we are.
+	h.state = clientDecides
+	return Step{Next: Decide}, nil
+}
+
+// → client auth
+func (h *Handshake) sendM3(signature []byte) (Step, error) {
+	frame := h.sealAuth(nil, label.SessionClientAuth, clientAuthFields, signature)
+	h.state = clientReadsM4
+	return Step{Frame: frame, Next: Read}, nil
+}
+
+func (h *Handshake) receiveM3(frame []byte) (Step, error) {
+	if len(frame) < minAuthSize {
+		return h.fail(ReasonSize)
+	}
+	if reason := h.openAuth(label.SessionClientAuth, label.SessionClientSign, clientAuthFields, frame); reason != 0 {
+		return h.fail(reason)
+	}
+	h.state = serverDecides
+	return Step{Next: Decide}, nil
+}
+
+// ← verdict
+func (h *Handshake) sendM4(code Code) (Step, error) {
+	frame := h.schedule.seal(nil, label.SessionAccept, appendVerdict(nil, code))
+	if code != codeAccepted {
+		h.drop()
+		return Step{Frame: frame}, nil
+	}
+	h.establish(false)
+	return Step{Frame: frame, Next: Done}, nil
+}
+
+func (h *Handshake) receiveM4(frame []byte) (Step, error) {
+	if len(frame) != m4Size {
+		return h.fail(ReasonSize)
+	}
+	plain, err := h.schedule.open(label.SessionAccept, frame)
+	if err != nil {
+		return h.fail(ReasonCipher)
+	}
+	switch code, ok := parseVerdict(plain); {
+	case !ok:
+		return h.fail(ReasonEncoding)
+	case code == CodeRefused:
+		return h.end(ErrRefused)
+	case code == CodeUnavailable:
+		return h.end(ErrUnavailable)
+	}
+	h.establish(true)
+	return Step{Next: Done}, nil
+}
+
+// sealAuth appends this end's authentication message and takes it into the
+// transcript.
+func (h *Handshake) sealAuth(dst []byte, purpose label.Label, fields int, signature []byte) []byte {
+	start := len(dst)
+	plain := appendAuth(nil, fields, auth{h.cfg.Identity.Bytes(), signature})
+	dst = h.schedule.seal(dst, purpose, plain)
+	h.schedule.absorb(dst[start:])
+	h.toSign = nil
+	return dst
+}
+
+// openAuth opens the other end's authentication message, checks everything in it
+// and takes it into the transcript. It returns 0 or why it failed.
+func (h *Handshake) openAuth(purpose, role label.Label, fields int, sealed []byte) Reason {
+	plain, err := h.schedule.open(purpose, sealed)
+	if err != nil {
+		return ReasonCipher
+	}
+	a, ok := parseAuth(plain, fields)
+	if !ok {
+		return ReasonEncoding
+	}
+	peer, err := keys.ParsePublic(a.identity)
+	// A revoked identity lists no keys, and so has none to prove anything with.
+	if err != nil || peer.Revoked() {
+		return ReasonIdentity
+	}
+	if !peer.VerifyingKey().Verify(h.schedule.signed(role, a.identity), a.signature) {
+		return ReasonSignature
+	}
+	// Whoever sends our own identity back has sent our own proof back, or is us.
+	if peer.Fingerprint() == h.cfg.Identity.Fingerprint() && !h.cfg.AllowSelf {
+		return ReasonSelf
+	}
+	h.schedule.absorb(sealed)
+	h.peer = peer
+	return 0
+}
+
+// establish derives what the session needs and drops the rest.
+func (h *Handshake) establish(client bool) {
+	session := newSession(h.schedule, client, h.cfg.MaxMessage)
+	h.schedule.clear()
+	h.schedule, h.state, h.session = nil, established, session
+}
+
+func (h *Handshake) late(now time.Time) bool { return !now.Before(h.deadline) }
+
+func (h *Handshake) fail(reason Reason) (Step, error) { return h.end(&Error{reason, ErrHandshake}) }
+
+func (h *Handshake) end(err error) (Step, error) {
+	h.drop()
+	return Step{}, err
+}
+
+// drop forgets every secret of a handshake that will not go on. Copies made by
+// the runtime or the libraries are beyond its reach.
+func (h *Handshake) drop() {
+	if h.schedule != nil {
+		h.schedule.clear()
+	}
+	*h = Handshake{deadline: h.deadline}
+}
+
+// Format prints no secrets, whatever the verb (A42).
+func (h Handshake) Format(f fmt.State, _ rune) { fmt.Fprint(f, "engine.Handshake(redacted)") }

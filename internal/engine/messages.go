@@ -1,0 +1,139 @@
+package engine
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/mlkem"
+	"errors"
+
+	"github.com/hopseal/hopseal/internal/strict"
+	"github.com/hopseal/hopseal/keys"
+)
+
+// Sizes in bytes of the handshake's parts.
+const (
+	shareSize = 32 // X25519, Noise e
+	ekSize    = mlkem.EncapsulationKeySize768
+	ctSize    = mlkem.CiphertextSize768
+
+	m1Size      = shareSize + ekSize + tagSize
+	noiseM2Size = shareSize + tagSize
+	m2HeadSize  = ctSize + noiseM2Size
+	m4Size      = minBucket + tagSize
+
+	minAuthSize = minBucket + tagSize
+)
+
+// MaxHandshakeFrame is the largest handshake message, in bytes. Nothing longer is
+// looked at.
+const MaxHandshakeFrame = 8 << 10
+
+// m1, client to server:
+//
+//	size  meaning                                                     seen by a hop
+//	32    Noise e: the client's X25519 share                          yes
+//	1184  ek: its ML-KEM-768 encapsulation key, as Noise payload      yes (see below)
+//	16    Noise tag
+//
+// In a psk pattern the first payload is encrypted under a key that anybody can
+// derive from e, so ek must be thought of as clear. It is a public key.
+//
+// The bytes are made and read by Noise; there is nothing else in m1.
+
+// parseKEMKey reads ek. Beyond the check that every coefficient is below the
+// modulus it refuses the key whose polynomials are all zero: a ciphertext for it
+// shows its secret to everybody, and only an attacker would send it (A25).
+func parseKEMKey(b []byte) (*mlkem.EncapsulationKey768, error) {
+	const seedSize = 32
+	if len(b) == ekSize && bytes.Equal(b[:ekSize-seedSize], make([]byte, ekSize-seedSize)) {
+		return nil, errZeroKey
+	}
+	return mlkem.NewEncapsulationKey768(b)
+}
+
+var errZeroKey = errors.New("engine: zero encapsulation key")
+
+// m2 is the server's answer:
+//
+//	size      meaning                                                 seen by a hop
+//	1088      ct: the ML-KEM-768 ciphertext for ek                    yes
+//	32        Noise e: the server's X25519 share                      yes
+//	16        Noise tag over the transcript, its payload being empty
+//	variable  server auth, encrypted                                  length
+type m2 struct{ ct, noise, auth []byte }
+
+func parseM2(frame []byte) (m2, bool) {
+	if len(frame) < m2HeadSize+minAuthSize || len(frame) > MaxHandshakeFrame {
+		return m2{}, false
+	}
+	return m2{frame[:ctSize], frame[ctSize:m2HeadSize], frame[m2HeadSize:]}, true
+}
+
+// m3 is client auth and nothing else; server auth and client auth have this
+// plaintext, padded like every other one:
+//
+//	type         meaning
+//	array        of 2 values from a server, 3 from a client
+//	bin          the sender's public identity, at most keys.MaxPublicSize bytes
+//	bin          credentials: present from a client only, and empty in this version
+//	bin, 64      Ed25519 signature by the identity's primary signing key
+type auth struct{ identity, signature []byte }
+
+const serverAuthFields, clientAuthFields = 2, 3
+
+func appendAuth(dst []byte, fields int, a auth) []byte {
+	body := strict.AppendArray(nil, fields)
+	body = strict.AppendBin(body, a.identity)
+	if fields == clientAuthFields {
+		body = strict.AppendBin(body, nil)
+	}
+	body = strict.AppendBin(body, a.signature)
+	return appendPadded(dst, nil, body)
+}
+
+func parseAuth(plain []byte, fields int) (auth, bool) {
+	_, body, ok := parsePadded(plain, 0)
+	if !ok {
+		return auth{}, false
+	}
+	r := strict.NewReader(body)
+	var a auth
+	r.Array(fields)
+	a.identity = r.Bin(1, keys.MaxPublicSize)
+	if fields == clientAuthFields {
+		r.Bin(0, 0)
+	}
+	a.signature = r.Bin(ed25519.SignatureSize, ed25519.SignatureSize)
+	return a, r.Done() == nil
+}
+
+// A Code is the server's verdict in m4.
+type Code byte
+
+// Codes. All of them travel encrypted, in frames of one length.
+const (
+	codeAccepted Code = iota
+
+	// CodeRefused says that the server will not speak to this identity. Which
+	// rule said so is not sent.
+	CodeRefused
+
+	// CodeUnavailable says that the server has no room now, or is shutting down.
+	CodeUnavailable
+)
+
+// m4, server to client, has this plaintext, padded to one bucket:
+//
+//	size  meaning
+//	1     0 accepted, 1 refused, 2 unavailable; anything else is malformed
+func appendVerdict(dst []byte, c Code) []byte {
+	return appendPadded(dst, []byte{byte(c)}, nil)
+}
+
+func parseVerdict(plain []byte) (Code, bool) {
+	fields, data, ok := parsePadded(plain, 1)
+	if !ok || len(data) != 0 || Code(fields[0]) > CodeUnavailable {
+		return 0, false
+	}
+	return Code(fields[0]), true
+}

@@ -1,0 +1,110 @@
+package engine
+
+import (
+	"crypto/mlkem"
+	"io"
+
+	"github.com/flynn/noise"
+
+	"github.com/hopseal/hopseal/internal/label"
+)
+
+// random is where the fresh shares of a handshake come from. Its zero value is
+// the operating system's generator; only known-answer tests set anything else.
+type random struct {
+	ephemeral   io.Reader
+	generate    func() (*mlkem.DecapsulationKey768, error)
+	encapsulate func(*mlkem.EncapsulationKey768) (shared, ct []byte)
+}
+
+func (r random) generateKEM() (*mlkem.DecapsulationKey768, error) {
+	if r.generate != nil {
+		return r.generate()
+	}
+	return mlkem.GenerateKey768()
+}
+
+func (r random) encapsulateTo(ek *mlkem.EncapsulationKey768) (shared, ct []byte) {
+	if r.encapsulate != nil {
+		return r.encapsulate(ek)
+	}
+	return ek.Encapsulate()
+}
+
+// exchange is one run of Noise_NNpsk2_25519_AESGCM_SHA256. It exists to keep the
+// library's sharp edges in one place: a pre-shared key that may be forgotten, a
+// state that no error leaves usable, results that alias its insides.
+type exchange struct {
+	noise *noise.HandshakeState
+	keyed bool
+}
+
+var suite = noise.NewCipherSuite(noise.DH25519, noise.CipherAESGCM, noise.HashSHA256)
+
+func newExchange(initiator bool, prologue []byte, ephemeral io.Reader) *exchange {
+	return &exchange{noise: must(noise.NewHandshakeState(noise.Config{
+		CipherSuite: suite,
+		Pattern:     noise.HandshakeNN,
+		// The key itself is made during the handshake, from the ML-KEM exchange.
+		PresharedKeyPlacement: 2,
+		Initiator:             initiator,
+		Prologue:              prologue,
+		Random:                ephemeral,
+	}))}
+}
+
+// prologue binds a handshake to the version, to its purpose and to what the
+// application speaks. It is the same at both ends.
+func prologue(purpose, protocol string) []byte {
+	b := label.SessionPrologue.With()
+	b = append(append(b, byte(len(purpose))), purpose...)
+	return append(append(b, byte(len(protocol))), protocol...)
+}
+
+func (x *exchange) writeFirst(payload []byte) ([]byte, error) {
+	out, _, _, err := x.noise.WriteMessage(nil, payload)
+	return out, err
+}
+
+func (x *exchange) readFirst(message []byte) (payload []byte, err error) {
+	payload, _, _, err = x.noise.ReadMessage(nil, message)
+	return payload, err
+}
+
+// setPSK must come before the second message: a reader without a key would accept
+// a peer that used an empty one, and the post-quantum half would be gone (A25).
+func (x *exchange) setPSK(psk []byte) {
+	if err := x.noise.SetPresharedKey(psk); err != nil {
+		panic("hopseal: " + err.Error())
+	}
+	x.keyed = true
+}
+
+func (x *exchange) writeSecond() ([]byte, *schedule, error) {
+	if !x.keyed {
+		return nil, nil, ErrClosed
+	}
+	out, toResponder, toInitiator, err := x.noise.WriteMessage(nil, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	return out, x.split(toResponder, toInitiator), nil
+}
+
+func (x *exchange) readSecond(message []byte) (*schedule, error) {
+	if !x.keyed || len(message) != noiseM2Size {
+		return nil, ErrClosed
+	}
+	_, toResponder, toInitiator, err := x.noise.ReadMessage(nil, message)
+	if err != nil {
+		return nil, err
+	}
+	return x.split(toResponder, toInitiator), nil
+}
+
+// split ends the exchange. Noise returns the two keys in the same order on both
+// sides, so they are not swapped by role: here they are one secret.
+func (x *exchange) split(toResponder, toInitiator *noise.CipherState) *schedule {
+	first, second := toResponder.UnsafeKey(), toInitiator.UnsafeKey()
+	return newSchedule(x.noise.ChannelBinding(), first[:], second[:])
+}

@@ -1,0 +1,5 @@
+//go:build !race && !js
+
+package engine
+
+const slow = false

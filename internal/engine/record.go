@@ -1,0 +1,162 @@
+package engine
+
+import (
+	"crypto/cipher"
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/label"
+)
+
+// A record is one frame:
+//
+//	size      meaning                                                 seen by a hop
+//	1         bits 0-4 type, bit 5 last, bits 6-7 epoch               yes
+//	variable  AES-256-GCM of the padded plaintext                     length, in buckets
+//	16        tag
+//
+// The bit "last" says that the sender's keys move on after this record. Epochs
+// are those of the healing rekey; this version has only epoch 0. The key is that
+// of the direction and its generation, the nonce the record's number in its
+// direction, which is not sent, and the associated data
+//
+//	label ‖ first byte ‖ session id
+const (
+	headSize = 1
+
+	typeMask  = 0x1f
+	lastFlag  = 0x20
+	epochMask = 0xc0
+
+	typeData  = 1 // no fields; data is one message
+	typeClose = 2 // 2-byte code, big endian; no data; nothing follows
+
+	closeFieldsSize = 2
+)
+
+// recordOverhead is what a record adds to its padded plaintext.
+const recordOverhead = headSize + tagSize
+
+// MaxFrame returns the size in bytes of the record that carries a message of n
+// bytes: what a transport must let through, and never less than a handshake needs.
+func MaxFrame(n int) int {
+	return max(MaxHandshakeFrame, recordOverhead+bucket(lengthSize+n))
+}
+
+// A generation of keys ends after this many records in its direction, by
+// counting, or after the record that passes one of the other two bounds, by the
+// flag. What was sent under it can then no longer be opened by anybody who learns
+// the state of an end.
+const (
+	generationRecords = 1024
+	generationBytes   = 16 << 20
+	generationAge     = 60 * time.Second
+)
+
+// lastRecord is the number of a direction's last record. At a million records a
+// second it is nine years away; it is there so that no bug can make a number, and
+// so a nonce, come round again.
+const lastRecord = 1<<48 - 1
+
+// half is one direction of a session: its keys, and its place in them.
+type half struct {
+	aead  cipher.AEAD      // nil once the half is dead
+	chain [secretSize]byte // makes the next generation; the one in use cannot be found from it
+
+	number  uint64 // of the next record, from 0
+	limit   uint64 // of the last one
+	records int    // in this generation
+	bytes   int
+	since   time.Time
+
+	nonce [12]byte
+	aad   []byte
+}
+
+func newHalf(secret, id []byte) *half {
+	h := &half{limit: lastRecord}
+	copy(h.chain[:], secret)
+	h.aad = label.SessionRecord.With([]byte{0}, id)
+	h.advance()
+	return h
+}
+
+// advance moves to the next generation. The chain gives a key and its own
+// successor, and neither leads back to it.
+func (h *half) advance() {
+	out := expand(h.chain[:], []byte(label.SessionNextKey), secretSize+keySize)
+	h.aead = newAEAD(out[secretSize:])
+	copy(h.chain[:], out)
+	clear(out)
+	h.records, h.bytes, h.since = 0, 0, time.Time{}
+}
+
+// next makes the nonce and the associated data of the next record. It reports
+// whether there is one.
+func (h *half) next(head byte) bool {
+	if h.aead == nil || h.number > h.limit {
+		return false
+	}
+	binary.BigEndian.PutUint64(h.nonce[4:], h.number)
+	h.aad[len(label.SessionRecord)] = head
+	h.number++
+	h.records++
+	return true
+}
+
+// due reports whether the record of this size at this time should be the last of
+// its generation.
+func (h *half) due(now time.Time, size int) bool {
+	if h.records == 0 {
+		h.since = now
+	}
+	h.bytes += size
+	return h.bytes >= generationBytes || now.Sub(h.since) >= generationAge
+}
+
+// done moves on if the record just sealed or opened was the last of its
+// generation.
+func (h *half) done(head byte) {
+	if h.records == generationRecords || head&lastFlag != 0 {
+		h.advance()
+	}
+}
+
+// seal appends one record.
+func (h *half) seal(now time.Time, dst []byte, kind byte, fields, data []byte) ([]byte, error) {
+	if h.aead == nil {
+		return dst, ErrClosed
+	}
+	size := bucket(len(fields) + lengthSize + len(data))
+	if h.due(now, size) {
+		kind |= lastFlag
+	}
+	if !h.next(kind) {
+		h.drop()
+		return dst, ErrExhausted
+	}
+	start := len(dst)
+	dst = slices.Grow(dst, size+recordOverhead)
+	dst = appendPadded(append(dst, kind), fields, data)
+	plain := dst[start+headSize:]
+	dst = h.aead.Seal(dst[:start+headSize], h.nonce[:], plain, h.aad)
+	h.done(kind)
+	return dst, nil
+}
+
+// open appends the padded plaintext of one record.
+func (h *half) open(dst, frame []byte) ([]byte, bool) {
+	head := frame[0]
+	if !h.next(head) {
+		return dst, false
+	}
+	out, err := h.aead.Open(dst, h.nonce[:], frame[headSize:], h.aad)
+	if err != nil {
+		return dst, false
+	}
+	h.done(head)
+	return out, true
+}
+
+func (h *half) drop() { *h = half{} }
