@@ -1,0 +1,67 @@
+package envelope
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrOpen is what every failure to open matches, with one text for all causes:
+// an attacker who sees it learns nothing. [ReasonOf] tells the local caller more.
+var ErrOpen = errors.New("envelope: message does not open")
+
+// Reason is why an envelope did not open. It is for the local log and user; it
+// must not reach the sender.
+type Reason byte
+
+const (
+	ReasonMalformed Reason = iota + 1 // not an envelope, cut short, or not in the accepted encoding
+	ReasonVersion                     // a version this code does not know
+	ReasonSuite                       // not a suite that the Opener's keys are for
+	ReasonSender                      // not from the expected sender
+	ReasonReflected                   // one's own message, returned
+	ReasonContext                     // made for another context
+	ReasonProof                       // the proof does not verify: changed, forged, or signed by a key not in use then
+	ReasonNotForUs                    // sealed to other keys
+	ReasonKey                         // the key in it does not open, or is not the one it commits to
+	ReasonBody                        // the body does not open, or its padding is wrong
+	ReasonTime                        // too old, or from the future
+	ReasonReplay                      // opened before
+)
+
+var reasonTexts = [...]string{
+	ReasonMalformed: "malformed",
+	ReasonVersion:   "unknown version",
+	ReasonSuite:     "unexpected suite",
+	ReasonSender:    "unexpected sender",
+	ReasonReflected: "own message returned",
+	ReasonContext:   "made for another context",
+	ReasonProof:     "proof does not verify",
+	ReasonNotForUs:  "sealed to others",
+	ReasonKey:       "content key does not open",
+	ReasonBody:      "body does not open",
+	ReasonTime:      "too old or from the future",
+	ReasonReplay:    "opened before",
+}
+
+func (r Reason) String() string {
+	if r == 0 || int(r) >= len(reasonTexts) {
+		return fmt.Sprintf("Reason(%d)", byte(r))
+	}
+	return reasonTexts[r]
+}
+
+// ReasonOf returns why err, from [Opener.Open] or [Inspect], came about, and 0
+// for any other error.
+func ReasonOf(err error) Reason {
+	if e, ok := errors.AsType[openError](err); ok {
+		return Reason(e)
+	}
+	return 0
+}
+
+type openError Reason
+
+func (e openError) Error() string        { return ErrOpen.Error() }
+func (e openError) Is(target error) bool { return target == ErrOpen }
+
+func fail(r Reason) error { return openError(r) }
