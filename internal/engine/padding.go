@@ -10,19 +10,25 @@ import (
 // close all look the same.
 const minBucket = 64
 
+// grain is what larger buckets are a multiple of. It makes the sizes fewer where
+// Padmé alone would have them 8 to 64 bytes apart, and it is what AES-GCM works
+// in: 1,088 bytes take it longer than 1,152.
+const grain = 128
+
 // lengthSize is the length field before the data.
 const lengthSize = 4
 
 // bucket returns the size to which n bytes of plaintext are padded: Padmé (PURBs,
-// section 4), which keeps a logarithmic number of the leading bits. It adds at
-// most 12 %, and 3 % at 1 MiB, and leaks O(log log n) bits of the length.
+// section 4), which keeps a logarithmic number of the leading bits, rounded up to
+// the grain. From 1 KiB on it adds at most 12 %, at 1 MiB 3 %, and it leaks
+// O(log log n) bits of the length.
 func bucket(n int) int {
 	if n <= minBucket {
 		return minBucket
 	}
 	exponent := bits.Len(uint(n)) - 1
 	low := exponent - bits.Len(uint(exponent))
-	mask := 1<<low - 1
+	mask := max(1<<low, grain) - 1
 	return (n + mask) &^ mask
 }
 
@@ -57,9 +63,16 @@ func parsePadded(plain []byte, fieldsSize int) (fields, data []byte, ok bool) {
 	if uint64(n) > uint64(len(rest)) || bucket(fieldsSize+lengthSize+int(n)) != len(plain) {
 		return nil, nil, false
 	}
-	var set byte
-	for _, b := range rest[n:] {
-		set |= b
+	return fields, rest[:n:n], allZero(rest[n:])
+}
+
+func allZero(b []byte) bool {
+	var set uint64
+	for ; len(b) >= 8; b = b[8:] {
+		set |= binary.LittleEndian.Uint64(b)
 	}
-	return fields, rest[:n:n], set == 0
+	for _, x := range b {
+		set |= uint64(x)
+	}
+	return set == 0
 }

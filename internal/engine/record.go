@@ -68,7 +68,7 @@ type half struct {
 	limit   uint64 // of the last one
 	records int    // in this generation
 	bytes   int
-	since   time.Time
+	until   time.Time // its end by age, set by its first record
 
 	nonce [12]byte
 	aad   []byte
@@ -89,7 +89,7 @@ func (h *half) advance() {
 	h.aead = newAEAD(out[secretSize:])
 	copy(h.chain[:], out)
 	clear(out)
-	h.records, h.bytes, h.since = 0, 0, time.Time{}
+	h.records, h.bytes = 0, 0
 }
 
 // next makes the nonce and the associated data of the next record. It reports
@@ -109,10 +109,10 @@ func (h *half) next(head byte) bool {
 // its generation.
 func (h *half) due(now time.Time, size int) bool {
 	if h.records == 0 {
-		h.since = now
+		h.until = now.Add(generationAge)
 	}
 	h.bytes += size
-	return h.bytes >= generationBytes || now.Sub(h.since) >= generationAge
+	return h.bytes >= generationBytes || !now.Before(h.until)
 }
 
 // done moves on if the record just sealed or opened was the last of its
