@@ -1,0 +1,143 @@
+package keyset
+
+import (
+	"bytes"
+	"runtime"
+	"slices"
+	"testing"
+)
+
+var kinds = []Type{Ed25519, XWing, XAESGCM, HMAC}
+
+// sets returns keysets of every type with keys in every state.
+func sets(t testing.TB) []Keyset {
+	t.Helper()
+	var out []Keyset
+	for _, kind := range kinds {
+		set, err := Generate(kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, set)
+		for i, status := range []Status{Disabled, Destroyed, Enabled} {
+			more, err := Generate(kind)
+			if err != nil {
+				t.Fatal(err)
+			}
+			key := more.Keys[0]
+			key.Status = status
+			key.Prefix = []Prefix{PrefixRaw, PrefixTink, PrefixCrunchy}[i]
+			if status == Destroyed {
+				key = Key{ID: key.ID, Status: Destroyed, Prefix: key.Prefix}
+			}
+			set.Keys = append(slices.Clone(set.Keys), key)
+			out = append(out, set)
+		}
+	}
+	return out
+}
+
+func mustAppend(t testing.TB, k Keyset) []byte {
+	t.Helper()
+	b, err := k.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func equal(a, b Keyset) bool {
+	return a.Primary == b.Primary && slices.EqualFunc(a.Keys, b.Keys, func(x, y Key) bool {
+		return x.ID == y.ID && x.Type == y.Type && x.Status == y.Status && x.Prefix == y.Prefix &&
+			bytes.Equal(x.Secret, y.Secret) && bytes.Equal(x.Public, y.Public)
+	})
+}
+
+func TestRoundTrip(t *testing.T) {
+	for _, set := range sets(t) {
+		got, err := Parse(mustAppend(t, set))
+		if err != nil || !equal(got, set) {
+			t.Errorf("type %d with %d keys came back otherwise: %v", set.Keys[0].Type, len(set.Keys), err)
+		}
+	}
+}
+
+func TestEveryPrefixAndExtensionIsRefused(t *testing.T) {
+	for _, set := range sets(t) {
+		b := mustAppend(t, set)
+		for n := range b {
+			// A prefix that ends between two keys is a smaller keyset.
+			if got, err := Parse(b[:n]); err == nil && len(got.Keys) >= len(set.Keys) {
+				t.Fatalf("%d bytes of %d are read as the whole", n, len(b))
+			}
+		}
+		for extra := range 256 {
+			if _, err := Parse(append(bytes.Clone(b), byte(extra))); err == nil {
+				t.Fatalf("a trailing byte %02x is accepted", extra)
+			}
+		}
+	}
+}
+
+// A23, and what else would make a keyset mean two things.
+func TestA23AmbiguousKeysetsAreRefused(t *testing.T) {
+	base, _ := Generate(HMAC)
+	other, _ := Generate(HMAC)
+	foreign, _ := Generate(XAESGCM)
+	second := other.Keys[0]
+	same := second
+	same.ID = base.Primary
+	disabled := base.Keys[0]
+	disabled.Status = Disabled
+	many := Keyset{Primary: base.Primary, Keys: base.Keys}
+	for i := range MaxKeys {
+		k := second
+		k.ID = base.Primary ^ uint32(i+1)
+		many.Keys = append(slices.Clone(many.Keys), k)
+	}
+	for name, set := range map[string]Keyset{
+		"no keys":            {Primary: 1},
+		"two keys of one id": {Primary: base.Primary, Keys: []Key{base.Keys[0], same}},
+		"no such primary":    {Primary: base.Primary ^ 1, Keys: base.Keys},
+		"disabled primary":   {Primary: base.Primary, Keys: []Key{disabled, second}},
+		"two types":          {Primary: base.Primary, Keys: []Key{base.Keys[0], foreign.Keys[0]}},
+		"too many keys":      many,
+	} {
+		if _, err := set.Append(nil); err == nil {
+			t.Errorf("%s: written", name)
+		}
+		if _, err := Parse(appendUnchecked(set)); err == nil {
+			t.Errorf("%s: read", name)
+		}
+	}
+}
+
+func appendUnchecked(k Keyset) []byte {
+	b := appendNumber(nil, 1, uint64(k.Primary))
+	for _, key := range k.Keys {
+		entry, _ := key.encode()
+		b = appendBytes(b, 2, entry)
+	}
+	return b
+}
+
+func FuzzParse(f *testing.F) {
+	for _, set := range sets(f) {
+		f.Add(mustAppend(f, set))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		set, err := Parse(b)
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > 8*uint64(len(b))+1<<16 {
+			t.Fatalf("parsing %d bytes allocated %d", len(b), used)
+		}
+		if err != nil {
+			return
+		}
+		if again := mustAppend(t, set); !bytes.Equal(again, b) {
+			t.Fatalf("%x is read, and written again as %x", b, again)
+		}
+	})
+}

@@ -1,0 +1,604 @@
+package keys
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdh"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/internal/strict"
+	"github.com/hopseal/hopseal/keys/insecurecleartext"
+)
+
+func newIdentity(t testing.TB, name string) *Identity {
+	t.Helper()
+	id, err := GenerateIdentity(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// signed returns a PublicIdentity whose root has signed whatever change made of
+// a good statement.
+func signed(t testing.TB, id *Identity, change func(*PublicIdentity)) []byte {
+	t.Helper()
+	p := *id.Public()
+	change(&p)
+	return signStatement(id, p.appendStatement(nil))
+}
+
+func signStatement(id *Identity, statement []byte) []byte {
+	b := strict.AppendBin(strict.AppendArray(nil, 2), statement)
+	return strict.AppendBin(b, ed25519.Sign(id.root, label.Identity.With(statement)))
+}
+
+func TestPublicIdentityComesBack(t *testing.T) {
+	id := newIdentity(t, "alice <img src=x> \x1b[31m")
+	p, err := ParsePublic(id.Public().Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !p.Equal(id.Public()) || p.Name() != id.Name() || p.Fingerprint() != id.Fingerprint() || p.Serial() != 1 ||
+		p.Expires().Sub(p.Issued()) != MaxLifetime || p.VerifyingKey().ID() != id.Public().VerifyingKey().ID() {
+		t.Error("the statement came back otherwise")
+	}
+	if n := len(p.Bytes()); n > 1500 {
+		t.Errorf("%d bytes", n)
+	}
+}
+
+func TestNamesAreBounded(t *testing.T) {
+	for _, name := range []string{"", strings.Repeat("x", MaxNameSize+1), "\xff"} {
+		if _, err := GenerateIdentity(name); err == nil {
+			t.Errorf("%q is accepted", name)
+		}
+	}
+}
+
+func TestPublicIdentityTampering(t *testing.T) {
+	b := newIdentity(t, "alice").Public().Bytes()
+	for bit := range 8 * len(b) {
+		changed := bytes.Clone(b)
+		changed[bit/8] ^= 1 << (bit % 8)
+		if _, err := ParsePublic(changed); !errors.Is(err, ErrPublicIdentity) {
+			t.Fatalf("bit %d changed: %v", bit, err)
+		}
+	}
+	for n := range b {
+		if _, err := ParsePublic(b[:n]); !errors.Is(err, ErrPublicIdentity) {
+			t.Fatalf("%d bytes of %d: %v", n, len(b), err)
+		}
+	}
+	if _, err := ParsePublic(append(bytes.Clone(b), 0)); !errors.Is(err, ErrPublicIdentity) {
+		t.Error("a trailing byte is accepted")
+	}
+}
+
+// A root that signs nonsense is still refused.
+func TestPublicIdentityContentIsChecked(t *testing.T) {
+	id := newIdentity(t, "alice")
+	other := newIdentity(t, "bob").Public()
+	for name, change := range map[string]func(p *PublicIdentity){
+		"lives too long":         func(p *PublicIdentity) { p.expires = p.issued.Add(MaxLifetime + time.Second) },
+		"expires before issued":  func(p *PublicIdentity) { p.expires = p.issued.Add(-time.Second) },
+		"expires when issued":    func(p *PublicIdentity) { p.expires = p.issued },
+		"empty name":             func(p *PublicIdentity) { p.name = "" },
+		"long name":              func(p *PublicIdentity) { p.name = strings.Repeat("x", MaxNameSize+1) },
+		"name not UTF-8":         func(p *PublicIdentity) { p.name = "\xff" },
+		"no signing key":         func(p *PublicIdentity) { p.signing = nil },
+		"no sealing key":         func(p *PublicIdentity) { p.sealing = nil },
+		"one signing key twice":  func(p *PublicIdentity) { p.signing = append(p.signing, p.signing[0]) },
+		"one sealing key twice":  func(p *PublicIdentity) { p.sealing = append(p.sealing, p.sealing[0]) },
+		"revoked, but with keys": func(p *PublicIdentity) { p.serial = math.MaxUint64 },
+		"another's root":         func(p *PublicIdentity) { p.root = other.root },
+		"a window that is inside out": func(p *PublicIdentity) {
+			p.signing = []VerifyingKey{p.signing[0]}
+			p.signing[0].window = window{from: 2, to: 1}
+		},
+	} {
+		if _, err := ParsePublic(signed(t, id, change)); !errors.Is(err, ErrPublicIdentity) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := ParsePublic(signed(t, id, func(*PublicIdentity) {})); err != nil {
+		t.Errorf("unchanged: %v", err)
+	}
+	if _, err := ParsePublic(signed(t, id, func(p *PublicIdentity) { p.serial, p.signing, p.sealing = math.MaxUint64, nil, nil })); err != nil {
+		t.Errorf("a revocation: %v", err)
+	}
+}
+
+func TestA08WeakKeysAreRefused(t *testing.T) {
+	id := newIdentity(t, "alice")
+	refusedAsSigning := func(public []byte) bool {
+		_, err := ParsePublic(signed(t, id, func(p *PublicIdentity) {
+			k := VerifyingKey{}
+			copy(k.public[:], public)
+			p.signing = []VerifyingKey{k}
+		}))
+		return err != nil
+	}
+	for _, y := range smallOrderY {
+		for _, sign := range []byte{0, 0x80} {
+			public := bytes.Clone(y)
+			public[31] |= sign
+			if !refusedAsSigning(public) {
+				t.Errorf("small order %x is accepted", public)
+			}
+			// The same points, with y not reduced, where that fits 255 bits.
+			if sum := int(y[0]) + 0xed; sum < 256 && y[1] == 0 {
+				long := bytes.Repeat([]byte{0xff}, 32)
+				long[0], long[31] = byte(sum), 0x7f|sign
+				if !refusedAsSigning(long) {
+					t.Errorf("non-canonical %x is accepted", long)
+				}
+			}
+		}
+	}
+	if key := id.Public().VerifyingKey(); refusedAsSigning(key.public[:]) {
+		t.Error("a good key is refused")
+	}
+	// Why it matters: under the identity point one signature fits all messages.
+	identity := append([]byte{1}, make([]byte, 31)...)
+	sig := append(bytes.Clone(identity), make([]byte, 32)...)
+	if !ed25519.Verify(identity, []byte("any message"), sig) {
+		t.Error("crypto/ed25519 has begun to refuse the identity point: say so in the comment on smallOrderY")
+	}
+}
+
+func TestA08WeakSealingKeysAreRefused(t *testing.T) {
+	good := id1216(t)
+	private, _ := ecdh.X25519().GenerateKey(rand.Reader)
+	for _, u := range smallOrderU {
+		point, err := ecdh.X25519().NewPublicKey(u)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := private.ECDH(point); err == nil {
+			t.Errorf("%x is not of small order: the list is wrong", u)
+		}
+		bad := append(bytes.Clone(good[:1184]), u...)
+		if _, err := checkXWing(bad); err == nil {
+			t.Errorf("low-order X25519 half %x is accepted", u)
+		}
+	}
+	unreduced := bytes.Clone(good)
+	for i := range 3 {
+		unreduced[i] = 0xff // coefficients 4095, above ML-KEM's 3329
+	}
+	for name, bad := range map[string][]byte{
+		"short":                    good[:1215],
+		"long":                     append(bytes.Clone(good), 0),
+		"ML-KEM above the modulus": unreduced,
+		"X25519 not reduced":       append(bytes.Clone(good[:1184]), fieldPrime...),
+		"X25519 with the top bit":  append(bytes.Clone(good[:1215]), good[1215]|0x80),
+	} {
+		if _, err := checkXWing(bad); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	if _, err := checkXWing(good); err != nil {
+		t.Errorf("a good key: %v", err)
+	}
+}
+
+func id1216(t *testing.T) []byte { return newIdentity(t, "x").Public().sealing[0].public }
+
+// A03: the same 32 or 1,216 bytes have another name as each kind of key.
+func TestA03IDsHaveTheirOwnDomains(t *testing.T) {
+	b := make([]byte, 32)
+	names := map[[32]byte]string{}
+	for kind, id := range map[string][32]byte{
+		"fingerprint": fingerprintOf(b), "signing key": signingKeyID(b), "sealing key": sealingKeyID(b),
+	} {
+		if other, taken := names[id]; taken {
+			t.Errorf("a %s and a %s share a name", kind, other)
+		}
+		names[id] = kind
+	}
+}
+
+func TestFingerprintText(t *testing.T) {
+	f := newIdentity(t, "alice").Fingerprint()
+	if got, err := ParseFingerprint(f.String()); err != nil || got != f {
+		t.Errorf("%s: %v, %v", f, got, err)
+	}
+	grouped := f.String()[:3] + " " + f.String()[3:30] + " " + f.String()[30:]
+	if got, err := ParseFingerprint(grouped); err != nil || got != f {
+		t.Errorf("grouped: %v", err)
+	}
+	s := f.String()
+	for _, bad := range []string{"", "fp1", s[:54], s + "a", strings.ToUpper(s), "fp2" + s[3:], s[:54] + "1", s[3:], s[:54] + "b", s + "\n"} {
+		if _, err := ParseFingerprint(bad); err == nil && bad != s {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+}
+
+func TestCleartextIdentityComesBack(t *testing.T) {
+	id := newIdentity(t, "alice")
+	b, err := id.MarshalCleartext(insecurecleartext.Token{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := ParseCleartextIdentity(b, insecurecleartext.Token{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, _ := id.Public().RecipientKey().SealKey([]byte("info"), make([]byte, 32))
+	if _, err := got.UnsealKey(id.Public().RecipientKey().ID(), []byte("info"), sealed); err != nil {
+		t.Error(err)
+	}
+	if _, err := got.UnsealKey(id.Public().RecipientKey().ID(), []byte("other"), sealed); !errors.Is(err, ErrUnseal) {
+		t.Error("opened under other info")
+	}
+	sig, _ := got.Signer().Sign([]byte("m"))
+	if !id.Public().VerifyingKey().Verify([]byte("m"), sig) {
+		t.Error("the signature is another's")
+	}
+}
+
+// Parts of two identities do not make one.
+func TestCleartextIdentityPartsMustMatch(t *testing.T) {
+	a, b := newIdentity(t, "a"), newIdentity(t, "b")
+	for name, mixed := range map[string]*Identity{
+		"root":    {root: b.root, signing: a.signing, sealing: a.sealing},
+		"signing": {root: a.root, signing: b.signing, sealing: a.sealing},
+		"sealing": {root: a.root, signing: a.signing, sealing: b.sealing},
+		"swapped": {root: a.root, signing: a.sealing, sealing: a.signing},
+	} {
+		mixed.public.Store(a.Public())
+		raw, err := mixed.MarshalCleartext(insecurecleartext.Token{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ParseCleartextIdentity(raw, insecurecleartext.Token{}); !errors.Is(err, ErrIdentity) {
+			t.Errorf("another's %s: %v", name, err)
+		}
+	}
+}
+
+func TestRenew(t *testing.T) {
+	id := newIdentity(t, "alice")
+	before := id.Public()
+	if err := id.Renew(); err != nil {
+		t.Fatal(err)
+	}
+	after := id.Public()
+	if after.Serial() != before.Serial()+1 || after.Fingerprint() != before.Fingerprint() ||
+		after.VerifyingKey().ID() != before.VerifyingKey().ID() {
+		t.Error("renewal changed more than the serial and the lifetime")
+	}
+}
+
+func TestSharedKeysetComesBack(t *testing.T) {
+	s, err := GenerateSharedKeyset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, _ := s.MarshalCleartext(insecurecleartext.Token{})
+	got, err := ParseCleartextSharedKeyset(raw, insecurecleartext.Token{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, known := got.Key(s.Primary().ID())
+	if !known {
+		t.Fatal("the pair has another id")
+	}
+	if data, err := key.Open(nil, s.Primary().Seal(nil, []byte("m"), nil), nil); err != nil || string(data) != "m" {
+		t.Error(err)
+	}
+	if !key.VerifyMAC([]byte("m"), s.Primary().MAC(nil, []byte("m"))) || key.VerifyMAC([]byte("n"), s.Primary().MAC(nil, []byte("m"))) {
+		t.Error("MAC")
+	}
+}
+
+// A21: the id depends on both keys of the pair, so a pair that shares one of them
+// has another name.
+func TestA21SharedKeyIDCommitsToBothKeys(t *testing.T) {
+	a, b := make([]byte, 32), append(make([]byte, 31), 1)
+	seen := map[SharedKeyID]bool{}
+	for _, pair := range [][2][]byte{{a, a}, {a, b}, {b, a}, {b, b}} {
+		k, err := newSharedKey(pair[0], pair[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[k.ID()] = true
+	}
+	if len(seen) != 4 {
+		t.Errorf("%d ids for four pairs", len(seen))
+	}
+}
+
+// A42: no verb, logger or encoder prints a secret.
+func TestA42SecretsRedactThemselves(t *testing.T) {
+	id := newIdentity(t, "alice")
+	shared, _ := GenerateSharedKeyset()
+	idBytes, _ := id.MarshalCleartext(insecurecleartext.Token{})
+	sharedBytes, _ := shared.MarshalCleartext(insecurecleartext.Token{})
+	secrets := map[string][]byte{"root": id.root.Seed()}
+	for name, set := range map[string]tinkset{"signing": id.signing, "sealing": id.sealing, "aead": shared.aeads, "mac": shared.macs} {
+		k, err := set.keyset()
+		if err != nil {
+			t.Fatal(err)
+		}
+		secrets[name] = k.Keys[0].Secret
+	}
+	if !bytes.Contains(idBytes, secrets["root"]) || !bytes.Contains(sharedBytes, secrets["mac"]) {
+		t.Fatal("the test does not look for the right bytes")
+	}
+	type holder struct {
+		Identity *Identity
+		Shared   *SharedKeyset
+		Key      *SharedKey
+		Signer   Signer
+	}
+	values := []any{id, shared, shared.Primary(), id.Signer(), holder{id, shared, shared.Primary(), id.Signer()}, []any{id}}
+	var printed bytes.Buffer
+	for _, v := range values {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%x", "%X", "%s", "%q", "%d"} {
+			fmt.Fprintf(&printed, verb, v)
+		}
+		slog.New(slog.NewTextHandler(&printed, nil)).Info("m", "v", v)
+		slog.New(slog.NewJSONHandler(&printed, nil)).Info("m", "v", v)
+		b, err := json.Marshal(v)
+		if err != nil {
+			t.Error(err)
+		}
+		printed.Write(b)
+	}
+	text := printed.String()
+	for name, secret := range secrets {
+		for _, form := range []string{string(secret), fmt.Sprintf("%x", secret[:8]), fmt.Sprintf("%X", secret[:8]),
+			strings.Trim(fmt.Sprint(secret[:6]), "[]"), strings.Trim(fmt.Sprintf("%#v", secret[:4]), "[]byte{}")} {
+			if strings.Contains(text, form) {
+				t.Errorf("the %s key is printed as %q", name, form)
+			}
+		}
+	}
+	if !strings.Contains(text, redacted) {
+		t.Error("nothing says that anything was left out")
+	}
+}
+
+func reason(err error) TrustReason {
+	if e, ok := errors.AsType[*TrustError](err); ok {
+		return e.Reason
+	}
+	return 0
+}
+
+// A06: a pinned peer is that peer only, and cannot answer for another.
+func TestA06Pinned(t *testing.T) {
+	alice, bob, eve := newIdentity(t, "alice"), newIdentity(t, "bob"), newIdentity(t, "alice")
+	v := Pinned(alice.Fingerprint(), bob.Fingerprint())
+	ctx := context.Background()
+	if err := v.Verify(ctx, Expected{}, alice.Public()); err != nil {
+		t.Error(err)
+	}
+	if err := v.Verify(ctx, Expected{Address: "x"}, eve.Public()); reason(err) != TrustUnknown {
+		t.Errorf("a namesake: %v", err)
+	}
+	if err := v.Verify(ctx, Expected{Fingerprint: alice.Fingerprint()}, bob.Public()); reason(err) != TrustChanged {
+		t.Errorf("one pinned peer for another: %v", err)
+	}
+	if err := Pinned().Verify(ctx, Expected{}, alice.Public()); reason(err) != TrustUnknown {
+		t.Errorf("nobody is pinned: %v", err)
+	}
+}
+
+func TestEveryVerifierRefusesExpiredAndRevoked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		id := newIdentity(t, "alice")
+		revoked, err := ParsePublic(signed(t, id, func(p *PublicIdentity) { p.serial, p.signing, p.sealing = math.MaxUint64, nil, nil }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		known := new(KnownPeers)
+		if err := known.Admit(Expected{Room: "r"}, id.Public()); err != nil {
+			t.Fatal(err)
+		}
+		future, err := ParsePublic(signed(t, id, func(p *PublicIdentity) {
+			p.serial, p.issued = 2, p.issued.Add(ClockSkew+time.Minute)
+			p.expires = p.issued.Add(time.Hour)
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		verifiers := map[string]Verifier{"pinned": Pinned(id.Fingerprint()), "insecure": InsecureTrustAnyone(), "known": known}
+		for name, v := range verifiers {
+			if err := v.Verify(t.Context(), Expected{Room: "r"}, id.Public()); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if err := v.Verify(t.Context(), Expected{Room: "r"}, future); reason(err) != TrustExpired {
+				t.Errorf("%s, from the future: %v", name, err)
+			}
+		}
+		time.Sleep(MaxLifetime)
+		for name, v := range verifiers {
+			if err := v.Verify(t.Context(), Expected{Room: "r"}, id.Public()); reason(err) != TrustExpired {
+				t.Errorf("%s, expired: %v", name, err)
+			}
+			if err := v.Verify(t.Context(), Expected{Room: "r"}, revoked); reason(err) != TrustRevoked {
+				t.Errorf("%s, revoked: %v", name, err)
+			}
+		}
+		// The revocation holds against statements that come back later.
+		if err := id.Renew(); err != nil {
+			t.Fatal(err)
+		}
+		if err := known.Verify(t.Context(), Expected{Room: "r"}, id.Public()); reason(err) != TrustRevoked {
+			t.Errorf("renewed after the revocation: %v", err)
+		}
+		if err := known.Admit(Expected{Room: "r"}, id.Public()); reason(err) != TrustRevoked {
+			t.Errorf("admitted after the revocation: %v", err)
+		}
+	})
+}
+
+// A06: known peers are keyed by what was dialled, never by the peer's own name.
+func TestA06KnownPeers(t *testing.T) {
+	alice, eve := newIdentity(t, "alice"), newIdentity(t, "alice")
+	known := new(KnownPeers)
+	home := Expected{Address: "wss://home.example"}
+	ctx := context.Background()
+	if err := known.Verify(ctx, home, alice.Public()); reason(err) != TrustUnknown {
+		t.Errorf("a stranger: %v", err)
+	}
+	if err := known.Admit(home, alice.Public()); err != nil {
+		t.Fatal(err)
+	}
+	if err := known.Verify(ctx, home, alice.Public()); err != nil {
+		t.Error(err)
+	}
+	err := known.Verify(ctx, home, eve.Public())
+	if e, ok := errors.AsType[*TrustError](err); !ok || e.Reason != TrustChanged || len(e.Known) != 1 || e.Known[0] != alice.Fingerprint() {
+		t.Errorf("another root at a known address: %v", err)
+	}
+	for _, elsewhere := range []Expected{{Address: "wss://other.example"}, {Room: "wss://home.example"}, {Address: "alice"}} {
+		if err := known.Verify(ctx, elsewhere, alice.Public()); reason(err) != TrustUnknown {
+			t.Errorf("%v: %v", elsewhere, err)
+		}
+	}
+	// A room has many members; a new one is unknown, not changed.
+	room := Expected{Room: "blue"}
+	if err := known.Admit(room, alice.Public()); err != nil {
+		t.Fatal(err)
+	}
+	if err := known.Verify(ctx, room, eve.Public()); reason(err) != TrustUnknown {
+		t.Errorf("a new member: %v", err)
+	}
+	known.Forget(room, alice.Fingerprint())
+	if err := known.Verify(ctx, room, alice.Public()); reason(err) != TrustUnknown {
+		t.Errorf("after Forget: %v", err)
+	}
+	if err := known.Verify(ctx, home, alice.Public()); err != nil {
+		t.Errorf("Forget reached another place: %v", err)
+	}
+}
+
+func TestKnownPeersRefuseRollback(t *testing.T) {
+	id := newIdentity(t, "alice")
+	first := id.Public()
+	known := new(KnownPeers)
+	at := Expected{Room: "blue"}
+	ctx := context.Background()
+	if err := known.Admit(at, first); err != nil {
+		t.Fatal(err)
+	}
+	if err := id.Renew(); err != nil {
+		t.Fatal(err)
+	}
+	if err := known.Verify(ctx, at, id.Public()); err != nil {
+		t.Errorf("a newer statement of a known root: %v", err)
+	}
+	again, err := ParseKnownPeers(known.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, k := range map[string]*KnownPeers{"at once": known, "after a restart": again} {
+		if err := k.Verify(ctx, at, first); reason(err) != TrustRolledBack {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	fork, err := ParsePublic(signed(t, id, func(p *PublicIdentity) { p.name = "mallory" }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := known.Verify(ctx, at, fork); reason(err) != TrustChanged {
+		t.Errorf("another statement with the same serial: %v", err)
+	}
+}
+
+func TestKnownPeersBytes(t *testing.T) {
+	known := new(KnownPeers)
+	for i := range 5 {
+		id := newIdentity(t, "x")
+		for _, at := range []Expected{{Room: "blue"}, {Address: fmt.Sprint(i)}} {
+			if err := known.Admit(at, id.Public()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	b := known.Bytes()
+	got, err := ParseKnownPeers(b)
+	if err != nil || !bytes.Equal(got.Bytes(), b) || len(got.Admitted(Expected{Room: "blue"})) != 5 {
+		t.Errorf("came back otherwise: %v", err)
+	}
+	for n := range b {
+		if _, err := ParseKnownPeers(b[:n]); !errors.Is(err, ErrKnownPeers) {
+			t.Fatalf("%d bytes of %d: %v", n, len(b), err)
+		}
+	}
+}
+
+func FuzzParsePublic(f *testing.F) {
+	f.Add(newIdentity(f, "alice").Public().Bytes())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		fuzzParse(t, b, func() ([]byte, error) {
+			p, err := ParsePublic(b)
+			if err != nil {
+				return nil, err
+			}
+			return p.Bytes(), nil
+		})
+	})
+}
+
+func FuzzParseStatement(f *testing.F) {
+	f.Add(newIdentity(f, "alice").Public().appendStatement(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		fuzzParse(t, b, func() ([]byte, error) {
+			p, err := parseStatement(b)
+			if err != nil {
+				return nil, err
+			}
+			return p.appendStatement(nil), nil
+		})
+	})
+}
+
+func FuzzParseKnownPeers(f *testing.F) {
+	known := new(KnownPeers)
+	_ = known.Admit(Expected{Room: "blue"}, newIdentity(f, "x").Public())
+	f.Add(known.Bytes())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		fuzzParse(t, b, func() ([]byte, error) {
+			k, err := ParseKnownPeers(b)
+			if err != nil {
+				return nil, err
+			}
+			return k.Bytes(), nil
+		})
+	})
+}
+
+// fuzzParse holds a parser to A28 and A30: what it reads it writes again byte for
+// byte, and it allocates in proportion to its input. The constant covers what one
+// ML-KEM key expands to.
+func fuzzParse(t *testing.T, b []byte, parse func() ([]byte, error)) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	again, err := parse()
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 8*uint64(len(b))+1<<17 {
+		t.Fatalf("parsing %d bytes allocated %d", len(b), used)
+	}
+	if err == nil && !bytes.Equal(again, b) {
+		t.Fatalf("%x is read, and written again as %x", b, again)
+	}
+}
