@@ -66,13 +66,15 @@ func parsePadded(plain []byte, fieldsSize int) (fields, data []byte, ok bool) {
 	return fields, rest[:n:n], allZero(rest[n:])
 }
 
+// zeros is compared with, which is faster than a loop over bytes.
+var zeros [256]byte
+
 func allZero(b []byte) bool {
-	var set uint64
-	for ; len(b) >= 8; b = b[8:] {
-		set |= binary.LittleEndian.Uint64(b)
+	for len(b) > len(zeros) {
+		if string(b[:len(zeros)]) != string(zeros[:]) {
+			return false
+		}
+		b = b[len(zeros):]
 	}
-	for _, x := range b {
-		set |= uint64(x)
-	}
-	return set == 0
+	return string(b) == string(zeros[:len(b)])
 }
