@@ -73,7 +73,7 @@ func (o *Opener) suite() (Suite, error) {
 		return 0, errors.New("envelope: an Opener needs a Replay guard")
 	}
 	identity, from, shared := o.Identity != nil, o.From != nil, o.Shared != nil
-	parties := o.Party != "" && o.FromParty != ""
+	parties := o.Party != "" && o.FromParty != "" && o.Party != o.FromParty
 	switch {
 	case identity && from && !shared && !parties:
 		return SuiteRecipients, nil
