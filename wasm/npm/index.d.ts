@@ -1,0 +1,422 @@
+// Hopseal for browsers and Node: messages that only the intended ends can read.
+//
+// The cryptography is Hopseal's Go code, compiled to WebAssembly: the same bytes
+// on the wire as on a Go server. Importing this module fetches and runs nothing;
+// call init() once, then the rest.
+//
+// Every asynchronous function rejects with a HopsealError. Bytes are copied on the
+// way in and on the way out: nothing returned here is a view on the core's memory.
+
+/**
+ * What `init` can load the core from: where it is, what was fetched already, its
+ * bytes, or a compiled module.
+ */
+export type CoreSource =
+  | string
+  | URL
+  | Response
+  | Promise<Response>
+  | ArrayBuffer
+  | Uint8Array
+  | WebAssembly.Module;
+
+export interface CoreInfo {
+  /** Version of the protocol code. */
+  readonly version: string;
+  /** Names this very build, 32 hex digits. */
+  readonly buildId: string;
+  /**
+   * Whether the page has `crypto.subtle`. A page that was loaded over plain http
+   * has not, unless from localhost: then `openStore` keeps nothing.
+   */
+  readonly webcrypto: boolean;
+}
+
+/**
+ * Fetches and starts the core, by default from `core.wasm` beside this module.
+ * Later calls return the first one's promise. After a failure, or once the core
+ * has died (code "core-dead"), the next call starts afresh.
+ *
+ * Rejects with "core-fetch", "core-not-wasm", "core-compile", "core-mismatch" or
+ * "core-start".
+ */
+export function init(source?: CoreSource): Promise<CoreInfo>;
+
+/** Stable names of what can go wrong. New ones may be added. */
+export type ErrorCode =
+  // The core
+  | "not-initialised" // call init() first
+  | "core-fetch" // core.wasm could not be fetched; the message says what came instead
+  | "core-not-wasm" // what came is not WebAssembly; the message says what it looks like
+  | "core-compile" // the browser does not compile it, or a Content-Security-Policy forbids it
+  | "core-mismatch" // core.wasm and runtime.js are of different builds
+  | "core-start" // it did not start
+  | "core-dead" // the core failed inside; nothing of it can be used any more, init() starts afresh
+  // The caller
+  | "bad-argument"
+  | "closed" // the object was closed before, or the core that held it has been replaced
+  | "too-large" // more than 64 MiB in one call
+  | "too-many" // more than 65,536 live objects, which looks like a leak
+  | "aborted" // by the caller's AbortSignal
+  // Messages and trust
+  | "invalid" // bytes that are not what was to be parsed
+  | "seal-failed" // a recipient expired or was revoked, or is listed twice
+  | "open-failed"
+  | "trust-unknown" // never admitted for what was expected
+  | "trust-changed" // another root is known for it, or another statement under the same serial
+  | "trust-revoked"
+  | "trust-expired"
+  | "trust-rolled-back"
+  // The store
+  | "store-unavailable" // no IndexedDB, no crypto.subtle or no Web Locks here
+  | "store-in-use" // another tab, or another openStore, holds this record
+  | "store-damaged" // the record does not open: changed, or its key is gone
+  | "store-failed" // the browser refused to read or write
+  // The relay
+  | "relay-unreachable"
+  | "relay-closed"
+  | "relay-protocol" // the relay sent something that is not a frame
+  | "relay-overflow" // events were not taken in time, the connection was given up
+  | "relay-name-taken"
+  | "relay-full"
+  | "relay-too-large"
+  | "relay-bad-name"
+  | "relay-bad-topic"
+  | "relay-refused"; // any other refusal
+
+/** Why a message did not open. For the local user and log only: never tell a sender. */
+export type OpenReason =
+  | "malformed"
+  | "version"
+  | "suite"
+  | "sender"
+  | "reflected"
+  | "context"
+  | "proof"
+  | "not-for-us"
+  | "key"
+  | "body"
+  | "time"
+  | "replay";
+
+export class HopsealError extends Error {
+  readonly name: "HopsealError";
+  readonly code: ErrorCode;
+  /** What to do about it, one sentence, "" where there is nothing to say. */
+  readonly hint: string;
+  /** Whether trying again later may succeed without anybody doing anything. */
+  readonly retryable: boolean;
+  /** With code "open-failed". The message text is the same for every reason. */
+  readonly reason?: OpenReason;
+  /** With code "trust-changed": the fingerprints that are known for what was expected. */
+  readonly known?: readonly string[];
+  /** What this came from, where it came from something. */
+  readonly cause?: unknown;
+}
+
+/**
+ * A long-term identity with its secret keys, which live inside the core. It prints
+ * as its name and fingerprint.
+ */
+export class Identity {
+  private constructor();
+  /** Makes a new one. The name has 1 to 128 bytes of UTF-8 and proves nothing to others. */
+  static generate(name: string): Promise<Identity>;
+  readonly name: string;
+  /** "fp1" and 52 characters: what people compare. It stays through renewals. */
+  readonly fingerprint: string;
+  /** The signed public half as it stands now, to be handed to others. */
+  readonly public: PublicIdentity;
+  /**
+   * Signs a new public half, valid for 30 days from now. Save the identity after it.
+   */
+  renew(): Promise<void>;
+  /** Lets the core drop the keys. Later calls with it reject with "closed". */
+  close(): void;
+  toString(): string;
+  toJSON(): string;
+}
+
+/**
+ * What an identity's root says about its name and keys, signed. That it parsed
+ * proves only that its own root signed it; whether that root is the one you mean
+ * is for `KnownPeers`, or for a person who compares fingerprints.
+ *
+ * The name may hold any characters: show it as text only.
+ */
+export class PublicIdentity {
+  private constructor();
+  /** Rejects with "invalid". Expiry is not checked here but where trust is decided. */
+  static parse(bytes: Uint8Array): Promise<PublicIdentity>;
+  /** A copy of the encoded form, about 1.5 KB. */
+  readonly bytes: Uint8Array;
+  readonly name: string;
+  readonly fingerprint: string;
+  /** Counts the statements of one root; a higher one replaces a lower. */
+  readonly serial: bigint;
+  readonly issued: Date;
+  readonly expires: Date;
+  readonly revoked: boolean;
+  toString(): string;
+  toJSON(): string;
+}
+
+export type Role = "server" | "client" | "member";
+
+/** What was meant to be reached: an address or a room, never a name that a peer gives itself. */
+export interface Expected {
+  address?: string;
+  room?: string;
+  role?: Role;
+  /** The root that it must have. */
+  fingerprint?: string;
+}
+
+/** The peers that the user admitted, each for the address or room that it was admitted for. */
+export class KnownPeers {
+  private constructor();
+  static create(): Promise<KnownPeers>;
+  /** Rejects with "invalid". */
+  static parse(bytes: Uint8Array): Promise<KnownPeers>;
+  /**
+   * Resolves for a peer that was admitted for what is expected. Rejects with
+   * "trust-unknown", "trust-changed", "trust-revoked", "trust-expired" or
+   * "trust-rolled-back".
+   */
+  verify(expected: Expected, peer: PublicIdentity): Promise<void>;
+  /**
+   * Records that the user compared the fingerprint and means this peer. In a room
+   * there may be many; for an address it takes the place of the one before.
+   */
+  admit(expected: Expected, peer: PublicIdentity): Promise<void>;
+  forget(expected: Expected, fingerprint: string): Promise<void>;
+  /** The fingerprints admitted for this address or room. */
+  admitted(expected: Expected): Promise<string[]>;
+  /** For storage. No secret in it, but whoever changes it changes whom the user trusts. */
+  bytes(): Promise<Uint8Array>;
+  close(): void;
+}
+
+/** Remembers which messages were opened. One serves everything that one identity opens. */
+export class ReplayGuard {
+  private constructor();
+  /**
+   * Messages sealed at `since` or before are refused; default: now, because what was
+   * opened before a reload cannot be told from a replay after it. For an identity
+   * made a moment ago, to which nothing can have been sealed before, pass
+   * `new Date(0)`.
+   */
+  static create(options?: { since?: Date }): Promise<ReplayGuard>;
+  close(): void;
+}
+
+/**
+ * Keys that two services share. Whoever holds it can read and write as any party.
+ * To move one in or out of the page see "hopseal/insecure-cleartext".
+ */
+export class SharedKeyset {
+  private constructor();
+  static generate(): Promise<SharedKeyset>;
+  close(): void;
+  toString(): string;
+  toJSON(): string;
+}
+
+interface SealCommon {
+  /** What the message is for: whoever opens it must expect the same. Visible, at most 1,024 bytes. */
+  context?: string;
+  /** What the plaintext is. Visible, at most 128 bytes. */
+  contentType?: string;
+}
+
+/** To public identities, signed. */
+export interface SealToRecipients extends SealCommon {
+  from: Identity;
+  /** 1 to 1,000, each once. */
+  to: readonly PublicIdentity[];
+  shared?: undefined;
+  party?: undefined;
+}
+/** Under a shared keyset, with an HMAC. */
+export interface SealShared extends SealCommon {
+  shared: SharedKeyset;
+  /** The sender's name among the holders. */
+  party: string;
+  from?: undefined;
+  to?: undefined;
+}
+/** Under a shared keyset, signed. */
+export interface SealSharedSigned extends SealCommon {
+  shared: SharedKeyset;
+  from: Identity;
+  party?: undefined;
+  to?: undefined;
+}
+export type SealOptions = SealToRecipients | SealShared | SealSharedSigned;
+
+/** Seals one message. */
+export function seal(plaintext: Uint8Array, options: SealOptions): Promise<Uint8Array>;
+
+interface OpenCommon {
+  /** Must equal the sealer's. */
+  context?: string;
+  replay: ReplayGuard;
+}
+export interface OpenFromSender extends OpenCommon {
+  /** Who opens. Its own messages, returned, are refused. */
+  identity: Identity;
+  /** The expected sender, trusted already. */
+  from: PublicIdentity;
+  shared?: undefined;
+  party?: undefined;
+  fromParty?: undefined;
+}
+export interface OpenShared extends OpenCommon {
+  shared: SharedKeyset;
+  party: string;
+  fromParty: string;
+  identity?: undefined;
+  from?: undefined;
+}
+export interface OpenSharedSigned extends OpenCommon {
+  shared: SharedKeyset;
+  identity: Identity;
+  from: PublicIdentity;
+  party?: undefined;
+  fromParty?: undefined;
+}
+export type OpenOptions = OpenFromSender | OpenShared | OpenSharedSigned;
+
+export interface Header {
+  readonly suite: "shared" | "shared-signed" | "recipients";
+  /** Fingerprint of the signer, null in suite "shared". */
+  readonly sender: string | null;
+  /** The sender's party name, null but in suite "shared". */
+  readonly party: string | null;
+  /** Names the key of the body, hex. */
+  readonly sealKey: string;
+  /** Names the signing key, hex, null in suite "shared". */
+  readonly proofKey: string | null;
+  /** 32 hex digits. */
+  readonly id: string;
+  readonly time: Date;
+  readonly contentType: string;
+  readonly context: string;
+}
+
+/**
+ * Opens one message. Every failure that a message can cause rejects with
+ * "open-failed" and one text; `error.reason` is for the local user only.
+ */
+export function open(
+  sealed: Uint8Array,
+  options: OpenOptions,
+): Promise<{ data: Uint8Array; header: Header }>;
+
+export interface Part {
+  readonly name: "framing" | "header" | "recipients" | "body" | "proof";
+  /** From the envelope's first byte. */
+  readonly offset: number;
+  /** In bytes. */
+  readonly size: number;
+}
+
+export interface Inspection {
+  readonly header: Header;
+  /** Names of the recipients' sealing keys, hex; none in the shared suites. */
+  readonly recipients: readonly string[];
+  /** In order, covering the whole envelope. */
+  readonly parts: readonly Part[];
+}
+
+/**
+ * What anybody on the way sees of an envelope. Nothing in it is authenticated.
+ * Rejects with "open-failed" for what is not well formed.
+ */
+export function inspect(sealed: Uint8Array): Promise<Inspection>;
+
+export interface StoreOptions {
+  /** Of the database, default "hopseal". */
+  name?: string;
+  /** Which identity: one record for each user of the page. */
+  record: string;
+  /** Keep everything in this page's memory, gone with it, and touch no storage. */
+  memory?: boolean;
+}
+
+/**
+ * Opens a record of the page's IndexedDB. What is saved is encrypted under an
+ * AES-256-GCM key that the browser keeps and does not give out: that stops copying,
+ * not use by a script that runs in the page. The record stays locked until
+ * `close()`, or until the page goes.
+ *
+ * Rejects with "store-unavailable", "store-in-use" or "store-failed".
+ */
+export function openStore(options: StoreOptions): Promise<Store>;
+
+export interface Store {
+  /** null when nothing was saved. Rejects with "store-damaged" or "store-failed". */
+  load(): Promise<{ identity: Identity; knownPeers: KnownPeers } | null>;
+  /** Resolves once the record was written and read back. */
+  save(content: { identity: Identity; knownPeers: KnownPeers }): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Member {
+  /** Given by the relay, 32 hex digits. */
+  readonly id: string;
+  readonly name: string;
+  /** Whatever that member announced: here, by custom, its public identity. */
+  readonly presence: Uint8Array;
+}
+
+export type RelayEvent =
+  | ({ readonly type: "entered"; readonly topic: string } & Member)
+  | { readonly type: "left"; readonly topic: string; readonly id: string }
+  | { readonly type: "message"; readonly topic: string; readonly from: string; readonly payload: Uint8Array }
+  | RelayClosed;
+
+/** The last event. `error` is null when the caller closed. */
+export interface RelayClosed {
+  readonly type: "closed";
+  readonly error: HopsealError | null;
+}
+
+/** The part of the WebSocket interface that is used, for environments without a global one. */
+export interface WebSocketConstructor {
+  new (url: string): WebSocket;
+}
+
+export interface RelayOptions {
+  /** Ends connecting, not the connection. */
+  signal?: AbortSignal;
+  /** Default: the global one. */
+  WebSocket?: WebSocketConstructor;
+}
+
+/**
+ * A connection to a relay, which is not trusted: names, ids, presence and payloads
+ * are whatever it says. Seal what you publish.
+ *
+ * Events wait in a bounded queue until they are taken; when it is full the
+ * connection is given up with "relay-overflow".
+ */
+export class RelayClient implements AsyncIterable<RelayEvent> {
+  private constructor();
+  /** ws:, wss:, http: and https: URLs. Rejects with "relay-unreachable" or "aborted". */
+  static connect(url: string | URL, options?: RelayOptions): Promise<RelayClient>;
+  /**
+   * Resolves with one's own id and the members that were there before. Rejects with
+   * "relay-name-taken", "relay-full", "relay-too-large", "relay-bad-name",
+   * "relay-bad-topic", "relay-refused" or "relay-closed".
+   */
+  join(topic: string, name: string, presence: Uint8Array): Promise<{ id: string; members: Member[] }>;
+  leave(topic: string): Promise<void>;
+  /** Resolves when the socket has taken the message, with at most 1 MiB waiting in it. */
+  publish(topic: string, payload: Uint8Array): Promise<void>;
+  /** Never rejects: resolves with what ended the connection. */
+  readonly closed: Promise<RelayClosed>;
+  close(): void;
+  /** One reader. Ends after the event "closed". Leaving the loop early does not close. */
+  [Symbol.asyncIterator](): AsyncIterator<RelayEvent>;
+}
