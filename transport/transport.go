@@ -49,11 +49,24 @@
 // why [DialOptions] has fewer fields there, and Accept returns an error.
 package transport
 
-import "context"
+import (
+	"context"
+	"errors"
+	"time"
+)
 
 // DefaultMaxMessage is the largest message, in bytes, that is accepted where an
 // option does not say otherwise: 1 MiB.
 const DefaultMaxMessage = 1 << 20
+
+// DefaultKeepAlive is the time between pings where an option does not say
+// otherwise. It is below the 30 seconds after which the more impatient proxies
+// forget an idle connection.
+const DefaultKeepAlive = 25 * time.Second
+
+// ErrOrigin is matched by the error of an Accept that refused a browser because
+// its page comes from an origin that is not allowed.
+var ErrOrigin = errors.New("origin not allowed")
 
 // A Conn is one connection that carries whole binary messages.
 //
@@ -63,9 +76,9 @@ const DefaultMaxMessage = 1 << 20
 type Conn interface {
 	// Read waits for one message and appends it to dst, which may be nil. Where
 	// dst has the room, nothing is allocated. After an error the result is dst
-	// as it was, and the error matches net.ErrClosed; what the peer had sent
-	// before it closed is delivered first. If the peer closed in an orderly way
-	// the error, a [*CloseError], matches io.EOF too.
+	// as it was, and the error matches net.ErrClosed. What the peer sent before
+	// it closed is delivered first, unless a Write failed meanwhile. If the peer
+	// closed in an orderly way the error, a [*CloseError], matches io.EOF too.
 	Read(ctx context.Context, dst []byte) ([]byte, error)
 
 	// Write sends msg as one message and returns when it was handed on, which

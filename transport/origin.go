@@ -1,0 +1,73 @@
+//go:build !js
+
+package transport
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/hopseal/hopseal/internal/safetext"
+)
+
+// checkOrigin returns the origin of the page that makes the request, "" if it
+// comes from no page, or an error where the origin is neither the server's own
+// nor listed (requirement A43). A list that cannot be read refuses everybody.
+func checkOrigin(r *http.Request, allowed []string) (string, error) {
+	sent := r.Header.Values("Origin")
+	if len(sent) == 0 {
+		return "", nil
+	}
+	origin, ok := parseOrigin(sent[0])
+	if !ok || len(sent) > 1 {
+		return "", fmt.Errorf("%w: %s", ErrOrigin, safetext.Quote(sent[0], shownTarget))
+	}
+	if own, ok := parseOrigin(ownScheme(r) + "://" + r.Host); ok && origin == own {
+		return origin, nil
+	}
+	for _, entry := range allowed {
+		listed, ok := parseOrigin(entry)
+		if !ok {
+			return "", fmt.Errorf("%w: AcceptOptions.Origins holds %q, want something like https://app.example.com", ErrOrigin, entry)
+		}
+		if origin == listed {
+			return origin, nil
+		}
+	}
+	return "", fmt.Errorf("%w: %s", ErrOrigin, safetext.Quote(origin, shownTarget))
+}
+
+func ownScheme(r *http.Request) string {
+	if r.TLS != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// parseOrigin returns the one spelling of an origin: lower case, and with the
+// port only where it is not the scheme's own.
+func parseOrigin(s string) (string, bool) {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme == "" || u.Hostname() == "" {
+		return "", false
+	}
+	bare := url.URL{Scheme: u.Scheme, Host: u.Host}
+	if !strings.EqualFold(bare.String(), s) { // anything else in it: path, user, query
+		return "", false
+	}
+	host, port := strings.ToLower(u.Hostname()), u.Port()
+	if defaultPorts[u.Scheme] == port {
+		port = ""
+	}
+	if port != "" {
+		return u.Scheme + "://" + net.JoinHostPort(host, port), true
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return u.Scheme + "://" + host, true
+}
+
+var defaultPorts = map[string]string{"http": "80", "https": "443"}

@@ -1,0 +1,73 @@
+package transport
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/hopseal/hopseal/internal/safetext"
+)
+
+// shownTarget bounds how much of an address an error shows, in characters.
+const shownTarget = 200
+
+// A DialError says in one line why a connection could not be made and what to do
+// about it. It holds neither the query nor the user part of the URL.
+type DialError struct {
+	Target  string // scheme and host that were dialled, safe to show; empty if the URL has none
+	Problem string // what failed
+	Status  int    // the HTTP status with which a server refused, or 0
+
+	permanent bool
+	err       error
+}
+
+func (e *DialError) Error() string {
+	if e.Target == "" {
+		return "transport: cannot dial: " + e.Problem
+	}
+	return "transport: cannot dial " + e.Target + ": " + e.Problem
+}
+
+// Unwrap returns the cause where it is one that callers test for: an error of
+// the network, of TLS or of a context.
+func (e *DialError) Unwrap() error { return e.err }
+
+// Permanent reports that dialling again will fail again, as long as nobody
+// changes the URL, the options or the server.
+func (e *DialError) Permanent() bool { return e.permanent }
+
+func badURL(problem string) error { return &DialError{Problem: problem, permanent: true} }
+
+// parseTarget checks what a caller wants to dial and returns it as a ws or wss
+// URL. Its errors do not repeat the URL, which may hold a token.
+func parseTarget(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, badURL("the URL cannot be parsed")
+	}
+	switch u.Scheme {
+	case "ws", "wss":
+	case "http":
+		u.Scheme = "ws"
+	case "https":
+		u.Scheme = "wss"
+	default:
+		return nil, badURL("the URL must start with wss:// or ws://, not " +
+			safetext.Quote(u.Scheme, 20))
+	}
+	switch {
+	case u.Hostname() == "":
+		return nil, badURL("the URL names no host")
+	case u.User != nil:
+		return nil, badURL("the URL holds a user name or password: pass credentials in the handshake header or inside the sealed session")
+	case strings.Contains(raw, "#"):
+		return nil, badURL("the URL has a fragment (#), which a WebSocket URL may not have")
+	}
+	return u, nil
+}
+
+// shown returns scheme and host of u for an error or an Info. The path is left
+// out like the query: both are places where people put tokens.
+func shown(u *url.URL) string {
+	return u.Scheme + "://" + safetext.Line(u.Host, shownTarget)
+}
