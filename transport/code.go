@@ -7,7 +7,7 @@ import (
 )
 
 // A Code tells why a connection ended. The numbers are those of RFC 6455,
-// section 7.4; 4000 to 4999 are free for applications.
+// section 7.4; 4000 to 4899 are free for applications.
 type Code uint16
 
 const (
@@ -43,6 +43,31 @@ func (c Code) String() string {
 		return text + " (" + number + ")"
 	}
 	return "code " + number
+}
+
+// A page may close a WebSocket with 1000 and 3000 to 4999 only. Where it means
+// one of the other codes it says firstMapped more than that code has above 1000,
+// and the receiving end, page or not, translates back. Applications keep off
+// 4901 to 4914.
+const (
+	firstMapped = 4900
+	mappedCodes = 14
+)
+
+// toPage returns what a page has to send for a code.
+func toPage(code Code) Code {
+	if code > CodeNormal && code <= CodeNormal+mappedCodes {
+		return firstMapped + code - CodeNormal
+	}
+	return code
+}
+
+// fromPeer undoes toPage.
+func fromPeer(code Code) Code {
+	if code > firstMapped && code <= firstMapped+mappedCodes {
+		return CodeNormal + code - firstMapped
+	}
+	return code
 }
 
 // maxReason is what a close message has room for beside the code, in bytes.

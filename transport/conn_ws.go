@@ -15,10 +15,6 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 )
 
-// closeGrace is how long the peer has to confirm a close before the socket is
-// cut. It also frees a Write that is stuck in a full socket.
-const closeGrace = 2 * time.Second
-
 // errSilent is the cause of a connection that ended for want of a pong.
 var errSilent = errors.New("no answer to a ping")
 
@@ -144,7 +140,7 @@ func diagnose(ctx context.Context, err error) *CloseError {
 	var network net.Error
 	switch {
 	case errors.As(err, &closed):
-		return &CloseError{Code: Code(closed.Code), Reason: closed.Reason, Remote: true}
+		return &CloseError{Code: fromPeer(Code(closed.Code)), Reason: closed.Reason, Remote: true}
 	case errors.Is(err, websocket.ErrMessageTooBig):
 		return &CloseError{Code: CodeTooLarge, Err: ErrTooLarge}
 	case ctx.Err() != nil:

@@ -15,9 +15,6 @@ import (
 	"github.com/coder/websocket"
 )
 
-// dialTimeout bounds a dial whose context has a later deadline or none.
-const dialTimeout = 30 * time.Second
-
 // DialOptions changes how [Dial] connects. Nil means the zero value.
 type DialOptions struct {
 	// MaxMessage is the largest message accepted, in bytes. Zero means

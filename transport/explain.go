@@ -70,10 +70,8 @@ func explainFailure(ctx context.Context, err error) (problem string, permanent b
 	switch {
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return "there is no host of that name: check the spelling", false, dns
-	case ctx.Err() == context.Canceled:
-		return "the dial was cancelled", false, ctx.Err()
 	case ctx.Err() != nil:
-		return "no answer in time: check the address, and any firewall", false, ctx.Err()
+		return explainContext(ctx.Err()), false, ctx.Err()
 	case errors.As(err, &dns):
 		return "the host's name could not be looked up: is there a network?", false, dns
 	case errors.As(err, &op) && op.Op == "proxyconnect":

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"net/url"
 	"strings"
 
@@ -70,4 +71,12 @@ func parseTarget(raw string) (*url.URL, error) {
 // out like the query: both are places where people put tokens.
 func shown(u *url.URL) string {
 	return u.Scheme + "://" + safetext.Line(u.Host, shownTarget)
+}
+
+// explainContext is for a dial whose context ended.
+func explainContext(err error) string {
+	if err == context.Canceled {
+		return "the dial was cancelled"
+	}
+	return "no answer in time: check the address, and any firewall"
 }

@@ -46,7 +46,9 @@
 //
 // Compiled with GOOS=js GOARCH=wasm the package drives the browser's own
 // WebSocket. Then the browser decides about TLS, proxies and headers, which is
-// why [DialOptions] has fewer fields there, and Accept returns an error.
+// why [DialOptions] has fewer fields there, and Accept returns an error. A page
+// cannot slow a sender down: a connection whose messages are not read ends when
+// 1,024 of them, or eight times the size limit, are waiting.
 package transport
 
 import (
@@ -63,6 +65,15 @@ const DefaultMaxMessage = 1 << 20
 // otherwise. It is below the 30 seconds after which the more impatient proxies
 // forget an idle connection.
 const DefaultKeepAlive = 25 * time.Second
+
+const (
+	// dialTimeout bounds a dial whose context has a later deadline or none.
+	dialTimeout = 30 * time.Second
+
+	// closeGrace is how long the peer has to confirm a close before the
+	// connection is cut. It also frees a Write that is stuck in a full socket.
+	closeGrace = 2 * time.Second
+)
 
 // ErrOrigin is matched by the error of an Accept that refused a browser because
 // its page comes from an origin that is not allowed.

@@ -1,0 +1,232 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"syscall/js"
+	"time"
+)
+
+const (
+	// What may wait to be read before the connection ends: a browser has no way
+	// to make a sender wait.
+	maxQueued      = 1024 // messages
+	maxQueuedLimit = 8    // times the largest message accepted
+
+	// maxUnsent is how much a browser may hold, in bytes, before Write waits. A
+	// browser takes everything it is given, until it ends the page.
+	maxUnsent = 1 << 20
+
+	// unsentPoll is the time between two looks at what the browser holds: it
+	// has no event for that. A hidden page may look once a second only.
+	unsentPoll = 4 * time.Millisecond
+)
+
+var (
+	errText    = errors.New("the peer sent a text message, only binary is accepted")
+	errOverrun = errors.New("messages came in faster than they were read")
+
+	arrayType = js.Global().Get("Uint8Array")
+	heard     = []string{"open", "message", "close"}
+)
+
+// A pageConn is a Conn over a WebSocket of the browser. The browser reports to
+// one js.Func, which never waits; it lives until the browser reports the close,
+// or a peer takes too long to confirm one.
+type pageConn struct {
+	socket js.Value
+	events js.Func
+	once   sync.Once // releases events
+
+	info   Info
+	limit  int // bytes in a message
+	opened chan struct{}
+	closed chan struct{} // closed by release
+	end    *ending
+
+	mu     sync.Mutex // guards what follows; nobody waits while holding it
+	queue  []js.Value // ArrayBuffers not read yet
+	queued int        // bytes in queue
+	out    js.Value   // a Uint8Array through which messages leave Go's memory
+
+	arrived chan struct{} // holds a token when queue may have become non-empty
+}
+
+func newConn(socket js.Value, info Info, limit int) *pageConn {
+	c := &pageConn{
+		socket: socket, info: info, limit: limit, end: newEnding(),
+		opened: make(chan struct{}), closed: make(chan struct{}), arrived: make(chan struct{}, 1),
+		out: arrayType.New(0),
+	}
+	c.events = js.FuncOf(c.event)
+	for _, name := range heard {
+		socket.Call("addEventListener", name, c.events)
+	}
+	return c
+}
+
+// event takes what the browser reports.
+func (c *pageConn) event(_ js.Value, args []js.Value) any {
+	switch e := args[0]; e.Get("type").String() {
+	case "open":
+		close(c.opened)
+	case "message":
+		c.receive(e.Get("data"))
+	case "close":
+		code := fromPeer(Code(e.Get("code").Int()))
+		c.end.set(&CloseError{Code: code, Reason: e.Get("reason").String(), Remote: true})
+		c.release()
+	}
+	return nil
+}
+
+// receive queues one message. It must not wait: it runs inside a js.Func.
+func (c *pageConn) receive(data js.Value) {
+	if c.end.over() {
+		return
+	}
+	if data.Type() == js.TypeString {
+		c.refuse(&CloseError{Code: CodeUnsupported, Err: errText})
+		return
+	}
+	size := data.Get("byteLength").Int()
+	if size > c.limit {
+		c.refuse(&CloseError{Code: CodeTooLarge, Err: ErrTooLarge})
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue) == maxQueued || c.queued+size > maxQueuedLimit*c.limit {
+		c.refuse(&CloseError{Code: CodePolicy, Err: errOverrun})
+		return
+	}
+	c.queue, c.queued = append(c.queue, data), c.queued+size
+	select {
+	case c.arrived <- struct{}{}:
+	default:
+	}
+}
+
+// next takes a message out of the queue.
+func (c *pageConn) next() (data js.Value, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue) == 0 {
+		return data, false
+	}
+	data = c.queue[0]
+	c.queue = slices.Delete(c.queue, 0, 1)
+	c.queued -= data.Get("byteLength").Int()
+	return data, true
+}
+
+// Read is described at [Conn].
+func (c *pageConn) Read(ctx context.Context, dst []byte) ([]byte, error) {
+	for {
+		over := c.end.over() // before the look at the queue, which no longer grows after it
+		if over && !c.end.err.Remote {
+			return dst, c.end.reason()
+		}
+		if data, ok := c.next(); ok {
+			return appendArray(dst, data), nil
+		}
+		if over {
+			return dst, c.end.reason()
+		}
+		select {
+		case <-c.arrived:
+		case <-c.end.done:
+		case <-ctx.Done():
+			c.finish(gaveUp(ctx.Err()))
+		}
+	}
+}
+
+// appendArray appends an ArrayBuffer with a single copy.
+func appendArray(dst []byte, data js.Value) []byte {
+	view := arrayType.New(data)
+	start, size := len(dst), view.Length()
+	dst = slices.Grow(dst, size)[:start+size]
+	js.CopyBytesToGo(dst[start:], view)
+	return dst
+}
+
+// Write is described at [Conn].
+func (c *pageConn) Write(ctx context.Context, msg []byte) error {
+	for !c.end.over() {
+		if c.socket.Get("bufferedAmount").Int() <= maxUnsent {
+			c.send(msg)
+			return nil
+		}
+		wait := time.NewTimer(unsentPoll)
+		select {
+		case <-wait.C:
+		case <-c.end.done:
+		case <-ctx.Done():
+			c.finish(gaveUp(ctx.Err()))
+		}
+		wait.Stop()
+	}
+	return c.end.reason()
+}
+
+// send gives the browser one message. The browser copies it, so one array
+// serves all messages.
+func (c *pageConn) send(msg []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.out.Length() < len(msg) {
+		c.out = arrayType.New(len(msg))
+	}
+	js.CopyBytesToJS(c.out, msg)
+	c.socket.Call("send", c.out.Call("subarray", 0, len(msg)))
+}
+
+// Close is described at [Conn].
+func (c *pageConn) Close(code Code, reason string) error {
+	code, reason = sendable(code, reason)
+	return c.finish(&CloseError{Code: code, Reason: reason})
+}
+
+// Info is described at [Conn].
+func (c *pageConn) Info() Info { return c.info }
+
+// finish ends the connection and waits a moment for the peer to confirm.
+func (c *pageConn) finish(why *CloseError) error {
+	if !c.refuse(why) {
+		return nil
+	}
+	grace := time.NewTimer(closeGrace)
+	defer grace.Stop()
+	select {
+	case <-c.closed:
+		return nil
+	case <-grace.C:
+		c.release()
+		return errors.New("transport: the peer did not confirm the close")
+	}
+}
+
+// refuse ends the connection without waiting, unless it had ended before. The
+// browser reports the close later. It has no way to cut a connection: where a
+// caller gave up, the code says so.
+func (c *pageConn) refuse(why *CloseError) (first bool) {
+	if !c.end.set(why) {
+		return false
+	}
+	c.socket.Call("close", int(toPage(why.Code)), why.Reason)
+	return true
+}
+
+// release stops listening to the browser.
+func (c *pageConn) release() {
+	c.once.Do(func() {
+		for _, name := range heard {
+			c.socket.Call("removeEventListener", name, c.events)
+		}
+		c.events.Release()
+		close(c.closed)
+	})
+}
