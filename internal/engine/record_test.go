@@ -390,7 +390,8 @@ func TestA19NoNonceRepeats(t *testing.T) {
 func TestDropForgetsKeys(t *testing.T) {
 	c, s := pair(t)
 	frame := seal(t, s, "too late")
-	c.Drop()
+	c.DropSend()
+	c.DropReceive()
 	if _, err := c.Seal(epoch, nil, nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("seal: %v", err)
 	}

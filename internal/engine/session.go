@@ -22,8 +22,8 @@ type CloseCode uint16
 
 // Session is one end of an established session. It redacts itself when printed.
 //
-// Seal and SealClose use one half of it, Open the other: a driver needs a lock
-// for each half if several goroutines use it, and both for Drop.
+// Seal, SealClose and DropSend use one half of it, Open and DropReceive the other: a
+// driver needs a lock for each half if several goroutines use it.
 type Session struct {
 	id         [secretSize]byte
 	maxMessage int
@@ -124,12 +124,13 @@ func (s *Session) refuse(dst []byte, reason Reason) ([]byte, Event, error) {
 	return dst, 0, &Error{reason, ErrRecord}
 }
 
-// Drop forgets the keys of both directions. Go cannot promise that no copy is
-// left in memory; there is none that this package could still reach.
-func (s *Session) Drop() {
-	s.send.drop()
-	s.recv.drop()
-}
+// DropSend forgets the keys of this end's direction, DropReceive those of the
+// other's. Go cannot promise that no copy is left in memory; there is none that
+// this package could still reach.
+func (s *Session) DropSend() { s.send.drop() }
+
+// DropReceive is described at [Session.DropSend].
+func (s *Session) DropReceive() { s.recv.drop() }
 
 // Format prints no secrets, whatever the verb (A42).
 func (s Session) Format(f fmt.State, _ rune) { fmt.Fprint(f, "engine.Session(redacted)") }

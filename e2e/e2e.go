@@ -1,0 +1,187 @@
+// Package e2e makes a connection that nobody between its two ends can read or
+// change, over any link that carries messages: a WebSocket behind load balancers,
+// CDNs and corporate proxies, a relay, a pipe in memory.
+//
+// TLS protects one hop; whoever terminates it has the plaintext. Here the ends
+// themselves agree on keys, inside the link, and every message is sealed from one
+// program to the other. The protocol is specified in docs/protocol-session.md.
+//
+// A client dials, a server is an http.Handler:
+//
+//	session, err := e2e.Dial(ctx, "wss://example.com/echo", e2e.Config{
+//		Identity: me,
+//		Verifier: keys.Pinned(server),
+//		Protocol: "echo/1",
+//	})
+//	err = session.Send(ctx, []byte("hello"))
+//	reply, err := session.Receive(ctx)
+//
+//	srv, err := e2e.NewServer(cfg, func(ctx context.Context, s *e2e.Session) error { … })
+//	http.Handle("/echo", srv)
+//
+// Programs that already hold a [transport.Conn] use [Connect] and [Accept].
+//
+// # What is protected
+//
+// Before Dial returns, and before a server's function runs, each end has proved to
+// the other that it holds the keys of its identity, and its [keys.Verifier] has
+// said that the identity is the one it meant. Every message is then encrypted and
+// authenticated with AES-256-GCM under keys that both identities went into, so who
+// opens a message knows who sealed it. Messages arrive whole, once and in order, or
+// the session ends with an error that says so; an end of the conversation that the
+// peer did not intend is told from one that it did.
+//
+// Recorded traffic stays closed when long-term keys leak later, and to a quantum
+// computer: the key exchange is X25519 with ML-KEM-768. Who the ends are is hidden
+// from whoever only listens.
+//
+// # What is not
+//
+// Every hop sees that the two ends talk, when, for how long, in which direction,
+// and the size of each message in coarse buckets. It can cut the connection. It
+// can tell apart a client's first message, which is public, from others. Anybody
+// who can reach a server can learn its identity by dialling it. Messages are not
+// signed: the ends can each prove to themselves, but not to others, what was said.
+//
+// # What the caller must do
+//
+// Decide whom to trust: there is no default for [Config.Verifier]. Choose the same
+// [Config.Protocol] at both ends. Keep receiving: [Session.Receive] is what notices
+// that the other end has closed.
+//
+// # Concurrency
+//
+// All methods may be called at the same time. Send and Receive do not wait for
+// each other; calls of the same kind take turns.
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/transport"
+)
+
+// Defaults of [Config].
+const (
+	DefaultMaxMessage       = engine.DefaultMaxMessage       // bytes: 1 MiB
+	DefaultHandshakeTimeout = engine.DefaultHandshakeTimeout // 10 s
+
+	DefaultMaxSessions             = 10_000
+	DefaultMaxHandshakes           = 256
+	DefaultMaxHandshakesPerAddress = 64
+)
+
+// Config says who this end is, whom it talks to and within which limits. Identity,
+// Verifier and Protocol are required; everything else has a default. A Config may
+// be used again, at the same time too.
+type Config struct {
+	// Identity is who this end is. It is shown to the other end only, encrypted,
+	// and by a client only after its Verifier has accepted the server. Required.
+	Identity *keys.Identity
+
+	// Verifier decides whether the other end is the one that was meant. It runs
+	// within the handshake's deadline. Required, and there is no default: see
+	// [keys.Pinned] and [keys.KnownPeers].
+	Verifier keys.Verifier
+
+	// Protocol names what the application speaks, with its version, such as
+	// "billing/2": 1 to 255 bytes. Ends with different names cannot talk.
+	// Required.
+	Protocol string
+
+	// PeerFingerprint is handed to the Verifier as the root that the other end
+	// must have. A client that dials one of several pinned servers sets it, so
+	// that one cannot answer for another. Zero leaves it to the Verifier.
+	PeerFingerprint keys.Fingerprint
+
+	// AllowSelf accepts a peer that shows this end's own identity. Zero refuses
+	// it, because a hop that reflects messages would look like that.
+	AllowSelf bool
+
+	// MaxMessage is the largest message in bytes, sent or received, at most 256
+	// MiB. Both ends should agree on it. Zero means [DefaultMaxMessage]. It
+	// replaces MaxMessage in Dial and Accept.
+	MaxMessage int
+
+	// HandshakeTimeout bounds the handshake, from an open connection to a usable
+	// session. Zero means [DefaultHandshakeTimeout].
+	HandshakeTimeout time.Duration
+
+	// Dial is for the connection below, of clients. Nil means its zero value.
+	Dial *transport.DialOptions
+
+	// Accept is for the connection below, of servers. Nil means its zero value.
+	Accept *transport.AcceptOptions
+
+	// MaxSessions is how many sessions a server holds at once; further clients
+	// are told to try again later. Zero means [DefaultMaxSessions].
+	MaxSessions int
+
+	// MaxHandshakes is how many handshakes a server has under way at once, and
+	// MaxHandshakesPerAddress how many for one address (for IPv6, one /64). A
+	// newcomer beyond that takes the place of the one that has waited longest, so
+	// that peers who stall cannot lock out those who do not. Zero means
+	// [DefaultMaxHandshakes] and [DefaultMaxHandshakesPerAddress]. Behind a
+	// reverse proxy all clients have one address: set both alike.
+	MaxHandshakes           int
+	MaxHandshakesPerAddress int
+
+	// OnError is called by a server with what ended a handshake or a session other
+	// than well, and with each panic of its function. It must not block. Nil logs
+	// the errors and panics of the function with package log, and ignores the
+	// rest.
+	OnError func(error)
+}
+
+// withDefaults returns a copy of c with zero values replaced, or an error that
+// says what is missing.
+func (c Config) withDefaults() (Config, error) {
+	setDefault(&c.MaxMessage, DefaultMaxMessage)
+	setDefault(&c.HandshakeTimeout, DefaultHandshakeTimeout)
+	setDefault(&c.MaxSessions, DefaultMaxSessions)
+	setDefault(&c.MaxHandshakes, DefaultMaxHandshakes)
+	setDefault(&c.MaxHandshakesPerAddress, DefaultMaxHandshakesPerAddress)
+	switch {
+	case c.Identity == nil:
+		return c, errors.New("e2e: Config.Identity is nil: make one with keys.GenerateIdentity, or load it")
+	case c.Verifier == nil:
+		return c, errors.New("e2e: Config.Verifier is nil: say whom to trust, for instance with keys.Pinned")
+	case len(c.Protocol) == 0 || len(c.Protocol) > engine.MaxProtocol:
+		return c, errors.New(`e2e: Config.Protocol must have 1 to 255 bytes, such as "billing/2"`)
+	case c.MaxMessage < 0 || c.MaxMessage > engine.MaxMessageLimit:
+		return c, fmt.Errorf("e2e: Config.MaxMessage is %d, want 1 to %d bytes", c.MaxMessage, engine.MaxMessageLimit)
+	case c.HandshakeTimeout < 0 || c.MaxSessions < 0 || c.MaxHandshakes < 0 || c.MaxHandshakesPerAddress < 0:
+		return c, errors.New("e2e: a limit in Config is negative")
+	}
+	return c, nil
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func (c Config) engine() engine.Config {
+	return engine.Config{
+		Identity:         c.Identity.Public(),
+		Protocol:         c.Protocol,
+		MaxMessage:       c.MaxMessage,
+		HandshakeTimeout: c.HandshakeTimeout,
+		AllowSelf:        c.AllowSelf,
+	}
+}
+
+func (c Config) dialOptions() *transport.DialOptions {
+	opts := new(transport.DialOptions)
+	if c.Dial != nil {
+		*opts = *c.Dial
+	}
+	opts.MaxMessage = engine.MaxFrame(c.MaxMessage)
+	return opts
+}

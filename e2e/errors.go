@@ -1,0 +1,189 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strconv"
+
+	"github.com/hopseal/hopseal/internal/engine"
+)
+
+// ErrHandshake is matched by every error of a handshake; [HandshakeError] says
+// more.
+var ErrHandshake = errors.New("handshake failed")
+
+// A Reason is why a handshake failed.
+type Reason int
+
+// Reasons.
+const (
+	ReasonNotAuthentic Reason = iota + 1 // what arrived proves nothing: another protocol, a change on the way, somebody else's keys
+	ReasonUntrusted                      // the Verifier did not accept the other end; the cause is its error
+	ReasonRefused                        // the server did not accept this end's identity
+	ReasonUnavailable                    // the server takes no more sessions now
+	ReasonTimeout                        // the other end did not answer in time
+	ReasonLost                           // the connection ended
+	ReasonLocal                          // something failed at this end, such as the signer; see the cause
+)
+
+var reasonTexts = map[Reason]string{
+	ReasonNotAuthentic: "the other end did not prove who it is: it may speak another protocol, or something in between may have changed a message",
+	ReasonUntrusted:    "the other end is not trusted",
+	ReasonRefused:      "the server does not accept this identity: ask its operator to admit your fingerprint",
+	ReasonUnavailable:  "the server takes no more sessions now: try again later",
+	ReasonTimeout:      "the other end did not answer in time",
+	ReasonLost:         "the other end closed the connection: it may speak another protocol, or be another version",
+	ReasonLocal:        "this end could not go on",
+}
+
+// A HandshakeError says why no session came about. It matches [ErrHandshake].
+type HandshakeError struct {
+	Reason Reason
+
+	// Detail is, for ReasonNotAuthentic, which check failed. It is for this end's
+	// eyes and is not in the text: whoever tries out forgeries must not be able to
+	// tell the checks apart.
+	Detail string
+
+	// Err is the cause: the Verifier's error, that of the transport, or nil.
+	Err error
+}
+
+// Error returns one line that says what failed, at which end, and what to do.
+func (e *HandshakeError) Error() string {
+	s := "e2e: handshake: " + reasonTexts[e.Reason]
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Unwrap returns ErrHandshake and the cause.
+func (e *HandshakeError) Unwrap() []error {
+	if e.Err == nil {
+		return []error{ErrHandshake}
+	}
+	return []error{ErrHandshake, e.Err}
+}
+
+// Permanent reports that trying again will fail again until somebody changes
+// something.
+func (e *HandshakeError) Permanent() bool {
+	return e.Reason == ReasonUntrusted || e.Reason == ReasonRefused
+}
+
+// explainHandshake turns what the engine says into what the caller reads.
+func explainHandshake(err error) error {
+	var check *engine.Error
+	switch {
+	case errors.As(err, &check):
+		return &HandshakeError{Reason: ReasonNotAuthentic, Detail: check.Reason.String()}
+	case errors.Is(err, engine.ErrRefused):
+		return &HandshakeError{Reason: ReasonRefused}
+	case errors.Is(err, engine.ErrUnavailable):
+		return &HandshakeError{Reason: ReasonUnavailable}
+	case errors.Is(err, engine.ErrExpired):
+		return &HandshakeError{Reason: ReasonTimeout}
+	}
+	return &HandshakeError{Reason: ReasonLocal, Err: err}
+}
+
+// Causes for which a session ends. They are found in a [CloseError].
+var (
+	// ErrTruncated: the connection ended and the other end had not closed the
+	// session. What it still meant to send is missing.
+	ErrTruncated = errors.New("the connection ended before the other end closed the session; messages may be missing")
+
+	// ErrTampered: a message does not open. A hop has changed, dropped, repeated,
+	// reordered or invented one.
+	ErrTampered = errors.New("a message was changed, dropped, repeated or reordered on the way")
+)
+
+// ErrTooLarge is matched by the error of [Session.Send] for a message above the
+// limit. The session goes on.
+var ErrTooLarge = errors.New("message above the session's limit")
+
+// ErrServerClosed is returned by a [Server] after Shutdown.
+var ErrServerClosed = errors.New("e2e: the server is shut down")
+
+// A Code says why an end closed a session. Unlike anything that a transport says,
+// it comes from the other end itself.
+type Code uint16
+
+// Codes.
+const (
+	CodeDone      Code = iota // it had no more to say
+	CodeGoingAway             // its program is shutting down
+	CodeFailed                // its function returned an error
+)
+
+// String returns the code's meaning.
+func (c Code) String() string {
+	switch c {
+	case CodeDone:
+		return "done"
+	case CodeGoingAway:
+		return "going away"
+	case CodeFailed:
+		return "failed"
+	}
+	return "code " + strconv.Itoa(int(c))
+}
+
+// A CloseError says how a session ended. It always matches [net.ErrClosed]. It
+// matches [io.EOF] where the other end has closed the session with [CodeDone], so
+// that nothing is missing.
+type CloseError struct {
+	Code   Code  // if Err is nil
+	Remote bool  // the other end closed the session, not this one
+	Err    error // what broke the session, nil if it was closed
+}
+
+// Error returns one line.
+func (e *CloseError) Error() string {
+	switch {
+	case e.Err != nil:
+		return "e2e: session ended: " + e.Err.Error()
+	case !e.Remote:
+		return "e2e: the session was closed at this end"
+	case e.Code == CodeDone:
+		return "e2e: the other end closed the session"
+	case e.Code == CodeGoingAway:
+		return "e2e: the other end is shutting down: connect again later"
+	case e.Code == CodeFailed:
+		return "e2e: the other end closed the session after an error of its own"
+	}
+	return "e2e: the other end closed the session with " + e.Code.String()
+}
+
+// Unwrap returns net.ErrClosed and the cause.
+func (e *CloseError) Unwrap() []error {
+	if e.Err == nil {
+		return []error{net.ErrClosed}
+	}
+	return []error{net.ErrClosed, e.Err}
+}
+
+// Is makes an orderly end match io.EOF.
+func (e *CloseError) Is(target error) bool {
+	return target == io.EOF && e.Remote && e.Code == CodeDone && e.Err == nil
+}
+
+// cut is the end of a session whose connection failed under it. A caller's own
+// context is no fault of the network.
+func cut(ctx context.Context, err error) *CloseError {
+	if ctx.Err() != nil {
+		return &CloseError{Err: ctx.Err()}
+	}
+	return &CloseError{Remote: true, Err: truncated{err}}
+}
+
+// truncated is ErrTruncated with what the transport knows about it. It hides the
+// transport's io.EOF: a hop can forge that.
+type truncated struct{ cause error }
+
+func (t truncated) Error() string        { return ErrTruncated.Error() + " (" + t.cause.Error() + ")" }
+func (t truncated) Is(target error) bool { return target == ErrTruncated }
+func (t truncated) As(target any) bool   { return errors.As(t.cause, target) }

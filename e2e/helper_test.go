@@ -1,0 +1,181 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/transport"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	alice   = newIdentity("alice")   // the client
+	bob     = newIdentity("bob")     // the server
+	mallory = newIdentity("mallory") // somebody else
+)
+
+func newIdentity(name string) *keys.Identity {
+	id, err := keys.GenerateIdentity(name)
+	if err != nil {
+		panic(err)
+	}
+	return id
+}
+
+// trusting returns the Config of one end that trusts exactly the others.
+func trusting(me *keys.Identity, others ...*keys.Identity) e2e.Config {
+	var pins []keys.Fingerprint
+	for _, o := range others {
+		pins = append(pins, o.Fingerprint())
+	}
+	return e2e.Config{Identity: me, Verifier: keys.Pinned(pins...), Protocol: "test/1"}
+}
+
+// bubble runs f on a clock of its own. That starts long before any identity was
+// issued, so it is put forward first.
+func bubble(t *testing.T, f func(t *testing.T)) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(mallory.Public().Issued()))
+		f(t)
+	})
+}
+
+func echo(ctx context.Context, s *e2e.Session) error {
+	for {
+		message, err := s.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		if err := s.Send(ctx, message); err != nil {
+			return err
+		}
+	}
+}
+
+func newServer(t testing.TB, cfg e2e.Config, handle func(context.Context, *e2e.Session) error) *e2e.Server {
+	t.Helper()
+	srv, err := e2e.NewServer(cfg, handle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := srv.Shutdown(context.Background()); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+	})
+	return srv
+}
+
+// serve runs ServeConn and returns where its result will be.
+func serve(srv *e2e.Server, conn transport.Conn) <-chan error {
+	result := make(chan error, 1)
+	go func() { result <- srv.ServeConn(context.Background(), conn) }()
+	return result
+}
+
+// over returns the two ends of a session over a pipe.
+func over(t testing.TB, opts ...transport.PipeOption) (client, server *e2e.Session) {
+	t.Helper()
+	a, b := transport.Pipe(opts...)
+	return establish(t, a, b)
+}
+
+func establish(t testing.TB, a, b transport.Conn) (client, server *e2e.Session) {
+	t.Helper()
+	type result struct {
+		*e2e.Session
+		error
+	}
+	accepted := make(chan result, 1)
+	go func() {
+		s, err := e2e.Accept(context.Background(), b, trusting(bob, alice))
+		accepted <- result{s, err}
+	}()
+	client, err := e2e.Connect(context.Background(), a, "pipe", trusting(alice, bob))
+	other := <-accepted
+	if err != nil || other.error != nil {
+		t.Fatalf("client: %v, server: %v", err, other.error)
+	}
+	t.Cleanup(func() { client.Close(); other.Close() })
+	return client, other.Session
+}
+
+func mustSend(t testing.TB, s *e2e.Session, message string) {
+	t.Helper()
+	if err := s.Send(t.Context(), []byte(message)); err != nil {
+		t.Fatalf("Send: %v", err)
+	}
+}
+
+func mustReceive(t testing.TB, s *e2e.Session, want string) {
+	t.Helper()
+	got, err := s.Receive(t.Context())
+	if err != nil || string(got) != want {
+		t.Fatalf("Receive: %.60q, %v, want %.60q", got, err, want)
+	}
+}
+
+// wantEnd checks how a session ended, and that it stays so for every call.
+func wantEnd(t testing.TB, s *e2e.Session, want e2e.CloseError, eof bool) error {
+	t.Helper()
+	_, err := s.Receive(t.Context())
+	var closed *e2e.CloseError
+	if !errors.As(err, &closed) {
+		t.Fatalf("ended with %v, want a CloseError", err)
+	}
+	if closed.Code != want.Code || closed.Remote != want.Remote || !errors.Is(closed.Err, want.Err) {
+		t.Fatalf("ended with %+v (%v), want %+v", closed, err, want)
+	}
+	if !errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) != eof {
+		t.Errorf("%v: net.ErrClosed %v, io.EOF %v", err, errors.Is(err, net.ErrClosed), errors.Is(err, io.EOF))
+	}
+	if _, again := s.Receive(t.Context()); again != err {
+		t.Errorf("a second Receive: %v, not %v", again, err)
+	}
+	if again := s.Send(t.Context(), nil); again != err {
+		t.Errorf("a later Send: %v, not %v", again, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("a later Close: %v", err)
+	}
+	return err
+}
+
+// wantHandshake checks why a handshake failed.
+func wantHandshake(t testing.TB, err error, reason e2e.Reason) *e2e.HandshakeError {
+	t.Helper()
+	var failed *e2e.HandshakeError
+	if !errors.Is(err, e2e.ErrHandshake) || !errors.As(err, &failed) || failed.Reason != reason {
+		t.Fatalf("handshake: %v (%+v), want reason %d", err, failed, reason)
+	}
+	return failed
+}
+
+// numbered returns a fault that applies change to message n, from 1, only.
+func numbered(n int, change func(msg []byte) [][]byte) transport.Fault {
+	i := 0
+	return func(msg []byte) [][]byte {
+		if i++; i == n {
+			return change(msg)
+		}
+		return [][]byte{msg}
+	}
+}
+
+func messages(n int) (out []string) {
+	for i := range n {
+		out = append(out, fmt.Sprint("message ", i))
+	}
+	return out
+}

@@ -1,0 +1,44 @@
+//go:build !js
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/transport"
+)
+
+// ServeHTTP upgrades the request to a WebSocket, as [Config.Accept] says, and hands
+// it over to [Server.ServeConn] in a goroutine; it does not wait for the session.
+func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if srv.turnsAway() {
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, "no room for another session now", http.StatusServiceUnavailable)
+		return
+	}
+	conn, err := transport.Accept(w, r, srv.cfg.acceptOptions())
+	if err != nil {
+		srv.report(fmt.Errorf("e2e: %w: %w", ErrHandshake, err))
+		return
+	}
+	// Not the request's context: that ends with this call.
+	go func() { srv.report(srv.ServeConn(context.WithoutCancel(r.Context()), conn)) }()
+}
+
+func (srv *Server) turnsAway() bool {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return srv.full() != nil
+}
+
+func (c Config) acceptOptions() *transport.AcceptOptions {
+	opts := new(transport.AcceptOptions)
+	if c.Accept != nil {
+		*opts = *c.Accept
+	}
+	opts.MaxMessage = engine.MaxFrame(c.MaxMessage)
+	return opts
+}

@@ -1,0 +1,277 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/transport"
+)
+
+// goodbyeTimeout bounds how long Close waits to tell the other end.
+const goodbyeTimeout = 2 * time.Second
+
+// keepBuffer is the largest buffer, in bytes, that an idle session holds on to.
+const keepBuffer = 64 << 10
+
+// A Session is one end of a conversation with one authenticated peer.
+//
+// A Session ends when either end closes it, when the connection is lost, when a
+// message was tampered with, or when the context of a Send or Receive ends in the
+// middle of it. From then on every call returns the same [*CloseError], and no
+// message is sent or returned any more.
+type Session struct {
+	conn   transport.Conn
+	engine *engine.Session // its two halves are used under send and recv
+	peer   *keys.PublicIdentity
+	info   Info
+
+	send half
+	recv half
+
+	endOnce sync.Once
+	ended   chan struct{} // closed when err is set
+	err     *CloseError
+
+	// life is the context of a server's function. It ends when the connection is
+	// closed, later than ended: a function that receives with it would otherwise
+	// cut the connection before the goodbye is on its way.
+	life     context.Context
+	conclude context.CancelFunc
+}
+
+// half is one direction's lock, which gives way to a context, and its buffer.
+type half struct {
+	turn  chan struct{} // holds a token while the half is in use
+	frame []byte
+	drop  func() // forgets the direction's keys
+}
+
+// Info describes a session. It holds no secrets and may be logged.
+type Info struct {
+	Transport  transport.Info
+	Protocol   string
+	MaxMessage int // bytes
+}
+
+// newSession runs the handshake over conn and returns the session that it makes.
+func newSession(ctx context.Context, conn transport.Conn, h *engine.Handshake, cfg Config,
+	decide func(context.Context, *keys.PublicIdentity) error) (*Session, error) {
+	run := handshake{conn: conn, engine: h, signer: cfg.Identity.Signer(), decide: decide}
+	established, err := run.run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Session{
+		conn:     conn,
+		engine:   established,
+		peer:     h.Peer(),
+		info:     Info{conn.Info(), cfg.Protocol, cfg.MaxMessage},
+		send:     half{turn: make(chan struct{}, 1), drop: established.DropSend},
+		recv:     half{turn: make(chan struct{}, 1), drop: established.DropReceive},
+		ended:    make(chan struct{}),
+		conclude: func() {},
+	}, nil
+}
+
+// Peer returns the identity that the other end has proved and the Verifier has
+// accepted.
+func (s *Session) Peer() *keys.PublicIdentity { return s.peer }
+
+// Info returns what is known about the session and the link under it.
+func (s *Session) Info() Info { return s.info }
+
+// Send seals one message and hands it to the connection, which is not to say that
+// it has arrived. It waits while the other end does not keep up. The caller may use
+// message again afterwards. An empty message is a message.
+//
+// A context that ends before Send has begun to write changes nothing; one that ends
+// later ends the session, because a message that may have been sent cannot be
+// taken back. Errors: the context's; one that matches [ErrTooLarge], after which
+// the session goes on; [*CloseError].
+func (s *Session) Send(ctx context.Context, message []byte) error {
+	if len(message) > s.info.MaxMessage {
+		return fmt.Errorf("e2e: send: %w: %d bytes, at most %d", ErrTooLarge, len(message), s.info.MaxMessage)
+	}
+	if err := s.enter(ctx, &s.send); err != nil {
+		return err
+	}
+	defer s.leave(&s.send)
+	frame, err := s.engine.Seal(time.Now(), s.send.frame[:0], message)
+	if err != nil {
+		return s.fail(&CloseError{Err: err})
+	}
+	s.send.keep(frame)
+	if err := s.conn.Write(ctx, frame); err != nil {
+		return s.fail(cut(ctx, err))
+	}
+	return nil
+}
+
+// Receive waits for the next message. It must be called for the session to notice
+// anything that the other end does, its end included.
+//
+// The error is a [*CloseError], or the context's if it had ended before the call.
+// A context that ends while Receive waits ends the session, so short deadlines are
+// no way to poll. An error that matches [io.EOF] says that the other end has sent
+// everything it meant to.
+func (s *Session) Receive(ctx context.Context) ([]byte, error) {
+	return s.AppendReceive(ctx, nil)
+}
+
+// AppendReceive is [Session.Receive] into the caller's memory: it appends the
+// message to dst. With room for the message and 12 % more it allocates nothing.
+// After an error it returns dst as it was.
+func (s *Session) AppendReceive(ctx context.Context, dst []byte) ([]byte, error) {
+	if err := s.enter(ctx, &s.recv); err != nil {
+		return dst, err
+	}
+	defer s.leave(&s.recv)
+	frame, err := s.conn.Read(ctx, s.recv.frame[:0])
+	if err != nil {
+		return dst, s.fail(cut(ctx, err))
+	}
+	s.recv.keep(frame)
+	message, event, err := s.engine.Open(dst, frame)
+	switch {
+	case err != nil:
+		return dst, s.fail(&CloseError{Remote: true, Err: ErrTampered})
+	case event == engine.PeerClose:
+		return dst, s.fail(&CloseError{Remote: true, Code: Code(s.engine.PeerCode())})
+	case s.over():
+		return dst, s.err // closed at this end while the message was on its way
+	}
+	return message, nil
+}
+
+// Close ends the session and tells the other end, in a message that no hop can
+// forge, that nothing is missing. It waits a few seconds at most. Messages that the
+// other end has sent and that were not received are lost: a protocol in which both
+// ends talk should agree on who closes. Later calls do nothing and return nil. The
+// error says that the other end could not be told.
+func (s *Session) Close() error { return s.close(CodeDone) }
+
+func (s *Session) close(code Code) error {
+	if !s.end(&CloseError{Code: code}) {
+		return nil
+	}
+	err := s.sayGoodbye(code)
+	s.hangUp(transport.CodeNormal)
+	if err != nil {
+		return fmt.Errorf("e2e: close: the other end could not be told: %w", err)
+	}
+	return nil
+}
+
+func (s *Session) sayGoodbye(code Code) error {
+	ctx, cancel := context.WithTimeout(context.Background(), goodbyeTimeout)
+	defer cancel()
+	select {
+	case s.send.turn <- struct{}{}: // after a Send that is under way
+		defer s.leave(&s.send)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	frame, err := s.engine.SealClose(time.Now(), s.send.frame[:0], engine.CloseCode(code))
+	if err != nil {
+		return err
+	}
+	return s.conn.Write(ctx, frame)
+}
+
+// enter waits for the half's turn. Nothing has changed if it returns an error.
+func (s *Session) enter(ctx context.Context, h *half) error {
+	if s.over() {
+		return s.err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case h.turn <- struct{}{}:
+	case <-s.ended:
+		return s.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if s.over() {
+		s.leave(h)
+		return s.err
+	}
+	return nil
+}
+
+func (s *Session) leave(h *half) {
+	<-h.turn
+	if s.over() {
+		s.forget()
+	}
+}
+
+// end sets the reason for which the session ended, unless there is one, and
+// reports whether it did.
+func (s *Session) end(err *CloseError) (first bool) {
+	s.endOnce.Do(func() {
+		s.err, first = err, true
+		close(s.ended)
+	})
+	return first
+}
+
+func (s *Session) over() bool {
+	select {
+	case <-s.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// fail ends the session without a word to the other end, which after a forgery
+// might be anybody, and returns the reason for which it ended.
+func (s *Session) fail(why *CloseError) error {
+	if s.end(why) {
+		code := transport.CodePolicy
+		if why.Err == nil {
+			code = transport.CodeNormal // the other end has closed
+		}
+		s.hangUp(code)
+	}
+	return s.err
+}
+
+// hangUp closes the connection of a session that is over.
+func (s *Session) hangUp(code transport.Code) {
+	s.conn.Close(code, "")
+	s.conclude()
+	s.forget()
+}
+
+// forget drops the keys of a session that is over. A half that is in use is
+// dropped by its user, when it leaves.
+func (s *Session) forget() {
+	for _, h := range []*half{&s.send, &s.recv} {
+		select {
+		case h.turn <- struct{}{}:
+			h.drop()
+			h.frame = nil
+			<-h.turn
+		default:
+		}
+	}
+}
+
+// keep holds on to a buffer for the next message, unless it is large.
+func (h *half) keep(frame []byte) {
+	if cap(frame) <= keepBuffer {
+		h.frame = frame
+	}
+}
+
+// Format prints no secrets, whatever the verb.
+func (s *Session) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "e2e.Session(%s, peer %s)", s.info.Protocol, s.peer.Fingerprint())
+}
