@@ -1,0 +1,168 @@
+// Package core is the part of the npm package that runs inside WebAssembly: keys,
+// envelopes and relay frames behind one function that takes bytes and gives bytes.
+//
+// JavaScript owns the socket, the timers and the storage. What it asks of Go is a
+// call that never blocks: an operation's number and a request in the staging
+// buffer, answered by a response in the same buffer (fields.go has the layout).
+// Crossing that way costs a fraction of a microsecond; syscall/js costs twenty.
+//
+// Go objects stay on this side. JavaScript holds handles: small integers that are
+// never given out twice, so that a stale one is an error and never another object.
+//
+// The package knows nothing of wasm and is tested natively as well. Package wasm
+// adds the exports.
+package core
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Version of the protocol code, as init() reports it.
+const Version = "0.1.0"
+
+// MaxRequest is the largest request in bytes; a message of that size and its
+// envelope fit wasm's memory with room to spare.
+const MaxRequest = 64<<20 + 64<<10
+
+// keepStaging is the size of staging buffer, in bytes, above which it is not kept
+// for the next call: the memory of an instance never shrinks, but Go can use it
+// for something else.
+const keepStaging = 1 << 20
+
+// A Core is the state of one instance. Calls must not overlap; in JavaScript they
+// cannot.
+type Core struct {
+	staging []byte
+	objects objects
+	dead    string // what the panic said, "" while alive
+}
+
+// New returns a Core that holds nothing.
+func New() *Core { return new(Core) }
+
+// Buffer makes room for a request of n bytes and returns the staging buffer, whose
+// first n bytes the caller then fills. Called with 0 it returns the buffer as
+// it is: after Call a response stands in it. A request that is too large gets nil.
+func (c *Core) Buffer(n int) []byte {
+	switch {
+	case n < 0 || n > MaxRequest:
+		return nil
+	case n > cap(c.staging), n > 0 && n <= keepStaging && cap(c.staging) > keepStaging:
+		c.staging = make([]byte, n+n/4+4096)
+	}
+	c.staging = c.staging[:cap(c.staging)]
+	return c.staging
+}
+
+// Call runs an operation on the request in the first n bytes of the staging
+// buffer. The response stands behind the request: of m bytes for the result m,
+// or, when the result is -m, an error of m bytes (errors.go has its fields).
+//
+// A panic, which only a mistake in Hopseal can cause, makes the Core dead: what it
+// holds may be half changed, so that this call and all later ones fail.
+func (c *Core) Call(op, n int) (result int) {
+	if n < 0 || n > len(c.staging) {
+		n = 0
+	}
+	request := c.staging[:n:n]
+	defer func() {
+		if p := recover(); p != nil {
+			c.dead = fmt.Sprint("panic in the core: ", p)
+			c.objects = objects{}
+			result = c.fail(n, errDead(c.dead))
+		}
+	}()
+	if c.dead != "" {
+		return c.fail(n, errDead(c.dead))
+	}
+	out, err := c.run(op, request, c.staging[:n])
+	if err != nil {
+		return c.fail(n, err)
+	}
+	return c.keep(out) - n
+}
+
+func (c *Core) run(op int, req, out []byte) ([]byte, error) {
+	if op < 0 || op >= len(operations) || operations[op].run == nil {
+		return nil, &Error{Code: "bad-argument", Message: "unknown operation"}
+	}
+	r := request{rest: req, objects: &c.objects}
+	return operations[op].run(c, &r, out)
+}
+
+// fail writes the error behind the request.
+func (c *Core) fail(n int, err error) int {
+	return n - c.keep(appendError(c.staging[:n], err))
+}
+
+// keep makes out, which started as the request, the staging buffer. Where it
+// outgrew the old one, that holds a copy of the request and perhaps of a part of
+// the response: it is cleared.
+func (c *Core) keep(out []byte) int {
+	if cap(out) != cap(c.staging) {
+		clear(c.staging[:cap(c.staging)])
+	}
+	c.staging = out[:cap(out)]
+	return len(out)
+}
+
+// An operation appends its response to out and must not touch what stands before.
+type operation struct {
+	name string // as in ops.js
+	run  func(c *Core, r *request, out []byte) ([]byte, error)
+}
+
+// operations by number. The numbers are private to one build, in which both sides
+// carry the same build id; ops.js repeats them, and a test compares.
+var operations = [...]operation{
+	1:  {"info", (*Core).info},
+	2:  {"release", (*Core).release},
+	10: {"identityGenerate", (*Core).identityGenerate},
+	11: {"identityRenew", (*Core).identityRenew},
+	12: {"identityMarshal", (*Core).identityMarshal},
+	13: {"identityParse", (*Core).identityParse},
+	14: {"publicParse", (*Core).publicParse},
+	20: {"peersCreate", (*Core).peersCreate},
+	21: {"peersParse", (*Core).peersParse},
+	22: {"peersVerify", (*Core).peersVerify},
+	23: {"peersAdmit", (*Core).peersAdmit},
+	24: {"peersForget", (*Core).peersForget},
+	25: {"peersAdmitted", (*Core).peersAdmitted},
+	26: {"peersBytes", (*Core).peersBytes},
+	30: {"sharedGenerate", (*Core).sharedGenerate},
+	31: {"sharedMarshal", (*Core).sharedMarshal},
+	32: {"sharedParse", (*Core).sharedParse},
+	40: {"guardCreate", (*Core).guardCreate},
+	41: {"seal", (*Core).seal},
+	42: {"open", (*Core).open},
+	43: {"inspect", (*Core).inspect},
+}
+
+// info: nothing → version.
+func (c *Core) info(r *request, out []byte) ([]byte, error) {
+	if err := r.done(); err != nil {
+		return nil, err
+	}
+	return appendText(out, Version), nil
+}
+
+// release: handle → nothing. A handle that is gone is no error, since a
+// finalizer may come after close().
+func (c *Core) release(r *request, out []byte) ([]byte, error) {
+	h := r.uint32()
+	if err := r.done(); err != nil {
+		return nil, err
+	}
+	c.objects.remove(h)
+	return out, nil
+}
+
+// Operations returns the names of all operations by number, "" for gaps.
+func Operations() []string {
+	names := make([]string, 0, len(operations))
+	for _, o := range operations {
+		names = append(names, o.name)
+	}
+	return slices.Clip(names)
+}

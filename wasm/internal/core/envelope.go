@@ -1,0 +1,109 @@
+package core
+
+import (
+	"github.com/hopseal/hopseal/envelope"
+	"github.com/hopseal/hopseal/keys"
+)
+
+// guardCreate: since time → replay guard handle.
+func (c *Core) guardCreate(r *request, out []byte) ([]byte, error) {
+	since := r.time()
+	if err := r.done(); err != nil {
+		return nil, err
+	}
+	return c.objects.appendHandle(out, envelope.NewReplayGuard(since))
+}
+
+// seal: from identity handle, to handles, shared keyset handle, party text,
+// content type text, context text, plaintext bytes → envelope bytes.
+func (c *Core) seal(r *request, out []byte) ([]byte, error) {
+	s := envelope.Sealer{
+		From: object[*keys.Identity](r), To: list[*keys.PublicIdentity](r),
+		Shared: object[*keys.SharedKeyset](r), Party: r.text(),
+		ContentType: r.text(), Context: r.text(),
+	}
+	plaintext := r.bytes()
+	if err := r.done(); err != nil {
+		return nil, err
+	}
+	return appendWith(out, func(dst []byte) ([]byte, error) {
+		dst, err := s.Seal(dst, plaintext)
+		if err != nil {
+			return nil, &Error{Code: "seal-failed", Message: err.Error()}
+		}
+		return dst, nil
+	})
+}
+
+// open: identity handle, from public identity handle, shared keyset handle, party
+// text, from party text, context text, replay guard handle, envelope bytes →
+// data bytes, header.
+func (c *Core) open(r *request, out []byte) ([]byte, error) {
+	o := envelope.Opener{
+		Identity: object[*keys.Identity](r), From: object[*keys.PublicIdentity](r),
+		Shared: object[*keys.SharedKeyset](r), Party: r.text(), FromParty: r.text(),
+		Context: r.text(), Replay: required[*envelope.ReplayGuard](r),
+	}
+	sealed := r.bytes()
+	if err := r.done(); err != nil {
+		return nil, err
+	}
+	var header envelope.Header
+	out, err := appendWith(out, func(dst []byte) (_ []byte, err error) {
+		dst, header, err = o.Open(dst, sealed)
+		return dst, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return appendHeader(out, header), nil
+}
+
+// inspect: envelope bytes → header, recipients bytes (32 each), and for every part
+// name text, offset number, size number.
+func (c *Core) inspect(r *request, out []byte) ([]byte, error) {
+	sealed := r.bytes()
+	if err := r.done(); err != nil {
+		return nil, err
+	}
+	in, err := envelope.Inspect(sealed)
+	if err != nil {
+		return nil, err
+	}
+	out = appendHeader(out, in.Header)
+	recipients := make([]byte, 0, 32*len(in.Recipients))
+	for _, id := range in.Recipients {
+		recipients = append(recipients, id[:]...)
+	}
+	out = appendBytes(out, recipients)
+	for _, p := range in.Parts {
+		out = appendText(out, p.Name)
+		out = appendUint32(appendUint32(out, uint32(p.Offset)), uint32(p.Size))
+	}
+	return out, nil
+}
+
+var suiteNames = map[envelope.Suite]string{
+	envelope.SuiteShared:       "shared",
+	envelope.SuiteSharedSigned: "shared-signed",
+	envelope.SuiteRecipients:   "recipients",
+}
+
+// appendHeader: suite text, sender text, party text, seal key bytes, proof key
+// bytes, id bytes, time, content type text, context text. Sender and proof key
+// are empty in the suite that has none.
+func appendHeader(out []byte, h envelope.Header) []byte {
+	out = appendText(out, suiteNames[h.Suite])
+	sender, proofKey := "", []byte(nil)
+	if h.Suite != envelope.SuiteShared {
+		sender, proofKey = h.Sender.String(), h.ProofKey[:]
+	}
+	out = appendText(out, sender)
+	out = appendText(out, h.Party)
+	out = appendBytes(out, h.SealKey[:])
+	out = appendBytes(out, proofKey)
+	out = appendBytes(out, h.ID[:])
+	out = appendTime(out, h.Time)
+	out = appendText(out, h.ContentType)
+	return appendText(out, h.Context)
+}

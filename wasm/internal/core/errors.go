@@ -1,0 +1,76 @@
+package core
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/hopseal/hopseal/envelope"
+	"github.com/hopseal/hopseal/keys"
+)
+
+// An Error crosses to JavaScript and becomes a HopsealError there.
+//
+//	error = code text, message text, reason text, known text …
+type Error struct {
+	Code    string   // stable, as in index.d.ts
+	Message string   // for people, without foreign text
+	Reason  string   // of "open-failed"
+	Known   []string // of "trust-changed": fingerprints
+}
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+func errDead(what string) *Error { return &Error{Code: "core-dead", Message: what} }
+
+func appendError(dst []byte, err error) []byte {
+	e := asError(err)
+	dst = appendText(dst, e.Code)
+	dst = appendText(dst, e.Message)
+	dst = appendText(dst, e.Reason)
+	for _, k := range e.Known {
+		dst = appendText(dst, k)
+	}
+	return dst
+}
+
+// asError finds the code of an error. What has none was caused by the caller's
+// arguments.
+func asError(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*keys.TrustError](err); ok {
+		return trustError(e)
+	}
+	switch {
+	case errors.Is(err, envelope.ErrOpen):
+		return &Error{Code: "open-failed", Message: err.Error(), Reason: openReasons[envelope.ReasonOf(err)]}
+	case errors.Is(err, keys.ErrPublicIdentity), errors.Is(err, keys.ErrIdentity),
+		errors.Is(err, keys.ErrKnownPeers), errors.Is(err, keys.ErrSharedKeyset):
+		return &Error{Code: "invalid", Message: err.Error()}
+	}
+	return &Error{Code: "bad-argument", Message: err.Error()}
+}
+
+func trustError(e *keys.TrustError) *Error {
+	out := &Error{Code: "trust-" + strings.ReplaceAll(e.Reason.String(), " ", "-"), Message: e.Error()}
+	for _, k := range e.Known {
+		out.Known = append(out.Known, k.String())
+	}
+	return out
+}
+
+var openReasons = map[envelope.Reason]string{
+	envelope.ReasonMalformed: "malformed",
+	envelope.ReasonVersion:   "version",
+	envelope.ReasonSuite:     "suite",
+	envelope.ReasonSender:    "sender",
+	envelope.ReasonReflected: "reflected",
+	envelope.ReasonContext:   "context",
+	envelope.ReasonProof:     "proof",
+	envelope.ReasonNotForUs:  "not-for-us",
+	envelope.ReasonKey:       "key",
+	envelope.ReasonBody:      "body",
+	envelope.ReasonTime:      "time",
+	envelope.ReasonReplay:    "replay",
+}

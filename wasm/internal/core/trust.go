@@ -1,0 +1,98 @@
+package core
+
+import (
+	"context"
+
+	"github.com/hopseal/hopseal/keys"
+)
+
+// expected reads four fields: address text, room text, role number, fingerprint
+// text or nothing.
+func (r *request) expected() keys.Expected {
+	want := keys.Expected{Address: r.text(), Room: r.text(), Role: keys.Role(r.uint32())}
+	if fp := r.text(); fp != "" {
+		want.Fingerprint = r.fingerprint(fp)
+	}
+	if r.err == nil && want.Address == "" && want.Room == "" {
+		r.fail(&Error{Code: "bad-argument", Message: "expected: name the address or the room that was meant"})
+	}
+	return want
+}
+
+func (r *request) fingerprint(text string) keys.Fingerprint {
+	fp, err := keys.ParseFingerprint(text)
+	if err != nil {
+		r.fail(&Error{Code: "bad-argument", Message: err.Error()})
+	}
+	return fp
+}
+
+// peersCreate: nothing → known peers handle.
+func (c *Core) peersCreate(r *request, out []byte) ([]byte, error) {
+	if err := r.done(); err != nil {
+		return nil, err
+	}
+	return c.objects.appendHandle(out, new(keys.KnownPeers))
+}
+
+// peersParse: bytes → known peers handle.
+func (c *Core) peersParse(r *request, out []byte) ([]byte, error) {
+	b := r.bytes()
+	if err := r.done(); err != nil {
+		return nil, err
+	}
+	k, err := keys.ParseKnownPeers(b)
+	if err != nil {
+		return nil, err
+	}
+	return c.objects.appendHandle(out, k)
+}
+
+// peersVerify: known peers handle, expected, public identity handle → nothing.
+func (c *Core) peersVerify(r *request, out []byte) ([]byte, error) {
+	k, want, peer := required[*keys.KnownPeers](r), r.expected(), required[*keys.PublicIdentity](r)
+	if err := r.done(); err != nil {
+		return nil, err
+	}
+	return out, k.Verify(context.Background(), want, peer)
+}
+
+// peersAdmit: known peers handle, expected, public identity handle → nothing.
+func (c *Core) peersAdmit(r *request, out []byte) ([]byte, error) {
+	k, want, peer := required[*keys.KnownPeers](r), r.expected(), required[*keys.PublicIdentity](r)
+	if err := r.done(); err != nil {
+		return nil, err
+	}
+	return out, k.Admit(want, peer)
+}
+
+// peersForget: known peers handle, expected, fingerprint text → nothing.
+func (c *Core) peersForget(r *request, out []byte) ([]byte, error) {
+	k, want, root := required[*keys.KnownPeers](r), r.expected(), r.fingerprint(r.text())
+	if err := r.done(); err != nil {
+		return nil, err
+	}
+	k.Forget(want, root)
+	return out, nil
+}
+
+// peersAdmitted: known peers handle, expected → fingerprint text …
+func (c *Core) peersAdmitted(r *request, out []byte) ([]byte, error) {
+	k, want := required[*keys.KnownPeers](r), r.expected()
+	if err := r.done(); err != nil {
+		return nil, err
+	}
+	for _, root := range k.Admitted(want) {
+		out = appendText(out, root.String())
+	}
+	return out, nil
+}
+
+// peersBytes: known peers handle → bytes.
+func (c *Core) peersBytes(r *request, out []byte) ([]byte, error) {
+	k := required[*keys.KnownPeers](r)
+	if err := r.done(); err != nil {
+		return nil, err
+	}
+	return appendBytes(out, k.Bytes()), nil
+}

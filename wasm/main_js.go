@@ -1,0 +1,31 @@
+//go:build js
+
+package main
+
+import (
+	"unsafe"
+
+	"github.com/hopseal/hopseal/wasm/internal/core"
+)
+
+var instance = core.New()
+
+// buffer returns the address of the staging buffer, with room for a request of n
+// bytes, or 0 when that is too large. See [core.Core.Buffer].
+//
+// JavaScript makes its view of the memory after every call: growing memory
+// detaches the views there are.
+//
+//go:wasmexport buffer
+func buffer(n int32) unsafe.Pointer {
+	return unsafe.Pointer(unsafe.SliceData(instance.Buffer(int(n))))
+}
+
+// call runs an operation. See [core.Core.Call].
+//
+//go:wasmexport call
+func call(op, n int32) int32 { return int32(instance.Call(int(op), int(n))) }
+
+// main keeps the instance alive for the exports. It may never return, since with
+// it the runtime ends.
+func main() { select {} }
