@@ -92,13 +92,13 @@ func (h *handshake) write(ctx context.Context, frame []byte) error {
 
 // lost says why a connection ended during the handshake.
 func lost(ctx context.Context, err error) error {
-	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return &HandshakeError{Reason: ReasonTimeout, Err: ctx.Err()}
-	case ctx.Err() != nil:
-		return &HandshakeError{Reason: ReasonLocal, Err: context.Cause(ctx)}
+	switch ended := ctx.Err(); ended {
+	case nil:
+		return &HandshakeError{Reason: ReasonLost, Err: err}
+	case context.DeadlineExceeded:
+		return &HandshakeError{Reason: ReasonTimeout, Err: ended}
 	}
-	return &HandshakeError{Reason: ReasonLost, Err: err}
+	return &HandshakeError{Reason: ReasonLocal, Err: context.Cause(ctx)}
 }
 
 func explained(step engine.Step, err error) (engine.Step, error) {
