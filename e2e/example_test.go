@@ -1,0 +1,118 @@
+//go:build !js
+
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http/httptest"
+
+	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/keys"
+)
+
+// A client that talks to one server, whose fingerprint it was given beforehand. No
+// proxy or load balancer on the way can read or change a word.
+func ExampleDial() {
+	ctx := context.Background()
+	url, fingerprint, stop := startEchoServer()
+	defer stop()
+
+	me, err := keys.GenerateIdentity("alice")
+	if err != nil {
+		log.Fatal(err)
+	}
+	session, err := e2e.Dial(ctx, url, e2e.Config{
+		Identity: me,
+		Verifier: keys.Pinned(fingerprint),
+		Protocol: "echo/1",
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer session.Close()
+	if err := session.Send(ctx, []byte("hello")); err != nil {
+		log.Fatal(err)
+	}
+	reply, err := session.Receive(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s says %q\n", session.Peer().Name(), reply)
+	// Output: echo service says "hello"
+}
+
+// startEchoServer is the other end of the examples: a web server, here on a free
+// port of this machine.
+func startEchoServer() (url string, fingerprint keys.Fingerprint, stop func()) {
+	id, err := keys.GenerateIdentity("echo service")
+	if err != nil {
+		log.Fatal(err)
+	}
+	srv, err := e2e.NewServer(e2e.Config{
+		Identity: id,
+		Verifier: keys.InsecureTrustAnyone(), // a public service: it serves whoever comes
+		Protocol: "echo/1",
+	}, func(ctx context.Context, s *e2e.Session) error {
+		for {
+			message, err := s.Receive(ctx)
+			if err != nil {
+				return err
+			}
+			if err := s.Send(ctx, message); err != nil {
+				return err
+			}
+		}
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	web := httptest.NewServer(srv)
+	return web.URL, id.Fingerprint(), func() {
+		srv.Shutdown(context.Background())
+		web.Close()
+	}
+}
+
+// A server is an http.Handler that runs a function for each client it trusts.
+func ExampleNewServer() {
+	ctx := context.Background()
+	client, err := keys.GenerateIdentity("client")
+	if err != nil {
+		log.Fatal(err)
+	}
+	server, err := keys.GenerateIdentity("server")
+	if err != nil {
+		log.Fatal(err)
+	}
+	srv, err := e2e.NewServer(e2e.Config{
+		Identity: server,
+		Verifier: keys.Pinned(client.Fingerprint()),
+		Protocol: "greeting/1",
+	}, func(ctx context.Context, s *e2e.Session) error {
+		return s.Send(ctx, []byte("welcome, "+s.Peer().Name()))
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	web := httptest.NewServer(srv) // or http.Handle("/greeting", srv)
+	defer web.Close()
+	defer srv.Shutdown(ctx)
+
+	session, err := e2e.Dial(ctx, web.URL, e2e.Config{
+		Identity: client,
+		Verifier: keys.Pinned(server.Fingerprint()),
+		Protocol: "greeting/1",
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer session.Close()
+	greeting, err := session.Receive(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", greeting)
+	// Output: welcome, client
+}

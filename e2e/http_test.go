@@ -1,0 +1,372 @@
+//go:build !js
+
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/transport"
+)
+
+// listen puts a server on a socket and returns its ws:// URL.
+func listen(t testing.TB, srv http.Handler) string {
+	t.Helper()
+	web := httptest.NewServer(srv)
+	t.Cleanup(web.Close)
+	return "ws" + strings.TrimPrefix(web.URL, "http")
+}
+
+func mustDial(t testing.TB, url string) *e2e.Session {
+	t.Helper()
+	c, err := e2e.Dial(t.Context(), url, trusting(alice, bob))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func TestDialOverSocket(t *testing.T) {
+	url := listen(t, newServer(t, trusting(bob, alice), echo))
+	c := mustDial(t, url+"/echo")
+	if info := c.Info(); info.Transport.Kind != "ws" || info.Transport.Remote == "" {
+		t.Errorf("Info: %+v", info)
+	}
+	for _, size := range []int{0, 1, 100_000, e2e.DefaultMaxMessage} {
+		message := string(bytes.Repeat([]byte{'m'}, size))
+		mustSend(t, c, message)
+		mustReceive(t, c, message)
+	}
+	if err := c.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+}
+
+func TestDialOverTLS(t *testing.T) {
+	web := httptest.NewTLSServer(newServer(t, trusting(bob, alice), echo))
+	defer web.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(web.Certificate())
+	cfg := trusting(alice, bob)
+	cfg.Dial = &transport.DialOptions{TLSConfig: &tls.Config{RootCAs: roots}, MaxMessage: 1}
+	c, err := e2e.Dial(t.Context(), web.URL, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	mustSend(t, c, "hello")
+	mustReceive(t, c, "hello")
+	if c.Info().Transport.Kind != "wss" {
+		t.Errorf("Info: %+v", c.Info())
+	}
+	if cfg.Dial.MaxMessage != 1 {
+		t.Error("Dial changed the caller's options")
+	}
+}
+
+// The goodbye of both ends arrives over a real socket too, and nothing else does.
+func TestCloseOverSocket(t *testing.T) {
+	results := make(chan error, 2)
+	srv := newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+		if message, _ := s.Receive(ctx); string(message) == "you close" {
+			return nil
+		}
+		_, err := s.Receive(ctx)
+		results <- err
+		return err
+	})
+	url := listen(t, srv)
+
+	c := mustDial(t, url)
+	mustSend(t, c, "you close")
+	wantEnd(t, c, e2e.CloseError{Remote: true, Code: e2e.CodeDone}, true)
+
+	c = mustDial(t, url)
+	mustSend(t, c, "I close")
+	if err := c.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	if err := <-results; !errors.Is(err, io.EOF) || !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the server saw %v", err)
+	}
+}
+
+// proxy is a hop on TCP that can be cut.
+type proxy struct {
+	net.Listener
+	mu    sync.Mutex
+	conns []net.Conn
+	work  sync.WaitGroup
+}
+
+func newProxy(t *testing.T, to string) *proxy {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{Listener: l}
+	p.work.Go(func() {
+		for {
+			a, err := l.Accept()
+			if err != nil {
+				return
+			}
+			b, err := net.Dial("tcp", to)
+			if err != nil {
+				a.Close()
+				return
+			}
+			p.mu.Lock()
+			p.conns = append(p.conns, a, b)
+			p.mu.Unlock()
+			p.work.Go(func() { io.Copy(a, b); a.Close() })
+			p.work.Go(func() { io.Copy(b, a); b.Close() })
+		}
+	})
+	t.Cleanup(func() { l.Close(); p.cut(); p.work.Wait() })
+	return p
+}
+
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		c.Close()
+	}
+}
+
+// A15: a link that breaks is no end of the conversation.
+func TestA15CutLink(t *testing.T) {
+	ended := make(chan error, 1)
+	srv := newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+		err := echo(ctx, s)
+		ended <- err
+		return err
+	})
+	p := newProxy(t, strings.TrimPrefix(listen(t, srv), "ws://"))
+	c := mustDial(t, "ws://"+p.Addr().String())
+	mustSend(t, c, "hello")
+	mustReceive(t, c, "hello")
+	p.cut()
+	wantEnd(t, c, e2e.CloseError{Remote: true, Err: e2e.ErrTruncated}, false)
+	if err := <-ended; !errors.Is(err, e2e.ErrTruncated) || errors.Is(err, io.EOF) {
+		t.Errorf("the server saw %v", err)
+	}
+}
+
+// A33: sockets that stall, before and in the middle of a handshake.
+func TestA33FloodOverSockets(t *testing.T) {
+	cfg := trusting(bob, alice)
+	cfg.MaxHandshakes, cfg.MaxHandshakesPerAddress = 4, 4
+	url := listen(t, newServer(t, cfg, echo))
+	for i := range 20 {
+		conn, err := transport.Dial(t.Context(), url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close(transport.CodeNormal, "")
+		if i%2 == 0 {
+			conn.Write(t.Context(), make([]byte, 10)) // garbage, which the server answers by closing
+		}
+	}
+	c := mustDial(t, url)
+	mustSend(t, c, "hello")
+	mustReceive(t, c, "hello")
+}
+
+func TestServerTurnsAwayBeforeTheUpgrade(t *testing.T) {
+	cfg := trusting(bob, alice)
+	cfg.MaxSessions = 1
+	srv := newServer(t, cfg, echo)
+	url := listen(t, srv)
+	c := mustDial(t, url)
+	mustSend(t, c, "hello")
+	mustReceive(t, c, "hello")
+	_, err := e2e.Dial(t.Context(), url, trusting(alice, bob))
+	var refused *transport.DialError
+	if !errors.As(err, &refused) || refused.Status != http.StatusServiceUnavailable || refused.Permanent() {
+		t.Errorf("beyond the limit: %v", err)
+	}
+	srv.Shutdown(t.Context())
+	if _, err := e2e.Dial(t.Context(), url, trusting(alice, bob)); !errors.As(err, &refused) {
+		t.Errorf("after Shutdown: %v", err)
+	}
+}
+
+// A43: a page of another origin does not get as far as a handshake.
+func TestA43ForeignOriginIsRefused(t *testing.T) {
+	var reported []error
+	var mu sync.Mutex
+	cfg := trusting(bob, alice)
+	cfg.OnError = func(err error) { mu.Lock(); defer mu.Unlock(); reported = append(reported, err) }
+	url := listen(t, newServer(t, cfg, echo))
+	page := trusting(alice, bob)
+	page.Dial = &transport.DialOptions{Header: http.Header{"Origin": {"https://evil.example"}}}
+	var refused *transport.DialError
+	if _, err := e2e.Dial(t.Context(), url, page); !errors.As(err, &refused) || refused.Status != http.StatusForbidden {
+		t.Errorf("%v", err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(reported) != 1 || !errors.Is(reported[0], transport.ErrOrigin) {
+		t.Errorf("reported %v", reported)
+	}
+}
+
+// OnError hears of what goes wrong, and of nothing that goes well.
+func TestOnError(t *testing.T) {
+	reports := make(chan error, 10)
+	broken := errors.New("broken")
+	cfg := trusting(bob, alice)
+	cfg.OnError = func(err error) { reports <- err }
+	srv := newServer(t, cfg, func(ctx context.Context, s *e2e.Session) error {
+		switch message, _ := s.Receive(ctx); string(message) {
+		case "panic":
+			panic("oops")
+		case "fail":
+			return broken
+		}
+		return nil
+	})
+	url := listen(t, srv)
+	for _, message := range []string{"end well", "fail", "panic"} {
+		c := mustDial(t, url)
+		mustSend(t, c, message)
+		c.Receive(t.Context())
+		switch message {
+		case "fail":
+			if err := <-reports; err != broken {
+				t.Errorf("reported %v", err)
+			}
+		case "panic":
+			var p *e2e.PanicError
+			if err := <-reports; !errors.As(err, &p) {
+				t.Errorf("reported %v", err)
+			}
+		}
+	}
+	_, err := e2e.Dial(t.Context(), url, trusting(mallory, bob))
+	wantHandshake(t, err, e2e.ReasonRefused)
+	wantHandshake(t, <-reports, e2e.ReasonUntrusted)
+	if len(reports) != 0 {
+		t.Errorf("also reported: %v", <-reports)
+	}
+}
+
+// Errors that a user meets first say what to do.
+func TestDialErrorsAreReadable(t *testing.T) {
+	url := listen(t, newServer(t, trusting(bob, alice), echo))
+	wrong := trusting(alice, bob)
+	wrong.Protocol = "other/1"
+	for name, test := range map[string]struct {
+		url  string
+		cfg  e2e.Config
+		want string
+	}{
+		"nobody listens":  {"ws://127.0.0.1:1/", trusting(alice, bob), "is the server running"},
+		"no URL":          {"127.0.0.1:1", trusting(alice, bob), "URL"},
+		"wrong server":    {url, trusting(alice, mallory), "compare its fingerprint"},
+		"unknown client":  {url, trusting(mallory, bob), "ask its operator to admit"},
+		"wrong protocol":  {url, wrong, "another protocol"},
+		"nothing trusted": {url, e2e.Config{Identity: alice, Protocol: "x"}, "keys.Pinned"},
+	} {
+		_, err := e2e.Dial(t.Context(), test.url, test.cfg)
+		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Known peers are kept by what was dialled, in one spelling.
+func TestDialAddress(t *testing.T) {
+	verifier := &asked{}
+	cfg := trusting(alice)
+	cfg.Verifier = verifier
+	url := listen(t, newServer(t, trusting(bob, alice), echo))
+	host := strings.TrimPrefix(url, "ws://")
+	for path, want := range map[string]string{
+		"": host, "/": host, "/echo": host + "/echo", "/echo/?token=secret": host + "/echo", "/a%20b": host + "/a%20b",
+	} {
+		verifier.wants = nil
+		c, err := e2e.Dial(t.Context(), url+path, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		if got := verifier.wants[0]; got.Address != want || got.Role != keys.RoleServer {
+			t.Errorf("%q: the verifier was asked about %+v", path, got)
+		}
+	}
+}
+
+// BenchmarkEcho is a round trip over a loopback socket, beside the same over the
+// bare transport.
+func BenchmarkEcho(b *testing.B) {
+	plain := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := transport.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		var buf []byte
+		for {
+			if buf, err = conn.Read(context.Background(), buf[:0]); err != nil {
+				return
+			}
+			conn.Write(context.Background(), buf)
+		}
+	})
+	srv := newServer(b, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) (err error) {
+		for buf := []byte(nil); ; {
+			if buf, err = s.AppendReceive(ctx, buf[:0]); err != nil {
+				return err
+			}
+			if err = s.Send(ctx, buf); err != nil {
+				return err
+			}
+		}
+	})
+	ctx := context.Background()
+	bare, err := transport.Dial(ctx, listen(b, plain), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer bare.Close(transport.CodeNormal, "")
+	session := mustDial(b, listen(b, srv))
+	for _, size := range []int{64, 1 << 10, 64 << 10, 256 << 10} {
+		message, buf := make([]byte, size), make([]byte, 0, 2*size)
+		b.Run(fmt.Sprintf("%d/session", size), func(b *testing.B) {
+			for b.Loop() {
+				if err := session.Send(ctx, message); err != nil {
+					b.Fatal(err)
+				}
+				if buf, err = session.AppendReceive(ctx, buf[:0]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("%d/bare", size), func(b *testing.B) {
+			for b.Loop() {
+				if err := bare.Write(ctx, message); err != nil {
+					b.Fatal(err)
+				}
+				if buf, err = bare.Read(ctx, buf[:0]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
