@@ -1,0 +1,115 @@
+// Package frame is the language between a relay and its clients: eight kinds of
+// frame, each one message of the transport.
+//
+// A frame is an array of package strict (MessagePack, one accepted encoding) that
+// starts with the number of its kind. A client sends requests:
+//
+//	1 join      topic, name, presence      be a member of a topic, under a name
+//	2 leave     topic
+//	3 publish   topic, payload             to every other member of the topic
+//
+// and a relay sends events:
+//
+//	4 joined    topic, id, members         answers join: one's own id, and who is there
+//	5 refused   topic, code                answers join, leave or publish
+//	6 entered   topic, id, name, presence  somebody else joined
+//	7 left      topic, id                  somebody else left, or is gone
+//	8 message   topic, id, payload         somebody else published
+//
+// Topics and names are text, ids 16 bytes, codes integers, members a list of [id,
+// name, presence], presence and payload bytes that a relay carries and does not
+// look into. That is all a relay can read of what passes through it, beside sizes
+// and times; seal presence and payload, and choose topics and names that may be
+// read.
+//
+// Nothing here says who a member is: a relay can invent, rename, swap and repeat
+// members and messages at will.
+//
+// The package does no I/O and is light enough for a web page.
+package frame
+
+import (
+	"encoding/hex"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/hopseal/hopseal/internal/strict"
+)
+
+// What a relay takes, in bytes.
+const (
+	MaxTopic    = 128     // of UTF-8, at least 1
+	MaxName     = 64      // of UTF-8, at least 1
+	MaxPresence = 8 << 10 // may be empty
+)
+
+// maxText is what a frame has room for in a topic or name. It is more than a
+// relay takes, so that a relay can say which of them is wrong.
+const maxText = 1 << 10
+
+// ErrMalformed is returned for bytes that are not a frame, whatever is wrong.
+var ErrMalformed = strict.ErrMalformed
+
+// A MemberID names one stay of one client in one topic: 16 random bytes, chosen
+// by the relay.
+type MemberID [16]byte
+
+// String returns 32 hex digits.
+func (id MemberID) String() string { return hex.EncodeToString(id[:]) }
+
+// A Member is somebody of whom a relay says that they are in a topic.
+type Member struct {
+	ID       MemberID
+	Name     string // foreign text: escape it before showing it
+	Presence []byte
+}
+
+// A Code says why a relay refused a request.
+type Code uint8
+
+const (
+	NameTaken     Code = 1 // another member of the topic has that name
+	TopicFull     Code = 2 // the topic has as many members, or as much presence, as it may
+	TooLarge      Code = 3 // the presence is longer than MaxPresence
+	BadName       Code = 4 // the name is empty, longer than MaxName, or not UTF-8
+	BadTopic      Code = 5 // the topic is empty, longer than MaxTopic, or not UTF-8
+	TooManyTopics Code = 6 // this connection is in as many topics as it may
+	AlreadyJoined Code = 7 // this connection is in that topic already
+	NotJoined     Code = 8 // this connection is not in that topic
+)
+
+var codeTexts = map[Code]string{
+	NameTaken:     "the name is taken there, choose another",
+	TopicFull:     "the topic is full",
+	TooLarge:      "the presence is too large, " + strconv.Itoa(MaxPresence) + " bytes at most",
+	BadName:       "a name has 1 to " + strconv.Itoa(MaxName) + " bytes of UTF-8",
+	BadTopic:      "a topic has 1 to " + strconv.Itoa(MaxTopic) + " bytes of UTF-8",
+	TooManyTopics: "this connection is in too many topics",
+	AlreadyJoined: "this connection is in that topic already",
+	NotJoined:     "this connection is not in that topic",
+}
+
+// String says what the code means and, where it helps, what to do.
+func (c Code) String() string {
+	if text, ok := codeTexts[c]; ok {
+		return text
+	}
+	return "code " + strconv.Itoa(int(c))
+}
+
+// Check returns why every relay would refuse the request, or 0.
+func (j Join) Check() Code {
+	switch {
+	case !isText(j.Topic, MaxTopic):
+		return BadTopic
+	case !isText(j.Name, MaxName):
+		return BadName
+	case len(j.Presence) > MaxPresence:
+		return TooLarge
+	}
+	return 0
+}
+
+func isText(s string, most int) bool {
+	return s != "" && len(s) <= most && utf8.ValidString(s)
+}
