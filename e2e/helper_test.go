@@ -17,7 +17,11 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain looks for goroutines that were left behind. In wasm one belongs to the
+// runtime.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("runtime.handleEvent"))
+}
 
 var (
 	alice   = newIdentity("alice")   // the client

@@ -14,7 +14,9 @@ import (
 // goodbyeTimeout bounds how long Close waits to tell the other end.
 const goodbyeTimeout = 2 * time.Second
 
-// keepBuffer is the largest buffer, in bytes, that an idle session holds on to.
+// keepBuffer is the size in bytes up to which a buffer is kept in any case. A larger
+// one is kept as long as messages make use of it, so that a session that idles
+// after its last small message is small.
 const keepBuffer = 64 << 10
 
 // A Session is one end of a conversation with one authenticated peer.
@@ -191,11 +193,15 @@ func (s *Session) enter(ctx context.Context, h *half) error {
 		return err
 	}
 	select {
-	case h.turn <- struct{}{}:
-	case <-s.ended:
-		return s.err
-	case <-ctx.Done():
-		return ctx.Err()
+	case h.turn <- struct{}{}: // free: the usual case, and by itself the cheap one
+	default:
+		select {
+		case h.turn <- struct{}{}:
+		case <-s.ended:
+			return s.err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	if s.over() {
 		s.leave(h)
@@ -264,10 +270,11 @@ func (s *Session) forget() {
 	}
 }
 
-// keep holds on to a buffer for the next message, unless it is large.
+// keep holds on to a buffer for the next message, unless it is large and this one
+// left most of it empty.
 func (h *half) keep(frame []byte) {
-	if cap(frame) <= keepBuffer {
-		h.frame = frame
+	if h.frame = frame; cap(frame) > keepBuffer && len(frame) < cap(frame)/4 {
+		h.frame = nil
 	}
 }
 
