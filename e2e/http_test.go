@@ -16,6 +16,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/coder/websocket"
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
@@ -313,60 +316,89 @@ func TestDialAddress(t *testing.T) {
 	}
 }
 
-// BenchmarkEcho is a round trip over a loopback socket, beside the same over the
-// bare transport.
+// BenchmarkEcho is a round trip over a loopback socket, message for message in turn
+// with two others: the bare transport, with buffers reused, and coder/websocket as
+// most programs use it. Its metrics are their times and the ratios.
 func BenchmarkEcho(b *testing.B) {
-	plain := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	ctx := context.Background()
+	bareServer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := transport.Accept(w, r, nil)
-		if err != nil {
-			return
-		}
-		var buf []byte
-		for {
-			if buf, err = conn.Read(context.Background(), buf[:0]); err != nil {
-				return
+		for buf := []byte(nil); err == nil; {
+			if buf, err = conn.Read(ctx, buf[:0]); err == nil {
+				err = conn.Write(ctx, buf)
 			}
-			conn.Write(context.Background(), buf)
+		}
+	})
+	plainServer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(w, r, nil)
+		if err == nil {
+			conn.SetReadLimit(1 << 20)
+		}
+		for err == nil {
+			var message []byte
+			if _, message, err = conn.Read(ctx); err == nil {
+				err = conn.Write(ctx, websocket.MessageBinary, message)
+			}
 		}
 	})
 	srv := newServer(b, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) (err error) {
-		for buf := []byte(nil); ; {
-			if buf, err = s.AppendReceive(ctx, buf[:0]); err != nil {
-				return err
-			}
-			if err = s.Send(ctx, buf); err != nil {
-				return err
+		for buf := []byte(nil); err == nil; {
+			if buf, err = s.AppendReceive(ctx, buf[:0]); err == nil {
+				err = s.Send(ctx, buf)
 			}
 		}
+		return err
 	})
-	ctx := context.Background()
-	bare, err := transport.Dial(ctx, listen(b, plain), nil)
+	session := mustDial(b, listen(b, srv))
+	bare, err := transport.Dial(ctx, listen(b, bareServer), nil)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer bare.Close(transport.CodeNormal, "")
-	session := mustDial(b, listen(b, srv))
-	for _, size := range []int{64, 1 << 10, 64 << 10, 256 << 10} {
-		message, buf := make([]byte, size), make([]byte, 0, 2*size)
-		b.Run(fmt.Sprintf("%d/session", size), func(b *testing.B) {
+	plain, _, err := websocket.Dial(ctx, listen(b, plainServer), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer plain.CloseNow()
+	plain.SetReadLimit(1 << 20)
+
+	for _, size := range []int{64, 1 << 10, 16 << 10, 256 << 10} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			message, buf := make([]byte, size), make([]byte, 0, 2*size)
+			ways := []func() error{
+				func() (err error) {
+					if err = session.Send(ctx, message); err == nil {
+						buf, err = session.AppendReceive(ctx, buf[:0])
+					}
+					return err
+				},
+				func() (err error) {
+					if err = bare.Write(ctx, message); err == nil {
+						buf, err = bare.Read(ctx, buf[:0])
+					}
+					return err
+				},
+				func() (err error) {
+					if err = plain.Write(ctx, websocket.MessageBinary, message); err == nil {
+						_, _, err = plain.Read(ctx)
+					}
+					return err
+				},
+			}
+			var times [3]time.Duration
 			for b.Loop() {
-				if err := session.Send(ctx, message); err != nil {
-					b.Fatal(err)
-				}
-				if buf, err = session.AppendReceive(ctx, buf[:0]); err != nil {
-					b.Fatal(err)
+				for i, way := range ways {
+					start := time.Now()
+					if err := way(); err != nil {
+						b.Fatal(err)
+					}
+					times[i] += time.Since(start)
 				}
 			}
-		})
-		b.Run(fmt.Sprintf("%d/bare", size), func(b *testing.B) {
-			for b.Loop() {
-				if err := bare.Write(ctx, message); err != nil {
-					b.Fatal(err)
-				}
-				if buf, err = bare.Read(ctx, buf[:0]); err != nil {
-					b.Fatal(err)
-				}
-			}
+			b.ReportMetric(float64(times[0].Microseconds())/float64(b.N), "us/session")
+			b.ReportMetric(float64(times[1])/float64(times[0]), "x-bare-rate")
+			b.ReportMetric(float64(times[2])/float64(times[0]), "x-plain-rate")
+			b.ReportMetric(0, "ns/op")
 		})
 	}
 }
