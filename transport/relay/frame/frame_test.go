@@ -226,7 +226,9 @@ func TestA28ParsingAllocatesInProportion(t *testing.T) {
 
 func FuzzA32Frames(f *testing.F) {
 	for _, b := range seeds() {
-		f.Add(b)
+		if len(b) < 1000 { // the fuzzer spends all its time on making long ones short
+			f.Add(b)
+		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if r, err := ParseRequest(b); err == nil && !bytes.Equal(r.Append(nil), b) {

@@ -1,0 +1,134 @@
+//go:build !js
+
+package relay
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/relay/frame"
+)
+
+var (
+	errFrame = errors.New("relay: the client sent something that is not a frame")
+	errSlow  = errors.New("relay: the client does not take what it is sent")
+)
+
+// maxKeptBuffer is the largest read buffer, in bytes, that a connection keeps
+// between frames: most connections are idle most of the time.
+const maxKeptBuffer = 4 << 10
+
+// A port is the hub's side of one connection. One goroutine reads, one writes what
+// is queued.
+type port struct {
+	hub *Hub
+	ctx context.Context // of the connection: ends both goroutines
+	cut context.CancelCauseFunc
+
+	seats map[string]*seat // by topic; the hub's mutex guards it
+
+	out    chan []byte  // frames to be sent, filled under the hub's mutex
+	queued atomic.Int64 // bytes in out, and in the frame that is being sent
+
+	connected chan struct{} // closed when conn is set
+	conn      transport.Conn
+}
+
+func newPort(h *Hub) *port {
+	p := &port{hub: h, seats: make(map[string]*seat), out: make(chan []byte, h.opts.MaxQueued), connected: make(chan struct{})}
+	p.ctx, p.cut = context.WithCancelCause(context.Background())
+	return p
+}
+
+// send queues an event for this connection.
+func (p *port) send(e frame.Event) { p.queue(e.Append(nil)) }
+
+// queue queues a frame, or cuts a connection that does not drain its queue. It
+// never waits: the hub's mutex is held.
+func (p *port) queue(b []byte) {
+	if p.queued.Add(int64(len(b))) > int64(p.hub.opts.QueuedBytes) {
+		p.cut(errSlow)
+		return
+	}
+	select {
+	case p.out <- b:
+	default:
+		p.cut(errSlow)
+	}
+}
+
+// run serves the connection until it ends, and says why it did.
+func (p *port) run(conn transport.Conn) error {
+	defer p.hub.vacate(p)
+	p.conn = conn
+	close(p.connected)
+	written := make(chan struct{})
+	go func() { defer close(written); p.write() }()
+	p.cut(p.read())
+	<-written
+	return context.Cause(p.ctx) // the first of the reasons to end
+}
+
+// goAway closes the connection because the hub stops.
+func (p *port) goAway() {
+	select {
+	case <-p.connected:
+		p.conn.Close(transport.CodeGoingAway, "the relay is stopping")
+	case <-p.ctx.Done(): // never was one
+	}
+}
+
+// read takes requests until the connection ends.
+func (p *port) read() error {
+	var buf []byte
+	for {
+		b, err := p.conn.Read(p.ctx, buf[:0])
+		if err != nil {
+			return err
+		}
+		if tap := p.hub.opts.Tap; tap != nil {
+			tap(b)
+		}
+		if len(b) > p.hub.opts.MaxMessage {
+			p.conn.Close(transport.CodeTooLarge, "frame above the relay's limit")
+			return transport.ErrTooLarge
+		}
+		request, err := frame.ParseRequest(b)
+		if err != nil {
+			p.conn.Close(transport.CodeProtocol, "not a relay frame")
+			return errFrame
+		}
+		p.hub.request(p, request)
+		if buf = b; cap(buf) > maxKeptBuffer {
+			buf = nil
+		}
+	}
+}
+
+// write sends what is queued.
+func (p *port) write() {
+	for {
+		select {
+		case b := <-p.out:
+			if err := p.writeOne(b); err != nil {
+				p.cut(err)
+				return
+			}
+			p.queued.Add(-int64(len(b)))
+		case <-p.ctx.Done():
+			return
+		}
+	}
+}
+
+func (p *port) writeOne(b []byte) error {
+	ctx, cancel := context.WithTimeout(p.ctx, p.hub.opts.WriteTimeout)
+	defer cancel()
+	err := p.conn.Write(ctx, b)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errSlow
+	}
+	return err
+}
