@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"runtime/debug"
 	"sync"
 
@@ -222,18 +221,5 @@ func (e *PanicError) Error() string { return fmt.Sprintf("e2e: panic: %v\n%s", e
 func contain(err *error) {
 	if v := recover(); v != nil {
 		*err = &PanicError{v, debug.Stack()}
-	}
-}
-
-// report hands an error of ServeConn to whoever wants it.
-func (srv *Server) report(err error) {
-	switch {
-	case err == nil:
-	case srv.cfg.OnError != nil:
-		srv.cfg.OnError(err)
-	case errors.Is(err, ErrHandshake), errors.Is(err, ErrServerClosed):
-		// Strangers cause these at will; a log is not theirs to fill.
-	default:
-		log.Print(err)
 	}
 }

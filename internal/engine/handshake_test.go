@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys"
 )
 
@@ -411,6 +412,17 @@ func TestMalformedAuthRefused(t *testing.T) {
 			cErr, _ := meet(c, s, changing(2, func(m2 []byte) []byte { return append(m2[:m2HeadSize], test.plain...) }))
 			wantReason(t, cErr, ErrHandshake, test.reason)
 		})
+	}
+}
+
+// Credentials have no meaning yet, so there are none.
+func TestCredentialsAreEmpty(t *testing.T) {
+	body := strict.AppendArray(nil, clientAuthFields)
+	body = strict.AppendBin(body, alice.Public().Bytes())
+	body = strict.AppendBin(body, []byte("a token"))
+	body = strict.AppendBin(body, make([]byte, 64))
+	if _, ok := parseAuth(appendPadded(nil, nil, body), clientAuthFields); ok {
+		t.Error("credentials that nobody looks at were accepted")
 	}
 }
 
