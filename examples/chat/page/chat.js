@@ -110,6 +110,7 @@ function showRoom() {
   $("door").hidden = true;
   $("room").hidden = false;
   fold();
+  grow();
   $("text").focus();
 }
 
@@ -155,8 +156,10 @@ $("text").addEventListener("keydown", (event) => {
 $("text").addEventListener("input", grow);
 
 function grow() {
-  $("text").style.height = "auto";
-  $("text").style.height = `${$("text").scrollHeight}px`;
+  const text = $("text");
+  text.style.height = "auto";
+  text.style.height = `${text.scrollHeight + text.offsetHeight - text.clientHeight}px`;
+  text.style.overflowY = text.scrollHeight > text.clientHeight ? "auto" : "hidden";
 }
 
 // On a wide page the members stand beside the conversation; on a narrow one they fold above it.

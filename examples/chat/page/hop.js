@@ -3,55 +3,71 @@
 
 import { grouped, nameElement } from "./text.js";
 
+const offsetWidth = 6; // characters
 const number = new Intl.NumberFormat("en");
 const bytes = (n) => `${number.format(n)} ${n === 1 ? "byte" : "bytes"}`;
 
 // How a hop sees each part, and how much of it the hex shows before it is opened
 // in full: lines at the beginning and at the end.
 const parts = {
-  framing: { label: "framing", first: 4, last: 4 },
-  header: { label: "header, readable", first: 12, last: 12 },
-  recipients: { label: "keys for the readers, sealed", first: 2, last: 1 },
-  body: { label: "the text, sealed", first: 3, last: 1 },
-  proof: { label: "proof, a signature", first: 2, last: 2 },
+  header: { label: "header, readable", first: 2, last: 4 },
+  recipients: { label: "readers\u2019 keys, sealed", first: 2, last: 1 },
+  body: { label: "text, sealed", first: 3, last: 1 },
+  proof: { label: "proof, a signature", first: 2, last: 1 },
+  framing: { label: "framing", first: 1, last: 1 },
   unknown: { label: "not a whole message", first: 4, last: 1 },
 };
 
 /** The legend of the colours. */
 export function legend() {
   const list = create("ul", "legend");
-  for (const name of ["header", "recipients", "body", "proof", "framing"]) {
+  for (const [name, { label }] of Object.entries(parts)) {
+    if (name === "unknown") continue;
     const item = create("li", `part-${name}`);
-    item.append(create("span", "swatch"), parts[name].label);
+    item.append(create("span", "swatch"), label);
     list.append(item);
   }
   return list;
 }
 
 /**
- * The element beside a message. It starts as a summary and opens to the visible
- * fields and the bytes. inspection is null for what is not an envelope.
+ * What stands beside a message: its element, and open(), for when that is in the
+ * page. It starts as a summary and opens to the visible fields and the bytes.
+ * inspection is null for what is not an envelope, from undefined where the relay
+ * names nobody.
  */
-export function hopView({ sealed, inspection, room }) {
+export function hopView({ sealed, inspection, from, room }) {
   const runs = inspection?.parts ?? [{ name: "unknown", offset: 0, size: sealed.length }];
   const view = create("details", "hop-view");
   const summary = create("summary", "hop-summary");
-  summary.append(headline(sealed, inspection), bar(runs));
+  summary.append(headline(sealed, inspection), glimpse(sealed, runs), bar(runs));
   view.append(summary);
-  view.addEventListener("toggle", () => {
+  const fill = () => {
     if (!view.open || view.querySelector(".hop-detail")) return;
     const detail = create("div", "hop-detail");
-    detail.append(inspection ? fields(inspection, runs, room) : damaged(), hexSection(sealed, runs));
     view.append(detail);
-  });
-  return view;
+    detail.append(inspection ? fields(inspection, runs, from, room) : damaged(), hexSection(sealed, runs, detail));
+  };
+  view.addEventListener("toggle", fill);
+  const open = () => {
+    view.open = true;
+    fill(); // now, since the event comes later than the caller measures
+  };
+  return { element: view, open };
 }
 
 function headline(sealed, inspection) {
-  const line = create("span", "hop-headline");
-  line.append(hiddenText(12, inspection ? "the text is hidden" : "unreadable"), create("span", "hop-size", bytes(sealed.length)));
-  if (inspection) line.append(create("span", "hop-readers", readers(inspection)));
-  return line;
+  const facts = [bytes(sealed.length)];
+  if (inspection) facts.push(readers(inspection), `${inspection.header.time.toISOString().slice(11, 19)} UTC`);
+  return create("span", "hop-headline", facts.join("  ·  "));
+}
+
+/** The beginning of the text, as the hop has it. */
+function glimpse(sealed, runs) {
+  const { name, offset } = runs.find((r) => r.name === "body") ?? runs[0];
+  const element = create("span", `glimpse part-${name}`, hex(sealed.subarray(offset, offset + 48)));
+  element.setAttribute("aria-hidden", "true");
+  return element;
 }
 
 const readers = ({ recipients }) => `sealed to ${recipients.length} ${recipients.length === 1 ? "key" : "keys"}`;
@@ -71,7 +87,7 @@ function bar(runs) {
 }
 
 /** The fields that stand in the clear, and one that does not. */
-function fields({ header, recipients }, runs, room) {
+function fields({ header, recipients }, runs, from, room) {
   const table = create("dl", "fields");
   const add = (name, value, className = "") => {
     const row = create("div", className);
@@ -81,9 +97,9 @@ function fields({ header, recipients }, runs, room) {
     table.append(row);
   };
   const body = runs.find((r) => r.name === "body");
-  add("Text", sealedText(body.size), "sealed");
-  add("Room", nameElement(room));
-  add("Sender", abbreviated(header.sender ?? "", (s) => grouped(s.slice(0, 15))));
+  add("Text", sealedText(body), "sealed");
+  add("Member", fromWhom(from, room));
+  add("Sender key", abbreviated(header.sender ?? "", (s) => grouped(s.slice(0, 15))));
   add("Time", header.time.toISOString().replace("T", " ").replace("Z", " UTC"));
   add("Sealed to", keyNames(recipients));
   add("Context", nameElement(header.context));
@@ -92,17 +108,18 @@ function fields({ header, recipients }, runs, room) {
   return table;
 }
 
-function sealedText(size) {
+function sealedText({ size }) {
   const wrap = create("span");
-  wrap.append(hiddenText(16, "hidden"), ` ${bytes(size)}, padded`);
+  const blocks = create("span", "blocks", "▒".repeat(6));
+  blocks.setAttribute("aria-hidden", "true");
+  wrap.append(blocks, ` hidden, ${bytes(size)}`);
   return wrap;
 }
 
-function hiddenText(length, label) {
-  const value = create("span", "hidden-text", "▒".repeat(length));
-  value.setAttribute("role", "img");
-  value.setAttribute("aria-label", label);
-  return value;
+function fromWhom(from, room) {
+  const wrap = create("span");
+  wrap.append(from === undefined ? "unknown" : nameElement(from), " in ", nameElement(room));
+  return wrap;
 }
 
 function keyNames(ids) {
@@ -120,9 +137,9 @@ function abbreviated(whole, shorten) {
 const damaged = () => create("p", "damaged", "This is not a whole message: cut short, or damaged on the way.");
 
 /** The bytes, with a button for all of them. */
-function hexSection(sealed, runs) {
+function hexSection(sealed, runs, within) {
   const section = create("div", "hex-section");
-  const perLine = lineLength();
+  const perLine = lineLength(within);
   const some = hexDump(sealed, runs, perLine, false);
   section.append(some.dump);
   if (!some.elided) return section;
@@ -135,9 +152,13 @@ function hexSection(sealed, runs) {
   return section;
 }
 
-function lineLength() {
-  if (matchMedia("(min-width: 1280px)").matches) return 24;
-  return matchMedia("(min-width: 720px)").matches ? 16 : 10;
+/** How many bytes fit into a line: each takes three characters as hex, one as text. */
+function lineLength(within) {
+  const probe = create("pre", "hex probe", "0".repeat(100));
+  within.append(probe);
+  const characters = within.clientWidth / (probe.offsetWidth / 100);
+  probe.remove();
+  return Math.max(8, Math.min(32, Math.floor((characters - offsetWidth - 4) / 4)) & ~3);
 }
 
 /** Builds the dump line by line, leaving out the middle of long parts unless all is set. */
@@ -167,6 +188,10 @@ function shownLines(size, runs, perLine, all) {
       if (line - first < parts[name].first || last - line < parts[name].last) wanted[line] = true;
     }
   }
+  // A gap of one or two lines would save nothing.
+  for (let line = 1; line < wanted.length; line++) {
+    if (wanted[line - 1] && (wanted[line + 1] || wanted[line + 2])) wanted[line] = true;
+  }
   return wanted;
 }
 
@@ -174,7 +199,7 @@ const gap = (n) => create("span", "gap", `      ⋯ ${bytes(n)} more ⋯\n`);
 
 function hexLine(sealed, runs, start, perLine) {
   const line = create("span", "hex-line");
-  line.append(create("span", "offset", start.toString(16).padStart(4, "0") + "  "));
+  line.append(create("span", "offset", start.toString(16).padStart(4, "0").padEnd(offsetWidth)));
   const end = Math.min(start + perLine, sealed.length);
   const pieces = runs
     .map((r) => ({ name: r.name, from: Math.max(r.offset, start), to: Math.min(r.offset + r.size, end) }))

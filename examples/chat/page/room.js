@@ -191,6 +191,7 @@ export class Room {
     return this.#inTurn(async () => {
       await this.#account.knownPeers.admit(this.#expect(member.name), member.public);
       for (const other of this.members) await this.#judge(other);
+      await this.#notice("info", "admitted", "is admitted: what you write is sealed to them too.", { name: member.name });
       for (const sealed of member.waiting.splice(0)) await this.#read(member, sealed);
       this.#emit({ type: "members" });
     });

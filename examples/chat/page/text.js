@@ -48,3 +48,15 @@ function escape(character) {
 
 /** "fp1abcdefgh" as "fp1 abcd efgh", for reading it out. */
 export const grouped = (fingerprint) => [fingerprint.slice(0, 3), ...fingerprint.slice(3).match(/.{1,4}/g)].join(" ");
+
+/** An element for a fingerprint, whose groups stand in columns. */
+export function fingerprintElement(fingerprint) {
+  const element = document.createElement("p");
+  element.className = "fingerprint";
+  for (const group of grouped(fingerprint).split(" ")) {
+    const span = document.createElement("span");
+    span.textContent = group;
+    element.append(element.firstChild ? " " : "", span);
+  }
+  return element;
+}

@@ -2,7 +2,7 @@
 // text on the page as text.
 
 import { hopView, legend } from "./hop.js";
-import { grouped, nameElement, textElement } from "./text.js";
+import { fingerprintElement, nameElement, textElement } from "./text.js";
 
 const maxRows = 400; // of the conversation; a relay that floods must not fill the page's memory
 
@@ -66,7 +66,7 @@ export class View {
     const card = clone("member-template");
     card.classList.add("you");
     fillHead(card, identity.name, "you", "you");
-    card.querySelector(".fingerprint").textContent = grouped(identity.fingerprint);
+    card.querySelector(".fingerprint").replaceWith(fingerprintElement(identity.fingerprint));
     card.querySelector(".member-note").textContent = "Read this to the others, so that they can admit you.";
     card.querySelector(".actions").remove();
     return card;
@@ -79,13 +79,13 @@ export class View {
     if (card?.dataset.version === version) return;
     if (!card) {
       card = clone("member-template");
+      if (member.public) card.querySelector(".fingerprint").replaceWith(fingerprintElement(member.public.fingerprint));
       this.#cards.set(member, card);
       $("member-list").append(card);
     }
     card.dataset.version = version;
     card.dataset.state = member.state;
     fillHead(card, member.name, member.state, badges[member.state] ?? member.state);
-    card.querySelector(".fingerprint").textContent = member.public ? grouped(member.public.fingerprint) : "";
     card.querySelector(".member-note").replaceChildren(...note(member));
     const actions = card.querySelector(":scope > .actions");
     if (!card.querySelector(".compare")) actions.replaceChildren(...this.#actions(member, card));
@@ -108,7 +108,7 @@ export class View {
     const prompt = clone("compare-template");
     const question = prompt.querySelector(".question");
     question.append("Call ", nameElement(member.name, "strong"), ". Is this, group by group, what they see as their own?");
-    prompt.querySelector(".fingerprint").textContent = grouped(member.public.fingerprint);
+    prompt.querySelector(".fingerprint").replaceWith(fingerprintElement(member.public.fingerprint));
     const yes = prompt.querySelector(".yes");
     if (member.state === "changed") yes.textContent = "They match, replace the old one";
     yes.addEventListener("click", async () => {
@@ -139,7 +139,7 @@ export class View {
     row.querySelector(".bubble").append(textElement(text));
     if (own) row.querySelector(".readers").append("sealed to ", ...joined(readers.map((r) => nameElement(r))));
     else row.querySelector(".readers").remove();
-    this.#append(row, { sealed, inspection });
+    this.#append(row, { sealed, inspection, from: name });
   }
 
   notice({ level, category, text, name, about, sealed, inspection }) {
@@ -152,7 +152,7 @@ export class View {
     const lead = name ?? about;
     if (lead !== undefined) line.append(nameElement(lead, "strong"), about === undefined ? " " : ": ");
     line.append(text);
-    this.#append(row, sealed && { sealed, inspection });
+    this.#append(row, sealed && { sealed, inspection, from: lead });
     this.#lastNotice = { key, again: counter(line) };
   }
 
@@ -160,12 +160,12 @@ export class View {
     this.#lastNotice = null;
     const log = $("log");
     const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
+    log.append(row);
     if (frame) {
       const view = hopView({ ...frame, room: this.#room });
-      row.querySelector(".hop").append(view);
+      row.querySelector(".hop").append(view.element);
       this.#openOnly(view);
     }
-    log.append(row);
     while (log.children.length > maxRows) log.firstElementChild.remove();
     if (atEnd || row.classList.contains("own")) log.scrollTop = log.scrollHeight;
   }
@@ -173,10 +173,10 @@ export class View {
   /** On a wide page the newest hop view is open, and the one before it closes again. */
   #openOnly(view) {
     if (!matchMedia("(min-width: 1080px)").matches) return;
-    if (this.#open) this.#open.open = false;
-    view.open = true;
+    if (this.#open) this.#open.element.open = false;
+    view.open();
     this.#open = view;
-    view.querySelector("summary").addEventListener("click", () => {
+    view.element.firstElementChild.addEventListener("click", () => {
       if (this.#open === view) this.#open = null; // from now on the user decides
     });
   }
@@ -191,7 +191,7 @@ function note(member) {
     case "unknown":
       return ["A stranger until you compare.", ...waits];
     case "changed":
-      return ["You admitted this name with another fingerprint before. ", "Somebody may be posing as them, or they made new keys. Ask them. Before: ", ...member.known.map(grouped), ".", ...waits];
+      return ["You admitted this name with another fingerprint before. ", "Somebody may be posing as them, or they made new keys. Ask them.", ...waits, " Before:", ...member.known.map(fingerprintElement)];
     case "expired":
       return ["Their identity has run out. They have to join again; check both clocks."];
     case "revoked":
