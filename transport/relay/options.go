@@ -12,7 +12,7 @@ type Options struct {
 	MaxConns    int // connections at a time. Default 1,024
 	MaxTopics   int // topics that one connection is in. Default 16
 	MaxMembers  int // members of one topic. Default 64; names and presence together also stay below 768 KiB
-	MaxQueued   int // frames that wait to be sent to one connection. Default 128
+	MaxQueued   int // frames that wait to be sent to one connection. Default 1,024
 	QueuedBytes int // the same in bytes. Default 2 MiB
 
 	// Origins lists the origins whose pages may connect beside the server's own,
@@ -46,7 +46,7 @@ func (o Options) withDefaults() Options {
 		{&o.MaxConns, 1024},
 		{&o.MaxTopics, 16},
 		{&o.MaxMembers, 64},
-		{&o.MaxQueued, 128},
+		{&o.MaxQueued, 1024},
 		{&o.QueuedBytes, 2 << 20},
 	} {
 		if *field.value <= 0 {

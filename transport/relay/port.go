@@ -5,7 +5,6 @@ package relay
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/relay/frame"
@@ -29,15 +28,14 @@ type port struct {
 
 	seats map[string]*seat // by topic; the hub's mutex guards it
 
-	out    chan []byte  // frames to be sent, filled under the hub's mutex
-	queued atomic.Int64 // bytes in out, and in the frame that is being sent
+	out *outbox // what waits to be sent
 
 	connected chan struct{} // closed when conn is set
 	conn      transport.Conn
 }
 
 func newPort(h *Hub) *port {
-	p := &port{hub: h, seats: make(map[string]*seat), out: make(chan []byte, h.opts.MaxQueued), connected: make(chan struct{})}
+	p := &port{hub: h, seats: make(map[string]*seat), out: newOutbox(h.opts.MaxQueued, h.opts.QueuedBytes), connected: make(chan struct{})}
 	p.ctx, p.cut = context.WithCancelCause(context.Background())
 	return p
 }
@@ -48,13 +46,7 @@ func (p *port) send(e frame.Event) { p.queue(e.Append(nil)) }
 // queue queues a frame, or cuts a connection that does not drain its queue. It
 // never waits: the hub's mutex is held.
 func (p *port) queue(b []byte) {
-	if p.queued.Add(int64(len(b))) > int64(p.hub.opts.QueuedBytes) {
-		p.cut(errSlow)
-		return
-	}
-	select {
-	case p.out <- b:
-	default:
+	if !p.out.push(b) {
 		p.cut(errSlow)
 	}
 }
@@ -110,13 +102,15 @@ func (p *port) read() error {
 // write sends what is queued.
 func (p *port) write() {
 	for {
-		select {
-		case b := <-p.out:
+		if b, ok := p.out.pop(); ok {
 			if err := p.writeOne(b); err != nil {
 				p.cut(err)
 				return
 			}
-			p.queued.Add(-int64(len(b)))
+			continue
+		}
+		select {
+		case <-p.out.wake:
 		case <-p.ctx.Done():
 			return
 		}
