@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"reflect"
+
+	"github.com/hopseal/hopseal/transport"
 )
 
 // HasKeys reports whether a session could still seal or open.
@@ -11,6 +13,9 @@ func HasKeys(s *Session) bool {
 	}
 	return half("send") || half("recv")
 }
+
+// ConnOf returns the connection under a session.
+func ConnOf(s *Session) transport.Conn { return s.conn }
 
 // Secrets returns the secrets of a session that is not in use.
 func Secrets(s *Session) (out [][]byte) {

@@ -77,7 +77,7 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	for _, s := range srv.stop() {
 		srv.running.Go(func() { s.close(CodeGoingAway) })
 	}
-	srv.lobby.empty(ErrServerClosed)
+	srv.lobby.close(ErrServerClosed)
 	done := make(chan struct{})
 	go func() {
 		srv.running.Wait()

@@ -295,26 +295,64 @@ func TestCloseUnblocksEverything(t *testing.T) {
 	})
 }
 
-// A13: a session that is over has no keys left, however it ended.
+// A13: a session that is over has no keys left, however it ended and whatever was
+// under way.
 func TestA13EndedSessionHasNoKeys(t *testing.T) {
-	for name, end := range map[string]func(t *testing.T, c, s *e2e.Session){
-		"close": func(t *testing.T, c, s *e2e.Session) { c.Close(); s.Receive(t.Context()) },
-		"close while receiving": func(t *testing.T, c, s *e2e.Session) {
-			done := make(chan struct{})
-			go func() { c.Receive(t.Context()); s.Receive(t.Context()); close(done) }()
+	for name, end := range map[string]func(c, s *e2e.Session){
+		"closed": func(c, s *e2e.Session) { c.Close(); s.Receive(context.Background()) },
+		"truncated": func(c, s *e2e.Session) {
+			e2e.ConnOf(c).(*transport.PipeConn).Cut()
+			c.Send(context.Background(), nil)
+			s.Send(context.Background(), nil)
+		},
+		"closed while receiving": func(c, s *e2e.Session) {
+			go c.Receive(context.Background())
+			go s.Receive(context.Background())
+			synctest.Wait()
 			c.Close()
-			<-done
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, s := over(t)
-			end(t, c, s)
-			for who, session := range map[string]*e2e.Session{"closing end": c, "other end": s} {
-				if e2e.HasKeys(session) {
-					t.Errorf("the %s still has keys", who)
+			bubble(t, func(t *testing.T) {
+				c, s := over(t)
+				end(c, s)
+				synctest.Wait()
+				for who, session := range map[string]*e2e.Session{"first end": c, "second end": s} {
+					if e2e.HasKeys(session) {
+						t.Errorf("the %s still has keys", who)
+					}
 				}
-			}
+			})
 		})
+	}
+}
+
+// hooked is a Conn that does something after it has read a message.
+type hooked struct {
+	transport.Conn
+	afterRead func()
+}
+
+func (h *hooked) Read(ctx context.Context, dst []byte) ([]byte, error) {
+	dst, err := h.Conn.Read(ctx, dst)
+	h.afterRead()
+	return dst, err
+}
+
+// After Close has begun, no Receive returns a message.
+func TestNoMessageAfterClose(t *testing.T) {
+	a, b := transport.Pipe()
+	h := &hooked{b, func() {}}
+	c, s := establish(t, a, h)
+	mustSend(t, c, "too late")
+	h.afterRead = func() { s.Close() }
+	message, err := s.Receive(t.Context())
+	var closed *e2e.CloseError
+	if !errors.As(err, &closed) || closed.Remote || message != nil {
+		t.Errorf("%q, %v", message, err)
+	}
+	if e2e.HasKeys(s) {
+		t.Error("keys are left")
 	}
 }
 
