@@ -66,8 +66,14 @@ func TestIdentityLifecycle(t *testing.T) {
 	f = c.must("identityMarshal", a.handle)
 	secret := f.bytes()
 	f = c.must("identityParse", secret)
-	if again := (identity{f.number(), readPublic(&f)}); again.fingerprint != a.fingerprint || again.serial != 2 {
+	again := identity{f.number(), readPublic(&f)}
+	if again.fingerprint != a.fingerprint || again.serial != 2 {
 		t.Errorf("parsed: %+v", again.public)
+	}
+	c.generate("bob") // uses the same staging buffer
+	f = c.must("identityMarshal", again.handle)
+	if !bytes.Equal(f.bytes(), secret) {
+		t.Error("the identity changed with the staging buffer")
 	}
 	if _, err := keys.ParseCleartextIdentity(secret, insecurecleartext.Token{}); err != nil {
 		t.Error(err)
