@@ -3,7 +3,7 @@
 // A call is synchronous: a request is written into the core's staging buffer, an
 // exported function runs, the response is copied out, and both are wiped. The
 // layout is described in wasm/internal/core/fields.go.
-import { badArgument, HopsealError, wrap } from "./errors.js";
+import { badArgument, HopsealError } from "./errors.js";
 import { loadModule } from "./load.js";
 import { op } from "./ops.js";
 import { buildId, loadGo } from "./runtime.js";
@@ -23,8 +23,7 @@ async function start(source) {
   const module = await loadModule(source);
   checkBuild(module);
   const core = new Core();
-  await core.run(module);
-  const version = core.call(op.info, []).text();
+  const version = await core.run(module);
   current = core;
   return Object.freeze({ version, buildId, webcrypto: Boolean(globalThis.crypto?.subtle) });
 }
@@ -46,6 +45,7 @@ class Core {
   #dead = null;
   #mourners = new Set();
 
+  // run starts the core and returns its version.
   async run(module) {
     const Go = loadGo((error) => this.#die(error));
     const go = new Go();
@@ -54,10 +54,11 @@ class Core {
       const instance = await WebAssembly.instantiate(module, go.importObject);
       this.#exports = instance.exports;
       go.run(instance).catch((error) => this.#die(error)); // settles when the program ends
-    } catch (cause) {
-      throw wrap("core-start", `the core did not start: ${cause.message}`, cause);
+      return this.call(op.info, []).text();
+    } catch (error) {
+      const cause = error.code === "core-dead" ? error.cause : error;
+      throw new HopsealError("core-start", `the core did not start: ${cause.message}`, { cause });
     }
-    if (this.#dead) throw new HopsealError("core-start", "the core did not start", { cause: this.#dead.cause });
   }
 
   // call runs one operation. It throws what the operation failed with, and
