@@ -16,10 +16,11 @@ func shownName(name string) string {
 	plain := func(r rune) bool {
 		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_.", r)
 	}
-	if name != "" && strings.IndexFunc(name, func(r rune) bool { return !plain(r) }) < 0 {
+	odd := func(r rune) bool { return !plain(r) }
+	if name != "" && strings.IndexFunc(name, odd) < 0 && safetext.Line(name, maxName) == name {
 		return name
 	}
-	return safetext.Quote(name, 2*maxName)
+	return safetext.Quote(name, 4*maxName) // an escape takes four characters or more
 }
 
 // shownText shows a message as one line.
