@@ -76,7 +76,7 @@ export type ErrorCode =
   | "relay-unreachable"
   | "relay-closed"
   | "relay-protocol" // the relay sent something that is not a frame
-  | "relay-overflow" // events were not taken in time, the connection was given up
+  | "relay-overflow" // events were not taken in time, and the connection was given up; or more is being published than the relay takes
   | "relay-name-taken"
   | "relay-full"
   | "relay-too-large"
@@ -374,6 +374,8 @@ export type RelayEvent =
   | ({ readonly type: "entered"; readonly topic: string } & Member)
   | { readonly type: "left"; readonly topic: string; readonly id: string }
   | { readonly type: "message"; readonly topic: string; readonly from: string; readonly payload: Uint8Array }
+  /** The relay refused something other than a join, such as a message to a topic that it thinks was left. */
+  | { readonly type: "refused"; readonly topic: string; readonly error: HopsealError }
   | RelayClosed;
 
 /** The last event. `error` is null when the caller closed. */

@@ -43,6 +43,7 @@ export class RelayClient {
   }
 
   async join(topic, name, presence) {
+    this.#checkOpen();
     const frame = encodeFrame(op.relayJoin, textOf(topic, "topic"), textOf(name, "name"), bytesOf(presence, "presence"));
     if (this.#joining.has(topic) || this.#joined.has(topic)) throw badArgument("that topic was joined already");
     const answer = new Promise((resolve, reject) => this.#joining.set(topic, { resolve, reject }));
@@ -74,7 +75,12 @@ export class RelayClient {
     return { next: () => this.#events.next() };
   }
 
+  #checkOpen() {
+    if (this.#ended) throw this.#closedError();
+  }
+
   #member(topic) {
+    this.#checkOpen();
     if (!this.#joined.has(textOf(topic, "topic"))) throw badArgument("join that topic first");
     return topic;
   }
@@ -98,7 +104,7 @@ export class RelayClient {
     while (!this.#ended && this.#socket.bufferedAmount > maxBuffered) {
       await new Promise((resolve) => setTimeout(resolve, drainPoll));
     }
-    if (this.#ended) throw this.#closedError();
+    this.#checkOpen();
     try {
       this.#socket.send(frame);
     } catch (cause) {
