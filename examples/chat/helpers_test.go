@@ -50,6 +50,9 @@ func (s *screen) String() string {
 	return text
 }
 
+// copyFrom copies until the other side is closed.
+func (s *screen) copyFrom(r io.Reader) { io.Copy(s, r) }
+
 // A user sits at a terminal client.
 type user struct {
 	t      *testing.T
@@ -159,11 +162,29 @@ func containsAll(s string, parts []string) bool {
 	return true
 }
 
+// shows waits for a text anywhere on the screen, past the last one.
+func (u *user) shows(text string) {
+	u.t.Helper()
+	timeout := time.After(patience)
+	for {
+		all, changed := u.out.content()
+		if i := strings.Index(all[u.seen:], text); i >= 0 {
+			u.seen += i + len(text)
+			return
+		}
+		select {
+		case <-changed:
+		case <-timeout:
+			u.t.Fatalf("%s does not see %q; printed:\n%q", u.name, text, all)
+		}
+	}
+}
+
 // fingerprint returns the user's own, as the client prints it at its start.
 func (u *user) fingerprint() string {
 	u.t.Helper()
 	for line := range strings.Lines(u.out.String()) {
-		if _, f, ok := strings.Cut(line, "compare: "); ok && strings.HasPrefix(line, "* you are") {
+		if _, f, ok := strings.Cut(line, "compare: "); ok && strings.Contains(line, "* you are") {
 			return strings.TrimSpace(f)
 		}
 	}
