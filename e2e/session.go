@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -33,6 +34,9 @@ type Session struct {
 
 	send half
 	recv half
+
+	sendTimeout time.Duration
+	stalled     *time.Timer // runs while a Send writes
 
 	endOnce sync.Once
 	ended   chan struct{} // closed when err is set
@@ -67,7 +71,7 @@ func newSession(ctx context.Context, conn transport.Conn, h *engine.Handshake, c
 	if err != nil {
 		return nil, err
 	}
-	return &Session{
+	s := &Session{
 		conn:     conn,
 		engine:   established,
 		peer:     h.Peer(),
@@ -76,7 +80,12 @@ func newSession(ctx context.Context, conn transport.Conn, h *engine.Handshake, c
 		recv:     half{turn: make(chan struct{}, 1), drop: established.DropReceive},
 		ended:    make(chan struct{}),
 		conclude: func() {},
-	}, nil
+
+		sendTimeout: cfg.SendTimeout,
+	}
+	s.stalled = time.AfterFunc(math.MaxInt64, func() { s.fail(&CloseError{Remote: true, Err: ErrStalled}) })
+	s.stalled.Stop()
+	return s, nil
 }
 
 // Peer returns the identity that the other end has proved and the Verifier has
@@ -107,6 +116,8 @@ func (s *Session) Send(ctx context.Context, message []byte) error {
 		return s.fail(&CloseError{Err: err})
 	}
 	s.send.keep(frame)
+	s.stalled.Reset(s.sendTimeout)
+	defer s.stalled.Stop()
 	if err := s.conn.Write(ctx, frame); err != nil {
 		return s.fail(cut(ctx, err))
 	}

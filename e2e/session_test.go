@@ -268,6 +268,34 @@ func TestWaitingForATurnCostsNothing(t *testing.T) {
 	})
 }
 
+// A34: a peer that does not read is cut in a set time; nothing piles up meanwhile.
+func TestA34PeerThatNeverReadsIsCut(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, _ := over(t, transport.WithBuffer(1))
+		start := time.Now()
+		sent := 0
+		for c.Send(context.Background(), []byte("into the void")) == nil {
+			sent++
+		}
+		if waited := time.Since(start); waited != e2e.DefaultSendTimeout || sent != 1 {
+			t.Errorf("cut after %v and %d messages", waited, sent)
+		}
+		wantEnd(t, c, e2e.CloseError{Remote: true, Err: e2e.ErrStalled}, false)
+	})
+	bubble(t, func(t *testing.T) { // a slow reader is not a stalled one
+		c, s := over(t, transport.WithBuffer(1))
+		go func() {
+			for range 5 {
+				time.Sleep(e2e.DefaultSendTimeout - time.Second)
+				s.Receive(context.Background())
+			}
+		}()
+		for range 6 {
+			mustSend(t, c, "slowly")
+		}
+	})
+}
+
 // Close unblocks everything, at once where the other end reads, and after a bounded
 // time where it does not.
 func TestCloseUnblocksEverything(t *testing.T) {
