@@ -235,7 +235,8 @@ func (u *user) waitsFor(other *user) {
 	}
 }
 
-// A wire is a relay over real sockets, and all that clients sent it.
+// A wire is a relay over real sockets, with the page beside it, and all that
+// clients sent it.
 type wire struct {
 	url string
 	hub atomic.Pointer[relay.Hub] // nil while the relay is down
@@ -246,14 +247,18 @@ type wire struct {
 
 func startRelay(t *testing.T) *wire {
 	t.Helper()
-	return startWire(t, func(w *wire) http.Handler { return w })
+	return startWire(t, "", func(w *wire) http.Handler { return w })
 }
 
-// startWire serves the relay behind whatever handler makes of it.
-func startWire(t *testing.T, handler func(*wire) http.Handler) *wire {
+// startWire serves the relay behind whatever handler makes of it, and the page
+// with the npm package in a folder, if there is one.
+func startWire(t *testing.T, npmDir string, handler func(*wire) http.Handler) *wire {
 	t.Helper()
+	if npmDir == "" {
+		npmDir = t.TempDir()
+	}
 	w := new(wire)
-	server := httptest.NewServer(newHandler(handler(w), t.TempDir()))
+	server := httptest.NewServer(newHandler(handler(w), npmDir))
 	w.url = server.URL
 	w.comesUp(t)
 	t.Cleanup(func() {

@@ -31,8 +31,14 @@ type attacker struct {
 
 func startAttacker(t *testing.T) *attacker {
 	t.Helper()
+	return startAttackerBeside(t, "")
+}
+
+// startAttackerBeside serves the page too, with the npm package in a folder.
+func startAttackerBeside(t *testing.T, npmDir string) *attacker {
+	t.Helper()
 	a := &attacker{clients: make(map[string]hostile.Inject), identity: newIdentity(t, "mallory")}
-	a.wire = startWire(t, func(w *wire) http.Handler {
+	a.wire = startWire(t, npmDir, func(w *wire) http.Handler {
 		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			hostile.Relay(w.hub.Load(), nil, a.meet).ServeHTTP(rw, r)
 		})

@@ -200,10 +200,10 @@ export class Room {
   /** Seals text to the admitted members who are present, and sends it. */
   send(text) {
     return this.#inTurn(async () => {
+      if (!this.#relay) throw new Refusal("Not sent: the relay is gone. Send it again once it is back.");
       const { identity } = this.#account;
       const to = await this.#recipients();
       if (!to.length) throw new Refusal("Nobody here is admitted, so nothing was sent. Compare fingerprints, then admit.");
-      if (!this.#relay) throw new Refusal("Not sent: the relay is gone. Send it again once it is back.");
       const sealed = await seal(utf8.encode(text), { from: identity, to, contentType, context: this.context });
       await this.#relay.publish(this.name, sealed);
       await this.#message({ own: true, name: identity.name, text, sealed, readers: to.map((p) => p.name) });
