@@ -28,12 +28,16 @@ func npm(t *testing.T) string {
 // A visitor uses the page.
 type visitor struct {
 	*chromium.Page
-	name string
+	name, room string
 }
 
 // visits opens the page in a browser and joins room lobby.
 func visits(b *chromium.Browser, url, name string) *visitor {
-	v := &visitor{b.Open(url), name}
+	return visitsRoom(b.Open(url), name, "lobby")
+}
+
+func visitsRoom(p *chromium.Page, name, room string) *visitor {
+	v := &visitor{p, name, room}
 	v.enters()
 	v.WaitFor(`!document.getElementById("room").hidden && document.getElementById("status").dataset.state === "connected"`)
 	return v
@@ -43,13 +47,14 @@ func visits(b *chromium.Browser, url, name string) *visitor {
 func (v *visitor) enters() {
 	v.Run(fmt.Sprintf(`(() => {
 		document.getElementById("name").value = %q;
-		document.getElementById("room-name").value = "lobby";
-	})()`, v.name))
+		document.getElementById("room-name").value = %q;
+	})()`, v.name, v.room))
 	v.Click("#enter")
 }
 
 func (v *visitor) says(text string) {
-	v.Type("#text", text+"\n")
+	v.Type("#text", text)
+	v.Click("#composer button")
 	v.sees("You", text)
 }
 
@@ -277,12 +282,12 @@ func TestPageSaysWhatToDo(t *testing.T) {
 	anna := visits(home, w.url, "anna")
 
 	// The same name in another tab of the same browser.
-	tab := &visitor{home.Open(w.url), "anna"}
+	tab := &visitor{home.Open(w.url), "anna", "lobby"}
 	tab.enters()
 	tab.reports("anna is open in another tab of this browser. Go there, or choose another name.")
 
 	// The same name in somebody else's browser.
-	other := &visitor{b.Isolated().Open(w.url), "anna"}
+	other := &visitor{b.Isolated().Open(w.url), "anna", "lobby"}
 	other.enters()
 	other.reports("Somebody in this room is called anna already. Choose another name, or close your other window.")
 
@@ -292,7 +297,7 @@ func TestPageSaysWhatToDo(t *testing.T) {
 	other.reports("Your name is too long: at most 64 bytes. Choose a shorter one.")
 
 	// No place to keep keys: said so, and gone on with when the user says so.
-	bare := &visitor{b.Isolated().Open(w.url), "dora"}
+	bare := &visitor{b.Isolated().Open(w.url), "dora", "lobby"}
 	bare.Run(`(() => { Object.defineProperty(crypto, "subtle", { value: undefined }) })()`)
 	bare.enters()
 	bare.WaitFor(`document.getElementById("trouble").textContent.includes("This browser keeps no keys for this page")`)
@@ -339,8 +344,18 @@ func TestScreenshots(t *testing.T) {
 	}
 	b := chromium.New(t)
 	w := startWire(t, npm(t), func(w *wire) http.Handler { return w })
-	anna, bob, carol := visits(b.Isolated(), w.url, "anna"), visits(b.Isolated(), w.url, "bob"), visits(b.Isolated(), w.url, "carol")
-	all := []*visitor{anna, bob, carol}
+	var all []*visitor
+	for _, name := range []string{"anna", "bob", "carol"} {
+		p := b.Isolated().NewPage()
+		p.SetSize(1440, 900)
+		if name == "bob" {
+			p.SetSize(390, 844)
+		}
+		p.Navigate(w.url)
+		all = append(all, visitsRoom(p, name, "harbour office"))
+	}
+	anna, bob, carol := all[0], all[1], all[2]
+	bob.Run(`(() => { document.getElementById("members").open = true })()`)
 	for _, v := range all {
 		for _, other := range all {
 			if v != other {
@@ -364,6 +379,10 @@ func TestScreenshots(t *testing.T) {
 			}
 		}
 	}
+	bob.Run(`(() => {
+		document.getElementById("members").open = false;
+		document.querySelector(".row:nth-last-child(3) .hop-view").open = true;
+	})()`)
 	door := b.Isolated().Open(w.url)
 	for _, shot := range []struct {
 		name          string
@@ -380,7 +399,12 @@ func TestScreenshots(t *testing.T) {
 	} {
 		shot.page.SetSize(shot.width, shot.height)
 		shot.page.SetDark(shot.dark)
-		shot.page.Run(`(() => { document.activeElement.blur(); const log = document.getElementById("log"); log.scrollTop = log.scrollHeight })()`)
+		shot.page.Run(`(async () => {
+			document.activeElement.blur();
+			const log = document.getElementById("log");
+			log.scrollTop = log.scrollHeight;
+			await Promise.all(document.getAnimations().map((a) => a.finished));
+		})()`)
 		shot.page.Screenshot(filepath.Join(dir, shot.name+".png"))
 	}
 }

@@ -10,7 +10,7 @@ const bytes = (n) => `${number.format(n)} ${n === 1 ? "byte" : "bytes"}`;
 // How a hop sees each part, and how much of it the hex shows before it is opened
 // in full: lines at the beginning and at the end.
 const parts = {
-  header: { label: "header, readable", first: 2, last: 4 },
+  header: { label: "header, readable", first: 1, last: 4 },
   recipients: { label: "readers\u2019 keys, sealed", first: 2, last: 1 },
   body: { label: "text, sealed", first: 3, last: 1 },
   proof: { label: "proof, a signature", first: 2, last: 1 },
@@ -136,19 +136,31 @@ function abbreviated(whole, shorten) {
 
 const damaged = () => create("p", "damaged", "This is not a whole message: cut short, or damaged on the way.");
 
-/** The bytes, with a button for all of them. */
+/** The bytes, in lines as long as fit, with a button for all of them. */
 function hexSection(sealed, runs, within) {
   const section = create("div", "hex-section");
-  const perLine = lineLength(within);
-  const some = hexDump(sealed, runs, perLine, false);
-  section.append(some.dump);
-  if (!some.elided) return section;
-  const button = create("button", "quiet small", `Show all ${bytes(sealed.length)}`);
-  button.type = "button";
-  button.addEventListener("click", () => {
-    section.replaceChildren(hexDump(sealed, runs, perLine, true).dump);
-  });
-  section.append(button);
+  let perLine = 0;
+  let all = false;
+  const draw = () => {
+    const { dump, elided } = hexDump(sealed, runs, perLine, all);
+    section.replaceChildren(dump);
+    if (!elided) return;
+    const button = create("button", "quiet small", `Show all ${bytes(sealed.length)}`);
+    button.type = "button";
+    button.addEventListener("click", () => {
+      all = true;
+      draw();
+    });
+    section.append(button);
+  };
+  const fit = () => {
+    const length = lineLength(within);
+    if (length === perLine) return;
+    perLine = length;
+    draw();
+  };
+  fit();
+  new ResizeObserver(fit).observe(within);
   return section;
 }
 
@@ -158,7 +170,7 @@ function lineLength(within) {
   within.append(probe);
   const characters = within.clientWidth / (probe.offsetWidth / 100);
   probe.remove();
-  return Math.max(8, Math.min(32, Math.floor((characters - offsetWidth - 4) / 4)) & ~3);
+  return Math.max(8, Math.min(32, Math.floor((characters - offsetWidth - 4) / 4)) & ~1);
 }
 
 /** Builds the dump line by line, leaving out the middle of long parts unless all is set. */
@@ -188,9 +200,9 @@ function shownLines(size, runs, perLine, all) {
       if (line - first < parts[name].first || last - line < parts[name].last) wanted[line] = true;
     }
   }
-  // A gap of one or two lines would save nothing.
+  // A gap of one line would save nothing.
   for (let line = 1; line < wanted.length; line++) {
-    if (wanted[line - 1] && (wanted[line + 1] || wanted[line + 2])) wanted[line] = true;
+    if (wanted[line - 1] && wanted[line + 1]) wanted[line] = true;
   }
   return wanted;
 }
