@@ -332,7 +332,7 @@ func TestA22OneKeyIsTried(t *testing.T) {
 
 // A37: all causes have one text, also under every verb of fmt.
 func TestA37OneErrorText(t *testing.T) {
-	for r := ReasonMalformed; r <= ReasonReplay; r++ {
+	for r := ReasonMalformed; r <= ReasonRetired; r++ {
 		err := fail(r)
 		if !errors.Is(err, ErrOpen) || err.Error() != ErrOpen.Error() || fmt.Sprintf("%v %s", err, err) != fmt.Sprintf("%v %s", ErrOpen, ErrOpen) {
 			t.Errorf("%v is told apart: %v", r, err)

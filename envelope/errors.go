@@ -26,6 +26,7 @@ const (
 	ReasonBody                        // the body does not open, or its padding is wrong
 	ReasonTime                        // too old, or from the future
 	ReasonReplay                      // opened before
+	ReasonRetired                     // under a key that is archived, see Opener.Archive
 )
 
 var reasonTexts = [...]string{
@@ -41,6 +42,7 @@ var reasonTexts = [...]string{
 	ReasonBody:      "body does not open",
 	ReasonTime:      "too old or from the future",
 	ReasonReplay:    "opened before",
+	ReasonRetired:   "sealed under an archived key",
 }
 
 func (r Reason) String() string {

@@ -26,6 +26,11 @@ type Opener struct {
 
 	Context string // must equal the Sealer's
 
+	// Archive opens messages under keys that have been archived too: for messages
+	// from a store, sealed before a rotation. In transit such a message is late
+	// beyond the overlap, and refused.
+	Archive bool
+
 	// Replay refuses what was opened before, and what is too old to tell. It
 	// may be nil only with InsecureAllowReplay, for messages from a store that
 	// the caller itself protects.
@@ -148,6 +153,9 @@ func (o *Opener) openBody(dst []byte, h Header, p parts) ([]byte, error) {
 		if !known {
 			return nil, fail(ReasonNotForUs)
 		}
+		if !o.accepts(key.Stage()) {
+			return nil, fail(ReasonRetired)
+		}
 		padded, err := key.Open(dst, p.body, bodyAAD(p.header))
 		if err != nil {
 			return nil, fail(ReasonBody)
@@ -176,10 +184,11 @@ func (o *Opener) openBody(dst []byte, h Header, p parts) ([]byte, error) {
 // and opens the content key in it. Only this one entry is tried.
 func (o *Opener) unwrap(h Header, p parts) ([]byte, error) {
 	var ours keys.SealingKeyID
+	var stage keys.Stage
 	var sealed []byte
 	wellFormed := eachRecipient(p.recipients, func(id keys.SealingKeyID, s []byte) {
-		if sealed == nil && o.Identity.HasSealingKey(id) {
-			ours, sealed = id, s
+		if at, held := o.Identity.SealingKey(id); held && sealed == nil {
+			ours, stage, sealed = id, at, s
 		}
 	})
 	if !wellFormed {
@@ -188,9 +197,15 @@ func (o *Opener) unwrap(h Header, p parts) ([]byte, error) {
 	if sealed == nil {
 		return nil, fail(ReasonNotForUs)
 	}
+	if !o.accepts(stage) {
+		return nil, fail(ReasonRetired)
+	}
 	content, err := o.Identity.UnsealKey(ours, recipientInfo(headerDigest(p.header), ours), sealed)
 	if err != nil || len(content) != contentSize {
 		return nil, fail(ReasonKey)
 	}
 	return content, nil
 }
+
+// accepts reports whether keys of that stage open here.
+func (o *Opener) accepts(s keys.Stage) bool { return o.Archive || s != keys.StageArchived }

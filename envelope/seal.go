@@ -79,6 +79,8 @@ func (s *Sealer) check(plaintext []byte, now time.Time) error {
 		return errors.New("envelope: Party, ContentType or Context is too long")
 	case !utf8.ValidString(s.Party) || !utf8.ValidString(s.ContentType) || !utf8.ValidString(s.Context):
 		return errors.New("envelope: Party, ContentType or Context is not UTF-8")
+	case s.From != nil && s.From.Public().Revoked():
+		return keys.ErrRevoked
 	case len(s.To) > MaxRecipients:
 		return fmt.Errorf("envelope: at most %d recipients", MaxRecipients)
 	}

@@ -27,6 +27,10 @@ var ErrKnownPeers = errors.New("keys: not a valid list of known peers")
 type KnownPeers struct {
 	mu    sync.Mutex // guards peers
 	peers []knownPeer
+
+	// persist, if not nil, stores the encoded list before a change takes
+	// effect.
+	persist func([]byte) error
 }
 
 // knownPeer is one admission, with the newest statement seen of its root.
@@ -39,15 +43,20 @@ type knownPeer struct {
 
 // place is what the caller meant to reach. Addresses and rooms are apart.
 type place struct {
-	kind byte // 1 address, 2 room
+	kind byte
 	name string
 }
 
+const (
+	placeAddress = 1
+	placeRoom    = 2
+)
+
 func placeOf(want Expected) place {
 	if want.Room != "" {
-		return place{2, want.Room}
+		return place{placeRoom, want.Room}
 	}
-	return place{1, want.Address}
+	return place{placeAddress, want.Address}
 }
 
 func (p knownPeer) compare(q knownPeer) int {
@@ -55,76 +64,97 @@ func (p knownPeer) compare(q knownPeer) int {
 		cmp.Compare(p.place.name, q.place.name), bytes.Compare(p.root[:], q.root[:]))
 }
 
-// Verify returns nil for a peer that was admitted for this address or room.
+// Verify returns nil for a peer that was admitted for this address or room. It
+// remembers the newest statement of its root.
 func (k *KnownPeers) Verify(_ context.Context, want Expected, got *PublicIdentity) error {
-	if k.revoked(got) {
-		return &TrustError{TrustRevoked, want, got.Fingerprint(), nil}
-	}
-	if err := checkCurrent(want, got, time.Now()); err != nil {
-		return err
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	at := placeOf(want)
-	if i := k.find(at, got.Fingerprint()); i >= 0 {
-		return k.advance(want, got)
-	}
-	if known := k.at(at); at.kind == 1 && len(known) > 0 {
-		return &TrustError{TrustChanged, want, got.Fingerprint(), known}
-	}
-	return &TrustError{TrustUnknown, want, got.Fingerprint(), nil}
+	return k.change(want, got, func(peers []knownPeer) ([]knownPeer, error) {
+		at := placeOf(want)
+		if find(peers, at, got.Fingerprint()) >= 0 {
+			return peers, nil
+		}
+		if known := rootsAt(peers, at); at.kind == placeAddress && len(known) > 0 {
+			return nil, &TrustError{TrustChanged, want, got.Fingerprint(), known}
+		}
+		return nil, &TrustError{TrustUnknown, want, got.Fingerprint(), nil}
+	})
 }
 
 // Admit records that the user compared the fingerprint and means this identity
 // by this address or room. For an address it takes the place of the one before.
 func (k *KnownPeers) Admit(want Expected, got *PublicIdentity) error {
-	if k.revoked(got) {
-		return &TrustError{TrustRevoked, want, got.Fingerprint(), nil}
+	return k.change(want, got, func(peers []knownPeer) ([]knownPeer, error) {
+		at := placeOf(want)
+		if find(peers, at, got.Fingerprint()) >= 0 {
+			return peers, nil
+		}
+		if at.kind == placeAddress {
+			peers = slices.DeleteFunc(peers, func(p knownPeer) bool { return p.place == at })
+		}
+		p := knownPeer{at, got.Fingerprint(), got.Serial(), sha256.Sum256(got.Bytes())}
+		i, _ := slices.BinarySearchFunc(peers, p, knownPeer.compare)
+		return slices.Insert(peers, i, p), nil
+	})
+}
+
+// change applies what a statement says about its root, then f. Nothing is
+// remembered of a statement that is refused, but for a revocation: anyone may
+// pass one on.
+func (k *KnownPeers) change(want Expected, got *PublicIdentity, f func([]knownPeer) ([]knownPeer, error)) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	peers := slices.Clone(k.peers)
+	if revoked(peers, got) {
+		return errors.Join(&TrustError{TrustRevoked, want, got.Fingerprint(), nil}, k.store(peers))
 	}
 	if err := checkCurrent(want, got, time.Now()); err != nil {
 		return err
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if err := k.advance(want, got); err != nil {
+	if err := advance(peers, want, got); err != nil {
 		return err
 	}
-	at := placeOf(want)
-	if k.find(at, got.Fingerprint()) >= 0 {
+	peers, err := f(peers)
+	if err != nil {
+		return err
+	}
+	return k.store(peers)
+}
+
+// store makes peers the list, once it is safe on disk.
+func (k *KnownPeers) store(peers []knownPeer) error {
+	if slices.Equal(peers, k.peers) {
 		return nil
 	}
-	if at.kind == 1 {
-		k.peers = slices.DeleteFunc(k.peers, func(p knownPeer) bool { return p.place == at })
+	if k.persist != nil {
+		if err := k.persist(appendPeers(nil, peers)); err != nil {
+			return err
+		}
 	}
-	p := knownPeer{at, got.Fingerprint(), got.Serial(), sha256.Sum256(got.Bytes())}
-	i, _ := slices.BinarySearchFunc(k.peers, p, knownPeer.compare)
-	k.peers = slices.Insert(k.peers, i, p)
+	k.peers = peers
 	return nil
 }
 
 // Forget takes an admission back.
-func (k *KnownPeers) Forget(want Expected, root Fingerprint) {
+func (k *KnownPeers) Forget(want Expected, root Fingerprint) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if i := k.find(placeOf(want), root); i >= 0 {
-		k.peers = slices.Delete(k.peers, i, i+1)
-	}
+	at := placeOf(want)
+	return k.store(slices.DeleteFunc(slices.Clone(k.peers), func(p knownPeer) bool { return p.place == at && p.root == root }))
 }
 
 // Admitted returns the roots known for an address or room.
 func (k *KnownPeers) Admitted(want Expected) []Fingerprint {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.at(placeOf(want))
+	return rootsAt(k.peers, placeOf(want))
 }
 
-func (k *KnownPeers) find(at place, root Fingerprint) int {
-	return slices.IndexFunc(k.peers, func(p knownPeer) bool { return p.place == at && p.root == root })
+func find(peers []knownPeer, at place, root Fingerprint) int {
+	return slices.IndexFunc(peers, func(p knownPeer) bool { return p.place == at && p.root == root })
 }
 
-func (k *KnownPeers) at(at place) []Fingerprint {
+func rootsAt(peers []knownPeer, at place) []Fingerprint {
 	var roots []Fingerprint
-	for _, p := range k.peers {
+	for _, p := range peers {
 		if p.place == at {
 			roots = append(roots, p.root)
 		}
@@ -132,29 +162,27 @@ func (k *KnownPeers) at(at place) []Fingerprint {
 	return roots
 }
 
-// revoked reports whether the root was ever withdrawn. It remembers a
-// revocation, which anyone may pass on, for every place that knows the root.
-func (k *KnownPeers) revoked(got *PublicIdentity) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	revoked := got.Revoked()
-	for i := range k.peers {
-		if p := &k.peers[i]; p.root == got.Fingerprint() {
+// revoked reports whether the root was ever withdrawn, and marks it so at every
+// place that knows it.
+func revoked(peers []knownPeer, got *PublicIdentity) bool {
+	was := got.Revoked()
+	for i := range peers {
+		if p := &peers[i]; p.root == got.Fingerprint() {
 			if got.Revoked() {
 				p.serial = revokedSerial
 			}
-			revoked = revoked || p.serial == revokedSerial
+			was = was || p.serial == revokedSerial
 		}
 	}
-	return revoked
+	return was
 }
 
 // advance moves every record of the root to the statement, unless a newer one,
 // or another one with the same serial, has been seen.
-func (k *KnownPeers) advance(want Expected, got *PublicIdentity) error {
+func advance(peers []knownPeer, want Expected, got *PublicIdentity) error {
 	digest := sha256.Sum256(got.Bytes())
-	for i := range k.peers {
-		p := &k.peers[i]
+	for i := range peers {
+		p := &peers[i]
 		switch {
 		case p.root != got.Fingerprint() || p.serial == got.Serial() && p.digest == digest:
 		case p.serial > got.Serial():
@@ -175,9 +203,13 @@ func (k *KnownPeers) advance(want Expected, got *PublicIdentity) error {
 func (k *KnownPeers) Bytes() []byte {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	b := strict.AppendUint(strict.AppendArray(nil, 2), 1)
-	b = strict.AppendArray(b, len(k.peers))
-	for _, p := range k.peers {
+	return appendPeers(nil, k.peers)
+}
+
+func appendPeers(b []byte, peers []knownPeer) []byte {
+	b = strict.AppendUint(strict.AppendArray(b, 2), 1)
+	b = strict.AppendArray(b, len(peers))
+	for _, p := range peers {
 		b = strict.AppendUint(strict.AppendArray(b, 5), uint64(p.place.kind))
 		b = strict.AppendStr(b, p.place.name)
 		b = strict.AppendBin(b, p.root[:])
@@ -200,7 +232,7 @@ func ParseKnownPeers(b []byte) (*KnownPeers, error) {
 		copy(p.root[:], r.Bin(32, 32))
 		p.serial = r.Uint()
 		copy(p.digest[:], r.Bin(32, 32))
-		if n := len(k.peers); r.Failed() || p.place.kind < 1 || p.place.kind > 2 ||
+		if n := len(k.peers); r.Failed() || p.place.kind < placeAddress || p.place.kind > placeRoom ||
 			n > 0 && k.peers[n-1].compare(p) >= 0 {
 			return nil, ErrKnownPeers
 		}

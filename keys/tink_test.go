@@ -89,7 +89,7 @@ func TestTinkPrimitivesAgree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tinkAEAD, err := aead.New(shared.aeads.handle)
+	tinkAEAD, err := aead.New(shared.state.Load().aeads.set.handle)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestTinkPrimitivesAgree(t *testing.T) {
 		t.Errorf("Tink opens ours as %q, %v", got, err)
 	}
 
-	tinkMAC, err := mac.New(shared.macs.handle)
+	tinkMAC, err := mac.New(shared.state.Load().macs.set.handle)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,10 +121,10 @@ func TestTinkPrimitivesAgree(t *testing.T) {
 
 func TestTinkIdentityPrimitivesAgree(t *testing.T) {
 	message, info := []byte("message"), []byte("info")
-	id := newIdentity(t, "alice")
+	id := testIdentity(t, "alice")
 	const prefix = 5
 
-	signer, err := signature.NewSigner(id.signing.handle)
+	signer, err := signature.NewSigner(id.state.Load().signing.set.handle)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestTinkIdentityPrimitivesAgree(t *testing.T) {
 	if !id.Public().VerifyingKey().Verify(message, sig[prefix:]) {
 		t.Error("Tink's signature does not verify")
 	}
-	public, err := id.sealing.handle.Public()
+	public, err := id.state.Load().sealing.set.handle.Public()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func TestTinkIdentityPrimitivesAgree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	decrypt, err := hybrid.NewHybridDecrypt(id.sealing.handle)
+	decrypt, err := hybrid.NewHybridDecrypt(id.state.Load().sealing.set.handle)
 	if err != nil {
 		t.Fatal(err)
 	}
