@@ -55,15 +55,17 @@ func (r Reason) String() string {
 // ReasonOf returns why err, from [Opener.Open] or [Inspect], came about, and 0
 // for any other error.
 func ReasonOf(err error) Reason {
-	if e, ok := errors.AsType[openError](err); ok {
-		return Reason(e)
+	if e, ok := errors.AsType[*openError](err); ok {
+		return e.reason
 	}
 	return 0
 }
 
-type openError Reason
+// openError looks like ErrOpen under every verb.
+type openError struct{ reason Reason }
 
-func (e openError) Error() string        { return ErrOpen.Error() }
-func (e openError) Is(target error) bool { return target == ErrOpen }
+func (e *openError) Error() string              { return ErrOpen.Error() }
+func (e *openError) Is(target error) bool       { return target == ErrOpen }
+func (e *openError) Format(s fmt.State, _ rune) { fmt.Fprint(s, ErrOpen.Error()) }
 
-func fail(r Reason) error { return openError(r) }
+func fail(r Reason) error { return &openError{r} }

@@ -14,14 +14,14 @@ import (
 //
 //   - Identity and From: sealed to Identity and signed by From;
 //   - Shared, Party and FromParty: sealed and MACed under the shared keyset;
-//   - Shared, Identity and From: sealed under the shared keyset, signed by From.
+//   - Shared, Party, Identity and From: sealed under the shared keyset, signed by From.
 //
 // An Opener is safe for concurrent use while its fields are not changed.
 type Opener struct {
 	Identity  *keys.Identity       // who opens; its own messages, returned, are refused
 	From      *keys.PublicIdentity // the expected sender, trusted by the caller's Verifier
 	Shared    *keys.SharedKeyset
-	Party     string // one's own name among the holders of Shared
+	Party     string // one's own name among the holders of Shared, the Sealer's ToParty
 	FromParty string // the expected sender among them
 
 	Context string // must equal the Sealer's
@@ -39,7 +39,7 @@ type Opener struct {
 }
 
 // Open appends the plaintext of a sealed message to dst and returns it with the
-// authenticated header. dst and sealed must not overlap. The proof is verified
+// authenticated header. The spare capacity of dst must not overlap sealed. The proof is verified
 // before anything is decrypted; nothing is appended unless everything holds.
 //
 // Every failure that a message can cause matches [ErrOpen] and has its text. Any
@@ -48,6 +48,9 @@ func (o *Opener) Open(dst, sealed []byte) ([]byte, Header, error) {
 	want, err := o.suite()
 	if err != nil {
 		return nil, Header{}, err
+	}
+	if overlap(dst, sealed) {
+		return nil, Header{}, errOverlap
 	}
 	p, err := parseParts(sealed)
 	if err != nil {
@@ -77,17 +80,17 @@ func (o *Opener) suite() (Suite, error) {
 	if o.Replay == nil && !o.InsecureAllowReplay {
 		return 0, errors.New("envelope: an Opener needs a Replay guard")
 	}
-	identity, from, shared := o.Identity != nil, o.From != nil, o.Shared != nil
-	parties := o.Party != "" && o.FromParty != "" && o.Party != o.FromParty
+	identity, shared := o.Identity != nil && o.Identity.Public() != nil, o.Shared != nil && o.Shared.Primary() != nil
+	from, party, fromParty := o.From != nil, o.Party != "", o.FromParty != ""
 	switch {
-	case identity && from && !shared && !parties:
+	case identity && from && !shared && !party && !fromParty:
 		return SuiteRecipients, nil
-	case shared && identity && from && !parties:
+	case shared && identity && from && party && !fromParty:
 		return SuiteSharedSigned, nil
-	case shared && parties && !identity && !from:
+	case shared && party && fromParty && o.Party != o.FromParty && !identity && !from:
 		return SuiteShared, nil
 	}
-	return 0, errors.New("envelope: an Opener needs Identity and From; Shared, Party and FromParty; or Shared, Identity and From")
+	return 0, errors.New("envelope: an Opener needs Identity and From; Shared, Party and another FromParty; or Shared, Party, Identity and From; and nothing beside")
 }
 
 // authenticate checks all that is in the clear, and then the proof over it.
@@ -109,14 +112,15 @@ func (o *Opener) authenticate(want Suite, h Header, p parts) error {
 		return fail(ReasonSender)
 	case h.Context != o.Context:
 		return fail(ReasonContext)
-	case !known || !key.ValidAt(h.Time) || !key.Verify(proofInput(label.EnvelopeProof, p), p.proof):
+	case !known || !key.ValidAt(h.Time) || !h.Time.Before(o.From.Expires()) ||
+		!key.Verify(proofInput(label.EnvelopeProof, p, o.Party), p.proof):
 		return fail(ReasonProof)
 	}
 	return nil
 }
 
 func (o *Opener) authenticateShared(h Header, p parts) error {
-	key, known := o.Shared.Key(h.SealKey)
+	key, known := o.Shared.Key(keys.SharedKeyID(h.SealKey))
 	switch {
 	case h.Party == o.Party:
 		return fail(ReasonReflected)
@@ -126,7 +130,7 @@ func (o *Opener) authenticateShared(h Header, p parts) error {
 		return fail(ReasonContext)
 	case !known:
 		return fail(ReasonNotForUs)
-	case !key.VerifyMAC(proofInput(label.EnvelopeProofKeyed, p), p.proof):
+	case !key.VerifyMAC(proofInput(label.EnvelopeProofKeyed, p, o.Party), p.proof):
 		return fail(ReasonProof)
 	}
 	return nil
@@ -144,12 +148,13 @@ func (o *Opener) decrypt(dst []byte, h Header, p parts) ([]byte, error) {
 		return nil, fail(ReasonBody)
 	}
 	n := copy(padded[len(dst):], data)
+	clear(padded[len(dst)+n:]) // the end of the data still stands behind its copy
 	return padded[:len(dst)+n], nil
 }
 
 func (o *Opener) openBody(dst []byte, h Header, p parts) ([]byte, error) {
 	if h.Suite != SuiteRecipients {
-		key, known := o.Shared.Key(h.SealKey)
+		key, known := o.Shared.Key(keys.SharedKeyID(h.SealKey))
 		if !known {
 			return nil, fail(ReasonNotForUs)
 		}
@@ -200,7 +205,7 @@ func (o *Opener) unwrap(h Header, p parts) ([]byte, error) {
 	if !o.accepts(stage) {
 		return nil, fail(ReasonRetired)
 	}
-	content, err := o.Identity.UnsealKey(ours, recipientInfo(headerDigest(p.header), ours), sealed)
+	content, err := o.Identity.UnsealKey(ours, recipientInfo(headerDigest(p.header), o.Identity.Fingerprint(), ours), sealed)
 	if err != nil || len(content) != contentSize {
 		return nil, fail(ReasonKey)
 	}

@@ -47,9 +47,9 @@ func rotateUnderLoad(t *testing.T, kind int) {
 	sealer := func() Sealer { // a sender looks the statement of the other end up
 		switch kind {
 		case 0:
-			return Sealer{Shared: shared, Party: "a"}
+			return Sealer{Shared: shared, Party: "a", ToParty: "b"}
 		case 1:
-			return Sealer{Shared: shared, From: alice.Identity()}
+			return Sealer{Shared: shared, From: alice.Identity(), ToParty: "b"}
 		}
 		return Sealer{From: alice.Identity(), To: []*keys.PublicIdentity{bob.Identity().Public()}}
 	}
@@ -57,10 +57,10 @@ func rotateUnderLoad(t *testing.T, kind int) {
 	opener := func() Opener {
 		o := Opener{Shared: shared, Party: "b", FromParty: "a", Replay: guard}
 		if kind > 0 {
-			o = Opener{Shared: shared, Identity: bob.Identity(), From: alice.Identity().Public(), Replay: guard}
+			o = Opener{Shared: shared, Party: "b", Identity: bob.Identity(), From: alice.Identity().Public(), Replay: guard}
 		}
 		if kind == 2 {
-			o.Shared = nil
+			o.Shared, o.Party = nil, ""
 		}
 		return o
 	}

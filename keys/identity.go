@@ -62,7 +62,7 @@ func GenerateIdentity(name string) (*Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	return generateIdentity(name, localSigner{root}, nil)
+	return generateIdentity(name, &localSigner{root}, nil)
 }
 
 // GenerateIdentityWith is [GenerateIdentity] with private keys that stay outside:
@@ -116,7 +116,7 @@ func (s *identityState) load() error {
 		if err != nil {
 			return err
 		}
-		s.signer = localSigner{ed25519.NewKeyFromSeed(k.Keys[s.signing.primary()].Secret)}
+		s.signer = &localSigner{ed25519.NewKeyFromSeed(k.Keys[s.signing.primary()].Secret)}
 	}
 	k, err := s.sealing.set.keyset()
 	if err != nil {
@@ -133,8 +133,13 @@ func (s *identityState) load() error {
 	return nil
 }
 
-// Public returns the public half as it stands now.
-func (id *Identity) Public() *PublicIdentity { return id.state.Load().public }
+// Public returns the public half as it stands now, nil for the zero Identity.
+func (id *Identity) Public() *PublicIdentity {
+	if s := id.state.Load(); s != nil {
+		return s.public
+	}
+	return nil
+}
 
 // Name returns the name given to [GenerateIdentity].
 func (id *Identity) Name() string { return id.Public().Name() }
@@ -154,6 +159,13 @@ func (id *Identity) Signer() Signer {
 		return noSigner{s.public.signing[0].public[:], ErrDetached}
 	}
 	return s.signer
+}
+
+// Signing returns the primary signing key with its name, taken at one moment: a
+// rotation between two calls cannot tear them apart.
+func (id *Identity) Signing() (SigningKeyID, Signer) {
+	signer := id.Signer()
+	return signingKeyID(signer.PublicKey()), signer
 }
 
 // Attach gives the identity a private key that is kept outside: its root, or its
@@ -201,15 +213,15 @@ func (id *Identity) SealingKey(to SealingKeyID) (Stage, bool) {
 // A localSigner is a key in this process's memory.
 type localSigner struct{ key ed25519.PrivateKey }
 
-func (s localSigner) PublicKey() ed25519.PublicKey { return s.key.Public().(ed25519.PublicKey) }
+func (s *localSigner) PublicKey() ed25519.PublicKey { return s.key.Public().(ed25519.PublicKey) }
 
-func (s localSigner) Sign(message []byte) ([]byte, error) {
+func (s *localSigner) Sign(message []byte) ([]byte, error) {
 	return ed25519.Sign(s.key, message), nil
 }
 
-func (s localSigner) Format(state fmt.State, _ rune) { printRedacted(state, "keys.Signer") }
+func (s *localSigner) Format(state fmt.State, _ rune) { printRedacted(state, "keys.Signer") }
 
-func (s localSigner) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+func (s *localSigner) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
 // A noSigner stands for a key that cannot be used.
 type noSigner struct {
@@ -235,7 +247,7 @@ func (id *Identity) MarshalCleartext(insecurecleartext.Token) ([]byte, error) {
 
 func (s *identityState) marshal() (b []byte, err error) {
 	b = strict.AppendUint(strict.AppendArray(nil, 5), 1)
-	if root, here := s.root.(localSigner); here {
+	if root, here := s.root.(*localSigner); here {
 		b = strict.AppendBin(b, root.key.Seed())
 	} else {
 		b = strict.AppendNil(b)
@@ -267,7 +279,7 @@ func parseIdentityState(b []byte) (*identityState, error) {
 	version := r.Uint()
 	s, ok := new(identityState), true
 	if !r.Nil() {
-		s.root = localSigner{ed25519.NewKeyFromSeed(seedOrZero(r.Bin(ed25519.SeedSize, ed25519.SeedSize)))}
+		s.root = &localSigner{ed25519.NewKeyFromSeed(seedOrZero(r.Bin(ed25519.SeedSize, ed25519.SeedSize)))}
 	}
 	if !r.Nil() {
 		s.signing, ok = parseRing(&r, keyset.Ed25519)

@@ -145,7 +145,10 @@ func (s *identityState) step(now time.Time, change func(*identityState) error) (
 	if err := next.load(); err != nil {
 		return nil, err
 	}
-	return &next, next.issue(s.public.name, s.public.serial+1, s.public, now)
+	// At least the time, so that a statement that was handed out and lost before it
+	// was saved is not followed by another one with the same serial.
+	serial := max(s.public.serial+1, uint64(now.Unix()))
+	return &next, next.issue(s.public.name, serial, s.public, now)
 }
 
 func (s *identityState) renewed(now time.Time) (*identityState, error) {
@@ -201,8 +204,8 @@ func (u Use) String() string {
 // KeyInfo describes one key without its secret.
 type KeyInfo struct {
 	Use      Use
-	TinkID   uint32   // the key's id in its Tink keyset, by which operators name it
-	ID       [32]byte // the key's name on the wire: SigningKeyID, SealingKeyID or SharedKeyID
+	TinkID   uint32 // the key's id in its Tink keyset, by which operators name it
+	ID       string // the key's name on the wire in hex: a SigningKeyID, SealingKeyID or SharedKeyID
 	Stage    Stage
 	Created  time.Time
 	Promoted time.Time // zero for not yet, as the next two
@@ -216,12 +219,12 @@ func (id *Identity) Keys() []KeyInfo {
 	s := id.state.Load()
 	var out []KeyInfo
 	if !s.external() {
-		out = s.signing.info(out, UseSigning, func(k keyset.Key) [32]byte { return signingKeyID(k.Public) })
+		out = s.signing.info(out, UseSigning, func(k keyset.Key) string { return signingKeyID(k.Public).String() })
 	}
-	return s.sealing.info(out, UseSealing, func(k keyset.Key) [32]byte { return sealingKeyID(k.Public) })
+	return s.sealing.info(out, UseSealing, func(k keyset.Key) string { return sealingKeyID(k.Public).String() })
 }
 
-func (r ring) info(out []KeyInfo, use Use, name func(keyset.Key) [32]byte) []KeyInfo {
+func (r ring) info(out []KeyInfo, use Use, name func(keyset.Key) string) []KeyInfo {
 	set, err := r.set.keyset()
 	if err != nil {
 		return out // agrees has read it before
@@ -232,7 +235,7 @@ func (r ring) info(out []KeyInfo, use Use, name func(keyset.Key) [32]byte) []Key
 	return out
 }
 
-func (l life) info(use Use, name [32]byte) KeyInfo {
+func (l life) info(use Use, name string) KeyInfo {
 	return KeyInfo{use, l.id, name, l.stage(), atTime(l.created), atTime(l.promoted), atTime(l.retired), atTime(l.parted)}
 }
 

@@ -117,7 +117,7 @@ func (c *contents) follow(f frozen) bool {
 	c.shared = shared
 	if known, err := ParseKnownPeers(f.known); err == nil {
 		c.known.mu.Lock()
-		c.known.peers = known.peers
+		c.known.known = known.known
 		c.known.mu.Unlock()
 	}
 	return changed

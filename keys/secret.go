@@ -3,6 +3,7 @@
 package keys
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -91,23 +92,25 @@ func readArgon(r *strict.Reader) (p argonParams, salt []byte) {
 	return p, salt
 }
 
-type passphraseSecret []byte
+// passphraseSecret is used by pointer, so that printing a struct that holds one
+// prints no passphrase.
+type passphraseSecret struct{ text []byte }
 
 // Passphrase protects a store by a passphrase, through Argon2id with 3 passes, 64
 // MiB and 4 lanes: about 0.2 s for every store that is opened, by intent.
 // [CreateStore] refuses a weak one.
-func Passphrase(p []byte) Secret { return passphraseSecret(p) }
+func Passphrase(p []byte) Secret { return &passphraseSecret{bytes.Clone(p)} }
 
-func (p passphraseSecret) create(context.Context) (master, protector []byte, err error) {
-	if err := checkPassphrase(p); err != nil {
+func (p *passphraseSecret) create(context.Context) (master, protector []byte, err error) {
+	if err := checkPassphrase(p.text); err != nil {
 		return nil, nil, err
 	}
 	salt := make([]byte, saltSize)
 	rand.Read(salt)
-	return argonCost.key(p, salt), argonCost.append(nil, salt), nil
+	return argonCost.key(p.text, salt), argonCost.append(nil, salt), nil
 }
 
-func (p passphraseSecret) unlock(_ context.Context, protector []byte) ([]byte, error) {
+func (p *passphraseSecret) unlock(_ context.Context, protector []byte) ([]byte, error) {
 	r := strict.NewReader(protector)
 	if r.ArrayLen(3, 5) != 5 || r.Str(3, 8) != kindArgon {
 		return nil, fmt.Errorf("%w: it wants its KMS key, not a passphrase", errProtector)
@@ -116,14 +119,14 @@ func (p passphraseSecret) unlock(_ context.Context, protector []byte) ([]byte, e
 	if r.Done() != nil {
 		return nil, ErrDamaged
 	}
-	return params.key(p, salt), nil
+	return params.key(p.text, salt), nil
 }
 
 // Format prints a placeholder, whatever the verb.
-func (p passphraseSecret) Format(s fmt.State, _ rune) { printRedacted(s, "keys.Passphrase") }
+func (p *passphraseSecret) Format(s fmt.State, _ rune) { printRedacted(s, "keys.Passphrase") }
 
 // MarshalJSON writes a placeholder.
-func (p passphraseSecret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+func (p *passphraseSecret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
 type kmsSecret struct {
 	client registry.KMSClient

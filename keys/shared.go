@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"bytes"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -150,12 +151,18 @@ func newSharedKey(aeadKey, macKey []byte) (*SharedKey, error) {
 	if err != nil {
 		return nil, err
 	}
+	macKey = bytes.Clone(macKey) // the pool makes more of it later
 	macs := &sync.Pool{New: func() any { return hmac.New(sha256.New, macKey) }}
 	return &SharedKey{id: SharedKeyID(id), aead: aead, macs: macs, sealed: new(usage)}, nil
 }
 
-// Primary returns the pair that seals now.
-func (s *SharedKeyset) Primary() *SharedKey { return s.state.Load().primary }
+// Primary returns the pair that seals now, nil for the zero SharedKeyset.
+func (s *SharedKeyset) Primary() *SharedKey {
+	if state := s.state.Load(); state != nil {
+		return state.primary
+	}
+	return nil
+}
 
 // Key returns the pair of that id: exactly one key is tried for a message,
 // whatever the size of the keyset (A22). A pair whose stage is [StageArchived]
@@ -167,7 +174,7 @@ func (s *SharedKeyset) Keys() []KeyInfo {
 	state := s.state.Load()
 	out := make([]KeyInfo, len(state.pairs))
 	for i, k := range state.pairs {
-		out[i] = state.aeads.lives[i].info(UseShared, k.id)
+		out[i] = state.aeads.lives[i].info(UseShared, k.id.String())
 	}
 	return out
 }

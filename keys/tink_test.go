@@ -47,12 +47,10 @@ func TestTinkReadsCompactCodec(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, status := range []keyset.Status{keyset.Enabled, keyset.Disabled, keyset.Destroyed} {
+		for _, status := range []keyset.Status{keyset.Enabled, keyset.Disabled} {
 			more, _ := keyset.Generate(kind)
 			key := more.Keys[0]
-			if key.Status = status; status == keyset.Destroyed {
-				key = keyset.Key{ID: key.ID, Status: status, Prefix: key.Prefix}
-			}
+			key.Status = status
 			set.Keys = append(slices.Clone(set.Keys), key)
 			holdAgainstTink(t, set)
 		}
@@ -67,12 +65,7 @@ func holdAgainstTink(t *testing.T, set keyset.Keyset) {
 	}
 	read, err := insecurecleartextkeyset.Read(tinkkeyset.NewBinaryReader(bytes.NewReader(b)))
 	if err != nil {
-		// Tink itself does not load keysets with a destroyed entry; then
-		// neither may we.
-		if _, ours := parseTinkset(b); ours == nil {
-			t.Errorf("Tink refuses what parseTinkset reads: %v", err)
-		}
-		return
+		t.Fatal(err)
 	}
 	again, err := tinkset{read}.bytes()
 	if err != nil || !bytes.Equal(again, b) {

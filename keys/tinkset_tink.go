@@ -91,13 +91,16 @@ func tinkParameters(kind keyset.Type) (key.Parameters, error) {
 }
 
 func parseTinkset(b []byte) (tinkset, error) {
+	// Tink's reader accepts unknown fields and several encodings; what is stored
+	// has one, and the browser accepts no other.
+	if _, err := keyset.Parse(b); err != nil {
+		return tinkset{}, err
+	}
 	handle, err := insecurecleartextkeyset.Read(tinkkeyset.NewBinaryReader(bytes.NewReader(b)))
 	if err != nil {
 		return tinkset{}, fmt.Errorf("keys: Tink does not read the keyset: %w", err)
 	}
-	t := tinkset{handle}
-	_, err = t.keyset()
-	return t, err
+	return tinkset{handle}, nil
 }
 
 func (t tinkset) bytes() ([]byte, error) {
