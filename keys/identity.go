@@ -62,7 +62,7 @@ func GenerateIdentity(name string) (*Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	return generateIdentity(name, &localSigner{root}, nil)
+	return generateIdentity(name, newLocalSigner(root), nil)
 }
 
 // GenerateIdentityWith is [GenerateIdentity] with private keys that stay outside:
@@ -116,7 +116,7 @@ func (s *identityState) load() error {
 		if err != nil {
 			return err
 		}
-		s.signer = &localSigner{ed25519.NewKeyFromSeed(k.Keys[s.signing.primary()].Secret)}
+		s.signer = newLocalSigner(ed25519.NewKeyFromSeed(k.Keys[s.signing.primary()].Secret))
 	}
 	k, err := s.sealing.set.keyset()
 	if err != nil {
@@ -210,13 +210,16 @@ func (id *Identity) SealingKey(to SealingKeyID) (Stage, bool) {
 	return o.stage, ok
 }
 
-// A localSigner is a key in this process's memory.
-type localSigner struct{ key ed25519.PrivateKey }
+// A localSigner is a key in this process's memory. It is behind two pointers:
+// where fmt cannot call Format, in unexported fields, it follows at most one.
+type localSigner struct{ key *ed25519.PrivateKey }
+
+func newLocalSigner(key ed25519.PrivateKey) *localSigner { return &localSigner{&key} }
 
 func (s *localSigner) PublicKey() ed25519.PublicKey { return s.key.Public().(ed25519.PublicKey) }
 
 func (s *localSigner) Sign(message []byte) ([]byte, error) {
-	return ed25519.Sign(s.key, message), nil
+	return ed25519.Sign(*s.key, message), nil
 }
 
 func (s *localSigner) Format(state fmt.State, _ rune) { printRedacted(state, "keys.Signer") }
@@ -279,7 +282,7 @@ func parseIdentityState(b []byte) (*identityState, error) {
 	version := r.Uint()
 	s, ok := new(identityState), true
 	if !r.Nil() {
-		s.root = &localSigner{ed25519.NewKeyFromSeed(seedOrZero(r.Bin(ed25519.SeedSize, ed25519.SeedSize)))}
+		s.root = newLocalSigner(ed25519.NewKeyFromSeed(seedOrZero(r.Bin(ed25519.SeedSize, ed25519.SeedSize))))
 	}
 	if !r.Nil() {
 		s.signing, ok = parseRing(&r, keyset.Ed25519)

@@ -45,7 +45,7 @@ func signStatement(id *Identity, statement []byte) []byte {
 	return strict.AppendBin(b, ed25519.Sign(rootKey(id), label.Identity.With(statement)))
 }
 
-func rootKey(id *Identity) ed25519.PrivateKey { return id.state.Load().root.(*localSigner).key }
+func rootKey(id *Identity) ed25519.PrivateKey { return *id.state.Load().root.(*localSigner).key }
 
 func TestPublicIdentityComesBack(t *testing.T) {
 	id := testIdentity(t, "alice <img src=x> \x1b[31m")

@@ -92,22 +92,24 @@ func readArgon(r *strict.Reader) (p argonParams, salt []byte) {
 	return p, salt
 }
 
-// passphraseSecret is used by pointer, so that printing a struct that holds one
-// prints no passphrase.
-type passphraseSecret struct{ text []byte }
+// passphraseSecret holds the text behind two pointers, as localSigner does.
+type passphraseSecret struct{ text *[]byte }
 
 // Passphrase protects a store by a passphrase, through Argon2id with 3 passes, 64
 // MiB and 4 lanes: about 0.2 s for every store that is opened, by intent.
 // [CreateStore] refuses a weak one.
-func Passphrase(p []byte) Secret { return &passphraseSecret{bytes.Clone(p)} }
+func Passphrase(p []byte) Secret {
+	text := bytes.Clone(p)
+	return &passphraseSecret{&text}
+}
 
 func (p *passphraseSecret) create(context.Context) (master, protector []byte, err error) {
-	if err := checkPassphrase(p.text); err != nil {
+	if err := checkPassphrase(*p.text); err != nil {
 		return nil, nil, err
 	}
 	salt := make([]byte, saltSize)
 	rand.Read(salt)
-	return argonCost.key(p.text, salt), argonCost.append(nil, salt), nil
+	return argonCost.key(*p.text, salt), argonCost.append(nil, salt), nil
 }
 
 func (p *passphraseSecret) unlock(_ context.Context, protector []byte) ([]byte, error) {
@@ -119,7 +121,7 @@ func (p *passphraseSecret) unlock(_ context.Context, protector []byte) ([]byte, 
 	if r.Done() != nil {
 		return nil, ErrDamaged
 	}
-	return params.key(p.text, salt), nil
+	return params.key(*p.text, salt), nil
 }
 
 // Format prints a placeholder, whatever the verb.

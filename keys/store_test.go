@@ -19,7 +19,9 @@ import (
 	"github.com/hopseal/hopseal/internal/strict"
 )
 
-var passphrase = Passphrase([]byte("correct horse battery staple"))
+var passphrase = Passphrase([]byte(testPassphrase))
+
+func secretForTest() any { return passphrase }
 
 // cheap makes Argon2 quick for a test that does not measure it.
 func cheap(t testing.TB) {

@@ -24,7 +24,7 @@ type Succession struct {
 	issued    time.Time
 }
 
-// Bytes returns the encoded succession, 213 bytes. The caller must not change it.
+// Bytes returns the encoded succession, 210 bytes. The caller must not change it.
 func (s *Succession) Bytes() []byte { return s.raw }
 
 // Old and Next return the two roots.
