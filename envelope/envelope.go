@@ -12,8 +12,8 @@
 //	o := envelope.Opener{Identity: bob, From: alice, Context: "orders", Replay: guard}
 //	message, header, err := o.Open(nil, sealed)
 //
-// Two services that share a [keys.SharedKeyset] name their parties instead, and
-// prove with HMAC.
+// Services that share a [keys.SharedKeyset] name their parties instead, and prove
+// with HMAC.
 //
 // What is protected: content, authenticity of the sender, content type, context,
 // message id, time and recipients. What is not: all of these but the content are
@@ -46,6 +46,10 @@ func newMessageID() (id MessageID) {
 	rand.Read(id[:]) // never fails: crypto/rand
 	return id
 }
+
+// SealKeyID names the key that sealed a body, and commits to it: a
+// [keys.SharedKeyID] in the shared suites, else the hash of a content key.
+type SealKeyID [32]byte
 
 // Suite is a set of algorithms. It follows from the keys; the number on the wire
 // is compared with what the keys are for, never obeyed.
@@ -88,7 +92,7 @@ type Header struct {
 	Suite       Suite
 	Sender      keys.Fingerprint // of the signer, zero in SuiteShared
 	Party       string           // the sender's party name, "" but in SuiteShared
-	SealKey     [32]byte         // names the key that sealed the body and commits to it
+	SealKey     SealKeyID        // names the key that sealed the body and commits to it
 	ProofKey    keys.SigningKeyID
 	ID          MessageID
 	Time        time.Time // to the millisecond

@@ -26,6 +26,7 @@ const (
 	ReasonBody                        // the body does not open, or its padding is wrong
 	ReasonTime                        // too old, or from the future
 	ReasonReplay                      // opened before
+	ReasonRetired                     // under a key that is archived, see Opener.Archive
 )
 
 var reasonTexts = [...]string{
@@ -41,6 +42,7 @@ var reasonTexts = [...]string{
 	ReasonBody:      "body does not open",
 	ReasonTime:      "too old or from the future",
 	ReasonReplay:    "opened before",
+	ReasonRetired:   "sealed under an archived key",
 }
 
 func (r Reason) String() string {
@@ -53,15 +55,17 @@ func (r Reason) String() string {
 // ReasonOf returns why err, from [Opener.Open] or [Inspect], came about, and 0
 // for any other error.
 func ReasonOf(err error) Reason {
-	if e, ok := errors.AsType[openError](err); ok {
-		return Reason(e)
+	if e, ok := errors.AsType[*openError](err); ok {
+		return e.reason
 	}
 	return 0
 }
 
-type openError Reason
+// openError looks like ErrOpen under every verb.
+type openError struct{ reason Reason }
 
-func (e openError) Error() string        { return ErrOpen.Error() }
-func (e openError) Is(target error) bool { return target == ErrOpen }
+func (e *openError) Error() string              { return ErrOpen.Error() }
+func (e *openError) Is(target error) bool       { return target == ErrOpen }
+func (e *openError) Format(s fmt.State, _ rune) { fmt.Fprint(s, ErrOpen.Error()) }
 
-func fail(r Reason) error { return openError(r) }
+func fail(r Reason) error { return &openError{r} }

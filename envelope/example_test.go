@@ -55,7 +55,7 @@ func ExampleSealer_shared() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	sealer := envelope.Sealer{Shared: shared, Party: "shop", Context: "orders"}
+	sealer := envelope.Sealer{Shared: shared, Party: "shop", ToParty: "warehouse", Context: "orders"}
 	sealed, err := sealer.Seal(nil, []byte("forty-two crates"))
 	if err != nil {
 		log.Fatal(err)

@@ -30,6 +30,9 @@ func Inspect(sealed []byte) (Inspection, error) {
 		return Inspection{}, err
 	}
 	in := Inspection{Header: h, Parts: p.layout()}
+	if (h.Suite == SuiteRecipients) != (p.recipients != nil) || len(p.proof) != h.Suite.proofSize() {
+		return Inspection{}, fail(ReasonMalformed)
+	}
 	if p.recipients == nil {
 		return in, nil
 	}

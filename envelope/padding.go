@@ -10,7 +10,7 @@ import (
 const (
 	lengthSize   = 4
 	minPadded    = 64
-	maxPlaintext = 1<<32 - 1 - lengthSize
+	maxPlaintext = 1<<31 - 1 - lengthSize // what an int holds everywhere
 )
 
 // paddedSize returns max(64, Padmé(4 + n)). Padmé (Nikitin et al., PURBs, PETS
@@ -41,10 +41,11 @@ func unpad(b []byte) ([]byte, bool) {
 	if len(b) < minPadded {
 		return nil, false
 	}
-	n := int(binary.BigEndian.Uint32(b))
-	if n > len(b)-lengthSize || paddedSize(n) != len(b) {
+	wide := binary.BigEndian.Uint32(b)
+	if uint64(wide) > uint64(len(b)-lengthSize) || paddedSize(int(wide)) != len(b) {
 		return nil, false
 	}
+	n := int(wide)
 	var rest byte
 	for _, z := range b[lengthSize+n:] {
 		rest |= z

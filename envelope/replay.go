@@ -1,10 +1,15 @@
 package envelope
 
 import (
+	"bytes"
+	"cmp"
+	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys"
 )
 
@@ -15,20 +20,28 @@ const (
 )
 
 // A ReplayGuard remembers which messages were opened, per sender, so that none
-// opens twice. Its memory is bounded: it remembers for five minutes and refuses
-// what is older, and where one sender fills its share, the oldest time that is
-// still accepted from that sender rises. It refuses rather than forgets.
+// opens twice. It remembers for five minutes and refuses what is older; where one
+// sender fills its share of 16,384, the oldest time that is still accepted from
+// that sender rises. It refuses rather than forgets. Its memory is bounded by that
+// share for each sender that the caller's Openers expect.
 //
-// One guard serves all Openers of one identity. It is safe for concurrent use.
+// One guard serves all Openers of one identity. [ReplayGuard.Bytes] keeps it over
+// a restart. The zero ReplayGuard is one of [NewReplayGuard] with the zero time. A
+// ReplayGuard is safe for concurrent use; it must not be copied.
 type ReplayGuard struct {
 	mu      sync.Mutex
-	since   time.Time
+	floor   time.Time        // nothing at or before it is accepted from a new sender
 	senders map[sender]*seen // only senders whose proof verified
+	sweep   int              // number of senders at which idle ones are looked for
 }
 
 type sender struct {
 	root  keys.Fingerprint
 	party string
+}
+
+func (s sender) compare(t sender) int {
+	return cmp.Or(bytes.Compare(s.root[:], t.root[:]), cmp.Compare(s.party, t.party))
 }
 
 // seen is what is remembered of one sender.
@@ -37,13 +50,17 @@ type seen struct {
 	ids   map[MessageID]time.Time
 }
 
-// NewReplayGuard returns an empty guard that accepts messages sealed after
-// since. After a restart that lost the guard, pass the time of the start: what
-// was opened before then cannot be told from a replay, by this process, and is
-// refused. Where nothing can have been opened before, as with an identity made
-// just now, pass the zero time.
-func NewReplayGuard(since time.Time) *ReplayGuard {
-	return &ReplayGuard{since: since, senders: make(map[sender]*seen)}
+// NewReplayGuard returns an empty guard. Start is when this process began, if an
+// earlier one may have opened messages and its guard is lost: it may have opened
+// whatever a sender's clock can have dated up to five minutes after start, and all
+// of that is refused. Pass the zero time only where nothing can have been opened
+// before, as with an identity that was made just now.
+func NewReplayGuard(start time.Time) *ReplayGuard {
+	g := new(ReplayGuard)
+	if !start.IsZero() {
+		g.floor = start.Add(replayWindow)
+	}
+	return g
 }
 
 // accept records the message, whose proof has verified, or refuses it.
@@ -53,14 +70,23 @@ func (g *ReplayGuard) accept(h Header, now time.Time) error {
 	if h.Time.Before(now.Add(-replayWindow)) || h.Time.After(now.Add(replayWindow)) {
 		return fail(ReasonTime)
 	}
-	from := sender{h.Sender, h.Party}
-	s := g.senders[from]
-	if s == nil {
-		g.forgetIdle(now)
-		s = &seen{floor: g.since, ids: make(map[MessageID]time.Time)}
-		g.senders[from] = s
+	return g.of(sender{h.Sender, h.Party}, now).accept(h, now)
+}
+
+func (g *ReplayGuard) of(from sender, now time.Time) *seen {
+	if s := g.senders[from]; s != nil {
+		return s
 	}
-	return s.accept(h, now)
+	if len(g.senders) >= g.sweep {
+		g.forgetIdle(now)
+		g.sweep = 2*len(g.senders) + 64
+	}
+	if g.senders == nil {
+		g.senders = make(map[sender]*seen)
+	}
+	s := &seen{floor: g.floor, ids: make(map[MessageID]time.Time)}
+	g.senders[from] = s
+	return s
 }
 
 func (s *seen) accept(h Header, now time.Time) error {
@@ -80,11 +106,7 @@ func (s *seen) accept(h Header, now time.Time) error {
 // makeRoom drops what the window refuses anyway, or else the older half, and
 // raises the floor to the newest that was dropped.
 func (s *seen) makeRoom(now time.Time) {
-	times := make([]time.Time, 0, len(s.ids))
-	for _, t := range s.ids {
-		times = append(times, t)
-	}
-	slices.SortFunc(times, time.Time.Compare)
+	times := slices.SortedFunc(maps.Values(s.ids), time.Time.Compare)
 	floor := times[len(times)/2]
 	if old := now.Add(-replayWindow); floor.Before(old) {
 		floor = old
@@ -111,9 +133,110 @@ func (g *ReplayGuard) forgetIdle(now time.Time) {
 	for from, s := range g.senders {
 		if s.raise(old); len(s.ids) == 0 {
 			delete(g.senders, from)
-			if s.floor.After(g.since) {
-				g.since = s.floor
+			if s.floor.After(g.floor) {
+				g.floor = s.floor
 			}
 		}
 	}
+}
+
+// ErrReplayGuard is returned for bytes that are not a replay guard.
+var ErrReplayGuard = errors.New("envelope: not a valid replay guard")
+
+// Bytes returns the guard for storage: at most 26 bytes for each message of the
+// last five minutes. Store it before acting on a message, or a restart lets that
+// message in again. It holds no secret; whoever sets it back can replay.
+//
+//	array(3) [ version=1, floor ms, array of array(4) [ fingerprint bin 32, party str, floor ms,
+//	           array of array(2) [ message id bin 16, time ms ] ] ]
+//
+// Senders and ids stand in ascending order.
+func (g *ReplayGuard) Bytes() []byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.forgetIdle(time.Now())
+	b := strict.AppendUint(strict.AppendArray(nil, 3), 1)
+	b = strict.AppendUint(b, floorMilli(g.floor))
+	b = strict.AppendArray(b, len(g.senders))
+	for _, from := range slices.SortedFunc(maps.Keys(g.senders), sender.compare) {
+		s := g.senders[from]
+		b = strict.AppendBin(strict.AppendArray(b, 4), from.root[:])
+		b = strict.AppendUint(strict.AppendStr(b, from.party), floorMilli(s.floor))
+		b = strict.AppendArray(b, len(s.ids))
+		for _, id := range slices.SortedFunc(maps.Keys(s.ids), MessageID.compare) {
+			b = strict.AppendBin(strict.AppendArray(b, 2), id[:])
+			b = strict.AppendUint(b, uint64(s.ids[id].UnixMilli()))
+		}
+	}
+	return b
+}
+
+func (id MessageID) compare(other MessageID) int { return bytes.Compare(id[:], other[:]) }
+
+// floorMilli rounds up: a floor must not sink by being stored.
+func floorMilli(t time.Time) uint64 {
+	if t.IsZero() || t.UnixMilli() < 0 {
+		return 0
+	}
+	return uint64(t.Add(time.Millisecond - 1).UnixMilli())
+}
+
+func fromMilli(ms uint64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(ms))
+}
+
+// ParseReplayGuard reads what [ReplayGuard.Bytes] returned, or returns
+// [ErrReplayGuard].
+func ParseReplayGuard(b []byte) (*ReplayGuard, error) {
+	r := strict.NewReader(b)
+	r.Array(3)
+	version := r.Uint()
+	g := &ReplayGuard{floor: readMilli(&r), senders: make(map[sender]*seen)}
+	var last sender
+	for i := range r.ArrayLen(0, len(b)) {
+		r.Array(4)
+		var from sender
+		copy(from.root[:], r.Bin(32, 32))
+		from.party = r.Str(0, MaxPartySize)
+		s := readSeen(&r)
+		if s == nil || i > 0 && last.compare(from) >= 0 {
+			return nil, ErrReplayGuard
+		}
+		g.senders[from], last = s, from
+	}
+	if r.Done() != nil || version != 1 {
+		return nil, ErrReplayGuard
+	}
+	return g, nil
+}
+
+func readMilli(r *strict.Reader) time.Time {
+	ms := r.Uint()
+	if ms >= maxTime {
+		r.Fail()
+	}
+	return fromMilli(ms)
+}
+
+// readSeen returns nil where the bytes are not what is remembered of a sender.
+func readSeen(r *strict.Reader) *seen {
+	s := &seen{floor: readMilli(r), ids: make(map[MessageID]time.Time)}
+	var last MessageID
+	for i := range r.ArrayLen(0, replayPerSender) {
+		r.Array(2)
+		var id MessageID
+		copy(id[:], r.Bin(len(id), len(id)))
+		t := readMilli(r)
+		if r.Failed() || i > 0 && last.compare(id) >= 0 {
+			return nil
+		}
+		s.ids[id], last = t, id
+	}
+	if r.Failed() {
+		return nil
+	}
+	return s
 }

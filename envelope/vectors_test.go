@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -139,15 +140,53 @@ func (l *link) vectors(t *testing.T) map[string]vector {
 	version[1] = 2
 	good := l.vector(t, "sealed by "+runtime.GOARCH, "open", sealed)
 	good.Plaintext = hex.EncodeToString([]byte(plaintext))
+	cases := map[string]vector{}
+	if l.name == "recipients" {
+		cases = l.signedNonsense(t, sealed)
+	}
 	other := l.vector(t, "made for another context", ReasonContext.String(), sealed)
 	other.Context = "another"
-	return map[string]vector{
+	reflected := l.vector(t, "the opener's own message", ReasonReflected.String(), sealed)
+	if reflected.Identity == "" {
+		reflected.Party, reflected.FromParty = l.Sealer.Party, l.Opener.Party
+	} else {
+		sender, err := l.Sealer.From.MarshalCleartext(insecurecleartext.Token{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		reflected.Identity = hex.EncodeToString(sender)
+	}
+	maps.Copy(cases, map[string]vector{
 		"open":    good,
+		"reflect": reflected,
 		"context": other,
 		"body":    l.vector(t, "last bit of the body changed", ReasonProof.String(), flip(func(p parts) []byte { return p.body })),
 		"proof":   l.vector(t, "last bit of the proof changed", ReasonProof.String(), flip(func(p parts) []byte { return p.proof })),
 		"cut":     l.vector(t, "last byte missing", ReasonMalformed.String(), sealed[:len(sealed)-1]),
 		"version": l.vector(t, "version 2", ReasonVersion.String(), version),
+	})
+	return cases
+}
+
+// signedNonsense returns cases whose proof verifies.
+func (l *link) signedNonsense(t *testing.T, sealed []byte) map[string]vector {
+	padding := remake(t, sealed, l.Sealer.From, func(h *Header, p *parts) {
+		content := make([]byte, contentSize)
+		aead, id := contentKeys(content)
+		h.SealKey = id
+		p.header = h.append(nil)
+		p.recipients, _ = l.Sealer.wrap(content, p.header)
+		padded := appendPadded(nil, []byte("m"))
+		padded[len(padded)-1] = 1
+		p.body = appendGCM(nil, aead, padded, bodyAAD(p.header))
+	})
+	commitment := remake(t, sealed, l.Sealer.From, func(h *Header, p *parts) {
+		resealed(t, &l.Sealer, h, p)
+		p.recipients, _ = l.Sealer.wrap(make([]byte, contentSize), p.header)
+	})
+	return map[string]vector{
+		"padding":    l.vector(t, "a byte of the padding is not zero", ReasonBody.String(), padding),
+		"commitment": l.vector(t, "another content key than the one named", ReasonKey.String(), commitment),
 	}
 }
 

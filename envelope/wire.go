@@ -1,6 +1,7 @@
 package envelope
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash"
 	"time"
@@ -34,6 +35,13 @@ const (
 	// Head, key id and sealed key of one recipient.
 	recipientSize = 1 + 2 + idSize + 3 + keys.SealedKeySize
 )
+
+func (s Suite) proofSize() int {
+	if s == SuiteShared {
+		return keys.MACSize
+	}
+	return signSize
+}
 
 // parts are an envelope taken apart. All byte strings are parts of the input.
 type parts struct {
@@ -111,17 +119,20 @@ func parseHeader(b []byte) (h Header, err error) {
 }
 
 // eachRecipient calls f for every entry of a recipients field and reports
-// whether the field is well formed, n entries or fewer than one included.
+// whether the field is well formed: 1 to MaxRecipients entries in ascending order
+// of their ids, so that none is listed twice.
 func eachRecipient(b []byte, f func(id keys.SealingKeyID, sealed []byte)) bool {
 	r := strict.NewReader(b)
+	var last []byte
 	for range r.ArrayLen(1, MaxRecipients) {
 		r.Array(2)
 		id := r.Bin(idSize, idSize)
 		sealed := r.Bin(keys.SealedKeySize, keys.SealedKeySize)
-		if r.Failed() {
+		if r.Failed() || bytes.Compare(last, id) >= 0 {
 			return false
 		}
 		f(keys.SealingKeyID(id), sealed)
+		last = id
 	}
 	return r.Done() == nil
 }
@@ -129,11 +140,14 @@ func eachRecipient(b []byte, f func(id keys.SealingKeyID, sealed []byte)) bool {
 // bodyAAD is label ‖ header, as received.
 func bodyAAD(header []byte) []byte { return label.EnvelopeBody.With(header) }
 
-// recipientInfo is HPKE's info: label ‖ BLAKE2b-512(label ‖ header) ‖ key id. It
-// binds sender, context and message, so that a recipient cannot pass the
-// content key on as if the sender had sealed it to a third party (A09).
-func recipientInfo(headerDigest []byte, id keys.SealingKeyID) []byte {
-	return label.EnvelopeRecipient.With(headerDigest, id[:])
+// recipientInfo is HPKE's info: label ‖ BLAKE2b-512(label ‖ header) ‖ recipient's
+// fingerprint ‖ key id. The header binds sender, context and message, so that a
+// recipient cannot pass the content key on as if the sender had sealed it to a
+// third party (A09). The fingerprint binds whom the sender meant: without it,
+// somebody who lists another's key as its own could have that one take a message
+// for its own.
+func recipientInfo(headerDigest []byte, to keys.Fingerprint, id keys.SealingKeyID) []byte {
+	return label.EnvelopeRecipient.With(headerDigest, to[:], id[:])
 }
 
 func headerDigest(header []byte) []byte {
@@ -142,10 +156,14 @@ func headerDigest(header []byte) []byte {
 }
 
 // proofInput is what the sender signs or MACs: label ‖ BLAKE2b-512(label ‖
-// length-prefixed header, recipients, body), always one short input. The lengths
-// are 8 bytes, big-endian; an absent field has length 0, which a present one
-// never has.
-func proofInput(l label.Label, p parts) []byte {
+// length-prefixed header, recipients, body, receiver), always one short input. The
+// lengths are 8 bytes, big-endian; an absent field has length 0, which a present
+// one never has.
+//
+// The receiver is the name of the party that the message is for, in the shared
+// suites, where all parties have the same key. It is not sent: a hop that takes
+// the message to another party takes it to one that puts another name here.
+func proofInput(l label.Label, p parts, receiver string) []byte {
 	h, err := blake2b.New512(nil)
 	if err != nil {
 		panic(err) // only for a key that is too long
@@ -154,6 +172,7 @@ func proofInput(l label.Label, p parts) []byte {
 	writePrefixed(h, p.header)
 	writePrefixed(h, p.recipients)
 	writePrefixed(h, p.body)
+	writePrefixed(h, []byte(receiver))
 	return h.Sum([]byte(l))
 }
 

@@ -1,3 +1,5 @@
+//go:build !js
+
 package keys_test
 
 import (
@@ -10,30 +12,77 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// Make an identity once, keep it in a file, load it at every start.
+// Make an identity once, keep it in a store, open the store at every start.
 func Example() {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "billing.key")
-	passphrase := []byte("seven words that nobody else would choose")
+	ctx := context.Background()
+	path := filepath.Join(dir, "billing.store")
+	secret := keys.Passphrase([]byte("seven words that nobody else would choose"))
 
 	me, err := keys.GenerateIdentity("billing")
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := keys.SaveIdentity(path, me, passphrase); err != nil {
-		log.Fatal(err)
-	}
-
-	again, err := keys.LoadIdentity(path, passphrase)
+	store, err := keys.CreateStore(ctx, path, secret, me)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(again.Name(), again.Fingerprint() == me.Fingerprint())
+	if err := store.Close(); err != nil {
+		log.Fatal(err)
+	}
+
+	store, err = keys.OpenStore(ctx, path, secret)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+	fmt.Println(store.Identity().Name(), store.Identity().Fingerprint() == me.Fingerprint())
 	// Output: billing true
+}
+
+// Let a store rotate its keys. Whoever holds the identity uses the new key at
+// once; what is on its way under the old one still opens.
+func ExampleStore_Rotate() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	me, err := keys.GenerateIdentity("billing")
+	if err != nil {
+		log.Fatal(err)
+	}
+	store, err := keys.CreateStore(context.Background(), filepath.Join(dir, "billing.store"),
+		keys.Passphrase([]byte("seven words that nobody else would choose")), me)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+
+	// A service calls store.Run(ctx, policy) in a goroutine instead.
+	if _, err := store.Rotate(keys.DefaultRotation); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("nothing due:", len(me.Keys()), "keys")
+	id, err := store.Add(keys.KeyRef{Use: keys.UseSigning})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := store.Promote(keys.KeyRef{Use: keys.UseSigning, TinkID: id}); err != nil {
+		log.Fatal(err)
+	}
+	for _, k := range me.Keys() {
+		fmt.Println(k.Use, k.Stage)
+	}
+	// Output:
+	// nothing due: 2 keys
+	// signing retiring
+	// signing primary
+	// sealing primary
 }
 
 // Trust a peer on purpose: the application asks a person to compare the

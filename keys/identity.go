@@ -6,148 +6,140 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"math"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
 	"github.com/hopseal/hopseal/internal/keyset"
-	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
 )
 
-// ErrIdentity is returned for bytes that are not an identity's secret half.
-var ErrIdentity = errors.New("keys: not a valid identity")
-
-// ErrUnseal is returned by [Identity.UnsealKey] for every failure.
-var ErrUnseal = errors.New("keys: key does not open")
+// Errors of an [Identity].
+var (
+	// ErrIdentity is returned for bytes that are not an identity's secret half.
+	ErrIdentity = errors.New("keys: not a valid identity")
+	// ErrUnseal is returned by [Identity.UnsealKey] for every failure.
+	ErrUnseal = errors.New("keys: key does not open")
+	// ErrDetached is returned where a key is needed that is kept elsewhere and
+	// has not been attached, see [Identity.Attach].
+	ErrDetached = errors.New("keys: the key is not here: attach its Signer first")
+	// ErrRevoked is returned for every use of an identity that has been revoked.
+	ErrRevoked = errors.New("keys: the identity has been revoked")
+)
 
 // An Identity is the secret half: a root key and the Tink keysets that sign and
 // open under it. It prints as its name and fingerprint, never as its keys.
 //
-// An Identity is safe for concurrent use. What changes, changes at once for
-// every user of it, without a lock on the way of a message.
+// An Identity is safe for concurrent use. A rotation (see [Store]) reaches all
+// who use it at once, without a lock on the way of a message.
 type Identity struct {
-	root    ed25519.PrivateKey
-	signing tinkset
-	sealing tinkset
-	signer  localSigner
-	openers map[SealingKeyID]hpke.PrivateKey
-	public  atomic.Pointer[PublicIdentity]
+	state atomic.Pointer[identityState]
+}
+
+// identityState is an Identity at one moment. It is immutable: a step makes
+// another one, which is stored before it is used.
+type identityState struct {
+	root    Signer // nil while detached
+	signing ring   // the zero ring where an external Signer signs
+	sealing ring
+	signer  Signer // of the primary signing key, nil while detached
+	openers map[SealingKeyID]opener
+	public  *PublicIdentity
+}
+
+// opener is the private half of a sealing key.
+type opener struct {
+	key   hpke.PrivateKey
+	stage Stage
 }
 
 // GenerateIdentity makes a new root, a signing and a sealing keyset, and signs
 // the first public statement, valid for [MaxLifetime]. The name, 1 to 128 bytes
 // of UTF-8, is what others will see; it proves nothing to them.
 func GenerateIdentity(name string) (*Identity, error) {
-	if len(name) == 0 || len(name) > MaxNameSize || !utf8.ValidString(name) {
-		return nil, fmt.Errorf("keys: a name has 1 to %d bytes of UTF-8", MaxNameSize)
-	}
-	signing, err := generateTinkset(keyset.Ed25519)
-	if err != nil {
-		return nil, err
-	}
-	sealing, err := generateTinkset(keyset.XWing)
-	if err != nil {
-		return nil, err
-	}
 	_, root, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, err
 	}
-	id := &Identity{root: root, signing: signing, sealing: sealing}
-	if err := id.load(); err != nil {
-		return nil, err
-	}
-	return id, id.issue(name, 1)
+	return generateIdentity(name, newLocalSigner(root), nil)
 }
 
+// GenerateIdentityWith is [GenerateIdentity] with private keys that stay outside:
+// in a key service, an agent or a file that is offline. Root signs statements;
+// signer, if not nil, signs messages in place of a keyset made here. Neither is
+// saved with the identity; [Identity.Attach] brings them back.
+func GenerateIdentityWith(name string, root, signer Signer) (*Identity, error) {
+	if root == nil {
+		return nil, errors.New("keys: a root is required")
+	}
+	return generateIdentity(name, root, signer)
+}
+
+func generateIdentity(name string, root, signer Signer) (*Identity, error) {
+	if len(name) == 0 || len(name) > MaxNameSize || !utf8.ValidString(name) {
+		return nil, fmt.Errorf("keys: a name has 1 to %d bytes of UTF-8", MaxNameSize)
+	}
+	now := time.Now()
+	s := &identityState{root: root, signer: signer}
+	var err error
+	if signer == nil {
+		if s.signing, err = newRing(keyset.Ed25519, now); err != nil {
+			return nil, err
+		}
+	}
+	if s.sealing, err = newRing(keyset.XWing, now); err != nil {
+		return nil, err
+	}
+	if err := s.load(); err != nil {
+		return nil, err
+	}
+	if err := s.issue(name, 1, nil, now); err != nil {
+		return nil, err
+	}
+	return newIdentity(s), nil
+}
+
+func newIdentity(s *identityState) *Identity {
+	id := new(Identity)
+	id.state.Store(s)
+	return id
+}
+
+// external reports whether messages are signed outside.
+func (s *identityState) external() bool { return s.signing.lives == nil }
+
 // load takes the keys in use out of the keysets.
-func (id *Identity) load() error {
-	signing, err := id.signing.keyset()
+func (s *identityState) load() error {
+	if !s.external() {
+		k, err := s.signing.set.keyset()
+		if err != nil {
+			return err
+		}
+		s.signer = newLocalSigner(ed25519.NewKeyFromSeed(k.Keys[s.signing.primary()].Secret))
+	}
+	k, err := s.sealing.set.keyset()
 	if err != nil {
 		return err
 	}
-	sealing, err := id.sealing.keyset()
-	if err != nil {
-		return err
-	}
-	id.openers = make(map[SealingKeyID]hpke.PrivateKey)
-	for _, k := range signing.Keys {
-		if k.Type == keyset.Ed25519 && k.ID == signing.Primary {
-			id.signer = localSigner{ed25519.NewKeyFromSeed(k.Secret)}
-		}
-	}
-	for _, k := range sealing.Keys {
-		if k.Type != keyset.XWing || k.Status != keyset.Enabled {
-			continue
-		}
-		private, err := hpke.MLKEM768X25519().NewPrivateKey(k.Secret)
+	s.openers = make(map[SealingKeyID]opener)
+	for i, key := range k.Keys {
+		private, err := hpke.MLKEM768X25519().NewPrivateKey(key.Secret)
 		if err != nil {
 			return ErrIdentity
 		}
-		id.openers[sealingKeyID(private.PublicKey().Bytes())] = private
-	}
-	if id.signer.key == nil || len(id.openers) == 0 {
-		return ErrIdentity
+		s.openers[sealingKeyID(private.PublicKey().Bytes())] = opener{private, s.sealing.lives[i].stage()}
 	}
 	return nil
 }
 
-// issue signs a statement about the keys as they are now.
-func (id *Identity) issue(name string, serial uint64) error {
-	now := time.Now().Truncate(time.Second)
-	p := &PublicIdentity{name: name, serial: serial, issued: now, expires: now.Add(MaxLifetime)}
-	copy(p.root[:], id.root.Public().(ed25519.PublicKey))
-	if before := id.public.Load(); before != nil {
-		p.signing, p.sealing = before.signing, before.sealing
-	} else if err := id.listKeys(p, now); err != nil {
-		return err
-	}
-	statement := p.appendStatement(nil)
-	raw := strict.AppendBin(strict.AppendArray(nil, 2), statement)
-	raw = strict.AppendBin(raw, ed25519.Sign(id.root, label.Identity.With(statement)))
-	parsed, err := ParsePublic(raw) // what others will accept, by their own rules
-	if err != nil {
-		return err
-	}
-	id.public.Store(parsed)
-	return nil
-}
-
-func (id *Identity) listKeys(p *PublicIdentity, now time.Time) error {
-	// A minute back, so that a peer whose clock is a little behind accepts
-	// what is signed at once.
-	w := window{from: uint64(now.Add(-time.Minute).Unix())}
-	k := VerifyingKey{window: w}
-	copy(k.public[:], id.signer.PublicKey())
-	p.signing = []VerifyingKey{k}
-	set, err := id.sealing.keyset()
-	if err != nil {
-		return err
-	}
-	for _, k := range set.Keys {
-		if k.ID == set.Primary {
-			p.sealing = []*RecipientKey{{public: k.Public, window: w}}
-		}
+// Public returns the public half as it stands now, nil for the zero Identity.
+func (id *Identity) Public() *PublicIdentity {
+	if s := id.state.Load(); s != nil {
+		return s.public
 	}
 	return nil
 }
-
-// Renew signs a new statement with the next serial and a fresh lifetime. Call it
-// well before [PublicIdentity.Expires], save the identity, and hand the new
-// statement out; peers that know the root go on trusting it.
-func (id *Identity) Renew() error {
-	p := id.Public()
-	if p.serial >= revokedSerial-1 {
-		return errors.New("keys: the identity has been revoked or has no serial left")
-	}
-	return id.issue(p.name, p.serial+1)
-}
-
-// Public returns the public half as it stands now.
-func (id *Identity) Public() *PublicIdentity { return id.public.Load() }
 
 // Name returns the name given to [GenerateIdentity].
 func (id *Identity) Name() string { return id.Public().Name() }
@@ -155,95 +147,178 @@ func (id *Identity) Name() string { return id.Public().Name() }
 // Fingerprint names the root.
 func (id *Identity) Fingerprint() Fingerprint { return id.Public().Fingerprint() }
 
-// Signer returns the primary signing key.
-func (id *Identity) Signer() Signer { return id.signer }
+// Signer returns the primary signing key. Where that is kept outside and not
+// attached, or the identity has been revoked, its Sign returns [ErrDetached] or
+// [ErrRevoked].
+func (id *Identity) Signer() Signer {
+	s := id.state.Load()
+	switch {
+	case s.public.Revoked():
+		return noSigner{nil, ErrRevoked}
+	case s.signer == nil:
+		return noSigner{s.public.signing[0].public[:], ErrDetached}
+	}
+	return s.signer
+}
+
+// Signing returns the primary signing key with its name, taken at one moment: a
+// rotation between two calls cannot tear them apart.
+func (id *Identity) Signing() (SigningKeyID, Signer) {
+	signer := id.Signer()
+	return signingKeyID(signer.PublicKey()), signer
+}
+
+// Attach gives the identity a private key that is kept outside: its root, or its
+// primary signing key, whichever s holds.
+func (id *Identity) Attach(s Signer) error {
+	for {
+		before := id.state.Load()
+		after := *before
+		switch public := s.PublicKey(); {
+		case public.Equal(ed25519.PublicKey(before.public.root[:])):
+			after.root = s
+		case !before.public.Revoked() && public.Equal(ed25519.PublicKey(before.public.signing[0].public[:])):
+			after.signer = s
+		default:
+			return errors.New("keys: this Signer holds neither the root nor the primary signing key")
+		}
+		if id.state.CompareAndSwap(before, &after) {
+			return nil
+		}
+	}
+}
 
 // UnsealKey opens what [RecipientKey.SealKey] sealed to the named key with the
-// same info. It returns [ErrUnseal] for every failure.
+// same info, whatever the key's stage: the caller asks [Identity.SealingKey]
+// first. It returns [ErrUnseal] for every failure.
 func (id *Identity) UnsealKey(to SealingKeyID, info, sealed []byte) ([]byte, error) {
-	private, ok := id.openers[to]
+	private, ok := id.state.Load().openers[to]
 	if !ok {
 		return nil, ErrUnseal
 	}
-	key, err := hpke.Open(private, hpke.HKDFSHA256(), hpke.AES256GCM(), info, sealed)
+	key, err := hpke.Open(private.key, hpke.HKDFSHA256(), hpke.AES256GCM(), info, sealed)
 	if err != nil {
 		return nil, ErrUnseal
 	}
 	return key, nil
 }
 
-// HasSealingKey reports whether the identity holds the named key.
-func (id *Identity) HasSealingKey(to SealingKeyID) bool {
-	_, ok := id.openers[to]
-	return ok
+// SealingKey reports whether the identity holds the named key, and its stage. A
+// key that is archived opens stored messages only.
+func (id *Identity) SealingKey(to SealingKeyID) (Stage, bool) {
+	o, ok := id.state.Load().openers[to]
+	return o.stage, ok
 }
 
-type localSigner struct{ key ed25519.PrivateKey }
+// A localSigner is a key in this process's memory. It is behind two pointers:
+// where fmt cannot call Format, in unexported fields, it follows at most one.
+type localSigner struct{ key *ed25519.PrivateKey }
 
-func (s localSigner) PublicKey() ed25519.PublicKey { return s.key.Public().(ed25519.PublicKey) }
+func newLocalSigner(key ed25519.PrivateKey) *localSigner { return &localSigner{&key} }
 
-func (s localSigner) Sign(message []byte) ([]byte, error) {
-	return ed25519.Sign(s.key, message), nil
+func (s *localSigner) PublicKey() ed25519.PublicKey { return s.key.Public().(ed25519.PublicKey) }
+
+func (s *localSigner) Sign(message []byte) ([]byte, error) {
+	return ed25519.Sign(*s.key, message), nil
 }
 
-func (s localSigner) Format(state fmt.State, _ rune) { printRedacted(state, "keys.Signer") }
+func (s *localSigner) Format(state fmt.State, _ rune) { printRedacted(state, "keys.Signer") }
 
-func (s localSigner) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+func (s *localSigner) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
-// MarshalCleartext returns every secret of the identity, unencrypted, for a
-// caller that wraps it itself: a KMS, or a browser page with a non-extractable
-// WebCrypto key. About 3 KB.
+// A noSigner stands for a key that cannot be used.
+type noSigner struct {
+	public ed25519.PublicKey
+	err    error
+}
+
+func (s noSigner) PublicKey() ed25519.PublicKey { return s.public }
+
+func (s noSigner) Sign([]byte) ([]byte, error) { return nil, s.err }
+
+// MarshalCleartext returns every secret that the identity holds, unencrypted, for
+// a caller that wraps it itself: a browser page with a non-extractable WebCrypto
+// key, or a backup. About 3 KB.
 //
-//	array(5) [ version=1, root seed bin 32, signing keyset bin, sealing keyset bin, public bin ]
+//	array(5) [ version=1, root seed bin 32 | nil, signing ring | nil, sealing ring, public bin ]
+//
+// The root is nil where it is kept outside, the signing ring where an external
+// Signer signs.
 func (id *Identity) MarshalCleartext(insecurecleartext.Token) ([]byte, error) {
-	signing, err := id.signing.bytes()
-	if err != nil {
+	return id.state.Load().marshal()
+}
+
+func (s *identityState) marshal() (b []byte, err error) {
+	b = strict.AppendUint(strict.AppendArray(nil, 5), 1)
+	if root, here := s.root.(*localSigner); here {
+		b = strict.AppendBin(b, root.key.Seed())
+	} else {
+		b = strict.AppendNil(b)
+	}
+	if s.external() {
+		b = strict.AppendNil(b)
+	} else if b, err = s.signing.append(b); err != nil {
 		return nil, err
 	}
-	sealing, err := id.sealing.bytes()
-	if err != nil {
+	if b, err = s.sealing.append(b); err != nil {
 		return nil, err
 	}
-	b := strict.AppendUint(strict.AppendArray(nil, 5), 1)
-	b = strict.AppendBin(b, id.root.Seed())
-	b = strict.AppendBin(b, signing)
-	b = strict.AppendBin(b, sealing)
-	return strict.AppendBin(b, id.Public().Bytes()), nil
+	return strict.AppendBin(b, s.public.Bytes()), nil
 }
 
 // ParseCleartextIdentity reads what [Identity.MarshalCleartext] returned and
 // holds its parts against each other. It returns [ErrIdentity] for anything else.
 func ParseCleartextIdentity(b []byte, _ insecurecleartext.Token) (*Identity, error) {
+	s, err := parseIdentityState(b)
+	if err != nil {
+		return nil, err
+	}
+	return newIdentity(s), nil
+}
+
+func parseIdentityState(b []byte) (*identityState, error) {
 	r := strict.NewReader(b)
 	r.Array(5)
 	version := r.Uint()
-	seed := r.Bin(ed25519.SeedSize, ed25519.SeedSize)
-	signing, sealing := r.Bin(1, math.MaxUint16), r.Bin(1, math.MaxUint16)
+	s, ok := new(identityState), true
+	if !r.Nil() {
+		s.root = newLocalSigner(ed25519.NewKeyFromSeed(seedOrZero(r.Bin(ed25519.SeedSize, ed25519.SeedSize))))
+	}
+	if !r.Nil() {
+		s.signing, ok = parseRing(&r, keyset.Ed25519)
+	}
+	var sealingOK bool
+	s.sealing, sealingOK = parseRing(&r, keyset.XWing)
 	public := r.Bin(1, MaxPublicSize)
-	if r.Done() != nil || version != 1 {
+	if r.Done() != nil || version != 1 || !ok || !sealingOK {
 		return nil, ErrIdentity
 	}
-	id := &Identity{root: ed25519.NewKeyFromSeed(seed)}
 	var err error
-	if id.signing, err = parseTinkset(signing); err != nil {
+	if s.public, err = ParsePublic(public); err != nil || s.load() != nil || !s.matches() {
 		return nil, ErrIdentity
 	}
-	if id.sealing, err = parseTinkset(sealing); err != nil {
-		return nil, ErrIdentity
-	}
-	p, err := ParsePublic(public)
-	if err != nil || id.load() != nil || !id.matches(p) {
-		return nil, ErrIdentity
-	}
-	id.public.Store(p)
-	return id, nil
+	return s, nil
 }
 
-// matches reports whether the statement is about this identity's keys.
-func (id *Identity) matches(p *PublicIdentity) bool {
-	if p.Revoked() || p.Fingerprint() != fingerprintOf(id.root.Public().(ed25519.PublicKey)) {
+// seedOrZero keeps a failed read, which the Reader remembers, from a panic.
+func seedOrZero(b []byte) []byte {
+	if len(b) != ed25519.SeedSize {
+		return make([]byte, ed25519.SeedSize)
+	}
+	return b
+}
+
+// matches reports whether the statement is about the keys in the state.
+func (s *identityState) matches() bool {
+	if s.root != nil && !s.root.PublicKey().Equal(ed25519.PublicKey(s.public.root[:])) {
 		return false
 	}
-	return p.VerifyingKey().ID() == signingKeyID(id.signer.PublicKey()) &&
-		id.HasSealingKey(p.RecipientKey().ID())
+	if s.public.Revoked() {
+		return true
+	}
+	o, held := s.openers[s.public.sealing[0].id]
+	if !held || o.stage != StagePrimary {
+		return false
+	}
+	return s.external() || s.public.signing[0].id == signingKeyID(s.signer.PublicKey())
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
 )
 
-func newIdentity(t testing.TB, name string) *Identity {
+func testIdentity(t testing.TB, name string) *Identity {
 	t.Helper()
 	id, err := GenerateIdentity(name)
 	if err != nil {
@@ -42,11 +42,13 @@ func signed(t testing.TB, id *Identity, change func(*PublicIdentity)) []byte {
 
 func signStatement(id *Identity, statement []byte) []byte {
 	b := strict.AppendBin(strict.AppendArray(nil, 2), statement)
-	return strict.AppendBin(b, ed25519.Sign(id.root, label.Identity.With(statement)))
+	return strict.AppendBin(b, ed25519.Sign(rootKey(id), label.Identity.With(statement)))
 }
 
+func rootKey(id *Identity) ed25519.PrivateKey { return *id.state.Load().root.(*localSigner).key }
+
 func TestPublicIdentityComesBack(t *testing.T) {
-	id := newIdentity(t, "alice <img src=x> \x1b[31m")
+	id := testIdentity(t, "alice <img src=x> \x1b[31m")
 	p, err := ParsePublic(id.Public().Bytes())
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +71,7 @@ func TestNamesAreBounded(t *testing.T) {
 }
 
 func TestPublicIdentityTampering(t *testing.T) {
-	b := newIdentity(t, "alice").Public().Bytes()
+	b := testIdentity(t, "alice").Public().Bytes()
 	for bit := range 8 * len(b) {
 		changed := bytes.Clone(b)
 		changed[bit/8] ^= 1 << (bit % 8)
@@ -89,8 +91,8 @@ func TestPublicIdentityTampering(t *testing.T) {
 
 // A root that signs nonsense is still refused.
 func TestPublicIdentityContentIsChecked(t *testing.T) {
-	id := newIdentity(t, "alice")
-	other := newIdentity(t, "bob").Public()
+	id := testIdentity(t, "alice")
+	other := testIdentity(t, "bob").Public()
 	for name, change := range map[string]func(p *PublicIdentity){
 		"lives too long":         func(p *PublicIdentity) { p.expires = p.issued.Add(MaxLifetime + time.Second) },
 		"expires before issued":  func(p *PublicIdentity) { p.expires = p.issued.Add(-time.Second) },
@@ -122,7 +124,7 @@ func TestPublicIdentityContentIsChecked(t *testing.T) {
 }
 
 func TestA08WeakKeysAreRefused(t *testing.T) {
-	id := newIdentity(t, "alice")
+	id := testIdentity(t, "alice")
 	refusedAsSigning := func(public []byte) bool {
 		_, err := ParsePublic(signed(t, id, func(p *PublicIdentity) {
 			k := VerifyingKey{}
@@ -195,7 +197,7 @@ func TestA08WeakSealingKeysAreRefused(t *testing.T) {
 	}
 }
 
-func id1216(t *testing.T) []byte { return newIdentity(t, "x").Public().sealing[0].public }
+func id1216(t *testing.T) []byte { return testIdentity(t, "x").Public().sealing[0].public }
 
 // A03: the same 32 or 1,216 bytes have another name as each kind of key.
 func TestA03IDsHaveTheirOwnDomains(t *testing.T) {
@@ -212,7 +214,7 @@ func TestA03IDsHaveTheirOwnDomains(t *testing.T) {
 }
 
 func TestFingerprintText(t *testing.T) {
-	f := newIdentity(t, "alice").Fingerprint()
+	f := testIdentity(t, "alice").Fingerprint()
 	if got, err := ParseFingerprint(f.String()); err != nil || got != f {
 		t.Errorf("%s: %v, %v", f, got, err)
 	}
@@ -229,7 +231,7 @@ func TestFingerprintText(t *testing.T) {
 }
 
 func TestCleartextIdentityComesBack(t *testing.T) {
-	id := newIdentity(t, "alice")
+	id := testIdentity(t, "alice")
 	b, err := id.MarshalCleartext(insecurecleartext.Token{})
 	if err != nil {
 		t.Fatal(err)
@@ -253,15 +255,16 @@ func TestCleartextIdentityComesBack(t *testing.T) {
 
 // Parts of two identities do not make one.
 func TestCleartextIdentityPartsMustMatch(t *testing.T) {
-	a, b := newIdentity(t, "a"), newIdentity(t, "b")
-	for name, mixed := range map[string]*Identity{
-		"root":    {root: b.root, signing: a.signing, sealing: a.sealing},
-		"signing": {root: a.root, signing: b.signing, sealing: a.sealing},
-		"sealing": {root: a.root, signing: a.signing, sealing: b.sealing},
-		"swapped": {root: a.root, signing: a.sealing, sealing: a.signing},
+	a, b := testIdentity(t, "a"), testIdentity(t, "b")
+	x, y := a.state.Load(), b.state.Load()
+	for name, mixed := range map[string]*identityState{
+		"root":    {root: y.root, signing: x.signing, sealing: x.sealing},
+		"signing": {root: x.root, signing: y.signing, sealing: x.sealing},
+		"sealing": {root: x.root, signing: x.signing, sealing: y.sealing},
+		"swapped": {root: x.root, signing: x.sealing, sealing: x.signing},
 	} {
-		mixed.public.Store(a.Public())
-		raw, err := mixed.MarshalCleartext(insecurecleartext.Token{})
+		mixed.public = x.public
+		raw, err := mixed.marshal()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -272,13 +275,13 @@ func TestCleartextIdentityPartsMustMatch(t *testing.T) {
 }
 
 func TestRenew(t *testing.T) {
-	id := newIdentity(t, "alice")
+	id := testIdentity(t, "alice")
 	before := id.Public()
 	if err := id.Renew(); err != nil {
 		t.Fatal(err)
 	}
 	after := id.Public()
-	if after.Serial() != before.Serial()+1 || after.Fingerprint() != before.Fingerprint() ||
+	if after.Serial() <= before.Serial() || after.Fingerprint() != before.Fingerprint() ||
 		after.VerifyingKey().ID() != before.VerifyingKey().ID() {
 		t.Error("renewal changed more than the serial and the lifetime")
 	}
@@ -325,13 +328,14 @@ func TestA21SharedKeyIDCommitsToBothKeys(t *testing.T) {
 
 // A42: no verb, logger or encoder prints a secret.
 func TestA42SecretsRedactThemselves(t *testing.T) {
-	id := newIdentity(t, "alice")
+	id := testIdentity(t, "alice")
 	shared, _ := GenerateSharedKeyset()
 	idBytes, _ := id.MarshalCleartext(insecurecleartext.Token{})
 	sharedBytes, _ := shared.MarshalCleartext(insecurecleartext.Token{})
-	secrets := map[string][]byte{"root": id.root.Seed()}
-	for name, set := range map[string]tinkset{"signing": id.signing, "sealing": id.sealing, "aead": shared.aeads, "mac": shared.macs} {
-		k, err := set.keyset()
+	secrets := map[string][]byte{"root": rootKey(id).Seed()}
+	state, sharedState := id.state.Load(), shared.state.Load()
+	for name, r := range map[string]ring{"signing": state.signing, "sealing": state.sealing, "aead": sharedState.aeads, "mac": sharedState.macs} {
+		k, err := r.set.keyset()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -383,7 +387,7 @@ func reason(err error) TrustReason {
 
 // A06: a pinned peer is that peer only, and cannot answer for another.
 func TestA06Pinned(t *testing.T) {
-	alice, bob, eve := newIdentity(t, "alice"), newIdentity(t, "bob"), newIdentity(t, "alice")
+	alice, bob, eve := testIdentity(t, "alice"), testIdentity(t, "bob"), testIdentity(t, "alice")
 	v := Pinned(alice.Fingerprint(), bob.Fingerprint())
 	ctx := context.Background()
 	if err := v.Verify(ctx, Expected{}, alice.Public()); err != nil {
@@ -402,7 +406,7 @@ func TestA06Pinned(t *testing.T) {
 
 func TestEveryVerifierRefusesExpiredAndRevoked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		id := newIdentity(t, "alice")
+		id := testIdentity(t, "alice")
 		revoked, err := ParsePublic(signed(t, id, func(p *PublicIdentity) { p.serial, p.signing, p.sealing = math.MaxUint64, nil, nil }))
 		if err != nil {
 			t.Fatal(err)
@@ -451,7 +455,7 @@ func TestEveryVerifierRefusesExpiredAndRevoked(t *testing.T) {
 
 // A06: known peers are keyed by what was dialled, never by the peer's own name.
 func TestA06KnownPeers(t *testing.T) {
-	alice, eve := newIdentity(t, "alice"), newIdentity(t, "alice")
+	alice, eve := testIdentity(t, "alice"), testIdentity(t, "alice")
 	known := new(KnownPeers)
 	home := Expected{Address: "wss://home.example"}
 	ctx := context.Background()
@@ -491,7 +495,7 @@ func TestA06KnownPeers(t *testing.T) {
 }
 
 func TestKnownPeersRefuseRollback(t *testing.T) {
-	id := newIdentity(t, "alice")
+	id := testIdentity(t, "alice")
 	first := id.Public()
 	known := new(KnownPeers)
 	at := Expected{Room: "blue"}
@@ -526,7 +530,7 @@ func TestKnownPeersRefuseRollback(t *testing.T) {
 func TestKnownPeersBytes(t *testing.T) {
 	known := new(KnownPeers)
 	for i := range 5 {
-		id := newIdentity(t, "x")
+		id := testIdentity(t, "x")
 		for _, at := range []Expected{{Room: "blue"}, {Address: fmt.Sprint(i)}} {
 			if err := known.Admit(at, id.Public()); err != nil {
 				t.Fatal(err)
@@ -546,7 +550,7 @@ func TestKnownPeersBytes(t *testing.T) {
 }
 
 func FuzzParsePublic(f *testing.F) {
-	f.Add(newIdentity(f, "alice").Public().Bytes())
+	f.Add(testIdentity(f, "alice").Public().Bytes())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		fuzzParse(t, b, func() ([]byte, error) {
 			p, err := ParsePublic(b)
@@ -559,7 +563,7 @@ func FuzzParsePublic(f *testing.F) {
 }
 
 func FuzzParseStatement(f *testing.F) {
-	f.Add(newIdentity(f, "alice").Public().appendStatement(nil))
+	f.Add(testIdentity(f, "alice").Public().appendStatement(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		fuzzParse(t, b, func() ([]byte, error) {
 			p, err := parseStatement(b)
@@ -573,7 +577,7 @@ func FuzzParseStatement(f *testing.F) {
 
 func FuzzParseKnownPeers(f *testing.F) {
 	known := new(KnownPeers)
-	_ = known.Admit(Expected{Room: "blue"}, newIdentity(f, "x").Public())
+	_ = known.Admit(Expected{Room: "blue"}, testIdentity(f, "x").Public())
 	f.Add(known.Bytes())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		fuzzParse(t, b, func() ([]byte, error) {

@@ -68,11 +68,14 @@ func (k VerifyingKey) ID() SigningKeyID { return k.id }
 
 // ValidAt reports whether the key signs at t, by its owner's own list. Retired
 // keys stay listed so that what they signed in their time still verifies.
-func (k VerifyingKey) ValidAt(t time.Time) bool { return k.window.contains(t) }
+func (k VerifyingKey) ValidAt(t time.Time) bool {
+	return k.id != SigningKeyID{} && k.window.contains(t)
+}
 
 // Verify reports whether sig is the key's 64-byte Ed25519 signature of message.
 func (k VerifyingKey) Verify(message, sig []byte) bool {
-	return len(sig) == ed25519.SignatureSize && ed25519.Verify(k.public[:], message, sig)
+	// The zero key is a point of small order, which many signatures fit.
+	return k.id != SigningKeyID{} && len(sig) == ed25519.SignatureSize && ed25519.Verify(k.public[:], message, sig)
 }
 
 // A RecipientKey is one sealing key of a [PublicIdentity].
@@ -85,6 +88,9 @@ type RecipientKey struct {
 
 // ID returns the key's name on the wire.
 func (k *RecipientKey) ID() SealingKeyID { return k.id }
+
+// ValidAt reports whether the key may be sealed to at t, by its owner's own list.
+func (k *RecipientKey) ValidAt(t time.Time) bool { return k.window.contains(t) }
 
 // SealedKeySize is the length of what [RecipientKey.SealKey] returns for a
 // 32-byte key: an X-Wing encapsulation and an AES-256-GCM ciphertext.
@@ -123,7 +129,7 @@ func (p *PublicIdentity) Revoked() bool { return p.serial == revokedSerial }
 // VerifyingKey returns the primary signing key, the zero VerifyingKey of a
 // revoked identity, which verifies nothing.
 func (p *PublicIdentity) VerifyingKey() VerifyingKey {
-	if p.Revoked() {
+	if len(p.signing) == 0 {
 		return VerifyingKey{}
 	}
 	return p.signing[0]
@@ -141,7 +147,7 @@ func (p *PublicIdentity) VerifyingKeyByID(id SigningKeyID) (VerifyingKey, bool) 
 
 // RecipientKey returns the primary sealing key, nil for a revoked identity.
 func (p *PublicIdentity) RecipientKey() *RecipientKey {
-	if p.Revoked() {
+	if len(p.sealing) == 0 {
 		return nil
 	}
 	return p.sealing[0]
@@ -198,7 +204,7 @@ func parseStatement(b []byte) (*PublicIdentity, error) {
 	if err := r.Done(); err != nil {
 		return nil, err
 	}
-	if version != publicVersion || issued > maxUnixSeconds || expires <= issued ||
+	if version != publicVersion || issued >= maxUnixSeconds || expires >= maxUnixSeconds || expires <= issued ||
 		expires-issued > uint64(MaxLifetime/time.Second) || !p.keysComplete() {
 		return nil, ErrPublicIdentity
 	}
@@ -218,7 +224,7 @@ func (p *PublicIdentity) parseKey(r *strict.Reader) {
 	use, kind := r.Uint(), r.Uint()
 	public := r.Bin(ed25519PublicSize, xwingPublicSize)
 	w := window{from: r.Uint(), to: r.Uint()}
-	if r.Failed() || w.from > maxUnixSeconds || w.to > maxUnixSeconds || w.to != 0 && w.to <= w.from {
+	if r.Failed() || w.from >= maxUnixSeconds || w.to >= maxUnixSeconds || w.to != 0 && w.to <= w.from {
 		r.Fail()
 		return
 	}

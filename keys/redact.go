@@ -9,7 +9,7 @@ func printRedacted(s fmt.State, kind string) { fmt.Fprintf(s, "%s%s", kind, reda
 
 // Format prints the name and the fingerprint, never a key, whatever the verb.
 func (id *Identity) Format(s fmt.State, _ rune) {
-	if id == nil || id.public.Load() == nil {
+	if id == nil || id.state.Load() == nil {
 		printRedacted(s, "keys.Identity")
 		return
 	}

@@ -1,13 +1,15 @@
 package keys
 
 import (
+	"bytes"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
 	"hash"
-	"math"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/internal/label"
@@ -32,79 +34,111 @@ const sharedPairType = "XAesGcmKey salt 12\x00HmacKey SHA256 32\x00"
 // keys that belong together entry by entry: a pair seals and proves, and rotates
 // as one. Whoever holds it can read and write as any of its parties.
 //
-// A SharedKeyset is safe for concurrent use.
+// A SharedKeyset is safe for concurrent use. A rotation (see [Store]) reaches all
+// who use it at once: they read one pointer.
 type SharedKeyset struct {
-	aeads, macs tinkset
+	state atomic.Pointer[sharedState]
+}
+
+// sharedState is a SharedKeyset at one moment. It is immutable.
+type sharedState struct {
+	aeads, macs ring // in step: the same lives, entry by entry, but for Tink's ids
 	pairs       []*SharedKey
 	primary     *SharedKey
 }
 
 // A SharedKey is one pair of a [SharedKeyset].
 type SharedKey struct {
-	id   SharedKeyID
-	aead *xaes.AEAD
-	macs sync.Pool // of hash.Hash, keyed: making one takes five allocations
+	id     SharedKeyID
+	stage  Stage
+	aead   *xaes.AEAD
+	macs   *sync.Pool // of hash.Hash, keyed: making one takes five allocations
+	sealed *usage
 }
+
+// usage counts what a key has sealed.
+type usage struct{ messages, bytes atomic.Uint64 }
 
 // GenerateSharedKeyset makes a keyset with one pair.
 func GenerateSharedKeyset() (*SharedKeyset, error) {
-	aeads, err := generateTinkset(keyset.XAESGCM)
+	now := time.Now()
+	aeads, err := newRing(keyset.XAESGCM, now)
 	if err != nil {
 		return nil, err
 	}
-	macs, err := generateTinkset(keyset.HMAC)
+	macs, err := newRing(keyset.HMAC, now)
 	if err != nil {
 		return nil, err
 	}
-	return newSharedKeyset(aeads, macs)
+	s := &sharedState{aeads: aeads, macs: macs}
+	if err := s.load(nil); err != nil {
+		return nil, err
+	}
+	return newSharedKeyset(s), nil
 }
 
-func newSharedKeyset(aeads, macs tinkset) (*SharedKeyset, error) {
-	a, err := aeads.keyset()
-	if err != nil {
-		return nil, err
-	}
-	m, err := macs.keyset()
-	if err != nil {
-		return nil, err
-	}
-	if len(a.Keys) != len(m.Keys) {
-		return nil, ErrSharedKeyset
-	}
-	s := &SharedKeyset{aeads: aeads, macs: macs}
-	for i, k := range a.Keys {
-		if err := s.addPair(k, m.Keys[i], k.ID == a.Primary, m.Keys[i].ID == m.Primary); err != nil {
-			return nil, err
-		}
-	}
-	return s, nil
+func newSharedKeyset(s *sharedState) *SharedKeyset {
+	k := new(SharedKeyset)
+	k.state.Store(s)
+	return k
 }
 
-func (s *SharedKeyset) addPair(a, m keyset.Key, aPrimary, mPrimary bool) error {
-	if a.Status != m.Status || aPrimary != mPrimary {
-		return ErrSharedKeyset
-	}
-	if a.Status == keyset.Destroyed {
-		return nil
-	}
-	if a.Type != keyset.XAESGCM || m.Type != keyset.HMAC {
-		return ErrSharedKeyset
-	}
-	if a.Status != keyset.Enabled {
-		return nil
-	}
-	pair, err := newSharedKey(a.Secret, m.Secret)
+// load makes the pairs. Those that were there before keep their counts and pools.
+func (s *sharedState) load(before *sharedState) error {
+	a, err := s.aeads.set.keyset()
 	if err != nil {
 		return err
 	}
-	if _, twice := s.Key(pair.id); twice {
-		return ErrSharedKeyset
+	m, err := s.macs.set.keyset()
+	if err != nil {
+		return err
 	}
-	s.pairs = append(s.pairs, pair)
-	if aPrimary {
-		s.primary = pair
+	s.pairs = nil
+	for i, k := range a.Keys {
+		pair, err := newSharedKey(k.Secret, m.Keys[i].Secret)
+		if err != nil {
+			return err
+		}
+		if before != nil {
+			if old, had := before.key(pair.id); had {
+				pair.macs, pair.sealed = old.macs, old.sealed
+			}
+		}
+		if _, twice := s.key(pair.id); twice {
+			return ErrSharedKeyset
+		}
+		pair.stage = s.aeads.lives[i].stage()
+		s.pairs = append(s.pairs, pair)
 	}
+	s.primary = s.pairs[s.aeads.primary()]
 	return nil
+}
+
+func (s *sharedState) key(id SharedKeyID) (*SharedKey, bool) {
+	for _, k := range s.pairs {
+		if k.id == id {
+			return k, true
+		}
+	}
+	return nil, false
+}
+
+// step returns the state after the same change of both rings. The change is told
+// which of the two Tink ids of a pair it is about.
+func (s *sharedState) step(tinkID uint32, change func(r ring, id uint32) (ring, error)) (*sharedState, error) {
+	macID := uint32(0)
+	if i, err := s.aeads.find(tinkID); err == nil {
+		macID = s.macs.lives[i].id
+	}
+	next := new(sharedState)
+	var err error
+	if next.aeads, err = change(s.aeads, tinkID); err != nil {
+		return nil, err
+	}
+	if next.macs, err = change(s.macs, macID); err != nil {
+		return nil, err
+	}
+	return next, next.load(s)
 }
 
 func newSharedKey(aeadKey, macKey []byte) (*SharedKey, error) {
@@ -117,31 +151,47 @@ func newSharedKey(aeadKey, macKey []byte) (*SharedKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &SharedKey{id: SharedKeyID(id), aead: aead}
-	k.macs.New = func() any { return hmac.New(sha256.New, macKey) }
-	return k, nil
+	macKey = bytes.Clone(macKey) // the pool makes more of it later
+	macs := &sync.Pool{New: func() any { return hmac.New(sha256.New, macKey) }}
+	return &SharedKey{id: SharedKeyID(id), aead: aead, macs: macs, sealed: new(usage)}, nil
 }
 
-// Primary returns the pair that seals.
-func (s *SharedKeyset) Primary() *SharedKey { return s.primary }
-
-// Key returns the enabled pair of that id: exactly one key is tried for a
-// message, whatever the size of the keyset (A22).
-func (s *SharedKeyset) Key(id SharedKeyID) (*SharedKey, bool) {
-	for _, k := range s.pairs {
-		if k.id == id {
-			return k, true
-		}
+// Primary returns the pair that seals now, nil for the zero SharedKeyset.
+func (s *SharedKeyset) Primary() *SharedKey {
+	if state := s.state.Load(); state != nil {
+		return state.primary
 	}
-	return nil, false
+	return nil
 }
+
+// Key returns the pair of that id: exactly one key is tried for a message,
+// whatever the size of the keyset (A22). A pair whose stage is [StageArchived]
+// opens stored messages only.
+func (s *SharedKeyset) Key(id SharedKeyID) (*SharedKey, bool) { return s.state.Load().key(id) }
+
+// Keys lists the pairs in the order in which they were made.
+func (s *SharedKeyset) Keys() []KeyInfo {
+	state := s.state.Load()
+	out := make([]KeyInfo, len(state.pairs))
+	for i, k := range state.pairs {
+		out[i] = state.aeads.lives[i].info(UseShared, k.id.String())
+	}
+	return out
+}
+
+// Stage returns where the pair is in its life.
+func (k *SharedKey) Stage() Stage { return k.stage }
 
 // ID returns the pair's commitment.
 func (k *SharedKey) ID() SharedKeyID { return k.id }
 
 // Seal appends nonce, ciphertext and tag to dst: plaintext plus [SharedOverhead]
 // bytes, XAES-256-GCM. The associated data must start with a label.
-func (k *SharedKey) Seal(dst, plaintext, aad []byte) []byte { return k.aead.Seal(dst, plaintext, aad) }
+func (k *SharedKey) Seal(dst, plaintext, aad []byte) []byte {
+	k.sealed.messages.Add(1)
+	k.sealed.bytes.Add(uint64(len(plaintext)))
+	return k.aead.Seal(dst, plaintext, aad)
+}
 
 // Open appends the plaintext of what Seal appended to dst.
 func (k *SharedKey) Open(dst, sealed, aad []byte) ([]byte, error) {
@@ -166,40 +216,47 @@ func (k *SharedKey) VerifyMAC(message, mac []byte) bool {
 
 // MarshalCleartext returns the secret keys, unencrypted.
 //
-//	array(3) [ version=1, X_AES_GCM keyset bin, HMAC keyset bin ]
+//	array(3) [ version=1, ring of X_AES_GCM keys, ring of HMAC keys ]
 func (s *SharedKeyset) MarshalCleartext(insecurecleartext.Token) ([]byte, error) {
-	aeads, err := s.aeads.bytes()
+	return s.state.Load().append(nil)
+}
+
+func (s *sharedState) append(dst []byte) ([]byte, error) {
+	dst = strict.AppendUint(strict.AppendArray(dst, 3), 1)
+	dst, err := s.aeads.append(dst)
 	if err != nil {
 		return nil, err
 	}
-	macs, err := s.macs.bytes()
-	if err != nil {
-		return nil, err
-	}
-	b := strict.AppendUint(strict.AppendArray(nil, 3), 1)
-	return strict.AppendBin(strict.AppendBin(b, aeads), macs), nil
+	return s.macs.append(dst)
 }
 
 // ParseCleartextSharedKeyset reads what [SharedKeyset.MarshalCleartext] returned,
 // or returns [ErrSharedKeyset].
 func ParseCleartextSharedKeyset(b []byte, _ insecurecleartext.Token) (*SharedKeyset, error) {
 	r := strict.NewReader(b)
+	s, err := parseSharedState(&r)
+	if err != nil || r.Done() != nil {
+		return nil, ErrSharedKeyset
+	}
+	return newSharedKeyset(s), nil
+}
+
+func parseSharedState(r *strict.Reader) (*sharedState, error) {
 	r.Array(3)
 	version := r.Uint()
-	aeads, macs := r.Bin(1, math.MaxUint16), r.Bin(1, math.MaxUint16)
-	if r.Done() != nil || version != 1 {
+	s := new(sharedState)
+	var aeads, macs bool
+	s.aeads, aeads = parseRing(r, keyset.XAESGCM)
+	s.macs, macs = parseRing(r, keyset.HMAC)
+	if !aeads || !macs || version != 1 || len(s.aeads.lives) != len(s.macs.lives) {
 		return nil, ErrSharedKeyset
 	}
-	a, err := parseTinkset(aeads)
-	if err != nil {
-		return nil, ErrSharedKeyset
+	for i, a := range s.aeads.lives {
+		if m := s.macs.lives[i]; a.created != m.created || a.promoted != m.promoted || a.retired != m.retired || a.parted != m.parted {
+			return nil, ErrSharedKeyset
+		}
 	}
-	m, err := parseTinkset(macs)
-	if err != nil {
-		return nil, ErrSharedKeyset
-	}
-	s, err := newSharedKeyset(a, m)
-	if err != nil {
+	if s.load(nil) != nil {
 		return nil, ErrSharedKeyset
 	}
 	return s, nil

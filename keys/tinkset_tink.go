@@ -21,20 +21,54 @@ import (
 type tinkset struct{ handle *tinkkeyset.Handle }
 
 func generateTinkset(kind keyset.Type) (tinkset, error) {
+	return change(tinkkeyset.NewManager(), func(m *tinkkeyset.Manager) error {
+		id, err := addTinkKey(m, kind)
+		if err != nil {
+			return err
+		}
+		return m.SetPrimary(id)
+	})
+}
+
+func addTinkKey(m *tinkkeyset.Manager, kind keyset.Type) (uint32, error) {
 	params, err := tinkParameters(kind)
 	if err != nil {
+		return 0, err
+	}
+	return m.AddNewKeyFromParameters(params)
+}
+
+func change(m *tinkkeyset.Manager, f func(*tinkkeyset.Manager) error) (tinkset, error) {
+	if err := f(m); err != nil {
 		return tinkset{}, err
 	}
-	manager := tinkkeyset.NewManager()
-	id, err := manager.AddNewKeyFromParameters(params)
-	if err != nil {
-		return tinkset{}, err
-	}
-	if err := manager.SetPrimary(id); err != nil {
-		return tinkset{}, err
-	}
-	handle, err := manager.Handle()
+	handle, err := m.Handle()
 	return tinkset{handle}, err
+}
+
+// with returns a changed copy: Tink's manager works on one of its own.
+func (t tinkset) with(f func(*tinkkeyset.Manager) error) (tinkset, error) {
+	return change(tinkkeyset.NewManagerFromHandle(t.handle), f)
+}
+
+func (t tinkset) add(kind keyset.Type) (set tinkset, id uint32, err error) {
+	set, err = t.with(func(m *tinkkeyset.Manager) error {
+		id, err = addTinkKey(m, kind)
+		return err
+	})
+	return set, id, err
+}
+
+func (t tinkset) promote(id uint32) (tinkset, error) {
+	return t.with(func(m *tinkkeyset.Manager) error { return m.SetPrimary(id) })
+}
+
+func (t tinkset) disable(id uint32) (tinkset, error) {
+	return t.with(func(m *tinkkeyset.Manager) error { return m.Disable(id) })
+}
+
+func (t tinkset) destroy(id uint32) (tinkset, error) {
+	return t.with(func(m *tinkkeyset.Manager) error { return m.Delete(id) })
 }
 
 func tinkParameters(kind keyset.Type) (key.Parameters, error) {
@@ -57,13 +91,16 @@ func tinkParameters(kind keyset.Type) (key.Parameters, error) {
 }
 
 func parseTinkset(b []byte) (tinkset, error) {
+	// Tink's reader accepts unknown fields and several encodings; what is stored
+	// has one, and the browser accepts no other.
+	if _, err := keyset.Parse(b); err != nil {
+		return tinkset{}, err
+	}
 	handle, err := insecurecleartextkeyset.Read(tinkkeyset.NewBinaryReader(bytes.NewReader(b)))
 	if err != nil {
 		return tinkset{}, fmt.Errorf("keys: Tink does not read the keyset: %w", err)
 	}
-	t := tinkset{handle}
-	_, err = t.keyset()
-	return t, err
+	return tinkset{handle}, nil
 }
 
 func (t tinkset) bytes() ([]byte, error) {

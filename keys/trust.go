@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -94,14 +95,25 @@ func checkCurrent(want Expected, got *PublicIdentity, now time.Time) error {
 		return &TrustError{Reason: r, Want: want, Got: got.Fingerprint()}
 	}
 	switch {
+	case got == nil:
+		return errNoPeer
 	case got.Revoked():
 		return fail(TrustRevoked)
-	case !now.Before(got.Expires()), now.Add(ClockSkew).Before(got.Issued()):
+	case !now.Before(got.Expires()), now.Add(ClockSkew).Before(got.Issued()), !currentKey(got, now):
 		return fail(TrustExpired)
 	case want.Fingerprint != Fingerprint{} && got.Fingerprint() != want.Fingerprint:
 		return &TrustError{TrustChanged, want, got.Fingerprint(), []Fingerprint{want.Fingerprint}}
 	}
 	return nil
+}
+
+var errNoPeer = errors.New("keys: there is no identity to verify")
+
+// currentKey reports whether the primary signing key is in use now, as far as two
+// clocks can agree on that.
+func currentKey(p *PublicIdentity, now time.Time) bool {
+	k := p.VerifyingKey()
+	return k.ValidAt(now) || k.ValidAt(now.Add(ClockSkew)) || k.ValidAt(now.Add(-ClockSkew))
 }
 
 // ClockSkew is by how much two ends' clocks may differ.
@@ -111,7 +123,8 @@ type pinned []Fingerprint
 
 // Pinned trusts exactly the identities with the given fingerprints, wherever
 // they answer. A caller that dials several of them sets [Expected.Fingerprint],
-// else one could answer for another (A06).
+// else one could answer for another (A06). It remembers nothing: an older statement
+// of a pinned root counts until it expires.
 func Pinned(roots ...Fingerprint) Verifier { return pinned(slices.Clone(roots)) }
 
 func (p pinned) Verify(_ context.Context, want Expected, got *PublicIdentity) error {

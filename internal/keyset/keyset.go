@@ -17,6 +17,10 @@ import (
 // ErrMalformed is returned for bytes that are not a keyset this package knows.
 var ErrMalformed = errors.New("keyset: not a Tink keyset of a known key type")
 
+// ErrState is returned for a change that the key's state does not allow, or to a
+// key that is not in the set.
+var ErrState = errors.New("keyset: no such key, or not in a state for that")
+
 // Type is a kind of key with its parameters.
 type Type byte
 
@@ -28,13 +32,14 @@ const (
 	HMAC                    // 32-byte key, SHA-256, 32-byte tag
 )
 
-// Status is a key's place in Tink's life cycle. The values are Tink's.
+// Status is a key's place in Tink's life cycle. The values are Tink's. A key that
+// was destroyed is not in the keyset any more: Tink does not load sets that still
+// hold its id.
 type Status byte
 
 const (
-	Enabled   Status = 1
-	Disabled  Status = 2
-	Destroyed Status = 3 // the id remains, the key does not
+	Enabled  Status = 1
+	Disabled Status = 2
 )
 
 // Prefix is Tink's output prefix type. The values are Tink's.
@@ -47,8 +52,7 @@ const (
 )
 
 // Key is one entry of a keyset. Secret is the private key, seed or symmetric
-// key, 32 bytes for every type; Public is empty for symmetric keys. Both are
-// empty for a destroyed key, whose Type is 0.
+// key, 32 bytes for every type; Public is empty for symmetric keys.
 type Key struct {
 	ID     uint32
 	Type   Type
@@ -82,9 +86,6 @@ func (k Keyset) check() error {
 		}
 		seen = append(seen, key.ID)
 		primary = primary || key.ID == k.Primary && key.Status == Enabled
-		if key.Status == Destroyed {
-			continue
-		}
 		if kind != 0 && key.Type != kind {
 			return ErrMalformed
 		}

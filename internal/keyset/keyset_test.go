@@ -19,16 +19,16 @@ func sets(t testing.TB) []Keyset {
 			t.Fatal(err)
 		}
 		out = append(out, set)
-		for i, status := range []Status{Disabled, Destroyed, Enabled} {
+		for i, status := range []Status{Disabled, Enabled} {
 			more, err := Generate(kind)
 			if err != nil {
 				t.Fatal(err)
 			}
 			key := more.Keys[0]
 			key.Status = status
-			key.Prefix = []Prefix{PrefixRaw, PrefixTink, PrefixCrunchy}[i]
-			if status == Destroyed {
-				key = Key{ID: key.ID, Status: Destroyed, Prefix: key.Prefix}
+			key.Prefix = []Prefix{PrefixRaw, PrefixCrunchy}[i]
+			if kind == XAESGCM {
+				key.Prefix = PrefixRaw // it has no other
 			}
 			set.Keys = append(slices.Clone(set.Keys), key)
 			out = append(out, set)
@@ -107,6 +107,54 @@ func TestA23AmbiguousKeysetsAreRefused(t *testing.T) {
 			t.Errorf("%s: written", name)
 		}
 		if _, err := Parse(appendUnchecked(set)); err == nil {
+			t.Errorf("%s: read", name)
+		}
+	}
+}
+
+// What Tink does not load, this package does not read either.
+func TestWhatTinkRefusesIsRefused(t *testing.T) {
+	other, _ := Generate(XWing)
+	for name, change := range map[string]func(*Key){
+		"public half of another key": func(k *Key) { k.Public = other.Keys[0].Public },
+		"no state":                   func(k *Key) { k.Status = 0 },
+		"destroyed":                  func(k *Key) { k.Status = 3 },
+		"no prefix type":             func(k *Key) { k.Prefix = 0 },
+		"legacy prefix":              func(k *Key) { k.Prefix = 2 },
+	} {
+		set, _ := Generate(XWing)
+		second, _ := Generate(XWing)
+		set.Keys = append(set.Keys, second.Keys[0])
+		if _, err := Parse(appendUnchecked(set)); err != nil {
+			t.Fatal(err)
+		}
+		change(&set.Keys[1])
+		if _, err := Parse(appendUnchecked(set)); err == nil {
+			t.Errorf("%s: read", name)
+		}
+	}
+	crunchy, _ := Generate(XAESGCM)
+	crunchy.Keys[0].Prefix = PrefixCrunchy
+	if _, err := Parse(appendUnchecked(crunchy)); err == nil {
+		t.Error("XAES with a prefix that Tink does not have for it: read")
+	}
+}
+
+// A30: protobuf has many encodings of one message; one is accepted.
+func TestA30OneAcceptedEncoding(t *testing.T) {
+	set, _ := Generate(HMAC)
+	set.Primary, set.Keys[0].ID = 5, 5
+	entry, _ := set.Keys[0].encode()
+	good := mustAppend(t, set)
+	for name, b := range map[string][]byte{
+		"long varint":         append([]byte{1 << 3, 0x85, 0x00}, good[2:]...),
+		"unknown field":       append(bytes.Clone(good), 9<<3, 1),
+		"primary last":        append(bytes.Clone(good[2:]), good[:2]...),
+		"primary twice":       append(bytes.Clone(good[:2]), good...),
+		"zero spelled out":    appendBytes(appendNumber(nil, 1, 5), 2, append(bytes.Clone(entry), 5<<3, 0)),
+		"fields out of order": appendBytes(appendNumber(nil, 1, 5), 2, append(bytes.Clone(entry[len(entry)-2:]), entry[:len(entry)-2]...)),
+	} {
+		if _, err := Parse(b); err == nil {
 			t.Errorf("%s: read", name)
 		}
 	}

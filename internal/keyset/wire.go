@@ -63,16 +63,13 @@ func (k Keyset) Append(dst []byte) ([]byte, error) {
 }
 
 func (key Key) encode() ([]byte, error) {
-	var b []byte
-	if key.Status != Destroyed {
-		f, ok := formatOf(key.Type)
-		if !ok || len(key.Secret) != secretSize || len(key.Public) != f.publicSize {
-			return nil, ErrMalformed
-		}
-		data := appendBytes(nil, 1, []byte(urlPrefix+f.name))
-		data = appendBytes(data, 2, f.encode(key))
-		b = appendBytes(b, 1, appendNumber(data, 3, f.material))
+	f, ok := formatOf(key.Type)
+	if !ok || len(key.Secret) != secretSize || len(key.Public) != f.publicSize {
+		return nil, ErrMalformed
 	}
+	data := appendBytes(nil, 1, []byte(urlPrefix+f.name))
+	data = appendBytes(data, 2, f.encode(key))
+	b := appendBytes(nil, 1, appendNumber(data, 3, f.material))
 	b = appendNumber(b, 2, uint64(key.Status))
 	b = appendNumber(b, 3, uint64(key.ID))
 	return appendNumber(b, 4, uint64(key.Prefix)), nil
@@ -119,17 +116,26 @@ func Parse(b []byte) (Keyset, error) {
 func parseKey(outer *reader, b []byte) Key {
 	r := reader{rest: b}
 	var key Key
-	if r.next(1) {
-		key.data(&r, r.bytes(1))
-	}
+	key.data(&r, r.bytes(1))
 	key.Status = Status(r.number(2, 3))
 	key.ID = uint32(r.number(3, 1<<32-1))
 	key.Prefix = Prefix(r.number(4, 4))
-	known := key.Prefix == PrefixTink || key.Prefix == PrefixRaw || key.Prefix == PrefixCrunchy
-	if r.failed || len(r.rest) != 0 || !known || (key.Status == Destroyed) != (key.Type == 0) {
+	if r.failed || len(r.rest) != 0 || !key.known() {
 		outer.failed = true
 	}
 	return key
+}
+
+// known reports whether Tink would load the key: its state is one, its prefix is
+// one for its type, and its public half belongs to the secret one.
+func (key Key) known() bool {
+	prefix := key.Prefix == PrefixTink || key.Prefix == PrefixRaw || key.Prefix == PrefixCrunchy && key.Type != XAESGCM
+	state := key.Status == Enabled || key.Status == Disabled
+	if !prefix || !state || len(key.Secret) != secretSize {
+		return false
+	}
+	public, err := PublicOf(key.Type, key.Secret)
+	return err == nil && bytes.Equal(public, key.Public)
 }
 
 func (key *Key) data(outer *reader, b []byte) {

@@ -31,6 +31,9 @@ const (
 	SharedKeyID  Label = "hopseal/1 keys shared key id\x00"
 	Identity     Label = "hopseal/1 keys public identity\x00"
 	IdentityFile Label = "hopseal/1 keys identity file\x00"
+	Succession   Label = "hopseal/1 keys succession\x00"
+	Voucher      Label = "hopseal/1 keys voucher\x00"
+	SafetyNumber Label = "hopseal/1 keys safety number\x00"
 )
 
 // Labels of the envelope layer.
@@ -66,6 +69,7 @@ const (
 func All() []Label {
 	return []Label{
 		Fingerprint, SigningKeyID, SealingKeyID, SharedKeyID, Identity, IdentityFile,
+		Succession, Voucher, SafetyNumber,
 		EnvelopeBody, EnvelopeBodyKey, EnvelopeContentID, EnvelopeHeader, EnvelopeRecipient,
 		EnvelopeDigest, EnvelopeProof, EnvelopeProofKeyed,
 		SessionPrologue, SessionPSK, SessionTranscript, SessionServerAuth, SessionClientAuth, SessionAccept,

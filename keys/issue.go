@@ -1,0 +1,247 @@
+package keys
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/keyset"
+	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/internal/strict"
+)
+
+const (
+	// A key is listed as valid from a little before it was made, for peers whose
+	// clocks are behind.
+	listedBefore = time.Minute
+	// A retired signing key stays valid a little longer, for processes that have
+	// yet to see that it retired.
+	retireGrace = 10 * time.Minute
+	// Of retired signing keys so many stay listed, the newest.
+	maxListedSigning = 16
+)
+
+// issue signs a statement about the keys as they are now. Before is the statement
+// that it replaces, whose retired signing keys stay listed.
+func (s *identityState) issue(name string, serial uint64, before *PublicIdentity, now time.Time) error {
+	now = now.Truncate(time.Second)
+	p := &PublicIdentity{name: name, serial: serial, issued: now, expires: now.Add(MaxLifetime)}
+	if s.root == nil {
+		return ErrDetached
+	}
+	copy(p.root[:], s.root.PublicKey())
+	if serial != revokedSerial {
+		if err := s.list(p, before, now); err != nil {
+			return err
+		}
+	}
+	statement := p.appendStatement(nil)
+	sig, err := s.root.Sign(label.Identity.With(statement))
+	if err != nil {
+		return fmt.Errorf("keys: the root does not sign: %w", err)
+	}
+	raw := strict.AppendBin(strict.AppendBin(strict.AppendArray(nil, 2), statement), sig)
+	s.public, err = ParsePublic(raw) // what others will accept, by their own rules
+	return err
+}
+
+func (s *identityState) list(p, before *PublicIdentity, now time.Time) error {
+	var err error
+	if p.signing, err = s.listSigning(now); err != nil {
+		return err
+	}
+	if before != nil {
+		for _, k := range before.signing {
+			if !slices.ContainsFunc(p.signing, func(l VerifyingKey) bool { return l.id == k.id }) {
+				p.signing = append(p.signing, k.until(now.Add(retireGrace)))
+			}
+		}
+	}
+	p.signing = p.signing[:min(len(p.signing), maxListedSigning)]
+	k, err := s.sealing.set.keyset()
+	if err != nil {
+		return err
+	}
+	i := s.sealing.primary()
+	w := window{from: s.sealing.lives[i].created - uint64(listedBefore/time.Second)}
+	p.sealing = []*RecipientKey{{public: k.Keys[i].Public, window: w}}
+	return nil
+}
+
+// until closes an open window.
+func (k VerifyingKey) until(t time.Time) VerifyingKey {
+	if k.window.to == 0 {
+		k.window.to = uint64(t.Unix())
+	}
+	return k
+}
+
+// listSigning lists the keys of the signing ring: the primary, then those that
+// will follow it, then those that went before, the newest first.
+func (s *identityState) listSigning(now time.Time) ([]VerifyingKey, error) {
+	if s.external() {
+		return []VerifyingKey{listed(s.signer.PublicKey(), life{created: uint64(now.Unix())})}, nil
+	}
+	set, err := s.signing.set.keyset()
+	if err != nil {
+		return nil, err
+	}
+	var primary, pending, past []VerifyingKey
+	for i, l := range s.signing.lives {
+		k := listed(set.Keys[i].Public, l)
+		switch l.stage() {
+		case StagePrimary:
+			primary = append(primary, k)
+		case StagePending:
+			pending = append(pending, k)
+		default:
+			past = append(past, k)
+		}
+	}
+	slices.Reverse(past)
+	return slices.Concat(primary, pending, past), nil
+}
+
+func listed(public []byte, l life) VerifyingKey {
+	k := VerifyingKey{id: signingKeyID(public), window: window{from: l.created - uint64(listedBefore/time.Second)}}
+	if l.retired != 0 {
+		k.window.to = l.retired + uint64(retireGrace/time.Second)
+	}
+	copy(k.public[:], public)
+	return k
+}
+
+// Renew signs a new statement with the next serial and a fresh lifetime. Call it
+// well before [PublicIdentity.Expires], save the identity, and hand the new
+// statement out; peers that know the root go on trusting it. Identities in a
+// [Store] are renewed there.
+func (id *Identity) Renew() error {
+	for {
+		before := id.state.Load()
+		after, err := before.renewed(time.Now())
+		if err != nil {
+			return err
+		}
+		if id.state.CompareAndSwap(before, after) {
+			return nil
+		}
+	}
+}
+
+// step returns the state after a change of its keys, with a statement about it.
+func (s *identityState) step(now time.Time, change func(*identityState) error) (*identityState, error) {
+	if s.public.Revoked() {
+		return nil, ErrRevoked
+	}
+	if s.public.serial >= revokedSerial-1 {
+		return nil, errors.New("keys: no serial is left")
+	}
+	next := *s
+	if err := change(&next); err != nil {
+		return nil, err
+	}
+	if err := next.load(); err != nil {
+		return nil, err
+	}
+	// At least the time, so that a statement that was handed out and lost before it
+	// was saved is not followed by another one with the same serial.
+	serial := max(s.public.serial+1, uint64(now.Unix()))
+	return &next, next.issue(s.public.name, serial, s.public, now)
+}
+
+func (s *identityState) renewed(now time.Time) (*identityState, error) {
+	return s.step(now, func(*identityState) error { return nil })
+}
+
+// changeRing steps the ring of one use.
+func (s *identityState) changeRing(use Use, now time.Time, change func(ring) (ring, error)) (*identityState, error) {
+	return s.step(now, func(next *identityState) (err error) {
+		switch {
+		case use == UseSealing:
+			next.sealing, err = change(s.sealing)
+		case s.external():
+			err = errors.New("keys: messages are signed by an external Signer: rotate it where it is kept")
+		default:
+			next.signing, err = change(s.signing)
+		}
+		return err
+	})
+}
+
+// revoked returns the state with a statement that withdraws the identity for
+// good.
+func (s *identityState) revoked(now time.Time) (*identityState, error) {
+	if s.public.Revoked() {
+		return nil, ErrRevoked
+	}
+	next := *s
+	return &next, next.issue(s.public.name, math.MaxUint64, nil, now)
+}
+
+// Use says what a keyset is for.
+type Use byte
+
+const (
+	UseSigning Use = iota + 1 // an identity's Ed25519 keys
+	UseSealing                // an identity's X-Wing keys
+	UseShared                 // pairs of AEAD and HMAC keys
+)
+
+func (u Use) String() string {
+	switch u {
+	case UseSigning:
+		return "signing"
+	case UseSealing:
+		return "sealing"
+	case UseShared:
+		return "shared"
+	}
+	return fmt.Sprintf("Use(%d)", u)
+}
+
+// KeyInfo describes one key without its secret.
+type KeyInfo struct {
+	Use      Use
+	TinkID   uint32 // the key's id in its Tink keyset, by which operators name it
+	ID       string // the key's name on the wire in hex: a SigningKeyID, SealingKeyID or SharedKeyID
+	Stage    Stage
+	Created  time.Time
+	Promoted time.Time // zero for not yet, as the next two
+	Retired  time.Time
+	Archived time.Time
+}
+
+// Keys lists the keys that the identity holds, in the order in which they were
+// made, signing keys first.
+func (id *Identity) Keys() []KeyInfo {
+	s := id.state.Load()
+	var out []KeyInfo
+	if !s.external() {
+		out = s.signing.info(out, UseSigning, func(k keyset.Key) string { return signingKeyID(k.Public).String() })
+	}
+	return s.sealing.info(out, UseSealing, func(k keyset.Key) string { return sealingKeyID(k.Public).String() })
+}
+
+func (r ring) info(out []KeyInfo, use Use, name func(keyset.Key) string) []KeyInfo {
+	set, err := r.set.keyset()
+	if err != nil {
+		return out // agrees has read it before
+	}
+	for i, l := range r.lives {
+		out = append(out, l.info(use, name(set.Keys[i])))
+	}
+	return out
+}
+
+func (l life) info(use Use, name string) KeyInfo {
+	return KeyInfo{use, l.id, name, l.stage(), atTime(l.created), atTime(l.promoted), atTime(l.retired), atTime(l.parted)}
+}
+
+func atTime(unix uint64) time.Time {
+	if unix == 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(unix), 0)
+}

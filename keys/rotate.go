@@ -1,0 +1,293 @@
+//go:build !js
+
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A RotationPolicy says when keys take the next step of their life. The zero
+// value of a field means that it never causes a step, but for Lead and Overlap,
+// where it means none.
+type RotationPolicy struct {
+	Age      time.Duration // of a primary, before another one is made
+	Messages uint64        // sealed by a shared primary since it was loaded, likewise
+	Bytes    uint64        // sealed by a shared primary since it was loaded, likewise
+
+	Lead    time.Duration // from making a key to promoting it: time to distribute it
+	Overlap time.Duration // from retiring a key to archiving it: time for what is in transit
+	Keep    time.Duration // from archiving a key to destroying it; zero keeps it
+}
+
+// DefaultRotation changes keys every 30 days, with a day to distribute a new one
+// and two days for what is in transit. Archived keys stay.
+var DefaultRotation = RotationPolicy{
+	Age: 30 * 24 * time.Hour, Messages: 1 << 30, Lead: 24 * time.Hour, Overlap: 48 * time.Hour,
+}
+
+// A KeyRef names a key in a store, or a keyset where TinkID is 0.
+type KeyRef struct {
+	Use    Use
+	Keyset string // the shared keyset's name, for UseShared
+	TinkID uint32
+}
+
+func (k KeyRef) String() string {
+	if k.Use == UseShared {
+		return fmt.Sprintf("shared keyset %q key %d", k.Keyset, k.TinkID)
+	}
+	return fmt.Sprintf("%s key %d", k.Use, k.TinkID)
+}
+
+// Add makes a new key, pending: an identity's signing key is listed for peers at
+// once, a shared pair must be brought to the other holders. It returns the key's
+// Tink id.
+func (s *Store) Add(ref KeyRef) (uint32, error) {
+	var made uint32
+	err := s.step(ref, func(r ring, _ uint32) (ring, error) {
+		next, id, err := r.add(s.clock())
+		if made == 0 {
+			made = id // of a pair, the AEAD's
+		}
+		return next, err
+	})
+	return made, err
+}
+
+// Promote makes a pending key the primary, and the primary retire.
+func (s *Store) Promote(ref KeyRef) error {
+	return s.step(ref, func(r ring, id uint32) (ring, error) { return r.promote(id, s.clock()) })
+}
+
+// Disable archives a key that has retired, or is pending and not wanted: it opens
+// stored messages only.
+func (s *Store) Disable(ref KeyRef) error {
+	return s.step(ref, func(r ring, id uint32) (ring, error) { return r.disable(id, s.clock()) })
+}
+
+// Destroy removes an archived key for good. What it sealed cannot be opened any
+// more, by anybody who has no copy of it.
+func (s *Store) Destroy(ref KeyRef) error {
+	return s.step(ref, func(r ring, id uint32) (ring, error) { return r.destroy(id) })
+}
+
+// Renew signs a new statement of the identity, valid for [MaxLifetime].
+func (s *Store) Renew() error {
+	return s.changeIdentity(func(before *identityState) (*identityState, error) { return before.renewed(s.clock()) })
+}
+
+// Revoke withdraws the identity for good, by a statement to hand to everybody.
+func (s *Store) Revoke() error {
+	return s.changeIdentity(func(before *identityState) (*identityState, error) { return before.revoked(s.clock()) })
+}
+
+func (s *Store) step(ref KeyRef, change func(ring, uint32) (ring, error)) error {
+	if ref.Use == UseShared {
+		return s.changeShared(ref.Keyset, func(before *sharedState) (*sharedState, error) {
+			return before.step(ref.TinkID, change)
+		})
+	}
+	if ref.Use != UseSigning && ref.Use != UseSealing {
+		return fmt.Errorf("keys: %v is not a use", ref.Use)
+	}
+	return s.changeIdentity(func(before *identityState) (*identityState, error) {
+		return before.changeRing(ref.Use, s.clock(), func(r ring) (ring, error) { return change(r, ref.TinkID) })
+	})
+}
+
+// changeIdentity writes the identity's next state before anybody sees it.
+func (s *Store) changeIdentity(change func(*identityState) (*identityState, error)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	state := &s.contents.identity.state
+	for {
+		before := state.Load()
+		after, err := change(before)
+		if err != nil {
+			return err
+		}
+		f := s.freeze()
+		f.identity = after
+		if err := s.write(f); err != nil {
+			return err
+		}
+		if state.CompareAndSwap(before, after) {
+			return nil
+		}
+		// A Signer was attached meanwhile: take the step again from there.
+	}
+}
+
+func (s *Store) changeShared(name string, change func(*sharedState) (*sharedState, error)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	set, ok := s.contents.keyset(name)
+	if !ok {
+		return fmt.Errorf("keys: the store has no shared keyset %q", name)
+	}
+	after, err := change(set.state.Load())
+	if err != nil {
+		return err
+	}
+	f := s.freeze()
+	for i := range f.shared {
+		if f.shared[i].name == name {
+			f.shared[i].state = after
+		}
+	}
+	if err := s.write(f); err != nil {
+		return err
+	}
+	set.state.Store(after)
+	return nil
+}
+
+// Rotate takes every step that is due by the policy, for all keysets of the store,
+// and renews the identity's statement when half its life is over. It returns when
+// the next step will be due, the zero time for never. Each step is on disk before
+// it takes effect, so that it may be interrupted and called again.
+func (s *Store) Rotate(p RotationPolicy) (next time.Time, err error) {
+	due := new(agenda)
+	for _, use := range []Use{UseSigning, UseSealing} {
+		if err := s.rotate(KeyRef{Use: use}, p, due); err != nil {
+			return time.Time{}, err
+		}
+	}
+	for _, name := range s.SharedKeysets() {
+		if err := s.rotate(KeyRef{Use: UseShared, Keyset: name}, p, due); err != nil {
+			return time.Time{}, err
+		}
+	}
+	if err := s.renewWhenDue(due); err != nil {
+		return time.Time{}, err
+	}
+	return due.next, nil
+}
+
+// agenda collects the earliest time at which something will be due.
+type agenda struct{ next time.Time }
+
+// reached reports whether at has come, or else notes it.
+func (a *agenda) reached(at, now time.Time) bool {
+	if !now.Before(at) {
+		return true
+	}
+	if a.next.IsZero() || at.Before(a.next) {
+		a.next = at
+	}
+	return false
+}
+
+// rotate takes the steps of one keyset until none is due. A step can make another
+// one due, never without end: each moves one key on.
+func (s *Store) rotate(ref KeyRef, p RotationPolicy, due *agenda) error {
+	for range 4 * maxRingKeys {
+		var wait agenda
+		step := s.dueStep(ref, p, &wait)
+		if step == nil {
+			if !wait.next.IsZero() {
+				due.reached(wait.next, time.Time{})
+			}
+			return nil
+		}
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return errors.New("keys: a rotation does not come to an end")
+}
+
+// dueStep returns the step that one of the keys is due for, nil for none.
+func (s *Store) dueStep(ref KeyRef, p RotationPolicy, wait *agenda) func() error {
+	now := s.clock()
+	infos := s.keys(ref)
+	pending := false
+	for _, k := range infos {
+		pending = pending || k.Stage == StagePending
+	}
+	for _, k := range infos {
+		at := ref
+		at.TinkID = k.TinkID
+		switch {
+		case k.Stage == StagePending && wait.reached(k.Created.Add(p.Lead), now):
+			return func() error { return s.Promote(at) }
+		case k.Stage == StagePrimary && !pending && s.worn(ref, k, p, wait, now):
+			return func() error { _, err := s.Add(ref); return err }
+		case k.Stage == StageRetiring && wait.reached(k.Retired.Add(p.Overlap), now):
+			return func() error { return s.Disable(at) }
+		case k.Stage == StageArchived && p.Keep > 0 && wait.reached(k.Archived.Add(p.Keep), now):
+			return func() error { return s.Destroy(at) }
+		}
+	}
+	return nil
+}
+
+// worn reports whether the policy wants a successor for the primary. The new key
+// is made Lead before the old one reaches its age, to be promoted on time.
+func (s *Store) worn(ref KeyRef, k KeyInfo, p RotationPolicy, wait *agenda, now time.Time) bool {
+	if p.Age > 0 && wait.reached(k.Promoted.Add(max(p.Age-p.Lead, 0)), now) {
+		return true
+	}
+	if set, ok := s.SharedKeyset(ref.Keyset); ref.Use == UseShared && ok {
+		used := set.Primary().sealed
+		return p.Messages > 0 && used.messages.Load() >= p.Messages || p.Bytes > 0 && used.bytes.Load() >= p.Bytes
+	}
+	return false
+}
+
+func (s *Store) keys(ref KeyRef) []KeyInfo {
+	if ref.Use == UseShared {
+		if set, ok := s.SharedKeyset(ref.Keyset); ok {
+			return set.Keys()
+		}
+		return nil
+	}
+	var out []KeyInfo
+	for _, k := range s.Identity().Keys() {
+		if k.Use == ref.Use {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+func (s *Store) renewWhenDue(due *agenda) error {
+	p := s.Identity().Public()
+	if p.Revoked() {
+		return nil
+	}
+	if half := p.Issued().Add(p.Expires().Sub(p.Issued()) / 2); due.reached(half, s.clock()) {
+		if err := s.Renew(); err != nil {
+			return err
+		}
+		return s.renewWhenDue(due)
+	}
+	return nil
+}
+
+// rotationCheck is how often Run looks at what cannot be foreseen: messages, bytes
+// and a clock that jumps.
+const rotationCheck = time.Minute
+
+// Run rotates by the policy until ctx ends, and returns its error, or the first
+// error of a step.
+func (s *Store) Run(ctx context.Context, p RotationPolicy) error {
+	for {
+		next, err := s.Rotate(p)
+		if err != nil {
+			return err
+		}
+		wait := rotationCheck
+		if !next.IsZero() {
+			wait = min(wait, next.Sub(s.clock()))
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}

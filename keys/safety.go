@@ -1,0 +1,62 @@
+package keys
+
+import (
+	"bytes"
+	"crypto/sha512"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hopseal/hopseal/internal/label"
+)
+
+// SafetyNumber returns what two people compare instead of two fingerprints: sixty
+// digits in twelve groups of five, the same on both sides. Each group is five
+// bytes of SHA-512 over a label and both fingerprints, the smaller first, modulo
+// 100,000.
+func SafetyNumber(a, b Fingerprint) string {
+	if bytes.Compare(a[:], b[:]) > 0 {
+		a, b = b, a
+	}
+	sum := sha512.Sum512(label.SafetyNumber.With(a[:], b[:]))
+	groups := make([]string, 12)
+	for i := range groups {
+		var n uint64
+		for _, c := range sum[5*i:][:5] {
+			n = n<<8 | uint64(c)
+		}
+		groups[i] = fmt.Sprintf("%05d", n%100_000)
+	}
+	return strings.Join(groups, " ")
+}
+
+// Errors of [ScanSafetyCode].
+var (
+	ErrSafetyCode     = errors.New("keys: not a Hopseal safety code")
+	ErrSafetyMismatch = errors.New("keys: the safety codes differ: somebody may be in the middle")
+)
+
+const safetyScheme = "hopseal:compare/1/"
+
+// SafetyCode returns what a device shows as a QR code for the other one to scan,
+// 130 characters: its own fingerprint, and the one that it has for the peer.
+func SafetyCode(own, peer Fingerprint) string {
+	return safetyScheme + own.String() + "/" + peer.String()
+}
+
+// ScanSafetyCode compares a code that the peer's device shows with one's own view
+// of the two. It returns nil if both see the same, [ErrSafetyMismatch] if not, and
+// [ErrSafetyCode] for text that is not such a code.
+func ScanSafetyCode(code string, own, peer Fingerprint) error {
+	rest, ok := strings.CutPrefix(code, safetyScheme)
+	theirs, ours, split := strings.Cut(rest, "/")
+	shown, err := ParseFingerprint(theirs)
+	expected, err2 := ParseFingerprint(ours)
+	switch {
+	case !ok || !split || err != nil || err2 != nil || strings.Contains(code, " "):
+		return ErrSafetyCode
+	case shown != peer || expected != own:
+		return ErrSafetyMismatch
+	}
+	return nil
+}

@@ -1,0 +1,333 @@
+//go:build !js
+
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/strict"
+)
+
+// A Store is an encrypted file with an identity, the shared keysets and the known
+// peers that go with it. Every change is on disk before it takes effect: whatever
+// happens to the process, the file is the old one or the new one.
+//
+// One Store writes at a time, held by a lock (A20); any number of [Replica]s
+// follow it. A Store is safe for concurrent use.
+type Store struct {
+	path      string
+	lock      *fileLock
+	master    []byte
+	protector []byte
+	clock     func() time.Time
+
+	mu       sync.Mutex // guards what follows, and the order of writes
+	contents contents
+	known    []byte // the list of known peers as it was last written
+	closed   bool
+}
+
+// contents is what a store holds, at one moment and live at once: the objects
+// stay, what they point to changes.
+type contents struct {
+	generation uint64 // of writes
+	identity   *Identity
+	shared     []namedKeyset // by name, ascending
+	known      *KnownPeers
+}
+
+type namedKeyset struct {
+	name string
+	set  *SharedKeyset
+}
+
+// MaxKeysetName is the longest name of a shared keyset in a store, in bytes.
+const MaxKeysetName = 128
+
+// ErrStoreClosed is returned by every call after [Store.Close].
+var ErrStoreClosed = errors.New("keys: the store is closed")
+
+// ErrStoreInUse is wrapped by the error of [OpenStore] where another process has
+// the store open for writing.
+var ErrStoreInUse = errors.New("the store is in use")
+
+// CreateStore makes a store for an identity. It refuses a path that exists, and a
+// weak passphrase with a [*WeakPassphraseError].
+func CreateStore(ctx context.Context, path string, secret Secret, id *Identity) (*Store, error) {
+	lock, err := lockStore(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{path: path, lock: lock, clock: time.Now}
+	if err := s.create(ctx, secret, id); err != nil {
+		lock.release()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Store) create(ctx context.Context, secret Secret, id *Identity) error {
+	if _, err := os.Lstat(s.path); err == nil {
+		return fileError(s.path, fs.ErrExist, "choose another path, or open it")
+	}
+	var err error
+	if s.master, s.protector, err = secret.create(ctx); err != nil {
+		return fmt.Errorf("keys: %s: %w", s.path, err)
+	}
+	s.contents = contents{identity: id, known: new(KnownPeers)}
+	s.known = s.contents.known.Bytes()
+	if err := s.write(s.freeze()); err != nil {
+		return err
+	}
+	s.follow()
+	return nil
+}
+
+// OpenStore opens a store for writing. Errors wrap [ErrStoreInUse],
+// [ErrPassphrase], [ErrKMS], [ErrDamaged], [ErrPermissions] or the file system's.
+func OpenStore(ctx context.Context, path string, secret Secret) (*Store, error) {
+	lock, err := lockStore(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{path: path, lock: lock, clock: time.Now}
+	f, err := s.read(ctx, secret)
+	if err != nil {
+		lock.release()
+		return nil, err
+	}
+	s.contents, s.known = f.thaw(), f.known
+	s.follow()
+	return s, nil
+}
+
+func (s *Store) read(ctx context.Context, secret Secret) (frozen, error) {
+	b, err := readPrivate(s.path)
+	if err != nil {
+		return frozen{}, err
+	}
+	content, master, protector, err := openFile(ctx, s.path, b, secret)
+	if err != nil {
+		return frozen{}, err
+	}
+	s.master, s.protector = master, slices.Clone(protector)
+	f, err := parseFrozen(content)
+	if err != nil {
+		return frozen{}, damaged(s.path)
+	}
+	return f, nil
+}
+
+// follow has the store persist what the known peers learn.
+func (s *Store) follow() {
+	s.contents.known.persist = func(b []byte) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		f := s.freeze()
+		f.known = b
+		if err := s.write(f); err != nil {
+			return err
+		}
+		s.known = b
+		return nil
+	}
+}
+
+// Close releases the store's lock. What came out of it stays usable, and changes
+// no more.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	clear(s.master)
+	return s.lock.release()
+}
+
+// Path returns the path of the store's file.
+func (s *Store) Path() string { return s.path }
+
+// Identity returns the store's identity. It follows every rotation.
+func (s *Store) Identity() *Identity { return s.contents.identity }
+
+// KnownPeers returns the store's list of known peers. What changes it is on disk
+// before it takes effect.
+func (s *Store) KnownPeers() *KnownPeers { return s.contents.known }
+
+// SharedKeyset returns the shared keyset of that name, which follows every
+// rotation.
+func (s *Store) SharedKeyset(name string) (*SharedKeyset, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.contents.keyset(name)
+}
+
+// SharedKeysets returns the names of the shared keysets.
+func (s *Store) SharedKeysets() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	names := make([]string, len(s.contents.shared))
+	for i, n := range s.contents.shared {
+		names[i] = n.name
+	}
+	return names
+}
+
+func (c *contents) keyset(name string) (*SharedKeyset, bool) {
+	for _, n := range c.shared {
+		if n.name == name {
+			return n.set, true
+		}
+	}
+	return nil, false
+}
+
+// PutSharedKeyset adds a shared keyset under a name of 1 to 128 bytes, which must
+// be free.
+func (s *Store) PutSharedKeyset(name string, set *SharedKeyset) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(name) == 0 || len(name) > MaxKeysetName {
+		return fmt.Errorf("keys: a keyset's name has 1 to %d bytes", MaxKeysetName)
+	}
+	if _, taken := s.contents.keyset(name); taken {
+		return fmt.Errorf("keys: there is a shared keyset %q already", name)
+	}
+	f := s.freeze()
+	f.shared = append(f.shared, frozenKeyset{name, set.state.Load()})
+	slices.SortFunc(f.shared, frozenKeyset.compare)
+	if err := s.write(f); err != nil {
+		return err
+	}
+	s.contents.shared = append(s.contents.shared, namedKeyset{name, set})
+	slices.SortFunc(s.contents.shared, namedKeyset.compare)
+	return nil
+}
+
+// write puts the contents on disk as the next generation. The caller holds mu, but
+// for a new store.
+func (s *Store) write(f frozen) error {
+	if s.closed {
+		return ErrStoreClosed
+	}
+	f.generation = s.contents.generation + 1
+	content, err := f.append(nil)
+	if err != nil {
+		return err
+	}
+	if err := writeAtomic(s.path, sealFile(content, s.master, s.protector)); err != nil {
+		return err
+	}
+	s.contents.generation++
+	return nil
+}
+
+// Format prints the path.
+func (s *Store) Format(state fmt.State, _ rune) { fmt.Fprintf(state, "keys.Store(%s)", s.path) }
+
+// frozen is the contents of a store at one moment, in the states that the file
+// holds.
+type frozen struct {
+	generation uint64
+	identity   *identityState
+	shared     []frozenKeyset
+	known      []byte
+}
+
+type frozenKeyset struct {
+	name  string
+	state *sharedState
+}
+
+func (a frozenKeyset) compare(b frozenKeyset) int { return compareNames(a.name, b.name) }
+func (a namedKeyset) compare(b namedKeyset) int   { return compareNames(a.name, b.name) }
+
+func compareNames(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// freeze takes the states in use. The known peers are taken as they were last
+// written: their own lock comes before the store's.
+func (s *Store) freeze() frozen {
+	f := frozen{identity: s.contents.identity.state.Load(), known: s.known}
+	for _, n := range s.contents.shared {
+		f.shared = append(f.shared, frozenKeyset{n.name, n.set.state.Load()})
+	}
+	return f
+}
+
+func (f frozen) thaw() contents {
+	known, err := ParseKnownPeers(f.known)
+	if err != nil {
+		panic(err) // parseFrozen has read it
+	}
+	c := contents{generation: f.generation, identity: newIdentity(f.identity), known: known}
+	for _, k := range f.shared {
+		c.shared = append(c.shared, namedKeyset{k.name, newSharedKeyset(k.state)})
+	}
+	return c
+}
+
+// append writes the contents:
+//
+//	array(5) [ version=1, generation, identity bin, shared array of array(2) [ name str, keyset ], known peers bin ]
+func (f frozen) append(dst []byte) ([]byte, error) {
+	identity, err := f.identity.marshal()
+	if err != nil {
+		return nil, err
+	}
+	dst = strict.AppendUint(strict.AppendArray(dst, 5), 1)
+	dst = strict.AppendUint(dst, f.generation)
+	dst = strict.AppendBin(dst, identity)
+	dst = strict.AppendArray(dst, len(f.shared))
+	for _, k := range f.shared {
+		dst = strict.AppendStr(strict.AppendArray(dst, 2), k.name)
+		if dst, err = k.state.append(dst); err != nil {
+			return nil, err
+		}
+	}
+	return strict.AppendBin(dst, f.known), nil
+}
+
+var errContents = errors.New("keys: not a store's contents")
+
+func parseFrozen(b []byte) (f frozen, err error) {
+	r := strict.NewReader(b)
+	r.Array(5)
+	version := r.Uint()
+	f.generation = r.Uint()
+	if f.identity, err = parseIdentityState(r.Bin(1, math.MaxUint16)); err != nil {
+		return frozen{}, err
+	}
+	for range r.ArrayLen(0, len(b)) {
+		r.Array(2)
+		name := r.Str(1, MaxKeysetName)
+		state, err := parseSharedState(&r)
+		if n := len(f.shared); err != nil || n > 0 && f.shared[n-1].name >= name {
+			return frozen{}, errContents
+		}
+		f.shared = append(f.shared, frozenKeyset{name, state})
+	}
+	f.known = r.Bin(1, len(b))
+	if r.Done() != nil || version != 1 {
+		return frozen{}, errContents
+	}
+	_, err = ParseKnownPeers(f.known)
+	return f, err
+}
