@@ -151,8 +151,8 @@ func (p party) give(t *testing.T) toJS {
 	}
 	for suite, s := range map[string]envelope.Sealer{
 		"recipients":    {From: p.ann, To: []*keys.PublicIdentity{p.bob.Public()}},
-		"shared":        {Shared: p.shared, Party: "go"},
-		"shared-signed": {Shared: p.shared, From: p.ann},
+		"shared":        {Shared: p.shared, Party: "go", ToParty: "js"},
+		"shared-signed": {Shared: p.shared, From: p.ann, ToParty: "js"},
 	} {
 		s.Context, s.ContentType = "interop", "from go"
 		for _, size := range []int{0, 1, 1000, 100_000} {

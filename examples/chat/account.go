@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,20 +18,19 @@ import (
 
 const (
 	passphraseVariable = "HOPSEAL_PASSPHRASE"
-	peersSuffix        = ".peers"       // of the file beside the identity's
+	replaySuffix       = ".replay"      // of the file beside the store's
 	renewAfter         = 24 * time.Hour // since the identity was last signed
 )
 
-// An account is an identity and the peers that its user admitted, in memory, or
-// in two files under one passphrase.
+// An account is an identity, the peers that its user admitted and what it opened
+// of late: in memory, or in a store with the replay guard in a file beside it.
 type account struct {
 	identity *keys.Identity
 	known    *keys.KnownPeers
-	isNew    bool // made now: nothing can have been sealed to it before
+	replay   *envelope.ReplayGuard
 
-	path       string // "" in memory
-	passphrase []byte
-	saved      []byte // the known peers as they stand in the file
+	store *keys.Store // nil in memory
+	saved []byte      // the replay guard as it stands in its file
 }
 
 // openAccount returns the account in the file, made if it is missing, or one in
@@ -49,95 +49,95 @@ func openAccount(path, name string, std stdio) (*account, error) {
 		return nil, err
 	}
 	if isNew {
-		return createAccount(path, name, passphrase)
+		return createAccount(path, name, keys.Passphrase(passphrase))
 	}
-	return loadAccount(path, name, passphrase)
+	return loadAccount(path, name, keys.Passphrase(passphrase))
 }
 
+// newAccount makes an identity. Nothing can have been sealed to it before, so that
+// its replay guard begins empty.
 func newAccount(name string) (*account, error) {
 	if name == "" {
 		return nil, usageError{errors.New("who are you? say it with -name NAME")}
 	}
 	identity, err := keys.GenerateIdentity(name)
-	return &account{identity: identity, known: new(keys.KnownPeers), isNew: true}, err
+	return &account{identity: identity, known: new(keys.KnownPeers), replay: new(envelope.ReplayGuard)}, err
 }
 
-func createAccount(path, name string, passphrase []byte) (*account, error) {
+func createAccount(path, name string, secret keys.Secret) (*account, error) {
 	a, err := newAccount(name)
 	if err != nil {
 		return nil, err
 	}
-	a.path, a.passphrase = path, passphrase
-	if err := a.loadPeers(); err != nil {
+	if a.store, err = keys.CreateStore(context.Background(), path, secret, a.identity); err != nil {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+			err = fmt.Errorf("%w: is the folder there, and may you write to it?", err)
+		}
 		return nil, err
 	}
-	if err := keys.SaveIdentity(path, a.identity, passphrase); err != nil {
-		return nil, fmt.Errorf("%w: is the folder there, and may you write to it?", err)
+	a.known = a.store.KnownPeers()
+	return a, a.keep()
+}
+
+func loadAccount(path, name string, secret keys.Secret) (*account, error) {
+	store, err := keys.OpenStore(context.Background(), path, secret)
+	if err != nil {
+		return nil, err
+	}
+	a := &account{identity: store.Identity(), known: store.KnownPeers(), store: store}
+	if err := a.load(path, name); err != nil {
+		return nil, errors.Join(err, a.close())
 	}
 	return a, nil
 }
 
-func loadAccount(path, name string, passphrase []byte) (*account, error) {
-	identity, err := keys.LoadIdentity(path, passphrase)
-	if err != nil {
-		return nil, err
+func (a *account) load(path, name string) error {
+	if name != "" && name != a.identity.Name() {
+		return fmt.Errorf("%s is the identity of %s: leave out -name, or name another file",
+			path, shownName(a.identity.Name()))
 	}
-	if name != "" && name != identity.Name() {
-		return nil, fmt.Errorf("%s is the identity of %s: leave out -name, or name another file",
-			path, shownName(identity.Name()))
-	}
-	a := &account{identity: identity, known: new(keys.KnownPeers), path: path, passphrase: passphrase}
-	if err := a.loadPeers(); err != nil {
-		return nil, err
-	}
-	return a, a.renew()
-}
-
-func (a *account) loadPeers() error {
-	known, err := keys.LoadKnownPeers(a.path+peersSuffix, a.passphrase)
-	if errors.Is(err, fs.ErrNotExist) {
-		a.saved = a.known.Bytes()
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	a.known, a.saved = known, known.Bytes()
-	return nil
-}
-
-// renew signs the identity anew once a day, since peers refuse one that was
-// signed 30 days ago. It is saved before anybody sees it: the same serial under
-// two different statements would be an alarm to them.
-func (a *account) renew() error {
+	a.replay = loadReplay(path + replaySuffix)
+	// Once a day, since peers refuse an identity that was signed 30 days ago.
 	if time.Since(a.identity.Public().Issued()) < renewAfter {
 		return nil
 	}
-	if err := a.identity.Renew(); err != nil {
-		return err
-	}
-	return keys.SaveIdentity(a.path, a.identity, a.passphrase)
+	return a.store.Renew()
 }
 
-// keep saves the known peers if they changed.
+// loadReplay returns the guard in the file. Where there is none that can be read,
+// everything is refused that an earlier run may have opened.
+func loadReplay(path string) *envelope.ReplayGuard {
+	if b, err := os.ReadFile(path); err == nil {
+		if g, err := envelope.ParseReplayGuard(b); err == nil {
+			return g
+		}
+	}
+	return envelope.NewReplayGuard(time.Now())
+}
+
+// keep saves the replay guard if it changed. The store saves the known peers.
 func (a *account) keep() error {
-	now := a.known.Bytes()
-	if a.path == "" || bytes.Equal(now, a.saved) {
+	if a.store == nil {
 		return nil
 	}
-	if err := keys.SaveKnownPeers(a.path+peersSuffix, a.known, a.passphrase); err != nil {
-		return fmt.Errorf("whom you admitted was not saved: %w", err)
+	now := a.replay.Bytes()
+	if bytes.Equal(now, a.saved) {
+		return nil
+	}
+	path := a.store.Path() + replaySuffix
+	next := path + ".new"
+	if err := errors.Join(os.WriteFile(next, now, 0o600), os.Rename(next, path)); err != nil {
+		return fmt.Errorf("what was opened was not saved, so that a restart may show it again: %w", err)
 	}
 	a.saved = now
 	return nil
 }
 
-// replayGuard refuses what an earlier run of the same identity may have opened.
-func (a *account) replayGuard() *envelope.ReplayGuard {
-	if a.isNew {
-		return envelope.NewReplayGuard(time.Time{})
+func (a *account) close() error {
+	if a.store == nil {
+		return nil
 	}
-	return envelope.NewReplayGuard(time.Now())
+	return a.store.Close()
 }
 
 // askPassphrase takes the passphrase from the environment, or from the terminal

@@ -22,7 +22,7 @@ type chat struct {
 }
 
 func newChat(a *account, roomName string, c *console) *chat {
-	r := &room{name: roomName, me: a.identity, known: a.known, replay: a.replayGuard()}
+	r := &room{name: roomName, me: a.identity, known: a.known, replay: a.replay, remember: a.keep}
 	return &chat{account: a, room: r, console: c, shown: make(shownPeers)}
 }
 

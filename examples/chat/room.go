@@ -37,6 +37,10 @@ type room struct {
 	known   *keys.KnownPeers
 	replay  *envelope.ReplayGuard
 	members []*member // in the order of arrival
+
+	// remember stores what replay holds. A failure is reported after the message,
+	// which is not lost for it.
+	remember func() error
 }
 
 // A member is somebody of whom the relay says that they are present.
@@ -179,6 +183,9 @@ func (r *room) open(m *member, sealed []byte) (string, error) {
 	data, header, err := o.Open(nil, sealed)
 	if err != nil {
 		return "", err
+	}
+	if r.remember != nil {
+		_ = r.remember() // before it is shown: a restart must not let it in again
 	}
 	if header.ContentType != contentType || len(data) > maxText || !utf8.Valid(data) {
 		return "", errNotText

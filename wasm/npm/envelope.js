@@ -13,9 +13,17 @@ export class ReplayGuard {
     hold(this, handle);
   }
 
-  static async create({ since = new Date() } = {}) {
-    if (!(since instanceof Date) || Number.isNaN(since.getTime())) throw badArgument("since must be a valid Date");
-    return new ReplayGuard(token, call(op.guardCreate, since).number());
+  static async create({ start = new Date() } = {}) {
+    if (!(start instanceof Date) || Number.isNaN(start.getTime())) throw badArgument("start must be a valid Date");
+    return new ReplayGuard(token, call(op.guardCreate, start).number());
+  }
+
+  static async parse(bytes) {
+    return new ReplayGuard(token, call(op.guardParse, bytesOf(bytes, "bytes")).number());
+  }
+
+  async bytes() {
+    return call(op.guardBytes, handleOf(this, ReplayGuard, "this")).bytes();
   }
 
   close() {
@@ -24,7 +32,7 @@ export class ReplayGuard {
 }
 
 export async function seal(plaintext, options) {
-  const { from, to = [], shared, party = "", contentType = "", context = "" } = options ?? {};
+  const { from, to = [], shared, party = "", toParty = "", contentType = "", context = "" } = options ?? {};
   if (!Array.isArray(to)) throw badArgument("to must be an array of PublicIdentity");
   return call(
     op.seal,
@@ -32,6 +40,7 @@ export async function seal(plaintext, options) {
     to.map((peer, i) => publicHandle(peer, `to[${i}]`)),
     shared === undefined ? none : handleOf(shared, SharedKeyset, "shared"),
     textOf(party, "party"),
+    textOf(toParty, "toParty"),
     textOf(contentType, "contentType"),
     textOf(context, "context"),
     bytesOf(plaintext, "plaintext"),

@@ -22,6 +22,8 @@ export const op = {
   seal: 41,
   open: 42,
   inspect: 43,
+  guardParse: 44,
+  guardBytes: 45,
   relayJoin: 50,
   relayLeave: 51,
   relayPublish: 52,

@@ -1,11 +1,12 @@
-// The page's long-term state in IndexedDB: identity and known peers, one record a
-// user, encrypted under an AES-256-GCM key that WebCrypto keeps and does not give
+// The page's long-term state in IndexedDB: identity, known peers and what was
+// opened of late, one record a user, encrypted under an AES-256-GCM key that WebCrypto keeps and does not give
 // out. A script that runs in the page can use the key all the same; it cannot carry
 // it away.
 //
 // A Web Lock keeps a record to one tab: two that work on one identity would undo
 // each other's known peers.
 import { call, handleOf, textOf } from "./core.js";
+import { ReplayGuard } from "./envelope.js";
 import { badArgument, HopsealError, wrap } from "./errors.js";
 import { Identity, KnownPeers, readIdentity } from "./keys.js";
 import { op } from "./ops.js";
@@ -33,10 +34,11 @@ class Store {
 
   save(content) {
     return this.#inTurn(async (record) => {
-      const { identity, knownPeers } = content ?? {};
+      const { identity, knownPeers, replay } = content ?? {};
       const bytes = serialise(
         handleOf(identity, Identity, "identity"),
         handleOf(knownPeers, KnownPeers, "knownPeers"),
+        replay === undefined || replay === null ? null : handleOf(replay, ReplayGuard, "replay"),
       );
       try {
         await record.write(bytes);
@@ -63,33 +65,51 @@ class Store {
   }
 }
 
-// Content of a record, in the clear: length of the identity, 4 bytes little-endian,
-// the identity's secret form, the known peers.
+// Content of a record, in the clear: the identity's secret form, the known peers,
+// the replay guard or nothing, each after its length, 4 bytes little-endian.
 
-function serialise(identity, knownPeers) {
+function serialise(identity, knownPeers, replay) {
   const response = call(op.identityMarshal, identity);
   const secret = response.bytes();
   response.wipe();
   const peers = call(op.peersBytes, knownPeers).bytes();
-  const bytes = new Uint8Array(4 + secret.length + peers.length);
-  new DataView(bytes.buffer).setUint32(0, secret.length, true);
-  bytes.set(secret, 4);
-  bytes.set(peers, 4 + secret.length);
+  const guard = replay === null ? new Uint8Array(0) : call(op.guardBytes, replay).bytes();
+  const parts = [secret, peers, guard];
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + 4 + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    new DataView(bytes.buffer).setUint32(at, part.length, true);
+    bytes.set(part, at + 4);
+    at += 4 + part.length;
+  }
   secret.fill(0);
   return bytes;
 }
 
 async function parse(bytes) {
   try {
-    const size = new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getUint32(0, true);
-    const knownPeers = await KnownPeers.parse(bytes.subarray(4 + size));
-    return { identity: readIdentity(call(op.identityParse, bytes.subarray(4, 4 + size))), knownPeers };
+    const [secret, peers, guard] = split(bytes);
+    const knownPeers = await KnownPeers.parse(peers);
+    const replay = guard.length ? await ReplayGuard.parse(guard) : null;
+    return { identity: readIdentity(call(op.identityParse, secret)), knownPeers, replay };
   } catch (cause) {
     if (cause.code === "core-dead") throw cause;
     throw new HopsealError("store-damaged", "the stored identity is not one that this version reads", { cause });
   } finally {
     bytes.fill(0);
   }
+}
+
+function split(bytes) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const parts = [];
+  for (let at = 0; at < bytes.length; ) {
+    const size = view.getUint32(at, true);
+    parts.push(bytes.subarray(at + 4, at + 4 + size));
+    at += 4 + size;
+  }
+  if (parts.length !== 3) throw new Error("want three parts");
+  return parts;
 }
 
 // A record has read, write and close. read returns bytes for the caller to

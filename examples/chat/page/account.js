@@ -23,14 +23,13 @@ async function load(store, name, trouble) {
   const identity = kept?.identity ?? (await Identity.generate(name));
   const knownPeers = kept?.knownPeers ?? (await KnownPeers.create());
   const account = new Account(store, identity, knownPeers, trouble);
-  // What an earlier run opened cannot be told from a replay, so that a guard for
-  // an identity that is not new refuses everything from before now.
-  account.replay = await ReplayGuard.create(kept ? { since: new Date() } : { since: new Date(0) });
+  // Nothing can have been sealed to an identity that is new.
+  account.replay = kept?.replay ?? (await ReplayGuard.create(kept ? {} : { start: new Date(0) }));
   const stale = Date.now() - identity.public.issued.getTime() > renewAfter;
   if (kept && stale) await identity.renew();
   // Saved before anybody sees it: the same serial under two statements is an alarm.
-  if (!kept || stale) await store.save({ identity, knownPeers });
-  account.saved = await digest(knownPeers);
+  if (!kept || stale) await store.save(account);
+  account.saved = await digest(account);
   return account;
 }
 
@@ -45,12 +44,12 @@ class Account {
     this.knownPeers = knownPeers;
   }
 
-  /** Saves whom the user admitted, if that changed. Never rejects. */
+  /** Saves whom the user admitted and what was opened, if that changed. Never rejects. */
   async save() {
     try {
-      const now = await digest(this.knownPeers);
+      const now = await digest(this);
       if (now === this.saved) return;
-      await this.#store.save({ identity: this.identity, knownPeers: this.knownPeers });
+      await this.#store.save(this);
       this.saved = now;
     } catch (error) {
       this.#trouble(error);
@@ -63,4 +62,4 @@ class Account {
   }
 }
 
-const digest = async (knownPeers) => (await knownPeers.bytes()).join();
+const digest = async ({ knownPeers, replay }) => `${await knownPeers.bytes()} ${await replay.bytes()}`;

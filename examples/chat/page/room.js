@@ -252,6 +252,7 @@ export class Room {
       await this.#unread(member, sealed, error);
       return;
     }
+    await this.#account.save(); // before it is shown: a reload must not let it in again
     const text = decode(opened);
     if (text === null) await this.#drop(member, sealed, "content", "it is not a chat text");
     else await this.#message({ own: false, name: member.name, text, sealed });

@@ -136,6 +136,8 @@ var operations = [...]operation{
 	41: {"seal", (*Core).seal},
 	42: {"open", (*Core).open},
 	43: {"inspect", (*Core).inspect},
+	44: {"guardParse", (*Core).guardParse},
+	45: {"guardBytes", (*Core).guardBytes},
 	50: {"relayJoin", (*Core).relayJoin},
 	51: {"relayLeave", (*Core).relayLeave},
 	52: {"relayPublish", (*Core).relayPublish},

@@ -4,7 +4,7 @@ import { Identity, init, inspect, open, ReplayGuard, seal, SharedKeyset } from "
 import { captureInstance, coreBytes, decoder, encoder, freshCore, rejects } from "./helpers.mjs";
 
 let ann, bob, eve, shared;
-const guard = () => ReplayGuard.create({ since: new Date(0) });
+const guard = () => ReplayGuard.create({ start: new Date(0) });
 
 before(async () => {
   await init();
@@ -14,8 +14,8 @@ before(async () => {
 
 const suites = {
   recipients: () => [{ from: ann, to: [eve.public, bob.public] }, { identity: bob, from: ann.public }],
-  shared: () => [{ shared, party: "x" }, { shared, party: "y", fromParty: "x" }],
-  "shared-signed": () => [{ shared, from: ann }, { shared, identity: bob, from: ann.public }],
+  shared: () => [{ shared, party: "x", toParty: "y" }, { shared, party: "y", fromParty: "x" }],
+  "shared-signed": () => [{ shared, from: ann, toParty: "y" }, { shared, party: "y", identity: bob, from: ann.public }],
 };
 
 for (const [suite, sides] of Object.entries(suites)) {
@@ -62,10 +62,10 @@ test("reasons are told apart locally", async () => {
   assert.equal(await reason({ from: eve.public }), "sender");
   assert.equal(await reason({ identity: eve }), "not-for-us");
   assert.equal(await reason({ identity: ann, from: bob.public }), "reflected");
-  assert.equal(await reason({ replay: await ReplayGuard.create({ since: new Date(Date.now() + 60_000) }) }), "time");
+  assert.equal(await reason({ replay: await ReplayGuard.create({ start: new Date(Date.now() + 60_000) }) }), "time");
 });
 
-test("a guard without since refuses what was sealed before it", async () => {
+test("a guard that lost its memory refuses what may have been opened before", async () => {
   const sealed = await seal(encoder.encode("hi"), { from: ann, to: [bob.public] });
   const replay = await ReplayGuard.create();
   assert.equal((await rejects(open(sealed, { identity: bob, from: ann.public, replay }), "open-failed")).reason, "time");
@@ -116,7 +116,7 @@ test("bad arguments are named", async () => {
   await rejects(seal(new Uint8Array(1), { from: ann, to: [bob.public], context: "x".repeat(2000) }), "seal-failed");
   await rejects(open(new Uint8Array(1), { identity: bob, from: ann.public }), "bad-argument");
   await rejects(open(new Uint8Array(1), { identity: bob, replay }), "bad-argument");
-  await rejects(ReplayGuard.create({ since: new Date(NaN) }), "bad-argument");
+  await rejects(ReplayGuard.create({ start: new Date(NaN) }), "bad-argument");
   await rejects(seal(new Uint8Array(70 << 20), { from: ann, to: [bob.public] }), "too-large");
 });
 
@@ -141,8 +141,25 @@ test("many and large calls in a row, with garbage collection in between", async 
   const replay = await guard();
   for (let i = 0; i < 150; i++) {
     payload[0] = i;
-    const sealed = await seal(payload, { shared, party: "x" });
+    const sealed = await seal(payload, { shared, party: "x", toParty: "y" });
     const { data } = await open(sealed, { shared, party: "y", fromParty: "x", replay });
     assert.equal(data[0], i);
   }
+});
+
+test("A07 a message for one party does not open for another", async () => {
+  const sealed = await seal(encoder.encode("cancel"), { shared, party: "shop", toParty: "warehouse" });
+  const error = await rejects(open(sealed, { shared, party: "bank", fromParty: "shop", replay: await guard() }), "open-failed");
+  assert.equal(error.reason, "proof");
+});
+
+test("A16 a guard that is kept refuses what was opened, and accepts what is new", async () => {
+  const options = { identity: bob, from: ann.public };
+  const sealed = await seal(encoder.encode("hi"), { from: ann, to: [bob.public] });
+  const replay = await guard();
+  await open(sealed, { ...options, replay });
+  const again = await ReplayGuard.parse(await replay.bytes());
+  assert.equal((await rejects(open(sealed, { ...options, replay: again }), "open-failed")).reason, "replay");
+  await open(await seal(encoder.encode("ho"), { from: ann, to: [bob.public] }), { ...options, replay: again });
+  await rejects(ReplayGuard.parse(new Uint8Array([1])), "invalid");
 });

@@ -158,7 +158,7 @@ test("after a fresh start public identities go on, the rest says that it is lost
   const me = await Identity.generate("me");
   const sealed = await seal(new Uint8Array(3), { from: me, to: [friend] });
   assert.ok(sealed.length > 0);
-  const replay = await ReplayGuard.create({ since: new Date(0) });
+  const replay = await ReplayGuard.create({ start: new Date(0) });
   const error = await rejects(open(sealed, { identity: me, from: friend, replay }), "open-failed");
   assert.equal(error.reason, "reflected");
 });
