@@ -1,3 +1,5 @@
+//go:build !js
+
 // Chat is a chat that its own server cannot read. Run without arguments it serves
 // a relay and a web page; as "chat join" it is a client for the terminal. Both
 // speak the protocol in README.md.
