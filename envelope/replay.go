@@ -4,8 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
-	"maps"
-	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -106,7 +105,11 @@ func (s *seen) accept(h Header, now time.Time) error {
 // makeRoom drops what the window refuses anyway, or else the older half, and
 // raises the floor to the newest that was dropped.
 func (s *seen) makeRoom(now time.Time) {
-	times := slices.SortedFunc(maps.Values(s.ids), time.Time.Compare)
+	times := make([]time.Time, 0, len(s.ids))
+	for _, t := range s.ids {
+		times = append(times, t)
+	}
+	sort.Slice(times, func(i, j int) bool { return times[i].Before(times[j]) })
 	floor := times[len(times)/2]
 	if old := now.Add(-replayWindow); floor.Before(old) {
 		floor = old
@@ -158,17 +161,28 @@ func (g *ReplayGuard) Bytes() []byte {
 	b := strict.AppendUint(strict.AppendArray(nil, 3), 1)
 	b = strict.AppendUint(b, floorMilli(g.floor))
 	b = strict.AppendArray(b, len(g.senders))
-	for _, from := range slices.SortedFunc(maps.Keys(g.senders), sender.compare) {
+	for _, from := range sortedKeys(g.senders, sender.compare) {
 		s := g.senders[from]
 		b = strict.AppendBin(strict.AppendArray(b, 4), from.root[:])
 		b = strict.AppendUint(strict.AppendStr(b, from.party), floorMilli(s.floor))
 		b = strict.AppendArray(b, len(s.ids))
-		for _, id := range slices.SortedFunc(maps.Keys(s.ids), MessageID.compare) {
+		for _, id := range sortedKeys(s.ids, MessageID.compare) {
 			b = strict.AppendBin(strict.AppendArray(b, 2), id[:])
 			b = strict.AppendUint(b, uint64(s.ids[id].UnixMilli()))
 		}
 	}
 	return b
+}
+
+// sortedKeys sorts with package sort, of which there is one copy in the browser
+// build; package slices would bring 15 KB for each type.
+func sortedKeys[K comparable, V any](m map[K]V, compare func(a, b K) int) []K {
+	keys := make([]K, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Slice(keys, func(i, j int) bool { return compare(keys[i], keys[j]) < 0 })
+	return keys
 }
 
 func (id MessageID) compare(other MessageID) int { return bytes.Compare(id[:], other[:]) }

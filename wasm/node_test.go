@@ -170,7 +170,7 @@ func (p party) give(t *testing.T) toJS {
 func (p party) take(t *testing.T, back fromJS) {
 	t.Helper()
 	cid, err := keys.ParsePublic(back.Cid)
-	if err != nil || cid.Name() != "cid" || cid.Serial() != 2 || cid.Fingerprint().String() != back.CidFingerprint {
+	if err != nil || cid.Name() != "cid" || cid.Serial() <= 1 || cid.Fingerprint().String() != back.CidFingerprint {
 		t.Fatalf("public identity made in JavaScript: %v", err)
 	}
 	var token insecurecleartext.Token
@@ -193,7 +193,7 @@ func (p party) take(t *testing.T, back fromJS) {
 	openers := map[string]envelope.Opener{
 		"recipients":    {Identity: p.ann, From: cid},
 		"shared":        {Shared: p.shared, Party: "go", FromParty: "js"},
-		"shared-signed": {Shared: p.shared, Identity: p.ann, From: cid},
+		"shared-signed": {Shared: p.shared, Party: "go", Identity: p.ann, From: cid},
 	}
 	if len(back.Messages) != 12 {
 		t.Errorf("%d messages", len(back.Messages))

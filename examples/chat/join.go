@@ -23,6 +23,7 @@ func join(ctx context.Context, args []string, std stdio) error {
 	if err != nil {
 		return err
 	}
+	defer a.close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	l := &link{url: opts.url, room: opts.room, account: a, wait: backOff}

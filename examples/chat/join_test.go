@@ -3,6 +3,7 @@
 package main
 
 import (
+	"github.com/hopseal/hopseal/keys"
 	"net"
 	"os"
 	"path/filepath"
@@ -181,7 +182,7 @@ func TestIdentityFileKeepsFingerprintAndAdmissions(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "anna.key")
 	again := func() *user {
 		t.Helper()
-		u := startsWith(t, "anna", "correct horse", "join", "-room", "lobby", "-name", "anna", w.url, "-identity", file)
+		u := startsWith(t, "anna", testPassphrase, "join", "-room", "lobby", "-name", "anna", w.url, "-identity", file)
 		u.sees("in room")
 		return u
 	}
@@ -199,7 +200,7 @@ func TestIdentityFileKeepsFingerprintAndAdmissions(t *testing.T) {
 	}
 	anna.sees("bob is here, admitted")
 	bob.sees("anna is here, not admitted")
-	for _, name := range []string{file, file + peersSuffix} {
+	for _, name := range []string{file, file + replaySuffix} {
 		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v, %v, want mode 0600", name, info, err)
 		}
@@ -207,12 +208,23 @@ func TestIdentityFileKeepsFingerprintAndAdmissions(t *testing.T) {
 	bob.admits(anna)
 	anna.types("back again")
 	bob.sees("anna: back again")
+	bob.types("good to see you")
+	anna.sees("bob: good to see you")
+	if b, err := os.ReadFile(file + replaySuffix); err != nil || len(b) < 60 {
+		t.Errorf("what was opened is not kept: %d bytes, %v", len(b), err)
+	}
 }
+
+const testPassphrase = "correct horse battery staple"
 
 func TestAccountErrors(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "anna.key")
-	if _, err := createAccount(file, "anna", []byte("correct horse")); err != nil {
+	a, err := createAccount(file, "anna", keys.Passphrase([]byte(testPassphrase)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.close(); err != nil {
 		t.Fatal(err)
 	}
 	damaged := filepath.Join(dir, "damaged.key")
@@ -224,23 +236,18 @@ func TestAccountErrors(t *testing.T) {
 	write(t, damaged, b, 0o600)
 	write(t, filepath.Join(dir, "text.key"), []byte("hello"), 0o600)
 	write(t, filepath.Join(dir, "open.key"), b, 0o644)
-	badPeers := filepath.Join(dir, "peers.key")
-	if _, err := createAccount(badPeers, "anna", []byte("correct horse")); err != nil {
-		t.Fatal(err)
-	}
-	write(t, badPeers+peersSuffix, b, 0o600)
 
 	for name, test := range map[string]struct {
 		passphrase, file, as, want string
 	}{
 		"wrong passphrase": {"battery staple", file, "anna", "wrong passphrase: try again"},
-		"damaged file":     {"correct horse", damaged, "anna", "damaged: restore it from a backup"},
-		"not a key file":   {"correct horse", filepath.Join(dir, "text.key"), "anna", "damaged: restore it from a backup"},
-		"damaged peers":    {"correct horse", badPeers, "anna", peersSuffix},
-		"open to others":   {"correct horse", filepath.Join(dir, "open.key"), "anna", "chmod 600"},
-		"other name":       {"correct horse", file, "bob", "is the identity of anna: leave out -name"},
+		"damaged file":     {testPassphrase, damaged, "anna", "damaged: restore it from a backup"},
+		"not a key file":   {testPassphrase, filepath.Join(dir, "text.key"), "anna", "damaged: restore it from a backup"},
+		"weak passphrase":  {"tr0ub4dor", filepath.Join(dir, "weak.key"), "anna", "choose five or more random words"},
+		"open to others":   {testPassphrase, filepath.Join(dir, "open.key"), "anna", "chmod 600"},
+		"other name":       {testPassphrase, file, "bob", "is the identity of anna: leave out -name"},
 		"no passphrase":    {"", file, "anna", "set HOPSEAL_PASSPHRASE"},
-		"no folder":        {"correct horse", filepath.Join(dir, "none", "anna.key"), "anna", "is the folder there"},
+		"no folder":        {testPassphrase, filepath.Join(dir, "none", "anna.key"), "anna", "is the folder there"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := startsWith(t, "anna", test.passphrase, "join", "-name", test.as, "-room", "lobby", "-identity", test.file, "http://127.0.0.1:1")

@@ -65,9 +65,9 @@ func TestTerminal(t *testing.T) {
 		}
 	}
 	u.shows("New passphrase for " + file + ": ")
-	write("correct horse\r")
+	write(testPassphrase + "\r")
 	u.shows("The same once more: ")
-	write("correct horse\r")
+	write(testPassphrase + "\r")
 	u.shows("in room lobby, 0 other members")
 	bob := joins(t, w.url, "bob")
 	u.shows("bob is here, not admitted")

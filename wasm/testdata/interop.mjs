@@ -19,11 +19,11 @@ assert.equal(ann.fingerprint, given.annFingerprint);
 assert.equal(ann.name, "ann");
 assert.equal(bob.fingerprint, given.bobFingerprint);
 
-const replay = await ReplayGuard.create({ since: new Date(0) });
+const replay = await ReplayGuard.create({ start: new Date(0) });
 const openers = {
   recipients: { identity: bob, from: ann },
   shared: { shared, party: "js", fromParty: "go" },
-  "shared-signed": { shared, identity: bob, from: ann },
+  "shared-signed": { shared, party: "js", identity: bob, from: ann },
 };
 for (const { suite, sealed, plaintext } of given.messages) {
   const { data, header } = await open(bytes(sealed), { ...openers[suite], context: "interop", replay });
@@ -41,8 +41,8 @@ const newShared = await SharedKeyset.generate();
 await cid.renew();
 const sealers = {
   recipients: { from: cid, to: [ann, bob.public] },
-  shared: { shared, party: "js" },
-  "shared-signed": { shared, from: cid },
+  shared: { shared, party: "js", toParty: "go" },
+  "shared-signed": { shared, from: cid, toParty: "go" },
 };
 const messages = [];
 for (const [suite, options] of Object.entries(sealers)) {

@@ -60,14 +60,14 @@ func TestIdentityLifecycle(t *testing.T) {
 		t.Errorf("public half: %v, %+v", err, p)
 	}
 	f := c.must("identityRenew", a.handle)
-	if renewed := readPublic(&f); renewed.serial != 2 || renewed.fingerprint != a.fingerprint {
+	if renewed := readPublic(&f); renewed.serial <= a.serial || renewed.fingerprint != a.fingerprint {
 		t.Errorf("renewed: %+v", renewed)
 	}
 	f = c.must("identityMarshal", a.handle)
 	secret := f.bytes()
 	f = c.must("identityParse", secret)
 	again := identity{f.number(), readPublic(&f)}
-	if again.fingerprint != a.fingerprint || again.serial != 2 {
+	if again.fingerprint != a.fingerprint || again.serial <= a.serial {
 		t.Errorf("parsed: %+v", again.public)
 	}
 	c.generate("bob") // uses the same staging buffer
@@ -149,16 +149,16 @@ func TestSealAndOpen(t *testing.T) {
 	none := 0
 	for name, s := range map[string]struct{ seal, open []any }{
 		"recipients": {
-			[]any{a.handle, []uint32{b.public.handle}, none, ""},
+			[]any{a.handle, []uint32{b.public.handle}, none, "", ""},
 			[]any{b.handle, a.public.handle, none, "", ""},
 		},
 		"shared": {
-			[]any{none, []uint32{}, shared, "x"},
+			[]any{none, []uint32{}, shared, "x", "y"},
 			[]any{none, none, shared2, "y", "x"},
 		},
 		"shared-signed": {
-			[]any{a.handle, []uint32{}, shared, ""},
-			[]any{b.handle, a.public.handle, shared2, "", ""},
+			[]any{a.handle, []uint32{}, shared, "", "y"},
+			[]any{b.handle, a.public.handle, shared2, "y", ""},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -185,15 +185,15 @@ func TestSealAndOpen(t *testing.T) {
 	}
 	c.wantCode("bad-argument", "open", b.handle, none, none, "", "", "", c.guard(), []byte{1})
 	c.wantCode("closed", "open", b.handle, a.public.handle, none, "", "", "", none, []byte{1})
-	c.wantCode("seal-failed", "seal", a.handle, []uint32{}, none, "", "", "", []byte{1})
-	c.wantCode("seal-failed", "seal", a.handle, []uint32{b.public.handle, b.public.handle}, none, "", "", "", []byte{1})
-	c.wantCode("closed", "seal", a.handle, []uint32{b.handle}, none, "", "", "", []byte{1})
+	c.wantCode("seal-failed", "seal", a.handle, []uint32{}, none, "", "", "", "", []byte{1})
+	c.wantCode("seal-failed", "seal", a.handle, []uint32{b.public.handle, b.public.handle}, none, "", "", "", "", []byte{1})
+	c.wantCode("closed", "seal", a.handle, []uint32{b.handle}, none, "", "", "", "", []byte{1})
 }
 
 func TestInspectCoversTheEnvelope(t *testing.T) {
 	c := newClient(t)
 	a, b := c.generate("ann"), c.generate("bob")
-	f := c.must("seal", a.handle, []uint32{b.public.handle, a.public.handle}, 0, "", "type", "ctx", []byte("hi"))
+	f := c.must("seal", a.handle, []uint32{b.public.handle, a.public.handle}, 0, "", "", "type", "ctx", []byte("hi"))
 	sealed := f.bytes()
 	want, err := envelope.Inspect(sealed)
 	if err != nil {
@@ -430,7 +430,7 @@ func TestA28CallsAllocateInProportion(t *testing.T) {
 		{"publicParse", []any{make([]byte, 1<<20)}},
 		{"inspect", []any{append([]byte{0x95, 1, 0xc6, 0xff, 0xff, 0xff, 0xff}, make([]byte, 1<<20)...)}},
 		{"relayEvent", []any{append([]byte{0x94, 4, 0xa1, 'r'}, make([]byte, 1<<20)...)}},
-		{"seal", []any{0, make([]byte, 1<<20), 0, "", "", "", ""}},
+		{"seal", []any{0, make([]byte, 1<<20), 0, "", "", "", "", ""}},
 	} {
 		request := encode(r.values...)
 		copy(c.core.Buffer(len(request)), request)
@@ -452,11 +452,18 @@ func TestGuardRefusesWhatIsOlder(t *testing.T) {
 	a, b := c.generate("ann"), c.generate("bob")
 	f := c.must("guardCreate", time.Now().Add(time.Minute))
 	late := f.number()
-	f = c.must("seal", a.handle, []uint32{b.public.handle}, 0, "", "", "", []byte("hi"))
+	f = c.must("seal", a.handle, []uint32{b.public.handle}, 0, "", "", "", "", []byte("hi"))
 	sealed := f.bytes()
 	e := c.wantCode("open-failed", "open", b.handle, a.public.handle, 0, "", "", "", late, sealed)
 	if e.Reason != "time" {
 		t.Errorf("reason %q", e.Reason)
 	}
-	c.must("open", b.handle, a.public.handle, 0, "", "", "", c.guard(), sealed)
+	guard := c.guard()
+	c.must("open", b.handle, a.public.handle, 0, "", "", "", guard, sealed)
+	f = c.must("guardBytes", guard)
+	f = c.must("guardParse", f.bytes())
+	if e := c.wantCode("open-failed", "open", b.handle, a.public.handle, 0, "", "", "", f.number(), sealed); e.Reason != "replay" {
+		t.Errorf("a guard that came back: %q", e.Reason)
+	}
+	c.wantCode("invalid", "guardParse", []byte{1})
 }

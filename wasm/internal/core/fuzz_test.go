@@ -11,7 +11,7 @@ import (
 // of every type, handles 1 to 6. Nothing may kill it.
 func FuzzA32Call(f *testing.F) {
 	seedClient := newFilledClient(f)
-	sealed := seedClient.must("seal", 1, []uint32{4}, 0, "", "", "ctx", []byte("hi"))
+	sealed := seedClient.must("seal", 1, []uint32{4}, 0, "", "", "", "ctx", []byte("hi"))
 	envelope := sealed.bytes()
 	peers := seedClient.must("peersBytes", 6)
 	room := []any{"", "room", 3, ""}
@@ -31,8 +31,8 @@ func FuzzA32Call(f *testing.F) {
 	seed("sharedMarshal", 5)
 	seed("sharedParse", []byte{1})
 	seed("guardCreate", uint64(0))
-	seed("seal", 1, []uint32{4}, 0, "", "", "ctx", []byte("hi"))
-	seed("seal", 0, []uint32{}, 5, "x", "", "ctx", []byte("hi"))
+	seed("seal", 1, []uint32{4}, 0, "", "", "", "ctx", []byte("hi"))
+	seed("seal", 0, []uint32{}, 5, "x", "y", "", "ctx", []byte("hi"))
 	seed("open", 3, 2, 0, "", "", "ctx", 7, envelope)
 	seed("inspect", envelope)
 	seed("relayJoin", "room", "ann", []byte("p"))
