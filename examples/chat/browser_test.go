@@ -125,9 +125,9 @@ func TestTwoPagesAndATerminalTalk(t *testing.T) {
 
 	anna.says("anna to all: the harvest is in")
 	bob.says("bob to all: meet at the quay")
-	carol.types("carol to all: bring ünïcode 🚢")
 	carol.sees("anna: anna to all: the harvest is in")
 	carol.sees("bob: bob to all: meet at the quay")
+	carol.types("carol to all: bring ünïcode 🚢")
 	carol.sees("sealed to 2 members")
 	bob.sees("anna", "anna to all: the harvest is in")
 	anna.sees("bob", "bob to all: meet at the quay")
@@ -225,32 +225,26 @@ func TestPagesNoticeAHostileRelayA15(t *testing.T) {
 		foreign.From = relay.MemberID{1}
 		return []relay.Message{flipped(m, "body"), short, foreign, m, m}
 	})
-	for i, text := range []string{"from anna", "from bob", "from carol"} {
-		switch i {
-		case 0:
-			anna.says(text)
-		case 1:
-			bob.says(text)
-		case 2:
-			carol.types(text)
-			carol.sees("sent, sealed to 2 members")
-		}
+	categories := []string{"proof", "malformed", "foreign", "replay"}
+	for _, v := range []*visitor{anna, bob} {
+		v.says("from " + v.name)
+		carol.sees("[proof]")
+		carol.sees("[malformed]")
+		carol.sees("[foreign]")
+		carol.sees(v.name + ": from " + v.name)
+		carol.sees("[replay]")
 	}
+	carol.types("from carol")
 	anna.sees("bob", "from bob")
 	anna.sees("carol", "from carol")
 	bob.sees("anna", "from anna")
 	bob.sees("carol", "from carol")
 	for _, v := range []*visitor{anna, bob} {
-		for _, category := range []string{"proof", "malformed", "foreign", "replay"} {
+		for _, category := range categories {
 			v.isTold(category, 2)
 		}
 		if n := chromium.Eval[int](v.Page, `document.querySelectorAll(".message").length`); n != 3 {
 			t.Errorf("%s sees %d messages, want 3", v.name, n)
-		}
-	}
-	for _, category := range []string{"proof", "malformed", "foreign", "replay"} {
-		if n := strings.Count(carol.out.String(), "["+category+"]"); n != 2 {
-			t.Errorf("carol is told of %d times %s, want 2:\n%s", n, category, carol.out)
 		}
 	}
 	a.attacks(nil)
