@@ -209,7 +209,8 @@ func (u *user) waitsAndAdmits(fingerprint string) {
 func TestPagesNoticeAHostileRelayA15(t *testing.T) {
 	b := chromium.New(t)
 	a := startAttackerBeside(t, npm(t))
-	anna, bob, carol := visits(b.Isolated(), a.url, "anna"), visits(b.Isolated(), a.url, "bob"), joins(t, a.url, "carol")
+	carols := accountOf(t, "carol")
+	anna, bob, carol := visits(b.Isolated(), a.url, "anna"), visits(b.Isolated(), a.url, "bob"), joinsAs(t, a.wire, carols, "lobby")
 	anna.admits(bob.fingerprint())
 	anna.admits(carol.fingerprint())
 	bob.admits(anna.fingerprint())
@@ -249,6 +250,12 @@ func TestPagesNoticeAHostileRelayA15(t *testing.T) {
 	}
 	a.attacks(nil)
 
+	// A genuine message of carol's, from another room.
+	moved := a.last()
+	moved.Payload = sealTo(t, &room{name: "cellar", me: carols.identity}, "moved", publicOf(t, a, "anna"))
+	a.injects(t, "anna", moved)
+	anna.isTold("context", 1)
+
 	// A member that the relay makes up, and another key under an admitted name.
 	bobs := bob.fingerprint()
 	bob.Click("#leave")
@@ -264,11 +271,34 @@ func TestPagesNoticeAHostileRelayA15(t *testing.T) {
 	anna.WaitFor(`!!document.querySelector('.member[data-state="invalid"]')`)
 	anna.WaitFor(fmt.Sprintf(`document.querySelector('.member[data-state="changed"] .member-note').textContent.includes(%q)`, bobs))
 	anna.readersAre("Sealed to carol, and to nobody else.")
+	if dir := os.Getenv("HOPSEAL_SCREENSHOTS"); dir != "" {
+		anna.SetSize(1440, 900)
+		anna.Screenshot(filepath.Join(dir, "hostile.png"))
+	}
 	anna.says("for carol alone")
 	carol.sees("anna: for carol alone")
 	a.readsNothing(t, publicOf(t, a, "anna"), publicOf(t, a, "bob"), publicOf(t, a, "carol"))
 	a.identity = false_
 	a.readsNothing(t, publicOf(t, a, "anna"), publicOf(t, a, "bob"), publicOf(t, a, "carol"))
+}
+
+// The page leaves a room completely, and can be somebody else in another.
+func TestLeaveAndJoinAgain(t *testing.T) {
+	b := chromium.New(t)
+	w := startWire(t, npm(t), func(w *wire) http.Handler { return w })
+	carol := joins(t, w.url, "carol")
+	anna := visits(b.Isolated(), w.url, "anna")
+	carol.sees("anna is here")
+	anna.Click("#leave")
+	carol.sees("anna left")
+	anna.name, anna.room = "annika", "cellar"
+	before := anna.fingerprint()
+	anna.enters()
+	anna.WaitFor(`document.getElementById("title").textContent === "cellar" && !document.getElementById("room").hidden`)
+	if n := chromium.Eval[int](anna.Page, `document.querySelectorAll(".member").length`); n != 1 || anna.fingerprint() == before {
+		t.Errorf("%d members, fingerprint %s, before %s", n, anna.fingerprint(), before)
+	}
+	anna.WaitFor(`document.getElementById("status").textContent === "Connected"`)
 }
 
 func TestPageSaysWhatToDo(t *testing.T) {
