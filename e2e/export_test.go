@@ -29,3 +29,14 @@ func Secrets(s *Session) (out [][]byte) {
 	}
 	return out
 }
+
+// LeaveBeforeGoodbye is Close with the moment held still in which the session is
+// over, its goodbye is not yet sealed, and a Receive finds out and leaves.
+func LeaveBeforeGoodbye(s *Session) error {
+	s.end(&CloseError{Code: CodeGoingAway})
+	s.recv.turn <- struct{}{}
+	s.leave(&s.recv)
+	err := s.sayGoodbye(CodeGoingAway)
+	s.hangUp(transport.CodeNormal)
+	return err
+}

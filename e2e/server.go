@@ -194,6 +194,7 @@ func (srv *Server) remove(s *Session) {
 // serve runs the function and closes the session.
 func (srv *Server) serve(ctx context.Context, s *Session) error {
 	defer context.AfterFunc(ctx, func() { s.close(CodeGoingAway) })()
+	defer func() { <-s.life.Done() }() // somebody else may still be saying goodbye
 	err := srv.call(s.life, s)
 	if err == nil || s.over() && (errors.Is(err, s.err) || errors.Is(err, context.Canceled)) {
 		s.close(CodeDone)

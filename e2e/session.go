@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hopseal/hopseal/internal/engine"
@@ -41,6 +42,7 @@ type Session struct {
 	endOnce sync.Once
 	ended   chan struct{} // closed when err is set
 	err     *CloseError
+	hungUp  atomic.Bool // the connection is closed; from here on no key is needed
 
 	// life is the context of a server's function. It ends when the connection is
 	// closed, later than ended: a function that receives with it would otherwise
@@ -223,7 +225,7 @@ func (s *Session) enter(ctx context.Context, h *half) error {
 
 func (s *Session) leave(h *half) {
 	<-h.turn
-	if s.over() {
+	if s.hungUp.Load() {
 		s.forget()
 	}
 }
@@ -260,14 +262,16 @@ func (s *Session) fail(why *CloseError) error {
 	return s.err
 }
 
-// hangUp closes the connection of a session that is over.
+// hangUp closes the connection of a session that is over, and drops its keys. Not
+// earlier: the goodbye needs one.
 func (s *Session) hangUp(code transport.Code) {
 	s.conn.Close(code, "")
+	s.hungUp.Store(true)
 	s.conclude()
 	s.forget()
 }
 
-// forget drops the keys of a session that is over. A half that is in use is
+// forget drops the keys of a session that has hung up. A half that is in use is
 // dropped by its user, when it leaves.
 func (s *Session) forget() {
 	for _, h := range []*half{&s.send, &s.recv} {

@@ -25,7 +25,7 @@ const csp = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src d
 
 // serve serves the package and a page that imports it. Under /bad it does what
 // broken deployments do.
-func serve(t *testing.T, policy string) (url string) {
+func serve(t testing.TB, policy string) (url string) {
 	t.Helper()
 	dir := buildPackage(t).Dir
 	hub := relay.New(relay.Options{})

@@ -22,7 +22,7 @@ import (
 )
 
 // node returns a command that runs Node, or ends the test.
-func node(t *testing.T, args ...string) *exec.Cmd {
+func node(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	path, err := exec.LookPath("node")
 	if err != nil {
@@ -36,7 +36,7 @@ func node(t *testing.T, args ...string) *exec.Cmd {
 }
 
 // run returns what a command writes to standard output.
-func run(t *testing.T, cmd *exec.Cmd) []byte {
+func run(t testing.TB, cmd *exec.Cmd) []byte {
 	t.Helper()
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

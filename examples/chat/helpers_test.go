@@ -52,9 +52,6 @@ func (s *screen) String() string {
 	return text
 }
 
-// copyFrom copies until the other side is closed.
-func (s *screen) copyFrom(r io.Reader) { io.Copy(s, r) }
-
 // A user sits at a terminal client.
 type user struct {
 	t      *testing.T

@@ -492,6 +492,25 @@ func TestMemberShownTwice(t *testing.T) {
 	bob.sees("anna: once is enough")
 }
 
+// What waits for an admission survives the loss of the connection.
+func TestWaitingSurvivesReconnect(t *testing.T) {
+	id := newIdentity(t, "bob")
+	r := &room{name: "lobby", me: newIdentity(t, "anna"), known: new(keys.KnownPeers)}
+	before := r.enter([16]byte{1}, "bob", id.Public().Bytes())
+	before.wait([]byte("one"))
+	members := r.members
+	r.members = nil
+	r.enter([16]byte{2}, "robert", id.Public().Bytes())
+	r.enter([16]byte{3}, "bob", newIdentity(t, "bob").Public().Bytes())
+	again := r.enter([16]byte{4}, "bob", id.Public().Bytes())
+	r.inherit(members)
+	for _, m := range r.members {
+		if got := len(m.waiting); got != 0 && m != again || m == again && got != 1 {
+			t.Errorf("%s has %d messages waiting", m.name, got)
+		}
+	}
+}
+
 // What strangers and their number can make the client keep is bounded.
 func TestWaitingIsBounded(t *testing.T) {
 	a := startAttacker(t)

@@ -29,6 +29,10 @@ type GoTest struct {
 	// Handler, if set, serves what the tests ask for under /test/, on the
 	// origin of the page that they run in. It sees the paths without that.
 	Handler http.Handler
+
+	// Errors are parts of messages that the browser may report on the console,
+	// see Page.ExpectErrors.
+	Errors []string
 }
 
 // RunGoTest compiles the tests of a package for GOOS=js GOARCH=wasm, runs them in
@@ -46,7 +50,9 @@ func RunGoTest(t testing.TB, pkg string, opts *GoTest) {
 	server := httptest.NewServer(goTestPage(t, dir, opts))
 	t.Cleanup(server.Close)
 
-	page := b.Open(server.URL)
+	page := b.NewPage()
+	page.ExpectErrors(opts.Errors...)
+	page.Navigate(server.URL)
 	page.WaitForUpTo(goTestTime, `window.result !== undefined || window.failure !== undefined`)
 	if failure := Eval[string](page, `window.failure ?? ""`); failure != "" {
 		page.fatal("running "+pkg, fmt.Errorf("%s", failure))

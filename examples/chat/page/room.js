@@ -9,6 +9,7 @@ export const maxName = 64; // bytes, the relay's limit
 export const maxRoom = 128; // bytes, the relay's limit
 export const maxText = 16 << 10; // bytes in one message
 const maxMembers = 1000;
+const maxFrame = 256 << 10; // bytes, the relay's limit, which it may break
 const maxWaiting = 20; // messages of one member that is not admitted
 const maxWaitingSize = 1 << 20; // bytes of one such member
 
@@ -39,7 +40,8 @@ export class Room {
     this.members = []; // in the order of arrival
     this.#url = url;
     this.#account = account;
-    this.#emit = emit;
+    // Once it is stopped, another room may have the page.
+    this.#emit = (event) => this.#stopped.signal.aborted || emit(event);
   }
 
   get context() {
@@ -50,8 +52,8 @@ export class Room {
   async start() {
     const relay = await this.#connect();
     this.#stay(relay).catch((error) => {
-      this.stop();
       this.#emit({ type: "status", state: "broken", error });
+      this.stop();
     });
   }
 
@@ -84,7 +86,6 @@ export class Room {
       }
       relay = await this.#reconnect();
     }
-    this.#emit({ type: "status", state: "stopped" });
   }
 
   async #reconnect() {
@@ -97,7 +98,7 @@ export class Room {
       try {
         return await this.#connect();
       } catch (error) {
-        if (!this.#stopped.signal.aborted) this.#emit({ type: "status", state: "failed", error });
+        this.#emit({ type: "status", state: "failed", error });
       }
     }
     return null;
@@ -222,7 +223,11 @@ export class Room {
   async #receive(from, sealed) {
     const member = this.members.find((m) => m.id === from);
     if (!member) {
-      await this.#notice("warning", "foreign", "A message was dropped: whom the relay names as its sender is not in the room.", { sealed });
+      await this.#notice("warning", "foreign", "A message was dropped: whom the relay names as its sender is not in the room.");
+      return;
+    }
+    if (sealed.length > maxFrame) {
+      await this.#drop(member, undefined, "malformed", "it is larger than any that a member can send");
       return;
     }
     await this.#judge(member);

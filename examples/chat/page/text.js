@@ -51,7 +51,7 @@ export const grouped = (fingerprint) => [fingerprint.slice(0, 3), ...fingerprint
 
 /** An element for a fingerprint, whose groups stand in columns. */
 export function fingerprintElement(fingerprint) {
-  const element = document.createElement("p");
+  const element = document.createElement("div");
   element.className = "fingerprint";
   for (const group of grouped(fingerprint).split(" ")) {
     const span = document.createElement("span");

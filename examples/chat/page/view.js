@@ -4,7 +4,7 @@
 import { hopView, legend } from "./hop.js";
 import { fingerprintElement, nameElement, textElement } from "./text.js";
 
-const maxRows = 400; // of the conversation; a relay that floods must not fill the page's memory
+const maxRows = 300; // of the conversation; a relay that floods must not fill the page's memory
 
 const $ = (id) => document.getElementById(id);
 const clone = (id) => $(id).content.firstElementChild.cloneNode(true);
@@ -215,8 +215,6 @@ function fillHead(card, name, state, label) {
 
 function statusText({ state, seconds, error }) {
   switch (state) {
-    case "connected":
-      return "Connected";
     case "waiting":
       return `The relay is gone. Trying again in ${seconds} s`;
     case "connecting":
@@ -226,7 +224,7 @@ function statusText({ state, seconds, error }) {
     case "broken":
       return `Stopped: ${explain(error)} Reload the page.`;
   }
-  return "Stopped";
+  return "Connected";
 }
 
 /** An error as one or two sentences: what happened, what to do. */

@@ -417,6 +417,24 @@ func TestStagingShrinksAfterALargeCall(t *testing.T) {
 	}
 }
 
+// TestABufferThatIsOutgrownIsCleared looks at the old buffer, which nobody has an
+// address of any more, after a response that did not fit behind its request.
+func TestABufferThatIsOutgrownIsCleared(t *testing.T) {
+	c := newClient(t)
+	request := encode("room", bytes.Repeat([]byte("secret"), 20000))
+	old := c.core.Buffer(len(request))
+	f, err := c.raw(number(t, "relayPublish"), request)
+	if err != nil || len(f.bytes()) < 120000 {
+		t.Fatal(err)
+	}
+	if &old[0] == &c.core.Buffer(0)[0] {
+		t.Fatal("the response fits: this tests nothing")
+	}
+	if bytes.Contains(old, []byte("secret")) {
+		t.Error("the old buffer still holds the request")
+	}
+}
+
 // TestA28CallsAllocateInProportion measures what a request can make the core
 // allocate beyond itself.
 func TestA28CallsAllocateInProportion(t *testing.T) {

@@ -26,9 +26,6 @@ import (
 
 const lengthSize = 4
 
-// What follows is called at hundreds of places and never in a loop that matters:
-// inlined it would make core.wasm some 10 KB larger on the way to the browser.
-
 // A request is taken apart field by field. Its first failure sticks.
 type request struct {
 	rest    []byte
@@ -45,8 +42,6 @@ func (r *request) fail(err error) {
 }
 
 // done returns the first failure, and one if fields are left.
-//
-//go:noinline
 func (r *request) done() error {
 	if len(r.rest) > 0 {
 		r.fail(errRequest)
@@ -70,7 +65,6 @@ func (r *request) bytes() []byte {
 	return b
 }
 
-//go:noinline
 func (r *request) text() string {
 	b := r.bytes()
 	if !utf8.Valid(b) {
@@ -80,7 +74,6 @@ func (r *request) text() string {
 	return string(b)
 }
 
-//go:noinline
 func (r *request) fixed(size int) []byte {
 	b := r.bytes()
 	if len(b) != size {
@@ -111,8 +104,6 @@ func object[T any](r *request) (v T) {
 }
 
 // required is object for operations that cannot do without.
-//
-//go:noinline
 func required[T comparable](r *request) T {
 	v := object[T](r)
 	var none T
@@ -141,22 +132,18 @@ func list[T any](r *request) []T {
 	return out
 }
 
-//go:noinline
 func appendBytes(dst, b []byte) []byte {
 	return append(binary.LittleEndian.AppendUint32(dst, uint32(len(b))), b...)
 }
 
-//go:noinline
 func appendText(dst []byte, s string) []byte {
 	return append(binary.LittleEndian.AppendUint32(dst, uint32(len(s))), s...)
 }
 
-//go:noinline
 func appendUint32(dst []byte, v uint32) []byte {
 	return binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(dst, 4), v)
 }
 
-//go:noinline
 func appendUint64(dst []byte, v uint64) []byte {
 	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint32(dst, 8), v)
 }
@@ -164,8 +151,6 @@ func appendUint64(dst []byte, v uint64) []byte {
 func appendTime(dst []byte, t time.Time) []byte { return appendUint64(dst, uint64(t.UnixMilli())) }
 
 // appendWith lets f append one field's bytes in place.
-//
-//go:noinline
 func appendWith(dst []byte, f func(dst []byte) ([]byte, error)) ([]byte, error) {
 	at := len(dst)
 	out, err := f(append(dst, make([]byte, lengthSize)...))

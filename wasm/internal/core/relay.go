@@ -80,7 +80,6 @@ func appendEvent(out []byte, event frame.Event) []byte {
 	return out
 }
 
-//go:noinline
 func appendMember(out []byte, m frame.Member) []byte {
 	return appendBytes(appendText(appendBytes(out, m.ID[:]), m.Name), m.Presence)
 }

@@ -159,6 +159,9 @@ test("publish waits while the socket holds too much, keeps the order, and is bou
 
 test("close rejects what waits", async () => {
   const { relay, socket } = await joined();
+  const unanswered = relay.join("another", "ann", new Uint8Array());
+  await tick();
+  assert.equal(socket.sent.length, 1);
   socket.bufferedAmount = 2 << 20;
   const publishing = relay.publish("room", Uint8Array.of(1));
   const joining = relay.join("other", "ann", new Uint8Array());
@@ -166,6 +169,7 @@ test("close rejects what waits", async () => {
   await tick();
   relay.close();
   relay.close();
+  await rejects(unanswered, "relay-closed");
   await rejects(publishing, "relay-closed");
   await rejects(joining, "relay-closed");
   assert.equal((await reading).value.type, "closed");
