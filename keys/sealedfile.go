@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
@@ -140,21 +141,49 @@ func readPrivate(path string) ([]byte, error) {
 
 // writeAtomic replaces path by way of a new file beside it: a reader, or a
 // restart after power loss, finds the old content or the new, never a part.
-func writeAtomic(path string, b []byte) error {
+// After each of its steps it calls done, which tests use to end it there.
+func writeAtomic(path string, b []byte, done func(step string)) error {
 	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // mode 0600
+	f, err := os.CreateTemp(dir, tempPrefix(path)+"*"+tempSuffix) // mode 0600
 	if err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
 	defer os.Remove(f.Name()) // fails once renamed
+	done("created")
 	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	done("written")
+	err = errors.Join(err, f.Sync())
+	done("synced")
+	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("keys: %s not written: %w", path, err)
 	}
+	done("closed")
 	if err := os.Rename(f.Name(), path); err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
-	return syncDir(dir)
+	done("renamed")
+	err = syncDir(dir)
+	done("directory synced")
+	return err
+}
+
+const tempSuffix = ".part"
+
+func tempPrefix(path string) string { return "." + filepath.Base(path) + "." }
+
+// removeLeftovers removes what writers that were killed left beside a store: parts
+// of files that nobody reads, with keys that may have been destroyed since. Only
+// the holder of the store's lock may call it.
+func removeLeftovers(path string) {
+	dir := filepath.Dir(path)
+	entries, _ := os.ReadDir(dir) // a folder that cannot be listed keeps them
+	for _, e := range entries {
+		middle, prefixed := strings.CutPrefix(e.Name(), tempPrefix(path))
+		digits, suffixed := strings.CutSuffix(middle, tempSuffix)
+		if prefixed && suffixed && e.Type().IsRegular() && strings.Trim(digits, "0123456789") == "" {
+			os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
 }
 
 func syncDir(dir string) error {

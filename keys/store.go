@@ -28,6 +28,7 @@ type Store struct {
 	master    []byte
 	protector []byte
 	clock     func() time.Time
+	written   func(step string) // for tests: what has been done of a write
 
 	mu       sync.Mutex // guards what follows, and the order of writes
 	contents contents
@@ -62,16 +63,25 @@ var ErrStoreInUse = errors.New("the store is in use")
 // CreateStore makes a store for an identity. It refuses a path that exists, and a
 // weak passphrase with a [*WeakPassphraseError].
 func CreateStore(ctx context.Context, path string, secret Secret, id *Identity) (*Store, error) {
+	s, err := claimStore(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.create(ctx, secret, id); err != nil {
+		s.lock.release()
+		return nil, err
+	}
+	return s, nil
+}
+
+// claimStore makes this process the one writer.
+func claimStore(path string) (*Store, error) {
 	lock, err := lockStore(path)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, lock: lock, clock: time.Now}
-	if err := s.create(ctx, secret, id); err != nil {
-		lock.release()
-		return nil, err
-	}
-	return s, nil
+	removeLeftovers(path)
+	return &Store{path: path, lock: lock, clock: time.Now, written: func(string) {}}, nil
 }
 
 func (s *Store) create(ctx context.Context, secret Secret, id *Identity) error {
@@ -91,17 +101,17 @@ func (s *Store) create(ctx context.Context, secret Secret, id *Identity) error {
 	return nil
 }
 
-// OpenStore opens a store for writing. Errors wrap [ErrStoreInUse],
+// OpenStore opens a store for writing, and removes the unfinished files that a
+// writer before it may have left when it was killed. Errors wrap [ErrStoreInUse],
 // [ErrPassphrase], [ErrKMS], [ErrDamaged], [ErrPermissions] or the file system's.
 func OpenStore(ctx context.Context, path string, secret Secret) (*Store, error) {
-	lock, err := lockStore(path)
+	s, err := claimStore(path)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, lock: lock, clock: time.Now}
 	f, err := s.read(ctx, secret)
 	if err != nil {
-		lock.release()
+		s.lock.release()
 		return nil, err
 	}
 	s.contents, s.known = f.thaw(), f.known
@@ -225,7 +235,7 @@ func (s *Store) write(f frozen) error {
 	if err != nil {
 		return err
 	}
-	if err := writeAtomic(s.path, sealFile(content, s.master, s.protector)); err != nil {
+	if err := writeAtomic(s.path, sealFile(content, s.master, s.protector), s.written); err != nil {
 		return err
 	}
 	s.contents.generation++
