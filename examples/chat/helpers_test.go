@@ -133,6 +133,12 @@ func (u *user) types(line string) {
 // returns it.
 func (u *user) sees(texts ...string) string {
 	u.t.Helper()
+	return u.seesUnless(nil, texts...)
+}
+
+// seesUnless is sees, and returns "" when ended is ready first.
+func (u *user) seesUnless(ended <-chan error, texts ...string) string {
+	u.t.Helper()
 	timeout := time.After(patience)
 	for {
 		all, changed := u.out.content()
@@ -146,6 +152,8 @@ func (u *user) sees(texts ...string) string {
 		}
 		select {
 		case <-changed:
+		case <-ended:
+			return ""
 		case <-timeout:
 			u.t.Fatalf("%s does not see %q after:\n%s\nafter that:\n%s%s", u.name, texts, all[:u.seen], all[u.seen:], u.errors)
 		}
