@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds every wait of a test; a test that passes waits far less.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // A screen is what a program printed.
 type screen struct {
