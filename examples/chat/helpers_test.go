@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds every wait of a test; a test that passes waits far less.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // A screen is what a program printed.
 type screen struct {
@@ -133,6 +133,12 @@ func (u *user) types(line string) {
 // returns it.
 func (u *user) sees(texts ...string) string {
 	u.t.Helper()
+	return u.seesUnless(nil, texts...)
+}
+
+// seesUnless is sees, and returns "" when ended is ready first.
+func (u *user) seesUnless(ended <-chan error, texts ...string) string {
+	u.t.Helper()
 	timeout := time.After(patience)
 	for {
 		all, changed := u.out.content()
@@ -146,6 +152,8 @@ func (u *user) sees(texts ...string) string {
 		}
 		select {
 		case <-changed:
+		case <-ended:
+			return ""
 		case <-timeout:
 			u.t.Fatalf("%s does not see %q after:\n%s\nafter that:\n%s%s", u.name, texts, all[:u.seen], all[u.seen:], u.errors)
 		}
