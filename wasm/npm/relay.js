@@ -39,7 +39,12 @@ export class RelayClient {
     if (!WebSocket) throw badArgument("there is no WebSocket here: pass one in the options");
     theCore();
     const socket = await dial(WebSocket, relayURL(url), signal);
-    return new RelayClient(token, socket);
+    try {
+      return new RelayClient(token, socket);
+    } catch (error) {
+      socket.close(closeNormally); // the core died while we were connecting
+      throw error;
+    }
   }
 
   async join(topic, name, presence) {

@@ -231,8 +231,14 @@ test("connecting: unreachable, refused, aborted, bad addresses", async () => {
 test("when the core dies the connection ends and says so", async () => {
   const { relay } = await joined();
   const reading = nextOf(relay);
+  const connecting = RelayClient.connect(url, { WebSocket: FakeSocket });
+  await tick();
+  const late = FakeSocket.last;
   const { theCore } = await import("../core.js");
   assert.throws(() => theCore().call({ valueOf: () => { throw new Error("trap"); } }, []), { code: "core-dead" });
   assert.equal((await reading).value.error.code, "core-dead");
+  late.open();
+  await rejects(connecting, "core-dead");
+  assert.equal(late.closed, 1000);
   await rejects(RelayClient.connect(url, { WebSocket: FakeSocket }), "core-dead");
 });
