@@ -102,8 +102,7 @@ func (s *seen) accept(h Header, now time.Time) error {
 	return nil
 }
 
-// makeRoom drops what the window refuses anyway, or else the older half, and
-// raises the floor to the newest that was dropped.
+// makeRoom drops what the window refuses anyway, or else the older half.
 func (s *seen) makeRoom(now time.Time) {
 	times := make([]time.Time, 0, len(s.ids))
 	for _, t := range s.ids {
@@ -114,16 +113,19 @@ func (s *seen) makeRoom(now time.Time) {
 	if old := now.Add(-replayWindow); floor.Before(old) {
 		floor = old
 	}
-	s.raise(floor)
+	s.drop(floor)
 }
 
-func (s *seen) raise(floor time.Time) {
-	if floor.After(s.floor) {
-		s.floor = floor
-	}
+// drop forgets ids up to a time. The floor rises to the newest of them, so that
+// none is accepted again.
+func (s *seen) drop(until time.Time) {
 	for id, t := range s.ids {
-		if !t.After(s.floor) {
-			delete(s.ids, id)
+		if t.After(until) {
+			continue
+		}
+		delete(s.ids, id)
+		if t.After(s.floor) {
+			s.floor = t
 		}
 	}
 }
@@ -134,7 +136,7 @@ func (s *seen) raise(floor time.Time) {
 func (g *ReplayGuard) forgetIdle(now time.Time) {
 	old := now.Add(-replayWindow)
 	for from, s := range g.senders {
-		if s.raise(old); len(s.ids) == 0 {
+		if s.drop(old); len(s.ids) == 0 {
 			delete(g.senders, from)
 			if s.floor.After(g.floor) {
 				g.floor = s.floor
