@@ -1,7 +1,7 @@
 // The page's long-term state in IndexedDB: identity, known peers and what was
-// opened of late, one record a user, encrypted under an AES-256-GCM key that WebCrypto keeps and does not give
-// out. A script that runs in the page can use the key all the same; it cannot carry
-// it away.
+// opened of late, one record a user, encrypted under an AES-256-GCM key that
+// WebCrypto keeps and does not give out. A script that runs in the page can use the
+// key all the same; it cannot carry it away.
 //
 // A Web Lock keeps a record to one tab: two that work on one identity would undo
 // each other's known peers.

@@ -6,7 +6,7 @@ export async function measure(hopseal, core) {
   const [ann, bob] = [await Identity.generate("ann"), await Identity.generate("bob")];
   const shared = await SharedKeyset.generate();
   const peers = await KnownPeers.create();
-  const replay = await ReplayGuard.create({ since: new Date(0) });
+  const replay = await ReplayGuard.create({ start: new Date(0) });
   const results = {};
 
   async function time(name, count, run) {
@@ -33,7 +33,7 @@ export async function measure(hopseal, core) {
     const plaintext = new Uint8Array(size);
     const options = { from: ann, to: [bob.public] };
     await pair(`recipient-${size}B`, 60, { plaintext, options }, { identity: bob, from: ann.public });
-    const sharing = { shared, party: "x" };
+    const sharing = { shared, party: "x", toParty: "y" };
     await pair(`shared-${size}B`, 300, { plaintext, options: sharing }, { shared, party: "y", fromParty: "x" });
   }
   return results;
