@@ -50,9 +50,6 @@ func newConn(ws *websocket.Conn, socket net.Conn, info Info, maxMessage int, kee
 func (c *wsConn) Read(ctx context.Context, dst []byte) ([]byte, error) {
 	c.reads.Add(1)
 	defer c.reads.Add(1)
-	if c.end.over() { // also keeps a message from us that came after our close
-		return dst, c.end.reason()
-	}
 	kind, r, err := c.ws.Reader(ctx)
 	if err != nil {
 		return dst, c.fail(diagnose(ctx, err))

@@ -104,5 +104,5 @@ func TestA48AProxysPasswordIsNotShown(t *testing.T) {
 		}
 		return
 	}
-	t.Log(dialError(t, "wss://example.com/", nil))
+	t.Log(dialError(t, "wss://hopseal.invalid/?s3cr3t", nil))
 }

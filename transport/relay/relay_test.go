@@ -326,14 +326,23 @@ func TestTheHubTakesSoManyConnections(t *testing.T) {
 
 func TestATopicsRosterFitsIntoOneMessage(t *testing.T) {
 	_, url := start(t, relay.Options{MaxMembers: 1000})
+	var clients []*relay.Client
 	var refused error
-	members := 0
-	for ; refused == nil; members++ {
-		_, refused = connect(t, url).Join(t.Context(), "room", fmt.Sprint(members), make([]byte, frame.MaxPresence))
+	for refused == nil {
+		c := connect(t, url)
+		_, refused = c.Join(t.Context(), "room", fmt.Sprint(len(clients)), make([]byte, frame.MaxPresence))
+		clients = append(clients, c)
 	}
 	wantRefused(t, refused, relay.TopicFull)
-	if members < 90 || members > 100 {
-		t.Fatalf("the topic was full with %d members", members)
+	if n := len(clients); n < 90 || n > 100 {
+		t.Fatalf("the topic was full with %d members", n)
+	}
+	if err := clients[0].Leave(t.Context(), "room"); err != nil {
+		t.Fatal(err)
+	}
+	join(t, clients[0], "another room", "ann") // now the hub has seen that
+	if _, err := clients[len(clients)-1].Join(t.Context(), "room", "last", make([]byte, frame.MaxPresence)); err != nil {
+		t.Fatalf("there is no room after somebody left: %v", err)
 	}
 }
 
@@ -356,7 +365,7 @@ func silent(t *testing.T, url string) net.Conn {
 // The memory that such a member takes until then is what its outbox may hold:
 // TestA34OutboxIsBoundedByFramesAndBytes.
 func TestA34AMemberThatDoesNotReadIsCut(t *testing.T) {
-	_, url := start(t, relay.Options{WriteTimeout: time.Hour}) // it is the queue that has to be the limit
+	_, url := start(t, relay.Options{WriteTimeout: time.Hour, KeepAlive: -1}) // it is the queue that has to be the limit
 	sender := connect(t, url)
 	join(t, sender, "room", "ann")
 	silent(t, url)
@@ -473,10 +482,17 @@ func TestA41TheHubChangesNoPayload(t *testing.T) {
 	if _, err := ann.Join(t.Context(), "room", "ann", presence); err != nil {
 		t.Fatal(err)
 	}
-	publish(t, ann, "room", "overwrites the hub's read buffer: "+strings.Repeat("x", 9000))
+	small := presence[:1000] // for a frame that the hub reads into a buffer that it keeps
+	if _, err := ann.Join(t.Context(), "small", "ann", small); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, ann, "room", "overwrites that buffer: "+strings.Repeat("x", 900))
 	join(t, ann, "another room", "ann") // now the hub has seen that
 	if got := join(t, bob, "room", "bob").Members[0].Presence; !bytes.Equal(got, presence) {
 		t.Fatal("the presence was changed")
+	}
+	if got := join(t, bob, "small", "bob").Members[0].Presence; !bytes.Equal(got, small) {
+		t.Fatal("a small presence was changed")
 	}
 	if err := ann.Publish(t.Context(), "room", payload); err != nil {
 		t.Fatal(err)
@@ -515,8 +531,12 @@ func TestShutdownCutsWhoDoesNotAnswer(t *testing.T) {
 	next[relay.Entered](t, sender)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
+	began := time.Now()
 	if err := hub.Shutdown(ctx); !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v", err)
+	}
+	if took := time.Since(began); took > 1800*time.Millisecond { // a close takes 2 s where nobody answers
+		t.Errorf("took %v", took)
 	}
 }
 
