@@ -44,8 +44,12 @@ func newPort(h *Hub) *port {
 func (p *port) send(e frame.Event) { p.queue(e.Append(nil)) }
 
 // queue queues a frame, or cuts a connection that does not drain its queue. It
-// never waits: the hub's mutex is held.
+// never waits: the hub's mutex is held. A hub that stops sends nothing any more:
+// to write to a connection that is being closed would break the close.
 func (p *port) queue(b []byte) {
+	if p.hub.closed {
+		return
+	}
 	if !p.out.push(b) {
 		p.cut(errSlow)
 	}
