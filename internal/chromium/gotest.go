@@ -45,6 +45,7 @@ func RunGoTest(t testing.TB, pkg string, opts *GoTest) {
 	if opts == nil {
 		opts = &GoTest{}
 	}
+	NoteSources(t, pkg)
 	dir := t.TempDir()
 	buildGoTest(t, pkg, filepath.Join(dir, "test.wasm"))
 	server := httptest.NewServer(goTestPage(t, dir, opts))
@@ -68,10 +69,35 @@ func RunGoTest(t testing.TB, pkg string, opts *GoTest) {
 	}
 }
 
+// sourceFiles is a template for go list: every file of this module that a package,
+// its tests and what they import are made of.
+const sourceFiles = `{{$dir := .Dir}}{{if .Module}}{{if .Module.Main}}` +
+	`{{range .GoFiles}}{{$dir}}/{{.}}{{"\n"}}{{end}}{{range .EmbedFiles}}{{$dir}}/{{.}}{{"\n"}}{{end}}` +
+	`{{range .TestGoFiles}}{{$dir}}/{{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$dir}}/{{.}}{{"\n"}}{{end}}{{end}}{{end}}`
+
+// NoteSources makes the result of this test depend on the sources of a package as
+// compiled for js/wasm. The go command caches results, and takes a test to depend
+// on a file only if it is compiled in natively or the test looks at it: without
+// this, a change to a file that only the browser gets would not run the test again.
+func NoteSources(t testing.TB, pkg string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-test", "-f", sourceFiles, pkg)
+	cmd.Env = wasmEnv()
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("listing the sources of %s: %v", pkg, err)
+	}
+	for _, file := range strings.Fields(string(out)) {
+		os.Stat(file) // generated ones may be gone; it is the looking that counts
+	}
+}
+
+func wasmEnv() []string { return append(os.Environ(), "GOOS=js", "GOARCH=wasm", "CGO_ENABLED=0") }
+
 func buildGoTest(t testing.TB, pkg, file string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", file, pkg)
-	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm", "CGO_ENABLED=0")
+	cmd.Env = wasmEnv()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("compiling the tests of %s to wasm: %v\n%s", pkg, err, out)
 	}
