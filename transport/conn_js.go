@@ -41,7 +41,7 @@ type pageConn struct {
 	once   sync.Once // releases events
 
 	info   Info
-	limit  int // bytes in a message
+	limit  int // bytes in a message, at most
 	opened chan struct{}
 	closed chan struct{} // closed by release
 	end    *ending
@@ -49,6 +49,7 @@ type pageConn struct {
 	mu     sync.Mutex // guards what follows; nobody waits while holding it
 	queue  []js.Value // ArrayBuffers not read yet
 	queued int        // bytes in queue
+	max    int        // bytes in a message that Read returns, at most limit
 	out    js.Value   // a Uint8Array through which messages leave Go's memory
 
 	arrived chan struct{} // holds a token when queue may have become non-empty
@@ -56,7 +57,7 @@ type pageConn struct {
 
 func newConn(socket js.Value, info Info, limit int) *pageConn {
 	c := &pageConn{
-		socket: socket, info: info, limit: limit, end: newEnding(),
+		socket: socket, info: info, limit: limit, max: limit, end: newEnding(),
 		opened: make(chan struct{}), closed: make(chan struct{}), arrived: make(chan struct{}, 1),
 		out: arrayType.New(0),
 	}
@@ -109,7 +110,17 @@ func (c *pageConn) receive(data js.Value) {
 	}
 }
 
-// next takes a message out of the queue.
+// SetMaxMessage makes n bytes the most that a message may have from the next Read
+// on, or the MaxMessage of the options if that is less. Messages that wait already
+// count as of the next Read, so it is there that they are measured.
+func (c *pageConn) SetMaxMessage(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.max = min(n, c.limit)
+}
+
+// next takes a message out of the queue. One that is too large ends the
+// connection.
 func (c *pageConn) next() (data js.Value, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -118,7 +129,12 @@ func (c *pageConn) next() (data js.Value, ok bool) {
 	}
 	data = c.queue[0]
 	c.queue = slices.Delete(c.queue, 0, 1)
-	c.queued -= data.Get("byteLength").Int()
+	size := data.Get("byteLength").Int()
+	c.queued -= size
+	if size > c.max {
+		c.refuse(&CloseError{Code: CodeTooLarge, Err: ErrTooLarge})
+		return data, false
+	}
 	return data, true
 }
 

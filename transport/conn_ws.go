@@ -25,12 +25,18 @@ type wsConn struct {
 	info   Info
 	end    *ending
 
-	reads atomic.Uint64 // Read calls begun and ended: odd while one waits
-	spare [1]byte       // where Read looks for the end of a message that fills dst
+	limit   int           // bytes in a message, at most
+	heard   atomic.Uint64 // grows with all that Reads do: odd while one waits
+	writing atomic.Int64  // Writes under way
+	spare   [1]byte       // where Read looks for the end of a message that fills dst
 
 	every time.Duration // between pings, 0 for none
 	pulse *time.Timer   // runs beat
 }
+
+// maxChunk bounds what Read asks the WebSocket for at once, in bytes: a chunk
+// arrives whole, and only then shows that the peer is there.
+const maxChunk = 32 << 10
 
 // newConn takes over an open WebSocket and the socket below it.
 func newConn(ws *websocket.Conn, socket net.Conn, info Info, maxMessage int, keepAlive time.Duration) *wsConn {
@@ -40,16 +46,20 @@ func newConn(ws *websocket.Conn, socket net.Conn, info Info, maxMessage int, kee
 	if keepAlive == 0 {
 		keepAlive = DefaultKeepAlive
 	}
-	ws.SetReadLimit(int64(maxMessage))
-	c := &wsConn{ws: ws, socket: socket, info: info, end: newEnding(), every: keepAlive}
+	c := &wsConn{ws: ws, socket: socket, info: info, end: newEnding(), limit: maxMessage, every: keepAlive}
+	c.SetMaxMessage(maxMessage)
 	c.startPulse()
 	return c
 }
 
+// SetMaxMessage makes n bytes the most that a message may have from the next Read
+// on, or the MaxMessage of the options if that is less.
+func (c *wsConn) SetMaxMessage(n int) { c.ws.SetReadLimit(int64(min(n, c.limit))) }
+
 // Read is described at [Conn].
 func (c *wsConn) Read(ctx context.Context, dst []byte) ([]byte, error) {
-	c.reads.Add(1)
-	defer c.reads.Add(1)
+	c.heard.Add(1)
+	defer c.heard.Add(1)
 	kind, r, err := c.ws.Reader(ctx)
 	if err != nil {
 		return dst, c.fail(diagnose(ctx, err))
@@ -72,7 +82,10 @@ func (c *wsConn) appendAll(dst []byte, r io.Reader) ([]byte, error) {
 		if len(room) == 0 {
 			room = c.spare[:]
 		}
-		n, err := r.Read(room)
+		n, err := r.Read(room[:min(len(room), maxChunk)])
+		if n > 0 {
+			c.heard.Add(2) // still odd
+		}
 		dst = append(dst, room[:n]...)
 		if err == io.EOF {
 			return dst, nil
@@ -85,11 +98,13 @@ func (c *wsConn) appendAll(dst []byte, r io.Reader) ([]byte, error) {
 
 // Write is described at [Conn].
 func (c *wsConn) Write(ctx context.Context, msg []byte) error {
+	c.writing.Add(1)
 	err := c.ws.Write(ctx, websocket.MessageBinary, msg)
+	c.writing.Add(-1)
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, net.ErrClosed) && c.reads.Load()%2 == 1 {
+	if errors.Is(err, net.ErrClosed) && c.heard.Load()%2 == 1 {
 		c.awaitReader(ctx)
 	}
 	return c.fail(diagnose(ctx, err))

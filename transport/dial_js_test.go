@@ -194,6 +194,16 @@ func TestA34BrowserQueueIsBounded(t *testing.T) {
 	}
 }
 
+func TestBrowserQueueForgetsWhatWasRead(t *testing.T) {
+	conn, _ := dial(t, "echo?", &transport.DialOptions{MaxMessage: 1000})
+	for range 20 { // more than may wait at a time
+		if err := conn.Write(t.Context(), make([]byte, 1000)); err != nil {
+			t.Fatal(err)
+		}
+		mustRead(t, conn)
+	}
+}
+
 func TestBrowserWriteWaitsForThePeer(t *testing.T) {
 	const messages = 24
 	browser(t)

@@ -18,19 +18,32 @@ func (c *wsConn) startPulse() {
 	}
 }
 
-// beat pings the peer and ends the connection if the peer is gone. A pong only
-// shows while somebody reads, so its absence proves nothing by itself: the peer
-// is gone if one Read waited all the time and got neither pong nor message.
+// beat pings the peer and ends the connection if the peer is gone.
 func (c *wsConn) beat() {
 	if c.end.over() {
 		return
 	}
-	before := c.reads.Load()
-	ctx, cancel := context.WithTimeout(context.Background(), c.every)
-	defer cancel()
-	if c.ws.Ping(ctx) != nil && before%2 == 1 && c.reads.Load() == before {
+	if c.silent() {
 		c.finish(lost(errSilent))
 		return
 	}
 	c.pulse.Reset(c.every)
+}
+
+// silent pings the peer and reports whether it is gone. A pong only shows while
+// somebody reads, and only between the frames of messages, so its absence proves
+// nothing by itself: the peer is gone if one Read waited all the time for a pong
+// and got nothing at all. A ping waits behind our own frames too, so it proves
+// nothing while we write; then there is no need of one for proxies either.
+func (c *wsConn) silent() bool {
+	before := c.heard.Load()
+	if c.writing.Load() > 0 {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), c.every)
+	defer cancel()
+	if c.ws.Ping(ctx) == nil || ctx.Err() == nil { // answered, or never sent
+		return false
+	}
+	return before%2 == 1 && c.heard.Load() == before && c.writing.Load() == 0
 }
