@@ -322,7 +322,11 @@ func takeTinkKey(key *tinkpb.Keyset_Key) (keyset.Key, error) {
 	alone := &tinkpb.Keyset{PrimaryKeyId: id, Key: []*tinkpb.Keyset_Key{{
 		KeyData: key.GetKeyData(), Status: tinkpb.KeyStatusType_ENABLED, KeyId: id, OutputPrefixType: key.GetOutputPrefixType(),
 	}}}
-	handle, err := insecurecleartextkeyset.Read(&tinkkeyset.MemReaderWriter{Keyset: alone})
+	b, err := TinkBinary.write(func(w tinkkeyset.Writer) error { return w.Write(alone) })
+	if err != nil {
+		return keyset.Key{}, tinkError(TinkUnreadable, id)
+	}
+	handle, err := insecurecleartextkeyset.Read(tinkkeyset.NewBinaryReader(bytes.NewReader(b)))
 	if err != nil {
 		return keyset.Key{}, tinkError(TinkParameters, id)
 	}

@@ -80,11 +80,8 @@ func tinkMade(primary int, ps ...key.Parameters) *tinkkeyset.Handle {
 }
 
 func proto(h *tinkkeyset.Handle) *tinkpb.Keyset {
-	var m tinkkeyset.MemReaderWriter
-	if err := insecurecleartextkeyset.Write(h, &m); err != nil {
-		panic(err)
-	}
-	return m.Keyset
+	b := must(TinkBinary.write(func(w tinkkeyset.Writer) error { return insecurecleartextkeyset.Write(h, w) }))
+	return must(must(TinkBinary.reader(b)).Read())
 }
 
 // written is how Tink writes a keyset in the clear.
@@ -126,7 +123,7 @@ func TestTinkReadsPublicKeysets(t *testing.T) {
 			if bytes.Contains(b, primaryOf(id.state.Load().signing).Secret) {
 				t.Error("a secret in a public keyset")
 			}
-			return must(tinkkeyset.ReadWithNoSecrets(must(f.reader(b)).(tinkkeyset.Reader)))
+			return must(tinkkeyset.ReadWithNoSecrets(must(f.reader(b))))
 		})
 	}
 }
