@@ -32,8 +32,10 @@
 // peer did not intend is told from one that it did.
 //
 // Recorded traffic stays closed when long-term keys leak later, and to a quantum
-// computer: the key exchange is X25519 with ML-KEM-768. Who the ends are is hidden
-// from whoever only listens.
+// computer: the key exchange is X25519 with ML-KEM-768. The proofs of identity are
+// Ed25519: a quantum computer that exists while a session begins could forge them.
+// Who the ends are is hidden from whoever listens, and who the client is from
+// everybody but the server that it meant.
 //
 // # What is not
 //
@@ -69,6 +71,8 @@ import (
 const (
 	DefaultMaxMessage       = engine.DefaultMaxMessage       // bytes: 1 MiB
 	DefaultHandshakeTimeout = engine.DefaultHandshakeTimeout // 10 s
+
+	DefaultSendTimeout = time.Minute
 
 	DefaultMaxSessions             = 10_000
 	DefaultMaxHandshakes           = 256
@@ -111,6 +115,11 @@ type Config struct {
 	// session. Zero means [DefaultHandshakeTimeout].
 	HandshakeTimeout time.Duration
 
+	// SendTimeout is how long a message may wait for the other end to make room for
+	// it. A peer that takes nothing for so long is cut. Zero means
+	// [DefaultSendTimeout].
+	SendTimeout time.Duration
+
 	// Dial is for the connection below, of clients. Nil means its zero value.
 	Dial *transport.DialOptions
 
@@ -142,6 +151,7 @@ type Config struct {
 func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxMessage, DefaultMaxMessage)
 	setDefault(&c.HandshakeTimeout, DefaultHandshakeTimeout)
+	setDefault(&c.SendTimeout, DefaultSendTimeout)
 	setDefault(&c.MaxSessions, DefaultMaxSessions)
 	setDefault(&c.MaxHandshakes, DefaultMaxHandshakes)
 	setDefault(&c.MaxHandshakesPerAddress, DefaultMaxHandshakesPerAddress)
@@ -154,7 +164,7 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New(`e2e: Config.Protocol must have 1 to 255 bytes, such as "billing/2"`)
 	case c.MaxMessage < 0 || c.MaxMessage > engine.MaxMessageLimit:
 		return c, fmt.Errorf("e2e: Config.MaxMessage is %d, want 1 to %d bytes", c.MaxMessage, engine.MaxMessageLimit)
-	case c.HandshakeTimeout < 0 || c.MaxSessions < 0 || c.MaxHandshakes < 0 || c.MaxHandshakesPerAddress < 0:
+	case c.HandshakeTimeout < 0 || c.SendTimeout < 0 || c.MaxSessions < 0 || c.MaxHandshakes < 0 || c.MaxHandshakesPerAddress < 0:
 		return c, errors.New("e2e: a limit in Config is negative")
 	}
 	return c, nil

@@ -99,6 +99,9 @@ var (
 	// ErrTampered: a message does not open. A hop has changed, dropped, repeated,
 	// reordered or invented one.
 	ErrTampered = errors.New("a message was changed, dropped, repeated or reordered on the way")
+
+	// ErrStalled: the other end took no message for [Config.SendTimeout].
+	ErrStalled = errors.New("the other end takes no messages any more")
 )
 
 // ErrTooLarge is matched by the error of [Session.Send] for a message above the

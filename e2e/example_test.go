@@ -23,11 +23,7 @@ func ExampleDial() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	session, err := e2e.Dial(ctx, url, e2e.Config{
-		Identity: me,
-		Verifier: keys.Pinned(fingerprint),
-		Protocol: "echo/1",
-	})
+	session, err := e2e.Dial(ctx, url, e2e.Config{Identity: me, Verifier: keys.Pinned(fingerprint), Protocol: "echo/1"})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"reflect"
+
+	"github.com/hopseal/hopseal/transport"
 )
 
 // HasKeys reports whether a session could still seal or open.
@@ -11,6 +13,9 @@ func HasKeys(s *Session) bool {
 	}
 	return half("send") || half("recv")
 }
+
+// ConnOf returns the connection under a session.
+func ConnOf(s *Session) transport.Conn { return s.conn }
 
 // Secrets returns the secrets of a session that is not in use.
 func Secrets(s *Session) (out [][]byte) {
@@ -23,4 +28,15 @@ func Secrets(s *Session) (out [][]byte) {
 		out = append(out, b)
 	}
 	return out
+}
+
+// LeaveBeforeGoodbye is Close with the moment held still in which the session is
+// over, its goodbye is not yet sealed, and a Receive finds out and leaves.
+func LeaveBeforeGoodbye(s *Session) error {
+	s.end(&CloseError{Code: CodeGoingAway})
+	s.recv.turn <- struct{}{}
+	s.leave(&s.recv)
+	err := s.sayGoodbye(CodeGoingAway)
+	s.hangUp(transport.CodeNormal)
+	return err
 }

@@ -42,6 +42,7 @@ func TestConfigIsCheckedAtOnce(t *testing.T) {
 		"MaxMessage":       func(c *e2e.Config) { c.MaxMessage = -1 },
 		"268435456":        func(c *e2e.Config) { c.MaxMessage = 1<<28 + 1 },
 		"a limit":          func(c *e2e.Config) { c.HandshakeTimeout = -1 },
+		"a limit in":       func(c *e2e.Config) { c.SendTimeout = -1 },
 		"limit":            func(c *e2e.Config) { c.MaxSessions = -1 },
 		"limit in":         func(c *e2e.Config) { c.MaxHandshakes = -1 },
 		"limit in Config ": func(c *e2e.Config) { c.MaxHandshakesPerAddress = -1 },

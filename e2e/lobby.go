@@ -20,6 +20,7 @@ type lobby struct {
 
 	mu     sync.Mutex
 	guests []*guest // the one that has waited longest first
+	closed error    // why nobody may enter any more
 }
 
 type guest struct {
@@ -33,6 +34,10 @@ func (l *lobby) enter(ctx context.Context, remote string) (_ context.Context, le
 	g := &guest{addressBlock(remote), cancel}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed != nil {
+		cancel(l.closed)
+		return ctx, func() {}
+	}
 	same := func(other *guest) bool { return other.address == g.address }
 	if g.address != "" && count(l.guests, same) >= l.mostPerAddress {
 		l.turnOut(slices.IndexFunc(l.guests, same))
@@ -57,10 +62,11 @@ func (l *lobby) leave(g *guest) {
 	g.evict(nil) // releases the context
 }
 
-// empty turns everybody out.
-func (l *lobby) empty(why error) {
+// close turns everybody out, and whoever comes later.
+func (l *lobby) close(why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.closed = why
 	for _, g := range l.guests {
 		g.evict(why)
 	}

@@ -51,11 +51,16 @@ func TestLobbyLeave(t *testing.T) {
 		t.Error("leaving does not release the context")
 	}
 	why := errors.New("closing")
-	l.empty(why)
+	l.close(why)
 	if context.Cause(second) != why || len(l.guests) != 0 {
-		t.Errorf("after empty: %v, %d guests", context.Cause(second), len(l.guests))
+		t.Errorf("after close: %v, %d guests", context.Cause(second), len(l.guests))
 	}
 	leaveSecond()
+	late, leaveLate := l.enter(context.Background(), "")
+	if context.Cause(late) != why || len(l.guests) != 0 {
+		t.Errorf("entered a closed lobby: %v, %d guests", context.Cause(late), len(l.guests))
+	}
+	leaveLate()
 }
 
 func TestAddressBlock(t *testing.T) {

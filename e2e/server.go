@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"runtime/debug"
 	"sync"
 
@@ -78,7 +77,7 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	for _, s := range srv.stop() {
 		srv.running.Go(func() { s.close(CodeGoingAway) })
 	}
-	srv.lobby.empty(ErrServerClosed)
+	srv.lobby.close(ErrServerClosed)
 	done := make(chan struct{})
 	go func() {
 		srv.running.Wait()
@@ -195,6 +194,7 @@ func (srv *Server) remove(s *Session) {
 // serve runs the function and closes the session.
 func (srv *Server) serve(ctx context.Context, s *Session) error {
 	defer context.AfterFunc(ctx, func() { s.close(CodeGoingAway) })()
+	defer func() { <-s.life.Done() }() // somebody else may still be saying goodbye
 	err := srv.call(s.life, s)
 	if err == nil || s.over() && (errors.Is(err, s.err) || errors.Is(err, context.Canceled)) {
 		s.close(CodeDone)
@@ -222,18 +222,5 @@ func (e *PanicError) Error() string { return fmt.Sprintf("e2e: panic: %v\n%s", e
 func contain(err *error) {
 	if v := recover(); v != nil {
 		*err = &PanicError{v, debug.Stack()}
-	}
-}
-
-// report hands an error of ServeConn to whoever wants it.
-func (srv *Server) report(err error) {
-	switch {
-	case err == nil:
-	case srv.cfg.OnError != nil:
-		srv.cfg.OnError(err)
-	case errors.Is(err, ErrHandshake), errors.Is(err, ErrServerClosed):
-		// Strangers cause these at will; a log is not theirs to fill.
-	default:
-		log.Print(err)
 	}
 }

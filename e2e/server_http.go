@@ -4,7 +4,9 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log"
 	"net/http"
 
 	"github.com/hopseal/hopseal/internal/engine"
@@ -26,6 +28,19 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// Not the request's context: that ends with this call.
 	go func() { srv.report(srv.ServeConn(context.WithoutCancel(r.Context()), conn)) }()
+}
+
+// report hands an error of ServeConn to whoever wants it.
+func (srv *Server) report(err error) {
+	switch {
+	case err == nil:
+	case srv.cfg.OnError != nil:
+		srv.cfg.OnError(err)
+	case errors.Is(err, ErrHandshake), errors.Is(err, ErrServerClosed):
+		// Strangers cause these at will; a log is not theirs to fill.
+	default:
+		log.Print(err)
+	}
 }
 
 func (srv *Server) turnsAway() bool {

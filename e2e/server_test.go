@@ -139,18 +139,11 @@ func TestShutdown(t *testing.T) {
 		mustReceive(t, c, "hello")
 		clients = append(clients, c)
 	}
-	half, other := transport.Pipe() // a handshake that is under way
-	handshake := serve(srv, other)
-	half.Write(t.Context(), nil)
-
 	if err := srv.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range clients {
 		wantEnd(t, c, e2e.CloseError{Remote: true, Code: e2e.CodeGoingAway}, false)
-	}
-	if err := <-handshake; err == nil {
-		t.Error("a handshake survived")
 	}
 	a, b := transport.Pipe()
 	if err := srv.ServeConn(t.Context(), b); err != e2e.ErrServerClosed {
@@ -159,6 +152,38 @@ func TestShutdown(t *testing.T) {
 	if _, err := a.Read(t.Context(), nil); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("a connection was left open: %v", err)
 	}
+}
+
+// Shutdown does not wait for a handshake's deadline, nor for a function that waits
+// for nothing but its context.
+func TestShutdownEndsWhatWaits(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv, err := e2e.NewServer(trusting(bob, alice), func(ctx context.Context, _ *e2e.Session) error {
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, served := join(t, srv)
+		_, other := transport.Pipe()
+		handshake := serve(srv, other)
+		synctest.Wait()
+		start := time.Now()
+		if err := srv.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if waited := time.Since(start); waited != 0 {
+			t.Errorf("Shutdown took %v", waited)
+		}
+		if failed := wantHandshake(t, <-handshake, e2e.ReasonLocal); !errors.Is(failed, e2e.ErrServerClosed) {
+			t.Errorf("the handshake: %v", failed)
+		}
+		if err := <-served; err != nil {
+			t.Errorf("ServeConn: %v", err)
+		}
+		wantEnd(t, c, e2e.CloseError{Remote: true, Code: e2e.CodeGoingAway}, false)
+	})
 }
 
 func TestShutdownGivesUpOnFunctionsThatStay(t *testing.T) {

@@ -3,7 +3,9 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hopseal/hopseal/internal/engine"
@@ -34,9 +36,13 @@ type Session struct {
 	send half
 	recv half
 
+	sendTimeout time.Duration
+	stalled     *time.Timer // runs while a Send writes
+
 	endOnce sync.Once
 	ended   chan struct{} // closed when err is set
 	err     *CloseError
+	hungUp  atomic.Bool // the connection is closed; from here on no key is needed
 
 	// life is the context of a server's function. It ends when the connection is
 	// closed, later than ended: a function that receives with it would otherwise
@@ -67,7 +73,7 @@ func newSession(ctx context.Context, conn transport.Conn, h *engine.Handshake, c
 	if err != nil {
 		return nil, err
 	}
-	return &Session{
+	s := &Session{
 		conn:     conn,
 		engine:   established,
 		peer:     h.Peer(),
@@ -76,7 +82,12 @@ func newSession(ctx context.Context, conn transport.Conn, h *engine.Handshake, c
 		recv:     half{turn: make(chan struct{}, 1), drop: established.DropReceive},
 		ended:    make(chan struct{}),
 		conclude: func() {},
-	}, nil
+
+		sendTimeout: cfg.SendTimeout,
+	}
+	s.stalled = time.AfterFunc(math.MaxInt64, func() { s.fail(&CloseError{Remote: true, Err: ErrStalled}) })
+	s.stalled.Stop()
+	return s, nil
 }
 
 // Peer returns the identity that the other end has proved and the Verifier has
@@ -107,6 +118,8 @@ func (s *Session) Send(ctx context.Context, message []byte) error {
 		return s.fail(&CloseError{Err: err})
 	}
 	s.send.keep(frame)
+	s.stalled.Reset(s.sendTimeout)
+	defer s.stalled.Stop()
 	if err := s.conn.Write(ctx, frame); err != nil {
 		return s.fail(cut(ctx, err))
 	}
@@ -212,7 +225,7 @@ func (s *Session) enter(ctx context.Context, h *half) error {
 
 func (s *Session) leave(h *half) {
 	<-h.turn
-	if s.over() {
+	if s.hungUp.Load() {
 		s.forget()
 	}
 }
@@ -249,14 +262,16 @@ func (s *Session) fail(why *CloseError) error {
 	return s.err
 }
 
-// hangUp closes the connection of a session that is over.
+// hangUp closes the connection of a session that is over, and drops its keys. Not
+// earlier: the goodbye needs one.
 func (s *Session) hangUp(code transport.Code) {
 	s.conn.Close(code, "")
+	s.hungUp.Store(true)
 	s.conclude()
 	s.forget()
 }
 
-// forget drops the keys of a session that is over. A half that is in use is
+// forget drops the keys of a session that has hung up. A half that is in use is
 // dropped by its user, when it leaves.
 func (s *Session) forget() {
 	for _, h := range []*half{&s.send, &s.recv} {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -197,7 +198,14 @@ func TestHopSeesNoPlaintext(t *testing.T) {
 	mustSend(t, c, "the plaintext marker")
 	mustReceive(t, s, "the plaintext marker")
 	c.Close()
-	for _, marker := range []string{"plaintext", "alice", "bob", "test/1", "hopseal"} {
+	markers := []string{"plaintext", "test/1", "hopseal"}
+	for _, id := range []*keys.Identity{alice, bob} { // not the names: three letters turn up by chance
+		b := id.Public().Bytes()
+		for i := 0; i+16 <= len(b); i += 16 {
+			markers = append(markers, string(b[i:i+16]))
+		}
+	}
+	for _, marker := range markers {
 		if bytes.Contains(seen, []byte(marker)) {
 			t.Errorf("a hop reads %q", marker)
 		}
@@ -268,6 +276,34 @@ func TestWaitingForATurnCostsNothing(t *testing.T) {
 	})
 }
 
+// A34: a peer that does not read is cut in a set time; nothing piles up meanwhile.
+func TestA34PeerThatNeverReadsIsCut(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, _ := over(t, transport.WithBuffer(1))
+		start := time.Now()
+		sent := 0
+		for c.Send(context.Background(), []byte("into the void")) == nil {
+			sent++
+		}
+		if waited := time.Since(start); waited != e2e.DefaultSendTimeout || sent != 1 {
+			t.Errorf("cut after %v and %d messages", waited, sent)
+		}
+		wantEnd(t, c, e2e.CloseError{Remote: true, Err: e2e.ErrStalled}, false)
+	})
+	bubble(t, func(t *testing.T) { // a slow reader is not a stalled one
+		c, s := over(t, transport.WithBuffer(1))
+		go func() {
+			for range 5 {
+				time.Sleep(e2e.DefaultSendTimeout - time.Second)
+				s.Receive(context.Background())
+			}
+		}()
+		for range 6 {
+			mustSend(t, c, "slowly")
+		}
+	})
+}
+
 // Close unblocks everything, at once where the other end reads, and after a bounded
 // time where it does not.
 func TestCloseUnblocksEverything(t *testing.T) {
@@ -295,26 +331,76 @@ func TestCloseUnblocksEverything(t *testing.T) {
 	})
 }
 
-// A13: a session that is over has no keys left, however it ended.
+// A13: a session that is over has no keys left, however it ended and whatever was
+// under way.
 func TestA13EndedSessionHasNoKeys(t *testing.T) {
-	for name, end := range map[string]func(t *testing.T, c, s *e2e.Session){
-		"close": func(t *testing.T, c, s *e2e.Session) { c.Close(); s.Receive(t.Context()) },
-		"close while receiving": func(t *testing.T, c, s *e2e.Session) {
-			done := make(chan struct{})
-			go func() { c.Receive(t.Context()); s.Receive(t.Context()); close(done) }()
+	for name, end := range map[string]func(c, s *e2e.Session){
+		"closed": func(c, s *e2e.Session) { c.Close(); s.Receive(context.Background()) },
+		"truncated": func(c, s *e2e.Session) {
+			e2e.ConnOf(c).(*transport.PipeConn).Cut()
+			c.Send(context.Background(), nil)
+			s.Send(context.Background(), nil)
+		},
+		"closed while receiving": func(c, s *e2e.Session) {
+			go c.Receive(context.Background())
+			go s.Receive(context.Background())
+			synctest.Wait()
 			c.Close()
-			<-done
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, s := over(t)
-			end(t, c, s)
-			for who, session := range map[string]*e2e.Session{"closing end": c, "other end": s} {
-				if e2e.HasKeys(session) {
-					t.Errorf("the %s still has keys", who)
+			bubble(t, func(t *testing.T) {
+				c, s := over(t)
+				end(c, s)
+				synctest.Wait()
+				for who, session := range map[string]*e2e.Session{"first end": c, "second end": s} {
+					if e2e.HasKeys(session) {
+						t.Errorf("the %s still has keys", who)
+					}
 				}
-			}
+			})
 		})
+	}
+}
+
+// hooked is a Conn that does something after it has read a message.
+type hooked struct {
+	transport.Conn
+	afterRead func()
+}
+
+func (h *hooked) Read(ctx context.Context, dst []byte) ([]byte, error) {
+	dst, err := h.Conn.Read(ctx, dst)
+	h.afterRead()
+	return dst, err
+}
+
+// After Close has begun, no Receive returns a message.
+func TestNoMessageAfterClose(t *testing.T) {
+	a, b := transport.Pipe()
+	h := &hooked{b, func() {}}
+	c, s := establish(t, a, h)
+	mustSend(t, c, "too late")
+	h.afterRead = func() { s.Close() }
+	message, err := s.Receive(t.Context())
+	var closed *e2e.CloseError
+	if !errors.As(err, &closed) || closed.Remote || message != nil {
+		t.Errorf("%q, %v", message, err)
+	}
+	if e2e.HasKeys(s) {
+		t.Error("keys are left")
+	}
+}
+
+// A Receive that returns while Close is at work does not take the goodbye's key.
+func TestGoodbyeSurvivesReceive(t *testing.T) {
+	c, s := over(t)
+	if err := e2e.LeaveBeforeGoodbye(c); err != nil {
+		t.Errorf("the goodbye: %v", err)
+	}
+	wantEnd(t, s, e2e.CloseError{Remote: true, Code: e2e.CodeGoingAway}, false)
+	if e2e.HasKeys(c) || e2e.HasKeys(s) {
+		t.Error("keys are left")
 	}
 }
 

@@ -4,8 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
-	"maps"
-	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -103,24 +102,30 @@ func (s *seen) accept(h Header, now time.Time) error {
 	return nil
 }
 
-// makeRoom drops what the window refuses anyway, or else the older half, and
-// raises the floor to the newest that was dropped.
+// makeRoom drops what the window refuses anyway, or else the older half.
 func (s *seen) makeRoom(now time.Time) {
-	times := slices.SortedFunc(maps.Values(s.ids), time.Time.Compare)
+	times := make([]time.Time, 0, len(s.ids))
+	for _, t := range s.ids {
+		times = append(times, t)
+	}
+	sort.Slice(times, func(i, j int) bool { return times[i].Before(times[j]) })
 	floor := times[len(times)/2]
 	if old := now.Add(-replayWindow); floor.Before(old) {
 		floor = old
 	}
-	s.raise(floor)
+	s.drop(floor)
 }
 
-func (s *seen) raise(floor time.Time) {
-	if floor.After(s.floor) {
-		s.floor = floor
-	}
+// drop forgets ids up to a time. The floor rises to the newest of them, so that
+// none is accepted again.
+func (s *seen) drop(until time.Time) {
 	for id, t := range s.ids {
-		if !t.After(s.floor) {
-			delete(s.ids, id)
+		if t.After(until) {
+			continue
+		}
+		delete(s.ids, id)
+		if t.After(s.floor) {
+			s.floor = t
 		}
 	}
 }
@@ -131,7 +136,7 @@ func (s *seen) raise(floor time.Time) {
 func (g *ReplayGuard) forgetIdle(now time.Time) {
 	old := now.Add(-replayWindow)
 	for from, s := range g.senders {
-		if s.raise(old); len(s.ids) == 0 {
+		if s.drop(old); len(s.ids) == 0 {
 			delete(g.senders, from)
 			if s.floor.After(g.floor) {
 				g.floor = s.floor
@@ -158,17 +163,28 @@ func (g *ReplayGuard) Bytes() []byte {
 	b := strict.AppendUint(strict.AppendArray(nil, 3), 1)
 	b = strict.AppendUint(b, floorMilli(g.floor))
 	b = strict.AppendArray(b, len(g.senders))
-	for _, from := range slices.SortedFunc(maps.Keys(g.senders), sender.compare) {
+	for _, from := range sortedKeys(g.senders, sender.compare) {
 		s := g.senders[from]
 		b = strict.AppendBin(strict.AppendArray(b, 4), from.root[:])
 		b = strict.AppendUint(strict.AppendStr(b, from.party), floorMilli(s.floor))
 		b = strict.AppendArray(b, len(s.ids))
-		for _, id := range slices.SortedFunc(maps.Keys(s.ids), MessageID.compare) {
+		for _, id := range sortedKeys(s.ids, MessageID.compare) {
 			b = strict.AppendBin(strict.AppendArray(b, 2), id[:])
 			b = strict.AppendUint(b, uint64(s.ids[id].UnixMilli()))
 		}
 	}
 	return b
+}
+
+// sortedKeys sorts with package sort, of which there is one copy in the browser
+// build; package slices would bring 15 KB for each type.
+func sortedKeys[K comparable, V any](m map[K]V, compare func(a, b K) int) []K {
+	keys := make([]K, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Slice(keys, func(i, j int) bool { return compare(keys[i], keys[j]) < 0 })
+	return keys
 }
 
 func (id MessageID) compare(other MessageID) int { return bytes.Compare(id[:], other[:]) }

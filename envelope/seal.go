@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"time"
 	"unicode/utf8"
 
@@ -198,9 +199,9 @@ func appendGCM(dst []byte, aead cipher.AEAD, plaintext, aad []byte) []byte {
 // wrap seals the content key to every recipient.
 func (s *Sealer) wrap(content, header []byte) ([]byte, error) {
 	recipients := slices.Clone(s.To)
-	slices.SortFunc(recipients, func(p, q *keys.PublicIdentity) int {
-		a, b := p.RecipientKey().ID(), q.RecipientKey().ID()
-		return bytes.Compare(a[:], b[:])
+	sort.Slice(recipients, func(i, j int) bool {
+		a, b := recipients[i].RecipientKey().ID(), recipients[j].RecipientKey().ID()
+		return bytes.Compare(a[:], b[:]) < 0
 	})
 	digest := headerDigest(header)
 	b := make([]byte, 0, 3+len(recipients)*recipientSize)

@@ -80,18 +80,17 @@ func checkEd25519(public []byte) error {
 	return checkCoordinate(public, smallOrderY)
 }
 
-// checkXWing parses an X-Wing public key, ML-KEM modulus check included (FIPS
-// 203, section 7.2), and refuses an X25519 half of small order.
-func checkXWing(public []byte) (hpke.PublicKey, error) {
+// checkXWing checks an X-Wing public key, ML-KEM modulus included (FIPS 203,
+// section 7.2), and refuses an X25519 half of small order.
+func checkXWing(public []byte) error {
 	if len(public) != xwingPublicSize || public[xwingPublicSize-1]&0x80 != 0 {
-		return nil, errWeakKey
+		return errWeakKey
 	}
 	if err := checkCoordinate(public[1184:], smallOrderU); err != nil {
-		return nil, err
+		return err
 	}
-	key, err := hpke.MLKEM768X25519().NewPublicKey(public)
-	if err != nil {
-		return nil, errWeakKey
+	if _, err := hpke.MLKEM768X25519().NewPublicKey(public); err != nil {
+		return errWeakKey
 	}
-	return key, nil
+	return nil
 }

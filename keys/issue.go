@@ -3,7 +3,6 @@ package keys
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -153,31 +152,6 @@ func (s *identityState) step(now time.Time, change func(*identityState) error) (
 
 func (s *identityState) renewed(now time.Time) (*identityState, error) {
 	return s.step(now, func(*identityState) error { return nil })
-}
-
-// changeRing steps the ring of one use.
-func (s *identityState) changeRing(use Use, now time.Time, change func(ring) (ring, error)) (*identityState, error) {
-	return s.step(now, func(next *identityState) (err error) {
-		switch {
-		case use == UseSealing:
-			next.sealing, err = change(s.sealing)
-		case s.external():
-			err = errors.New("keys: messages are signed by an external Signer: rotate it where it is kept")
-		default:
-			next.signing, err = change(s.signing)
-		}
-		return err
-	})
-}
-
-// revoked returns the state with a statement that withdraws the identity for
-// good.
-func (s *identityState) revoked(now time.Time) (*identityState, error) {
-	if s.public.Revoked() {
-		return nil, ErrRevoked
-	}
-	next := *s
-	return &next, next.issue(s.public.name, math.MaxUint64, nil, now)
 }
 
 // Use says what a keyset is for.

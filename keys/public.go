@@ -6,6 +6,7 @@ import (
 	"crypto/hpke"
 	"errors"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/hopseal/hopseal/internal/label"
@@ -82,8 +83,22 @@ func (k VerifyingKey) Verify(message, sig []byte) bool {
 type RecipientKey struct {
 	id     SealingKeyID
 	public []byte
-	key    hpke.PublicKey
 	window window
+	// expanded is made of public when it is first sealed to. It takes 8 KB, which
+	// those who only verify do without.
+	expanded atomic.Pointer[hpke.PublicKey]
+}
+
+func (k *RecipientKey) key() (hpke.PublicKey, error) {
+	if key := k.expanded.Load(); key != nil {
+		return *key, nil
+	}
+	key, err := hpke.MLKEM768X25519().NewPublicKey(k.public)
+	if err != nil {
+		return nil, err
+	}
+	k.expanded.Store(&key)
+	return key, nil
 }
 
 // ID returns the key's name on the wire.
@@ -100,7 +115,11 @@ const SealedKeySize = 1120 + 32 + 16
 // 9180): X-Wing, HKDF-SHA-256, AES-256-GCM. The sender stays anonymous, so info
 // must bind whatever the caller signs elsewhere.
 func (k *RecipientKey) SealKey(info, key []byte) ([]byte, error) {
-	return hpke.Seal(k.key, hpke.HKDFSHA256(), hpke.AES256GCM(), info, key)
+	pk, err := k.key()
+	if err != nil {
+		return nil, err
+	}
+	return hpke.Seal(pk, hpke.HKDFSHA256(), hpke.AES256GCM(), info, key)
 }
 
 // Bytes returns the encoded identity, at most [MaxPublicSize] bytes. The caller
@@ -249,8 +268,8 @@ func (p *PublicIdentity) addSigning(r *strict.Reader, public []byte, w window) {
 }
 
 func (p *PublicIdentity) addSealing(r *strict.Reader, public []byte, w window) {
-	key, err := checkXWing(public)
-	k := &RecipientKey{id: sealingKeyID(public), public: public, key: key, window: w}
+	err := checkXWing(public)
+	k := &RecipientKey{id: sealingKeyID(public), public: public, window: w}
 	for _, other := range p.sealing {
 		if other.id == k.id {
 			err = ErrPublicIdentity

@@ -1,7 +1,6 @@
 package keys
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -34,9 +33,6 @@ func (s Stage) String() string {
 	}
 	return fmt.Sprintf("Stage(%d)", s)
 }
-
-// ErrStage is wrapped by the error for a step that a key's stage does not allow.
-var ErrStage = errors.New("keys: the key's stage does not allow that")
 
 // life is when each stage of a key began, in Unix seconds, 0 for not yet.
 type life struct {
@@ -77,86 +73,8 @@ func newRing(kind keyset.Type, now time.Time) (ring, error) {
 	return ring{kind, set, []life{{id: k.Primary, created: at, promoted: at}}}, nil
 }
 
-func (r ring) find(id uint32) (int, error) {
-	i := slices.IndexFunc(r.lives, func(l life) bool { return l.id == id })
-	if i < 0 {
-		return 0, fmt.Errorf("keys: no key %d in this keyset", id)
-	}
-	return i, nil
-}
-
 func (r ring) primary() int {
 	return slices.IndexFunc(r.lives, func(l life) bool { return l.stage() == StagePrimary })
-}
-
-// expect returns the index of a key that must be in one of the stages.
-func (r ring) expect(id uint32, stages ...Stage) (int, error) {
-	i, err := r.find(id)
-	if err != nil {
-		return 0, err
-	}
-	if s := r.lives[i].stage(); !slices.Contains(stages, s) {
-		return 0, fmt.Errorf("%w: key %d is %s", ErrStage, id, s)
-	}
-	return i, nil
-}
-
-func (r ring) add(now time.Time) (ring, uint32, error) {
-	if len(r.lives) >= maxRingKeys {
-		return ring{}, 0, fmt.Errorf("keys: a keyset has at most %d keys: destroy old ones first", maxRingKeys)
-	}
-	set, id, err := r.set.add(r.kind)
-	if err != nil {
-		return ring{}, 0, err
-	}
-	lives := append(slices.Clone(r.lives), life{id: id, created: uint64(now.Unix())})
-	return ring{r.kind, set, lives}, id, nil
-}
-
-func (r ring) promote(id uint32, now time.Time) (ring, error) {
-	i, err := r.expect(id, StagePending)
-	if err != nil {
-		return ring{}, err
-	}
-	set, err := r.set.promote(id)
-	if err != nil {
-		return ring{}, err
-	}
-	lives := slices.Clone(r.lives)
-	lives[r.primary()].retired = uint64(now.Unix())
-	lives[i].promoted = uint64(now.Unix())
-	return ring{r.kind, set, lives}, nil
-}
-
-// disable archives a retiring key, or a pending one that will not be used.
-func (r ring) disable(id uint32, now time.Time) (ring, error) {
-	i, err := r.expect(id, StageRetiring, StagePending)
-	if err != nil {
-		return ring{}, err
-	}
-	set, err := r.set.disable(id)
-	if err != nil {
-		return ring{}, err
-	}
-	lives := slices.Clone(r.lives)
-	at := uint64(now.Unix())
-	if l := &lives[i]; l.promoted == 0 {
-		l.promoted, l.retired = at, at
-	}
-	lives[i].parted = at
-	return ring{r.kind, set, lives}, nil
-}
-
-func (r ring) destroy(id uint32) (ring, error) {
-	i, err := r.expect(id, StageArchived)
-	if err != nil {
-		return ring{}, err
-	}
-	set, err := r.set.destroy(id)
-	if err != nil {
-		return ring{}, err
-	}
-	return ring{r.kind, set, slices.Delete(slices.Clone(r.lives), i, i+1)}, nil
 }
 
 const maxRingKeys = 16

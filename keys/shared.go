@@ -124,24 +124,6 @@ func (s *sharedState) key(id SharedKeyID) (*SharedKey, bool) {
 	return nil, false
 }
 
-// step returns the state after the same change of both rings. The change is told
-// which of the two Tink ids of a pair it is about.
-func (s *sharedState) step(tinkID uint32, change func(r ring, id uint32) (ring, error)) (*sharedState, error) {
-	macID := uint32(0)
-	if i, err := s.aeads.find(tinkID); err == nil {
-		macID = s.macs.lives[i].id
-	}
-	next := new(sharedState)
-	var err error
-	if next.aeads, err = change(s.aeads, tinkID); err != nil {
-		return nil, err
-	}
-	if next.macs, err = change(s.macs, macID); err != nil {
-		return nil, err
-	}
-	return next, next.load(s)
-}
-
 func newSharedKey(aeadKey, macKey []byte) (*SharedKey, error) {
 	ikm := append(append(make([]byte, 0, 64), aeadKey...), macKey...)
 	id, err := hkdf.Key(sha256.New, ikm, nil, string(label.SharedKeyID)+sharedPairType, sha256.Size)

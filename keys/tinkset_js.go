@@ -21,15 +21,6 @@ func parseTinkset(b []byte) (tinkset, error) {
 	return wrap(keyset.Parse(bytes.Clone(b))) // the keys are parts of what is parsed
 }
 
-func (t tinkset) add(kind keyset.Type) (tinkset, uint32, error) {
-	set, id, err := t.set().Add(kind)
-	return newTinkset(set), id, err
-}
-
-func (t tinkset) promote(id uint32) (tinkset, error) { return wrap(t.set().Promote(id)) }
-func (t tinkset) disable(id uint32) (tinkset, error) { return wrap(t.set().Disable(id)) }
-func (t tinkset) destroy(id uint32) (tinkset, error) { return wrap(t.set().Delete(id)) }
-
 func wrap(set keyset.Keyset, err error) (tinkset, error) { return newTinkset(set), err }
 
 func newTinkset(set keyset.Keyset) tinkset {

@@ -648,48 +648,6 @@ func (s *localSignerOutside) PublicKey() ed25519.PublicKey {
 }
 func (s *localSignerOutside) Sign(m []byte) ([]byte, error) { return ed25519.Sign(s.key, m), nil }
 
-// The two halves of a shared keyset must tell of the same life.
-func TestSharedHalvesMustAgree(t *testing.T) {
-	now := time.Now()
-	base := func() (a, m ring) {
-		s, _ := GenerateSharedKeyset()
-		return s.state.Load().aeads, s.state.Load().macs
-	}
-	add := func(r ring) ring {
-		next, _, err := r.add(now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return next
-	}
-	promoted := func(r ring) ring {
-		next, id, err := r.add(now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if next, err = next.promote(id, now); err != nil {
-			t.Fatal(err)
-		}
-		return next
-	}
-	for name, make := range map[string]func() (ring, ring){
-		"as made":           base,
-		"one more MAC":      func() (ring, ring) { a, m := base(); return a, add(m) },
-		"another primary":   func() (ring, ring) { a, m := base(); return add(a), promoted(m) },
-		"MACs for AEADs":    func() (ring, ring) { a, m := base(); return m, a },
-		"a keyset's signer": func() (ring, ring) { a, _ := base(); return a, testIdentity(t, "x").state.Load().signing },
-	} {
-		a, m := make()
-		b, err := (&sharedState{aeads: a, macs: m}).append(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := ParseCleartextSharedKeyset(b, insecurecleartext.Token{}); (err == nil) != (name == "as made") {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
 // Lives and keyset must tell of the same states.
 func TestRingMustAgreeWithItsKeyset(t *testing.T) {
 	id := testIdentity(t, "alice")

@@ -54,15 +54,7 @@ const (
 	mappedCodes = 14
 )
 
-// toPage returns what a page has to send for a code.
-func toPage(code Code) Code {
-	if code > CodeNormal && code <= CodeNormal+mappedCodes {
-		return firstMapped + code - CodeNormal
-	}
-	return code
-}
-
-// fromPeer undoes toPage.
+// fromPeer returns the code that a peer meant.
 func fromPeer(code Code) Code {
 	if code > firstMapped && code <= firstMapped+mappedCodes {
 		return CodeNormal + code - firstMapped

@@ -216,8 +216,16 @@ func (c *pageConn) refuse(why *CloseError) (first bool) {
 	if !c.end.set(why) {
 		return false
 	}
-	c.socket.Call("close", int(toPage(why.Code)), why.Reason)
+	c.socket.Call("close", int(fromPage(why.Code)), why.Reason)
 	return true
+}
+
+// fromPage returns what a page has to send for a code; fromPeer undoes it.
+func fromPage(code Code) Code {
+	if code > CodeNormal && code <= CodeNormal+mappedCodes {
+		return firstMapped + code - CodeNormal
+	}
+	return code
 }
 
 // release stops listening to the browser.

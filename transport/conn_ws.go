@@ -93,9 +93,22 @@ func (c *wsConn) Write(ctx context.Context, msg []byte) error {
 		return nil
 	}
 	if errors.Is(err, net.ErrClosed) && c.reads.Load()%2 == 1 {
-		return c.end.reason() // the waiting Read knows better why, and is about to say so
+		c.awaitReader(ctx)
 	}
 	return c.fail(diagnose(ctx, err))
+}
+
+// awaitReader lets the Read that seems to wait say why the connection ended,
+// which it knows better. The time bounds the unlikely case that the Read was about
+// to return a message.
+func (c *wsConn) awaitReader(ctx context.Context) {
+	late := time.NewTimer(closeGrace)
+	defer late.Stop()
+	select {
+	case <-c.end.done:
+	case <-late.C:
+	case <-ctx.Done():
+	}
 }
 
 // Close is described at [Conn].

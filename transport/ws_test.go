@@ -286,7 +286,12 @@ func TestCloseUnblocksAReadAndAFullWrite(t *testing.T) {
 	}()
 	<-started
 	<-started
-	if err := conn.Close(transport.CodeNormal, ""); err == nil {
+	began := time.Now()
+	err := conn.Close(transport.CodeNormal, "")
+	if took := time.Since(began); took > 4500*time.Millisecond { // 2 s, and a slow machine; the library's own limit is 5 s
+		t.Errorf("Close took %v", took)
+	}
+	if err == nil {
 		t.Fatal("Close did not say that the peer is stuck")
 	}
 	for range 2 {

@@ -1,5 +1,7 @@
 //go:build js
 
+//lint:file-ignore U1000 JavaScript calls what is exported here
+
 package main
 
 import (

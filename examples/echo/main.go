@@ -1,3 +1,5 @@
+//go:build !js
+
 // Echo is the smallest service on Hopseal, and its client.
 //
 //	go run ./examples/echo serve [-addr localhost:8080]

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/mlkem"
 	"errors"
 	"math"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys"
 )
 
@@ -411,6 +413,45 @@ func TestMalformedAuthRefused(t *testing.T) {
 			cErr, _ := meet(c, s, changing(2, func(m2 []byte) []byte { return append(m2[:m2HeadSize], test.plain...) }))
 			wantReason(t, cErr, ErrHandshake, test.reason)
 		})
+	}
+}
+
+// revoked returns an identity that its root has withdrawn: it lists no keys.
+func revoked() *keys.PublicIdentity {
+	public, root, _ := ed25519.GenerateKey(nil)
+	s := strict.AppendUint(strict.AppendArray(nil, 7), 1)
+	s = strict.AppendBin(strict.AppendStr(s, "gone"), public)
+	s = strict.AppendUint(s, math.MaxUint64)
+	s = strict.AppendUint(strict.AppendUint(s, 1_900_000_000), 1_900_000_060)
+	s = strict.AppendArray(s, 0)
+	b := strict.AppendBin(strict.AppendArray(nil, 2), s)
+	return must(keys.ParsePublic(strict.AppendBin(b, ed25519.Sign(root, label.Identity.With(s)))))
+}
+
+// A08: a revoked identity proves nothing, whatever is presented as its signature.
+// The zero key, which is what an absent one reads as, is a point of small order: one
+// constant signature is good for every fourth message under it.
+func TestA08RevokedIdentityProvesNothing(t *testing.T) {
+	gone := revoked()
+	constant := make([]byte, 64)
+	constant[0] = 1
+	for range 32 {
+		cfg := Config{Identity: gone, Protocol: "test/1"}
+		c, s := client(alice), serverOf(cfg, bob)
+		s.sign = func([]byte) []byte { return constant }
+		cErr, _ := meet(c, s, honest)
+		wantReason(t, cErr, ErrHandshake, ReasonIdentity)
+	}
+}
+
+// Credentials have no meaning yet, so there are none.
+func TestCredentialsAreEmpty(t *testing.T) {
+	body := strict.AppendArray(nil, clientAuthFields)
+	body = strict.AppendBin(body, alice.Public().Bytes())
+	body = strict.AppendBin(body, []byte("a token"))
+	body = strict.AppendBin(body, make([]byte, 64))
+	if _, ok := parseAuth(appendPadded(nil, nil, body), clientAuthFields); ok {
+		t.Error("credentials that nobody looks at were accepted")
 	}
 }
 

@@ -67,7 +67,7 @@ func TestNoiseVectors(t *testing.T) {
 
 func checkNoise(t *testing.T, v noiseVector, placement int) {
 	party := func(initiator bool, ephemeral []byte) *noise.HandshakeState {
-		cfg := noise.Config{CipherSuite: suite, Pattern: noise.HandshakeNN, Initiator: initiator,
+		cfg := noise.Config{CipherSuite: newSuite(), Pattern: noise.HandshakeNN, Initiator: initiator,
 			Prologue: v.InitPrologue, Random: bytes.NewReader(ephemeral)}
 		switch placement {
 		case 0:
@@ -274,15 +274,32 @@ func TestA25ServerCannotLeavePostQuantumSecretOut(t *testing.T) {
 var bareSecret []byte
 
 // The wrapper refuses what the library would let pass: a second message without a
-// key.
+// key, from a peer that used an empty one.
 func TestA25ExchangeRefusesUnsetKey(t *testing.T) {
-	a, b := newExchange(true, nil, nil), newExchange(false, nil, nil)
-	b.readFirst(must(a.writeFirst(nil)))
+	second := func(a *exchange) []byte {
+		m1 := must(a.writeFirst(nil))
+		o := &outsider{h: []byte("Noise_NNpsk2_25519_AESGCM_SHA256"), ck: []byte("Noise_NNpsk2_25519_AESGCM_SHA256")}
+		o.mixHash(nil)
+		o.e(m1[:32])
+		o.decrypt(m1[32:])
+		key := must(ecdh.X25519().GenerateKey(nil))
+		o.e(key.PublicKey().Bytes())
+		o.mixKey(must(key.ECDH(must(ecdh.X25519().NewPublicKey(m1[:32])))))
+		o.mixKeyAndHash(nil)
+		return append(key.PublicKey().Bytes(), o.encrypt(nil)...)
+	}
+	bare := newExchange(true, nil, nil)
+	if _, _, _, err := bare.noise.ReadMessage(nil, second(bare)); err != nil {
+		t.Fatalf("the library has changed, and this test with it: %v", err)
+	}
+	wrapped := newExchange(true, nil, nil)
+	if _, err := wrapped.readSecond(second(wrapped)); err == nil {
+		t.Error("read the second message without a key")
+	}
+	b := newExchange(false, nil, nil)
+	b.readFirst(must(newExchange(true, nil, nil).writeFirst(nil)))
 	if _, _, err := b.writeSecond(); err == nil {
 		t.Error("wrote the second message without a key")
-	}
-	if _, err := a.readSecond(make([]byte, noiseM2Size)); err == nil {
-		t.Error("read the second message without a key")
 	}
 }
 
@@ -326,7 +343,11 @@ func TestKnownAnswers(t *testing.T) {
 	cfg = configFor(bob)
 	cfg.random = fixed(3, 4)
 	s := serverOf(cfg, bob)
-	var frames [][]byte
+	var frames, signed [][]byte
+	for _, e := range []*end{c, s} {
+		sign := e.sign
+		e.sign = func(m []byte) []byte { signed = append(signed, m); return sign(m) }
+	}
 	mustMeetVia(t, c, s, func(_ int, f []byte) []byte { frames = append(frames, f); return f })
 
 	// Noise, with both ends' secrets in hand.
@@ -370,6 +391,16 @@ func TestKnownAnswers(t *testing.T) {
 	id := key("id", th)
 	if got := c.h.Session().ID(); !bytes.Equal(got[:], id) {
 		t.Errorf("session id %x, want %x", got, id)
+	}
+
+	// What was signed: role, transcript, identity.
+	for i, want := range [][]byte{
+		bytes.Join([][]byte{[]byte("hopseal/1 session server signature\x00"), o.h, sum(bob.Public().Bytes())}, nil),
+		bytes.Join([][]byte{[]byte("hopseal/1 session client signature\x00"), t1, sum(alice.Public().Bytes())}, nil),
+	} {
+		if !bytes.Equal(signed[i], want) {
+			t.Errorf("signature %d is over %q, want %q", i, signed[i], want)
+		}
 	}
 
 	// The first record and, by way of the chain, the first of the next generation.

@@ -446,3 +446,37 @@ func TestRecordsDoNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations for a record of 1 KiB", n)
 	}
 }
+
+// A41: the golden list of what a hop can read. Every frame is the clear parts named
+// here and, in whole buckets, what is sealed; one more clear byte fails the test.
+func TestA41WhatAHopReads(t *testing.T) {
+	type part struct {
+		name string
+		size int
+	}
+	identity := bucket(lengthSize + 1 + 3 + len(alice.Public().Bytes()) + 2 + 2 + 64)
+	golden := [][]part{
+		{{"client's X25519 share", 32}, {"client's ML-KEM-768 key", 1184}, {"tag", 16}},
+		{{"ML-KEM-768 ciphertext", 1088}, {"server's X25519 share", 32}, {"tag", 16}, {"sealed", identity}, {"tag", 16}},
+		{{"sealed", identity}, {"tag", 16}},
+		{{"sealed", 64}, {"tag", 16}},
+		{{"type", 1}, {"sealed", 64}, {"tag", 16}},
+		{{"type", 1}, {"sealed", 64}, {"tag", 16}},
+	}
+	var frames [][]byte
+	c, s := client(alice), server(newIdentity("anna")) // a name as long as alice's bucket
+	mustMeetVia(t, c, s, func(_ int, f []byte) []byte { frames = append(frames, bytes.Clone(f)); return f })
+	frames = append(frames, seal(t, c.h.Session(), "hello"), must(c.h.Session().SealClose(epoch, nil, 1)))
+	for i, parts := range golden {
+		size := 0
+		for _, p := range parts {
+			size += p.size
+		}
+		if len(frames[i]) != size {
+			t.Errorf("frame %d has %d bytes, the list %d", i+1, len(frames[i]), size)
+		}
+	}
+	if head := []byte{frames[4][0], frames[5][0]}; !bytes.Equal(head, []byte{typeData, typeClose}) {
+		t.Errorf("the clear bytes of records are %x", head)
+	}
+}

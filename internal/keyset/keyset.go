@@ -17,10 +17,6 @@ import (
 // ErrMalformed is returned for bytes that are not a keyset this package knows.
 var ErrMalformed = errors.New("keyset: not a Tink keyset of a known key type")
 
-// ErrState is returned for a change that the key's state does not allow, or to a
-// key that is not in the set.
-var ErrState = errors.New("keyset: no such key, or not in a state for that")
-
 // Type is a kind of key with its parameters.
 type Type byte
 

@@ -65,6 +65,11 @@ const (
 	SessionRecord     Label = "hopseal/1 session record\x00"
 )
 
+// Labels of the npm package, whose JavaScript repeats them.
+const (
+	PageStore Label = "hopseal/1 page store\x00"
+)
+
 // All returns every label, for the test that holds them against each other.
 func All() []Label {
 	return []Label{
@@ -75,5 +80,6 @@ func All() []Label {
 		SessionPrologue, SessionPSK, SessionTranscript, SessionServerAuth, SessionClientAuth, SessionAccept,
 		SessionServerSign, SessionClientSign, SessionClientKey, SessionServerKey,
 		SessionNextKey, SessionID, SessionRecord,
+		PageStore,
 	}
 }

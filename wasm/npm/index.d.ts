@@ -76,7 +76,7 @@ export type ErrorCode =
   | "relay-unreachable"
   | "relay-closed"
   | "relay-protocol" // the relay sent something that is not a frame
-  | "relay-overflow" // events were not taken in time, the connection was given up
+  | "relay-overflow" // events were not taken in time, and the connection was given up; or more is being published than the relay takes
   | "relay-name-taken"
   | "relay-full"
   | "relay-too-large"
@@ -97,7 +97,8 @@ export type OpenReason =
   | "key"
   | "body"
   | "time"
-  | "replay";
+  | "replay"
+  | "retired";
 
 export class HopsealError extends Error {
   readonly name: "HopsealError";
@@ -201,12 +202,17 @@ export class KnownPeers {
 export class ReplayGuard {
   private constructor();
   /**
-   * Messages sealed at `since` or before are refused; default: now, because what was
-   * opened before a reload cannot be told from a replay after it. For an identity
-   * made a moment ago, to which nothing can have been sealed before, pass
-   * `new Date(0)`.
+   * An empty one. What an earlier page opened cannot be told from a replay if its
+   * guard is lost, so that messages dated up to five minutes after `start` (default:
+   * now) are refused: senders' clocks may be ahead by that. Keep the guard with the
+   * identity instead (`store.save`), or pass `new Date(0)` where nothing can have
+   * been opened before, as with an identity that was made a moment ago.
    */
-  static create(options?: { since?: Date }): Promise<ReplayGuard>;
+  static create(options?: { start?: Date }): Promise<ReplayGuard>;
+  /** Reads what `bytes()` gave. Rejects with "invalid". */
+  static parse(bytes: Uint8Array): Promise<ReplayGuard>;
+  /** For storage, before a message that was opened is acted on. */
+  bytes(): Promise<Uint8Array>;
   close(): void;
 }
 
@@ -236,12 +242,15 @@ export interface SealToRecipients extends SealCommon {
   to: readonly PublicIdentity[];
   shared?: undefined;
   party?: undefined;
+  toParty?: undefined;
 }
 /** Under a shared keyset, with an HMAC. */
 export interface SealShared extends SealCommon {
   shared: SharedKeyset;
   /** The sender's name among the holders. */
   party: string;
+  /** Whom the message is for among them. */
+  toParty: string;
   from?: undefined;
   to?: undefined;
 }
@@ -249,6 +258,8 @@ export interface SealShared extends SealCommon {
 export interface SealSharedSigned extends SealCommon {
   shared: SharedKeyset;
   from: Identity;
+  /** Whom the message is for among the holders. */
+  toParty: string;
   party?: undefined;
   to?: undefined;
 }
@@ -282,7 +293,8 @@ export interface OpenSharedSigned extends OpenCommon {
   shared: SharedKeyset;
   identity: Identity;
   from: PublicIdentity;
-  party?: undefined;
+  /** One's own name among the holders: the sealer's `toParty`. */
+  party: string;
   fromParty?: undefined;
 }
 export type OpenOptions = OpenFromSender | OpenShared | OpenSharedSigned;
@@ -356,9 +368,9 @@ export function openStore(options: StoreOptions): Promise<Store>;
 
 export interface Store {
   /** null when nothing was saved. Rejects with "store-damaged" or "store-failed". */
-  load(): Promise<{ identity: Identity; knownPeers: KnownPeers } | null>;
+  load(): Promise<{ identity: Identity; knownPeers: KnownPeers; replay: ReplayGuard | null } | null>;
   /** Resolves once the record was written and read back. */
-  save(content: { identity: Identity; knownPeers: KnownPeers }): Promise<void>;
+  save(content: { identity: Identity; knownPeers: KnownPeers; replay?: ReplayGuard | null }): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -374,6 +386,8 @@ export type RelayEvent =
   | ({ readonly type: "entered"; readonly topic: string } & Member)
   | { readonly type: "left"; readonly topic: string; readonly id: string }
   | { readonly type: "message"; readonly topic: string; readonly from: string; readonly payload: Uint8Array }
+  /** The relay refused something other than a join, such as a message to a topic that it thinks was left. */
+  | { readonly type: "refused"; readonly topic: string; readonly error: HopsealError }
   | RelayClosed;
 
 /** The last event. `error` is null when the caller closed. */

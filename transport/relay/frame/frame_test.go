@@ -216,7 +216,7 @@ func allocated(f func()) uint64 {
 
 func TestA28ParsingAllocatesInProportion(t *testing.T) {
 	crowd := Joined{"room", idA, make([]Member, 5000)}
-	bomb := append(strict.AppendArray(strict.AppendBin(start(nil, 4, kindJoined, "r"), idA[:]), 3000), make([]byte, 70000)...)
+	bomb := append(strict.AppendArray(strict.AppendBin(start(nil, 4, kindJoined, "r"), idA[:]), 60000), make([]byte, 60000)...)
 	for _, b := range append(seeds(), crowd.Append(nil), bomb) {
 		if got, most := allocated(func() { parses(b) }), uint64(8*len(b)+4096); got > most {
 			t.Errorf("%d bytes of frame take %d bytes, want at most %d", len(b), got, most)
@@ -226,7 +226,9 @@ func TestA28ParsingAllocatesInProportion(t *testing.T) {
 
 func FuzzA32Frames(f *testing.F) {
 	for _, b := range seeds() {
-		f.Add(b)
+		if len(b) < 1000 { // the fuzzer spends all its time on making long ones short
+			f.Add(b)
+		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if r, err := ParseRequest(b); err == nil && !bytes.Equal(r.Append(nil), b) {

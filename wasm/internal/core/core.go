@@ -33,13 +33,13 @@ const keepStaging = 1 << 20
 // A Core is the state of one instance. Calls must not overlap; in JavaScript they
 // cannot.
 type Core struct {
-	staging []byte
+	staging []byte // as long as its capacity
 	objects objects
 	dead    string // what the panic said, "" while alive
 }
 
 // New returns a Core that holds nothing.
-func New() *Core { return new(Core) }
+func New() *Core { return &Core{staging: make([]byte, 4096)} }
 
 // Buffer makes room for a request of n bytes and returns the staging buffer, whose
 // first n bytes the caller then fills. Called with 0 it returns the buffer as
@@ -48,10 +48,9 @@ func (c *Core) Buffer(n int) []byte {
 	switch {
 	case n < 0 || n > MaxRequest:
 		return nil
-	case n > cap(c.staging), n > 0 && n <= keepStaging && cap(c.staging) > keepStaging:
+	case n > len(c.staging), n > 0 && n <= keepStaging && len(c.staging) > 2*keepStaging:
 		c.staging = make([]byte, n+n/4+4096)
 	}
-	c.staging = c.staging[:cap(c.staging)]
 	return c.staging
 }
 
@@ -100,8 +99,8 @@ func (c *Core) fail(n int, err error) int {
 // outgrew the old one, that holds a copy of the request and perhaps of a part of
 // the response: it is cleared.
 func (c *Core) keep(out []byte) int {
-	if cap(out) != cap(c.staging) {
-		clear(c.staging[:cap(c.staging)])
+	if cap(out) != len(c.staging) {
+		clear(c.staging)
 	}
 	c.staging = out[:cap(out)]
 	return len(out)
@@ -137,6 +136,12 @@ var operations = [...]operation{
 	41: {"seal", (*Core).seal},
 	42: {"open", (*Core).open},
 	43: {"inspect", (*Core).inspect},
+	44: {"guardParse", (*Core).guardParse},
+	45: {"guardBytes", (*Core).guardBytes},
+	50: {"relayJoin", (*Core).relayJoin},
+	51: {"relayLeave", (*Core).relayLeave},
+	52: {"relayPublish", (*Core).relayPublish},
+	53: {"relayEvent", (*Core).relayEvent},
 }
 
 // info: nothing → version.

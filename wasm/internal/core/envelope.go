@@ -5,21 +5,43 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// guardCreate: since time → replay guard handle.
+// guardCreate: start time → replay guard handle.
 func (c *Core) guardCreate(r *request, out []byte) ([]byte, error) {
-	since := r.time()
+	start := r.time()
 	if err := r.done(); err != nil {
 		return nil, err
 	}
-	return c.objects.appendHandle(out, envelope.NewReplayGuard(since))
+	return c.objects.appendHandle(out, envelope.NewReplayGuard(start))
 }
 
-// seal: from identity handle, to handles, shared keyset handle, party text,
-// content type text, context text, plaintext bytes → envelope bytes.
+// guardParse: bytes → replay guard handle.
+func (c *Core) guardParse(r *request, out []byte) ([]byte, error) {
+	b := r.bytes()
+	if err := r.done(); err != nil {
+		return nil, err
+	}
+	g, err := envelope.ParseReplayGuard(b)
+	if err != nil {
+		return nil, err
+	}
+	return c.objects.appendHandle(out, g)
+}
+
+// guardBytes: replay guard handle → bytes.
+func (c *Core) guardBytes(r *request, out []byte) ([]byte, error) {
+	g := required[*envelope.ReplayGuard](r)
+	if err := r.done(); err != nil {
+		return nil, err
+	}
+	return appendBytes(out, g.Bytes()), nil
+}
+
+// seal: from identity handle, to handles, shared keyset handle, party text, to
+// party text, content type text, context text, plaintext bytes → envelope bytes.
 func (c *Core) seal(r *request, out []byte) ([]byte, error) {
 	s := envelope.Sealer{
 		From: object[*keys.Identity](r), To: list[*keys.PublicIdentity](r),
-		Shared: object[*keys.SharedKeyset](r), Party: r.text(),
+		Shared: object[*keys.SharedKeyset](r), Party: r.text(), ToParty: r.text(),
 		ContentType: r.text(), Context: r.text(),
 	}
 	plaintext := r.bytes()

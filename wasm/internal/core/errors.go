@@ -46,7 +46,7 @@ func asError(err error) *Error {
 	case errors.Is(err, envelope.ErrOpen):
 		return &Error{Code: "open-failed", Message: err.Error(), Reason: openReasons[envelope.ReasonOf(err)]}
 	case errors.Is(err, keys.ErrPublicIdentity), errors.Is(err, keys.ErrIdentity),
-		errors.Is(err, keys.ErrKnownPeers), errors.Is(err, keys.ErrSharedKeyset):
+		errors.Is(err, keys.ErrKnownPeers), errors.Is(err, keys.ErrSharedKeyset), errors.Is(err, envelope.ErrReplayGuard):
 		return &Error{Code: "invalid", Message: err.Error()}
 	}
 	return &Error{Code: "bad-argument", Message: err.Error()}
@@ -73,4 +73,5 @@ var openReasons = map[envelope.Reason]string{
 	envelope.ReasonBody:      "body",
 	envelope.ReasonTime:      "time",
 	envelope.ReasonReplay:    "replay",
+	envelope.ReasonRetired:   "retired",
 }

@@ -1,6 +1,8 @@
 package core
 
 import (
+	"bytes"
+
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
 )
@@ -18,13 +20,15 @@ func (c *Core) identityGenerate(r *request, out []byte) ([]byte, error) {
 	return c.appendIdentity(out, id)
 }
 
-// identityParse: cleartext bytes → identity handle, public identity.
+// identityParse: cleartext bytes → identity handle, public identity. A keyset keeps
+// parts of what it is read from, and the staging buffer is about to change: hence
+// the copy.
 func (c *Core) identityParse(r *request, out []byte) ([]byte, error) {
 	b := r.bytes()
 	if err := r.done(); err != nil {
 		return nil, err
 	}
-	id, err := keys.ParseCleartextIdentity(b, insecurecleartext.Token{})
+	id, err := keys.ParseCleartextIdentity(bytes.Clone(b), insecurecleartext.Token{})
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +124,7 @@ func (c *Core) sharedParse(r *request, out []byte) ([]byte, error) {
 	if err := r.done(); err != nil {
 		return nil, err
 	}
-	s, err := keys.ParseCleartextSharedKeyset(b, insecurecleartext.Token{})
+	s, err := keys.ParseCleartextSharedKeyset(bytes.Clone(b), insecurecleartext.Token{})
 	if err != nil {
 		return nil, err
 	}

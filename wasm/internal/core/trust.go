@@ -13,7 +13,7 @@ func (r *request) expected() keys.Expected {
 	if fp := r.text(); fp != "" {
 		want.Fingerprint = r.fingerprint(fp)
 	}
-	if r.err == nil && want.Address == "" && want.Room == "" {
+	if r.err == nil && want.Address == "" && want.Room == "" && want.Role != keys.RoleClient {
 		r.fail(&Error{Code: "bad-argument", Message: "expected: name the address or the room that was meant"})
 	}
 	return want
@@ -72,8 +72,7 @@ func (c *Core) peersForget(r *request, out []byte) ([]byte, error) {
 	if err := r.done(); err != nil {
 		return nil, err
 	}
-	k.Forget(want, root)
-	return out, nil
+	return out, k.Forget(want, root)
 }
 
 // peersAdmitted: known peers handle, expected → fingerprint text …

@@ -1,0 +1,125 @@
+//go:build !js
+
+package relay
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+
+	"github.com/hopseal/hopseal/transport"
+)
+
+var (
+	errFull     = errors.New("relay: as many connections as it may have")
+	errStopping = errors.New("relay: stopping")
+)
+
+// A Hub is a relay. It is an http.Handler that takes WebSocket connections.
+type Hub struct {
+	opts Options
+
+	mu     sync.Mutex // guards what follows, and every topic, seat and port.seats
+	topics map[string]*topic
+	ports  map[*port]bool // the connections
+	closed bool
+
+	running sync.WaitGroup // one for each port
+}
+
+// New returns a Hub.
+func New(opts Options) *Hub {
+	return &Hub{opts: opts.withDefaults(), topics: make(map[string]*topic), ports: make(map[*port]bool)}
+}
+
+// ServeHTTP takes a connection over and returns. Requests that it refuses get 403
+// for a foreign origin, 503 where the hub is full or stopping, 426 for anything
+// but a WebSocket handshake.
+func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p, err := h.admit()
+	if err != nil {
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	conn, err := transport.Accept(w, r, &transport.AcceptOptions{
+		MaxMessage: h.opts.MaxMessage, Origins: h.opts.Origins, KeepAlive: h.opts.KeepAlive,
+	})
+	if err != nil {
+		h.vacate(p)
+		return
+	}
+	go p.run(conn)
+}
+
+// ServeConn serves one connection until it ends, and says why it did. It is for
+// links that do not come as HTTP requests.
+func (h *Hub) ServeConn(conn transport.Conn) error {
+	p, err := h.admit()
+	if err != nil {
+		conn.Close(transport.CodeTryLater, err.Error())
+		return err
+	}
+	return p.run(conn)
+}
+
+// Shutdown refuses new connections, closes all others and returns when they have
+// ended. When ctx is done before, it cuts those that are left, and returns the
+// error of ctx.
+func (h *Hub) Shutdown(ctx context.Context) error {
+	for _, p := range h.stop() {
+		go p.goAway()
+	}
+	ended := make(chan struct{})
+	go func() { defer close(ended); h.running.Wait() }()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+	}
+	for _, p := range h.stop() {
+		p.cut(errStopping)
+	}
+	<-ended
+	return ctx.Err()
+}
+
+// stop makes the hub admit nobody, and returns the connections that it has.
+func (h *Hub) stop() (ports []*port) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	for p := range h.ports {
+		ports = append(ports, p)
+	}
+	return ports
+}
+
+// admit makes room for a connection.
+func (h *Hub) admit() (*port, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.closed:
+		return nil, errStopping
+	case len(h.ports) == h.opts.MaxConns:
+		return nil, errFull
+	}
+	p := newPort(h)
+	h.ports[p] = true
+	h.running.Add(1)
+	return p, nil
+}
+
+// vacate gives up a connection that has ended, and its seats.
+func (h *Hub) vacate(p *port) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p.cut(nil)
+	for _, s := range p.seats {
+		h.leave(s)
+	}
+	delete(h.ports, p)
+	h.running.Done()
+}

@@ -1,0 +1,60 @@
+//go:build !js
+
+package relay
+
+import (
+	"time"
+)
+
+// Options bounds a [Hub]. The zero value of each field means its default.
+type Options struct {
+	MaxMessage  int // largest frame accepted, in bytes: the payload with its topic and up to 12 bytes. Default 256 KiB
+	MaxConns    int // connections at a time. Default 1,024
+	MaxTopics   int // topics that one connection is in. Default 16
+	MaxMembers  int // members of one topic. Default 64; names and presence together also stay below 768 KiB
+	MaxQueued   int // frames that wait to be sent to one connection. Default 1,024
+	QueuedBytes int // the same in bytes. Default 2 MiB
+
+	// Origins lists the origins whose pages may connect beside the server's own,
+	// see transport.AcceptOptions.
+	Origins []string
+
+	// KeepAlive is the time between pings, by which dead clients are noticed.
+	// Default 25 seconds.
+	KeepAlive time.Duration
+
+	// WriteTimeout is how long a connection may take to accept one frame before
+	// it is cut. Default 10 seconds.
+	WriteTimeout time.Duration
+
+	// Tap, if set, is called with every frame that comes in, as it came. It must
+	// be quick, may be called from many goroutines, and must neither keep nor
+	// change the frame.
+	Tap func(frame []byte)
+}
+
+// maxRoster bounds what a topic's members say about themselves, in bytes, so that
+// the list fits into one message of any client (transport.DefaultMaxMessage).
+const maxRoster = 768 << 10
+
+func (o Options) withDefaults() Options {
+	for _, field := range []struct {
+		value    *int
+		standard int
+	}{
+		{&o.MaxMessage, 256 << 10},
+		{&o.MaxConns, 1024},
+		{&o.MaxTopics, 16},
+		{&o.MaxMembers, 64},
+		{&o.MaxQueued, 1024},
+		{&o.QueuedBytes, 2 << 20},
+	} {
+		if *field.value <= 0 {
+			*field.value = field.standard
+		}
+	}
+	if o.WriteTimeout <= 0 {
+		o.WriteTimeout = 10 * time.Second
+	}
+	return o
+}

@@ -1,0 +1,49 @@
+//go:build !js
+
+package relay
+
+import "sync"
+
+// An outbox holds the frames that wait to be sent to one connection. It takes no
+// memory while it is empty: most are, most of the time.
+type outbox struct {
+	maxFrames, maxBytes int
+
+	wake chan struct{} // holds a token when frames may have become non-empty
+
+	mu     sync.Mutex // guards what follows
+	frames [][]byte
+	bytes  int
+}
+
+func newOutbox(maxFrames, maxBytes int) *outbox {
+	return &outbox{maxFrames: maxFrames, maxBytes: maxBytes, wake: make(chan struct{}, 1)}
+}
+
+// push adds a frame, or reports that there is no room. It never waits.
+func (o *outbox) push(b []byte) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.frames) == o.maxFrames || o.bytes+len(b) > o.maxBytes {
+		return false
+	}
+	o.frames, o.bytes = append(o.frames, b), o.bytes+len(b)
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// pop removes the oldest frame, if there is one.
+func (o *outbox) pop() (b []byte, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.frames) == 0 {
+		o.frames = nil
+		return nil, false
+	}
+	b, o.frames[0] = o.frames[0], nil // the array must not keep it alive
+	o.frames, o.bytes = o.frames[1:], o.bytes-len(b)
+	return b, true
+}

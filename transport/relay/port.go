@@ -1,0 +1,128 @@
+//go:build !js
+
+package relay
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/relay/frame"
+)
+
+var (
+	errFrame = errors.New("relay: the client sent something that is not a frame")
+	errSlow  = errors.New("relay: the client does not take what it is sent")
+)
+
+// maxKeptBuffer is the largest read buffer, in bytes, that a connection keeps
+// between frames: most connections are idle most of the time.
+const maxKeptBuffer = 4 << 10
+
+// A port is the hub's side of one connection. One goroutine reads, one writes what
+// is queued.
+type port struct {
+	hub *Hub
+	ctx context.Context // of the connection: ends both goroutines
+	cut context.CancelCauseFunc
+
+	seats map[string]*seat // by topic; the hub's mutex guards it
+
+	out *outbox // what waits to be sent
+
+	connected chan struct{} // closed when conn is set
+	conn      transport.Conn
+}
+
+func newPort(h *Hub) *port {
+	p := &port{hub: h, seats: make(map[string]*seat), out: newOutbox(h.opts.MaxQueued, h.opts.QueuedBytes), connected: make(chan struct{})}
+	p.ctx, p.cut = context.WithCancelCause(context.Background())
+	return p
+}
+
+// send queues an event for this connection.
+func (p *port) send(e frame.Event) { p.queue(e.Append(nil)) }
+
+// queue queues a frame, or cuts a connection that does not drain its queue. It
+// never waits: the hub's mutex is held.
+func (p *port) queue(b []byte) {
+	if !p.out.push(b) {
+		p.cut(errSlow)
+	}
+}
+
+// run serves the connection until it ends, and says why it did.
+func (p *port) run(conn transport.Conn) error {
+	defer p.hub.vacate(p)
+	p.conn = conn
+	close(p.connected)
+	written := make(chan struct{})
+	go func() { defer close(written); p.write() }()
+	p.cut(p.read())
+	<-written
+	return context.Cause(p.ctx) // the first of the reasons to end
+}
+
+// goAway closes the connection because the hub stops.
+func (p *port) goAway() {
+	select {
+	case <-p.connected:
+		p.conn.Close(transport.CodeGoingAway, "the relay is stopping")
+	case <-p.ctx.Done(): // never was one
+	}
+}
+
+// read takes requests until the connection ends.
+func (p *port) read() error {
+	var buf []byte
+	for {
+		b, err := p.conn.Read(p.ctx, buf[:0])
+		if err != nil {
+			return err
+		}
+		if tap := p.hub.opts.Tap; tap != nil {
+			tap(b)
+		}
+		if len(b) > p.hub.opts.MaxMessage {
+			p.conn.Close(transport.CodeTooLarge, "frame above the relay's limit")
+			return transport.ErrTooLarge
+		}
+		request, err := frame.ParseRequest(b)
+		if err != nil {
+			p.conn.Close(transport.CodeProtocol, "not a relay frame")
+			return errFrame
+		}
+		p.hub.request(p, request)
+		if buf = b; cap(buf) > maxKeptBuffer {
+			buf = nil
+		}
+	}
+}
+
+// write sends what is queued.
+func (p *port) write() {
+	for {
+		if b, ok := p.out.pop(); ok {
+			if err := p.writeOne(b); err != nil {
+				p.cut(err)
+				return
+			}
+			continue
+		}
+		select {
+		case <-p.out.wake:
+		case <-p.ctx.Done():
+			return
+		}
+	}
+}
+
+func (p *port) writeOne(b []byte) error {
+	ctx, cancel := context.WithTimeout(p.ctx, p.hub.opts.WriteTimeout)
+	defer cancel()
+	err := p.conn.Write(ctx, b)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errSlow
+	}
+	return err
+}

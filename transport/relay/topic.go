@@ -1,0 +1,117 @@
+//go:build !js
+
+package relay
+
+import (
+	"bytes"
+	"crypto/rand"
+	"slices"
+
+	"github.com/hopseal/hopseal/transport/relay/frame"
+)
+
+// seatOverhead is more than a member takes in a list beside its name and presence.
+const seatOverhead = 32
+
+// A topic is where members meet. It exists while it has members. The hub's mutex
+// guards it.
+type topic struct {
+	name   string
+	seats  []*seat // in the order in which they came
+	roster int     // bytes in the list of members
+}
+
+// A seat is one connection's membership of one topic.
+type seat struct {
+	Member
+	topic *topic
+	port  *port
+}
+
+// size is what a seat adds to the roster.
+func (s *seat) size() int { return seatOverhead + len(s.Name) + len(s.Presence) }
+
+// request does what a client asked for.
+func (h *Hub) request(p *port, r frame.Request) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch r := r.(type) {
+	case frame.Join:
+		if code := h.join(p, r); code != 0 {
+			p.send(frame.Refused{Topic: r.Topic, Code: code})
+		}
+	case frame.Leave:
+		if s := p.seats[r.Topic]; s != nil {
+			h.leave(s)
+		} else {
+			p.send(frame.Refused{Topic: r.Topic, Code: NotJoined})
+		}
+	case frame.Publish:
+		if s := p.seats[r.Topic]; s != nil {
+			s.tellOthers(frame.Message{Topic: r.Topic, From: s.ID, Payload: r.Payload})
+		} else {
+			p.send(frame.Refused{Topic: r.Topic, Code: NotJoined})
+		}
+	}
+}
+
+// join seats p, or returns why not.
+func (h *Hub) join(p *port, r frame.Join) Code {
+	if code := r.Check(); code != 0 {
+		return code
+	}
+	t := h.topics[r.Topic]
+	if t == nil {
+		t = &topic{name: r.Topic}
+	}
+	s := &seat{Member: Member{Name: r.Name, Presence: bytes.Clone(r.Presence)}, topic: t, port: p}
+	switch {
+	case p.seats[r.Topic] != nil:
+		return AlreadyJoined
+	case len(p.seats) == h.opts.MaxTopics:
+		return TooManyTopics
+	case t.has(r.Name):
+		return NameTaken
+	case len(t.seats) == h.opts.MaxMembers, t.roster+s.size() > maxRoster:
+		return TopicFull
+	}
+	rand.Read(s.ID[:])
+	p.send(frame.Joined{Topic: r.Topic, ID: s.ID, Members: t.members()})
+	h.topics[r.Topic], p.seats[r.Topic] = t, s
+	t.seats, t.roster = append(t.seats, s), t.roster+s.size()
+	s.tellOthers(frame.Entered{Topic: r.Topic, Member: s.Member})
+	return 0
+}
+
+// leave ends a membership.
+func (h *Hub) leave(s *seat) {
+	t := s.topic
+	s.tellOthers(frame.Left{Topic: t.name, ID: s.ID})
+	delete(s.port.seats, t.name)
+	t.seats, t.roster = slices.DeleteFunc(t.seats, func(other *seat) bool { return other == s }), t.roster-s.size()
+	if len(t.seats) == 0 {
+		delete(h.topics, t.name)
+	}
+}
+
+func (t *topic) has(name string) bool {
+	return slices.ContainsFunc(t.seats, func(s *seat) bool { return s.Name == name })
+}
+
+func (t *topic) members() []Member {
+	list := make([]Member, len(t.seats))
+	for i, s := range t.seats {
+		list[i] = s.Member
+	}
+	return list
+}
+
+// tellOthers sends an event to all in the topic but s. They share its bytes.
+func (s *seat) tellOthers(e frame.Event) {
+	b := e.Append(nil)
+	for _, other := range s.topic.seats {
+		if other != s {
+			other.port.queue(b)
+		}
+	}
+}

@@ -1,0 +1,120 @@
+//go:build !js
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/internal/wasmbuild"
+	"github.com/hopseal/hopseal/wasm/internal/core"
+)
+
+// maxBrotli is what core.wasm may take on its way to a browser, in bytes.
+const maxBrotli = 1_000_000
+
+// forbidden must not reach the browser: each costs hundreds of kilobytes, or does
+// there what the page does.
+var forbidden = []string{
+	"net", "net/http", "crypto/tls", "crypto/x509", "encoding/json", "log/slog", "regexp",
+	"google.golang.org/protobuf", "github.com/tink-crypto/tink-go", "github.com/coder/websocket",
+	"github.com/vmihailenco/msgpack",
+}
+
+func TestTheBrowserBuildStaysSmallInImports(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", ".")
+	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm", "GOFLAGS=")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	deps := strings.Fields(string(out))
+	if !slices.Contains(deps, "github.com/hopseal/hopseal/envelope") {
+		t.Fatalf("the list of imports looks wrong: %q", deps)
+	}
+	for _, dep := range deps {
+		for _, f := range forbidden {
+			if dep == f || strings.HasPrefix(dep, f+"/") && strings.Contains(f, ".") {
+				t.Errorf("%s reaches the browser build", dep)
+			}
+		}
+	}
+}
+
+// TestTheBrowserBuildStaysSmallInBytes asks the command, in a process of its own:
+// under the race detector compressing takes minutes.
+func TestTheBrowserBuildStaysSmallInBytes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compresses for several seconds")
+	}
+	r := buildPackage(t)
+	out, err := exec.CommandContext(t.Context(), "go", "run", "./build").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Logf("%s", out)
+	m := regexp.MustCompile(`raw (\d+), gzip \d+, brotli (\d+) bytes\s+sha256 +([0-9a-f]+)`).FindSubmatch(out)
+	if m == nil || string(m[1]) != strconv.Itoa(r.Size) || string(m[3]) != r.SHA256 {
+		t.Fatalf("the command does not report %+v", r)
+	}
+	if n, err := strconv.Atoi(string(m[2])); err != nil || n > maxBrotli {
+		t.Errorf("core.wasm takes %s bytes of brotli, %d at most", m[2], maxBrotli)
+	}
+}
+
+// TestThePackageListsItsFiles holds package.json and wasm/npm against each other.
+func TestThePackageListsItsFiles(t *testing.T) {
+	r := buildPackage(t)
+	entries, err := os.ReadDir(r.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := readFile(t, filepath.Join(r.Dir, "package.json"))
+	for _, e := range entries {
+		switch filepath.Ext(e.Name()) {
+		case ".js", ".ts", ".wasm":
+			if !strings.Contains(list, `    "`+e.Name()+`"`) {
+				t.Errorf("package.json does not publish %s", e.Name())
+			}
+		}
+	}
+	if !strings.Contains(list, `"version": "`+core.Version+`"`) {
+		t.Errorf("package.json is not of version %s", core.Version)
+	}
+}
+
+// TestTheStoreUsesItsLabel holds the one label that JavaScript writes against the
+// list of all.
+func TestTheStoreUsesItsLabel(t *testing.T) {
+	r := buildPackage(t)
+	want := strings.TrimSuffix(string(label.PageStore), "\x00") + `\0"`
+	if !strings.Contains(readFile(t, filepath.Join(r.Dir, "store.js")), `const aadLabel = "`+want) {
+		t.Errorf("store.js does not use %q", want)
+	}
+}
+
+// buildPackage makes wasm/npm complete.
+func buildPackage(t testing.TB) wasmbuild.Report {
+	t.Helper()
+	r, err := wasmbuild.Build(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func readFile(t testing.TB, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

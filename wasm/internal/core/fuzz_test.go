@@ -1,0 +1,67 @@
+package core
+
+import (
+	"testing"
+
+	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/transport/relay/frame"
+)
+
+// FuzzA32Call sends any request to any operation of a core that holds one object
+// of every type, handles 1 to 6. Nothing may kill it.
+func FuzzA32Call(f *testing.F) {
+	seedClient := newFilledClient(f)
+	sealed := seedClient.must("seal", 1, []uint32{4}, 0, "", "", "", "ctx", []byte("hi"))
+	envelope := sealed.bytes()
+	peers := seedClient.must("peersBytes", 6)
+	room := []any{"", "room", 3, ""}
+	seed := func(name string, values ...any) { f.Add(number(f, name), encode(values...)) }
+	seed("info")
+	seed("release", 1)
+	seed("identityGenerate", "ann")
+	seed("identityRenew", 1)
+	seed("identityMarshal", 1)
+	seed("identityParse", []byte{1})
+	seed("publicParse", []byte{1})
+	seed("peersParse", peers.bytes())
+	seed("peersVerify", append(append([]any{6}, room...), 4)...)
+	seed("peersAdmit", append(append([]any{6}, room...), 4)...)
+	seed("peersForget", append(append([]any{6}, room...), keys.Fingerprint{}.String())...)
+	seed("peersAdmitted", append([]any{6}, room...)...)
+	seed("sharedMarshal", 5)
+	seed("sharedParse", []byte{1})
+	seed("guardCreate", uint64(0))
+	seed("seal", 1, []uint32{4}, 0, "", "", "", "ctx", []byte("hi"))
+	seed("seal", 0, []uint32{}, 5, "x", "y", "", "ctx", []byte("hi"))
+	seed("open", 3, 2, 0, "", "", "ctx", 7, envelope)
+	seed("inspect", envelope)
+	seed("relayJoin", "room", "ann", []byte("p"))
+	seed("relayPublish", "room", []byte("p"))
+	seed("relayEvent", frame.Joined{Topic: "room", Members: []frame.Member{{Name: "bob"}}}.Append(nil))
+	f.Add(-1, []byte{})
+
+	c := newFilledClient(f)
+	f.Fuzz(func(t *testing.T, op int, request []byte) {
+		c := client{t, c.core}
+		if _, err := c.raw(op, request); err != nil {
+			if e, ok := err.(*Error); !ok || e.Code == "core-dead" || e.Code == "" {
+				t.Fatalf("operation %d on %x: %v", op, request, err)
+			}
+		}
+		if len(c.core.objects.byHandle) > 100 {
+			c.core.objects = newFilledClient(t).core.objects
+		}
+	})
+}
+
+// newFilledClient holds: 1 and 2 ann and her public half, 3 and 4 bob and his, 5
+// a shared keyset, 6 known peers, 7 a guard.
+func newFilledClient(t testing.TB) client {
+	c := newClient(t)
+	c.generate("ann")
+	c.generate("bob")
+	c.must("sharedGenerate")
+	c.must("peersCreate")
+	c.guard()
+	return c
+}

@@ -1,0 +1,297 @@
+// The running core: starts it, calls it, and keeps handles of what lives in it.
+//
+// A call is synchronous: a request is written into the core's staging buffer, an
+// exported function runs, the response is copied out, and both are wiped. The
+// layout is described in wasm/internal/core/fields.go.
+import { badArgument, HopsealError } from "./errors.js";
+import { loadModule } from "./load.js";
+import { op } from "./ops.js";
+import { buildId, loadGo } from "./runtime.js";
+
+let current = null; // the core in use
+let starting = null; // promise of init()
+
+export function init(source = new URL("./core.wasm", import.meta.url)) {
+  starting ??= start(source).catch((error) => {
+    starting = null;
+    throw error;
+  });
+  return starting;
+}
+
+async function start(source) {
+  const module = await loadModule(source);
+  checkBuild(module);
+  const core = new Core();
+  const version = await core.run(module);
+  current = core;
+  return Object.freeze({ version, buildId, webcrypto: Boolean(globalThis.crypto?.subtle) });
+}
+
+function checkBuild(module) {
+  const [section] = WebAssembly.Module.customSections(module, "hopseal.build");
+  const found = section ? decoder.decode(section) : "unknown";
+  if (found !== buildId) {
+    throw new HopsealError("core-mismatch", `core.wasm is of build ${found}, runtime.js of build ${buildId}`);
+  }
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const lengthSize = 4;
+
+class Core {
+  #exports;
+  #dead = null;
+  #mourners = new Set();
+
+  // run starts the core and returns its version.
+  async run(module) {
+    const Go = loadGo((error) => this.#die(error));
+    const go = new Go();
+    go.exit = (code) => this.#die(new Error(`the Go program ended with code ${code}`));
+    try {
+      const instance = await WebAssembly.instantiate(module, go.importObject);
+      this.#exports = instance.exports;
+      go.run(instance).catch((error) => this.#die(error)); // settles when the program ends
+      return this.call(op.info, []).text();
+    } catch (error) {
+      const cause = error.code === "core-dead" ? error.cause : error;
+      throw new HopsealError("core-start", `the core did not start: ${cause.message}`, { cause });
+    }
+  }
+
+  // call runs one operation. It throws what the operation failed with, and
+  // "core-dead" from the moment on when something inside broke.
+  call(operation, values) {
+    if (this.#dead) throw this.#deadError();
+    let answer;
+    try {
+      answer = this.#exchange(operation, values.map(encode));
+    } catch (error) {
+      if (error instanceof HopsealError) throw error;
+      throw this.#die(error); // a trap: nothing in there can be relied on
+    }
+    if (this.#dead) throw this.#deadError();
+    if (answer.ok) return answer.response;
+    throw this.#asError(answer.response);
+  }
+
+  #exchange(operation, fields) {
+    const size = fields.reduce((sum, f) => sum + lengthSize + f.length, 0);
+    const at = this.#exports.buffer(size) >>> 0;
+    if (at === 0) throw new HopsealError("too-large", "more than the core takes in one call");
+    const request = this.#view(at, size);
+    write(request, fields);
+    const result = this.#exports.call(operation, size);
+    const whole = this.#view(this.#exports.buffer(0) >>> 0, size + Math.abs(result));
+    const response = whole.slice(size);
+    whole.fill(0); // plaintexts and keys do not stay in the buffer
+    return { ok: result >= 0, response: new Response(response) };
+  }
+
+  // view is made for every use: the memory moves when it grows.
+  #view(at, size) {
+    return new Uint8Array(this.#exports.mem.buffer, at, size);
+  }
+
+  #asError(fields) {
+    const [code, message, reason] = [fields.text(), fields.text(), fields.text()];
+    if (code === "core-dead") return this.#die(new Error(message));
+    return new HopsealError(code, message, { reason, known: fields.texts() });
+  }
+
+  // die marks this core as unusable, once, and lets init() start another.
+  #die(cause) {
+    if (this.#dead) return this.#deadError();
+    this.#dead = { cause };
+    if (current === this) {
+      current = null;
+      starting = null;
+    }
+    lost = this;
+    const error = this.#deadError();
+    for (const mourn of this.#mourners) mourn(error);
+    this.#mourners.clear();
+    return error;
+  }
+
+  #deadError() {
+    return new HopsealError("core-dead", "the core failed inside and was stopped", this.#dead);
+  }
+
+  get dead() {
+    return this.#dead !== null;
+  }
+
+  deadError() {
+    return this.#deadError();
+  }
+
+  // onDeath has mourn called should the core die, and returns how to cancel that.
+  onDeath(mourn) {
+    this.#mourners.add(mourn);
+    return () => this.#mourners.delete(mourn);
+  }
+}
+
+let lost = null; // the last core that died
+
+// theCore returns the core in use, or throws what is wrong.
+export function theCore() {
+  if (current) return current;
+  throw lost ? lost.deadError() : new HopsealError("not-initialised", "the core has not been started");
+}
+
+export function call(operation, ...values) {
+  return theCore().call(operation, values);
+}
+
+// encode turns a value into a field: text, bytes, a number of 4 bytes, a bigint
+// or a Date of 8, an array of numbers of 4 each.
+function encode(value) {
+  if (value instanceof Uint8Array) return value;
+  if (typeof value === "string") return encoder.encode(value);
+  if (value instanceof Date) return fixed(8, (view) => view.setBigInt64(0, BigInt(value.getTime()), true));
+  if (typeof value === "bigint") return fixed(8, (view) => view.setBigUint64(0, value, true));
+  const numbers = [value].flat();
+  return fixed(4 * numbers.length, (view) => numbers.forEach((n, i) => view.setUint32(4 * i, n, true)));
+}
+
+function fixed(size, fill) {
+  const bytes = new Uint8Array(size);
+  fill(new DataView(bytes.buffer));
+  return bytes;
+}
+
+function write(request, fields) {
+  const view = new DataView(request.buffer, request.byteOffset, request.length);
+  let at = 0;
+  for (const field of fields) {
+    view.setUint32(at, field.length, true);
+    request.set(field, at + lengthSize);
+    at += lengthSize + field.length;
+  }
+}
+
+// A Response is read field by field, in the order that the operation documents.
+class Response {
+  #bytes;
+  #view;
+  #at = 0;
+
+  constructor(bytes) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+
+  get more() {
+    return this.#at < this.#bytes.length;
+  }
+
+  // bytes returns a copy with a buffer of its own.
+  bytes() {
+    const [start, end] = this.#next();
+    return this.#bytes.slice(start, end);
+  }
+
+  text() {
+    const [start, end] = this.#next();
+    return decoder.decode(this.#bytes.subarray(start, end));
+  }
+
+  hex() {
+    const [start, end] = this.#next();
+    return toHex(this.#bytes.subarray(start, end));
+  }
+
+  number() {
+    return this.#view.getUint32(this.#next()[0], true);
+  }
+
+  bigint() {
+    return this.#view.getBigUint64(this.#next()[0], true);
+  }
+
+  date() {
+    return new Date(Number(this.#view.getBigInt64(this.#next()[0], true)));
+  }
+
+  texts() {
+    const all = [];
+    while (this.more) all.push(this.text());
+    return all;
+  }
+
+  // wipe clears what the response holds, for one that held a secret.
+  wipe() {
+    this.#bytes.fill(0);
+  }
+
+  #next() {
+    const start = this.#at + lengthSize;
+    this.#at = start + this.#view.getUint32(this.#at, true);
+    return [start, this.#at];
+  }
+}
+
+export function toHex(bytes) {
+  let text = "";
+  for (const b of bytes) text += b.toString(16).padStart(2, "0");
+  return text;
+}
+
+// Handles. A JavaScript object stands for a Go object by a number; when it is
+// closed or collected, the core lets the Go object go.
+const held = new WeakMap(); // object -> { core, handle }
+const forgotten = new FinalizationRegistry(({ core, handle }) => free(core, handle));
+
+function free(core, handle) {
+  if (core.dead) return;
+  try {
+    core.call(op.release, [handle]);
+  } catch {
+    // The core died of it, which the next call reports.
+  }
+}
+
+export function hold(object, handle, core = theCore()) {
+  held.set(object, { core, handle });
+  forgotten.register(object, { core, handle }, object);
+}
+
+export function release(object) {
+  const entry = held.get(object);
+  if (!entry) return;
+  held.delete(object);
+  forgotten.unregister(object);
+  free(entry.core, entry.handle);
+}
+
+// handleOf returns the handle of an object of the class, for the core in use.
+export function handleOf(object, Class, name) {
+  if (!(object instanceof Class)) throw badArgument(`${name} must be a ${Class.name}`);
+  const core = theCore();
+  const entry = held.get(object);
+  if (!entry) throw new HopsealError("closed", `the ${Class.name} was closed`);
+  if (entry.core !== core) {
+    throw new HopsealError("closed", `the ${Class.name} was lost with the core that held it`);
+  }
+  return entry.handle;
+}
+
+// isHeldBy reports whether the object has a handle in the core in use.
+export function isHeld(object) {
+  return held.get(object)?.core === theCore();
+}
+
+// Checks of arguments, for messages that name them.
+export function bytesOf(value, name) {
+  if (value instanceof Uint8Array) return value;
+  throw badArgument(`${name} must be a Uint8Array`);
+}
+
+export function textOf(value, name) {
+  if (typeof value === "string") return value;
+  throw badArgument(`${name} must be a string`);
+}

@@ -1,0 +1,76 @@
+// What to do about each code, one sentence; "" where the message says it all.
+const hints = {
+  "not-initialised": "Call and await init() before anything else.",
+  "core-fetch": "Check that core.wasm is deployed beside the package's other files, or pass its URL to init().",
+  "core-not-wasm": "Check that core.wasm is deployed beside the package's other files, or pass its URL to init().",
+  "core-compile": "A Content-Security-Policy has to allow 'wasm-unsafe-eval' in script-src.",
+  "core-mismatch": "Deploy core.wasm and runtime.js of one build together, and drop old copies from caches.",
+  "core-start": "",
+  "core-dead": "Call init() again, and load what the page needs from its store; please report this.",
+  "bad-argument": "",
+  closed: "Make or load the object again.",
+  "too-large": "Split it: one call takes up to 64 MiB.",
+  "too-many": "Close what is no longer needed.",
+  aborted: "",
+  invalid: "The bytes are damaged, cut short or something else: get them again.",
+  "seal-failed": "",
+  "open-failed": "Ask the sender to send it again; error.reason says more, for local use only.",
+  "trust-unknown": "Compare the fingerprint with its owner, then admit it.",
+  "trust-changed": "Somebody may be in the middle: compare fingerprints before going on.",
+  "trust-revoked": "Its owner has withdrawn it: ask for the new one.",
+  "trust-expired": "Its owner has to renew it; check both clocks.",
+  "trust-rolled-back": "An older copy was presented: ask its owner for the current one.",
+  "store-unavailable":
+    "Serve the page over https or from localhost, outside of private mode, or keep the identity in memory only with { memory: true }.",
+  "store-in-use": "Close the other tab that uses it.",
+  "store-damaged": "Restore it from a backup, or start with a new identity, which peers have to admit again.",
+  "store-failed": "",
+  "relay-unreachable": "Check the address and that the relay runs, then try again.",
+  "relay-closed": "Connect again.",
+  "relay-protocol": "Check that the address is a Hopseal relay's, of the same version.",
+  "relay-overflow": "Take events faster, then connect again.",
+  "relay-name-taken": "Choose another name.",
+  "relay-full": "Try again later, or elsewhere.",
+  "relay-too-large": "Send less at once.",
+  "relay-bad-name": "Use a name of 1 to 64 bytes.",
+  "relay-bad-topic": "Use a topic of 1 to 128 bytes.",
+  "relay-refused": "",
+};
+
+// Codes of what may go away by itself.
+const retryable = new Set([
+  "core-fetch",
+  "store-in-use",
+  "relay-unreachable",
+  "relay-closed",
+  "relay-overflow",
+  "relay-name-taken",
+  "relay-full",
+]);
+
+export class HopsealError extends Error {
+  constructor(code, message, { cause, reason, known } = {}) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.hint = hints[code] ?? "";
+    this.retryable = retryable.has(code);
+    if (reason) this.reason = reason;
+    if (known?.length) this.known = Object.freeze(known);
+  }
+}
+Object.defineProperty(HopsealError.prototype, "name", { value: "HopsealError" });
+
+export function badArgument(message) {
+  return new HopsealError("bad-argument", message);
+}
+
+// wrap keeps the original error as the cause of one of ours.
+export function wrap(code, message, cause) {
+  return cause instanceof HopsealError ? cause : new HopsealError(code, message, { cause });
+}
+
+// shown is how text that somebody else chose appears in a console or an error:
+// quoted, every character but printable ASCII escaped.
+export function shown(text) {
+  return JSON.stringify(text).replace(/[^\x20-\x7e]/g, (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));
+}

@@ -1,0 +1,217 @@
+import { bytesOf, call, handleOf, hold, isHeld, release, textOf } from "./core.js";
+import { badArgument, shown } from "./errors.js";
+import { op } from "./ops.js";
+
+const redacted = "[redacted]";
+const inspectInNode = Symbol.for("nodejs.util.inspect.custom");
+
+// Only this package makes these objects: a constructor that is called without the
+// token refuses.
+const token = Symbol("hopseal");
+
+function guard(given, name) {
+  if (given !== token) throw badArgument(`a ${name} is not made with new`);
+}
+
+export class Identity {
+  #public;
+
+  constructor(given, handle, publicIdentity) {
+    guard(given, "Identity");
+    hold(this, handle);
+    this.#public = publicIdentity;
+  }
+
+  static async generate(name) {
+    return readIdentity(call(op.identityGenerate, textOf(name, "name")));
+  }
+
+  get name() {
+    return this.#public.name;
+  }
+
+  get fingerprint() {
+    return this.#public.fingerprint;
+  }
+
+  get public() {
+    return this.#public;
+  }
+
+  async renew() {
+    this.#public = readPublic(call(op.identityRenew, handleOf(this, Identity, "this")));
+  }
+
+  close() {
+    release(this);
+  }
+
+  toString() {
+    return `Identity(${shown(this.name)} ${this.fingerprint} ${redacted})`;
+  }
+
+  toJSON() {
+    return redacted;
+  }
+
+  [inspectInNode]() {
+    return this.toString();
+  }
+}
+
+export function readIdentity(response) {
+  const handle = response.number();
+  return new Identity(token, handle, readPublic(response));
+}
+
+export class PublicIdentity {
+  #bytes;
+  #issued;
+  #expires;
+
+  constructor(given, response) {
+    guard(given, "PublicIdentity");
+    hold(this, response.number());
+    this.#bytes = response.bytes();
+    const own = { enumerable: true };
+    Object.defineProperties(this, {
+      name: { ...own, value: response.text() },
+      fingerprint: { ...own, value: response.text() },
+      serial: { ...own, value: response.bigint() },
+    });
+    this.#issued = response.date();
+    this.#expires = response.date();
+    Object.defineProperty(this, "revoked", { ...own, value: response.number() === 1 });
+  }
+
+  static async parse(bytes) {
+    return readPublic(call(op.publicParse, bytesOf(bytes, "bytes")));
+  }
+
+  get bytes() {
+    return this.#bytes.slice();
+  }
+
+  get issued() {
+    return new Date(this.#issued);
+  }
+
+  get expires() {
+    return new Date(this.#expires);
+  }
+
+  toString() {
+    return `PublicIdentity(${shown(this.name)} ${this.fingerprint})`;
+  }
+
+  toJSON() {
+    return this.toString();
+  }
+
+  [inspectInNode]() {
+    return this.toString();
+  }
+}
+
+export function readPublic(response) {
+  return new PublicIdentity(token, response);
+}
+
+// publicHandle takes a public identity, which holds all that it is, along to a
+// core that was started after the one it was parsed by.
+export function publicHandle(identity, name) {
+  if (identity instanceof PublicIdentity && !isHeld(identity)) {
+    hold(identity, call(op.publicParse, identity.bytes).number());
+  }
+  return handleOf(identity, PublicIdentity, name);
+}
+
+export class SharedKeyset {
+  constructor(given, handle) {
+    guard(given, "SharedKeyset");
+    hold(this, handle);
+  }
+
+  static async generate() {
+    return readShared(call(op.sharedGenerate));
+  }
+
+  close() {
+    release(this);
+  }
+
+  toString() {
+    return `SharedKeyset(${redacted})`;
+  }
+
+  toJSON() {
+    return redacted;
+  }
+
+  [inspectInNode]() {
+    return this.toString();
+  }
+}
+
+export function readShared(response) {
+  return new SharedKeyset(token, response.number());
+}
+
+const roles = { server: 1, client: 2, member: 3 };
+
+// expectedFields are four: address, room, role, fingerprint.
+function expectedFields(expected) {
+  const { address = "", room = "", role, fingerprint = "" } = expected ?? {};
+  if (role !== undefined && !Object.hasOwn(roles, role)) {
+    throw badArgument('expected.role must be "server", "client" or "member"');
+  }
+  return [
+    textOf(address, "expected.address"),
+    textOf(room, "expected.room"),
+    roles[role] ?? 0,
+    textOf(fingerprint, "expected.fingerprint"),
+  ];
+}
+
+export class KnownPeers {
+  constructor(given, handle) {
+    guard(given, "KnownPeers");
+    hold(this, handle);
+  }
+
+  static async create() {
+    return new KnownPeers(token, call(op.peersCreate).number());
+  }
+
+  static async parse(bytes) {
+    return new KnownPeers(token, call(op.peersParse, bytesOf(bytes, "bytes")).number());
+  }
+
+  async verify(expected, peer) {
+    call(op.peersVerify, this.#handle(), ...expectedFields(expected), publicHandle(peer, "peer"));
+  }
+
+  async admit(expected, peer) {
+    call(op.peersAdmit, this.#handle(), ...expectedFields(expected), publicHandle(peer, "peer"));
+  }
+
+  async forget(expected, fingerprint) {
+    call(op.peersForget, this.#handle(), ...expectedFields(expected), textOf(fingerprint, "fingerprint"));
+  }
+
+  async admitted(expected) {
+    return call(op.peersAdmitted, this.#handle(), ...expectedFields(expected)).texts();
+  }
+
+  async bytes() {
+    return call(op.peersBytes, this.#handle()).bytes();
+  }
+
+  close() {
+    release(this);
+  }
+
+  #handle() {
+    return handleOf(this, KnownPeers, "this");
+  }
+}
