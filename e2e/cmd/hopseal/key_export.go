@@ -21,6 +21,7 @@ type exportResult struct {
 	File     string `json:"file,omitempty"`               // where it was written
 	Identity string `json:"identity,omitempty"`           // base64
 	Sealed   string `json:"sealed,omitempty"`             // base64
+	Tink     string `json:"tink_public,omitempty"`        // a Tink keyset, itself JSON
 	Backup   string `json:"insecure_cleartext,omitempty"` // the text of a cleartext backup
 }
 
@@ -29,7 +30,7 @@ func (r exportResult) text(w io.Writer) {
 		fmt.Fprintf(w, "wrote %s\n", shown(r.File))
 		return
 	}
-	for _, s := range []string{r.Identity, r.Sealed} {
+	for _, s := range []string{r.Identity, r.Sealed, r.Tink} {
 		if s != "" {
 			fmt.Fprintln(w, s)
 		}
@@ -44,6 +45,7 @@ func keyExport(ctx context.Context, c *call) error {
 	shared := c.String("shared", "", "export the shared keyset of this `name`, sealed to the peer that -to names")
 	to := c.String("to", "", "the `file` with the public identity of the peer that shall have the shared keyset")
 	fingerprint := c.String("fingerprint", "", "the peer's `fingerprint`, instead of typing it")
+	tink := c.String("tink-public", "", "export the public halves of the `signing` or sealing keys as a Tink keyset in JSON")
 	cleartext := c.Bool("insecure-cleartext", false, "export everything, secret keys and all, NOT ENCRYPTED")
 	if err := c.parse(0, 0); err != nil {
 		return err
@@ -53,8 +55,12 @@ func keyExport(ctx context.Context, c *call) error {
 		return c.wrong("-shared and -to go together: which keyset, to whom")
 	case *cleartext && *shared != "":
 		return c.wrong("-insecure-cleartext exports everything: leave -shared out")
-	case *raw && (*out == "" || *cleartext || c.json):
-		return c.wrong("-raw goes with -o, and not with -insecure-cleartext or -json")
+	case *tink != "" && (*shared != "" || *cleartext):
+		return c.wrong("-tink-public, -shared and -insecure-cleartext are different exports: give one")
+	case *tink != "" && *tink != keys.UseSigning.String() && *tink != keys.UseSealing.String():
+		return c.wrong(fmt.Sprintf("-tink-public is signing or sealing, not %q", *tink))
+	case *raw && (*out == "" || *cleartext || *tink != ""):
+		return c.wrong("-raw goes with -o, and not with -insecure-cleartext or -tink-public")
 	}
 	s, err := c.read(ctx)
 	if err != nil {
@@ -65,6 +71,8 @@ func keyExport(ctx context.Context, c *call) error {
 	switch {
 	case *shared != "":
 		content, err = c.exportShared(ctx, s, *shared, *to, *fingerprint, &r)
+	case *tink != "":
+		r.Tink, err = exportTink(s, *tink)
 	case *cleartext:
 		r.Backup, err = exportBackup(s)
 	default:
@@ -90,8 +98,17 @@ func (c *call) deliver(r exportResult, file string, raw bool, content []byte) er
 	if err := writeNew(file, content); err != nil {
 		return err
 	}
-	r.File, r.Identity, r.Sealed, r.Backup = file, "", "", ""
+	r.File, r.Identity, r.Sealed, r.Tink, r.Backup = file, "", "", "", ""
 	return c.print(r)
+}
+
+func exportTink(s *keys.Replica, use string) (string, error) {
+	set, err := s.Identity().TinkKeyset(refOf(use, "").Use)
+	if err != nil {
+		return "", err
+	}
+	b, err := set.Public(keys.TinkJSON)
+	return string(b), err
 }
 
 func exportBackup(s *keys.Replica) (string, error) {

@@ -233,7 +233,7 @@ func (r revokeResult) text(w io.Writer) {
 		fmt.Fprintln(w, r.Identity)
 		return
 	}
-	fmt.Fprintf(w, "revoked %s\nhand this out, whoever imports it trusts the identity no more:\n%s\n", r.Fingerprint, r.Identity)
+	fmt.Fprintf(w, "revoked %s\nwhoever imports what 'hopseal key export' writes now trusts it no more: hand it out\n", r.Fingerprint)
 }
 
 func keyRevoke(ctx context.Context, c *call) error {

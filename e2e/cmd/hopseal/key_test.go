@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tink-crypto/tink-go/v2/keyset"
+
 	"github.com/hopseal/hopseal/keys"
 )
 
@@ -285,6 +287,23 @@ func described(r showResult) any {
 	return append(out, fmt.Sprint(r.Peers))
 }
 
+// Tink reads what is exported for it. That it then works with it is for package
+// keys to test.
+func TestExportForTink(t *testing.T) {
+	w := newWorld(t)
+	w.store("alice")
+	for use, kind := range map[string]string{"signing": "Ed25519PublicKey", "sealing": "HpkePublicKey"} {
+		text := w.key("export", "-tink-public", use)
+		set, err := keyset.ReadWithNoSecrets(keyset.NewJSONReader(strings.NewReader(text)))
+		if err != nil || !strings.Contains(set.String(), kind) {
+			t.Errorf("%s: %v", text, err)
+		}
+		if r := keyJSON[exportResult](w, "export", "-tink-public", use); strings.TrimSpace(text) != strings.TrimSpace(r.Tink) {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
 // No secret comes out unless the flag that says insecure is given.
 func TestA42NoSecretInTheOutput(t *testing.T) {
 	w := newWorld(t)
@@ -297,7 +316,7 @@ func TestA42NoSecretInTheOutput(t *testing.T) {
 	}
 	var out strings.Builder
 	for _, args := range [][]string{
-		{"show"}, {"fingerprint"}, {"export"}, {"revoke", "-prepare"}, {"safety-number", bob}, {"rotate"},
+		{"show"}, {"fingerprint"}, {"export"}, {"revoke", "-prepare"}, {"safety-number", bob}, {"rotate"}, {"export", "-tink-public", "signing"}, {"export", "-tink-public", "sealing"},
 		{"export", "-shared", "orders", "-to", "bob.pub", "-fingerprint", bob},
 	} {
 		out.WriteString(w.key(args...) + w.key(append(args, "-json")...))
@@ -394,7 +413,7 @@ func TestUsageErrors(t *testing.T) {
 		"", "nothing", "new", "new -name a -shared b", "new -name", "new extra -name a", "show extra", "show -x",
 		"rotate -now", "rotate -use signing", "rotate -use shared -now", "rotate -use signing -shared orders -now", "rotate -age 1", "rotate -age -1d",
 		"rotate -age 1d -lead 2d", "promote", "promote 1 2", "export -shared orders", "export -to bob.pub", "export -raw",
-		"export -insecure-cleartext -shared a -to b", "import", "import a -shared b", "import a -from b", "import alice.pub", "import alice.pub -room a -client",
+		"export -insecure-cleartext -shared a -to b", "export -tink-public shared", "export -tink-public signing -insecure-cleartext", "import", "import a -shared b", "import a -from b", "import alice.pub", "import alice.pub -room a -client",
 		"import alice.pub -address nonsense", "import a -insecure-cleartext -room b", "forget", "forget x", "safety-number", "succeed",
 	} {
 		line := w.fails(exitUsage, " -h'", strings.Fields(args)...)
