@@ -1,3 +1,5 @@
+//go:build !js
+
 package main
 
 import (
@@ -24,7 +26,10 @@ import (
 // also proves the hook for one.
 func TestMain(m *testing.M) {
 	kmsSecret = func(_ context.Context, uri string) (keys.Secret, error) { return keys.KMS(fakeKMS{}, uri), nil }
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		os.RemoveAll(builtIn)
+		os.Exit(code)
+	}))
 }
 
 const testKMSKey = "test://key"

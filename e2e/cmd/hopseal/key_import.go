@@ -1,3 +1,5 @@
+//go:build !js
+
 package main
 
 import (
@@ -22,6 +24,8 @@ type importResult struct {
 	Successor   string      `json:"successor,omitempty"`
 	Shared      string      `json:"shared,omitempty"`
 	Changed     bool        `json:"changed"` // whether it was news
+
+	unknown bool // it is about a peer that the store does not know
 }
 
 const (
@@ -37,6 +41,8 @@ func (r importResult) text(w io.Writer) {
 	switch {
 	case r.Imported == importedBackup:
 		fmt.Fprintf(w, "made %s of the backup of %s\n", shown(r.Store), r.Fingerprint)
+	case r.unknown:
+		fmt.Fprintf(w, "nothing changed: %s does not know %s\n", shown(r.Store), r.Fingerprint)
 	case !r.Changed:
 		fmt.Fprintf(w, "nothing changed: this is not news to %s\n", shown(r.Store))
 	case r.Imported == importedPeer:
@@ -158,7 +164,8 @@ func (c *call) importPeer(ctx context.Context, file string, p *keys.PublicIdenti
 	if err != nil {
 		return err
 	}
-	return c.print(importResult{s.Path(), importedPeer, p.Fingerprint().String(), peerAt(s, want, p.Fingerprint()), "", "", changed})
+	return c.print(importResult{Store: s.Path(), Imported: importedPeer, Fingerprint: p.Fingerprint().String(),
+		Peer: peerAt(s, want, p.Fingerprint()), Changed: changed})
 }
 
 // peerAt finds an admission.
@@ -192,7 +199,8 @@ func (c *call) importRevocation(ctx context.Context, p *keys.PublicIdentity) err
 	if all, ok := err.(interface{ Unwrap() []error }); !ok || len(all.Unwrap()) > 1 {
 		return err
 	}
-	return c.print(importResult{Store: s.Path(), Imported: importedRevocation, Fingerprint: p.Fingerprint().String(), Changed: changed})
+	return c.print(importResult{Store: s.Path(), Imported: importedRevocation, Fingerprint: p.Fingerprint().String(),
+		Changed: changed, unknown: !s.KnownPeers().Knows(p.Fingerprint())})
 }
 
 func (c *call) importSuccession(ctx context.Context, succession *keys.Succession) error {
@@ -291,5 +299,5 @@ func keyForget(ctx context.Context, c *call) error {
 	if err := s.KnownPeers().Forget(want, root); err != nil {
 		return err
 	}
-	return c.print(importResult{s.Path(), importedForgotten, root.String(), peer, "", "", true})
+	return c.print(importResult{Store: s.Path(), Imported: importedForgotten, Fingerprint: root.String(), Peer: peer, Changed: true})
 }

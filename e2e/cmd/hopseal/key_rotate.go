@@ -1,3 +1,5 @@
+//go:build !js
+
 package main
 
 import (
@@ -121,6 +123,7 @@ func keyRotate(ctx context.Context, c *call) error {
 	c.storeFlag()
 	selected := c.selectFlags()
 	now := c.Bool("now", false, "make a key of the selected keyset and promote it at once")
+	add := c.Bool("add", false, "make a key of the selected keyset, pending: to be handed out, then promoted")
 	p := keys.DefaultRotation
 	c.Var((*days)(&p.Age), "age", "`time` after which a primary is replaced, such as 30d or 12h")
 	c.Var((*days)(&p.Lead), "lead", "`time` between making a key and promoting it")
@@ -134,8 +137,10 @@ func keyRotate(ctx context.Context, c *call) error {
 		return err
 	}
 	switch {
-	case *now == selected.any():
-		return c.wrong("-now goes with -use or -shared: together they change the keys of one keyset, without them every keyset takes the steps that are due")
+	case *now && *add:
+		return c.wrong("-now promotes at once what -add leaves pending: give one")
+	case (*now || *add) == selected.any():
+		return c.wrong("-now or -add go with -use or -shared: together they change one keyset, without them every keyset takes the steps that are due")
 	case p.Age > 0 && p.Age < p.Lead:
 		return c.wrong("-age must not be below -lead")
 	}
@@ -152,18 +157,25 @@ func keyRotate(ctx context.Context, c *call) error {
 			return err
 		}
 	}
-	return c.rotate(s, selected, *now, p)
+	rotation := func() (time.Time, error) { return s.Rotate(p) }
+	switch {
+	case *now:
+		rotation = func() (time.Time, error) { return time.Time{}, replacePrimary(s, selected.ref()) }
+	case *add:
+		rotation = func() (time.Time, error) { _, err := s.Add(selected.ref()); return time.Time{}, err }
+	}
+	return c.rotate(s, rotation, selected.any())
 }
 
-func (c *call) rotate(s *keys.Store, selected *selection, now bool, p keys.RotationPolicy) error {
+// rotate tells what a rotation did, and if it is one of all keysets, when the next
+// step will be due.
+func (c *call) rotate(s *keys.Store, rotation func() (time.Time, error), all bool) error {
 	var next time.Time
 	r, err := changing(s, func() (err error) {
-		if now {
-			return replacePrimary(s, selected.ref())
-		}
-		next, err = s.Rotate(p)
+		next, err = rotation()
 		return err
 	})
+	r.rotation, r.Next = all && err == nil, moment(next)
 	if err != nil && len(r.Changes) > 0 {
 		// Each step stands for itself: tell what was done before it failed.
 		return errors.Join(c.print(r), err)
@@ -171,7 +183,6 @@ func (c *call) rotate(s *keys.Store, selected *selection, now bool, p keys.Rotat
 	if err != nil {
 		return err
 	}
-	r.rotation, r.Next = !now, moment(next)
 	return c.print(r)
 }
 

@@ -1,3 +1,5 @@
+//go:build !js
+
 package main
 
 import (
@@ -35,6 +37,12 @@ func TestLifeOfAKey(t *testing.T) {
 			}
 		}
 		expect("primary")
+		w.key(append([]string{"rotate", "-add"}, selected...)...)
+		expect("primary pending")
+		w.key("promote", w.pick("pending", use))
+		expect("retiring primary")
+		w.key("disable", w.pick("retiring", use))
+		w.key("destroy", w.pick("archived", use))
 		r := keyJSON[changeResult](w, append([]string{"rotate", "-now"}, selected...)...)
 		if len(r.Changes) != 2 || r.Changes[0].To != "retiring" || r.Changes[1].From != stageNew || r.Changes[1].To != "primary" || r.Renewed == (use == "shared") {
 			t.Errorf("%s: %+v", use, r)
@@ -179,6 +187,9 @@ func TestRevoke(t *testing.T) {
 	w.fails(exitFailure, "is revoked", "import", "-store", "bob.store", "alice.pub", "-client", "-fingerprint", alice)
 	if got := keyJSON[importResult](w, "import", "-store", "alice.store", prepared); got.Changed {
 		t.Error("a revocation of somebody unknown changed something")
+	}
+	if out := w.key("import", prepared); !strings.Contains(out, "does not know "+alice) {
+		t.Error(out)
 	}
 }
 
@@ -411,7 +422,7 @@ func TestUsageErrors(t *testing.T) {
 	w.store("alice")
 	for _, args := range []string{
 		"", "nothing", "new", "new -name a -shared b", "new -name", "new extra -name a", "show extra", "show -x",
-		"rotate -now", "rotate -use signing", "rotate -use shared -now", "rotate -use signing -shared orders -now", "rotate -age 1", "rotate -age -1d",
+		"rotate -now", "rotate -add", "rotate -use signing -now -add", "rotate -use signing", "rotate -use shared -now", "rotate -use signing -shared orders -now", "rotate -age 1", "rotate -age -1d",
 		"rotate -age 1d -lead 2d", "promote", "promote 1 2", "export -shared orders", "export -to bob.pub", "export -raw",
 		"export -insecure-cleartext -shared a -to b", "export -tink-public shared", "export -tink-public signing -insecure-cleartext", "import", "import a -shared b", "import a -from b", "import alice.pub", "import alice.pub -room a -client",
 		"import alice.pub -address nonsense", "import a -insecure-cleartext -room b", "forget", "forget x", "safety-number", "succeed",

@@ -1,3 +1,5 @@
+//go:build !js
+
 // Hopseal is the command for those who run services on Hopseal. It makes, shows,
 // rotates, backs up and withdraws keys:
 //
