@@ -43,7 +43,7 @@ func TestBadStores(t *testing.T) {
 		{"cut in the body", "restore it from a backup", good[:len(good)-1], 0o600},
 		{"longer", "restore it from a backup", good + "x", 0o600},
 		{"flipped in the head", "restore it from a backup", flip(good, 3), 0o600},
-		{"flipped in the salt", "restore the file if its first bytes were changed", flip(good, strings.Index(good, testKMSKey)+len(testKMSKey)+2+60+10), 0o600},
+		{"flipped in the salt", "another key than the store's", flip(good, strings.Index(good, testKMSKey)+len(testKMSKey)+2+60+10), 0o600},
 		{"flipped in the body", "restore it from a backup", flip(good, len(good)-100), 0o600},
 		{"a public identity", "restore it from a backup", w.read("alice.pub"), 0o600},
 		{"foreign", "restore it from a backup", "-----BEGIN PRIVATE KEY-----\n", 0o600},
