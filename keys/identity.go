@@ -58,11 +58,16 @@ type opener struct {
 // the first public statement, valid for [MaxLifetime]. The name, 1 to 128 bytes
 // of UTF-8, is what others will see; it proves nothing to them.
 func GenerateIdentity(name string) (*Identity, error) {
-	_, root, err := ed25519.GenerateKey(rand.Reader)
+	root, err := newRoot()
 	if err != nil {
 		return nil, err
 	}
-	return generateIdentity(name, newLocalSigner(root), nil)
+	return generateIdentity(name, root, nil)
+}
+
+func newRoot() (Signer, error) {
+	_, root, err := ed25519.GenerateKey(rand.Reader)
+	return newLocalSigner(root), err
 }
 
 // GenerateIdentityWith is [GenerateIdentity] with private keys that stay outside:
@@ -77,9 +82,6 @@ func GenerateIdentityWith(name string, root, signer Signer) (*Identity, error) {
 }
 
 func generateIdentity(name string, root, signer Signer) (*Identity, error) {
-	if len(name) == 0 || len(name) > MaxNameSize || !utf8.ValidString(name) {
-		return nil, fmt.Errorf("keys: a name has 1 to %d bytes of UTF-8", MaxNameSize)
-	}
 	now := time.Now()
 	s := &identityState{root: root, signer: signer}
 	var err error
@@ -90,6 +92,14 @@ func generateIdentity(name string, root, signer Signer) (*Identity, error) {
 	}
 	if s.sealing, err = newRing(keyset.XWing, now); err != nil {
 		return nil, err
+	}
+	return s.begin(name, now)
+}
+
+// begin signs the first statement about keys that are new here.
+func (s *identityState) begin(name string, now time.Time) (*Identity, error) {
+	if len(name) == 0 || len(name) > MaxNameSize || !utf8.ValidString(name) {
+		return nil, fmt.Errorf("keys: a name has 1 to %d bytes of UTF-8", MaxNameSize)
 	}
 	if err := s.load(); err != nil {
 		return nil, err

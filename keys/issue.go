@@ -3,6 +3,7 @@ package keys
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -152,6 +153,16 @@ func (s *identityState) step(now time.Time, change func(*identityState) error) (
 
 func (s *identityState) renewed(now time.Time) (*identityState, error) {
 	return s.step(now, func(*identityState) error { return nil })
+}
+
+// revoked returns the state with a statement that withdraws the identity for
+// good.
+func (s *identityState) revoked(now time.Time) (*identityState, error) {
+	if s.public.Revoked() {
+		return nil, ErrRevoked
+	}
+	next := *s
+	return &next, next.issue(s.public.name, math.MaxUint64, nil, now)
 }
 
 // Use says what a keyset is for.

@@ -165,3 +165,10 @@ func (r *Replica) SharedKeyset(name string) (*SharedKeyset, bool) {
 	defer r.mu.Unlock()
 	return r.contents.keyset(name)
 }
+
+// SharedKeysets returns the names of the shared keysets.
+func (r *Replica) SharedKeysets() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.contents.keysetNames()
+}

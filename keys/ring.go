@@ -135,7 +135,7 @@ func (r ring) agrees() bool {
 	for i, l := range r.lives {
 		key := k.Keys[i]
 		archived := l.stage() == StageArchived
-		if key.ID != l.id || key.Type != r.kind || key.Prefix != keyset.PrefixTink ||
+		if key.ID != l.id || key.Type != r.kind ||
 			(key.ID == k.Primary) != (l.stage() == StagePrimary) || archived != (key.Status == keyset.Disabled) {
 			return false
 		}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -20,6 +21,10 @@ type RotationPolicy struct {
 	Lead    time.Duration // from making a key to promoting it: time to distribute it
 	Overlap time.Duration // from retiring a key to archiving it: time for what is in transit
 	Keep    time.Duration // from archiving a key to destroying it; zero keeps it
+
+	// Follow names the shared keysets that another holder rotates and hands over,
+	// see [Store.UpdateSharedKeyset]: they are left alone here.
+	Follow []string
 }
 
 // DefaultRotation changes keys every 30 days, with a day to distribute a new one
@@ -157,6 +162,9 @@ func (s *Store) Rotate(p RotationPolicy) (next time.Time, err error) {
 		}
 	}
 	for _, name := range s.SharedKeysets() {
+		if slices.Contains(p.Follow, name) {
+			continue
+		}
 		if err := s.rotate(KeyRef{Use: UseShared, Keyset: name}, p, due); err != nil {
 			return time.Time{}, err
 		}

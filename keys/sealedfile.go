@@ -77,6 +77,9 @@ func openFile(ctx context.Context, path string, b []byte, secret Secret) (conten
 		return nil, nil, nil, fmt.Errorf("keys: %s: %w", path, err)
 	}
 	content, err = openBody(path, b, size, master)
+	if k, ok := secret.(kmsSecret); ok && errors.Is(err, ErrPassphrase) {
+		err = fmt.Errorf("keys: %s: %w", path, kmsError(k.uri, errOtherMaster))
+	}
 	return content, master, protector, err
 }
 

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/argon2"
 
 	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/internal/strict"
 )
 
@@ -136,13 +137,24 @@ type kmsSecret struct {
 }
 
 // KMS protects a store by a key that stays in a key management service, reached
-// through any of Tink's clients: the service wraps the store's master key.
+// through any of Tink's clients: the service wraps the store's master key, with the
+// key URI as associated data. Choose a client that sends associated data to the
+// service; that of HashiCorp Vault does so when made by NewClientWithAEADOptions.
 func KMS(client registry.KMSClient, keyURI string) Secret { return kmsSecret{client, keyURI} }
 
 // ErrKMS is wrapped by every failure of a key management service.
 var ErrKMS = errors.New("the key management service did not give the store's key")
 
+var errOtherMaster = errors.New("it gave another key than the store's")
+
+// serviceError shows what a service said as one short line of text (A47).
+type serviceError struct{ error }
+
+func (e serviceError) Error() string { return safetext.Line(e.error.Error(), 300) }
+func (e serviceError) Unwrap() error { return e.error }
+
 func kmsError(uri string, err error) error {
+	err = serviceError{err}
 	return fmt.Errorf("%w (%s): %w: check that it is reachable, that it lets you use this key, and that the key is the one the store was made with", ErrKMS, uri, err)
 }
 

@@ -5,7 +5,6 @@ package keys
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 )
@@ -106,16 +105,6 @@ func (s *identityState) changeRing(use Use, now time.Time, change func(ring) (ri
 		}
 		return err
 	})
-}
-
-// revoked returns the state with a statement that withdraws the identity for
-// good.
-func (s *identityState) revoked(now time.Time) (*identityState, error) {
-	if s.public.Revoked() {
-		return nil, ErrRevoked
-	}
-	next := *s
-	return &next, next.issue(s.public.name, math.MaxUint64, nil, now)
 }
 
 // step returns the state after the same change of both rings. The change is told

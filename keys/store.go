@@ -63,11 +63,16 @@ var ErrStoreInUse = errors.New("the store is in use")
 // CreateStore makes a store for an identity. It refuses a path that exists, and a
 // weak passphrase with a [*WeakPassphraseError].
 func CreateStore(ctx context.Context, path string, secret Secret, id *Identity) (*Store, error) {
+	return createStore(ctx, path, secret, contents{identity: id, known: new(KnownPeers)})
+}
+
+func createStore(ctx context.Context, path string, secret Secret, c contents) (*Store, error) {
 	s, err := claimStore(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.create(ctx, secret, id); err != nil {
+	s.contents = c
+	if err := s.create(ctx, secret); err != nil {
 		s.lock.release()
 		return nil, err
 	}
@@ -84,7 +89,7 @@ func claimStore(path string) (*Store, error) {
 	return &Store{path: path, lock: lock, clock: time.Now, written: func(string) {}}, nil
 }
 
-func (s *Store) create(ctx context.Context, secret Secret, id *Identity) error {
+func (s *Store) create(ctx context.Context, secret Secret) error {
 	if _, err := os.Lstat(s.path); err == nil {
 		return fileError(s.path, fs.ErrExist, "choose another path, or open it")
 	}
@@ -92,7 +97,6 @@ func (s *Store) create(ctx context.Context, secret Secret, id *Identity) error {
 	if s.master, s.protector, err = secret.create(ctx); err != nil {
 		return fmt.Errorf("keys: %s: %w", s.path, err)
 	}
-	s.contents = contents{identity: id, known: new(KnownPeers)}
 	s.known = s.contents.known.Bytes()
 	if err := s.write(s.freeze()); err != nil {
 		return err
@@ -186,8 +190,12 @@ func (s *Store) SharedKeyset(name string) (*SharedKeyset, bool) {
 func (s *Store) SharedKeysets() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	names := make([]string, len(s.contents.shared))
-	for i, n := range s.contents.shared {
+	return s.contents.keysetNames()
+}
+
+func (c *contents) keysetNames() []string {
+	names := make([]string, len(c.shared))
+	for i, n := range c.shared {
 		names[i] = n.name
 	}
 	return names
@@ -274,9 +282,11 @@ func compareNames(a, b string) int {
 
 // freeze takes the states in use. The known peers are taken as they were last
 // written: their own lock comes before the store's.
-func (s *Store) freeze() frozen {
-	f := frozen{identity: s.contents.identity.state.Load(), known: s.known}
-	for _, n := range s.contents.shared {
+func (s *Store) freeze() frozen { return s.contents.freeze(s.known) }
+
+func (c *contents) freeze(known []byte) frozen {
+	f := frozen{identity: c.identity.state.Load(), known: known}
+	for _, n := range c.shared {
 		f.shared = append(f.shared, frozenKeyset{n.name, n.set.state.Load()})
 	}
 	return f

@@ -1,0 +1,131 @@
+//go:build !js
+
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/hopseal/hopseal/keys"
+)
+
+// What commands hand out is public, or sealed, and written as base64 in one line,
+// so that it goes through a terminal, a chat or a ticket. Files may hold the bytes
+// themselves as well.
+
+func encodeText(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
+
+// decodeText returns the bytes that a file holds, or that its text stands for.
+func decodeText(b []byte) []byte {
+	text := string(bytes.TrimSpace(b))
+	if raw, err := base64.StdEncoding.Strict().DecodeString(text); err == nil && encodeText(raw) == text {
+		return raw
+	}
+	return b
+}
+
+// Limits of what is read, in bytes.
+const (
+	maxPublicText = 2 * keys.MaxPublicSize
+	maxSealedText = 1 << 20
+	maxBackup     = 32 << 20
+)
+
+// readFile reads a file that somebody gave us, "-" for standard input.
+func (c *call) readFile(name string, limit int64) ([]byte, error) {
+	r := c.stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, fmt.Errorf("%w: check the name", err)
+		}
+		defer f.Close()
+		r = f
+	}
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: give a file that can be read", err)
+	case int64(len(b)) > limit:
+		return nil, fmt.Errorf("%s has more than %d bytes: it is not what is expected here: check the name", name, limit)
+	case len(bytes.TrimSpace(b)) == 0:
+		return nil, fmt.Errorf("%s is empty: ask for it again", name)
+	}
+	return b, nil
+}
+
+// readPublic reads a public identity.
+func (c *call) readPublic(name string) (*keys.PublicIdentity, error) {
+	b, err := c.readFile(name, maxPublicText)
+	if err != nil {
+		return nil, err
+	}
+	return parsePublic(name, b)
+}
+
+func parsePublic(name string, b []byte) (*keys.PublicIdentity, error) {
+	p, err := keys.ParsePublic(decodeText(b))
+	if err == nil {
+		return p, nil
+	}
+	return nil, fmt.Errorf("%s: %w: %s", name, err, otherFile(b))
+}
+
+// otherFile says what a file is that should have been something else, as far as it
+// shows.
+func otherFile(b []byte) string {
+	if bytes.HasPrefix(b, []byte(backupHead)) {
+		return "it is a cleartext backup, with secret keys: keep it where nobody reads it, and import it with -insecure-cleartext"
+	}
+	raw := decodeText(b)
+	_, sealed := sealedFor(raw)
+	_, succession := keys.ParseSuccession(raw)
+	switch {
+	case bytes.Contains(raw[:min(len(raw), 32)], []byte("hopseal key file")):
+		return "it is a store: give what 'hopseal key export' writes"
+	case bytes.Contains(raw[:min(len(raw), 64)], []byte("PRIVATE KEY")):
+		return "it is a private key of another program: keep it where nobody reads it"
+	case sealed:
+		return "it is a sealed shared keyset: import it with -shared and -from"
+	case succession == nil:
+		return "it is a succession: import it without flags"
+	}
+	return "it is damaged, cut short or something else: ask for it again"
+}
+
+// writeNew writes a file that nobody else can read and that was not there.
+func writeNew(path string, b []byte) (err error) {
+	if err := mustBeFree(path); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+			os.Remove(path)
+			err = fmt.Errorf("%w: nothing was written", err)
+		}
+	}()
+	_, err = f.Write(b)
+	return err
+}
+
+// mustBeFree refuses a path that cannot be written without taking something else
+// away.
+func mustBeFree(path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("%s exists already and was not touched: choose another path", path)
+	}
+	if _, err := os.Stat(filepath.Dir(path)); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no folder %s: make it first", filepath.Dir(path))
+	}
+	return nil
+}

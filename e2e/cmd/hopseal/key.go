@@ -1,0 +1,184 @@
+//go:build !js
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hopseal/hopseal/internal/safetext"
+	"github.com/hopseal/hopseal/keys"
+)
+
+var keyCommands = command{name: "key", args: "COMMAND", summary: "make, show, rotate, back up and withdraw keys", group: []command{
+	{name: "new", summary: "make an identity in a new store, or a shared keyset in a store", run: keyNew},
+	{name: "show", summary: "show a store's identity, keys and known peers", run: keyShow},
+	{name: "rotate", summary: "take the steps that are due, or change a key now", run: keyRotate},
+	{name: "promote", args: "KEY", summary: "make a pending key the primary", run: keyStep((*keys.Store).Promote)},
+	{name: "disable", args: "KEY", summary: "archive a key: it opens stored messages only", run: keyStep((*keys.Store).Disable)},
+	{name: "destroy", args: "KEY", summary: "remove an archived key for good", run: keyStep((*keys.Store).Destroy)},
+	{name: "revoke", summary: "withdraw the identity for good, or prepare to", run: keyRevoke},
+	{name: "succeed", args: "NEXT-STORE", summary: "name the identity of another store as the successor", run: keySucceed},
+	{name: "export", summary: "write the public identity, or a shared keyset for a peer", run: keyExport},
+	{name: "import", args: "FILE", summary: "admit a peer, or take over what was exported", run: keyImport},
+	{name: "forget", args: "FINGERPRINT", summary: "take the admission of a peer back", run: keyForget},
+	{name: "fingerprint", args: "[FILE]", summary: "show the fingerprint of a store or of a public identity", run: keyFingerprint},
+	{name: "safety-number", args: "PEER", summary: "show the number that two people compare", run: keySafetyNumber},
+}}
+
+func (c *call) storeFlag() {
+	c.StringVar(&c.store, "store", c.getenv(envStore), "`path` of the store, by default what "+envStore+" names")
+}
+
+// storePath checks that a store was named.
+func (c *call) storePath() (string, error) {
+	if c.store == "" {
+		return "", c.wrong("no store is named: give -store PATH, or set " + envStore)
+	}
+	return c.store, nil
+}
+
+// existing is the path of a store that is there, and its secret.
+func (c *call) existing(ctx context.Context) (string, keys.Secret, error) {
+	path, err := c.storePath()
+	if err != nil {
+		return "", nil, err
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return "", nil, fmt.Errorf("there is no store %s: make one with 'hopseal key new -name NAME', or name another with -store or %s", path, envStore)
+	}
+	secret, err := c.secret(ctx, path, false)
+	return path, secret, err
+}
+
+// open opens the store for writing.
+func (c *call) open(ctx context.Context) (*keys.Store, error) {
+	path, secret, err := c.existing(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer c.progress("unlocking " + path)()
+	return keys.OpenStore(ctx, path, secret)
+}
+
+// read opens the store for reading, which works while a service has it open.
+func (c *call) read(ctx context.Context) (*keys.Replica, error) {
+	path, secret, err := c.existing(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer c.progress("unlocking " + path)()
+	return keys.OpenReplica(ctx, path, secret)
+}
+
+// progress tells a person what takes its time: Argon2 does, by intent.
+func (c *call) progress(what string) (done func()) {
+	if !c.console.watched() {
+		return func() {}
+	}
+	fmt.Fprint(c.stderr, safetext.Line(what, maxShownPath), "… ")
+	return func() { fmt.Fprintln(c.stderr) }
+}
+
+// contents is what a Store and a Replica have in common.
+type contents interface {
+	Identity() *keys.Identity
+	KnownPeers() *keys.KnownPeers
+	SharedKeyset(string) (*keys.SharedKeyset, bool)
+	SharedKeysets() []string
+}
+
+// keysOf lists the keys of a store, of every keyset.
+func keysOf(s contents) []keyResult {
+	var out []keyResult
+	for _, k := range s.Identity().Keys() {
+		out = append(out, describeKey("", k))
+	}
+	for _, name := range s.SharedKeysets() {
+		set, _ := s.SharedKeyset(name)
+		for _, k := range set.Keys() {
+			out = append(out, describeKey(name, k))
+		}
+	}
+	return out
+}
+
+// selection is which keyset a call is about.
+type selection struct{ use, shared string }
+
+func (c *call) selectFlags() *selection {
+	var s selection
+	c.StringVar(&s.use, "use", "", "the identity's `signing` or sealing keys")
+	c.StringVar(&s.shared, "shared", "", "the shared keyset of this `name`")
+	return &s
+}
+
+func (c *call) checkSelection(s *selection) error {
+	switch {
+	case s.use != "" && s.shared != "":
+		return c.wrong("-use and -shared are about different keys: give one")
+	case s.use != "" && s.use != keys.UseSigning.String() && s.use != keys.UseSealing.String():
+		return c.wrong(fmt.Sprintf("-use is signing or sealing, not %q", s.use))
+	}
+	return nil
+}
+
+func (s selection) any() bool { return s == selection{} }
+
+func (s selection) includes(k keyResult) bool {
+	return s.any() || s.shared == "" && k.Use == s.use || s.shared != "" && k.Keyset == s.shared
+}
+
+// ref names the keyset that was selected.
+func (s selection) ref() keys.KeyRef { return refOf(s.use, s.shared) }
+
+func refOf(use, keyset string) keys.KeyRef {
+	switch {
+	case keyset != "":
+		return keys.KeyRef{Use: keys.UseShared, Keyset: keyset}
+	case use == keys.UseSigning.String():
+		return keys.KeyRef{Use: keys.UseSigning}
+	}
+	return keys.KeyRef{Use: keys.UseSealing}
+}
+
+// find finds the key that was named by its number.
+func (s selection) find(store contents, number string) (keys.KeyRef, error) {
+	id, err := strconv.ParseUint(number, 10, 32)
+	if err != nil {
+		return keys.KeyRef{}, fmt.Errorf("%q is not a key's number: 'hopseal key show' lists them", number)
+	}
+	var found []keyResult
+	for _, k := range keysOf(store) {
+		if k.Key == uint32(id) && s.includes(k) {
+			found = append(found, k)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return keys.KeyRef{}, fmt.Errorf("there is no key %d here: 'hopseal key show' lists them", id)
+	case 1:
+		ref := refOf(found[0].Use, found[0].Keyset)
+		ref.TinkID = uint32(id)
+		return ref, nil
+	}
+	var sets []string
+	for _, k := range found {
+		sets = append(sets, k.set())
+	}
+	return keys.KeyRef{}, fmt.Errorf("key %d is in several keysets (%s): give -use or -shared", id, strings.Join(sets, ", "))
+}
+
+// hasShared checks that the store has the keyset.
+func hasShared(s contents, name string) error {
+	if !slices.Contains(s.SharedKeysets(), name) {
+		return fmt.Errorf("the store has no shared keyset %q: 'hopseal key show' lists them", name)
+	}
+	return nil
+}

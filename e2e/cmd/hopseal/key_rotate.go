@@ -1,0 +1,308 @@
+//go:build !js
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/safetext"
+	"github.com/hopseal/hopseal/keys"
+)
+
+// changeResult is what a step or a rotation did.
+type changeResult struct {
+	Store   string      `json:"store"`
+	Changes []keyChange `json:"changes"`
+	Renewed bool        `json:"renewed"` // there is a new statement to hand out
+	identityResult
+	Next *time.Time `json:"next,omitempty"` // when the next step will be due, of a rotation
+
+	rotation bool
+}
+
+// keyChange is a key that came to another stage, from "" for a new key to
+// "destroyed".
+type keyChange struct {
+	Use    string `json:"use"`
+	Keyset string `json:"keyset,omitempty"`
+	Key    uint32 `json:"key"`
+	From   string `json:"from"`
+	To     string `json:"to"`
+}
+
+const stageNew, stageDestroyed = "", "destroyed"
+
+func (r changeResult) text(w io.Writer) {
+	if len(r.Changes) == 0 && !r.Renewed {
+		fmt.Fprintf(w, "nothing is due\n")
+	}
+	shared := false
+	for _, k := range r.Changes {
+		from := k.From
+		if from == stageNew {
+			from = "new"
+		}
+		fmt.Fprintf(w, "%s key %d: %s, was %s\n", keyResult{Use: k.Use, Keyset: k.Keyset}.set(), k.Key, k.To, from)
+		shared = shared || k.Keyset != ""
+	}
+	if r.Renewed {
+		fmt.Fprintf(w, "new statement: serial %d, expires %s\n", r.Serial, timeText(r.Expires))
+	}
+	if shared {
+		fmt.Fprintf(w, "hand the shared keyset to its other holders: hopseal key export -shared NAME -to PEER-FILE\n")
+	}
+	if r.rotation {
+		fmt.Fprintf(w, "next step due: %s\n", timeText(r.Next))
+	}
+}
+
+// changing runs f and tells what it changed in the store.
+func changing(s *keys.Store, f func() error) (changeResult, error) {
+	before, public := keysOf(s), s.Identity().Public()
+	err := f()
+	after := s.Identity().Public()
+	return changeResult{Store: s.Path(), Changes: changes(before, keysOf(s)), Renewed: !after.Equal(public), identityResult: describe(after)}, err
+}
+
+func changes(before, after []keyResult) []keyChange {
+	stages := make(map[string]string)
+	name := func(k keyResult) string { return fmt.Sprint(k.set(), k.Key) }
+	for _, k := range before {
+		stages[name(k)] = k.Stage
+	}
+	out := []keyChange{}
+	for _, k := range after {
+		if was := stages[name(k)]; was != k.Stage {
+			out = append(out, keyChange{k.Use, k.Keyset, k.Key, was, k.Stage})
+		}
+		delete(stages, name(k))
+	}
+	for _, k := range before {
+		if was, gone := stages[name(k)]; gone {
+			out = append(out, keyChange{k.Use, k.Keyset, k.Key, was, stageDestroyed})
+		}
+	}
+	return out
+}
+
+// keyStep makes the command that takes one step of one key.
+func keyStep(step func(*keys.Store, keys.KeyRef) error) func(context.Context, *call) error {
+	return func(ctx context.Context, c *call) error {
+		c.storeFlag()
+		selected := c.selectFlags()
+		if err := c.parse(1, 1); err != nil {
+			return err
+		}
+		if err := c.checkSelection(selected); err != nil {
+			return err
+		}
+		s, err := c.open(ctx)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		ref, err := selected.find(s, c.args[0])
+		if err != nil {
+			return err
+		}
+		r, err := changing(s, func() error { return step(s, ref) })
+		if err != nil {
+			return err
+		}
+		return c.print(r)
+	}
+}
+
+func keyRotate(ctx context.Context, c *call) error {
+	c.storeFlag()
+	selected := c.selectFlags()
+	now := c.Bool("now", false, "make a key of the selected keyset and promote it at once")
+	add := c.Bool("add", false, "make a key of the selected keyset, pending: to be handed out, then promoted")
+	p := keys.DefaultRotation
+	c.Var((*days)(&p.Age), "age", "`time` after which a primary is replaced, such as 30d or 12h")
+	c.Var((*days)(&p.Lead), "lead", "`time` between making a key and promoting it")
+	c.Var((*days)(&p.Overlap), "overlap", "`time` between retiring a key and archiving it")
+	c.Var((*days)(&p.Keep), "keep", "`time` between archiving a key and destroying it; 0 keeps it")
+	c.Var((*list)(&p.Follow), "follow", "`name` of a shared keyset that another holder rotates; may be repeated")
+	if err := c.parse(0, 0); err != nil {
+		return err
+	}
+	if err := c.checkSelection(selected); err != nil {
+		return err
+	}
+	switch {
+	case *now && *add:
+		return c.wrong("-now promotes at once what -add leaves pending: give one")
+	case (*now || *add) == selected.any():
+		return c.wrong("-now or -add go with -use or -shared: together they change one keyset, without them every keyset takes the steps that are due")
+	case p.Age > 0 && p.Age < p.Lead:
+		return c.wrong("-age must not be below -lead")
+	}
+	s, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if s.Identity().Public().Revoked() {
+		return keys.ErrRevoked
+	}
+	if selected.shared != "" {
+		if err := hasShared(s, selected.shared); err != nil {
+			return err
+		}
+	}
+	rotation := func() (time.Time, error) { return s.Rotate(p) }
+	switch {
+	case *now:
+		rotation = func() (time.Time, error) { return time.Time{}, replacePrimary(s, selected.ref()) }
+	case *add:
+		rotation = func() (time.Time, error) { _, err := s.Add(selected.ref()); return time.Time{}, err }
+	}
+	return c.rotate(s, rotation, selected.any())
+}
+
+// rotate tells what a rotation did, and if it is one of all keysets, when the next
+// step will be due.
+func (c *call) rotate(s *keys.Store, rotation func() (time.Time, error), all bool) error {
+	var next time.Time
+	r, err := changing(s, func() (err error) {
+		next, err = rotation()
+		return err
+	})
+	r.rotation, r.Next = all && err == nil, moment(next)
+	if err != nil && len(r.Changes) > 0 {
+		// Each step stands for itself: tell what was done before it failed.
+		return errors.Join(c.print(r), err)
+	}
+	if err != nil {
+		return err
+	}
+	return c.print(r)
+}
+
+func replacePrimary(s *keys.Store, ref keys.KeyRef) (err error) {
+	if ref.TinkID, err = s.Add(ref); err != nil {
+		return err
+	}
+	return s.Promote(ref)
+}
+
+// days is a duration that may be given in days.
+type days time.Duration
+
+func (d *days) String() string {
+	t := time.Duration(*d)
+	if t > 0 && t%(24*time.Hour) == 0 {
+		return fmt.Sprintf("%dd", t/(24*time.Hour))
+	}
+	return t.String()
+}
+
+func (d *days) Set(s string) error {
+	text, inDays := strings.CutSuffix(s, "d")
+	t, err := time.ParseDuration(s)
+	if inDays {
+		var n uint64
+		n, err = strconv.ParseUint(text, 10, 16)
+		t = time.Duration(n) * 24 * time.Hour
+	}
+	if err != nil || t < 0 {
+		return errors.New("want a time such as 30d, 12h or 90m")
+	}
+	*d = days(t)
+	return nil
+}
+
+// list is a flag that may be repeated.
+type list []string
+
+func (l *list) String() string { return strings.Join(*l, ",") }
+
+func (l *list) Set(s string) error {
+	if s == "" {
+		return errors.New("want a name")
+	}
+	*l = append(*l, s)
+	return nil
+}
+
+// revokeResult is a revocation, made or prepared.
+type revokeResult struct {
+	identityResult
+	Prepared bool   `json:"prepared"`
+	Identity string `json:"identity"` // the statement to hand out, base64
+}
+
+func (r revokeResult) text(w io.Writer) {
+	if r.Prepared {
+		fmt.Fprintln(w, r.Identity)
+		return
+	}
+	fmt.Fprintf(w, "revoked %s\nwhoever imports what 'hopseal key export' writes now trusts it no more: hand it out\n", r.Fingerprint)
+}
+
+func keyRevoke(ctx context.Context, c *call) error {
+	c.storeFlag()
+	fingerprint := c.String("fingerprint", "", "the identity's `fingerprint`, instead of typing it")
+	prepare := c.Bool("prepare", false, "write the revocation without withdrawing anything, to keep it for the day the store is lost")
+	if err := c.parse(0, 0); err != nil {
+		return err
+	}
+	if *prepare {
+		return c.prepareRevocation(ctx)
+	}
+	s, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	warning := fmt.Sprintf("This withdraws the identity %s for good. Its fingerprint is %s", safetext.Quote(s.Identity().Name(), 200), s.Identity().Fingerprint())
+	if err := c.confirm(ctx, warning, s.Identity().Fingerprint(), *fingerprint); err != nil {
+		return err
+	}
+	if err := s.Revoke(); err != nil {
+		return err
+	}
+	p := s.Identity().Public()
+	return c.print(revokeResult{identityResult: describe(p), Identity: encodeText(p.Bytes())})
+}
+
+func (c *call) prepareRevocation(ctx context.Context) error {
+	s, err := c.read(ctx)
+	if err != nil {
+		return err
+	}
+	p, err := s.Identity().Revocation()
+	if err != nil {
+		return err
+	}
+	return c.print(revokeResult{identityResult: describe(p), Prepared: true, Identity: encodeText(p.Bytes())})
+}
+
+// confirm has a person say which fingerprint they mean: typed, or given by flag.
+func (c *call) confirm(ctx context.Context, about string, is keys.Fingerprint, given string) error {
+	if given == "" && !c.console.attended() {
+		return fmt.Errorf("not confirmed: give -fingerprint with the one that you mean, as its owner tells it")
+	}
+	if given == "" {
+		var err error
+		fmt.Fprintln(c.stderr, about)
+		if given, err = c.console.line(ctx, "Type the fingerprint to go on: "); err != nil {
+			return err
+		}
+	}
+	meant, err := keys.ParseFingerprint(given)
+	if err != nil {
+		return fmt.Errorf("%w: nothing was changed: try again", err)
+	}
+	if meant != is {
+		return fmt.Errorf("the fingerprint is %s, not the one that you gave: nothing was changed: ask the owner which one is right", is)
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+//go:build !js
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/hopseal/hopseal/internal/safetext"
+	"github.com/hopseal/hopseal/keys"
+)
+
+// showResult is what a store holds, without secrets.
+type showResult struct {
+	Store string `json:"store"`
+	identityResult
+	Keys  []keyResult  `json:"keys"`
+	Peers []peerResult `json:"peers"`
+}
+
+// peerResult is one admission of a known peer.
+type peerResult struct {
+	Address     string `json:"address,omitempty"`
+	Room        string `json:"room,omitempty"`
+	Role        string `json:"role"`
+	Fingerprint string `json:"fingerprint"`
+	Level       string `json:"level"`
+	Serial      uint64 `json:"serial"`
+	Revoked     bool   `json:"revoked"`
+}
+
+func describePeer(p keys.KnownPeer) peerResult {
+	return peerResult{p.At.Address, p.At.Room, roleText(p.At.Role), p.At.Fingerprint.String(), p.Level.String(), p.Serial, p.Revoked}
+}
+
+func roleText(r keys.Role) string {
+	switch r {
+	case keys.RoleServer:
+		return "server"
+	case keys.RoleClient:
+		return "client"
+	case keys.RoleMember:
+		return "member"
+	}
+	return "any"
+}
+
+// at says where the peer is admitted.
+func (r peerResult) at() string {
+	switch {
+	case r.Address != "":
+		return "at " + shown(r.Address)
+	case r.Room != "":
+		return "in room " + safetext.Quote(r.Room, 200)
+	}
+	return "as a client"
+}
+
+func (r showResult) text(w io.Writer) {
+	fmt.Fprintf(w, "store        %s\n", shown(r.Store))
+	r.identityResult.text(w)
+	fmt.Fprintf(w, "\n%10s  %-9s  %-20s  %s\n", "KEY", "STAGE", "SINCE", "KEYSET")
+	for _, k := range r.Keys {
+		fmt.Fprintf(w, "%10d  %-9s  %-20s  %s\n", k.Key, k.Stage, timeText(k.since()), k.set())
+	}
+	if len(r.Peers) > 0 {
+		fmt.Fprintf(w, "\nPEERS\n")
+	}
+	for _, p := range r.Peers {
+		level := p.Level
+		if p.Revoked {
+			level = "REVOKED"
+		}
+		fmt.Fprintf(w, "%s  %s, %s\n", p.Fingerprint, level, p.at())
+	}
+}
+
+func keyShow(ctx context.Context, c *call) error {
+	c.storeFlag()
+	if err := c.parse(0, 0); err != nil {
+		return err
+	}
+	s, err := c.read(ctx)
+	if err != nil {
+		return err
+	}
+	r := showResult{Store: c.store, identityResult: describe(s.Identity().Public()), Keys: keysOf(s), Peers: []peerResult{}}
+	for _, p := range s.KnownPeers().All() {
+		r.Peers = append(r.Peers, describePeer(p))
+	}
+	return c.print(r)
+}

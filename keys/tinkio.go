@@ -1,0 +1,417 @@
+//go:build !js
+
+package keys
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
+	tinkkeyset "github.com/tink-crypto/tink-go/v2/keyset"
+	tinkpb "github.com/tink-crypto/tink-go/v2/proto/tink_go_proto"
+	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"github.com/hopseal/hopseal/internal/keyset"
+	"github.com/hopseal/hopseal/internal/safetext"
+	"github.com/hopseal/hopseal/keys/insecurecleartext"
+)
+
+// MaxTinkKeysetSize is the largest keyset that is read, in bytes.
+const MaxTinkKeysetSize = 1 << 16
+
+// TinkFormat is one of the two forms in which Tink writes a keyset.
+type TinkFormat byte
+
+const (
+	TinkBinary TinkFormat = iota + 1 // protobuf
+	TinkJSON                         // protobuf as JSON
+)
+
+// A TinkKeyset is a keyset on its way between Hopseal and a program that uses Tink
+// itself: Ed25519 keys, X-Wing keys for HPKE, XAES-256-GCM keys or HMAC keys. It
+// prints as a placeholder.
+//
+//   - Out: [Identity.TinkKeyset] and [SharedKeyset.TinkKeysets] take it, its
+//     methods write it.
+//   - In: [ReadTinkKeyset] reads it, [ImportIdentity] and [ImportSharedKeyset]
+//     take it over.
+//
+// The keys are the same at both ends. The signatures and ciphertexts are Tink's
+// behind Tink's prefix of five bytes, which none of Hopseal's formats has.
+type TinkKeyset struct {
+	kind keyset.Type
+	set  tinkset
+}
+
+// A TinkReason is why a Tink keyset was not taken.
+type TinkReason byte
+
+const (
+	TinkUnreadable  TinkReason = iota + 1 // not a keyset in this format, or not a whole one
+	TinkLocked                            // the key that should open it does not, or not with this associated data
+	TinkType                              // a key type that Hopseal does not use, or not for this
+	TinkParameters                        // a key type in use, with other parameters or a damaged key
+	TinkDuplicateID                       // two keys have one id, and a prefix would name both (A23)
+	TinkAmbiguous                         // a key without a prefix among others: more than one could match (A22)
+	TinkPrefix                            // a prefix that Hopseal does not use
+	TinkRepeatedKey                       // one key stands there under two ids
+	TinkTooMany                           // more keys than a keyset here holds
+	TinkUnpaired                          // the AEAD and the HMAC keyset do not go together key by key
+)
+
+var tinkReasons = map[TinkReason]string{
+	TinkUnreadable:  "it is not a whole Tink keyset in this format: check the format and the file",
+	TinkLocked:      "the key does not open it: use the key and the associated data that it was encrypted with",
+	TinkType:        "Hopseal does not use this key type here",
+	TinkParameters:  "the key is damaged, or has other parameters than Hopseal uses",
+	TinkDuplicateID: "two keys have one id: make a new keyset",
+	TinkAmbiguous:   "a key without an output prefix must be the only one: more than one key could match a message",
+	TinkPrefix:      "Hopseal takes the output prefixes TINK, CRUNCHY and, for a single key, RAW",
+	TinkRepeatedKey: "the same key stands there under another id as well",
+	TinkTooMany:     fmt.Sprintf("a keyset has at most %d keys: delete old ones first", maxRingKeys),
+	TinkUnpaired:    "the AEAD and the HMAC keyset must have as many keys, in the same order and states",
+}
+
+// A TinkKeysetError says why a Tink keyset was not taken. It shows no key.
+type TinkKeysetError struct {
+	Reason TinkReason
+	KeyID  uint32 // the key that it is about, where there is one
+	detail string // safe to print
+	err    error
+}
+
+func (e *TinkKeysetError) Error() string {
+	s := "keys: Tink keyset not taken"
+	if e.KeyID != 0 {
+		s += fmt.Sprintf(" for key %d", e.KeyID)
+	}
+	if e.detail != "" {
+		s += ": " + e.detail
+	}
+	return s + ": " + tinkReasons[e.Reason]
+}
+
+// Unwrap returns the error of the AEAD that did not open the keyset, if any.
+func (e *TinkKeysetError) Unwrap() error { return e.err }
+
+func tinkError(reason TinkReason, id uint32) error {
+	return &TinkKeysetError{Reason: reason, KeyID: id}
+}
+
+// TinkKeyset returns the identity's signing or sealing keyset, with its keys in
+// every state. It returns [ErrDetached] for the signing keyset where an external
+// Signer signs.
+func (id *Identity) TinkKeyset(use Use) (*TinkKeyset, error) {
+	s := id.state.Load()
+	switch {
+	case use == UseSealing:
+		return s.sealing.tinkKeyset()
+	case use != UseSigning:
+		return nil, fmt.Errorf("keys: an identity has no %v keyset", use)
+	case s.external():
+		return nil, ErrDetached
+	}
+	return s.signing.tinkKeyset()
+}
+
+// TinkKeysets returns the two keysets whose keys pair up: X_AES_GCM and HMAC.
+func (s *SharedKeyset) TinkKeysets() (aeads, macs *TinkKeyset, err error) {
+	state := s.state.Load()
+	if aeads, err = state.aeads.tinkKeyset(); err != nil {
+		return nil, nil, err
+	}
+	macs, err = state.macs.tinkKeyset()
+	return aeads, macs, err
+}
+
+// tinkKeyset refuses what would not be read again: after an imported key without a
+// prefix was succeeded by one with a prefix, Tink would try both.
+func (r ring) tinkKeyset() (*TinkKeyset, error) {
+	k, err := r.set.keyset()
+	if err != nil {
+		return nil, err
+	}
+	if err := unambiguous(k); err != nil {
+		return nil, err
+	}
+	return &TinkKeyset{r.kind, r.set}, nil
+}
+
+// Public writes the public halves, for Tink's verifier or hybrid encrypter. It
+// fails for symmetric keys, which have none.
+func (t *TinkKeyset) Public(f TinkFormat) ([]byte, error) {
+	public, err := t.set.handle.Public()
+	if err != nil {
+		return nil, fmt.Errorf("keys: symmetric keys have no public half: %w", err)
+	}
+	return f.write(public.WriteWithNoSecrets)
+}
+
+// Encrypted writes the keyset encrypted by kek, and bound to the associated data:
+// what Tink's keyset.ReadWithAssociatedData reads. The form in JSON tells types,
+// ids and states of the keys in the clear.
+func (t *TinkKeyset) Encrypted(f TinkFormat, kek tink.AEAD, associatedData []byte) ([]byte, error) {
+	return f.write(func(w tinkkeyset.Writer) error {
+		return t.set.handle.WriteWithAssociatedData(w, kek, associatedData)
+	})
+}
+
+// Cleartext writes the keyset with its secrets in the clear.
+func (t *TinkKeyset) Cleartext(f TinkFormat, _ insecurecleartext.Token) ([]byte, error) {
+	return f.write(func(w tinkkeyset.Writer) error { return insecurecleartextkeyset.Write(t.set.handle, w) })
+}
+
+// Format prints a placeholder, whatever the verb.
+func (t *TinkKeyset) Format(s fmt.State, _ rune) { printRedacted(s, "keys.TinkKeyset") }
+
+// MarshalJSON writes a placeholder. [TinkKeyset.Encrypted] writes the keyset.
+func (t *TinkKeyset) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+
+func (f TinkFormat) write(write func(tinkkeyset.Writer) error) ([]byte, error) {
+	var b bytes.Buffer
+	var w tinkkeyset.Writer
+	switch f {
+	case TinkBinary:
+		w = tinkkeyset.NewBinaryWriter(&b)
+	case TinkJSON:
+		w = tinkkeyset.NewJSONWriter(&b)
+	default:
+		return nil, errTinkFormat
+	}
+	if err := write(w); err != nil {
+		return nil, fmt.Errorf("keys: Tink does not write the keyset: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+var errTinkFormat = errors.New("keys: not a format of Tink keysets")
+
+func (f TinkFormat) reader(b []byte) (tinkkeyset.Reader, error) {
+	if len(b) > MaxTinkKeysetSize {
+		return nil, tinkError(TinkUnreadable, 0)
+	}
+	switch f {
+	case TinkBinary:
+		return tinkkeyset.NewBinaryReader(bytes.NewReader(b)), nil
+	case TinkJSON:
+		return tinkkeyset.NewJSONReader(bytes.NewReader(b)), nil
+	}
+	return nil, errTinkFormat
+}
+
+// ReadTinkKeyset reads a keyset that Tink, or [TinkKeyset.Encrypted], wrote
+// encrypted by kek and bound to the associated data. It takes keys in any state,
+// drops those that were destroyed, and returns a [*TinkKeysetError] for what
+// Hopseal does not use.
+func ReadTinkKeyset(b []byte, f TinkFormat, kek tink.AEAD, associatedData []byte) (*TinkKeyset, error) {
+	r, err := f.reader(b)
+	if err != nil {
+		return nil, err
+	}
+	encrypted, err := r.ReadEncrypted()
+	if err != nil {
+		return nil, tinkError(TinkUnreadable, 0)
+	}
+	// Decrypted as keyset.ReadWithAssociatedData does it, but judged here, where
+	// the error can say which key is not taken, and why.
+	plain, err := kek.Decrypt(encrypted.GetEncryptedKeyset(), associatedData)
+	if err != nil {
+		return nil, &TinkKeysetError{Reason: TinkLocked, err: err}
+	}
+	defer clear(plain)
+	return ReadCleartextTinkKeyset(plain, TinkBinary, insecurecleartext.Token{})
+}
+
+// ReadCleartextTinkKeyset reads a keyset that Tink, or [TinkKeyset.Cleartext],
+// wrote in the clear, by the rules of [ReadTinkKeyset].
+func ReadCleartextTinkKeyset(b []byte, f TinkFormat, _ insecurecleartext.Token) (*TinkKeyset, error) {
+	r, err := f.reader(b)
+	if err != nil {
+		return nil, err
+	}
+	read, err := r.Read()
+	if err != nil {
+		return nil, tinkError(TinkUnreadable, 0)
+	}
+	k, err := takeTinkKeyset(read)
+	if err != nil {
+		return nil, err
+	}
+	// In the one encoding that is kept here, without what Tink ignores.
+	canonical, err := k.Append(nil)
+	if err != nil {
+		return nil, tinkError(TinkUnreadable, k.Primary) // the primary is disabled or missing
+	}
+	set, err := parseTinkset(canonical)
+	return &TinkKeyset{k.Keys[0].Type, set}, err
+}
+
+func takeTinkKeyset(read *tinkpb.Keyset) (keyset.Keyset, error) {
+	k := keyset.Keyset{Primary: read.GetPrimaryKeyId()}
+	for _, key := range read.GetKey() {
+		if key.GetStatus() == tinkpb.KeyStatusType_DESTROYED {
+			continue
+		}
+		if len(k.Keys) == maxRingKeys {
+			return keyset.Keyset{}, tinkError(TinkTooMany, 0)
+		}
+		taken, err := takeTinkKey(key)
+		if err != nil {
+			return keyset.Keyset{}, err
+		}
+		if err := fits(k.Keys, taken); err != nil {
+			return keyset.Keyset{}, err
+		}
+		k.Keys = append(k.Keys, taken)
+	}
+	if len(k.Keys) == 0 {
+		return keyset.Keyset{}, tinkError(TinkUnreadable, 0)
+	}
+	return k, unambiguous(k)
+}
+
+// fits holds a key against those that stand before it.
+func fits(before []keyset.Key, key keyset.Key) error {
+	for _, other := range before {
+		switch {
+		case other.ID == key.ID:
+			return tinkError(TinkDuplicateID, key.ID)
+		case other.Type != key.Type:
+			return tinkError(TinkType, key.ID)
+		case bytes.Equal(other.Secret, key.Secret):
+			return tinkError(TinkRepeatedKey, key.ID)
+		}
+	}
+	return nil
+}
+
+// unambiguous refuses a key without a prefix beside another one: with a prefix a
+// message names its key, without one every such key would have to be tried (A22).
+func unambiguous(k keyset.Keyset) error {
+	for _, key := range k.Keys {
+		if key.Prefix == keyset.PrefixRaw && len(k.Keys) > 1 {
+			return tinkError(TinkAmbiguous, key.ID)
+		}
+	}
+	return nil
+}
+
+var tinkTypes = []string{"Ed25519PrivateKey", "HpkePrivateKey", "XAesGcmKey", "HmacKey"}
+
+const tinkTypePrefix = "type.googleapis.com/google.crypto.tink."
+
+// takeTinkKey has Tink judge one key alone, and the compact codec its parameters.
+func takeTinkKey(key *tinkpb.Keyset_Key) (keyset.Key, error) {
+	id := key.GetKeyId()
+	url := key.GetKeyData().GetTypeUrl()
+	if !slices.ContainsFunc(tinkTypes, func(s string) bool { return tinkTypePrefix+s == url }) {
+		return keyset.Key{}, &TinkKeysetError{Reason: TinkType, KeyID: id, detail: safetext.Quote(url, 100)}
+	}
+	switch key.GetOutputPrefixType() {
+	case tinkpb.OutputPrefixType_TINK, tinkpb.OutputPrefixType_CRUNCHY, tinkpb.OutputPrefixType_RAW:
+	default:
+		return keyset.Key{}, tinkError(TinkPrefix, id)
+	}
+	status := keyset.Status(key.GetStatus())
+	if id == 0 || status != keyset.Enabled && status != keyset.Disabled { // 0 names no key in a KeyRef
+		return keyset.Key{}, tinkError(TinkUnreadable, id)
+	}
+	alone := &tinkpb.Keyset{PrimaryKeyId: id, Key: []*tinkpb.Keyset_Key{{
+		KeyData: key.GetKeyData(), Status: tinkpb.KeyStatusType_ENABLED, KeyId: id, OutputPrefixType: key.GetOutputPrefixType(),
+	}}}
+	b, err := TinkBinary.write(func(w tinkkeyset.Writer) error { return w.Write(alone) })
+	if err != nil {
+		return keyset.Key{}, tinkError(TinkUnreadable, id)
+	}
+	handle, err := insecurecleartextkeyset.Read(tinkkeyset.NewBinaryReader(bytes.NewReader(b)))
+	if err != nil {
+		return keyset.Key{}, tinkError(TinkParameters, id)
+	}
+	k, err := tinkset{handle}.keyset()
+	if err != nil {
+		return keyset.Key{}, tinkError(TinkParameters, id)
+	}
+	taken := k.Keys[0]
+	taken.Status = status
+	return taken, nil
+}
+
+// ring gives the keys of an imported keyset a life. Tink keeps no times, so all
+// that happened happened now. Its manager appends: an enabled key behind the
+// primary is taken as pending, to be promoted next; one before it as retiring.
+func (t *TinkKeyset) ring(kind keyset.Type, now time.Time) (ring, error) {
+	if t == nil || t.kind != kind {
+		return ring{}, tinkError(TinkType, 0)
+	}
+	k, err := t.set.keyset()
+	if err != nil {
+		return ring{}, err
+	}
+	at := uint64(now.Unix())
+	lives, passed := make([]life, len(k.Keys)), false
+	for i, key := range k.Keys {
+		l := life{id: key.ID, created: at, promoted: at, retired: at}
+		switch {
+		case key.Status == keyset.Disabled:
+			l.parted = at
+		case key.ID == k.Primary:
+			passed, l.retired = true, 0
+		case passed:
+			l.promoted, l.retired = 0, 0
+		}
+		lives[i] = l
+	}
+	return ring{kind, t.set, lives}, nil
+}
+
+// ImportIdentity makes an identity with a new root around keysets that come from
+// Tink: Ed25519 for signing and X-Wing (HPKE with HKDF-SHA-256 and AES-256-GCM) for
+// sealing. A nil keyset is made new. The first statement is valid for
+// [MaxLifetime].
+func ImportIdentity(name string, signing, sealing *TinkKeyset) (*Identity, error) {
+	root, err := newRoot()
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	s := &identityState{root: root}
+	if s.signing, err = importRing(signing, keyset.Ed25519, now); err != nil {
+		return nil, err
+	}
+	if s.sealing, err = importRing(sealing, keyset.XWing, now); err != nil {
+		return nil, err
+	}
+	return s.begin(name, now)
+}
+
+// ImportSharedKeyset makes a shared keyset of X_AES_GCM keys and HMAC-SHA-256 keys
+// of 32 bytes with tags of 32, both from Tink. The first pairs up with the first,
+// and so on, in the same states.
+func ImportSharedKeyset(aeads, macs *TinkKeyset) (*SharedKeyset, error) {
+	now := time.Now()
+	s := new(sharedState)
+	var err error
+	if s.aeads, err = aeads.ring(keyset.XAESGCM, now); err != nil {
+		return nil, err
+	}
+	if s.macs, err = macs.ring(keyset.HMAC, now); err != nil {
+		return nil, err
+	}
+	if !s.paired() {
+		return nil, tinkError(TinkUnpaired, 0)
+	}
+	if err := s.load(nil); err != nil {
+		return nil, err
+	}
+	return newSharedKeyset(s), nil
+}
+
+func importRing(t *TinkKeyset, kind keyset.Type, now time.Time) (ring, error) {
+	if t == nil {
+		return newRing(kind, now)
+	}
+	return t.ring(kind, now)
+}
