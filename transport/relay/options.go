@@ -24,7 +24,9 @@ type Options struct {
 	KeepAlive time.Duration
 
 	// WriteTimeout is how long a connection may take to accept one frame before
-	// it is cut. Default 10 seconds.
+	// it is cut. It is also how long one with more than half of MaxQueued or
+	// QueuedBytes waiting may hold up a publisher before it is cut. Default 10
+	// seconds.
 	WriteTimeout time.Duration
 
 	// Tap, if set, is called with every frame that comes in, as it came. It must

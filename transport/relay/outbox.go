@@ -14,6 +14,8 @@ type outbox struct {
 	mu     sync.Mutex // guards what follows
 	frames [][]byte
 	bytes  int
+
+	relief chan struct{} // while more than half full: closed when that is over
 }
 
 func newOutbox(maxFrames, maxBytes int) *outbox {
@@ -28,6 +30,9 @@ func (o *outbox) push(b []byte) bool {
 		return false
 	}
 	o.frames, o.bytes = append(o.frames, b), o.bytes+len(b)
+	if o.relief == nil && o.crowded() {
+		o.relief = make(chan struct{})
+	}
 	select {
 	case o.wake <- struct{}{}:
 	default:
@@ -45,5 +50,22 @@ func (o *outbox) pop() (b []byte, ok bool) {
 	}
 	b, o.frames[0] = o.frames[0], nil // the array must not keep it alive
 	o.frames, o.bytes = o.frames[1:], o.bytes-len(b)
+	if o.relief != nil && !o.crowded() {
+		close(o.relief)
+		o.relief = nil
+	}
 	return b, true
+}
+
+// crowded reports whether the outbox is more than half full.
+func (o *outbox) crowded() bool {
+	return len(o.frames) > o.maxFrames/2 || o.bytes > o.maxBytes/2
+}
+
+// drained returns a channel that is closed when the outbox is no longer more than
+// half full; nil where it is not.
+func (o *outbox) drained() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.relief
 }

@@ -26,3 +26,32 @@ func TestA34OutboxIsBoundedByFramesAndBytes(t *testing.T) {
 		t.Error("what was sent still counts")
 	}
 }
+
+func TestA34OutboxSaysWhenItIsHalfEmpty(t *testing.T) {
+	for name, size := range map[string]int{"frames": 1, "bytes": 30} {
+		o := newOutbox(4, 100)
+		if name == "bytes" {
+			o = newOutbox(100, 100)
+		}
+		for o.drained() == nil {
+			if !o.push(make([]byte, size)) {
+				t.Fatalf("%s: full, and not crowded", name)
+			}
+		}
+		drained := o.drained()
+		select {
+		case <-drained:
+			t.Fatalf("%s: drained at once", name)
+		default:
+		}
+		o.pop()
+		select {
+		case <-drained:
+		default:
+			t.Fatalf("%s: not drained", name)
+		}
+		if o.drained() != nil {
+			t.Fatalf("%s: still crowded", name)
+		}
+	}
+}

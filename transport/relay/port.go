@@ -96,9 +96,35 @@ func (p *port) read() error {
 			p.conn.Close(transport.CodeProtocol, "not a relay frame")
 			return errFrame
 		}
-		p.hub.request(p, request)
+		p.await(p.hub.request(p, request))
 		if buf = b; cap(buf) > maxKeptBuffer {
 			buf = nil
+		}
+	}
+}
+
+// await waits until nobody's outbox is more than half full, so that a burst slows
+// the connection that it comes from and does not cut those that read. Whoever has
+// not drained within the time of a write is cut.
+func (p *port) await(readers []*port) {
+	if len(readers) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, p.hub.opts.WriteTimeout)
+	defer cancel()
+	for _, r := range readers {
+		drained := r.out.drained()
+		if drained == nil {
+			continue
+		}
+		select {
+		case <-drained:
+		case <-r.ctx.Done():
+		case <-ctx.Done():
+			if p.ctx.Err() != nil {
+				return
+			}
+			r.cut(errSlow)
 		}
 	}
 }

@@ -347,7 +347,7 @@ func TestATopicsRosterFitsIntoOneMessage(t *testing.T) {
 }
 
 // silent dials and joins, and never reads what the hub sends.
-func silent(t *testing.T, url string) net.Conn {
+func silent(t *testing.T, url string, topics ...string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "ws://"))
 	if err != nil {
@@ -356,38 +356,89 @@ func silent(t *testing.T, url string) net.Conn {
 	t.Cleanup(func() { conn.Close() })
 	fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
-	b := frame.Join{Topic: "room", Name: "silent"}.Append(nil)
-	header := append([]byte{0x82, 0x80 | byte(len(b))}, 0, 0, 0, 0) // a mask of zeros
-	conn.Write(append(header, b...))
-	return conn
+	for _, topic := range topics {
+		b := frame.Join{Topic: topic, Name: "silent"}.Append(nil)
+		header := append([]byte{0x82, 0x80 | byte(len(b))}, 0, 0, 0, 0) // a mask of zeros
+		conn.Write(append(header, b...))
+	}
 }
 
 // The memory that such a member takes until then is what its outbox may hold:
 // TestA34OutboxIsBoundedByFramesAndBytes.
 func TestA34AMemberThatDoesNotReadIsCut(t *testing.T) {
-	_, url := start(t, relay.Options{WriteTimeout: time.Hour, KeepAlive: -1}) // it is the queue that has to be the limit
+	for name, test := range map[string]struct {
+		senders int
+		opts    relay.Options
+	}{
+		"too slow":   {1, relay.Options{WriteTimeout: 100 * time.Millisecond}},
+		"full queue": {4, relay.Options{WriteTimeout: time.Hour, QueuedBytes: 256 << 10}}, // three wait, the fourth fills it
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.opts.KeepAlive = -1
+			_, url := start(t, test.opts)
+			senders, topics := make([]*relay.Client, test.senders), make([]string, test.senders)
+			for i := range senders {
+				senders[i], topics[i] = connect(t, url), fmt.Sprint("room ", i)
+				join(t, senders[i], topics[i], "ann")
+			}
+			silent(t, url, topics...)
+			for _, sender := range senders {
+				next[relay.Entered](t, sender)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			var floods sync.WaitGroup
+			for i, sender := range senders {
+				floods.Go(func() {
+					for payload := make([]byte, 64<<10); ctx.Err() == nil; {
+						sender.Publish(t.Context(), topics[i], payload)
+					}
+				})
+			}
+			for _, sender := range senders {
+				next[relay.Left](t, sender) // and the flood goes on meanwhile
+			}
+			stop()
+			floods.Wait()
+			for _, sender := range senders {
+				join(t, sender, "another room", fmt.Sprintf("%p", sender)) // the senders themselves are well
+			}
+		})
+	}
+}
+
+func TestA34ABurstCutsNobodyWhoReads(t *testing.T) {
+	_, url := start(t, relay.Options{})
+	const burst = 5000
 	sender := connect(t, url)
 	join(t, sender, "room", "ann")
-	silent(t, url)
-	next[relay.Entered](t, sender)
-
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		payload := make([]byte, 64<<10)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				sender.Publish(t.Context(), "room", payload)
+	var readers sync.WaitGroup
+	for i := range 4 {
+		reader := connect(t, url)
+		join(t, reader, "room", fmt.Sprint(i))
+		readers.Go(func() {
+			for got := 0; got < burst; {
+				event, err := reader.Next(t.Context())
+				if err != nil {
+					t.Errorf("member %d, after %d messages: %v", i, got, err)
+					return
+				}
+				if m, ok := event.(relay.Message); ok {
+					if want := fmt.Sprint(got); string(m.Payload) != want {
+						t.Errorf("member %d got %q, want %q", i, m.Payload, want)
+						return
+					}
+					got++
+				}
 			}
-		}
-	}()
-	next[relay.Left](t, sender) // and the flood goes on meanwhile
-	close(stop)
-	<-stopped
-	join(t, sender, "another room", "ann") // the sender itself is well
+		})
+	}
+	for range 4 {
+		next[relay.Entered](t, sender)
+	}
+	for n := range burst {
+		publish(t, sender, "room", fmt.Sprint(n))
+	}
+	readers.Wait()
 }
 
 func TestA35AMillionSmallFramesKeepMemoryFlat(t *testing.T) {
@@ -527,7 +578,7 @@ func TestShutdownCutsWhoDoesNotAnswer(t *testing.T) {
 	hub, url := start(t, relay.Options{})
 	sender := connect(t, url)
 	join(t, sender, "room", "ann")
-	silent(t, url)
+	silent(t, url, "room")
 	next[relay.Entered](t, sender)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -31,8 +31,9 @@ type seat struct {
 // size is what a seat adds to the roster.
 func (s *seat) size() int { return seatOverhead + len(s.Name) + len(s.Presence) }
 
-// request does what a client asked for.
-func (h *Hub) request(p *port, r frame.Request) {
+// request does what a client asked for. It returns those to whom p should send no
+// more for now, see port.await.
+func (h *Hub) request(p *port, r frame.Request) (crowded []*port) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch r := r.(type) {
@@ -48,11 +49,12 @@ func (h *Hub) request(p *port, r frame.Request) {
 		}
 	case frame.Publish:
 		if s := p.seats[r.Topic]; s != nil {
-			s.tellOthers(frame.Message{Topic: r.Topic, From: s.ID, Payload: r.Payload})
+			return s.tellOthers(frame.Message{Topic: r.Topic, From: s.ID, Payload: r.Payload})
 		} else {
 			p.send(frame.Refused{Topic: r.Topic, Code: NotJoined})
 		}
 	}
+	return nil
 }
 
 // join seats p, or returns why not.
@@ -106,12 +108,17 @@ func (t *topic) members() []Member {
 	return list
 }
 
-// tellOthers sends an event to all in the topic but s. They share its bytes.
-func (s *seat) tellOthers(e frame.Event) {
+// tellOthers sends an event to all in the topic but s. They share its bytes. It
+// returns those whose outbox is now more than half full.
+func (s *seat) tellOthers(e frame.Event) (crowded []*port) {
 	b := e.Append(nil)
 	for _, other := range s.topic.seats {
 		if other != s {
 			other.port.queue(b)
+			if other.port.out.drained() != nil {
+				crowded = append(crowded, other.port)
+			}
 		}
 	}
+	return crowded
 }
