@@ -23,6 +23,7 @@ type handshake struct {
 func (h *handshake) run(ctx context.Context) (*engine.Session, error) {
 	ctx, cancel := context.WithDeadline(ctx, h.engine.Deadline())
 	defer cancel()
+	limit(h.conn, engine.MaxHandshakeFrame)
 	step, err := h.engine.Start(time.Now())
 	for err == nil && step.Next != engine.Done {
 		step, err = h.do(ctx, step)
@@ -35,6 +36,14 @@ func (h *handshake) run(ctx context.Context) (*engine.Session, error) {
 		return nil, err
 	}
 	return h.engine.Session(), nil
+}
+
+// limit makes a connection that can do so refuse messages of more than n bytes
+// before they take up memory. Nobody has to be known to send them.
+func limit(conn transport.Conn, n int) {
+	if c, ok := conn.(interface{ SetMaxMessage(n int) }); ok {
+		c.SetMaxMessage(n)
+	}
 }
 
 func (h *handshake) do(ctx context.Context, step engine.Step) (engine.Step, error) {

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -189,6 +190,39 @@ func TestA33FloodOverSockets(t *testing.T) {
 	c := mustDial(t, url)
 	mustSend(t, c, "hello")
 	mustReceive(t, c, "hello")
+}
+
+// A33: whoever is not known yet cannot make a server hold more than a handshake's
+// message.
+func TestA33StrangersMessageIsBounded(t *testing.T) {
+	const handshakeLimit = 8 << 10
+	cfg := trusting(bob, alice)
+	cfg.MaxMessage = 64 << 20
+	url := listen(t, newServer(t, cfg, echo))
+	for size, want := range map[int]transport.Code{
+		handshakeLimit:     transport.CodePolicy,
+		handshakeLimit + 1: transport.CodeTooLarge,
+		32 << 20:           0, // the close may get lost: the link breaks under the Write
+	} {
+		conn, err := transport.Dial(t.Context(), url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		message := make([]byte, size)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		go conn.Write(context.Background(), message)
+		_, err = conn.Read(t.Context(), nil)
+		runtime.ReadMemStats(&after)
+		var closed *transport.CloseError
+		if !errors.As(err, &closed) || want != 0 && closed.Code != want {
+			t.Errorf("%d bytes: %v, want %v", size, err, want)
+		}
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20 {
+			t.Errorf("%d bytes made the ends allocate %d", size, grown)
+		}
+		conn.Close(transport.CodeNormal, "")
+	}
 }
 
 func TestServerTurnsAwayBeforeTheUpgrade(t *testing.T) {

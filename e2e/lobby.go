@@ -3,9 +3,10 @@ package e2e
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"slices"
 	"sync"
+
+	"github.com/hopseal/hopseal/internal/netblock"
 )
 
 // errEvicted is why a handshake ended that had to make room.
@@ -31,7 +32,7 @@ type guest struct {
 // enter lets a handshake in. It has to end when the context does, and to call leave.
 func (l *lobby) enter(ctx context.Context, remote string) (_ context.Context, leave func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	g := &guest{addressBlock(remote), cancel}
+	g := &guest{netblock.Of(remote), cancel}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed != nil {
@@ -80,20 +81,4 @@ func count(guests []*guest, match func(*guest) bool) (n int) {
 		}
 	}
 	return n
-}
-
-// addressBlock returns what a single owner holds of the address space: an IPv4
-// address, an IPv6 /64; or "" for what is no address.
-func addressBlock(remote string) string {
-	at, err := netip.ParseAddrPort(remote)
-	if err != nil {
-		return ""
-	}
-	addr := at.Addr().Unmap().WithZone("")
-	if addr.Is6() {
-		if block, err := addr.Prefix(64); err == nil {
-			return block.String()
-		}
-	}
-	return addr.String()
 }

@@ -63,22 +63,6 @@ func TestLobbyLeave(t *testing.T) {
 	leaveLate()
 }
 
-func TestAddressBlock(t *testing.T) {
-	for remote, want := range map[string]string{
-		"192.0.2.1:80":              "192.0.2.1",
-		"[::ffff:192.0.2.1]:80":     "192.0.2.1",
-		"[2001:db8:1:2:3:4:5:6]:80": "2001:db8:1:2::/64",
-		"[2001:db8:1:2::1]:81":      "2001:db8:1:2::/64",
-		"[fe80::1%eth0]:80":         "fe80::/64",
-		"example.com:80":            "",
-		"":                          "",
-	} {
-		if got := addressBlock(remote); got != want {
-			t.Errorf("%q: %q, want %q", remote, got, want)
-		}
-	}
-}
-
 func TestAddressOf(t *testing.T) {
 	for url, want := range map[string]string{
 		"wss://Example.com":            "example.com:443",

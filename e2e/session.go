@@ -73,6 +73,7 @@ func newSession(ctx context.Context, conn transport.Conn, h *engine.Handshake, c
 	if err != nil {
 		return nil, err
 	}
+	limit(conn, engine.MaxFrame(cfg.MaxMessage))
 	s := &Session{
 		conn:     conn,
 		engine:   established,

@@ -180,6 +180,24 @@ func TestBrowserRefusesLargeMessages(t *testing.T) {
 	}
 }
 
+func TestBrowserMeasuresWhatWaitsWhenItIsRead(t *testing.T) {
+	for max, refused := range map[int]bool{999: true, 1000: false, 1001: false} {
+		conn, id := dial(t, "large?n=1000", &transport.DialOptions{MaxMessage: 1000})
+		limit := conn.(interface{ SetMaxMessage(n int) })
+		limit.SetMaxMessage(1)
+		limit.SetMaxMessage(max)
+		if !refused {
+			mustRead(t, conn)
+			continue
+		}
+		_, err := conn.Read(t.Context(), nil)
+		wantClosed(t, err, transport.CodeTooLarge, false)
+		if got := ended(t, id); !strings.Contains(got, "message too large (1009)") {
+			t.Errorf("the server saw %q", got)
+		}
+	}
+}
+
 func TestA34BrowserQueueIsBounded(t *testing.T) {
 	for name, what := range map[string]string{"messages": "count?n=1100&code=1000", "bytes": "flood?n=40&size=1000"} {
 		t.Run(name, func(t *testing.T) {

@@ -58,13 +58,17 @@ func parseOrigin(s string) (string, bool) {
 		return "", false
 	}
 	host, port := strings.ToLower(u.Hostname()), u.Port()
+	inBrackets := strings.HasPrefix(u.Host, "[")
+	if strings.Contains(host, ":") != inBrackets { // an IPv6 address, or nonsense
+		return "", false
+	}
 	if defaultPorts[u.Scheme] == port {
 		port = ""
 	}
 	if port != "" {
 		return u.Scheme + "://" + net.JoinHostPort(host, port), true
 	}
-	if strings.Contains(host, ":") {
+	if inBrackets {
 		host = "[" + host + "]"
 	}
 	return u.Scheme + "://" + host, true

@@ -11,6 +11,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -724,4 +725,77 @@ func TestKeepAliveKeepsALivePeer(t *testing.T) {
 	}
 	conn.Close(transport.CodeNormal, "")
 	<-ended
+}
+
+// A peer that is slow to take a long message cannot answer a ping that waits
+// behind it.
+func TestKeepAliveSparesAWriteThatWaits(t *testing.T) {
+	const every = 10 * time.Millisecond
+	began, goOn := make(chan struct{}), make(chan struct{})
+	url := serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
+		socket, rw := upgradeByHand(t, w, r, "")
+		defer socket.Close()
+		rw.Peek(1 << 10) // more than pings
+		close(began)
+		<-goOn
+		io.Copy(io.Discard, rw)
+	})
+	conn := dial(t, url, &transport.DialOptions{KeepAlive: every})
+	written := make(chan error, 1)
+	go func() { written <- conn.Write(context.Background(), make([]byte, 32<<20)) }()
+	<-began
+	ended := make(chan error, 1)
+	go func() { _, err := conn.Read(context.Background(), nil); ended <- err }()
+	select {
+	case err := <-ended:
+		t.Errorf("the connection ended: %v", err)
+		ended <- err
+	case <-time.After(20 * every):
+	}
+	close(goOn)
+	if err := <-written; err != nil {
+		t.Errorf("Write: %v", err)
+	}
+	conn.Close(transport.CodeNormal, "")
+	<-ended
+}
+
+// A peer that is in the middle of a long message cannot answer a ping.
+func TestKeepAliveSparesAMessageThatTrickles(t *testing.T) {
+	const (
+		every = 100 * time.Millisecond
+		chunk = 32 << 10
+		size  = 40 * chunk
+	)
+	url := serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
+		socket, _ := upgradeByHand(t, w, r, "")
+		defer socket.Close()
+		socket.Write(binary.BigEndian.AppendUint64([]byte{0x82, 127}, size))
+		tick := time.NewTicker(every / 10)
+		defer tick.Stop()
+		for range size / chunk {
+			<-tick.C
+			socket.Write(make([]byte, chunk))
+		}
+		io.Copy(io.Discard, socket)
+	})
+	conn := dial(t, url, &transport.DialOptions{KeepAlive: every, MaxMessage: size})
+	msg, err := conn.Read(t.Context(), make([]byte, 0, size))
+	if err != nil || len(msg) != size {
+		t.Fatalf("%d bytes, %v", len(msg), err)
+	}
+}
+
+func TestSetMaxMessageLowersTheLimitForAWhile(t *testing.T) {
+	conn := dial(t, serve(t, nil, echo), &transport.DialOptions{MaxMessage: 1000})
+	limit := conn.(interface{ SetMaxMessage(n int) })
+	limit.SetMaxMessage(10)
+	mustWrite(t, conn, strings.Repeat("x", 10))
+	mustRead(t, conn)
+	limit.SetMaxMessage(2000)
+	mustWrite(t, conn, strings.Repeat("x", 1000))
+	mustRead(t, conn)
+	mustWrite(t, conn, strings.Repeat("x", 1001))
+	_, err := conn.Read(t.Context(), nil)
+	wantClosed(t, err, transport.CodeTooLarge, false)
 }

@@ -8,11 +8,13 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/hopseal/hopseal/internal/netblock"
 	"github.com/hopseal/hopseal/transport"
 )
 
 var (
 	errFull     = errors.New("relay: as many connections as it may have")
+	errAddress  = errors.New("relay: as many connections as one address may have")
 	errStopping = errors.New("relay: stopping")
 )
 
@@ -34,10 +36,11 @@ func New(opts Options) *Hub {
 }
 
 // ServeHTTP takes a connection over and returns. Requests that it refuses get 403
-// for a foreign origin, 503 where the hub is full or stopping, 426 for anything
+// for a foreign origin, 503 where the hub or the client's share of it is full or the hub is
+// stopping, 426 for anything
 // but a WebSocket handshake.
 func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p, err := h.admit()
+	p, err := h.admit(r.RemoteAddr)
 	if err != nil {
 		w.Header().Set("Retry-After", "5")
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
@@ -56,7 +59,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // ServeConn serves one connection until it ends, and says why it did. It is for
 // links that do not come as HTTP requests.
 func (h *Hub) ServeConn(conn transport.Conn) error {
-	p, err := h.admit()
+	p, err := h.admit(conn.Info().Remote)
 	if err != nil {
 		conn.Close(transport.CodeTryLater, err.Error())
 		return err
@@ -96,8 +99,9 @@ func (h *Hub) stop() (ports []*port) {
 	return ports
 }
 
-// admit makes room for a connection.
-func (h *Hub) admit() (*port, error) {
+// admit makes room for a connection from an address.
+func (h *Hub) admit(remote string) (*port, error) {
+	address := netblock.Of(remote)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
@@ -105,11 +109,23 @@ func (h *Hub) admit() (*port, error) {
 		return nil, errStopping
 	case len(h.ports) == h.opts.MaxConns:
 		return nil, errFull
+	case address != "" && h.countFrom(address) >= h.opts.MaxConnsPerAddress:
+		return nil, errAddress
 	}
-	p := newPort(h)
+	p := newPort(h, address)
 	h.ports[p] = true
 	h.running.Add(1)
 	return p, nil
+}
+
+// countFrom returns how many connections an address has.
+func (h *Hub) countFrom(address string) (n int) {
+	for p := range h.ports {
+		if p.address == address {
+			n++
+		}
+	}
+	return n
 }
 
 // vacate gives up a connection that has ended, and its seats.
@@ -117,6 +133,7 @@ func (h *Hub) vacate(p *port) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p.cut(nil)
+	p.idle.Stop()
 	for _, s := range p.seats {
 		h.leave(s)
 	}

@@ -15,6 +15,11 @@ type Options struct {
 	MaxQueued   int // frames that wait to be sent to one connection. Default 1,024
 	QueuedBytes int // the same in bytes. Default 2 MiB
 
+	// MaxConnsPerAddress is how many connections one IPv4 address or one IPv6 /64
+	// may have at a time. Default 64. Behind a proxy all clients have the proxy's
+	// address: set it to MaxConns there, and let the proxy bound them.
+	MaxConnsPerAddress int
+
 	// Origins lists the origins whose pages may connect beside the server's own,
 	// see transport.AcceptOptions.
 	Origins []string
@@ -28,6 +33,10 @@ type Options struct {
 	// QueuedBytes waiting may hold up a publisher before it is cut. Default 10
 	// seconds.
 	WriteTimeout time.Duration
+
+	// JoinTimeout is how long a connection may take to join its first topic before
+	// it is cut. Default 10 seconds.
+	JoinTimeout time.Duration
 
 	// Tap, if set, is called with every frame that comes in, as it came. It must
 	// be quick, may be called from many goroutines, and must neither keep nor
@@ -46,6 +55,7 @@ func (o Options) withDefaults() Options {
 	}{
 		{&o.MaxMessage, 256 << 10},
 		{&o.MaxConns, 1024},
+		{&o.MaxConnsPerAddress, 64},
 		{&o.MaxTopics, 16},
 		{&o.MaxMembers, 64},
 		{&o.MaxQueued, 1024},
@@ -57,6 +67,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.WriteTimeout <= 0 {
 		o.WriteTimeout = 10 * time.Second
+	}
+	if o.JoinTimeout <= 0 {
+		o.JoinTimeout = 10 * time.Second
 	}
 	return o
 }

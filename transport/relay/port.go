@@ -5,6 +5,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/relay/frame"
@@ -12,6 +13,7 @@ import (
 
 var (
 	errFrame = errors.New("relay: the client sent something that is not a frame")
+	errIdle  = errors.New("relay: the client joins no topic")
 	errSlow  = errors.New("relay: the client does not take what it is sent")
 )
 
@@ -22,9 +24,13 @@ const maxKeptBuffer = 4 << 10
 // A port is the hub's side of one connection. One goroutine reads, one writes what
 // is queued.
 type port struct {
-	hub *Hub
+	hub     *Hub
+	address string // of the client, as netblock has it; "" if it is not known
+
 	ctx context.Context // of the connection: ends both goroutines
 	cut context.CancelCauseFunc
+
+	idle *time.Timer // cuts a client that joins nothing
 
 	seats map[string]*seat // by topic; the hub's mutex guards it
 
@@ -34,9 +40,13 @@ type port struct {
 	conn      transport.Conn
 }
 
-func newPort(h *Hub) *port {
-	p := &port{hub: h, seats: make(map[string]*seat), out: newOutbox(h.opts.MaxQueued, h.opts.QueuedBytes), connected: make(chan struct{})}
+func newPort(h *Hub, address string) *port {
+	p := &port{
+		hub: h, address: address, seats: make(map[string]*seat),
+		out: newOutbox(h.opts.MaxQueued, h.opts.QueuedBytes), connected: make(chan struct{}),
+	}
 	p.ctx, p.cut = context.WithCancelCause(context.Background())
+	p.idle = time.AfterFunc(h.opts.JoinTimeout, func() { p.cut(errIdle) })
 	return p
 }
 

@@ -324,8 +324,77 @@ func TestTheHubTakesSoManyConnections(t *testing.T) {
 	}
 }
 
+func TestA34OneAddressTakesSoManyConnections(t *testing.T) {
+	_, url := start(t, relay.Options{MaxConnsPerAddress: 2})
+	for _, name := range []string{"ann", "bob"} {
+		join(t, connect(t, url), "room", name)
+	}
+	_, err := relay.Dial(t.Context(), url, nil)
+	if refused, ok := errors.AsType[*transport.DialError](err); !ok || refused.Status != 503 {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestA34AnAddressIsAWholeBlock(t *testing.T) {
+	hub := relay.New(relay.Options{MaxConnsPerAddress: 1})
+	status := func(remote string) int {
+		r := httptest.NewRequest("GET", "/", nil) // no handshake: 426 where there is room
+		r.RemoteAddr = remote
+		w := httptest.NewRecorder()
+		hub.ServeHTTP(w, r)
+		return w.Code
+	}
+	a, b := transport.Pipe()
+	defer a.Close(transport.CodeNormal, "")
+	go hub.ServeConn(from{b, "[2001:db8::1]:1000"})
+	join(t, relay.NewClient(a), "room", "ann")
+	for remote, want := range map[string]int{
+		"[2001:db8::2]:2000": 503, "[2001:db8:0:1::1]:1000": 426, "192.0.2.1:1000": 426, "unknown": 426,
+	} {
+		if got := status(remote); got != want {
+			t.Errorf("%s: %d, want %d", remote, got, want)
+		}
+	}
+}
+
+// from is a connection from a given address.
+type from struct {
+	transport.Conn
+	remote string
+}
+
+func (c from) Info() transport.Info { return transport.Info{Remote: c.remote} }
+
+func TestA34WhoJoinsNothingIsCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub := relay.New(relay.Options{})
+		serve := func() (transport.Conn, <-chan error) {
+			a, b := transport.Pipe()
+			served := make(chan error, 1)
+			go func() { served <- hub.ServeConn(b) }()
+			return a, served
+		}
+		began := time.Now()
+		_, idle := serve()
+		member, busy := serve()
+		client := relay.NewClient(member)
+		join(t, client, "room", "ann")
+		if err := <-idle; err == nil || !strings.Contains(err.Error(), "joins no topic") || time.Since(began) != 10*time.Second {
+			t.Fatalf("got %v after %v", err, time.Since(began))
+		}
+		time.Sleep(time.Minute)
+		select {
+		case err := <-busy:
+			t.Fatalf("a member was cut: %v", err)
+		default:
+		}
+		client.Close()
+		<-busy
+	})
+}
+
 func TestATopicsRosterFitsIntoOneMessage(t *testing.T) {
-	_, url := start(t, relay.Options{MaxMembers: 1000})
+	_, url := start(t, relay.Options{MaxMembers: 1000, MaxConnsPerAddress: 1000})
 	var clients []*relay.Client
 	var refused error
 	for refused == nil {

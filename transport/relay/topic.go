@@ -77,6 +77,7 @@ func (h *Hub) join(p *port, r frame.Join) Code {
 	case len(t.seats) == h.opts.MaxMembers, t.roster+s.size() > maxRoster:
 		return TopicFull
 	}
+	p.idle.Stop()
 	rand.Read(s.ID[:])
 	p.send(frame.Joined{Topic: r.Topic, ID: s.ID, Members: t.members()})
 	h.topics[r.Topic], p.seats[r.Topic] = t, s
