@@ -3,8 +3,8 @@ package keys
 import "sync"
 
 // PublicCacheSize is how many identities a [PublicCache] remembers at least once it
-// is full; at most it holds twice as many. One takes about 3 KB, and the largest
-// that there can be 15 KB.
+// is full; at most it holds twice as many. One takes about 3 KB, and 8 KB more once
+// something was sealed to it; the largest that there can be takes 15 KB.
 const PublicCacheSize = 512
 
 // A PublicCache remembers identities that were parsed and verified, and gives

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -236,6 +237,7 @@ func TestStatementsThatDoNotCount(t *testing.T) {
 	d.add(t, "another one", w.fails(exitFailure, "not the one that you gave", "import", "eve.pub", "-client", "-fingerprint", bob))
 	d.add(t, "not a fingerprint", w.fails(exitFailure, "not a fingerprint", "import", "eve.pub", "-client", "-fingerprint", "fp1"))
 	d.add(t, "unknown predecessor", w.fails(exitFailure, "is unknown", "import", w.write("succession", w.key("succeed", "-store", "eve.store", "alice.store"))))
+	d.add(t, "its own as a peer", w.fails(exitFailure, "import it at the peer", "import", "alice.pub", "-client", "-fingerprint", w.fingerprint("alice.pub")))
 	d.add(t, "its own", w.fails(exitFailure, "the store itself", "safety-number", "alice.pub"))
 	for name, file := range map[string]string{"expired": "expired.pub", "revoked": "revocation"} {
 		w.key("new", "-store", "alice.store", "-shared", name)
@@ -306,6 +308,25 @@ func TestExplain(t *testing.T) {
 	} {
 		if got := explain(c.err); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
+// Whoever interrupts while a store is unlocked does not have it changed.
+func TestInterruptWhileUnlocking(t *testing.T) {
+	w := newWorld(t)
+	delete(w.env, envKMSKey) // Argon2 cannot be interrupted
+	w.env[envPassphrase] = "plenty of other words in one long line"
+	w.key("new", "-name", "alice")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, args := range [][]string{{"rotate", "-now", "-use", "signing"}, {"show"}} {
+		before := w.files()
+		var out, errs bytes.Buffer
+		code := run(ctx, system{stdin: strings.NewReader(""), stdout: &out, stderr: &errs, console: w.person,
+			getenv: func(name string) string { return w.env[name] }}, append([]string{"key"}, args...))
+		if code != exitFailure || !strings.Contains(errs.String(), "interrupted: nothing was changed") || out.Len() > 0 || len(changedFiles(before, w.files())) > 0 {
+			t.Errorf("%v: %d %s%s", args, code, out.String(), errs.String())
 		}
 	}
 }

@@ -64,7 +64,19 @@ func (c *call) open(ctx context.Context) (*keys.Store, error) {
 		return nil, err
 	}
 	defer c.progress("unlocking " + path)()
-	return keys.OpenStore(ctx, path, secret)
+	s, err := keys.OpenStore(ctx, path, secret)
+	if ctx.Err() != nil && err == nil {
+		s.Close()
+	}
+	return s, interrupted(ctx, err)
+}
+
+// interrupted is asked after what takes its time, before what changes something.
+func interrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return errInterrupted
+	}
+	return err
 }
 
 // read opens the store for reading, which works while a service has it open.
@@ -74,7 +86,8 @@ func (c *call) read(ctx context.Context) (*keys.Replica, error) {
 		return nil, err
 	}
 	defer c.progress("unlocking " + path)()
-	return keys.OpenReplica(ctx, path, secret)
+	r, err := keys.OpenReplica(ctx, path, secret)
+	return r, interrupted(ctx, err)
 }
 
 // progress tells a person what takes its time: Argon2 does, by intent.

@@ -152,6 +152,9 @@ func (c *call) importPeer(ctx context.Context, file string, p *keys.PublicIdenti
 		return err
 	}
 	defer s.Close()
+	if err := notOwn(s, p); err != nil {
+		return err
+	}
 	about := fmt.Sprintf("%s holds an identity that calls itself %s. Its fingerprint is %s\nCompare it with what the owner says over another way.",
 		shown(file), safetext.Quote(p.Name(), 200), p.Fingerprint())
 	if others := s.KnownPeers().Admitted(want); want.Address != "" && len(others) > 0 && !slices.Contains(others, p.Fingerprint()) {
@@ -166,6 +169,15 @@ func (c *call) importPeer(ctx context.Context, file string, p *keys.PublicIdenti
 	}
 	return c.print(importResult{Store: s.Path(), Imported: importedPeer, Fingerprint: p.Fingerprint().String(),
 		Peer: peerAt(s, want, p.Fingerprint()), Changed: changed})
+}
+
+// notOwn refuses the store's own identity as a peer: whoever echoes a message back
+// would pass for one.
+func notOwn(s *keys.Store, p *keys.PublicIdentity) error {
+	if p.Fingerprint() == s.Identity().Fingerprint() {
+		return errors.New("that is the identity of the store itself: import it at the peer")
+	}
+	return nil
 }
 
 // peerAt finds an admission.
@@ -194,6 +206,9 @@ func (c *call) importRevocation(ctx context.Context, p *keys.PublicIdentity) err
 		return err
 	}
 	defer s.Close()
+	if err := notOwn(s, p); err != nil {
+		return err
+	}
 	changed, err := teaching(s, func() error { return s.KnownPeers().Verify(ctx, keys.Expected{}, p) })
 	// That it is revoked is what was to be learned; more than that is a failure.
 	if all, ok := err.(interface{ Unwrap() []error }); !ok || len(all.Unwrap()) > 1 {

@@ -185,10 +185,12 @@ func TestRevoke(t *testing.T) {
 		t.Error(out)
 	}
 	w.fails(exitFailure, "is revoked", "import", "-store", "bob.store", "alice.pub", "-client", "-fingerprint", alice)
-	if got := keyJSON[importResult](w, "import", "-store", "alice.store", prepared); got.Changed {
+	w.fails(exitFailure, "the store itself", "import", prepared)
+	w.store("eve")
+	if got := keyJSON[importResult](w, "import", "-store", "eve.store", prepared); got.Changed {
 		t.Error("a revocation of somebody unknown changed something")
 	}
-	if out := w.key("import", prepared); !strings.Contains(out, "does not know "+alice) {
+	if out := w.key("import", "-store", "eve.store", prepared); !strings.Contains(out, "does not know "+alice) {
 		t.Error(out)
 	}
 }

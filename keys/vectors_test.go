@@ -1,0 +1,335 @@
+//go:build !js
+
+package keys
+
+import (
+	"bytes"
+	"crypto/ecdh"
+	"crypto/ed25519"
+	"crypto/hpke"
+	"crypto/mlkem"
+	"crypto/sha512"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hopseal/hopseal/internal/keyset"
+)
+
+// The vectors of others. Their modules are read as files and never imported.
+const (
+	wycheproof     = "github.com/c2sp/wycheproof@v0.0.0-20260902155932-3fa63dd0344a"
+	ed25519Vectors = "filippo.io/mostly-harmless/ed25519vectors@v0.0.0-20210322192420-30a2d7243a94"
+)
+
+// vectorsRequired is set by .ci/run, where a download that fails is a failure.
+const vectorsRequired = "HOPSEAL_OUTSIDE_VECTORS"
+
+func moduleDir(t *testing.T, module string) string {
+	t.Helper()
+	cmd := exec.Command("go", "mod", "download", "-json", module)
+	cmd.Dir = t.TempDir() // outside of this module, which does not require it
+	out, err := cmd.Output()
+	var m struct{ Dir, Error string }
+	if err := errors.Join(err, json.Unmarshal(out, &m)); err != nil || m.Dir == "" {
+		if os.Getenv(vectorsRequired) == "require" {
+			t.Fatalf("%s is not to be had: %v %s", module, err, m.Error)
+		}
+		t.Skipf("%s is not to be had: %v %s", module, err, m.Error)
+	}
+	return m.Dir
+}
+
+func readVectors(t *testing.T, v any, path ...string) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(path...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// hexBytes reads itself from hex.
+type hexBytes []byte
+
+func (h *hexBytes) UnmarshalText(text []byte) (err error) {
+	*h, err = hex.DecodeString(string(text))
+	return err
+}
+
+// wycheproofFile is one file of Wycheproof's; a case has the fields of its type.
+type wycheproofFile struct {
+	TestGroups []struct {
+		PublicKey struct{ PK hexBytes }
+		DER       hexBytes        `json:"publicKeyDer"`
+		PEM       string          `json:"publicKeyPem"`
+		JWK       json.RawMessage `json:"publicKeyJwk"`
+		Tests     []wycheproofCase
+	}
+}
+
+type wycheproofCase struct {
+	TcID, Comment, Result   any
+	Flags                   []string
+	Msg, Sig                hexBytes // Ed25519
+	Public, Private, Shared hexBytes // X25519
+	Seed, EK, DK, C, K, M   hexBytes // ML-KEM
+}
+
+func (c wycheproofCase) valid() bool { return c.Result == "valid" }
+
+// cases runs a test over all of a file's, and fails where there are fewer than
+// known.
+func cases(t *testing.T, name string, atLeast int, run func(t *testing.T, c wycheproofCase)) {
+	t.Helper()
+	var f wycheproofFile
+	readVectors(t, &f, moduleDir(t, wycheproof), "testvectors_v1", name)
+	n := 0
+	for _, g := range f.TestGroups {
+		for _, c := range g.Tests {
+			n++
+			run(t, c)
+		}
+	}
+	if n < atLeast {
+		t.Errorf("%s: %d cases, want %d", name, n, atLeast)
+	}
+}
+
+func TestWycheproofEd25519(t *testing.T) {
+	var f wycheproofFile
+	readVectors(t, &f, moduleDir(t, wycheproof), "testvectors_v1", "ed25519_test.json")
+	n := 0
+	for _, g := range f.TestGroups {
+		key := ed25519.PublicKey(g.PublicKey.PK)
+		for form, parse := range map[string]func() (ed25519.PublicKey, error){
+			"DER": func() (ed25519.PublicKey, error) { return ParsePublicKeyDER(g.DER) },
+			"PEM": func() (ed25519.PublicKey, error) { return ParsePublicKeyPEM([]byte(g.PEM)) },
+			"JWK": func() (ed25519.PublicKey, error) { return ParsePublicKeyJWK(g.JWK) },
+		} {
+			if got, err := parse(); err != nil || !got.Equal(key) {
+				t.Errorf("key %x from %s: %x, %v", key, form, got, err)
+			}
+		}
+		if der := must(MarshalPublicKeyDER(key)); !bytes.Equal(der, g.DER) {
+			t.Errorf("key %x in DER: %x", key, der)
+		}
+		k := VerifyingKey{id: signingKeyID(key)}
+		copy(k.public[:], key)
+		for _, c := range g.Tests {
+			n++
+			if k.Verify(c.Msg, c.Sig) != c.valid() {
+				t.Errorf("case %v (%v): not %v", c.TcID, c.Comment, c.Result)
+			}
+		}
+	}
+	if n < 151 {
+		t.Errorf("%d cases", n)
+	}
+}
+
+// A key that would let others share a secret, or that has two encodings, is refused
+// inside an X-Wing key, and every other one accepted; the standard library
+// agrees on the secrets.
+func TestWycheproofX25519(t *testing.T) {
+	mlkemHalf := must(keyset.Generate(keyset.XWing)).Keys[0].Public[:1184]
+	prime := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 255), big.NewInt(19))
+	cases(t, "x25519_test.json", 518, func(t *testing.T, c wycheproofCase) {
+		lowOrder := bytes.Equal(c.Shared, make([]byte, 32))
+		reversed := slices.Clone(c.Public)
+		slices.Reverse(reversed)
+		canonical := new(big.Int).SetBytes(reversed).Cmp(prime) < 0
+		err := checkXWing(slices.Concat(mlkemHalf, c.Public))
+		if want := canonical && !lowOrder; (err == nil) != want {
+			t.Errorf("case %v (%v, %v): %v", c.TcID, c.Comment, c.Flags, err)
+		}
+		for flag, refused := range map[string]bool{"LowOrderPublic": true, "NonCanonicalPublic": true, "Normal": false} {
+			if slices.Contains(c.Flags, flag) && refused == (err == nil) {
+				t.Errorf("case %v: %s and %v", c.TcID, flag, err)
+			}
+		}
+		shared, err := must(ecdh.X25519().NewPrivateKey(c.Private)).ECDH(must(ecdh.X25519().NewPublicKey(c.Public)))
+		if lowOrder != (err != nil) || !lowOrder && !bytes.Equal(shared, c.Shared) {
+			t.Errorf("case %v: secret %x, %v", c.TcID, shared, err)
+		}
+	})
+}
+
+// An ML-KEM key outside its modulus, or of another size, is refused inside an
+// X-Wing key (FIPS 203, section 7.2).
+func TestWycheproofMLKEMKeys(t *testing.T) {
+	x25519Half := must(keyset.Generate(keyset.XWing)).Keys[0].Public[1184:]
+	refused := 0
+	cases(t, "mlkem_768_encaps_test.json", 265, func(t *testing.T, c wycheproofCase) {
+		err := checkXWing(slices.Concat(c.EK, x25519Half))
+		if c.valid() != (err == nil) {
+			t.Errorf("case %v (%v): %v", c.TcID, c.Flags, err)
+		}
+		if err != nil {
+			refused++
+		}
+	})
+	if refused < 100 {
+		t.Errorf("%d keys were refused", refused)
+	}
+	cases(t, "mlkem_768_keygen_seed_test.json", 100, func(t *testing.T, c wycheproofCase) {
+		key := must(mlkem.NewDecapsulationKey768(c.Seed))
+		if !bytes.Equal(key.EncapsulationKey().Bytes(), c.EK) {
+			t.Errorf("case %v: another key", c.TcID)
+		}
+		if err := checkXWing(slices.Concat(c.EK, x25519Half)); err != nil {
+			t.Errorf("case %v: %v", c.TcID, err)
+		}
+	})
+	cases(t, "mlkem_768_test.json", 193, func(t *testing.T, c wycheproofCase) {
+		key, err := mlkem.NewDecapsulationKey768(c.Seed)
+		if err != nil {
+			if c.valid() {
+				t.Errorf("case %v: %v", c.TcID, err)
+			}
+			return
+		}
+		shared, err := key.Decapsulate(c.C)
+		if c.valid() != (err == nil) || err == nil && !bytes.Equal(shared, c.K) {
+			t.Errorf("case %v (%v): %x, %v", c.TcID, c.Comment, shared, err)
+		}
+	})
+}
+
+// A08: edge cases of Ed25519 that verifiers disagree about. Keys of small order and
+// keys in another than the canonical encoding do not come in; for the others
+// the verifier is the strict one of RFC 8032 without a cofactor, which recomputes R
+// and compares its bytes.
+func TestA08Ed25519EdgeCases(t *testing.T) {
+	var vectors []struct {
+		A, R, S hexBytes
+		M       string
+		Flags   []string
+	}
+	readVectors(t, &vectors, moduleDir(t, ed25519Vectors), "ed25519vectors.json")
+	if len(vectors) < 768 {
+		t.Fatalf("%d vectors", len(vectors))
+	}
+	kept := 0
+	for i, v := range vectors {
+		weak := slices.Contains(v.Flags, "LowOrderA") || slices.Contains(v.Flags, "NonCanonicalA")
+		if (checkEd25519(v.A) != nil) != weak {
+			t.Errorf("vector %d: key %x with %v: %v", i, v.A, v.Flags, checkEd25519(v.A))
+		}
+		if weak {
+			continue
+		}
+		kept++
+		k := VerifyingKey{id: signingKeyID(v.A)}
+		copy(k.public[:], v.A)
+		want := !slices.Contains(v.Flags, "LowOrderResidue") && !slices.Contains(v.Flags, "NonCanonicalR")
+		if got := k.Verify([]byte(v.M), slices.Concat(v.R, v.S)); got != want {
+			t.Errorf("vector %d with %v: verifies: %v", i, v.Flags, got)
+		}
+	}
+	if kept == 0 {
+		t.Error("every key was refused")
+	}
+}
+
+// Under a key of small order one signature fits any message: what the check on
+// entry is for. The standard library lets it pass.
+func TestA08OneSignatureForEveryMessage(t *testing.T) {
+	identity := append([]byte{1}, make([]byte, 31)...)
+	sig := slices.Concat(identity, make([]byte, 32)) // R = identity, S = 0
+	for i := range byte(100) {
+		message := sha512.Sum512([]byte{i})
+		if !ed25519.Verify(identity, message[:], sig) {
+			t.Skip("the standard library has become strict")
+		}
+	}
+	if checkEd25519(identity) == nil {
+		t.Error("the identity point comes in")
+	}
+}
+
+// The vectors of HPKE with X-Wing that come with Go: a seed gives the public key, and
+// what was sealed opens. Tink's own have none with X-Wing.
+func TestHPKEXWingVectors(t *testing.T) {
+	type vector struct {
+		KEM        uint16 `json:"kem_id"`
+		KDF        uint16 `json:"kdf_id"`
+		AEAD       uint16 `json:"aead_id"`
+		Info       hexBytes
+		SKRm, PKRm hexBytes
+		Enc        hexBytes
+		Encryption encryptions `json:"encryptions"`
+		Exports    []struct {
+			Context hexBytes `json:"exporter_context"`
+			L       int
+			Value   hexBytes `json:"exported_value"`
+		}
+	}
+	const xwing = 0x647a
+	found := 0
+	for _, path := range hpkeFiles(t) {
+		var vectors []vector
+		readVectors(t, &vectors, path)
+		for _, v := range vectors {
+			if v.KEM != xwing {
+				continue
+			}
+			found++
+			if public, err := keyset.PublicOf(keyset.XWing, v.SKRm); err != nil || !bytes.Equal(public, v.PKRm) || checkXWing(v.PKRm) != nil {
+				t.Errorf("%s: seed %x gives another key: %v", path, v.SKRm, err)
+			}
+			private := must(hpke.MLKEM768X25519().NewPrivateKey(v.SKRm))
+			r, err := hpke.NewRecipient(v.Enc, private, must(hpke.NewKDF(v.KDF)), must(hpke.NewAEAD(v.AEAD)), v.Info)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v.Encryption.open(t, r)
+			for _, e := range v.Exports {
+				if got, err := r.Export(string(e.Context), e.L); err != nil || !bytes.Equal(got, e.Value) {
+					t.Errorf("exports %x, %v", got, err)
+				}
+			}
+		}
+	}
+	if found < 2 {
+		t.Errorf("%d vectors with X-Wing", found)
+	}
+}
+
+// encryptions are messages sealed one after the other in one context.
+type encryptions []struct{ AAD, CT, PT hexBytes }
+
+func (e encryptions) open(t *testing.T, r *hpke.Recipient) {
+	t.Helper()
+	if len(e) == 0 {
+		t.Error("nothing to open")
+	}
+	for i, m := range e {
+		if got, err := r.Open(m.AAD, m.CT); err != nil || !bytes.Equal(got, m.PT) {
+			t.Errorf("message %d opens as %x, %v", i, got, err)
+		}
+	}
+}
+
+func hpkeFiles(t *testing.T) []string {
+	t.Helper()
+	goroot := strings.TrimSpace(string(must(exec.Command("go", "env", "GOROOT").Output())))
+	files, _ := filepath.Glob(filepath.Join(goroot, "src/crypto/hpke/testdata/*pq*.json"))
+	if len(files) == 0 {
+		if os.Getenv(vectorsRequired) == "require" {
+			t.Fatalf("no vectors in %s of %s", goroot, runtime.Version())
+		}
+		t.Skipf("%s of %s is without its testdata, as in some distributions", goroot, runtime.Version())
+	}
+	return files
+}
