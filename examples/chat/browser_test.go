@@ -196,6 +196,39 @@ func TestPageShowsHostileTextAsTextA47(t *testing.T) {
 	anna.sees("You", "one\n<b>two</b>")
 }
 
+// What strangers can make the page keep is bounded, and nobody admits what is no
+// valid identity, whatever asks for it.
+func TestPageBoundsWhatWaits(t *testing.T) {
+	a := startAttackerBeside(t, npm(t))
+	anna := visits(chromium.New(t).Isolated(), a.url, "anna")
+	writes := func(id byte, payload []byte) {
+		a.injects(t, "anna", relay.Message{Topic: "lobby", From: relay.MemberID{id}, Payload: payload})
+	}
+	const strangers, each = maxWaitingAll / maxWaitingSize, 4
+	for id := range byte(strangers + 1) {
+		name := fmt.Sprint("stranger ", id)
+		presence := newIdentity(t, name).Public().Bytes()
+		a.injects(t, "anna", frame.Entered{Topic: "lobby", Member: relay.Member{ID: relay.MemberID{id}, Name: name, Presence: presence}})
+		for range each {
+			if id < strangers {
+				writes(id, make([]byte, maxWaitingSize/each))
+			}
+		}
+	}
+	anna.isTold("waiting", strangers) // each of them wrote, and nothing was dropped
+	writes(strangers, []byte{1})
+	anna.WaitFor(`[...document.querySelectorAll(".notice")].some((n) => n.textContent.includes("too many wait"))`)
+
+	refusal := chromium.Eval[string](anna.Page, `(async () => {
+		const { Room } = await import("./room.js");
+		const room = new Room({ name: "lobby", account: {}, emit() {} });
+		return room.admit({ name: "eve", problem: "It uses your name." }).then(() => "admitted", (error) => error.message);
+	})()`)
+	if refusal != "It uses your name." {
+		t.Errorf("admitting a member with a problem: %q", refusal)
+	}
+}
+
 // waitsAndAdmits admits a member of whom only the fingerprint is known.
 func (u *user) waitsAndAdmits(fingerprint string) {
 	u.t.Helper()

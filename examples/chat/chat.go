@@ -145,7 +145,7 @@ func (c *chat) receive(e relay.Message) {
 		c.read(m, e.Payload)
 	case !isUnknown(err) && !isAlarm(err):
 		c.console.say("! dropped a message from %s [identity]: %s", name, standing(err))
-	case !m.wait(e.Payload):
+	case !c.room.wait(m, e.Payload):
 		c.console.say("! dropped a message from %s [waiting]: too many wait until you admit %s", name, name)
 	default:
 		c.console.say("* %s wrote; %s until you admit %s", name, waits(len(m.waiting)), name)

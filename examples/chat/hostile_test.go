@@ -497,7 +497,7 @@ func TestWaitingSurvivesReconnect(t *testing.T) {
 	id := newIdentity(t, "bob")
 	r := &room{name: "lobby", me: newIdentity(t, "anna"), known: new(keys.KnownPeers)}
 	before := r.enter([16]byte{1}, "bob", id.Public().Bytes())
-	before.wait([]byte("one"))
+	r.wait(before, []byte("one"))
 	members := r.members
 	r.members = nil
 	r.enter([16]byte{2}, "robert", id.Public().Bytes())
@@ -524,11 +524,21 @@ func TestWaitingIsBounded(t *testing.T) {
 	a.injects(t, "anna", relay.Message{Topic: "lobby", From: mallory.ID, Payload: []byte("x")})
 	anna.sees("! dropped a message from mallory [waiting]")
 
-	m := &member{name: "mallory"}
-	if !m.wait(make([]byte, maxWaitingSize)) || m.wait([]byte{1}) {
-		t.Error("the bytes that wait are not bounded")
-	}
 	r := &room{name: "lobby", me: a.identity, known: new(keys.KnownPeers)}
+	for i := range byte(maxWaitingAll / maxWaitingSize) {
+		m := r.enter([16]byte{i}, "x", nil)
+		if !r.wait(m, make([]byte, maxWaitingSize)) || r.wait(m, []byte{1}) {
+			t.Error("the bytes of one member that wait are not bounded")
+		}
+	}
+	if r.wait(r.enter([16]byte{99}, "x", nil), []byte{1}) {
+		t.Error("the bytes of all members that wait are not bounded")
+	}
+	r.leave([16]byte{0})
+	if !r.wait(r.find([16]byte{99}), []byte{1}) {
+		t.Error("what waited for a member who left still counts")
+	}
+	r.members = nil
 	for i := range maxMembers {
 		if r.enter([16]byte{byte(i), byte(i >> 8)}, "x", nil) == nil {
 			t.Fatalf("only %d members fit", i)

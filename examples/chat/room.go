@@ -28,6 +28,7 @@ const (
 const (
 	maxWaiting     = 20      // messages of one member
 	maxWaitingSize = 1 << 20 // bytes of one member
+	maxWaitingAll  = 8 << 20 // bytes of all members
 )
 
 // A room is what one user knows of a room and decided about its members. It
@@ -197,8 +198,12 @@ func (r *room) open(m *member, sealed []byte) (string, error) {
 
 // wait keeps a sealed message for the time that its sender is admitted, and
 // reports whether there was room for it.
-func (m *member) wait(sealed []byte) bool {
-	if len(m.waiting) >= maxWaiting || m.size+len(sealed) > maxWaitingSize {
+func (r *room) wait(m *member, sealed []byte) bool {
+	all := len(sealed)
+	for _, other := range r.members {
+		all += other.size
+	}
+	if len(m.waiting) >= maxWaiting || m.size+len(sealed) > maxWaitingSize || all > maxWaitingAll {
 		return false
 	}
 	m.waiting = append(m.waiting, sealed)

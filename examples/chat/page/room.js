@@ -12,6 +12,7 @@ const maxMembers = 1000;
 const maxFrame = 256 << 10; // bytes, the relay's limit, which it may break
 const maxWaiting = 20; // messages of one member that is not admitted
 const maxWaitingSize = 1 << 20; // bytes of one such member
+const maxWaitingAll = 8 << 20; // bytes of all such members
 
 /** How often the identity is signed anew; peers refuse one signed 30 days ago. */
 export const renewAfter = 24 * 60 * 60 * 1000;
@@ -190,6 +191,7 @@ export class Room {
   /** Records that the user compared this very identity, then opens what waited for that. */
   admit(member) {
     return this.#inTurn(async () => {
+      if (member.problem) throw new Refusal(member.problem);
       await this.#account.knownPeers.admit(this.#expect(member.name), member.public);
       for (const other of this.members) await this.#judge(other);
       await this.#notice("info", "admitted", "is admitted: what you write is sealed to them too.", { name: member.name });
@@ -238,8 +240,9 @@ export class Room {
 
   /** Keeps a message for the time that its sender is admitted. */
   async #wait(member, sealed) {
-    const size = member.waiting.reduce((sum, s) => sum + s.length, 0);
-    if (member.waiting.length >= maxWaiting || size + sealed.length > maxWaitingSize) {
+    const size = sizeWaiting([member]) + sealed.length;
+    const all = sizeWaiting(this.members) + sealed.length;
+    if (member.waiting.length >= maxWaiting || size > maxWaitingSize || all > maxWaitingAll) {
       await this.#drop(member, sealed, "waiting", "too many wait for you to admit them");
       return;
     }
@@ -321,6 +324,11 @@ function decode({ data, header }) {
   } catch {
     return null;
   }
+}
+
+/** How many bytes wait for an admission of these members. */
+function sizeWaiting(members) {
+  return members.flatMap((m) => m.waiting).reduce((sum, sealed) => sum + sealed.length, 0);
 }
 
 /** A member who was there under another id before the connection broke keeps what waited. */
