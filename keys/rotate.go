@@ -156,7 +156,11 @@ func (s *Store) changeShared(name string, change func(*sharedState) (*sharedStat
 // it takes effect, so that it may be interrupted and called again.
 func (s *Store) Rotate(p RotationPolicy) (next time.Time, err error) {
 	due := new(agenda)
-	for _, use := range []Use{UseSigning, UseSealing} {
+	own := []Use{UseSigning, UseSealing}
+	if s.Identity().Public().Revoked() {
+		own = nil // its keys are of no use any more; those that are shared go on
+	}
+	for _, use := range own {
 		if err := s.rotate(KeyRef{Use: use}, p, due); err != nil {
 			return time.Time{}, err
 		}
