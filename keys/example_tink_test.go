@@ -1,0 +1,52 @@
+//go:build !js
+
+package keys_test
+
+import (
+	"bytes"
+	"fmt"
+	"log"
+
+	"github.com/tink-crypto/tink-go/v2/hybrid"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+
+	"github.com/hopseal/hopseal/keys"
+)
+
+// Give a program that uses Tink itself what it needs to seal to an identity.
+func ExampleIdentity_TinkKeyset() {
+	me, err := keys.GenerateIdentity("billing")
+	if err != nil {
+		log.Fatal(err)
+	}
+	sealing, err := me.TinkKeyset(keys.UseSealing)
+	if err != nil {
+		log.Fatal(err)
+	}
+	public, err := sealing.Public(keys.TinkJSON)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	// The other program:
+	handle, err := keyset.ReadWithNoSecrets(keyset.NewJSONReader(bytes.NewReader(public)))
+	if err != nil {
+		log.Fatal(err)
+	}
+	encrypt, err := hybrid.NewHybridEncrypt(handle)
+	if err != nil {
+		log.Fatal(err)
+	}
+	sealed, err := encrypt.Encrypt([]byte("a key of 32 bytes, for example.."), []byte("context"))
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	// Here again, without Tink's prefix of five bytes:
+	opened, err := me.UnsealKey(me.Public().RecipientKey().ID(), []byte("context"), sealed[5:])
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", opened)
+	// Output: a key of 32 bytes, for example..
+}
