@@ -47,8 +47,12 @@ func ownScheme(r *http.Request) string {
 }
 
 // parseOrigin returns the one spelling of an origin: lower case, and with the
-// port only where it is not the scheme's own.
+// port only where it is not the scheme's own. Browsers send names in ASCII
+// (punycode) and escape nothing.
 func parseOrigin(s string) (string, bool) {
+	if strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '%' }) {
+		return "", false
+	}
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme == "" || u.Hostname() == "" {
 		return "", false

@@ -9,7 +9,7 @@ import (
 )
 
 func FuzzA43Origin(f *testing.F) {
-	for _, seed := range []string{"https://app.example.com", "HTTP://EXAMPLE.com:80", "http://[::1]:8080", "null", "https://a@b", "https://%41", "a://b:"} {
+	for _, seed := range []string{"https://app.example.com", "HTTP://EXAMPLE.com:80", "http://[::1]:8080", "null", "https://a@b", "https://%41", "A://%80", "a://b:"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
