@@ -116,9 +116,13 @@ func (s *Sealer) sealShared(dst, plaintext []byte, h Header, signer keys.Signer)
 	dst = appendHead(dst, header)
 	dst = strict.AppendNil(dst)
 	p := parts{header: header}
-	dst, p.body = appendBody(dst, plaintext, keys.SharedOverhead, func(dst, padded []byte) []byte {
+	var err error
+	dst, p.body, err = appendBody(dst, plaintext, key.Overhead(), func(dst, padded []byte) ([]byte, error) {
 		return key.Seal(dst, padded, bodyAAD(header))
 	})
+	if err != nil {
+		return nil, err
+	}
 	if h.Suite == SuiteShared {
 		mac := key.MAC(nil, proofInput(label.EnvelopeProofKeyed, p, s.ToParty))
 		return strict.AppendBin(dst, mac), nil
@@ -140,9 +144,12 @@ func (s *Sealer) sealToRecipients(dst, plaintext []byte, h Header, signer keys.S
 	dst = growFor(dst, len(header)+len(p.recipients)+len(plaintext))
 	dst = appendHead(dst, header)
 	dst = strict.AppendBin(dst, p.recipients)
-	dst, p.body = appendBody(dst, plaintext, gcmNonceSize+gcmTagSize, func(dst, padded []byte) []byte {
-		return appendGCM(dst, aead, padded, bodyAAD(header))
+	dst, p.body, err = appendBody(dst, plaintext, gcmNonceSize+gcmTagSize, func(dst, padded []byte) ([]byte, error) {
+		return appendGCM(dst, aead, padded, bodyAAD(header)), nil
 	})
+	if err != nil {
+		return nil, err
+	}
 	return appendSignature(dst, p, "", signer)
 }
 
@@ -155,14 +162,16 @@ func growFor(dst []byte, n int) []byte { return slices.Grow(dst, n+n/8+512) }
 
 // appendBody pads the plaintext where its ciphertext will stand and seals it in
 // place. It returns dst and the body in it.
-func appendBody(dst, plaintext []byte, overhead int, seal func(dst, padded []byte) []byte) (out, body []byte) {
+func appendBody(dst, plaintext []byte, overhead int, seal func(dst, padded []byte) ([]byte, error)) (out, body []byte, err error) {
 	size := overhead + paddedSize(len(plaintext))
 	dst = slices.Grow(strict.AppendBinHead(dst, size), size)
 	start := len(dst)
 	nonceSize := overhead - gcmTagSize
 	padded := appendPadded(dst[:start+nonceSize], plaintext)[start+nonceSize:]
-	dst = seal(dst, padded)
-	return dst, dst[start:]
+	if dst, err = seal(dst, padded); err != nil {
+		return nil, nil, err
+	}
+	return dst, dst[start:], nil
 }
 
 // contentKeys derives, from a content key that serves one message, the AEAD of

@@ -178,6 +178,29 @@ func (id *Identity) Signing() (SigningKeyID, Signer) {
 	return signingKeyID(signer.PublicKey()), signer
 }
 
+// SignerOf returns the signing key of that name, primary or not, where this
+// identity still holds it: for signing again what it signed before. A revoked
+// identity signs nothing.
+func (id *Identity) SignerOf(name SigningKeyID) (Signer, bool) {
+	if primary, signer := id.Signing(); primary == name {
+		return signer, true
+	}
+	s := id.state.Load()
+	if s.external() || s.public.Revoked() {
+		return nil, false
+	}
+	k, err := s.signing.set.keyset()
+	if err != nil {
+		return nil, false
+	}
+	for _, key := range k.Keys {
+		if signingKeyID(key.Public) == name {
+			return newLocalSigner(ed25519.NewKeyFromSeed(key.Secret)), true
+		}
+	}
+	return nil, false
+}
+
 // Attach gives the identity a private key that is kept outside: its root, or its
 // primary signing key, whichever s holds.
 func (id *Identity) Attach(s Signer) error {

@@ -301,7 +301,7 @@ func TestSharedKeysetComesBack(t *testing.T) {
 	if !known {
 		t.Fatal("the pair has another id")
 	}
-	if data, err := key.Open(nil, s.Primary().Seal(nil, []byte("m"), nil), nil); err != nil || string(data) != "m" {
+	if data, err := key.Open(nil, must(s.Primary().Seal(nil, []byte("m"), nil)), nil); err != nil || string(data) != "m" {
 		t.Error(err)
 	}
 	if !key.VerifyMAC([]byte("m"), s.Primary().MAC(nil, []byte("m"))) || key.VerifyMAC([]byte("n"), s.Primary().MAC(nil, []byte("m"))) {
@@ -605,4 +605,11 @@ func fuzzParse(t *testing.T, b []byte, parse func() ([]byte, error)) {
 	if err == nil && !bytes.Equal(again, b) {
 		t.Fatalf("%x is read, and written again as %x", b, again)
 	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }

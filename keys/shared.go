@@ -25,9 +25,6 @@ var ErrSharedKeyset = errors.New("keys: not a valid shared keyset")
 // MACSize is the size of [SharedKey.MAC] in bytes.
 const MACSize = sha256.Size
 
-// SharedOverhead is what [SharedKey.Seal] adds to a plaintext, in bytes.
-const SharedOverhead = xaes.Overhead
-
 // The pair's key types with their parameters, as they enter its id.
 const sharedPairType = "XAesGcmKey salt 12\x00HmacKey SHA256 32\x00"
 
@@ -54,6 +51,7 @@ type SharedKey struct {
 	stage  Stage
 	aead   *xaes.AEAD
 	macs   *sync.Pool // of hash.Hash, keyed: making one takes five allocations
+	derive func(salt []byte, info string) ([]byte, error)
 	sealed *usage
 }
 
@@ -136,7 +134,8 @@ func newSharedKey(aeadKey, macKey []byte) (*SharedKey, error) {
 	}
 	macKey = bytes.Clone(macKey) // the pool makes more of it later
 	macs := &sync.Pool{New: func() any { return hmac.New(sha256.New, macKey) }}
-	return &SharedKey{id: SharedKeyID(id), aead: aead, macs: macs, sealed: new(usage)}, nil
+	derive := func(salt []byte, info string) ([]byte, error) { return hkdf.Key(sha256.New, ikm, salt, info, 32) }
+	return &SharedKey{id: SharedKeyID(id), aead: aead, macs: macs, derive: derive, sealed: new(usage)}, nil
 }
 
 // Primary returns the pair that seals now, nil for the zero SharedKeyset.
@@ -168,12 +167,21 @@ func (k *SharedKey) Stage() Stage { return k.stage }
 // ID returns the pair's commitment.
 func (k *SharedKey) ID() SharedKeyID { return k.id }
 
-// Seal appends nonce, ciphertext and tag to dst: plaintext plus [SharedOverhead]
-// bytes, XAES-256-GCM. The associated data must start with a label.
-func (k *SharedKey) Seal(dst, plaintext, aad []byte) []byte {
+// Overhead is what [SharedKey.Seal] adds to a plaintext, in bytes.
+func (k *SharedKey) Overhead() int { return xaes.Overhead }
+
+// Seal appends nonce, ciphertext and tag to dst: plaintext plus
+// [SharedKey.Overhead] bytes. The associated data must start with a label.
+func (k *SharedKey) Seal(dst, plaintext, aad []byte) ([]byte, error) {
 	k.sealed.messages.Add(1)
 	k.sealed.bytes.Add(uint64(len(plaintext)))
-	return k.aead.Seal(dst, plaintext, aad)
+	return k.aead.Seal(dst, plaintext, aad), nil
+}
+
+// StreamKey derives a 32-byte key from both keys of the pair, HKDF-SHA-256. The
+// salt must be fresh and random; the info must start with a label.
+func (k *SharedKey) StreamKey(salt, info []byte) ([]byte, error) {
+	return k.derive(salt, string(info))
 }
 
 // Open appends the plaintext of what Seal appended to dst.

@@ -94,7 +94,7 @@ func TestTinkPrimitivesAgree(t *testing.T) {
 	if got, err := shared.Primary().Open(nil, sealed[prefix:], aad); err != nil || !bytes.Equal(got, message) {
 		t.Errorf("what Tink sealed opens as %q, %v", got, err)
 	}
-	ours := append(bytes.Clone(sealed[:prefix]), shared.Primary().Seal(nil, message, aad)...)
+	ours := append(bytes.Clone(sealed[:prefix]), must(shared.Primary().Seal(nil, message, aad))...)
 	if got, err := tinkAEAD.Decrypt(ours, aad); err != nil || !bytes.Equal(got, message) {
 		t.Errorf("Tink opens ours as %q, %v", got, err)
 	}

@@ -37,13 +37,6 @@ var (
 	tinkFormats = []TinkFormat{TinkBinary, TinkJSON}
 )
 
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
-}
-
 // params returns Tink's parameters of a kind with one of the prefixes.
 func params(kind keyset.Type, prefix keyset.Prefix) key.Parameters {
 	pick := func(p keyset.Prefix) int { return slices.Index([]keyset.Prefix{1, 4, 3}, p) }
@@ -237,7 +230,7 @@ func holdSharedAgainstTink(t *testing.T, shared *SharedKeyset, aeads, macs *tink
 	if got, err := shared.Primary().Open(nil, sealed, aad); !ok || err != nil || !bytes.Equal(got, message) {
 		t.Errorf("what Tink sealed opens as %q, %v", got, err)
 	}
-	ours := append(aeadPrefix, shared.Primary().Seal(nil, message, aad)...)
+	ours := append(aeadPrefix, must(shared.Primary().Seal(nil, message, aad))...)
 	if got, err := tinkAEAD.Decrypt(ours, aad); err != nil || !bytes.Equal(got, message) {
 		t.Errorf("Tink opens ours as %q, %v", got, err)
 	}
