@@ -17,11 +17,6 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// effort is how long to measure.
-type effort struct{ stores, statements, batches, calls int }
-
-var full = effort{stores: 25, statements: 4000, batches: 101, calls: 20_000}
-
 func keyRows(e effort) ([]row, error) {
 	var rows []row
 	for _, measure := range []func(effort) (row, error){openStore, verifyNew, verifyAgain, livePrimary} {
@@ -32,15 +27,6 @@ func keyRows(e effort) ([]row, error) {
 		rows = append(rows, r)
 	}
 	return rows, nil
-}
-
-// failed keeps the first error of what is measured.
-type failed struct{ err error }
-
-func (f *failed) check(err error) {
-	if f.err == nil {
-		f.err = err
-	}
 }
 
 var passphrase = []byte("staple gravel otter moonlit canyon banjo")

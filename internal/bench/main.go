@@ -1,6 +1,6 @@
-// Command bench measures what Hopseal adds to the primitives that it is made of.
-// What is compared runs in turns, so that a busy machine slows both alike; the
-// figures are medians. See docs/benchmarks.md.
+// Command bench measures what Hopseal adds to the primitives that it is made of,
+// and how that compares with its peers. What is compared runs in turns, so that a
+// busy machine slows both alike; the figures are medians. See docs/benchmarks.md.
 package main
 
 import (
@@ -9,14 +9,50 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"runtime"
 	"text/tabwriter"
+	"time"
 )
 
+// effort is how long to measure.
+type effort struct {
+	stores, statements, batches, calls int // of the keys
+
+	// Of all else: batches of about this length, in at least so many rounds, which
+	// together take this long on each side.
+	batch time.Duration
+	least int
+	span  time.Duration
+}
+
+var full = effort{stores: 25, statements: 4000, batches: 101, calls: 20_000,
+	batch: 200 * time.Microsecond, least: 75, span: time.Second}
+
+// A group is rows that are measured together.
+type group struct {
+	name string
+	rows func(effort) ([]row, error)
+}
+
+var groups = []group{
+	{"noise", noiseRows},
+	{"keys", keyRows},
+	{"envelope/body", bodyRows},
+	{"envelope/shared", sharedRows},
+	{"envelope/signed", signedRows},
+	{"envelope/recipients", recipientRows},
+}
+
 func main() {
+	var names []string
+	for _, g := range groups {
+		names = append(names, g.name)
+	}
+	run := flag.String("run", "", fmt.Sprintf("measure only the groups whose names match this regular `expression`; all are %q", names))
 	asJSON := flag.Bool("json", false, "print JSON")
 	flag.Parse()
-	rows, err := keyRows(full)
+	rows, err := measure(*run, full)
 	if err == nil {
 		err = print(os.Stdout, rows, *asJSON)
 	}
@@ -24,6 +60,31 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+func measure(expression string, e effort) ([]row, error) {
+	wanted, err := regexp.Compile(expression)
+	if err != nil {
+		return nil, err
+	}
+	var all []row
+	for _, g := range groups {
+		if !wanted.MatchString(g.name) {
+			continue
+		}
+		rows, err := g.rows(e)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", g.name, err)
+		}
+		for _, r := range rows {
+			r.Group = g.name
+			all = append(all, r)
+		}
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("no group matches %q", expression)
+	}
+	return all, nil
 }
 
 func print(w io.Writer, rows []row, asJSON bool) error {
@@ -36,12 +97,16 @@ func print(w io.Writer, rows []row, asJSON bool) error {
 			Rows         []row
 		}{runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), rows})
 	}
-	fmt.Fprintf(w, "%s %s/%s, %d CPUs\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	fmt.Fprintf(w, "%s %s/%s, %d CPUs\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "what\ttime\tcompared with\ttime\tratio\tdifference\tallocations\tgoal\t")
+	var group string
 	for _, r := range rows {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.3g\t%s\t%g\t%s\t%s\n",
-			r.What, nanos(r.Time), r.Against, nanos(r.AgainstTime), r.Ratio, nanos(r.Difference), r.Allocations, r.Goal, r.verdict())
+		if r.Group != group {
+			group = r.Group
+			fmt.Fprintf(t, "\n%s\ttime\tallocs\tcompared with\ttime\tallocs\tratio\t95 %%\tdifference\tgoal\t\n", group)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%g\t%s\t%s\t%g\t%.3g\t%.3g-%.3g\t%s\t%s\t%s\n", r.What, nanos(r.Time), r.Allocations,
+			r.Against, nanos(r.AgainstTime), r.AgainstAllocations, r.Ratio, r.RatioLow, r.RatioHigh, nanos(r.Difference), r.Goal, r.verdict())
 	}
 	return t.Flush()
 }

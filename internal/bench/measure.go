@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"runtime"
 	"slices"
 	"time"
@@ -9,67 +10,133 @@ import (
 // A row is one comparison. Times are medians of one call, in nanoseconds; ratio
 // and difference are medians over the rounds, each of which ran both sides.
 type row struct {
-	What        string  `json:"what"`
-	Time        float64 `json:"ns"`
-	Against     string  `json:"against"`
-	AgainstTime float64 `json:"against_ns"`
-	Ratio       float64 `json:"ratio"`
-	Difference  float64 `json:"difference_ns"`
-	Allocations float64 `json:"allocations"` // of one call of what, in its last round
-	Goal        string  `json:"goal"`
-	Met         bool    `json:"met"`
+	Group              string  `json:"group"`
+	What               string  `json:"what"`
+	Time               float64 `json:"ns"`
+	Allocations        float64 `json:"allocations"` // of one call
+	Against            string  `json:"against"`
+	AgainstTime        float64 `json:"against_ns"`
+	AgainstAllocations float64 `json:"against_allocations"`
+	Ratio              float64 `json:"ratio"`
+	RatioLow           float64 `json:"ratio_low"` // the ratio is in between with 95 % confidence
+	RatioHigh          float64 `json:"ratio_high"`
+	Difference         float64 `json:"difference_ns"`
+	Goal               string  `json:"goal"` // "" where the row is for information
+	Met                bool    `json:"met"`
 }
 
 func (r row) verdict() string {
-	if r.Met {
+	switch {
+	case r.Goal == "":
+		return ""
+	case r.Met:
 		return "met"
 	}
 	return "MISSED"
+}
+
+// A goal is what a row is held against; the zero goal is none.
+type goal struct {
+	text string
+	met  func(row) bool
+}
+
+func (r row) against(g goal) row {
+	r.Goal, r.Met = g.text, g.met == nil || g.met(r)
+	return r
 }
 
 // A comparison runs two things in turns. Each call of a side gets the number of
 // the round; calls is how often it is called within one.
 type comparison struct {
 	rounds, calls int
-	prepare       func() // before each measurement, untimed; may be nil
+	prepare       func() // before each batch of calls, untimed; may be nil
 	a, b          func(round int)
+}
+
+// fit sets rounds, and calls where it is 0. A batch is short, so that what else
+// the machine does either spares a round, hits both its sides, or makes it one
+// that the median leaves out.
+func (c comparison) fit(e effort) comparison {
+	slower := max(c.pace(c.a), c.pace(c.b), time.Nanosecond)
+	if c.calls == 0 {
+		c.calls = int(max(1, e.batch/slower))
+	}
+	c.rounds = int(min(2001, max(time.Duration(e.least), e.span/(slower*time.Duration(c.calls)))))
+	return c
+}
+
+// pace is about how long one call takes, once it is warm.
+func (c comparison) pace(f func(int)) time.Duration {
+	c.calls = 1
+	times := make([]float64, 5)
+	for i := range times {
+		times[i] = c.time(f, 0)
+	}
+	return time.Duration(median(times))
 }
 
 func (c comparison) run() row {
 	var as, bs, ratios, differences []float64
-	var allocations float64
 	for i := range c.rounds {
 		var ta, tb float64
 		if i%2 == 0 { // neither side is always the one that finds the caches warm
-			ta, allocations = c.time(c.a, i)
-			tb, _ = c.time(c.b, i)
+			ta = c.time(c.a, i)
+			tb = c.time(c.b, i)
 		} else {
-			tb, _ = c.time(c.b, i)
-			ta, allocations = c.time(c.a, i)
+			tb = c.time(c.b, i)
+			ta = c.time(c.a, i)
 		}
 		as, bs = append(as, ta), append(bs, tb)
 		ratios, differences = append(ratios, ta/tb), append(differences, ta-tb)
 	}
-	return row{Time: median(as), AgainstTime: median(bs), Ratio: median(ratios), Difference: median(differences), Allocations: allocations}
+	low, high := confidence(ratios)
+	return row{Time: median(as), AgainstTime: median(bs), Ratio: median(ratios), RatioLow: low, RatioHigh: high,
+		Difference: median(differences), Allocations: c.allocations(c.a), AgainstAllocations: c.allocations(c.b)}
 }
 
-func (c comparison) time(f func(int), round int) (ns, allocations float64) {
+// time returns the nanoseconds of one call.
+func (c comparison) time(f func(int), round int) float64 {
 	if c.prepare != nil {
 		c.prepare()
 	}
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
 	start := time.Now()
 	for range c.calls {
 		f(round)
 	}
-	took := time.Since(start)
-	runtime.ReadMemStats(&after)
-	n := float64(c.calls)
-	return float64(took.Nanoseconds()) / n, float64((after.Mallocs - before.Mallocs) / uint64(c.calls))
+	return float64(time.Since(start).Nanoseconds()) / float64(c.calls)
+}
+
+// allocations returns those of one call: the least of a few batches, since the
+// runtime has some of its own, and empties pools.
+func (c comparison) allocations(f func(int)) float64 {
+	least := math.Inf(1)
+	for range 5 {
+		if c.prepare != nil {
+			c.prepare()
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range c.calls {
+			f(0)
+		}
+		runtime.ReadMemStats(&after)
+		least = min(least, float64((after.Mallocs-before.Mallocs)/uint64(c.calls)))
+	}
+	return least
 }
 
 func median(v []float64) float64 {
 	slices.Sort(v)
 	return (v[len(v)/2] + v[(len(v)-1)/2]) / 2
+}
+
+// confidence returns the values between which the median of the population is
+// with 95 % confidence, whatever the distribution: how many of n lie below it is
+// binomial, n/2 ± 1.96 √n/2.
+func confidence(v []float64) (low, high float64) {
+	slices.Sort(v)
+	n := float64(len(v))
+	half := 0.98 * math.Sqrt(n)
+	return v[max(0, int(n/2-half))], v[min(len(v)-1, int(math.Ceil(n/2+half)))]
 }

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/hopseal/hopseal/envelope"
+	"github.com/hopseal/hopseal/keys"
+)
+
+// signedRows hold the shared suite with signatures against its primitives. From
+// some KiB on the digest counts, so there it stands on both sides.
+func signedRows(e effort) ([]row, error) {
+	var rows []row
+	for _, c := range []struct {
+		size int
+		bare func() (codec, error)
+	}{{64, newSignedGCM}, {1 << 10, newSignedGCM}, {4 << 10, newSignedGCM}, {1 << 20, newDigestedGCM}} {
+		bare, err := c.bare()
+		if err != nil {
+			return nil, err
+		}
+		ours, err := newSigned()
+		if err != nil {
+			return nil, err
+		}
+		more, err := compare(e, c.size, ours, bare, atMost(1.15))
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, more...)
+	}
+	return rows, nil
+}
+
+func atMost(ratio float64) goal {
+	return goal{fmt.Sprintf("ratio <= %g", ratio), func(r row) bool { return r.Ratio <= ratio }}
+}
+
+func newSigned() (codec, error) {
+	shared, err := keys.GenerateSharedKeyset()
+	if err != nil {
+		return codec{}, err
+	}
+	alice, err := keys.GenerateIdentity("alice")
+	if err != nil {
+		return codec{}, err
+	}
+	bob, err := keys.GenerateIdentity("bob")
+	if err != nil {
+		return codec{}, err
+	}
+	return envelopeCodec("shared keyset, Ed25519",
+		&envelope.Sealer{Shared: shared, From: alice, ToParty: "stock", Context: "bench"},
+		&envelope.Opener{Shared: shared, Identity: bob, Party: "stock", From: alice.Public(), Context: "bench", InsecureAllowReplay: true}), nil
+}
