@@ -27,6 +27,7 @@ const (
 	ReasonTime                        // too old, or from the future
 	ReasonReplay                      // opened before
 	ReasonRetired                     // under a key that is archived, see Opener.Archive
+	ReasonSize                        // larger than Opener.MaxSize
 )
 
 var reasonTexts = [...]string{
@@ -43,6 +44,7 @@ var reasonTexts = [...]string{
 	ReasonTime:      "too old or from the future",
 	ReasonReplay:    "opened before",
 	ReasonRetired:   "sealed under an archived key",
+	ReasonSize:      "too large",
 }
 
 func (r Reason) String() string {

@@ -1,7 +1,6 @@
 package envelope
 
 import (
-	"crypto/subtle"
 	"errors"
 	"time"
 
@@ -31,6 +30,10 @@ type Opener struct {
 	// beyond the overlap, and refused.
 	Archive bool
 
+	// MaxSize is how long a sealed message may be, in bytes; 0 stands for no limit
+	// but that of the memory it already stands in. A stream is cut off there.
+	MaxSize int64
+
 	// Replay refuses what was opened before, and what is too old to tell. It
 	// may be nil only with InsecureAllowReplay, for messages from a store that
 	// the caller itself protects.
@@ -52,28 +55,51 @@ func (o *Opener) Open(dst, sealed []byte) ([]byte, Header, error) {
 	if overlap(dst, sealed) {
 		return nil, Header{}, errOverlap
 	}
-	p, err := parseParts(sealed)
+	if o.MaxSize > 0 && int64(len(sealed)) > o.MaxSize {
+		return nil, Header{}, fail(ReasonSize)
+	}
+	h, p, err := parse(sealed, o.FromParty, o.Context)
 	if err != nil {
 		return nil, Header{}, err
 	}
-	h, err := parseHeader(p.header)
+	data, err := o.open(dst, want, &h, p)
 	if err != nil {
 		return nil, Header{}, err
-	}
-	if err := o.authenticate(want, h, p); err != nil {
-		return nil, Header{}, err
-	}
-	data, err := o.decrypt(dst, h, p)
-	if err != nil {
-		return nil, Header{}, err
-	}
-	if o.Replay != nil {
-		if err := o.Replay.accept(h, time.Now()); err != nil {
-			clear(data[len(dst):])
-			return nil, Header{}, err
-		}
 	}
 	return data, h, nil
+}
+
+func (o *Opener) open(dst []byte, want Suite, h *Header, p parts) ([]byte, error) {
+	check, err := o.authenticate(want, h)
+	if err != nil {
+		return nil, err
+	}
+	w := getScratch()
+	defer putScratch(w)
+	if !check.verify(w, w.proofInput(envelopeProof.label(want), p, o.Party), p.proof) {
+		return nil, fail(ReasonProof)
+	}
+	key, err := o.bodyKey(h, p)
+	if err != nil {
+		return nil, err
+	}
+	data, err := decrypt(dst, key, p.body, w.bodyAAD(p.header))
+	if err != nil {
+		return nil, err
+	}
+	if err := o.once(h); err != nil {
+		clear(data[len(dst):])
+		return nil, err
+	}
+	return data, nil
+}
+
+// once refuses a message that was opened before.
+func (o *Opener) once(h *Header) error {
+	if o.Replay == nil {
+		return nil
+	}
+	return o.Replay.accept(*h, time.Now())
 }
 
 func (o *Opener) suite() (Suite, error) {
@@ -93,54 +119,34 @@ func (o *Opener) suite() (Suite, error) {
 	return 0, errors.New("envelope: an Opener needs Identity and From; Shared, Party and another FromParty; or Shared, Party, Identity and From; and nothing beside")
 }
 
-// authenticate checks all that is in the clear, and then the proof over it.
-func (o *Opener) authenticate(want Suite, h Header, p parts) error {
-	switch {
-	case h.Suite != want:
-		return fail(ReasonSuite)
-	case (h.Suite == SuiteRecipients) != (p.recipients != nil):
-		return fail(ReasonMalformed)
+// bodyKey returns the one key that the message names.
+func (o *Opener) bodyKey(h *Header, p parts) (bodyKey, error) {
+	if h.Suite != SuiteRecipients {
+		return o.pair(h)
 	}
-	if h.Suite == SuiteShared {
-		return o.authenticateShared(h, p)
+	content, err := unwrap(o.Identity, o.Archive, h, p.recipients, headerDigest(label.EnvelopeHeader, p.header))
+	if err != nil {
+		return nil, err
 	}
-	key, known := o.From.VerifyingKeyByID(h.ProofKey)
-	switch {
-	case h.Sender == o.Identity.Fingerprint():
-		return fail(ReasonReflected)
-	case h.Sender != o.From.Fingerprint():
-		return fail(ReasonSender)
-	case h.Context != o.Context:
-		return fail(ReasonContext)
-	case !known || !key.ValidAt(h.Time) || !h.Time.Before(o.From.Expires()) ||
-		!key.Verify(proofInput(label.EnvelopeProof, p, o.Party), p.proof):
-		return fail(ReasonProof)
-	}
-	return nil
+	return content.body(), nil
 }
 
-func (o *Opener) authenticateShared(h Header, p parts) error {
-	key, known := o.Shared.Key(keys.SharedKeyID(h.SealKey))
+func (o *Opener) pair(h *Header) (*keys.SharedKey, error) {
+	pair, known := o.Shared.Key(keys.SharedKeyID(h.SealKey))
 	switch {
-	case h.Party == o.Party:
-		return fail(ReasonReflected)
-	case h.Party != o.FromParty:
-		return fail(ReasonSender)
-	case h.Context != o.Context:
-		return fail(ReasonContext)
 	case !known:
-		return fail(ReasonNotForUs)
-	case !key.VerifyMAC(proofInput(label.EnvelopeProofKeyed, p, o.Party), p.proof):
-		return fail(ReasonProof)
+		return nil, fail(ReasonNotForUs)
+	case pair.Stage() == keys.StageArchived && !o.Archive:
+		return nil, fail(ReasonRetired)
 	}
-	return nil
+	return pair, nil
 }
 
 // decrypt opens the body in the room after dst and moves the data to its start.
-func (o *Opener) decrypt(dst []byte, h Header, p parts) ([]byte, error) {
-	padded, err := o.openBody(dst, h, p)
+func decrypt(dst []byte, key bodyKey, body, aad []byte) ([]byte, error) {
+	padded, err := key.Open(dst, body, aad)
 	if err != nil {
-		return nil, err
+		return nil, fail(ReasonBody)
 	}
 	data, ok := unpad(padded[len(dst):])
 	if !ok {
@@ -151,66 +157,3 @@ func (o *Opener) decrypt(dst []byte, h Header, p parts) ([]byte, error) {
 	clear(padded[len(dst)+n:]) // the end of the data still stands behind its copy
 	return padded[:len(dst)+n], nil
 }
-
-func (o *Opener) openBody(dst []byte, h Header, p parts) ([]byte, error) {
-	if h.Suite != SuiteRecipients {
-		key, known := o.Shared.Key(keys.SharedKeyID(h.SealKey))
-		if !known {
-			return nil, fail(ReasonNotForUs)
-		}
-		if !o.accepts(key.Stage()) {
-			return nil, fail(ReasonRetired)
-		}
-		padded, err := key.Open(dst, p.body, bodyAAD(p.header))
-		if err != nil {
-			return nil, fail(ReasonBody)
-		}
-		return padded, nil
-	}
-	content, err := o.unwrap(h, p)
-	if err != nil {
-		return nil, err
-	}
-	aead, id := contentKeys(content)
-	if subtle.ConstantTimeCompare(id[:], h.SealKey[:]) != 1 {
-		return nil, fail(ReasonKey)
-	}
-	if len(p.body) < gcmNonceSize+gcmTagSize {
-		return nil, fail(ReasonBody)
-	}
-	padded, err := aead.Open(dst, p.body[:gcmNonceSize], p.body[gcmNonceSize:], bodyAAD(p.header))
-	if err != nil {
-		return nil, fail(ReasonBody)
-	}
-	return padded, nil
-}
-
-// unwrap finds the Opener's entry among the recipients, which the proof covers,
-// and opens the content key in it. Only this one entry is tried.
-func (o *Opener) unwrap(h Header, p parts) ([]byte, error) {
-	var ours keys.SealingKeyID
-	var stage keys.Stage
-	var sealed []byte
-	wellFormed := eachRecipient(p.recipients, func(id keys.SealingKeyID, s []byte) {
-		if at, held := o.Identity.SealingKey(id); held && sealed == nil {
-			ours, stage, sealed = id, at, s
-		}
-	})
-	if !wellFormed {
-		return nil, fail(ReasonMalformed)
-	}
-	if sealed == nil {
-		return nil, fail(ReasonNotForUs)
-	}
-	if !o.accepts(stage) {
-		return nil, fail(ReasonRetired)
-	}
-	content, err := o.Identity.UnsealKey(ours, recipientInfo(headerDigest(p.header), o.Identity.Fingerprint(), ours), sealed)
-	if err != nil || len(content) != contentSize {
-		return nil, fail(ReasonKey)
-	}
-	return content, nil
-}
-
-// accepts reports whether keys of that stage open here.
-func (o *Opener) accepts(s keys.Stage) bool { return o.Archive || s != keys.StageArchived }

@@ -2,53 +2,143 @@ package envelope
 
 import (
 	"encoding/binary"
+	"errors"
 	"math/bits"
+	"slices"
 )
 
-// Padded plaintext: length, 4 bytes big-endian ‖ data ‖ zeros, to the total
-// that paddedSize gives. All messages of one bucket have one length.
+// Padding decides which lengths of content look alike on the way. The zero
+// Padding is Padmé, which suits most messages. Both ends need not agree on one.
+type Padding struct {
+	chosen bool
+	sizes  []int64 // buckets, ascending; none: no padding
+}
+
+// NoPadding shows the exact length of the content. It is for content whose length
+// is known or fixed anyway.
+func NoPadding() Padding { return Padding{chosen: true} }
+
+// Buckets pads content to the smallest of the sizes that holds it, in bytes,
+// ascending: all content of one bucket looks alike. Content larger than the last
+// is refused.
+func Buckets(sizes ...int64) Padding {
+	// A nil slice stands for no padding; no sizes at all are a mistake, see check.
+	return Padding{chosen: true, sizes: append([]int64{}, sizes...)}
+}
+
+var (
+	errBuckets = errors.New("envelope: Buckets takes one or more sizes, positive and ascending")
+	errBucket  = errors.New("envelope: the message is larger than the largest bucket of its Padding")
+)
+
+func (p Padding) check() error {
+	if !p.chosen || p.sizes == nil {
+		return nil
+	}
+	last := int64(0)
+	for _, size := range p.sizes {
+		if size <= last {
+			return errBuckets
+		}
+		last = size
+	}
+	if last == 0 || last > maxStream {
+		return errBuckets
+	}
+	return nil
+}
+
+// bucket returns how many bytes the content of n bytes is to look like.
+func (p Padding) bucket(n int64) (int64, error) {
+	if p.sizes == nil {
+		return n, nil
+	}
+	for _, size := range p.sizes {
+		if n <= size {
+			return size, nil
+		}
+	}
+	return 0, errBucket
+}
+
+// Padded plaintext: length, 4 bytes big-endian ‖ data ‖ zeros. The length's top
+// bit says that the sender chose the total; else it is max(64, Padmé(4 + n)).
 const (
 	lengthSize   = 4
 	minPadded    = 64
+	chosenTotal  = 1 << 31
 	maxPlaintext = 1<<31 - 1 - lengthSize // what an int holds everywhere
 )
 
-// paddedSize returns max(64, Padmé(4 + n)). Padmé (Nikitin et al., PURBs, PETS
-// 2019, section 4) leaves of a length only its log log bits, at an overhead of at
-// most 12 %, and 3 % from some 64 KiB on.
-func paddedSize(n int) int {
-	size := uint64(n + lengthSize)
+// padme returns max(64, Padmé(size)). Padmé (Nikitin et al., PURBs, PETS 2019,
+// section 4) leaves of a length only its log log bits, at an overhead of at most
+// 12 %, and 3 % from some 64 KiB on.
+func padme(size int64) int64 {
 	if size <= minPadded {
 		return minPadded
 	}
-	e := bits.Len64(size) - 1 // floor(log2 size)
-	s := bits.Len(uint(e))    // floor(log2 e) + 1
-	mask := uint64(1)<<(e-s) - 1
-	return int((size + mask) &^ mask)
+	e := bits.Len64(uint64(size)) - 1 // floor(log2 size)
+	s := bits.Len(uint(e))            // floor(log2 e) + 1
+	mask := int64(1)<<(e-s) - 1
+	return (size + mask) &^ mask
 }
 
-// appendPadded appends the padded form of data.
-func appendPadded(dst, data []byte) []byte {
-	end := len(dst) + paddedSize(len(data))
-	dst = binary.BigEndian.AppendUint32(dst, uint32(len(data)))
+// padded returns the padded size of n bytes and the length field to go with it.
+func (p Padding) padded(n int) (size int, length uint32, err error) {
+	if !p.chosen {
+		return int(padme(int64(n + lengthSize))), uint32(n), nil
+	}
+	bucket, err := p.bucket(int64(n))
+	if bucket > maxPlaintext {
+		err = errBuckets
+	}
+	return int(bucket) + lengthSize, uint32(n) | chosenTotal, err
+}
+
+// stream returns the total size of a stream's plaintexts for n bytes of content,
+// and the mark of its length field.
+func (p Padding) stream(n int64) (total int64, mark uint32, err error) {
+	if !p.chosen {
+		return padme(plainSize(n)), 0, nil
+	}
+	bucket, err := p.bucket(n)
+	return plainSize(bucket), chosenTotal, err
+}
+
+// appendPadded appends length, data and zeros, size bytes in all.
+func appendPadded(dst, data []byte, size int, length uint32) []byte {
+	end := len(dst) + size
+	dst = slices.Grow(dst, size)
+	dst = binary.BigEndian.AppendUint32(dst, length)
 	dst = append(dst, data...)
-	return append(dst, make([]byte, end-len(dst))...)
+	n := len(dst)
+	clear(dst[n:end])
+	return dst[:end]
 }
 
-// unpad returns the data in a padded plaintext. The total must be the exact one
-// for the length, and the rest zeros: there is one encoding.
+// unpad returns the data in a padded plaintext. Where the sender did not choose
+// the total it must be the exact one, and the rest is zeros in any case: there is
+// one encoding.
 func unpad(b []byte) ([]byte, bool) {
-	if len(b) < minPadded {
+	if len(b) < lengthSize {
 		return nil, false
 	}
-	wide := binary.BigEndian.Uint32(b)
-	if uint64(wide) > uint64(len(b)-lengthSize) || paddedSize(int(wide)) != len(b) {
+	length := binary.BigEndian.Uint32(b)
+	n := length &^ chosenTotal
+	if uint64(n) > uint64(len(b)-lengthSize) {
 		return nil, false
 	}
-	n := int(wide)
-	var rest byte
-	for _, z := range b[lengthSize+n:] {
-		rest |= z
+	if length&chosenTotal == 0 && padme(int64(n)+lengthSize) != int64(len(b)) {
+		return nil, false
 	}
-	return b[lengthSize:][:n], rest == 0
+	data, rest := b[lengthSize:][:n], b[lengthSize+int(n):]
+	return data, zeros(rest)
+}
+
+func zeros(b []byte) bool {
+	var any byte
+	for _, z := range b {
+		any |= z
+	}
+	return any == 0
 }

@@ -171,18 +171,13 @@ func (l *link) vectors(t *testing.T) map[string]vector {
 // signedNonsense returns cases whose proof verifies.
 func (l *link) signedNonsense(t *testing.T, sealed []byte) map[string]vector {
 	padding := remake(t, sealed, l.Sealer.From, func(h *Header, p *parts) {
-		content := make([]byte, contentSize)
-		aead, id := contentKeys(content)
-		h.SealKey = id
-		p.header = h.append(nil)
-		p.recipients, _ = l.Sealer.wrap(content, p.header)
-		padded := appendPadded(nil, []byte("m"))
-		padded[len(padded)-1] = 1
-		p.body = appendGCM(nil, aead, padded, bodyAAD(p.header))
+		dirty := padded("m")
+		dirty[len(dirty)-1] = 1
+		resealedAs(h, p, dirty, l.Sealer.To...)
 	})
 	commitment := remake(t, sealed, l.Sealer.From, func(h *Header, p *parts) {
-		resealed(t, &l.Sealer, h, p)
-		p.recipients, _ = l.Sealer.wrap(make([]byte, contentSize), p.header)
+		resealed(h, p, l.Sealer.To...)
+		p.recipients = wrap(make([]byte, contentSize), p.header, l.Sealer.To...)
 	})
 	return map[string]vector{
 		"padding":    l.vector(t, "a byte of the padding is not zero", ReasonBody.String(), padding),

@@ -2,8 +2,6 @@ package envelope
 
 import (
 	"bytes"
-	"encoding/binary"
-	"hash"
 	"time"
 
 	"golang.org/x/crypto/blake2b"
@@ -25,12 +23,14 @@ import (
 //	proof      = 64 bytes Ed25519 | 32 bytes HMAC
 const (
 	version      = 1
+	headerFields = 8
 	idSize       = 32
 	contentSize  = 32 // content key
 	gcmNonceSize = 12
 	gcmTagSize   = 16
 	signSize     = 64
 	maxTime      = 1 << 48 // ms, the year 10889
+	maxFraming   = 2 + 4*5 // array, version and the heads of four byte strings
 
 	// Head, key id and sealed key of one recipient.
 	recipientSize = 1 + 2 + idSize + 3 + keys.SealedKeySize
@@ -70,8 +70,27 @@ func parseParts(b []byte) (p parts, err error) {
 	return p, nil
 }
 
+// parse takes an envelope apart and checks that its parts fit its suite. It takes
+// texts that equal the expected ones from there, so that they need no copies.
+func parse(b []byte, party, context string) (h Header, p parts, err error) {
+	if p, err = parseParts(b); err != nil {
+		return Header{}, parts{}, err
+	}
+	if h, err = parseHeader(p.header, party, context); err != nil {
+		return Header{}, parts{}, err
+	}
+	if (h.Suite == SuiteRecipients) != (p.recipients != nil) || len(p.proof) != h.Suite.proofSize() {
+		return Header{}, parts{}, fail(ReasonMalformed)
+	}
+	return h, p, nil
+}
+
 func (h *Header) append(dst []byte) []byte {
-	dst = strict.AppendUint(strict.AppendArray(dst, 8), uint64(h.Suite))
+	return h.appendFields(strict.AppendArray(dst, headerFields))
+}
+
+func (h *Header) appendFields(dst []byte) []byte {
+	dst = strict.AppendUint(dst, uint64(h.Suite))
 	if h.Suite == SuiteShared {
 		dst = strict.AppendStr(dst, h.Party)
 	} else {
@@ -89,15 +108,25 @@ func (h *Header) append(dst []byte) []byte {
 	return strict.AppendStr(dst, h.Context)
 }
 
-func parseHeader(b []byte) (h Header, err error) {
+func parseHeader(b []byte, party, context string) (h Header, err error) {
 	r := strict.NewReader(b)
-	r.Array(8)
+	r.Array(headerFields)
+	if err := h.parseFields(&r, party, context); err != nil {
+		return Header{}, err
+	}
+	if r.Done() != nil {
+		return Header{}, fail(ReasonMalformed)
+	}
+	return h, nil
+}
+
+func (h *Header) parseFields(r *strict.Reader, party, context string) error {
 	suite := r.Uint()
 	if !r.Failed() && (suite < uint64(SuiteShared) || suite > uint64(SuiteRecipients)) {
-		return Header{}, fail(ReasonSuite)
+		return fail(ReasonSuite)
 	}
 	if h.Suite = Suite(suite); h.Suite == SuiteShared {
-		h.Party = r.Str(1, MaxPartySize)
+		h.Party = text(r.StrBytes(1, MaxPartySize), party)
 	} else {
 		copy(h.Sender[:], r.Bin(idSize, idSize))
 	}
@@ -110,12 +139,19 @@ func parseHeader(b []byte) (h Header, err error) {
 	copy(h.ID[:], r.Bin(len(h.ID), len(h.ID)))
 	ms := r.Uint()
 	h.ContentType = r.Str(0, MaxContentTypeSize)
-	h.Context = r.Str(0, MaxContextSize)
-	if r.Done() != nil || ms >= maxTime {
-		return Header{}, fail(ReasonMalformed)
+	h.Context = text(r.StrBytes(0, MaxContextSize), context)
+	if r.Failed() || ms >= maxTime {
+		return fail(ReasonMalformed)
 	}
 	h.Time = time.UnixMilli(int64(ms))
-	return h, nil
+	return nil
+}
+
+func text(b []byte, expected string) string {
+	if string(b) == expected {
+		return expected
+	}
+	return string(b)
 }
 
 // eachRecipient calls f for every entry of a recipients field and reports
@@ -137,11 +173,8 @@ func eachRecipient(b []byte, f func(id keys.SealingKeyID, sealed []byte)) bool {
 	return r.Done() == nil
 }
 
-// bodyAAD is label ‖ header, as received.
-func bodyAAD(header []byte) []byte { return label.EnvelopeBody.With(header) }
-
-// recipientInfo is HPKE's info: label ‖ BLAKE2b-512(label ‖ header) ‖ recipient's
-// fingerprint ‖ key id. The header binds sender, context and message, so that a
+// recipientInfo is HPKE's info: label ‖ header digest ‖ recipient's fingerprint ‖
+// key id. The header binds sender, context and message, so that a
 // recipient cannot pass the content key on as if the sender had sealed it to a
 // third party (A09). The fingerprint binds whom the sender meant: without it,
 // somebody who lists another's key as its own could have that one take a message
@@ -150,35 +183,8 @@ func recipientInfo(headerDigest []byte, to keys.Fingerprint, id keys.SealingKeyI
 	return label.EnvelopeRecipient.With(headerDigest, to[:], id[:])
 }
 
-func headerDigest(header []byte) []byte {
-	sum := blake2b.Sum512(label.EnvelopeHeader.With(header))
+// headerDigest is BLAKE2b-512(label ‖ header).
+func headerDigest(l label.Label, header []byte) []byte {
+	sum := blake2b.Sum512(l.With(header))
 	return sum[:]
-}
-
-// proofInput is what the sender signs or MACs: label ‖ BLAKE2b-512(label ‖
-// length-prefixed header, recipients, body, receiver), always one short input. The
-// lengths are 8 bytes, big-endian; an absent field has length 0, which a present
-// one never has.
-//
-// The receiver is the name of the party that the message is for, in the shared
-// suites, where all parties have the same key. It is not sent: a hop that takes
-// the message to another party takes it to one that puts another name here.
-func proofInput(l label.Label, p parts, receiver string) []byte {
-	h, err := blake2b.New512(nil)
-	if err != nil {
-		panic(err) // only for a key that is too long
-	}
-	h.Write([]byte(label.EnvelopeDigest))
-	writePrefixed(h, p.header)
-	writePrefixed(h, p.recipients)
-	writePrefixed(h, p.body)
-	writePrefixed(h, []byte(receiver))
-	return h.Sum([]byte(l))
-}
-
-func writePrefixed(h hash.Hash, b []byte) {
-	var size [8]byte
-	binary.BigEndian.PutUint64(size[:], uint64(len(b)))
-	h.Write(size[:])
-	h.Write(b)
 }

@@ -46,6 +46,16 @@ const (
 	EnvelopeDigest     Label = "hopseal/1 envelope digest\x00"
 	EnvelopeProof      Label = "hopseal/1 envelope proof\x00"
 	EnvelopeProofKeyed Label = "hopseal/1 envelope proof hmac\x00"
+
+	StreamHeader        Label = "hopseal/1 envelope stream header\x00"
+	StreamKey           Label = "hopseal/1 envelope stream key\x00"
+	StreamSegment       Label = "hopseal/1 envelope stream segment\x00"
+	StreamOpeningDigest Label = "hopseal/1 envelope stream opening digest\x00"
+	StreamOpening       Label = "hopseal/1 envelope stream opening proof\x00"
+	StreamOpeningKeyed  Label = "hopseal/1 envelope stream opening proof hmac\x00"
+	StreamFinalDigest   Label = "hopseal/1 envelope stream final digest\x00"
+	StreamFinal         Label = "hopseal/1 envelope stream final proof\x00"
+	StreamFinalKeyed    Label = "hopseal/1 envelope stream final proof hmac\x00"
 )
 
 // Labels of the session layer.
@@ -77,6 +87,8 @@ func All() []Label {
 		Succession, Voucher, SafetyNumber,
 		EnvelopeBody, EnvelopeBodyKey, EnvelopeContentID, EnvelopeHeader, EnvelopeRecipient,
 		EnvelopeDigest, EnvelopeProof, EnvelopeProofKeyed,
+		StreamHeader, StreamKey, StreamSegment, StreamOpeningDigest, StreamOpening, StreamOpeningKeyed,
+		StreamFinalDigest, StreamFinal, StreamFinalKeyed,
 		SessionPrologue, SessionPSK, SessionTranscript, SessionServerAuth, SessionClientAuth, SessionAccept,
 		SessionServerSign, SessionClientSign, SessionClientKey, SessionServerKey,
 		SessionNextKey, SessionID, SessionRecord,

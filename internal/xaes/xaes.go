@@ -9,6 +9,7 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"errors"
+	"sync"
 )
 
 // Sizes in bytes.
@@ -46,10 +47,16 @@ func New(key []byte) (*AEAD, error) {
 	return a, nil
 }
 
+// messageKeys holds room for keys of single messages. A local array would move to
+// the heap for every message, where keys would pile up.
+var messageKeys = sync.Pool{New: func() any { return new([KeySize]byte) }}
+
 // message returns the AES-256-GCM of one nonce: key halves are CMACs of one
 // block each, so CMAC comes down to one encryption.
 func (a *AEAD) message(nonce []byte) cipher.AEAD {
-	var key [KeySize]byte
+	key := messageKeys.Get().(*[KeySize]byte)
+	defer messageKeys.Put(key)
+	defer clear(key[:])
 	for half := range 2 {
 		block := key[half*aes.BlockSize:][:aes.BlockSize]
 		block[1], block[2] = byte(half+1), 'X'

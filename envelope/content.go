@@ -1,0 +1,142 @@
+package envelope
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+
+	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/internal/strict"
+	"github.com/hopseal/hopseal/keys"
+)
+
+// A contentKey is the secret that is sealed to every recipient of one message, 32
+// bytes. What protects the message is derived from it, HKDF-SHA-256 under labels.
+type contentKey []byte
+
+func newContentKey() contentKey {
+	k := make(contentKey, contentSize)
+	rand.Read(k)
+	return k
+}
+
+// id commits to the key.
+func (k contentKey) id() SealKeyID { return SealKeyID(k.expand(label.EnvelopeContentID)) }
+
+// body returns the AEAD of an envelope's body.
+func (k contentKey) body() contentAEAD { return contentAEAD{newGCM(k.expand(label.EnvelopeBodyKey))} }
+
+func (k contentKey) expand(l label.Label) []byte { return derive(k, nil, string(l)) }
+
+func derive(secret, salt []byte, info string) []byte {
+	key, err := hkdf.Key(sha256.New, secret, salt, info, 32)
+	if err != nil {
+		panic(err) // 32 bytes are within HKDF's limit
+	}
+	return key
+}
+
+func newGCM(key []byte) cipher.AEAD {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		panic(err) // 32 bytes are always a key
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		panic(err)
+	}
+	return aead
+}
+
+// A bodyKey seals and opens bodies: a contentAEAD or a [keys.SharedKey].
+type bodyKey interface {
+	Overhead() int
+	Seal(dst, plaintext, aad []byte) ([]byte, error)
+	Open(dst, sealed, aad []byte) ([]byte, error)
+}
+
+// contentAEAD is AES-256-GCM with a random nonce in front.
+type contentAEAD struct{ aead cipher.AEAD }
+
+func (c contentAEAD) Overhead() int { return gcmNonceSize + gcmTagSize }
+
+func (c contentAEAD) Seal(dst, plaintext, aad []byte) ([]byte, error) {
+	start := len(dst)
+	dst = append(dst, make([]byte, gcmNonceSize)...)
+	nonce := dst[start:]
+	rand.Read(nonce)
+	return c.aead.Seal(dst, nonce, plaintext, aad), nil
+}
+
+func (c contentAEAD) Open(dst, sealed, aad []byte) ([]byte, error) {
+	if len(sealed) < c.Overhead() {
+		return nil, ErrOpen
+	}
+	return c.aead.Open(dst, sealed[:gcmNonceSize], sealed[gcmNonceSize:], aad)
+}
+
+// wrap seals the key to every recipient: the recipients field. The digest is that
+// of the header.
+func (k contentKey) wrap(recipients []*keys.PublicIdentity, digest []byte) ([]byte, error) {
+	recipients = slices.Clone(recipients)
+	sort.Slice(recipients, func(i, j int) bool {
+		a, b := recipients[i].RecipientKey().ID(), recipients[j].RecipientKey().ID()
+		return bytes.Compare(a[:], b[:]) < 0
+	})
+	b := make([]byte, 0, 3+len(recipients)*recipientSize)
+	b = strict.AppendArray(b, len(recipients))
+	var last keys.SealingKeyID
+	for _, to := range recipients {
+		id := to.RecipientKey().ID()
+		if id == last {
+			return nil, errors.New("envelope: one key is listed for two recipients")
+		}
+		last = id
+		sealed, err := to.RecipientKey().SealKey(recipientInfo(digest, to.Fingerprint(), id), k)
+		if err != nil {
+			return nil, fmt.Errorf("envelope: sealing to a recipient: %w", err)
+		}
+		b = strict.AppendArray(b, 2)
+		b = strict.AppendBin(strict.AppendBin(b, id[:]), sealed)
+	}
+	return b, nil
+}
+
+// unwrap finds an identity's entry among the recipients, which the proof covers,
+// opens the content key in it and holds that against what the header commits to.
+// Only this one entry is tried.
+func unwrap(id *keys.Identity, archive bool, h *Header, recipients, digest []byte) (contentKey, error) {
+	var ours keys.SealingKeyID
+	var stage keys.Stage
+	var sealed []byte
+	wellFormed := eachRecipient(recipients, func(to keys.SealingKeyID, s []byte) {
+		if at, held := id.SealingKey(to); held && sealed == nil {
+			ours, stage, sealed = to, at, s
+		}
+	})
+	switch {
+	case !wellFormed:
+		return nil, fail(ReasonMalformed)
+	case sealed == nil:
+		return nil, fail(ReasonNotForUs)
+	case stage == keys.StageArchived && !archive:
+		return nil, fail(ReasonRetired)
+	}
+	secret, err := id.UnsealKey(ours, recipientInfo(digest, id.Fingerprint(), ours), sealed)
+	if err != nil || len(secret) != contentSize {
+		return nil, fail(ReasonKey)
+	}
+	key := contentKey(secret)
+	if got := key.id(); subtle.ConstantTimeCompare(got[:], h.SealKey[:]) != 1 {
+		return nil, fail(ReasonKey)
+	}
+	return key, nil
+}

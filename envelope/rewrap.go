@@ -1,0 +1,118 @@
+package envelope
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/keys"
+)
+
+// Rewrap appends the envelope sealed, which this Sealer's From sealed earlier, to
+// dst with other recipients: all of To, and nobody else. The body stays as it is,
+// and so do message id, time, content type and context; the content key is sealed
+// again and a fresh proof made. From must have been among the recipients, or it
+// could not read the content key. Context must be the message's; ContentType and
+// Padding are not used.
+//
+// Who was removed can still read the message if it kept a copy: the content key
+// is the same. Openers with a [ReplayGuard] take the message for the one they
+// have opened, or for too old: Rewrap is for messages that are stored.
+//
+// Its errors match [ErrOpen] where sealed is not an intact message of From's.
+func (s *Sealer) Rewrap(dst, sealed []byte) ([]byte, error) {
+	if overlap(dst, sealed) {
+		return nil, errOverlap
+	}
+	if err := s.checkRewrap(); err != nil {
+		return nil, err
+	}
+	h, p, err := parse(sealed, "", s.Context)
+	if err != nil {
+		return nil, err
+	}
+	w := getScratch()
+	defer putScratch(w)
+	by, err := s.rewrapper(&h, func(check checker) bool {
+		return check.verify(w, w.proofInput(envelopeProof.signed, p, ""), p.proof)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if p.recipients, err = s.rewrapKey(&h, p.recipients, headerDigest(label.EnvelopeHeader, p.header)); err != nil {
+		return nil, err
+	}
+	dst = append(appendHead(dst, p, len(p.body), signSize), p.body...)
+	return by.appendBin(dst, h.Suite, w.proofInput(envelopeProof.signed, p, ""))
+}
+
+// RewrapStream does with a stream what [Sealer.Rewrap] does with an envelope: it
+// reads the stream from src and writes it to dst with another head. Only the head
+// is verified. The rest is copied, and its own proof tells an Opener of any change.
+func (s *Sealer) RewrapStream(dst io.Writer, src io.Reader) error {
+	if err := s.checkRewrap(); err != nil {
+		return err
+	}
+	in, err := readStream(src, "", s.Context, 0)
+	if err != nil {
+		return err
+	}
+	by, err := s.rewrapper(&in.Header, func(check checker) bool { return in.opens(check, "") })
+	if err != nil {
+		return err
+	}
+	head := in.head
+	if head.recipients, err = s.rewrapKey(&in.Header, head.recipients, head.digest()); err != nil {
+		return err
+	}
+	w := getScratch()
+	defer putScratch(w)
+	if head.proof, err = by.append(nil, w.openingInput(openingProof.signed, head, "")); err != nil {
+		return err
+	}
+	if _, err := dst.Write(head.append(nil)); err != nil {
+		return err
+	}
+	_, err = io.Copy(dst, in.src)
+	return err
+}
+
+func (s *Sealer) checkRewrap() error {
+	if suite, err := s.suite(); err != nil {
+		return err
+	} else if suite != SuiteRecipients {
+		return errors.New("envelope: only messages to recipients are sealed again for others: a Sealer needs From and To")
+	}
+	return s.check(time.Now())
+}
+
+// rewrapper returns who signs again what From signed: the key that the header
+// names, which the body's associated data covers. It signs nothing that it has not
+// signed before.
+func (s *Sealer) rewrapper(h *Header, verify func(checker) bool) (prover, error) {
+	if h.Suite != SuiteRecipients {
+		return prover{}, fail(ReasonSuite)
+	}
+	check, err := authenticateSigned(s.From.Public(), s.Context, h)
+	if err != nil {
+		return prover{}, err
+	}
+	if !verify(check) {
+		return prover{}, fail(ReasonProof)
+	}
+	signer, held := s.From.SignerOf(h.ProofKey)
+	if !held {
+		return prover{}, fmt.Errorf("envelope: the signing key of this message is gone: seal its content again: %w", keys.ErrDetached)
+	}
+	return prover{signer: signer}, nil
+}
+
+func (s *Sealer) rewrapKey(h *Header, recipients, digest []byte) ([]byte, error) {
+	content, err := unwrap(s.From, true, h, recipients, digest)
+	if err != nil {
+		return nil, err
+	}
+	return content.wrap(s.To, digest)
+}

@@ -1,0 +1,178 @@
+package envelope
+
+import (
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/binary"
+	"hash"
+
+	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/internal/strict"
+)
+
+// The layout of a stream, docs/protocol.md section 3.6. Segments are AES-256-GCM
+// under a key of their own, as in STREAM (Hoang, Reyhanitabar, Rogaway, Vizár,
+// CRYPTO 2015): a number and a mark of the last one make the nonce.
+//
+//	stream  = head ‖ segment … ‖ final proof
+//	head    = array(4) [ version=1, header bin, recipients bin | nil, opening proof bin ]
+//	header  = array(9) [ the eight fields of an envelope's, salt bin 32 ]
+//	segment = ciphertext ‖ tag of: length, 4 bytes big-endian ‖ data ‖ zeros
+const (
+	segmentPlain = 1 << 16
+	segmentData  = segmentPlain - lengthSize
+	segmentSize  = segmentPlain + gcmTagSize
+	saltSize     = 32
+
+	maxStream = 1 << 47 // bytes of content: fewer than 2^32 segments, padding and all
+)
+
+var (
+	openingProof = proofKind{label.StreamOpening, label.StreamOpeningKeyed}
+	finalProof   = proofKind{label.StreamFinal, label.StreamFinalKeyed}
+)
+
+// streamHead is the head of a stream taken apart.
+type streamHead struct {
+	header     []byte
+	recipients []byte // nil in the shared suites
+	proof      []byte // the opening one
+	salt       []byte
+}
+
+func newStreamHead(h *Header) streamHead {
+	salt := make([]byte, saltSize)
+	rand.Read(salt)
+	header := h.appendFields(strict.AppendArray(nil, headerFields+1))
+	return streamHead{header: strict.AppendBin(header, salt), salt: salt}
+}
+
+func (s *streamHead) append(dst []byte) []byte {
+	dst = strict.AppendUint(strict.AppendArray(dst, 4), version)
+	dst = strict.AppendBin(dst, s.header)
+	dst = appendRecipients(dst, s.recipients)
+	return strict.AppendBin(dst, s.proof)
+}
+
+// digest is that of the header.
+func (s *streamHead) digest() []byte { return headerDigest(label.StreamHeader, s.header) }
+
+func parseStreamHead(b []byte) (s streamHead, err error) {
+	r := strict.NewReader(b)
+	r.Array(4)
+	v := r.Uint()
+	if !r.Failed() && v != version {
+		return s, fail(ReasonVersion)
+	}
+	s.header = r.Bin(1, maxStreamHeader)
+	if !r.Nil() {
+		s.recipients = r.Bin(1, len(b))
+	}
+	s.proof = r.Bin(1, signSize)
+	if r.Done() != nil {
+		return s, fail(ReasonMalformed)
+	}
+	return s, nil
+}
+
+func parseStreamHeader(b []byte, party, context string) (h Header, salt []byte, err error) {
+	r := strict.NewReader(b)
+	r.Array(headerFields + 1)
+	if err := h.parseFields(&r, party, context); err != nil {
+		return Header{}, nil, err
+	}
+	salt = r.Bin(saltSize, saltSize)
+	if r.Done() != nil {
+		return Header{}, nil, fail(ReasonMalformed)
+	}
+	return h, salt, nil
+}
+
+// A segmentCipher makes the nonces of one stream's segments.
+type segmentCipher struct {
+	cipher.AEAD
+	nonce [gcmNonceSize]byte
+}
+
+func newSegmentCipher(key []byte) *segmentCipher { return &segmentCipher{AEAD: newGCM(key)} }
+
+// nonceOf is the segment's number, 11 bytes big-endian, and the mark of the last.
+func (c *segmentCipher) nonceOf(number int64, last bool) []byte {
+	binary.BigEndian.PutUint64(c.nonce[3:], uint64(number))
+	c.nonce[gcmNonceSize-1] = 0
+	if last {
+		c.nonce[gcmNonceSize-1] = 1
+	}
+	return c.nonce[:]
+}
+
+// A streamDigest is what the final proof is made of: the digests of all segments,
+// hashed after the header's and the receiver.
+type streamDigest struct {
+	total, segment hash.Hash
+	sum            [64]byte
+	room           []byte
+}
+
+func newStreamDigest(headerDigest []byte, receiver string) *streamDigest {
+	d := &streamDigest{total: newBLAKE2b(), segment: newBLAKE2b()}
+	d.total.Write([]byte(label.StreamFinalDigest))
+	d.total.Write(headerDigest)
+	d.total.Write(binary.BigEndian.AppendUint64(nil, uint64(len(receiver))))
+	d.total.Write([]byte(receiver))
+	d.room = []byte(label.StreamSegment)
+	return d
+}
+
+// add returns the digest of a segment. It is overwritten by the next.
+func (d *streamDigest) add(segment []byte) *[64]byte {
+	d.segment.Reset()
+	d.segment.Write(d.room)
+	d.segment.Write(segment)
+	d.segment.Sum(d.sum[:0])
+	d.total.Write(d.sum[:])
+	return &d.sum
+}
+
+// input is what the final proof is made of.
+func (d *streamDigest) input(s Suite) []byte {
+	return d.total.Sum([]byte(finalProof.label(s)))
+}
+
+// plainSize is how many bytes of segments' plaintext n bytes of content take
+// before padding: full segments, and one that is not.
+func plainSize(n int64) int64 { return n/segmentData*segmentPlain + lengthSize + n%segmentData }
+
+// A layout checks that the segments of a stream hold its content and its padding
+// as they must: there is one way to seal content of one size and padding.
+type layout struct {
+	content, total int64 // bytes so far, of content and of plaintext
+	ended, chosen  bool  // the content has; the sender chose the total
+}
+
+// take returns the data in a segment's plaintext.
+func (l *layout) take(plain []byte, last bool) ([]byte, bool) {
+	if len(plain) < lengthSize {
+		return nil, false
+	}
+	length := binary.BigEndian.Uint32(plain)
+	n := int64(length &^ chosenTotal)
+	l.total += int64(len(plain))
+	l.content += n
+	switch {
+	case l.ended:
+		return nil, length == 0 && zeros(plain) && l.fits(last)
+	case length == segmentData && len(plain) == segmentPlain:
+		return plain[lengthSize:], !last
+	case n >= segmentData || n > int64(len(plain)-lengthSize):
+		return nil, false
+	}
+	l.ended, l.chosen = true, length&chosenTotal != 0
+	data, rest := plain[lengthSize:][:n], plain[lengthSize+n:]
+	return data, zeros(rest) && l.fits(last)
+}
+
+// fits reports whether the total is what it must be, if this was the last segment.
+func (l *layout) fits(last bool) bool {
+	return !last || l.chosen || l.total == padme(plainSize(l.content))
+}

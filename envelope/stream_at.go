@@ -1,0 +1,101 @@
+package envelope
+
+import (
+	"errors"
+	"io"
+	"sync"
+)
+
+// A ReaderAt reads the content of a verified stream at random. It holds 64 bytes
+// for each 64 KiB of the stream: the digest of every segment, so that what it
+// reads later is what it verified, even if the stream changes in between. A
+// ReaderAt is safe for concurrent use.
+type ReaderAt struct {
+	src     io.ReaderAt
+	header  Header
+	start   int64 // of the first segment
+	end     int64 // of the last one
+	size    int64 // of the content
+	cipher  *segmentCipher
+	digests [][64]byte
+
+	mu     sync.Mutex
+	number int64  // of the segment that is open, -1 for none
+	data   []byte // its content
+	buf    []byte
+	hash   *streamDigest
+}
+
+// NewReaderAt reads a stream of size bytes once from start to end, verifies all of
+// it, and returns a reader for any part of its content. Its errors are those of
+// [Opener.NewReader] and of [UnverifiedReader.Read].
+func (o *Opener) NewReaderAt(src io.ReaderAt, size int64) (*ReaderAt, error) {
+	pass, err := o.NewReader(io.NewSectionReader(src, 0, size))
+	if err != nil {
+		return nil, err
+	}
+	r := &ReaderAt{
+		src: src, header: pass.Header(), start: pass.stream.headSize,
+		end:    size - int64(pass.stream.Suite.proofSize()),
+		cipher: pass.cipher, hash: newStreamDigest(nil, ""), number: -1,
+	}
+	pass.keep = func(digest *[64]byte) { r.digests = append(r.digests, *digest) }
+	if r.size, err = pass.WriteTo(io.Discard); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Header returns the stream's header, authenticated.
+func (r *ReaderAt) Header() Header { return r.header }
+
+// Size returns the size of the content in bytes.
+func (r *ReaderAt) Size() int64 { return r.size }
+
+// ReadAt reads len(p) bytes of content from an offset, or up to the end and
+// returns [io.EOF]. A segment that is not the one that was verified gives an error
+// that matches [ErrOpen]; other errors are the source's.
+func (r *ReaderAt) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < 0 {
+		return 0, errors.New("envelope: ReadAt with a negative offset")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for n < len(p) && off < r.size {
+		if err := r.open(off / segmentData); err != nil {
+			return n, err
+		}
+		copied := copy(p[n:], r.data[off%segmentData:])
+		n, off = n+copied, off+int64(copied)
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// open opens a segment unless it is the one that is open.
+func (r *ReaderAt) open(number int64) error {
+	if number == r.number {
+		return nil
+	}
+	r.number = -1
+	if r.buf == nil {
+		r.buf = make([]byte, segmentSize)
+	}
+	start := r.start + number*segmentSize
+	segment := r.buf[:min(segmentSize, r.end-start)]
+	if n, err := r.src.ReadAt(segment, start); n < len(segment) {
+		return cutShort(err)
+	}
+	if *r.hash.add(segment) != r.digests[number] {
+		return fail(ReasonBody)
+	}
+	nonce := r.cipher.nonceOf(number, number == int64(len(r.digests)-1))
+	plain, err := r.cipher.Open(segment[:0], nonce, segment, nil)
+	if err != nil {
+		return fail(ReasonBody)
+	}
+	r.number, r.data = number, plain[lengthSize:][:min(segmentData, r.size-number*segmentData)]
+	return nil
+}

@@ -1,0 +1,144 @@
+package envelope
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"io"
+	"math"
+)
+
+// maxStreamHeader is more than any header takes, in bytes.
+const maxStreamHeader = 2048
+
+// A stream is what is in front of a stream's segments, and then the segments.
+type stream struct {
+	Header
+	head     streamHead
+	headSize int64
+	src      *bufio.Reader
+	left     int64  // how many bytes may still be read
+	buf      []byte // a segment, the final proof behind it, and one byte more
+	have     int    // bytes in buf
+	proof    []byte // the final one, once the last segment has been read
+}
+
+// readStream takes the head from src, and no more than that is worth. It takes
+// texts that equal the expected ones from there. Most is the largest size of
+// a stream, 0 for any.
+func readStream(src io.Reader, party, context string, most int64) (*stream, error) {
+	s := &stream{src: bufio.NewReader(src), left: most}
+	if most <= 0 {
+		s.left = math.MaxInt64
+	}
+	r := headReader{src: s.src}
+	r.fixed(2) // array, version
+	r.bin(maxStreamHeader)
+	r.bin(3 + MaxRecipients*recipientSize)
+	r.bin(signSize)
+	if r.err != nil {
+		return nil, r.err
+	}
+	s.headSize = int64(r.b.Len())
+	if s.left -= s.headSize; s.left < 0 {
+		return nil, fail(ReasonSize)
+	}
+	var err error
+	if s.head, err = parseStreamHead(r.b.Bytes()); err != nil {
+		return nil, err
+	}
+	if s.Header, s.head.salt, err = parseStreamHeader(s.head.header, party, context); err != nil {
+		return nil, err
+	}
+	if (s.Suite == SuiteRecipients) != (s.head.recipients != nil) || len(s.head.proof) != s.Suite.proofSize() {
+		return nil, fail(ReasonMalformed)
+	}
+	return s, nil
+}
+
+// next returns the next segment, and whether it is the last: what comes before
+// the final proof at the end of the input. The segment stands until the call
+// after, and may be overwritten.
+func (s *stream) next() (segment []byte, last bool, err error) {
+	if s.buf == nil {
+		s.buf = make([]byte, segmentSize+s.Suite.proofSize()+1)
+	} else {
+		s.have = copy(s.buf, s.buf[segmentSize:s.have])
+	}
+	n, err := io.ReadFull(s.src, s.buf[s.have:])
+	s.have += n
+	if s.left -= int64(n); s.left < 0 {
+		return nil, false, fail(ReasonSize)
+	}
+	if err == nil {
+		return s.buf[:segmentSize], false, nil
+	}
+	if err = cutShort(err); ReasonOf(err) == 0 {
+		return nil, false, err
+	}
+	end := s.have - s.Suite.proofSize()
+	if end < lengthSize+gcmTagSize || end > segmentSize {
+		return nil, false, fail(ReasonMalformed)
+	}
+	s.proof = s.buf[end:s.have]
+	return s.buf[:end], true, nil
+}
+
+// A headReader collects a head without knowing how long it is. What it collects
+// is parsed afterwards, strictly: here only lengths matter.
+type headReader struct {
+	src *bufio.Reader
+	b   bytes.Buffer // grows with what arrives, not with what is announced
+	err error
+}
+
+func (r *headReader) fixed(n int) {
+	if r.err != nil {
+		return
+	}
+	if _, err := io.CopyN(&r.b, r.src, int64(n)); err != nil {
+		r.err = cutShort(err)
+	}
+}
+
+// bin collects a byte string of at most most bytes, or a nil.
+func (r *headReader) bin(most int) {
+	start := r.b.Len()
+	if r.fixed(1); r.err != nil {
+		return
+	}
+	var digits int
+	switch r.b.Bytes()[start] {
+	case 0xc0: // nil
+		return
+	case 0xc4:
+		digits = 1
+	case 0xc5:
+		digits = 2
+	case 0xc6:
+		digits = 4
+	default:
+		r.err = fail(ReasonMalformed)
+		return
+	}
+	if r.fixed(digits); r.err != nil {
+		return
+	}
+	var wide [8]byte
+	copy(wide[8-digits:], r.b.Bytes()[start+1:])
+	n := binary.BigEndian.Uint64(wide[:])
+	if n > uint64(most) {
+		r.err = fail(ReasonMalformed)
+		return
+	}
+	r.fixed(int(n))
+}
+
+// cutShort takes the end of the input for what it is, a stream cut short. Other
+// errors are the input's own.
+func cutShort(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return fail(ReasonMalformed)
+	}
+	return err
+}

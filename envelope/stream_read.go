@@ -1,0 +1,163 @@
+package envelope
+
+import (
+	"io"
+
+	"github.com/hopseal/hopseal/internal/label"
+)
+
+// An UnverifiedReader opens a stream segment by segment, in constant memory. Every
+// byte that it returns is authentic to the stream's key: it is from one of those
+// who can read the stream. That it is from the sender, and all of it, is certain
+// only once Read has returned [io.EOF]. Whoever acts on content earlier has to be
+// able to take that back; [Opener.NewReaderAt] verifies first.
+//
+// An UnverifiedReader is for one goroutine.
+type UnverifiedReader struct {
+	stream *stream
+	check  checker
+	cipher *segmentCipher
+	digest *streamDigest
+	layout layout
+	number int64
+	data   []byte // opened and not yet read
+	err    error  // io.EOF once the final proof has verified
+	keep   func(digest *[64]byte)
+}
+
+// NewReader reads the head of a stream from src, verifies the sender's opening
+// proof and returns a reader of the content. The message id goes to Replay now,
+// before any content is seen. An error that src returns is returned as it is;
+// every failure that the stream itself causes matches [ErrOpen].
+//
+// The stream ends where src does. NewReader may read ahead.
+func (o *Opener) NewReader(src io.Reader) (*UnverifiedReader, error) {
+	want, err := o.suite()
+	if err != nil {
+		return nil, err
+	}
+	s, err := readStream(src, o.FromParty, o.Context, o.MaxSize)
+	if err != nil {
+		return nil, err
+	}
+	check, err := o.authenticate(want, &s.Header)
+	if err != nil {
+		return nil, err
+	}
+	if !s.opens(check, o.Party) {
+		return nil, fail(ReasonProof)
+	}
+	key, err := o.streamKey(s)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.once(&s.Header); err != nil {
+		return nil, err
+	}
+	digest := newStreamDigest(s.head.digest(), o.Party)
+	return &UnverifiedReader{stream: s, check: check, cipher: newSegmentCipher(key), digest: digest}, nil
+}
+
+// opens reports whether the opening proof is the one that check verifies.
+func (s *stream) opens(check checker, receiver string) bool {
+	w := getScratch()
+	defer putScratch(w)
+	return check.verify(w, w.openingInput(openingProof.label(s.Suite), s.head, receiver), s.head.proof)
+}
+
+// ends does the same for the final proof.
+func (s *stream) ends(check checker, digest *streamDigest) bool {
+	w := getScratch()
+	defer putScratch(w)
+	return check.verify(w, digest.input(s.Suite), s.proof)
+}
+
+// streamKey returns the key of the stream, from the one key that its header names.
+func (o *Opener) streamKey(s *stream) ([]byte, error) {
+	digest := s.head.digest()
+	info := label.StreamKey.With(digest)
+	if s.Suite == SuiteRecipients {
+		content, err := unwrap(o.Identity, o.Archive, &s.Header, s.head.recipients, digest)
+		if err != nil {
+			return nil, err
+		}
+		return derive(content, s.head.salt, string(info)), nil
+	}
+	pair, err := o.pair(&s.Header)
+	if err != nil {
+		return nil, err
+	}
+	return pair.StreamKey(s.head.salt, info)
+}
+
+// Header returns the stream's header, which the opening proof authenticates.
+func (r *UnverifiedReader) Header() Header { return r.stream.Header }
+
+// Verified reports whether the content has been read to its end, and the final
+// proof has verified: all that was read is the sender's, and nothing is missing.
+func (r *UnverifiedReader) Verified() bool { return r.err == io.EOF }
+
+// Read reads content that is authentic to the key, see [UnverifiedReader]. It
+// returns [io.EOF] once the final proof has verified and not before.
+func (r *UnverifiedReader) Read(p []byte) (int, error) {
+	for len(r.data) == 0 && len(p) > 0 {
+		if r.fill(); r.err != nil && len(r.data) == 0 {
+			return 0, r.err
+		}
+	}
+	n := copy(p, r.data)
+	r.data = r.data[n:]
+	return n, nil
+}
+
+// WriteTo writes all content to dst, without a copy in between: for [io.Copy].
+// Where it returns an error, what dst has been given is not verified.
+func (r *UnverifiedReader) WriteTo(dst io.Writer) (total int64, err error) {
+	for {
+		n, err := dst.Write(r.data)
+		total += int64(n)
+		if r.data = r.data[n:]; err != nil {
+			return total, err
+		}
+		if r.err == io.EOF {
+			return total, nil
+		}
+		if r.fill(); r.err != nil && r.err != io.EOF {
+			return total, r.err
+		}
+	}
+}
+
+// fill opens the next segment. The end of the content comes with the last of it.
+func (r *UnverifiedReader) fill() {
+	if r.err == nil {
+		r.data, r.err = r.open()
+	}
+}
+
+func (r *UnverifiedReader) open() ([]byte, error) {
+	segment, last, err := r.stream.next()
+	if err != nil {
+		return nil, err
+	}
+	sum := r.digest.add(segment)
+	if r.keep != nil {
+		r.keep(sum)
+	}
+	plain, err := r.cipher.Open(segment[:0], r.cipher.nonceOf(r.number, last), segment, nil)
+	if err != nil {
+		return nil, fail(ReasonBody)
+	}
+	data, ok := r.layout.take(plain, last)
+	if !ok {
+		return nil, fail(ReasonBody)
+	}
+	r.number++
+	switch {
+	case !last:
+		return data, nil
+	case !r.stream.ends(r.check, r.digest):
+		return nil, fail(ReasonProof)
+	}
+	return data, io.EOF
+}

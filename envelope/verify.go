@@ -1,0 +1,98 @@
+package envelope
+
+import (
+	"errors"
+	"io"
+
+	"github.com/hopseal/hopseal/keys"
+)
+
+// A Verifier checks who sealed a message without being able to read it: for a
+// gateway that turns forgeries away and holds no secret. It is for messages that
+// are signed. An HMAC is not for gateways, since who can verify one can forge one.
+//
+// A gateway with many senders takes [Inspect]'s word for which one to verify. It
+// does not know what was opened before: replays are refused at the end.
+//
+// A Verifier is safe for concurrent use while its fields are not changed.
+type Verifier struct {
+	From    *keys.PublicIdentity // the expected sender, trusted by the caller's keys.Verifier
+	ToParty string               // the Sealer's, for messages under a shared keyset, else empty
+	Context string               // must equal the Sealer's
+	MaxSize int64                // see [Opener]
+}
+
+// Verify returns the header of a message whose proof is From's. The proof covers
+// header, recipients and sealed body. Its errors are those of [Opener.Open].
+func (v *Verifier) Verify(sealed []byte) (Header, error) {
+	if v.MaxSize > 0 && int64(len(sealed)) > v.MaxSize {
+		return Header{}, fail(ReasonSize)
+	}
+	h, p, err := parse(sealed, "", v.Context)
+	if err != nil {
+		return Header{}, err
+	}
+	check, err := v.authenticate(&h)
+	if err != nil {
+		return Header{}, err
+	}
+	w := getScratch()
+	defer putScratch(w)
+	if !check.verify(w, w.proofInput(envelopeProof.signed, p, v.ToParty), p.proof) {
+		return Header{}, fail(ReasonProof)
+	}
+	if !wellFormed(p.recipients) {
+		return Header{}, fail(ReasonMalformed)
+	}
+	return h, nil
+}
+
+// VerifyStream reads a stream to its end and returns its header, if both proofs
+// are From's: the stream is as it was sealed, and complete.
+func (v *Verifier) VerifyStream(src io.Reader) (Header, error) {
+	s, err := readStream(src, "", v.Context, v.MaxSize)
+	if err != nil {
+		return Header{}, err
+	}
+	check, err := v.authenticate(&s.Header)
+	if err != nil {
+		return Header{}, err
+	}
+	if !s.opens(check, v.ToParty) {
+		return Header{}, fail(ReasonProof)
+	}
+	if !wellFormed(s.head.recipients) {
+		return Header{}, fail(ReasonMalformed)
+	}
+	digest := newStreamDigest(s.head.digest(), v.ToParty)
+	for last := false; !last; {
+		var segment []byte
+		if segment, last, err = s.next(); err != nil {
+			return Header{}, err
+		}
+		digest.add(segment)
+	}
+	if !s.ends(check, digest) {
+		return Header{}, fail(ReasonProof)
+	}
+	return s.Header, nil
+}
+
+// wellFormed takes a field that is absent for well formed.
+func wellFormed(recipients []byte) bool {
+	return recipients == nil || eachRecipient(recipients, func(keys.SealingKeyID, []byte) {})
+}
+
+func (v *Verifier) authenticate(h *Header) (checker, error) {
+	if v.From == nil {
+		return checker{}, errors.New("envelope: a Verifier needs From")
+	}
+	want := SuiteRecipients
+	if v.ToParty != "" {
+		want = SuiteSharedSigned
+	}
+	if h.Suite != want {
+		return checker{}, fail(ReasonSuite)
+	}
+	return authenticateSigned(v.From, v.Context, h)
+}
