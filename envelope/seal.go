@@ -43,11 +43,11 @@ func (s *Sealer) Seal(dst, plaintext []byte) ([]byte, error) {
 	if len(plaintext) > maxPlaintext {
 		return nil, errors.New("envelope: a message has less than 2 GiB: use NewWriter")
 	}
-	size, length, err := s.Padding.padded(len(plaintext))
+	m, err := s.begin()
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.begin()
+	size, length, err := s.Padding.padded(len(plaintext))
 	if err != nil {
 		return nil, err
 	}
