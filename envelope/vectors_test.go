@@ -1,209 +1,313 @@
 package envelope
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
 )
 
-// Vectors are sealed on one platform and opened on every other: natively with
-// Tink, in wasm without it. HOPSEAL_WRITE_VECTORS names a folder to write this
-// platform's vectors to, HOPSEAL_READ_VECTORS a folder to read instead of the one
-// in docs.
+// Vectors are read on every platform, natively with Tink and in wasm without it,
+// and by readers in other languages. HOPSEAL_WRITE_VECTORS names a folder to write
+// them to, HOPSEAL_READ_VECTORS a folder to read instead of the one in docs.
 const vectorFolder = "../docs/vectors/envelope"
 
 // A vector is one case, one file. The keys in it are for tests only.
 type vector struct {
-	Comment   string `json:"comment"`
-	Expect    string `json:"expect"`              // "open", or the Reason it is refused for
-	Identity  string `json:"identity,omitempty"`  // cleartext identity of the opener, hex
-	From      string `json:"from,omitempty"`      // public identity of the expected sender, hex
-	Shared    string `json:"shared,omitempty"`    // cleartext shared keyset, hex
-	Party     string `json:"party,omitempty"`     // the opener's
-	FromParty string `json:"fromParty,omitempty"` // the expected sender's
-	Context   string `json:"context"`
-	Sealed    string `json:"sealed"`    // hex
-	Plaintext string `json:"plaintext"` // hex, of what opens
+	Comment string `json:"comment"`
+	Kind    string `json:"kind"`   // "envelope", "stream" or "identity"
+	Expect  string `json:"expect"` // "open", or why it is refused: the Reason's text, "refused" for an identity
+
+	Party     string   `json:"party,omitempty"`     // the opener's, suites 1 and 2
+	FromParty string   `json:"fromParty,omitempty"` // the expected sender's, suite 1
+	Context   string   `json:"context"`
+	From      hexBytes `json:"from,omitempty"` // public identity of the expected sender
+
+	// The opener's keys, raw.
+	Fingerprint hexBytes     `json:"fingerprint,omitempty"`
+	Sealing     []hexBytes   `json:"sealing,omitempty"`  // X-Wing seeds
+	Shared      []vectorPair `json:"shared,omitempty"`   // shared pairs
+	Archived    []hexBytes   `json:"archived,omitempty"` // ids of those among them that are archived
+
+	// The same keys as Hopseal stores them.
+	Identity hexBytes `json:"identity,omitempty"` // cleartext identity
+	Keyset   hexBytes `json:"keyset,omitempty"`   // cleartext shared keyset
+
+	Sealed          hexBytes  `json:"sealed"`
+	Plaintext       hexBytes  `json:"plaintext,omitzero"` // of what opens
+	PlaintextRepeat *repeated `json:"plaintextRepeat,omitempty"`
 }
 
-func TestVectors(t *testing.T) {
+type vectorPair struct {
+	Type string   `json:"type"`
+	AEAD hexBytes `json:"aead"`
+	MAC  hexBytes `json:"mac"`
+}
+
+// repeated is one byte, many times: a large plaintext in a small file.
+type repeated struct {
+	Byte  byte `json:"byte"`
+	Count int  `json:"count"`
+}
+
+type hexBytes []byte
+
+func (h hexBytes) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(h)), nil }
+
+func (h *hexBytes) UnmarshalText(text []byte) (err error) {
+	*h, err = hex.DecodeString(string(text))
+	return err
+}
+
+func (v vector) opens() bool { return v.Expect == "open" }
+
+func (v vector) plaintext() []byte {
+	if r := v.PlaintextRepeat; r != nil {
+		return bytes.Repeat([]byte{r.Byte}, r.Count)
+	}
+	return v.Plaintext
+}
+
+func readVector(t *testing.T, file string) (v vector) {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// eachVector runs a test over every file.
+func eachVector(t *testing.T, run func(t *testing.T, v vector)) {
 	folder := os.Getenv("HOPSEAL_READ_VECTORS")
 	if folder == "" {
 		folder = vectorFolder
 	}
 	files, err := filepath.Glob(filepath.Join(folder, "*.json"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no vectors in %s: %v", folder, err)
+	if err != nil || len(files) < 60 {
+		t.Fatalf("%d vectors in %s: %v", len(files), folder, err)
 	}
 	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			b, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var v vector
-			if err := json.Unmarshal(b, &v); err != nil {
-				t.Fatal(err)
-			}
-			v.run(t)
-		})
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) { run(t, readVector(t, file)) })
 	}
 }
 
-func (v vector) run(t *testing.T) {
-	o := v.opener(t)
-	got, _, err := o.Open(nil, unhex(t, v.Sealed))
-	switch {
-	case v.Expect == "open":
-		if err != nil || hex.EncodeToString(got) != v.Plaintext {
-			t.Errorf("opened %x, %v (%v)", got, err, ReasonOf(err))
+func TestVectors(t *testing.T) {
+	opened, refused := 0, 0
+	eachVector(t, func(t *testing.T, v vector) {
+		v.checkKeys(t)
+		got, err := v.opening(t)(nil, v.Sealed)
+		if v.opens() {
+			if opened++; err != nil || !bytes.Equal(got, v.plaintext()) {
+				t.Errorf("opened %.80x, %v (%v)", got, err, ReasonOf(err))
+			}
+			return
 		}
-	case !errors.Is(err, ErrOpen) || ReasonOf(err).String() != v.Expect || got != nil:
-		t.Errorf("got %v (%v), want %s", err, ReasonOf(err), v.Expect)
+		if refused++; opened > 0 {
+			t.Error("what is refused does not come before what opens")
+		}
+		if !v.refused(err) || v.reason(err) != v.Expect || v.Kind == "envelope" && got != nil {
+			t.Errorf("got %.80x, %v (%v), want %s", got, err, ReasonOf(err), v.Expect)
+		}
+	})
+	if refused <= opened {
+		t.Errorf("%d are refused, %d open", refused, opened)
 	}
+}
+
+// refused reports whether err is the one error of everything that does not open.
+func (v vector) refused(err error) bool {
+	if v.Kind == "identity" {
+		return errors.Is(err, keys.ErrPublicIdentity)
+	}
+	return errors.Is(err, ErrOpen) && err.Error() == ErrOpen.Error() && ReasonOf(err) != 0
+}
+
+func (v vector) reason(err error) string {
+	if v.Kind == "identity" {
+		return "refused"
+	}
+	return ReasonOf(err).String()
+}
+
+// opening returns what appends to dst all that is released of sealed, to the end or
+// to the error.
+func (v vector) opening(t *testing.T) func(dst, sealed []byte) ([]byte, error) {
+	t.Helper()
+	o := v.opener(t)
+	switch v.Kind {
+	case "identity":
+		return func(_, sealed []byte) ([]byte, error) { _, err := keys.ParsePublic(sealed); return nil, err }
+	case "envelope":
+		return func(dst, sealed []byte) ([]byte, error) { got, _, err := o.Open(dst, sealed); return got, err }
+	case "stream":
+		return func(_, sealed []byte) ([]byte, error) { return openStream(o, sealed) }
+	}
+	t.Fatalf("kind %q", v.Kind)
+	return nil
 }
 
 func (v vector) opener(t *testing.T) *Opener {
+	t.Helper()
 	o := &Opener{Party: v.Party, FromParty: v.FromParty, Context: v.Context, InsecureAllowReplay: true}
 	var err error
-	if v.Identity != "" {
-		if o.Identity, err = keys.ParseCleartextIdentity(unhex(t, v.Identity), insecurecleartext.Token{}); err != nil {
+	if v.Identity != nil {
+		if o.Identity, err = keys.ParseCleartextIdentity(v.Identity, insecurecleartext.Token{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if v.From != "" {
-		if o.From, err = keys.ParsePublic(unhex(t, v.From)); err != nil {
+	if v.From != nil {
+		if o.From, err = keys.ParsePublic(v.From); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if v.Shared != "" {
-		if o.Shared, err = keys.ParseCleartextSharedKeyset(unhex(t, v.Shared), insecurecleartext.Token{}); err != nil {
+	if v.Keyset != nil {
+		if o.Shared, err = keys.ParseCleartextSharedKeyset(v.Keyset, insecurecleartext.Token{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return o
 }
 
-func unhex(t *testing.T, s string) []byte {
+// checkKeys holds the raw keys, which other readers take, against the stored ones.
+func (v vector) checkKeys(t *testing.T) {
 	t.Helper()
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatal(err)
+	if v.Kind == "identity" {
+		return
 	}
-	return b
-}
-
-func TestWriteVectors(t *testing.T) {
-	folder := os.Getenv("HOPSEAL_WRITE_VECTORS")
-	if folder == "" {
-		t.Skip("HOPSEAL_WRITE_VECTORS names no folder to write to")
-	}
-	for _, l := range links(t) {
-		for name, v := range l.vectors(t) {
-			b, err := json.MarshalIndent(v, "", "  ")
-			if err != nil {
-				t.Fatal(err)
-			}
-			file := fmt.Sprintf("%s-%s-%s.json", runtime.GOARCH, l.suiteName(), name)
-			if err := os.WriteFile(filepath.Join(folder, file), append(b, '\n'), 0o666); err != nil {
-				t.Fatal(err)
+	archived := func(id []byte) bool {
+		for _, a := range v.Archived {
+			if bytes.Equal(a, id) {
+				return true
 			}
 		}
+		return false
 	}
-}
-
-func (l *link) suiteName() string {
-	return map[string]string{"shared": "shared", "shared signed": "signed", "recipients": "recipients"}[l.name]
-}
-
-// vectors returns one case that opens, and cases that an attacker made of it.
-func (l *link) vectors(t *testing.T) map[string]vector {
-	const plaintext = "\x00plain\nt\u00e9xt\xff"
-	sealed := seal(t, &l.Sealer, plaintext)
-	flip := func(part func(parts) []byte) []byte {
-		b := append([]byte(nil), sealed...)
-		p, _ := parseParts(b)
-		in := part(p)
-		in[len(in)-1] ^= 1
-		return b
-	}
-	version := append([]byte(nil), sealed...)
-	version[1] = 2
-	good := l.vector(t, "sealed by "+runtime.GOARCH, "open", sealed)
-	good.Plaintext = hex.EncodeToString([]byte(plaintext))
-	cases := map[string]vector{}
-	if l.name == "recipients" {
-		cases = l.signedNonsense(t, sealed)
-	}
-	other := l.vector(t, "made for another context", ReasonContext.String(), sealed)
-	other.Context = "another"
-	reflected := l.vector(t, "the opener's own message", ReasonReflected.String(), sealed)
-	if reflected.Identity == "" {
-		reflected.Party, reflected.FromParty = l.Sealer.Party, l.Opener.Party
-	} else {
-		sender, err := l.Sealer.From.MarshalCleartext(insecurecleartext.Token{})
-		if err != nil {
-			t.Fatal(err)
+	o := v.opener(t)
+	if o.Identity != nil {
+		if f := o.Identity.Fingerprint(); !bytes.Equal(f[:], v.Fingerprint) {
+			t.Errorf("fingerprint %x is not that of the identity", v.Fingerprint)
 		}
-		reflected.Identity = hex.EncodeToString(sender)
 	}
-	maps.Copy(cases, map[string]vector{
-		"open":    good,
-		"reflect": reflected,
-		"context": other,
-		"body":    l.vector(t, "last bit of the body changed", ReasonProof.String(), flip(func(p parts) []byte { return p.body })),
-		"proof":   l.vector(t, "last bit of the proof changed", ReasonProof.String(), flip(func(p parts) []byte { return p.proof })),
-		"cut":     l.vector(t, "last byte missing", ReasonMalformed.String(), sealed[:len(sealed)-1]),
-		"version": l.vector(t, "version 2", ReasonVersion.String(), version),
-	})
-	return cases
-}
-
-// signedNonsense returns cases whose proof verifies.
-func (l *link) signedNonsense(t *testing.T, sealed []byte) map[string]vector {
-	padding := remake(t, sealed, l.Sealer.From, func(h *Header, p *parts) {
-		dirty := padded("m")
-		dirty[len(dirty)-1] = 1
-		resealedAs(h, p, dirty, l.Sealer.To...)
-	})
-	commitment := remake(t, sealed, l.Sealer.From, func(h *Header, p *parts) {
-		resealed(h, p, l.Sealer.To...)
-		p.recipients = wrap(make([]byte, contentSize), p.header, l.Sealer.To...)
-	})
-	return map[string]vector{
-		"padding":    l.vector(t, "a byte of the padding is not zero", ReasonBody.String(), padding),
-		"commitment": l.vector(t, "another content key than the one named", ReasonKey.String(), commitment),
+	for _, seed := range v.Sealing {
+		id := sealingID(sealingPublic(seed))
+		if stage, held := o.Identity.SealingKey(keys.SealingKeyID(id)); !held || (stage == keys.StageArchived) != archived(id) {
+			t.Errorf("sealing key %x: held %v, %v", id, held, stage)
+		}
+	}
+	for _, p := range v.Shared {
+		id := pair{p.Type, p.AEAD, p.MAC}.id()
+		if key, held := o.Shared.Key(keys.SharedKeyID(id)); !held || (key.Stage() == keys.StageArchived) != archived(id) {
+			t.Errorf("shared pair %x is not held, or in another stage", id)
+		}
+	}
+	if o.Shared != nil && len(o.Shared.Keys()) != len(v.Shared) || o.Shared == nil && len(v.Sealing) == 0 {
+		t.Error("raw keys are missing")
 	}
 }
 
-func (l *link) vector(t *testing.T, comment, expect string, sealed []byte) vector {
-	v := vector{Comment: comment, Expect: expect, Party: l.Opener.Party, FromParty: l.FromParty,
-		Context: l.Opener.Context, Sealed: hex.EncodeToString(sealed)}
-	if id := l.Identity; id != nil {
-		b, err := id.MarshalCleartext(insecurecleartext.Token{})
-		if err != nil {
-			t.Fatal(err)
+// A10, A30: of every vector that opens, whatever is changed, cut off or added,
+// nothing comes out.
+func TestA10EveryChangeOfAVector(t *testing.T) {
+	eachVector(t, func(t *testing.T, v vector) {
+		if v.opens() {
+			v.tryChanges(t)
 		}
-		v.Identity = hex.EncodeToString(b)
-	}
-	if from := l.Opener.From; from != nil {
-		v.From = hex.EncodeToString(from.Bytes())
-	}
-	if shared := l.Opener.Shared; shared != nil {
-		b, err := shared.MarshalCleartext(insecurecleartext.Token{})
-		if err != nil {
-			t.Fatal(err)
+	})
+}
+
+func (v vector) tryChanges(t *testing.T) {
+	open, room, borders := v.opening(t), make([]byte, 0, 2*len(v.Sealed)+256), v.borders(t)
+	try := func(sealed []byte, what string, at int) {
+		t.Helper()
+		got, err := open(room, sealed)
+		if !v.refused(err) || !v.harmless(got, len(borders)-1) {
+			t.Fatalf("%s %d: %.80x, %v", what, at, got, err)
 		}
-		v.Shared = hex.EncodeToString(b)
+		if len(bytes.Trim(room[:cap(room)], "\x00")) != 0 {
+			t.Fatalf("%s %d: something is left in dst", what, at)
+		}
 	}
-	return v
+	changed := bytes.Clone(v.Sealed)
+	for _, bit := range v.places(borders, 8) {
+		changed[bit/8] ^= 1 << (bit % 8)
+		try(changed, "bit", bit)
+		changed[bit/8] ^= 1 << (bit % 8)
+	}
+	for _, n := range v.places(borders, 1) {
+		try(v.Sealed[:n:n], "prefix", n)
+	}
+	for extra := 0; extra < 256; extra += max(1, 1000/v.tries()) {
+		try(append(changed, byte(extra)), "extension", extra)
+	}
+}
+
+// harmless reports whether what was released before a refusal may be: nothing, and
+// of a stream the content of whole segments, but for the last.
+func (v vector) harmless(got []byte, segments int) bool {
+	if v.Kind != "stream" || len(got) == 0 {
+		return got == nil || v.Kind == "stream"
+	}
+	content := v.plaintext()
+	for n := 1; n < segments; n++ {
+		if bytes.Equal(got, content[:min(n*segmentData, len(content))]) {
+			return true
+		}
+	}
+	return false
+}
+
+// places are where to change a vector, in bits or in bytes: everywhere in what is
+// small and quickly refused; else, so that a test takes seconds, at intervals, and
+// wherever a segment begins or ends.
+func (v vector) places(borders []int, perByte int) (out []int) {
+	n := perByte * len(v.Sealed)
+	step := n/v.tries() | 1 // odd, so as not to hit the same bits of every byte
+	for i := range n {
+		at := i / perByte
+		if i%step == 0 || slices.Contains(borders, at) || slices.Contains(borders, at+1) {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// tries is how many changes are worth their time. A signature takes some 100 µs to
+// verify, and longer in wasm.
+func (v vector) tries() int {
+	switch {
+	case os.Getenv("HOPSEAL_LONG_TESTS") != "" || v.FromParty != "" && len(v.Sealed) < 10_000:
+		return 100_000
+	case slow || testing.Short():
+		return 100
+	}
+	return 1000
+}
+
+// borders are the offsets in a stream at which a segment begins, and the end of the
+// last.
+func (v vector) borders(t *testing.T) (out []int) {
+	if v.Kind != "stream" {
+		return nil
+	}
+	c := cutStream(t, v.Sealed)
+	at := len(c.head)
+	for _, s := range c.segments {
+		out = append(out, at)
+		at += len(s)
+	}
+	return append(out, at)
 }

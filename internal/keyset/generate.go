@@ -2,10 +2,9 @@ package keyset
 
 import (
 	"crypto/ed25519"
+	"crypto/hpke"
 	"crypto/rand"
 	"encoding/binary"
-
-	"github.com/hopseal/hopseal/internal/xwing"
 )
 
 // Generate returns a keyset with one new key, enabled, primary and with Tink's
@@ -32,11 +31,11 @@ func PublicOf(kind Type, seed []byte) ([]byte, error) {
 	case Ed25519:
 		return ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey), nil
 	case XWing:
-		private, err := xwing.NewPrivateKey(seed)
+		private, err := hpke.MLKEM768X25519().NewPrivateKey(seed)
 		if err != nil {
 			return nil, err
 		}
-		return private.PublicKey(), nil
+		return private.PublicKey().Bytes(), nil
 	case XAESGCM, HMAC:
 		return nil, nil
 	}
