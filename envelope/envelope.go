@@ -15,6 +15,11 @@
 // Services that share a [keys.SharedKeyset] name their parties instead, and prove
 // with HMAC.
 //
+// Content of any size goes through [Sealer.NewWriter] and [Opener.NewReader] in
+// segments; values of Go types through [SealValue] and [OpenValue]; a gateway that
+// cannot read checks proofs with a [Verifier]; [Sealer.Rewrap] seals a stored message
+// again for other recipients; [Inspect] shows what everybody on the way sees.
+//
 // What is protected: content, authenticity of the sender, content type, context,
 // message id, time and recipients. What is not: all of these but the content are
 // visible on the way, and so is the content's length up to padding (see

@@ -88,6 +88,7 @@ func appendBody(dst, plaintext []byte, size int, length uint32, key bodyKey, aad
 	start, nonce := len(dst), key.Overhead()-gcmTagSize
 	padded := appendPadded(dst[:start+nonce], plaintext, size, length)[start+nonce:]
 	if dst, err = key.Seal(dst, padded, aad); err != nil {
+		clear(padded)
 		return nil, nil, err
 	}
 	return dst, dst[start:], nil

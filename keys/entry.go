@@ -3,16 +3,17 @@ package keys
 import (
 	"bytes"
 	"crypto/ed25519"
-	"crypto/hpke"
 	"encoding/hex"
 	"errors"
 	"slices"
+
+	"github.com/hopseal/hopseal/internal/xwing"
 )
 
 // Sizes in bytes of the key types in use.
 const (
 	ed25519PublicSize = ed25519.PublicKeySize
-	xwingPublicSize   = 1184 + 32 // ML-KEM-768 encapsulation key, X25519 key
+	xwingPublicSize   = xwing.PublicSize
 )
 
 var errWeakKey = errors.New("keys: public key is not acceptable")
@@ -89,7 +90,7 @@ func checkXWing(public []byte) error {
 	if err := checkCoordinate(public[1184:], smallOrderU); err != nil {
 		return err
 	}
-	if _, err := hpke.MLKEM768X25519().NewPublicKey(public); err != nil {
+	if _, err := xwing.NewPublicKey(public); err != nil {
 		return errWeakKey
 	}
 	return nil

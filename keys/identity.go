@@ -2,7 +2,6 @@ package keys
 
 import (
 	"crypto/ed25519"
-	"crypto/hpke"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/internal/strict"
+	"github.com/hopseal/hopseal/internal/xwing"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
 )
 
@@ -50,7 +50,7 @@ type identityState struct {
 
 // opener is the private half of a sealing key.
 type opener struct {
-	key   hpke.PrivateKey
+	key   *xwing.PrivateKey
 	stage Stage
 }
 
@@ -134,11 +134,11 @@ func (s *identityState) load() error {
 	}
 	s.openers = make(map[SealingKeyID]opener)
 	for i, key := range k.Keys {
-		private, err := hpke.MLKEM768X25519().NewPrivateKey(key.Secret)
+		private, err := xwing.NewPrivateKey(key.Secret)
 		if err != nil {
 			return ErrIdentity
 		}
-		s.openers[sealingKeyID(private.PublicKey().Bytes())] = opener{private, s.sealing.lives[i].stage()}
+		s.openers[sealingKeyID(private.PublicKey())] = opener{private, s.sealing.lives[i].stage()}
 	}
 	return nil
 }
@@ -229,7 +229,7 @@ func (id *Identity) UnsealKey(to SealingKeyID, info, sealed []byte) ([]byte, err
 	if !ok {
 		return nil, ErrUnseal
 	}
-	key, err := hpke.Open(private.key, hpke.HKDFSHA256(), hpke.AES256GCM(), info, sealed)
+	key, err := private.key.Open(info, sealed)
 	if err != nil {
 		return nil, ErrUnseal
 	}

@@ -3,7 +3,6 @@ package keys
 import (
 	"bytes"
 	"crypto/ed25519"
-	"crypto/hpke"
 	"errors"
 	"math"
 	"sync/atomic"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
+	"github.com/hopseal/hopseal/internal/xwing"
 )
 
 // Limits of a PublicIdentity.
@@ -86,18 +86,18 @@ type RecipientKey struct {
 	window window
 	// expanded is made of public when it is first sealed to. It takes 8 KB, which
 	// those who only verify do without.
-	expanded atomic.Pointer[hpke.PublicKey]
+	expanded atomic.Pointer[xwing.PublicKey]
 }
 
-func (k *RecipientKey) key() (hpke.PublicKey, error) {
+func (k *RecipientKey) key() (*xwing.PublicKey, error) {
 	if key := k.expanded.Load(); key != nil {
-		return *key, nil
+		return key, nil
 	}
-	key, err := hpke.MLKEM768X25519().NewPublicKey(k.public)
+	key, err := xwing.NewPublicKey(k.public)
 	if err != nil {
 		return nil, err
 	}
-	k.expanded.Store(&key)
+	k.expanded.Store(key)
 	return key, nil
 }
 
@@ -119,7 +119,7 @@ func (k *RecipientKey) SealKey(info, key []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return hpke.Seal(pk, hpke.HKDFSHA256(), hpke.AES256GCM(), info, key)
+	return pk.Seal(info, key)
 }
 
 // Bytes returns the encoded identity, at most [MaxPublicSize] bytes. The caller

@@ -3,12 +3,13 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"strings"
 	"testing"
 	"time"
 )
 
-var short = effort{stores: 1, statements: 3, batches: 3, calls: 1000, batch: time.Microsecond, least: 2, span: time.Microsecond}
+var short = effort{stores: 1, statements: 3, batches: 3, calls: 1000, batch: time.Microsecond, least: 2, span: time.Microsecond, stream: 4 << 20}
 
 // The measurements run and are printed; how fast a busy machine is decides
 // nothing here, but for what does not depend on it.
@@ -29,6 +30,9 @@ func TestRowsAreMeasured(t *testing.T) {
 		if r.What == "read the live shared primary" && r.Allocations != 0 {
 			t.Errorf("reading the primary allocates %g times", r.Allocations)
 		}
+		if strings.HasPrefix(r.Goal, "bytes") && !r.Met {
+			t.Errorf("%s allocates %g bytes, %s %g", r.What, r.Bytes, r.Against, r.AgainstBytes)
+		}
 		if r.Against == "AES-256-GCM" && r.AgainstAllocations != 0 {
 			t.Errorf("bare AES-256-GCM allocates %g times", r.AgainstAllocations)
 		}
@@ -36,7 +40,7 @@ func TestRowsAreMeasured(t *testing.T) {
 			t.Errorf("%s allocates %g times only", r.Against, r.AgainstAllocations)
 		}
 	}
-	for group, want := range map[string]int{"noise": 4, "keys": 4, "envelope/body": 6, "envelope/shared": 9, "envelope/signed": 8, "envelope/recipients": 4} {
+	for group, want := range map[string]int{"noise": 4, "keys": 4, "envelope/body": 6, "envelope/shared": 9, "envelope/signed": 10, "envelope/recipients": 4, "envelope/streams": 5} {
 		if counted[group] != want {
 			t.Errorf("%d rows of %s, want %d", counted[group], group, want)
 		}
@@ -89,6 +93,21 @@ func TestCompareWantsTheMessageBack(t *testing.T) {
 	}
 	if _, err := compare(short, 64, whole, lazy, goal{}); err == nil {
 		t.Error("theirs opens nothing, and that is fine")
+	}
+}
+
+func TestStreamsWantTheContentBack(t *testing.T) {
+	whole, err := bareSegments()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lazy := whole
+	lazy.read = func(io.Writer, []byte) error { return nil }
+	if _, err := lazy.codec(message(1000)); err == nil {
+		t.Error("it reads nothing, and that is fine")
+	}
+	if _, err := whole.codec(message(3*segmentSize + 1)); err != nil {
+		t.Error(err)
 	}
 }
 

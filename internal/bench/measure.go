@@ -13,10 +13,12 @@ type row struct {
 	Group              string  `json:"group"`
 	What               string  `json:"what"`
 	Time               float64 `json:"ns"`
-	Allocations        float64 `json:"allocations"` // of one call
+	Allocations        float64 `json:"allocations"` // of one call, and their size
+	Bytes              float64 `json:"bytes"`
 	Against            string  `json:"against"`
 	AgainstTime        float64 `json:"against_ns"`
 	AgainstAllocations float64 `json:"against_allocations"`
+	AgainstBytes       float64 `json:"against_bytes"`
 	Ratio              float64 `json:"ratio"`
 	RatioLow           float64 `json:"ratio_low"` // the ratio is in between with 95 % confidence
 	RatioHigh          float64 `json:"ratio_high"`
@@ -90,9 +92,11 @@ func (c comparison) run() row {
 		as, bs = append(as, ta), append(bs, tb)
 		ratios, differences = append(ratios, ta/tb), append(differences, ta-tb)
 	}
-	low, high := confidence(ratios)
-	return row{Time: median(as), AgainstTime: median(bs), Ratio: median(ratios), RatioLow: low, RatioHigh: high,
-		Difference: median(differences), Allocations: c.allocations(c.a), AgainstAllocations: c.allocations(c.b)}
+	r := row{Time: median(as), AgainstTime: median(bs), Ratio: median(ratios), Difference: median(differences)}
+	r.RatioLow, r.RatioHigh = confidence(ratios)
+	r.Allocations, r.Bytes = c.allocations(c.a)
+	r.AgainstAllocations, r.AgainstBytes = c.allocations(c.b)
+	return r
 }
 
 // time returns the nanoseconds of one call.
@@ -107,11 +111,11 @@ func (c comparison) time(f func(int), round int) float64 {
 	return float64(time.Since(start).Nanoseconds()) / float64(c.calls)
 }
 
-// allocations returns those of one call: the least of a few batches, since the
-// runtime has some of its own, and empties pools.
-func (c comparison) allocations(f func(int)) float64 {
-	least := math.Inf(1)
-	for range 5 {
+// allocations returns those of one call and their size: the least of a few
+// batches, since the runtime has some of its own, and empties pools.
+func (c comparison) allocations(f func(int)) (times, size float64) {
+	times, size = math.Inf(1), math.Inf(1)
+	for range min(5, c.rounds) {
 		if c.prepare != nil {
 			c.prepare()
 		}
@@ -121,9 +125,10 @@ func (c comparison) allocations(f func(int)) float64 {
 			f(0)
 		}
 		runtime.ReadMemStats(&after)
-		least = min(least, float64((after.Mallocs-before.Mallocs)/uint64(c.calls)))
+		times = min(times, float64((after.Mallocs-before.Mallocs)/uint64(c.calls)))
+		size = min(size, float64((after.TotalAlloc-before.TotalAlloc)/uint64(c.calls)))
 	}
-	return least
+	return times, size
 }
 
 func median(v []float64) float64 {

@@ -2,9 +2,10 @@ package keyset
 
 import (
 	"crypto/ed25519"
-	"crypto/hpke"
 	"crypto/rand"
 	"encoding/binary"
+
+	"github.com/hopseal/hopseal/internal/xwing"
 )
 
 // Generate returns a keyset with one new key, enabled, primary and with Tink's
@@ -31,11 +32,11 @@ func PublicOf(kind Type, seed []byte) ([]byte, error) {
 	case Ed25519:
 		return ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey), nil
 	case XWing:
-		private, err := hpke.MLKEM768X25519().NewPrivateKey(seed)
+		private, err := xwing.NewPrivateKey(seed)
 		if err != nil {
 			return nil, err
 		}
-		return private.PublicKey().Bytes(), nil
+		return private.PublicKey(), nil
 	case XAESGCM, HMAC:
 		return nil, nil
 	}

@@ -179,11 +179,10 @@ func digestInputs(in input, files []string) (string, error) {
 // repository and the build id of the linker.
 var buildArgs = append([]string{"-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid="}, withoutInlining()...)
 
-// cold are packages in which no time is spent: what formats and parses, what
-// surrounds the cryptography, and the NIST curves that crypto/hpke links and
-// Hopseal does not use. Not inlining calls there takes 3 % off the brotli size.
+// cold are packages in which no time is spent: what formats and parses, and what
+// surrounds the cryptography. Not inlining calls there takes 3 % off the brotli
+// size.
 var cold = []string{
-	"crypto/internal/fips140/nistec/...", "math/big",
 	"context", "encoding/...", "fmt", "internal/fmtsort", "internal/poll", "internal/strconv",
 	"os", "reflect", "sort", "strings", "syscall", "syscall/js", "time",
 	"github.com/hopseal/hopseal/...",
