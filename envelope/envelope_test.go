@@ -766,56 +766,6 @@ func TestRevokedOrRetiredSigningKeyIsRefused(t *testing.T) {
 	expectReason(t, &o, early, ReasonProof, "before the key's window")
 }
 
-func TestInspect(t *testing.T) {
-	for _, l := range links(t) {
-		sealed := seal(t, &l.Sealer, "secret")
-		in, err := Inspect(sealed)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, _ := parseParts(sealed)
-		at, rebuilt := 0, map[string][]byte{}
-		for _, part := range in.Parts {
-			if part.Offset != at || part.Size <= 0 {
-				t.Fatalf("%s: parts %+v leave a gap", l.name, in.Parts)
-			}
-			rebuilt[part.Name] = sealed[at:][:part.Size]
-			at += part.Size
-		}
-		if at != len(sealed) || !bytes.Equal(rebuilt["header"], p.header) || !bytes.Equal(rebuilt["body"], p.body) ||
-			!bytes.Equal(rebuilt["recipients"], p.recipients) || !bytes.Equal(rebuilt["proof"], p.proof) {
-			t.Errorf("%s: parts %+v of %d bytes", l.name, in.Parts, len(sealed))
-		}
-		if len(in.Recipients) != len(l.To) || in.Header.Context != "context" {
-			t.Errorf("%s: %+v", l.name, in)
-		}
-		if _, err := Inspect(sealed[:len(sealed)-1]); !errors.Is(err, ErrOpen) {
-			t.Errorf("%s: %v", l.name, err)
-		}
-	}
-}
-
-// A41: the golden list of what a hop reads. One more visible field fails this.
-func TestA41WhatAHopSees(t *testing.T) {
-	l := links(t)[2]
-	in, _ := Inspect(seal(t, &l.Sealer, "secret"))
-	p, _ := parseParts(seal(t, &l.Sealer, "secret"))
-	r := strict.NewReader(p.header)
-	if n := r.ArrayLen(0, 100); n != 8 {
-		t.Errorf("the header has %d fields", n)
-	}
-	if len(in.Recipients) != 2 {
-		t.Errorf("%d recipients", len(in.Recipients))
-	}
-	var names []string
-	for _, part := range in.Parts {
-		names = append(names, part.Name)
-	}
-	if !slices.Equal(names, []string{"framing", "header", "framing", "recipients", "framing", "body", "framing", "proof"}) {
-		t.Error(names)
-	}
-}
-
 func TestOverhead(t *testing.T) {
 	l := links(t)
 	for i, want := range []int{238, 335, 326 + 2*recipientSize} {

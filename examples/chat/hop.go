@@ -26,7 +26,7 @@ func printHop(w io.Writer, room string, sealed []byte) {
 		return
 	}
 	printFields(w, in)
-	for _, p := range in.Parts {
+	for _, p := range in.Sections() {
 		hexLines(w, p.Name, sealed[p.Offset:p.Offset+p.Size])
 	}
 }

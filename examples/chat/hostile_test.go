@@ -196,9 +196,10 @@ func flipped(m relay.Message, part string) relay.Message {
 	if err != nil {
 		panic(err) // the tests flip honest messages
 	}
-	i := slices.IndexFunc(in.Parts, func(p envelope.Part) bool { return p.Name == part })
+	sections := in.Sections()
+	i := slices.IndexFunc(sections, func(p envelope.Part) bool { return p.Name == part })
 	m.Payload = bytes.Clone(m.Payload)
-	m.Payload[in.Parts[i].Offset+in.Parts[i].Size/2] ^= 1
+	m.Payload[sections[i].Offset+sections[i].Size/2] ^= 1
 	return m
 }
 

@@ -81,7 +81,7 @@ func (c *Core) open(r *request, out []byte) ([]byte, error) {
 	return appendHeader(out, header), nil
 }
 
-// inspect: envelope bytes → header, recipients bytes (32 each), and for every part
+// inspect: envelope bytes → header, recipients bytes (32 each), and for every section
 // name text, offset number, size number.
 func (c *Core) inspect(r *request, out []byte) ([]byte, error) {
 	sealed := r.bytes()
@@ -98,7 +98,7 @@ func (c *Core) inspect(r *request, out []byte) ([]byte, error) {
 		recipients = append(recipients, id[:]...)
 	}
 	out = appendBytes(out, recipients)
-	for _, p := range in.Parts {
+	for _, p := range in.Sections() {
 		out = appendText(out, p.Name)
 		out = appendUint32(appendUint32(out, uint32(p.Offset)), uint32(p.Size))
 	}
