@@ -1,0 +1,85 @@
+// Every vector does what it says, and whatever opens is refused after any change.
+//
+// HOPSEAL_READ_VECTORS names another folder of vectors.
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { Opener, open, openStream, parseIdentity } from './reader.js'
+
+const folder = process.env.HOPSEAL_READ_VECTORS ?? join(import.meta.dirname, '..', 'envelope')
+const names = readdirSync(folder).filter((name) => name.endsWith('.json'))
+const refused = { message: 'does not open' }
+
+// A changed message costs up to one opening, so long ones are changed at this many places, spread evenly.
+const maxChanges = 2000
+
+const unhex = (hex) => hex === undefined ? undefined : Buffer.from(hex, 'hex')
+
+function openerOf(c) {
+  return new Opener({
+    party: c.party, fromParty: c.fromParty, context: c.context, from: unhex(c.from), fingerprint: unhex(c.fingerprint),
+    sealing: c.sealing?.map(unhex), archived: c.archived?.map(unhex),
+    shared: c.shared?.map(({ type, aead, mac }) => ({ type, aead: unhex(aead), mac: unhex(mac) })),
+  })
+}
+
+// readerOf returns a function of the sealed bytes; making it may already refuse the sender's identity.
+function readerOf(c) {
+  if (c.kind === 'identity') return (sealed) => void parseIdentity(sealed)
+  const opener = openerOf(c)
+  const read = { envelope: open, stream: openStream }[c.kind]
+  return (sealed) => read(sealed, opener)
+}
+
+function expected(c) {
+  if (c.kind === 'identity') return undefined
+  const { plaintext, plaintextRepeat: repeat } = c
+  return repeat ? Buffer.alloc(repeat.count, repeat.byte) : unhex(plaintext ?? '')
+}
+
+// spread returns at most max of the numbers below n, the first and the last among them.
+function* spread(n, max) {
+  const step = Math.max(1, (n - 1) / (max - 1))
+  for (let i = 0; Math.round(i) < n; i += step) yield Math.round(i)
+}
+
+function* flips(sealed) {
+  const each = sealed.length * 8 <= maxChanges ? 1 : 8 // every bit, or one bit of a byte, another one of the next
+  for (const i of spread(sealed.length * 8 / each, maxChanges)) {
+    const [at, bit] = each === 1 ? [i >> 3, i & 7] : [i, i % 8]
+    const changed = Buffer.from(sealed)
+    changed[at] ^= 1 << bit
+    yield [`bit ${bit} of byte ${at}`, changed]
+  }
+}
+
+function* prefixes(sealed) {
+  for (const n of spread(sealed.length, maxChanges / 4)) yield [`${n} bytes`, sealed.subarray(0, n)]
+}
+
+function* extensions(sealed) {
+  for (let b = 0; b < 256; b++) yield [`one more byte, ${b}`, Buffer.concat([sealed, Uint8Array.of(b)])]
+}
+
+test('there are vectors to read, of both outcomes', () => {
+  const outcomes = new Set(names.map((name) => JSON.parse(readFileSync(join(folder, name))).expect === 'open'))
+  assert.deepEqual(outcomes, new Set([true, false]))
+})
+
+for (const name of names) {
+  const c = JSON.parse(readFileSync(join(folder, name)))
+  const sealed = unhex(c.sealed)
+  test(`${name}: ${c.comment}`, () => {
+    if (c.expect !== 'open') {
+      assert.throws(() => readerOf(c)(sealed), refused)
+      return
+    }
+    const read = readerOf(c)
+    const content = read(sealed)
+    assert.deepEqual(content && Buffer.from(content), expected(c))
+    for (const changes of [flips, prefixes, extensions]) {
+      for (const [what, changed] of changes(sealed)) assert.throws(() => read(changed), refused, what)
+    }
+  })
+}
