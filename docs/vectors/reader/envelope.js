@@ -38,7 +38,7 @@ function openShared({ type, aead }, body, aad) {
 const openBody = (open, nonceSize, key, body, aad) =>
   open(key, body.subarray(0, nonceSize), body.subarray(nonceSize), aad)
 
-function unpad(padded) {
+export function unpad(padded) {
   if (padded.length < 4) refuse()
   const { length, chosen } = splitLength(uint32(padded))
   if (length > maxContent) refuse()

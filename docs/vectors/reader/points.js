@@ -21,7 +21,7 @@ function recoverX(y, sign) {
   const x2 = mod(u * invert(v))
   let x = power(x2, (p + 3n) / 8n)
   if (mod(x * x) !== x2) x = mod(x * power(2n, (p - 1n) / 4n))
-  if (mod(x * x) !== x2 || x === 0n && sign === 1n) refuse()
+  if (mod(x * x) !== x2) refuse()
   return (x & 1n) === sign ? x : mod(-x)
 }
 

@@ -72,18 +72,18 @@ function split(bytes) {
 const nonce = (i, last) => concat(Buffer.alloc(3), uint64(i), Uint8Array.of(last ? 0x01 : 0x00))
 
 // unpadSegments walks the lengths in their one order: full segments, the rest, padding.
-function unpadSegments(segments) {
+export function unpadSegments(segments) {
   const words = segments.map((segment) => splitLength(uint32(segment)))
   const full = words.findIndex(({ length, chosen }) => length !== dataSize || chosen)
   if (full < 0) refuse() // the one with the rest is missing
   const { length: rest, chosen } = words[full]
   if (rest >= dataSize || words.slice(full + 1).some(({ length, chosen }) => length !== 0 || chosen)) refuse()
   const data = segments.map((segment, i) => {
-    if (4 + words[i].length > segment.length) refuse()
     checkZeros(segment.subarray(4 + words[i].length))
     return segment.subarray(4, 4 + words[i].length)
   })
   const total = segments.reduce((sum, segment) => sum + segment.length, 0)
+  // A length beyond its segment, which can only be the last one, needs more than the total.
   checkTotal(total, plainSize * full + 4 + rest, chosen)
   return concat(...data)
 }

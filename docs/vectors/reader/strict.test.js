@@ -54,6 +54,13 @@ test('integers and lengths out of their bounds are refused', () => {
   }
 })
 
+test('the size of a value that is not all there is refused', () => {
+  for (const hex of ['c402ff', '92c0', 'a5616161', 'ce000000', 'c5ff', 'dd0000000300']) {
+    assert.throws(() => valueSize(bytes(hex)), refused, hex)
+  }
+  assert.equal(valueSize(bytes('92c0c402ffff05')), 6)
+})
+
 test('nesting ends at 16, and costs no memory before', () => {
   assert.equal(valueSize(bytes('91'.repeat(16) + 'c0')), 17)
   assert.throws(() => valueSize(bytes('91'.repeat(17) + 'c0')), refused)
