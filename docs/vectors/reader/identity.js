@@ -31,13 +31,13 @@ export function parseIdentity(bytes) {
   if (bytes.length > maxSize) refuse()
   const [statement, signature] = structure(bytes, identityShape)
   const [, name, root, serial, issued, expires, keys] = structure(statement, statementShape)
-  checkEd25519(root)
   verifyEd25519(root, concat(L('keys public identity'), statement), signature)
   const identity = {
     name, root, fingerprint: fingerprint(root), serial: BigInt(serial),
     issued: Number(issued), expires: Number(expires), revoked: BigInt(serial) === revoked,
     signing: keysOf(signing, keys), sealing: keysOf(sealing, keys),
   }
+  checkEd25519(root) // after the signature, which costs less
   checkStatement(identity, keys)
   return identity
 }

@@ -5,23 +5,27 @@ import { x25519 } from './xwing.js'
 const p = 2n ** 255n - 19n
 const d = mod(-121665n * invert(121666n))
 
-// checkEd25519 refuses what does not decode (RFC 8032, section 5.1.3), is not reduced, or is of small order.
+// checkEd25519 refuses what is not reduced or is of small order. A key that no point has is neither: no signature
+// verifies under it.
 export function checkEd25519(key) {
   const n = littleEndian(key)
   const y = n & (2n ** 255n - 1n)
   if (y >= p) refuse()
-  let point = { x: recoverX(y, n >> 255n), y }
+  const x = recoverX(y, n >> 255n)
+  if (x === undefined) return
+  let point = { x, y }
   for (let i = 0; i < 3; i++) point = double(point)
   if (point.x === 0n && point.y === 1n) refuse() // eight times it is the neutral element
 }
 
+// RFC 8032, section 5.1.3.
 function recoverX(y, sign) {
   const u = mod(y * y - 1n)
   const v = mod(d * y * y + 1n)
   const x2 = mod(u * invert(v))
   let x = power(x2, (p + 3n) / 8n)
   if (mod(x * x) !== x2) x = mod(x * power(2n, (p - 1n) / 4n))
-  if (mod(x * x) !== x2) refuse()
+  if (mod(x * x) !== x2) return undefined
   return (x & 1n) === sign ? x : mod(-x)
 }
 

@@ -11,8 +11,10 @@ const folder = process.env.HOPSEAL_READ_VECTORS ?? join(import.meta.dirname, '..
 const names = readdirSync(folder).filter((name) => name.endsWith('.json'))
 const refused = { message: 'does not open' }
 
-// A changed message costs up to one opening, so long ones are changed at this many places, spread evenly.
-const maxChanges = 2000
+// A changed message costs up to one opening. What is long, or decapsulates before it fails, is changed in fewer places.
+function maxChanges(c) {
+  return c.sealed.length > 100_000 || c.kind === 'stream' && c.sealing ? 300 : 2000
+}
 
 const unhex = (hex) => hex === undefined ? undefined : Buffer.from(hex, 'hex')
 
@@ -44,9 +46,9 @@ function* spread(n, max) {
   for (let i = 0; Math.round(i) < n; i += step) yield Math.round(i)
 }
 
-function* flips(sealed) {
-  const each = sealed.length * 8 <= maxChanges ? 1 : 8 // every bit, or one bit of a byte, another one of the next
-  for (const i of spread(sealed.length * 8 / each, maxChanges)) {
+function* flips(sealed, max) {
+  const each = sealed.length * 8 <= max ? 1 : 8 // every bit, or one bit of a byte, another one of the next
+  for (const i of spread(sealed.length * 8 / each, max)) {
     const [at, bit] = each === 1 ? [i >> 3, i & 7] : [i, i % 8]
     const changed = Buffer.from(sealed)
     changed[at] ^= 1 << bit
@@ -54,12 +56,12 @@ function* flips(sealed) {
   }
 }
 
-function* prefixes(sealed) {
-  for (const n of spread(sealed.length, maxChanges / 4)) yield [`${n} bytes`, sealed.subarray(0, n)]
+function* prefixes(sealed, max) {
+  for (const n of spread(sealed.length, max / 4)) yield [`${n} bytes`, sealed.subarray(0, n)]
 }
 
-function* extensions(sealed) {
-  for (let b = 0; b < 256; b++) yield [`one more byte, ${b}`, Buffer.concat([sealed, Uint8Array.of(b)])]
+function* extensions(sealed, max) {
+  for (const b of spread(256, max / 4)) yield [`one more byte, ${b}`, Buffer.concat([sealed, Uint8Array.of(b)])]
 }
 
 test('there are vectors to read, of both outcomes', () => {
@@ -79,7 +81,7 @@ for (const name of names) {
     const content = read(sealed)
     assert.deepEqual(content && Buffer.from(content), expected(c))
     for (const changes of [flips, prefixes, extensions]) {
-      for (const [what, changed] of changes(sealed)) assert.throws(() => read(changed), refused, what)
+      for (const [what, changed] of changes(sealed, maxChanges(c))) assert.throws(() => read(changed), refused, what)
     }
   })
 }
