@@ -13,7 +13,7 @@ const refused = { message: 'does not open' }
 
 // A changed message costs up to one opening. What is long, or decapsulates before it fails, is changed in fewer places.
 function maxChanges(c) {
-  return c.sealed.length > 100_000 || c.kind === 'stream' && c.sealing ? 300 : 2000
+  return c.sealed.length > 100_000 || c.kind === 'stream' && c.sealing ? 300 : 1500
 }
 
 const unhex = (hex) => hex === undefined ? undefined : Buffer.from(hex, 'hex')
