@@ -61,9 +61,9 @@ type SealKeyID [32]byte
 type Suite byte
 
 const (
-	// SuiteShared: XAES-256-GCM and HMAC-SHA-256 under one shared pair.
+	// SuiteShared: a shared pair of an AEAD, XAES-256-GCM by default, and HMAC-SHA-256.
 	SuiteShared Suite = 1
-	// SuiteSharedSigned: XAES-256-GCM under a shared pair, Ed25519 proof.
+	// SuiteSharedSigned: the AEAD of a shared pair, Ed25519 proof.
 	SuiteSharedSigned Suite = 2
 	// SuiteRecipients: AES-256-GCM under a content key that is sealed to each
 	// recipient with HPKE (X-Wing), Ed25519 proof.
