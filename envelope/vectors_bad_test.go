@@ -128,6 +128,7 @@ var inTransit = []attack{
 		}
 		e.who, e.from = e.from, e.who
 	}},
+	{"another-context", "the reader expects another context", ReasonContext, (*message).honest, func(e *end) { e.context = "invoices" }},
 	{"another-suite", "a message of another suite by the same sender, to a reader whose keys are for this one", ReasonSuite, func(m *message) []byte {
 		return draft(m.suite%3 + 1).honest()
 	}, nil},
@@ -155,7 +156,6 @@ var exchanges = []attack{
 		}
 		e.from = &castCarol
 	}},
-	{"another-context", "the reader expects another context", ReasonContext, (*message).honest, func(e *end) { e.context = "invoices" }},
 }
 
 func (m *message) honest() []byte { return m.seal().bytes() }
@@ -247,9 +247,9 @@ var onShared = []attack{
 		m.seal().body = draft(1).seal().body
 		return m.prove().bytes()
 	}, nil},
-	{"body-39-bytes", "a body that is too short for nonce and tag", ReasonBody, func(m *message) []byte {
+	{"body-short", "a body that is shorter than a nonce", ReasonBody, func(m *message) []byte {
 		m.seal()
-		m.body = m.body[:39]
+		m.body = m.body[:23]
 		return m.prove().bytes()
 	}, nil},
 	{"padding-not-zero", "the last byte of the padding is not zero", ReasonBody, func(m *message) []byte {
@@ -292,6 +292,9 @@ var onSigned = []attack{
 
 // onSignatures is about who signs, and when, in suites 2 and 3.
 var onSignatures = []attack{
+	{"other-name", "the sender signs under the name of another identity", ReasonSender, func(m *message) []byte {
+		return m.with(atSender, encBin(castEve.fingerprint())).honest()
+	}, nil},
 	{"by-another", "another identity signs, under the sender's name and key id", ReasonProof, func(m *message) []byte {
 		m.signer = castEve.signer()
 		return m.honest()
@@ -359,9 +362,9 @@ var onBodies = []attack{
 		m.padded = []byte{0x80, 0, 0}
 		return m.honest()
 	}, nil},
-	{"body-27-bytes", "a body that is too short for nonce and tag", ReasonBody, func(m *message) []byte {
+	{"body-short", "a body that is shorter than a nonce", ReasonBody, func(m *message) []byte {
 		m.seal()
-		m.body = m.body[:27]
+		m.body = m.body[:11]
 		return m.prove().bytes()
 	}, nil},
 	{"body-under-another-header", "the body was sealed under another header with the same content key", ReasonBody, func(m *message) []byte {

@@ -50,12 +50,16 @@ func laidOut(data []byte, total int, mark uint32) (plains [][]byte) {
 func (s *streamMessage) seal() *streamMessage {
 	s.header = joined(s.fields)
 	s.wrap()
-	s.opening = s.proofOf("envelope stream opening proof", s.openingDigest())
+	s.proveOpening()
 	s.segments = nil
 	for i, plain := range s.plains {
 		s.segments = append(s.segments, s.segment(i, i == len(s.plains)-1, plain))
 	}
 	return s.finish()
+}
+
+func (s *streamMessage) proveOpening() {
+	s.opening = s.proofOf("envelope stream opening proof", s.openingDigest())
 }
 
 func (s *streamMessage) openingDigest() []byte {
@@ -214,6 +218,11 @@ var streamFraming = []streamAttack{
 		return s.seal().bytes()
 	}, nil},
 	{"opening-nil", "no opening proof", 1, ReasonMalformed, 10, headPart(inOpening, func(*streamMessage) []byte { return encNil() }), nil},
+	{"opening-cut", "the last byte of the opening proof is missing", 1, ReasonMalformed, 10, headPart(inOpening, func(s *streamMessage) []byte { return encBin(s.opening[:31]) }), nil},
+	{"recipients-added", "recipients in a suite that has none, under the opening proof", 1, ReasonMalformed, 10, after(func(s *streamMessage) {
+		s.entries = [][]byte{}
+		s.proveOpening()
+	}), nil},
 	{"salt-short", "a salt of 31 bytes", 1, ReasonMalformed, 10, func(s *streamMessage) []byte {
 		s.salt = s.salt[:31]
 		s.with(atSalt, encBin(s.salt))
@@ -258,10 +267,9 @@ var streamProofs = []streamAttack{
 	}, nil},
 	{"envelope-info", "the content key is sealed with the header digest of an envelope", 3, ReasonKey, 10, func(s *streamMessage) []byte {
 		s.seal().headerLabel = "envelope header"
-		entries := s.rewrapped()
+		s.wrap()
 		s.headerLabel = "envelope stream header"
-		s.seal().entries = entries
-		s.opening = s.proofOf("envelope stream opening proof", s.openingDigest())
+		s.proveOpening()
 		return s.finish().bytes()
 	}, nil},
 	{"expired", "dated when the sender's statement expires", 2, ReasonProof, 10, func(s *streamMessage) []byte {
@@ -269,12 +277,6 @@ var streamProofs = []streamAttack{
 		return s.seal().bytes()
 	}, nil},
 	{"archived-pair", "under a pair that the reader has archived", 1, ReasonRetired, 10, after(func(*streamMessage) {}), func(e *end) { e.pairs = sharedMuchLater }},
-}
-
-// rewrapped returns new entries under the header as it is.
-func (s *streamMessage) rewrapped() [][]byte {
-	s.wrap()
-	return s.entries
 }
 
 // streamSegments is what is done to segments, by a hop or by who has the key.
@@ -303,10 +305,6 @@ var streamSegments = []streamAttack{
 	}), nil},
 	{"first-dropped", "the first of two segments is missing", 1, ReasonBody, 65532, after(func(s *streamMessage) { s.segments = s.segments[1:] }), nil},
 	{"last-dropped", "the last of two segments is missing", 1, ReasonBody, 65532, after(func(s *streamMessage) { s.segments = s.segments[:1] }), nil},
-	{"last-flag-early", "the first of two segments says that it is the last", 1, ReasonBody, 65532, after(func(s *streamMessage) {
-		s.segments[0] = s.segment(0, true, s.plains[0])
-		s.finish()
-	}), nil},
 	{"swapped", "the first two of three segments are exchanged", 1, ReasonBody, 2 * 65532, after(func(s *streamMessage) { s.segments[0], s.segments[1] = s.segments[1], s.segments[0] }), nil},
 }
 
@@ -319,6 +317,10 @@ var streamLayouts = []streamAttack{
 	{"chosen-length-beyond", "a length beyond the end, the total chosen", 1, ReasonBody, 10, plains(func([][]byte) [][]byte { return [][]byte{paddedTo(1<<31|97, nil, 100)} }), nil},
 	{"no-length", "a segment of three bytes and the tag", 1, ReasonMalformed, 10, plains(func([][]byte) [][]byte { return [][]byte{{0x80, 0, 0}} }), nil},
 	{"full-and-last", "content that fills a segment, and no empty one follows", 1, ReasonBody, 65532, plains(func(p [][]byte) [][]byte { return p[:1] }), nil},
+	{"full-and-chosen", "content that fills a segment, which says that the total was chosen", 1, ReasonBody, 65532, plains(func(p [][]byte) [][]byte {
+		p[0][0] |= 0x80
+		return p[:1]
+	}), nil},
 	{"data-after-end", "a segment with data follows one that was not full", 1, ReasonBody, 10, plains(func([][]byte) [][]byte {
 		return [][]byte{paddedTo(1<<31|10, nil, 65536), paddedTo(5, nil, 64)}
 	}), nil},
