@@ -7,7 +7,8 @@ import (
 )
 
 // A Code tells why a connection ended. The numbers are those of RFC 6455,
-// section 7.4; 4000 to 4899 are free for applications.
+// section 7.4, and of the registry that it founds (IANA, "WebSocket Close Code
+// Number Registry"); 4000 to 4899 are free for applications.
 type Code uint16
 
 const (
@@ -20,7 +21,11 @@ const (
 	CodePolicy      Code = 1008 // the peer broke a rule of the application
 	CodeTooLarge    Code = 1009 // a message was above the limit
 	CodeInternal    Code = 1011 // the side that closed failed
+	CodeRestart     Code = 1012 // the server restarts
 	CodeTryLater    Code = 1013 // the server is overloaded
+
+	CodeUnauthorized Code = 3000 // the client's credential is missing or has expired: with another one it may come back
+	CodeForbidden    Code = 3003 // the client is known, and may not do this
 )
 
 var codeTexts = map[Code]string{
@@ -33,7 +38,11 @@ var codeTexts = map[Code]string{
 	CodePolicy:      "policy violation",
 	CodeTooLarge:    "message too large",
 	CodeInternal:    "internal error",
+	CodeRestart:     "the server restarts",
 	CodeTryLater:    "try again later",
+
+	CodeUnauthorized: "unauthorized",
+	CodeForbidden:    "forbidden",
 }
 
 // String returns the code's number, and its meaning where it is known.

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/hopseal/hopseal/internal/safetext"
 )
@@ -25,6 +26,7 @@ func explain(ctx context.Context, u *url.URL, resp *http.Response, err error) er
 	if resp != nil {
 		e.Status = resp.StatusCode
 		e.Problem, e.permanent = explainStatus(resp)
+		e.RetryAfter = retryAfter(resp.Header, time.Now())
 	} else {
 		e.Problem, e.permanent, e.err = explainFailure(ctx, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/hopseal/hopseal/internal/safetext"
 )
@@ -17,6 +18,11 @@ type DialError struct {
 	Target  string // scheme and host that were dialled, safe to show; empty if the URL has none
 	Problem string // what failed
 	Status  int    // the HTTP status with which a server refused, or 0
+
+	// RetryAfter is how long the server asks to be left alone, by the header
+	// Retry-After of its answer: at most 24 hours, 0 if it does not ask. It is
+	// always 0 in browsers.
+	RetryAfter time.Duration
 
 	permanent bool
 	err       error
