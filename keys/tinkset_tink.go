@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 
+	"github.com/tink-crypto/tink-go/v2/aead/aesgcm"
 	"github.com/tink-crypto/tink-go/v2/aead/xaesgcm"
 	"github.com/tink-crypto/tink-go/v2/hybrid/hpke"
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
@@ -85,6 +86,10 @@ func tinkParameters(kind keyset.Type) (key.Parameters, error) {
 	case keyset.HMAC:
 		return hmac.NewParameters(hmac.ParametersOpts{
 			KeySizeInBytes: 32, TagSizeInBytes: 32, HashType: hmac.SHA256, Variant: hmac.VariantTink,
+		})
+	case keyset.AESGCM:
+		return aesgcm.NewParameters(aesgcm.ParametersOpts{
+			KeySizeInBytes: 32, IVSizeInBytes: 12, TagSizeInBytes: 16, Variant: aesgcm.VariantTink,
 		})
 	}
 	return nil, keyset.ErrMalformed

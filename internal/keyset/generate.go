@@ -37,7 +37,7 @@ func PublicOf(kind Type, seed []byte) ([]byte, error) {
 			return nil, err
 		}
 		return private.PublicKey(), nil
-	case XAESGCM, HMAC:
+	case XAESGCM, HMAC, AESGCM:
 		return nil, nil
 	}
 	return nil, ErrMalformed

@@ -26,6 +26,7 @@ const (
 	XWing                   // private: 32-byte seed, 1,216-byte public key; HPKE with HKDF-SHA-256, AES-256-GCM
 	XAESGCM                 // 32-byte key, 12-byte salt
 	HMAC                    // 32-byte key, SHA-256, 32-byte tag
+	AESGCM                  // 32-byte key; 12-byte nonce, 16-byte tag
 )
 
 // Status is a key's place in Tink's life cycle. The values are Tink's. A key that

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-var kinds = []Type{Ed25519, XWing, XAESGCM, HMAC}
+var kinds = []Type{Ed25519, XWing, XAESGCM, HMAC, AESGCM}
 
 // sets returns keysets of every type with keys in every state.
 func sets(t testing.TB) []Keyset {
@@ -157,6 +157,43 @@ func TestA30OneAcceptedEncoding(t *testing.T) {
 		if _, err := Parse(b); err == nil {
 			t.Errorf("%s: read", name)
 		}
+	}
+}
+
+// A24: an AES-GCM key has one size, one version and no parameters, and is not what
+// another type's name says.
+func TestA24AESGCMKeyIsExactlyThat(t *testing.T) {
+	keyset := func(name string, value []byte) []byte {
+		data := appendNumber(appendBytes(appendBytes(nil, 1, []byte(urlPrefix+name)), 2, value), 3, symmetric)
+		entry := appendNumber(appendNumber(appendNumber(appendBytes(nil, 1, data), 2, 1), 3, 5), 4, 1)
+		return appendBytes(appendNumber(nil, 1, 5), 2, entry)
+	}
+	secret := make([]byte, 64)
+	value := appendBytes(nil, 3, secret[:32])
+	if got, err := Parse(keyset("AesGcmKey", value)); err != nil || got.Keys[0].Type != AESGCM {
+		t.Fatalf("the key itself: %v", err)
+	}
+	salted := appendBytes(appendBytes(nil, 2, []byte{1 << 3, 12}), 3, secret[:32])
+	for name, b := range map[string][]byte{
+		"16 bytes":               keyset("AesGcmKey", appendBytes(nil, 3, secret[:16])),
+		"31 bytes":               keyset("AesGcmKey", appendBytes(nil, 3, secret[:31])),
+		"64 bytes":               keyset("AesGcmKey", appendBytes(nil, 3, secret)),
+		"no bytes":               keyset("AesGcmKey", nil),
+		"version 0 spelled out":  keyset("AesGcmKey", append([]byte{1 << 3, 0}, value...)),
+		"version 1":              keyset("AesGcmKey", append([]byte{1 << 3, 1}, value...)),
+		"key twice":              keyset("AesGcmKey", append(bytes.Clone(value), value...)),
+		"trailing field":         keyset("AesGcmKey", append(bytes.Clone(value), 4<<3, 1)),
+		"parameters of XAES-GCM": keyset("AesGcmKey", salted),
+		"named XAES-GCM":         keyset("XAesGcmKey", value),
+		"named HMAC":             keyset("HmacKey", value),
+		"named AES-GCM-SIV":      keyset("AesGcmSivKey", value),
+	} {
+		if _, err := Parse(b); err == nil {
+			t.Errorf("%s: read", name)
+		}
+	}
+	if got, err := Parse(keyset("XAesGcmKey", salted)); err != nil || got.Keys[0].Type != XAESGCM {
+		t.Errorf("the salted key under its own name: %v", err)
 	}
 }
 

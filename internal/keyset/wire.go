@@ -31,6 +31,7 @@ var formats = []format{
 	{XWing, "HpkePrivateKey", asymmetric, 1216, []byte{1 << 3, 5, 2 << 3, 1, 3 << 3, 2}},
 	{XAESGCM, "XAesGcmKey", symmetric, 0, []byte{1 << 3, 12}},
 	{HMAC, "HmacKey", symmetric, 0, []byte{1 << 3, 3, 2 << 3, 32}},
+	{AESGCM, "AesGcmKey", symmetric, 0, nil},
 }
 
 func formatOf(kind Type) (format, bool) {
@@ -80,6 +81,7 @@ func (key Key) encode() ([]byte, error) {
 //	Ed25519PrivateKey { key_value = 2; public_key = 3 { key_value = 2 } }
 //	HpkePrivateKey    { public_key = 2 { params = 2; public_key = 3 }; private_key = 3 }
 //	XAesGcmKey, HmacKey { params = 2; key_value = 3 }
+//	AesGcmKey         { key_value = 3 }
 func (f format) encode(key Key) []byte {
 	switch f.kind {
 	case Ed25519:
@@ -88,6 +90,8 @@ func (f format) encode(key Key) []byte {
 	case XWing:
 		public := appendBytes(appendBytes(nil, 2, f.params), 3, key.Public)
 		return appendBytes(appendBytes(nil, 2, public), 3, key.Secret)
+	case AESGCM:
+		return appendBytes(nil, 3, key.Secret)
 	}
 	return appendBytes(appendBytes(nil, 2, f.params), 3, key.Secret)
 }
@@ -165,6 +169,8 @@ func (f format) decode(key *Key, outer *reader, b []byte) {
 		public := reader{rest: r.bytes(2)}
 		public.bytes(2) // parameters: compared when the key is encoded again
 		key.Public = public.bytes(3)
+		key.Secret = r.bytes(3)
+	case AESGCM:
 		key.Secret = r.bytes(3)
 	default:
 		r.bytes(2)
