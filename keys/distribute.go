@@ -22,7 +22,7 @@ func (s *Store) UpdateSharedKeyset(name string, set *SharedKeyset) error {
 		if err := before.precedes(handed); err != nil {
 			return nil, err
 		}
-		after := &sharedState{aeads: handed.aeads, macs: handed.macs}
+		after := &sharedState{aeads: handed.aeads, macs: handed.macs, reserved: handed.reserved}
 		return after, after.load(before)
 	})
 }

@@ -17,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
@@ -314,15 +315,17 @@ func TestSharedKeysetComesBack(t *testing.T) {
 func TestA21SharedKeyIDCommitsToBothKeys(t *testing.T) {
 	a, b := make([]byte, 32), append(make([]byte, 31), 1)
 	seen := map[SharedKeyID]bool{}
-	for _, pair := range [][2][]byte{{a, a}, {a, b}, {b, a}, {b, b}} {
-		k, err := newSharedKey(pair[0], pair[1])
-		if err != nil {
-			t.Fatal(err)
+	for _, kind := range []keyset.Type{keyset.XAESGCM, keyset.AESGCM} {
+		for _, pair := range [][2][]byte{{a, a}, {a, b}, {b, a}, {b, b}} {
+			k, err := newSharedKey(kind, pair[0], pair[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen[k.ID()] = true
 		}
-		seen[k.ID()] = true
 	}
-	if len(seen) != 4 {
-		t.Errorf("%d ids for four pairs", len(seen))
+	if len(seen) != 8 {
+		t.Errorf("%d ids for four pairs of two kinds", len(seen))
 	}
 }
 

@@ -15,7 +15,6 @@ import (
 	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
-	"github.com/hopseal/hopseal/internal/xaes"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
 )
 
@@ -25,12 +24,14 @@ var ErrSharedKeyset = errors.New("keys: not a valid shared keyset")
 // MACSize is the size of [SharedKey.MAC] in bytes.
 const MACSize = sha256.Size
 
-// The pair's key types with their parameters, as they enter its id.
-const sharedPairType = "XAesGcmKey salt 12\x00HmacKey SHA256 32\x00"
-
 // A SharedKeyset is a Tink keyset of XAES-256-GCM keys and one of HMAC-SHA-256
 // keys that belong together entry by entry: a pair seals and proves, and rotates
 // as one. Whoever holds it can read and write as any of its parties.
+//
+// A keyset of AES256_GCM keys, which Tink made, can take the place of the first
+// (see [ImportSharedKeyset]). It opens like the other. It seals only where it comes
+// from a [Store] that is open for writing, and up to 2^30 messages a key, see
+// [ErrSealLimit].
 //
 // A SharedKeyset is safe for concurrent use. A rotation (see [Store]) reaches all
 // who use it at once: they read one pointer.
@@ -40,7 +41,9 @@ type SharedKeyset struct {
 
 // sharedState is a SharedKeyset at one moment. It is immutable.
 type sharedState struct {
-	aeads, macs ring // in step: the same lives, entry by entry, but for Tink's ids
+	aeads, macs ring     // in step: the same lives, entry by entry, but for Tink's ids
+	reserved    []uint64 // in step with them: messages that each AES256_GCM key may have sealed
+	ledger      ledger   // nil but in a Store
 	pairs       []*SharedKey
 	primary     *SharedKey
 }
@@ -49,16 +52,13 @@ type sharedState struct {
 type SharedKey struct {
 	id     SharedKeyID
 	stage  Stage
-	aead   *xaes.AEAD
+	aead   pairAEAD
 	macs   *sync.Pool // of hash.Hash, keyed: making one takes five allocations
 	derive func(salt []byte, info string) ([]byte, error)
 	sealed *usage
 }
 
-// usage counts what a key has sealed.
-type usage struct{ messages, bytes atomic.Uint64 }
-
-// GenerateSharedKeyset makes a keyset with one pair.
+// GenerateSharedKeyset makes a keyset with one pair, whose AEAD is XAES-256-GCM.
 func GenerateSharedKeyset() (*SharedKeyset, error) {
 	now := time.Now()
 	aeads, err := newRing(keyset.XAESGCM, now)
@@ -82,7 +82,8 @@ func newSharedKeyset(s *sharedState) *SharedKeyset {
 	return k
 }
 
-// load makes the pairs. Those that were there before keep their counts and pools.
+// load makes the pairs. Those that were there before keep their counts and pools,
+// whatever another holder counted.
 func (s *sharedState) load(before *sharedState) error {
 	a, err := s.aeads.set.keyset()
 	if err != nil {
@@ -92,19 +93,24 @@ func (s *sharedState) load(before *sharedState) error {
 	if err != nil {
 		return err
 	}
-	s.pairs = nil
+	reserved := make([]uint64, len(a.Keys))
+	copy(reserved, s.reserved)
+	s.pairs, s.reserved = nil, reserved
+	if before != nil {
+		s.ledger = before.ledger
+	}
 	for i, k := range a.Keys {
-		pair, err := newSharedKey(k.Secret, m.Keys[i].Secret)
+		pair, err := newSharedKey(s.aeads.kind, k.Secret, m.Keys[i].Secret)
 		if err != nil {
 			return err
 		}
-		if before != nil {
-			if old, had := before.key(pair.id); had {
-				pair.macs, pair.sealed = old.macs, old.sealed
-			}
-		}
-		if _, twice := s.key(pair.id); twice {
+		if s.index(pair.id) >= 0 {
 			return ErrSharedKeyset
+		}
+		if old := before.index(pair.id); old >= 0 {
+			pair.macs, pair.sealed, s.reserved[i] = before.pairs[old].macs, before.pairs[old].sealed, before.reserved[old]
+		} else {
+			pair.sealed = s.newUsage(pair.id, s.reserved[i])
 		}
 		pair.stage = s.aeads.lives[i].stage()
 		s.pairs = append(s.pairs, pair)
@@ -113,29 +119,35 @@ func (s *sharedState) load(before *sharedState) error {
 	return nil
 }
 
+// index returns the place of the pair of that id, -1 for none.
+func (s *sharedState) index(id SharedKeyID) int {
+	if s == nil {
+		return -1
+	}
+	return slices.IndexFunc(s.pairs, func(k *SharedKey) bool { return k.id == id })
+}
+
 func (s *sharedState) key(id SharedKeyID) (*SharedKey, bool) {
-	for _, k := range s.pairs {
-		if k.id == id {
-			return k, true
-		}
+	if i := s.index(id); i >= 0 {
+		return s.pairs[i], true
 	}
 	return nil, false
 }
 
-func newSharedKey(aeadKey, macKey []byte) (*SharedKey, error) {
-	ikm := append(append(make([]byte, 0, 64), aeadKey...), macKey...)
-	id, err := hkdf.Key(sha256.New, ikm, nil, string(label.SharedKeyID)+sharedPairType, sha256.Size)
+func newSharedKey(kind keyset.Type, aeadKey, macKey []byte) (*SharedKey, error) {
+	aead, pairType, err := newAEAD(kind, aeadKey)
 	if err != nil {
 		return nil, err
 	}
-	aead, err := xaes.New(aeadKey)
+	ikm := append(append(make([]byte, 0, 64), aeadKey...), macKey...)
+	id, err := hkdf.Key(sha256.New, ikm, nil, string(label.SharedKeyID)+pairType, sha256.Size)
 	if err != nil {
 		return nil, err
 	}
 	macKey = bytes.Clone(macKey) // the pool makes more of it later
 	macs := &sync.Pool{New: func() any { return hmac.New(sha256.New, macKey) }}
 	derive := func(salt []byte, info string) ([]byte, error) { return hkdf.Key(sha256.New, ikm, salt, info, 32) }
-	return &SharedKey{id: SharedKeyID(id), aead: aead, macs: macs, derive: derive, sealed: new(usage)}, nil
+	return &SharedKey{id: SharedKeyID(id), aead: aead, macs: macs, derive: derive}, nil
 }
 
 // Primary returns the pair that seals now, nil for the zero SharedKeyset.
@@ -167,19 +179,25 @@ func (k *SharedKey) Stage() Stage { return k.stage }
 // ID returns the pair's commitment.
 func (k *SharedKey) ID() SharedKeyID { return k.id }
 
-// Overhead is what [SharedKey.Seal] adds to a plaintext, in bytes.
-func (k *SharedKey) Overhead() int { return xaes.Overhead }
+// Overhead is what [SharedKey.Seal] adds to a plaintext, in bytes: 40 for
+// XAES-256-GCM, 28 for AES-256-GCM, of which 16 are the tag.
+func (k *SharedKey) Overhead() int { return k.aead.Overhead() }
 
 // Seal appends nonce, ciphertext and tag to dst: plaintext plus
-// [SharedKey.Overhead] bytes. The associated data must start with a label.
+// [SharedKey.Overhead] bytes. The associated data must start with a label. For an
+// AES256_GCM key the error may wrap [ErrSealLimit], or be that of writing the store
+// where the key's count is kept.
 func (k *SharedKey) Seal(dst, plaintext, aad []byte) ([]byte, error) {
-	k.sealed.messages.Add(1)
+	if err := k.sealed.count(); err != nil {
+		return nil, err
+	}
 	k.sealed.bytes.Add(uint64(len(plaintext)))
 	return k.aead.Seal(dst, plaintext, aad), nil
 }
 
 // StreamKey derives a 32-byte key from both keys of the pair, HKDF-SHA-256. The
-// salt must be fresh and random; the info must start with a label.
+// salt must be fresh and random; the info must start with a label. What is sealed
+// under derived keys does not count for the pair.
 func (k *SharedKey) StreamKey(salt, info []byte) ([]byte, error) {
 	return k.derive(salt, string(info))
 }
@@ -208,18 +226,36 @@ func (k *SharedKey) VerifyMAC(message, mac []byte) bool {
 // MarshalCleartext returns the secret keys, unencrypted.
 //
 //	array(3) [ version=1, ring of X_AES_GCM keys, ring of HMAC keys ]
+//	array(4) [ version=2, ring of AES256_GCM keys, ring of HMAC keys, array of messages reserved ]
 func (s *SharedKeyset) MarshalCleartext(insecurecleartext.Token) ([]byte, error) {
 	return s.state.Load().append(nil)
 }
 
 func (s *sharedState) append(dst []byte) ([]byte, error) {
-	dst = strict.AppendUint(strict.AppendArray(dst, 3), 1)
+	version := uint64(versionXAES)
+	if s.aeads.kind == keyset.AESGCM {
+		version = versionAES
+	}
+	dst = strict.AppendUint(strict.AppendArray(dst, int(version)+2), version)
 	dst, err := s.aeads.append(dst)
 	if err != nil {
 		return nil, err
 	}
-	return s.macs.append(dst)
+	if dst, err = s.macs.append(dst); err != nil || version == versionXAES {
+		return dst, err
+	}
+	dst = strict.AppendArray(dst, len(s.reserved))
+	for _, n := range s.reserved {
+		dst = strict.AppendUint(dst, n)
+	}
+	return dst, nil
 }
+
+// Versions of an encoded keyset, which has two values more than its version says.
+const (
+	versionXAES = 1
+	versionAES  = 2
+)
 
 // ParseCleartextSharedKeyset reads what [SharedKeyset.MarshalCleartext] returned,
 // or returns [ErrSharedKeyset].
@@ -233,16 +269,37 @@ func ParseCleartextSharedKeyset(b []byte, _ insecurecleartext.Token) (*SharedKey
 }
 
 func parseSharedState(r *strict.Reader) (*sharedState, error) {
-	r.Array(3)
+	n := r.ArrayLen(versionXAES+2, versionAES+2)
 	version := r.Uint()
+	kind := keyset.XAESGCM
+	if version == versionAES {
+		kind = keyset.AESGCM
+	}
 	s := new(sharedState)
 	var aeads, macs bool
-	s.aeads, aeads = parseRing(r, keyset.XAESGCM)
+	s.aeads, aeads = parseRing(r, kind)
 	s.macs, macs = parseRing(r, keyset.HMAC)
-	if !aeads || !macs || version != 1 || !s.paired() || s.load(nil) != nil {
+	if !aeads || !macs || version != uint64(n-2) || !s.paired() {
+		return nil, ErrSharedKeyset
+	}
+	if version == versionAES {
+		s.reserved = parseReserved(r, len(s.aeads.lives))
+	}
+	if r.Failed() || s.load(nil) != nil {
 		return nil, ErrSharedKeyset
 	}
 	return s, nil
+}
+
+func parseReserved(r *strict.Reader, keys int) []uint64 {
+	r.Array(keys)
+	reserved := make([]uint64, keys)
+	for i := range reserved {
+		if reserved[i] = r.Uint(); reserved[i] > maxSealed {
+			r.Fail()
+		}
+	}
+	return reserved
 }
 
 // paired reports whether the two rings are in step, entry by entry.

@@ -77,6 +77,9 @@ func (a *AEAD) message(nonce []byte) cipher.AEAD {
 	return gcm
 }
 
+// Overhead returns [Overhead].
+func (a *AEAD) Overhead() int { return Overhead }
+
 // Seal appends a random nonce, the ciphertext and the tag to dst: plaintext plus
 // [Overhead] bytes.
 func (a *AEAD) Seal(dst, plaintext, aad []byte) []byte {

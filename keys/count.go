@@ -1,0 +1,72 @@
+package keys
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sync/atomic"
+
+	"github.com/hopseal/hopseal/internal/keyset"
+)
+
+// ErrSealLimit is wrapped by the error of [SharedKey.Seal] for an AES256_GCM key
+// that must not seal: nothing counts its messages on disk, or it has sealed 2^30.
+// It opens all the same.
+//
+// Its nonces are 12 random bytes. Two messages with one nonce would tell of each
+// other's content, and let anybody forge. Among 2^30 messages there are two with a
+// probability of 2^-37; NIST SP 800-38D, section 8.3, allows 2^32 messages.
+var ErrSealLimit = errors.New("keys: the AES256_GCM key must not seal")
+
+var errUncounted = fmt.Errorf("%w: nothing counts its messages: take the shared keyset from a Store that is open for writing", ErrSealLimit)
+
+// maxSealed is how many messages an AES256_GCM key seals in its life.
+const maxSealed = 1 << 30
+
+// usage counts what a key has sealed since it was loaded. The messages of an
+// AES256_GCM key go on from what was reserved for it on disk.
+type usage struct {
+	messages, bytes atomic.Uint64
+
+	room    atomic.Uint64        // messages may grow up to here
+	reserve func(n uint64) error // raises room towards n; nil where nothing does
+}
+
+// A ledger raises the room of a pair's usage towards n by a block that it has
+// written to disk before.
+type ledger func(id SharedKeyID, u *usage, n uint64) error
+
+// newUsage returns the usage of a pair that is new to s. What was reserved before
+// counts as sealed: nobody knows how much of it was.
+func (s *sharedState) newUsage(id SharedKeyID, reserved uint64) *usage {
+	u := new(usage)
+	if s.aeads.kind != keyset.AESGCM {
+		u.room.Store(math.MaxUint64)
+		return u
+	}
+	u.messages.Store(reserved)
+	u.room.Store(reserved)
+	if ledger := s.ledger; ledger != nil {
+		u.reserve = func(n uint64) error { return ledger(id, u, n) }
+	}
+	return u
+}
+
+// count counts a message that is about to be sealed, and takes it back where it
+// must not be. Messages is always the number of those sealed and those waiting here,
+// and who draws n is the n-th of them: no more than room ever hold a number up to
+// room, whoever takes one back. Numbers are not nonces; two may draw the same.
+func (u *usage) count() error {
+	n := u.messages.Add(1)
+	for n > u.room.Load() {
+		err := errUncounted
+		if u.reserve != nil {
+			err = u.reserve(n)
+		}
+		if err != nil {
+			u.messages.Add(^uint64(0))
+			return err
+		}
+	}
+	return nil
+}
