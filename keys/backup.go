@@ -34,11 +34,16 @@ func (r *Replica) MarshalCleartext(insecurecleartext.Token) ([]byte, error) {
 }
 
 // RestoreStore is [CreateStore] for what [Store.MarshalCleartext] returned. It
-// returns [ErrBackup] for anything else.
+// returns [ErrBackup] for anything else. AES256_GCM keys open what they sealed, and
+// seal no more, see [ErrSealLimit]: nobody knows what they sealed after the backup.
+// Rotate them.
 func RestoreStore(ctx context.Context, path string, secret Secret, cleartext []byte, _ insecurecleartext.Token) (*Store, error) {
 	f, err := parseFrozen(cleartext)
 	if err != nil {
 		return nil, ErrBackup
+	}
+	for _, k := range f.shared {
+		k.state.spend()
 	}
 	return createStore(ctx, path, secret, f.thaw())
 }

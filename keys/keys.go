@@ -6,7 +6,8 @@
 // that is ML-KEM-768 with X25519). Its public half is a [PublicIdentity], a
 // statement signed by the root; peers compare the root's [Fingerprint] once and
 // keep trusting through rotations. A [SharedKeyset] is for two services that
-// already share a secret.
+// already share a secret: XAES-256-GCM keys, or AES256_GCM keys that come from Tink,
+// and HMAC keys.
 //
 // Most programs make an identity once, keep it in a file, and name the peers
 // they mean to reach:
@@ -21,7 +22,8 @@
 //
 // What the caller must do: decide on trust. A [Verifier] has no default, and
 // what it returns for a stranger is a [TrustError]; the application asks a
-// person, or an authority, and tries again.
+// person, or an authority, and tries again. Shared keysets of AES256_GCM keys seal a
+// limited number of messages and have to be rotated, see [ErrSealLimit].
 //
 // Natively keysets are read, made and written by Tink itself. Compiled for the
 // browser the same bytes go through internal/keyset, which a test holds against

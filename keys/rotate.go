@@ -12,10 +12,11 @@ import (
 
 // A RotationPolicy says when keys take the next step of their life. The zero
 // value of a field means that it never causes a step, but for Lead and Overlap,
-// where it means none.
+// where it means none. Whatever the policy, an AES256_GCM primary gets a successor
+// when half of its messages are used up, see [ErrSealLimit].
 type RotationPolicy struct {
 	Age      time.Duration // of a primary, before another one is made
-	Messages uint64        // sealed by a shared primary since it was loaded, likewise
+	Messages uint64        // sealed by a shared primary since it was loaded, or in all by AES256_GCM, likewise
 	Bytes    uint64        // sealed by a shared primary since it was loaded, likewise
 
 	Lead    time.Duration // from making a key to promoting it: time to distribute it
@@ -129,6 +130,10 @@ func (s *Store) changeIdentity(change func(*identityState) (*identityState, erro
 func (s *Store) changeShared(name string, change func(*sharedState) (*sharedState, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.changeSharedLocked(name, change)
+}
+
+func (s *Store) changeSharedLocked(name string, change func(*sharedState) (*sharedState, error)) error {
 	set, ok := s.contents.keyset(name)
 	if !ok {
 		return fmt.Errorf("keys: the store has no shared keyset %q", name)
@@ -244,8 +249,9 @@ func (s *Store) worn(ref KeyRef, k KeyInfo, p RotationPolicy, wait *agenda, now 
 		return true
 	}
 	if set, ok := s.SharedKeyset(ref.Keyset); ref.Use == UseShared && ok {
-		used := set.Primary().sealed
-		return p.Messages > 0 && used.messages.Load() >= p.Messages || p.Bytes > 0 && used.bytes.Load() >= p.Bytes
+		state := set.state.Load()
+		used := state.primary.sealed
+		return state.halfSpent() || p.Messages > 0 && used.messages.Load() >= p.Messages || p.Bytes > 0 && used.bytes.Load() >= p.Bytes
 	}
 	return false
 }

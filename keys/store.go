@@ -140,8 +140,12 @@ func (s *Store) read(ctx context.Context, secret Secret) (frozen, error) {
 	return f, nil
 }
 
-// follow has the store persist what the known peers learn.
+// follow has the store persist what the known peers learn and what shared keys
+// seal.
 func (s *Store) follow() {
+	for _, n := range s.contents.shared {
+		n.set.state.Store(n.set.state.Load().countedBy(s.ledger(n.name)))
+	}
 	s.contents.known.persist = func(b []byte) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -211,7 +215,8 @@ func (c *contents) keyset(name string) (*SharedKeyset, bool) {
 }
 
 // PutSharedKeyset adds a shared keyset under a name of 1 to 128 bytes, which must
-// be free.
+// be free. AES256_GCM keys that were taken out of set before go on opening only:
+// take its primary again to seal.
 func (s *Store) PutSharedKeyset(name string, set *SharedKeyset) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,12 +226,14 @@ func (s *Store) PutSharedKeyset(name string, set *SharedKeyset) error {
 	if _, taken := s.contents.keyset(name); taken {
 		return fmt.Errorf("keys: there is a shared keyset %q already", name)
 	}
+	state := set.state.Load().countedBy(s.ledger(name))
 	f := s.freeze()
-	f.shared = append(f.shared, frozenKeyset{name, set.state.Load()})
+	f.shared = append(f.shared, frozenKeyset{name, state})
 	slices.SortFunc(f.shared, frozenKeyset.compare)
 	if err := s.write(f); err != nil {
 		return err
 	}
+	set.state.Store(state)
 	s.contents.shared = append(s.contents.shared, namedKeyset{name, set})
 	slices.SortFunc(s.contents.shared, namedKeyset.compare)
 	return nil

@@ -42,6 +42,17 @@ func newStore(t testing.TB) (*Store, string) {
 	return s, path
 }
 
+// stored puts a keyset into a new store, where AES256_GCM keys seal.
+func stored(t testing.TB, set *SharedKeyset) *Store {
+	t.Helper()
+	cheap(t)
+	s, _ := newStore(t)
+	if err := s.PutSharedKeyset("orders", set); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func reopen(t testing.TB, s *Store) *Store {
 	t.Helper()
 	if err := s.Close(); err != nil {

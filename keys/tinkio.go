@@ -31,8 +31,8 @@ const (
 )
 
 // A TinkKeyset is a keyset on its way between Hopseal and a program that uses Tink
-// itself: Ed25519 keys, X-Wing keys for HPKE, XAES-256-GCM keys or HMAC keys. It
-// prints as a placeholder.
+// itself: Ed25519 keys, X-Wing keys for HPKE, XAES-256-GCM or AES-256-GCM keys, or
+// HMAC keys. It prints as a placeholder.
 //
 //   - Out: [Identity.TinkKeyset] and [SharedKeyset.TinkKeysets] take it, its
 //     methods write it.
@@ -117,7 +117,8 @@ func (id *Identity) TinkKeyset(use Use) (*TinkKeyset, error) {
 	return s.signing.tinkKeyset()
 }
 
-// TinkKeysets returns the two keysets whose keys pair up: X_AES_GCM and HMAC.
+// TinkKeysets returns the two keysets whose keys pair up: X_AES_GCM or AES256_GCM,
+// and HMAC.
 func (s *SharedKeyset) TinkKeysets() (aeads, macs *TinkKeyset, err error) {
 	state := s.state.Load()
 	if aeads, err = state.aeads.tinkKeyset(); err != nil {
@@ -299,7 +300,7 @@ func unambiguous(k keyset.Keyset) error {
 	return nil
 }
 
-var tinkTypes = []string{"Ed25519PrivateKey", "HpkePrivateKey", "XAesGcmKey", "HmacKey"}
+var tinkTypes = []string{"Ed25519PrivateKey", "HpkePrivateKey", "XAesGcmKey", "AesGcmKey", "HmacKey"}
 
 const tinkTypePrefix = "type.googleapis.com/google.crypto.tink."
 
@@ -339,11 +340,14 @@ func takeTinkKey(key *tinkpb.Keyset_Key) (keyset.Key, error) {
 	return taken, nil
 }
 
+// holds reports whether the keys are of that type.
+func (t *TinkKeyset) holds(kind keyset.Type) bool { return t != nil && t.kind == kind }
+
 // ring gives the keys of an imported keyset a life. Tink keeps no times, so all
 // that happened happened now. Its manager appends: an enabled key behind the
 // primary is taken as pending, to be promoted next; one before it as retiring.
 func (t *TinkKeyset) ring(kind keyset.Type, now time.Time) (ring, error) {
-	if t == nil || t.kind != kind {
+	if !t.holds(kind) {
 		return ring{}, tinkError(TinkType, 0)
 	}
 	k, err := t.set.keyset()
@@ -387,14 +391,20 @@ func ImportIdentity(name string, signing, sealing *TinkKeyset) (*Identity, error
 	return s.begin(name, now)
 }
 
-// ImportSharedKeyset makes a shared keyset of X_AES_GCM keys and HMAC-SHA-256 keys
-// of 32 bytes with tags of 32, both from Tink. The first pairs up with the first,
-// and so on, in the same states.
+// ImportSharedKeyset makes a shared keyset of X_AES_GCM keys with a salt of 12 bytes
+// or AES256_GCM keys, and HMAC-SHA-256 keys of 32 bytes with tags of 32, both from
+// Tink. The first pairs up with the first, and so on, in the same states.
+//
+// AES256_GCM keys seal once the keyset is in a [Store], see [ErrSealLimit]. What
+// Tink seals under them elsewhere is counted by nobody.
 func ImportSharedKeyset(aeads, macs *TinkKeyset) (*SharedKeyset, error) {
 	now := time.Now()
-	s := new(sharedState)
+	s, kind := new(sharedState), keyset.XAESGCM
+	if aeads.holds(keyset.AESGCM) {
+		kind = keyset.AESGCM
+	}
 	var err error
-	if s.aeads, err = aeads.ring(keyset.XAESGCM, now); err != nil {
+	if s.aeads, err = aeads.ring(kind, now); err != nil {
 		return nil, err
 	}
 	if s.macs, err = macs.ring(keyset.HMAC, now); err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/aead/aesgcm"
+	"github.com/tink-crypto/tink-go/v2/aead/aesgcmsiv"
 	"github.com/tink-crypto/tink-go/v2/aead/xaesgcm"
 	"github.com/tink-crypto/tink-go/v2/hybrid"
 	"github.com/tink-crypto/tink-go/v2/hybrid/hpke"
@@ -52,6 +53,9 @@ func params(kind keyset.Type, prefix keyset.Prefix) key.Parameters {
 	case keyset.XAESGCM:
 		v := []xaesgcm.Variant{xaesgcm.VariantTink, xaesgcm.VariantUnknown, xaesgcm.VariantNoPrefix}[i]
 		return must(xaesgcm.NewParameters(v, 12))
+	case keyset.AESGCM:
+		v := []aesgcm.Variant{aesgcm.VariantTink, aesgcm.VariantCrunchy, aesgcm.VariantNoPrefix}[i]
+		return must(aesgcm.NewParameters(aesgcm.ParametersOpts{KeySizeInBytes: 32, IVSizeInBytes: 12, TagSizeInBytes: 16, Variant: v}))
 	}
 	v := []hmac.Variant{hmac.VariantTink, hmac.VariantCrunchy, hmac.VariantNoPrefix}[pick(prefix)]
 	return must(hmac.NewParameters(hmac.ParametersOpts{KeySizeInBytes: 32, TagSizeInBytes: 32, HashType: hmac.SHA256, Variant: v}))
@@ -140,13 +144,17 @@ func holdIdentityAgainstTink(t *testing.T, id *Identity, public func(Use) *tinkk
 // Encrypted keysets go to Tink and come back, bound to the key and the associated
 // data.
 func TestTinkReadsEncryptedKeysets(t *testing.T) {
-	id, shared, kek, aad := testIdentity(t, "alice"), must(GenerateSharedKeyset()), newKEK(), []byte("backup 1")
-	aeads, macs, err := shared.TinkKeysets()
+	id, kek, aad := testIdentity(t, "alice"), newKEK(), []byte("backup 1")
+	aeads, macs, err := must(GenerateSharedKeyset()).TinkKeysets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	aes, _, err := aesKeyset(t).TinkKeysets()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, set := range map[string]*TinkKeyset{
-		"signing": must(id.TinkKeyset(UseSigning)), "sealing": must(id.TinkKeyset(UseSealing)), "aead": aeads, "mac": macs,
+		"signing": must(id.TinkKeyset(UseSigning)), "sealing": must(id.TinkKeyset(UseSealing)), "aead": aeads, "mac": macs, "AES": aes,
 	} {
 		for _, f := range tinkFormats {
 			b := must(set.Encrypted(f, kek, aad))
@@ -206,22 +214,25 @@ func TestImportOfTinkKeysets(t *testing.T) {
 			t.Errorf("Tink opens ours as %q, %v", got, err)
 		}
 
-		aeadPrefix := prefix
-		if prefix == keyset.PrefixCrunchy {
-			aeadPrefix = keyset.PrefixTink // X_AES_GCM has no other
+		for _, kind := range []keyset.Type{keyset.XAESGCM, keyset.AESGCM} {
+			aeadPrefix := prefix
+			if kind == keyset.XAESGCM && prefix == keyset.PrefixCrunchy {
+				aeadPrefix = keyset.PrefixTink // X_AES_GCM has no other
+			}
+			aeads, macs := tinkMade(0, params(kind, aeadPrefix)), tinkMade(0, params(keyset.HMAC, prefix))
+			shared, err := ImportSharedKeyset(imported(aeads), imported(macs))
+			if err != nil {
+				t.Fatal(err)
+			}
+			holdSharedAgainstTink(t, shared, aeads, macs)
 		}
-		aeads, macs := tinkMade(0, params(keyset.XAESGCM, aeadPrefix)), tinkMade(0, params(keyset.HMAC, prefix))
-		shared, err := ImportSharedKeyset(imported(aeads), imported(macs))
-		if err != nil {
-			t.Fatal(err)
-		}
-		holdSharedAgainstTink(t, shared, aeads, macs)
 	}
 }
 
 func holdSharedAgainstTink(t *testing.T, shared *SharedKeyset, aeads, macs *tinkkeyset.Handle) {
 	t.Helper()
 	message, aad := []byte("message"), []byte("associated data")
+	stored(t, shared) // where AES256_GCM seals
 	s := shared.state.Load()
 	aeadPrefix, macPrefix := prefixOf(primaryOf(s.aeads)), prefixOf(primaryOf(s.macs))
 
@@ -320,7 +331,10 @@ func TestTinkKeysetsNotTaken(t *testing.T) {
 	otherKEM := must(hpke.NewParameters(hpke.ParametersOpts{
 		KEMID: hpke.DHKEM_X25519_HKDF_SHA256, KDFID: hpke.HKDFSHA256, AEADID: hpke.AES256GCM, Variant: hpke.VariantTink}))
 	otherSalt := must(xaesgcm.NewParameters(xaesgcm.VariantTink, 8))
-	aes := must(aesgcm.NewParameters(aesgcm.ParametersOpts{KeySizeInBytes: 32, IVSizeInBytes: 12, TagSizeInBytes: 16, Variant: aesgcm.VariantTink}))
+	shortAES := must(aesgcm.NewParameters(aesgcm.ParametersOpts{KeySizeInBytes: 16, IVSizeInBytes: 12, TagSizeInBytes: 16, Variant: aesgcm.VariantTink}))
+	siv := must(aesgcmsiv.NewParameters(32, aesgcmsiv.VariantTink))
+	newerAES := proto(tinkMade(0, params(keyset.AESGCM, keyset.PrefixTink)))
+	newerAES.Key[0].KeyData.Value = append([]byte{1 << 3, 1}, newerAES.Key[0].KeyData.Value...)
 	for name, c := range map[string]struct {
 		set  *tinkpb.Keyset
 		want TinkReason
@@ -329,7 +343,10 @@ func TestTinkKeysetsNotTaken(t *testing.T) {
 		"A22 RAW before another":      {proto(tinkMade(1, raw, signing)), TinkAmbiguous},
 		"A22 RAW behind another":      {proto(tinkMade(0, signing, raw)), TinkAmbiguous},
 		"A22 two RAW":                 {proto(tinkMade(0, raw, raw)), TinkAmbiguous},
-		"A24 another type":            {proto(tinkMade(0, aes)), TinkType},
+		"A24 another type":            {proto(tinkMade(0, siv)), TinkType},
+		"A24 XAES and AES":            {proto(tinkMade(0, params(keyset.XAESGCM, keyset.PrefixTink), params(keyset.AESGCM, keyset.PrefixTink))), TinkType},
+		"AES of 16 bytes":             {proto(tinkMade(0, shortAES)), TinkParameters},
+		"AES of another version":      {newerAES, TinkParameters},
 		"A24 two types":               {proto(tinkMade(0, signing, params(keyset.HMAC, keyset.PrefixTink))), TinkType},
 		"short tag":                   {proto(tinkMade(0, otherHMAC)), TinkParameters},
 		"another AEAD in HPKE":        {proto(tinkMade(0, otherHPKE)), TinkParameters},
@@ -393,6 +410,7 @@ func TestImportRefusesTheWrongKeysets(t *testing.T) {
 		"HMAC for signing":    second(ImportIdentity("alice", macs, nil)), // A24
 		"halves exchanged":    second(ImportSharedKeyset(macs, aeads)),
 		"half missing":        second(ImportSharedKeyset(aeads, nil)),
+		"other half missing":  second(ImportSharedKeyset(nil, macs)),
 	} {
 		if reasonOf(err) != TinkType {
 			t.Errorf("%s: %v", name, err)

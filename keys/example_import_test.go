@@ -1,0 +1,70 @@
+//go:build !js
+
+package keys_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+	"github.com/tink-crypto/tink-go/v2/mac"
+
+	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/insecurecleartext"
+)
+
+// Take over the keysets of a program that uses Tink itself, and seal to it. AES256_GCM
+// keys seal from a store, which counts their messages.
+func ExampleImportSharedKeyset() {
+	check := func(err error) {
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+	take := func(theirs *keyset.Handle) *keys.TinkKeyset {
+		var b bytes.Buffer // in clear, as it goes from hand to hand within this process
+		check(insecurecleartextkeyset.Write(theirs, keyset.NewBinaryWriter(&b)))
+		ours, err := keys.ReadCleartextTinkKeyset(b.Bytes(), keys.TinkBinary, insecurecleartext.Token{})
+		check(err)
+		return ours
+	}
+
+	// The other program's keysets:
+	theirAEAD, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
+	check(err)
+	theirMAC, err := keyset.NewHandle(mac.HMACSHA256Tag256KeyTemplate())
+	check(err)
+
+	shared, err := keys.ImportSharedKeyset(take(theirAEAD), take(theirMAC))
+	check(err)
+	dir, err := os.MkdirTemp("", "hopseal")
+	check(err)
+	defer os.RemoveAll(dir)
+	me, err := keys.GenerateIdentity("billing")
+	check(err)
+	secret := keys.Passphrase([]byte("staple gravel otter moonlit canyon"))
+	store, err := keys.CreateStore(context.Background(), filepath.Join(dir, "billing.store"), secret, me)
+	check(err)
+	defer store.Close()
+	check(store.PutSharedKeyset("orders", shared))
+	sealed, err := shared.Primary().Seal(nil, []byte("ten apples"), []byte("orders"))
+	check(err)
+
+	// The other program, behind Tink's prefix of five bytes:
+	primitive, err := aead.New(theirAEAD)
+	check(err)
+	entry, err := theirAEAD.Primary()
+	check(err)
+	id := entry.KeyID()
+	prefix := []byte{1, byte(id >> 24), byte(id >> 16), byte(id >> 8), byte(id)}
+	opened, err := primitive.Decrypt(append(prefix, sealed...), []byte("orders"))
+	check(err)
+	fmt.Printf("%s\n", opened)
+	// Output: ten apples
+}
