@@ -21,7 +21,7 @@ export const sealingKeyID = (key) => H(L('keys sealing key id'), Uint8Array.of(0
 
 // sharedKeyID takes a pair of a type, as Tink calls it, and 32 bytes for each of aead and mac.
 export function sharedKeyID({ type, aead, mac }) {
-  const types = { X_AES_GCM: 'XAesGcmKey salt 12\0' }
+  const types = { X_AES_GCM: 'XAesGcmKey salt 12\0', AES256_GCM: 'AesGcmKey 32\0' }
   const info = concat(L('keys shared key id'), ascii(types[type] ?? refuse()), ascii('HmacKey SHA256 32\0'))
   return HKDF(concat(aead, mac), info, 32)
 }
