@@ -42,6 +42,13 @@
 //     that the environment names (HTTPS_PROXY, NO_PROXY).
 //   - No error, [Info] or log holds the query or the user part of a URL.
 //
+// # Coming back
+//
+// A Conn that has ended stays so. A [Retry] dials until it has a connection, and a
+// [Redialer] keeps a link: it waits between tries with a back-off that spreads the
+// clients of a server, obeys Retry-After, has expired credentials refreshed, and
+// knows which errors make another try pointless.
+//
 // # Browsers
 //
 // Compiled with GOOS=js GOARCH=wasm the package drives the browser's own

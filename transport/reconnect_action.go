@@ -1,0 +1,129 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"io"
+)
+
+// A RetryAction is what to do after an error.
+type RetryAction int
+
+const (
+	ActionRetry   RetryAction = iota // try again after a back-off
+	ActionWait                       // try again when the server wants it: no wake-up makes the wait shorter
+	ActionRefresh                    // get a fresh credential, after a back-off, and try again
+	ActionStop                       // give up: trying again would not help
+)
+
+// String returns the action's name.
+func (a RetryAction) String() string {
+	switch a {
+	case ActionRetry:
+		return "retry"
+	case ActionWait:
+		return "wait"
+	case ActionRefresh:
+		return "refresh"
+	}
+	return "stop"
+}
+
+// ActionFor returns what to do after the error of a dial or of a connection that
+// ended. It is what [Retry.Decide] means if it is nil.
+//
+//	the caller's context was cancelled           stop
+//	a dial that the server answered with
+//	  401                                        refresh
+//	  408, 425, 429, 500 and above               wait if it sent Retry-After, 429 in any case; else retry
+//	  anything else                              stop
+//	another failed dial                          stop if it is Permanent(), else retry
+//	an error of a layer above with a method
+//	  Permanent() bool                           the same: what is below it does not count
+//	a connection that the peer closed with
+//	  1000                                       stop: it is done
+//	  1002, 1003, 1007, 1008, 1009, 1010, 3003   stop: the same would happen again
+//	  1012, 1013                                 wait
+//	  3000                                       refresh
+//	  anything else, 4000 and above included     retry
+//	a connection that broke                      retry
+//	a connection that this end closed            stop
+//	a connection that this end gave up because of
+//	  a text message, or one that is too large   stop: the same would happen again
+//	  anything else, such as a late reader       retry
+//	io.EOF                                       stop: it is done
+//	any other error                              retry
+//
+// A close code comes from whoever terminates the connection, and a hop can send
+// any. Where the difference between 1000 and a cut matters, what runs above has to
+// learn it from the peer itself, as a session of package e2e does, and Decide has
+// to look there.
+func ActionFor(err error) RetryAction {
+	var verdict interface{ Permanent() bool }
+	var end *CloseError
+	switch {
+	case errors.Is(err, context.Canceled):
+		return ActionStop
+	case errors.As(err, &verdict):
+		return actionOfDial(verdict)
+	case errors.As(err, &end):
+		return actionOfEnd(end)
+	case errors.Is(err, io.EOF):
+		return ActionStop
+	}
+	return ActionRetry
+}
+
+// actionOfDial is for an error that says whether it is permanent. What a
+// credential or time can cure is permanent for a dial, and not for a Redialer.
+func actionOfDial(verdict interface{ Permanent() bool }) RetryAction {
+	if e, ok := verdict.(*DialError); ok && e.Status != 0 {
+		return actionOfStatus(e)
+	}
+	if verdict.Permanent() {
+		return ActionStop
+	}
+	return ActionRetry
+}
+
+// actionOfStatus is for a dial that a server has answered. Statuses are those of
+// RFC 9110, section 15, 425 of RFC 8470, 429 of RFC 6585.
+func actionOfStatus(e *DialError) RetryAction {
+	switch {
+	case e.Status == 401:
+		return ActionRefresh
+	case e.Status == 429:
+		return ActionWait
+	case e.Status != 408 && e.Status != 425 && e.Status < 500:
+		return ActionStop
+	case e.RetryAfter > 0:
+		return ActionWait
+	}
+	return ActionRetry
+}
+
+func actionOfEnd(e *CloseError) RetryAction {
+	switch {
+	case e.Remote:
+		return actionOfCode(e.Code)
+	case e.Err == nil, e.Code == CodeUnsupported, e.Code == CodeTooLarge:
+		return ActionStop
+	}
+	return ActionRetry
+}
+
+// actionOfCode is for a connection that the peer has closed.
+func actionOfCode(code Code) RetryAction {
+	const invalidText, missingExtension = 1007, 1010
+	switch code {
+	case CodeNormal:
+		return ActionStop
+	case CodeProtocol, CodeUnsupported, invalidText, CodePolicy, CodeTooLarge, missingExtension, CodeForbidden:
+		return ActionStop
+	case CodeRestart, CodeTryLater:
+		return ActionWait
+	case CodeUnauthorized:
+		return ActionRefresh
+	}
+	return ActionRetry
+}

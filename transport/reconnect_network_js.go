@@ -1,0 +1,44 @@
+package transport
+
+import "syscall/js"
+
+// A pageNetwork is what a browser says about its network, to a page or a worker.
+type pageNetwork struct {
+	events js.Func
+	back   chan struct{} // holds a token after the online event
+}
+
+// watchNetwork begins to listen, before anybody asks whether there is a network,
+// so that no change is missed. Node says nothing about networks.
+func watchNetwork() network {
+	if js.Global().Get("addEventListener").Type() != js.TypeFunction {
+		return anyNetwork{}
+	}
+	n := &pageNetwork{back: make(chan struct{}, 1)}
+	n.events = js.FuncOf(func(js.Value, []js.Value) any {
+		select {
+		case n.back <- struct{}{}:
+		default:
+		}
+		return nil
+	})
+	js.Global().Call("addEventListener", "online", n.events)
+	return n
+}
+
+// online reports false only where the browser is sure that there is no network.
+func (n *pageNetwork) online() bool {
+	navigator := js.Global().Get("navigator")
+	if navigator.Type() != js.TypeObject {
+		return true
+	}
+	known := navigator.Get("onLine")
+	return known.Type() != js.TypeBoolean || known.Bool()
+}
+
+func (n *pageNetwork) changed() <-chan struct{} { return n.back }
+
+func (n *pageNetwork) stop() {
+	js.Global().Call("removeEventListener", "online", n.events)
+	n.events.Release()
+}

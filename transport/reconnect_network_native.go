@@ -1,0 +1,5 @@
+//go:build !js
+
+package transport
+
+func watchNetwork() network { return anyNetwork{} }
