@@ -10,7 +10,7 @@ import (
 
 // draft is an honest message of a suite, not sealed yet, for endOf(suite).
 func draft(suite int) *message {
-	m := &message{headerLabel: "envelope header", suite: suite, pair: pairOf("shared 1"), signer: castAlice.signer(), padded: paddedOf([]byte("attack at dawn"))}
+	m := &message{headerLabel: "envelope header", suite: suite, pair: pairOf(xaesKind, "shared 1"), signer: castAlice.signer(), padded: paddedOf([]byte("attack at dawn"))}
 	sender, proofKey := encBin(castAlice.fingerprint()), encBin(signingID(publicOf(m.signer)))
 	sealKey := m.pair.id()
 	switch suite {
@@ -195,7 +195,7 @@ var headers = []attack{
 	{"suite-0", "suite 0, all else as it should be", ReasonSuite, field(atSuite, func() []byte { return encUint(0) }), nil},
 	{"suite-255", "suite 255, all else as it should be", ReasonSuite, field(atSuite, func() []byte { return encUint(255) }), nil},
 	{"suite-257", "suite 257, which is 1 modulo 256", ReasonSuite, field(atSuite, func() []byte { return encUint(257) }), nil},
-	{"seal-key-short", "a key id of 31 bytes", ReasonMalformed, field(atSealKey, func() []byte { return encBin(pairOf("shared 1").id()[:31]) }), nil},
+	{"seal-key-short", "a key id of 31 bytes", ReasonMalformed, field(atSealKey, func() []byte { return encBin(pairOf(xaesKind, "shared 1").id()[:31]) }), nil},
 	{"proof-key-present", "a proof key id where the pair proves", ReasonMalformed, field(atProofKey, func() []byte { return encBin(random(32)) }), nil},
 	{"id-long", "a message id of 17 bytes", ReasonMalformed, field(atID, func() []byte { return encBin(random(17)) }), nil},
 	{"time-beyond", "a time of 2^48", ReasonMalformed, field(atTime, func() []byte { return encUint(1 << 48) }), nil},
@@ -220,13 +220,13 @@ var onShared = []attack{
 	{"wrong-receiver", "a message for another party, brought to this one", ReasonProof, (*message).honest, func(e *end) { e.party = "warehouse" }},
 	{"sender-exchanged", "another party's name is put in as the sender's", ReasonProof, exchanged(atSender, func() []byte { return encStr("warehouse") }), func(e *end) { e.fromParty = "warehouse" }},
 	{"unknown-pair", "under a pair that the reader does not have", ReasonNotForUs, func(m *message) []byte {
-		m.pair = pairOf("unknown")
+		m.pair = pairOf(xaesKind, "unknown")
 		return m.with(atSealKey, encBin(m.pair.id())).honest()
 	}, nil},
 	{"archived-pair", "under a pair that the reader has archived", ReasonRetired, (*message).honest, func(e *end) { e.pairs = sharedMuchLater }},
-	{"pair-exchanged", "names the other pair of the keyset than the one that sealed", ReasonProof, field(atSealKey, func() []byte { return encBin(pairOf("shared 2").id()) }), func(e *end) { e.pairs = sharedLater }},
+	{"pair-exchanged", "names the other pair of the keyset than the one that sealed", ReasonProof, field(atSealKey, func() []byte { return encBin(pairOf(xaesKind, "shared 2").id()) }), func(e *end) { e.pairs = sharedLater }},
 	{"half-pair", "sealed with the AEAD key of another pair than the one that is named and proves", ReasonBody, func(m *message) []byte {
-		m.pair.aead = pairOf("shared 2").aead
+		m.pair.aead = pairOf(xaesKind, "shared 2").aead
 		return m.honest()
 	}, func(e *end) { e.pairs = sharedLater }},
 	{"aes-body", "AES-256-GCM where the pair has XAES-256-GCM", ReasonBody, func(m *message) []byte {
@@ -235,9 +235,19 @@ var onShared = []attack{
 		return m.prove().bytes()
 	}, nil},
 	{"aes-pair", "the same key bytes, sealed and named as an AES-256-GCM pair", ReasonNotForUs, func(m *message) []byte {
-		m.pair.kind = "AES256_GCM"
-		return m.with(atSealKey, encBin(m.pair.id())).honest()
+		return m.underAES().honest()
 	}, nil},
+	{"xaes-body", "XAES-256-GCM where the pair has AES-256-GCM", ReasonBody, func(m *message) []byte {
+		m.underAES().seal()
+		m.body = xaesSeal(m.pair.aead, m.padded, labelled("envelope body", m.header))
+		return m.prove().bytes()
+	}, aesPairs},
+	{"xaes-pair", "the same key bytes, sealed and named as an XAES-256-GCM pair", ReasonNotForUs, (*message).honest, aesPairs},
+	{"aes-body-short", "a body of AES-256-GCM that is shorter than a nonce", ReasonBody, func(m *message) []byte {
+		m.underAES().seal()
+		m.body = m.body[:11]
+		return m.prove().bytes()
+	}, aesPairs},
 	{"ed25519", "an Ed25519 signature where an HMAC belongs", ReasonMalformed, func(m *message) []byte {
 		m.seal()
 		m.proof = ed25519.Sign(m.signer, labelled("envelope proof", m.digest(nil)))
@@ -257,6 +267,14 @@ var onShared = []attack{
 		return m.honest()
 	}, nil},
 }
+
+// underAES takes the same keys as an AES256_GCM pair.
+func (m *message) underAES() *message {
+	m.pair.kind = aesKind
+	return m.with(atSealKey, encBin(m.pair.id()))
+}
+
+func aesPairs(e *end) { e.pairs = sharedAES }
 
 // onSigned is about suite 2, whose parties share keys but not signatures.
 var onSigned = []attack{
@@ -280,7 +298,7 @@ var onSigned = []attack{
 		return m.with(atSuite, encUint(3)).honest()
 	}, func(e *end) { *e = endOf(3) }},
 	{"unknown-pair", "under a pair that the reader does not have, signed", ReasonNotForUs, func(m *message) []byte {
-		m.pair = pairOf("unknown")
+		m.pair = pairOf(xaesKind, "unknown")
 		return m.with(atSealKey, encBin(m.pair.id())).honest()
 	}, nil},
 	{"archived-pair", "under a pair that the reader has archived, signed", ReasonRetired, (*message).honest, func(e *end) { e.pairs = sharedMuchLater }},

@@ -201,31 +201,47 @@ type pair struct {
 	aead, mac []byte
 }
 
-func pairOf(name string) pair {
-	return pair{"X_AES_GCM", testSecret(name + " aead"), testSecret(name + " mac")}
+// The types of a pair's first key, as Tink calls them.
+const (
+	xaesKind = "X_AES_GCM"
+	aesKind  = "AES256_GCM"
+)
+
+func pairOf(kind, name string) pair {
+	return pair{kind, testSecret(name + " aead"), testSecret(name + " mac")}
 }
 
 // id is the shared key id, section 2.
 func (p pair) id() []byte {
-	types := map[string]string{"X_AES_GCM": "XAesGcmKey salt 12\x00", "AES256_GCM": "AesGcmKey 32\x00"}[p.kind]
+	types := map[string]string{xaesKind: "XAesGcmKey salt 12\x00", aesKind: "AesGcmKey 32\x00"}[p.kind]
 	info := labelled("keys shared key id", []byte(types), []byte("HmacKey SHA256 32\x00"))
 	return hkdf32(slices.Concat(p.aead, p.mac), nil, info)
 }
 
 func (p pair) seal(plaintext, aad []byte) []byte {
-	if p.kind == "AES256_GCM" {
+	if p.kind == aesKind {
 		return gcm(p.aead, plaintext, aad)
 	}
 	return xaesSeal(p.aead, plaintext, aad)
 }
 
 // pairs is a shared keyset at one moment.
-type pairs []aged
+type pairs struct {
+	kind string
+	ring []aged
+}
 
+func (s pairs) pair(k aged) pair { return pairOf(s.kind, k.name) }
+
+// cleartext is the keyset in the form of section 2.4.
 func (s pairs) cleartext() []byte {
-	return slices.Concat(encArray(3), encUint(1),
-		encodedRing(keyset.XAESGCM, s, func(name string) []byte { return pairOf(name).aead }),
-		encodedRing(keyset.HMAC, s, func(name string) []byte { return pairOf(name).mac }))
+	version, kind, reserved := 1, keyset.XAESGCM, []byte(nil)
+	if s.kind == aesKind {
+		version, kind, reserved = 2, keyset.AESGCM, slices.Concat(encArray(len(s.ring)), make([]byte, len(s.ring)))
+	}
+	return slices.Concat(encArray(version+2), encUint(uint64(version)),
+		encodedRing(kind, s.ring, func(name string) []byte { return pairOf(s.kind, name).aead }),
+		encodedRing(keyset.HMAC, s.ring, func(name string) []byte { return pairOf(s.kind, name).mac }), reserved)
 }
 
 func (s pairs) keyset() *keys.SharedKeyset {
@@ -251,13 +267,15 @@ var (
 		primarySince("bob sealing 2", day(1)),
 	}}
 
-	sharedNow   = pairs{primarySince("shared 1", day(-1))}
-	sharedLater = pairs{
+	sharedNow   = pairs{xaesKind, []aged{primarySince("shared 1", day(-1))}}
+	sharedLater = pairs{xaesKind, []aged{
 		{"shared 1", day(-1), day(-1), day(1), time.Time{}},
 		primarySince("shared 2", day(1)),
-	}
-	sharedMuchLater = pairs{
+	}}
+	sharedMuchLater = pairs{xaesKind, []aged{
 		{"shared 1", day(-1), day(-1), day(1), day(3)},
 		primarySince("shared 2", day(1)),
-	}
+	}}
+	// The same key bytes, for another use: nothing may pass from one to the other.
+	sharedAES = pairs{aesKind, []aged{primarySince("shared 1", day(-1))}}
 )

@@ -109,7 +109,7 @@ type end struct {
 	party, fromParty, context string
 	from                      *person // nil in suite 1
 	who                       *person // nil in suite 1
-	pairs                     pairs   // nil in suite 3
+	pairs                     pairs   // none in suite 3
 }
 
 const castContext = "orders"
@@ -139,18 +139,18 @@ func (e end) vector(kind, comment string, sealed []byte) vector {
 	if e.who != nil {
 		v.Fingerprint, v.Identity = e.who.fingerprint(), e.who.cleartext()
 	}
-	if e.who != nil && e.pairs == nil {
+	if e.who != nil && e.pairs.ring == nil {
 		for _, k := range e.who.sealing {
 			seed := testSecret(k.name)
 			v.Sealing = append(v.Sealing, seed)
 			archived(k, sealingID(sealingPublic(seed)))
 		}
 	}
-	if e.pairs != nil {
+	if e.pairs.ring != nil {
 		v.Keyset = e.pairs.cleartext()
 	}
-	for _, k := range e.pairs {
-		p := pairOf(k.name)
+	for _, k := range e.pairs.ring {
+		p := e.pairs.pair(k)
 		v.Shared = append(v.Shared, vectorPair{p.kind, p.aead, p.mac})
 		archived(k, p.id())
 	}
@@ -231,6 +231,18 @@ func goodEnvelopes() (all []making) {
 		s.ContentType, s.Context, e.context = "", "", ""
 		rename(s, e, "a", "b")
 	})
+	aes := func(suite, n int) {
+		// A keyset in clear only opens, so the Sealer has no part in these.
+		all = append(all, making{fmt.Sprintf("good-%s-aes-%04d-bytes", suiteNames[suite], n), func() vector {
+			m, e := draft(suite).underAES(), endOf(suite)
+			e.pairs, m.padded = sharedAES, paddedOf(looksRandom(n))
+			return e.vector("envelope", "content of this size under an AES256_GCM pair", m.honest()).gives(looksRandom(n))
+		}})
+	}
+	aes(1, 0)
+	aes(1, 60)
+	aes(1, 1000)
+	aes(2, 60)
 	add(1, "retiring-pair", "sealed under a pair that has begun to retire at the opener", []byte("late"), func(_ *Sealer, e *end) { e.pairs = sharedLater })
 	add(2, "retired-signing-key", "signed by a key that is listed as retired, in its time", []byte("late"), func(_ *Sealer, e *end) { e.from = &aliceLater })
 	add(3, "retired-signing-key", "signed by a key that is listed as retired, in its time", []byte("late"), func(_ *Sealer, e *end) { e.from = &aliceLater })

@@ -129,6 +129,12 @@ func goodStreams() (all []making) {
 	add(1, "example", "one short stream, taken apart in docs/protocol.md", []byte("attack at dawn"), nil)
 	add(1, "unpadded-empty", "no content and no padding", []byte{}, func(s *Sealer, _ *end) { s.Padding = NoPadding() })
 	add(2, "bucket", "padded to a bucket of 100 bytes", []byte("in a bucket"), func(s *Sealer, _ *end) { s.Padding = Buckets(100) })
+	for suite := 1; suite <= 2; suite++ {
+		add(suite, "aes", "under an AES256_GCM pair", []byte("attack at dawn"), func(s *Sealer, e *end) {
+			e.pairs = sharedAES
+			s.Shared = sharedAES.keyset()
+		})
+	}
 	add(1, "065531-bytes", "content and length are one segment", bytes.Repeat([]byte("s"), 65531), nil)
 	add(2, "065532-bytes", "content that fills a segment, and so an empty one follows", bytes.Repeat([]byte("s"), 65532), nil)
 	add(3, "065533-bytes", "content that fills a segment and one byte of the next", bytes.Repeat([]byte("s"), 65533), nil)
