@@ -29,7 +29,7 @@ type effort struct {
 }
 
 var full = effort{stores: 25, statements: 4000, batches: 101, calls: 20_000,
-	batch: 200 * time.Microsecond, least: 151, span: time.Second, stream: 4 << 30}
+	batch: 500 * time.Microsecond, least: 151, span: time.Second, stream: 4 << 30}
 
 // A group is rows that are measured together.
 type group struct {

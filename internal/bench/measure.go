@@ -52,14 +52,18 @@ func (r row) against(g goal) row {
 // the round; calls is how often it is called within one.
 type comparison struct {
 	rounds, calls int
-	prepare       func() // before each batch of calls, untimed; may be nil
+	clock         func() time.Duration // nil stands for wall time
+	prepare       func()               // before each batch of calls, untimed; may be nil
 	a, b          func(round int)
 }
 
-// fit sets rounds, and calls where it is 0. A batch is short, so that what else
-// the machine does either spares a round, hits both its sides, or makes it one
-// that the median leaves out.
+// fit sets rounds, and calls where it is 0, for things that run on one thread. A
+// batch is short, so that what else the machine does spares a round, or slows both
+// its sides, or makes it one that the median leaves out. Where a single call is
+// long already, wall time would say how often it was interrupted: the longer of two
+// sides more often than the other.
 func (c comparison) fit(e effort) comparison {
+	c.clock = cpuTime
 	slower := max(c.pace(c.a), c.pace(c.b), time.Nanosecond)
 	if c.calls == 0 {
 		c.calls = int(max(1, e.batch/slower))
@@ -104,12 +108,20 @@ func (c comparison) time(f func(int), round int) float64 {
 	if c.prepare != nil {
 		c.prepare()
 	}
-	start := time.Now()
+	clock := c.clock
+	if clock == nil {
+		clock = wallTime
+	}
+	start := clock()
 	for range c.calls {
 		f(round)
 	}
-	return float64(time.Since(start).Nanoseconds()) / float64(c.calls)
+	return float64((clock() - start).Nanoseconds()) / float64(c.calls)
 }
+
+var begun = time.Now()
+
+func wallTime() time.Duration { return time.Since(begun) }
 
 // allocations returns those of one call and their size: the least of a few
 // batches, since the runtime has some of its own, and empties pools.
