@@ -58,7 +58,7 @@ const doneMark = "@@done@@"
 
 func startMachine(t *testing.T, bin, dir string) *machine {
 	t.Helper()
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("sh")
@@ -147,12 +147,13 @@ func (n names) command(t *testing.T, text string) string {
 	})
 }
 
-// The transcripts of the guide are what happens.
-func TestGuide(t *testing.T) {
+// runGuide runs the transcripts of a guide, each machine's commands in a folder of
+// its own in dir. It returns the guide and how many commands it shows.
+func runGuide(t *testing.T, guide, dir string) (text []byte, ran int) {
 	if _, err := exec.LookPath("sh"); err != nil {
 		t.Skip("needs a shell")
 	}
-	bin, dir := binary(t), t.TempDir()
+	bin := binary(t)
 	text, err := os.ReadFile(guide)
 	if err != nil {
 		t.Fatal(err)
@@ -160,7 +161,6 @@ func TestGuide(t *testing.T) {
 	machines := make(map[string]*machine)
 	known := names{}
 	prompt := regexp.MustCompile(`^(\w+)\$ (.*)$`)
-	ran := 0
 	for _, block := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```").FindAllSubmatch(text, -1) {
 		lines := strings.Split(strings.TrimSuffix(string(block[1]), "\n"), "\n")
 		for i := 0; i < len(lines); {
@@ -191,6 +191,12 @@ func TestGuide(t *testing.T) {
 			}
 		}
 	}
+	return text, ran
+}
+
+// The transcripts of the guide are what happens.
+func TestGuide(t *testing.T) {
+	text, ran := runGuide(t, guide, t.TempDir())
 	if ran < 50 {
 		t.Errorf("only %d commands were run", ran)
 	}
@@ -254,7 +260,7 @@ func fieldsOf(r reflect.Type, identity bool, out *[]string) {
 		case name == "":
 		default:
 			*out = append(*out, name)
-			if f.Type.Kind() == reflect.Slice {
+			if f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct {
 				fieldsOf(f.Type.Elem(), false, out)
 			}
 		}

@@ -134,8 +134,14 @@ func keyJSON[T any](w *world, args ...string) T {
 // nothing on standard output and leave every file as it was. It returns the line.
 func (w *world) fails(code int, part string, args ...string) string {
 	w.t.Helper()
+	return w.failsAs(code, part, append([]string{"key"}, args...)...)
+}
+
+// failsAs is fails for any command.
+func (w *world) failsAs(code int, part string, args ...string) string {
+	w.t.Helper()
 	before := w.files()
-	out, errs, got := w.run(append([]string{"key"}, args...)...)
+	out, errs, got := w.run(args...)
 	line := strings.TrimSuffix(errs, "\n")
 	if got != code || out != "" || !strings.HasPrefix(line, "hopseal: ") || strings.Contains(line, "\n") || !strings.Contains(line, part) {
 		w.t.Errorf("%s: code %d, want %d with %q:\n%s%s", strings.Join(args, " "), got, code, part, out, errs)

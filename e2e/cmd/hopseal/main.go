@@ -1,14 +1,15 @@
 //go:build !js
 
 // Hopseal is the command for those who run services on Hopseal. It makes, shows,
-// rotates, backs up and withdraws keys:
+// rotates, backs up and withdraws keys, and shows what a hop sees of a message:
 //
 //	hopseal key new -store billing.store -name billing
 //	hopseal key show
+//	hopseal inspect -hex message
 //
-// docs/keys.md is its guide. It exits with 0 on success, 1 on a failure and 2 when
-// it was called in a way it does not know; a failure is one line on standard error
-// that says what to do next.
+// docs/keys.md and docs/inspect.md are its guides. It exits with 0 on success, 1 on
+// a failure and 2 when it was called in a way it does not know; a failure is one
+// line on standard error that says what to do next.
 package main
 
 import (
@@ -48,7 +49,7 @@ type command struct {
 	group   []command
 }
 
-var root = command{name: "hopseal", summary: "Keys and tools for services on Hopseal.", group: []command{keyCommands}}
+var root = command{name: "hopseal", summary: "Keys and tools for services on Hopseal.", group: []command{keyCommands, inspectCommand}}
 
 const exitFailure, exitUsage = 1, 2
 
