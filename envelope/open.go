@@ -153,7 +153,8 @@ func decrypt(dst []byte, key bodyKey, body, aad []byte) ([]byte, error) {
 		clear(padded[len(dst):])
 		return nil, fail(ReasonBody)
 	}
-	n := copy(padded[len(dst):], data)
-	clear(padded[len(dst)+n:]) // the end of the data still stands behind its copy
-	return padded[:len(dst)+n], nil
+	end := len(dst) + len(data)
+	move(padded[len(dst):], data)
+	clear(padded[end:]) // the end of the data still stands behind its copy
+	return padded[:end], nil
 }

@@ -110,8 +110,8 @@ func appendPadded(dst, data []byte, size int, length uint32) []byte {
 	end := len(dst) + size
 	dst = slices.Grow(dst, size)
 	dst = binary.BigEndian.AppendUint32(dst, length)
-	dst = append(dst, data...)
-	n := len(dst)
+	n := len(dst) + len(data)
+	move(dst[len(dst):n], data)
 	clear(dst[n:end])
 	return dst[:end]
 }
@@ -136,9 +136,23 @@ func unpad(b []byte) ([]byte, bool) {
 }
 
 func zeros(b []byte) bool {
-	var any byte
+	var any uint64
+	for ; len(b) >= 8; b = b[8:] {
+		any |= binary.NativeEndian.Uint64(b)
+	}
 	for _, z := range b {
-		any |= z
+		any |= uint64(z)
 	}
 	return any == 0
+}
+
+// move copies src to the start of dst, which may overlap its beginning, in steps
+// that stay in the cache: the runtime takes a large copy past it, and what reads
+// the bytes next, the cipher, would wait for memory.
+func move(dst, src []byte) {
+	const step = 1 << 16
+	for len(src) > 0 {
+		n := copy(dst, src[:min(len(src), step)])
+		dst, src = dst[n:], src[n:]
+	}
 }

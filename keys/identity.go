@@ -161,21 +161,23 @@ func (id *Identity) Fingerprint() Fingerprint { return id.Public().Fingerprint()
 // attached, or the identity has been revoked, its Sign returns [ErrDetached] or
 // [ErrRevoked].
 func (id *Identity) Signer() Signer {
-	s := id.state.Load()
-	switch {
-	case s.public.Revoked():
-		return noSigner{nil, ErrRevoked}
-	case s.signer == nil:
-		return noSigner{s.public.signing[0].public[:], ErrDetached}
-	}
-	return s.signer
+	_, signer := id.Signing()
+	return signer
 }
 
 // Signing returns the primary signing key with its name, taken at one moment: a
-// rotation between two calls cannot tear them apart.
+// rotation between two calls cannot tear them apart. A revoked identity has no
+// such name.
 func (id *Identity) Signing() (SigningKeyID, Signer) {
-	signer := id.Signer()
-	return signingKeyID(signer.PublicKey()), signer
+	s := id.state.Load()
+	switch primary := s.public.VerifyingKey(); {
+	case s.public.Revoked():
+		return SigningKeyID{}, noSigner{nil, ErrRevoked}
+	case s.signer == nil:
+		return primary.id, noSigner{primary.public[:], ErrDetached}
+	default:
+		return primary.id, s.signer
+	}
 }
 
 // SignerOf returns the signing key of that name, primary or not, where this

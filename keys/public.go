@@ -42,6 +42,7 @@ type PublicIdentity struct {
 	raw             []byte
 	name            string
 	root            [ed25519PublicSize]byte
+	fingerprint     Fingerprint
 	serial          uint64
 	issued, expires time.Time
 	signing         []VerifyingKey
@@ -131,7 +132,7 @@ func (p *PublicIdentity) Bytes() []byte { return p.raw }
 func (p *PublicIdentity) Name() string { return p.name }
 
 // Fingerprint names the root, and so the identity through all its rotations.
-func (p *PublicIdentity) Fingerprint() Fingerprint { return fingerprintOf(p.root[:]) }
+func (p *PublicIdentity) Fingerprint() Fingerprint { return p.fingerprint }
 
 // Serial counts the statements of one root; a higher one replaces a lower.
 func (p *PublicIdentity) Serial() uint64 { return p.serial }
@@ -205,7 +206,7 @@ func ParsePublic(b []byte) (*PublicIdentity, error) {
 		!ed25519.Verify(p.root[:], label.Identity.With(statement), sig) {
 		return nil, ErrPublicIdentity
 	}
-	p.raw = b
+	p.raw, p.fingerprint = b, fingerprintOf(p.root[:])
 	return p, nil
 }
 
