@@ -2,6 +2,7 @@ package strict
 
 import (
 	"encoding/binary"
+	"math"
 	"unicode/utf8"
 )
 
@@ -63,6 +64,63 @@ func (r *Reader) Uint() uint64 {
 	return 0
 }
 
+// Int reads a signed integer in its shortest form.
+func (r *Reader) Int() int64 {
+	if len(r.rest) > 0 && r.rest[0] >= negFix {
+		return int64(int8(r.byte()))
+	}
+	if len(r.rest) > 0 && r.rest[0] >= int8b && r.rest[0] <= int64b {
+		return r.negative()
+	}
+	v := r.Uint()
+	if v > math.MaxInt64 {
+		r.Fail()
+		return 0
+	}
+	return int64(v)
+}
+
+// negative reads a signed integer below -32; anything else has another form
+// that is shorter or unsigned.
+func (r *Reader) negative() int64 {
+	size := 1 << (r.byte() - int8b)
+	raw := r.number(size, 0)
+	shift := 64 - 8*size
+	n := int64(raw<<shift) >> shift
+	shorter := [...]int64{1: -32, 2: -1 << 7, 4: -1 << 15, 8: -1 << 31}
+	if r.failed || n >= shorter[size] {
+		r.Fail()
+		return 0
+	}
+	return n
+}
+
+// Bool reads a truth value.
+func (r *Reader) Bool() bool {
+	code := r.byte()
+	if code != codeNo && code != codeYes {
+		r.Fail()
+	}
+	return code == codeYes
+}
+
+// Float32 reads a float of 32 bits. Floats of 64 bits and integers are refused,
+// whatever their value.
+func (r *Reader) Float32() float32 {
+	if r.byte() != float32b {
+		r.Fail()
+	}
+	return math.Float32frombits(uint32(r.number(4, 0)))
+}
+
+// Float64 reads a float of 64 bits, and nothing else.
+func (r *Reader) Float64() float64 {
+	if r.byte() != float64b {
+		r.Fail()
+	}
+	return math.Float64frombits(r.number(8, 0))
+}
+
 // Array reads the head of an array that must have exactly n values.
 func (r *Reader) Array(n int) {
 	if r.ArrayLen(n, n) != n {
@@ -86,6 +144,28 @@ func (r *Reader) ArrayLen(least, most int) int {
 		r.Fail()
 	}
 	if n < uint64(least) || n > uint64(most) || n > uint64(len(r.rest)) {
+		r.Fail()
+		return 0
+	}
+	return int(n)
+}
+
+// MapLen reads the head of a map with least to most pairs. The count is also
+// refused where it exceeds half of the bytes that remain, since a key and a value
+// take at least one each. That keys ascend is for [Valid] to see.
+func (r *Reader) MapLen(least, most int) int {
+	var n uint64
+	switch code := r.byte(); {
+	case code&0xf0 == fixMap:
+		n = uint64(code & 0x0f)
+	case code == map16:
+		n = r.number(2, 1<<4)
+	case code == map32:
+		n = r.number(4, 1<<16)
+	default:
+		r.Fail()
+	}
+	if n < uint64(least) || n > uint64(most) || n > uint64(len(r.rest))/2 {
 		r.Fail()
 		return 0
 	}

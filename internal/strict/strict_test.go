@@ -39,6 +39,77 @@ func TestUintIsWhatOthersWriteAndRead(t *testing.T) {
 	}
 }
 
+func TestIntIsWhatOthersWrite(t *testing.T) {
+	for shift := range 64 {
+		for _, v := range []int64{1<<shift - 1, 1 << shift, -1 << shift, -1<<shift - 1, -1<<shift + 1} {
+			r := NewReader(encode(t, v))
+			if got := r.Int(); got != v || r.Done() != nil {
+				t.Errorf("%d is read as %d, %v", v, got, r.Done())
+			}
+		}
+	}
+	for _, text := range []string{"", "cf8000000000000000", "cfffffffffffffffff", "cc7f", "d0e0", "d001", "d1ff80", "d3ffffffff80000000", "d1ff", "c0", "a0", "c2", "cb0000000000000000"} {
+		b, _ := hex.DecodeString(text)
+		if r := NewReader(b); r.Int() != 0 || r.Done() == nil {
+			t.Errorf("%s is read as an integer", text)
+		}
+	}
+}
+
+func TestScalarsAreWhatOthersWrite(t *testing.T) {
+	for _, v := range []bool{false, true} {
+		if r := NewReader(encode(t, v)); r.Bool() != v || r.Done() != nil {
+			t.Errorf("%v is read otherwise", v)
+		}
+	}
+	for _, v := range []float64{0, math.Copysign(0, -1), 1.5, -1e300, math.Inf(1)} {
+		r, r32 := NewReader(encode(t, v)), NewReader(encode(t, float32(v)))
+		if got := r.Float64(); math.Float64bits(got) != math.Float64bits(v) || r.Done() != nil {
+			t.Errorf("%v is read as %v", v, got)
+		}
+		if got := r32.Float32(); math.Float32bits(got) != math.Float32bits(float32(v)) || r32.Done() != nil {
+			t.Errorf("%v is read as %v of 32 bits", v, got)
+		}
+	}
+	for _, v := range []any{nil, 0, 1, "", []byte{}, []any{}, map[string]any{}, true, float32(1), 1.0} {
+		b := encode(t, v)
+		r, r32, r64 := NewReader(b), NewReader(b), NewReader(b)
+		r.Bool()
+		r32.Float32()
+		r64.Float64()
+		_, isBool := v.(bool)
+		_, is32 := v.(float32)
+		_, is64 := v.(float64)
+		if (r.Done() == nil) != isBool || (r32.Done() == nil) != is32 || (r64.Done() == nil) != is64 {
+			t.Errorf("%T is taken for another type", v)
+		}
+	}
+}
+
+func TestMapLen(t *testing.T) {
+	for _, n := range []int{0, 1, 15, 16, 65535, 65536} {
+		m := make(map[string]bool)
+		for i := range n {
+			m[string(rune(0x10000+i))] = true
+		}
+		if r := NewReader(encode(t, m)); r.MapLen(0, n) != n || r.Failed() {
+			t.Errorf("a map of %d is not read", n)
+		}
+		if r := NewReader(encode(t, m)); r.MapLen(n+1, n+2) != 0 || !r.Failed() {
+			t.Errorf("a map of %d passes for %d", n, n+1)
+		}
+		if r := NewReader(encode(t, m)); n > 0 && (r.MapLen(0, n-1) != 0 || !r.Failed()) {
+			t.Errorf("a map of %d passes for %d", n, n-1)
+		}
+	}
+	for _, text := range []string{"", "82a0c0a0", "81a0", "de0001a0c0", "df00000001a0c0", "dfffffffff", "90", "c0"} {
+		b, _ := hex.DecodeString(text)
+		if r := NewReader(b); r.MapLen(0, 10) != 0 || !r.Failed() {
+			t.Errorf("%s starts a map", text)
+		}
+	}
+}
+
 func TestStringsAndArraysAreWhatOthersWrite(t *testing.T) {
 	for _, n := range []int{0, 1, 15, 16, 31, 32, 255, 256, 65535, 65536} {
 		s := strings.Repeat("x", n)

@@ -77,7 +77,7 @@ func (v *validator) any(code byte) {
 	case code&0xf0 == fixArray, code == array16, code == array32:
 		v.push(uint64(v.ArrayLen(0, len(v.rest))), false)
 	case code&0xf0 == fixMap, code == map16, code == map32:
-		v.push(2*v.mapLen(), true)
+		v.push(2*uint64(v.MapLen(0, len(v.rest))), true)
 	case code >= negFix, code == codeNil, code == codeNo, code == codeYes:
 		v.byte()
 	case code >= int8b && code <= int64b:
@@ -87,36 +87,6 @@ func (v *validator) any(code byte) {
 	case code == float64b:
 		v.take(9)
 	default: // 0xc1, and every extension type
-		v.Fail()
-	}
-}
-
-func (v *validator) mapLen() uint64 {
-	var n uint64
-	switch code := v.byte(); code {
-	case map16:
-		n = v.number(2, 1<<4)
-	case map32:
-		n = v.number(4, 1<<16)
-	default:
-		n = uint64(code & 0x0f)
-	}
-	if n > uint64(len(v.rest))/2 {
-		v.Fail()
-		return 0
-	}
-	return n
-}
-
-// negative reads a signed integer below -32; anything else has another form
-// that is shorter or unsigned.
-func (v *validator) negative() {
-	size := 1 << (v.byte() - int8b)
-	raw := v.number(size, 0)
-	shift := 64 - 8*size
-	n := int64(raw<<shift) >> shift
-	shorter := []int64{1: -32, 2: -1 << 7, 4: -1 << 15, 8: -1 << 31}
-	if !v.failed && n >= shorter[size] {
 		v.Fail()
 	}
 }
