@@ -1,0 +1,228 @@
+package typed
+
+import (
+	"math"
+	"reflect"
+	"strconv"
+
+	"github.com/hopseal/hopseal/internal/strict"
+)
+
+// A checker walks over bytes that strict.Valid has passed and a Shape together. It
+// nests no deeper than the bytes do, and allocates only to say what is wrong.
+type checker struct {
+	r       strict.Reader
+	left    uint64 // bytes that decoding may still allocate
+	longest int    // of the texts so far
+}
+
+func (c *checker) value(s *Shape, most int) error {
+	switch s.typ.Kind() {
+	case reflect.Bool:
+		c.r.Bool()
+		return c.expect("a truth value")
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return c.signed(s)
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return c.unsigned(s)
+	case reflect.Float32:
+		return c.float(float64(c.r.Float32()), "a float of 32 bits")
+	case reflect.Float64:
+		return c.float(c.r.Float64(), "a float of 64 bits")
+	case reflect.String:
+		return c.text(most)
+	case reflect.Struct:
+		return c.structure(s)
+	case reflect.Array:
+		return c.array(s)
+	}
+	if c.r.Nil() {
+		return nil
+	}
+	switch {
+	case s.typ.Kind() == reflect.Pointer:
+		if err := c.allocate(1, s.elem.typ.Size()); err != nil {
+			return err
+		}
+		return c.value(s.elem, most)
+	case s.typ.Kind() == reflect.Map:
+		return c.mapping(s, most)
+	case s.bytes:
+		return c.bytes(most)
+	}
+	return c.list(s, most)
+}
+
+// expect returns an error if the last read has failed, which said what it wants.
+func (c *checker) expect(what string) error {
+	if c.r.Failed() {
+		return failed("not " + what)
+	}
+	return nil
+}
+
+func tooLong(most int) error { return failed("longer than " + strconv.Itoa(most)) }
+
+func (c *checker) signed(s *Shape) error {
+	n, room := c.r.Int(), 64-s.typ.Bits()
+	if c.r.Failed() || n<<room>>room != n {
+		return outOfRange(s)
+	}
+	return nil
+}
+
+func (c *checker) unsigned(s *Shape) error {
+	n := c.r.Uint()
+	if c.r.Failed() || n>>(s.typ.Bits()-1)>>1 != 0 {
+		return outOfRange(s)
+	}
+	return nil
+}
+
+func outOfRange(s *Shape) error {
+	return failed("not an integer in the range of " + s.typ.Kind().String())
+}
+
+// float refuses NaN, which has 2^53 encodings.
+func (c *checker) float(f float64, what string) error {
+	if math.IsNaN(f) {
+		return failed("not a number (NaN)")
+	}
+	return c.expect(what)
+}
+
+// text reads a string, which the library reads into a buffer that it keeps, and
+// copies from there.
+func (c *checker) text(most int) error {
+	n := len(c.r.StrBytes(0, c.r.Len()))
+	if err := c.expect("text"); err != nil {
+		return err
+	}
+	if n > most {
+		return tooLong(most)
+	}
+	if err := c.buffer(n); err != nil {
+		return err
+	}
+	return c.allocate(n, 1)
+}
+
+func (c *checker) bytes(most int) error {
+	n := len(c.r.Bin(0, c.r.Len()))
+	if err := c.expect("bytes"); err != nil {
+		return err
+	}
+	if n > most {
+		return tooLong(most)
+	}
+	return c.allocate(n, 1)
+}
+
+func (c *checker) list(s *Shape, most int) error {
+	n := c.r.ArrayLen(0, c.r.Len())
+	if err := c.expect("an array"); err != nil {
+		return err
+	}
+	if n > most {
+		return tooLong(most)
+	}
+	size := s.elem.typ.Size()
+	if s.elem.typ != reflect.TypeFor[string]() { // for all others the library makes a slice, and appends it to none
+		if err := c.allocate(n, size); err != nil {
+			return err
+		}
+	}
+	if err := c.allocate(n, size); err != nil {
+		return err
+	}
+	return c.elements(s, n)
+}
+
+// array needs no memory: an array is a part of what it stands in.
+func (c *checker) array(s *Shape) error {
+	n := s.typ.Len()
+	if s.bytes {
+		c.r.Bin(n, n)
+	} else {
+		c.r.Array(n)
+	}
+	switch {
+	case c.r.Failed():
+		return failed("not an array of " + strconv.Itoa(n)) // of bytes or others, as the type says
+	case s.bytes:
+		return nil
+	}
+	return c.elements(s, n)
+}
+
+func (c *checker) elements(s *Shape, n int) error {
+	for i := range n {
+		if err := c.value(s.elem, noMax); err != nil {
+			return under(entry(i), err)
+		}
+	}
+	return nil
+}
+
+func (c *checker) mapping(s *Shape, most int) error {
+	n := c.r.MapLen(0, c.r.Len())
+	if err := c.expect("a map"); err != nil {
+		return err
+	}
+	if n > most {
+		return tooLong(most)
+	}
+	if err := c.allocateMap(n, s.elem.typ.Size()); err != nil {
+		return err
+	}
+	for i := range n {
+		if err := c.text(noMax); err != nil {
+			return under(entry(i), err)
+		}
+		if err := c.value(s.elem, noMax); err != nil {
+			return under(entry(i), err)
+		}
+	}
+	return nil
+}
+
+// structure needs no memory of its own either. Keys and fields both ascend, so one
+// pass over both finds what is unknown and what is missing.
+func (c *checker) structure(s *Shape) error {
+	n := c.r.MapLen(0, c.r.Len())
+	if err := c.expect("a map"); err != nil {
+		return err
+	}
+	fields := s.fields
+	for range n {
+		name := c.r.StrBytes(0, c.r.Len())
+		if err := c.buffer(len(name)); err != nil {
+			return err
+		}
+		i := 0
+		for i < len(fields) && fields[i].name < string(name) {
+			i++
+		}
+		if err := missing(fields[:i]); err != nil {
+			return err
+		}
+		if fields = fields[i:]; len(fields) == 0 || fields[0].name != string(name) {
+			return failed("a field that the type does not have")
+		}
+		if err := c.value(fields[0].Shape, fields[0].max); err != nil {
+			return under(fields[0].name, err)
+		}
+		fields = fields[1:]
+	}
+	return missing(fields)
+}
+
+// missing returns an error if one of the fields, which are not there, has to be.
+func missing(fields []field) error {
+	for _, f := range fields {
+		if !f.omitEmpty {
+			return under(f.name, failed("missing"))
+		}
+	}
+	return nil
+}
