@@ -30,7 +30,7 @@ var forbidden = []string{
 
 func TestTheBrowserBuildStaysSmallInImports(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", ".")
-	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm", "GOFLAGS=")
+	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm", "GOFLAGS=-tags="+wasmbuild.Tag)
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
