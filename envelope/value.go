@@ -1,0 +1,173 @@
+//go:build !hopseal_npm
+
+package envelope
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/hopseal/hopseal/internal/safetext"
+	"github.com/hopseal/hopseal/internal/typed"
+)
+
+// This file stays out of the npm package's core, which has no use for it: the
+// MessagePack library alone would take the core past its size.
+
+// A ValueError says what is wrong with a value: one that [SealValue] does not seal,
+// or one in an authentic message that [OpenValue] does not give out.
+//
+// It does not match [ErrOpen]. Who sealed the message is known by then, so it is for
+// the local caller: its texts name the fields and types of the program and hold
+// nothing of the message's own.
+type ValueError struct {
+	// Path leads to what is wrong, such as "orders[3].price", by the names in the
+	// encoding. It is "" for the whole value. Entries of a map count in the order of
+	// their keys, which may be secret.
+	Path   string
+	Reason string // for people
+	err    error
+}
+
+func (e *ValueError) Error() string {
+	if e.Path == "" {
+		return "envelope: value: " + e.Reason
+	}
+	return "envelope: value: " + e.Path + ": " + e.Reason
+}
+
+// Unwrap returns the error of the type's Validate method, if that is what refused
+// the value.
+func (e *ValueError) Unwrap() error { return e.err }
+
+// SealValue seals v like [Sealer.Seal] seals bytes. What it writes, [OpenValue] with
+// the same type reads, and gives the same value.
+//
+// T may be made of booleans, integers, floats, strings, byte strings ([]byte and
+// [N]byte), slices, arrays, maps with string keys, structs, and pointers to what
+// cannot be nil itself; where T is a pointer, v must not be nil. It is refused if it holds anything else: interfaces, since
+// only T says what may arrive; channels and functions; types that encode
+// themselves, such as [time.Time] (send Unix milliseconds); embedded structs.
+//
+// The encoding is MessagePack; a struct is a map by field names, or by the names
+// in tags. Fields that are not exported, and those tagged msgpack:"-", are left out.
+//
+//	type Order struct {
+//		ID    uint64   `msgpack:"id"`
+//		Items []Item   `msgpack:"items" hopseal:"max=100"`
+//		Note  string   `msgpack:"note,omitempty" hopseal:"max=4096"`
+//		Price *float64 `msgpack:"price"` // nil is sent as nil
+//	}
+//
+// All fields must arrive, except those with omitempty, which are left out where
+// they have their zero value; and no others. So a field that is added later has to
+// have omitempty, and may be set only once every receiver knows it.
+//
+// max is the largest length of a string or byte string, in bytes, or of a slice or
+// map, in elements. If T, or a pointer to it, has a method Validate() error, it is
+// asked too.
+//
+// An error of type [*ValueError] says that v cannot be sent: NaN, text that is not
+// UTF-8, more than 16 levels of structs, slices and maps, a length above its max, or
+// what takes much more memory than bytes on the way (see OpenValue). Any other error
+// says that T, or the Sealer, cannot be used like this.
+func SealValue[T any](s *Sealer, dst []byte, v T) ([]byte, error) {
+	encoded, err := encodeValue(reflect.ValueOf(&v).Elem())
+	if err != nil {
+		return nil, err
+	}
+	return s.Seal(dst, encoded)
+}
+
+// OpenValue opens a message like [Opener.Open], and decodes what [SealValue] sealed
+// as the same T. Everything in it is exactly what T declares: no field is unknown,
+// missing or there twice, each integer fits its type, each array its length; there
+// is one encoding of a value, and no other is taken.
+//
+// An error that matches [ErrOpen] says, as it does for Open, that the message does
+// not open. A [*ValueError] says that it did and that T refuses the value; then the
+// Header is returned, so that the caller can tell which message it was. The replay
+// guard has seen such a message and refuses it from then on, whatever T it is
+// opened as. Any other error says that T, or the Opener, cannot be used like this;
+// then nothing was opened.
+//
+// Opening n bytes allocates at most 8 times n and little more than one MiB, beside T
+// itself. A value that needs more is refused, and SealValue does not seal one: that
+// takes some ten thousand very small things under short names in a map, or some
+// hundred thousand in a []int.
+//
+// The Context tells kinds of messages apart. Give each T its own, or a message that
+// is sealed as one may be taken for another with the same fields.
+func OpenValue[T any](o *Opener, sealed []byte) (T, Header, error) {
+	var v, none T
+	shape, err := shapeOf(reflect.TypeFor[T]())
+	if err != nil {
+		return none, Header{}, err
+	}
+	encoded, h, err := o.Open(nil, sealed)
+	if err != nil {
+		return none, Header{}, err
+	}
+	if err := decodeValue(shape, encoded, reflect.ValueOf(&v).Elem()); err != nil {
+		return none, h, err
+	}
+	return v, h, nil
+}
+
+// What follows is not generic, so that a program holds it once and not for each T.
+
+func shapeOf(t reflect.Type) (*typed.Shape, error) {
+	shape, err := typed.Of(t)
+	if err != nil {
+		return nil, fmt.Errorf("envelope: %v cannot be sealed as a value: %v", t, err) // not a ValueError
+	}
+	return shape, nil
+}
+
+func encodeValue(v reflect.Value) ([]byte, error) {
+	shape, err := shapeOf(v.Type())
+	if err != nil {
+		return nil, err
+	}
+	if err := validate(v); err != nil {
+		return nil, err
+	}
+	encoded, err := shape.Encode(v)
+	if err != nil {
+		return nil, valueError(err)
+	}
+	return encoded, nil
+}
+
+func decodeValue(shape *typed.Shape, encoded []byte, v reflect.Value) error {
+	if err := shape.Decode(encoded, v); err != nil {
+		return valueError(err)
+	}
+	return validate(v)
+}
+
+func valueError(err error) error {
+	if e, ok := errors.AsType[*typed.Error](err); ok {
+		return &ValueError{Path: e.Path, Reason: e.Reason}
+	}
+	return &ValueError{Reason: err.Error()}
+}
+
+// validate calls the Validate method of what v, which is addressable, holds or
+// points to.
+func validate(v reflect.Value) error {
+	if v.Kind() != reflect.Pointer {
+		v = v.Addr()
+	}
+	checked, ok := v.Interface().(interface{ Validate() error })
+	if !ok || v.IsNil() {
+		return nil
+	}
+	if err := checked.Validate(); err != nil {
+		return &ValueError{Reason: safetext.Line(err.Error(), maxReason), err: err}
+	}
+	return nil
+}
+
+// maxReason is how much of an error of Validate is shown, in characters.
+const maxReason = 200
