@@ -20,8 +20,16 @@ import (
 // it is refused with a reason of its own, and opens from an archive.
 func TestRotationLosesNothing(t *testing.T) {
 	for i, kind := range []string{"shared", "shared signed", "recipients"} {
-		t.Run(kind, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { rotateUnderLoad(t, i) }) })
+		t.Run(kind, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { rotateUnderLoad(t, i, sharedKeyset(t)) })
+		})
 	}
+	t.Run("shared, AES", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			shared, _ := importedAESKeyset()
+			rotateUnderLoad(t, 0, shared)
+		})
+	})
 }
 
 type sent struct {
@@ -29,10 +37,9 @@ type sent struct {
 	text   string
 }
 
-func rotateUnderLoad(t *testing.T, kind int) {
+func rotateUnderLoad(t *testing.T, kind int, shared *keys.SharedKeyset) {
 	const senders, perSender, overlap = 4, 250, 4 * time.Minute
 	alice, bob := testStore(t, "alice"), testStore(t, "bob")
-	shared := sharedKeyset(t)
 	if err := alice.PutSharedKeyset("s", shared); err != nil {
 		t.Fatal(err)
 	}
