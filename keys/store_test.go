@@ -676,12 +676,14 @@ func FuzzParseStoreContents(f *testing.F) {
 	cheap(f)
 	s, _ := newStore(f)
 	shared, _ := GenerateSharedKeyset()
-	_ = s.PutSharedKeyset("orders", shared)
-	b, err := s.freeze().append(nil)
-	if err != nil {
-		f.Fatal(err)
+	for name, set := range map[string]*SharedKeyset{"orders": shared, "payments": aesKeyset(f)} {
+		put := s.PutSharedKeyset(name, set)
+		b, err := s.freeze().append(nil)
+		if err = errors.Join(put, err); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
 	}
-	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, err := parseFrozen(b)
 		if err != nil {

@@ -165,6 +165,42 @@ func TestWycheproofX25519(t *testing.T) {
 	})
 }
 
+// AES-256-GCM with a nonce of 12 bytes in front and a tag of 16 behind. Cases with
+// other sizes are about what Tink's AES256_GCM does not have.
+func TestWycheproofAESGCM(t *testing.T) {
+	var f struct {
+		TestGroups []struct {
+			KeySize, IVSize, TagSize int
+			Tests                    []struct {
+				TcID, Comment, Result      any
+				Key, IV, AAD, Msg, CT, Tag hexBytes
+			}
+		}
+	}
+	readVectors(t, &f, moduleDir(t, wycheproof), "testvectors_v1", "aes_gcm_test.json")
+	opened, refused := 0, 0
+	for _, g := range f.TestGroups {
+		if g.KeySize != 256 || g.IVSize != 96 || g.TagSize != 128 {
+			continue
+		}
+		for _, c := range g.Tests {
+			got, err := must(newGCM(c.Key)).Open(nil, slices.Concat(c.IV, c.CT, c.Tag), c.AAD)
+			valid := c.Result == "valid"
+			if valid != (err == nil) || valid && !bytes.Equal(got, c.Msg) {
+				t.Errorf("case %v (%v): %x, %v", c.TcID, c.Comment, got, err)
+			}
+			if valid {
+				opened++
+			} else {
+				refused++
+			}
+		}
+	}
+	if opened < 39 || refused < 27 {
+		t.Errorf("%d cases opened, %d were refused", opened, refused)
+	}
+}
+
 // An ML-KEM key outside its modulus, or of another size, is refused inside an
 // X-Wing key (FIPS 203, section 7.2).
 func TestWycheproofMLKEMKeys(t *testing.T) {
