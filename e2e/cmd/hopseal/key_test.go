@@ -3,15 +3,18 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/tink-crypto/tink-go/v2/keyset"
+	tinkkeyset "github.com/tink-crypto/tink-go/v2/keyset"
 
+	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/insecurecleartext"
 )
 
 func stagesOf(r showResult, use string) string {
@@ -265,6 +268,63 @@ func TestSharedKeysetIsHandedOver(t *testing.T) {
 	w.fails(exitFailure, "sealed it itself", append(reflected, "2")...)
 }
 
+// A keyset of AES256_GCM keys, which a program took over from Tink, goes the same
+// ways: to another holder, through rotations and into a backup.
+func TestKeysetFromTinkGoesTheSameWays(t *testing.T) {
+	w := newWorld(t)
+	alice, bob := w.store("alice"), w.store("bob")
+	seals := func(store string, want bool) {
+		t.Helper()
+		s, err := keys.OpenStore(t.Context(), store, keys.KMS(fakeKMS{}, testKMSKey))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		set, _ := s.SharedKeyset("orders")
+		if _, err := set.Primary().Seal(nil, []byte("m"), nil); (err == nil) != want || err != nil && !errors.Is(err, keys.ErrSealLimit) {
+			t.Errorf("%s: %v", store, err)
+		}
+		if set.Primary().Overhead() != 28 {
+			t.Errorf("%s has another type of key", store)
+		}
+	}
+	take := func(kind keyset.Type) *keys.TinkKeyset {
+		made, err := keyset.Generate(kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := made.Append(nil)
+		set, err := keys.ReadCleartextTinkKeyset(b, keys.TinkBinary, insecurecleartext.Token{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return set
+	}
+	s, err := keys.OpenStore(t.Context(), "alice.store", keys.KMS(fakeKMS{}, testKMSKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared, err := keys.ImportSharedKeyset(take(keyset.AESGCM), take(keyset.HMAC))
+	if err = errors.Join(err, s.PutSharedKeyset("orders", shared), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"1", "2"} {
+		w.key("export", "-shared", "orders", "-to", "bob.pub", "-fingerprint", bob, "-o", file)
+		w.key("import", "-store", "bob.store", "-shared", "orders", "-from", "alice.pub", "-fingerprint", alice, file)
+		seals("alice.store", true)
+		seals("bob.store", true)
+		w.key("rotate", "-shared", "orders", "-now")
+	}
+	if got := stagesOf(keyJSON[showResult](w, "show", "-store", "bob.store"), "shared"); got != "retiring primary" {
+		t.Error(got)
+	}
+	w.key("export", "-insecure-cleartext", "-o", "backup")
+	w.key("import", "-insecure-cleartext", "-store", "again.store", "backup")
+	seals("again.store", false)
+	w.key("rotate", "-store", "again.store", "-shared", "orders", "-now")
+	seals("again.store", true)
+}
+
 func TestBackupAndRestore(t *testing.T) {
 	w := newWorld(t)
 	w.store("alice")
@@ -307,7 +367,7 @@ func TestExportForTink(t *testing.T) {
 	w.store("alice")
 	for use, kind := range map[string]string{"signing": "Ed25519PublicKey", "sealing": "HpkePublicKey"} {
 		text := w.key("export", "-tink-public", use)
-		set, err := keyset.ReadWithNoSecrets(keyset.NewJSONReader(strings.NewReader(text)))
+		set, err := tinkkeyset.ReadWithNoSecrets(tinkkeyset.NewJSONReader(strings.NewReader(text)))
 		if err != nil || !strings.Contains(set.String(), kind) {
 			t.Errorf("%s: %v", text, err)
 		}
