@@ -665,7 +665,7 @@ func TestReplayGuardRefusesRatherThanForgets(t *testing.T) {
 	}
 	for _, later := range []time.Duration{0, time.Minute, -time.Hour, replayWindow, time.Hour, -replayWindow} {
 		at := now.Add(later)
-		_ = g.accept(Header{ID: newMessageID(), Time: at, Party: "another"}, at)
+		_ = g.accept(Header{ID: newMessageID(), Time: at, Suite: SuiteShared, Party: "another"}, at)
 		for _, h := range accepted[:1000] {
 			if g.accept(h, at) == nil {
 				t.Fatalf("accepted twice, %v later", later)
@@ -677,9 +677,38 @@ func TestReplayGuardRefusesRatherThanForgets(t *testing.T) {
 	}
 }
 
+// Holders of another keyset, one of whose parties has the same name, see the id of
+// a message and send one of their own with it: the message opens all the same.
+func TestReplayGuardKeepsKeysetsApart(t *testing.T) {
+	orders, invoices, guard := links(t)[0], links(t)[0], new(ReplayGuard)
+	for _, l := range []*link{&orders, &invoices} {
+		l.InsecureAllowReplay, l.Replay = false, guard
+	}
+	sealed := seal(t, &orders.Sealer, "m")
+	h, _, err := parse(sealed, "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair := invoices.Sealer.Shared.Primary()
+	same := h
+	same.SealKey = SealKeyID(pair.ID())
+	p := parts{header: same.append(nil)}
+	if p.body, err = pair.Seal(nil, padded("mine"), label.EnvelopeBody.With(p.header)); err != nil {
+		t.Fatal(err)
+	}
+	p.proof = pair.MAC(nil, proofInput(envelopeProof.keyed, p, "b"))
+	if _, _, err := invoices.Open(nil, p.append(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := orders.Open(nil, sealed); err != nil {
+		t.Errorf("its id is used up: %v (%v)", err, ReasonOf(err))
+	}
+	expectReason(t, &orders.Opener, sealed, ReasonReplay, "again")
+}
+
 func TestReplayGuardKeepsSendersApart(t *testing.T) {
 	g, now := new(ReplayGuard), time.Now()
-	h := Header{ID: newMessageID(), Time: now, Party: "a"}
+	h := Header{Suite: SuiteShared, ID: newMessageID(), Time: now, Party: "a"}
 	other := h
 	other.Party = "b"
 	if g.accept(h, now) != nil || g.accept(other, now) != nil || g.accept(h, now) == nil {
@@ -691,7 +720,7 @@ func TestReplayGuardKeepsSendersApart(t *testing.T) {
 	}
 	for i := range 10_000 { // many senders, once each, over a long time
 		at := now.Add(time.Duration(i) * time.Second)
-		if err := g.accept(Header{ID: newMessageID(), Time: at, Party: fmt.Sprint(i)}, at); err != nil {
+		if err := g.accept(Header{Suite: SuiteShared, ID: newMessageID(), Time: at, Party: fmt.Sprint(i)}, at); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -706,7 +735,7 @@ func TestA16ReplayGuardComesBack(t *testing.T) {
 	g, now := new(ReplayGuard), time.Now()
 	var accepted []Header
 	for i := range 300 {
-		h := Header{ID: newMessageID(), Time: now.Add(time.Duration(i) * time.Millisecond), Party: fmt.Sprint(i % 7)}
+		h := Header{Suite: SuiteShared, ID: newMessageID(), Time: now.Add(time.Duration(i) * time.Millisecond), Party: fmt.Sprint(i % 7)}
 		if err := g.accept(h, now); err != nil {
 			t.Fatal(err)
 		}
@@ -722,7 +751,7 @@ func TestA16ReplayGuardComesBack(t *testing.T) {
 			t.Fatal("accepted twice")
 		}
 	}
-	if err := again.accept(Header{ID: newMessageID(), Time: now, Party: "1"}, now); err != nil {
+	if err := again.accept(Header{Suite: SuiteShared, ID: newMessageID(), Time: now, Party: "1"}, now); err != nil {
 		t.Errorf("a new message after a restart: %v", err)
 	}
 	for n := range b {
@@ -734,7 +763,7 @@ func TestA16ReplayGuardComesBack(t *testing.T) {
 
 func FuzzParseReplayGuard(f *testing.F) {
 	g, now := new(ReplayGuard), time.Now()
-	_ = g.accept(Header{ID: newMessageID(), Time: now, Party: "a"}, now)
+	_ = g.accept(Header{Suite: SuiteShared, ID: newMessageID(), Time: now, Party: "a"}, now)
 	f.Add(g.Bytes())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if g, err := ParseReplayGuard(b); err == nil && len(g.Bytes()) > len(b) {

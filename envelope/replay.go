@@ -35,8 +35,18 @@ type ReplayGuard struct {
 }
 
 type sender struct {
-	root  keys.Fingerprint
+	root  keys.Fingerprint // in SuiteShared, the id of the pair
 	party string
+}
+
+// senderOf names who sent a message. A party's name means something in its keyset
+// only: holders of another one, where a party has the same name, must not be able
+// to use up the ids of messages that they see.
+func senderOf(h *Header) sender {
+	if h.Suite == SuiteShared {
+		return sender{keys.Fingerprint(h.SealKey), h.Party}
+	}
+	return sender{root: h.Sender}
 }
 
 func (s sender) compare(t sender) int {
@@ -69,7 +79,7 @@ func (g *ReplayGuard) accept(h Header, now time.Time) error {
 	if h.Time.Before(now.Add(-replayWindow)) || h.Time.After(now.Add(replayWindow)) {
 		return fail(ReasonTime)
 	}
-	return g.of(sender{h.Sender, h.Party}, now).accept(h, now)
+	return g.of(senderOf(&h), now).accept(h, now)
 }
 
 func (g *ReplayGuard) of(from sender, now time.Time) *seen {
@@ -152,7 +162,7 @@ var ErrReplayGuard = errors.New("envelope: not a valid replay guard")
 // last five minutes. Store it before acting on a message, or a restart lets that
 // message in again. It holds no secret; whoever sets it back can replay.
 //
-//	array(3) [ version=1, floor ms, array of array(4) [ fingerprint bin 32, party str, floor ms,
+//	array(3) [ version=1, floor ms, array of array(4) [ fingerprint | pair id bin 32, party str, floor ms,
 //	           array of array(2) [ message id bin 16, time ms ] ] ]
 //
 // Senders and ids stand in ascending order.
