@@ -20,9 +20,8 @@ type ReaderAt struct {
 	digests [][64]byte
 
 	mu     sync.Mutex
-	number int64  // of the segment that is open, -1 for none
-	data   []byte // its content
-	buf    []byte
+	number int64              // of the segment that is open, -1 for none
+	buf    *[segmentSize]byte // its plaintext: behind a pointer, which fmt does not follow
 	hash   *streamDigest
 }
 
@@ -62,10 +61,11 @@ func (r *ReaderAt) ReadAt(p []byte, off int64) (n int, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for n < len(p) && off < r.size {
-		if err := r.open(off / segmentData); err != nil {
+		data, err := r.open(off / segmentData)
+		if err != nil {
 			return n, err
 		}
-		copied := copy(p[n:], r.data[off%segmentData:])
+		copied := copy(p[n:], data[off%segmentData:])
 		n, off = n+copied, off+int64(copied)
 	}
 	if n < len(p) {
@@ -74,28 +74,28 @@ func (r *ReaderAt) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// open opens a segment unless it is the one that is open.
-func (r *ReaderAt) open(number int64) error {
+// open opens a segment, unless it is the one that is open, and returns its content.
+func (r *ReaderAt) open(number int64) ([]byte, error) {
+	if r.buf == nil {
+		r.buf = new([segmentSize]byte)
+	}
+	data := r.buf[lengthSize:][:min(segmentData, r.size-number*segmentData)]
 	if number == r.number {
-		return nil
+		return data, nil
 	}
 	r.number = -1
-	if r.buf == nil {
-		r.buf = make([]byte, segmentSize)
-	}
 	start := r.start + number*segmentSize
 	segment := r.buf[:min(segmentSize, r.end-start)]
 	if n, err := r.src.ReadAt(segment, start); n < len(segment) {
-		return cutShort(err)
+		return nil, cutShort(err)
 	}
 	if *r.hash.add(segment) != r.digests[number] {
-		return fail(ReasonBody)
+		return nil, fail(ReasonBody)
 	}
 	nonce := r.cipher.nonceOf(number, number == int64(len(r.digests)-1))
-	plain, err := r.cipher.Open(segment[:0], nonce, segment, nil)
-	if err != nil {
-		return fail(ReasonBody)
+	if _, err := r.cipher.Open(segment[:0], nonce, segment, nil); err != nil {
+		return nil, fail(ReasonBody)
 	}
-	r.number, r.data = number, plain[lengthSize:][:min(segmentData, r.size-number*segmentData)]
-	return nil
+	r.number = number
+	return data, nil
 }

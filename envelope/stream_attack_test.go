@@ -175,7 +175,7 @@ func TestA30StreamLayout(t *testing.T) {
 		"padding not zero":              {func(w *Writer) { w.buf[63] = 1; w.seal(1, 64, true) }, false},
 		"padding not zero further on": {func(w *Writer) {
 			w.seal(1|chosenTotal, segmentPlain, false)
-			clear(w.buf)
+			clear(w.buf[:])
 			w.buf[9] = 1
 			w.seal(0, 64, true)
 		}, false},

@@ -21,6 +21,7 @@ type stream struct {
 	buf      []byte // a segment, the final proof behind it, and one byte more
 	have     int    // bytes in buf
 	proof    []byte // the final one, once the last segment has been read
+	data     []byte // what an UnverifiedReader has opened and not given out: here, since fmt does not follow its pointer
 }
 
 // readStream takes the head from src, and no more than that is worth. It takes

@@ -20,8 +20,7 @@ type UnverifiedReader struct {
 	digest *streamDigest
 	layout layout
 	number int64
-	data   []byte // opened and not yet read
-	err    error  // io.EOF once the final proof has verified
+	err    error // io.EOF once the final proof has verified
 	keep   func(digest *[64]byte)
 }
 
@@ -95,18 +94,18 @@ func (r *UnverifiedReader) Header() Header { return r.stream.Header }
 
 // Verified reports whether the content has been read to its end, and the final
 // proof has verified: all that was read is the sender's, and nothing is missing.
-func (r *UnverifiedReader) Verified() bool { return r.err == io.EOF }
+func (r *UnverifiedReader) Verified() bool { return r.err == io.EOF && len(r.stream.data) == 0 }
 
 // Read reads content that is authentic to the key, see [UnverifiedReader]. It
 // returns [io.EOF] once the final proof has verified and not before.
 func (r *UnverifiedReader) Read(p []byte) (int, error) {
-	for len(r.data) == 0 && len(p) > 0 {
-		if r.fill(); r.err != nil && len(r.data) == 0 {
+	for len(r.stream.data) == 0 && len(p) > 0 {
+		if r.fill(); r.err != nil && len(r.stream.data) == 0 {
 			return 0, r.err
 		}
 	}
-	n := copy(p, r.data)
-	r.data = r.data[n:]
+	n := copy(p, r.stream.data)
+	r.stream.data = r.stream.data[n:]
 	return n, nil
 }
 
@@ -114,9 +113,9 @@ func (r *UnverifiedReader) Read(p []byte) (int, error) {
 // Where it returns an error, what dst has been given is not verified.
 func (r *UnverifiedReader) WriteTo(dst io.Writer) (total int64, err error) {
 	for {
-		n, err := dst.Write(r.data)
+		n, err := dst.Write(r.stream.data)
 		total += int64(n)
-		if r.data = r.data[n:]; err != nil {
+		if r.stream.data = r.stream.data[n:]; err != nil {
 			return total, err
 		}
 		if r.err == io.EOF {
@@ -131,7 +130,7 @@ func (r *UnverifiedReader) WriteTo(dst io.Writer) (total int64, err error) {
 // fill opens the next segment. The end of the content comes with the last of it.
 func (r *UnverifiedReader) fill() {
 	if r.err == nil {
-		r.data, r.err = r.open()
+		r.stream.data, r.err = r.open()
 	}
 }
 

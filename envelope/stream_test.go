@@ -113,6 +113,28 @@ func TestStreamThroughCopyAndReaderAt(t *testing.T) {
 	}
 }
 
+// A caller that reads until the content is verified gets all of it.
+func TestStreamVerifiedOnlyAtItsEnd(t *testing.T) {
+	for _, l := range links(t) {
+		for _, n := range []int{1, 100, segmentData + 1} {
+			r, err := l.Opener.NewReader(bytes.NewReader(sealStream(t, &l.Sealer, content(n))))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []byte
+			for part := make([]byte, 7); !r.Verified(); {
+				m, err := r.Read(part)
+				if got = append(got, part[:m]...); err != nil && err != io.EOF {
+					t.Fatal(err)
+				}
+			}
+			if !bytes.Equal(got, content(n)) {
+				t.Errorf("%s: verified after %d bytes of %d", l.name, len(got), n)
+			}
+		}
+	}
+}
+
 func TestStreamMisuse(t *testing.T) {
 	l := links(t)[0]
 	var b bytes.Buffer

@@ -20,10 +20,10 @@ type Writer struct {
 	cipher  *segmentCipher
 	digest  *streamDigest
 	padding Padding
-	buf     []byte // the plaintext of the segment that is filled
-	n       int    // bytes of content in it
-	number  int64  // segments so far
-	err     error  // the first, and every later one
+	buf     *[segmentSize]byte // the segment that is filled: behind a pointer, which fmt does not follow
+	n       int                // bytes of content in it
+	number  int64              // segments so far
+	err     error              // the first, and every later one
 }
 
 // NewWriter writes the head of a stream to dst and returns a Writer for its
@@ -53,7 +53,7 @@ func (s *Sealer) NewWriter(dst io.Writer) (*Writer, error) {
 	return &Writer{
 		dst: dst, suite: m.Suite, by: m.by, padding: s.Padding,
 		cipher: newSegmentCipher(key), digest: newStreamDigest(head.digest(), s.ToParty),
-		buf: make([]byte, segmentPlain, segmentSize),
+		buf: new([segmentSize]byte),
 	}, nil
 }
 
@@ -72,7 +72,7 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 		_, w.err = w.padding.bucket(w.content() + int64(len(p)))
 	}
 	for w.err == nil && n < len(p) {
-		copied := copy(w.buf[lengthSize+w.n:], p[n:])
+		copied := copy(w.buf[lengthSize+w.n:segmentPlain], p[n:])
 		n += copied
 		w.filled(copied)
 	}
@@ -83,7 +83,7 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 func (w *Writer) ReadFrom(src io.Reader) (total int64, err error) {
 	for w.err == nil && err == nil {
 		var n int
-		n, err = src.Read(w.buf[lengthSize+w.n:])
+		n, err = src.Read(w.buf[lengthSize+w.n : segmentPlain])
 		total += int64(n)
 		if _, w.err = w.padding.bucket(w.content() + int64(n)); w.err == nil {
 			w.filled(n)
@@ -108,7 +108,7 @@ func (w *Writer) filled(n int) {
 
 // seal seals the first size bytes of the buffer in place and writes them.
 func (w *Writer) seal(length uint32, size int64, last bool) {
-	binary.BigEndian.PutUint32(w.buf, length)
+	binary.BigEndian.PutUint32(w.buf[:], length)
 	sealed := w.cipher.Seal(w.buf[:0], w.cipher.nonceOf(w.number, last), w.buf[:size], nil)
 	w.digest.add(sealed)
 	w.number++
@@ -129,13 +129,13 @@ func (w *Writer) Close() error {
 	clear(w.buf[lengthSize+w.n:])
 	for left := total - w.number*segmentPlain; w.err == nil && left > 0; left -= segmentPlain {
 		w.seal(length, min(left, segmentPlain), left <= segmentPlain)
-		clear(w.buf)
+		clear(w.buf[:])
 		length = 0
 	}
 	if w.err == nil {
 		w.err = w.prove()
 	}
-	clear(w.buf)
+	clear(w.buf[:])
 	err, w.err = w.err, errClosed
 	return err
 }
