@@ -2,6 +2,7 @@ package envelope
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"github.com/hopseal/hopseal/internal/label"
@@ -84,4 +85,40 @@ func proofInput(l label.Label, p parts, receiver string) []byte {
 func (p parts) append(dst []byte) []byte {
 	dst = appendHead(dst, p, len(p.body), len(p.proof))
 	return strict.AppendBin(append(dst, p.body...), p.proof)
+}
+
+func openingInput(l label.Label, head streamHead, receiver string) []byte {
+	w := getScratch()
+	defer putScratch(w)
+	return bytes.Clone(w.openingInput(l, head, receiver))
+}
+
+func sign(t testing.TB, by *keys.Identity, input []byte) []byte {
+	t.Helper()
+	sig, err := by.Signer().Sign(input)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sig
+}
+
+// wrapEach gives each recipient of an envelope a content key of its own, as only a
+// dishonest sender would.
+func wrapEach(t testing.TB, header []byte, content map[*keys.Identity]contentKey) []byte {
+	t.Helper()
+	return wrapDigest(t, headerDigest(label.EnvelopeHeader, header), content)
+}
+
+func wrapDigest(t testing.TB, digest []byte, content map[*keys.Identity]contentKey) []byte {
+	t.Helper()
+	var entries [][]byte
+	for to, key := range content {
+		one, err := key.wrap([]*keys.PublicIdentity{to.Public()}, digest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, one[1:]) // behind the array's head
+	}
+	slices.SortFunc(entries, bytes.Compare)
+	return append(strict.AppendArray(nil, len(entries)), bytes.Join(entries, nil)...)
 }
