@@ -58,16 +58,18 @@ func (r Reason) String() string {
 // for any other error.
 func ReasonOf(err error) Reason {
 	if e, ok := errors.AsType[*openError](err); ok {
-		return e.reason
+		return *e.reason
 	}
 	return 0
 }
 
-// openError looks like ErrOpen under every verb.
-type openError struct{ reason Reason }
+// openError looks like ErrOpen under every verb. The reason is behind a pointer,
+// since fmt prints fields itself where it may not call Format: in unexported
+// fields, and for a %w outside of Errorf.
+type openError struct{ reason *Reason }
 
 func (e *openError) Error() string              { return ErrOpen.Error() }
 func (e *openError) Is(target error) bool       { return target == ErrOpen }
 func (e *openError) Format(s fmt.State, _ rune) { fmt.Fprint(s, ErrOpen.Error()) }
 
-func fail(r Reason) error { return &openError{r} }
+func fail(r Reason) error { return &openError{&r} }

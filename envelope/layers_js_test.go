@@ -5,3 +5,6 @@ import "testing"
 // There are no key files in a browser.
 func keyFile(testing.TB) []byte                   { return nil }
 func keyFileOpener(testing.TB) func([]byte) error { return nil }
+
+// There are no stores that archive keys either.
+func retiredFailures(*testing.T) []failure { return nil }

@@ -42,3 +42,43 @@ func keyFileOpener(t testing.TB) func([]byte) error {
 		return err
 	}
 }
+
+// retiredFailures are those of messages under keys that are archived.
+func retiredFailures(t *testing.T) (out []failure) {
+	r := newRinged(t, 1)
+	var before []*kit
+	for _, l := range r.links() {
+		before = append(before, newKit(t, l))
+	}
+	for _, ref := range []struct {
+		*keys.Store
+		keys.KeyRef
+	}{{r.alices, keys.KeyRef{Use: keys.UseShared, Keyset: "s"}}, {r.bobs, keys.KeyRef{Use: keys.UseSealing}}} {
+		old := primary(t, ref.Store, ref.KeyRef)
+		another(t, ref.Store, ref.KeyRef)
+		ref.TinkID = old
+		if err := ref.Disable(ref.KeyRef); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, k := range before {
+		out = append(out, openAll(k.suite, ReasonRetired, k.opener(), &Verifier{}, k.envelope(), k.stream())...)
+	}
+	return out
+}
+
+func primary(t *testing.T, s *keys.Store, ref keys.KeyRef) uint32 {
+	t.Helper()
+	all := s.Identity().Keys()
+	if ref.Use == keys.UseShared {
+		set, _ := s.SharedKeyset(ref.Keyset)
+		all = set.Keys()
+	}
+	for _, k := range all {
+		if k.Use == ref.Use && k.Stage == keys.StagePrimary {
+			return k.TinkID
+		}
+	}
+	t.Fatal("no primary")
+	return 0
+}

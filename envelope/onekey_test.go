@@ -18,15 +18,17 @@ import (
 type ringed struct {
 	alice, bob *keys.Identity
 	shared     *keys.SharedKeyset
-	pairs      []*keys.SharedKey      // the primary last, as below
-	signing    []keys.SigningKeyID    // alice's
-	sealing    []*keys.PublicIdentity // bob's, each with another key
+
+	alices, bobs *keys.Store
+	pairs        []*keys.SharedKey      // the primary last, as below
+	signing      []keys.SigningKeyID    // alice's
+	sealing      []*keys.PublicIdentity // bob's, each with another key
 }
 
 func newRinged(t *testing.T, count int) *ringed {
 	t.Helper()
 	alice, bob := testStore(t, "alice"), testStore(t, "bob")
-	r := &ringed{alice: alice.Identity(), bob: bob.Identity(), shared: sharedKeyset(t)}
+	r := &ringed{alice: alice.Identity(), bob: bob.Identity(), shared: sharedKeyset(t), alices: alice, bobs: bob}
 	if err := alice.PutSharedKeyset("s", r.shared); err != nil {
 		t.Fatal(err)
 	}
@@ -46,13 +48,17 @@ func newRinged(t *testing.T, count int) *ringed {
 
 func another(t *testing.T, s *keys.Store, ref keys.KeyRef) {
 	t.Helper()
-	id, err := s.Add(ref)
-	if ref.TinkID = id; err == nil {
-		err = s.Promote(ref)
-	}
-	if err != nil {
+	if err := promoteAnother(s, ref); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func promoteAnother(s *keys.Store, ref keys.KeyRef) error {
+	id, err := s.Add(ref)
+	if ref.TinkID = id; err != nil {
+		return err
+	}
+	return s.Promote(ref)
 }
 
 func (r *ringed) links() []link {

@@ -55,8 +55,8 @@ func (s sender) compare(t sender) int {
 
 // seen is what is remembered of one sender.
 type seen struct {
-	floor time.Time // nothing at or before it is accepted
-	ids   map[MessageID]time.Time
+	floor time.Time           // nothing at or before it is accepted
+	ids   map[MessageID]int64 // their times, in Unix milliseconds
 }
 
 // NewReplayGuard returns an empty guard. Start is when this process began, if an
@@ -76,6 +76,7 @@ func NewReplayGuard(start time.Time) *ReplayGuard {
 func (g *ReplayGuard) accept(h Header, now time.Time) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	h.Time = h.Time.Truncate(time.Millisecond) // as it is on the way, and remembered
 	if h.Time.Before(now.Add(-replayWindow)) || h.Time.After(now.Add(replayWindow)) {
 		return fail(ReasonTime)
 	}
@@ -93,7 +94,7 @@ func (g *ReplayGuard) of(from sender, now time.Time) *seen {
 	if g.senders == nil {
 		g.senders = make(map[sender]*seen)
 	}
-	s := &seen{floor: g.floor, ids: make(map[MessageID]time.Time)}
+	s := &seen{floor: g.floor, ids: make(map[MessageID]int64)}
 	g.senders[from] = s
 	return s
 }
@@ -108,18 +109,18 @@ func (s *seen) accept(h Header, now time.Time) error {
 	if !h.Time.After(s.floor) {
 		return fail(ReasonTime)
 	}
-	s.ids[h.ID] = h.Time
+	s.ids[h.ID] = h.Time.UnixMilli()
 	return nil
 }
 
 // makeRoom drops what the window refuses anyway, or else the older half.
 func (s *seen) makeRoom(now time.Time) {
-	times := make([]time.Time, 0, len(s.ids))
+	times := make([]int64, 0, len(s.ids))
 	for _, t := range s.ids {
 		times = append(times, t)
 	}
-	sort.Slice(times, func(i, j int) bool { return times[i].Before(times[j]) })
-	floor := times[len(times)/2]
+	sort.Slice(times, func(i, j int) bool { return times[i] < times[j] })
+	floor := time.UnixMilli(times[len(times)/2])
 	if old := now.Add(-replayWindow); floor.Before(old) {
 		floor = old
 	}
@@ -129,7 +130,8 @@ func (s *seen) makeRoom(now time.Time) {
 // drop forgets ids up to a time. The floor rises to the newest of them, so that
 // none is accepted again.
 func (s *seen) drop(until time.Time) {
-	for id, t := range s.ids {
+	for id, ms := range s.ids {
+		t := time.UnixMilli(ms)
 		if t.After(until) {
 			continue
 		}
@@ -180,7 +182,7 @@ func (g *ReplayGuard) Bytes() []byte {
 		b = strict.AppendArray(b, len(s.ids))
 		for _, id := range sortedKeys(s.ids, MessageID.compare) {
 			b = strict.AppendBin(strict.AppendArray(b, 2), id[:])
-			b = strict.AppendUint(b, uint64(s.ids[id].UnixMilli()))
+			b = strict.AppendUint(b, uint64(s.ids[id]))
 		}
 	}
 	return b
@@ -220,9 +222,11 @@ func ParseReplayGuard(b []byte) (*ReplayGuard, error) {
 	r := strict.NewReader(b)
 	r.Array(3)
 	version := r.Uint()
-	g := &ReplayGuard{floor: readMilli(&r), senders: make(map[sender]*seen)}
+	g := &ReplayGuard{floor: fromMilli(readMilli(&r))}
+	n := r.ArrayLen(0, len(b)/leastSender)
+	g.senders = make(map[sender]*seen, n)
 	var last sender
-	for i := range r.ArrayLen(0, len(b)) {
+	for i := range n {
 		r.Array(4)
 		var from sender
 		copy(from.root[:], r.Bin(32, 32))
@@ -239,27 +243,36 @@ func ParseReplayGuard(b []byte) (*ReplayGuard, error) {
 	return g, nil
 }
 
-func readMilli(r *strict.Reader) time.Time {
+// What a sender and an id take at least, in bytes: so many of them as are
+// announced can follow, and the room for them is in proportion (A28).
+const (
+	leastSender = 1 + 2 + 32 + 1 + 1 + 1
+	leastID     = 1 + 2 + len(MessageID{}) + 1
+)
+
+func readMilli(r *strict.Reader) uint64 {
 	ms := r.Uint()
 	if ms >= maxTime {
 		r.Fail()
 	}
-	return fromMilli(ms)
+	return ms
 }
 
 // readSeen returns nil where the bytes are not what is remembered of a sender.
 func readSeen(r *strict.Reader) *seen {
-	s := &seen{floor: readMilli(r), ids: make(map[MessageID]time.Time)}
+	s := &seen{floor: fromMilli(readMilli(r))}
+	n := r.ArrayLen(0, min(replayPerSender, r.Len()/leastID))
+	s.ids = make(map[MessageID]int64, n)
 	var last MessageID
-	for i := range r.ArrayLen(0, replayPerSender) {
+	for i := range n {
 		r.Array(2)
 		var id MessageID
 		copy(id[:], r.Bin(len(id), len(id)))
-		t := readMilli(r)
+		ms := readMilli(r)
 		if r.Failed() || i > 0 && last.compare(id) >= 0 {
 			return nil
 		}
-		s.ids[id], last = t, id
+		s.ids[id], last = int64(ms), id
 	}
 	if r.Failed() {
 		return nil
