@@ -21,7 +21,7 @@ import (
 // proving anew.
 func (k *kit) rehead(change func(h *Header)) *kit {
 	c := *k
-	h := must(parseHeader(k.sealed.header, "", ""))
+	h := made(parseHeader(k.sealed.header, "", ""))
 	change(&h)
 	c.sealed.header = h.append(nil)
 	c.head.header = strict.AppendBin(h.appendFields(strict.AppendArray(nil, headerFields+1)), k.head.salt)
@@ -37,7 +37,7 @@ func (k *kit) refusedEverywhere(t *testing.T, what ...any) {
 		"Open": k.open(false), "NewReader": k.open(true), "Verify": k.verify(false), "VerifyStream": k.verify(true),
 	} {
 		if ReasonOf(err) == 0 {
-			t.Errorf("suite %d, %v: %s: %v", k.suite, what, name, err)
+			t.Errorf("%s, %v: %s: %v", k.name, what, name, err)
 		}
 	}
 	if k.suite != SuiteRecipients {
@@ -105,7 +105,7 @@ func TestA07EveryFieldOfEverySuite(t *testing.T) {
 			c.refusedEverywhere(t, name)
 		}
 		if k.open(false) != nil || k.open(true) != nil {
-			t.Errorf("suite %d: unchanged: %v, %v", k.suite, k.open(false), k.open(true))
+			t.Errorf("%s: unchanged: %v, %v", k.name, k.open(false), k.open(true))
 		}
 	}
 }
@@ -116,9 +116,9 @@ func (k *kit) proofsBy(t *testing.T, eve *keys.Identity, shared *keys.SharedKeys
 	if k.suite == SuiteShared {
 		by = prover{pair: shared.Primary()}
 	}
-	return must(by.append(nil, proofInput(envelopeProof.label(k.suite), k.sealed, k.ToParty))),
-		must(by.append(nil, openingInput(openingProof.label(k.suite), k.head, k.ToParty))),
-		must(by.append(nil, k.finalDigest().input(k.suite)))
+	return made(by.append(nil, proofInput(envelopeProof.label(k.suite), k.sealed, k.ToParty))),
+		made(by.append(nil, openingInput(openingProof.label(k.suite), k.head, k.ToParty))),
+		made(by.append(nil, k.finalDigest().input(k.suite)))
 }
 
 // A09: Bob has opened Alice's messages, knows every key in them, and passes them on to Carol.
@@ -136,7 +136,7 @@ func TestA09NoForwardingInAnySuiteOrStream(t *testing.T) {
 		alices := *k
 		alices.Opener = toCarol
 		if alices.open(false) == nil || alices.open(true) == nil {
-			t.Errorf("suite %d: opens as it is", k.suite)
+			t.Errorf("%s: opens as it is", k.name)
 		}
 		if k.suite == SuiteShared {
 			continue // every holder can write as any party, and the documentation says so
@@ -145,7 +145,7 @@ func TestA09NoForwardingInAnySuiteOrStream(t *testing.T) {
 		forCarol := func(c *kit) *kit {
 			if c.suite == SuiteRecipients {
 				c.sealed.recipients = wrap(c.content, c.sealed.header, carol.Public())
-				c.head.recipients = must(c.content.wrap([]*keys.PublicIdentity{carol.Public()}, c.head.digest()))
+				c.head.recipients = made(c.content.wrap([]*keys.PublicIdentity{carol.Public()}, c.head.digest()))
 			}
 			return c
 		}
@@ -156,7 +156,7 @@ func TestA09NoForwardingInAnySuiteOrStream(t *testing.T) {
 				alices.head.proof = sign(t, by, openingInput(openingProof.signed, alices.head, toCarol.Party))
 			}
 			if ReasonOf(alices.open(false)) != ReasonProof || ReasonOf(alices.open(true)) != ReasonProof {
-				t.Errorf("suite %d: as Alice's: %v, %v", k.suite, alices.open(false), alices.open(true))
+				t.Errorf("%s: as Alice's: %v, %v", k.name, alices.open(false), alices.open(true))
 			}
 		}
 		// As Bob's own, with what Alice sealed left as it is: that names Alice.
@@ -167,7 +167,7 @@ func TestA09NoForwardingInAnySuiteOrStream(t *testing.T) {
 		bobs.Opener.From, bobs.Sealer.From, bobs.ToParty = bob.Public(), bob, toCarol.Party
 		bobs.prove(t)
 		if ReasonOf(bobs.open(false)) != ReasonBody || ReasonOf(bobs.open(true)) != ReasonBody {
-			t.Errorf("suite %d: as Bob's: %v, %v", k.suite, ReasonOf(bobs.open(false)), ReasonOf(bobs.open(true)))
+			t.Errorf("%s: as Bob's: %v, %v", k.name, ReasonOf(bobs.open(false)), ReasonOf(bobs.open(true)))
 		}
 		if k.suite != SuiteRecipients {
 			continue
@@ -189,7 +189,7 @@ func TestA10ProofRemovedOrReplaced(t *testing.T) {
 	eve, others := identity(t, "eve"), sharedKeyset(t)
 	for _, l := range links(t) {
 		k := newKit(t, l)
-		k.sealed.body = must(k.bodyKey().Seal(nil, padded(secret), label.EnvelopeBody.With(k.sealed.header)))
+		k.sealed.body = made(k.bodyKey().Seal(nil, padded(secret), label.EnvelopeBody.With(k.sealed.header)))
 		k.prove(t)
 		byEve, openingByEve, _ := k.proofsBy(t, eve, others)
 		for name, proofs := range map[string][2][]byte{
@@ -220,10 +220,10 @@ func TestA10ProofRemovedOrReplaced(t *testing.T) {
 			for name, sealed := range forms {
 				dst := make([]byte, 0, 4096)
 				if got, h, err := c.opener().Open(dst, sealed); got != nil || h != (Header{}) || ReasonOf(err) == 0 {
-					t.Errorf("suite %d, %s: %q, %v", k.suite, name, got, err)
+					t.Errorf("%s, %s: %q, %v", k.name, name, got, err)
 				}
 				if !zeros(dst[:cap(dst)]) {
-					t.Errorf("suite %d, %s: %q is left behind", k.suite, name, bytes.Trim(dst[:cap(dst)], "\x00"))
+					t.Errorf("%s, %s: %q is left behind", k.name, name, bytes.Trim(dst[:cap(dst)], "\x00"))
 				}
 			}
 		}
@@ -256,14 +256,14 @@ func TestA11EverythingIsReflected(t *testing.T) {
 			back.Opener.Identity, back.Opener.From = k.Sealer.From, k.Opener.Identity.Public()
 		}
 		if ReasonOf(back.open(false)) != ReasonReflected || ReasonOf(back.open(true)) != ReasonReflected {
-			t.Errorf("suite %d: %v, %v", k.suite, ReasonOf(back.open(false)), ReasonOf(back.open(true)))
+			t.Errorf("%s: %v, %v", k.name, ReasonOf(back.open(false)), ReasonOf(back.open(true)))
 		}
 		if k.suite == SuiteShared {
 			continue
 		}
 		back.Opener.From = k.Sealer.From.Public() // expects itself, by mistake
 		if ReasonOf(back.open(false)) != ReasonReflected || ReasonOf(back.open(true)) != ReasonReflected {
-			t.Errorf("suite %d, expecting itself: %v, %v", k.suite, ReasonOf(back.open(false)), ReasonOf(back.open(true)))
+			t.Errorf("%s, expecting itself: %v, %v", k.name, ReasonOf(back.open(false)), ReasonOf(back.open(true)))
 		}
 	}
 }
@@ -311,7 +311,7 @@ func TestA19StreamsRepeatNothing(t *testing.T) {
 					t.Errorf("%s: a nonce repeats", l.name)
 				}
 				c := cutStream(t, b.Bytes())
-				st := must(readStream(bytes.NewReader(b.Bytes()), "", "", 0))
+				st := made(readStream(bytes.NewReader(b.Bytes()), "", "", 0))
 				once("salt", st.head.salt)
 				once("id", st.ID[:])
 				once("segment", c.segments[0][:32]) // of one content: equal if the key were
@@ -345,7 +345,7 @@ func TestA24SuiteOfStreamsAndGateways(t *testing.T) {
 				t.Errorf("suite %d verified as %d: %v", k.suite, to.suite, err)
 			}
 			if _, err := v.VerifyStream(bytes.NewReader(k.stream())); ReasonOf(err) != ReasonSuite {
-				t.Errorf("suite %d, stream, verified as %d: %v", k.suite, to.suite, err)
+				t.Errorf("%s, stream, verified as %d: %v", k.name, to.suite, err)
 			}
 		}
 		for suite := range uint64(300) {

@@ -18,50 +18,6 @@ import (
 // Ristenpart, CRYPTO 2017; Dodis et al., CRYPTO 2018). The ciphertext then opens
 // under either key, to two texts of the attacker's choice.
 
-// gf is an element of GF(2^128) in GCM's order of bits, NIST SP 800-38D section
-// 6.3: the first bit of the first byte is the coefficient of 1.
-type gf struct{ hi, lo uint64 }
-
-var gfOne = gf{hi: 1 << 63}
-
-func gfOf(b []byte) gf { return gf{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])} }
-
-func (x gf) bytes() []byte {
-	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, x.hi), x.lo)
-}
-
-func (x gf) add(y gf) gf { return gf{x.hi ^ y.hi, x.lo ^ y.lo} }
-
-func (x gf) mul(y gf) (z gf) {
-	for range 128 {
-		if x.hi>>63 == 1 {
-			z = z.add(y)
-		}
-		x = gf{x.hi<<1 | x.lo>>63, x.lo << 1}
-		carry := y.lo & 1
-		y = gf{y.hi>>1 ^ carry*0xe1<<56, y.hi<<63 | y.lo>>1}
-	}
-	return z
-}
-
-func (x gf) pow(n int) gf {
-	z := gfOne
-	for range n {
-		z = z.mul(x)
-	}
-	return z
-}
-
-// inverse is x^(2^128 - 2).
-func (x gf) inverse() gf {
-	z := gfOne
-	for range 127 {
-		x = x.mul(x)
-		z = z.mul(x)
-	}
-	return z
-}
-
 // A bareGCM is AES-256-GCM in its parts, for one key and one nonce of 12 bytes.
 type bareGCM struct {
 	block cipher.Block
@@ -76,33 +32,10 @@ func newBareGCM(key, nonce []byte) bareGCM {
 	return bareGCM{block, nonce}
 }
 
-func (g bareGCM) encrypt(block []byte) gf {
-	out := make([]byte, 16)
-	g.block.Encrypt(out, block)
-	return gfOf(out)
-}
-
-// h is the hash key, and mask what the tag is hidden with.
-func (g bareGCM) h() gf    { return g.encrypt(make([]byte, 16)) }
-func (g bareGCM) mask() gf { return g.encrypt(append(slices.Clip(g.nonce), 0, 0, 0, 1)) }
-
 func (g bareGCM) keystream(n int) []byte {
 	out := make([]byte, n)
 	cipher.NewCTR(g.block, append(slices.Clip(g.nonce), 0, 0, 0, 2)).XORKeyStream(out, out)
 	return out
-}
-
-func gcmBlocks(b []byte) int { return (len(b) + 15) / 16 }
-
-func (g bareGCM) ghash(aad, c []byte) (sum gf) {
-	h := g.h()
-	for _, field := range [][]byte{aad, c} {
-		field = append(slices.Clip(field), make([]byte, 16*gcmBlocks(field)-len(field))...)
-		for block := range slices.Chunk(field, 16) {
-			sum = sum.add(gfOf(block)).mul(h)
-		}
-	}
-	return sum.add(gf{uint64(8 * len(aad)), uint64(8 * len(c))}).mul(h)
 }
 
 // collide solves for one block of c, counted from 0, and returns the tag that c
@@ -110,10 +43,14 @@ func (g bareGCM) ghash(aad, c []byte) (sum gf) {
 func collide(a, b bareGCM, aad, c []byte, free int) []byte {
 	block := c[16*free:][:16]
 	clear(block)
-	n := gcmBlocks(c) - free + 1 // how many times the block is multiplied by h
-	want := a.ghash(aad, c).add(a.mask()).add(b.ghash(aad, c)).add(b.mask())
-	copy(block, want.mul(a.h().pow(n).add(b.h().pow(n)).inverse()).bytes())
-	return a.ghash(aad, c).add(a.mask()).bytes()
+	tagA, hA := gcmTag(a.block, a.nonce, aad, c)
+	tagB, hB := gcmTag(b.block, b.nonce, aad, c)
+	n := (len(c)+15)/16 - free + 1 // how many times the block is multiplied by h
+	tagA.plus(tagB).times(hA.power(n).plus(hB.power(n)).inverse()).put(block)
+	tagA, _ = gcmTag(a.block, a.nonce, aad, c)
+	tag := make([]byte, 16)
+	tagA.put(tag)
+	return tag
 }
 
 // twoKeyBody returns a ciphertext and tag that open under both, to padded

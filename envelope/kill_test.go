@@ -149,8 +149,8 @@ func TestA16KilledServiceActsOnNothingTwice(t *testing.T) {
 	all[1].Sealer.From = alice
 	for name, b := range map[string][]byte{
 		"alice":  alice.Public().Bytes(),
-		"bob":    must(bob.MarshalCleartext(insecurecleartext.Token{})),
-		"shared": must(all[0].Sealer.Shared.MarshalCleartext(insecurecleartext.Token{})),
+		"bob":    made(bob.MarshalCleartext(insecurecleartext.Token{})),
+		"shared": made(all[0].Sealer.Shared.MarshalCleartext(insecurecleartext.Token{})),
 	} {
 		if err := os.WriteFile(filepath.Join(folder, name), b, 0o600); err != nil {
 			t.Fatal(err)

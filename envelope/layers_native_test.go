@@ -8,10 +8,34 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/insecurecleartext"
 )
 
 var testPassphrase = []byte("correct horse battery staple")
+
+// gcmTwins returns the links of the shared suites with AES256_GCM keys that have the
+// bytes of their XAES-256-GCM keys, in a store that counts what they seal.
+func gcmTwins(t testing.TB, all []link) (out []link) {
+	t.Helper()
+	take := func(kind keyset.Type, secret []byte) *keys.TinkKeyset {
+		one := made(keyset.Generate(kind))
+		one.Keys[0].Secret = secret
+		return made(keys.ReadCleartextTinkKeyset(made(one.Append(nil)), keys.TinkBinary, insecurecleartext.Token{}))
+	}
+	aead, mac := pairSecrets(t, all[0].Sealer.Shared)
+	set := made(keys.ImportSharedKeyset(take(keyset.AESGCM, aead), take(keyset.HMAC, mac)))
+	s := made(keys.CreateStore(t.Context(), filepath.Join(t.TempDir(), "twin"), keys.Passphrase(testPassphrase), identity(t, "twin")))
+	t.Cleanup(func() { s.Close() })
+	must(s.PutSharedKeyset("twin", set))
+	for _, l := range all[:2] {
+		l.name += twin
+		l.Sealer.Shared, l.Opener.Shared = set, set
+		out = append(out, l)
+	}
+	return out
+}
 
 // keyFile returns the bytes of a store's file.
 func keyFile(t testing.TB) []byte {

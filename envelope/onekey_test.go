@@ -77,7 +77,7 @@ func TestA22OnlyTheNamedKeyIsTried(t *testing.T) {
 	for _, l := range r.links() {
 		for named := range r.pairs {
 			k := newKit(t, l)
-			k.name(t, r, named)
+			k.use(t, r, named)
 			if err, stream := k.open(false), k.open(true); err != nil || stream != nil {
 				t.Fatalf("%s, key %d: %v (%v), stream %v (%v)", l.name, named, err, ReasonOf(err), stream, ReasonOf(stream))
 			}
@@ -103,9 +103,9 @@ func TestA22OnlyTheNamedKeyIsTried(t *testing.T) {
 	}
 }
 
-// name makes the kit's messages with the keys of that number.
-func (k *kit) name(t *testing.T, r *ringed, n int) {
-	h := must(parseHeader(k.sealed.header, "", ""))
+// use makes the kit's messages with the keys of that number.
+func (k *kit) use(t *testing.T, r *ringed, n int) {
+	h := made(parseHeader(k.sealed.header, "", ""))
 	if k.suite != SuiteShared {
 		h.ProofKey = r.signing[n]
 	}
@@ -130,13 +130,13 @@ func (k *kit) seal(t *testing.T, r *ringed, listed, used int) {
 	} else {
 		list := func(digest []byte) []byte {
 			id, to := r.sealing[listed].RecipientKey().ID(), r.bob.Fingerprint()
-			sealed := must(r.sealing[used].RecipientKey().SealKey(recipientInfo(digest, to, id), k.content))
+			sealed := made(r.sealing[used].RecipientKey().SealKey(recipientInfo(digest, to, id), k.content))
 			b := strict.AppendArray(strict.AppendArray(nil, 1), 2)
 			return strict.AppendBin(strict.AppendBin(b, id[:]), sealed)
 		}
 		k.sealed.recipients, k.head.recipients = list(headerDigest(label.EnvelopeHeader, k.sealed.header)), list(k.head.digest())
 	}
-	k.sealed.body = must(body.Seal(nil, padded("m"), label.EnvelopeBody.With(k.sealed.header)))
+	k.sealed.body = made(body.Seal(nil, padded("m"), label.EnvelopeBody.With(k.sealed.header)))
 	k.segment = segment.Seal(nil, segment.nonceOf(0, true), padded("m"), nil)
 	k.sign(t, r, listed)
 }
@@ -159,9 +159,9 @@ func (k *kit) sign(t *testing.T, r *ringed, n int) {
 		}
 		by = prover{signer: signer}
 	}
-	k.sealed.proof = must(by.append(nil, proofInput(envelopeProof.label(k.suite), k.sealed, k.ToParty)))
-	k.head.proof = must(by.append(nil, openingInput(openingProof.label(k.suite), k.head, k.ToParty)))
-	k.final = must(by.append(nil, k.finalDigest().input(k.suite)))
+	k.sealed.proof = made(by.append(nil, proofInput(envelopeProof.label(k.suite), k.sealed, k.ToParty)))
+	k.head.proof = made(by.append(nil, openingInput(openingProof.label(k.suite), k.head, k.ToParty)))
+	k.final = made(by.append(nil, k.finalDigest().input(k.suite)))
 }
 
 // A22: what a bad message costs does not grow with the keys that are held. Every use
@@ -214,7 +214,7 @@ func TestA22BadMessagesCostTheSame(t *testing.T) {
 
 // rename has the kit name keys that nobody holds.
 func (k *kit) rename(t *testing.T) {
-	h := must(parseHeader(k.sealed.header, "", ""))
+	h := made(parseHeader(k.sealed.header, "", ""))
 	h.SealKey[0] ^= 1
 	k.sealed.header, k.head = h.append(nil), newStreamHead(&h)
 	if k.suite == SuiteRecipients {
