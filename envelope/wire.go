@@ -19,7 +19,7 @@ import (
 //	                        message id bin 16, time ms, content type str, context str ]
 //	sender     = bin 32, the signer's fingerprint | str, the party name in SuiteShared
 //	recipients = array(n) [ array(2) [ sealing key id bin 32, sealed key bin 1168 ] … ]
-//	body       = nonce ‖ ciphertext ‖ tag: 24 bytes of nonce in the shared suites, 12 with recipients
+//	body       = nonce ‖ ciphertext ‖ tag: 24 bytes of nonce under XAES-256-GCM, else 12
 //	proof      = 64 bytes Ed25519 | 32 bytes HMAC
 const (
 	version      = 1

@@ -189,7 +189,7 @@ func TestA30OneAcceptedEncoding(t *testing.T) {
 func TestValidAcceptsWhatEncodersWrite(t *testing.T) {
 	for _, v := range []any{
 		nil, true, false, 0, -1, -32, -33, math.MinInt8, math.MinInt8 - 1, math.MinInt16, math.MinInt16 - 1,
-		math.MinInt32, math.MinInt32 - 1, math.MinInt64, math.MaxInt64, uint64(math.MaxUint64),
+		math.MinInt32, int64(math.MinInt32 - 1), int64(math.MinInt64), int64(math.MaxInt64), uint64(math.MaxUint64),
 		1.5, float32(1.5), "", "text", "\U0001F600", []byte{}, []byte{1, 2}, []any{}, []any{1, []any{2, "x"}},
 		map[string]any{}, map[string]any{"": 1, "a": []any{1}, "b": map[string]any{"c": nil}},
 	} {
