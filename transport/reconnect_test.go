@@ -170,6 +170,21 @@ func TestAStableConnectionMakesTheTriesForgotten(t *testing.T) {
 	}
 }
 
+// TestFailuresThatLastAreNoStableConnection: the connection before them is counted once.
+func TestFailuresThatLastAreNoStableConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewRedialer(Retry{MaxTries: 3}, up)
+		mustNext(t, d, nil)
+		time.Sleep(DefaultRetryStable)
+		d.dial = down
+		_, err := d.Next(t.Context(), lost(nil))
+		wantGaveUp(t, err, GaveUpTries, 3)
+		time.Sleep(DefaultRetryStable)
+		_, err = d.Next(t.Context(), errDown)
+		wantGaveUp(t, err, GaveUpTries, 3)
+	})
+}
+
 // TestAServerThatDropsConnectionsIsLeftAlone: a dial that succeeds proves nothing.
 func TestAServerThatDropsConnectionsIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -311,7 +326,11 @@ func TestRetryAfterIsObeyedAndCapped(t *testing.T) {
 		time.Second: time.Second, 4 * time.Minute: 4 * time.Minute, 24 * time.Hour: DefaultMaxRetryAfter,
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			for n, wait := range waits(t, Retry{MaxTries: 8}, &DialError{Status: 503, RetryAfter: asked}) {
+			all := waits(t, Retry{MaxTries: 8}, &DialError{Status: 503, RetryAfter: asked})
+			if slices.Max(all) == want {
+				t.Errorf("asked for %v: nothing random in %v", asked, all)
+			}
+			for n, wait := range all {
 				if extra := wait - want; extra < 0 || extra >= DefaultRetryCap || n == 0 && extra >= DefaultRetryBase {
 					t.Errorf("asked for %v: wait %d is %v", asked, n, wait)
 				}
@@ -538,7 +557,8 @@ func TestTheNetworkIsAwaitedAfterAWait(t *testing.T) {
 func TestAWaitThatTheServerWantsIsNotCutShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		link := &fakeNetwork{}
-		d := NewRedialer(Retry{}, up)
+		var told events
+		d := NewRedialer(Retry{Notify: told.add}, up)
 		d.watch = link.watch
 		start := time.Now()
 		time.AfterFunc(time.Second, d.Wake)
@@ -549,6 +569,10 @@ func TestAWaitThatTheServerWantsIsNotCutShort(t *testing.T) {
 		mustNext(t, d, &DialError{Status: 503, RetryAfter: time.Minute})
 		if took := time.Since(start); took < time.Minute || took > time.Minute+DefaultRetryBase {
 			t.Errorf("after %v", took)
+		}
+		synctest.Wait() // the network went at 3 s, which is seen when something wakes the wait
+		if got := told.states(); got != "waiting, waiting, waiting, connecting, connected" {
+			t.Errorf("told %s", got)
 		}
 	})
 }
