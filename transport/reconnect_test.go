@@ -63,7 +63,7 @@ func TestBackOffHasFullJitter(t *testing.T) {
 	windows := []time.Duration{1, 2, 4, 8, 16, 30, 30, 30} // seconds
 	var low, high [8]int
 	for range runs {
-		synctest.Test(t, func(t *testing.T) {
+		fakeTime(t, func(t *testing.T) {
 			for n, wait := range waits(t, Retry{MaxTries: len(windows) + 1}, errDown) {
 				window := windows[n] * time.Second
 				if wait < 0 || wait >= window {
@@ -111,7 +111,7 @@ func TestBackOffIsCappedWithoutOverflow(t *testing.T) {
 
 // TestAThousandClientsSpread: they lose one server at the same moment.
 func TestAThousandClientsSpread(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	fakeTime(t, func(t *testing.T) {
 		const clients = 1000
 		start := time.Now()
 		var mu sync.Mutex
@@ -138,7 +138,7 @@ func TestAThousandClientsSpread(t *testing.T) {
 }
 
 func TestTheFirstDialIsAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	fakeTime(t, func(t *testing.T) {
 		start := time.Now()
 		conn, err := Retry{}.Dial(t.Context(), up)
 		if err != nil || conn == nil || time.Since(start) != 0 {
@@ -152,7 +152,7 @@ func TestAStableConnectionMakesTheTriesForgotten(t *testing.T) {
 		DefaultRetryStable - 1: {5, 4}, // three, then one that connects, then the next
 		DefaultRetryStable:     {1, 1},
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		fakeTime(t, func(t *testing.T) {
 			n := 0
 			d := NewRedialer(Retry{}, func(ctx context.Context) (Conn, error) {
 				if n++; n < 4 {
@@ -172,22 +172,26 @@ func TestAStableConnectionMakesTheTriesForgotten(t *testing.T) {
 
 // TestFailuresThatLastAreNoStableConnection: the connection before them is counted once.
 func TestFailuresThatLastAreNoStableConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	fakeTime(t, func(t *testing.T) {
 		d := NewRedialer(Retry{MaxTries: 3}, up)
 		mustNext(t, d, nil)
 		time.Sleep(DefaultRetryStable)
-		d.dial = down
+		dials := 0
+		d.dial = func(context.Context) (Conn, error) { dials++; return nil, errDown }
 		_, err := d.Next(t.Context(), lost(nil))
 		wantGaveUp(t, err, GaveUpTries, 3)
 		time.Sleep(DefaultRetryStable)
 		_, err = d.Next(t.Context(), errDown)
 		wantGaveUp(t, err, GaveUpTries, 3)
+		if dials != 3 {
+			t.Errorf("%d dials", dials)
+		}
 	})
 }
 
 // TestAServerThatDropsConnectionsIsLeftAlone: a dial that succeeds proves nothing.
 func TestAServerThatDropsConnectionsIsLeftAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	fakeTime(t, func(t *testing.T) {
 		d := NewRedialer(Retry{MaxTries: 6}, up)
 		_, err := d.Next(t.Context(), nil)
 		for err == nil {
@@ -202,7 +206,7 @@ func TestAServerThatDropsConnectionsIsLeftAlone(t *testing.T) {
 
 func TestTriesAreLimited(t *testing.T) {
 	for _, limit := range []int{1, 2, 7} {
-		synctest.Test(t, func(t *testing.T) {
+		fakeTime(t, func(t *testing.T) {
 			n := 0
 			d := NewRedialer(Retry{MaxTries: limit}, func(context.Context) (Conn, error) { n++; return nil, errDown })
 			_, err := d.Next(t.Context(), nil)
@@ -223,7 +227,7 @@ func TestTriesAreLimited(t *testing.T) {
 
 func TestTimeIsLimited(t *testing.T) {
 	for range 50 {
-		synctest.Test(t, func(t *testing.T) {
+		fakeTime(t, func(t *testing.T) {
 			start := time.Now()
 			var last time.Time
 			_, err := Retry{MaxTime: time.Minute}.Dial(t.Context(), func(context.Context) (Conn, error) {
@@ -242,7 +246,7 @@ func TestTimeIsLimited(t *testing.T) {
 }
 
 func TestADialIsCancelledWhenTheTimeIsOver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	fakeTime(t, func(t *testing.T) {
 		start := time.Now()
 		_, err := Retry{MaxTime: time.Minute}.Dial(t.Context(), func(ctx context.Context) (Conn, error) {
 			<-ctx.Done()
@@ -256,7 +260,7 @@ func TestADialIsCancelledWhenTheTimeIsOver(t *testing.T) {
 }
 
 func TestTheTimeBeginsWhenAStableConnectionEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	fakeTime(t, func(t *testing.T) {
 		d := NewRedialer(Retry{MaxTime: time.Minute}, up)
 		mustNext(t, d, nil)
 		time.Sleep(time.Hour)
@@ -287,7 +291,7 @@ func TestTheContextEndsNextAtEveryMoment(t *testing.T) {
 		"in a refresh":  {dial: up, why: expired, retry: Retry{Refresh: hang}, cause: expired},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			fakeTime(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				d := NewRedialer(test.retry, test.dial)
 				if test.link != nil {
@@ -325,7 +329,7 @@ func TestRetryAfterIsObeyedAndCapped(t *testing.T) {
 	for asked, want := range map[time.Duration]time.Duration{
 		time.Second: time.Second, 4 * time.Minute: 4 * time.Minute, 24 * time.Hour: DefaultMaxRetryAfter,
 	} {
-		synctest.Test(t, func(t *testing.T) {
+		fakeTime(t, func(t *testing.T) {
 			all := waits(t, Retry{MaxTries: 8}, &DialError{Status: 503, RetryAfter: asked})
 			if slices.Max(all) == want {
 				t.Errorf("asked for %v: nothing random in %v", asked, all)
@@ -341,7 +345,7 @@ func TestRetryAfterIsObeyedAndCapped(t *testing.T) {
 
 func TestAWaitOfUnknownLength(t *testing.T) {
 	for _, cause := range []error{&DialError{Status: 429}, &CloseError{Code: CodeRestart, Remote: true}} {
-		synctest.Test(t, func(t *testing.T) {
+		fakeTime(t, func(t *testing.T) {
 			for n, wait := range waits(t, Retry{MaxTries: 50}, cause) {
 				if wait < 5*time.Second || wait >= 30*time.Second {
 					t.Errorf("%v: wait %d is %v", cause, n, wait)
@@ -394,7 +398,7 @@ func TestARefusedCredentialIsRefreshed(t *testing.T) {
 		"too late":       {[]error{temporary, temporary, temporary, temporary}, "dial refresh refresh refresh refresh", GaveUpTries},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			fakeTime(t, func(t *testing.T) {
 				c := &credentials{refresh: test.refresh}
 				d := NewRedialer(Retry{Refresh: c.Refresh, MaxTries: 5}, c.dial)
 				_, err := d.Next(t.Context(), nil)
@@ -417,7 +421,7 @@ func TestARefusedCredentialIsRefreshed(t *testing.T) {
 }
 
 func TestAFreshCredentialThatIsRefusedEndsIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	fakeTime(t, func(t *testing.T) {
 		refused := &DialError{Status: 401, permanent: true}
 		results := []error{refused, errDown, refused, refused} // after errDown it may have expired again
 		refreshed := 0
@@ -436,7 +440,7 @@ func TestAFreshCredentialThatIsRefusedEndsIt(t *testing.T) {
 }
 
 func TestACredentialThatExpiresOnALinkIsRefreshed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	fakeTime(t, func(t *testing.T) {
 		c := &credentials{valid: true, refresh: []error{nil, nil}}
 		d := NewRedialer(Retry{Refresh: c.Refresh}, c.dial)
 		mustNext(t, d, nil)
@@ -454,7 +458,7 @@ func TestACredentialThatExpiresOnALinkIsRefreshed(t *testing.T) {
 }
 
 func TestDecideIsAsked(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	fakeTime(t, func(t *testing.T) {
 		mine := &CloseError{Code: 4321, Remote: true}
 		d := NewRedialer(Retry{Decide: func(err error) RetryAction {
 			if err == mine {
@@ -497,7 +501,7 @@ func (f *fakeNetwork) set(off bool) {
 
 func TestNothingIsTriedWhileOffline(t *testing.T) {
 	for _, why := range []error{nil, errDown} {
-		synctest.Test(t, func(t *testing.T) {
+		fakeTime(t, func(t *testing.T) {
 			link := &fakeNetwork{off: true}
 			var told events
 			d := NewRedialer(Retry{Notify: told.add}, func(ctx context.Context) (Conn, error) {
@@ -522,7 +526,7 @@ func TestNothingIsTriedWhileOffline(t *testing.T) {
 }
 
 func TestTheNetworksReturnEndsAWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	fakeTime(t, func(t *testing.T) {
 		link := &fakeNetwork{}
 		d := NewRedialer(Retry{Base: time.Hour, Cap: 100 * time.Hour}, up)
 		d.watch = link.watch
@@ -538,7 +542,7 @@ func TestTheNetworksReturnEndsAWait(t *testing.T) {
 }
 
 func TestTheNetworkIsAwaitedAfterAWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	fakeTime(t, func(t *testing.T) {
 		link := &fakeNetwork{}
 		var told events
 		d := NewRedialer(Retry{Notify: told.add}, up)
@@ -555,7 +559,7 @@ func TestTheNetworkIsAwaitedAfterAWait(t *testing.T) {
 }
 
 func TestAWaitThatTheServerWantsIsNotCutShort(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	fakeTime(t, func(t *testing.T) {
 		link := &fakeNetwork{}
 		var told events
 		d := NewRedialer(Retry{Notify: told.add}, up)
@@ -578,7 +582,7 @@ func TestAWaitThatTheServerWantsIsNotCutShort(t *testing.T) {
 }
 
 func TestTheTimeIsLimitedOfflineToo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	fakeTime(t, func(t *testing.T) {
 		link := &fakeNetwork{off: true}
 		d := NewRedialer(Retry{MaxTime: time.Minute}, up)
 		d.watch = link.watch
@@ -593,7 +597,7 @@ func TestTheTimeIsLimitedOfflineToo(t *testing.T) {
 
 func TestWake(t *testing.T) {
 	for _, off := range []bool{false, true} { // a browser may be wrong about its network
-		synctest.Test(t, func(t *testing.T) {
+		fakeTime(t, func(t *testing.T) {
 			link := &fakeNetwork{off: off}
 			d := NewRedialer(Retry{Base: 1000 * time.Hour, Cap: 1000 * time.Hour}, up)
 			d.watch = link.watch
@@ -623,7 +627,7 @@ func (e *events) states() string {
 }
 
 func TestStatesAreTold(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	fakeTime(t, func(t *testing.T) {
 		n := 0
 		var told events
 		d := NewRedialer(Retry{Notify: told.add}, func(ctx context.Context) (Conn, error) {
@@ -657,7 +661,7 @@ func TestStatesAreTold(t *testing.T) {
 // TestASlowNotifyHoldsNothingUp: what it misses is counted, the newest states
 // arrive, and in order.
 func TestASlowNotifyHoldsNothingUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	fakeTime(t, func(t *testing.T) {
 		const tries = 1000 // connecting and waiting each, the last one gives up
 		release := make(chan struct{})
 		var told events
@@ -683,7 +687,7 @@ func TestASlowNotifyHoldsNothingUp(t *testing.T) {
 
 func TestAPanicInNotifyIsSurvived(t *testing.T) {
 	out := captureLog(t)
-	synctest.Test(t, func(t *testing.T) {
+	fakeTime(t, func(t *testing.T) {
 		var told events
 		conn, err := Retry{Notify: func(e LinkEvent) {
 			told.add(e)
