@@ -29,7 +29,9 @@ type UnverifiedReader struct {
 // before any content is seen. An error that src returns is returned as it is;
 // every failure that the stream itself causes matches [ErrOpen].
 //
-// The stream ends where src does. NewReader may read ahead.
+// The stream ends where src does. NewReader may read ahead. A stream that broke
+// off cannot be read again with the same guard: its sender seals it anew, or the
+// reader keeps what arrives and opens it when it is there.
 func (o *Opener) NewReader(src io.Reader) (*UnverifiedReader, error) {
 	want, err := o.suite()
 	if err != nil {
