@@ -9,108 +9,26 @@ import (
 	"crypto/hpke"
 	"crypto/mlkem"
 	"crypto/sha512"
-	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"math/big"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/hopseal/hopseal/internal/keyset"
+	"github.com/hopseal/hopseal/internal/vectortest"
 )
 
-// The vectors of others. Their modules are read as files and never imported.
-const (
-	wycheproof     = "github.com/c2sp/wycheproof@v0.0.0-20260902155932-3fa63dd0344a"
-	ed25519Vectors = "filippo.io/mostly-harmless/ed25519vectors@v0.0.0-20210322192420-30a2d7243a94"
-)
-
-// vectorsRequired is set by .ci/run, where a download that fails is a failure.
-const vectorsRequired = "HOPSEAL_OUTSIDE_VECTORS"
-
-func moduleDir(t *testing.T, module string) string {
+// cases runs a test over all of a file's.
+func cases(t *testing.T, name string, atLeast int, run func(t *testing.T, c vectortest.Case)) {
 	t.Helper()
-	cmd := exec.Command("go", "mod", "download", "-json", module)
-	cmd.Dir = t.TempDir() // outside of this module, which does not require it
-	out, err := cmd.Output()
-	var m struct{ Dir, Error string }
-	if err := errors.Join(err, json.Unmarshal(out, &m)); err != nil || m.Dir == "" {
-		if os.Getenv(vectorsRequired) == "require" {
-			t.Fatalf("%s is not to be had: %v %s", module, err, m.Error)
-		}
-		t.Skipf("%s is not to be had: %v %s", module, err, m.Error)
-	}
-	return m.Dir
-}
-
-func readVectors(t *testing.T, v any, path ...string) {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join(path...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(b, v); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// hexBytes reads itself from hex.
-type hexBytes []byte
-
-func (h *hexBytes) UnmarshalText(text []byte) (err error) {
-	*h, err = hex.DecodeString(string(text))
-	return err
-}
-
-// wycheproofFile is one file of Wycheproof's; a case has the fields of its type.
-type wycheproofFile struct {
-	TestGroups []struct {
-		PublicKey struct{ PK hexBytes }
-		DER       hexBytes        `json:"publicKeyDer"`
-		PEM       string          `json:"publicKeyPem"`
-		JWK       json.RawMessage `json:"publicKeyJwk"`
-		Tests     []wycheproofCase
-	}
-}
-
-type wycheproofCase struct {
-	TcID, Comment, Result   any
-	Flags                   []string
-	Msg, Sig                hexBytes // Ed25519
-	Public, Private, Shared hexBytes // X25519
-	Seed, EK, DK, C, K, M   hexBytes // ML-KEM
-}
-
-func (c wycheproofCase) valid() bool { return c.Result == "valid" }
-
-// cases runs a test over all of a file's, and fails where there are fewer than
-// known.
-func cases(t *testing.T, name string, atLeast int, run func(t *testing.T, c wycheproofCase)) {
-	t.Helper()
-	var f wycheproofFile
-	readVectors(t, &f, moduleDir(t, wycheproof), "testvectors_v1", name)
-	n := 0
-	for _, g := range f.TestGroups {
+	for _, g := range vectortest.Groups(t, name, atLeast) {
 		for _, c := range g.Tests {
-			n++
 			run(t, c)
 		}
-	}
-	if n < atLeast {
-		t.Errorf("%s: %d cases, want %d", name, n, atLeast)
 	}
 }
 
 func TestWycheproofEd25519(t *testing.T) {
-	var f wycheproofFile
-	readVectors(t, &f, moduleDir(t, wycheproof), "testvectors_v1", "ed25519_test.json")
-	n := 0
-	for _, g := range f.TestGroups {
+	for _, g := range vectortest.Groups(t, "ed25519_test.json", 151) {
 		key := ed25519.PublicKey(g.PublicKey.PK)
 		for form, parse := range map[string]func() (ed25519.PublicKey, error){
 			"DER": func() (ed25519.PublicKey, error) { return ParsePublicKeyDER(g.DER) },
@@ -127,14 +45,10 @@ func TestWycheproofEd25519(t *testing.T) {
 		k := VerifyingKey{id: signingKeyID(key)}
 		copy(k.public[:], key)
 		for _, c := range g.Tests {
-			n++
-			if k.Verify(c.Msg, c.Sig) != c.valid() {
+			if k.Verify(c.Msg, c.Sig) != c.Valid() {
 				t.Errorf("case %v (%v): not %v", c.TcID, c.Comment, c.Result)
 			}
 		}
-	}
-	if n < 151 {
-		t.Errorf("%d cases", n)
 	}
 }
 
@@ -144,7 +58,7 @@ func TestWycheproofEd25519(t *testing.T) {
 func TestWycheproofX25519(t *testing.T) {
 	mlkemHalf := must(keyset.Generate(keyset.XWing)).Keys[0].Public[:1184]
 	prime := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 255), big.NewInt(19))
-	cases(t, "x25519_test.json", 518, func(t *testing.T, c wycheproofCase) {
+	cases(t, "x25519_test.json", 518, func(t *testing.T, c vectortest.Case) {
 		lowOrder := bytes.Equal(c.Shared, make([]byte, 32))
 		reversed := slices.Clone(c.Public)
 		slices.Reverse(reversed)
@@ -168,28 +82,17 @@ func TestWycheproofX25519(t *testing.T) {
 // AES-256-GCM with a nonce of 12 bytes in front and a tag of 16 behind. Cases with
 // other sizes are about what Tink's AES256_GCM does not have.
 func TestWycheproofAESGCM(t *testing.T) {
-	var f struct {
-		TestGroups []struct {
-			KeySize, IVSize, TagSize int
-			Tests                    []struct {
-				TcID, Comment, Result      any
-				Key, IV, AAD, Msg, CT, Tag hexBytes
-			}
-		}
-	}
-	readVectors(t, &f, moduleDir(t, wycheproof), "testvectors_v1", "aes_gcm_test.json")
 	opened, refused := 0, 0
-	for _, g := range f.TestGroups {
+	for _, g := range vectortest.Groups(t, "aes_gcm_test.json", 316) {
 		if g.KeySize != 256 || g.IVSize != 96 || g.TagSize != 128 {
 			continue
 		}
 		for _, c := range g.Tests {
 			got, err := must(newGCM(c.Key)).Open(nil, slices.Concat(c.IV, c.CT, c.Tag), c.AAD)
-			valid := c.Result == "valid"
-			if valid != (err == nil) || valid && !bytes.Equal(got, c.Msg) {
+			if c.Valid() != (err == nil) || c.Valid() && !bytes.Equal(got, c.Msg) {
 				t.Errorf("case %v (%v): %x, %v", c.TcID, c.Comment, got, err)
 			}
-			if valid {
+			if c.Valid() {
 				opened++
 			} else {
 				refused++
@@ -206,9 +109,9 @@ func TestWycheproofAESGCM(t *testing.T) {
 func TestWycheproofMLKEMKeys(t *testing.T) {
 	x25519Half := must(keyset.Generate(keyset.XWing)).Keys[0].Public[1184:]
 	refused := 0
-	cases(t, "mlkem_768_encaps_test.json", 265, func(t *testing.T, c wycheproofCase) {
+	cases(t, "mlkem_768_encaps_test.json", 265, func(t *testing.T, c vectortest.Case) {
 		err := checkXWing(slices.Concat(c.EK, x25519Half))
-		if c.valid() != (err == nil) {
+		if c.Valid() != (err == nil) {
 			t.Errorf("case %v (%v): %v", c.TcID, c.Flags, err)
 		}
 		if err != nil {
@@ -218,7 +121,7 @@ func TestWycheproofMLKEMKeys(t *testing.T) {
 	if refused < 100 {
 		t.Errorf("%d keys were refused", refused)
 	}
-	cases(t, "mlkem_768_keygen_seed_test.json", 100, func(t *testing.T, c wycheproofCase) {
+	cases(t, "mlkem_768_keygen_seed_test.json", 100, func(t *testing.T, c vectortest.Case) {
 		key := must(mlkem.NewDecapsulationKey768(c.Seed))
 		if !bytes.Equal(key.EncapsulationKey().Bytes(), c.EK) {
 			t.Errorf("case %v: another key", c.TcID)
@@ -227,19 +130,46 @@ func TestWycheproofMLKEMKeys(t *testing.T) {
 			t.Errorf("case %v: %v", c.TcID, err)
 		}
 	})
-	cases(t, "mlkem_768_test.json", 193, func(t *testing.T, c wycheproofCase) {
+	cases(t, "mlkem_768_test.json", 193, func(t *testing.T, c vectortest.Case) {
 		key, err := mlkem.NewDecapsulationKey768(c.Seed)
 		if err != nil {
-			if c.valid() {
+			if c.Valid() {
 				t.Errorf("case %v: %v", c.TcID, err)
 			}
 			return
 		}
 		shared, err := key.Decapsulate(c.C)
-		if c.valid() != (err == nil) || err == nil && !bytes.Equal(shared, c.K) {
+		if c.Valid() != (err == nil) || err == nil && !bytes.Equal(shared, c.K) {
 			t.Errorf("case %v (%v): %x, %v", c.TcID, c.Comment, shared, err)
 		}
 	})
+}
+
+// The HMAC of a pair. It is never truncated: a tag of 16 bytes does not verify,
+// though it be the first half of the right one.
+func TestWycheproofHMAC(t *testing.T) {
+	whole := 0
+	for _, g := range vectortest.Groups(t, "hmac_sha256_test.json", 174) {
+		for _, c := range g.Tests {
+			if g.KeySize != 256 {
+				continue // no pair has such a key
+			}
+			k := must(newSharedKey(keyset.XAESGCM, make([]byte, 32), c.Key))
+			if g.TagSize != 8*MACSize {
+				if k.VerifyMAC(c.Msg, c.Tag) {
+					t.Errorf("case %v: a tag of %d bits verifies", c.TcID, g.TagSize)
+				}
+				continue
+			}
+			whole++
+			if k.VerifyMAC(c.Msg, c.Tag) != c.Valid() || c.Valid() && !bytes.Equal(k.MAC(nil, c.Msg), c.Tag) {
+				t.Errorf("case %v (%v): not %v", c.TcID, c.Comment, c.Result)
+			}
+		}
+	}
+	if whole < 81 {
+		t.Errorf("%d cases with whole tags", whole)
+	}
 }
 
 // A08: edge cases of Ed25519 that verifiers disagree about. Keys of small order and
@@ -248,11 +178,11 @@ func TestWycheproofMLKEMKeys(t *testing.T) {
 // and compares its bytes.
 func TestA08Ed25519EdgeCases(t *testing.T) {
 	var vectors []struct {
-		A, R, S hexBytes
+		A, R, S vectortest.Hex
 		M       string
 		Flags   []string
 	}
-	readVectors(t, &vectors, moduleDir(t, ed25519Vectors), "ed25519vectors.json")
+	vectortest.Read(t, &vectors, vectortest.ModuleDir(t, vectortest.Ed25519), "ed25519vectors.json")
 	if len(vectors) < 768 {
 		t.Fatalf("%d vectors", len(vectors))
 	}
@@ -301,21 +231,21 @@ func TestHPKEXWingVectors(t *testing.T) {
 		KEM        uint16 `json:"kem_id"`
 		KDF        uint16 `json:"kdf_id"`
 		AEAD       uint16 `json:"aead_id"`
-		Info       hexBytes
-		SKRm, PKRm hexBytes
-		Enc        hexBytes
+		Info       vectortest.Hex
+		SKRm, PKRm vectortest.Hex
+		Enc        vectortest.Hex
 		Encryption encryptions `json:"encryptions"`
 		Exports    []struct {
-			Context hexBytes `json:"exporter_context"`
+			Context vectortest.Hex `json:"exporter_context"`
 			L       int
-			Value   hexBytes `json:"exported_value"`
+			Value   vectortest.Hex `json:"exported_value"`
 		}
 	}
 	const xwing = 0x647a
 	found := 0
-	for _, path := range hpkeFiles(t) {
+	for _, path := range vectortest.HPKEFiles(t) {
 		var vectors []vector
-		readVectors(t, &vectors, path)
+		vectortest.Read(t, &vectors, path)
 		for _, v := range vectors {
 			if v.KEM != xwing {
 				continue
@@ -343,7 +273,7 @@ func TestHPKEXWingVectors(t *testing.T) {
 }
 
 // encryptions are messages sealed one after the other in one context.
-type encryptions []struct{ AAD, CT, PT hexBytes }
+type encryptions []struct{ AAD, CT, PT vectortest.Hex }
 
 func (e encryptions) open(t *testing.T, r *hpke.Recipient) {
 	t.Helper()
@@ -355,17 +285,4 @@ func (e encryptions) open(t *testing.T, r *hpke.Recipient) {
 			t.Errorf("message %d opens as %x, %v", i, got, err)
 		}
 	}
-}
-
-func hpkeFiles(t *testing.T) []string {
-	t.Helper()
-	goroot := strings.TrimSpace(string(must(exec.Command("go", "env", "GOROOT").Output())))
-	files, _ := filepath.Glob(filepath.Join(goroot, "src/crypto/hpke/testdata/*pq*.json"))
-	if len(files) == 0 {
-		if os.Getenv(vectorsRequired) == "require" {
-			t.Fatalf("no vectors in %s of %s", goroot, runtime.Version())
-		}
-		t.Skipf("%s of %s is without its testdata, as in some distributions", goroot, runtime.Version())
-	}
-	return files
 }

@@ -2,7 +2,9 @@ package xaes
 
 import (
 	"bytes"
+	"crypto/sha3"
 	"encoding/hex"
+	"os"
 	"testing"
 )
 
@@ -68,5 +70,39 @@ func TestSealInPlaceAndAppend(t *testing.T) {
 	got, err := a.Open([]byte("dst"), sealed[3:], nil)
 	if err != nil || string(got) != "dstmessage" {
 		t.Errorf("opened %q, %v", got, err)
+	}
+}
+
+// The accumulated vectors of the specification: 10,000 random messages hashed in
+// one, a million of them in the long tests.
+func TestSpecificationAccumulated(t *testing.T) {
+	n, want := 10_000, "e6b9edf2df6cec60c8cbd864e2211b597fb69a529160cd040d56c0c210081939"
+	if os.Getenv("HOPSEAL_LONG_TESTS") != "" {
+		n, want = 1_000_000, "2163ae1445985a30b60585ee67daa55674df06901b890593e824b8a7c885ab15"
+	}
+	random, all := sha3.NewSHAKE128(), sha3.NewSHAKE128()
+	read := func(size int) []byte {
+		b := make([]byte, size)
+		random.Read(b)
+		return b
+	}
+	upTo255 := func() []byte { return read(int(read(1)[0])) }
+	for range n {
+		key, nonce := read(KeySize), read(NonceSize)
+		plaintext, aad := upTo255(), upTo255()
+		a, err := New(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sealed := a.message(nonce).Seal(nil, nonce[12:], plaintext, aad)
+		if got, err := a.Open(nil, append(nonce, sealed...), aad); err != nil || !bytes.Equal(got, plaintext) {
+			t.Fatalf("opened %x, %v", got, err)
+		}
+		all.Write(sealed)
+	}
+	sum := make([]byte, 32)
+	all.Read(sum)
+	if got := hex.EncodeToString(sum); got != want {
+		t.Errorf("%d messages give %s, want %s", n, got, want)
 	}
 }
