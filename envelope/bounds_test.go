@@ -341,8 +341,9 @@ func TestA32EveryEntryIsFuzzed(t *testing.T) {
 	// These take the caller's own bytes, or give bytes out.
 	own := []string{
 		"Sealer.Seal", "Sealer.NewWriter", "Writer.Write", "Writer.ReadFrom",
-		"UnverifiedReader.Read", "UnverifiedReader.WriteTo", "ReaderAt.ReadAt",
+		"UnverifiedReader.Read", "UnverifiedReader.WriteTo", "ReaderAt.ReadAt", "SealValue",
 	}
+	parts := map[string]string{"OpenValue": "decodeValue"} // what it does beside Open
 	code, tests := declared(t)
 	fuzzed := map[string]bool{}
 	for name, f := range tests {
@@ -353,7 +354,7 @@ func TestA32EveryEntryIsFuzzed(t *testing.T) {
 	n := 0
 	for name, f := range code {
 		if ast.IsExported(name) && f.Name.IsExported() && takesBytes(f) {
-			if n++; !fuzzed[f.Name.Name] && !slices.Contains(own, name) {
+			if n++; !fuzzed[f.Name.Name] && !fuzzed[parts[name]] && !slices.Contains(own, name) {
 				t.Errorf("%s takes bytes from outside, and no fuzz target calls it", name)
 			}
 		}
