@@ -62,11 +62,14 @@ func TestA10StreamEveryBitEveryPrefixEveryExtension(t *testing.T) {
 	for _, l := range links(t) {
 		genuine := content(10)
 		sealed := sealStream(t, &l.Sealer, genuine)
-		bits := 8
-		if slow || l.name == "recipients" {
+		bits, step := 8, 1
+		if l.name == "recipients" {
 			bits = 1
 		}
-		for i := range sealed {
+		if slow {
+			bits, step = 1, 3
+		}
+		for i := 0; i < len(sealed); i += step {
 			for bit := range bits {
 				sealed[i] ^= 1 << bit
 				refusedStream(t, &l.Opener, sealed, nil, l.name, "bit", bit, "of byte", i)
