@@ -3,7 +3,10 @@ package envelope
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/hopseal/hopseal/keys"
@@ -76,3 +79,29 @@ func TestEveryChoiceOfFields(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+// Each text is looked at by itself, and each error says what is wrong.
+func TestSealerSaysWhatIsWrong(t *testing.T) {
+	all := links(t)
+	shared, people := all[0].Sealer, all[2].Sealer
+	for name, c := range map[string]struct {
+		base   Sealer
+		change func(*Sealer)
+		want   string
+	}{
+		"party":         {shared, func(s *Sealer) { s.Party = "\xff" }, "not UTF-8"},
+		"receiver":      {shared, func(s *Sealer) { s.ToParty = "\xff" }, "not UTF-8"},
+		"content type":  {shared, func(s *Sealer) { s.ContentType = "\xff" }, "not UTF-8"},
+		"context":       {shared, func(s *Sealer) { s.Context = "\xff" }, "not UTF-8"},
+		"long party":    {shared, func(s *Sealer) { s.Party = strings.Repeat("x", MaxPartySize+1) }, "too long"},
+		"long receiver": {shared, func(s *Sealer) { s.ToParty = strings.Repeat("x", MaxPartySize+1) }, "too long"},
+		"recipients": {people, func(s *Sealer) { s.To = slices.Repeat(s.To[:1], MaxRecipients+1) },
+			fmt.Sprintf("at most %d recipients", MaxRecipients)},
+		"one twice": {people, func(s *Sealer) { s.To = slices.Repeat(s.To[:1], 2) }, "for two recipients"},
+	} {
+		c.change(&c.base)
+		if _, err := c.base.Seal(nil, nil); err == nil || errors.Is(err, ErrOpen) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want one that says %q", name, err, c.want)
+		}
+	}
+}
