@@ -76,7 +76,7 @@ func (o *Opener) open(dst []byte, want Suite, h *Header, p parts) ([]byte, error
 	}
 	w := getScratch()
 	defer putScratch(w)
-	if !check.verify(w, w.proofInput(envelopeProof.label(want), p, o.Party), p.proof) {
+	if !check.verify(w.proofInput(envelopeProof.label(want), p, o.Party), p.proof) {
 		return nil, fail(ReasonProof)
 	}
 	key, err := o.bodyKey(h, p)

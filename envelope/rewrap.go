@@ -36,7 +36,7 @@ func (s *Sealer) Rewrap(dst, sealed []byte) ([]byte, error) {
 	w := getScratch()
 	defer putScratch(w)
 	by, err := s.rewrapper(&h, func(check checker) bool {
-		return check.verify(w, w.proofInput(envelopeProof.signed, p, ""), p.proof)
+		return check.verify(w.proofInput(envelopeProof.signed, p, ""), p.proof)
 	})
 	if err != nil {
 		return nil, err

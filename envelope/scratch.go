@@ -8,7 +8,6 @@ import (
 	"golang.org/x/crypto/blake2b"
 
 	"github.com/hopseal/hopseal/internal/label"
-	"github.com/hopseal/hopseal/keys"
 )
 
 // scratch is the room in which one call makes a header, its associated data and
@@ -19,7 +18,6 @@ type scratch struct {
 	aad    []byte
 	hash   hash.Hash // BLAKE2b-512
 	proof  []byte
-	mac    [keys.MACSize]byte
 }
 
 var scratches = sync.Pool{New: func() any { return &scratch{hash: newBLAKE2b()} }}

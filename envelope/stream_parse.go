@@ -51,7 +51,7 @@ func readStream(src io.Reader, party, context string, most int64) (*stream, erro
 	if s.Header, s.head.salt, err = parseStreamHeader(s.head.header, party, context); err != nil {
 		return nil, err
 	}
-	if (s.Suite == SuiteRecipients) != (s.head.recipients != nil) || len(s.head.proof) != s.Suite.proofSize() {
+	if !s.Suite.fits(s.head.recipients, s.head.proof) {
 		return nil, fail(ReasonMalformed)
 	}
 	return s, nil

@@ -63,14 +63,12 @@ func (o *Opener) NewReader(src io.Reader) (*UnverifiedReader, error) {
 func (s *stream) opens(check checker, receiver string) bool {
 	w := getScratch()
 	defer putScratch(w)
-	return check.verify(w, w.openingInput(openingProof.label(s.Suite), s.head, receiver), s.head.proof)
+	return check.verify(w.openingInput(openingProof.label(s.Suite), s.head, receiver), s.head.proof)
 }
 
 // ends does the same for the final proof.
 func (s *stream) ends(check checker, digest *streamDigest) bool {
-	w := getScratch()
-	defer putScratch(w)
-	return check.verify(w, digest.input(s.Suite), s.proof)
+	return check.verify(digest.input(s.Suite), s.proof)
 }
 
 // streamKey returns the key of the stream, from the one key that its header names.

@@ -38,7 +38,7 @@ func (v *Verifier) Verify(sealed []byte) (Header, error) {
 	}
 	w := getScratch()
 	defer putScratch(w)
-	if !check.verify(w, w.proofInput(envelopeProof.signed, p, v.ToParty), p.proof) {
+	if !check.verify(w.proofInput(envelopeProof.signed, p, v.ToParty), p.proof) {
 		return Header{}, fail(ReasonProof)
 	}
 	if !wellFormed(p.recipients) {

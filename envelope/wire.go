@@ -43,6 +43,12 @@ func (s Suite) proofSize() int {
 	return signSize
 }
 
+// fits reports whether recipients are there where the suite has them, and the proof
+// is as long as the suite's.
+func (s Suite) fits(recipients, proof []byte) bool {
+	return (s == SuiteRecipients) == (recipients != nil) && len(proof) == s.proofSize()
+}
+
 // parts are an envelope taken apart. All byte strings are parts of the input.
 type parts struct {
 	header     []byte
@@ -79,7 +85,7 @@ func parse(b []byte, party, context string) (h Header, p parts, err error) {
 	if h, err = parseHeader(p.header, party, context); err != nil {
 		return Header{}, parts{}, err
 	}
-	if (h.Suite == SuiteRecipients) != (p.recipients != nil) || len(p.proof) != h.Suite.proofSize() {
+	if !h.Suite.fits(p.recipients, p.proof) {
 		return Header{}, parts{}, fail(ReasonMalformed)
 	}
 	return h, p, nil

@@ -53,7 +53,7 @@ type SharedKey struct {
 	id     SharedKeyID
 	stage  Stage
 	aead   pairAEAD
-	macs   *sync.Pool // of hash.Hash, keyed: making one takes five allocations
+	macs   *sync.Pool // of *macState: making one takes six allocations
 	derive func(salt []byte, info string) ([]byte, error)
 	sealed *usage
 }
@@ -145,7 +145,7 @@ func newSharedKey(kind keyset.Type, aeadKey, macKey []byte) (*SharedKey, error) 
 		return nil, err
 	}
 	macKey = bytes.Clone(macKey) // the pool makes more of it later
-	macs := &sync.Pool{New: func() any { return hmac.New(sha256.New, macKey) }}
+	macs := &sync.Pool{New: func() any { return &macState{Hash: hmac.New(sha256.New, macKey)} }}
 	derive := func(salt []byte, info string) ([]byte, error) { return hkdf.Key(sha256.New, ikm, salt, info, 32) }
 	return &SharedKey{id: SharedKeyID(id), aead: aead, macs: macs, derive: derive}, nil
 }
@@ -210,17 +210,28 @@ func (k *SharedKey) Open(dst, sealed, aad []byte) ([]byte, error) {
 // MAC appends the 32-byte HMAC-SHA-256 of message, which must start with a
 // label, to dst.
 func (k *SharedKey) MAC(dst, message []byte) []byte {
-	h := k.macs.Get().(hash.Hash)
+	h := k.macs.Get().(*macState)
 	defer k.macs.Put(h)
-	h.Reset()
-	h.Write(message)
-	return h.Sum(dst)
+	return h.of(dst, message)
 }
 
 // VerifyMAC compares in constant time.
 func (k *SharedKey) VerifyMAC(message, mac []byte) bool {
-	var room [MACSize]byte
-	return hmac.Equal(k.MAC(room[:0], message), mac)
+	h := k.macs.Get().(*macState)
+	defer k.macs.Put(h)
+	return hmac.Equal(h.of(h.room[:0], message), mac)
+}
+
+// A macState is a keyed hash, and room for what VerifyMAC compares.
+type macState struct {
+	hash.Hash
+	room [MACSize]byte
+}
+
+func (h *macState) of(dst, message []byte) []byte {
+	h.Reset()
+	h.Write(message)
+	return h.Sum(dst)
 }
 
 // MarshalCleartext returns the secret keys, unencrypted.
