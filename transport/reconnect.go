@@ -113,7 +113,7 @@ type Redialer struct {
 	retry  Retry
 	dial   func(context.Context) (Conn, error)
 	watch  func() network
-	events notifier
+	events notifier[LinkEvent]
 	wake   chan struct{} // holds a token after Wake
 
 	// Since the last stable connection. Used by Next only.
@@ -129,10 +129,15 @@ type Redialer struct {
 // NewRedialer returns a Redialer without a connection. There is nothing to close.
 func NewRedialer(r Retry, dial func(context.Context) (Conn, error)) *Redialer {
 	r = r.withDefaults()
-	return &Redialer{
-		retry: r, dial: dial, watch: watchNetwork,
-		events: notifier{call: r.Notify}, wake: make(chan struct{}, 1),
+	d := &Redialer{retry: r, dial: dial, watch: watchNetwork, wake: make(chan struct{}, 1)}
+	d.events.name = "Retry.Notify"
+	if r.Notify != nil {
+		d.events.call = func(e LinkEvent, missed int) {
+			e.Missed = missed
+			r.Notify(e)
+		}
 	}
+	return d
 }
 
 // Next returns the next connection. The error that ended the last one decides what

@@ -115,12 +115,3 @@ type Conn interface {
 	// Info returns what is known about the link, the same at every call.
 	Info() Info
 }
-
-// Info describes a link. It holds no credentials and may be logged; the parts
-// that the peer chose are safe to show.
-type Info struct {
-	Kind   string // "ws", "wss" or "pipe"
-	Local  string // our address, if known
-	Remote string // the address of the next hop, which may be a proxy; or the host that was dialled
-	Origin string // for an accepted connection, the origin of the browser's page, if it sent one
-}
