@@ -120,7 +120,8 @@ type Config struct {
 	// [DefaultSendTimeout].
 	SendTimeout time.Duration
 
-	// Dial is for the connection below, of clients. Nil means its zero value.
+	// Dial is for the connection below, of clients. Nil means its zero value. What
+	// crosses it is Sealed in any case.
 	Dial *transport.DialOptions
 
 	// Accept is for the connection below, of servers. Nil means its zero value.
@@ -193,5 +194,6 @@ func (c Config) dialOptions() *transport.DialOptions {
 		*opts = *c.Dial
 	}
 	opts.MaxMessage = engine.MaxFrame(c.MaxMessage)
+	opts.Sealed = true // by the session
 	return opts
 }

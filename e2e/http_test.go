@@ -178,7 +178,7 @@ func TestA33FloodOverSockets(t *testing.T) {
 	cfg.MaxHandshakes, cfg.MaxHandshakesPerAddress = 4, 4
 	url := listen(t, newServer(t, cfg, echo))
 	for i := range 20 {
-		conn, err := transport.Dial(t.Context(), url, nil)
+		conn, err := transport.Dial(t.Context(), url, &transport.DialOptions{Policy: transport.Development})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -204,7 +204,7 @@ func TestA33StrangersMessageIsBounded(t *testing.T) {
 		handshakeLimit + 1: transport.CodeTooLarge,
 		32 << 20:           0, // the close may get lost: the link breaks under the Write
 	} {
-		conn, err := transport.Dial(t.Context(), url, nil)
+		conn, err := transport.Dial(t.Context(), url, &transport.DialOptions{Policy: transport.Development})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -384,7 +384,7 @@ func BenchmarkEcho(b *testing.B) {
 		return err
 	})
 	session := mustDial(b, listen(b, srv))
-	bare, err := transport.Dial(ctx, listen(b, bareServer), nil)
+	bare, err := transport.Dial(ctx, listen(b, bareServer), &transport.DialOptions{Policy: transport.Development})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func benchHopseal(b *testing.B, size int) {
 	}))
 	defer server.Close()
 	ctx := context.Background()
-	conn, err := transport.Dial(ctx, server.URL, nil)
+	conn, err := transport.Dial(ctx, server.URL, local)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"net/netip"
 	"net/url"
 	"time"
 
@@ -26,9 +25,19 @@ type DialOptions struct {
 	// no pings. Not in browsers.
 	KeepAlive time.Duration
 
-	// Header is added to the handshake request. Over ws:// to a host other
-	// than this one, Authorization, Proxy-Authorization and Cookie are refused:
-	// everybody on the way would read them. Not in browsers.
+	// Policy says what may cross a link without TLS. Zero means Production.
+	Policy Policy
+
+	// Sealed says that everything that will cross this link is sealed above it,
+	// as package e2e does. Then ws:// is allowed, for nothing else.
+	Sealed bool
+
+	// RequireTLS refuses ws://, Sealed or not.
+	RequireTLS bool
+
+	// Header is added to the handshake request. Over ws:// Authorization,
+	// Proxy-Authorization and Cookie are refused, because everybody on the way
+	// would read them; Development allows them on this machine. Not in browsers.
 	Header http.Header
 
 	// TLSConfig is used for wss://: roots, client certificates and so on. It is
@@ -51,10 +60,14 @@ func Dial(ctx context.Context, rawURL string, opts *DialOptions) (Conn, error) {
 	if opts == nil {
 		opts = &DialOptions{}
 	}
-	if name := exposed(u, opts.Header); name != "" {
+	if problem := cleartextProblem(u, opts.Policy, opts.Sealed, opts.RequireTLS); problem != "" {
+		return nil, &DialError{Target: shown(u), Problem: problem, permanent: true}
+	}
+	if name := exposed(u, opts); name != "" {
 		return nil, &DialError{Target: shown(u), permanent: true,
 			Problem: "the header " + name + " would cross the network in the clear: use wss://, or leave it out"}
 	}
+	warnCleartext(u)
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	return dial(ctx, u, opts)
@@ -95,21 +108,16 @@ func newClient(u *url.URL, conf *tls.Config) *http.Client {
 	}
 }
 
-// exposed returns the name of a credential in h that a dial of u would send over
-// a network in the clear (requirement A48), or "".
-func exposed(u *url.URL, h http.Header) string {
-	if u.Scheme != "ws" || isLoopback(u.Hostname()) {
+// exposed returns the name of a credential among the headers that a dial of u
+// would send over a network in the clear (requirement A48), or "".
+func exposed(u *url.URL, opts *DialOptions) string {
+	if u.Scheme != "ws" || localOnly(u, opts.Policy) {
 		return ""
 	}
 	for _, name := range []string{"Authorization", "Proxy-Authorization", "Cookie"} {
-		if len(h.Values(name)) > 0 {
+		if len(opts.Header.Values(name)) > 0 {
 			return name
 		}
 	}
 	return ""
-}
-
-func isLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.IsLoopback()
 }

@@ -15,6 +15,16 @@ type DialOptions struct {
 	// DefaultMaxMessage. The browser has received a larger one whole before it
 	// is refused.
 	MaxMessage int
+
+	// Policy says what may cross a link without TLS. Zero means Production.
+	Policy Policy
+
+	// Sealed says that everything that will cross this link is sealed above it,
+	// as package e2e does. Then ws:// is allowed, for nothing else.
+	Sealed bool
+
+	// RequireTLS refuses ws://, Sealed or not.
+	RequireTLS bool
 }
 
 // Dial connects to a WebSocket server through the browser. The URL starts with
@@ -29,8 +39,14 @@ func Dial(ctx context.Context, rawURL string, opts *DialOptions) (Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if opts == nil {
+		opts = &DialOptions{}
+	}
+	if problem := cleartextProblem(u, opts.Policy, opts.Sealed, opts.RequireTLS); problem != "" {
+		return nil, &DialError{Target: shown(u), Problem: problem, permanent: true}
+	}
 	limit := DefaultMaxMessage
-	if opts != nil && opts.MaxMessage > 0 {
+	if opts.MaxMessage > 0 {
 		limit = opts.MaxMessage
 	}
 	socket, err := newSocket(u)

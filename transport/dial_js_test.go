@@ -38,7 +38,7 @@ func dial(t *testing.T, what string, opts *transport.DialOptions) (conn transpor
 	t.Helper()
 	browser(t)
 	url, id := wsURL(what)
-	conn, err := transport.Dial(t.Context(), url, opts)
+	conn, err := transport.Dial(t.Context(), url, locally(opts))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +248,7 @@ func TestBrowserWriteWaitsForThePeer(t *testing.T) {
 		t.Error("24 MiB went to a peer that takes nothing")
 	}
 	host := js.Global().Get("location").Get("host").String()
-	other, err := transport.Dial(t.Context(), fmt.Sprintf("ws://%s/test/ws/go?id=%d", host, id), nil)
+	other, err := transport.Dial(t.Context(), fmt.Sprintf("ws://%s/test/ws/go?id=%d", host, id), local)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +305,7 @@ func TestBrowserDialErrors(t *testing.T) {
 		"ftp://example.com":  "must start with wss:// or ws://",
 		"ws://a b/?s3cr3t":   "cannot be parsed",
 	} {
-		conn, err := transport.Dial(t.Context(), url, nil)
+		conn, err := transport.Dial(t.Context(), url, local)
 		var e *transport.DialError
 		if !errors.As(err, &e) || !strings.Contains(e.Error(), want) || strings.Contains(e.Error(), "s3cr3t") {
 			t.Errorf("%s: %v, %v", url, conn, err)
@@ -314,7 +314,7 @@ func TestBrowserDialErrors(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	url, _ := wsURL("echo?")
-	if _, err := transport.Dial(ctx, url, nil); !errors.Is(err, context.Canceled) {
+	if _, err := transport.Dial(ctx, url, local); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -324,13 +324,13 @@ func TestBrowserThatRefusesTheURL(t *testing.T) {
 	real := window.Get("WebSocket")
 	defer window.Set("WebSocket", real)
 	window.Set("WebSocket", window.Call("eval", `(class { constructor() { throw new DOMException("insecure", "SecurityError") } })`))
-	_, err := transport.Dial(t.Context(), "ws://example.com/?s3cr3t", nil)
+	_, err := transport.Dial(t.Context(), "ws://example.com/?s3cr3t", &transport.DialOptions{Sealed: true})
 	var e *transport.DialError
 	if !errors.As(err, &e) || !e.Permanent() || !strings.Contains(e.Error(), "may only open wss://") {
 		t.Errorf("got %v", err)
 	}
 	window.Set("WebSocket", js.Undefined())
-	_, err = transport.Dial(t.Context(), "ws://example.com/?s3cr3t", nil)
+	_, err = transport.Dial(t.Context(), "ws://example.com/?s3cr3t", &transport.DialOptions{Sealed: true})
 	if !errors.As(err, &e) || !e.Permanent() || !strings.Contains(e.Error(), "no WebSocket") {
 		t.Errorf("got %v", err)
 	}
@@ -354,7 +354,7 @@ func TestBrowserListensOnlyWhileTheConnectionLives(t *testing.T) {
 		conn, _ = dial(t, "count?n=0&code=1000", nil)
 		_, err := conn.Read(t.Context(), nil)
 		wantClosed(t, err, transport.CodeNormal, true)
-		transport.Dial(t.Context(), os.Getenv("REFUSED"), nil)
+		transport.Dial(t.Context(), os.Getenv("REFUSED"), local)
 	}
 	if n := listeners(); n != 0 {
 		t.Errorf("%d listeners are left", n)

@@ -35,7 +35,7 @@ func Example() {
 	defer server.Close()
 
 	ctx := context.Background()
-	conn, err := transport.Dial(ctx, server.URL, nil)
+	conn, err := transport.Dial(ctx, server.URL, &transport.DialOptions{Policy: transport.Development})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func ExampleRetry() {
 		MaxTime: time.Minute,
 	}
 	conn, err := retry.Dial(context.Background(), func(ctx context.Context) (transport.Conn, error) {
-		return transport.Dial(ctx, server.URL, nil)
+		return transport.Dial(ctx, server.URL, &transport.DialOptions{Policy: transport.Development})
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -133,7 +133,7 @@ func ExampleRedialer() {
 
 	ctx := context.Background()
 	d := transport.NewRedialer(transport.Retry{Base: 10 * time.Millisecond}, func(ctx context.Context) (transport.Conn, error) {
-		return transport.Dial(ctx, server.URL, nil)
+		return transport.Dial(ctx, server.URL, &transport.DialOptions{Policy: transport.Development})
 	})
 	conn, err := d.Next(ctx, nil)
 	for err == nil {

@@ -86,7 +86,7 @@ func TestInTheProxysReach(t *testing.T) {
 	mustWrite(t, conn, "through the proxy")
 	mustRead(t, conn)
 
-	_, err = transport.Dial(context.Background(), "ws://hopseal.invalid/", nil)
+	_, err = transport.Dial(context.Background(), "ws://hopseal.invalid/", &transport.DialOptions{Sealed: true})
 	var failed *transport.DialError
 	if !errors.As(err, &failed) || failed.Status != 0 {
 		t.Errorf("a ws dial past the proxy: %v", err)

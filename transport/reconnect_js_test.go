@@ -57,7 +57,7 @@ func TestBrowserWakesWithItsNetwork(t *testing.T) {
 		if !js.Global().Get("navigator").Get("onLine").Bool() {
 			t.Error("dialled while offline")
 		}
-		return transport.Dial(ctx, url, nil)
+		return transport.Dial(ctx, url, local)
 	})
 
 	online(false)
@@ -122,7 +122,7 @@ func TestBrowserGivesUpWhereNobodyAnswers(t *testing.T) {
 	browser(t)
 	url, _ := wsURL("../missing?")
 	_, err := transport.Retry{Base: time.Millisecond, MaxTries: 3}.Dial(t.Context(), func(ctx context.Context) (transport.Conn, error) {
-		return transport.Dial(ctx, url, nil)
+		return transport.Dial(ctx, url, local)
 	})
 	if err == nil || !strings.HasPrefix(err.Error(), "transport: gave up after 3 tries: cannot dial ws://") {
 		t.Errorf("got %v", err)

@@ -24,7 +24,7 @@ func quick() transport.Retry {
 
 // to returns a dial function.
 func to(url string, opts *transport.DialOptions) func(context.Context) (transport.Conn, error) {
-	return func(ctx context.Context) (transport.Conn, error) { return transport.Dial(ctx, url, opts) }
+	return func(ctx context.Context) (transport.Conn, error) { return transport.Dial(ctx, url, locally(opts)) }
 }
 
 func wantEcho(t *testing.T, conn transport.Conn) {

@@ -36,7 +36,9 @@
 //   - Accept refuses browsers whose page comes from another origin. A client
 //     that sends no Origin header, which no browser does, is let in: Origin
 //     protects users of browsers, it is not authentication.
-//   - TLS is at least 1.2.
+//   - TLS is at least 1.2. Dial takes ws:// only for what is sealed above it, or
+//     in development between programs on one machine, see [Policy]; the log gets
+//     one warning for each such host.
 //   - A ws:// dial never goes through a proxy (net/http would send it as a plain
 //     GET that the proxy can read); a wss:// dial uses CONNECT through the proxy
 //     that the environment names (HTTPS_PROXY, NO_PROXY).

@@ -66,7 +66,7 @@ func echo(conn transport.Conn) {
 
 func dial(t *testing.T, url string, opts *transport.DialOptions) transport.Conn {
 	t.Helper()
-	conn, err := transport.Dial(t.Context(), url, opts)
+	conn, err := transport.Dial(t.Context(), url, locally(opts))
 	if err != nil {
 		t.Fatalf("Dial: %v", err)
 	}
@@ -76,7 +76,7 @@ func dial(t *testing.T, url string, opts *transport.DialOptions) transport.Conn 
 
 func dialError(t *testing.T, url string, opts *transport.DialOptions) *transport.DialError {
 	t.Helper()
-	conn, err := transport.Dial(t.Context(), url, opts)
+	conn, err := transport.Dial(t.Context(), url, locally(opts))
 	if err == nil {
 		conn.Close(transport.CodeNormal, "")
 		t.Fatal("Dial succeeded")
@@ -260,7 +260,7 @@ func TestContextEndsTheConnection(t *testing.T) {
 func TestTheDialsContextDoesNotEndTheConnection(t *testing.T) {
 	url := serve(t, nil, echo)
 	ctx, cancel := context.WithCancel(t.Context())
-	conn, err := transport.Dial(ctx, url, nil)
+	conn, err := transport.Dial(ctx, url, local)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -463,7 +463,7 @@ func TestA48RedirectIsRefused(t *testing.T) {
 
 func TestA48NoCredentialInTheClear(t *testing.T) {
 	for _, name := range []string{"Authorization", "Proxy-Authorization", "Cookie"} {
-		e := dialError(t, "ws://192.0.2.1/", &transport.DialOptions{Header: http.Header{name: {"secret"}}})
+		e := dialError(t, "ws://192.0.2.1/", &transport.DialOptions{Sealed: true, Header: http.Header{name: {"secret"}}})
 		if !e.Permanent() || !strings.Contains(e.Error(), name) || strings.Contains(e.Error(), "secret") {
 			t.Errorf("%s: %v", name, e)
 		}
@@ -489,7 +489,7 @@ func TestA48ErrorsHoldNothingOfTheURLButItsHost(t *testing.T) {
 		"ftp://" + closedPort + "/" + marker,
 		"ws://" + closedPort + "/#" + marker,
 		"ws://" + closedPort + "/%zz" + marker,
-		"ws://hopseal.invalid/?" + marker,
+		"wss://hopseal.invalid/?" + marker,
 		"://" + marker,
 	} {
 		err := error(dialError(t, url, nil))
@@ -538,7 +538,7 @@ func TestDialErrorsSayWhatToDo(t *testing.T) {
 		"user":         {"wss://me:pw@example.com", "user name or password", 0, true},
 		"fragment":     {"ws://127.0.0.1/#x", "fragment", 0, true},
 		"refused":      {"ws://" + freePort(t), "is the server running", 0, false},
-		"no such host": {"ws://hopseal.invalid", "host", 0, false},
+		"no such host": {"wss://hopseal.invalid", "host", 0, false},
 		"404":          {status(404), "404 Not Found instead of opening a WebSocket: check the path", 404, true},
 		"401":          {status(401), "401 Unauthorized: it wants other credentials", 401, true},
 		"503":          {status(503), "503 Service Unavailable: try again later", 503, false},
@@ -596,13 +596,13 @@ func TestDialObeysItsContext(t *testing.T) {
 	defer l.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	_, err = transport.Dial(ctx, "ws://"+l.Addr().String(), nil)
+	_, err = transport.Dial(ctx, "ws://"+l.Addr().String(), local)
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no answer in time") {
 		t.Fatalf("got %v", err)
 	}
 	ctx, cancel = context.WithCancel(t.Context())
 	cancel()
-	if _, err = transport.Dial(ctx, "ws://"+l.Addr().String(), nil); !errors.Is(err, context.Canceled) {
+	if _, err = transport.Dial(ctx, "ws://"+l.Addr().String(), local); !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v", err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/chromium"
 	"github.com/hopseal/hopseal/internal/wasmbuild"
+	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/relay"
 )
 
@@ -335,7 +336,7 @@ func TestTwoPagesTalkThroughARelay(t *testing.T) {
 	b, url := chromium.New(t), serve(t, csp)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	goClient, err := relay.Dial(ctx, url+"/relay", nil)
+	goClient, err := relay.Dial(ctx, url+"/relay", &transport.DialOptions{Policy: transport.Development})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/hopseal/hopseal/envelope"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/relay"
 )
 
@@ -219,7 +220,7 @@ func TestNodeTalksThroughARealRelay(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 
-	ann, err := relay.Dial(ctx, server.URL, nil)
+	ann, err := relay.Dial(ctx, server.URL, &transport.DialOptions{Policy: transport.Development})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/relay"
 )
 
@@ -38,7 +39,7 @@ type lost struct {
 func (l *link) connect(ctx context.Context) (*stay, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
-	client, err := relay.Dial(ctx, l.url, nil)
+	client, err := relay.Dial(ctx, l.url, &transport.DialOptions{Sealed: true})
 	if err != nil {
 		return nil, err
 	}

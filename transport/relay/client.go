@@ -30,7 +30,8 @@ type Client struct {
 }
 
 // Dial connects to a relay. The context bounds the dial only. Its errors are those
-// of [transport.Dial].
+// of [transport.Dial]. Over ws:// the options have to say that what is published
+// is Sealed; topics and names are not, in any case.
 func Dial(ctx context.Context, url string, opts *transport.DialOptions) (*Client, error) {
 	conn, err := transport.Dial(ctx, url, opts)
 	if err != nil {

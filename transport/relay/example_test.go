@@ -8,6 +8,7 @@ import (
 	"log"
 	"net/http/httptest"
 
+	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/relay"
 )
 
@@ -20,7 +21,7 @@ func Example() {
 	ctx := context.Background()
 	defer hub.Shutdown(ctx)
 
-	ann, err := relay.Dial(ctx, server.URL, nil)
+	ann, err := relay.Dial(ctx, server.URL, &transport.DialOptions{Policy: transport.Development})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -29,7 +30,7 @@ func Example() {
 		log.Fatal(err)
 	}
 
-	bob, err := relay.Dial(ctx, server.URL, nil)
+	bob, err := relay.Dial(ctx, server.URL, &transport.DialOptions{Policy: transport.Development})
 	if err != nil {
 		log.Fatal(err)
 	}

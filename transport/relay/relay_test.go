@@ -30,6 +30,9 @@ var raceDetector bool
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// local is for dials without TLS: all servers here are on this machine.
+var local = &transport.DialOptions{Policy: transport.Development}
+
 // start serves a hub on loopback until the test ends.
 func start(t *testing.T, opts relay.Options) (hub *relay.Hub, url string) {
 	t.Helper()
@@ -46,7 +49,7 @@ func start(t *testing.T, opts relay.Options) (hub *relay.Hub, url string) {
 
 func connect(t *testing.T, url string) *relay.Client {
 	t.Helper()
-	c, err := relay.Dial(t.Context(), url, nil)
+	c, err := relay.Dial(t.Context(), url, local)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +196,7 @@ func TestRefusals(t *testing.T) {
 func TestBadJoinsAreRefusedByBothSides(t *testing.T) {
 	_, url := start(t, relay.Options{})
 	good := connect(t, url)
-	raw, err := transport.Dial(t.Context(), url, nil)
+	raw, err := transport.Dial(t.Context(), url, local)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +237,7 @@ func TestGarbageClosesOnlyItsSender(t *testing.T) {
 	next[relay.Entered](t, ann)
 	for _, garbage := range [][]byte{{}, []byte("hello"), frame.Left{Topic: "room"}.Append(nil),
 		append(frame.Leave{Topic: "room"}.Append(nil), 0)} {
-		raw, err := transport.Dial(t.Context(), url, nil)
+		raw, err := transport.Dial(t.Context(), url, local)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -287,7 +290,7 @@ func TestOversizeOverAnyTransport(t *testing.T) {
 func TestA43ForeignPagesAreRefused(t *testing.T) {
 	_, url := start(t, relay.Options{Origins: []string{"https://chat.example.com"}})
 	for origin, status := range map[string]int{"https://evil.example.com": 403, "https://chat.example.com": 0} {
-		c, err := relay.Dial(t.Context(), url, &transport.DialOptions{Header: http.Header{"Origin": {origin}}})
+		c, err := relay.Dial(t.Context(), url, &transport.DialOptions{Policy: transport.Development, Header: http.Header{"Origin": {origin}}})
 		if status == 0 {
 			if err != nil {
 				t.Fatalf("%s: %v", origin, err)
@@ -306,14 +309,14 @@ func TestTheHubTakesSoManyConnections(t *testing.T) {
 	_, url := start(t, relay.Options{MaxConns: 1})
 	first := connect(t, url)
 	join(t, first, "room", "ann") // now the first one is in for sure
-	_, err := relay.Dial(t.Context(), url, nil)
+	_, err := relay.Dial(t.Context(), url, local)
 	var refused *transport.DialError
 	if !errors.As(err, &refused) || refused.Status != 503 || refused.Permanent() {
 		t.Fatalf("got %v", err)
 	}
 	first.Close()
 	for { // the hub notices in its own time
-		c, err := relay.Dial(t.Context(), url, nil)
+		c, err := relay.Dial(t.Context(), url, local)
 		if err == nil {
 			c.Close()
 			return
@@ -329,7 +332,7 @@ func TestA34OneAddressTakesSoManyConnections(t *testing.T) {
 	for _, name := range []string{"ann", "bob"} {
 		join(t, connect(t, url), "room", name)
 	}
-	_, err := relay.Dial(t.Context(), url, nil)
+	_, err := relay.Dial(t.Context(), url, local)
 	if refused, ok := errors.AsType[*transport.DialError](err); !ok || refused.Status != 503 {
 		t.Fatalf("got %v", err)
 	}
@@ -635,7 +638,7 @@ func TestShutdownEndsEverything(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	var refused *transport.DialError
-	if _, err := relay.Dial(t.Context(), url, nil); !errors.As(err, &refused) || refused.Status != 503 {
+	if _, err := relay.Dial(t.Context(), url, local); !errors.As(err, &refused) || refused.Status != 503 {
 		t.Fatalf("got %v", err)
 	}
 	if err := hub.Shutdown(t.Context()); err != nil {

@@ -1,0 +1,36 @@
+//go:build !js
+
+package transport
+
+import (
+	"log/slog"
+	"net/url"
+	"sync"
+)
+
+// maxWarned is after how many hosts the log gets no more warnings.
+const maxWarned = 1000
+
+// warned are the ws targets that this process has dialled.
+var warned struct {
+	mu      sync.Mutex
+	targets map[string]bool
+}
+
+// warnCleartext logs one warning for each target without TLS.
+func warnCleartext(u *url.URL) {
+	if u.Scheme != "ws" {
+		return
+	}
+	target := shown(u)
+	warned.mu.Lock()
+	defer warned.mu.Unlock()
+	if warned.targets[target] || len(warned.targets) >= maxWarned {
+		return
+	}
+	if warned.targets == nil {
+		warned.targets = make(map[string]bool)
+	}
+	warned.targets[target] = true
+	slog.Warn("transport: a link without TLS: everybody on the way sees who talks to whom, when and how much; use wss://", "target", target)
+}
