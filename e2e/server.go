@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -126,7 +127,7 @@ func (srv *Server) greet(ctx context.Context, conn transport.Conn) (s *Session, 
 		}
 	}()
 	defer contain(&err)
-	entered, leave := srv.lobby.enter(ctx, conn.Info().Remote)
+	entered, leave := srv.lobby.enter(ctx, cmp.Or(conn.Info().Client, conn.Info().Remote))
 	defer leave()
 	s, err = accept(entered, conn, srv.cfg, func() error {
 		err := srv.reserve()

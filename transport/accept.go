@@ -4,10 +4,9 @@ package transport
 
 import (
 	"bufio"
-	"errors"
-	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/coder/websocket"
@@ -23,11 +22,21 @@ type AcceptOptions struct {
 
 	// Origins lists the origins, beside the server's own, whose pages may
 	// connect: scheme, host and, if it is not the scheme's own, port, such as
-	// "https://app.example.com". The server's own origin is what the request
-	// says: http or https as this server was reached, and the Host header. A
-	// server behind something that terminates TLS or rewrites Host has to list
-	// its public origin here.
+	// "https://app.example.com". The server's own origin is what the client
+	// asked for: http or https, and the Host header. Something in front that
+	// terminates TLS or rewrites Host changes both: list it in TrustedHops, or
+	// the public origin here.
 	Origins []string
+
+	// TrustedHops lists the addresses of the reverse proxies and load balancers
+	// in front of this server. Where a request comes from one of them, what the
+	// headers Forwarded (RFC 7239) or X-Forwarded-For, -Proto and -Host say about
+	// the client counts, from the right as far back as the list reaches; from
+	// anybody else they are ignored. Each hop has to write what it passes on: it
+	// adds to what it got, or replaces it. Requests in which both kinds of header
+	// arrive and disagree get 400, so make the outermost hop remove the one that
+	// none of them writes.
+	TrustedHops []netip.Prefix
 
 	// KeepAlive is the time between pings, which notice that the client is gone
 	// while a Read waits, and keep proxies from forgetting the connection. Zero
@@ -36,9 +45,9 @@ type AcceptOptions struct {
 }
 
 // Accept upgrades a request to a WebSocket. If it fails it has answered the
-// request: with 403 where a browser's page comes from a foreign origin, which
-// the error tells by matching [ErrOrigin]; with 426 or 400 where the request is
-// no WebSocket handshake.
+// request, and the error is an [*AcceptError] with the status of that answer: 426,
+// 405 or 400 where the request is no WebSocket handshake; 403 where a browser's
+// page comes from a foreign origin, which the error tells by matching [ErrOrigin].
 //
 // Nobody is authenticated by this. A missing Origin is accepted, because only
 // browsers send it; a cookie proves nothing, because browsers send it for any
@@ -47,25 +56,61 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (Conn, 
 	if opts == nil {
 		opts = &AcceptOptions{}
 	}
-	origin, err := checkOrigin(r, opts.Origins)
-	if err != nil {
-		http.Error(w, "pages of this origin may not connect here", http.StatusForbidden)
-		return nil, fmt.Errorf("transport: accept: %w", err)
+	entry, no := admit(r, opts)
+	if no != nil {
+		return nil, no.answer(w)
 	}
+	return upgrade(w, r, opts, entry)
+}
+
+// An entrant is a request that may become a connection.
+type entrant struct {
+	from   route
+	origin string // of a browser's page, or ""
+}
+
+// admit checks everything that can be checked before the upgrade, what is cheap
+// first.
+func admit(r *http.Request, opts *AcceptOptions) (e entrant, no *refusal) {
+	if no := checkUpgrade(r); no != nil {
+		return e, no
+	}
+	var err error
+	if e.from, err = trace(r, opts.TrustedHops); err != nil {
+		return e, &refusal{status: http.StatusBadRequest, told: "the forwarding headers of this request contradict each other", problem: err.Error()}
+	}
+	if e.origin, err = checkOrigin(r, e.from, opts.Origins); err != nil {
+		return e, &refusal{status: http.StatusForbidden, told: "pages of this origin may not connect here", problem: err.Error(), cause: ErrOrigin}
+	}
+	return e, nil
+}
+
+func upgrade(w http.ResponseWriter, r *http.Request, opts *AcceptOptions, e entrant) (Conn, error) {
 	catch := &socketCatcher{ResponseWriter: w}
 	ws, err := websocket.Accept(catch, r, &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // checkOrigin is stricter: it compares schemes too
 		CompressionMode:    websocket.CompressionDisabled,
 	})
 	if err != nil {
-		return nil, errors.New("transport: accept: " + safetext.Line(err.Error(), shownReason))
+		// checkUpgrade has seen to it that this does not quote the request.
+		return nil, &AcceptError{Status: http.StatusNotImplemented, Problem: safetext.Line(err.Error(), shownReason)}
 	}
-	info := Info{Kind: kindOf(r), Local: catch.socket.LocalAddr().String(), Remote: r.RemoteAddr, Origin: origin}
-	return newConn(ws, catch.socket, info, opts.MaxMessage, opts.KeepAlive), nil
+	return newConn(ws, catch.socket, e.info(r, catch.socket), opts.MaxMessage, opts.KeepAlive), nil
 }
 
-func kindOf(r *http.Request) string {
-	if r.TLS != nil {
+func (e entrant) info(r *http.Request, socket net.Conn) Info {
+	return Info{
+		Kind:   kindOf(e.from),
+		Local:  socket.LocalAddr().String(),
+		Remote: r.RemoteAddr,
+		Client: e.from.address(r),
+		Origin: e.origin,
+		TLS:    describeTLS(r.TLS),
+	}
+}
+
+func kindOf(from route) string {
+	if from.secure {
 		return "wss"
 	}
 	return "ws"

@@ -8,14 +8,14 @@ import (
 // Info describes a link. It holds no credentials and may be logged; the parts
 // that the peer chose are safe to show.
 type Info struct {
-	Kind   string // "ws", "wss" or "pipe"
+	Kind   string // "pipe", "ws", or "wss": with TLS; for an accepted connection, on the client's own link
 	Local  string // our address, if known
 	Remote string // the address of the next hop, which may be a proxy; or the host that was dialled
 
 	Proxy       string // for a dialled connection: scheme and host of the proxy on the way, if there is one
 	Subprotocol string // what both ends agreed on, if anything
 
-	Client string // for an accepted connection: the client's address, which trusted hops may tell; else Remote
+	Client string // for an accepted connection: the client's IP address, which trusted hops may tell; without them that of Remote
 	Origin string // for an accepted connection: the origin of the browser's page, if it sent one
 
 	// TLS describes the TLS of the next hop, which is not the other end where

@@ -15,7 +15,7 @@ import (
 // checkOrigin returns the origin of the page that makes the request, "" if it
 // comes from no page, or an error where the origin is neither the server's own
 // nor listed (requirement A43). A list that cannot be read refuses everybody.
-func checkOrigin(r *http.Request, allowed []string) (string, error) {
+func checkOrigin(r *http.Request, from route, allowed []string) (string, error) {
 	sent := r.Header.Values("Origin")
 	if len(sent) == 0 {
 		return "", nil
@@ -24,7 +24,7 @@ func checkOrigin(r *http.Request, allowed []string) (string, error) {
 	if !ok || len(sent) > 1 {
 		return "", fmt.Errorf("%w: %s", ErrOrigin, safetext.Quote(sent[0], shownTarget))
 	}
-	if own, ok := parseOrigin(ownScheme(r) + "://" + r.Host); ok && origin == own {
+	if own, ok := parseOrigin(from.scheme() + "://" + from.host); ok && origin == own {
 		return origin, nil
 	}
 	for _, entry := range allowed {
@@ -39,8 +39,8 @@ func checkOrigin(r *http.Request, allowed []string) (string, error) {
 	return "", fmt.Errorf("%w: %s", ErrOrigin, safetext.Quote(origin, shownTarget))
 }
 
-func ownScheme(r *http.Request) string {
-	if r.TLS != nil {
+func (from route) scheme() string {
+	if from.secure {
 		return "https"
 	}
 	return "http"

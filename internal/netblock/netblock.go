@@ -4,14 +4,18 @@ package netblock
 import "net/netip"
 
 // Of returns what a single owner holds of the address space around remote, which
-// is an address with a port: an IPv4 address, an IPv6 /64; or "" for what is no
-// address.
+// is an address with or without a port: an IPv4 address, an IPv6 /64; or "" for
+// what is no address.
 func Of(remote string) string {
-	at, err := netip.ParseAddrPort(remote)
+	addr, err := netip.ParseAddr(remote)
 	if err != nil {
-		return ""
+		at, err := netip.ParseAddrPort(remote)
+		if err != nil {
+			return ""
+		}
+		addr = at.Addr()
 	}
-	addr := at.Addr().Unmap().WithZone("")
+	addr = addr.Unmap().WithZone("")
 	if addr.Is6() {
 		if block, err := addr.Prefix(64); err == nil {
 			return block.String()

@@ -1,0 +1,92 @@
+//go:build !js
+
+package transport
+
+import (
+	"encoding/base64"
+	"iter"
+	"net/http"
+	"strings"
+)
+
+// checkUpgrade refuses, before anything else is done for it, a request that is no
+// WebSocket handshake (RFC 6455, section 4.2.1). The library below checks the same,
+// and tells the client what it sent.
+func checkUpgrade(r *http.Request) *refusal {
+	h := r.Header
+	keys := h.Values("Sec-WebSocket-Key")
+	switch {
+	case !r.ProtoAtLeast(1, 1) || r.ProtoMajor != 1:
+		return &refusal{status: http.StatusUpgradeRequired, told: noHandshake,
+			problem: "a WebSocket starts with a request of HTTP/1.1: allow it in front of this server"}
+	case !hasToken(h, "Connection", "upgrade") || !hasToken(h, "Upgrade", "websocket"):
+		return &refusal{status: http.StatusUpgradeRequired, told: noHandshake,
+			problem: "the request is no WebSocket handshake: a browser came here by its address bar, or a proxy on the way dropped the headers Connection and Upgrade"}
+	case r.Method != http.MethodGet:
+		return &refusal{status: http.StatusMethodNotAllowed, told: noHandshake, problem: "a WebSocket handshake is a GET"}
+	case len(h.Values("Sec-WebSocket-Version")) != 1 || h.Get("Sec-WebSocket-Version") != "13":
+		return &refusal{status: http.StatusBadRequest, told: noHandshake, problem: "the WebSocket version is not 13"}
+	case len(keys) != 1 || !isNonce(keys[0]):
+		return &refusal{status: http.StatusBadRequest, told: noHandshake, problem: "the header Sec-WebSocket-Key is missing or wrong"}
+	}
+	return nil
+}
+
+const noHandshake = "this address takes WebSocket connections only"
+
+func isNonce(key string) bool {
+	nonce, err := base64.StdEncoding.DecodeString(strings.TrimSpace(key))
+	return err == nil && len(nonce) == 16
+}
+
+// hasToken reports whether the list in a header holds token, which is in lower
+// case.
+func hasToken(h http.Header, name, token string) bool {
+	for item := range listOf(h, name) {
+		if strings.EqualFold(item, token) {
+			return true
+		}
+	}
+	return false
+}
+
+// listOf returns the items of a header that is a list (RFC 9110, section 5.6.1)
+// and holds no quoted strings. Empty items are left out.
+func listOf(h http.Header, name string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, line := range h.Values(name) {
+			for item := range strings.SplitSeq(line, ",") {
+				if item = strings.Trim(item, " \t"); item != "" && !yield(item) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// A refusal is a request that gets no connection.
+type refusal struct {
+	status  int
+	told    string // what the client reads, the same for everybody
+	problem string // what the server's operator reads
+	cause   error  // what its error matches, or nil
+	header  http.Header
+}
+
+// answer sends the refusal and returns the error of Accept.
+func (no *refusal) answer(w http.ResponseWriter) error {
+	for name, values := range no.header {
+		w.Header()[name] = values
+	}
+	switch no.status {
+	case http.StatusUpgradeRequired:
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", "websocket")
+	case http.StatusMethodNotAllowed:
+		w.Header().Set("Allow", http.MethodGet)
+	case http.StatusBadRequest:
+		w.Header().Set("Sec-WebSocket-Version", "13") // RFC 6455, section 4.4
+	}
+	http.Error(w, no.told, no.status)
+	return &AcceptError{Status: no.status, Problem: no.problem, err: no.cause}
+}
