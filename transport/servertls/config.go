@@ -1,0 +1,87 @@
+//go:build !js
+
+package servertls
+
+import (
+	"crypto/tls"
+	"slices"
+)
+
+// suites are those of TLS 1.2 that give forward secrecy and are AEADs, which is
+// what RFC 9325, section 4.2 recommends. TLS 1.3 has no others.
+var suites = []uint16{
+	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+	tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+	tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+	tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+}
+
+// TLSConfig returns a new configuration for a server, such as http.Server's. It
+// follows the files until Close, and afterwards stays at what was loaded last.
+//
+// TLS is 1.2 at least. Key exchange is what crypto/tls prefers, X25519MLKEM768
+// where the client knows it.
+func (w *Watcher) TLSConfig() *tls.Config {
+	c := newConfig(w.opts.HTTP2)
+	c.GetConfigForClient = w.configFor
+	return c
+}
+
+func newConfig(http2 bool) *tls.Config {
+	protocols := []string{"http/1.1"}
+	if http2 {
+		protocols = []string{"h2", "http/1.1"}
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: slices.Clone(suites), NextProtos: protocols}
+}
+
+// configs are what handshakes use. They do not change; new ones take their place.
+type configs struct {
+	tls13 *tls.Config
+	tls12 *tls.Config // for clients that know no better
+	pairs []*pair
+}
+
+// configFor never waits. The configuration that it returns is used for the whole
+// handshake, so that no handshake sees half of a change.
+func (w *Watcher) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	c := w.current.Load()
+	if !slices.Contains(hello.SupportedVersions, tls.VersionTLS13) {
+		return c.tls12, nil
+	}
+	return c.tls13, nil
+}
+
+// publish makes what is loaded the next handshake's configuration.
+func (w *Watcher) publish() {
+	c := &configs{tls13: w.build(), tls12: w.build(), pairs: slices.Clone(w.pairs)}
+	if len(w.secrets) > 0 {
+		c.tls13.SetSessionTicketKeys(ticketKeys(w.secrets, w.opts.TicketPeriod, w.period))
+		// A ticket of TLS 1.2 holds the secret of the session itself: whoever had the
+		// shared secret later could read what was recorded. With TLS 1.3 a new key
+		// exchange is made all the same.
+		c.tls12.SessionTicketsDisabled = true
+	}
+	w.current.Store(c)
+}
+
+func (w *Watcher) build() *tls.Config {
+	c := newConfig(w.opts.HTTP2)
+	for _, p := range w.pairs {
+		c.Certificates = append(c.Certificates, *p.cert)
+	}
+	c.ClientCAs, c.ClientAuth = w.clientCAs, w.opts.clientAuth()
+	return c
+}
+
+func (o *Options) clientAuth() tls.ClientAuthType {
+	switch {
+	case o.ClientCAs == "":
+		return tls.NoClientCert
+	case o.ClientCertOptional:
+		return tls.VerifyClientCertIfGiven
+	}
+	return tls.RequireAndVerifyClientCert
+}

@@ -1,0 +1,91 @@
+//go:build !js
+
+package servertls
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/safetext"
+)
+
+// A Kind says what an [Event] is about.
+type Kind int
+
+const (
+	// Loaded: new contents of files are in use, at the start too.
+	Loaded Kind = iota + 1
+
+	// Refused: new contents of files are bad, and the old ones stay in use. It is
+	// told once for the same contents.
+	Refused
+
+	// Expiring: a certificate has less than 30, 7 or 1 days left, or none. It is
+	// told once for each of these, where the certificate was made for at least
+	// twice as long.
+	Expiring
+)
+
+// String returns one word.
+func (k Kind) String() string {
+	switch k {
+	case Loaded:
+		return "loaded"
+	case Refused:
+		return "refused"
+	case Expiring:
+		return "expiring"
+	}
+	return "unknown"
+}
+
+// An Event is something that an operator may want to know. It holds no secrets.
+type Event struct {
+	Kind  Kind
+	Files []string // that it is about
+	Err   error    // why they are refused
+
+	// Certificate is what was loaded or expires, nil where the files hold none of
+	// the server's.
+	Certificate *Expiry
+}
+
+// tell logs the event and hands it on.
+func (w *Watcher) tell(e Event) {
+	w.log(e)
+	if w.opts.Notify == nil {
+		return
+	}
+	defer func() { // a bug there must not take the server down
+		if v := recover(); v != nil {
+			w.opts.Logger.Error("servertls: Notify panicked", "panic", safetext.Line(fmt.Sprint(v), shown), "stack", string(debug.Stack()))
+		}
+	}()
+	w.opts.Notify(e)
+}
+
+func (w *Watcher) log(e Event) {
+	attrs := []slog.Attr{slog.Any("files", e.Files)}
+	if e.Certificate != nil {
+		attrs = append(attrs, slog.String("name", e.Certificate.Name), slog.Time("not_after", e.Certificate.NotAfter))
+	}
+	level, text := slog.LevelInfo, "servertls: loaded"
+	switch e.Kind {
+	case Refused:
+		level, text = slog.LevelError, "servertls: refused what is new, the old stays in use"
+		attrs = append(attrs, slog.String("error", e.Err.Error()))
+	case Expiring:
+		level, text = slog.LevelWarn, "servertls: a certificate expires soon"
+		if e.Certificate.Left <= 24*time.Hour {
+			level = slog.LevelError
+		}
+		if e.Certificate.Left <= 0 {
+			text = "servertls: a certificate has expired, clients refuse it"
+		}
+		attrs = append(attrs, slog.Duration("left", e.Certificate.Left))
+	}
+	w.opts.Logger.LogAttrs(context.Background(), level, text, attrs...)
+}
