@@ -45,10 +45,11 @@ func Watch(opts Options) (*Watcher, error) {
 	}
 	w := &Watcher{opts: opts, stop: make(chan struct{}), done: make(chan struct{})}
 	w.plan()
-	if err := w.Reload(); err != nil {
+	pause, err := w.look(true)
+	if err != nil {
 		return nil, err
 	}
-	go w.run()
+	go w.run(pause)
 	return w, nil
 }
 
@@ -119,9 +120,9 @@ func (w *Watcher) Expiries() []Expiry {
 	return out
 }
 
-func (w *Watcher) run() {
+func (w *Watcher) run(pause time.Duration) {
 	defer close(w.done)
-	timer := time.NewTimer(w.opts.Interval)
+	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	for {
 		select {
