@@ -1,0 +1,256 @@
+//go:build unix
+
+package servertls
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// A layout puts the n-th pair where the files of the server are, as a program does
+// that people use for that.
+type layout func(f folder, n int, i *issued) error
+
+var layouts = map[string]struct {
+	put layout
+	at  Pair // below the folder
+}{
+	"certbot":    {certbot, Pair{Cert: "live/fullchain.pem", Key: "live/privkey.pem"}},
+	"kubernetes": {kubernetes, Pair{Cert: "tls.crt", Key: "tls.key"}},
+	"overwrite":  {overwrite, Pair{Cert: "tls.crt", Key: "tls.key"}},
+	"rename":     {rename, Pair{Cert: "tls.crt", Key: "tls.key"}},
+}
+
+// certbot keeps every pair and moves two links. For a moment each is missing.
+func certbot(f folder, n int, i *issued) error {
+	for name, content := range map[string][]byte{"privkey": i.key, "fullchain": i.cert} {
+		kept := f.file(fmt.Sprintf("archive/%s%d.pem", name, n))
+		link := f.file("live/" + name + ".pem")
+		err := firstError(
+			os.MkdirAll(filepath.Dir(kept), 0o700), os.MkdirAll(filepath.Dir(link), 0o700),
+			os.WriteFile(kept, content, 0o600))
+		if err != nil {
+			return err
+		}
+		os.Remove(link)
+		if err := os.Symlink(fmt.Sprintf("../archive/%s%d.pem", name, n), link); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// kubernetes swaps the one link that leads to the folder of both, and then takes
+// the old folder away, as its kubelet does with a mounted secret.
+func kubernetes(f folder, n int, i *issued) error {
+	version := fmt.Sprintf("..version_%d", n)
+	old, _ := os.Readlink(f.file("..data"))
+	err := firstError(
+		os.Mkdir(f.file(version), 0o700),
+		os.WriteFile(f.file(version+"/tls.crt"), i.cert, 0o600),
+		os.WriteFile(f.file(version+"/tls.key"), i.key, 0o600),
+		os.Symlink(version, f.file("..data_tmp")))
+	if err == nil {
+		err = os.Rename(f.file("..data_tmp"), f.file("..data"))
+	}
+	if err == nil && n == 0 {
+		return firstError(os.Symlink("..data/tls.crt", f.file("tls.crt")), os.Symlink("..data/tls.key", f.file("tls.key")))
+	}
+	if err == nil {
+		err = os.RemoveAll(f.file(old))
+	}
+	return err
+}
+
+// overwrite empties the files and fills them in small steps.
+func overwrite(f folder, _ int, i *issued) error {
+	for name, content := range map[string][]byte{"tls.crt": i.cert, "tls.key": i.key} {
+		file, err := os.Create(f.file(name))
+		if err != nil {
+			return err
+		}
+		for part := content; len(part) > 0; {
+			n, err := file.Write(part[:min(100, len(part))])
+			if err != nil {
+				return err
+			}
+			part = part[n:]
+		}
+		if err := file.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rename is what editors and careful programs do, file by file.
+func rename(f folder, _ int, i *issued) error {
+	for name, content := range map[string][]byte{"tls.crt": i.cert, "tls.key": i.key} {
+		err := firstError(os.WriteFile(f.file(name+"~"), content, 0o600), os.Rename(f.file(name+"~"), f.file(name)))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestSwapUnderLoad exchanges a pair again and again while clients connect by the
+// thousand, and others keep one connection for all the time. Every request has to
+// succeed, and nobody who comes after a new certificate was announced may see an
+// older one.
+func TestSwapUnderLoad(t *testing.T) {
+	const swaps, visits, workers, stayers = 20, 1000, 8, 8
+	for name, layout := range layouts {
+		t.Run(name, func(t *testing.T) {
+			ca, files := newAuthority(), newFolder(t)
+			if err := layout.put(files, 0, ca.issue(nil)); err != nil {
+				t.Fatal(err)
+			}
+			loaded := make(chan struct{}, 1000)
+			w := watch(t, Options{
+				Pairs:    []Pair{{Cert: files.file(layout.at.Cert), Key: files.file(layout.at.Key), Names: []string{"localhost"}}},
+				Interval: 2 * time.Millisecond,
+				Notify: func(e Event) {
+					if e.Kind == Loaded {
+						loaded <- struct{}{}
+					}
+				},
+			})
+			<-loaded
+			url := "https://" + serveHTTP(t, w, http.HandlerFunc(answerOK))
+
+			var newest atomic.Int64 // serial of the last certificate that is in use for sure
+			over, visited := make(chan struct{}), make(chan struct{}, visits)
+			var load sync.WaitGroup
+			for range workers {
+				load.Go(func() {
+					for !closed(over) {
+						floor := newest.Load()
+						serial, err := get(&http.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.pool(), ServerName: "localhost"}, DisableKeepAlives: true}, url)
+						if err != nil || serial < floor {
+							t.Errorf("certificate %d was shown when %d was in use, error %v", serial, floor, err)
+						}
+						select {
+						case visited <- struct{}{}:
+						case <-over:
+						}
+					}
+				})
+			}
+			for range stayers {
+				load.Go(func() { stay(t, ca, url, over) })
+			}
+			for n := range swaps {
+				next := ca.issue(nil)
+				if err := layout.put(files, n+1, next); err != nil {
+					t.Error(err)
+					break
+				}
+				<-loaded
+				newest.Store(next.serial)
+				for range visits / swaps {
+					<-visited
+				}
+			}
+			close(over)
+			load.Wait()
+		})
+	}
+}
+
+func closed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// stay makes requests on one connection.
+func stay(t *testing.T, ca *authority, url string, over chan struct{}) {
+	var dials atomic.Int64
+	transport := &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: ca.pool(), ServerName: "localhost"},
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			dials.Add(1)
+			return new(net.Dialer).DialContext(ctx, network, address)
+		},
+	}
+	defer transport.CloseIdleConnections()
+	first := int64(-1)
+	for !closed(over) {
+		serial, err := get(transport, url)
+		if first == -1 {
+			first = serial
+		}
+		if err != nil || serial != first {
+			t.Errorf("certificate %d on a connection that began with %d, error %v", serial, first, err)
+			return
+		}
+	}
+	if n := dials.Load(); n != 1 {
+		t.Errorf("%d connections were made, not one", n)
+	}
+}
+
+// get returns the serial of the server's certificate.
+func get(transport *http.Transport, url string) (int64, error) {
+	resp, err := transport.RoundTrip(must(http.NewRequest("GET", url, nil)))
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != strconv.Itoa(http.StatusOK) {
+		return 0, fmt.Errorf("body %q, error %w", body, err)
+	}
+	return serialOf(*resp.TLS), nil
+}
+
+func answerOK(w http.ResponseWriter, _ *http.Request) {
+	io.WriteString(w, strconv.Itoa(http.StatusOK))
+}
+
+// serveHTTP runs an http.Server as the package's documentation says. It must have
+// nothing to log.
+func serveHTTP(t *testing.T, w *Watcher, handler http.Handler) (address string) {
+	t.Helper()
+	logged := new(bytes.Buffer)
+	server := &http.Server{Handler: handler, TLSConfig: w.TLSConfig(), ErrorLog: log.New(logged, "", 0)}
+	l := must(net.Listen("tcp", "127.0.0.1:0"))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		server.ServeTLS(l, "", "")
+	}()
+	t.Cleanup(func() {
+		server.Close()
+		<-done
+		if logged.Len() > 0 {
+			t.Errorf("the server says:\n%s", logged)
+		}
+	})
+	return l.Addr().String()
+}
