@@ -39,7 +39,8 @@ func TestAChangeIsTakenAtTheSecondLook(t *testing.T) {
 			t.Errorf("serial %d, want %d", got, next.serial)
 		}
 
-		files.write("tls.key", ca.issue(nil).key) // bad, and stays so
+		bad := ca.issue(nil).key
+		files.write("tls.key", bad) // and stays so
 		at(22.5)
 		told.expect(t, Loaded, Loaded)
 		at(24.5)
@@ -49,11 +50,14 @@ func TestAChangeIsTakenAtTheSecondLook(t *testing.T) {
 		files.write("tls.key", next.key)
 		at(300)
 		told.expect(t, Loaded, Loaded, Refused) // what is there is in use already
+		files.write("tls.key", bad)
+		at(350)
+		told.expect(t, Loaded, Loaded, Refused, Refused) // it came back
 		if err := os.Remove(files.file("tls.key")); err != nil {
 			t.Fatal(err)
 		}
 		at(400)
-		told.expect(t, Loaded, Loaded, Refused, Refused)
+		told.expect(t, Loaded, Loaded, Refused, Refused, Refused)
 		if err := w.Reload(); err == nil || !strings.Contains(err.Error(), "no such file") {
 			t.Errorf("Reload gave %v", err)
 		}
