@@ -66,7 +66,7 @@ func TestDialOverTLS(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AddCert(web.Certificate())
 	cfg := trusting(alice, bob)
-	cfg.Dial = &transport.DialOptions{TLSConfig: &tls.Config{RootCAs: roots}, MaxMessage: 1}
+	cfg.Dial = &transport.DialOptions{TLS: &transport.TLSOptions{Base: &tls.Config{RootCAs: roots}}, MaxMessage: 1}
 	c, err := e2e.Dial(t.Context(), web.URL, cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -45,7 +45,7 @@ func TestWebPagesCarryNoServer(t *testing.T) {
 func TestTheSameNamesEverywhere(t *testing.T) {
 	native := goCommand(t, nil, "doc", "-short", ".")
 	page := goCommand(t, wasm, "doc", "-short", ".")
-	if native = forms.Replace(withoutServers(native)); native != forms.Replace(page) {
+	if native = forms.Replace(withoutNative(native)); native != forms.Replace(page) {
 		t.Errorf("natively:\n%s\nin a browser:\n%s", native, page)
 	}
 }
@@ -58,15 +58,15 @@ var forms = strings.NewReplacer(
 	"func Accept(_, _ any, _ *AcceptOptions)", "func Accept",
 )
 
-// serverOnly lists names that a page has no use for, because a page accepts
-// nothing.
-var serverOnly = map[string]bool{"ClientAddr": true}
+// nativeOnly lists names that a page has no use for, because a page accepts nothing,
+// and its browser decides how to dial.
+var nativeOnly = map[string]bool{"ClientAddr": true, "DialEvent": true, "DialTimeouts": true, "ErrPin": true, "TLSOptions": true}
 
-// withoutServers leaves the names in serverOnly out of a listing of go doc.
-func withoutServers(doc string) string {
+// withoutNative leaves the names in nativeOnly out of a listing of go doc.
+func withoutNative(doc string) string {
 	var kept strings.Builder
 	for line := range strings.Lines(doc) {
-		if name := declared.FindStringSubmatch(line); name == nil || !serverOnly[name[1]] {
+		if name := declared.FindStringSubmatch(line); name == nil || !nativeOnly[name[1]] {
 			kept.WriteString(line)
 		}
 	}

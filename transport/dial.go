@@ -4,17 +4,14 @@ package transport
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"time"
-
-	"github.com/coder/websocket"
 )
 
-// DialOptions changes how [Dial] connects. Nil means the zero value.
+// DialOptions changes how [Dial] connects. Nil means the zero value. One value may
+// be used by several dials at a time; what it points to must not change meanwhile.
 type DialOptions struct {
 	// MaxMessage is the largest message accepted, in bytes. Zero means
 	// DefaultMaxMessage.
@@ -35,16 +32,80 @@ type DialOptions struct {
 	// RequireTLS refuses ws://, Sealed or not.
 	RequireTLS bool
 
-	// Header is added to the handshake request. Over ws:// Authorization,
-	// Proxy-Authorization and Cookie are refused, because everybody on the way
-	// would read them; Development allows them on this machine. Not in browsers.
+	// Header is added to the handshake request. Over ws:// Authorization and
+	// Cookie are refused, because everybody on the way would read them;
+	// Development allows them on this machine. Proxy-Authorization and what the
+	// handshake itself needs are always refused. Not in browsers.
 	Header http.Header
 
-	// TLSConfig is used for wss://: roots, client certificates and so on. It is
-	// cloned; a minimum version below 1.2 becomes 1.2. Nil means the defaults
-	// of crypto/tls. Not in browsers.
-	TLSConfig *tls.Config
+	// BearerToken is sent to the server as "Authorization: Bearer", if it is not
+	// empty. The same rules hold for it. Not in browsers.
+	BearerToken string
+
+	// Jar holds cookies, such as those with which a load balancer leads a client
+	// back to the same server. Over ws:// it is not used, unless Development
+	// allows it. Nil means no cookies. Not in browsers, which have their own.
+	Jar http.CookieJar
+
+	// Subprotocols are offered to the server, the preferred one first. What it
+	// chose is in the Info of the connection, and may be nothing.
+	Subprotocols []string
+
+	// TLS is for wss://. Nil means its zero value. Not in browsers.
+	TLS *TLSOptions
+
+	// Proxy returns the URL of the proxy through which to reach the target, or
+	// nil for none. The target has scheme (ws or wss) and host only. Proxies are
+	//
+	//	http://   an HTTP proxy, asked to CONNECT (RFC 9110, section 9.3.6)
+	//	https://  the same inside TLS
+	//	socks5:// a SOCKS5 proxy (RFC 1928), which looks the name up
+	//
+	// and a user name and a password in that URL are sent to the proxy and to
+	// nobody else. Nil means the environment: HTTPS_PROXY for wss, HTTP_PROXY for
+	// ws, unless NO_PROXY lists the host, read once as by
+	// [http.ProxyFromEnvironment]. Not in browsers.
+	Proxy func(ctx context.Context, target *url.URL) (*url.URL, error)
+
+	// ProxyAuth answers the challenges of an HTTP proxy that wants more than a
+	// password, such as Digest or Negotiate. It gets the proxy's URL, with what
+	// user it has, and the values of Proxy-Authenticate, none before the first
+	// request; it returns the value of Proxy-Authorization, "" for none. It is
+	// asked five times at most. Nil sends user and password of the URL (Basic).
+	ProxyAuth func(ctx context.Context, proxy *url.URL, challenges []string) (string, error)
+
+	// ProxyTLS is for a https:// proxy. Nil means its zero value.
+	ProxyTLS *TLSOptions
+
+	// CleartextProxyPassword sends a password to an http:// or socks5:// proxy on
+	// another machine, although everybody on the way there can read it.
+	CleartextProxyPassword bool
+
+	// Network is "tcp4" or "tcp6" to use IPv4 or IPv6 only. Empty or "tcp" means
+	// both: the next address is tried a quarter of a second after the last one
+	// (RFC 8305).
+	Network string
+
+	// Timeouts bounds the phases of a dial. Not in browsers.
+	Timeouts DialTimeouts
+
+	// Notify is told of every phase when it is over, in order and on a goroutine of
+	// its own, so that it may take its time. If it is slow it misses events, if it
+	// panics the log says so. Not in browsers.
+	Notify func(DialEvent)
 }
+
+// DialTimeouts bounds the phases of a dial, each by itself. Zero means 10 seconds.
+// The whole dial takes 30 seconds at most, and no longer than its context.
+type DialTimeouts struct {
+	Connect time.Duration // DNS and TCP
+	Proxy   time.Duration // until the proxy has connected to the target
+	TLS     time.Duration // the handshake
+	Upgrade time.Duration // until the server has answered
+}
+
+// phaseTimeout is what a phase may take where DialTimeouts is zero.
+const phaseTimeout = 10 * time.Second
 
 // Dial connects to a WebSocket server. The URL starts with wss:// or ws://;
 // https:// and http:// mean the same.
@@ -60,64 +121,122 @@ func Dial(ctx context.Context, rawURL string, opts *DialOptions) (Conn, error) {
 	if opts == nil {
 		opts = &DialOptions{}
 	}
-	if problem := cleartextProblem(u, opts.Policy, opts.Sealed, opts.RequireTLS); problem != "" {
-		return nil, &DialError{Target: shown(u), Problem: problem, permanent: true}
-	}
-	if name := exposed(u, opts); name != "" {
-		return nil, &DialError{Target: shown(u), permanent: true,
-			Problem: "the header " + name + " would cross the network in the clear: use wss://, or leave it out"}
-	}
-	warnCleartext(u)
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	return dial(ctx, u, opts)
-}
-
-func dial(ctx context.Context, u *url.URL, opts *DialOptions) (Conn, error) {
-	var socket net.Conn
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(got httptrace.GotConnInfo) { socket = got.Conn },
-	})
-	ws, resp, err := websocket.Dial(ctx, u.String(), &websocket.DialOptions{
-		HTTPClient:      newClient(u, opts.TLSConfig),
-		HTTPHeader:      opts.Header.Clone(),
-		CompressionMode: websocket.CompressionDisabled,
-	})
+	d := newDialer(u, opts)
+	if err := d.prepare(ctx); err != nil {
+		return nil, err
+	}
+	socket, err := d.link(ctx)
 	if err != nil {
-		return nil, explain(ctx, u, resp, err)
+		return nil, err
 	}
-	info := Info{Kind: u.Scheme, Local: socket.LocalAddr().String(), Remote: socket.RemoteAddr().String()}
-	return newConn(ws, socket, info, opts.MaxMessage, opts.KeepAlive), nil
+	return d.upgrade(ctx, socket)
 }
 
-// newClient returns an HTTP client for a single upgrade. It shares nothing with
-// http.DefaultClient, which follows redirects and speaks to proxies in the clear.
-func newClient(u *url.URL, conf *tls.Config) *http.Client {
-	if conf = conf.Clone(); conf == nil {
-		conf = &tls.Config{}
-	}
-	conf.MinVersion = max(conf.MinVersion, tls.VersionTLS12)
-	conf.NextProtos = []string{"http/1.1"} // there is no upgrade in HTTP/2
-	t := &http.Transport{TLSClientConfig: conf, DisableKeepAlives: true}
-	if u.Scheme == "wss" {
-		t.Proxy = http.ProxyFromEnvironment
-	}
-	return &http.Client{
-		Transport:     t,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+// A dialer makes one connection, phase by phase: prepare, then link, which reaches,
+// tunnels and secures, then upgrade.
+type dialer struct {
+	target *url.URL
+	host   string // of target, in ASCII
+	proxy  *url.URL
+	opts   *DialOptions
+	info   Info
+	tls    *tlsConfig // of the handshake with the target
+	events *notifier[DialEvent]
 }
 
-// exposed returns the name of a credential among the headers that a dial of u
-// would send over a network in the clear (requirement A48), or "".
-func exposed(u *url.URL, opts *DialOptions) string {
-	if u.Scheme != "ws" || localOnly(u, opts.Policy) {
-		return ""
-	}
-	for _, name := range []string{"Authorization", "Proxy-Authorization", "Cookie"} {
-		if len(opts.Header.Values(name)) > 0 {
-			return name
+func newDialer(target *url.URL, opts *DialOptions) *dialer {
+	d := &dialer{target: target, opts: opts, info: Info{Kind: target.Scheme}}
+	d.events = &notifier[DialEvent]{name: "DialOptions.Notify"}
+	if opts.Notify != nil {
+		d.events.call = func(e DialEvent, missed int) {
+			e.Missed = missed
+			opts.Notify(e)
 		}
 	}
-	return ""
+	return d
+}
+
+// prepare checks everything that can be checked before the first packet, and
+// chooses the proxy.
+func (d *dialer) prepare(ctx context.Context) error {
+	var problem string
+	if d.host, problem = asciiHost(d.target); problem != "" {
+		return d.refuse(problem)
+	}
+	if problem := badHeader(d.opts); problem != "" {
+		return d.refuse(problem)
+	}
+	if problem := badNetwork(d.opts.Network); problem != "" {
+		return d.refuse(problem)
+	}
+	if problem := cleartextProblem(d.target, d.opts.Policy, d.opts.Sealed, d.opts.RequireTLS); problem != "" {
+		return d.refuse(problem)
+	}
+	if name := exposed(d.target, d.opts); name != "" {
+		return d.refuse(name + " would cross the network in the clear: use wss://, or leave it out")
+	}
+	if d.target.Scheme == "wss" {
+		if _, err := d.opts.TLS.config(d.host); err != nil {
+			return d.refuse(err.Error())
+		}
+	}
+	if err := d.chooseProxy(ctx); err != nil {
+		return err
+	}
+	warnCleartext(d.target)
+	return nil
+}
+
+// refuse is for what is wrong before anything is sent.
+func (d *dialer) refuse(problem string) error {
+	return &DialError{Target: shown(d.target), Proxy: d.info.Proxy, Problem: problem, permanent: true}
+}
+
+// link returns a connection to the target: plain for ws, with TLS for wss.
+func (d *dialer) link(ctx context.Context) (net.Conn, error) {
+	var conn net.Conn
+	var err error
+	if d.proxy == nil {
+		conn, err = d.reach(ctx, d.target, d.host)
+	} else {
+		conn, err = d.tunnel(ctx)
+	}
+	if err != nil || d.target.Scheme != "wss" {
+		return conn, err
+	}
+	return d.secure(ctx, conn)
+}
+
+// in runs a phase: it bounds its time, completes its error and tells Notify. A
+// failed phase has closed the connection that it was given.
+func (d *dialer) in(ctx context.Context, phase Phase, limit time.Duration, do func(context.Context, *DialEvent) *DialError) error {
+	if limit <= 0 {
+		limit = phaseTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	begin := time.Now()
+	e := DialEvent{Phase: phase, Target: shown(d.target), Proxy: d.info.Proxy}
+	e.Err = do(ctx, &e)
+	e.Took = time.Since(begin)
+	if e.Err == nil {
+		d.events.emit(e)
+		return nil
+	}
+	e.Err.Phase, e.Err.Target, e.Err.Proxy = phase, e.Target, e.Proxy
+	d.events.emit(e)
+	return e.Err
+}
+
+// failure is the error of a phase whose cause may be shown.
+func failure(problem string, permanent bool, cause error) *DialError {
+	return &DialError{Problem: problem, permanent: permanent, err: cause}
+}
+
+// unblock makes what waits for conn fail when ctx ends. Before conn is used
+// otherwise, done has to be called, which reports whether ctx has not ended.
+func unblock(ctx context.Context, conn net.Conn) (done func() bool) {
+	return context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 }

@@ -88,3 +88,11 @@ func newSocket(u *url.URL) (socket js.Value, err error) {
 	socket.Set("binaryType", "arraybuffer")
 	return socket, nil
 }
+
+// explainContext is for a dial whose context ended.
+func explainContext(err error) string {
+	if err == context.Canceled {
+		return "the dial was cancelled"
+	}
+	return "no answer in time: check the address, and any firewall"
+}

@@ -5,51 +5,150 @@ package transport
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/hopseal/hopseal/internal/safetext"
 )
 
-// explain makes one readable line of a failed dial. It takes no text from
-// net/http and coder/websocket, which repeat the URL with its query, or from
-// the server (requirements A47, A48).
-func explain(ctx context.Context, u *url.URL, resp *http.Response, err error) error {
-	e := &DialError{Target: shown(u)}
-	if resp != nil {
-		e.Status = resp.StatusCode
-		e.Problem, e.permanent = explainStatus(resp)
-		e.RetryAfter = retryAfter(resp.Header, time.Now())
-	} else {
-		e.Problem, e.permanent, e.err = explainFailure(ctx, err)
+// What is here makes one readable line of a phase that failed. It takes no text from
+// net/http and coder/websocket, which repeat the URL with its query, or from the
+// server (requirements A47, A48). A cause is only handed on where its text cannot
+// hold a secret.
+
+// late is for a phase whose context ended, nil for one that failed by itself. what
+// says what has not come in time.
+func late(ctx context.Context, what string) *DialError {
+	switch ctx.Err() {
+	case nil:
+		return nil
+	case context.Canceled:
+		return failure("the dial was cancelled", false, ctx.Err())
 	}
-	return e
+	return failure("no answer in time"+what, false, ctx.Err())
+}
+
+func uitoa(n uint16) string { return strconv.Itoa(int(n)) }
+
+// hop says which hop is meant, where there is a proxy.
+func (d *dialer) hop(problem string) string {
+	if d.proxy == nil {
+		return problem
+	}
+	return "the proxy " + d.info.Proxy + ": " + problem
+}
+
+func (d *dialer) explainResolve(ctx context.Context, err error) *DialError {
+	var dns *net.DNSError
+	switch found := errors.As(err, &dns); {
+	case found && dns.IsNotFound:
+		return failure(d.hop("there is no host of that name: check the spelling"), false, dns)
+	case ctx.Err() != nil:
+		e := late(ctx, " from the name server: is there a network?")
+		e.Problem = d.hop(e.Problem)
+		return e
+	case found:
+		return failure(d.hop("the host's name could not be looked up: is there a network?"), false, dns)
+	}
+	return failure(d.hop("the host has no address of the kind that DialOptions.Network wants"), true, nil)
+}
+
+func (d *dialer) explainConnect(ctx context.Context, err error) *DialError {
+	var op *net.OpError
+	isOp := errors.As(err, &op)
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return failure(d.hop("nothing listens there: is the server running, and is the port right?"), false, op)
+	case ctx.Err() != nil:
+		e := late(ctx, ": check the address, and any firewall")
+		e.Problem = d.hop(e.Problem)
+		return e
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+		return failure(d.hop("there is no way to that address: is there a network, and does it carry IPv6 if the address is one?"), false, op)
+	case isOp:
+		return failure(d.hop(op.Op+" failed: "+safetext.Line(op.Err.Error(), shownTarget)), false, op)
+	}
+	return failure(d.hop("the connection failed"), false, nil)
+}
+
+// explainProxy is for a proxy that gave no answer, or none that can be read.
+func (d *dialer) explainProxy(ctx context.Context, err error) *DialError {
+	if e := late(ctx, " from the proxy: can it reach the host?"); e != nil {
+		return e
+	}
+	var network net.Error
+	switch {
+	case closed(err):
+		return failure("the proxy closed the connection without an answer", false, nil)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return failure("the proxy does not take a second connection", false, nil)
+	case errors.As(err, &network):
+		return failure("the connection to the proxy broke", false, network)
+	}
+	return failure("what answers at the proxy's address does not speak HTTP: is it the right port, or should its URL start with https:// or socks5://?", true, nil)
+}
+
+// closed reports that the other end has closed or reset a connection.
+func closed(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// explainUpgrade is for a server that has not become a WebSocket.
+func (d *dialer) explainUpgrade(ctx context.Context, resp *http.Response, err error) *DialError {
+	if resp != nil {
+		return d.explainStatus(resp)
+	}
+	if e := late(ctx, " to the WebSocket handshake: is it a WebSocket server?"); e != nil {
+		return e
+	}
+	var record tls.RecordHeaderError
+	var op *net.OpError
+	switch isOp := errors.As(err, &op); {
+	case d.tls != nil && (alertOf(err) != 0 || d.tls.asked && closed(err)):
+		return explainClientCertificate(d.tls, err) // TLS 1.3 servers refuse one so late
+	case errors.Is(err, syscall.ECONNRESET):
+		return failure("the connection was reset without an answer: something on the way, or the server, does not like it", false, nil)
+	case closed(err):
+		return failure("the connection was closed without an answer", false, nil)
+	case errors.As(err, &record):
+		return failure("the server stopped speaking TLS", false, nil)
+	case isOp:
+		return failure(op.Op+" failed: "+safetext.Line(op.Err.Error(), shownTarget), false, op)
+	}
+	return failure("what answers there is not a WebSocket server", false, nil)
 }
 
 // explainStatus is for a server that answered, and did not become a WebSocket.
-func explainStatus(resp *http.Response) (problem string, permanent bool) {
+func (d *dialer) explainStatus(resp *http.Response) *DialError {
+	e := &DialError{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, time.Now()), permanent: true}
 	answer := "the server answered " + strconv.Itoa(resp.StatusCode)
 	if text := http.StatusText(resp.StatusCode); text != "" {
 		answer += " " + text
 	}
 	switch code := resp.StatusCode; {
 	case code == http.StatusSwitchingProtocols:
-		return "the server's WebSocket handshake is wrong", true
+		e.Problem = "the server's WebSocket handshake is wrong"
 	case code >= 300 && code < 400:
-		return answer + elsewhere(resp) + ": redirects are refused, dial the final address", true
+		e.Problem = answer + elsewhere(resp) + ": redirects are refused, dial the final address"
+	case code == http.StatusBadRequest && d.target.Scheme == "ws":
+		e.Problem = answer + " instead of opening a WebSocket: check the path, and whether the URL should start with wss://"
+	case code == http.StatusBadRequest && d.tls != nil && d.tls.asked && !d.tls.sent:
+		e.Problem = answer + ", and it asked for a client certificate: set TLS.CertFile and TLS.KeyFile"
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
-		return answer + ": it wants other credentials, or refuses the origin", true
+		e.Problem = answer + ": it wants other credentials, or refuses the origin"
 	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code >= 500:
-		return answer + ": try again later", false
+		e.Problem, e.permanent = answer+": try again later", false
+	default:
+		e.Problem = answer + " instead of opening a WebSocket: check the path"
 	}
-	return answer + " instead of opening a WebSocket: check the path", true
+	return e
 }
 
 // elsewhere says where a redirect points, without the parts that may hold a token.
@@ -58,63 +157,5 @@ func elsewhere(resp *http.Response) string {
 	if err != nil || to.Host == "" {
 		return ""
 	}
-	return ", pointing to " + safetext.Line(to.Scheme, 20) + "://" + safetext.Line(to.Host, shownTarget)
-}
-
-// explainFailure is for a dial that got no answer. The cause is only handed on
-// where its text cannot hold a secret.
-func explainFailure(ctx context.Context, err error) (problem string, permanent bool, cause error) {
-	if problem, cause = explainTLS(err); problem != "" {
-		return problem, true, cause
-	}
-	var dns *net.DNSError
-	var op *net.OpError
-	switch {
-	case errors.As(err, &dns) && dns.IsNotFound:
-		return "there is no host of that name: check the spelling", false, dns
-	case ctx.Err() != nil:
-		return explainContext(ctx.Err()), false, ctx.Err()
-	case errors.As(err, &dns):
-		return "the host's name could not be looked up: is there a network?", false, dns
-	case errors.As(err, &op) && op.Op == "proxyconnect":
-		return "the proxy that HTTPS_PROXY names did not answer", false, nil
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nothing listens there: is the server running, and is the port right?", false, op
-	case errors.As(err, &op):
-		return op.Op + " failed: " + safetext.Line(op.Err.Error(), shownTarget), false, op
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "the connection was closed without an answer", false, nil
-	}
-	return "what answers there is not a WebSocket server", false, nil
-}
-
-// explainTLS is for a dial that failed in TLS; else it returns "".
-func explainTLS(err error) (problem string, cause error) {
-	var cert *tls.CertificateVerificationError
-	var record tls.RecordHeaderError
-	var op *net.OpError
-	switch {
-	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &record):
-		return "the server does not speak TLS on this port: is it the right port, or should the URL start with ws://?", nil
-	case errors.As(err, &cert):
-		return explainCertificate(cert.Err), cert
-	case errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error"):
-		return "TLS failed: " + safetext.Line(op.Err.Error(), shownTarget), op
-	}
-	return "", nil
-}
-
-func explainCertificate(err error) string {
-	var authority x509.UnknownAuthorityError
-	var host x509.HostnameError
-	var invalid x509.CertificateInvalidError
-	switch {
-	case errors.As(err, &authority):
-		return "the server's certificate comes from an authority unknown here: add its root to TLSConfig.RootCAs, or use a public one"
-	case errors.As(err, &host):
-		return "the server's certificate is for another name: dial the name that it was issued for"
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "the server's certificate has expired or is not valid yet: renew it, and check both clocks"
-	}
-	return "the server's certificate is not valid"
+	return ", pointing to " + safetext.Line(strings.ToLower(to.Scheme), 20) + "://" + safetext.Line(to.Host, shownTarget)
 }

@@ -29,6 +29,7 @@ type TLSInfo struct {
 	Version     string // such as "TLS 1.3"
 	CipherSuite string // such as "TLS_AES_128_GCM_SHA256"
 	Curve       string // such as "X25519MLKEM768"; empty for the key exchange of RSA
+	ALPN        string // the protocol that runs inside, such as "http/1.1", if both agreed on one
 	Resumed     bool   // the peer proved its identity on an earlier connection
 	ServerName  string // the name that the client asked for, if it did
 	ECH         bool   // that name was encrypted on the way (Encrypted Client Hello)

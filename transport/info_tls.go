@@ -21,6 +21,7 @@ func describeTLS(s *tls.ConnectionState) *TLSInfo {
 	t := &TLSInfo{
 		Version:     tls.VersionName(s.Version),
 		CipherSuite: tls.CipherSuiteName(s.CipherSuite),
+		ALPN:        safetext.Line(s.NegotiatedProtocol, shownTarget),
 		Resumed:     s.DidResume,
 		ServerName:  safetext.Line(s.ServerName, shownTarget),
 		ECH:         s.ECHAccepted,

@@ -63,13 +63,13 @@ func TestA48Proxies(t *testing.T) {
 	conn.Close()
 
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run=^TestInTheProxysReach$")
-	cmd.Env = append(os.Environ(), "TEST_ROOT="+hex.EncodeToString(root), "NO_PROXY=", "no_proxy=",
+	cmd.Env = append(os.Environ(), "TEST_ROOT="+hex.EncodeToString(root), "NO_PROXY=unproxied.invalid", "no_proxy=",
 		"HTTPS_PROXY=http://user:s3cr3t@"+proxyAddr, "HTTP_PROXY=http://user:s3cr3t@"+proxyAddr)
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "--- PASS") {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if p.connects.Load() != 1 || p.others.Load() != 0 {
+	if p.connects.Load() != 2 || p.others.Load() != 0 {
 		t.Errorf("the proxy saw %d CONNECT and %d other requests", p.connects.Load(), p.others.Load())
 	}
 }
@@ -82,14 +82,18 @@ func TestInTheProxysReach(t *testing.T) {
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(root)
-	conn := dial(t, "wss://example.com/", &transport.DialOptions{TLSConfig: &tls.Config{RootCAs: roots}})
+	conn := dial(t, "wss://example.com/", &transport.DialOptions{TLS: &transport.TLSOptions{Base: &tls.Config{RootCAs: roots}}})
 	mustWrite(t, conn, "through the proxy")
 	mustRead(t, conn)
 
 	_, err = transport.Dial(context.Background(), "ws://hopseal.invalid/", &transport.DialOptions{Sealed: true})
 	var failed *transport.DialError
-	if !errors.As(err, &failed) || failed.Status != 0 {
-		t.Errorf("a ws dial past the proxy: %v", err)
+	if !errors.As(err, &failed) || failed.Status != http.StatusBadRequest || failed.Phase != transport.PhaseUpgrade {
+		t.Errorf("a ws dial through the proxy to a TLS server: %v", err)
+	}
+	_, err = transport.Dial(context.Background(), "ws://unproxied.invalid/", &transport.DialOptions{Sealed: true})
+	if !errors.As(err, &failed) || failed.Phase != transport.PhaseResolve || failed.Proxy != "" {
+		t.Errorf("a dial that NO_PROXY lists: %v", err)
 	}
 }
 

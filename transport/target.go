@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"context"
 	"net/url"
 	"strings"
 	"time"
@@ -17,7 +16,9 @@ const shownTarget = 200
 type DialError struct {
 	Target  string // scheme and host that were dialled, safe to show; empty if the URL has none
 	Problem string // what failed
-	Status  int    // the HTTP status with which a server refused, or 0
+	Phase   Phase  // the step that failed; 0 if nothing was sent, and in browsers, which do not tell
+	Proxy   string // scheme and host of the proxy on the way, safe to show; empty if there is none
+	Status  int    // the HTTP status with which a server, or in PhaseProxy a proxy, refused, or 0
 
 	// RetryAfter is how long the server asks to be left alone, by the header
 	// Retry-After of its answer: at most 24 hours, 0 if it does not ask. It is
@@ -77,12 +78,4 @@ func parseTarget(raw string) (*url.URL, error) {
 // out like the query: both are places where people put tokens.
 func shown(u *url.URL) string {
 	return u.Scheme + "://" + safetext.Line(u.Host, shownTarget)
-}
-
-// explainContext is for a dial whose context ended.
-func explainContext(err error) string {
-	if err == context.Canceled {
-		return "the dial was cancelled"
-	}
-	return "no answer in time: check the address, and any firewall"
 }

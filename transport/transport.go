@@ -39,9 +39,9 @@
 //   - TLS is at least 1.2. Dial takes ws:// only for what is sealed above it, or
 //     in development between programs on one machine, see [Policy]; the log gets
 //     one warning for each such host.
-//   - A ws:// dial never goes through a proxy (net/http would send it as a plain
-//     GET that the proxy can read); a wss:// dial uses CONNECT through the proxy
-//     that the environment names (HTTPS_PROXY, NO_PROXY).
+//   - A proxy is asked to CONNECT, for ws:// too (net/http would send that as a
+//     plain GET that the proxy reads). It learns host and port, and a password
+//     that is for it; the server's credentials go to the server alone.
 //   - No error, [Info] or log holds the query or the user part of a URL.
 //
 // # Coming back

@@ -138,7 +138,7 @@ func TestTLSLink(t *testing.T) {
 	infos := make(chan transport.Info, 1)
 	url, roots := tlsServer(t, func(c transport.Conn) { infos <- c.Info(); echo(c) })
 	conf := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS10}
-	conn := dial(t, url, &transport.DialOptions{TLSConfig: conf})
+	conn := dial(t, url, &transport.DialOptions{TLS: &transport.TLSOptions{Base: conf}})
 	mustWrite(t, conn, "hi")
 	if got := mustRead(t, conn); got != "hi" {
 		t.Fatalf("got %q", got)
@@ -148,7 +148,7 @@ func TestTLSLink(t *testing.T) {
 		t.Fatalf("client %+v, server %+v", here, there)
 	}
 	if conf.NextProtos != nil || conf.MinVersion != tls.VersionTLS10 {
-		t.Fatal("the caller's TLSConfig was changed")
+		t.Fatal("the caller's TLS was changed")
 	}
 }
 
@@ -548,7 +548,7 @@ func TestDialErrorsSayWhatToDo(t *testing.T) {
 		"other":        {raw("220 mail.example ESMTP\r\n"), "not a WebSocket server", 0, false},
 		"hangs up":     {raw(""), "closed without an answer", 0, false},
 		"no TLS":       {"wss" + strings.TrimPrefix(status(200), "ws"), "does not speak TLS", 0, true},
-		"certificate":  {untrusted, "authority unknown here", 0, true},
+		"certificate":  {untrusted, "certificate is self-signed", 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := dialError(t, c.url, nil)
@@ -564,7 +564,7 @@ func TestDialErrorsSayWhatToDo(t *testing.T) {
 
 func TestDialTLSOfAnotherName(t *testing.T) {
 	url, roots := tlsServer(t, echo)
-	e := dialError(t, url, &transport.DialOptions{TLSConfig: &tls.Config{RootCAs: roots, ServerName: "other.example"}})
+	e := dialError(t, url, &transport.DialOptions{TLS: &transport.TLSOptions{Base: &tls.Config{RootCAs: roots, ServerName: "other.example"}}})
 	if !strings.Contains(e.Error(), "another name") || !e.Permanent() {
 		t.Fatalf("got %v", e)
 	}
@@ -582,8 +582,8 @@ func TestDialTakesNoOldTLS(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AddCert(s.Certificate())
 	conf := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS10}
-	e := dialError(t, "wss"+strings.TrimPrefix(s.URL, "https"), &transport.DialOptions{TLSConfig: conf})
-	if !strings.Contains(e.Error(), "TLS failed") {
+	e := dialError(t, "wss"+strings.TrimPrefix(s.URL, "https"), &transport.DialOptions{TLS: &transport.TLSOptions{Base: conf}})
+	if !strings.Contains(e.Error(), "no TLS as new as 1.2") {
 		t.Fatalf("got %v", e)
 	}
 }

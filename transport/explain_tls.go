@@ -1,0 +1,165 @@
+//go:build !js
+
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/safetext"
+)
+
+// explainTLS is for a handshake that failed.
+func explainTLS(ctx context.Context, conf *tlsConfig, err error) *DialError {
+	var cert *tls.CertificateVerificationError
+	var ech *tls.ECHRejectionError
+	var record tls.RecordHeaderError
+	switch {
+	case errors.Is(err, ErrPin):
+		return failure("none of the pinned keys is in the server's certificate chain: something on the way terminates TLS, or the server has a new key", true, ErrPin)
+	case errors.As(err, &cert):
+		return failure(explainCertificate(cert), true, cert)
+	case errors.As(err, &ech):
+		return failure("the server could not decrypt its name (ECH): take the new config list from the cause of this error, or look the DNS record HTTPS up again", true, ech)
+	case errors.As(err, &record):
+		return failure("the server does not speak TLS on this port: is it the right port, or should the URL start with ws://?", true, nil)
+	case alertOf(err) != 0:
+		return explainAlert(conf, err)
+	}
+	if e := late(ctx, " to the TLS handshake: is it a TLS server, and does a firewall let TLS through?"); e != nil {
+		return e
+	}
+	if closed(err) {
+		return failure("the connection was cut in the TLS handshake: is it a TLS server, and does a firewall let this name through?", false, nil)
+	}
+	text := safetext.Line(strings.TrimPrefix(err.Error(), "tls: "), shownTarget)
+	if strings.Contains(text, "unsupported protocol version") {
+		return failure(oldTLS, true, nil)
+	}
+	return failure("TLS failed: "+text, true, nil)
+}
+
+const oldTLS = "the server speaks no TLS as new as 1.2, which is the oldest that is safe: update it"
+
+// The alerts of RFC 8446, section 6, that say something to people.
+const (
+	alertHandshakeFailure    = 40
+	alertBadCertificate      = 42
+	alertUnsupportedCert     = 43
+	alertRevokedCertificate  = 44
+	alertExpiredCertificate  = 45
+	alertUnknownCertificate  = 46
+	alertUnknownCA           = 48
+	alertAccessDenied        = 49
+	alertProtocolVersion     = 70
+	alertInsufficientSecrets = 71
+	alertInternalError       = 80
+	alertUnrecognizedName    = 112
+	alertCertificateRequired = 116
+)
+
+// alertOf returns the alert with which the peer ended TLS, or 0. Its type is private
+// to crypto/tls.
+func alertOf(err error) uint64 {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "remote error" {
+		return 0
+	}
+	if v := reflect.ValueOf(op.Err); v.Kind() == reflect.Uint8 {
+		return v.Uint()
+	}
+	return 0
+}
+
+func explainAlert(conf *tlsConfig, err error) *DialError {
+	switch alertOf(err) {
+	case alertProtocolVersion:
+		return failure(oldTLS, true, remote(err))
+	case alertHandshakeFailure, alertInsufficientSecrets:
+		if !conf.asked {
+			return failure("this end and the server have no cipher suite, key exchange or signature in common: update the older one", true, remote(err))
+		}
+	case alertUnrecognizedName:
+		return failure("the server has no certificate for this name: check the address", true, remote(err))
+	case alertInternalError:
+		return failure("the server failed in the TLS handshake: try again later", false, remote(err))
+	}
+	return explainClientCertificate(conf, err)
+}
+
+// explainClientCertificate is for a server that does not like who the client is. It
+// may say so in the handshake or, with TLS 1.3, after it.
+func explainClientCertificate(conf *tlsConfig, err error) *DialError {
+	alert := alertOf(err)
+	switch {
+	case alert == alertCertificateRequired, conf.asked && !conf.offers:
+		return failure("the server wants a client certificate: set TLS.CertFile and TLS.KeyFile", true, remote(err))
+	case conf.asked && !conf.sent:
+		return failure("the server wants a client certificate from another authority, or of another kind, than the one there is", true, remote(err))
+	case alert == alertExpiredCertificate && conf.sent:
+		return failure("the server says that the client certificate has expired: renew it, and check both clocks", true, remote(err))
+	case alert == alertRevokedCertificate && conf.sent:
+		return failure("the server says that the client certificate is revoked", true, remote(err))
+	case alert == alertUnknownCA && conf.sent:
+		return failure("the server does not know the authority of the client certificate", true, remote(err))
+	case conf.sent && (alert == 0 || alert >= alertBadCertificate && alert <= alertAccessDenied):
+		return failure("the server refuses the client certificate", true, remote(err))
+	}
+	return failure("TLS failed: the server says "+safetext.Quote(strings.TrimPrefix(remote(err).Error(), "remote error: tls: "), shownTarget), true, remote(err))
+}
+
+// remote returns the part of an error that tells the peer's alert, whose text is
+// that of crypto/tls.
+func remote(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op
+	}
+	return nil
+}
+
+// explainCertificate is for a server that has not proven its name.
+func explainCertificate(e *tls.CertificateVerificationError) string {
+	var authority x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(e.Err, &authority):
+		return explainAuthority(e.UnverifiedCertificates)
+	case errors.As(e.Err, &host):
+		return "the server's certificate is for another name: dial the name that it was issued for"
+	case errors.As(e.Err, &invalid) && invalid.Reason == x509.Expired:
+		return explainDates(e.UnverifiedCertificates, invalid.Cert)
+	}
+	return "the server's certificate is not valid"
+}
+
+func explainAuthority(sent []*x509.Certificate) string {
+	switch leaf := sent[0]; {
+	case leaf.CheckSignatureFrom(leaf) == nil || string(leaf.RawIssuer) == string(leaf.RawSubject):
+		return "the server's certificate is self-signed: give it one of an authority, or trust this one with TLS.RootsPEM"
+	case len(sent) == 1:
+		return "the server's certificate comes from an authority unknown here, or the server leaves out the intermediate certificate that leads to one: configure its full chain, or add a private root to TLS.RootsPEM"
+	}
+	return "the server's certificate comes from an authority unknown here: add its root to TLS.RootsPEM, or use a public one"
+}
+
+func explainDates(sent []*x509.Certificate, bad *x509.Certificate) string {
+	whose := "the server's certificate"
+	if bad == nil {
+		bad = sent[0]
+	}
+	if !bad.Equal(sent[0]) {
+		whose = "a certificate in the server's chain"
+	}
+	if time.Now().Before(bad.NotBefore) {
+		return whose + " is not valid before " + bad.NotBefore.UTC().Format(time.DateOnly) + ": check the clocks of this machine and of the one that issued it"
+	}
+	return whose + " has expired on " + bad.NotAfter.UTC().Format(time.DateOnly) + ": renew it, and check this machine's clock"
+}

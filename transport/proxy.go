@@ -1,0 +1,197 @@
+//go:build !js
+
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/hopseal/hopseal/internal/safetext"
+)
+
+// maxProxyRounds is how often a proxy is asked for one connection.
+const maxProxyRounds = 5
+
+// chooseProxy sets d.proxy, and refuses what it may not be used for.
+func (d *dialer) chooseProxy(ctx context.Context) error {
+	proxy, err := d.wantedProxy(ctx)
+	if err != nil || proxy == nil {
+		return err
+	}
+	if problem := badProxy(proxy); problem != "" {
+		return d.refuse(problem)
+	}
+	d.proxy, d.info.Proxy = proxy, shown(proxy)
+	if localOnly(d.target, d.opts.Policy) && !isLoopback(proxy.Hostname()) {
+		return d.refuse("a proxy on another machine would see what the Development policy keeps on this one: use wss://, or no proxy")
+	}
+	if proxy.User != nil && (d.opts.ProxyAuth == nil || isSOCKS(proxy)) && d.exposesPassword() {
+		return d.refuse(cleartextPassword)
+	}
+	return nil
+}
+
+const cleartextPassword = "the proxy's password would cross the network in the clear: use an https:// proxy, or set CleartextProxyPassword if the way to it can be trusted"
+
+func (d *dialer) wantedProxy(ctx context.Context) (*url.URL, error) {
+	if d.opts.Proxy != nil {
+		proxy, err := d.opts.Proxy(ctx, &url.URL{Scheme: d.target.Scheme, Host: d.target.Host})
+		if err != nil {
+			e := failure("DialOptions.Proxy failed: "+safetext.Line(err.Error(), shownReason), false, err)
+			e.Target = shown(d.target)
+			return nil, e
+		}
+		return proxy, nil
+	}
+	asked := &url.URL{Scheme: "http", Host: d.target.Host}
+	if d.target.Scheme == "wss" {
+		asked.Scheme = "https"
+	}
+	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: asked})
+	if err != nil { // its text holds the password
+		return nil, d.refuse("the proxy that HTTP_PROXY or HTTPS_PROXY names is no URL such as http://proxy.example:3128")
+	}
+	return proxy, nil
+}
+
+func badProxy(u *url.URL) string {
+	switch u.Scheme {
+	case "http", "https", "socks5", "socks5h":
+	default:
+		return "the proxy's URL must start with http://, https:// or socks5://, not " + safetext.Quote(u.Scheme, 20)
+	}
+	if _, problem := asciiHost(u); problem != "" || u.Hostname() == "" {
+		return "the proxy's URL names no host"
+	}
+	return ""
+}
+
+func isSOCKS(proxy *url.URL) bool { return strings.HasPrefix(proxy.Scheme, "socks5") }
+
+// exposesPassword reports that others could read what is sent to the proxy.
+func (d *dialer) exposesPassword() bool {
+	return d.proxy.Scheme != "https" && !isLoopback(d.proxy.Hostname()) && !d.opts.CleartextProxyPassword
+}
+
+// tunnel returns a connection to the target through the proxy.
+func (d *dialer) tunnel(ctx context.Context) (net.Conn, error) {
+	host, _ := asciiHost(d.proxy)
+	conn, err := d.reach(ctx, d.proxy, host)
+	if err != nil {
+		return nil, err
+	}
+	err = d.in(ctx, PhaseProxy, d.opts.Timeouts.Proxy, func(ctx context.Context, e *DialEvent) (failed *DialError) {
+		login := &proxyLogin{d: d}
+		for {
+			if conn, failed = d.pass(ctx, conn, login, e); failed == nil || !login.again {
+				return failed
+			}
+			// It has closed the connection on which it challenged the client.
+			login.again = false
+			var err error
+			if conn, err = new(net.Dialer).DialContext(ctx, "tcp", d.info.Remote); err != nil {
+				return d.explainProxy(ctx, err)
+			}
+		}
+	})
+	return conn, err
+}
+
+// pass asks the proxy at the other end of conn to connect to the target.
+func (d *dialer) pass(ctx context.Context, conn net.Conn, login *proxyLogin, e *DialEvent) (net.Conn, *DialError) {
+	if d.proxy.Scheme == "https" {
+		secured, failed := d.secureProxy(ctx, conn)
+		if failed != nil {
+			return nil, failed
+		}
+		state := secured.ConnectionState()
+		conn, e.TLS = secured, describeTLS(&state)
+	}
+	ask := d.askHTTP
+	if isSOCKS(d.proxy) {
+		ask = d.askSOCKS
+	}
+	done := unblock(ctx, conn)
+	failed := ask(ctx, conn, login)
+	if !done() && failed == nil {
+		failed = d.explainProxy(ctx, ctx.Err())
+	}
+	if failed != nil {
+		conn.Close()
+		return nil, failed
+	}
+	return conn, nil
+}
+
+func (d *dialer) secureProxy(ctx context.Context, conn net.Conn) (*tls.Conn, *DialError) {
+	host, _ := asciiHost(d.proxy)
+	conf, err := d.opts.ProxyTLS.config(host)
+	if err != nil {
+		conn.Close()
+		return nil, failure("ProxyTLS: "+err.Error(), true, nil)
+	}
+	secured := tls.Client(conn, conf.tls)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		failed := explainTLS(ctx, conf, err)
+		failed.Problem = "the proxy's TLS: " + failed.Problem
+		return nil, failed
+	}
+	return secured, nil
+}
+
+// authority is how a proxy is told where to connect.
+func (d *dialer) authority() string {
+	port, _ := portOf(d.target)
+	return net.JoinHostPort(d.host, uitoa(port))
+}
+
+// A proxyLogin answers what an HTTP proxy asks of whoever uses it.
+type proxyLogin struct {
+	d          *dialer
+	rounds     int
+	challenges []string // of the last answer
+	again      bool     // ask once more, on a new connection
+}
+
+// header returns the value of Proxy-Authorization for the next request.
+func (l *proxyLogin) header(ctx context.Context) (string, *DialError) {
+	if l.rounds++; l.rounds > maxProxyRounds {
+		return "", failure("the proxy is not content with what ProxyAuth answers", true, nil)
+	}
+	d := l.d
+	if d.opts.ProxyAuth == nil {
+		return basic(d.proxy.User), nil
+	}
+	answer, err := d.opts.ProxyAuth(ctx, d.proxy, l.challenges)
+	switch {
+	case err != nil:
+		return "", failure("ProxyAuth failed: "+safetext.Line(err.Error(), shownReason), false, err)
+	case !isFieldValue(answer):
+		return "", failure("ProxyAuth returned a line break or another control character", true, nil)
+	case isBasic(answer) && d.exposesPassword():
+		return "", failure(cleartextPassword, true, nil)
+	}
+	return answer, nil
+}
+
+// answerable reports that a challenge is worth another request.
+func (l *proxyLogin) answerable() bool { return l.d.opts.ProxyAuth != nil }
+
+// basic returns the credentials of RFC 7617, or "" for nobody.
+func basic(user *url.Userinfo) string {
+	if user == nil {
+		return ""
+	}
+	password, _ := user.Password()
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password))
+}
+
+func isBasic(header string) bool {
+	return len(header) >= 6 && strings.EqualFold(header[:6], "Basic ")
+}

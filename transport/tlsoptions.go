@@ -1,0 +1,278 @@
+//go:build !js
+
+package transport
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/hopseal/hopseal/internal/safetext"
+)
+
+// ErrPin is matched by the error of a dial that found none of TLSOptions.Pins.
+var ErrPin = errors.New("none of the pinned keys is in the certificate chain")
+
+// sessionsKept is how many TLS sessions one TLSOptions keeps, to resume them.
+const sessionsKept = 64
+
+// TLSOptions says whom a dial trusts and who it is itself. TLS is at least 1.2, the
+// name is verified, HTTP/1.1 is agreed on. Sessions are resumed among the dials that
+// share one TLSOptions, which must not change after the first of them.
+type TLSOptions struct {
+	// RootsPEM is one or more CA certificates that are trusted instead of those of
+	// the system, or with SystemRoots beside them.
+	RootsPEM    []byte
+	SystemRoots bool
+
+	// Certificates are offered to a server that asks who the client is; the first
+	// that suits it is sent. tls.X509KeyPair makes one of PEM, package p12 one of
+	// PKCS#12.
+	Certificates []tls.Certificate
+
+	// CertFile and KeyFile name PEM files with another such certificate: its chain
+	// and its key. Every dial reads them again, so that they may be renewed.
+	CertFile, KeyFile string
+
+	// Pins are SHA-256 digests of public keys (SubjectPublicKeyInfo, as Certificate.SPKI
+	// has them), one of which must be in the verified chain. At least two are wanted:
+	// the second is the backup, for the day on which the first key is lost.
+	Pins [][sha256.Size]byte
+
+	// ECHConfigList encrypts the server's name on the way (Encrypted Client Hello), as
+	// the DNS record HTTPS of the host has it. TLS is then at least 1.3. A dial that
+	// the server cannot decrypt fails, with a cause of type [tls.ECHRejectionError]
+	// that may hold a newer list.
+	ECHConfigList []byte
+
+	// NoSNI sends no name, and still verifies that the certificate is for it.
+	NoSNI bool
+
+	// NoResumption makes every dial a full handshake.
+	NoResumption bool
+
+	// InsecureSkipTLSVerify accepts any certificate: whoever is on the way can read
+	// and change everything. With Pins the server's own key must be one of them.
+	InsecureSkipTLSVerify bool
+
+	// InsecureKeyLogWriter gets the secrets of each connection, with which Wireshark
+	// decrypts it.
+	InsecureKeyLogWriter io.Writer
+
+	// Base is what all of this is added to: for what has no name here. Its ServerName
+	// is the name to verify if it is not the host. What makes TLS insecure is refused
+	// in it.
+	Base *tls.Config
+
+	once     sync.Once
+	sessions tls.ClientSessionCache
+}
+
+// defaultTLS is what nil means.
+var defaultTLS TLSOptions
+
+// A tlsConfig is for one handshake, and remembers what explains its failure.
+type tlsConfig struct {
+	tls    *tls.Config
+	asked  bool // the server wanted to know who the client is
+	offers bool // there is a certificate to send
+	sent   bool // it was sent
+}
+
+// config returns what a handshake with host needs, or an error that says what is
+// wrong with o. Its text needs no prefix.
+func (o *TLSOptions) config(host string) (*tlsConfig, error) {
+	if o == nil {
+		o = &defaultTLS
+	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	conf := o.Base.Clone()
+	if conf == nil {
+		conf = new(tls.Config)
+	}
+	if conf.ServerName == "" {
+		conf.ServerName = host
+	}
+	conf.MinVersion = max(conf.MinVersion, tls.VersionTLS12)
+	conf.NextProtos = []string{"http/1.1"} // there is no upgrade in HTTP/2
+	conf.KeyLogWriter = o.InsecureKeyLogWriter
+	conf.InsecureSkipVerify = o.InsecureSkipTLSVerify
+	if err := o.addRoots(conf); err != nil {
+		return nil, err
+	}
+	if len(o.ECHConfigList) > 0 {
+		conf.EncryptedClientHelloConfigList = o.ECHConfigList
+		conf.MinVersion = tls.VersionTLS13
+	}
+	o.addVerification(conf)
+	o.addSessions(conf)
+	c := &tlsConfig{tls: conf}
+	return c, o.addCertificates(c)
+}
+
+func (o *TLSOptions) check() error {
+	switch {
+	case o.Base != nil && o.Base.InsecureSkipVerify:
+		return errors.New("TLSOptions.Base has InsecureSkipVerify: if anybody may read and change everything, set InsecureSkipTLSVerify")
+	case o.Base != nil && o.Base.KeyLogWriter != nil:
+		return errors.New("TLSOptions.Base has a KeyLogWriter: to give the secrets away, set InsecureKeyLogWriter")
+	case o.NoSNI && len(o.ECHConfigList) > 0:
+		return errors.New("TLSOptions has both NoSNI and ECHConfigList: ECH hides the name already")
+	case (o.CertFile == "") != (o.KeyFile == ""):
+		return errors.New("TLSOptions needs both CertFile and KeyFile")
+	case len(o.Pins) == 1, len(o.Pins) > 1 && !differ(o.Pins):
+		return errors.New("TLSOptions.Pins needs a backup: the digest of a second key, kept elsewhere, for the day on which the first one is lost")
+	}
+	return nil
+}
+
+func differ(pins [][sha256.Size]byte) bool {
+	for _, pin := range pins[1:] {
+		if pin != pins[0] {
+			return true
+		}
+	}
+	return false
+}
+
+// addRoots reads every certificate: one that is left out by mistake is found out
+// here, not when it is needed.
+func (o *TLSOptions) addRoots(conf *tls.Config) error {
+	if len(o.RootsPEM) == 0 {
+		return nil
+	}
+	roots := x509.NewCertPool()
+	if o.SystemRoots {
+		system, err := x509.SystemCertPool()
+		if err != nil {
+			return errors.New("the system's root certificates cannot be read")
+		}
+		roots = system
+	}
+	found := 0
+	for rest := o.RootsPEM; ; found++ {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			if found == 0 || len(bytes.TrimSpace(rest)) > 0 && bytes.Contains(rest, []byte("-----BEGIN")) {
+				return errors.New("TLSOptions.RootsPEM cannot be read: it should be lines from -----BEGIN CERTIFICATE----- on")
+			}
+			break
+		}
+		root, err := x509.ParseCertificate(block.Bytes)
+		if block.Type != "CERTIFICATE" || err != nil {
+			return errors.New("TLSOptions.RootsPEM holds something that is no certificate")
+		}
+		roots.AddCert(root)
+	}
+	conf.RootCAs = roots
+	return nil
+}
+
+// addVerification has the name verified here where none is sent, and the pins in
+// any case, on resumed connections too.
+func (o *TLSOptions) addVerification(conf *tls.Config) {
+	name, roots, now, more := conf.ServerName, conf.RootCAs, conf.Time, conf.VerifyConnection
+	hidden := o.NoSNI && !o.InsecureSkipTLSVerify
+	if o.NoSNI {
+		conf.ServerName, conf.InsecureSkipVerify = "", true
+	}
+	conf.VerifyConnection = func(s tls.ConnectionState) error {
+		chains := s.VerifiedChains
+		if hidden {
+			opts := x509.VerifyOptions{DNSName: name, Roots: roots}
+			if now != nil {
+				opts.CurrentTime = now()
+			}
+			var err error
+			if chains, err = verifyChain(s.PeerCertificates, opts); err != nil {
+				return err
+			}
+		}
+		if len(o.Pins) > 0 && !o.pinned(chains, s.PeerCertificates) {
+			return ErrPin
+		}
+		if more != nil {
+			return more(s)
+		}
+		return nil
+	}
+}
+
+// verifyChain does what crypto/tls does where a name is sent.
+func verifyChain(peer []*x509.Certificate, opts x509.VerifyOptions) ([][]*x509.Certificate, error) {
+	opts.Intermediates = x509.NewCertPool()
+	for _, c := range peer[1:] {
+		opts.Intermediates.AddCert(c)
+	}
+	chains, err := peer[0].Verify(opts)
+	if err != nil {
+		return nil, &tls.CertificateVerificationError{UnverifiedCertificates: peer, Err: err}
+	}
+	return chains, nil
+}
+
+// pinned looks for a pinned key. Where nothing was verified only the server's own
+// counts, since anybody can send the certificates of others behind their own.
+func (o *TLSOptions) pinned(chains [][]*x509.Certificate, peer []*x509.Certificate) bool {
+	if o.InsecureSkipTLSVerify {
+		chains = [][]*x509.Certificate{peer[:1]}
+	}
+	for _, chain := range chains {
+		for _, c := range chain {
+			digest := sha256.Sum256(c.RawSubjectPublicKeyInfo)
+			for _, pin := range o.Pins {
+				if pin == digest {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func (o *TLSOptions) addSessions(conf *tls.Config) {
+	o.once.Do(func() { o.sessions = tls.NewLRUClientSessionCache(sessionsKept) })
+	switch {
+	case o.NoResumption:
+		conf.ClientSessionCache = nil
+	case conf.ClientSessionCache == nil:
+		conf.ClientSessionCache = o.sessions
+	}
+}
+
+// addCertificates does what crypto/tls does with Certificates, and takes notes.
+func (o *TLSOptions) addCertificates(c *tlsConfig) error {
+	own := append(o.Certificates[:len(o.Certificates):len(o.Certificates)], c.tls.Certificates...)
+	if o.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
+		if err != nil {
+			return errors.New("the client certificate cannot be loaded: " + safetext.Line(err.Error(), shownTarget))
+		}
+		own = append(own, pair)
+	}
+	choose := c.tls.GetClientCertificate
+	c.offers = choose != nil || len(own) > 0
+	c.tls.GetClientCertificate = func(r *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		c.asked = true
+		if choose != nil {
+			chosen, err := choose(r)
+			c.sent = err == nil && len(chosen.Certificate) > 0
+			return chosen, err
+		}
+		for i := range own {
+			if r.SupportsCertificate(&own[i]) == nil {
+				c.sent = true
+				return &own[i], nil
+			}
+		}
+		return new(tls.Certificate), nil
+	}
+	return nil
+}
