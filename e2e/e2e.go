@@ -125,6 +125,7 @@ type Config struct {
 	Dial *transport.DialOptions
 
 	// Accept is for the connection below, of servers. Nil means its zero value.
+	// What crosses it is Sealed in any case.
 	Accept *transport.AcceptOptions
 
 	// MaxSessions is how many sessions a server holds at once; further clients

@@ -356,7 +356,7 @@ func TestDialAddress(t *testing.T) {
 func BenchmarkEcho(b *testing.B) {
 	ctx := context.Background()
 	bareServer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := transport.Accept(w, r, nil)
+		conn, err := transport.Accept(w, r, &transport.AcceptOptions{Policy: transport.Development})
 		for buf := []byte(nil); err == nil; {
 			if buf, err = conn.Read(ctx, buf[:0]); err == nil {
 				err = conn.Write(ctx, buf)

@@ -55,5 +55,6 @@ func (c Config) acceptOptions() *transport.AcceptOptions {
 		*opts = *c.Accept
 	}
 	opts.MaxMessage = engine.MaxFrame(c.MaxMessage)
+	opts.Sealed = true // by the session
 	return opts
 }

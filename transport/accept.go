@@ -38,6 +38,16 @@ type AcceptOptions struct {
 	// none of them writes.
 	TrustedHops []netip.Prefix
 
+	// Policy says what may cross a link without TLS. Zero means Production.
+	Policy Policy
+
+	// Sealed says that everything that will cross this link is sealed above it,
+	// as package e2e does. Then ws:// is accepted, for nothing else.
+	Sealed bool
+
+	// RequireTLS refuses ws://, Sealed or not.
+	RequireTLS bool
+
 	// KeepAlive is the time between pings, which notice that the client is gone
 	// while a Read waits, and keep proxies from forgetting the connection. Zero
 	// means DefaultKeepAlive, a negative value no pings.
@@ -46,8 +56,12 @@ type AcceptOptions struct {
 
 // Accept upgrades a request to a WebSocket. If it fails it has answered the
 // request, and the error is an [*AcceptError] with the status of that answer: 426,
-// 405 or 400 where the request is no WebSocket handshake; 403 where a browser's
-// page comes from a foreign origin, which the error tells by matching [ErrOrigin].
+// 405 or 400 where the request is no WebSocket handshake; 403 where there is no TLS
+// on the way to the client ([ErrCleartext]), or a browser's page comes from a
+// foreign origin ([ErrOrigin]).
+//
+// TLS is on the way if it is on this socket, or if a trusted hop says that the
+// client used https.
 //
 // Nobody is authenticated by this. A missing Origin is accepted, because only
 // browsers send it; a cookie proves nothing, because browsers send it for any
@@ -78,6 +92,9 @@ func admit(r *http.Request, opts *AcceptOptions) (e entrant, no *refusal) {
 	var err error
 	if e.from, err = trace(r, opts.TrustedHops); err != nil {
 		return e, &refusal{status: http.StatusBadRequest, told: "the forwarding headers of this request contradict each other", problem: err.Error()}
+	}
+	if no := checkPolicy(r, e.from, opts); no != nil {
+		return e, no
 	}
 	if e.origin, err = checkOrigin(r, e.from, opts.Origins); err != nil {
 		return e, &refusal{status: http.StatusForbidden, told: "pages of this origin may not connect here", problem: err.Error(), cause: ErrOrigin}

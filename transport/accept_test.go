@@ -20,6 +20,16 @@ import (
 const handshake = "GET /socket?token=qu3ry HTTP/1.1\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n" +
 	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 
+// accepting returns opts, or the zero value for nil, for servers on this machine.
+func accepting(opts *transport.AcceptOptions) *transport.AcceptOptions {
+	changed := transport.AcceptOptions{Policy: transport.Development}
+	if opts != nil {
+		changed = *opts
+		changed.Policy = transport.Development
+	}
+	return &changed
+}
+
 // An outcome is what Accept returned.
 type outcome struct {
 	conn transport.Conn
@@ -28,6 +38,12 @@ type outcome struct {
 
 // acceptor serves Accept and hands on what comes out.
 func acceptor(t *testing.T, opts *transport.AcceptOptions) (addr string, outcomes <-chan outcome) {
+	t.Helper()
+	return production(t, accepting(opts))
+}
+
+// production is acceptor without Policy Development.
+func production(t *testing.T, opts *transport.AcceptOptions) (addr string, outcomes <-chan outcome) {
 	t.Helper()
 	out := make(chan outcome, 1)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -135,7 +151,7 @@ func TestA43OriginBehindAFront(t *testing.T) {
 		{nil, "https://app.example", false},
 	} {
 		t.Run(fmt.Sprint(c.hops, c.origin), func(t *testing.T) {
-			addr, outcomes := acceptor(t, &transport.AcceptOptions{TrustedHops: c.hops})
+			addr, outcomes := production(t, &transport.AcceptOptions{Sealed: true, TrustedHops: c.hops})
 			resp, body, _ := send(t, addr, handshake+front+"Origin: "+c.origin+"\r\n")
 			got := <-outcomes
 			if !c.ok {
@@ -158,7 +174,7 @@ func TestA49InfoBehindAFront(t *testing.T) {
 		"127.0.0.0/8": {Kind: "wss", Client: "192.0.2.7"},
 		"10.0.0.0/8":  {Kind: "ws", Client: "127.0.0.1"},
 	} {
-		addr, outcomes := acceptor(t, &transport.AcceptOptions{TrustedHops: []netip.Prefix{netip.MustParsePrefix(hops)}})
+		addr, outcomes := production(t, &transport.AcceptOptions{Sealed: true, TrustedHops: []netip.Prefix{netip.MustParsePrefix(hops)}})
 		_, _, socket := send(t, addr, handshake+front)
 		got := <-outcomes
 		if got.err != nil {
@@ -178,4 +194,57 @@ func TestAContradictionIsRefused(t *testing.T) {
 	if strings.Contains(body, "1.1.1.1") {
 		t.Errorf("the client reads %q", body)
 	}
+}
+
+func TestCleartextNeedsAReason(t *testing.T) {
+	type options = transport.AcceptOptions
+	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+	const https, http = "X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\n", "X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\n"
+	const local = "X-Forwarded-For: 127.0.0.1\r\n"
+	for name, c := range map[string]struct {
+		opts    options
+		headers string
+		advice  string // "" where it is accepted
+	}{
+		"production":                        {options{}, "", "serve wss://, list what terminates TLS in front of it in TrustedHops, set Sealed if"},
+		"sealed":                            {options{Sealed: true}, "", ""},
+		"sealed, TLS required":              {options{Sealed: true, RequireTLS: true}, "", "serve wss://, or list"},
+		"development":                       {options{Policy: transport.Development}, "", ""},
+		"development, localhost":            {options{Policy: transport.Development}, "Host: localhost:80\r\n", ""},
+		"development, IPv6":                 {options{Policy: transport.Development}, "Host: [::1]:80\r\n", ""},
+		"development, no port":              {options{Policy: transport.Development}, "Host: [::1]\r\n", ""},
+		"development, TLS required":         {options{Policy: transport.Development, RequireTLS: true}, "", "serve wss://"},
+		"development, rebound name":         {options{Policy: transport.Development}, "Host: evil.example\r\nOrigin: http://evil.example\r\n", "only from a loopback address to localhost"},
+		"development, through a proxy":      {options{Policy: transport.Development}, http, "past no proxy"},
+		"development, through a liar":       {options{Policy: transport.Development}, https, "past no proxy"},
+		"development, through a known hop":  {options{Policy: transport.Development, TrustedHops: loopback}, http, "past no proxy"},
+		"development, known hop, from here": {options{Policy: transport.Development, TrustedHops: loopback}, local, ""},
+		"a stranger says https":             {options{}, https, "TrustedHops"},
+		"a hop says https":                  {options{TrustedHops: loopback}, https, ""},
+		"a hop says https, TLS required":    {options{TrustedHops: loopback, RequireTLS: true}, https, ""},
+		"a hop says http":                   {options{TrustedHops: loopback}, http, "TrustedHops"},
+		"a hop says nothing":                {options{TrustedHops: loopback}, "", "TrustedHops"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			addr, outcomes := production(t, &c.opts)
+			resp, body, _ := send(t, addr, handshake+c.headers)
+			got := <-outcomes
+			if c.advice == "" {
+				if got.err != nil {
+					t.Fatal(got.err)
+				}
+				return
+			}
+			wantRefusal(t, resp, got, 403, transport.ErrCleartext)
+			if !strings.Contains(got.err.Error(), c.advice) {
+				t.Errorf("got %v, want %q", got.err, c.advice)
+			}
+			if body != "connections to this address need TLS (wss://)\n" {
+				t.Errorf("the client reads %q", body)
+			}
+		})
+	}
+	addr, outcomes := production(t, &options{Policy: 7, Sealed: true})
+	resp, _, _ := send(t, addr, handshake)
+	wantRefusal(t, resp, <-outcomes, 500, nil)
 }

@@ -25,7 +25,7 @@ func BenchmarkEcho(b *testing.B) {
 
 func benchHopseal(b *testing.B, size int) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if conn, err := transport.Accept(w, r, nil); err == nil {
+		if conn, err := transport.Accept(w, r, accepting(nil)); err == nil {
 			echo(conn)
 		}
 	}))

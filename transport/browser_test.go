@@ -20,7 +20,7 @@ import (
 // and those of dial_js_test.go, which need the server that stands here.
 func TestInChromium(t *testing.T) {
 	foreign := serveHTTP(t, func(w http.ResponseWriter, r *http.Request) { // another origin than the page's
-		if _, err := transport.Accept(w, r, nil); err == nil {
+		if _, err := transport.Accept(w, r, accepting(nil)); err == nil {
 			t.Error("a browser did not send the page's origin, or Accept does not look at it")
 		}
 	})
@@ -81,7 +81,7 @@ func (s *browserServer) websocket(w http.ResponseWriter, r *http.Request) {
 		s.text(w, r)
 		return
 	}
-	conn, err := transport.Accept(w, r, nil)
+	conn, err := transport.Accept(w, r, accepting(nil))
 	if err != nil {
 		return
 	}

@@ -17,7 +17,7 @@ import (
 // A server that sends everything back, and a client.
 func Example() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := transport.Accept(w, r, nil)
+		conn, err := transport.Accept(w, r, &transport.AcceptOptions{Policy: transport.Development})
 		if err != nil {
 			return // Accept has answered the request
 		}
@@ -89,7 +89,7 @@ func ExampleRetry() {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
-		conn, err := transport.Accept(w, r, nil)
+		conn, err := transport.Accept(w, r, &transport.AcceptOptions{Policy: transport.Development})
 		if err != nil {
 			return // Accept has answered the request
 		}
@@ -117,7 +117,7 @@ func ExampleRetry() {
 func ExampleRedialer() {
 	var connections atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := transport.Accept(w, r, nil)
+		conn, err := transport.Accept(w, r, &transport.AcceptOptions{Policy: transport.Development})
 		if err != nil {
 			return // Accept has answered the request
 		}

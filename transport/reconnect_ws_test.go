@@ -43,7 +43,7 @@ func echoOn(t *testing.T, addr string) (url string, kill func()) {
 		t.Fatal(err)
 	}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := transport.Accept(w, r, nil)
+		conn, err := transport.Accept(w, r, accepting(nil))
 		if err != nil {
 			return
 		}
@@ -127,7 +127,7 @@ func TestRetryAfterOverASocket(t *testing.T) {
 					w.WriteHeader(test.status)
 					return
 				}
-				if conn, err := transport.Accept(w, r, nil); err == nil {
+				if conn, err := transport.Accept(w, r, accepting(nil)); err == nil {
 					echo(conn)
 					conn.Close(transport.CodeNormal, "")
 				}
@@ -165,7 +165,7 @@ func TestAnExpiredTokenIsRefreshed(t *testing.T) {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		conn, err := transport.Accept(w, r, nil)
+		conn, err := transport.Accept(w, r, accepting(nil))
 		if err != nil {
 			return
 		}

@@ -32,7 +32,7 @@ import (
 func serve(t *testing.T, opts *transport.AcceptOptions, handle func(transport.Conn)) string {
 	t.Helper()
 	return serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
-		conn, err := transport.Accept(w, r, opts)
+		conn, err := transport.Accept(w, r, accepting(opts))
 		if err != nil {
 			t.Errorf("Accept: %v", err)
 			return
@@ -92,7 +92,7 @@ func dialError(t *testing.T, url string, opts *transport.DialOptions) *transport
 func tlsServer(t *testing.T, handle func(transport.Conn)) (url string, roots *x509.CertPool) {
 	t.Helper()
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := transport.Accept(w, r, nil)
+		conn, err := transport.Accept(w, r, accepting(nil))
 		if err != nil {
 			t.Errorf("Accept: %v", err)
 			return
@@ -610,7 +610,7 @@ func TestDialObeysItsContext(t *testing.T) {
 func TestA43ForeignOriginIsRefused(t *testing.T) {
 	accepted := make(chan transport.Info, 1)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := transport.Accept(w, r, &transport.AcceptOptions{
+		conn, err := transport.Accept(w, r, &transport.AcceptOptions{Policy: transport.Development,
 			Origins: []string{"https://app.example.com", "http://[::1]:8080"},
 		})
 		if err != nil {

@@ -29,7 +29,7 @@ const csp = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src d
 func serve(t testing.TB, policy string) (url string) {
 	t.Helper()
 	dir := buildPackage(t).Dir
-	hub := relay.New(relay.Options{})
+	hub := relay.New(relay.Options{Accept: &transport.AcceptOptions{Policy: transport.Development}})
 	mux := http.NewServeMux()
 	mux.Handle("/relay", hub)
 	mux.Handle("/hopseal/", http.StripPrefix("/hopseal/", http.FileServer(http.Dir(dir))))

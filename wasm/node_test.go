@@ -213,7 +213,7 @@ func (p party) take(t *testing.T, back fromJS) {
 // Node 20 has a WebSocket behind a flag.
 func TestNodeTalksThroughARealRelay(t *testing.T) {
 	buildPackage(t)
-	hub := relay.New(relay.Options{})
+	hub := relay.New(relay.Options{Accept: &transport.AcceptOptions{Policy: transport.Development}})
 	server := httptest.NewServer(hub)
 	defer server.Close()
 	defer hub.Shutdown(t.Context())

@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/relay"
 )
 
@@ -275,7 +276,9 @@ func startWire(t *testing.T, npmDir string, handler func(*wire) http.Handler) *w
 	return w
 }
 
-func (w *wire) comesUp(t *testing.T) { w.hub.Store(relay.New(relay.Options{Tap: w.tap})) }
+func (w *wire) comesUp(t *testing.T) {
+	w.hub.Store(relay.New(relay.Options{Tap: w.tap, Accept: &transport.AcceptOptions{Sealed: true}}))
+}
 
 func (w *wire) goesDown(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

@@ -16,6 +16,7 @@ import (
 	"github.com/hopseal/hopseal/envelope"
 	"github.com/hopseal/hopseal/internal/hostile"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/relay"
 	"github.com/hopseal/hopseal/transport/relay/frame"
 )
@@ -42,7 +43,7 @@ func startAttackerBeside(t *testing.T, npmDir string) *attacker {
 	a := &attacker{clients: make(map[string]hostile.Inject), identity: newIdentity(t, "mallory")}
 	a.wire = startWire(t, npmDir, func(w *wire) http.Handler {
 		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-			hostile.Relay(w.hub.Load(), nil, a.meet).ServeHTTP(rw, r)
+			hostile.Relay(w.hub.Load(), &transport.AcceptOptions{Sealed: true}, a.meet).ServeHTTP(rw, r)
 		})
 	})
 	return a

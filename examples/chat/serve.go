@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/wasmbuild"
+	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/relay"
 )
 
@@ -42,7 +43,7 @@ Open it in two browser windows. To join from a terminal as well:
 Ctrl-C ends it.
 `, url)
 	warnOpen(listener.Addr(), std)
-	return serveUntil(ctx, listener, relay.New(relay.Options{}), built.Dir)
+	return serveUntil(ctx, listener, relay.New(relay.Options{Accept: &transport.AcceptOptions{Sealed: true}}), built.Dir)
 }
 
 func parseServe(args []string, std stdio) (addr string, err error) {

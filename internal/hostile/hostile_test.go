@@ -19,9 +19,9 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestAHostileRelayCanDoAnything(t *testing.T) {
-	hub := relay.New(relay.Options{})
+	hub := relay.New(relay.Options{Accept: &transport.AcceptOptions{Policy: transport.Development}})
 	injects := make(chan hostile.Inject, 2)
-	server := httptest.NewServer(hostile.Relay(hub, nil, func(inject hostile.Inject) hostile.Hop {
+	server := httptest.NewServer(hostile.Relay(hub, &transport.AcceptOptions{Policy: transport.Development}, func(inject hostile.Inject) hostile.Hop {
 		injects <- inject
 		return hostile.Hop{ToClient: func(b []byte) [][]byte {
 			event, err := frame.ParseEvent(b)

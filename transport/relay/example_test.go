@@ -15,7 +15,7 @@ import (
 // Two members of a topic. A program seals presence and payload, because the relay
 // reads all that is not sealed.
 func Example() {
-	hub := relay.New(relay.Options{})
+	hub := relay.New(relay.Options{Accept: &transport.AcceptOptions{Policy: transport.Development}})
 	server := httptest.NewServer(hub)
 	defer server.Close()
 	ctx := context.Background()

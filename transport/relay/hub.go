@@ -3,6 +3,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -36,19 +37,18 @@ func New(opts Options) *Hub {
 }
 
 // ServeHTTP takes a connection over and returns. Requests that it refuses get 403
-// for a foreign origin, 503 where the hub or the client's share of it is full or the hub is
+// for a foreign origin or a link without TLS, 503 where the hub or the client's share of it is full or the hub is
 // stopping, 426 for anything
 // but a WebSocket handshake.
 func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p, err := h.admit(r.RemoteAddr)
+	opts := h.opts.accept()
+	p, err := h.admit(transport.ClientAddr(r, opts.TrustedHops))
 	if err != nil {
 		w.Header().Set("Retry-After", "5")
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	conn, err := transport.Accept(w, r, &transport.AcceptOptions{
-		MaxMessage: h.opts.MaxMessage, Origins: h.opts.Origins, KeepAlive: h.opts.KeepAlive,
-	})
+	conn, err := transport.Accept(w, r, opts)
 	if err != nil {
 		h.vacate(p)
 		return
@@ -59,7 +59,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // ServeConn serves one connection until it ends, and says why it did. It is for
 // links that do not come as HTTP requests.
 func (h *Hub) ServeConn(conn transport.Conn) error {
-	p, err := h.admit(conn.Info().Remote)
+	p, err := h.admit(cmp.Or(conn.Info().Client, conn.Info().Remote))
 	if err != nil {
 		conn.Close(transport.CodeTryLater, err.Error())
 		return err

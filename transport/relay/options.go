@@ -4,6 +4,8 @@ package relay
 
 import (
 	"time"
+
+	"github.com/hopseal/hopseal/transport"
 )
 
 // Options bounds a [Hub]. The zero value of each field means its default.
@@ -17,8 +19,14 @@ type Options struct {
 
 	// MaxConnsPerAddress is how many connections one IPv4 address or one IPv6 /64
 	// may have at a time. Default 64. Behind a proxy all clients have the proxy's
-	// address: set it to MaxConns there, and let the proxy bound them.
+	// address, unless Accept lists it in TrustedHops: set it to MaxConns there,
+	// and let the proxy bound them.
 	MaxConnsPerAddress int
+
+	// Accept says whom to let in, and how: Sealed or Policy for links without
+	// TLS, TrustedHops and so on. Nil means its zero value. MaxMessage, Origins
+	// and KeepAlive here take the place of those there.
+	Accept *transport.AcceptOptions
 
 	// Origins lists the origins whose pages may connect beside the server's own,
 	// see transport.AcceptOptions.
@@ -72,4 +80,13 @@ func (o Options) withDefaults() Options {
 		o.JoinTimeout = 10 * time.Second
 	}
 	return o
+}
+
+func (o Options) accept() *transport.AcceptOptions {
+	opts := new(transport.AcceptOptions)
+	if o.Accept != nil {
+		*opts = *o.Accept
+	}
+	opts.MaxMessage, opts.Origins, opts.KeepAlive = o.MaxMessage, o.Origins, o.KeepAlive
+	return opts
 }

@@ -3,7 +3,7 @@
 //
 // The hub is one http.Handler, and a client three calls:
 //
-//	http.Handle("/relay", relay.New(relay.Options{}))
+//	http.Handle("/relay", relay.New(relay.Options{})) // behind TLS, see Options.Accept
 //
 //	client, err := relay.Dial(ctx, "wss://example.com/relay", nil)
 //	joined, err := client.Join(ctx, "room", "ann", presence) // joined.Members were there before

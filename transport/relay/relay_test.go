@@ -36,6 +36,7 @@ var local = &transport.DialOptions{Policy: transport.Development}
 // start serves a hub on loopback until the test ends.
 func start(t *testing.T, opts relay.Options) (hub *relay.Hub, url string) {
 	t.Helper()
+	opts.Accept = &transport.AcceptOptions{Policy: transport.Development}
 	hub = relay.New(opts)
 	server := httptest.NewServer(hub)
 	t.Cleanup(func() {
@@ -426,7 +427,7 @@ func silent(t *testing.T, url string, topics ...string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+	fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 	for _, topic := range topics {
 		b := frame.Join{Topic: topic, Name: "silent"}.Append(nil)

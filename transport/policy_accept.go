@@ -1,0 +1,42 @@
+//go:build !js
+
+package transport
+
+import (
+	"net"
+	"net/http"
+)
+
+// checkPolicy refuses a link in the clear that the options do not allow.
+func checkPolicy(r *http.Request, from route, opts *AcceptOptions) *refusal {
+	switch {
+	case opts.Policy != Production && opts.Policy != Development:
+		return &refusal{status: http.StatusInternalServerError, told: "this server is set up wrong",
+			problem: "AcceptOptions.Policy has no such value: use transport.Production or transport.Development"}
+	case from.secure:
+		return nil
+	case !opts.RequireTLS && (opts.Sealed || opts.Policy == Development && onThisMachine(r, from)):
+		return nil
+	}
+	problem := "there is no TLS between the client and this server: "
+	switch {
+	case opts.RequireTLS:
+		problem += "serve wss://, or list what terminates TLS in front of it in TrustedHops"
+	case opts.Policy == Development:
+		problem += "Policy Development allows that only from a loopback address to localhost, and past no proxy"
+	default:
+		problem += "serve wss://, list what terminates TLS in front of it in TrustedHops, set Sealed if all that crosses is sealed above the link, or set Policy: transport.Development to work on one machine"
+	}
+	return &refusal{status: http.StatusForbidden, told: "connections to this address need TLS (wss://)", problem: problem, cause: ErrCleartext}
+}
+
+// onThisMachine also looks at the name that the client used. Otherwise any web page
+// could make its own name point here, and be of the same origin.
+func onThisMachine(r *http.Request, from route) bool {
+	host, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = r.Host
+	}
+	peer := addrOf(r.RemoteAddr)
+	return !from.hidden && peer.IsLoopback() && from.client.IsLoopback() && (host == "localhost" || addrOf(host).IsLoopback())
+}
