@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-var short = effort{stores: 1, statements: 3, batches: 3, calls: 1000, batch: time.Microsecond, least: 2, span: time.Microsecond, stream: 4 << 20}
+var short = effort{stores: 1, statements: 3, batches: 3, calls: 1000, batch: time.Microsecond, least: 2, span: time.Microsecond, stream: 4 << 20, idle: 5}
 
 // The measurements run and are printed; how fast a busy machine is decides
 // nothing here, but for what does not depend on it.
@@ -40,7 +40,7 @@ func TestRowsAreMeasured(t *testing.T) {
 			t.Errorf("%s allocates %g times only", r.Against, r.AgainstAllocations)
 		}
 	}
-	for group, want := range map[string]int{"noise": 4, "keys": 4, "envelope/body": 6, "envelope/shared": 9, "envelope/signed": 10, "envelope/recipients": 4, "envelope/streams": 5} {
+	for group, want := range map[string]int{"noise": 4, "keys": 4, "envelope/body": 6, "envelope/shared": 9, "envelope/signed": 10, "envelope/recipients": 4, "envelope/streams": 5, "transport/echo": 4, "transport/idle": 1} {
 		if counted[group] != want {
 			t.Errorf("%d rows of %s, want %d", counted[group], group, want)
 		}

@@ -3,6 +3,7 @@ module github.com/hopseal/hopseal/internal/bench
 go 1.26.0
 
 require (
+	github.com/coder/websocket v1.8.15
 	github.com/go-jose/go-jose/v4 v4.1.8
 	github.com/hopseal/hopseal v0.0.0
 	github.com/lestrrat-go/jwx/v3 v3.3.0

@@ -26,10 +26,11 @@ type effort struct {
 	span  time.Duration
 
 	stream int64 // bytes of the long stream
+	idle   int   // connections that wait
 }
 
 var full = effort{stores: 25, statements: 4000, batches: 101, calls: 20_000,
-	batch: 500 * time.Microsecond, least: 151, span: time.Second, stream: 4 << 30}
+	batch: 500 * time.Microsecond, least: 151, span: time.Second, stream: 4 << 30, idle: 500}
 
 // A group is rows that are measured together.
 type group struct {
@@ -45,6 +46,8 @@ var groups = []group{
 	{"envelope/signed", signedRows},
 	{"envelope/recipients", recipientRows},
 	{"envelope/streams", streamRows},
+	{"transport/echo", echoRows},
+	{"transport/idle", idleRows},
 }
 
 func main() {
@@ -116,8 +119,11 @@ func print(w io.Writer, rows []row, asJSON bool) error {
 }
 
 func allocated(times, bytes float64) string {
-	if times == 0 {
+	switch {
+	case times == 0 && bytes < 1e3:
 		return "0"
+	case times == 0: // memory that was counted, not allocations
+		return fmt.Sprintf("%.1f KB", bytes/1e3)
 	}
 	return fmt.Sprintf("%g, %.1f KB", times, bytes/1e3)
 }
