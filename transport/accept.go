@@ -143,5 +143,8 @@ type socketCatcher struct {
 func (c *socketCatcher) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	socket, rw, err := http.NewResponseController(c.ResponseWriter).Hijack()
 	c.socket = socket
-	return socket, rw, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return wholeSocket{socket}, rw, nil
 }

@@ -170,7 +170,7 @@ func diagnose(ctx context.Context, err error) *CloseError {
 		return &CloseError{Code: CodeTooLarge, Err: ErrTooLarge}
 	case ctx.Err() != nil:
 		return gaveUp(ctx.Err())
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+	case errors.Is(err, errHungUp), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
 		return lost(nil)
 	case errors.As(err, &network):
 		return lost(network)

@@ -54,13 +54,13 @@ func (d *dialer) client(conn net.Conn) *http.Client {
 		return given, nil
 	}
 	client := &http.Client{
-		Transport: &http.Transport{
+		Transport: wholeBodies{&http.Transport{
 			DialContext:            give,
 			DialTLSContext:         give,
 			DisableKeepAlives:      true,
 			DisableCompression:     true,
 			MaxResponseHeaderBytes: maxAnswer,
-		},
+		}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	if d.target.Scheme == "wss" || localOnly(d.target, d.opts.Policy) {

@@ -392,7 +392,10 @@ func TestHostileFramesEndTheConnection(t *testing.T) {
 }
 
 func TestALinkThatBreaksIsNoOrderlyEnd(t *testing.T) {
-	for name, frame := range map[string]string{"between messages": "", "within one": "\x82\x05he"} {
+	for name, frame := range map[string]string{
+		"between messages": "", "within one": "\x82\x05he", "after its first byte": "\x82\x05h",
+		"after its header": "\x82\x05", "between its frames": "\x02\x02he", "within a header": "\x82",
+	} {
 		t.Run(name, func(t *testing.T) {
 			url := serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
 				socket, rw := upgradeByHand(t, w, r, "")
