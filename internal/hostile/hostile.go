@@ -1,8 +1,5 @@
 //go:build !js
 
-// Package hostile puts an attacker between a relay and its clients, for tests: a
-// relay that invents, changes, repeats, drops and swaps. It is internal so that
-// nobody runs one by accident.
 package hostile
 
 import (
