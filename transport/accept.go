@@ -4,6 +4,7 @@ package transport
 
 import (
 	"bufio"
+	"context"
 	"net"
 	"net/http"
 	"net/netip"
@@ -38,6 +39,33 @@ type AcceptOptions struct {
 	// none of them writes.
 	TrustedHops []netip.Prefix
 
+	// Authenticate, if set, is asked who the client is before it gets a
+	// connection, and has 10 seconds for an answer. Nobody is let in with an
+	// error: one that matches [ErrUnauthorized] makes it 401, [ErrForbidden] 403,
+	// and any other 503, since a check that fails is no verdict. It has to decide
+	// about clients that show no credential too. Credentials that come without
+	// TLS are refused unasked. Do not repeat them in errors.
+	Authenticate func(ctx context.Context, c *Caller) (Grant, error)
+
+	// AuthCookie names a cookie whose value is taken for the bearer token where
+	// the request holds no other. Browsers send cookies for any page, so it
+	// counts only with an Origin, which has to be this server's own or listed;
+	// without one the request is refused. Cookies that other hosts of the same
+	// domain cannot set have names that start with "__Host-".
+	AuthCookie string
+
+	// TrustClientCert says that the hops in TrustedHops verify clients'
+	// certificates, and always write or remove the header Client-Cert (RFC 9440),
+	// so that Authenticate may rely on it. A hop that passes it on would let
+	// anybody in with a certificate that is not his.
+	TrustClientCert bool
+
+	// Subprotocols lists the subprotocols that this server speaks, the preferred
+	// one first. The first that the client offers too is chosen, see
+	// Info.Subprotocol. Where there is none in common the connection has none,
+	// which a browser that offered some does not take.
+	Subprotocols []string
+
 	// Policy says what may cross a link without TLS. Zero means Production.
 	Policy Policy
 
@@ -58,14 +86,16 @@ type AcceptOptions struct {
 // request, and the error is an [*AcceptError] with the status of that answer: 426,
 // 405 or 400 where the request is no WebSocket handshake; 403 where there is no TLS
 // on the way to the client ([ErrCleartext]), or a browser's page comes from a
-// foreign origin ([ErrOrigin]).
+// foreign origin ([ErrOrigin]); 401, 403 or 503 where Authenticate does not let the
+// client in ([ErrUnauthorized], [ErrForbidden]); 400 for credentials or forwarding
+// headers that cannot be read.
 //
 // TLS is on the way if it is on this socket, or if a trusted hop says that the
 // client used https.
 //
-// Nobody is authenticated by this. A missing Origin is accepted, because only
-// browsers send it; a cookie proves nothing, because browsers send it for any
-// page.
+// Nobody is authenticated without Authenticate. A missing Origin is accepted,
+// because only browsers send it; a cookie proves nothing by itself, because
+// browsers send it for any page.
 func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (Conn, error) {
 	if opts == nil {
 		opts = &AcceptOptions{}
@@ -81,6 +111,7 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (Conn, 
 type entrant struct {
 	from   route
 	origin string // of a browser's page, or ""
+	grant  Grant
 }
 
 // admit checks everything that can be checked before the upgrade, what is cheap
@@ -99,12 +130,14 @@ func admit(r *http.Request, opts *AcceptOptions) (e entrant, no *refusal) {
 	if e.origin, err = checkOrigin(r, e.from, opts.Origins); err != nil {
 		return e, &refusal{status: http.StatusForbidden, told: "pages of this origin may not connect here", problem: err.Error(), cause: ErrOrigin}
 	}
-	return e, nil
+	return e, authenticate(r, &e, opts)
 }
 
 func upgrade(w http.ResponseWriter, r *http.Request, opts *AcceptOptions, e entrant) (Conn, error) {
 	catch := &socketCatcher{ResponseWriter: w}
-	ws, err := websocket.Accept(catch, r, &websocket.AcceptOptions{
+	subprotocol := choose(r.Header, opts.Subprotocols)
+	ws, err := websocket.Accept(catch, upgradable(r, subprotocol), &websocket.AcceptOptions{
+		Subprotocols:       []string{subprotocol},
 		InsecureSkipVerify: true, // checkOrigin is stricter: it compares schemes too
 		CompressionMode:    websocket.CompressionDisabled,
 	})
@@ -112,7 +145,11 @@ func upgrade(w http.ResponseWriter, r *http.Request, opts *AcceptOptions, e entr
 		// checkUpgrade has seen to it that this does not quote the request.
 		return nil, &AcceptError{Status: http.StatusNotImplemented, Problem: safetext.Line(err.Error(), shownReason)}
 	}
-	return newConn(ws, catch.socket, e.info(r, catch.socket), opts.MaxMessage, opts.KeepAlive), nil
+	info := e.info(r, catch.socket)
+	info.Subprotocol = subprotocol
+	conn := newConn(ws, catch.socket, info, opts.MaxMessage, opts.KeepAlive)
+	conn.lease.take(e.grant, conn.expire)
+	return conn, nil
 }
 
 func (e entrant) info(r *http.Request, socket net.Conn) Info {
@@ -122,7 +159,11 @@ func (e entrant) info(r *http.Request, socket net.Conn) Info {
 		Remote: r.RemoteAddr,
 		Client: e.from.address(r),
 		Origin: e.origin,
-		TLS:    describeTLS(r.TLS),
+
+		Principal: e.grant.Principal,
+		Expires:   e.grant.Expires,
+
+		TLS: describeTLS(r.TLS),
 	}
 }
 

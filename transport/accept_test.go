@@ -49,7 +49,7 @@ func production(t *testing.T, opts *transport.AcceptOptions) (addr string, outco
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := transport.Accept(w, r, opts)
 		if conn != nil {
-			t.Cleanup(func() { conn.Close(transport.CodeNormal, "") })
+			t.Cleanup(func() { conn.Read(cancelled(), nil) }) // Close would wait for an answer
 		}
 		out <- outcome{conn, err}
 	}))

@@ -30,6 +30,8 @@ type wsConn struct {
 	writing atomic.Int64  // Writes under way
 	spare   [1]byte       // where Read looks for the end of a message that fills dst
 
+	lease lease // what Accept's Authenticate granted
+
 	every time.Duration // between pings, 0 for none
 	pulse *time.Timer   // runs beat
 }
@@ -147,6 +149,7 @@ func (c *wsConn) finish(why *CloseError) error {
 		return nil
 	}
 	c.pulse.Stop()
+	c.lease.end()
 	if why.Remote || why.Code == CodeAbnormal {
 		c.ws.CloseNow()
 		return nil

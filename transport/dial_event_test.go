@@ -40,7 +40,7 @@ func names(events []transport.DialEvent) string {
 
 func TestDialTellsItsPhases(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if conn, err := transport.Accept(w, r, nil); err == nil {
+		if conn, err := transport.Accept(w, r, accepting(nil)); err == nil {
 			conn.Read(t.Context(), nil)
 		}
 	}))

@@ -18,6 +18,9 @@ type Info struct {
 	Client string // for an accepted connection: the client's IP address, which trusted hops may tell; without them that of Remote
 	Origin string // for an accepted connection: the origin of the browser's page, if it sent one
 
+	Principal string    // for an accepted connection: whom the client acts for, as Authenticate said
+	Expires   time.Time // for an accepted connection: until when, as it was at first; zero means for ever
+
 	// TLS describes the TLS of the next hop, which is not the other end where
 	// something on the way terminates it. It is nil without TLS, and in browsers,
 	// which do not tell.

@@ -15,7 +15,7 @@ func checkPolicy(r *http.Request, from route, opts *AcceptOptions) *refusal {
 			problem: "AcceptOptions.Policy has no such value: use transport.Production or transport.Development"}
 	case from.secure:
 		return nil
-	case !opts.RequireTLS && (opts.Sealed || opts.Policy == Development && onThisMachine(r, from)):
+	case !opts.RequireTLS && (opts.Sealed || mayStayHere(r, from, opts)):
 		return nil
 	}
 	problem := "there is no TLS between the client and this server: "
@@ -27,7 +27,15 @@ func checkPolicy(r *http.Request, from route, opts *AcceptOptions) *refusal {
 	default:
 		problem += "serve wss://, list what terminates TLS in front of it in TrustedHops, set Sealed if all that crosses is sealed above the link, or set Policy: transport.Development to work on one machine"
 	}
-	return &refusal{status: http.StatusForbidden, told: "connections to this address need TLS (wss://)", problem: problem, cause: ErrCleartext}
+	return &refusal{status: http.StatusForbidden, told: needTLS, problem: problem, cause: ErrCleartext}
+}
+
+const needTLS = "connections to this address need TLS (wss://)"
+
+// mayStayHere reports that the link stays on this machine, and may because of the
+// policy.
+func mayStayHere(r *http.Request, from route, opts *AcceptOptions) bool {
+	return opts.Policy == Development && onThisMachine(r, from)
 }
 
 // onThisMachine also looks at the name that the client used. Otherwise any web page

@@ -135,7 +135,7 @@ func basicAuth(user string) string {
 func TestA48ThroughProxies(t *testing.T) {
 	got := make(chan http.Header, 1)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := transport.Accept(w, r, nil)
+		conn, err := transport.Accept(w, r, accepting(nil))
 		if err != nil {
 			t.Error(err)
 			return

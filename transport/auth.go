@@ -1,0 +1,178 @@
+//go:build !js
+
+package transport
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/safetext"
+)
+
+const (
+	// authTimeout bounds a call of Authenticate.
+	authTimeout = 10 * time.Second
+
+	// maxToken bounds a bearer token, in bytes.
+	maxToken = 8 << 10
+
+	// maxPrincipal bounds the name in a grant, in characters.
+	maxPrincipal = 256
+)
+
+// A Token is a credential: whoever has it is taken for the client. It shows itself
+// to nobody, neither in formatted text nor in a log or JSON; string(t) is what it
+// holds.
+type Token string
+
+const redacted = "[token]"
+
+// Format is described at fmt.Formatter. It writes nothing of the token.
+func (t Token) Format(s fmt.State, _ rune) { fmt.Fprint(s, redacted) }
+
+// LogValue is described at slog.LogValuer.
+func (t Token) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText is described at encoding.TextMarshaler. The token cannot be read
+// back.
+func (t Token) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// A Caller is a client that asks for a connection.
+type Caller struct {
+	// Token is the one bearer token that the client shows, "" if none. It comes
+	// from the header Authorization, from the offered subprotocols (see
+	// [BearerSubprotocol]), or from AuthCookie.
+	Token Token
+
+	// Certificate is the client's, after its chain was verified: by the TLS of
+	// this server, or by the hops with TrustClientCert. Nil if there is none.
+	Certificate *x509.Certificate
+
+	Client string // its IP address, see [Info]
+	Origin string // of the page that it is, "" if it is none
+
+	// Request is the handshake, without the bearer token, and without cookies
+	// where there is no Origin. Its query may hold secrets.
+	Request *http.Request
+}
+
+// A Grant says who a client is.
+type Grant struct {
+	// Principal names whom the client acts for, in at most 256 printable
+	// characters. It is shown in [Info] and may be logged.
+	Principal string
+
+	// Claims is whatever else the application wants to know later, see
+	// [GrantOf].
+	Claims any
+
+	// Expires is when the connection is closed with [CodeUnauthorized], which
+	// tells the client to come back with a fresh credential. Zero means never.
+	Expires time.Time
+}
+
+// authenticate asks the application, if it wants to be asked.
+func authenticate(r *http.Request, e *entrant, opts *AcceptOptions) *refusal {
+	if opts.Authenticate == nil {
+		return nil
+	}
+	token, no := tokenOf(r, e.origin, opts.AuthCookie)
+	if no != nil {
+		return no
+	}
+	if !e.from.secure && (token != "" || r.Header.Get("Authorization") != "") && !mayStayHere(r, e.from, opts) {
+		return &refusal{status: http.StatusForbidden, told: needTLS, cause: ErrCleartext,
+			problem: "a credential came over a link without TLS, where others may have read it: replace it, and serve wss:// or list what terminates TLS in TrustedHops"}
+	}
+	cert, no := certificateOf(r, e.from, opts.TrustClientCert)
+	if no != nil {
+		return no
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), authTimeout)
+	defer cancel()
+	var err error
+	e.grant, err = opts.Authenticate(ctx, &Caller{Token: token, Certificate: cert,
+		Client: e.from.address(r), Origin: e.origin, Request: withoutToken(r, e.origin)})
+	if err != nil {
+		return notGranted(r, token, err)
+	}
+	return checkGrant(e.grant, token)
+}
+
+// notGranted answers for an Authenticate that returned err.
+func notGranted(r *http.Request, token Token, err error) *refusal {
+	no := &refusal{cause: err}
+	text := ": " + safetext.Line(err.Error(), shownReason)
+	if holds(err.Error(), string(token)) || holds(err.Error(), r.URL.RawQuery) {
+		text, no.cause = " (its error is not shown, since it holds the credential)", nil
+	}
+	switch {
+	case errors.Is(err, ErrUnauthorized):
+		unauthorized(no, token)
+		no.cause = orSentinel(no.cause, ErrUnauthorized)
+		no.problem = "Authenticate does not know the client" + text
+	case errors.Is(err, ErrForbidden):
+		no.status, no.told = http.StatusForbidden, "this client may not connect here"
+		no.cause = orSentinel(no.cause, ErrForbidden)
+		no.problem = "Authenticate turned the client down" + text
+	default:
+		no.status, no.told = http.StatusServiceUnavailable, "credentials cannot be checked now"
+		no.header = http.Header{"Retry-After": {"5"}}
+		no.problem = "Authenticate failed" + text
+	}
+	return no
+}
+
+func orSentinel(err, sentinel error) error {
+	if err == nil {
+		return sentinel
+	}
+	return err
+}
+
+func holds(text, secret string) bool { return secret != "" && strings.Contains(text, secret) }
+
+// unauthorized asks for a credential as RFC 6750, section 3 says.
+func unauthorized(no *refusal, token Token) {
+	challenge := `Bearer`
+	if token != "" {
+		challenge += ` error="invalid_token"`
+	}
+	no.status, no.told = http.StatusUnauthorized, "a valid credential is needed here"
+	no.header = http.Header{"Www-Authenticate": {challenge}}
+}
+
+func checkGrant(g Grant, token Token) *refusal {
+	switch {
+	case !g.Expires.IsZero() && !time.Now().Before(g.Expires):
+		no := &refusal{cause: ErrUnauthorized, problem: "the client's credential has expired"}
+		unauthorized(no, token)
+		return no
+	case safetext.Line(g.Principal, maxPrincipal) != g.Principal:
+		return &refusal{status: http.StatusForbidden, told: "this client may not connect here", cause: ErrForbidden,
+			problem: "Grant.Principal has more than 256 characters, or some that cannot be shown"}
+	}
+	return nil
+}
+
+// withoutToken returns what the application sees of the request.
+func withoutToken(r *http.Request, origin string) *http.Request {
+	seen := r.Clone(r.Context())
+	if _, ok := bearerIn(r.Header.Get("Authorization")); ok {
+		seen.Header.Del("Authorization")
+	}
+	if origin == "" {
+		seen.Header.Del("Cookie")
+	}
+	seen.Header.Del("Sec-Websocket-Protocol")
+	for offer := range offers(r.Header) {
+		seen.Header.Add("Sec-Websocket-Protocol", offer)
+	}
+	return seen
+}

@@ -1,0 +1,48 @@
+//go:build !js
+
+package transport
+
+import (
+	"crypto/x509"
+	"encoding/base64"
+	"net/http"
+	"strings"
+)
+
+// maxCertificate bounds the header Client-Cert, in bytes.
+const maxCertificate = 16 << 10
+
+// certificateOf returns the certificate that a client proved to have, nil if
+// none. What a listed hop shows on this socket is its own; the client's is in the
+// header Client-Cert then (RFC 9440, section 2.2), if the hop is known to write it.
+func certificateOf(r *http.Request, from route, trust bool) (*x509.Certificate, *refusal) {
+	switch {
+	case !from.hop && r.TLS != nil && len(r.TLS.VerifiedChains) > 0:
+		return r.TLS.VerifiedChains[0][0], nil
+	case !from.hop || !trust:
+		return nil, nil
+	}
+	sent := r.Header.Values("Client-Cert")
+	if len(sent) == 0 {
+		return nil, nil
+	}
+	cert, ok := parseClientCert(sent[0])
+	if !ok || len(sent) > 1 {
+		return nil, &refusal{status: http.StatusBadRequest, told: "the credential in this request cannot be read", cause: ErrUnauthorized,
+			problem: "a trusted hop sent a header Client-Cert that is not of the form of RFC 9440"}
+	}
+	return cert, nil
+}
+
+// parseClientCert reads a byte sequence (RFC 9651, section 3.3.5) of DER.
+func parseClientCert(s string) (*x509.Certificate, bool) {
+	if len(s) > maxCertificate || len(s) < 2 || !strings.HasPrefix(s, ":") || !strings.HasSuffix(s, ":") {
+		return nil, false
+	}
+	der, err := base64.StdEncoding.Strict().DecodeString(s[1 : len(s)-1])
+	if err != nil {
+		return nil, false
+	}
+	cert, err := x509.ParseCertificate(der)
+	return cert, err == nil
+}
