@@ -3,8 +3,10 @@
 package transport
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 
@@ -44,27 +46,77 @@ func (d *dialer) upgrade(ctx context.Context, conn net.Conn) (Conn, error) {
 // with http.DefaultClient, which follows redirects and speaks to proxies in the
 // clear.
 func (d *dialer) client(conn net.Conn) *http.Client {
-	unused := conn
-	give := func(context.Context, string, string) (net.Conn, error) {
-		if unused == nil {
-			return nil, errors.New("the connection is used up")
-		}
-		given := unused
-		unused = nil
-		return given, nil
-	}
 	client := &http.Client{
-		Transport: wholeBodies{&http.Transport{
-			DialContext:            give,
-			DialTLSContext:         give,
-			DisableKeepAlives:      true,
-			DisableCompression:     true,
-			MaxResponseHeaderBytes: maxAnswer,
-		}},
+		Transport:     exchange{conn},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	if d.target.Scheme == "wss" || localOnly(d.target, d.opts.Policy) {
 		client.Jar = d.opts.Jar
 	}
 	return client
+}
+
+// An exchange is one request and its answer over a connection of its own. Unlike
+// http.Transport it keeps no buffer and no goroutine, and logs nothing of what a
+// server says before it is asked.
+type exchange struct{ conn net.Conn }
+
+// RoundTrip is described at [http.RoundTripper]. The body of an answer is left
+// unread, unless it is a WebSocket.
+func (x exchange) RoundTrip(r *http.Request) (*http.Response, error) {
+	ctx := r.Context()
+	done := unblock(ctx, x.conn)
+	resp, rest, err := x.ask(r)
+	if !done() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = http.NoBody
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		resp.Body = &upgraded{wholeSocket{x.conn}, rest}
+	}
+	return resp, nil
+}
+
+// ask returns the answer and what was read behind its header. A server may answer
+// and close before it has read everything, so that a failed write says little.
+func (x exchange) ask(r *http.Request) (*http.Response, *bufio.Reader, error) {
+	written := r.Write(x.conn)
+	limited := &io.LimitedReader{R: x.conn, N: maxAnswer}
+	rest := bufio.NewReader(limited)
+	for {
+		resp, err := http.ReadResponse(rest, r)
+		switch {
+		case err != nil && limited.N <= 0:
+			return nil, nil, errLongAnswer
+		case err != nil && written != nil && alertOf(err) == 0:
+			return nil, nil, written
+		case err != nil:
+			return nil, nil, err
+		case resp.StatusCode/100 != 1 || resp.StatusCode == http.StatusSwitchingProtocols:
+			return resp, rest, nil
+		}
+	}
+}
+
+var errLongAnswer = errors.New("the answer is too long")
+
+// upgraded is a connection of which something was read already.
+type upgraded struct {
+	net.Conn
+	rest *bufio.Reader // nil when it is used up
+}
+
+// Read is described at [net.Conn].
+func (u *upgraded) Read(p []byte) (int, error) {
+	if u.rest == nil {
+		return u.Conn.Read(p)
+	}
+	if u.rest.Buffered() == 0 {
+		u.rest = nil
+		return u.Conn.Read(p)
+	}
+	return u.rest.Read(p[:min(len(p), u.rest.Buffered())])
 }

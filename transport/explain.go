@@ -23,15 +23,16 @@ import (
 // hold a secret.
 
 // late is for a phase whose context ended, nil for one that failed by itself. what
-// says what has not come in time.
-func late(ctx context.Context, what string) *DialError {
-	switch ctx.Err() {
-	case nil:
-		return nil
-	case context.Canceled:
-		return failure("the dial was cancelled", false, ctx.Err())
+// says what has not come in time. A socket may notice that before its context does.
+func late(ctx context.Context, err error, what string) *DialError {
+	var network net.Error
+	switch {
+	case ctx.Err() == context.Canceled:
+		return failure("the dial was cancelled", false, context.Canceled)
+	case ctx.Err() != nil, errors.As(err, &network) && network.Timeout():
+		return failure("no answer in time"+what, false, context.DeadlineExceeded)
 	}
-	return failure("no answer in time"+what, false, ctx.Err())
+	return nil
 }
 
 func uitoa(n uint16) string { return strconv.Itoa(int(n)) }
@@ -46,14 +47,15 @@ func (d *dialer) hop(problem string) string {
 
 func (d *dialer) explainResolve(ctx context.Context, err error) *DialError {
 	var dns *net.DNSError
-	switch found := errors.As(err, &dns); {
-	case found && dns.IsNotFound:
+	found := errors.As(err, &dns)
+	if found && dns.IsNotFound {
 		return failure(d.hop("there is no host of that name: check the spelling"), false, dns)
-	case ctx.Err() != nil:
-		e := late(ctx, " from the name server: is there a network?")
+	}
+	if e := late(ctx, err, " from the name server: is there a network?"); e != nil {
 		e.Problem = d.hop(e.Problem)
 		return e
-	case found:
+	}
+	if found {
 		return failure(d.hop("the host's name could not be looked up: is there a network?"), false, dns)
 	}
 	return failure(d.hop("the host has no address of the kind that DialOptions.Network wants"), true, nil)
@@ -62,13 +64,14 @@ func (d *dialer) explainResolve(ctx context.Context, err error) *DialError {
 func (d *dialer) explainConnect(ctx context.Context, err error) *DialError {
 	var op *net.OpError
 	isOp := errors.As(err, &op)
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
+	if errors.Is(err, syscall.ECONNREFUSED) {
 		return failure(d.hop("nothing listens there: is the server running, and is the port right?"), false, op)
-	case ctx.Err() != nil:
-		e := late(ctx, ": check the address, and any firewall")
+	}
+	if e := late(ctx, err, ": check the address, and any firewall"); e != nil {
 		e.Problem = d.hop(e.Problem)
 		return e
+	}
+	switch {
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
 		return failure(d.hop("there is no way to that address: is there a network, and does it carry IPv6 if the address is one?"), false, op)
 	case isOp:
@@ -79,7 +82,7 @@ func (d *dialer) explainConnect(ctx context.Context, err error) *DialError {
 
 // explainProxy is for a proxy that gave no answer, or none that can be read.
 func (d *dialer) explainProxy(ctx context.Context, err error) *DialError {
-	if e := late(ctx, " from the proxy: can it reach the host?"); e != nil {
+	if e := late(ctx, err, " from the proxy: can it reach the host?"); e != nil {
 		return e
 	}
 	var network net.Error
@@ -105,12 +108,14 @@ func (d *dialer) explainUpgrade(ctx context.Context, resp *http.Response, err er
 	if resp != nil {
 		return d.explainStatus(resp)
 	}
-	if e := late(ctx, " to the WebSocket handshake: is it a WebSocket server?"); e != nil {
+	if e := late(ctx, err, " to the WebSocket handshake: is it a WebSocket server?"); e != nil {
 		return e
 	}
 	var record tls.RecordHeaderError
 	var op *net.OpError
 	switch isOp := errors.As(err, &op); {
+	case errors.Is(err, errLongAnswer):
+		return failure("the server's answer to the WebSocket handshake is too long: is it a WebSocket server?", false, nil)
 	case d.tls != nil && (alertOf(err) != 0 || d.tls.asked && closed(err)):
 		return explainClientCertificate(d.tls, err) // TLS 1.3 servers refuse one so late
 	case errors.Is(err, syscall.ECONNRESET):
@@ -141,6 +146,8 @@ func (d *dialer) explainStatus(resp *http.Response) *DialError {
 		e.Problem = answer + " instead of opening a WebSocket: check the path, and whether the URL should start with wss://"
 	case code == http.StatusBadRequest && d.tls != nil && d.tls.asked && !d.tls.sent:
 		e.Problem = answer + ", and it asked for a client certificate: set TLS.CertFile and TLS.KeyFile"
+	case code == http.StatusForbidden && d.target.Scheme == "ws":
+		e.Problem = answer + ": it wants other credentials, refuses the origin, or takes no ws://"
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		e.Problem = answer + ": it wants other credentials, or refuses the origin"
 	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code >= 500:

@@ -32,7 +32,7 @@ func explainTLS(ctx context.Context, conf *tlsConfig, err error) *DialError {
 	case alertOf(err) != 0:
 		return explainAlert(conf, err)
 	}
-	if e := late(ctx, " to the TLS handshake: is it a TLS server, and does a firewall let TLS through?"); e != nil {
+	if e := late(ctx, err, " to the TLS handshake: is it a TLS server, and does a firewall let TLS through?"); e != nil {
 		return e
 	}
 	if closed(err) {
@@ -98,7 +98,7 @@ func explainAlert(conf *tlsConfig, err error) *DialError {
 func explainClientCertificate(conf *tlsConfig, err error) *DialError {
 	alert := alertOf(err)
 	switch {
-	case alert == alertCertificateRequired, conf.asked && !conf.offers:
+	case !conf.offers && (conf.asked || alert == alertCertificateRequired):
 		return failure("the server wants a client certificate: set TLS.CertFile and TLS.KeyFile", true, remote(err))
 	case conf.asked && !conf.sent:
 		return failure("the server wants a client certificate from another authority, or of another kind, than the one there is", true, remote(err))

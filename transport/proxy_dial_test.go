@@ -38,7 +38,7 @@ func (h *hop) saw() string {
 	return h.read.String()
 }
 
-// Read keeps what it reads.
+// keeping is a connection whose hop keeps what is read from it.
 type keeping struct {
 	net.Conn
 	h *hop

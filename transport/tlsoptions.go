@@ -111,8 +111,8 @@ func (o *TLSOptions) config(host string) (*tlsConfig, error) {
 		conf.EncryptedClientHelloConfigList = o.ECHConfigList
 		conf.MinVersion = tls.VersionTLS13
 	}
+	o.addSessions(conf, conf.ServerName)
 	o.addVerification(conf)
-	o.addSessions(conf)
 	c := &tlsConfig{tls: conf}
 	return c, o.addCertificates(c)
 }
@@ -237,7 +237,7 @@ func (o *TLSOptions) pinned(chains [][]*x509.Certificate, peer []*x509.Certifica
 	return false
 }
 
-func (o *TLSOptions) addSessions(conf *tls.Config) {
+func (o *TLSOptions) addSessions(conf *tls.Config, name string) {
 	o.once.Do(func() { o.sessions = tls.NewLRUClientSessionCache(sessionsKept) })
 	switch {
 	case o.NoResumption:
@@ -245,6 +245,26 @@ func (o *TLSOptions) addSessions(conf *tls.Config) {
 	case conf.ClientSessionCache == nil:
 		conf.ClientSessionCache = o.sessions
 	}
+	if o.NoSNI && conf.ClientSessionCache != nil {
+		conf.ClientSessionCache = namedSessions{conf.ClientSessionCache, name}
+	}
+}
+
+// namedSessions keeps sessions by a name that is not sent. crypto/tls would keep them
+// by address, which may be that of a proxy.
+type namedSessions struct {
+	tls.ClientSessionCache
+	name string
+}
+
+// Get is described at [tls.ClientSessionCache].
+func (s namedSessions) Get(string) (*tls.ClientSessionState, bool) {
+	return s.ClientSessionCache.Get(s.name)
+}
+
+// Put is described at [tls.ClientSessionCache].
+func (s namedSessions) Put(_ string, state *tls.ClientSessionState) {
+	s.ClientSessionCache.Put(s.name, state)
 }
 
 // addCertificates does what crypto/tls does with Certificates, and takes notes.

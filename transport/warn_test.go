@@ -4,8 +4,10 @@ package transport_test
 
 import (
 	"bytes"
+	"fmt"
 	"log"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
@@ -22,8 +24,10 @@ func TestA48OneWarningForEachHostWithoutTLS(t *testing.T) {
 		log.SetOutput(os.Stderr) // SetDefault has led package log to the handler
 		log.SetFlags(flags)
 	}()
+	port := rand.IntN(1<<16-1) + 1 // another one each time, since a process warns once
 	for range 3 {
-		for _, url := range []string{"ws://192.0.2.101/s3cr3t?s3cr3t", "ws://192.0.2.102", "wss://192.0.2.103"} {
+		for _, host := range []string{"ws://192.0.2.101:%d/s3cr3t?s3cr3t", "ws://192.0.2.102:%d", "wss://192.0.2.103:%d"} {
+			url := fmt.Sprintf(host, port)
 			transport.Dial(cancelled(), url, &transport.DialOptions{Sealed: true})
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/http"
 )
 
 // errHungUp is what a socket reads at its end, in place of io.EOF.
@@ -22,26 +21,7 @@ func noEOF(n int, err error) (int, error) {
 	return n, err
 }
 
-// A wholeSocket is the socket of an accepted connection.
+// A wholeSocket is the socket below a WebSocket.
 type wholeSocket struct{ net.Conn }
 
 func (s wholeSocket) Read(b []byte) (int, error) { return noEOF(s.Conn.Read(b)) }
-
-// wholeBodies is for the client of a dial, whose socket comes as the body of the
-// answer.
-type wholeBodies struct{ http.RoundTripper }
-
-func (w wholeBodies) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := w.RoundTripper.RoundTrip(r)
-	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
-		return resp, err
-	}
-	if socket, ok := resp.Body.(io.ReadWriteCloser); ok {
-		resp.Body = wholeBody{socket}
-	}
-	return resp, nil
-}
-
-type wholeBody struct{ io.ReadWriteCloser }
-
-func (b wholeBody) Read(p []byte) (int, error) { return noEOF(b.ReadWriteCloser.Read(p)) }

@@ -1,0 +1,155 @@
+//go:build !js
+
+package p12_test
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"errors"
+	"io/fs"
+	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"software.sslmate.com/src/go-pkcs12"
+
+	"github.com/hopseal/hopseal/transport/p12"
+)
+
+func sign(t testing.TB, name string, parent *x509.Certificate, by *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().AddDate(1, 0, 0),
+		IsCA: true, BasicConstraintsValid: true}
+	if parent == nil {
+		parent, by = c, key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), by)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err = x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, key
+}
+
+func TestParse(t *testing.T) {
+	root, rootKey := sign(t, "root", nil, nil)
+	middle, middleKey := sign(t, "middle", root, rootKey)
+	leaf, key := sign(t, "me", middle, middleKey)
+	for name, encoder := range map[string]*pkcs12.Encoder{"RC2": pkcs12.LegacyRC2, "DES": pkcs12.LegacyDES, "2023": pkcs12.Modern2023, "2026": pkcs12.Modern2026} {
+		data, err := encoder.Encode(key, leaf, []*x509.Certificate{root, middle}, "s3cr3t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		pair, err := p12.Parse(data, "s3cr3t")
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if len(pair.Certificate) != 2 || !bytes.Equal(pair.Certificate[0], leaf.Raw) || !bytes.Equal(pair.Certificate[1], middle.Raw) {
+			t.Errorf("%s: %d certificates, leaf %v", name, len(pair.Certificate), pair.Leaf.Subject)
+		}
+		if !key.Equal(pair.PrivateKey) {
+			t.Errorf("%s: another key", name)
+		}
+		for _, wrong := range []string{"", "S3cr3t", "s3cr3t "} {
+			if _, err := p12.Parse(data, wrong); !errors.Is(err, p12.ErrPassword) || strings.Contains(err.Error(), "cr3t") {
+				t.Errorf("%s, %q: %v", name, wrong, err)
+			}
+		}
+		for i := range data {
+			if _, err := p12.Parse(data[:i], "s3cr3t"); err == nil {
+				t.Fatalf("%s: the first %d of %d bytes are taken", name, i, len(data))
+			}
+		}
+	}
+}
+
+func TestParseFindsTheKeysCertificate(t *testing.T) {
+	root, rootKey := sign(t, "root", nil, nil)
+	middle, middleKey := sign(t, "middle", root, rootKey)
+	leaf, key := sign(t, "me", middle, middleKey)
+	data, err := pkcs12.Modern2023.Encode(key, middle, []*x509.Certificate{leaf}, "")
+	if err != nil {
+		t.Skipf("the encoder refuses it: %v", err)
+	}
+	pair, err := p12.Parse(data, "")
+	if err != nil || !pair.Leaf.Equal(leaf) || len(pair.Certificate) != 2 {
+		t.Errorf("%v, %v", pair.Leaf, err)
+	}
+	if data, err = pkcs12.Modern2023.Encode(key, middle, nil, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p12.Parse(data, ""); err == nil || !strings.Contains(err.Error(), "none of the certificates") {
+		t.Errorf("a key without its certificate: %v", err)
+	}
+}
+
+// TestLoadReadsWhatOpenSSLWrites has the file made by somebody else.
+func TestLoadReadsWhatOpenSSLWrites(t *testing.T) {
+	openssl, err := exec.LookPath("openssl")
+	if err != nil {
+		t.Skip("there is no openssl here")
+	}
+	dir := t.TempDir()
+	run := func(args ...string) {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), openssl, args...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=me", "-keyout", "key.pem", "-out", "cert.pem")
+	run("pkcs12", "-export", "-inkey", "key.pem", "-in", "cert.pem", "-passout", "pass:s3cr3t", "-out", "me.p12")
+	pair, err := p12.Load(filepath.Join(dir, "me.p12"), "s3cr3t")
+	if err != nil || pair.Leaf.Subject.CommonName != "me" {
+		t.Fatalf("%+v, %v", pair.Leaf, err)
+	}
+}
+
+func TestLoadRefuses(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := p12.Load(filepath.Join(dir, "missing"), ""); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+	for name, data := range map[string][]byte{"empty": nil, "PEM": []byte("-----BEGIN CERTIFICATE-----"), "large": make([]byte, p12.MaxSize+1)} {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p12.Load(file, ""); err == nil || !strings.HasPrefix(err.Error(), "p12: ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	root, key := sign(f, "root", nil, nil)
+	data, err := pkcs12.LegacyDES.WithIterations(1).Encode(key, root, nil, "pw")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	der, _ := base64.StdEncoding.DecodeString("MAOCAQM=")
+	f.Add(der)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if pair, err := p12.Parse(data, "pw"); err == nil && (pair.Leaf == nil || len(pair.Certificate) == 0) {
+			t.Error("no certificate and no error")
+		}
+	})
+}
