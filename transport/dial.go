@@ -123,15 +123,11 @@ func Dial(ctx context.Context, rawURL string, opts *DialOptions) (Conn, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	d := newDialer(u, opts)
-	if err := d.prepare(ctx); err != nil {
-		return nil, err
-	}
-	socket, err := d.link(ctx)
+	conn, err := newDialer(u, opts).dial(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return d.upgrade(ctx, socket)
+	return conn, nil
 }
 
 // A dialer makes one connection, phase by phase: prepare, then link, which reaches,
@@ -144,6 +140,7 @@ type dialer struct {
 	info   Info
 	tls    *tlsConfig // of the handshake with the target
 	events *notifier[DialEvent]
+	trace  func(DialEvent) // told at once; nil if nobody listens
 }
 
 func newDialer(target *url.URL, opts *DialOptions) *dialer {
@@ -156,6 +153,17 @@ func newDialer(target *url.URL, opts *DialOptions) *dialer {
 		}
 	}
 	return d
+}
+
+func (d *dialer) dial(ctx context.Context) (*wsConn, error) {
+	if err := d.prepare(ctx); err != nil {
+		return nil, err
+	}
+	socket, err := d.link(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return d.upgrade(ctx, socket)
 }
 
 // prepare checks everything that can be checked before the first packet, and
@@ -185,7 +193,9 @@ func (d *dialer) prepare(ctx context.Context) error {
 	if err := d.chooseProxy(ctx); err != nil {
 		return err
 	}
-	warnCleartext(d.target)
+	if d.trace == nil { // a diagnosis says it itself
+		warnCleartext(d.target)
+	}
 	return nil
 }
 
@@ -221,12 +231,16 @@ func (d *dialer) in(ctx context.Context, phase Phase, limit time.Duration, do fu
 	e := DialEvent{Phase: phase, Target: shown(d.target), Proxy: d.info.Proxy}
 	e.Err = do(ctx, &e)
 	e.Took = time.Since(begin)
+	if e.Err != nil {
+		e.Err.Phase, e.Err.Target, e.Err.Proxy = phase, e.Target, e.Proxy
+	}
+	d.events.emit(e)
+	if d.trace != nil {
+		d.trace(e)
+	}
 	if e.Err == nil {
-		d.events.emit(e)
 		return nil
 	}
-	e.Err.Phase, e.Err.Target, e.Err.Proxy = phase, e.Target, e.Proxy
-	d.events.emit(e)
 	return e.Err
 }
 

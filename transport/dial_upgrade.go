@@ -17,7 +17,7 @@ import (
 const maxAnswer = 64 << 10
 
 // upgrade makes a WebSocket of conn, which leads to the target.
-func (d *dialer) upgrade(ctx context.Context, conn net.Conn) (Conn, error) {
+func (d *dialer) upgrade(ctx context.Context, conn net.Conn) (*wsConn, error) {
 	var ws *websocket.Conn
 	err := d.in(ctx, PhaseUpgrade, d.opts.Timeouts.Upgrade, func(ctx context.Context, e *DialEvent) *DialError {
 		var resp *http.Response

@@ -36,6 +36,11 @@ const (
 	SafetyNumber Label = "hopseal/1 keys safety number\x00"
 )
 
+// Labels of the transport layer.
+const (
+	DiagnoseBinding Label = "hopseal/1 transport diagnose binding\x00"
+)
+
 // Labels of the envelope layer.
 const (
 	EnvelopeBody       Label = "hopseal/1 envelope body\x00"
@@ -85,6 +90,7 @@ func All() []Label {
 	return []Label{
 		Fingerprint, SigningKeyID, SealingKeyID, SharedKeyID, Identity, IdentityFile,
 		Succession, Voucher, SafetyNumber,
+		DiagnoseBinding,
 		EnvelopeBody, EnvelopeBodyKey, EnvelopeContentID, EnvelopeHeader, EnvelopeRecipient,
 		EnvelopeDigest, EnvelopeProof, EnvelopeProofKeyed,
 		StreamHeader, StreamKey, StreamSegment, StreamOpeningDigest, StreamOpening, StreamOpeningKeyed,

@@ -1,0 +1,112 @@
+//go:build !js
+
+package transport
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/safetext"
+)
+
+var stepOf = map[Phase]string{PhaseResolve: "name", PhaseConnect: "tcp", PhaseProxy: "proxy", PhaseTLS: "tls", PhaseUpgrade: "upgrade"}
+
+// soon is when the end of a certificate is worth a word.
+const soon = 30 * 24 * time.Hour
+
+// explainEvent makes a finding of a phase.
+func explainEvent(e DialEvent, d *dialer, now time.Time) Finding {
+	f := Finding{Step: stepOf[e.Phase], Hop: hopOf(e, d), Result: Passed, Took: e.Took}
+	for _, addr := range e.Addresses {
+		f.Saw = append(f.Saw, addr.String())
+	}
+	if e.Remote != "" {
+		f.Saw = append(f.Saw, "from "+e.Local+" to "+e.Remote)
+	}
+	if e.TLS != nil {
+		f.Saw = append(f.Saw, describeHandshake(e.TLS)...)
+		f.warnOfEnd(e.TLS.Peer, now)
+	}
+	if e.Err != nil {
+		f.Result, f.Problem = Failed, e.Err.Problem
+		f.addChain(e.Err)
+	}
+	return f
+}
+
+// hopOf says who has to answer in a phase.
+func hopOf(e DialEvent, d *dialer) string {
+	if e.Proxy != "" && e.Phase <= PhaseProxy {
+		return "proxy " + e.Proxy
+	}
+	return hostPort(d.target)
+}
+
+func hostPort(u *url.URL) string {
+	host := shown(u)[len(u.Scheme+"://"):]
+	if u.Port() == "" {
+		host += ":" + strconv.Itoa(int(hopPorts[u.Scheme]))
+	}
+	return host
+}
+
+func describeHandshake(t *TLSInfo) []string {
+	line := t.Version + ", " + t.CipherSuite
+	if t.Curve != "" {
+		line += ", " + t.Curve
+	}
+	if t.ECH {
+		line += ", name encrypted (ECH)"
+	}
+	lines := []string{line}
+	for i, c := range t.Peer {
+		lines = append(lines, fmt.Sprintf("certificate %d: %s", i+1, describeValidity(c)))
+	}
+	return lines
+}
+
+func describeValidity(c Certificate) string {
+	line := c.Subject
+	if len(c.Names) > 0 {
+		line += fmt.Sprintf(" for %q", c.Names)
+	}
+	return fmt.Sprintf("%s, issued by %s, valid %s to %s", line, c.Issuer, c.NotBefore.UTC().Format(time.DateOnly), c.NotAfter.UTC().Format(time.DateOnly))
+}
+
+// warnOfEnd warns of certificates that end soon.
+func (f *Finding) warnOfEnd(chain []Certificate, now time.Time) {
+	for i, c := range chain {
+		if left := c.NotAfter.Sub(now); left < soon && f.Result == Passed {
+			f.Result = Warned
+			f.Problem = fmt.Sprintf("certificate %d ends in %d days", i+1, int(left.Hours()/24))
+			f.Advice = "find out why it has not been renewed: that should have happened by now"
+		}
+	}
+}
+
+// addChain shows the certificates of a server that has not proven its name.
+func (f *Finding) addChain(err *DialError) {
+	var refused *tls.CertificateVerificationError
+	if !errors.As(err, &refused) {
+		return
+	}
+	for i, c := range refused.UnverifiedCertificates {
+		f.Saw = append(f.Saw, fmt.Sprintf("certificate %d: %s", i+1, describeValidity(describeCertificate(c))))
+	}
+	f.Advice = missingLink(refused.UnverifiedCertificates)
+}
+
+// missingLink names the certificate that the server should have sent, where its own
+// says where that one is.
+func missingLink(sent []*x509.Certificate) string {
+	last := sent[len(sent)-1]
+	if len(last.IssuingCertificateURL) == 0 || string(last.RawIssuer) == string(last.RawSubject) {
+		return ""
+	}
+	return "if the chain is incomplete, this is the next certificate that the server has to send: " + safetext.Line(last.IssuingCertificateURL[0], shownTarget)
+}

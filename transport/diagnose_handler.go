@@ -1,0 +1,101 @@
+//go:build !js
+
+package transport
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/label"
+)
+
+// diagnoseProtocol is the subprotocol of a server that answers diagnoses: its first
+// message is what it sees, and every message after it goes back as it came.
+const diagnoseProtocol = "hopseal.diagnose.1"
+
+const (
+	diagnoseTime  = time.Minute // a diagnosis is over by then
+	diagnoseLimit = 64 << 10    // bytes in a message of one
+)
+
+// seen is what a server sees of a client, of use to nobody but the client.
+type seen struct {
+	Client  string `json:"client"`            // address
+	TLS     string `json:"tls,omitempty"`     // version on the server's own socket
+	Binding string `json:"binding,omitempty"` // stands for the channel binding of that TLS
+	Time    int64  `json:"time"`              // of the server's clock, in milliseconds since 1970
+}
+
+// DiagnoseHandler returns a handler that answers [Diagnose]: it tells the client
+// what this server sees of its connection, and echoes messages of up to 64 KiB for
+// at most a minute. It tells nobody anything about anybody else. Serve it at a path
+// of its own, behind the same hops as the service:
+//
+//	mux.Handle("/diagnose", transport.DiagnoseHandler(opts))
+func DiagnoseHandler(opts *AcceptOptions) http.Handler {
+	o := AcceptOptions{}
+	if opts != nil {
+		o = *opts
+	}
+	o.MaxMessage, o.Subprotocols = diagnoseLimit, []string{diagnoseProtocol}
+	o.Sealed = true // nothing crosses it that is worth it
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := Accept(w, r, &o)
+		if err != nil {
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), diagnoseTime)
+		defer cancel()
+		answerDiagnosis(ctx, conn)
+	})
+}
+
+func answerDiagnosis(ctx context.Context, conn Conn) {
+	defer conn.Close(CodeNormal, "")
+	msg, err := json.Marshal(see(conn.Info(), time.Now()))
+	for err == nil {
+		if err = conn.Write(ctx, msg); err == nil {
+			msg, err = conn.Read(ctx, msg[:0])
+		}
+	}
+}
+
+func see(info Info, now time.Time) seen {
+	s := seen{Client: info.Client, Time: now.UnixMilli()}
+	if info.TLS != nil {
+		s.TLS, s.Binding = info.TLS.Version, bindingText(info.TLS)
+	}
+	return s
+}
+
+// bindingText stands for a channel binding where others may see it. Only the two
+// ends of one TLS connection get the same.
+func bindingText(t *TLSInfo) string {
+	b := t.ChannelBinding()
+	if b == nil {
+		return ""
+	}
+	sum := sha256.Sum256(label.DiagnoseBinding.With(b))
+	return hex.EncodeToString(sum[:])
+}
+
+// hopTLS compares what both ends see.
+func hopTLS(ours *TLSInfo, theirs *seen) HopTLS {
+	switch {
+	case ours == nil:
+		return HopTLSNone
+	case theirs == nil:
+		return HopTLSUnknown
+	case theirs.TLS == "":
+		return HopTLSReTerminated
+	case theirs.Binding == "" || bindingText(ours) == "":
+		return HopTLSUnknown
+	case theirs.Binding == bindingText(ours):
+		return HopTLSUnbroken
+	}
+	return HopTLSReTerminated
+}

@@ -1,0 +1,174 @@
+//go:build !js
+
+package transport
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/safetext"
+)
+
+const (
+	answerTimeout = 10 * time.Second // for an echo or a pong
+	maxSkew       = time.Minute      // between the clocks of both ends
+	seenLimit     = 4 << 10          // bytes in what a server says that it sees
+)
+
+// examine uses an open connection, and closes it.
+func (d *diagnosis) examine(ctx context.Context, conn *wsConn) {
+	defer conn.Close(CodeNormal, "")
+	if conn.info.Subprotocol != diagnoseProtocol {
+		d.add(Finding{Step: "echo", Result: Skipped, Advice: "serve transport.DiagnoseHandler beside the service to have messages echoed"})
+	} else if !d.timed(ctx, "echo", func(ctx context.Context, f *Finding) error { return d.echo(ctx, conn, f) }) {
+		return
+	}
+	r := drain(ctx, conn) // pongs need a reader
+	alive := d.timed(ctx, "keep-alive", func(ctx context.Context, f *Finding) error { return pong(ctx, conn) })
+	if alive && d.idle > 0 {
+		d.wait(ctx, r)
+	}
+	conn.Close(CodeNormal, "")
+	<-r.done
+}
+
+// timed adds a step that must be over soon, and reports whether it went well.
+func (d *diagnosis) timed(ctx context.Context, step string, do func(context.Context, *Finding) error) bool {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	f := Finding{Step: step, Result: Passed}
+	begin := time.Now()
+	if err := do(ctx, &f); err != nil {
+		f.Result, f.Problem = Failed, safetext.Line(err.Error(), shownReason)
+	}
+	f.Took = time.Since(begin)
+	d.add(f)
+	return f.Result != Failed
+}
+
+// echo takes what the server sees, and has messages of several sizes sent back.
+func (d *diagnosis) echo(ctx context.Context, conn *wsConn, f *Finding) error {
+	asked := time.Now()
+	msg, err := conn.Read(ctx, nil)
+	if err != nil {
+		return err
+	}
+	theirs, err := parseSeen(msg)
+	if err != nil {
+		return err
+	}
+	d.report.HopTLS = hopTLS(conn.info.TLS, theirs)
+	f.Saw = append(f.Saw, theirs.lines()...)
+	f.warnOfSkew(time.UnixMilli(theirs.Time).Sub(asked))
+	for _, size := range []int{1, 1 << 10, diagnoseLimit} {
+		begin := time.Now()
+		if err := echoes(ctx, conn, size); err != nil {
+			return err
+		}
+		f.Saw = append(f.Saw, fmt.Sprintf("%d bytes came back after %.1f ms", size, float64(time.Since(begin))/1e6))
+	}
+	return nil
+}
+
+// warnOfSkew is for clocks that differ: certificates and messages have times.
+func (f *Finding) warnOfSkew(skew time.Duration) {
+	if skew.Abs() > maxSkew {
+		f.Result = Warned
+		f.Problem = fmt.Sprintf("the server's clock differs from this one by %s", skew.Round(time.Second))
+		f.Advice = "have both set by a time server"
+	}
+}
+
+func parseSeen(msg []byte) (*seen, error) {
+	var s seen
+	dec := json.NewDecoder(bytes.NewReader(msg))
+	dec.DisallowUnknownFields()
+	if len(msg) > seenLimit || dec.Decode(&s) != nil || dec.More() {
+		return nil, errors.New("the server says that it answers diagnoses, and does not: is it of another version?")
+	}
+	return &s, nil
+}
+
+func (s *seen) lines() []string {
+	how := "in cleartext"
+	if s.TLS != "" {
+		how = "over " + safetext.Line(s.TLS, 20)
+	}
+	return []string{"the server sees " + safetext.Line(s.Client, 60) + ", " + how}
+}
+
+func echoes(ctx context.Context, conn *wsConn, size int) error {
+	msg := make([]byte, size)
+	rand.Read(msg)
+	if err := conn.Write(ctx, msg); err != nil {
+		return fmt.Errorf("%d bytes: %w", size, err)
+	}
+	got, err := conn.Read(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("%d bytes: %w", size, err)
+	}
+	if !bytes.Equal(got, msg) {
+		return fmt.Errorf("%d bytes came back changed: a hop alters messages", size)
+	}
+	return nil
+}
+
+// pong waits for the answer to a ping. Somebody has to be reading.
+func pong(ctx context.Context, conn *wsConn) error {
+	if err := conn.ws.Ping(ctx); err != nil {
+		return errors.New("no answer to a ping: a hop swallows control frames, or the server is stuck")
+	}
+	return nil
+}
+
+// A drained connection is one whose messages are thrown away until it ends.
+type drained struct {
+	done chan struct{} // closed at the end
+	err  error         // why it ended, then
+}
+
+func drain(ctx context.Context, conn *wsConn) *drained {
+	r := &drained{done: make(chan struct{})}
+	go func() {
+		defer close(r.done)
+		var buf []byte
+		for r.err == nil {
+			buf, r.err = conn.Read(ctx, buf[:0])
+		}
+	}()
+	return r
+}
+
+// wait watches a silent connection for d.idle.
+func (d *diagnosis) wait(ctx context.Context, r *drained) {
+	ctx, cancel := context.WithTimeout(ctx, d.idle)
+	defer cancel()
+	f := Finding{Step: "idle", Result: Passed}
+	begin := time.Now()
+	select {
+	case <-r.done:
+		f.explainEnd(r.err, time.Since(begin))
+	case <-ctx.Done():
+	}
+	f.Took = time.Since(begin)
+	d.add(f)
+}
+
+// explainEnd is for a connection that ended in silence.
+func (f *Finding) explainEnd(err error, after time.Duration) {
+	f.Result = Warned
+	f.Problem = "the silent connection was ended: " + safetext.Line(err.Error(), shownReason)
+	f.Advice = "pings every 25 seconds, which Dial and Accept send, keep it; the limit of the hop could be higher"
+	if errors.Is(err, io.EOF) {
+		f.Advice = "the server closed it itself: see its idle timeout"
+	} else if after < DefaultKeepAlive {
+		f.Result = Failed
+		f.Advice = "pings come every 25 seconds: raise the idle timeout of the hops above that, or set a shorter KeepAlive at both ends"
+	}
+}

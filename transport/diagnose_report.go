@@ -1,0 +1,105 @@
+//go:build !js
+
+package transport
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A Result is how a step of [Diagnose] went.
+type Result string
+
+const (
+	Passed  Result = "passed"
+	Warned  Result = "warned"  // it went, and will make trouble
+	Failed  Result = "failed"  // it did not, so what comes after it was not tried
+	Skipped Result = "skipped" // it was not tried
+)
+
+// A Finding is what [Diagnose] saw at one step of the way. Text from outside in it
+// is safe to show, and no part of it holds a credential, a path or a query.
+type Finding struct {
+	Step    string        `json:"step"`          // "url", "name", "tcp", "proxy", "tls", "upgrade", "echo", "keep-alive" or "idle"
+	Hop     string        `json:"hop,omitempty"` // who did it, or did not: a host and port, or a proxy
+	Result  Result        `json:"result"`
+	Took    time.Duration `json:"took_ns,omitempty"` // nanoseconds in JSON
+	Saw     []string      `json:"saw,omitempty"`     // facts, one in each
+	Problem string        `json:"problem,omitempty"` // what is wrong
+	Advice  string        `json:"advice,omitempty"`  // what to do about it
+}
+
+// HopTLS tells whether the TLS of a client reaches the server.
+type HopTLS string
+
+const (
+	HopTLSUnknown      HopTLS = "unknown"       // the server did not say what it sees
+	HopTLSNone         HopTLS = "none"          // the client's first hop is cleartext already
+	HopTLSUnbroken     HopTLS = "unbroken"      // one TLS connection from end to end
+	HopTLSReTerminated HopTLS = "re-terminated" // something on the way decrypts
+)
+
+// A Report is what [Diagnose] found.
+type Report struct {
+	Target   string    `json:"target"` // scheme and host
+	Time     time.Time `json:"time"`
+	Findings []Finding `json:"findings"`
+	HopTLS   HopTLS    `json:"hop_tls"`
+	TLS      *TLSInfo  `json:"-"` // of the first hop; nil if it did not come so far
+}
+
+// OK reports that nothing failed.
+func (r *Report) OK() bool {
+	for _, f := range r.Findings {
+		if f.Result == Failed {
+			return false
+		}
+	}
+	return true
+}
+
+// String returns the report as lines of text.
+func (r *Report) String() string {
+	var b strings.Builder
+	fmt.Fprintln(&b, r.Target)
+	for _, f := range r.Findings {
+		f.write(&b)
+	}
+	if r.OK() {
+		fmt.Fprintf(&b, "\n%s\n", r.HopTLS.explain())
+	}
+	return b.String()
+}
+
+func (f Finding) write(b *strings.Builder) {
+	line := fmt.Sprintf("  %-7s %-10s ", f.Result, f.Step)
+	if f.Hop != "" {
+		line += f.Hop + " "
+	}
+	if f.Took > 0 {
+		line += fmt.Sprintf("(%.1f ms)", float64(f.Took)/1e6)
+	}
+	fmt.Fprintln(b, strings.TrimRight(line, " "))
+	for _, line := range f.Saw {
+		fmt.Fprintf(b, "                     %s\n", line)
+	}
+	if f.Problem != "" {
+		fmt.Fprintf(b, "          problem    %s\n", f.Problem)
+	}
+	if f.Advice != "" {
+		fmt.Fprintf(b, "          do         %s\n", f.Advice)
+	}
+}
+
+func (h HopTLS) explain() string {
+	switch h {
+	case HopTLSNone:
+		return "There is no TLS on the first hop: everybody on the way can read what is not sealed."
+	case HopTLSUnbroken:
+		return "TLS reaches the server unbroken, as far as somebody on the way does not lie: a session of package e2e proves it."
+	case HopTLSReTerminated:
+		return "TLS is terminated on the way: that hop can read what is not sealed."
+	}
+	return "Whether TLS is terminated on the way is unknown: the server does not answer diagnoses (transport.DiagnoseHandler)."
+}
