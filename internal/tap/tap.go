@@ -1,0 +1,174 @@
+//go:build !js
+
+// Package tap passes WebSocket connections on to a server and reports what it
+// sees, for people who debug: it is a hop of their own on the way.
+package tap
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/hopseal/hopseal/transport"
+)
+
+// A Tap is an http.Handler that passes every WebSocket on to one server.
+type Tap struct {
+	// Target is the URL of the server. Its path and query are used for all.
+	Target string
+
+	// Dial is how the server is dialled. Header and Subprotocols are those of
+	// each client.
+	Dial transport.DialOptions
+
+	// Report is told what happens. It may be called by several goroutines.
+	Report func(Event)
+
+	count atomic.Int64
+}
+
+// A Kind is what an [Event] tells.
+type Kind int
+
+const (
+	Opened  Kind = iota + 1 // both ends are connected
+	Message                 // one message went by
+	Closed                  // one end closed, or was lost: Err says how
+	Failed                  // there was no connection: Err says why
+)
+
+// String returns the kind in a word.
+func (k Kind) String() string {
+	switch k {
+	case Opened:
+		return "open"
+	case Message:
+		return "message"
+	case Closed:
+		return "closed"
+	}
+	return "failed"
+}
+
+// An Event is something that a Tap saw.
+type Event struct {
+	Time     time.Time
+	Conn     int64 // numbers the connections, from 1
+	Kind     Kind
+	ToServer bool           // the client's message, or the client's end
+	Data     []byte         // the message, valid during the call
+	Server   transport.Info // of the link to the server, once Opened
+	Err      error
+}
+
+// ServeHTTP dials the server with what the client asks for, and only then accepts
+// the client, so that both agree on a subprotocol.
+func (t *Tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	l := link{tap: t, number: t.count.Add(1)}
+	server, err := transport.Dial(r.Context(), t.Target, t.dialOptions(r))
+	if err != nil {
+		l.report(Event{Kind: Failed, ToServer: true, Err: err})
+		http.Error(w, "the tap could not reach the server: it says why where it runs", http.StatusBadGateway)
+		return
+	}
+	client, err := transport.Accept(w, r, acceptOptions(r, server.Info().Subprotocol, t.Dial.MaxMessage))
+	if err != nil {
+		server.Close(transport.CodeGoingAway, "")
+		l.report(Event{Kind: Failed, Err: err})
+		return
+	}
+	l.report(Event{Kind: Opened, Server: server.Info()})
+	done := make(chan struct{})
+	go func() { defer close(done); l.pass(server, client, false) }()
+	l.pass(client, server, true)
+	<-done
+}
+
+func (t *Tap) dialOptions(r *http.Request) *transport.DialOptions {
+	opts := t.Dial
+	opts.Header = make(http.Header)
+	for name, values := range r.Header {
+		if passedOn(name) {
+			opts.Header[name] = values
+		}
+	}
+	opts.Subprotocols = subprotocols(r)
+	return &opts
+}
+
+// passedOn reports whether a header is the client's own. The others belong to one
+// hop, or are made anew for the next handshake.
+func passedOn(name string) bool {
+	return !slices.Contains([]string{"Connection", "Upgrade", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Proxy-Authorization", "Proxy-Connection"}, name) &&
+		!strings.HasPrefix(name, "Sec-Websocket-")
+}
+
+func subprotocols(r *http.Request) (names []string) {
+	for _, line := range r.Header.Values("Sec-WebSocket-Protocol") {
+		for name := range strings.SplitSeq(line, ",") {
+			names = append(names, strings.TrimSpace(name))
+		}
+	}
+	return names
+}
+
+// acceptOptions lets every page in: whom the server refuses, the dial has shown.
+func acceptOptions(r *http.Request, subprotocol string, maxMessage int) *transport.AcceptOptions {
+	opts := &transport.AcceptOptions{Origins: r.Header.Values("Origin"), Policy: transport.Development, MaxMessage: maxMessage}
+	if subprotocol != "" {
+		opts.Subprotocols = []string{subprotocol}
+	}
+	return opts
+}
+
+// A link is one client and its connection to the server.
+type link struct {
+	tap    *Tap
+	number int64
+}
+
+func (l link) report(e Event) {
+	e.Time, e.Conn = time.Now(), l.number
+	l.tap.Report(e)
+}
+
+// pass moves messages until from ends, and then ends to alike. Where to has ended
+// first, its own reader says so.
+func (l link) pass(from, to transport.Conn, toServer bool) {
+	ctx := context.Background()
+	var buf []byte
+	var err error
+	for {
+		if buf, err = from.Read(ctx, buf[:0]); err != nil {
+			l.end(to, toServer, err)
+			return
+		}
+		l.report(Event{Kind: Message, ToServer: toServer, Data: buf})
+		if to.Write(ctx, buf) != nil {
+			return
+		}
+	}
+}
+
+// end passes a close on, with its code and reason.
+func (l link) end(to transport.Conn, toServer bool, err error) {
+	var closed *transport.CloseError
+	if !errors.As(err, &closed) {
+		closed = &transport.CloseError{Code: transport.CodeInternal, Err: err}
+	}
+	if to.Close(passable(closed.Code), closed.Reason); closed.Remote || closed.Err != nil {
+		l.report(Event{Kind: Closed, ToServer: toServer, Err: closed})
+	}
+}
+
+// passable returns the code to send for one that cannot be sent.
+func passable(code transport.Code) transport.Code {
+	if code == transport.CodeAbnormal || code == transport.CodeNoStatus {
+		return transport.CodeGoingAway
+	}
+	return code
+}

@@ -1,0 +1,143 @@
+//go:build !js
+
+package tap_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/hopseal/hopseal/internal/tap"
+	"github.com/hopseal/hopseal/transport"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A record keeps events, with copies of their messages.
+type record struct {
+	mu     sync.Mutex
+	events []tap.Event
+}
+
+func (r *record) add(e tap.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e.Data = slices.Clone(e.Data)
+	r.events = append(r.events, e)
+}
+
+func (r *record) lines() (lines []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.events {
+		arrow := "<"
+		if e.ToServer {
+			arrow = ">"
+		}
+		lines = append(lines, arrow+e.Kind.String()+" "+string(e.Data))
+	}
+	return lines
+}
+
+// between puts a tap before a server, and returns the URL of the tap.
+func between(t *testing.T, serve func(transport.Conn, *http.Request), opts *transport.AcceptOptions) (string, *record) {
+	t.Helper()
+	if opts == nil {
+		opts = &transport.AcceptOptions{}
+	}
+	opts.Policy = transport.Development
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if conn, err := transport.Accept(w, r, opts); err == nil {
+			serve(conn, r)
+		}
+	}))
+	r := new(record)
+	tapped := httptest.NewServer(&tap.Tap{Target: server.URL + "/path", Dial: transport.DialOptions{Policy: transport.Development}, Report: r.add})
+	t.Cleanup(func() { tapped.Close(); server.Close() })
+	return tapped.URL, r
+}
+
+func dial(t *testing.T, url string, opts transport.DialOptions) transport.Conn {
+	t.Helper()
+	opts.Policy = transport.Development
+	conn, err := transport.Dial(t.Context(), url, &opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(transport.CodeNormal, "") })
+	return conn
+}
+
+// TestATapIsTransparent sends headers, a subprotocol, messages and a close code
+// through a tap.
+func TestATapIsTransparent(t *testing.T) {
+	over := make(chan struct{})
+	url, seen := between(t, func(conn transport.Conn, r *http.Request) {
+		defer close(over)
+		if r.URL.Path != "/path" || r.Header.Get("Authorization") != "Bearer token" || r.Header.Get("Origin") != "http://127.0.0.1" {
+			t.Errorf("the server got %s %v", r.URL, r.Header)
+		}
+		msg, err := conn.Read(context.Background(), nil)
+		if err != nil || string(msg) != "ask" {
+			t.Errorf("%q, %v", msg, err)
+		}
+		conn.Write(context.Background(), []byte("answer"))
+		conn.Close(4321, "enough")
+	}, &transport.AcceptOptions{Subprotocols: []string{"b"}, Origins: []string{"http://127.0.0.1"}})
+	conn := dial(t, url, transport.DialOptions{BearerToken: "token", Subprotocols: []string{"a", "b"}, Header: http.Header{"Origin": {"http://127.0.0.1"}}})
+	if got := conn.Info().Subprotocol; got != "b" {
+		t.Errorf("subprotocol %q", got)
+	}
+	if err := conn.Write(t.Context(), []byte("ask")); err != nil {
+		t.Fatal(err)
+	}
+	if msg, err := conn.Read(t.Context(), nil); err != nil || string(msg) != "answer" {
+		t.Errorf("%q, %v", msg, err)
+	}
+	_, err := conn.Read(t.Context(), nil)
+	var closed *transport.CloseError
+	if !errors.As(err, &closed) || closed.Code != 4321 || closed.Reason != "enough" {
+		t.Errorf("closed with %v", err)
+	}
+	<-over
+	want := []string{"<open ", ">message ask", "<message answer", "<closed "}
+	if got := seen.lines(); !slices.Equal(got, want) {
+		t.Errorf("the tap saw %q, want %q", got, want)
+	}
+}
+
+func TestATapTellsTheServerOfTheClientsEnd(t *testing.T) {
+	end := make(chan error, 1)
+	url, _ := between(t, func(conn transport.Conn, _ *http.Request) {
+		_, err := conn.Read(context.Background(), nil)
+		end <- err
+	}, nil)
+	dial(t, url, transport.DialOptions{}).Close(transport.CodePolicy, "why")
+	var closed *transport.CloseError
+	if err := <-end; !errors.As(err, &closed) || closed.Code != transport.CodePolicy || closed.Reason != "why" {
+		t.Errorf("the server saw %v", err)
+	}
+}
+
+func TestATapSaysWhyThereIsNoConnection(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	seen := new(record)
+	tapped := httptest.NewServer(&tap.Tap{Target: server.URL + "/?token=s3cr3t", Dial: transport.DialOptions{Policy: transport.Development}, Report: seen.add})
+	defer tapped.Close()
+	_, err := transport.Dial(t.Context(), tapped.URL, &transport.DialOptions{Policy: transport.Development})
+	var failed *transport.DialError
+	if !errors.As(err, &failed) || failed.Status != http.StatusBadGateway {
+		t.Errorf("the client got %v", err)
+	}
+	if len(seen.events) != 1 || seen.events[0].Kind != tap.Failed || !strings.Contains(seen.events[0].Err.Error(), "404") || strings.Contains(seen.events[0].Err.Error(), "s3cr3t") {
+		t.Errorf("the tap reports %v", seen.events)
+	}
+}
