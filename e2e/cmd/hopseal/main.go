@@ -1,13 +1,16 @@
 //go:build !js
 
 // Hopseal is the command for those who run services on Hopseal. It makes, shows,
-// rotates, backs up and withdraws keys, and shows what a hop sees of a message:
+// rotates, backs up and withdraws keys, shows what a hop sees of a message, and finds
+// out which hop is in the way:
 //
 //	hopseal key new -store billing.store -name billing
 //	hopseal key show
 //	hopseal inspect -hex message
+//	hopseal doctor wss://app.example.com/socket
+//	hopseal trace wss://app.example.com/socket
 //
-// docs/keys.md and docs/inspect.md are its guides. It exits with 0 on success, 1 on
+// docs/keys.md, docs/inspect.md and docs/troubleshooting.md are its guides. It exits with 0 on success, 1 on
 // a failure and 2 when it was called in a way it does not know; a failure is one
 // line on standard error that says what to do next.
 package main
@@ -49,7 +52,7 @@ type command struct {
 	group   []command
 }
 
-var root = command{name: "hopseal", summary: "Keys and tools for services on Hopseal.", group: []command{keyCommands, inspectCommand}}
+var root = command{name: "hopseal", summary: "Keys and tools for services on Hopseal.", group: []command{keyCommands, inspectCommand, doctorCommand, traceCommand}}
 
 const exitFailure, exitUsage = 1, 2
 

@@ -1,0 +1,110 @@
+//go:build !js
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/hopseal/hopseal/transport"
+)
+
+var doctorCommand = command{name: "doctor", args: "URL", summary: "walk the way to a WebSocket server and say which hop fails, and why", run: doctor}
+
+// doctorResult is a transport.Report for people and programs.
+type doctorResult struct {
+	OK bool `json:"ok"`
+	*transport.Report
+}
+
+func (r doctorResult) text(w io.Writer) { io.WriteString(w, r.Report.String()) }
+
+// errDiagnosed is for a walk that did not reach its end. The report tells why.
+var errDiagnosed = errors.New("the way is not free: see the step that failed")
+
+func doctor(ctx context.Context, c *call) error {
+	var way wayFlags
+	way.add(c)
+	idle := c.Duration("idle", 0, "then watch the silent connection for so long, to find hops that forget it")
+	timeout := c.Duration("timeout", time.Minute, "how long all but that may take")
+	file := c.String("report", "", "write a report without secrets to this `file`, to be sent to others")
+	if err := c.parse(1, 1); err != nil {
+		return err
+	}
+	opts, err := way.options(c)
+	if err != nil {
+		return err
+	}
+	defer way.close()
+	ctx, cancel := context.WithTimeout(ctx, *timeout+*idle)
+	defer cancel()
+	report := transport.Diagnose(ctx, c.args[0], &transport.DiagnoseOptions{Dial: opts, Idle: *idle})
+	result := doctorResult{report.OK(), report}
+	if *file != "" {
+		if err := writeReport(*file, c, result); err != nil {
+			return err
+		}
+	}
+	if err := c.print(result); err != nil {
+		return err
+	}
+	if !report.OK() {
+		return errDiagnosed
+	}
+	return nil
+}
+
+// bundle is what goes into a report for others. Nothing in it is secret.
+type bundle struct {
+	Hopseal string            `json:"hopseal"`
+	Go      string            `json:"go"`
+	System  string            `json:"system"`
+	Proxies map[string]string `json:"proxies"` // from the environment, scheme and host only
+	doctorResult
+}
+
+func writeReport(name string, c *call, result doctorResult) error {
+	b := bundle{hopsealVersion(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH, proxies(c.getenv), result}
+	var text bytes.Buffer
+	err := writeJSON(&text, b)
+	if err == nil {
+		err = writeNew(name, text.Bytes())
+	}
+	if err != nil {
+		return fmt.Errorf("the report: %w", err)
+	}
+	return nil
+}
+
+func hopsealVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return "unknown"
+}
+
+// proxies shows what the environment says about proxies, without passwords.
+func proxies(getenv func(string) string) map[string]string {
+	found := make(map[string]string)
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
+		value := getenv(name)
+		if u, err := url.Parse(value); err == nil && u.Host != "" {
+			found[name] = shown(u.Scheme + "://" + u.Host)
+		} else if value != "" {
+			found[name] = "is not a URL such as http://proxy.example:3128"
+		}
+	}
+	for _, name := range []string{"NO_PROXY", "no_proxy"} {
+		if value := getenv(name); value != "" {
+			found[name] = shown(value)
+		}
+	}
+	return found
+}
