@@ -41,13 +41,20 @@ func newConfig(http2 bool) *tls.Config {
 type configs struct {
 	tls13 *tls.Config
 	tls12 *tls.Config // for clients that know no better
+	acme  *tls.Config // for authorities that check who has the name
 	pairs []*pair
 }
+
+// acmeProtocol is that of RFC 8737, section 3.
+const acmeProtocol = "acme-tls/1"
 
 // configFor never waits. The configuration that it returns is used for the whole
 // handshake, so that no handshake sees half of a change.
 func (w *Watcher) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	c := w.current.Load()
+	if c.acme != nil && slices.Equal(hello.SupportedProtos, []string{acmeProtocol}) {
+		return c.acme, nil
+	}
 	if !slices.Contains(hello.SupportedVersions, tls.VersionTLS13) {
 		return c.tls12, nil
 	}
@@ -64,7 +71,28 @@ func (w *Watcher) publish() {
 		// exchange is made all the same.
 		c.tls12.SessionTicketsDisabled = true
 	}
+	if get := w.opts.GetCertificate; get != nil {
+		c.tls13.GetCertificate = c.choose(w)
+		c.tls12.GetCertificate = c.tls13.GetCertificate
+		c.acme = &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{acmeProtocol}, SessionTicketsDisabled: true, GetCertificate: get}
+	}
 	w.current.Store(c)
+}
+
+// choose returns how a certificate is chosen where files do not have all.
+func (c *configs) choose(w *Watcher) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		for _, p := range c.pairs {
+			if hello.SupportsCertificate(p.cert) == nil {
+				return p.cert, nil
+			}
+		}
+		cert, err := w.opts.GetCertificate(hello)
+		if err == nil && cert != nil {
+			w.others.add(cert)
+		}
+		return cert, err
+	}
 }
 
 func (w *Watcher) build() *tls.Config {

@@ -45,7 +45,7 @@ func (k Kind) String() string {
 // An Event is something that an operator may want to know. It holds no secrets.
 type Event struct {
 	Kind  Kind
-	Files []string // that it is about
+	Files []string // that it is about, none for a certificate of Options.GetCertificate
 	Err   error    // why they are refused
 
 	// Certificate is what was loaded or expires, nil where the files hold none of

@@ -3,15 +3,19 @@
 package servertls
 
 import (
+	"crypto/tls"
 	"crypto/x509"
+	"maps"
 	"math"
+	"slices"
+	"sync"
 	"time"
 )
 
 // An Expiry says how long a certificate is good for. It is what a gauge shows.
 type Expiry struct {
 	Name     string        // the first name that it is for
-	File     string        // where it came from
+	File     string        // where it came from; empty if from Options.GetCertificate
 	NotAfter time.Time     // the last moment
 	Left     time.Duration // until then; negative afterwards
 }
@@ -47,4 +51,41 @@ func (e *expiring) due(now time.Time) bool {
 		}
 	}
 	return due
+}
+
+// An issuedSet remembers the certificates that were shown and came from no file, the
+// newest one for each name.
+type issuedSet struct {
+	mu     sync.Mutex // guards what follows
+	byName map[string]*expiring
+}
+
+func (s *issuedSet) add(cert *tls.Certificate) {
+	leaf := cert.Leaf
+	if leaf == nil {
+		var err error
+		if leaf, err = x509.ParseCertificate(cert.Certificate[0]); err != nil {
+			return // the handshake tells
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old := s.byName[nameOf(leaf)]; old != nil && !leaf.NotAfter.After(old.leaf.NotAfter) {
+		return
+	}
+	if s.byName == nil {
+		s.byName = make(map[string]*expiring)
+	}
+	e := newExpiring(leaf, "")
+	s.byName[nameOf(leaf)] = &e
+}
+
+// all returns them in the order of their names.
+func (s *issuedSet) all() (out []*expiring) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(s.byName)) {
+		out = append(out, s.byName[name])
+	}
+	return out
 }

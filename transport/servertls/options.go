@@ -3,6 +3,7 @@
 package servertls
 
 import (
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"slices"
@@ -20,13 +21,23 @@ type Pair struct {
 	Names []string
 }
 
-// Options says what a server shows and asks for. Pairs are required, all else has
-// a default.
+// Options says what a server shows and asks for. Certificates are required, all
+// else has a default.
 type Options struct {
 	// Pairs are the certificates. The first one that fits a client, by the name
 	// that it asks for and by the algorithms that it knows, is shown; if none
 	// does, the first of all. So one name may have an ECDSA and an RSA one.
 	Pairs []Pair
+
+	// GetCertificate is asked when none of Pairs fits, which may be empty then. If
+	// it fails, so does the handshake. It may take its time, and is called by many
+	// at once. Package acme, below this one, has it from an ACME authority such as
+	// Let's Encrypt.
+	//
+	// An authority that checks by tls-alpn-01 (RFC 8737) has no client certificate
+	// and need not show one. Its connections agree on the protocol acme-tls/1,
+	// which http.Server closes at once; another kind of server has to do the same.
+	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
 	// ClientCAs is a PEM file of the authorities whose client certificates are
 	// accepted. Given one, clients without a certificate are refused. The
@@ -99,8 +110,8 @@ func (o Options) withDefaults() (Options, error) {
 
 func (o *Options) check() error {
 	switch {
-	case len(o.Pairs) == 0:
-		return errors.New("servertls: there is no certificate: list its files in Pairs")
+	case len(o.Pairs) == 0 && o.GetCertificate == nil:
+		return errors.New("servertls: there is no certificate: list its files in Pairs, or set GetCertificate")
 	case o.Interval < 0:
 		return errors.New("servertls: Interval is negative")
 	case o.TicketPeriod < minTicketPeriod || o.TicketPeriod > maxTicketPeriod:

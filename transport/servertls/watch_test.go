@@ -198,7 +198,7 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 	pairs := []Pair{files.put(ca.issue(nil))}
 	secret := must(NewTicketSecret(bytes.Repeat([]byte{1}, 32)))
 	for want, opts := range map[string]Options{
-		"servertls: there is no certificate: list its files in Pairs":                                                          {},
+		"servertls: there is no certificate: list its files in Pairs, or set GetCertificate": {},
 		"servertls: Interval is negative":                                                                                      {Pairs: pairs, Interval: -1},
 		"servertls: TicketPeriod has to be between a minute and 84 hours":                                                      {Pairs: pairs, TicketPeriod: time.Second},
 		"servertls: TicketSecret and TicketFile are both given: choose one":                                                    {Pairs: pairs, TicketSecret: secret, TicketFile: "x"},

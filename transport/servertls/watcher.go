@@ -17,6 +17,7 @@ import (
 type Watcher struct {
 	opts    Options
 	current atomic.Pointer[configs]
+	others  issuedSet
 
 	stop chan struct{} // closed by Close
 	done chan struct{} // closed when the goroutine has ended
@@ -110,12 +111,17 @@ func (w *Watcher) Close() {
 }
 
 // Expiries returns how long each of the pairs is good for, in the order of
-// Options.Pairs. It never waits, so a gauge may ask whenever it is read.
+// Options.Pairs, and then each of those that GetCertificate gave and that were shown
+// since the start, by name. It does not wait for files, so a gauge may ask whenever
+// it is read.
 func (w *Watcher) Expiries() []Expiry {
 	var out []Expiry
 	now := time.Now()
 	for _, p := range w.current.Load().pairs {
 		out = append(out, *p.at(now))
+	}
+	for _, e := range w.others.all() {
+		out = append(out, *e.at(now))
 	}
 	return out
 }
@@ -145,7 +151,7 @@ func (w *Watcher) look(now bool) (pause time.Duration, err error) {
 		return 0, errors.Join(errs...) // the start failed
 	}
 	moved, left := w.turnTickets()
-	if moved || slices.ContainsFunc(events, func(e Event) bool { return e.Kind == Loaded }) {
+	if moved || w.current.Load() == nil || slices.ContainsFunc(events, func(e Event) bool { return e.Kind == Loaded }) {
 		w.publish()
 	}
 	for _, e := range append(events, w.warnings()...) {
@@ -192,6 +198,11 @@ func (w *Watcher) warnings() (events []Event) {
 	for i, p := range w.pairs {
 		if p.due(now) {
 			events = append(events, Event{Kind: Expiring, Files: w.bundles[i].files, Certificate: p.at(now)})
+		}
+	}
+	for _, e := range w.others.all() {
+		if e.due(now) {
+			events = append(events, Event{Kind: Expiring, Certificate: e.at(now)})
 		}
 	}
 	return events
