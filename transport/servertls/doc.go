@@ -28,10 +28,17 @@
 // [Event] tells so. Each pair is by itself: one that is bad does not keep another
 // from being renewed. Watch itself refuses to start with a bad one.
 //
+// # How certificates end
+//
+// Watcher.Expiries is what a gauge shows. 30, 7 and 1 days before the end of a
+// certificate, and at the end, an [Event] tells so.
+//
 // # What clients get
 //
 // TLS 1.2 at least, AEADs and forward secrecy only. The protocol is http/1.1, which
-// WebSockets need; Options.HTTP2 says when h2 may be offered too.
+// WebSockets need; Options.HTTP2 says when h2 may be offered too. A front may
+// fetch from this server by h2 as long as it passes upgrades on by http/1.1, as
+// httputil.ReverseProxy does.
 //
 // # Session tickets
 //

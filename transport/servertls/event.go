@@ -23,9 +23,10 @@ const (
 	// told once for the same contents.
 	Refused
 
-	// Expiring: a certificate has less than 30, 7 or 1 days left, or none. It is
-	// told once for each of these, where the certificate was made for at least
-	// twice as long.
+	// Expiring: a certificate has 30, 7, 1 or no days left. It is told once for
+	// each of these, where the certificate was made for at least twice as long.
+	// Programs that renew tend to begin at 30 days, so with those the first one
+	// says little and the second one that something is wrong.
 	Expiring
 )
 

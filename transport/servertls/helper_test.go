@@ -3,6 +3,7 @@
 package servertls
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -13,12 +14,15 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
+	"log"
 	"log/slog"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -232,4 +236,30 @@ func (r *recorder) expect(t *testing.T, want ...Kind) {
 	if !slices.Equal(got, want) {
 		t.Fatalf("events %v, want %v", got, want)
 	}
+}
+
+func answerOK(w http.ResponseWriter, _ *http.Request) {
+	io.WriteString(w, strconv.Itoa(http.StatusOK))
+}
+
+// serveHTTP runs an http.Server as the package's documentation says. It must have
+// nothing to log.
+func serveHTTP(t *testing.T, w *Watcher, handler http.Handler) (address string) {
+	t.Helper()
+	logged := new(bytes.Buffer)
+	server := &http.Server{Handler: handler, TLSConfig: w.TLSConfig(), ErrorLog: log.New(logged, "", 0)}
+	l := must(net.Listen("tcp", "127.0.0.1:0"))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		server.ServeTLS(l, "", "")
+	}()
+	t.Cleanup(func() {
+		server.Close()
+		<-done
+		if logged.Len() > 0 {
+			t.Errorf("the server says:\n%s", logged)
+		}
+	})
+	return l.Addr().String()
 }

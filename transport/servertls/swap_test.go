@@ -4,12 +4,9 @@ package servertls
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
-	"log"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -239,30 +236,4 @@ func get(transport *http.Transport, url string) (int64, error) {
 		return 0, err
 	}
 	return serialOf(*resp.TLS), checkBody(resp)
-}
-
-func answerOK(w http.ResponseWriter, _ *http.Request) {
-	io.WriteString(w, strconv.Itoa(http.StatusOK))
-}
-
-// serveHTTP runs an http.Server as the package's documentation says. It must have
-// nothing to log.
-func serveHTTP(t *testing.T, w *Watcher, handler http.Handler) (address string) {
-	t.Helper()
-	logged := new(bytes.Buffer)
-	server := &http.Server{Handler: handler, TLSConfig: w.TLSConfig(), ErrorLog: log.New(logged, "", 0)}
-	l := must(net.Listen("tcp", "127.0.0.1:0"))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		server.ServeTLS(l, "", "")
-	}()
-	t.Cleanup(func() {
-		server.Close()
-		<-done
-		if logged.Len() > 0 {
-			t.Errorf("the server says:\n%s", logged)
-		}
-	})
-	return l.Addr().String()
 }
