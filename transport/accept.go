@@ -80,6 +80,10 @@ type AcceptOptions struct {
 	// while a Read waits, and keep proxies from forgetting the connection. Zero
 	// means DefaultKeepAlive, a negative value no pings.
 	KeepAlive time.Duration
+
+	// Gate bounds how many clients connect and what they may do, and tells what
+	// they did. Nil means no bounds beside the others here.
+	Gate *Gate
 }
 
 // Accept upgrades a request to a WebSocket. If it fails it has answered the
@@ -88,7 +92,8 @@ type AcceptOptions struct {
 // on the way to the client ([ErrCleartext]), or a browser's page comes from a
 // foreign origin ([ErrOrigin]); 401, 403 or 503 where Authenticate does not let the
 // client in ([ErrUnauthorized], [ErrForbidden]); 400 for credentials or forwarding
-// headers that cannot be read.
+// headers that cannot be read; 429 or 503 where
+// the Gate has no room ([ErrRefused]).
 //
 // TLS is on the way if it is on this socket, or if a trusted hop says that the
 // client used https.
@@ -100,11 +105,23 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (Conn, 
 	if opts == nil {
 		opts = &AcceptOptions{}
 	}
-	entry, no := admit(r, opts)
+	m, no := opts.Gate.admit(ClientAddr(r, opts.TrustedHops)) // before any other work
 	if no != nil {
 		return nil, no.answer(w)
 	}
-	return upgrade(w, r, opts, entry)
+	var conn Conn
+	catch := &socketCatcher{ResponseWriter: w, meter: m}
+	defer func() { m.settle(conn == nil, catch.status) }()
+	conn, err := accept(catch, r, opts)
+	return conn, err
+}
+
+func accept(catch *socketCatcher, r *http.Request, opts *AcceptOptions) (Conn, error) {
+	entry, no := admit(r, opts)
+	if no != nil {
+		return nil, no.answer(catch)
+	}
+	return upgrade(catch, r, opts, entry)
 }
 
 // An entrant is a request that may become a connection.
@@ -133,8 +150,7 @@ func admit(r *http.Request, opts *AcceptOptions) (e entrant, no *refusal) {
 	return e, authenticate(r, &e, opts)
 }
 
-func upgrade(w http.ResponseWriter, r *http.Request, opts *AcceptOptions, e entrant) (Conn, error) {
-	catch := &socketCatcher{ResponseWriter: w}
+func upgrade(catch *socketCatcher, r *http.Request, opts *AcceptOptions, e entrant) (Conn, error) {
 	subprotocol := choose(r.Header, opts.Subprotocols)
 	ws, err := websocket.Accept(catch, upgradable(r, subprotocol), &websocket.AcceptOptions{
 		Subprotocols:       []string{subprotocol},
@@ -174,15 +190,28 @@ func kindOf(from route) string {
 	return "ws"
 }
 
-// A socketCatcher keeps the socket that a WebSocket is made of.
+// A socketCatcher keeps what became of a request: the status that answers it, and
+// the socket that a WebSocket is made of, with the meter on it if there is one.
 type socketCatcher struct {
 	http.ResponseWriter
+	meter  *meter
+	status int
 	socket net.Conn
+}
+
+// WriteHeader is described at http.ResponseWriter.
+func (c *socketCatcher) WriteHeader(status int) {
+	c.status = status
+	c.ResponseWriter.WriteHeader(status)
 }
 
 // Hijack is described at http.Hijacker.
 func (c *socketCatcher) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	socket, rw, err := http.NewResponseController(c.ResponseWriter).Hijack()
+	if err == nil && c.meter != nil {
+		c.meter.Conn, socket = socket, c.meter
+		rw.Writer.Reset(socket)
+	}
 	c.socket = socket
 	if err != nil {
 		return nil, nil, err

@@ -34,6 +34,8 @@ type wsConn struct {
 
 	every time.Duration // between pings, 0 for none
 	pulse *time.Timer   // runs beat
+
+	meter *meter // of the Gate, or nil
 }
 
 // maxChunk bounds what Read asks the WebSocket for at once, in bytes: a chunk
@@ -49,8 +51,10 @@ func newConn(ws *websocket.Conn, socket net.Conn, info Info, maxMessage int, kee
 		keepAlive = DefaultKeepAlive
 	}
 	c := &wsConn{ws: ws, socket: socket, info: info, end: newEnding(), limit: maxMessage, every: keepAlive}
+	c.meter, _ = socket.(*meter)
 	c.SetMaxMessage(maxMessage)
 	c.startPulse()
+	c.meter.opened(c)
 	return c
 }
 
@@ -60,6 +64,7 @@ func (c *wsConn) SetMaxMessage(n int) { c.ws.SetReadLimit(int64(min(n, c.limit))
 
 // Read is described at [Conn].
 func (c *wsConn) Read(ctx context.Context, dst []byte) ([]byte, error) {
+	c.meter.awaitTurn(ctx)
 	c.heard.Add(1)
 	defer c.heard.Add(1)
 	kind, r, err := c.ws.Reader(ctx)
@@ -73,6 +78,7 @@ func (c *wsConn) Read(ctx context.Context, dst []byte) ([]byte, error) {
 	if err != nil {
 		return dst, c.fail(diagnose(ctx, err))
 	}
+	c.meter.received()
 	return msg, nil
 }
 
@@ -104,6 +110,7 @@ func (c *wsConn) Write(ctx context.Context, msg []byte) error {
 	err := c.ws.Write(ctx, websocket.MessageBinary, msg)
 	c.writing.Add(-1)
 	if err == nil {
+		c.meter.sent()
 		return nil
 	}
 	if errors.Is(err, net.ErrClosed) && c.heard.Load()%2 == 1 {
@@ -150,6 +157,7 @@ func (c *wsConn) finish(why *CloseError) error {
 	}
 	c.pulse.Stop()
 	c.lease.end()
+	defer c.meter.ended(why)
 	if why.Remote || why.Code == CodeAbnormal {
 		c.ws.CloseNow()
 		return nil

@@ -13,6 +13,17 @@ import (
 // message was above the limit.
 var ErrTooLarge = errors.New("message above the size limit")
 
+// ErrSlowPeer is matched by the error of a connection that a Gate cut because the
+// peer did not take what was sent to it.
+var ErrSlowPeer = errors.New("the peer took nothing of what was sent to it")
+
+// ErrIdle is matched by the error of a connection that a Gate closed because no
+// message came or went.
+var ErrIdle = errors.New("no message in either direction")
+
+// ErrRefused is matched by the error of an Accept whose Gate refused the client.
+var ErrRefused = errors.New("refused by the gate")
+
 // shownReason bounds how much of a peer's close reason an error shows, in
 // characters.
 const shownReason = 200

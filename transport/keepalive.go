@@ -34,15 +34,20 @@ func (c *wsConn) beat() {
 // somebody reads, and only between the frames of messages, so its absence proves
 // nothing by itself: the peer is gone if one Read waited all the time for a pong
 // and got nothing at all. A ping waits behind our own frames too, so it proves
-// nothing while we write; then there is no need of one for proxies either.
+// nothing while we write; then there is no need of one for proxies either. The
+// same holds where a Gate has us wait before we read on.
 func (c *wsConn) silent() bool {
 	before := c.heard.Load()
+	bytes, _ := c.meter.heard()
 	if c.writing.Load() > 0 {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), c.every)
 	defer cancel()
 	if c.ws.Ping(ctx) == nil || ctx.Err() == nil { // answered, or never sent
+		return false
+	}
+	if now, pausing := c.meter.heard(); pausing || now != bytes {
 		return false
 	}
 	return before%2 == 1 && c.heard.Load() == before && c.writing.Load() == 0

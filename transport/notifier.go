@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"fmt"
 	"log"
 	"runtime/debug"
@@ -10,7 +11,8 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 )
 
-// maxEvents is how many events wait for a slow callback.
+// maxEvents is how many events wait for a slow callback where room says nothing
+// else.
 const maxEvents = 16
 
 // A notifier hands events on to a callback, one after the other and in order. Its
@@ -19,6 +21,7 @@ const maxEvents = 16
 type notifier[E any] struct {
 	name string                // of the callback, for the log
 	call func(e E, missed int) // nil if nobody listens; missed is how many were left out before e
+	room int                   // events that may wait, or 0
 
 	mu     sync.Mutex // guards what follows
 	queue  []E
@@ -34,7 +37,7 @@ func (n *notifier[E]) emit(e E) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.queue = append(n.queue, e)
-	if len(n.queue) > maxEvents {
+	if len(n.queue) > cmp.Or(n.room, maxEvents) {
 		n.queue = slices.Delete(n.queue, 0, 1)
 		n.missed++
 	}

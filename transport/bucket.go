@@ -1,0 +1,47 @@
+//go:build !js
+
+package transport
+
+import (
+	"math"
+	"time"
+)
+
+// A Rate bounds how often something happens: PerSecond times in the long run, and
+// Burst times at once. A Burst below 1 means 1.
+type Rate struct {
+	PerSecond float64
+	Burst     int
+}
+
+// limits reports whether the rate bounds anything.
+func (r Rate) limits() bool { return r.PerSecond > 0 }
+
+// cost is how long n tokens take to come back.
+func (r Rate) cost(n int) time.Duration {
+	return time.Duration(min(float64(n)/r.PerSecond, maxCost.Seconds()) * float64(time.Second))
+}
+
+// maxCost keeps sums of costs far from overflow.
+const maxCost = 24 * time.Hour
+
+// A bucket holds up to Rate.Burst tokens. Its value is the time at which it is
+// full again (the "generic cell rate algorithm"): nothing but that has to be kept
+// of an address, and taking more than a Burst needs no loop, unlike with
+// golang.org/x/time/rate. Times count from the start of the Gate.
+type bucket time.Duration
+
+// debt is how long it takes until n tokens are there: 0 if they are.
+func (b bucket) debt(now time.Duration, n int, r Rate) time.Duration {
+	missing := max(time.Duration(b)-now, 0) + r.cost(n) - r.cost(max(r.Burst, 1))
+	return min(max(missing, 0), maxCost)
+}
+
+// take takes n tokens, also where fewer are left: then the bucket is in debt.
+func (b *bucket) take(now time.Duration, n int, r Rate) {
+	full := max(time.Duration(*b), now)
+	*b = bucket(min(full, math.MaxInt64-maxCost) + r.cost(n))
+}
+
+// full reports whether the bucket is as good as a new one.
+func (b bucket) full(now time.Duration) bool { return time.Duration(b) <= now }

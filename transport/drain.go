@@ -1,0 +1,126 @@
+//go:build !js
+
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// errDrained is the cause of a connection that Drain ended.
+var errDrained = errors.New("the server is going away")
+
+// Live is for a liveness probe: it answers 200 as long as the Gate answers at all.
+func (g *Gate) Live() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		g.mu.Lock() // a gate that is stuck has to be restarted
+		defer g.mu.Unlock()
+		answerProbe(w, http.StatusOK, "live\n")
+	})
+}
+
+// Ready is for a readiness probe: it answers 200, and 503 once the server is going
+// away. A Gate that is full stays ready, because strangers can fill it.
+func (g *Gate) Ready() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.unready {
+			answerProbe(w, http.StatusServiceUnavailable, "going away\n")
+			return
+		}
+		answerProbe(w, http.StatusOK, "ready\n")
+	})
+}
+
+func answerProbe(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	io.WriteString(w, text)
+}
+
+// Withdraw makes Ready say no, waits for DrainLead while connections are still
+// admitted, and then has everybody refused with 503. It returns early, and refuses
+// at once, when ctx is done, with the error of ctx. Servers that end their
+// connections in their own way, as e2e.Server.Shutdown does, call it first; others
+// call Drain.
+func (g *Gate) Withdraw(ctx context.Context) error {
+	g.mu.Lock()
+	waiting := !g.closing
+	g.unready = true
+	g.mu.Unlock()
+	var err error
+	if waiting {
+		err = sleep(ctx, g.opts.DrainLead)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.closing {
+		g.closing = true
+		if g.held == 0 {
+			close(g.drained)
+		}
+	}
+	return err
+}
+
+// Drain ends all connections in good order: it calls Withdraw, closes what is open
+// with CodeRestart, spread over DrainSpread so that the clients do not all come back
+// at once, and returns when all have ended. When ctx is done before, it cuts those
+// that are left, and the error says how many and matches that of ctx.
+func (g *Gate) Drain(ctx context.Context) error {
+	g.Withdraw(ctx) // if ctx ends meanwhile the rest is over at once
+	conns := g.conns()
+	for i, c := range conns {
+		if i > 0 && sleep(ctx, g.opts.DrainSpread/time.Duration(len(conns))) != nil {
+			break
+		}
+		go c.drain()
+	}
+	select {
+	case <-g.drained:
+		return nil
+	case <-ctx.Done():
+	}
+	left := g.conns()
+	for _, c := range left {
+		c.finish(&CloseError{Code: CodeAbnormal, Err: errDrained})
+		c.socket.Close() // also where a close is under way that the peer does not confirm
+	}
+	return fmt.Errorf("transport: drain: %d connections were left, and were cut: %w", len(left), ctx.Err())
+}
+
+func (c *wsConn) drain() {
+	c.finish(&CloseError{Code: CodeRestart, Reason: "the server is going away", Err: errDrained})
+}
+
+// conns returns the open connections, in random order.
+func (g *Gate) conns() []*wsConn {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	conns := make([]*wsConn, 0, len(g.open))
+	for _, c := range g.open {
+		conns = append(conns, c)
+	}
+	return conns
+}
+
+// sleep waits for d, or for the end of ctx, whose error it returns.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
