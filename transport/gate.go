@@ -212,14 +212,19 @@ func (g *Gate) opened(m *meter, c *wsConn) {
 	}
 }
 
-// conclude is called once for each client: when its connection has ended, or when
-// it is clear that there will be none. It fills in the event and hands it on.
+// conclude is called when a connection has ended, or when it is clear that a client
+// will have none. It fills in the event and hands it on, once for each client. held
+// says that reserve has counted it in.
 func (g *Gate) conclude(m *meter, e ConnEvent, held bool) {
 	e.Client, e.Start, e.Duration = m.client, g.start.Add(m.arrived), g.now()-m.arrived
 	e.BytesIn, e.BytesOut = m.traffic.bytesIn.Load(), m.traffic.bytesOut.Load()
 	e.MessagesIn, e.MessagesOut = m.traffic.messagesIn.Load(), m.traffic.messagesOut.Load()
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if m.concluded {
+		return
+	}
+	m.concluded = true
 	g.totals.ended[outcome(e.Outcome)]++
 	if e.Accepted() {
 		g.totals.lasted += e.Duration

@@ -35,7 +35,8 @@ type meter struct {
 	once   sync.Once
 	closed chan struct{}
 
-	seen seen
+	seen      seen
+	concluded bool // guarded by gate.mu
 }
 
 // traffic is what has passed on a connection.
