@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -15,17 +16,23 @@ import (
 )
 
 // BenchmarkEcho sends a message to a server on loopback and back. "bare" is
-// coder/websocket used as its documentation shows.
+// coder/websocket used as its documentation shows, "gate" has a Gate with every
+// limit.
 func BenchmarkEcho(b *testing.B) {
 	for _, size := range []int{64, 4 << 10, 256 << 10} {
-		b.Run(fmt.Sprintf("%d/hopseal", size), func(b *testing.B) { benchHopseal(b, size) })
+		b.Run(fmt.Sprintf("%d/hopseal", size), func(b *testing.B) { benchHopseal(b, size, nil) })
+		b.Run(fmt.Sprintf("%d/gate", size), func(b *testing.B) {
+			rate := transport.Rate{PerSecond: 1e12, Burst: 1e12} // counted, and never reached
+			gate := transport.NewGate(&transport.GateOptions{IdleTimeout: time.Hour, MessageRate: rate, ByteRate: rate})
+			benchHopseal(b, size, &transport.AcceptOptions{Gate: gate})
+		})
 		b.Run(fmt.Sprintf("%d/bare", size), func(b *testing.B) { benchBare(b, size) })
 	}
 }
 
-func benchHopseal(b *testing.B, size int) {
+func benchHopseal(b *testing.B, size int, opts *transport.AcceptOptions) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if conn, err := transport.Accept(w, r, accepting(nil)); err == nil {
+		if conn, err := transport.Accept(w, r, accepting(opts)); err == nil {
 			echo(conn)
 		}
 	}))

@@ -45,3 +45,16 @@ func (b *bucket) take(now time.Duration, n int, r Rate) {
 
 // full reports whether the bucket is as good as a new one.
 func (b bucket) full(now time.Duration) bool { return time.Duration(b) <= now }
+
+// An account is a bucket that remembers whether it was in debt, which spares most
+// messages a look at the clock.
+type account struct {
+	bucket
+	owing bool
+}
+
+// pay takes n tokens.
+func (a *account) pay(now time.Duration, n int, r Rate) {
+	a.take(now, n, r)
+	a.owing = a.debt(now, 0, r) > 0
+}

@@ -62,7 +62,7 @@ func masked(first byte, payload string) []byte {
 func serveGate(t *testing.T, gate *transport.Gate, handle func(transport.Conn)) string {
 	t.Helper()
 	return serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
-		conn, err := transport.Accept(w, r, &transport.AcceptOptions{Gate: gate})
+		conn, err := transport.Accept(w, r, accepting(&transport.AcceptOptions{Gate: gate}))
 		if err != nil {
 			if !errors.Is(err, transport.ErrRefused) {
 				t.Errorf("%v does not match ErrRefused", err)
@@ -119,7 +119,7 @@ func TestA33AFloodLeavesRoomForOthers(t *testing.T) {
 	if in := statuses[http.StatusSwitchingProtocols]; in < 90 || in > 99 || in+statuses[429]+statuses[503] != 500 {
 		t.Errorf("the flood was answered %v", statuses)
 	}
-	conn := dial(t, url, &transport.DialOptions{Policy: transport.Development})
+	conn := dial(t, url, nil)
 	mustWrite(t, conn, "honest")
 	if got := mustRead(t, conn); got != "honest" {
 		t.Errorf("got %q", got)
@@ -148,8 +148,8 @@ func TestA33AFloodOfHandshakesIsCheapToRefuse(t *testing.T) {
 func TestARefusedClientLearnsWhenToComeBack(t *testing.T) {
 	gate := transport.NewGate(&transport.GateOptions{ConnRate: transport.Rate{PerSecond: 0.01, Burst: 1}})
 	url := serveGate(t, gate, echo)
-	dial(t, url, &transport.DialOptions{Policy: transport.Development})
-	e := dialError(t, url, &transport.DialOptions{Policy: transport.Development})
+	dial(t, url, nil)
+	e := dialError(t, url, nil)
 	if e.Status != http.StatusTooManyRequests || e.Permanent() || e.RetryAfter < 90*time.Second || e.RetryAfter > 100*time.Second {
 		t.Errorf("%v, again after %v", e, e.RetryAfter)
 	}
@@ -332,7 +332,7 @@ func TestA42EventsTellHowConnectionsEnd(t *testing.T) {
 	events := make(chan transport.ConnEvent, 10)
 	gate := transport.NewGate(&transport.GateOptions{Notify: func(e transport.ConnEvent) { toLog(e); events <- e }})
 	url := serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
-		conn, err := transport.Accept(w, r, &transport.AcceptOptions{Gate: gate, MaxMessage: 100})
+		conn, err := transport.Accept(w, r, accepting(&transport.AcceptOptions{Gate: gate, MaxMessage: 100}))
 		if err != nil {
 			return
 		}

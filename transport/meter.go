@@ -29,8 +29,8 @@ type meter struct {
 	sending atomic.Int32 // Writes to the socket under way
 	pausing atomic.Bool  // Read waits for the ByteRate
 
-	messages bucket // one goroutine reads, and has these two
-	bytes    bucket
+	messages account // one goroutine reads, and has these two
+	bytes    account
 
 	once   sync.Once
 	closed chan struct{}
@@ -56,14 +56,14 @@ func (m *meter) Read(p []byte) (int, error) {
 		m.traffic.bytesIn.Add(int64(n))
 		return n, err
 	}
-	if wait := m.bytes.debt(m.gate.now(), 0, rate); wait > 0 {
+	if m.bytes.owing {
 		m.pausing.Store(true)
-		m.pause(context.Background(), wait)
+		m.pause(context.Background(), m.bytes.debt(m.gate.now(), 0, rate))
 		m.pausing.Store(false)
 	}
 	n, err := m.Conn.Read(p)
 	m.traffic.bytesIn.Add(int64(n))
-	m.bytes.take(m.gate.now(), n, rate)
+	m.bytes.pay(m.gate.now(), n, rate)
 	return n, err
 }
 
@@ -88,6 +88,9 @@ func (m *meter) Close() error {
 
 // pause waits, unless the connection or ctx ends.
 func (m *meter) pause(ctx context.Context, wait time.Duration) {
+	if wait <= 0 {
+		return
+	}
 	m.gate.pauses.Add(1)
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -101,11 +104,8 @@ func (m *meter) pause(ctx context.Context, wait time.Duration) {
 // awaitTurn is called before a message is read: it waits until those that came
 // before are paid for.
 func (m *meter) awaitTurn(ctx context.Context) {
-	if m == nil || !m.gate.opts.MessageRate.limits() {
-		return
-	}
-	if wait := m.messages.debt(m.gate.now(), 0, m.gate.opts.MessageRate); wait > 0 {
-		m.pause(ctx, wait)
+	if m != nil && m.messages.owing {
+		m.pause(ctx, m.messages.debt(m.gate.now(), 0, m.gate.opts.MessageRate))
 	}
 }
 
@@ -116,7 +116,7 @@ func (m *meter) received() {
 	}
 	m.traffic.messagesIn.Add(1)
 	if rate := m.gate.opts.MessageRate; rate.limits() {
-		m.messages.take(m.gate.now(), 1, rate)
+		m.messages.pay(m.gate.now(), 1, rate)
 	}
 }
 
