@@ -23,7 +23,7 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-const knocking = "GET /socket?token=s3cr3t HTTP/1.1\r\nHost: example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+const knocking = "GET /socket?token=s3cr3t HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 	"Cookie: session=s3cr3t\r\nAuthorization: Bearer s3cr3t\r\n" +
 	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 
@@ -62,7 +62,7 @@ func masked(first byte, payload string) []byte {
 func serveGate(t *testing.T, gate *transport.Gate, handle func(transport.Conn)) string {
 	t.Helper()
 	return serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
-		conn, err := transport.Accept(w, r, accepting(&transport.AcceptOptions{Gate: gate}))
+		conn, err := transport.Accept(w, r, &transport.AcceptOptions{Gate: gate, Sealed: true})
 		if err != nil {
 			if !errors.Is(err, transport.ErrRefused) {
 				t.Errorf("%v does not match ErrRefused", err)
@@ -332,7 +332,7 @@ func TestA42EventsTellHowConnectionsEnd(t *testing.T) {
 	events := make(chan transport.ConnEvent, 10)
 	gate := transport.NewGate(&transport.GateOptions{Notify: func(e transport.ConnEvent) { toLog(e); events <- e }})
 	url := serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
-		conn, err := transport.Accept(w, r, accepting(&transport.AcceptOptions{Gate: gate, MaxMessage: 100}))
+		conn, err := transport.Accept(w, r, &transport.AcceptOptions{Gate: gate, Sealed: true, MaxMessage: 100})
 		if err != nil {
 			return
 		}
@@ -379,7 +379,7 @@ func TestA42EventsTellHowConnectionsEnd(t *testing.T) {
 		outcome string
 		status  int
 	}{
-		{"GET /?token=s3cr3t HTTP/1.1\r\nHost: x\r\nCookie: s3cr3t\r\n\r\n", "handshake", 426},
+		{"GET /?token=s3cr3t HTTP/1.1\r\nHost: localhost\r\nCookie: s3cr3t\r\n\r\n", "handshake", 426},
 		{strings.Replace(knocking, "Cookie", "Origin: https://s3cr3t.example\r\nCookie", 1), "forbidden", 403},
 	} {
 		socket, err := net.Dial("tcp", host)

@@ -43,7 +43,7 @@ func startPipeServer(t *testing.T, gate *transport.Gate) *pipeServer {
 	t.Helper()
 	s := &pipeServer{make(pipeListener), make(chan transport.Conn, 10)}
 	server := transport.NewHTTPServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := transport.Accept(w, r, accepting(&transport.AcceptOptions{Gate: gate, KeepAlive: -1}))
+		conn, err := transport.Accept(w, r, &transport.AcceptOptions{Gate: gate, Sealed: true, KeepAlive: -1})
 		if err == nil {
 			s.conns <- conn
 		}
@@ -302,7 +302,7 @@ func TestAPauseIsNoSilence(t *testing.T) {
 		l := make(pipeListener)
 		conns := make(chan transport.Conn, 1)
 		server := transport.NewHTTPServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if conn, err := transport.Accept(w, r, accepting(&transport.AcceptOptions{Gate: gate, KeepAlive: time.Second})); err == nil {
+			if conn, err := transport.Accept(w, r, &transport.AcceptOptions{Gate: gate, Sealed: true, KeepAlive: time.Second}); err == nil {
 				conns <- conn
 			}
 		}))
@@ -476,7 +476,7 @@ func TestASlowNotifyLosesEventsAndCountsThem(t *testing.T) {
 		for range clients {
 			w := httptest.NewRecorder()
 			r := httptest.NewRequest("GET", "/", nil)
-			transport.Accept(w, r, accepting(&transport.AcceptOptions{Gate: gate}))
+			transport.Accept(w, r, &transport.AcceptOptions{Gate: gate})
 		}
 		close(goOn)
 		seen, missed := 0, 0
