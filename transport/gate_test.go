@@ -23,6 +23,12 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
+func init() {
+	for _, name := range []string{"Gate", "GateOptions", "NewGate", "Rate", "ConnEvent", "LogTo", "Metric", "NewHTTPServer"} {
+		nativeOnly[name] = true
+	}
+}
+
 const knocking = "GET /socket?token=s3cr3t HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 	"Cookie: session=s3cr3t\r\nAuthorization: Bearer s3cr3t\r\n" +
 	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
