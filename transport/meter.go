@@ -35,7 +35,7 @@ type meter struct {
 	once   sync.Once
 	closed chan struct{}
 
-	seen      seen
+	seen      progress
 	concluded bool // guarded by gate.mu
 }
 
