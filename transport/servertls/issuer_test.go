@@ -104,9 +104,21 @@ func TestCertificatesFromElsewhereThatEnd(t *testing.T) {
 		var told recorder
 		w := watch(t, Options{GetCertificate: get, Interval: time.Hour, Notify: told.add})
 		w.others.add(cert)
-		time.Sleep(100 * dayLong)
+		for range 10 { // it is shown again and again
+			time.Sleep(10 * dayLong)
+			w.others.add(cert)
+		}
 		synctest.Wait()
 		told.expect(t, Expiring, Expiring, Expiring, Expiring)
+		newer, _, _ := issuer(ca, "issued.example")
+		w.others.add(newer)
+		w.others.add(cert) // a handshake that took its time
+		if e := w.Expiries(); len(e) != 1 || e[0].Left < 80*dayLong {
+			t.Errorf("expiries %+v", e)
+		}
+		time.Sleep(61 * dayLong)
+		synctest.Wait()
+		told.expect(t, Expiring, Expiring, Expiring, Expiring, Expiring)
 		if e := told.all()[0]; len(e.Files) != 0 || e.Certificate.Name != "issued.example" {
 			t.Errorf("told %+v of %+v", e, e.Certificate)
 		}
