@@ -4,6 +4,7 @@ package transport
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"net"
 	"net/http"
@@ -172,7 +173,7 @@ func (e entrant) info(r *http.Request, socket net.Conn) Info {
 	return Info{
 		Kind:   kindOf(e.from),
 		Local:  socket.LocalAddr().String(),
-		Remote: r.RemoteAddr,
+		Remote: nextHop(r),
 		Client: e.from.address(r),
 		Origin: e.origin,
 
@@ -182,6 +183,8 @@ func (e entrant) info(r *http.Request, socket net.Conn) Info {
 		TLS: describeTLS(r.TLS),
 	}
 }
+
+func nextHop(r *http.Request) string { return cmp.Or(tunnelOf(r).hop, r.RemoteAddr) }
 
 func kindOf(from route) string {
 	if from.secure {

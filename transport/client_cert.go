@@ -13,11 +13,11 @@ import (
 const maxCertificate = 16 << 10
 
 // certificateOf returns the certificate that a client proved to have, nil if
-// none. What a listed hop shows on this socket is its own; the client's is in the
+// none. What a hop that ends the client's TLS shows on this socket is its own; the client's is in the
 // header Client-Cert then (RFC 9440, section 2.2), if the hop is known to write it.
 func certificateOf(r *http.Request, from route, trust bool) (*x509.Certificate, *refusal) {
 	switch {
-	case !from.hop && r.TLS != nil && len(r.TLS.VerifiedChains) > 0:
+	case !from.hop && !tunnelOf(r).secure && r.TLS != nil && len(r.TLS.VerifiedChains) > 0:
 		return r.TLS.VerifiedChains[0][0], nil
 	case !from.hop || !trust:
 		return nil, nil

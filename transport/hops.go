@@ -35,7 +35,7 @@ type step struct {
 // adds to the right of what it got, so everything further left than the last
 // listed hop's own word is hearsay, and not looked at (requirement A49).
 func trace(r *http.Request, hops []netip.Prefix) (route, error) {
-	direct := route{client: addrOf(r.RemoteAddr), secure: r.TLS != nil, host: r.Host}
+	direct := route{client: addrOf(r.RemoteAddr), secure: r.TLS != nil || tunnelOf(r).secure, host: r.Host}
 	if !listed(hops, direct.client) {
 		direct.hidden = len(r.Header["Forwarded"]) > 0 || len(r.Header["X-Forwarded-For"]) > 0
 		return direct, nil

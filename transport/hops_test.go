@@ -3,7 +3,9 @@
 package transport
 
 import (
+	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -135,4 +137,36 @@ func FuzzA49Forwarded(f *testing.F) {
 			t.Fatalf("%q gives %+v", claimed, got)
 		}
 	})
+}
+
+// TestA49WhatATunnelsEndIsNot: behind a load balancer that ends the client's TLS,
+// the certificate on the socket is the load balancer's; and one that is elsewhere
+// does not make a client local by saying so.
+func TestA49WhatATunnelsEndIsNot(t *testing.T) {
+	cert := new(x509.Certificate)
+	for _, c := range []struct {
+		tunnel tunnel
+		want   *x509.Certificate
+		local  bool
+	}{
+		{tunnel{}, cert, true},
+		{tunnel{"127.0.0.1:1", false}, cert, true},
+		{tunnel{"10.0.0.1:1", false}, cert, false},
+		{tunnel{"127.0.0.1:1", true}, nil, true},
+	} {
+		r := httptest.NewRequest("GET", "http://localhost/", nil)
+		r.RemoteAddr = "127.0.0.1:5"
+		r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{cert}}}
+		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, &tunnelAddr{tunnel: c.tunnel}))
+		from, err := trace(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, no := certificateOf(r, from, true); got != c.want || no != nil {
+			t.Errorf("%+v: certificate %v, %v", c.tunnel, got, no)
+		}
+		if got := onThisMachine(r, from); got != c.local {
+			t.Errorf("%+v: local %v", c.tunnel, got)
+		}
+	}
 }

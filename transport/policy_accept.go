@@ -45,6 +45,6 @@ func onThisMachine(r *http.Request, from route) bool {
 	if err != nil {
 		host = r.Host
 	}
-	peer := addrOf(r.RemoteAddr)
+	peer := addrOf(nextHop(r))
 	return !from.hidden && peer.IsLoopback() && from.client.IsLoopback() && (host == "localhost" || addrOf(host).IsLoopback())
 }
