@@ -76,9 +76,7 @@ const maxReason = 123
 
 // sendable returns code and reason as a close message may carry them.
 func sendable(code Code, reason string) (Code, string) {
-	switch {
-	case code >= 3000 && code <= 4999:
-	case code < 1000, code > 1014, code == 1004, code == CodeNoStatus, code == CodeAbnormal:
+	if !code.onTheWire() {
 		code = CodeInternal
 	}
 	reason = strings.ToValidUTF8(reason, "\ufffd")
@@ -87,4 +85,37 @@ func sendable(code Code, reason string) (Code, string) {
 		reason = reason[:len(reason)-size]
 	}
 	return code, reason
+}
+
+// onTheWire reports whether a close message may carry the code (RFC 6455, section
+// 7.4, and the registry).
+func (c Code) onTheWire() bool {
+	switch c {
+	case 1004, CodeNoStatus, CodeAbnormal:
+		return false
+	}
+	return c >= 1000 && c <= 1014 || c >= 3000 && c <= 4999
+}
+
+// AppendClose appends the body of a close message to b: two bytes of code, the
+// larger one first, and the reason (RFC 6455, section 5.5.1), at most 125 bytes.
+// Code and reason are made fit to be sent as [Conn] says. It is for those who make a
+// Conn of something else.
+func AppendClose(b []byte, code Code, reason string) []byte {
+	code, reason = sendable(code, reason)
+	return append(append(b, byte(code>>8), byte(code)), reason...)
+}
+
+// ParseClose returns what the body of a close message says, as the error that ends
+// the connection. No body at all means [CodeNoStatus]. It is not ok if the peer
+// may not send that.
+func ParseClose(body []byte) (closed *CloseError, ok bool) {
+	if len(body) == 0 {
+		return &CloseError{Code: CodeNoStatus, Remote: true}, true
+	}
+	if len(body) < 2 || len(body) > 2+maxReason || !utf8.Valid(body[2:]) {
+		return nil, false
+	}
+	code := Code(body[0])<<8 | Code(body[1])
+	return &CloseError{Code: fromPeer(code), Reason: string(body[2:]), Remote: true}, code.onTheWire()
 }

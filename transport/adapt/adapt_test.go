@@ -1,0 +1,26 @@
+package adapt_test
+
+import (
+	"net"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/adapt"
+	"github.com/hopseal/hopseal/transport/conntest"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("runtime.handleEvent"))
+}
+
+// limited are the options that conntest asks for.
+var limited = &adapt.Options{MaxMessage: conntest.MaxMessage}
+
+func TestNetConnsThatCarryMessages(t *testing.T) {
+	conntest.Test(t, conntest.Link{OneWay: true, Connect: func(t *testing.T) (a, b transport.Conn) {
+		x, y := net.Pipe()
+		return adapt.FromNetConn(x, limited), adapt.FromNetConn(y, limited)
+	}})
+}

@@ -1,0 +1,105 @@
+package adapt_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"testing"
+
+	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/adapt"
+)
+
+// raw returns a Conn over a pipe, and a function that sends bytes to it and hangs up.
+func raw(opts *adapt.Options, sent []byte) transport.Conn {
+	x, y := net.Pipe()
+	go io.Copy(io.Discard, y)
+	go func() {
+		y.Write(sent)
+		y.Close()
+	}()
+	return adapt.FromNetConn(x, opts)
+}
+
+func TestWhatAStreamMaySend(t *testing.T) {
+	lost := transport.CloseError{Code: transport.CodeAbnormal, Remote: true}
+	for name, c := range map[string]struct {
+		sent  string
+		plain bool
+		want  transport.CloseError
+	}{
+		"nothing":               {"", false, lost},
+		"nothing, plain":        {"", true, transport.CloseError{Code: transport.CodeNoStatus, Remote: true}},
+		"half a length":         {"\x00\x00", false, lost},
+		"half a length, plain":  {"\x00\x00", true, lost},
+		"a length only":         {"\x00\x00\x00\x05", false, lost},
+		"half a message":        {"\x00\x00\x00\x05he", false, lost},
+		"half a message, plain": {"\x00\x00\x00\x05he", true, lost},
+		"a length of a gigabyte": {"\x40\x00\x00\x00" + string(make([]byte, 5000)), false,
+			transport.CloseError{Code: transport.CodeTooLarge}},
+		"a close message":           {"\x80\x00\x00\x02\x03\xe9", false, transport.CloseError{Code: transport.CodeGoingAway, Remote: true}},
+		"one with a reason":         {"\x80\x00\x00\x04\x03\xe9hi", false, transport.CloseError{Code: transport.CodeGoingAway, Reason: "hi", Remote: true}},
+		"one without a code":        {"\x80\x00\x00\x00", false, transport.CloseError{Code: transport.CodeNoStatus, Remote: true}},
+		"half of one":               {"\x80\x00\x00\x02\x03", false, lost},
+		"one of a byte":             {"\x80\x00\x00\x01\x03", false, transport.CloseError{Code: transport.CodeProtocol}},
+		"one of a reserved code":    {"\x80\x00\x00\x02\x03\xee", false, transport.CloseError{Code: transport.CodeProtocol}},
+		"one that is no UTF-8":      {"\x80\x00\x00\x03\x03\xe9\xff", false, transport.CloseError{Code: transport.CodeProtocol}},
+		"one that is too long":      {"\x80\x00\x00\x7e" + string(make([]byte, 126)), false, transport.CloseError{Code: transport.CodeProtocol}},
+		"one that is far too long":  {"\xff\xff\xff\xff", false, transport.CloseError{Code: transport.CodeProtocol}},
+		"one to a plain connection": {"\x80\x00\x00\x02\x03\xe9", true, transport.CloseError{Code: transport.CodeTooLarge}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn := raw(&adapt.Options{Plain: c.plain}, []byte("\x00\x00\x00\x02ok"+c.sent))
+			if got, err := conn.Read(context.Background(), nil); err != nil || string(got) != "ok" {
+				t.Fatalf("%q, %v", got, err)
+			}
+			dst, err := conn.Read(context.Background(), []byte("kept"))
+			var closed *transport.CloseError
+			if !errors.As(err, &closed) || closed.Code != c.want.Code || closed.Remote != c.want.Remote || closed.Reason != c.want.Reason {
+				t.Fatalf("%v, want %v", err, &c.want)
+			}
+			if string(dst) != "kept" {
+				t.Errorf("dst became %q", dst)
+			}
+		})
+	}
+}
+
+// A28: a length is no reason to allocate anything.
+func TestA28LengthsAreNotBelieved(t *testing.T) {
+	const limit = 256 << 20
+	prefix := binary.BigEndian.AppendUint32(nil, limit)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	conn := raw(&adapt.Options{MaxMessage: limit}, append(prefix, "a little"...))
+	if _, err := conn.Read(context.Background(), nil); err == nil {
+		t.Fatal("half a message is taken for one")
+	}
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20 {
+		t.Errorf("%d bytes were allocated for 12", used)
+	}
+}
+
+func FuzzFromNetConn(f *testing.F) {
+	f.Add([]byte("\x00\x00\x00\x02ok\x00\x00\x00\x00\x80\x00\x00\x04\x03\xe9hi"), false)
+	f.Add([]byte("\x00\x00\x00\x02ok"), true)
+	f.Fuzz(func(t *testing.T, sent []byte, plain bool) {
+		conn := raw(&adapt.Options{MaxMessage: 1000, Plain: plain}, sent)
+		var again []byte
+		for {
+			msg, err := conn.Read(context.Background(), nil)
+			if err != nil {
+				break
+			}
+			again = append(binary.BigEndian.AppendUint32(again, uint32(len(msg))), msg...)
+		}
+		if !bytes.HasPrefix(sent, again) {
+			t.Errorf("%x became %x", sent, again)
+		}
+	})
+}

@@ -1,0 +1,14 @@
+module github.com/hopseal/hopseal/transport/adapt/internal/peers
+
+go 1.26.0
+
+require (
+	github.com/gorilla/websocket v1.5.3
+	github.com/hopseal/hopseal v0.0.0
+	go.uber.org/goleak v1.3.0
+	golang.org/x/net v0.50.0
+)
+
+require github.com/coder/websocket v1.8.15 // indirect
+
+replace github.com/hopseal/hopseal => ../../../..

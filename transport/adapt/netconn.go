@@ -1,0 +1,282 @@
+package adapt
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/hopseal/hopseal/transport"
+)
+
+// maxPart is the largest message that NetConn makes, in bytes: one that everybody
+// takes, whatever limit they have set.
+const maxPart = 32 << 10
+
+// NetConn makes a net.Conn of a connection, which it takes over. Each Write is one
+// message, or several if it is larger than 32 KiB, and a Read returns bytes of one
+// message; an empty Write sends nothing. The other end needs the same, or takes the
+// messages as they are.
+//
+// Deadlines work as they do in TCP: a call that has timed out can be repeated, with
+// no byte lost or repeated. To that end a Write returns when its last message is
+// under way, and what becomes of it shows in the next one; Close waits a moment for
+// it. An orderly end of the connection is io.EOF, every other error is that of the
+// connection, a [*transport.CloseError].
+func NetConn(c transport.Conn) net.Conn { return newNetConn(c, &bytesFraming{}) }
+
+// LengthPrefixed makes a net.Conn that speaks length-prefixed messages: what is
+// written to it has to be four bytes of length, the largest first, and so many bytes,
+// and goes out as one message once it is complete; what it reads comes in the same
+// form. There are no close messages in it, see [Options.Plain]. Everything else is
+// as with [NetConn]. A message of more than [transport.DefaultMaxMessage] bytes makes
+// Write fail.
+//
+// It connects programs that speak such a protocol over TCP, by copying both ways:
+//
+//	go io.Copy(tcp, frames)
+//	io.Copy(frames, tcp)
+func LengthPrefixed(c transport.Conn) net.Conn { return newNetConn(c, &prefixFraming{}) }
+
+// A framing lies between a stream of bytes and messages.
+type framing interface {
+	// cut takes the beginning of b and returns a message as soon as there is one.
+	// It keeps what it needs.
+	cut(b []byte) (message []byte, taken int, err error)
+
+	// room is how many bytes stand before a message that was read, and head
+	// writes them.
+	room() int
+	head(b []byte)
+}
+
+type bytesFraming struct{}
+
+func (bytesFraming) cut(b []byte) ([]byte, int, error) {
+	n := min(len(b), maxPart)
+	return b[:n], n, nil
+}
+func (bytesFraming) room() int   { return 0 }
+func (bytesFraming) head([]byte) {}
+
+// prefixFraming keeps a message that is not complete yet.
+type prefixFraming struct{ part []byte }
+
+var errAnnounced = errors.New("adapt: the length of a message is above the limit")
+
+func (f *prefixFraming) cut(b []byte) ([]byte, int, error) {
+	need, taken := prefixSize-len(f.part), 0
+	if need > 0 {
+		taken = min(need, len(b))
+		f.part = append(f.part, b[:taken]...)
+		if len(f.part) < prefixSize {
+			return nil, taken, nil
+		}
+	}
+	size := binary.BigEndian.Uint32(f.part)
+	if size > transport.DefaultMaxMessage {
+		return nil, taken, errAnnounced
+	}
+	n := min(prefixSize+int(size)-len(f.part), len(b)-taken)
+	f.part = append(f.part, b[taken:taken+n]...)
+	taken += n
+	if len(f.part) < prefixSize+int(size) {
+		return nil, taken, nil
+	}
+	message := f.part[prefixSize:]
+	f.part = f.part[:0]
+	return message, taken, nil
+}
+func (f *prefixFraming) room() int { return prefixSize }
+func (f *prefixFraming) head(b []byte) {
+	binary.BigEndian.PutUint32(b, uint32(len(b)-prefixSize))
+}
+
+type netConn struct {
+	conn    transport.Conn
+	framing framing
+	closing sync.Once
+	closed  chan struct{}
+
+	readBy    deadline
+	reading   chan struct{} // holds a token while somebody reads, who owns what follows
+	fetching  bool
+	fetched   chan error // the result of fetch, which owns buf until then
+	buf, rest []byte
+	readErr   error
+
+	writeBy  deadline
+	writing  chan struct{} // holds a token while somebody writes
+	flushing chan struct{} // holds a token while out is under way; whose holder owns what follows
+	out      []byte
+	writeErr error
+}
+
+func newNetConn(c transport.Conn, f framing) *netConn {
+	return &netConn{
+		conn: c, framing: f, closed: make(chan struct{}), fetched: make(chan error, 1),
+		reading: make(chan struct{}, 1), writing: make(chan struct{}, 1), flushing: make(chan struct{}, 1),
+	}
+}
+
+// enter takes a turn, unless the deadline is over or the connection closed.
+func (c *netConn) enter(turn chan struct{}, by context.Context) error {
+	select { // first, since a turn may be free
+	case <-c.closed:
+		return net.ErrClosed
+	case <-by.Done():
+		return os.ErrDeadlineExceeded
+	default:
+	}
+	select {
+	case turn <- struct{}{}:
+		return nil
+	case <-c.closed:
+		return net.ErrClosed
+	case <-by.Done():
+		return os.ErrDeadlineExceeded
+	}
+}
+
+// Read is described at net.Conn.
+func (c *netConn) Read(p []byte) (int, error) {
+	by := c.readBy.context()
+	if err := c.enter(c.reading, by); err != nil {
+		return 0, err
+	}
+	defer func() { <-c.reading }()
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for len(c.rest) == 0 {
+		if err := c.more(by); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, c.rest)
+	c.rest = c.rest[n:]
+	return n, nil
+}
+
+// more waits for a message. One that comes too late is there for the next Read.
+func (c *netConn) more(by context.Context) error {
+	if c.readErr != nil {
+		return c.readErr
+	}
+	if !c.fetching {
+		c.fetching = true
+		go c.fetch()
+	}
+	select {
+	case c.readErr = <-c.fetched:
+		c.fetching = false
+		c.rest = c.buf
+		return c.readErr
+	case <-c.closed:
+		return net.ErrClosed
+	case <-by.Done():
+		return os.ErrDeadlineExceeded
+	}
+}
+
+func (c *netConn) fetch() {
+	space := make([]byte, c.framing.room())
+	msg, err := c.conn.Read(context.Background(), append(c.buf[:0], space...))
+	if err != nil {
+		c.buf = nil
+		c.fetched <- ended(err)
+		return
+	}
+	c.framing.head(msg)
+	c.buf = msg
+	c.fetched <- nil
+}
+
+// ended makes an orderly end the error that readers compare with.
+func ended(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.EOF
+	}
+	return err
+}
+
+// Write is described at net.Conn.
+func (c *netConn) Write(p []byte) (n int, err error) {
+	by := c.writeBy.context()
+	if err := c.enter(c.writing, by); err != nil {
+		return 0, err
+	}
+	defer func() { <-c.writing }()
+	for n < len(p) {
+		if err := c.enter(c.flushing, by); err != nil {
+			return n, err
+		}
+		if c.writeErr != nil {
+			<-c.flushing
+			return n, c.writeErr
+		}
+		msg, taken, err := c.framing.cut(p[n:])
+		n += taken
+		if err != nil || msg == nil {
+			c.writeErr = err
+			<-c.flushing
+			continue
+		}
+		c.out = append(c.out[:0], msg...)
+		go c.flush()
+	}
+	return n, nil
+}
+
+func (c *netConn) flush() {
+	c.writeErr = c.conn.Write(context.Background(), c.out)
+	<-c.flushing
+}
+
+// Close is described at net.Conn. It returns an error if what was written last could
+// not be sent.
+func (c *netConn) Close() (err error) {
+	c.closing.Do(func() {
+		close(c.closed)
+		late := time.NewTimer(closeGrace)
+		defer late.Stop()
+		select {
+		case c.flushing <- struct{}{}:
+			err = c.writeErr
+			<-c.flushing
+		case <-late.C:
+			err = os.ErrDeadlineExceeded
+		}
+		c.conn.Close(transport.CodeNormal, "")
+	})
+	return err
+}
+
+func (c *netConn) LocalAddr() net.Addr  { return addr{c.conn.Info().Kind, c.conn.Info().Local} }
+func (c *netConn) RemoteAddr() net.Addr { return addr{c.conn.Info().Kind, c.conn.Info().Remote} }
+
+func (c *netConn) SetDeadline(t time.Time) error {
+	c.readBy.set(t)
+	c.writeBy.set(t)
+	return nil
+}
+
+func (c *netConn) SetReadDeadline(t time.Time) error {
+	c.readBy.set(t)
+	return nil
+}
+
+func (c *netConn) SetWriteDeadline(t time.Time) error {
+	c.writeBy.set(t)
+	return nil
+}
+
+// An addr is an address as an Info has it.
+type addr struct{ network, address string }
+
+func (a addr) Network() string { return a.network }
+func (a addr) String() string  { return a.address }
