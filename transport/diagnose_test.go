@@ -24,7 +24,7 @@ import (
 )
 
 // wellKept is a server with a chain that root verifies.
-func wellKept(t *testing.T, handler http.Handler, chain ...*issuer) (server *httptest.Server, root *issuer) {
+func wellKept(t *testing.T, handler http.Handler) (server *httptest.Server, root *issuer) {
 	t.Helper()
 	root = newRoot(t)
 	return withChain(t, handler, sign(t, "service", root).pair()), root

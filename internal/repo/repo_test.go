@@ -51,11 +51,16 @@ func blocks(text, language string) []string {
 	return out
 }
 
-// The README's Go code is the body of an Example that runs with the tests.
-func TestREADMEGoIsAnExample(t *testing.T) {
-	found := blocks(read(t, "README.md"), "go")
-	if len(found) == 0 {
-		t.Fatal("the README shows no Go")
+// The Go code of the README and of the guide to fronts is the body of an Example that
+// runs with the tests.
+func TestGoInDocumentsIsAnExample(t *testing.T) {
+	var found []string
+	for _, name := range []string{"README.md", "docs/deploy.md"} {
+		inIt := blocks(read(t, name), "go")
+		if len(inIt) == 0 {
+			t.Fatalf("%s shows no Go", name)
+		}
+		found = append(found, inIt...)
 	}
 	files, err := filepath.Glob(filepath.Join(root, "*", "example*_test.go"))
 	if err != nil {
