@@ -9,10 +9,6 @@ import (
 	"strings"
 )
 
-// bearerSubprotocol begins an offered subprotocol that is a credential: pages can
-// send none in a header.
-const bearerSubprotocol = "hopseal.bearer."
-
 // handshakeHeaders are set by the handshake itself or by HTTP, with what goes there
 // instead.
 var handshakeHeaders = map[string]string{
@@ -84,7 +80,7 @@ func exposed(u *url.URL, opts *DialOptions) string {
 		}
 	}
 	for _, name := range opts.Subprotocols {
-		if len(name) >= len(bearerSubprotocol) && strings.EqualFold(name[:len(bearerSubprotocol)], bearerSubprotocol) {
+		if len(name) >= len(bearerPrefix) && strings.EqualFold(name[:len(bearerPrefix)], bearerPrefix) {
 			return "the token among the Subprotocols"
 		}
 	}

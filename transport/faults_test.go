@@ -176,6 +176,10 @@ func TestFaultsOnTheWay(t *testing.T) {
 			opts.Proxy = via("http://" + h.Addr().String())
 			return fault{url: "wss://service.example", opts: opts, want: "no answer in time from the proxy", phase: transport.PhaseProxy, cause: context.DeadlineExceeded}
 		},
+		"proxy of an unknown authority": func(t *testing.T) fault {
+			h := startHop(t, &tls.Config{Certificates: []tls.Certificate{sign(t, "proxy", newRoot(t)).pair()}}, stalls)
+			return fault{url: "wss://service.example", opts: transport.DialOptions{Proxy: via("https://" + h.Addr().String())}, want: "the proxy's TLS: the server's certificate comes from an authority unknown here", phase: transport.PhaseProxy, permanent: true}
+		},
 		"no WebSocket server": func(t *testing.T) fault {
 			h := startHop(t, nil, func(c net.Conn) { io.WriteString(c, "220 s3cr3t ESMTP\r\n"); stalls(c) })
 			return fault{url: "ws://" + h.Addr().String(), want: "not a WebSocket server", phase: transport.PhaseUpgrade}

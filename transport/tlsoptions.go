@@ -109,6 +109,8 @@ func (o *TLSOptions) config(host string) (*tlsConfig, error) {
 	}
 	if len(o.ECHConfigList) > 0 {
 		conf.EncryptedClientHelloConfigList = o.ECHConfigList
+	}
+	if conf.EncryptedClientHelloConfigList != nil {
 		conf.MinVersion = tls.VersionTLS13
 	}
 	o.addSessions(conf, conf.ServerName)

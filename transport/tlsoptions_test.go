@@ -238,6 +238,16 @@ func TestClientCertificates(t *testing.T) {
 	}
 }
 
+func TestDialAgreesOnHTTP1(t *testing.T) {
+	root := newRoot(t)
+	url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{sign(t, "x", root).pair()}, NextProtos: []string{"h2", "http/1.1"}})
+	conn := dial(t, url, &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: pemOf(root.cert), Base: &tls.Config{NextProtos: []string{"h2"}}}})
+	wantEcho(t, conn)
+	if got := conn.Info().TLS.ALPN; got != "http/1.1" {
+		t.Errorf("both agreed on %q", got)
+	}
+}
+
 func TestKeyLog(t *testing.T) {
 	root := newRoot(t)
 	url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{sign(t, "x", root).pair()}})
