@@ -4,10 +4,13 @@ package transport_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -149,4 +152,37 @@ func ExampleRedialer() {
 	// hello
 	// hello again
 	// transport: gave up since trying again would not help: the peer closed the connection: normal closure (1000) "that was all"
+}
+
+// A client in a network of its own: a private authority, a client certificate that is
+// renewed, a proxy, and a look at what came of it.
+func ExampleDial() {
+	opts := &transport.DialOptions{
+		BearerToken: "mF_9.B5f-4.1JqM",
+		TLS: &transport.TLSOptions{
+			RootsPEM: []byte("-----BEGIN CERTIFICATE-----\n..."),
+			CertFile: "/etc/app/client.crt",
+			KeyFile:  "/etc/app/client.key",
+		},
+		Proxy: func(_ context.Context, target *url.URL) (*url.URL, error) {
+			if strings.HasSuffix(target.Hostname(), ".internal") {
+				return nil, nil
+			}
+			return url.Parse("https://user:password@proxy.example:3128")
+		},
+		Notify: func(e transport.DialEvent) {
+			if e.TLS != nil {
+				log.Printf("%v with %s took %v: %s, resumed %v", e.Phase, e.Target, e.Took, e.TLS.Version, e.TLS.Resumed)
+			}
+		},
+	}
+	_, err := transport.Dial(context.Background(), "wss://service.example/socket", opts)
+	fmt.Println(err)
+	var failed *transport.DialError
+	if errors.As(err, &failed) {
+		fmt.Println(failed.Phase, failed.Permanent())
+	}
+	// Output:
+	// transport: cannot dial wss://service.example: TLSOptions.RootsPEM cannot be read: it should be lines from -----BEGIN CERTIFICATE----- on
+	// none true
 }

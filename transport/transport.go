@@ -44,6 +44,24 @@
 //     that is for it; the server's credentials go to the server alone.
 //   - No error, [Info] or log holds the query or the user part of a URL.
 //
+// # Dialling
+//
+// A dial has up to five phases: the name of the next hop becomes addresses, one of
+// them is reached, a proxy connects to the server, TLS proves the server's name, and
+// the server opens a WebSocket. Each has a deadline; a [DialError] names the one that
+// failed. Redirects, old TLS and certificates that do not verify end it, and nothing
+// in the environment changes that.
+//
+// The proxy comes from DialOptions.Proxy, or from HTTPS_PROXY, HTTP_PROXY and
+// NO_PROXY. Whom a dial trusts and who it is itself is in DialOptions.TLS: private
+// roots, client certificates, pins, Encrypted Client Hello. Names in there that start
+// with Insecure mean it.
+//
+// A credential goes over TLS, or nowhere: a bearer token, a cookie or a token among
+// the subprotocols is refused for ws://, a password for a proxy on another machine
+// unless the proxy speaks TLS. Nothing can be told of tokens in the query of a URL:
+// do not put any there.
+//
 // # Coming back
 //
 // A Conn that has ended stays so. A [Retry] dials until it has a connection, and a
