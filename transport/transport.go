@@ -36,9 +36,11 @@
 //   - Accept refuses browsers whose page comes from another origin. A client
 //     that sends no Origin header, which no browser does, is let in: Origin
 //     protects users of browsers, it is not authentication.
-//   - TLS is at least 1.2. Dial takes ws:// only for what is sealed above it, or
-//     in development between programs on one machine, see [Policy]; the log gets
-//     one warning for each such host.
+//   - TLS is at least 1.2. Dial and Accept take ws:// only for what is sealed
+//     above it, or in development between programs on one machine, see [Policy];
+//     a dialler's log gets one warning for each such host.
+//   - What a request says about whoever sent it to a proxy or load balancer
+//     counts only where that is listed as a trusted hop.
 //   - A proxy is asked to CONNECT, for ws:// too (net/http would send that as a
 //     plain GET that the proxy reads). It learns host and port, and a password
 //     that is for it; the server's credentials go to the server alone.
@@ -61,6 +63,16 @@
 // the subprotocols is refused for ws://, a password for a proxy on another machine
 // unless the proxy speaks TLS. Nothing can be told of tokens in the query of a URL:
 // do not put any there.
+//
+// # Who is let in
+//
+// A server that wants to know its clients sets Authenticate in AcceptOptions. It is
+// asked before the upgrade about the one bearer token that the client shows, which
+// comes in the header Authorization, among the subprotocols where the client is a
+// page ([BearerSubprotocol]), or in a named cookie together with an Origin that was
+// checked. Package jwtauth checks JSON Web Tokens. When what was granted ends, the
+// connection closes with [CodeUnauthorized], on which a [Redialer] has the
+// credential refreshed.
 //
 // # Coming back
 //
