@@ -45,13 +45,14 @@ var tokenForms = map[string]string{
 	"header":      "Authorization: Bearer %s\r\n",
 	"lower case":  "authorization: bearer %s\r\n",
 	"subprotocol": "Sec-WebSocket-Protocol: chat.v1, hopseal.bearer.%s\r\n",
+	"upper case":  "Sec-WebSocket-Protocol: chat.v1, HOPSEAL.bearer.%s\r\n",
 	"own line":    "Sec-WebSocket-Protocol: hopseal.bearer.%s\r\nSec-WebSocket-Protocol: chat.v1\r\n",
 	"cookie":      "Cookie: a=b; __Host-session=%s; c=d\r\nOrigin: https://app.example\r\n",
 }
 
 // shows puts a token into a form.
 func shows(form, token string) string {
-	if strings.Contains(form, "hopseal.bearer") {
+	if strings.Contains(form, "Protocol") {
 		return fmt.Sprintf(form, base64.RawURLEncoding.EncodeToString([]byte(token)))
 	}
 	return fmt.Sprintf(form, token)
@@ -581,5 +582,22 @@ func TestRenewOfWhatAcceptDidNotMake(t *testing.T) {
 	defer a.Close(transport.CodeNormal, "")
 	if err := transport.Renew(a, transport.Grant{}); err == nil || transport.GrantOf(a) != (transport.Grant{}) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestATokenAsAPageShowsIt has both ends of this package.
+func TestATokenAsAPageShowsIt(t *testing.T) {
+	addr, outcomes := acceptor(t, guarded())
+	conn := dial(t, "ws://"+addr, &transport.DialOptions{Subprotocols: []string{"chat.v1", "chat.v2", transport.BearerSubprotocol(secret)}})
+	got := <-outcomes
+	if got.err != nil {
+		t.Fatal(got.err)
+	}
+	there, here := got.conn.Info(), conn.Info()
+	if there.Principal != "ann" || there.Subprotocol != "chat.v2" || here.Subprotocol != "chat.v2" {
+		t.Errorf("server %+v, client %+v", there, here)
+	}
+	if strings.Contains(fmt.Sprint(there, here), "bearer") {
+		t.Errorf("the credential shows: %+v, %+v", there, here)
 	}
 }

@@ -51,7 +51,7 @@ func shownTokens(h http.Header) (tokens []string, no *refusal) {
 		}
 	}
 	for item := range listOf(h, "Sec-WebSocket-Protocol") {
-		coded, ok := strings.CutPrefix(item, bearerPrefix)
+		coded, ok := cutBearer(item)
 		if !ok {
 			continue
 		}
@@ -64,6 +64,16 @@ func shownTokens(h http.Header) (tokens []string, no *refusal) {
 		}
 	}
 	return tokens, nil
+}
+
+// cutBearer returns what stands behind the prefix of a token among the
+// subprotocols. In other letters it is no better kept secret.
+func cutBearer(subprotocol string) (coded string, ok bool) {
+	n := len(bearerPrefix)
+	if len(subprotocol) < n || !strings.EqualFold(subprotocol[:n], bearerPrefix) {
+		return "", false
+	}
+	return subprotocol[n:], true
 }
 
 // bearerIn returns what stands behind the scheme (RFC 6750, section 2.1).
@@ -92,7 +102,7 @@ func badToken(problem string) *refusal {
 func offers(h http.Header) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for item := range listOf(h, "Sec-WebSocket-Protocol") {
-			if !strings.HasPrefix(item, bearerPrefix) && !yield(item) {
+			if _, ok := cutBearer(item); !ok && !yield(item) {
 				return
 			}
 		}
