@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -328,6 +329,52 @@ func TestA34APeerThatDoesNotReadIsCut(t *testing.T) {
 	}
 	if end.cost > 1<<20 {
 		t.Errorf("%d bytes allocated", end.cost)
+	}
+}
+
+// TLS between gate and socket hides neither that a peer does not read, nor is the end
+// of such a connection held up by it.
+func TestA34APeerThatDoesNotReadIsCutUnderTLS(t *testing.T) {
+	events := make(chan transport.ConnEvent, 1)
+	gate := transport.NewGate(&transport.GateOptions{WriteTimeout: 200 * time.Millisecond, Notify: func(e transport.ConnEvent) { events <- e }})
+	ended := make(chan error, 1)
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := transport.Accept(w, r, &transport.AcceptOptions{Gate: gate})
+		for err == nil {
+			err = conn.Write(context.Background(), make([]byte, 1<<20))
+		}
+		ended <- err
+	}))
+	defer server.Close()
+	socket, err := tls.Dial("tcp", server.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	io.WriteString(socket, knocking)
+	if err := <-ended; !errors.Is(err, transport.ErrSlowPeer) {
+		t.Errorf("the connection ended with %v", err)
+	}
+	if e := <-events; e.Outcome != "slow" || metric(t, gate, "hopseal_connections", "") != 0 {
+		t.Errorf("event %+v", e)
+	}
+}
+
+func TestAGateCostsAMessageNoAllocation(t *testing.T) {
+	rate := transport.Rate{PerSecond: 1e12, Burst: 1e12}
+	gate := transport.NewGate(&transport.GateOptions{IdleTimeout: time.Hour, MessageRate: rate, ByteRate: rate})
+	conn := dial(t, serveGate(t, gate, echo), nil)
+	ctx, msg, buf := context.Background(), make([]byte, 64), make([]byte, 0, 64)
+	perEcho := testing.AllocsPerRun(200, func() {
+		if err := conn.Write(ctx, msg); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Read(ctx, buf); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if perEcho > 0 {
+		t.Errorf("%v allocations an echo", perEcho)
 	}
 }
 

@@ -74,6 +74,16 @@
 // connection closes with [CodeUnauthorized], on which a [Redialer] has the
 // credential refreshed.
 //
+// # Servers that strangers can reach
+//
+// A [Gate] in the [AcceptOptions] bounds connections, for each address and in all,
+// before any other work is done for them; slows down who sends too much and cuts who
+// does not read; has handlers for probes; tells of each connection that has ended, to
+// a log and in figures for Prometheus; and drains the server before it ends.
+// [NewHTTPServer] has the limits for the time before there is a connection. What is
+// not bounded by default, because only the application knows: [GateOptions].MessageRate,
+// ByteRate and IdleTimeout.
+//
 // # Coming back
 //
 // A Conn that has ended stays so. A [Retry] dials until it has a connection, and a
