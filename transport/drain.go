@@ -90,7 +90,6 @@ func (g *Gate) Drain(ctx context.Context) error {
 	left := g.conns()
 	for _, c := range left {
 		c.finish(&CloseError{Code: CodeAbnormal, Err: errDrained})
-		c.socket.Close() // also where a close is under way that the peer does not confirm
 	}
 	return fmt.Errorf("transport: drain: %d connections were left, and were cut: %w", len(left), ctx.Err())
 }

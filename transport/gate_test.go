@@ -455,3 +455,29 @@ func TestA42EventsTellHowConnectionsEnd(t *testing.T) {
 		t.Errorf("%v connections left", held)
 	}
 }
+
+// A client that was let in just before the gate closed, and was slow to get through
+// what comes next, is drained like the others.
+func TestALateUpgradeIsDrainedToo(t *testing.T) {
+	gate := transport.NewGate(&transport.GateOptions{DrainLead: -1})
+	drained := make(chan error, 1)
+	url := serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
+		conn, err := transport.Accept(w, r, &transport.AcceptOptions{Gate: gate, Sealed: true,
+			Authenticate: func(_ context.Context, _ *transport.Caller) (transport.Grant, error) {
+				gate.Withdraw(cancelled())
+				go func() { drained <- gate.Drain(context.Background()) }()
+				return transport.Grant{}, nil
+			}})
+		if err != nil {
+			t.Errorf("Accept: %v", err)
+			return
+		}
+		_, err = conn.Read(context.Background(), nil)
+		wantClosed(t, err, transport.CodeRestart, false)
+	})
+	_, err := dial(t, url, nil).Read(t.Context(), nil)
+	wantClosed(t, err, transport.CodeRestart, true)
+	if err := <-drained; err != nil {
+		t.Errorf("Drain: %v", err)
+	}
+}
