@@ -3,8 +3,10 @@
 package transport
 
 import (
+	"context"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -191,6 +193,32 @@ func TestBlockOf(t *testing.T) {
 	} {
 		if got := blockOf(client); got != want {
 			t.Errorf("%q: %q, want %q", client, got, want)
+		}
+	}
+}
+
+// Each end has its word, and each word is a label of a metric.
+func TestEveryEndHasAnOutcome(t *testing.T) {
+	for want, why := range map[outcome]*CloseError{
+		outcomeClosed:     {Code: CodeNormal},
+		outcomePeerClosed: {Code: CodeNormal, Remote: true},
+		outcomeLost:       lost(nil),
+		outcomeSilent:     lost(errSilent),
+		outcomeAbandoned:  gaveUp(context.Canceled),
+		outcomeExpired:    {Code: CodeUnauthorized, Err: ErrUnauthorized},
+		outcomeViolation:  {Code: CodeTooLarge, Err: ErrTooLarge},
+		outcomeSlow:       {Code: CodeAbnormal, Err: fmt.Errorf("%w for long", ErrSlowPeer)},
+		outcomeIdle:       {Code: CodeGoingAway, Err: fmt.Errorf("%w for long", ErrIdle)},
+		outcomeDrained:    {Code: CodeAbnormal, Err: errDrained},
+	} {
+		if got := outcomeOf(why); got != want || !slices.Contains(endings, got) {
+			t.Errorf("%v: %s, want %s", why, got, want)
+		}
+	}
+	for status, want := range map[int]outcome{400: outcomeHandshake, 405: outcomeHandshake, 426: outcomeHandshake,
+		401: outcomeUnauthorized, 403: outcomeForbidden, 500: outcomeFailed, 503: outcomeFailed, 0: outcomeFailed} {
+		if got := outcomeOfStatus(status); got != want || !slices.Contains(refusals, got) {
+			t.Errorf("%d: %s, want %s", status, got, want)
 		}
 	}
 }
