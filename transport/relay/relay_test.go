@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"runtime"
 	"strings"
 	"sync"
@@ -325,6 +326,30 @@ func TestTheHubTakesSoManyConnections(t *testing.T) {
 		if !errors.As(err, &refused) || refused.Status != 503 {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestA49AddressesBehindAHop: the hop's clients have their own shares, and nobody
+// else gets one by saying so.
+func TestA49AddressesBehindAHop(t *testing.T) {
+	for hops, taken := range map[string]int{"127.0.0.0/8": 2, "10.0.0.0/8": 1} {
+		hub := relay.New(relay.Options{MaxConnsPerAddress: 1,
+			Accept: &transport.AcceptOptions{Sealed: true, TrustedHops: []netip.Prefix{netip.MustParsePrefix(hops)}}})
+		server := httptest.NewServer(hub)
+		got := 0
+		for _, client := range []string{"192.0.2.1", "192.0.2.2"} {
+			c, err := relay.Dial(t.Context(), server.URL, &transport.DialOptions{Sealed: true, Header: http.Header{"X-Forwarded-For": {client}}})
+			if err == nil {
+				got++
+				defer c.Close()
+				join(t, c, "room "+client, "ann") // now it is in for sure
+			}
+		}
+		if got != taken {
+			t.Errorf("%s: %d clients are in, want %d", hops, got, taken)
+		}
+		hub.Shutdown(t.Context())
+		server.Close()
 	}
 }
 
