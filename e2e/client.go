@@ -60,9 +60,9 @@ func connect(ctx context.Context, conn transport.Conn, address string, cfg Confi
 		conn.Close(transport.CodeNormal, "")
 		return nil, err
 	}
-	return newSession(ctx, conn, h, cfg, func(ctx context.Context, peer *keys.PublicIdentity) error {
+	return begun(newSession(ctx, conn, h, cfg, func(ctx context.Context, peer *keys.PublicIdentity) error {
 		return cfg.Verifier.Verify(ctx, cfg.expect(keys.RoleServer, address), peer)
-	})
+	}))
 }
 
 // Accept is [Connect] for the other end, the server. Most servers use [NewServer],
@@ -73,7 +73,15 @@ func Accept(ctx context.Context, conn transport.Conn, cfg Config) (*Session, err
 		conn.Close(transport.CodeNormal, "")
 		return nil, err
 	}
-	return accept(ctx, conn, cfg, func() error { return nil })
+	return begun(accept(ctx, conn, cfg, func() error { return nil }))
+}
+
+// begun starts a new session's clock.
+func begun(s *Session, err error) (*Session, error) {
+	if err == nil {
+		s.wake(idleReader)
+	}
+	return s, err
 }
 
 // accept asks room, which may have none, after the Verifier.

@@ -48,8 +48,9 @@
 // # What the caller must do
 //
 // Decide whom to trust: there is no default for [Config.Verifier]. Choose the same
-// [Config.Protocol] at both ends. Keep receiving: [Session.Receive] is what notices
-// that the other end has closed.
+// [Config.Protocol] at both ends. Keep receiving: an end whose application takes
+// nothing makes the other one wait, and in the end give up. Ask [Session.Flush]
+// where it matters that messages have arrived; Send does not say so.
 //
 // # Concurrency
 //
@@ -70,6 +71,7 @@ import (
 // Defaults of [Config].
 const (
 	DefaultMaxMessage       = engine.DefaultMaxMessage       // bytes: 1 MiB
+	DefaultWindow           = engine.DefaultWindow           // bytes: 1 MiB
 	DefaultHandshakeTimeout = engine.DefaultHandshakeTimeout // 10 s
 
 	DefaultSendTimeout = time.Minute
@@ -110,6 +112,13 @@ type Config struct {
 	// MiB. Both ends should agree on it. Zero means [DefaultMaxMessage]. It
 	// replaces MaxMessage in Dial and Accept.
 	MaxMessage int
+
+	// Window is how many bytes the other end may send that the application has not
+	// received yet, and how many of this end's own are kept until they have arrived,
+	// both up to one message more. Small messages count 64 bytes. It is 64 KiB to 1
+	// GiB; the throughput of a link is at most Window for each round trip. Zero means
+	// [DefaultWindow].
+	Window int
 
 	// HandshakeTimeout bounds the handshake, from an open connection to a usable
 	// session. Zero means [DefaultHandshakeTimeout].
@@ -152,6 +161,7 @@ type Config struct {
 // says what is missing.
 func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxMessage, DefaultMaxMessage)
+	setDefault(&c.Window, DefaultWindow)
 	setDefault(&c.HandshakeTimeout, DefaultHandshakeTimeout)
 	setDefault(&c.SendTimeout, DefaultSendTimeout)
 	setDefault(&c.MaxSessions, DefaultMaxSessions)
@@ -166,6 +176,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New(`e2e: Config.Protocol must have 1 to 255 bytes, such as "billing/2"`)
 	case c.MaxMessage < 0 || c.MaxMessage > engine.MaxMessageLimit:
 		return c, fmt.Errorf("e2e: Config.MaxMessage is %d, want 1 to %d bytes", c.MaxMessage, engine.MaxMessageLimit)
+	case c.Window < engine.MinWindow || c.Window > engine.MaxWindow:
+		return c, fmt.Errorf("e2e: Config.Window is %d, want %d to %d bytes", c.Window, engine.MinWindow, engine.MaxWindow)
 	case c.HandshakeTimeout < 0 || c.SendTimeout < 0 || c.MaxSessions < 0 || c.MaxHandshakes < 0 || c.MaxHandshakesPerAddress < 0:
 		return c, errors.New("e2e: a limit in Config is negative")
 	}
@@ -184,6 +196,7 @@ func (c Config) engine() engine.Config {
 		Identity:         c.Identity.Public(),
 		Protocol:         c.Protocol,
 		MaxMessage:       c.MaxMessage,
+		Window:           c.Window,
 		HandshakeTimeout: c.HandshakeTimeout,
 		AllowSelf:        c.AllowSelf,
 	}

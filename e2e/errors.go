@@ -100,6 +100,10 @@ var (
 	// reordered or invented one.
 	ErrTampered = errors.New("a message was changed, dropped, repeated or reordered on the way")
 
+	// ErrMisbehaved: the other end itself, not a hop, broke the rules of delivery: it
+	// sent more than it may, or acknowledged what it cannot have.
+	ErrMisbehaved = errors.New("the other end does not keep to the protocol")
+
 	// ErrStalled: the other end took no message for [Config.SendTimeout].
 	ErrStalled = errors.New("the other end takes no messages any more")
 )

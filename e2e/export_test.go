@@ -9,7 +9,7 @@ import (
 // HasKeys reports whether a session could still seal or open.
 func HasKeys(s *Session) bool {
 	half := func(name string) bool {
-		return !reflect.ValueOf(s.engine).Elem().FieldByName(name).Elem().FieldByName("aead").IsNil()
+		return !reflect.ValueOf(s.link).Elem().FieldByName(name).FieldByName("aead").IsNil()
 	}
 	return half("send") || half("recv")
 }
@@ -20,7 +20,7 @@ func ConnOf(s *Session) transport.Conn { return s.conn }
 // Secrets returns the secrets of a session that is not in use.
 func Secrets(s *Session) (out [][]byte) {
 	for _, name := range []string{"send", "recv"} {
-		chain := reflect.ValueOf(s.engine).Elem().FieldByName(name).Elem().FieldByName("chain")
+		chain := reflect.ValueOf(s.link).Elem().FieldByName(name).FieldByName("chain")
 		b := make([]byte, chain.Len())
 		for i := range b {
 			b[i] = byte(chain.Index(i).Uint())

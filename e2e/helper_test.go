@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -113,6 +114,37 @@ func establish(t testing.TB, a, b transport.Conn) (client, server *e2e.Session) 
 	}
 	t.Cleanup(func() { client.Close(); other.Close() })
 	return client, other.Session
+}
+
+// deaf is a Conn of a server that reads nothing behind the handshake.
+type deaf struct {
+	transport.Conn
+	reads  int
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (d *deaf) Read(ctx context.Context, dst []byte) ([]byte, error) {
+	if d.reads++; d.reads <= 2 { // m1, m3
+		return d.Conn.Read(ctx, dst)
+	}
+	select {
+	case <-d.closed:
+	case <-ctx.Done():
+	}
+	return dst, net.ErrClosed
+}
+
+func (d *deaf) Close(code transport.Code, reason string) error {
+	d.once.Do(func() { close(d.closed) })
+	return d.Conn.Close(code, reason)
+}
+
+// overDeaf is over with a server that does not read.
+func overDeaf(t testing.TB, opts ...transport.PipeOption) (client, server *e2e.Session) {
+	t.Helper()
+	a, b := transport.Pipe(opts...)
+	return establish(t, a, &deaf{Conn: b, closed: make(chan struct{})})
 }
 
 func mustSend(t testing.TB, s *e2e.Session, message string) {

@@ -142,7 +142,7 @@ func (srv *Server) greet(ctx context.Context, conn transport.Conn) (s *Session, 
 		s.close(CodeGoingAway)
 		return nil, err
 	}
-	return s, nil
+	return begun(s, nil)
 }
 
 var errFull = errors.New("the limit of sessions is reached")

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -26,15 +27,26 @@ const keepBuffer = 64 << 10
 // A Session ends when either end closes it, when the connection is lost, when a
 // message was tampered with, or when the context of a Send or Receive ends in the
 // middle of it. From then on every call returns the same [*CloseError], and no
-// message is sent or returned any more.
+// message is sent any more, nor returned, but for those that had arrived before the
+// other end or the network ended it.
 type Session struct {
 	conn   transport.Conn
-	engine *engine.Session // its two halves are used under send and recv
+	engine *engine.Session
+	link   *engine.Link // its two halves are used under send and recv
 	peer   *keys.PublicIdentity
 	info   Info
 
 	send half
 	recv half
+
+	ahead     ahead         // what the pump has read
+	pumping   atomic.Bool   // it reads, or is about to
+	receivers atomic.Int32  // Receives under way
+	received  atomic.Uint32 // messages returned since the last tick
+
+	news  news        // of acks, for Sends and Flushes that wait
+	timer *time.Timer // for what is due while nobody calls; see tick
+	armed atomic.Bool
 
 	sendTimeout time.Duration
 	stalled     *time.Timer // runs while a Send writes
@@ -74,20 +86,25 @@ func newSession(ctx context.Context, conn transport.Conn, h *engine.Handshake, c
 		return nil, err
 	}
 	limit(conn, engine.MaxFrame(cfg.MaxMessage))
+	link := established.Link()
 	s := &Session{
 		conn:     conn,
 		engine:   established,
+		link:     link,
 		peer:     h.Peer(),
 		info:     Info{conn.Info(), cfg.Protocol, cfg.MaxMessage},
-		send:     half{turn: make(chan struct{}, 1), drop: established.DropSend},
-		recv:     half{turn: make(chan struct{}, 1), drop: established.DropReceive},
+		send:     half{turn: make(chan struct{}, 1), drop: link.DropSend},
+		recv:     half{turn: make(chan struct{}, 1), drop: link.DropReceive},
+		ahead:    ahead{some: make(chan struct{}, 1)},
 		ended:    make(chan struct{}),
 		conclude: func() {},
 
 		sendTimeout: cfg.SendTimeout,
 	}
-	s.stalled = time.AfterFunc(math.MaxInt64, func() { s.fail(&CloseError{Remote: true, Err: ErrStalled}) })
+	s.stalled = time.AfterFunc(math.MaxInt64, s.stall)
 	s.stalled.Stop()
+	s.timer = time.AfterFunc(math.MaxInt64, s.tick)
+	s.timer.Stop()
 	return s, nil
 }
 
@@ -97,71 +114,6 @@ func (s *Session) Peer() *keys.PublicIdentity { return s.peer }
 
 // Info returns what is known about the session and the link under it.
 func (s *Session) Info() Info { return s.info }
-
-// Send seals one message and hands it to the connection, which is not to say that
-// it has arrived. It waits while the other end does not keep up. The caller may use
-// message again afterwards. An empty message is a message.
-//
-// A context that ends before Send has begun to write changes nothing; one that ends
-// later ends the session, because a message that may have been sent cannot be
-// taken back. Errors: the context's; one that matches [ErrTooLarge], after which
-// the session goes on; [*CloseError].
-func (s *Session) Send(ctx context.Context, message []byte) error {
-	if len(message) > s.info.MaxMessage {
-		return fmt.Errorf("e2e: send: %w: %d bytes, at most %d", ErrTooLarge, len(message), s.info.MaxMessage)
-	}
-	if err := s.enter(ctx, &s.send); err != nil {
-		return err
-	}
-	defer s.leave(&s.send)
-	frame, err := s.engine.Seal(time.Now(), s.send.frame[:0], message)
-	if err != nil {
-		return s.fail(&CloseError{Err: err})
-	}
-	s.send.keep(frame)
-	s.stalled.Reset(s.sendTimeout)
-	defer s.stalled.Stop()
-	if err := s.conn.Write(ctx, frame); err != nil {
-		return s.fail(cut(ctx, err))
-	}
-	return nil
-}
-
-// Receive waits for the next message. It must be called for the session to notice
-// anything that the other end does, its end included.
-//
-// The error is a [*CloseError], or the context's if it had ended before the call.
-// A context that ends while Receive waits ends the session, so short deadlines are
-// no way to poll. An error that matches [io.EOF] says that the other end has sent
-// everything it meant to.
-func (s *Session) Receive(ctx context.Context) ([]byte, error) {
-	return s.AppendReceive(ctx, nil)
-}
-
-// AppendReceive is [Session.Receive] into the caller's memory: it appends the
-// message to dst. With room for the message and 12 % more it allocates nothing.
-// After an error it returns dst as it was.
-func (s *Session) AppendReceive(ctx context.Context, dst []byte) ([]byte, error) {
-	if err := s.enter(ctx, &s.recv); err != nil {
-		return dst, err
-	}
-	defer s.leave(&s.recv)
-	frame, err := s.conn.Read(ctx, s.recv.frame[:0])
-	if err != nil {
-		return dst, s.fail(cut(ctx, err))
-	}
-	s.recv.keep(frame)
-	message, event, err := s.engine.Open(dst, frame)
-	switch {
-	case err != nil:
-		return dst, s.fail(&CloseError{Remote: true, Err: ErrTampered})
-	case event == engine.PeerClose:
-		return dst, s.fail(&CloseError{Remote: true, Code: Code(s.engine.PeerCode())})
-	case s.over():
-		return dst, s.err // closed at this end while the message was on its way
-	}
-	return message, nil
-}
 
 // Close ends the session and tells the other end, in a message that no hop can
 // forge, that nothing is missing. It waits a few seconds at most. Messages that the
@@ -191,7 +143,7 @@ func (s *Session) sayGoodbye(code Code) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	frame, err := s.engine.SealClose(time.Now(), s.send.frame[:0], engine.CloseCode(code))
+	frame, err := s.link.SealClose(time.Now(), s.send.frame[:0], engine.CloseCode(code))
 	if err != nil {
 		return err
 	}
@@ -199,7 +151,13 @@ func (s *Session) sayGoodbye(code Code) error {
 }
 
 // enter waits for the half's turn. Nothing has changed if it returns an error.
-func (s *Session) enter(ctx context.Context, h *half) error {
+func (s *Session) enter(ctx context.Context, h *half) error { return s.enterOr(ctx, h, nil) }
+
+// errOther is returned by enterOr when the other thing came first.
+var errOther = errors.New("e2e: something else came first")
+
+// enterOr is enter that gives up with errOther when there is something in other.
+func (s *Session) enterOr(ctx context.Context, h *half, other <-chan struct{}) error {
 	if s.over() {
 		return s.err
 	}
@@ -211,6 +169,8 @@ func (s *Session) enter(ctx context.Context, h *half) error {
 	default:
 		select {
 		case h.turn <- struct{}{}:
+		case <-other:
+			return errOther
 		case <-s.ended:
 			return s.err
 		case <-ctx.Done():
@@ -267,8 +227,13 @@ func (s *Session) fail(why *CloseError) error {
 // earlier: the goodbye needs one.
 func (s *Session) hangUp(code transport.Code) {
 	s.conn.Close(code, "")
+	s.timer.Stop()
 	s.hungUp.Store(true)
 	s.conclude()
+	s.engine.Forget()
+	if !s.err.Remote {
+		s.ahead.clear()
+	}
 	s.forget()
 }
 

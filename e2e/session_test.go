@@ -250,12 +250,30 @@ func TestContexts(t *testing.T) {
 		wantEnd(t, s, e2e.CloseError{Remote: true, Err: e2e.ErrTruncated}, false)
 	})
 	bubble(t, func(t *testing.T) {
-		c, _ := over(t, transport.WithBuffer(1))
+		c, _ := overDeaf(t, transport.WithBuffer(1))
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		for c.Send(ctx, nil) == nil { // until the other end, which does not read, is full
+		for c.Send(ctx, nil) == nil { // until the connection is full
 		}
 		wantEnd(t, c, e2e.CloseError{Err: context.DeadlineExceeded}, false)
+	})
+	bubble(t, func(t *testing.T) {
+		c, s := over(t)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		sent := 0
+		var err error
+		for ; err == nil; sent++ { // until there is no credit: nothing has begun to be written
+			err = c.Send(ctx, []byte("hello"))
+		}
+		if err != context.DeadlineExceeded {
+			t.Errorf("Send without credit: %v", err)
+		}
+		for range sent - 1 {
+			mustReceive(t, s, "hello")
+		}
+		mustSend(t, c, "the session goes on")
+		mustReceive(t, s, "the session goes on")
 	})
 }
 
@@ -266,7 +284,7 @@ func TestWaitingForATurnCostsNothing(t *testing.T) {
 		mustSend(t, c, "fills the pipe")
 		go c.Send(context.Background(), []byte("waits in the pipe"))
 		synctest.Wait()
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond) // before s reads by itself
 		defer cancel()
 		if err := c.Send(ctx, []byte("waits for its turn")); err != context.DeadlineExceeded {
 			t.Errorf("Send: %v", err)
@@ -278,8 +296,19 @@ func TestWaitingForATurnCostsNothing(t *testing.T) {
 
 // A34: a peer that does not read is cut in a set time; nothing piles up meanwhile.
 func TestA34PeerThatNeverReadsIsCut(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		c, _ := over(t, transport.WithBuffer(1))
+	bubble(t, func(t *testing.T) { // its application
+		c, _ := over(t)
+		sent := 0
+		for c.Send(context.Background(), nil) == nil {
+			sent++
+		}
+		if most := e2e.DefaultWindow/64 + 1; sent > most {
+			t.Errorf("%d messages were taken, at most %d fit", sent, most)
+		}
+		wantEnd(t, c, e2e.CloseError{Remote: true, Err: e2e.ErrStalled}, false)
+	})
+	bubble(t, func(t *testing.T) { // its connection
+		c, _ := overDeaf(t, transport.WithBuffer(1))
 		start := time.Now()
 		sent := 0
 		for c.Send(context.Background(), []byte("into the void")) == nil {
@@ -292,15 +321,21 @@ func TestA34PeerThatNeverReadsIsCut(t *testing.T) {
 	})
 	bubble(t, func(t *testing.T) { // a slow reader is not a stalled one
 		c, s := over(t, transport.WithBuffer(1))
-		go func() {
-			for range 5 {
+		var work sync.WaitGroup
+		work.Go(func() {
+			for range 8 {
 				time.Sleep(e2e.DefaultSendTimeout - time.Second)
 				s.Receive(context.Background())
 			}
-		}()
-		for range 6 {
-			mustSend(t, c, "slowly")
+		})
+		start := time.Now()
+		for range 8 { // two of which fill the window
+			mustSend(t, c, strings.Repeat("slowly", 100_000))
 		}
+		if time.Since(start) < 5*time.Minute {
+			t.Error("nothing had to wait")
+		}
+		work.Wait()
 	})
 }
 
@@ -308,7 +343,7 @@ func TestA34PeerThatNeverReadsIsCut(t *testing.T) {
 // time where it does not.
 func TestCloseUnblocksEverything(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c, _ := over(t, transport.WithBuffer(1))
+		c, _ := overDeaf(t, transport.WithBuffer(1))
 		mustSend(t, c, "fills the pipe")
 		errs := make(chan error, 3)
 		go func() { errs <- c.Send(context.Background(), nil) }()

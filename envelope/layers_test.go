@@ -228,7 +228,7 @@ func foreignPieces(t testing.TB) map[string][]byte {
 	out["identity"], _ = id.MarshalCleartext(insecurecleartext.Token{})
 	out["shared keyset"], _ = shared.MarshalCleartext(insecurecleartext.Token{})
 	client, server := session(t)
-	for name, s := range map[string]*engine.Session{"client": client, "server": server} {
+	for name, s := range map[string]*engine.Link{"client": client, "server": server} {
 		frame, err := s.Seal(time.Now(), nil, []byte("m"))
 		if err != nil {
 			t.Fatal(err)
@@ -245,7 +245,7 @@ func foreignPieces(t testing.TB) map[string][]byte {
 }
 
 // session returns both ends of a session.
-func session(t testing.TB) (client, server *engine.Session) {
+func session(t testing.TB) (client, server *engine.Link) {
 	t.Helper()
 	now := time.Now()
 	type end struct {
@@ -287,7 +287,7 @@ func session(t testing.TB) (client, server *engine.Session) {
 			frame = receive(c, frame)
 		}
 	}
-	return c.Session(), s.Session()
+	return c.Session().Link(), s.Session().Link()
 }
 
 // A04: every whole message, file and record is given to every opener, verifier and
@@ -307,7 +307,7 @@ func TestA04EveryWholeToEveryOpener(t *testing.T) {
 			return err
 		},
 		"replay guard":                 func(b []byte) error { _, err := ParseReplayGuard(b); return err },
-		"record of a session's client": func(b []byte) error { _, _, err := engineClone(client).Open(nil, b); return err },
+		"record of a session's client": func(b []byte) error { _, _, err := engineClone(client).Open(time.Now(), nil, b); return err },
 		"known peers":                  func(b []byte) error { _, err := keys.ParseKnownPeers(b); return err },
 	}
 	if open := keyFileOpener(t); open != nil {
@@ -366,7 +366,7 @@ func TestA04EveryWholeToEveryOpener(t *testing.T) {
 }
 
 // engineClone keeps a session from being closed by its first refusal.
-func engineClone(s *engine.Session) *engine.Session { c := *s; return &c }
+func engineClone(s *engine.Link) *engine.Link { c := *s; return &c }
 
 // A04: the same keys under every other label of the protocol. For each use that
 // the envelope layer makes of a key there is one label with which it works.

@@ -8,7 +8,7 @@
 // JavaScript owns the socket, and in a test that has neither.
 //
 // A driver runs a [Handshake] by doing what each [Step] says until it says
-// [Done], and then uses the [Session]:
+// [Done], and then has a [Session] with its first [Link]:
 //
 //	for step.Next != Done {
 //		write step.Frame, if there is one
@@ -20,10 +20,19 @@
 // Signing and deciding are left to the driver because both may wait: for a key
 // service or WebCrypto, for a database of known peers.
 //
-// After any error from a Handshake or from [Session.Open] the value is dead: its
+// The Link seals messages into frames and opens those of the other end. The
+// Session counts what has arrived and how much the ends may still send:
+//
+//	to send:            frame = link.Seal(now, message); ErrBlocked means wait for an Acked
+//	from the other end: event, message = link.Open(now, frame)
+//	once a message is with the application: session.Consumed(now, its length)
+//	at session.Deadline(), and whenever that is past: frame = link.Control(now)
+//
+// After any error from a Handshake or from [Link.Open] the value is dead: its
 // keys are dropped and every later call fails. Nothing is sent to the other end.
 // Nothing here is safe for concurrent use, but the sealing and the opening half
-// of a Session share no state and may each be used under a lock of their own.
+// of a Link may each be used under a lock of their own, and the methods of a
+// Session at any time: what they share is guarded, for moments only.
 package engine
 
 import (
@@ -64,6 +73,13 @@ type Config struct {
 	// [DefaultMaxMessage].
 	MaxMessage int
 
+	// Window is how much of each direction may be under way, as the cost in bytes
+	// of messages: the size of their padded plaintext. It bounds what this end has
+	// to hold of the other's messages before the application takes them, and of its
+	// own before the other end has them, each up to one message more. 0 means
+	// [DefaultWindow].
+	Window int
+
 	// HandshakeTimeout bounds the time from the first call to the last. 0 means
 	// [DefaultHandshakeTimeout].
 	HandshakeTimeout time.Duration
@@ -80,6 +96,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxMessage == 0 {
 		c.MaxMessage = DefaultMaxMessage
 	}
+	if c.Window == 0 {
+		c.Window = DefaultWindow
+	}
 	if c.HandshakeTimeout == 0 {
 		c.HandshakeTimeout = DefaultHandshakeTimeout
 	}
@@ -90,6 +109,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("engine: the protocol name must have 1 to 255 bytes")
 	case c.MaxMessage < 1 || c.MaxMessage > MaxMessageLimit:
 		return c, errors.New("engine: MaxMessage is out of range")
+	case c.Window < MinWindow || c.Window > MaxWindow:
+		return c, errors.New("engine: Window is out of range")
 	case c.HandshakeTimeout < 0:
 		return c, errors.New("engine: HandshakeTimeout is negative")
 	}

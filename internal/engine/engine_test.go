@@ -114,11 +114,18 @@ func meet(c, s *end, via hop) (clientErr, serverErr error) {
 }
 
 // pair returns two ends of an established session.
-func pair(t testing.TB) (c, s *Session) {
+func pair(t testing.TB) (c, s *Link) {
+	t.Helper()
+	c, s = bounded(t)
+	return generous(c), generous(s)
+}
+
+// bounded is pair with delivery's bounds in force.
+func bounded(t testing.TB) (c, s *Link) {
 	t.Helper()
 	a, b := client(alice), server(bob)
 	mustMeet(t, a, b)
-	return a.h.Session(), b.h.Session()
+	return a.h.Session().Link(), b.h.Session().Link()
 }
 
 func mustMeet(t testing.TB, c, s *end) {
@@ -155,19 +162,20 @@ func TestHandshakeMakesOneSession(t *testing.T) {
 		t.Error("the ends disagree about the session")
 	}
 	for i := range 3 {
+		a, b := a.Link(), b.Link()
 		exchange1(t, a, b, fmt.Append(nil, "to the server ", i))
 		exchange1(t, b, a, fmt.Append(nil, "to the client ", i))
 	}
 }
 
 // exchange1 sends one message and checks that it arrives.
-func exchange1(t testing.TB, from, to *Session, message []byte) {
+func exchange1(t testing.TB, from, to *Link, message []byte) {
 	t.Helper()
 	frame, err := from.Seal(epoch, nil, message)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, event, err := to.Open([]byte("before:"), frame)
+	got, event, err := to.Open(epoch, []byte("before:"), frame)
 	if err != nil || event != Message || string(got) != "before:"+string(message) {
 		t.Fatalf("opened %.40q, %v, %v; want %.40q", got, event, err, message)
 	}
@@ -176,7 +184,7 @@ func exchange1(t testing.TB, from, to *Session, message []byte) {
 func TestSessionsHaveNothingInCommon(t *testing.T) {
 	a, _ := pair(t)
 	b, _ := pair(t)
-	if a.ID() == b.ID() || a.send.chain == b.send.chain || a.send.chain == a.recv.chain {
+	if a.session.ID() == b.session.ID() || a.send.chain == b.send.chain || a.send.chain == a.recv.chain {
 		t.Error("two sessions or directions share a secret")
 	}
 }
@@ -189,6 +197,8 @@ func TestConfigSaysWhatIsWrong(t *testing.T) {
 		"long protocol":       func(c *Config) { c.Protocol = strings.Repeat("p", MaxProtocol+1) },
 		"negative message":    func(c *Config) { c.MaxMessage = -1 },
 		"immense message":     func(c *Config) { c.MaxMessage = MaxMessageLimit + 1 },
+		"narrow window":       func(c *Config) { c.Window = MinWindow - 1 },
+		"immense window":      func(c *Config) { c.Window = MaxWindow + 1 },
 		"time that runs back": func(c *Config) { c.HandshakeTimeout = -1 },
 	} {
 		cfg := good
@@ -261,16 +271,17 @@ func TestA42SecretsRedactThemselves(t *testing.T) {
 	c, s := client(alice), server(bob)
 	marker := bytes.Repeat([]byte{0xA7}, 32)
 	mustMeet(t, c, s)
-	session := c.h.Session()
-	copy(session.send.chain[:], marker)
-	copy(session.recv.chain[:], marker)
+	session, link := c.h.Session(), c.h.Session().Link()
+	copy(link.send.chain[:], marker)
+	copy(link.recv.chain[:], marker)
 	copy(session.id[:], marker)
+	session.out.unacked.push(marker)
 	waiting := client(alice)
 	waiting.start()
 	waiting.h.schedule = newSchedule(marker, marker, marker)
 	copy(waiting.h.schedule.secret[:], marker)
 
-	for _, v := range []any{session, *session, waiting.h, *waiting.h} {
+	for _, v := range []any{session, link, *link, waiting.h, *waiting.h} {
 		var out bytes.Buffer
 		for _, verb := range []string{"%v", "%+v", "%#v", "%x", "%X", "%s", "%d", "%q"} {
 			fmt.Fprintf(&out, verb+"\n", v)

@@ -13,9 +13,13 @@ var ErrRecord = errors.New("engine: record refused")
 
 // Errors that an attacker has no part in.
 var (
-	// ErrTooLarge is returned by [Session.Seal] for a message above the limit. It
-	// is the one error after which a session goes on.
+	// ErrTooLarge is returned by [Link.Seal] for a message above the limit. The
+	// session goes on.
 	ErrTooLarge = errors.New("engine: message exceeds the session's limit")
+
+	// ErrBlocked is returned by [Link.Seal] for a message that has to wait until
+	// the other end has made room. The session goes on.
+	ErrBlocked = errors.New("engine: no room for a message now")
 
 	// ErrRefused is returned to a client whose identity the server, itself
 	// already authenticated, did not accept.
@@ -52,6 +56,8 @@ const (
 	ReasonSignature                   // the signature of somebody who does not hold the identity's key
 	ReasonSelf                        // this end's own identity
 	ReasonType                        // a record of unknown type
+	ReasonCredit                      // a message that there was no credit for
+	ReasonAck                         // an acknowledgement that cannot be, or that says nothing
 )
 
 var reasonTexts = [...]string{
@@ -63,6 +69,8 @@ var reasonTexts = [...]string{
 	ReasonSignature: "signature",
 	ReasonSelf:      "own identity",
 	ReasonType:      "record type",
+	ReasonCredit:    "credit",
+	ReasonAck:       "acknowledgement",
 }
 
 // String returns a short name for logs.

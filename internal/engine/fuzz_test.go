@@ -115,7 +115,7 @@ func FuzzA32OpenRecord(f *testing.F) {
 	addMutations(f, make([]byte, recordOverhead+minBucket), []byte{typeClose})
 	f.Fuzz(func(t *testing.T, raw []byte, at, size uint16, patch []byte) {
 		frame := mutate(good, raw, at, size, patch)
-		dst, event, err := clone(to).Open([]byte("x"), frame)
+		dst, event, err := clone(to).Open(epoch, []byte("x"), frame)
 		if bytes.Equal(frame, good) != (err == nil) {
 			t.Errorf("opened as %q, %v, %v", dst, event, err)
 		}
@@ -136,7 +136,7 @@ func FuzzA32RoundTrip(f *testing.F) {
 			t.Fatal(err)
 		}
 		dst = slices.Clip(dst) // the fuzzer's slices lie one behind the other
-		got, event, err := s.Open(dst, frame)
+		got, event, err := s.Open(epoch, dst, frame)
 		if err != nil || event != Message || !bytes.Equal(got, append(bytes.Clone(dst), message...)) {
 			t.Errorf("%v, %v", event, err)
 		}

@@ -492,7 +492,7 @@ func TestHandshakeLeavesFramesAlone(t *testing.T) {
 		}
 		clear(gave[i])
 	}
-	exchange1(t, c.h.Session(), s.h.Session(), []byte("still there"))
+	exchange1(t, c.h.Session().Link(), s.h.Session().Link(), []byte("still there"))
 	if s.seen.Name() != "alice" {
 		t.Error("the peer's identity was part of a frame")
 	}

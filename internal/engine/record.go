@@ -31,6 +31,8 @@ const (
 
 	typeData  = 1 // no fields; data is one message
 	typeClose = 2 // 2-byte code, big endian; no data; nothing follows
+	typeAck   = 3 // what has arrived and may be sent, see ackFieldsSize; no data
+	typeAsk   = 4 // no fields, no data; asks for an ack
 
 	closeFieldsSize = 2
 )
@@ -59,7 +61,7 @@ const (
 // so a nonce, come round again.
 const lastRecord = 1<<48 - 1
 
-// half is one direction of a session: its keys, and its place in them.
+// half is one direction of a link: its keys, and its place in them.
 type half struct {
 	aead  cipher.AEAD      // nil once the half is dead
 	chain [secretSize]byte // makes the next generation; the one in use cannot be found from it
@@ -74,8 +76,8 @@ type half struct {
 	aad   []byte
 }
 
-func newHalf(secret, id []byte) *half {
-	h := &half{limit: lastRecord}
+func newHalf(secret, id []byte) half {
+	h := half{limit: lastRecord}
 	copy(h.chain[:], secret)
 	h.aad = label.SessionRecord.With([]byte{0}, id)
 	h.advance()

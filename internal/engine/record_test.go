@@ -10,7 +10,7 @@ import (
 )
 
 // directions runs f for both: the client's records and the server's.
-func directions(t *testing.T, f func(t *testing.T, from, to *Session)) {
+func directions(t *testing.T, f func(t *testing.T, from, to *Link)) {
 	for _, name := range []string{"client to server", "server to client"} {
 		t.Run(name, func(t *testing.T) {
 			from, to := pair(t)
@@ -22,7 +22,7 @@ func directions(t *testing.T, f func(t *testing.T, from, to *Session)) {
 	}
 }
 
-func seal(t testing.TB, s *Session, message string) []byte {
+func seal(t testing.TB, s *Link, message string) []byte {
 	t.Helper()
 	frame, err := s.Seal(epoch, nil, []byte(message))
 	if err != nil {
@@ -32,45 +32,46 @@ func seal(t testing.TB, s *Session, message string) []byte {
 }
 
 // clone copies an end, so that one state can be attacked many times.
-func clone(s *Session) *Session {
-	twin := *s
-	send, recv := *s.send, *s.recv
-	send.aad, recv.aad = bytes.Clone(send.aad), bytes.Clone(recv.aad)
-	twin.send, twin.recv = &send, &recv
+func clone(l *Link) *Link {
+	twin := *l
+	twin.send.aad, twin.recv.aad = bytes.Clone(l.send.aad), bytes.Clone(l.recv.aad)
+	s := l.session
+	twin.session = &Session{id: s.id, maxMessage: s.maxMessage, link: &twin, out: s.out, in: s.in}
+	twin.session.out.unacked.buf = bytes.Clone(s.out.unacked.buf)
 	return &twin
 }
 
 // mustRefuse fails unless the frame ends the session, and ends it for good.
-func mustRefuse(t *testing.T, to *Session, frame []byte, reason Reason) {
+func mustRefuse(t *testing.T, to *Link, frame []byte, reason Reason) {
 	t.Helper()
-	dst, _, err := to.Open([]byte("x"), frame)
+	dst, _, err := to.Open(epoch, []byte("x"), frame)
 	wantReason(t, err, ErrRecord, reason)
 	if string(dst) != "x" {
 		t.Errorf("a refused record gave %q", dst)
 	}
-	if _, _, err := to.Open(nil, frame); !errors.Is(err, ErrClosed) {
+	if _, _, err := to.Open(epoch, nil, frame); !errors.Is(err, ErrClosed) {
 		t.Errorf("after the refusal: %v", err)
 	}
 }
 
 // A15: every bit of a record is authenticated.
 func TestA15EveryBitOfARecordCounts(t *testing.T) {
-	directions(t, func(t *testing.T, from, to *Session) {
+	directions(t, func(t *testing.T, from, to *Link) {
 		frame := seal(t, from, "hello")
 		for bit := range 8 * len(frame) {
 			bad := bytes.Clone(frame)
 			bad[bit/8] ^= 1 << (bit % 8)
-			if _, _, err := clone(to).Open(nil, bad); !errors.Is(err, ErrRecord) || err.Error() != ErrRecord.Error() {
+			if _, _, err := clone(to).Open(epoch, nil, bad); !errors.Is(err, ErrRecord) || err.Error() != ErrRecord.Error() {
 				t.Errorf("bit %d: %v", bit, err)
 			}
 		}
 		for size := range len(frame) {
-			if _, _, err := clone(to).Open(nil, frame[:size]); !errors.Is(err, ErrRecord) {
+			if _, _, err := clone(to).Open(epoch, nil, frame[:size]); !errors.Is(err, ErrRecord) {
 				t.Errorf("cut to %d: %v", size, err)
 			}
 		}
 		mustRefuse(t, clone(to), append(bytes.Clone(frame), 0), ReasonCipher)
-		if got, _, err := to.Open(nil, frame); err != nil || string(got) != "hello" {
+		if got, _, err := to.Open(epoch, nil, frame); err != nil || string(got) != "hello" {
 			t.Errorf("the record itself: %q, %v", got, err)
 		}
 	})
@@ -78,15 +79,15 @@ func TestA15EveryBitOfARecordCounts(t *testing.T) {
 
 // A15: a record counts once, in its place.
 func TestA15OrderIsEnforced(t *testing.T) {
-	directions(t, func(t *testing.T, from, to *Session) {
+	directions(t, func(t *testing.T, from, to *Link) {
 		first, second, third := seal(t, from, "1"), seal(t, from, "2"), seal(t, from, "3")
 		mustRefuse(t, clone(to), second, ReasonCipher) // reordered, or the first dropped
-		if _, _, err := to.Open(nil, first); err != nil {
+		if _, _, err := to.Open(epoch, nil, first); err != nil {
 			t.Fatal(err)
 		}
 		mustRefuse(t, clone(to), first, ReasonCipher) // replayed
 		mustRefuse(t, clone(to), third, ReasonCipher) // the second dropped
-		if _, _, err := to.Open(nil, second); err != nil {
+		if _, _, err := to.Open(epoch, nil, second); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -95,7 +96,7 @@ func TestA15OrderIsEnforced(t *testing.T) {
 // A11: a record that comes back to its sender, from this or another session, or
 // arrives in the place of the other direction, does not open.
 func TestA11ReflectedRecordFails(t *testing.T) {
-	directions(t, func(t *testing.T, from, to *Session) {
+	directions(t, func(t *testing.T, from, to *Link) {
 		frame := seal(t, from, "hello")
 		mustRefuse(t, clone(from), frame, ReasonCipher)
 		c, s := pair(t)
@@ -116,7 +117,7 @@ func TestUnknownRecordsRefused(t *testing.T) {
 		switch head {
 		case typeData:
 			continue
-		case typeClose, typeData | lastFlag, typeClose | lastFlag:
+		case typeClose, typeAck, typeAsk, typeData | lastFlag, typeClose | lastFlag, typeAck | lastFlag, typeAsk | lastFlag:
 			reason = ReasonCipher
 		}
 		mustRefuse(t, clone(to), bad, reason)
@@ -127,7 +128,7 @@ func TestUnknownRecordsRefused(t *testing.T) {
 }
 
 // sealPlain makes a record with any plaintext, as only a hostile peer would.
-func sealPlain(s *Session, kind byte, plain []byte) []byte {
+func sealPlain(s *Link, kind byte, plain []byte) []byte {
 	s.send.next(kind)
 	return s.send.aead.Seal([]byte{kind}, s.send.nonce[:], plain, s.send.aad)
 }
@@ -135,7 +136,7 @@ func sealPlain(s *Session, kind byte, plain []byte) []byte {
 // A30: an authentic record in another than its one form is refused too.
 func TestA30AuthenticRecordHasOneForm(t *testing.T) {
 	from, to := pair(t)
-	from.maxMessage = 1 << 21
+	from.session.maxMessage = 1 << 21
 	zeros := func(n int) []byte { return make([]byte, n) }
 	length := func(n uint32, size int) []byte {
 		return append(binary.BigEndian.AppendUint32(nil, n), zeros(size-4)...)
@@ -179,7 +180,7 @@ func TestMessageSizes(t *testing.T) {
 		if len(frame) > MaxFrame(n) || n > MaxHandshakeFrame && len(frame) != MaxFrame(n) {
 			t.Errorf("%d bytes: a frame of %d, MaxFrame says %d", n, len(frame), MaxFrame(n))
 		}
-		if got, _, err := s.Open(nil, frame); err != nil || !bytes.Equal(got, buf[:n]) {
+		if got, _, err := s.Open(epoch, nil, frame); err != nil || !bytes.Equal(got, buf[:n]) {
 			t.Fatalf("%d bytes: %v", n, err)
 		}
 	}
@@ -195,7 +196,7 @@ func TestRecordsNeverRepeat(t *testing.T) {
 	c, s := pair(t)
 	seen := map[string]bool{}
 	for range 3000 {
-		for _, from := range []*Session{c, s} {
+		for _, from := range []*Link{c, s} {
 			frame := seal(t, from, "the same words")
 			if seen[string(frame[1:])] || bytes.Contains(frame, []byte("same")) {
 				t.Fatal("a record repeats, or shows its message")
@@ -228,34 +229,40 @@ func TestA39PaddingBuckets(t *testing.T) {
 }
 
 // sealOnly returns a session whose records nobody opens.
-func sealOnly() *Session {
-	return newSession(newSchedule(make([]byte, 32), nil, nil), true, DefaultMaxMessage)
+func sealOnly() *Link {
+	return generous(newSession(newSchedule(make([]byte, 32), nil, nil), true, DefaultMaxMessage, DefaultWindow).link)
+}
+
+// generous lifts the bounds of delivery, for tests of what is below it.
+func generous(l *Link) *Link {
+	l.session.out.credit, l.session.out.window, l.session.in.granted = MaxWindow, MaxWindow, MaxWindow
+	return l
 }
 
 // A15: the end of a direction is a record like any other.
 func TestA15CloseIsAuthenticated(t *testing.T) {
-	directions(t, func(t *testing.T, from, to *Session) {
+	directions(t, func(t *testing.T, from, to *Link) {
 		seal(t, from, "never arrives")
 		last := must(from.SealClose(epoch, nil, 513))
 		mustRefuse(t, clone(to), last, ReasonCipher) // a close cannot jump over a message
 	})
-	directions(t, func(t *testing.T, from, to *Session) {
+	directions(t, func(t *testing.T, from, to *Link) {
 		last := must(from.SealClose(epoch, nil, 513))
 		for bit := range 8 * len(last) {
 			bad := bytes.Clone(last)
 			bad[bit/8] ^= 1 << (bit % 8)
-			if _, event, err := clone(to).Open(nil, bad); !errors.Is(err, ErrRecord) || event == PeerClose {
+			if _, event, err := clone(to).Open(epoch, nil, bad); !errors.Is(err, ErrRecord) || event == PeerClose {
 				t.Errorf("bit %d: %v", bit, err)
 			}
 		}
-		dst, event, err := to.Open([]byte("x"), last)
+		dst, event, err := to.Open(epoch, []byte("x"), last)
 		if err != nil || event != PeerClose || to.PeerCode() != 513 || string(dst) != "x" {
 			t.Errorf("%q, %v, %v, code %d", dst, event, err, to.PeerCode())
 		}
 		if _, err := from.Seal(epoch, nil, nil); !errors.Is(err, ErrClosed) {
 			t.Errorf("sealing after the close: %v", err)
 		}
-		if _, _, err := to.Open(nil, last); !errors.Is(err, ErrClosed) {
+		if _, _, err := to.Open(epoch, nil, last); !errors.Is(err, ErrClosed) {
 			t.Errorf("opening after the close: %v", err)
 		}
 		// The other direction is still open.
@@ -265,12 +272,12 @@ func TestA15CloseIsAuthenticated(t *testing.T) {
 
 // opensWith reports whether a thief who holds one end's state opens the record of
 // that number.
-func opensWith(stolen *half, frame []byte, number uint64) bool {
+func opensWith(stolen half, frame []byte, number uint64) bool {
 	nonce := binary.BigEndian.AppendUint64(make([]byte, 4), number)
 	aad := bytes.Clone(stolen.aad)
 	aad[len(aad)-secretSize-1] = frame[0]
 	keys := [][]byte{stolen.chain[:]}
-	next := *stolen
+	next := stolen
 	for range 3 { // and what follows from it
 		if _, err := next.aead.Open(nil, nonce, frame[1:], aad); err == nil {
 			return true
@@ -300,19 +307,19 @@ func TestA13FinishedGenerationIsGone(t *testing.T) {
 		"by time":  {[]byte("hello"), 4, generationAge / 3},
 	} {
 		t.Run(name, func(t *testing.T) {
-			directions(t, func(t *testing.T, from, to *Session) {
+			directions(t, func(t *testing.T, from, to *Link) {
 				var frames [][]byte
 				now := epoch
 				for range test.records + 1 {
 					frames = append(frames, must(from.Seal(now, nil, test.message)))
 					now = now.Add(test.step)
-					if _, _, err := to.Open(nil, frames[len(frames)-1]); err != nil {
+					if _, _, err := to.Open(epoch, nil, frames[len(frames)-1]); err != nil {
 						t.Fatal(err)
 					}
 				}
 				for i, frame := range frames {
 					current := i == test.records
-					for end, stolen := range map[string]*half{"sender": from.send, "receiver": to.recv} {
+					for end, stolen := range map[string]half{"sender": from.send, "receiver": to.recv} {
 						if got := opensWith(stolen, frame, uint64(i)); got != current {
 							t.Fatalf("record %d of %d: the %s's state opens it: %v", i, len(frames), end, got)
 						}
@@ -357,7 +364,7 @@ func TestA36CounterJumpIsCheap(t *testing.T) {
 		from.send.number += jump
 		frame := must(from.Seal(epoch, nil, []byte("hello")))
 		var err error
-		if cost := allocated(func() { _, _, err = clone(to).Open(nil, frame) }); cost > 4<<10 {
+		if cost := allocated(func() { _, _, err = clone(to).Open(epoch, nil, frame) }); cost > 4<<10 {
 			t.Errorf("a jump of %d cost %d bytes", jump, cost)
 		}
 		wantReason(t, err, ErrRecord, ReasonCipher)
@@ -395,7 +402,7 @@ func TestDropForgetsKeys(t *testing.T) {
 	if _, err := c.Seal(epoch, nil, nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("seal: %v", err)
 	}
-	if _, _, err := c.Open(nil, frame); !errors.Is(err, ErrClosed) {
+	if _, _, err := c.Open(epoch, nil, frame); !errors.Is(err, ErrClosed) {
 		t.Errorf("open: %v", err)
 	}
 	if c.send.aead != nil || c.send.chain != [32]byte{} || c.recv.aead != nil || c.recv.chain != [32]byte{} {
@@ -414,7 +421,7 @@ func TestRecordsTouchOnlyTheirOwnMemory(t *testing.T) {
 	record := append(bytes.Clone(frame[7:]), "after"...)
 	n := len(record) - 5
 	kept := bytes.Clone(record)
-	got, _, err := s.Open([]byte("before|"), record[:n])
+	got, _, err := s.Open(epoch, []byte("before|"), record[:n])
 	if err != nil || string(got) != "before|message" || !bytes.Equal(record, kept) {
 		t.Errorf("opening changed its surroundings: %q, %v", got, err)
 	}
@@ -426,7 +433,7 @@ func TestA28OpenAllocatesInProportion(t *testing.T) {
 		to := sealOnly()
 		frame := make([]byte, n)
 		frame[0] = typeData
-		if cost := allocated(func() { clone(to).Open(nil, frame) }); cost > uint64(8*n+4096) {
+		if cost := allocated(func() { clone(to).Open(epoch, nil, frame) }); cost > uint64(8*n+4096) {
 			t.Errorf("%d bytes of noise cost %d", n, cost)
 		}
 	}
@@ -441,7 +448,7 @@ func TestRecordsDoNotAllocate(t *testing.T) {
 	// Fewer runs than a generation: an update may allocate, once in 1,024 records.
 	if n := testing.AllocsPerRun(500, func() {
 		frame, _ = c.Seal(epoch, frame[:0], message)
-		plain, _, _ = s.Open(plain[:0], frame)
+		plain, _, _ = s.Open(epoch, plain[:0], frame)
 	}); n != 0 {
 		t.Errorf("%v allocations for a record of 1 KiB", n)
 	}
@@ -466,7 +473,7 @@ func TestA41WhatAHopReads(t *testing.T) {
 	var frames [][]byte
 	c, s := client(alice), server(newIdentity("anna")) // a name as long as alice's bucket
 	mustMeetVia(t, c, s, func(_ int, f []byte) []byte { frames = append(frames, bytes.Clone(f)); return f })
-	frames = append(frames, seal(t, c.h.Session(), "hello"), must(c.h.Session().SealClose(epoch, nil, 1)))
+	frames = append(frames, seal(t, c.h.Session().Link(), "hello"), must(c.h.Session().Link().SealClose(epoch, nil, 1)))
 	for i, parts := range golden {
 		size := 0
 		for _, p := range parts {

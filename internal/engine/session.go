@@ -1,49 +1,43 @@
 package engine
 
 import (
-	"encoding/binary"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/hopseal/hopseal/internal/label"
 )
 
-// Event is what an opened record was.
-type Event int
-
-// Events.
-const (
-	Message   Event = iota + 1 // a message, appended to dst
-	PeerClose                  // the other end has closed; [Session.PeerCode] says why
-)
-
 // A CloseCode is why an end closed a session. It is authenticated and encrypted.
 type CloseCode uint16
 
-// Session is one end of an established session. It redacts itself when printed.
-//
-// Seal, SealClose and DropSend use one half of it, Open and DropReceive the other: a
-// driver needs a lock for each half if several goroutines use it.
+// Session is one end of an established session: what outlives a connection. It
+// knows what has arrived at either end. Its methods may be called at any time by
+// anybody. It redacts itself when printed.
 type Session struct {
 	id         [secretSize]byte
 	maxMessage int
-	send, recv *half
-	peerCode   CloseCode
+
+	mu   sync.Mutex // guards what follows; held for moments, never while anything is encrypted
+	link *Link      // the one that counts
+	out  outbox
+	in   inbox
 }
 
-func newSession(s *schedule, client bool, maxMessage int) *Session {
-	id := s.derive(label.SessionID)
+// newSession makes a session and its first link of what a handshake leaves.
+func newSession(k *schedule, client bool, maxMessage, window int) *Session {
+	s := &Session{
+		maxMessage: maxMessage,
+		out:        outbox{credit: initialCredit, window: uint64(window)},
+		in:         inbox{granted: initialCredit, span: initialCredit, window: uint64(window)},
+	}
+	copy(s.id[:], k.derive(label.SessionID))
 	mine, theirs := label.SessionClientKey, label.SessionServerKey
 	if !client {
 		mine, theirs = theirs, mine
 	}
-	session := &Session{
-		maxMessage: maxMessage,
-		send:       newHalf(s.derive(mine), id),
-		recv:       newHalf(s.derive(theirs), id),
-	}
-	copy(session.id[:], id)
-	return session
+	s.link = newLink(s, k.derive(mine), k.derive(theirs), s.id[:])
+	return s
 }
 
 // ID returns a value that both ends share and nobody else knows, unique to this
@@ -53,84 +47,73 @@ func (s *Session) ID() [32]byte { return s.id }
 // MaxMessage returns the largest message in bytes.
 func (s *Session) MaxMessage() int { return s.maxMessage }
 
-// Seal appends to dst the frame that carries message, which must not overlap
-// dst's spare capacity. It allocates only to grow dst. A frame that was sealed
-// must be sent, after those sealed before it and before any other: a gap ends the
-// session at the other end.
-//
-// Errors: [ErrTooLarge], which changes nothing; [ErrClosed]; [ErrExhausted].
-func (s *Session) Seal(now time.Time, dst, message []byte) ([]byte, error) {
-	if len(message) > s.maxMessage {
-		return dst, ErrTooLarge
-	}
-	return s.send.seal(now, dst, typeData, nil, message)
+// Link returns the link that the session has now.
+func (s *Session) Link() *Link {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.link
 }
 
-// SealClose appends the last frame of this direction. Without it the other end
-// cannot tell an end from a cut, and reports the latter.
-func (s *Session) SealClose(now time.Time, dst []byte, code CloseCode) ([]byte, error) {
-	var fields [closeFieldsSize]byte
-	binary.BigEndian.PutUint16(fields[:], uint16(code))
-	dst, err := s.send.seal(now, dst, typeClose, fields[:], nil)
-	s.send.drop()
-	return dst, err
+// Consumed says that the application has taken a message of size bytes, so that
+// the other end may send another. Opening alone does not: a driver may keep
+// messages that nobody has asked for yet, and this is what bounds them.
+func (s *Session) Consumed(now time.Time, size int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.in.consume(now, size)
 }
 
-// Open opens the next frame from the other end and appends its message, if it is
-// one, to dst, which must not overlap frame. It grows dst by the size of the
-// frame and otherwise allocates nothing. Any error is the end of the session:
-// [Error] of kind [ErrRecord], or [ErrClosed].
-func (s *Session) Open(dst, frame []byte) ([]byte, Event, error) {
-	if s.recv.aead == nil {
-		return dst, 0, ErrClosed
-	}
-	// Everything that is known without the key comes first.
-	if len(frame) < recordOverhead+minBucket || len(frame) > MaxFrame(s.maxMessage) {
-		return s.refuse(dst, ReasonSize)
-	}
-	kind := frame[0] & typeMask
-	if frame[0]&epochMask != 0 || kind != typeData && kind != typeClose {
-		return s.refuse(dst, ReasonType)
-	}
-	out, ok := s.recv.open(dst, frame)
-	if !ok {
-		return s.refuse(dst, ReasonCipher)
-	}
-	if kind == typeClose {
-		return s.openClose(dst, out[len(dst):])
-	}
-	_, data, ok := parsePadded(out[len(dst):], 0)
-	if !ok || len(data) > s.maxMessage {
-		return s.refuse(dst, ReasonEncoding)
-	}
-	return append(out[:len(dst)], data...), Message, nil
+// Sent returns the number of the last message sealed, and Acked that of the last
+// one that has arrived at the other end's session. Messages are numbered from 1.
+func (s *Session) Sent() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.last
 }
 
-func (s *Session) openClose(dst, plain []byte) ([]byte, Event, error) {
-	fields, data, ok := parsePadded(plain, closeFieldsSize)
-	if !ok || len(data) != 0 {
-		return s.refuse(dst, ReasonEncoding)
+// Acked is described at [Session.Sent].
+func (s *Session) Acked() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.acked
+}
+
+// Ask has [Link.Control] ask the other end whether the last message has arrived,
+// unless it was asked already.
+func (s *Session) Ask() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.out.wantAck()
+}
+
+// Deadline returns when the next call of [Link.Control] is due, which may have
+// passed, or the zero time if none is.
+func (s *Session) Deadline() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.deadline()
+}
+
+// longAgo is a deadline that has passed, whatever the time.
+var longAgo = time.Unix(0, 0)
+
+func (s *Session) deadline() time.Time {
+	switch {
+	case s.link == nil:
+		return time.Time{}
+	case s.out.ask:
+		return longAgo
 	}
-	s.peerCode = CloseCode(binary.BigEndian.Uint16(fields))
-	s.recv.drop()
-	return dst, PeerClose, nil
+	return s.in.ackAt
 }
 
-// PeerCode returns the code of the other end's close, after [PeerClose].
-func (s *Session) PeerCode() CloseCode { return s.peerCode }
-
-func (s *Session) refuse(dst []byte, reason Reason) ([]byte, Event, error) {
-	s.recv.drop()
-	return dst, 0, &Error{reason, ErrRecord}
+// Forget drops the messages that are kept for sending them again. They have to
+// stay secret like the keys.
+func (s *Session) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.link, s.out.unacked = nil, queue{}
 }
-
-// DropSend forgets the keys of this end's direction, DropReceive those of the
-// other's. Go cannot promise that no copy is left in memory; there is none that
-// this package could still reach.
-func (s *Session) DropSend() { s.send.drop() }
-
-// DropReceive is described at [Session.DropSend].
-func (s *Session) DropReceive() { s.recv.drop() }
 
 // Format prints no secrets, whatever the verb (A42).
-func (s Session) Format(f fmt.State, _ rune) { fmt.Fprint(f, "engine.Session(redacted)") }
+func (s *Session) Format(f fmt.State, _ rune) { fmt.Fprint(f, "engine.Session(redacted)") }

@@ -1,0 +1,220 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/transport"
+)
+
+// Flush waits until the other end's session has everything, whether or not its
+// application has asked for it.
+func TestFlush(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := over(t)
+		if err := c.Flush(t.Context()); err != nil {
+			t.Fatalf("with nothing sent: %v", err)
+		}
+		for _, m := range messages(100) {
+			mustSend(t, c, m)
+		}
+		start := time.Now()
+		if err := c.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("took %v with nobody receiving", took)
+		}
+		for _, m := range messages(100) {
+			mustReceive(t, s, m)
+		}
+	})
+}
+
+// A Flush does not return before a message has arrived, gives up with its context
+// at no cost, and learns of the session's end.
+func TestFlushOfWhatDoesNotArrive(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := overDeaf(t)
+		mustSend(t, c, "hello")
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := c.Flush(ctx); err != context.DeadlineExceeded {
+			t.Errorf("Flush: %v", err)
+		}
+		mustSend(t, c, "the session goes on")
+		ended := make(chan error)
+		go func() { ended <- c.Flush(context.Background()) }()
+		synctest.Wait()
+		s.Close()
+		if err := <-ended; !errors.Is(err, io.EOF) {
+			t.Errorf("Flush of a session that ends: %v", err)
+		}
+	})
+}
+
+// Two ends that send without end to each other, and both receive, get on, however
+// small the connection between them.
+func TestTwoFullSendersGetOn(t *testing.T) {
+	c, s := over(t, transport.WithBuffer(1))
+	const count = 400
+	message := bytes.Repeat([]byte("m"), 10_000) // each way four times the window
+	var work sync.WaitGroup
+	for _, end := range []*e2e.Session{c, s} {
+		work.Go(func() {
+			for range count {
+				if err := end.Send(context.Background(), message); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+			if err := end.Flush(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+		work.Go(func() {
+			for range count {
+				if got, err := end.Receive(context.Background()); err != nil || len(got) != len(message) {
+					t.Errorf("%d bytes, %v", len(got), err)
+					return
+				}
+			}
+		})
+	}
+	work.Wait()
+}
+
+// An application that sends everything before it receives anything makes the other
+// end's wait, and no more than wait, where that does the same.
+func TestSendersThatDoNotReceive(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := over(t, transport.WithBuffer(1))
+		message := bytes.Repeat([]byte("m"), 900_000) // one more than fills the window waits
+		var work sync.WaitGroup
+		for _, end := range []*e2e.Session{c, s} {
+			work.Go(func() {
+				for range 2 {
+					if err := end.Send(context.Background(), message); err != nil {
+						t.Error(err)
+					}
+				}
+				for range 2 {
+					if _, err := end.Receive(context.Background()); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		work.Wait()
+	})
+}
+
+// What the session has read by itself is returned in its order, and after the other
+// end has closed too.
+func TestReadAheadSurvivesTheEnd(t *testing.T) {
+	for name, end := range map[string]func(c *e2e.Session){
+		"closed": func(c *e2e.Session) { c.Close() },
+		"cut":    func(c *e2e.Session) { e2e.ConnOf(c).(*transport.PipeConn).Cut() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				c, s := over(t)
+				for _, m := range messages(50) {
+					mustSend(t, c, m)
+				}
+				time.Sleep(time.Second) // s reads
+				end(c)
+				synctest.Wait()
+				for _, m := range messages(50) {
+					mustReceive(t, s, m)
+				}
+				if _, err := s.Receive(t.Context()); errors.Is(err, io.EOF) != (name == "closed") {
+					t.Errorf("the end: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// After Close nothing that was read ahead is returned.
+func TestReadAheadEndsWithClose(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := over(t)
+		mustSend(t, c, "too late")
+		time.Sleep(time.Second)
+		s.Close()
+		wantEnd(t, s, e2e.CloseError{}, false)
+	})
+}
+
+// A function that only sends learns that its client has gone.
+func TestEndIsNoticedWithoutReceiving(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ended := make(chan struct{})
+		srv := newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+			defer close(ended)
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		c, result := join(t, srv)
+		c.Close()
+		<-ended
+		if err := <-result; err != nil {
+			t.Errorf("ServeConn: %v", err)
+		}
+	})
+}
+
+// Receives that wait while the session reads by itself get what it reads, each
+// message once.
+func TestReceiveTakesOverFromThePump(t *testing.T) {
+	bubble(t, testTakeOver)
+}
+
+func testTakeOver(t *testing.T) {
+	c, s := over(t)
+	time.Sleep(time.Second) // the pumps run
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	var work sync.WaitGroup
+	for range 3 {
+		work.Go(func() {
+			for range 100 {
+				m, err := s.Receive(context.Background())
+				mu.Lock()
+				if err != nil || seen[string(m)] {
+					t.Errorf("%q, %v", m, err)
+				}
+				seen[string(m)] = true
+				mu.Unlock()
+			}
+		})
+	}
+	for i := range 300 {
+		mustSend(t, c, fmt.Sprint(i))
+		if i%50 == 0 {
+			if err := c.Flush(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	work.Wait()
+}
+
+func TestConfigWindow(t *testing.T) {
+	for _, window := range []int{-1, 1, 65_535, 1<<30 + 1} {
+		cfg := trusting(alice, bob)
+		cfg.Window = window
+		if _, err := e2e.NewServer(cfg, echo); err == nil {
+			t.Errorf("a window of %d was accepted", window)
+		}
+	}
+}

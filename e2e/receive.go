@@ -1,0 +1,233 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/engine"
+)
+
+// idleReader is how long nobody may be receiving before the session reads by
+// itself. A conversation in which each answer follows its question does without
+// the goroutine, and with half the time for each.
+const idleReader = 50 * time.Millisecond
+
+// Receive waits for the next message. While nobody receives, the session itself
+// reads up to [Config.Window] bytes ahead; then the other end has to wait. What it
+// has read before the other end closed or the connection was lost is still
+// returned.
+//
+// The error is a [*CloseError], or the context's if it had ended before the call.
+// A context that ends while Receive waits may end the session, so short deadlines
+// are no way to poll. An error that matches [io.EOF] says that the other end has
+// sent everything it meant to.
+func (s *Session) Receive(ctx context.Context) ([]byte, error) {
+	return s.AppendReceive(ctx, nil)
+}
+
+// AppendReceive is [Session.Receive] into the caller's memory: it appends the
+// message to dst. With room for the message and 12 % more it allocates nothing.
+// After an error it returns dst as it was.
+func (s *Session) AppendReceive(ctx context.Context, dst []byte) ([]byte, error) {
+	s.receivers.Add(1)
+	defer s.receivers.Add(-1)
+	start := len(dst)
+	dst, err := s.nextMessage(ctx, dst)
+	if err != nil {
+		return dst, err
+	}
+	s.received.Add(1)
+	s.consumed(len(dst) - start)
+	return dst, nil
+}
+
+// nextMessage appends a message that was read ahead, or reads one, or waits for
+// whoever is reading.
+func (s *Session) nextMessage(ctx context.Context, dst []byte) ([]byte, error) {
+	for {
+		if s.over() && !s.err.Remote {
+			return dst, s.err // closed here: what came before it is not wanted any more
+		}
+		if message, ok := s.ahead.take(); ok {
+			return append(dst, message...), nil
+		}
+		switch err := s.enterOr(ctx, &s.recv, s.ahead.some); {
+		case err == errOther:
+			continue
+		case err != nil && s.ahead.any():
+			continue
+		case err != nil:
+			return dst, err
+		}
+		if s.ahead.any() { // by whoever had the turn
+			s.leave(&s.recv)
+			continue
+		}
+		defer s.leave(&s.recv)
+		for {
+			out, event, err := s.read(ctx, dst)
+			if err != nil || event == engine.Message {
+				return out, err
+			}
+		}
+	}
+}
+
+// consumed makes room for another message of the other end's.
+func (s *Session) consumed(size int) {
+	s.engine.Consumed(time.Now(), size)
+	s.schedule()
+}
+
+// read takes one frame from the connection and does what it says; a message is
+// appended to dst. It is called under recv.
+func (s *Session) read(ctx context.Context, dst []byte) ([]byte, engine.Event, error) {
+	frame, err := s.conn.Read(ctx, s.recv.frame[:0])
+	if err != nil {
+		return dst, 0, s.fail(cut(ctx, err))
+	}
+	s.recv.keep(frame)
+	out, event, err := s.link.Open(time.Now(), dst, frame)
+	switch {
+	case err != nil:
+		return dst, 0, s.fail(&CloseError{Remote: true, Err: explainRecord(err)})
+	case event == engine.PeerClose:
+		return dst, 0, s.fail(&CloseError{Remote: true, Code: Code(s.link.PeerCode())})
+	case s.over():
+		return dst, 0, s.err // closed at this end while the message was on its way
+	case event == engine.Acked:
+		s.news.tell()
+	case event == engine.Asked:
+		s.schedule()
+	}
+	return out, event, nil
+}
+
+// schedule has what is due written, now or when it will be.
+func (s *Session) schedule() {
+	deadline := s.engine.Deadline()
+	if deadline.IsZero() {
+		return
+	}
+	if wait := time.Until(deadline); wait <= 0 {
+		s.control()
+	} else {
+		s.wake(wait)
+	}
+}
+
+// wake has tick called after some time, unless that is arranged already.
+func (s *Session) wake(wait time.Duration) {
+	if s.armed.CompareAndSwap(false, true) {
+		s.timer.Reset(wait)
+	}
+}
+
+// tick does what is due while nobody calls: acks are written, and if nobody has
+// received since the last time, the session reads.
+func (s *Session) tick() {
+	s.armed.Store(false)
+	if s.over() {
+		return
+	}
+	s.schedule()
+	if s.receivers.Load() > 0 {
+		return
+	}
+	if s.received.Swap(0) > 0 {
+		s.wake(idleReader)
+		return
+	}
+	s.pump()
+}
+
+// pump reads for as long as nobody receives, so that acks, and the end of the
+// session, are noticed. What the other end may send meanwhile is bounded by its
+// credit.
+func (s *Session) pump() {
+	if s.receivers.Load() > 0 || s.over() || !s.pumping.CompareAndSwap(false, true) {
+		return
+	}
+	go func() {
+		for s.receivers.Load() == 0 && s.pumpOne() == nil {
+		}
+		s.pumping.Store(false)
+		// Somebody may have wanted the pump between its last look and now.
+		if !s.over() {
+			s.wake(idleReader)
+		}
+	}()
+}
+
+func (s *Session) pumpOne() error {
+	ctx := context.Background()
+	if err := s.enter(ctx, &s.recv); err != nil {
+		return err
+	}
+	defer s.leave(&s.recv)
+	message, event, err := s.read(ctx, nil)
+	if err == nil && event == engine.Message {
+		s.ahead.put(message)
+		s.schedule()
+	}
+	return err
+}
+
+// explainRecord says what the end of a link by one of its records means.
+func explainRecord(err error) error {
+	var check *engine.Error
+	if errors.As(err, &check) && (check.Reason == engine.ReasonCredit || check.Reason == engine.ReasonAck) {
+		return ErrMisbehaved
+	}
+	return ErrTampered
+}
+
+// ahead holds the messages that were read before anybody asked for them.
+type ahead struct {
+	some chan struct{} // may hold a token while there is a message
+
+	mu       sync.Mutex
+	messages [][]byte
+}
+
+func (a *ahead) put(message []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.messages = append(a.messages, message)
+	a.wake()
+}
+
+// wake lets one Receive look again.
+func (a *ahead) wake() {
+	select {
+	case a.some <- struct{}{}:
+	default:
+	}
+}
+
+func (a *ahead) take() (message []byte, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.messages) == 0 {
+		return nil, false
+	}
+	message, a.messages[0] = a.messages[0], nil
+	if a.messages = a.messages[1:]; len(a.messages) > 0 {
+		a.wake()
+	}
+	return message, true
+}
+
+func (a *ahead) any() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.messages) > 0
+}
+
+func (a *ahead) clear() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.messages = nil
+}

@@ -1,0 +1,181 @@
+package engine
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// Delivery counts the data records of each direction, from 1, for as long as the
+// session lives, on however many links. The numbers are not sent with the records:
+// within a link nothing can be missing, and a resume says where the next one
+// begins. The cost of a message is the size of its padded plaintext, so that the
+// many empty messages of a flood cost something too.
+
+// Sizes of windows in bytes of cost, and what follows from them.
+const (
+	// initialCredit is what each direction may send before the first ack.
+	initialCredit = 64 << 10
+
+	// MinWindow and MaxWindow bound Config.Window.
+	MinWindow = initialCredit
+	MaxWindow = 1 << 30
+
+	// DefaultWindow is Config.Window by default.
+	DefaultWindow = 1 << 20
+
+	// creditStep is the least that an ack which says nothing else may add to the
+	// credit. It bounds the acks for a message.
+	creditStep = 4 << 10
+
+	// ackDelay is how long an ack waits for more to acknowledge.
+	ackDelay = 50 * time.Millisecond
+)
+
+// cost returns what a message of n bytes counts.
+func cost(n int) uint64 { return uint64(bucket(lengthSize + n)) }
+
+// outbox is the delivery of what this end sends.
+type outbox struct {
+	unacked queue
+	acked   uint64 // number of the last message that the other end has
+	last    uint64 // number of the last message
+	cursor  uint64 // number of the last message sealed on this link
+	offset  int    // in unacked, of the first message that is not
+
+	ackedCost, cost uint64 // of all messages through acked, through last
+	credit          uint64 // cost that the other end takes
+	window          uint64 // cost that may be unacknowledged
+
+	ask      bool   // an ask is due
+	askedFor uint64 // number of the last message when one was sent
+	answers  int    // acks without news that the other end may still send on this link
+}
+
+// ready reports whether there is room and credit for one more message. One that
+// may begin may be of any size: otherwise one larger than the window never could.
+func (o *outbox) ready() bool {
+	return o.cost-o.ackedCost < o.window && o.cost < o.credit && o.cursor == o.last
+}
+
+// add takes a message in that is sealed at once.
+func (o *outbox) add(message []byte) {
+	o.unacked.push(message)
+	o.last++
+	o.cost += cost(len(message))
+	o.step(len(message))
+	// In good time, so that the answer comes before there is no room.
+	if o.cost-o.ackedCost >= o.window/2 && o.askedFor <= o.acked {
+		o.ask = true
+	}
+}
+
+// step moves on behind a message of n bytes that was sealed on this link.
+func (o *outbox) step(n int) {
+	o.cursor++
+	o.offset += lengthSize + n
+}
+
+// wantAck has an ask sent, unless the answer to the last one will do. Credit is
+// not asked for: the other end gives some when it has some.
+func (o *outbox) wantAck() { o.ask = o.ask || o.askedFor < o.last }
+
+// acknowledge takes an ack in. It reports false for one that no honest end sends:
+// of what was not sent, of less than before, with less credit or more than any
+// window allows, or again and again with nothing new in it.
+func (o *outbox) acknowledge(received, credit uint64) bool {
+	if received < o.acked || received > o.cursor || credit < o.credit || credit > o.cost+MaxWindow {
+		return false
+	}
+	news := received > o.acked || credit >= o.credit+creditStep
+	if !news && o.answers == 0 {
+		return false
+	}
+	if !news {
+		o.answers--
+	}
+	for ; o.acked < received; o.acked++ {
+		n := o.unacked.pop()
+		o.ackedCost += cost(n)
+		o.offset -= lengthSize + n
+	}
+	o.credit = credit
+	return true
+}
+
+// asked counts an ask that is sent.
+func (o *outbox) asked() {
+	o.ask, o.askedFor = false, o.last
+	o.answers++
+}
+
+// inbox is the delivery of what the other end sends.
+type inbox struct {
+	received uint64 // number of the last message
+	cost     uint64 // of all of them
+	consumed uint64 // cost of those that the application has taken
+	window   uint64 // cost that may be waiting for it
+
+	granted uint64 // credit as it was last told
+	span    uint64 // how much of that was unused then
+	told    uint64 // received as it was last told
+	ackAt   time.Time
+}
+
+// take counts a message of n bytes. It reports false if there was no credit.
+func (i *inbox) take(now time.Time, n int) bool {
+	if i.cost >= i.granted {
+		return false
+	}
+	i.received++
+	i.cost += cost(n)
+	i.schedule(now)
+	return true
+}
+
+// consume counts a message that the application has taken.
+func (i *inbox) consume(now time.Time, n int) {
+	i.consumed += cost(n)
+	i.schedule(now)
+}
+
+// schedule says when the next ack is due: at once where the other end may soon have
+// to wait for it, otherwise some time after the first message that it acknowledges.
+func (i *inbox) schedule(now time.Time) {
+	due := i.ackAt
+	if i.received > i.told && due.IsZero() {
+		due = now.Add(ackDelay)
+	}
+	if i.cost+i.span/2 >= i.granted && i.grant() >= i.granted+creditStep {
+		due = now
+	}
+	if i.ackAt.IsZero() || due.Before(i.ackAt) {
+		i.ackAt = due
+	}
+}
+
+// grant returns the credit that there is to give. It never falls.
+func (i *inbox) grant() uint64 { return max(i.granted, i.consumed+i.window) }
+
+// ack returns what to tell now, as told from here on.
+func (i *inbox) ack() (received, credit uint64) {
+	if grant := i.grant(); grant >= i.granted+creditStep {
+		i.granted, i.span = grant, grant-i.cost
+	}
+	i.told, i.ackAt = i.received, time.Time{}
+	return i.told, i.granted
+}
+
+// An ack has these fields, and no data:
+//
+//	size  meaning
+//	8     received: the number of the last message that has arrived
+//	8     credit: the cost of all messages, from the first, that may be sent
+const ackFieldsSize = 16
+
+func appendAck(dst []byte, received, credit uint64) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(dst, received), credit)
+}
+
+func parseAck(fields []byte) (received, credit uint64) {
+	return binary.BigEndian.Uint64(fields), binary.BigEndian.Uint64(fields[8:])
+}

@@ -1,0 +1,206 @@
+package engine
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+)
+
+// Event is what an opened record was.
+type Event int
+
+// Events.
+const (
+	Message   Event = iota + 1 // a message, appended to dst
+	Acked                      // the other end has told what has arrived; waiting senders may look again
+	Asked                      // the other end wants to be told; [Session.Deadline] has passed
+	PeerClose                  // the other end has closed; [Link.PeerCode] says why
+)
+
+// Link is what a session is on one connection: the keys of both directions. It
+// dies with the connection, by any error, or when another link takes its place. It
+// redacts itself when printed.
+//
+// Seal, Control, SealClose and DropSend use one half of it, Open and DropReceive the
+// other: a driver needs a lock for each half if several goroutines use it.
+type Link struct {
+	session    *Session
+	send, recv half
+	peerCode   CloseCode
+}
+
+func newLink(s *Session, mine, theirs, id []byte) *Link {
+	return &Link{session: s, send: newHalf(mine, id), recv: newHalf(theirs, id)}
+}
+
+// Seal appends to dst the frame that carries message, which must not overlap
+// dst's spare capacity. The session keeps a copy of message until the other end
+// has it; apart from memory for that, it allocates only to grow dst. A frame that
+// was sealed must be sent, after those sealed before it and before any other: a
+// gap ends the link at the other end.
+//
+// Errors: [ErrTooLarge] and [ErrBlocked], which change nothing; [ErrClosed];
+// [ErrExhausted].
+func (l *Link) Seal(now time.Time, dst, message []byte) ([]byte, error) {
+	if len(message) > l.session.maxMessage {
+		return dst, ErrTooLarge
+	}
+	if l.send.aead == nil {
+		return dst, ErrClosed
+	}
+	if err := l.session.number(l, message); err != nil {
+		return dst, err
+	}
+	return l.send.seal(now, dst, typeData, nil, message)
+}
+
+// number takes a message in that l is about to seal.
+func (s *Session) number(l *Link, message []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.link != l:
+		return ErrClosed
+	case !s.out.ready():
+		return ErrBlocked
+	}
+	s.out.add(message)
+	return nil
+}
+
+// Control appends one control record if one is due: an ack, or a wish for one.
+// Control records need no credit, so two ends that have none left can still give
+// each other some. A driver must never let its reading wait until one is sent.
+// Without one it returns dst as it is. Errors are those of [Link.Seal].
+func (l *Link) Control(now time.Time, dst []byte) ([]byte, error) {
+	if l.send.aead == nil {
+		return dst, ErrClosed
+	}
+	var fields [ackFieldsSize]byte
+	kind, size := l.session.control(l, now, &fields)
+	if kind == 0 {
+		return dst, nil
+	}
+	return l.send.seal(now, dst, kind, fields[:size], nil)
+}
+
+// control decides on the next control record and makes its fields.
+func (s *Session) control(l *Link, now time.Time, fields *[ackFieldsSize]byte) (kind byte, size int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.link != l:
+		return 0, 0
+	case !s.in.ackAt.IsZero() && !now.Before(s.in.ackAt):
+		received, credit := s.in.ack()
+		return typeAck, len(appendAck(fields[:0], received, credit))
+	case s.out.ask:
+		s.out.asked()
+		return typeAsk, 0
+	}
+	return 0, 0
+}
+
+// SealClose appends the last frame of this direction. Without it the other end
+// cannot tell an end from a cut, and reports the latter.
+func (l *Link) SealClose(now time.Time, dst []byte, code CloseCode) ([]byte, error) {
+	var fields [closeFieldsSize]byte
+	binary.BigEndian.PutUint16(fields[:], uint16(code))
+	dst, err := l.send.seal(now, dst, typeClose, fields[:], nil)
+	l.send.drop()
+	return dst, err
+}
+
+// Open opens the next frame from the other end and appends its message, if it is
+// one, to dst, which must not overlap frame. It grows dst by the size of the
+// frame and otherwise allocates nothing. Any error is the end of the link:
+// [Error] of kind [ErrRecord], or [ErrClosed].
+func (l *Link) Open(now time.Time, dst, frame []byte) ([]byte, Event, error) {
+	if l.recv.aead == nil {
+		return dst, 0, ErrClosed
+	}
+	// Everything that is known without the key comes first.
+	if len(frame) < recordOverhead+minBucket || len(frame) > MaxFrame(l.session.maxMessage) {
+		return l.refuse(dst, ReasonSize)
+	}
+	kind := frame[0] & typeMask
+	fieldsSize, known := fieldsSizeOf(kind)
+	if frame[0]&epochMask != 0 || !known {
+		return l.refuse(dst, ReasonType)
+	}
+	out, ok := l.recv.open(dst, frame)
+	if !ok {
+		return l.refuse(dst, ReasonCipher)
+	}
+	fields, data, ok := parsePadded(out[len(dst):], fieldsSize)
+	if !ok || len(data) > 0 && kind != typeData || len(data) > l.session.maxMessage {
+		return l.refuse(dst, ReasonEncoding)
+	}
+	event, err := l.take(now, kind, fields, len(data))
+	if err != nil {
+		l.recv.drop()
+		return dst, 0, err
+	}
+	return append(out[:len(dst)], data...), event, nil
+}
+
+// fieldsSizeOf returns the size in bytes of the fields of a type of record.
+func fieldsSizeOf(kind byte) (size int, known bool) {
+	switch kind {
+	case typeData, typeAsk:
+		return 0, true
+	case typeClose:
+		return closeFieldsSize, true
+	case typeAck:
+		return ackFieldsSize, true
+	}
+	return 0, false
+}
+
+// take does what a record says. It is where a record counts: not before, and not
+// if another link has taken this one's place while it was opened.
+func (l *Link) take(now time.Time, kind byte, fields []byte, size int) (Event, error) {
+	s := l.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link != l {
+		return 0, ErrClosed
+	}
+	switch kind {
+	case typeData:
+		if !s.in.take(now, size) {
+			return 0, &Error{ReasonCredit, ErrRecord}
+		}
+		return Message, nil
+	case typeAck:
+		if !s.out.acknowledge(parseAck(fields)) {
+			return 0, &Error{ReasonAck, ErrRecord}
+		}
+		return Acked, nil
+	case typeAsk:
+		s.in.ackAt = now
+		return Asked, nil
+	}
+	l.peerCode = CloseCode(binary.BigEndian.Uint16(fields))
+	l.recv.drop()
+	return PeerClose, nil
+}
+
+// PeerCode returns the code of the other end's close, after [PeerClose].
+func (l *Link) PeerCode() CloseCode { return l.peerCode }
+
+func (l *Link) refuse(dst []byte, reason Reason) ([]byte, Event, error) {
+	l.recv.drop()
+	return dst, 0, &Error{reason, ErrRecord}
+}
+
+// DropSend forgets the keys of this end's direction, DropReceive those of the
+// other's. Go cannot promise that no copy is left in memory; there is none that
+// this package could still reach.
+func (l *Link) DropSend() { l.send.drop() }
+
+// DropReceive is described at [Link.DropSend].
+func (l *Link) DropReceive() { l.recv.drop() }
+
+// Format prints no secrets, whatever the verb (A42).
+func (l Link) Format(f fmt.State, _ rune) { fmt.Fprint(f, "engine.Link(redacted)") }

@@ -1,0 +1,59 @@
+package engine
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+)
+
+// A queue against a slice of slices, over sizes that make it grow, move and reset.
+func TestQueueKeepsMessagesAndOrder(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var q queue
+	var want [][]byte
+	for step := range 20_000 {
+		if grow := step/500%2 == 0; r.IntN(3) > 0 == grow || len(want) == 0 {
+			m := bytes.Repeat([]byte{byte(step)}, r.IntN(300))
+			q.push(m)
+			want = append(want, m)
+		} else {
+			if got, _ := q.at(0); !bytes.Equal(got, want[0]) || q.pop() != len(want[0]) {
+				t.Fatalf("step %d: the oldest message is %x, want %x", step, got, want[0])
+			}
+			want = want[1:]
+		}
+		if q.empty() != (len(want) == 0) {
+			t.Fatalf("step %d: empty() with %d messages", step, len(want))
+		}
+		if step%100 > 0 {
+			continue
+		}
+		offset := 0
+		for i := range want {
+			var got []byte
+			if got, offset = q.at(offset); !bytes.Equal(got, want[i]) {
+				t.Fatalf("step %d: message %d is %x, want %x", step, i, got, want[i])
+			}
+		}
+	}
+}
+
+// What a queue holds on to follows its use: a burst does not stay for ever.
+func TestQueueLetsGoOfMemory(t *testing.T) {
+	var q queue
+	for range 100 {
+		q.push(make([]byte, 10<<10))
+	}
+	for !q.empty() {
+		q.pop()
+	}
+	q.push(nil)
+	q.pop()
+	if cap(q.buf) > keepQueue {
+		t.Errorf("%d bytes are kept for an empty message", cap(q.buf))
+	}
+	message := make([]byte, 1<<10)
+	if n := testing.AllocsPerRun(1000, func() { q.push(message); q.push(message); q.pop(); q.pop() }); n != 0 {
+		t.Errorf("%v allocations in steady use", n)
+	}
+}
