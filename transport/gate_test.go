@@ -361,7 +361,7 @@ func TestA34APeerThatDoesNotReadIsCutUnderTLS(t *testing.T) {
 }
 
 func TestAGateCostsAMessageNoAllocation(t *testing.T) {
-	rate := transport.Rate{PerSecond: 1e12, Burst: 1e12}
+	rate := transport.Rate{PerSecond: 1e12, Burst: 1 << 30}
 	gate := transport.NewGate(&transport.GateOptions{IdleTimeout: time.Hour, MessageRate: rate, ByteRate: rate})
 	conn := dial(t, serveGate(t, gate, echo), nil)
 	ctx, msg, buf := context.Background(), make([]byte, 64), make([]byte, 0, 64)
