@@ -1,0 +1,20 @@
+//go:build !js
+
+package transport
+
+import (
+	"fmt"
+	"io"
+)
+
+// Format prints nothing of the options, which hold credentials, whatever the verb.
+func (DialOptions) Format(s fmt.State, _ rune) { io.WriteString(s, "transport.DialOptions{…}") }
+
+// MarshalJSON shows nothing of the options either, to logs above all.
+func (DialOptions) MarshalJSON() ([]byte, error) { return []byte(`"transport.DialOptions{…}"`), nil }
+
+// Format prints nothing of the options, which hold private keys, whatever the verb.
+func (*TLSOptions) Format(s fmt.State, _ rune) { io.WriteString(s, "&transport.TLSOptions{…}") }
+
+// MarshalJSON shows nothing of the options either, to logs above all.
+func (*TLSOptions) MarshalJSON() ([]byte, error) { return []byte(`"transport.TLSOptions{…}"`), nil }
