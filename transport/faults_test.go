@@ -12,7 +12,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
@@ -71,23 +70,6 @@ func (f fault) check(t *testing.T) *transport.DialError {
 		t.Errorf("%v does not match %v", e, f.cause)
 	}
 	return e
-}
-
-// tlsHop is a TLS server that sends WebSockets everything back.
-func tlsHop(t *testing.T, conf *tls.Config) (url string) {
-	t.Helper()
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := transport.Accept(w, r, accepting(nil))
-		if err != nil {
-			return
-		}
-		defer conn.Close(transport.CodeNormal, "")
-		echo(conn)
-	}))
-	s.TLS, s.Config.ErrorLog = conf, quiet()
-	s.StartTLS()
-	t.Cleanup(s.Close)
-	return "wss" + strings.TrimPrefix(s.URL, "https")
 }
 
 func TestFaultsOnTheWay(t *testing.T) {
