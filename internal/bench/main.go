@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"regexp"
 	"runtime"
@@ -58,6 +59,7 @@ func main() {
 	run := flag.String("run", "", fmt.Sprintf("measure only the groups whose names match this regular `expression`; all are %q", names))
 	asJSON := flag.Bool("json", false, "print JSON")
 	flag.Parse()
+	slog.SetLogLoggerLevel(slog.LevelError) // every link here is one without TLS, on purpose
 	rows, err := measure(*run, full)
 	if err == nil {
 		err = print(os.Stdout, rows, *asJSON)
