@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -15,16 +16,22 @@ import (
 // idleRows count the memory of connections that wait for a message, both ends of
 // each in this process.
 func idleRows(e effort) ([]row, error) {
+	return compareIdle(e, "transport, idle connection, one end", echoLink, idleLink, 1.1)
+}
+
+// compareIdle holds the memory of something idle against that of coder/websocket.
+func compareIdle(e effort, what string, serve http.HandlerFunc, open func(url string) (func(), error), most float64) ([]row, error) {
 	var f failed
 	r := comparison{rounds: 3, calls: 1,
-		a: func(int) { f.check(openIdle(e.idle, echoLink, idleLink, nil)) },
+		a: func(int) { f.check(openIdle(e.idle, serve, open, nil)) },
 		b: func(int) { f.check(openIdle(e.idle, echoBare, idleBare, nil)) },
 	}.run()
-	r.What, r.Against = "transport, idle connection, one end", "coder/websocket"
+	r.What, r.Against = what, "coder/websocket"
 	r.Allocations, r.AgainstAllocations = 0, 0
-	f.check(openIdle(e.idle, echoLink, idleLink, &r.Bytes))
+	f.check(openIdle(e.idle, serve, open, &r.Bytes))
 	f.check(openIdle(e.idle, echoBare, idleBare, &r.AgainstBytes))
-	return []row{r.against(goal{"memory <= 1.1 x", func(r row) bool { return r.Bytes <= 1.1*r.AgainstBytes }})}, f.err
+	met := func(r row) bool { return r.Bytes <= most*r.AgainstBytes }
+	return []row{r.against(goal{fmt.Sprintf("memory <= %g x", most), met})}, f.err
 }
 
 // openIdle holds n connections and says what one end takes, in bytes of heap and

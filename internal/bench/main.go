@@ -49,6 +49,9 @@ var groups = []group{
 	{"envelope/streams", streamRows},
 	{"transport/echo", echoRows},
 	{"transport/idle", idleRows},
+	{"session/handshake", sessionHandshakeRows},
+	{"session/echo", sessionEchoRows},
+	{"session/idle", sessionIdleRows},
 }
 
 func main() {

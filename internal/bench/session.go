@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"net/http/httptest"
+	"time"
+
+	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/transport"
+)
+
+// A pair is two ends that trust each other.
+type pair struct{ client, server e2e.Config }
+
+func newPair() (pair, error) {
+	alice, err := keys.GenerateIdentity("alice")
+	if err != nil {
+		return pair{}, err
+	}
+	bob, err := keys.GenerateIdentity("bob")
+	if err != nil {
+		return pair{}, err
+	}
+	config := func(me, other *keys.Identity) e2e.Config {
+		return e2e.Config{Identity: me, Verifier: keys.Pinned(other.Fingerprint()), Protocol: "bench/1", MaxHandshakesPerAddress: 256}
+	}
+	return pair{config(alice, bob), config(bob, alice)}, nil
+}
+
+// openSession makes a session with a server that sends everything back, over ws.
+func openSession() (echoer, error) {
+	p, err := newPair()
+	if err != nil {
+		return echoer{}, err
+	}
+	url, stop, err := p.serve(echoSession)
+	if err != nil {
+		return echoer{}, err
+	}
+	session, err := e2e.Dial(context.Background(), url, p.client)
+	if err != nil {
+		stop()
+		return echoer{}, err
+	}
+	var buf []byte
+	echo := func(msg []byte) error {
+		err := session.Send(context.Background(), msg)
+		if err == nil {
+			buf, err = session.AppendReceive(context.Background(), buf[:0])
+		}
+		return checkEcho(buf, msg, err)
+	}
+	return echoer{echo, func() { session.Close(); stop() }}, nil
+}
+
+func (p pair) serve(f func(context.Context, *e2e.Session) error) (url string, stop func(), err error) {
+	srv, err := e2e.NewServer(p.server, f)
+	if err != nil {
+		return "", nil, err
+	}
+	server := httptest.NewServer(srv)
+	return server.URL, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		srv.Shutdown(ctx)
+		server.Close()
+	}, nil
+}
+
+func echoSession(ctx context.Context, s *e2e.Session) error {
+	var buf []byte
+	for {
+		var err error
+		if buf, err = s.AppendReceive(ctx, buf[:0]); err != nil {
+			return nil // the client has gone
+		}
+		if err := s.Send(ctx, buf); err != nil {
+			return nil
+		}
+	}
+}
+
+// sessionEchoRows hold sessions over ws against coder/websocket without any secrecy.
+func sessionEchoRows(e effort) ([]row, error) {
+	ours, err := openSession()
+	if err != nil {
+		return nil, err
+	}
+	defer ours.close()
+	bare, err := openBare()
+	if err != nil {
+		return nil, err
+	}
+	defer bare.close()
+	rate := goal{"rate >= 0.9", func(r row) bool { return r.Ratio <= 1/0.9 }}
+	var rows []row
+	for _, size := range []int{64, 1 << 10, 16 << 10, 256 << 10} {
+		r, err := echoRow(e, message(size), ours, bare)
+		if err != nil {
+			return nil, err
+		}
+		r.What = "session, echo " + bytesText(int64(size))
+		rows = append(rows, r.against(rate))
+	}
+	return rows, nil
+}
+
+// sessionIdleRows count the memory of sessions that wait for a message.
+func sessionIdleRows(e effort) ([]row, error) {
+	p, err := newPair()
+	if err != nil {
+		return nil, err
+	}
+	srv, err := e2e.NewServer(p.server, echoSession)
+	if err != nil {
+		return nil, err
+	}
+	defer srv.Shutdown(context.Background())
+	open := func(url string) (func(), error) {
+		session, err := e2e.Dial(context.Background(), url, p.client)
+		if err != nil {
+			return nil, err
+		}
+		received := make(chan struct{})
+		go func() { session.Receive(context.Background()); close(received) }()
+		return func() { session.Close(); <-received }, nil
+	}
+	return compareIdle(e, "session, idle, one end", srv.ServeHTTP, open, 1.3)
+}
+
+// sessionHandshakeRows hold a handshake, both ends and what they do with identities
+// included, against mutual TLS 1.3, each over a pipe in memory; processor time.
+func sessionHandshakeRows(e effort) ([]row, error) {
+	p, err := newPair()
+	if err != nil {
+		return nil, err
+	}
+	theirs, err := newMutualTLS()
+	if err != nil {
+		return nil, err
+	}
+	var f failed
+	r := comparison{
+		a: func(int) { f.check(p.meet()) },
+		b: func(int) { f.check(theirs.meet()) },
+	}.fit(e).run().against(goal{"ratio <= 1.15", func(r row) bool { return r.Ratio <= 1.15 }})
+	r.What, r.Against = "session, handshake", "mutual TLS 1.3, X25519MLKEM768, Ed25519"
+	return []row{r}, f.err
+}
+
+// meet makes a session over a pipe, and ends it.
+func (p pair) meet() error {
+	ctx := context.Background()
+	near, far := transport.Pipe(transport.WithMaxMessage(e2e.MaxFrame(e2e.DefaultMaxMessage)))
+	accepted := make(chan error, 1)
+	go func() {
+		_, err := e2e.Accept(ctx, far, p.server)
+		accepted <- err
+	}()
+	_, err := e2e.Connect(ctx, near, "bench", p.client)
+	if err == nil {
+		err = <-accepted
+	}
+	near.Cut()
+	return err
+}
