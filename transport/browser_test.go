@@ -4,6 +4,7 @@ package transport_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -36,11 +37,12 @@ func TestInChromium(t *testing.T) {
 type browserServer struct {
 	over  <-chan struct{} // closed when the test is
 	mu    sync.Mutex
-	ended map[string]chan string // by the query's id
+	ended map[string]chan string         // by the query's id
+	first map[string]chan transport.Conn // who waits for the other end, by the query's id
 }
 
 func newBrowserServer(t *testing.T) http.Handler {
-	s := &browserServer{over: t.Context().Done(), ended: make(map[string]chan string)}
+	s := &browserServer{over: t.Context().Done(), ended: make(map[string]chan string), first: make(map[string]chan transport.Conn)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ws/{what}", s.websocket)
 	mux.HandleFunc("/ended", func(w http.ResponseWriter, r *http.Request) {
@@ -81,7 +83,9 @@ func (s *browserServer) websocket(w http.ResponseWriter, r *http.Request) {
 		s.text(w, r)
 		return
 	}
-	conn, err := transport.Accept(w, r, accepting(nil))
+	opts := accepting(nil)
+	opts.Subprotocols = []string{"chat.v1"}
+	conn, err := transport.Accept(w, r, opts)
 	if err != nil {
 		return
 	}
@@ -103,6 +107,9 @@ func (s *browserServer) websocket(w http.ResponseWriter, r *http.Request) {
 		}
 	case "large":
 		conn.Write(ctx, make([]byte, n))
+	case "pair": // two of them are the two ends of one link
+		s.pair(r.URL.Query().Get("id"), conn)
+		return
 	case "sink": // takes nothing until it is told to go on by a second connection
 		s.await(r)
 		for range n {
@@ -130,4 +137,44 @@ func (s *browserServer) text(w http.ResponseWriter, r *http.Request) {
 	ws.Write(r.Context(), websocket.MessageText, []byte("text"))
 	_, _, err = ws.Read(r.Context())
 	s.say(r, fmt.Sprint(websocket.CloseStatus(err)))
+}
+
+// pair connects the second connection of an id with the first.
+func (s *browserServer) pair(id string, conn transport.Conn) {
+	s.mu.Lock()
+	other, found := s.first[id]
+	if !found {
+		other = make(chan transport.Conn, 1)
+		s.first[id] = other
+	}
+	s.mu.Unlock()
+	if !found {
+		other <- conn
+		return
+	}
+	first := <-other
+	go forward(first, conn)
+	forward(conn, first)
+}
+
+// forward passes on messages and the way in which they end.
+func forward(from, to transport.Conn) {
+	for {
+		msg, err := from.Read(context.Background(), nil)
+		if err == nil {
+			err = to.Write(context.Background(), msg)
+		}
+		if err == nil {
+			continue
+		}
+		var closed *transport.CloseError
+		if errors.As(err, &closed) && closed.Remote {
+			code := closed.Code
+			if code == transport.CodeAbnormal {
+				code = 4906 // as a page says it
+			}
+			to.Close(code, closed.Reason)
+		}
+		return
+	}
 }

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"net/url"
+	"strings"
 	"syscall/js"
 
 	"github.com/hopseal/hopseal/internal/safetext"
@@ -25,6 +26,11 @@ type DialOptions struct {
 
 	// RequireTLS refuses ws://, Sealed or not.
 	RequireTLS bool
+
+	// Subprotocols are offered to the server, the preferred one first. What it
+	// chose is in the Info of the connection. A browser gives up a connection whose
+	// server chose none of them. A token goes as [BearerSubprotocol], over wss:// only.
+	Subprotocols []string
 }
 
 // Dial connects to a WebSocket server through the browser. The URL starts with
@@ -45,11 +51,14 @@ func Dial(ctx context.Context, rawURL string, opts *DialOptions) (Conn, error) {
 	if problem := cleartextProblem(u, opts.Policy, opts.Sealed, opts.RequireTLS); problem != "" {
 		return nil, &DialError{Target: shown(u), Problem: problem, permanent: true}
 	}
+	if problem := exposedToken(u, opts); problem != "" {
+		return nil, &DialError{Target: shown(u), Problem: problem, permanent: true}
+	}
 	limit := DefaultMaxMessage
 	if opts.MaxMessage > 0 {
 		limit = opts.MaxMessage
 	}
-	socket, err := newSocket(u)
+	socket, err := newSocket(u, opts.Subprotocols)
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +67,7 @@ func Dial(ctx context.Context, rawURL string, opts *DialOptions) (Conn, error) {
 	c := newConn(socket, Info{Kind: u.Scheme, Remote: safetext.Line(u.Host, shownTarget)}, limit)
 	select {
 	case <-c.opened:
+		c.info.Subprotocol = chosen(socket)
 		return c, nil
 	case <-c.end.done:
 		c.release()
@@ -69,7 +79,7 @@ func Dial(ctx context.Context, rawURL string, opts *DialOptions) (Conn, error) {
 }
 
 // newSocket begins to connect a WebSocket of the browser.
-func newSocket(u *url.URL) (socket js.Value, err error) {
+func newSocket(u *url.URL, subprotocols []string) (socket js.Value, err error) {
 	constructor := js.Global().Get("WebSocket")
 	if constructor.IsUndefined() {
 		return socket, &DialError{Target: shown(u), permanent: true,
@@ -77,16 +87,53 @@ func newSocket(u *url.URL) (socket js.Value, err error) {
 	}
 	defer func() {
 		if thrown := recover(); thrown != nil {
-			if _, ok := thrown.(js.Error); !ok {
+			e, ok := thrown.(js.Error)
+			if !ok {
 				panic(thrown)
 			}
-			err = &DialError{Target: shown(u), permanent: true,
-				Problem: "the browser refuses the URL: a page that came over https may only open wss://"}
+			err = &DialError{Target: shown(u), permanent: true, Problem: refusedBecause(e)}
 		}
 	}()
-	socket = constructor.New(u.String())
+	offers := make([]any, len(subprotocols))
+	for i, name := range subprotocols {
+		offers[i] = name
+	}
+	socket = constructor.New(u.String(), offers)
 	socket.Set("binaryType", "arraybuffer")
 	return socket, nil
+}
+
+// refusedBecause says why a browser does not even begin. Its own words may hold the
+// URL.
+func refusedBecause(e js.Error) string {
+	if e.Value.Get("name").String() == "SyntaxError" {
+		return "the browser refuses Subprotocols: each has to be a name without spaces and separators, and stand there once"
+	}
+	return "the browser refuses the URL: a page that came over https may only open wss://"
+}
+
+// exposedToken says that a token would cross the network in the clear (requirement
+// A48), or returns "".
+func exposedToken(u *url.URL, opts *DialOptions) string {
+	if u.Scheme == "wss" || localOnly(u, opts.Policy) {
+		return ""
+	}
+	for _, name := range opts.Subprotocols {
+		if strings.HasPrefix(name, bearerPrefix) {
+			return "the bearer token in Subprotocols would cross the network in the clear: use wss://, or leave it out"
+		}
+	}
+	return ""
+}
+
+// chosen returns the subprotocol that the server chose. One that answers with a
+// token is not worth the trouble of showing it (requirement A48).
+func chosen(socket js.Value) string {
+	name := socket.Get("protocol").String()
+	if strings.HasPrefix(name, bearerPrefix) {
+		return ""
+	}
+	return safetext.Line(name, shownTarget)
 }
 
 // explainContext is for a dial whose context ended.
