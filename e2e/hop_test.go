@@ -93,7 +93,7 @@ func converse(t *testing.T, url string) (back []string, err error) {
 // checks what must hold whatever it is: nothing but a beginning of what was said
 // arrives anywhere, and where it is not all of it, both ends learn so by a typed
 // error.
-func through(t *testing.T, script hostile.Script) (clientErr error, serverEnds []error) {
+func through(t *testing.T, script hostile.Script) (serverEnds []error, clientErr error) {
 	t.Helper()
 	var l listener
 	cfg := trusting(bob, alice)
@@ -125,7 +125,7 @@ func through(t *testing.T, script hostile.Script) (clientErr error, serverEnds [
 			t.Errorf("the server's error is %T: %v", end, end)
 		}
 	}
-	return err, l.ends
+	return l.ends, err
 }
 
 // typed reports whether err is one that the documentation names. The end of a
@@ -177,7 +177,7 @@ func TestA15HostileHopOnMessages(t *testing.T) {
 		for _, nth := range []int{1, 2, 3, 7} { // in the handshake and after it
 			once := func() hostile.Fault { return hostile.Nth(nth, fault()) }
 			inBoth(t, fmt.Sprint(name, " ", nth), once, hostile.Frames, func(t *testing.T, script hostile.Script) {
-				if err, _ := through(t, script); err == nil {
+				if _, err := through(t, script); err == nil {
 					t.Error("nobody noticed")
 				}
 			})
@@ -189,7 +189,7 @@ func TestA15HostileHopOnMessages(t *testing.T) {
 		"half":    func() hostile.Fault { return hostile.FromNth(4, hostile.Sometimes(2, rng(), hostile.Drop)) },
 	} {
 		inBoth(t, name, fault, hostile.Frames, func(t *testing.T, script hostile.Script) {
-			if err, _ := through(t, script); err == nil {
+			if _, err := through(t, script); err == nil {
 				t.Error("nobody noticed")
 			}
 		})
@@ -249,7 +249,7 @@ func TestA15HostileHopOnBytes(t *testing.T) {
 			at := func() hostile.Fault { return hostile.At(offset, 3, fault()) }
 			bytes := func(a, b hostile.Fault) hostile.Script { return hostile.Script{FromClient: a, ToClient: b} }
 			inBoth(t, fmt.Sprint(name, " at ", offset), at, bytes, func(t *testing.T, script hostile.Script) {
-				err, _ := through(t, script)
+				_, err := through(t, script)
 				if err == nil && offset > 1000 {
 					t.Error("nobody noticed") // before, it may be some header's text
 				}
@@ -267,7 +267,7 @@ func TestSlowHop(t *testing.T) {
 		"delay":   func() hostile.Fault { return hostile.Delay(time.Millisecond) },
 	} {
 		inBoth(t, name, fault, bytes, func(t *testing.T, script hostile.Script) {
-			if err, ends := through(t, script); err != nil {
+			if ends, err := through(t, script); err != nil {
 				t.Errorf("ended with %v, at the server with %v", err, ends)
 			}
 		})
