@@ -77,9 +77,10 @@ type DialOptions struct {
 	// ProxyTLS is for a https:// proxy. Nil means its zero value.
 	ProxyTLS *TLSOptions
 
-	// CleartextProxyPassword sends a password to an http:// or socks5:// proxy on
-	// another machine, although everybody on the way there can read it.
-	CleartextProxyPassword bool
+	// InsecureProxyPassword sends a password or a bearer token to an http:// or
+	// socks5:// proxy on another machine, although everybody on the way there can
+	// read it.
+	InsecureProxyPassword bool
 
 	// Network is "tcp4" or "tcp6" to use IPv4 or IPv6 only. Empty or "tcp" means
 	// both: the next address is tried a quarter of a second after the last one

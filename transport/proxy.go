@@ -36,7 +36,7 @@ func (d *dialer) chooseProxy(ctx context.Context) error {
 	return nil
 }
 
-const cleartextPassword = "the proxy's password would cross the network in the clear: use an https:// proxy, or set CleartextProxyPassword if the way to it can be trusted"
+const cleartextPassword = "the proxy's password would cross the network in the clear: use an https:// proxy, or set InsecureProxyPassword if the way to it can be trusted"
 
 func (d *dialer) wantedProxy(ctx context.Context) (*url.URL, error) {
 	if d.opts.Proxy != nil {
@@ -75,7 +75,7 @@ func isSOCKS(proxy *url.URL) bool { return strings.HasPrefix(proxy.Scheme, "sock
 
 // exposesPassword reports that others could read what is sent to the proxy.
 func (d *dialer) exposesPassword() bool {
-	return d.proxy.Scheme != "https" && !isLoopback(d.proxy.Hostname()) && !d.opts.CleartextProxyPassword
+	return d.proxy.Scheme != "https" && !isLoopback(d.proxy.Hostname()) && !d.opts.InsecureProxyPassword
 }
 
 // tunnel returns a connection to the target through the proxy.

@@ -456,9 +456,9 @@ func TestA48WhatAProxyMayNotGet(t *testing.T) {
 		opts transport.DialOptions
 		want string
 	}{
-		"password in the clear":  {"wss://service.example", transport.DialOptions{Proxy: via("http://me:s3cr3t@192.0.2.1")}, "CleartextProxyPassword"},
-		"the same for SOCKS":     {"wss://service.example", transport.DialOptions{Proxy: via("socks5://me:s3cr3t@192.0.2.1")}, "CleartextProxyPassword"},
-		"SOCKS, hook":            {"wss://service.example", transport.DialOptions{Proxy: via("socks5://me:s3cr3t@192.0.2.1"), ProxyAuth: func(context.Context, *url.URL, []string) (string, error) { return "", nil }}, "CleartextProxyPassword"},
+		"password in the clear":  {"wss://service.example", transport.DialOptions{Proxy: via("http://me:s3cr3t@192.0.2.1")}, "InsecureProxyPassword"},
+		"the same for SOCKS":     {"wss://service.example", transport.DialOptions{Proxy: via("socks5://me:s3cr3t@192.0.2.1")}, "InsecureProxyPassword"},
+		"SOCKS, hook":            {"wss://service.example", transport.DialOptions{Proxy: via("socks5://me:s3cr3t@192.0.2.1"), ProxyAuth: func(context.Context, *url.URL, []string) (string, error) { return "", nil }}, "InsecureProxyPassword"},
 		"development, elsewhere": {"ws://localhost", transport.DialOptions{Proxy: via("http://192.0.2.1")}, "a proxy on another machine"},
 		"header":                 {"wss://service.example", transport.DialOptions{Header: http.Header{"proxy-authorization": {"s3cr3t"}}}, "it is for the proxy, not for the server"},
 		"scheme":                 {"wss://service.example", transport.DialOptions{Proxy: via("ftp://me:s3cr3t@192.0.2.1")}, `not "ftp"`},

@@ -22,7 +22,7 @@ func TestA48ProxyAuthSendsNoPasswordInTheClear(t *testing.T) {
 		{"http://127.0.0.1", "Basic czNjcjN0", false, true},
 	} {
 		proxy, _ := url.Parse(c.proxy)
-		d := newDialer(&url.URL{Scheme: "wss", Host: "service.example"}, &DialOptions{CleartextProxyPassword: c.allow,
+		d := newDialer(&url.URL{Scheme: "wss", Host: "service.example"}, &DialOptions{InsecureProxyPassword: c.allow,
 			ProxyAuth: func(context.Context, *url.URL, []string) (string, error) { return c.answer, nil }})
 		d.proxy = proxy
 		header, failed := (&proxyLogin{d: d}).header(t.Context())
