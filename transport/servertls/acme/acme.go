@@ -20,9 +20,6 @@
 // Whoever can write to the cache can give the server another certificate, and
 // whoever can read it has the keys: keep it as carefully. Nodes of one service
 // share one, so that any of them can answer the authority.
-//
-// It is a module of its own since autocert needs tables of Unicode that programs
-// whose certificates come from files do not.
 package acme
 
 import (
