@@ -100,3 +100,12 @@ func BenchmarkHandshake(b *testing.B) {
 		mustMeet(b, client(alice), server(bob))
 	}
 }
+
+// BenchmarkResume is both ends' work for giving a session another link.
+func BenchmarkResume(b *testing.B) {
+	c, s := sessions(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		mustRevive(b, c, s)
+	}
+}

@@ -102,6 +102,30 @@ func (o *outbox) acknowledge(received, credit uint64) bool {
 	return true
 }
 
+// knows reports whether the other end may say that it has messages through n.
+func (o *outbox) knows(n uint64) bool { return o.acked <= n && n <= o.last }
+
+// rewind has everything behind message n sent again, on a new link. It frees nothing:
+// only an ack does.
+func (o *outbox) rewind(n uint64) {
+	o.cursor, o.offset = o.acked, 0
+	for o.cursor < n {
+		message, _ := o.unacked.at(o.offset)
+		o.step(len(message))
+	}
+	o.ask, o.askedFor, o.answers = false, o.acked, 1
+}
+
+// again returns the next message that was not sealed on this link, if there is one.
+func (o *outbox) again() (message []byte, ok bool) {
+	if o.cursor == o.last {
+		return nil, false
+	}
+	message, _ = o.unacked.at(o.offset)
+	o.step(len(message))
+	return message, true
+}
+
 // asked counts an ask that is sent.
 func (o *outbox) asked() {
 	o.ask, o.askedFor = false, o.last

@@ -28,6 +28,12 @@
 //	once a message is with the application: session.Consumed(now, its length)
 //	at session.Deadline(), and whenever that is past: frame = link.Control(now)
 //
+// When the connection ends the Session lives on, with what has not arrived. A client
+// runs a [Resume] over its next connection, the server another one on a first frame
+// in which [ResumeID] finds the session. What is missing is then sent again:
+//
+//	for frame = link.Resend(now); there is one; frame = link.Resend(now)
+//
 // After any error from a Handshake or from [Link.Open] the value is dead: its
 // keys are dropped and every later call fails. Nothing is sent to the other end.
 // Nothing here is safe for concurrent use, but the sealing and the opening half

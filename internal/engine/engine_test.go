@@ -276,12 +276,17 @@ func TestA42SecretsRedactThemselves(t *testing.T) {
 	copy(link.recv.chain[:], marker)
 	copy(session.id[:], marker)
 	session.out.unacked.push(marker)
+	copy(session.secret.value[:], marker)
+	resume := must(NewResume(configFor(alice), session, epoch))
+	resume.Start(epoch)
+	resume.schedule = newSchedule(marker, marker, marker)
+	copy(resume.schedule.secret[:], marker)
 	waiting := client(alice)
 	waiting.start()
 	waiting.h.schedule = newSchedule(marker, marker, marker)
 	copy(waiting.h.schedule.secret[:], marker)
 
-	for _, v := range []any{session, link, *link, waiting.h, *waiting.h} {
+	for _, v := range []any{session, link, *link, resume, *resume, session.secret, *session.secret, waiting.h, *waiting.h} {
 		var out bytes.Buffer
 		for _, verb := range []string{"%v", "%+v", "%#v", "%x", "%X", "%s", "%d", "%q"} {
 			fmt.Fprintf(&out, verb+"\n", v)

@@ -343,7 +343,7 @@ func (h *Handshake) openAuth(purpose, role label.Label, fields int, sealed []byt
 
 // establish derives what the session needs and drops the rest.
 func (h *Handshake) establish(client bool) {
-	session := newSession(h.schedule, client, h.cfg.MaxMessage, h.cfg.Window)
+	session := newSession(h.schedule, client, h.peer, h.cfg.MaxMessage, h.cfg.Window)
 	h.schedule.clear()
 	h.schedule, h.state, h.session = nil, established, session
 }

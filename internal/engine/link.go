@@ -21,8 +21,9 @@ const (
 // dies with the connection, by any error, or when another link takes its place. It
 // redacts itself when printed.
 //
-// Seal, Control, SealClose and DropSend use one half of it, Open and DropReceive the
-// other: a driver needs a lock for each half if several goroutines use it.
+// Seal, Resend, Control, SealClose and DropSend use one half of it, Open and DropReceive the
+// other: a driver needs a lock for each half if several goroutines use it, and the
+// links of a session one and the same lock for their first half.
 type Link struct {
 	session    *Session
 	send, recv half
@@ -52,6 +53,31 @@ func (l *Link) Seal(now time.Time, dst, message []byte) ([]byte, error) {
 		return dst, err
 	}
 	return l.send.seal(now, dst, typeData, nil, message)
+}
+
+// Resend appends the frame of a message that has to be sent again, on a link that was
+// resumed, and nothing once there is none left. Until then Seal returns
+// [ErrBlocked]. Errors are those of Seal.
+func (l *Link) Resend(now time.Time, dst []byte) ([]byte, error) {
+	if l.send.aead == nil {
+		return dst, ErrClosed
+	}
+	message, ok := l.session.again(l)
+	if !ok {
+		return dst, nil
+	}
+	return l.send.seal(now, dst, typeData, nil, message)
+}
+
+// again returns the next message to send again. It stays as it is until another is
+// numbered, which needs the same lock of the driver's.
+func (s *Session) again(l *Link) ([]byte, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link != l {
+		return nil, false
+	}
+	return s.out.again()
 }
 
 // number takes a message in that l is about to seal.
@@ -166,6 +192,7 @@ func (l *Link) take(now time.Time, kind byte, fields []byte, size int) (Event, e
 	if s.link != l {
 		return 0, ErrClosed
 	}
+	s.confirm()
 	switch kind {
 	case typeData:
 		if !s.in.take(now, size) {

@@ -32,7 +32,7 @@ func (r random) encapsulateTo(ek *mlkem.EncapsulationKey768) (shared, ct []byte)
 	return ek.Encapsulate()
 }
 
-// exchange is one run of Noise_NNpsk2_25519_AESGCM_SHA256. It exists to keep the
+// exchange is one run of Noise_NNpsk2_25519_AESGCM_SHA256, or for a resume NNpsk0. It exists to keep the
 // library's sharp edges in one place: a pre-shared key that may be forgotten, a
 // state that no error leaves usable, results that alias its insides.
 type exchange struct {
@@ -85,6 +85,23 @@ func newExchange(initiator bool, prologue []byte, ephemeral io.Reader) *exchange
 		Initiator:             initiator,
 		Prologue:              prologue,
 		Random:                ephemeral,
+	}))}
+}
+
+// newResumeExchange is newExchange for Noise_NNpsk0_25519_AESGCM_SHA256, whose key is
+// there from the beginning. The library would build the pattern without a key if it
+// were missing.
+func newResumeExchange(initiator bool, prologue, psk []byte, ephemeral io.Reader) *exchange {
+	if len(psk) != secretSize {
+		panic("hopseal: a resume without a key")
+	}
+	return &exchange{keyed: true, noise: must(noise.NewHandshakeState(noise.Config{
+		CipherSuite:  newSuite(),
+		Pattern:      noise.HandshakeNN,
+		PresharedKey: psk,
+		Initiator:    initiator,
+		Prologue:     prologue,
+		Random:       ephemeral,
 	}))}
 }
 

@@ -230,7 +230,7 @@ func TestA39PaddingBuckets(t *testing.T) {
 
 // sealOnly returns a session whose records nobody opens.
 func sealOnly() *Link {
-	return generous(newSession(newSchedule(make([]byte, 32), nil, nil), true, DefaultMaxMessage, DefaultWindow).link)
+	return generous(newSession(newSchedule(make([]byte, 32), nil, nil), true, nil, DefaultMaxMessage, DefaultWindow).link)
 }
 
 // generous lifts the bounds of delivery, for tests of what is below it.

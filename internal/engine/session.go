@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/keys"
 )
 
 // A CloseCode is why an end closed a session. It is authenticated and encrypted.
@@ -16,22 +18,31 @@ type CloseCode uint16
 // anybody. It redacts itself when printed.
 type Session struct {
 	id         [secretSize]byte
+	client     bool
 	maxMessage int
 
 	mu   sync.Mutex // guards what follows; held for moments, never while anything is encrypted
-	link *Link      // the one that counts
+	link *Link      // the one that counts; nil while there is none
+	peer *keys.PublicIdentity
 	out  outbox
 	in   inbox
+
+	secret *secret // for the next link; nil when the session is forgotten
+	next   *secret // a server's, while it does not know whether the client has it
 }
 
 // newSession makes a session and its first link of what a handshake leaves.
-func newSession(k *schedule, client bool, maxMessage, window int) *Session {
+func newSession(k *schedule, client bool, peer *keys.PublicIdentity, maxMessage, window int) *Session {
 	s := &Session{
+		client:     client,
+		peer:       peer,
 		maxMessage: maxMessage,
+		secret:     new(secret),
 		out:        outbox{credit: initialCredit, window: uint64(window)},
 		in:         inbox{granted: initialCredit, span: initialCredit, window: uint64(window)},
 	}
 	copy(s.id[:], k.derive(label.SessionID))
+	copy(s.secret.value[:], k.derive(label.ResumeSecret))
 	mine, theirs := label.SessionClientKey, label.SessionServerKey
 	if !client {
 		mine, theirs = theirs, mine
@@ -47,7 +58,41 @@ func (s *Session) ID() [32]byte { return s.id }
 // MaxMessage returns the largest message in bytes.
 func (s *Session) MaxMessage() int { return s.maxMessage }
 
-// Link returns the link that the session has now.
+// Peer returns the other end's identity, as of the handshake or the last resume.
+func (s *Session) Peer() *keys.PublicIdentity {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.peer
+}
+
+// received returns the number of the last message that has arrived here.
+func (s *Session) received() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.in.received
+}
+
+// secretFor returns the resume secret that has this id.
+func (s *Session) secretFor(id [32]byte) ([secretSize]byte, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, x := range []*secret{s.secret, s.next} {
+		if x != nil && resumeID(x.value) == id {
+			return x.value, true
+		}
+	}
+	return [secretSize]byte{}, false
+}
+
+// confirm is called for each record that opens on the link that counts. To a server
+// the first one says that the client has the next secret.
+func (s *Session) confirm() {
+	if s.next != nil {
+		s.secret, s.next = s.next, nil
+	}
+}
+
+// Link returns the link that the session has now, or nil.
 func (s *Session) Link() *Link {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,12 +152,26 @@ func (s *Session) deadline() time.Time {
 	return s.in.ackAt
 }
 
-// Forget drops the messages that are kept for sending them again. They have to
-// stay secret like the keys.
+// Unacked returns copies of the messages that are not known to have arrived, and
+// the number of the first.
+func (s *Session) Unacked() (first uint64, messages [][]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for offset, n := 0, s.out.acked; n < s.out.last && !s.out.unacked.empty(); n++ {
+		var message []byte
+		message, offset = s.out.unacked.at(offset)
+		messages = append(messages, bytes.Clone(message))
+	}
+	return s.out.acked + 1, messages
+}
+
+// Forget ends the session: its link counts no more, it cannot be resumed, and the
+// messages are dropped that were kept for sending them again. They have to stay
+// secret like the keys.
 func (s *Session) Forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.link, s.out.unacked = nil, queue{}
+	s.link, s.secret, s.next, s.out.unacked = nil, nil, nil, queue{}
 }
 
 // Format prints no secrets, whatever the verb (A42).

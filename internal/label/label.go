@@ -78,6 +78,16 @@ const (
 	SessionNextKey    Label = "hopseal/1 session next generation\x00"
 	SessionID         Label = "hopseal/1 session id\x00"
 	SessionRecord     Label = "hopseal/1 session record\x00"
+
+	ResumeSecret      Label = "hopseal/1 session resume secret\x00"
+	ResumeNext        Label = "hopseal/1 session resume next secret\x00"
+	ResumeID          Label = "hopseal/1 session resume id\x00"
+	ResumePSK         Label = "hopseal/1 session resume psk\x00"
+	ResumeClientHello Label = "hopseal/1 session resume client hello\x00"
+	ResumeServerHello Label = "hopseal/1 session resume server hello\x00"
+	ResumeClientKey   Label = "hopseal/1 session resume client traffic\x00"
+	ResumeServerKey   Label = "hopseal/1 session resume server traffic\x00"
+	ResumeLinkID      Label = "hopseal/1 session resume link id\x00"
 )
 
 // Labels of the npm package, whose JavaScript repeats them.
@@ -98,6 +108,8 @@ func All() []Label {
 		SessionPrologue, SessionPSK, SessionTranscript, SessionServerAuth, SessionClientAuth, SessionAccept,
 		SessionServerSign, SessionClientSign, SessionClientKey, SessionServerKey,
 		SessionNextKey, SessionID, SessionRecord,
+		ResumeSecret, ResumeNext, ResumeID, ResumePSK, ResumeClientHello, ResumeServerHello,
+		ResumeClientKey, ResumeServerKey, ResumeLinkID,
 		PageStore,
 	}
 }

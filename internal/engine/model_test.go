@@ -1,0 +1,286 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// The model: two ends, any number of connections between them, and a hop that does
+// to frames what it likes. Each end behaves as a driver has to; connections that the
+// client has given up stay open at the server until it finds out, and what is under
+// way on them may arrive at any later time. At every moment each end has received
+// exactly a beginning of what the other has sent, and whatever has happened, one
+// attempt that the hop leaves alone brings everything across.
+
+// An endpoint is one end of one connection: resuming, linked or dead.
+type endpoint struct {
+	session *Session
+	attempt *reviver // while resuming
+	link    *Link    // when linked
+}
+
+func (e *endpoint) dead() bool { return e.attempt == nil && e.link == nil }
+func (e *endpoint) die()       { e.attempt, e.link = nil, nil }
+
+// A wire is one connection. The client's end has index 0, the server's 1; flight is
+// what is under way to that end.
+type wire struct {
+	ends   [2]endpoint
+	flight [2][][]byte
+}
+
+type model struct {
+	sessions [2]*Session
+	wires    []*wire
+	log      [][]byte // every frame ever sent
+	sent     [2][]string
+	got      [2][]string
+	now      time.Time
+}
+
+func newModel(t testing.TB) *model {
+	c, s := sessions(t)
+	w := &wire{ends: [2]endpoint{{session: c, link: c.Link()}, {session: s, link: s.Link()}}}
+	return &model{sessions: [2]*Session{c, s}, wires: []*wire{w}, now: epoch}
+}
+
+// launch puts a frame of an end on its way to the other.
+func (m *model) launch(w *wire, from int, frame []byte) {
+	if len(frame) > 0 {
+		w.flight[1-from] = append(w.flight[1-from], frame)
+		m.log = append(m.log, bytes.Clone(frame))
+	}
+}
+
+// arrive gives an end a frame, as a driver would.
+func (m *model) arrive(w *wire, to int, frame []byte) {
+	e := &w.ends[to]
+	switch {
+	case e.attempt != nil:
+		reply, err := e.attempt.receive(frame)
+		m.launch(w, to, reply)
+		if err != nil {
+			e.die()
+		} else if link := e.attempt.Link(); link != nil {
+			e.attempt, e.link = nil, link
+		}
+	case e.link != nil:
+		message, event, err := e.link.Open(m.now, nil, frame)
+		if err != nil {
+			e.die()
+		} else if event == Message {
+			m.got[to] = append(m.got[to], string(message))
+			e.session.Consumed(m.now, len(message))
+		}
+	}
+}
+
+// write has an end of a wire do something that makes a frame.
+func (m *model) write(w *wire, from int, seal func(l *Link) ([]byte, error)) {
+	e := &w.ends[from]
+	if e.link == nil {
+		return
+	}
+	frame, err := seal(e.link)
+	m.launch(w, from, frame)
+	if err != nil && !errors.Is(err, ErrBlocked) {
+		e.die()
+	}
+}
+
+// send has an application send a message, on each wire that could take it: only
+// one may.
+func (m *model) send(from, size int) {
+	message := fmt.Sprint(len(m.sent[from]), strings.Repeat("-", size))
+	for _, w := range m.wires {
+		before := m.sessions[from].Sent()
+		m.write(w, from, func(l *Link) ([]byte, error) { return l.Seal(m.now, nil, []byte(message)) })
+		if m.sessions[from].Sent() > before {
+			m.sent[from] = append(m.sent[from], message)
+			return
+		}
+	}
+}
+
+// pump has both ends send what is due, and again what has to be.
+func (m *model) pump(w *wire, from int) {
+	m.write(w, from, func(l *Link) ([]byte, error) { return l.Control(m.now, nil) })
+	m.write(w, from, func(l *Link) ([]byte, error) { return l.Resend(m.now, nil) })
+}
+
+// reconnect has the client give its connection up and begin an attempt.
+func (m *model) reconnect(t testing.TB) *wire {
+	for _, w := range m.wires {
+		w.ends[0].die()
+	}
+	w := new(wire)
+	for i, s := range m.sessions {
+		w.ends[i] = endpoint{session: s, attempt: reviverOf(t, s)}
+	}
+	m.wires = append(m.wires, w)
+	for i := range w.ends {
+		frame, err := w.ends[i].attempt.start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.launch(w, i, frame)
+	}
+	return w
+}
+
+// check is what holds at every moment.
+func (m *model) check(t interface{ Fatalf(string, ...any) }) {
+	for i := range m.got {
+		sent := m.sent[1-i]
+		if len(m.got[i]) > len(sent) {
+			t.Fatalf("end %d has %d messages of %d", i, len(m.got[i]), len(sent))
+		}
+		if n := len(m.got[i]); n > 0 && m.got[i][n-1] != sent[n-1] {
+			t.Fatalf("end %d: message %d is %.8q, want %.8q", i, n, m.got[i][n-1], sent[n-1])
+		}
+		if acked := m.sessions[1-i].Acked(); acked > uint64(len(m.got[i])) {
+			t.Fatalf("end %d has %d messages, %d are acknowledged", i, len(m.got[i]), acked)
+		}
+	}
+}
+
+// calm lets one attempt pass unharmed, and then everything that is due.
+func (m *model) calm(t testing.TB) {
+	w := m.reconnect(t)
+	for range 10_000 {
+		m.now = m.now.Add(ackDelay)
+		for i := range w.ends {
+			m.pump(w, i)
+		}
+		busy := false
+		for i := range w.flight {
+			for len(w.flight[i]) > 0 {
+				frame := w.flight[i][0]
+				w.flight[i] = w.flight[i][1:]
+				m.arrive(w, i, frame)
+				busy = true
+			}
+		}
+		if !busy {
+			break
+		}
+	}
+	m.check(t)
+	for i, s := range m.sessions {
+		if w.ends[i].link == nil {
+			t.Fatalf("end %d is stranded", i)
+		}
+		if len(m.got[i]) != len(m.sent[1-i]) || s.Acked() != uint64(len(m.sent[i])) || s.Sent() != s.Acked() {
+			t.Fatalf("end %d has %d messages of %d, and %d of %d acknowledged", i, len(m.got[i]), len(m.sent[1-i]), s.Acked(), s.Sent())
+		}
+	}
+}
+
+// A15, A18: exactly once and in order, whatever a hop does, and never stranded.
+func TestModelOfDelivery(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		m := newModel(t)
+		wireAndEnd := func(t *rapid.T) (*wire, int) {
+			// The newest wires are where most happens.
+			back := rapid.IntRange(0, min(3, len(m.wires)-1)).Draw(t, "wire from the end")
+			return m.wires[len(m.wires)-1-back], rapid.IntRange(0, 1).Draw(t, "end")
+		}
+		flight := func(t *rapid.T) (*wire, int) {
+			w, i := wireAndEnd(t)
+			if len(w.flight[i]) == 0 {
+				t.Skip("nothing under way")
+			}
+			return w, i
+		}
+		deliver := func(t *rapid.T) {
+			w, i := flight(t)
+			frame := w.flight[i][0]
+			w.flight[i] = w.flight[i][1:]
+			m.arrive(w, i, frame)
+		}
+		send := func(t *rapid.T) {
+			m.send(rapid.IntRange(0, 1).Draw(t, "end"), rapid.SampledFrom([]int{0, 0, 10, 1000, 20_000}).Draw(t, "size"))
+		}
+		rt.Repeat(map[string]func(*rapid.T){
+			"":         func(t *rapid.T) { m.check(t) },
+			"send":     send,
+			"send 2":   send,
+			"deliver":  deliver,
+			"deliver2": deliver,
+			"deliver3": deliver,
+			"pump": func(t *rapid.T) {
+				w, i := wireAndEnd(t)
+				m.now = m.now.Add(ackDelay / 2)
+				m.pump(w, i)
+			},
+			"drop": func(t *rapid.T) {
+				w, i := flight(t)
+				w.flight[i] = w.flight[i][1:]
+			},
+			"repeat": func(t *rapid.T) {
+				w, i := flight(t)
+				w.flight[i] = append(w.flight[i], bytes.Clone(w.flight[i][0]))
+			},
+			"reorder": func(t *rapid.T) {
+				if w, i := flight(t); len(w.flight[i]) > 1 {
+					w.flight[i][0], w.flight[i][1] = w.flight[i][1], w.flight[i][0]
+				}
+			},
+			"corrupt": func(t *rapid.T) {
+				w, i := flight(t)
+				frame := bytes.Clone(w.flight[i][0])
+				frame[rapid.IntRange(0, len(frame)-1).Draw(t, "byte")] ^= 1
+				w.flight[i][0] = frame
+			},
+			"replay": func(t *rapid.T) {
+				w, i := wireAndEnd(t)
+				if len(m.log) > 0 {
+					m.arrive(w, i, bytes.Clone(rapid.SampledFrom(m.log).Draw(t, "frame")))
+				}
+			},
+			"cut":       func(t *rapid.T) { w, i := wireAndEnd(t); w.ends[i].die() },
+			"reconnect": func(*rapid.T) { m.reconnect(t) },
+			"calm":      func(*rapid.T) { m.calm(t) },
+		})
+		m.calm(t)
+	})
+}
+
+// A connection that is cut at each frame in turn, in each direction, with messages
+// under way: the short form of a long night.
+func TestCutAtEveryFrame(t *testing.T) {
+	for cut := range 40 {
+		m := newModel(t)
+		w := m.wires[0]
+		frames := 0
+		for round := range 30 {
+			m.now = m.now.Add(ackDelay)
+			m.send(0, 100)
+			m.send(1, 100)
+			for i := range w.ends {
+				m.pump(w, i)
+				for len(w.flight[i]) > 0 {
+					frame := w.flight[i][0]
+					w.flight[i] = w.flight[i][1:]
+					if frames++; frames%(cut+1) == cut {
+						w = m.reconnect(t) // the frame is lost with the connection
+						break
+					}
+					m.arrive(w, i, frame)
+				}
+			}
+			m.check(t)
+			if round == 15 {
+				m.calm(t)
+				w = m.wires[len(m.wires)-1]
+			}
+		}
+		m.calm(t)
+	}
+}

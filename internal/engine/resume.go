@@ -1,0 +1,452 @@
+package engine
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/internal/strict"
+	"github.com/hopseal/hopseal/keys"
+)
+
+// ErrResume is matched by every resume that failed for a cause that the other end,
+// or somebody between the two, could have produced. It has one text for all of
+// them, like [ErrHandshake].
+var ErrResume = errors.New("engine: resume failed")
+
+// ErrUnknownSession is returned to a client whose server does not know the session.
+// Nothing proves that it was the server who said so.
+var ErrUnknownSession = errors.New("engine: the session is not known at the other end")
+
+// Sizes in bytes of the resume's messages.
+const (
+	r1Size = hashSize + shareSize + tagSize
+	r2Size = shareSize + tagSize
+
+	clientHelloFields = 8 + 8
+	serverHelloFields = 1 + 8
+)
+
+// refusal is the answer to every r1 that does not lead on, whatever the reason.
+var refusal = []byte{0}
+
+// ResumeRefusal returns the constant frame with which a server answers an r1 whose
+// session it does not know, or does not want to go on with.
+func ResumeRefusal() []byte { return append([]byte(nil), refusal...) }
+
+// ResumeID returns the id of the session that a first frame wants to go on with.
+// It reports false for every other frame. Anybody can send any id.
+func ResumeID(frame []byte) (id [32]byte, ok bool) {
+	if len(frame) != r1Size {
+		return id, false
+	}
+	copy(id[:], frame)
+	return id, true
+}
+
+// resumeID is the name of a resume secret on the wire.
+func resumeID(secret [secretSize]byte) (id [32]byte) {
+	copy(id[:], expand(secret[:], []byte(label.ResumeID), len(id)))
+	return id
+}
+
+// A secret is what both ends of a session share beside the keys of its link, to
+// make the next link with. It is used for one resume, and replaced by it.
+type secret struct {
+	value    [secretSize]byte
+	attempts uint64 // made with it, at a client; the highest one committed, at a server
+}
+
+// Format prints no secrets, whatever the verb (A42).
+func (x secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, "engine.secret(redacted)") }
+
+// ResumeIDs returns the ids under which a server finds this session: that of its
+// resume secret, and that of the next one while nobody knows yet whether the client
+// has it. They change with every [Resume] that is done.
+func (s *Session) ResumeIDs() [][32]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ids [][32]byte
+	for _, x := range []*secret{s.secret, s.next} {
+		if x != nil {
+			ids = append(ids, resumeID(x.value))
+		}
+	}
+	return ids
+}
+
+// Resume is one end of one attempt to give a session another link. It is driven like
+// a [Handshake], but asks for no signature:
+//
+//	client: Start, Read r2, Read r4, Decide, Done
+//	server: Start, Read r1, Read r3, Decide, Done with r4
+//
+// A failed attempt has changed nothing, but that a client's link before it counts no
+// more. It redacts itself when printed.
+type Resume struct {
+	cfg      Config
+	session  *Session
+	state    state
+	deadline time.Time
+
+	secret   [secretSize]byte // what this attempt is made with
+	attempt  uint64
+	exchange *exchange
+	schedule *schedule
+	peer     *keys.PublicIdentity
+	position uint64 // the last message that the other end has
+	link     *Link
+}
+
+// NewResume returns a client's attempt to go on with its session. The session's link
+// must not be in use any more. The error says what is wrong with cfg, or is
+// [ErrClosed] for a session that was forgotten or is not a client's.
+func NewResume(cfg Config, s *Session, now time.Time) (*Resume, error) {
+	r, err := newResume(cfg, s, now, clientStart)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.client || s.secret == nil {
+		return nil, ErrClosed
+	}
+	// From here on nothing more is received on the old link: what r3 says has
+	// arrived is final, and what the server sends again does not come twice.
+	s.link = nil
+	s.secret.attempts++
+	r.secret, r.attempt = s.secret.value, s.secret.attempts
+	return r, nil
+}
+
+// AnswerResume returns a server's end of an attempt.
+func AnswerResume(cfg Config, s *Session, now time.Time) (*Resume, error) {
+	if s.client {
+		return nil, ErrClosed
+	}
+	return newResume(cfg, s, now, serverStart)
+}
+
+func newResume(cfg Config, s *Session, now time.Time, start state) (*Resume, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &Resume{cfg: cfg, session: s, state: start, deadline: now.Add(cfg.HandshakeTimeout)}, nil
+}
+
+// Deadline returns the time from which every call fails with [ErrExpired].
+func (r *Resume) Deadline() time.Time { return r.deadline }
+
+// Peer returns the other end's identity as it is now: the one that the handshake
+// proved, or a later statement by the same root. Whether it is still welcome is what
+// the driver decides.
+func (r *Resume) Peer() *keys.PublicIdentity { return r.peer }
+
+// Link returns the session's new link once a Step has said [Done], else nil.
+func (r *Resume) Link() *Link { return r.link }
+
+// Start returns a client's first frame. A server has none, and waits.
+func (r *Resume) Start(now time.Time) (Step, error) {
+	switch {
+	case r.late(now):
+		return r.end(ErrExpired)
+	case r.state == serverStart:
+		r.state = serverReadsM1
+		return Step{Next: Read}, nil
+	case r.state == clientStart:
+		return r.sendFirst()
+	}
+	return r.end(ErrClosed)
+}
+
+// Receive takes the other end's next frame. The frame is not kept.
+func (r *Resume) Receive(now time.Time, frame []byte) (Step, error) {
+	switch {
+	case r.late(now):
+		return r.end(ErrExpired)
+	case len(frame) > MaxHandshakeFrame:
+		return r.fail(ReasonSize)
+	}
+	switch r.state {
+	case serverReadsM1:
+		return r.receiveFirst(frame)
+	case clientReadsM2:
+		return r.receiveSecond(frame)
+	case serverReadsM3:
+		return r.receiveClientHello(frame)
+	case clientReadsM4:
+		return r.receiveServerHello(frame)
+	}
+	return r.end(ErrClosed)
+}
+
+// Accept says that the peer is still welcome. A server commits here: its old link
+// is dead, and the frame of the Step has to be sent.
+func (r *Resume) Accept(now time.Time) (Step, error) {
+	switch {
+	case r.late(now):
+		return r.end(ErrExpired)
+	case r.state == clientDecides:
+		return r.adopt()
+	case r.state == serverDecides:
+		return r.commit()
+	}
+	return r.end(ErrClosed)
+}
+
+// Refuse ends the attempt. A server's peer is told so, encrypted.
+func (r *Resume) Refuse(code Code) (Step, error) {
+	step := Step{}
+	if r.state == serverDecides && code != codeAccepted {
+		step.Frame = r.sealServerHello(code, 0)
+	}
+	r.drop()
+	return step, nil
+}
+
+// The messages, in their order.
+
+// → id, psk, e
+func (r *Resume) sendFirst() (Step, error) {
+	r.begin(true)
+	first, err := r.exchange.writeFirst(nil)
+	if err != nil {
+		return r.end(err)
+	}
+	id := resumeID(r.secret)
+	r.state = clientReadsM2
+	return Step{Frame: append(id[:], first...), Next: Read}, nil
+}
+
+func (r *Resume) receiveFirst(frame []byte) (Step, error) {
+	id, ok := ResumeID(frame)
+	if !ok {
+		return r.fail(ReasonSize)
+	}
+	if r.secret, ok = r.session.secretFor(id); !ok {
+		return r.fail(ReasonCipher)
+	}
+	r.begin(false)
+	// The tag shows that somebody who holds the secret has made this message, but not
+	// when: before r3 nothing follows from it.
+	if _, err := r.exchange.readFirst(frame[hashSize:]); err != nil {
+		return r.fail(ReasonCipher)
+	}
+	// ← e, ee: which refuses a low-order share
+	second, schedule, err := r.exchange.writeSecond()
+	if err != nil {
+		return r.fail(ReasonKeyShare)
+	}
+	r.schedule, r.exchange, r.state = schedule, nil, serverReadsM3
+	return Step{Frame: second, Next: Read}, nil
+}
+
+// ← e, ee; → client hello
+func (r *Resume) receiveSecond(frame []byte) (Step, error) {
+	if string(frame) == string(refusal) {
+		return r.end(ErrUnknownSession)
+	}
+	if len(frame) != r2Size {
+		return r.fail(ReasonSize)
+	}
+	var err error
+	if r.schedule, err = r.exchange.readSecond(frame); err != nil {
+		return r.fail(ReasonCipher)
+	}
+	r.exchange, r.state = nil, clientReadsM4
+	fields := binary.BigEndian.AppendUint64(nil, r.attempt)
+	fields = binary.BigEndian.AppendUint64(fields, r.session.received())
+	return Step{Frame: r.seal(label.ResumeClientHello, fields, clientHelloData), Next: Read}, nil
+}
+
+func (r *Resume) receiveClientHello(frame []byte) (Step, error) {
+	fields, reason := r.open(label.ResumeClientHello, frame, clientHelloFields, clientHelloData)
+	if reason != 0 {
+		return r.fail(reason)
+	}
+	r.attempt = binary.BigEndian.Uint64(fields)
+	r.position = binary.BigEndian.Uint64(fields[8:])
+	r.state = serverDecides
+	return Step{Next: Decide}, nil
+}
+
+// ← server hello
+func (r *Resume) sealServerHello(code Code, received uint64) []byte {
+	fields := binary.BigEndian.AppendUint64([]byte{byte(code)}, received)
+	return r.seal(label.ResumeServerHello, fields, serverHelloData)
+}
+
+func (r *Resume) receiveServerHello(frame []byte) (Step, error) {
+	fields, reason := r.open(label.ResumeServerHello, frame, serverHelloFields, serverHelloData)
+	if reason != 0 {
+		return r.fail(reason)
+	}
+	r.position = binary.BigEndian.Uint64(fields[1:])
+	switch code := Code(fields[0]); {
+	case code > CodeUnavailable, code != codeAccepted && r.position != 0:
+		return r.fail(ReasonEncoding)
+	case code == CodeRefused:
+		return r.end(ErrRefused)
+	case code == CodeUnavailable:
+		return r.end(ErrUnavailable)
+	}
+	r.state = clientDecides
+	return Step{Next: Decide}, nil
+}
+
+// A hello has this data behind its fields:
+//
+//	type   meaning
+//	array  of 2 values from a client, 1 from a server
+//	bin    the sender's public identity as it is now
+//	bin    credentials: from a client only, and empty in this version
+const clientHelloData, serverHelloData = 2, 1
+
+func (r *Resume) seal(purpose label.Label, fields []byte, values int) []byte {
+	data := strict.AppendArray(nil, values)
+	data = strict.AppendBin(data, r.cfg.Identity.Bytes())
+	if values == clientHelloData {
+		data = strict.AppendBin(data, nil)
+	}
+	frame := r.schedule.seal(nil, purpose, appendPadded(nil, fields, data))
+	r.schedule.absorb(frame)
+	return frame
+}
+
+func (r *Resume) open(purpose label.Label, frame []byte, fieldsSize, values int) (fields []byte, _ Reason) {
+	if len(frame) < minAuthSize {
+		return nil, ReasonSize
+	}
+	plain, err := r.schedule.open(purpose, frame)
+	if err != nil {
+		return nil, ReasonCipher
+	}
+	fields, data, ok := parsePadded(plain, fieldsSize)
+	if !ok {
+		return nil, ReasonEncoding
+	}
+	in := strict.NewReader(data)
+	in.Array(values)
+	identity := in.Bin(1, keys.MaxPublicSize)
+	if values == clientHelloData {
+		in.Bin(0, 0)
+	}
+	if in.Done() != nil {
+		return nil, ReasonEncoding
+	}
+	r.schedule.absorb(frame)
+	return fields, r.identify(identity)
+}
+
+// identify takes the peer's identity as it is now. It may be a later statement than
+// the one that the handshake proved, never an earlier one or another root's.
+func (r *Resume) identify(identity []byte) Reason {
+	known := r.session.Peer()
+	if string(identity) == string(known.Bytes()) {
+		r.peer = known
+		return 0
+	}
+	peer, err := keys.ParsePublic(identity)
+	if err != nil || peer.Revoked() || peer.Fingerprint() != known.Fingerprint() || peer.Serial() <= known.Serial() {
+		return ReasonIdentity
+	}
+	r.peer = peer
+	return 0
+}
+
+// commit is the step at which a server's attempt counts. The old link is retired
+// before it says what has arrived, so that nothing arrives on both. The client's
+// secret stays good until the client is known to have the next one.
+func (r *Resume) commit() (Step, error) {
+	s := r.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	current, reason := s.committed(r)
+	if reason != 0 {
+		return r.fail(reason)
+	}
+	frame := r.sealServerHello(codeAccepted, s.in.received)
+	s.secret, s.next = current, r.nextSecret()
+	r.attach(label.ResumeServerKey, label.ResumeClientKey)
+	return Step{Frame: frame, Next: Done}, nil
+}
+
+// committed returns the secret that a server goes on from, with the attempt counted,
+// or why there is none. An attempt that was overtaken by a later one of the same
+// client does not count: it is a message that somebody held back.
+func (s *Session) committed(r *Resume) (*secret, Reason) {
+	switch {
+	case s.secret == nil:
+		return nil, ReasonCipher
+	case !s.out.knows(r.position):
+		return nil, ReasonAck
+	case s.next != nil && r.secret == s.next.value && r.attempt > 0:
+		return &secret{r.secret, r.attempt}, 0
+	case r.secret == s.secret.value && r.attempt > s.secret.attempts:
+		return &secret{r.secret, r.attempt}, 0
+	}
+	return nil, ReasonCipher
+}
+
+// adopt is the step at which a client's attempt counts: the server has the next
+// secret for certain, so the old one goes.
+func (r *Resume) adopt() (Step, error) {
+	s := r.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.secret == nil || s.secret.value != r.secret || s.secret.attempts != r.attempt:
+		return r.end(ErrClosed) // another attempt was begun
+	case !s.out.knows(r.position):
+		return r.fail(ReasonAck)
+	}
+	s.secret = r.nextSecret()
+	r.attach(label.ResumeClientKey, label.ResumeServerKey)
+	return Step{Next: Done}, nil
+}
+
+func (r *Resume) nextSecret() *secret {
+	x := new(secret)
+	copy(x.value[:], r.schedule.derive(label.ResumeNext))
+	return x
+}
+
+// attach gives the session its new link. It is called under the session's mu.
+func (r *Resume) attach(mine, theirs label.Label) {
+	s := r.session
+	link := newLink(s, r.schedule.derive(mine), r.schedule.derive(theirs), r.schedule.derive(label.ResumeLinkID))
+	s.link, s.peer = link, r.peer
+	s.out.rewind(r.position)
+	s.in.ackAt = longAgo // the first record of each end is an ack
+	r.drop()
+	r.link, r.state = link, established
+}
+
+// begin starts Noise with the secret of the attempt.
+func (r *Resume) begin(initiator bool) {
+	psk := expand(r.secret[:], []byte(label.ResumePSK), secretSize)
+	r.exchange = newResumeExchange(initiator, prologue("resume", r.cfg.Protocol), psk, r.cfg.random.ephemeral)
+}
+
+func (r *Resume) late(now time.Time) bool { return !now.Before(r.deadline) }
+
+func (r *Resume) fail(reason Reason) (Step, error) { return r.end(&Error{reason, ErrResume}) }
+
+func (r *Resume) end(err error) (Step, error) {
+	r.drop()
+	return Step{}, err
+}
+
+// drop forgets every secret of the attempt.
+func (r *Resume) drop() {
+	if r.schedule != nil {
+		r.schedule.clear()
+	}
+	*r = Resume{deadline: r.deadline}
+}
+
+// Format prints no secrets, whatever the verb (A42).
+func (r Resume) Format(f fmt.State, _ rune) { fmt.Fprint(f, "engine.Resume(redacted)") }
