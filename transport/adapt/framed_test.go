@@ -9,6 +9,8 @@ import (
 	"net"
 	"runtime"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/adapt"
@@ -102,4 +104,77 @@ func FuzzFromNetConn(f *testing.F) {
 			t.Errorf("%x became %x", sent, again)
 		}
 	})
+}
+
+// What comes after we closed is nothing that a Read returns, be it one that was
+// waiting, and only the peer's goodbye ends a Close well.
+func TestAMessageAfterOurCloseIsNotDelivered(t *testing.T) {
+	x, y := net.Pipe()
+	defer y.Close()
+	conn := adapt.FromNetConn(x, nil)
+	read, closed := make(chan error, 1), make(chan error, 1)
+	go func() {
+		msg, err := conn.Read(context.Background(), nil)
+		if err == nil {
+			t.Errorf("a message was delivered after the close: %q", msg)
+		}
+		read <- err
+	}()
+	io.WriteString(y, "\x00\x00\x00\x02l") // which only that Read takes
+	go func() { closed <- conn.Close(transport.CodeGoingAway, "") }()
+	said := make([]byte, 6)
+	if _, err := io.ReadFull(y, said); err != nil || string(said) != "\x80\x00\x00\x02\x03\xe9" {
+		t.Fatalf("%x, %v", said, err)
+	}
+	io.WriteString(y, "e\x00\x00\x00\x04late")
+	select {
+	case err := <-closed:
+		t.Errorf("Close did not wait for the peer: %v", err)
+	default:
+	}
+	io.WriteString(y, "\x80\x00\x00\x02\x03\xe9")
+	var end *transport.CloseError
+	if err := <-read; !errors.As(err, &end) || end.Code != transport.CodeGoingAway || end.Remote {
+		t.Errorf("Read: %v", err)
+	}
+	if err := <-closed; err != nil {
+		t.Errorf("Close: %v", err)
+	}
+}
+
+func TestClosePeersThatDoNotConfirm(t *testing.T) {
+	for name, peer := range map[string]func(net.Conn){
+		"takes nothing": func(net.Conn) {},
+		"says nothing":  func(c net.Conn) { io.Copy(io.Discard, c) },
+		"hangs up":      func(c net.Conn) { c.Close() },
+		"babbles": func(c net.Conn) {
+			go io.Copy(io.Discard, c)
+			for {
+				if _, err := io.WriteString(c, "\x00\x00\x00\x01."); err != nil {
+					return
+				}
+				time.Sleep(time.Millisecond) // of the bubble
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x, y := net.Pipe()
+				over := make(chan struct{})
+				go func() {
+					defer close(over)
+					peer(y)
+				}()
+				start := time.Now()
+				if err := adapt.FromNetConn(x, nil).Close(transport.CodeNormal, ""); err == nil {
+					t.Error("Close says that the peer confirmed")
+				}
+				if took := time.Since(start); took > 2*time.Second {
+					t.Errorf("Close took %v", took)
+				}
+				y.Close()
+				<-over
+			})
+		})
+	}
 }
