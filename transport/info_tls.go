@@ -32,8 +32,17 @@ func describeTLS(s *tls.ConnectionState) *TLSInfo {
 	for _, c := range s.PeerCertificates {
 		t.Peer = append(t.Peer, describeCertificate(c))
 	}
-	t.binding, _ = s.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, 32) // fails where the secret binds nothing
+	t.binding = bindingOf(s)
 	return t
+}
+
+// bindingOf returns nil where the secret of the connection binds nothing, and where
+// there is none: for a state that no handshake made, as tests and middleware do,
+// crypto/tls panics.
+func bindingOf(s *tls.ConnectionState) (b []byte) {
+	defer func() { recover() }()
+	b, _ = s.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, 32)
+	return b
 }
 
 func describeCertificate(c *x509.Certificate) Certificate {
