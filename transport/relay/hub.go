@@ -48,12 +48,15 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	conn, err := transport.Accept(w, r, opts)
-	if err != nil {
-		h.vacate(p)
-		return
+	var conn transport.Conn
+	defer func() {
+		if conn == nil { // refused, or the application's Authenticate panicked
+			h.vacate(p)
+		}
+	}()
+	if conn, err = transport.Accept(w, r, opts); err == nil {
+		go p.run(conn)
 	}
-	go p.run(conn)
 }
 
 // ServeConn serves one connection until it ends, and says why it did. It is for

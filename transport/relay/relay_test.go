@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -726,4 +727,31 @@ func TestManyClientsAtOnce(t *testing.T) {
 	joined.Wait()
 	close(ready)
 	all.Wait()
+}
+
+// A bug in the application's check must not cost the hub a place each time that a
+// stranger finds it.
+func TestAPanickingAuthenticateTakesNoPlace(t *testing.T) {
+	var mended atomic.Bool
+	hub := relay.New(relay.Options{MaxConns: 1, Accept: &transport.AcceptOptions{Policy: transport.Development,
+		Authenticate: func(context.Context, *transport.Caller) (transport.Grant, error) {
+			if !mended.Load() {
+				panic(http.ErrAbortHandler) // which net/http does not log
+			}
+			return transport.Grant{}, nil
+		}}})
+	server := httptest.NewServer(hub)
+	defer server.Close()
+	url := "ws" + strings.TrimPrefix(server.URL, "http")
+	for range 3 {
+		if c, err := relay.Dial(t.Context(), url, local); err == nil {
+			c.Close()
+			t.Fatal("somebody was let in")
+		}
+	}
+	mended.Store(true)
+	join(t, connect(t, url), "room", "ann")
+	if err := hub.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
