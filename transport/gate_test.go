@@ -169,13 +169,14 @@ func TestARefusedClientLearnsWhenToComeBack(t *testing.T) {
 func TestA33ASlowHandshakeIsCut(t *testing.T) {
 	server := httptest.NewUnstartedServer(nil)
 	server.Config = transport.NewHTTPServer(http.NotFoundHandler())
-	if server.Config.ReadHeaderTimeout <= 0 || server.Config.MaxHeaderBytes <= 0 || server.Config.IdleTimeout <= 0 {
+	if server.Config.ReadHeaderTimeout <= 0 || server.Config.ReadTimeout <= 0 || server.Config.MaxHeaderBytes <= 0 || server.Config.IdleTimeout <= 0 {
 		t.Fatalf("a server without limits: %+v", server.Config)
 	}
-	server.Config.ReadHeaderTimeout = 100 * time.Millisecond
+	server.Config.ReadHeaderTimeout, server.Config.ReadTimeout = 100*time.Millisecond, 200*time.Millisecond
 	server.Start()
 	defer server.Close()
-	for name, start := range map[string]string{"nothing": "", "some of it": knocking[:40]} {
+	for name, start := range map[string]string{"nothing": "", "some of it": knocking[:40],
+		"a body that never comes": "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"} {
 		t.Run(name, func(t *testing.T) {
 			socket, err := net.Dial("tcp", server.Listener.Addr().String())
 			if err != nil {
