@@ -37,7 +37,8 @@ type AcceptOptions struct {
 	// anybody else they are ignored. Each hop has to write what it passes on: it
 	// adds to what it got, or replaces it. Requests in which both kinds of header
 	// arrive and disagree get 400, so make the outermost hop remove the one that
-	// none of them writes.
+	// none of them writes. Who the peer is says the RemoteAddr of the request, so
+	// no middleware may change that.
 	TrustedHops []netip.Prefix
 
 	// Authenticate, if set, is asked who the client is before it gets a
@@ -108,7 +109,7 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (Conn, 
 	}
 	m, no := opts.Gate.admit(ClientAddr(r, opts.TrustedHops)) // before any other work
 	if no != nil {
-		return nil, no.answer(w)
+		return nil, no.answer(w, r)
 	}
 	var conn Conn
 	catch := &socketCatcher{ResponseWriter: w, meter: m}
@@ -119,8 +120,12 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (Conn, 
 
 func accept(catch *socketCatcher, r *http.Request, opts *AcceptOptions) (Conn, error) {
 	entry, no := admit(r, opts)
+	if no == nil && !canHijack(catch.ResponseWriter) {
+		no = &refusal{status: http.StatusNotImplemented, told: "this server is set up wrong",
+			problem: "the http.ResponseWriter cannot be hijacked: if middleware wraps it, give the wrapper a method Unwrap, see http.ResponseController"}
+	}
 	if no != nil {
-		return nil, no.answer(catch)
+		return nil, no.answer(catch, r)
 	}
 	return upgrade(catch, r, opts, entry)
 }
@@ -173,7 +178,7 @@ func (e entrant) info(r *http.Request, socket net.Conn) Info {
 	return Info{
 		Kind:   kindOf(e.from),
 		Local:  socket.LocalAddr().String(),
-		Remote: nextHop(r),
+		Remote: safetext.Line(nextHop(r), shownTarget),
 		Client: e.from.address(r),
 		Origin: e.origin,
 
@@ -193,6 +198,21 @@ func kindOf(from route) string {
 	return "ws"
 }
 
+// canHijack reports whether a Hijack has a chance. Once the client is told that there
+// is a WebSocket it is too late to find out.
+func canHijack(w http.ResponseWriter) bool {
+	for {
+		switch below := w.(type) {
+		case http.Hijacker:
+			return true
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = below.Unwrap()
+		default:
+			return false
+		}
+	}
+}
+
 // A socketCatcher keeps what became of a request: the status that answers it, and
 // the socket that a WebSocket is made of, with the meter on it if there is one.
 type socketCatcher struct {
@@ -207,6 +227,9 @@ func (c *socketCatcher) WriteHeader(status int) {
 	c.status = status
 	c.ResponseWriter.WriteHeader(status)
 }
+
+// Unwrap is described at http.ResponseController.
+func (c *socketCatcher) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 // Hijack is described at http.Hijacker.
 func (c *socketCatcher) Hijack() (net.Conn, *bufio.ReadWriter, error) {

@@ -159,10 +159,7 @@ func (g *Gate) admit(client string) (*meter, *refusal) {
 	}
 	g.conclude(m, ConnEvent{Outcome: string(no.outcome), Status: no.status}, false)
 	return nil, &refusal{status: no.status, told: no.told, problem: m.client + " was " + ErrRefused.Error() + ": " + no.told, cause: ErrRefused,
-		header: http.Header{
-			"Retry-After": {strconv.Itoa(int((wait + time.Second - 1) / time.Second))},
-			"Connection":  {"close"}, // the next request of a flood costs its sender another connection
-		}}
+		header: http.Header{"Retry-After": {strconv.Itoa(int((wait + time.Second - 1) / time.Second))}}}
 }
 
 // reserve counts a connection in, or says why not and for how long not.
@@ -216,7 +213,8 @@ func (g *Gate) opened(m *meter, c *wsConn) {
 // will have none. It fills in the event and hands it on, once for each client. held
 // says that reserve has counted it in.
 func (g *Gate) conclude(m *meter, e ConnEvent, held bool) {
-	e.Client, e.Start, e.Duration = m.client, g.start.Add(m.arrived), g.now()-m.arrived
+	e.Client, e.Duration = m.client, g.now()-m.arrived
+	e.Start = time.Now().Add(-e.Duration) // by the clock as it is now: it may have been set since the Gate was made
 	e.BytesIn, e.BytesOut = m.traffic.bytesIn.Load(), m.traffic.bytesOut.Load()
 	e.MessagesIn, e.MessagesOut = m.traffic.messagesIn.Load(), m.traffic.messagesOut.Load()
 	g.mu.Lock()

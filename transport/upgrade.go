@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // checkUpgrade refuses, before anything else is done for it, a request that is no
@@ -24,6 +25,8 @@ func checkUpgrade(r *http.Request) *refusal {
 			problem: "the request is no WebSocket handshake: a browser came here by its address bar, or a proxy on the way dropped the headers Connection and Upgrade"}
 	case r.Method != http.MethodGet:
 		return &refusal{status: http.StatusMethodNotAllowed, told: noHandshake, problem: "a WebSocket handshake is a GET"}
+	case hasBody(r):
+		return &refusal{status: http.StatusBadRequest, told: noHandshake, problem: "a WebSocket handshake has no body"}
 	case len(h.Values("Sec-WebSocket-Version")) != 1 || h.Get("Sec-WebSocket-Version") != "13":
 		return &refusal{status: http.StatusBadRequest, told: noHandshake, problem: "the WebSocket version is not 13"}
 	case len(keys) != 1 || !isNonce(keys[0]):
@@ -33,6 +36,11 @@ func checkUpgrade(r *http.Request) *refusal {
 }
 
 const noHandshake = "this address takes WebSocket connections only"
+
+// hasBody reports whether something belongs to the request behind its header. A
+// server waits for that, without end by default, before it gives its socket away or
+// ends the request.
+func hasBody(r *http.Request) bool { return r.ContentLength != 0 || len(r.TransferEncoding) > 0 }
 
 func isNonce(key string) bool {
 	nonce, err := base64.StdEncoding.DecodeString(strings.TrimSpace(key))
@@ -74,14 +82,14 @@ type refusal struct {
 }
 
 // answer sends the refusal and returns the error of Accept.
-func (no *refusal) answer(w http.ResponseWriter) error {
+func (no *refusal) answer(w http.ResponseWriter, r *http.Request) error {
 	for name, values := range no.header {
 		w.Header()[name] = values
 	}
+	if r.ProtoMajor == 1 {
+		no.hangUp(w, r)
+	}
 	switch no.status {
-	case http.StatusUpgradeRequired:
-		w.Header().Set("Connection", "Upgrade")
-		w.Header().Set("Upgrade", "websocket")
 	case http.StatusMethodNotAllowed:
 		w.Header().Set("Allow", http.MethodGet)
 	case http.StatusBadRequest:
@@ -89,4 +97,20 @@ func (no *refusal) answer(w http.ResponseWriter) error {
 	}
 	http.Error(w, no.told, no.status)
 	return &AcceptError{Status: no.status, Problem: no.problem, err: no.cause}
+}
+
+// hangUp makes the answer the last on this connection. A proxy that did not look at
+// the status may have made a tunnel of it, through which the client would write
+// requests of the proxy's address, with forwarding headers (requirement A49). And
+// whoever floods pays for a connection each time.
+func (no *refusal) hangUp(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Connection", "close") // net/http wants it first
+	if no.status == http.StatusUpgradeRequired {
+		h.Add("Connection", "Upgrade")
+		h.Set("Upgrade", "websocket")
+	}
+	if hasBody(r) {
+		http.NewResponseController(w).SetReadDeadline(time.Now()) // do not wait for it
+	}
 }

@@ -1,0 +1,212 @@
+//go:build !js
+
+package transport_test
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hopseal/hopseal/transport"
+)
+
+// patience is how long a test waits for what would never come. It is not reached
+// where all is well.
+const patience = 5 * time.Second
+
+// Servers wait for the body of a request. One that never comes must not hold an
+// Accept, nor the place that its Gate gave it.
+func TestA33ABodyThatNeverComesHoldsNothing(t *testing.T) {
+	for name, headers := range map[string]string{
+		"a length":              "Content-Length: 9\r\n",
+		"chunks":                "Transfer-Encoding: chunked\r\n",
+		"an expectation":        "Content-Length: 9\r\nExpect: 100-continue\r\n",
+		"no handshake":          "Content-Length: 9\r\nSec-WebSocket-Version: 12\r\n",
+		"a closed connection":   "Content-Length: 9\r\nConnection: close\r\n",
+		"more than is skipped":  "Content-Length: 999999\r\n",
+		"a body and no version": "Transfer-Encoding: chunked\r\nSec-WebSocket-Version: 12\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			gate := transport.NewGate(nil)
+			addr, outcomes := acceptor(t, &transport.AcceptOptions{Gate: gate})
+			socket, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer socket.Close()
+			io.WriteString(socket, handshake+"Host: localhost\r\n"+headers+"\r\n")
+			select {
+			case got := <-outcomes:
+				var refused *transport.AcceptError
+				if !errors.As(got.err, &refused) || refused.Status != http.StatusBadRequest {
+					t.Fatalf("Accept: %v", got.err)
+				}
+			case <-time.After(patience):
+				t.Fatal("Accept waits")
+			}
+			socket.SetReadDeadline(time.Now().Add(patience))
+			if all, err := io.ReadAll(socket); err != nil || !strings.HasPrefix(string(all), "HTTP/1.1 400 ") {
+				t.Errorf("the server goes on waiting: %q, %v", all, err)
+			}
+		})
+	}
+}
+
+// A proxy that takes any answer to an upgrade for a yes lets the client write to
+// this server directly. What comes that way has the proxy's address, and may say
+// what only proxies may: it must not be read.
+func TestA49NothingIsReadBehindARefusal(t *testing.T) {
+	for name, c := range map[string]struct {
+		request string
+		status  int
+	}{
+		"no handshake":   {strings.Replace(handshake, "Upgrade: WebSocket\r\n", "", 1), 426},
+		"other version":  {strings.Replace(handshake, "Version: 13", "Version: 12", 1), 400},
+		"foreign origin": {handshake + "Origin: https://evil.example\r\n", 403},
+		"no credential":  {handshake, 401},
+	} {
+		t.Run(name, func(t *testing.T) {
+			addr, outcomes := acceptor(t, guarded())
+			socket, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer socket.Close()
+			end := "Host: localhost\r\n\r\n"
+			io.WriteString(socket, c.request+end+handshake+"Authorization: Bearer "+secret+"\r\n"+end)
+			socket.SetReadDeadline(time.Now().Add(patience))
+			r := bufio.NewReader(socket)
+			resp, err := http.ReadResponse(r, nil)
+			if err != nil || resp.StatusCode != c.status || !resp.Close {
+				t.Fatalf("%v, %v", resp, err)
+			}
+			io.Copy(io.Discard, resp.Body)
+			if rest, _ := io.ReadAll(r); len(rest) > 0 {
+				t.Errorf("the smuggled request was answered: %q", rest)
+			}
+			if got := <-outcomes; got.err == nil {
+				t.Error("the refused request was accepted")
+			}
+			select {
+			case got := <-outcomes:
+				t.Errorf("Accept saw the smuggled request: %v", got.err)
+			default:
+			}
+		})
+	}
+}
+
+// RFC 9113, section 8.2.2: a client of HTTP/2 takes an answer with such a header for
+// a broken one, and would not see what is wrong.
+func TestAcceptAnswersHTTP2(t *testing.T) {
+	outcomes := make(chan error, 1)
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, err := transport.Accept(w, r, nil)
+		outcomes <- err
+	}))
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	resp, err := s.Client().Get(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.ProtoMajor != 2 || resp.StatusCode != http.StatusUpgradeRequired {
+		t.Fatal(resp.Proto, resp.Status)
+	}
+	for _, name := range []string{"Upgrade", "Connection"} {
+		if got := resp.Header.Values(name); len(got) > 0 {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	if err := <-outcomes; err == nil || !strings.Contains(err.Error(), "HTTP/1.1") {
+		t.Error(err)
+	}
+}
+
+// A plain ResponseWriter is what middleware makes of one that can be hijacked.
+type plainWriter struct{ w http.ResponseWriter }
+
+func (p plainWriter) Header() http.Header         { return p.w.Header() }
+func (p plainWriter) WriteHeader(status int)      { p.w.WriteHeader(status) }
+func (p plainWriter) Write(b []byte) (int, error) { return p.w.Write(b) }
+
+// A client must not be told that there is a WebSocket where none can be had.
+func TestAcceptBehindMiddlewareThatHidesTheSocket(t *testing.T) {
+	outcomes := make(chan outcome, 1)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := transport.Accept(plainWriter{w}, r, accepting(nil))
+		outcomes <- outcome{conn, err}
+	}))
+	t.Cleanup(s.Close)
+	resp, _, _ := send(t, s.Listener.Addr().String(), handshake)
+	got := <-outcomes
+	wantRefusal(t, resp, got, http.StatusNotImplemented, nil)
+	if !strings.Contains(got.err.Error(), "Unwrap") {
+		t.Errorf("%v does not say what to do", got.err)
+	}
+}
+
+// onPipe makes an httptest.ResponseRecorder one.
+type onPipe struct {
+	http.ResponseWriter
+	socket net.Conn
+}
+
+func (h onPipe) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return h.socket, bufio.NewReadWriter(bufio.NewReader(h.socket), bufio.NewWriter(h.socket)), nil
+}
+
+// Middleware says "https" with a state that no handshake made.
+func TestAcceptWithATLSStateOfNoHandshake(t *testing.T) {
+	for name, state := range map[string]*tls.ConnectionState{
+		"empty":         {},
+		"of a test":     httptest.NewRequest("GET", "https://localhost/", nil).TLS,
+		"with a cipher": {Version: tls.VersionTLS13, CipherSuite: tls.TLS_AES_128_GCM_SHA256, HandshakeComplete: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(handshake + "Host: localhost\r\n\r\n")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.TLS = state
+			ours, theirs := net.Pipe()
+			defer theirs.Close()
+			conn, err := transport.Accept(onPipe{httptest.NewRecorder(), ours}, r, &transport.AcceptOptions{KeepAlive: -1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Read(cancelled(), nil)
+			if info := conn.Info(); info.Kind != "wss" || info.TLS == nil || info.TLS.ChannelBinding() != nil {
+				t.Errorf("%+v", info)
+			}
+		})
+	}
+}
+
+// Some middleware makes an address of what a client wrote into a header.
+func TestA47AnAddressOfAnythingIsSafeToShow(t *testing.T) {
+	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(handshake + "Host: localhost\r\n\r\n")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.RemoteAddr = "\x1b[2J\nadmin"
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	conn, err := transport.Accept(onPipe{httptest.NewRecorder(), ours}, r, &transport.AcceptOptions{KeepAlive: -1, Sealed: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Read(cancelled(), nil)
+	if info := conn.Info(); strings.ContainsAny(info.Client+info.Remote, "\x1b\n") {
+		t.Errorf("%q, %q", info.Client, info.Remote)
+	}
+}
