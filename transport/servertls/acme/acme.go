@@ -1,3 +1,5 @@
+//go:build !js
+
 // Package acme gets a server's certificates from an ACME authority (RFC 8555) such
 // as Let's Encrypt: golang.org/x/crypto/acme/autocert, with the decisions made that
 // must not be left open.
