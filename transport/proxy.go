@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"net"
 	"net/http"
 	"net/url"
@@ -42,7 +43,7 @@ func (d *dialer) wantedProxy(ctx context.Context) (*url.URL, error) {
 	if d.opts.Proxy != nil {
 		proxy, err := d.opts.Proxy(ctx, &url.URL{Scheme: d.target.Scheme, Host: d.target.Host})
 		if err != nil {
-			e := failure("DialOptions.Proxy failed: "+safetext.Line(err.Error(), shownReason), false, err)
+			e := hookFailure("DialOptions.Proxy", err)
 			e.Target = shown(d.target)
 			return nil, e
 		}
@@ -171,10 +172,10 @@ func (l *proxyLogin) header(ctx context.Context) (string, *DialError) {
 	answer, err := d.opts.ProxyAuth(ctx, d.proxy, l.challenges)
 	switch {
 	case err != nil:
-		return "", failure("ProxyAuth failed: "+safetext.Line(err.Error(), shownReason), false, err)
+		return "", hookFailure("ProxyAuth", err)
 	case !isFieldValue(answer):
 		return "", failure("ProxyAuth returned a line break or another control character", true, nil)
-	case isBasic(answer) && d.exposesPassword():
+	case isSecretItself(answer) && d.exposesPassword():
 		return "", failure(cleartextPassword, true, nil)
 	}
 	return answer, nil
@@ -192,6 +193,19 @@ func basic(user *url.Userinfo) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password))
 }
 
-func isBasic(header string) bool {
-	return len(header) >= 6 && strings.EqualFold(header[:6], "Basic ")
+// isSecretItself reports that whoever reads the credentials has them: a password
+// or a token, not the answer to a challenge.
+func isSecretItself(credentials string) bool {
+	scheme, _, _ := strings.Cut(strings.ReplaceAll(strings.TrimLeft(credentials, " \t"), "\t", " "), " ")
+	return strings.EqualFold(scheme, "Basic") || strings.EqualFold(scheme, "Bearer")
+}
+
+// hookFailure is for a function of the caller that failed. What net/http and net/url
+// return repeats a whole URL, which may hold a password.
+func hookFailure(hook string, err error) *DialError {
+	var withURL *url.Error
+	if errors.As(err, &withURL) {
+		return failure(hook+" failed: its error is not shown, since it holds a URL", false, nil)
+	}
+	return failure(hook+" failed: "+safetext.Line(err.Error(), shownReason), false, err)
 }

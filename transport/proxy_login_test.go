@@ -16,6 +16,9 @@ func TestA48ProxyAuthSendsNoPasswordInTheClear(t *testing.T) {
 	}{
 		{"http://192.0.2.1", "Basic czNjcjN0", false, false},
 		{"http://192.0.2.1", "bAsIc czNjcjN0", false, false},
+		{"http://192.0.2.1", " Basic czNjcjN0", false, false},
+		{"http://192.0.2.1", "\tBasic\tczNjcjN0", false, false},
+		{"http://192.0.2.1", "Bearer czNjcjN0", false, false},
 		{"http://192.0.2.1", "Basic czNjcjN0", true, true},
 		{"http://192.0.2.1", "Negotiate czNjcjN0", false, true},
 		{"https://192.0.2.1", "Basic czNjcjN0", false, true},
