@@ -92,7 +92,7 @@ func (f *Finding) warnOfEnd(chain []Certificate, now time.Time) {
 // addChain shows the certificates of a server that has not proven its name.
 func (f *Finding) addChain(err *DialError) {
 	var refused *tls.CertificateVerificationError
-	if !errors.As(err, &refused) {
+	if !errors.As(err, &refused) || len(refused.UnverifiedCertificates) == 0 {
 		return
 	}
 	for i, c := range refused.UnverifiedCertificates {

@@ -64,14 +64,15 @@ type DialOptions struct {
 	// and a user name and a password in that URL are sent to the proxy and to
 	// nobody else. Nil means the environment: HTTPS_PROXY for wss, HTTP_PROXY for
 	// ws, unless NO_PROXY lists the host, read once as by
-	// [http.ProxyFromEnvironment]. Not in browsers.
+	// [http.ProxyFromEnvironment]. The text of its error is shown, unless that is of
+	// type [*url.Error]. Not in browsers.
 	Proxy func(ctx context.Context, target *url.URL) (*url.URL, error)
 
 	// ProxyAuth answers the challenges of an HTTP proxy that wants more than a
 	// password, such as Digest or Negotiate. It gets the proxy's URL, with what
 	// user it has, and the values of Proxy-Authenticate, none before the first
 	// request; it returns the value of Proxy-Authorization, "" for none. It is
-	// asked five times at most. Nil sends user and password of the URL (Basic).
+	// asked five times at most, and its error is treated as that of Proxy. Nil sends user and password of the URL (Basic).
 	ProxyAuth func(ctx context.Context, proxy *url.URL, challenges []string) (string, error)
 
 	// ProxyTLS is for a https:// proxy. Nil means its zero value.
@@ -187,7 +188,8 @@ func (d *dialer) prepare(ctx context.Context) error {
 		return d.refuse(name + " would cross the network in the clear: use wss://, or leave it out")
 	}
 	if d.target.Scheme == "wss" {
-		if _, err := d.opts.TLS.config(d.host); err != nil {
+		var err error
+		if d.tls, err = d.opts.TLS.config(d.host); err != nil {
 			return d.refuse(err.Error())
 		}
 	}

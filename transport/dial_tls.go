@@ -11,11 +11,6 @@ import (
 // secure makes a TLS connection of conn, which leads to the target.
 func (d *dialer) secure(ctx context.Context, conn net.Conn) (secured net.Conn, err error) {
 	err = d.in(ctx, PhaseTLS, d.opts.Timeouts.TLS, func(ctx context.Context, e *DialEvent) *DialError {
-		var err error
-		if d.tls, err = d.opts.TLS.config(d.host); err != nil {
-			conn.Close()
-			return failure(err.Error(), true, nil)
-		}
 		client := tls.Client(conn, d.tls.tls)
 		if err := client.HandshakeContext(ctx); err != nil {
 			conn.Close()

@@ -23,7 +23,7 @@ func explainTLS(ctx context.Context, conf *tlsConfig, err error) *DialError {
 	switch {
 	case errors.Is(err, ErrPin):
 		return failure("none of the pinned keys is in the server's certificate chain: something on the way terminates TLS, or the server has a new key", true, ErrPin)
-	case errors.As(err, &cert):
+	case errors.As(err, &cert) && len(cert.UnverifiedCertificates) > 0: // crypto/tls has some always
 		return failure(explainCertificate(cert), true, cert)
 	case errors.As(err, &ech):
 		return failure("the server could not decrypt its name (ECH): take the new config list from the cause of this error, or look the DNS record HTTPS up again", true, ech)
@@ -94,8 +94,15 @@ func explainAlert(conf *tlsConfig, err error) *DialError {
 }
 
 // explainClientCertificate is for a server that does not like who the client is. It
-// may say so in the handshake or, with TLS 1.3, after it.
+// may say so in the handshake or, with TLS 1.3, after it. Where it only closes the
+// connection that may have another reason, so that another dial is worth it.
 func explainClientCertificate(conf *tlsConfig, err error) *DialError {
+	e := explainRefusedClient(conf, err)
+	e.permanent = alertOf(err) != 0
+	return e
+}
+
+func explainRefusedClient(conf *tlsConfig, err error) *DialError {
 	alert := alertOf(err)
 	switch {
 	case !conf.offers && (conf.asked || alert == alertCertificateRequired):

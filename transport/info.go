@@ -41,7 +41,7 @@ type TLSInfo struct {
 	// for a client that showed none.
 	Peer []Certificate
 
-	binding []byte
+	binding *[32]byte // behind a pointer, so that nothing prints it
 }
 
 // A Certificate is what people ask about an X.509 certificate. Foreign text in
@@ -59,8 +59,8 @@ type Certificate struct {
 // RFC 9266, section 4.1. They are nil where there is no TLS 1.3 and no extended
 // master secret.
 func (t *TLSInfo) ChannelBinding() []byte {
-	if t == nil {
+	if t == nil || t.binding == nil {
 		return nil
 	}
-	return slices.Clone(t.binding)
+	return slices.Clone(t.binding[:])
 }

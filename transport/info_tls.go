@@ -39,10 +39,13 @@ func describeTLS(s *tls.ConnectionState) *TLSInfo {
 // bindingOf returns nil where the secret of the connection binds nothing, and where
 // there is none: for a state that no handshake made, as tests and middleware do,
 // crypto/tls panics.
-func bindingOf(s *tls.ConnectionState) (b []byte) {
+func bindingOf(s *tls.ConnectionState) *[32]byte {
 	defer func() { recover() }()
-	b, _ = s.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, 32)
-	return b
+	b, err := s.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, 32)
+	if err != nil {
+		return nil
+	}
+	return (*[32]byte)(b)
 }
 
 func describeCertificate(c *x509.Certificate) Certificate {

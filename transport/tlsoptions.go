@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/hopseal/hopseal/internal/safetext"
@@ -107,7 +108,7 @@ func (o *TLSOptions) config(host string) (*tlsConfig, error) {
 	if err := o.addRoots(conf); err != nil {
 		return nil, err
 	}
-	if len(o.ECHConfigList) > 0 {
+	if o.ECHConfigList != nil {
 		conf.EncryptedClientHelloConfigList = o.ECHConfigList
 	}
 	if conf.EncryptedClientHelloConfigList != nil {
@@ -125,7 +126,11 @@ func (o *TLSOptions) check() error {
 		return errors.New("TLSOptions.Base has InsecureSkipVerify: if anybody may read and change everything, set InsecureSkipTLSVerify")
 	case o.Base != nil && o.Base.KeyLogWriter != nil:
 		return errors.New("TLSOptions.Base has a KeyLogWriter: to give the secrets away, set InsecureKeyLogWriter")
-	case o.NoSNI && len(o.ECHConfigList) > 0:
+	case o.Base != nil && insecureSuite(o.Base.CipherSuites) != "":
+		return errors.New("TLSOptions.Base has an insecure cipher suite: " + insecureSuite(o.Base.CipherSuites))
+	case o.ECHConfigList != nil && len(o.ECHConfigList) == 0:
+		return errors.New("TLSOptions.ECHConfigList is empty: without a list leave it nil, and the server's name is sent in the clear")
+	case o.NoSNI && (o.ECHConfigList != nil || o.Base != nil && o.Base.EncryptedClientHelloConfigList != nil):
 		return errors.New("TLSOptions has both NoSNI and ECHConfigList: ECH hides the name already")
 	case (o.CertFile == "") != (o.KeyFile == ""):
 		return errors.New("TLSOptions needs both CertFile and KeyFile")
@@ -133,6 +138,15 @@ func (o *TLSOptions) check() error {
 		return errors.New("TLSOptions.Pins needs a backup: the digest of a second key, kept elsewhere, for the day on which the first one is lost")
 	}
 	return nil
+}
+
+func insecureSuite(ids []uint16) string {
+	for _, suite := range tls.InsecureCipherSuites() {
+		if slices.Contains(ids, suite.ID) {
+			return suite.Name
+		}
+	}
+	return ""
 }
 
 func differ(pins [][sha256.Size]byte) bool {

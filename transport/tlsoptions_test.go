@@ -57,6 +57,9 @@ func TestTLSOptionsAreCheckedBeforeTheDial(t *testing.T) {
 	refusedOptions(t, "set InsecureSkipTLSVerify", &transport.TLSOptions{Base: &tls.Config{InsecureSkipVerify: true}})
 	refusedOptions(t, "set InsecureKeyLogWriter", &transport.TLSOptions{Base: &tls.Config{KeyLogWriter: new(bytes.Buffer)}})
 	refusedOptions(t, "both NoSNI and ECHConfigList", &transport.TLSOptions{NoSNI: true, ECHConfigList: []byte{0}})
+	refusedOptions(t, "both NoSNI and ECHConfigList", &transport.TLSOptions{NoSNI: true, Base: &tls.Config{EncryptedClientHelloConfigList: []byte{0}}})
+	refusedOptions(t, "ECHConfigList is empty", &transport.TLSOptions{ECHConfigList: []byte{}})
+	refusedOptions(t, "TLS_RSA_WITH_RC4_128_SHA", &transport.TLSOptions{Base: &tls.Config{CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_RSA_WITH_RC4_128_SHA}}})
 }
 
 func TestOnlyOptionsSwitchVerificationOff(t *testing.T) {
