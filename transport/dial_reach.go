@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -154,21 +155,23 @@ func race(ctx context.Context, addrs []netip.Addr, port uint16) (net.Conn, error
 // asciiHost returns the host of u as DNS and TLS spell it, or a problem.
 func asciiHost(u *url.URL) (host, problem string) {
 	host = u.Hostname()
-	if addr, err := netip.ParseAddr(host); err == nil {
+	if addr, err := netip.ParseAddr(host); err == nil && plainName(addr.Zone()) {
 		return addr.String(), ""
 	}
 	host, err := punycode(host)
 	if err != nil || len(host) > 253 {
 		return "", "the host is no name that could be looked up"
 	}
-	for i := range len(host) {
-		if !plainInName(host[i]) {
-			return "", "the host's name has characters that no name has"
-		}
+	if !plainName(host) {
+		return "", "the host's name has characters that no name has"
 	}
 	return host, ""
 }
 
-func plainInName(c byte) bool {
+func plainName(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return !plainInName(r) }) < 0
+}
+
+func plainInName(c rune) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '.' || c == '_'
 }

@@ -69,6 +69,8 @@ func TestHostsAreASCIIOnTheWay(t *testing.T) {
 		"plain-1_2.example":       "plain-1_2.example",
 		"[2001:DB8::1]":           "2001:db8::1",
 		"127.0.0.1":               "127.0.0.1",
+		"[fe80::1%eth0]":          "fe80::1%eth0",
+		"[fe80::1%a b]":           "",
 		"a b.example":             "",
 		"a\r\nb.example":          "",
 		"a%2fb.example":           "",

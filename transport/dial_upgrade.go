@@ -22,8 +22,9 @@ func (d *dialer) upgrade(ctx context.Context, conn net.Conn) (*wsConn, error) {
 	err := d.in(ctx, PhaseUpgrade, d.opts.Timeouts.Upgrade, func(ctx context.Context, e *DialEvent) *DialError {
 		var resp *http.Response
 		var err error
+		x := &exchange{conn: conn}
 		ws, resp, err = websocket.Dial(ctx, d.target.String(), &websocket.DialOptions{
-			HTTPClient:      d.client(conn),
+			HTTPClient:      d.client(x),
 			HTTPHeader:      requestHeader(d.opts),
 			Subprotocols:    d.opts.Subprotocols,
 			CompressionMode: websocket.CompressionDisabled,
@@ -32,6 +33,7 @@ func (d *dialer) upgrade(ctx context.Context, conn net.Conn) (*wsConn, error) {
 			conn.Close()
 			return d.explainUpgrade(ctx, resp, err)
 		}
+		x.socket.open = true
 		e.Subprotocol = ws.Subprotocol()
 		return nil
 	})
@@ -45,9 +47,9 @@ func (d *dialer) upgrade(ctx context.Context, conn net.Conn) (*wsConn, error) {
 // client returns an HTTP client for a single request over conn. It shares nothing
 // with http.DefaultClient, which follows redirects and speaks to proxies in the
 // clear.
-func (d *dialer) client(conn net.Conn) *http.Client {
+func (d *dialer) client(x *exchange) *http.Client {
 	client := &http.Client{
-		Transport:     exchange{conn},
+		Transport:     x,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	if d.target.Scheme == "wss" || localOnly(d.target, d.opts.Policy) {
@@ -59,11 +61,14 @@ func (d *dialer) client(conn net.Conn) *http.Client {
 // An exchange is one request and its answer over a connection of its own. Unlike
 // http.Transport it keeps no buffer and no goroutine, and logs nothing of what a
 // server says before it is asked.
-type exchange struct{ conn net.Conn }
+type exchange struct {
+	conn   net.Conn
+	socket *upgraded // after an answer that says so
+}
 
 // RoundTrip is described at [http.RoundTripper]. The body of an answer is left
 // unread, unless it is a WebSocket.
-func (x exchange) RoundTrip(r *http.Request) (*http.Response, error) {
+func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()
 	done := unblock(ctx, x.conn)
 	resp, rest, err := x.ask(r)
@@ -73,16 +78,20 @@ func (x exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := resp.Location(); err != nil {
+		resp.Header.Del("Location") // with which http.Client would hide the answer
+	}
 	resp.Body = http.NoBody
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		resp.Body = &upgraded{wholeSocket{x.conn}, rest}
+		x.socket = &upgraded{Conn: wholeSocket{x.conn}, rest: rest}
+		resp.Body = x.socket
 	}
 	return resp, nil
 }
 
 // ask returns the answer and what was read behind its header. A server may answer
 // and close before it has read everything, so that a failed write says little.
-func (x exchange) ask(r *http.Request) (*http.Response, *bufio.Reader, error) {
+func (x *exchange) ask(r *http.Request) (*http.Response, *bufio.Reader, error) {
 	written := r.Write(x.conn)
 	limited := &io.LimitedReader{R: x.conn, N: maxAnswer}
 	rest := bufio.NewReader(limited)
@@ -107,10 +116,14 @@ var errLongAnswer = errors.New("the answer is too long")
 type upgraded struct {
 	net.Conn
 	rest *bufio.Reader // nil when it is used up
+	open bool          // the handshake was right
 }
 
 // Read is described at [net.Conn].
 func (u *upgraded) Read(p []byte) (int, error) {
+	if !u.open {
+		return 0, io.EOF // else the library would wait 3 seconds for an explanation
+	}
 	if u.rest == nil {
 		return u.Conn.Read(p)
 	}

@@ -90,7 +90,7 @@ func actionOfDial(verdict interface{ Permanent() bool }) RetryAction {
 // RFC 9110, section 15, 425 of RFC 8470, 429 of RFC 6585.
 func actionOfStatus(e *DialError) RetryAction {
 	switch {
-	case e.Status == 401:
+	case e.Status == 401 && e.Phase != PhaseProxy: // which has nothing to say about it
 		return ActionRefresh
 	case e.Status == 429:
 		return ActionWait

@@ -1,0 +1,137 @@
+//go:build !js
+
+package transport_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/hopseal/hopseal/transport"
+)
+
+// TestA48ErrorsOfHooksMayHoldURLs has hooks fail as they do if they parse a proxy's
+// URL, or ask some service for a ticket.
+func TestA48ErrorsOfHooksMayHoldURLs(t *testing.T) {
+	_, parse := url.Parse("http://me:s3cr3t#@proxy.example")
+	service := &url.Error{Op: "Get", URL: "https://tickets.example?key=s3cr3t", Err: io.EOF}
+	h := startHop(t, nil, answering("HTTP/1.1 200 OK\r\n\r\n"))
+	for _, opts := range []*transport.DialOptions{
+		{Proxy: func(context.Context, *url.URL) (*url.URL, error) { return nil, parse }},
+		{Proxy: func(context.Context, *url.URL) (*url.URL, error) { return nil, fmt.Errorf("no proxy: %w", service) }},
+		{Proxy: via("http://" + h.Addr().String()), ProxyAuth: func(context.Context, *url.URL, []string) (string, error) { return "", service }},
+	} {
+		e := dialError(t, "wss://service.example", opts)
+		if !strings.Contains(e.Error(), "failed: ") || strings.Contains(fmt.Sprintf("%v %+v", e, e), "s3cr3t") {
+			t.Errorf("shown as %v", e)
+		}
+	}
+}
+
+// TestVerifyConnectionMayFailInAnyWay has the application's own check return what
+// crypto/tls returns, without the certificates that it has there.
+func TestVerifyConnectionMayFailInAnyWay(t *testing.T) {
+	url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{sign(t, "x", nil).pair()}})
+	for _, err := range []error{x509.UnknownAuthorityError{}, x509.CertificateInvalidError{Reason: x509.Expired}, x509.HostnameError{}} {
+		opts := &transport.DialOptions{TLS: &transport.TLSOptions{InsecureSkipTLSVerify: true, Base: &tls.Config{
+			VerifyConnection: func(tls.ConnectionState) error { return &tls.CertificateVerificationError{Err: err} },
+		}}}
+		if e := dialError(t, url, opts); e.Phase != transport.PhaseTLS || !e.Permanent() {
+			t.Errorf("%v: %v", err, e)
+		}
+		if r := transport.Diagnose(t.Context(), url, &transport.DiagnoseOptions{Dial: opts}); steps(r) != "name passed, tcp passed, tls failed" {
+			t.Errorf("%v: %v", err, r)
+		}
+	}
+}
+
+// TestARedirectThatLeadsNowhere is still one.
+func TestARedirectThatLeadsNowhere(t *testing.T) {
+	h := startHop(t, nil, answering("HTTP/1.1 302 Found\r\nLocation: http://%zz\r\nContent-Length: 0\r\n\r\n"))
+	e := dialError(t, "ws://"+h.Addr().String(), nil)
+	if e.Status != 302 || !e.Permanent() || !strings.Contains(e.Error(), "redirects are refused") {
+		t.Errorf("status %d, permanent %v: %v", e.Status, e.Permanent(), e)
+	}
+}
+
+// TestAProxyHasNoSayInTheServersCredential has a proxy answer as a server does whose
+// client has to log in again.
+func TestAProxyHasNoSayInTheServersCredential(t *testing.T) {
+	h := startHop(t, nil, answering("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"))
+	_, err := transport.Dial(t.Context(), "wss://service.example", &transport.DialOptions{Proxy: via("http://" + h.Addr().String())})
+	if action := transport.ActionFor(err); action != transport.ActionStop {
+		t.Errorf("%v: %v", action, err)
+	}
+}
+
+// TestACutIsNotForEver has a server ask for a certificate that nobody needs to have,
+// and somebody on the way cut the connection after that.
+func TestACutIsNotForEver(t *testing.T) {
+	root := newRoot(t)
+	for _, own := range [][]tls.Certificate{nil, {sign(t, "me", root).pair()}} {
+		h := startHop(t, &tls.Config{Certificates: []tls.Certificate{sign(t, "x", root).pair()}, ClientAuth: tls.RequestClientCert}, func(c net.Conn) {
+			c.Read(make([]byte, 1<<10))
+		})
+		e := dialError(t, "wss://"+h.Addr().String(), &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: pemOf(root.cert), Certificates: own}})
+		if e.Phase != transport.PhaseUpgrade || e.Permanent() {
+			t.Errorf("%v: permanent %v: %v", e.Phase, e.Permanent(), e)
+		}
+	}
+}
+
+// TestA42ChannelBindingsAreNotPrinted prints what may be logged.
+func TestA42ChannelBindingsAreNotPrinted(t *testing.T) {
+	url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{sign(t, "x", nil).pair()}})
+	info := dial(t, url, &transport.DialOptions{TLS: &transport.TLSOptions{InsecureSkipTLSVerify: true}}).Info().TLS
+	binding := info.ChannelBinding()
+	if len(binding) != 32 {
+		t.Fatalf("the binding has %d bytes", len(binding))
+	}
+	text := fmt.Sprintf("%v %+v %#v", info, info, info)
+	for _, shown := range []string{fmt.Sprint(binding[:8]), fmt.Sprintf("%#v", binding[:8]), fmt.Sprintf("%x", binding[:8])} {
+		if shown = strings.Trim(strings.TrimPrefix(shown, "[]byte"), "[]{}"); strings.Contains(text, shown) {
+			t.Errorf("%q is in %q", shown, text)
+		}
+	}
+}
+
+// TestASharedCacheSharesNoTrust resumes nothing that a dial would not have accepted.
+// Everybody here shares one cache of sessions.
+func TestASharedCacheSharesNoTrust(t *testing.T) {
+	root, other := newRoot(t), sign(t, "other", nil, asCA)
+	leaf := sign(t, "x", root)
+	url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{leaf.pair()}})
+	for name, trusting := range map[string]*transport.TLSOptions{
+		"nobody":       {InsecureSkipTLSVerify: true},
+		"nobody, mute": {InsecureSkipTLSVerify: true, NoSNI: true},
+		"root":         {RootsPEM: pemOf(root.cert)},
+		"root, mute":   {RootsPEM: pemOf(root.cert), NoSNI: true},
+	} {
+		cache := tls.NewLRUClientSessionCache(9)
+		trusting.Base = &tls.Config{ClientSessionCache: cache}
+		for range 2 { // the second shows that there is something to resume
+			conn := dial(t, url, &transport.DialOptions{TLS: trusting})
+			wantEcho(t, conn)
+			conn.Close(transport.CodeNormal, "")
+		}
+		for _, strict := range []*transport.TLSOptions{
+			{RootsPEM: pemOf(other.cert)},
+			{RootsPEM: pemOf(other.cert), NoSNI: true},
+			{RootsPEM: pemOf(root.cert), Pins: [][32]byte{{1}, {2}}},
+			{RootsPEM: pemOf(root.cert), Pins: [][32]byte{{1}, {2}}, NoSNI: true},
+			{InsecureSkipTLSVerify: true, Pins: [][32]byte{{1}, spki(root.cert)}, NoSNI: true},
+		} {
+			strict.Base = &tls.Config{ClientSessionCache: cache}
+			if conn, err := transport.Dial(t.Context(), url, &transport.DialOptions{TLS: strict}); err == nil {
+				t.Errorf("after a dial that trusts %s, one with pins %d, name sent %v goes through; resumed %v", name, len(strict.Pins), !strict.NoSNI, conn.Info().TLS.Resumed)
+				conn.Close(transport.CodeNormal, "")
+			}
+		}
+	}
+}
