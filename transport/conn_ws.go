@@ -60,7 +60,7 @@ func newConn(ws *websocket.Conn, socket net.Conn, info Info, maxMessage int, kee
 
 // SetMaxMessage makes n bytes the most that a message may have from the next Read
 // on, or the MaxMessage of the options if that is less.
-func (c *wsConn) SetMaxMessage(n int) { c.ws.SetReadLimit(int64(min(n, c.limit))) }
+func (c *wsConn) SetMaxMessage(n int) { c.ws.SetReadLimit(int64(max(0, min(n, c.limit)))) }
 
 // Read is described at [Conn].
 func (c *wsConn) Read(ctx context.Context, dst []byte) ([]byte, error) {

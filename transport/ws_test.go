@@ -802,3 +802,15 @@ func TestSetMaxMessageLowersTheLimitForAWhile(t *testing.T) {
 	_, err := conn.Read(t.Context(), nil)
 	wantClosed(t, err, transport.CodeTooLarge, false)
 }
+
+// TestNegativeLimits has a limit below zero, which the library below takes for
+// none at all.
+func TestNegativeLimits(t *testing.T) {
+	conn := dial(t, serve(t, nil, echo), &transport.DialOptions{MaxMessage: 1000})
+	conn.(interface{ SetMaxMessage(n int) }).SetMaxMessage(-1)
+	mustWrite(t, conn, "")
+	mustRead(t, conn)
+	mustWrite(t, conn, strings.Repeat("x", 1001))
+	_, err := conn.Read(t.Context(), nil)
+	wantClosed(t, err, transport.CodeTooLarge, false)
+}

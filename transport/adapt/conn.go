@@ -108,7 +108,7 @@ func newConn(l link, opts Options) *conn {
 
 // SetMaxMessage makes n bytes the most that a message may have from the next Read
 // on, or the MaxMessage of the options if that is less.
-func (c *conn) SetMaxMessage(n int) { c.max.Store(int64(min(n, c.limit))) }
+func (c *conn) SetMaxMessage(n int) { c.max.Store(int64(max(0, min(n, c.limit)))) }
 
 // Info is described at [transport.Conn].
 func (c *conn) Info() transport.Info { return c.info }

@@ -76,7 +76,7 @@ func appendMessage(dst []byte, r io.Reader, limit int, l *gorillaLink) ([]byte, 
 		if len(room) == 0 {
 			room = spare[:]
 		}
-		n, err := r.Read(room[:min(len(room), limit-(len(dst)-start)+1)])
+		n, err := r.Read(room[:min(len(room)-1, limit-(len(dst)-start))+1])
 		dst = append(dst, room[:n]...)
 		switch {
 		case len(dst)-start > limit:

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"time"
 
@@ -72,10 +73,13 @@ func (g *Gorilla) WriteControl(messageType int, data []byte, _ time.Time) error 
 func (g *Gorilla) Close() error { return g.conn.Close(transport.CodeNormal, "") }
 
 // SetReadLimit makes limit the most bytes that a message may have, unless the
-// connection below has a lower limit. It has no effect where that cannot change its
-// own.
+// connection below has a lower limit; 0 and less are no limit of its own. It has no
+// effect where the connection below cannot change its limit.
 func (g *Gorilla) SetReadLimit(limit int64) {
 	if c, ok := g.conn.(interface{ SetMaxMessage(n int) }); ok {
+		if limit <= 0 || limit > math.MaxInt {
+			limit = math.MaxInt
+		}
 		c.SetMaxMessage(int(limit))
 	}
 }

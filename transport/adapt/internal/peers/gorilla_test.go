@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -201,5 +202,51 @@ func TestToGorillaDeadlines(t *testing.T) {
 	g.SetReadDeadline(time.Time{})
 	if _, _, err := g.ReadMessage(); !errors.Is(err, errClosed) {
 		t.Errorf("as with gorilla, the connection is over; got %v", err)
+	}
+}
+
+// TestOddLimits sets limits that are all or nothing.
+func TestOddLimits(t *testing.T) {
+	for _, c := range []struct {
+		limit, size int
+		ok          bool
+	}{{math.MaxInt, 1 << 16, true}, {0, 0, true}, {0, 1, false}, {-1, 0, true}, {-1, 1, false}, {-9, 100, false}} {
+		url, conns := accepted(t, func(w http.ResponseWriter, r *http.Request) (transport.Conn, error) {
+			ws, err := new(websocket.Upgrader).Upgrade(w, r, nil)
+			if err != nil {
+				return nil, err
+			}
+			return adapt.FromGorilla(ws, &adapt.Options{MaxMessage: math.MaxInt}), nil
+		})
+		ws := gorillaDial(t, url)
+		conn := <-conns
+		conn.(interface{ SetMaxMessage(n int) }).SetMaxMessage(c.limit)
+		if err := ws.WriteMessage(websocket.BinaryMessage, make([]byte, c.size)); err != nil {
+			t.Fatal(err)
+		}
+		go ws.NextReader() // so that a close is confirmed
+		msg, err := conn.Read(t.Context(), nil)
+		if (err == nil && len(msg) == c.size) != c.ok || err != nil && !errors.Is(err, transport.ErrTooLarge) {
+			t.Errorf("limit %d, size %d: %d bytes, %v", c.limit, c.size, len(msg), err)
+		}
+		conn.Close(transport.CodeNormal, "")
+		ws.Close()
+	}
+}
+
+// TestToGorillaTakesAnyLimit sets those that are none in gorilla.
+func TestToGorillaTakesAnyLimit(t *testing.T) {
+	url, conns := accepted(t, ourServer)
+	ws := gorillaDial(t, url)
+	defer ws.Close()
+	g := adapt.ToGorilla(<-conns)
+	for _, limit := range []int64{0, -1, math.MaxInt64} {
+		g.SetReadLimit(limit)
+		if err := ws.WriteMessage(websocket.BinaryMessage, []byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+		if _, p, err := g.ReadMessage(); string(p) != "hello" || err != nil {
+			t.Errorf("limit %d: %q, %v", limit, p, err)
+		}
 	}
 }
