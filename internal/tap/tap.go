@@ -7,12 +7,16 @@ package tap
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -24,6 +28,9 @@ type Tap struct {
 	// Dial is how the server is dialled. Header and Subprotocols are those of
 	// each client.
 	Dial transport.DialOptions
+
+	// Origins are those of pages that may come, beside pages of this machine.
+	Origins []string
 
 	// Report is told what happens. It may be called by several goroutines.
 	Report func(Event)
@@ -69,6 +76,11 @@ type Event struct {
 // the client, so that both agree on a subprotocol.
 func (t *Tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l := link{tap: t, number: t.count.Add(1)}
+	if origin := r.Header.Get("Origin"); !t.letsIn(origin) {
+		l.report(Event{Kind: Failed, Err: fmt.Errorf("%w: %s", ErrPage, safetext.Quote(origin, 200))})
+		http.Error(w, "the tap takes no pages from there: it says so where it runs", http.StatusForbidden)
+		return
+	}
 	server, err := transport.Dial(r.Context(), t.Target, t.dialOptions(r))
 	if err != nil {
 		l.report(Event{Kind: Failed, ToServer: true, Err: err})
@@ -86,6 +98,25 @@ func (t *Tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	go func() { defer close(done); l.pass(server, client, false) }()
 	l.pass(client, server, true)
 	<-done
+}
+
+// ErrPage is matched by the error of a page that was not let in.
+var ErrPage = errors.New("a page from elsewhere wants to use the tap")
+
+// letsIn is asked before the dial, which has credentials of its own perhaps: any page
+// on the web can have a browser on this machine connect to it, under a name of that
+// page's choice.
+func (t *Tap) letsIn(origin string) bool {
+	u, err := url.Parse(origin)
+	if origin == "" || err == nil && isLoopback(u.Hostname()) {
+		return true
+	}
+	return slices.ContainsFunc(t.Origins, func(listed string) bool { return strings.EqualFold(listed, origin) })
+}
+
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
 func (t *Tap) dialOptions(r *http.Request) *transport.DialOptions {
@@ -116,7 +147,7 @@ func subprotocols(r *http.Request) (names []string) {
 	return names
 }
 
-// acceptOptions lets every page in: whom the server refuses, the dial has shown.
+// acceptOptions lets every page in that letsIn has, and the server.
 func acceptOptions(r *http.Request, subprotocol string, maxMessage int) *transport.AcceptOptions {
 	opts := &transport.AcceptOptions{Origins: r.Header.Values("Origin"), Policy: transport.Development, MaxMessage: maxMessage}
 	if subprotocol != "" {

@@ -126,6 +126,54 @@ func TestATapTellsTheServerOfTheClientsEnd(t *testing.T) {
 	}
 }
 
+// TestA43NoPageFromElsewhereUsesATap has pages come that a browser on this machine
+// shows, one of them under a name that its owner lets point here (DNS rebinding). The
+// tap has a credential, which they must not get to use.
+func TestA43NoPageFromElsewhereUsesATap(t *testing.T) {
+	reached := make(chan string, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		reached <- r.Header.Get("Authorization")
+		if conn, err := transport.Accept(w, r, &transport.AcceptOptions{Policy: transport.Development, Origins: r.Header.Values("Origin")}); err == nil {
+			conn.Read(r.Context(), nil)
+		}
+	}))
+	defer server.Close()
+	seen := new(record)
+	tapped := httptest.NewServer(&tap.Tap{Target: server.URL, Origins: []string{"https://app.example"}, Report: seen.add,
+		Dial: transport.DialOptions{Policy: transport.Development, BearerToken: "s3cr3t"}})
+	defer tapped.Close()
+	_, port, _ := strings.Cut(strings.TrimPrefix(tapped.URL, "http://"), ":")
+	for origin, ok := range map[string]bool{
+		"http://localhost:3000": true, "http://[::1]": true, "https://app.example": true, "": true,
+		"https://evil.example": false, "https://app.example.evil.example": false, "http://localhost.evil.example": false, "null": false,
+		"http://evil.example:" + port: false,
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", tapped.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}}
+		if origin != "" {
+			r.Header.Set("Origin", origin)
+		}
+		if name, ok := strings.CutPrefix(origin, "http://evil"); ok {
+			r.Host = "evil" + name
+		}
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if (resp.StatusCode == http.StatusSwitchingProtocols) != ok || len(reached) > 0 != ok {
+			t.Errorf("a page of %q gets %s, and the server saw %d requests", origin, resp.Status, len(reached))
+		}
+		for len(reached) > 0 {
+			<-reached
+		}
+	}
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+}
+
 func TestATapSaysWhyThereIsNoConnection(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()

@@ -6,7 +6,9 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"regexp"
@@ -138,6 +140,34 @@ func TestTrace(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestTraceLetsListedPagesIn(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	r, w := io.Pipe()
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, system{stdout: w, stderr: w, getenv: func(string) string { return "" }}, []string{"trace", "-origin", "https://app.example", diagnosed(t)})
+	}()
+	lines := bufio.NewReader(r)
+	first, err := lines.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	go io.Copy(io.Discard, lines)
+	url := regexp.MustCompile(`ws://[0-9.:]+`).FindString(first)
+	for origin, want := range map[string]int{"https://evil.example": http.StatusForbidden, "https://app.example": http.StatusBadGateway} {
+		// The server behind it does not know either of them.
+		_, err := transport.Dial(ctx, url, &transport.DialOptions{Policy: transport.Development, Header: http.Header{"Origin": {origin}}})
+		var refused *transport.DialError
+		if !errors.As(err, &refused) || refused.Status != want {
+			t.Errorf("%s: %v", origin, err)
+		}
+	}
+	stop()
+	<-ended
+	w.Close()
 }
 
 func TestTraceListensHereOnly(t *testing.T) {

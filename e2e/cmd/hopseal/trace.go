@@ -28,6 +28,8 @@ func trace(ctx context.Context, c *call) error {
 	var way wayFlags
 	way.add(c)
 	listen := c.String("listen", "127.0.0.1:0", "wait for clients at this loopback `address`")
+	var origins listFlag
+	c.Var(&origins, "origin", "let pages of this `origin` in, such as https://app.example.com, beside those of this machine; may be repeated")
 	full := c.Bool("hex", false, "show every byte of the messages")
 	if err := c.parse(1, 1); err != nil {
 		return err
@@ -44,7 +46,7 @@ func trace(ctx context.Context, c *call) error {
 	}
 	p := &tracePrinter{w: c.stdout, full: *full, json: c.json}
 	p.begin("ws://" + listener.Addr().String())
-	return serveUntil(ctx, listener, &tap.Tap{Target: c.args[0], Dial: *opts, Report: p.print})
+	return serveUntil(ctx, listener, &tap.Tap{Target: c.args[0], Dial: *opts, Origins: origins, Report: p.print})
 }
 
 // listenLocally refuses other machines: a tap lets everybody in.
