@@ -19,7 +19,8 @@ import (
 // TestA48ErrorsOfHooksMayHoldURLs has hooks fail as they do if they parse a proxy's
 // URL, or ask some service for a ticket.
 func TestA48ErrorsOfHooksMayHoldURLs(t *testing.T) {
-	_, parse := url.Parse("http://me:s3cr3t#@proxy.example")
+	password := "s3cr3t#"
+	_, parse := url.Parse("http://me:" + password + "@proxy.example")
 	service := &url.Error{Op: "Get", URL: "https://tickets.example?key=s3cr3t", Err: io.EOF}
 	h := startHop(t, nil, answering("HTTP/1.1 200 OK\r\n\r\n"))
 	for _, opts := range []*transport.DialOptions{
