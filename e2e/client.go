@@ -79,7 +79,7 @@ func Accept(ctx context.Context, conn transport.Conn, cfg Config) (*Session, err
 // begun starts a new session's clock.
 func begun(s *Session, err error) (*Session, error) {
 	if err == nil {
-		s.wake(idleReader)
+		s.alarm.set(time.Now().Add(idleReader))
 	}
 	return s, err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,7 +46,7 @@ func TestFlushOfWhatDoesNotArrive(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := overDeaf(t)
 		mustSend(t, c, "hello")
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		if err := c.Flush(ctx); err != context.DeadlineExceeded {
 			t.Errorf("Flush: %v", err)
@@ -207,6 +208,53 @@ func testTakeOver(t *testing.T) {
 		}
 	}
 	work.Wait()
+}
+
+// An idle session asks now and then, for days; nothing of it reaches an application.
+func TestIdleSessionLives(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var asked atomic.Int64
+		count := func(m []byte) [][]byte {
+			if m[0]&0x1f == 4 { // an ask
+				asked.Add(1)
+			}
+			return [][]byte{m}
+		}
+		c, s := over(t, transport.WithFaults(count, count))
+		go c.Receive(context.Background())
+		for range 2 {
+			time.Sleep(time.Hour)
+			mustSend(t, c, "still there")
+			mustReceive(t, s, "still there")
+		}
+		if n, most := asked.Load(), int64(2*time.Hour/e2e.DefaultKeepAlive); n < most/2 || n > most+4 {
+			t.Errorf("asked %d times in two hours, want about %d", n, most)
+		}
+		c.Close()
+	})
+}
+
+// A connection that has died without a word is noticed at both ends.
+func TestSilentConnectionIsNoticed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var dead atomic.Bool
+		lose := func(m []byte) [][]byte {
+			if dead.Load() {
+				return nil
+			}
+			return [][]byte{m}
+		}
+		c, s := over(t, transport.WithFaults(lose, lose))
+		mustSend(t, c, "hello")
+		mustReceive(t, s, "hello")
+		time.Sleep(time.Second)
+		dead.Store(true)
+		start := time.Now()
+		wantEnd(t, c, e2e.CloseError{Remote: true, Err: e2e.ErrSilent}, false)
+		if took := time.Since(start); took > 2*e2e.DefaultKeepAlive {
+			t.Errorf("noticed after %v", took)
+		}
+	})
 }
 
 func TestConfigWindow(t *testing.T) {

@@ -72,6 +72,7 @@ import (
 const (
 	DefaultMaxMessage       = engine.DefaultMaxMessage       // bytes: 1 MiB
 	DefaultWindow           = engine.DefaultWindow           // bytes: 1 MiB
+	DefaultKeepAlive        = engine.DefaultKeepAlive        // 25 s
 	DefaultHandshakeTimeout = engine.DefaultHandshakeTimeout // 10 s
 
 	DefaultSendTimeout = time.Minute
@@ -119,6 +120,13 @@ type Config struct {
 	// GiB; the throughput of a link is at most Window for each round trip. Zero means
 	// [DefaultWindow].
 	Window int
+
+	// KeepAlive is how long nothing may come from the other end before it is asked, inside
+	// the encryption, whether it is there. Where nothing comes for as long once more
+	// the session ends. It is the only way to find out in a browser, and the only one
+	// anywhere that reaches beyond the next hop. A server waits half as long again.
+	// Zero means [DefaultKeepAlive], a negative value that nobody asks.
+	KeepAlive time.Duration
 
 	// HandshakeTimeout bounds the handshake, from an open connection to a usable
 	// session. Zero means [DefaultHandshakeTimeout].
@@ -197,6 +205,7 @@ func (c Config) engine() engine.Config {
 		Protocol:         c.Protocol,
 		MaxMessage:       c.MaxMessage,
 		Window:           c.Window,
+		KeepAlive:        c.KeepAlive,
 		HandshakeTimeout: c.HandshakeTimeout,
 		AllowSelf:        c.AllowSelf,
 	}

@@ -104,6 +104,10 @@ var (
 	// sent more than it may, or acknowledged what it cannot have.
 	ErrMisbehaved = errors.New("the other end does not keep to the protocol")
 
+	// ErrSilent: nothing has come from the other end for twice [Config.KeepAlive], not
+	// even when it was asked.
+	ErrSilent = errors.New("nothing has come from the other end for too long")
+
 	// ErrStalled: the other end took no message for [Config.SendTimeout].
 	ErrStalled = errors.New("the other end takes no messages any more")
 )
@@ -181,8 +185,14 @@ func (e *CloseError) Is(target error) bool {
 // cut is the end of a session whose connection failed under it. A caller's own
 // context is no fault of the network.
 func cut(ctx context.Context, err error) *CloseError {
-	if ctx.Err() != nil {
-		return &CloseError{Err: ctx.Err()}
+	ended := ctx.Err()
+	for _, other := range []error{context.Canceled, context.DeadlineExceeded} {
+		if ended == nil && errors.Is(err, other) { // that of another call, which cost the connection
+			ended = other
+		}
+	}
+	if ended != nil {
+		return &CloseError{Err: ended}
 	}
 	return &CloseError{Remote: true, Err: truncated{err}}
 }

@@ -111,24 +111,17 @@ func (s *Session) schedule() {
 	if deadline.IsZero() {
 		return
 	}
-	if wait := time.Until(deadline); wait <= 0 {
+	if time.Until(deadline) <= 0 {
 		s.control()
 	} else {
-		s.wake(wait)
+		s.alarm.set(deadline)
 	}
 }
 
-// wake has tick called after some time, unless that is arranged already.
-func (s *Session) wake(wait time.Duration) {
-	if s.armed.CompareAndSwap(false, true) {
-		s.timer.Reset(wait)
-	}
-}
-
-// tick does what is due while nobody calls: acks are written, and if nobody has
-// received since the last time, the session reads.
+// tick does what is due while nobody calls: control records are written, and if
+// nobody has received since the last time, the session reads.
 func (s *Session) tick() {
-	s.armed.Store(false)
+	s.alarm.clear()
 	if s.over() {
 		return
 	}
@@ -137,7 +130,7 @@ func (s *Session) tick() {
 		return
 	}
 	if s.received.Swap(0) > 0 {
-		s.wake(idleReader)
+		s.alarm.set(time.Now().Add(idleReader))
 		return
 	}
 	s.pump()
@@ -156,7 +149,7 @@ func (s *Session) pump() {
 		s.pumping.Store(false)
 		// Somebody may have wanted the pump between its last look and now.
 		if !s.over() {
-			s.wake(idleReader)
+			s.alarm.set(time.Now().Add(idleReader))
 		}
 	}()
 }
@@ -182,6 +175,31 @@ func explainRecord(err error) error {
 		return ErrMisbehaved
 	}
 	return ErrTampered
+}
+
+// alarm is a timer that is set to the earliest of the times it is given, and costs
+// little to be given another.
+type alarm struct {
+	timer *time.Timer
+
+	mu sync.Mutex
+	at time.Time // zero while it is not set
+}
+
+func (a *alarm) set(at time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.at.IsZero() || at.Before(a.at) {
+		a.at = at
+		a.timer.Reset(time.Until(at))
+	}
+}
+
+// clear says that it has rung.
+func (a *alarm) clear() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.at = time.Time{}
 }
 
 // ahead holds the messages that were read before anybody asked for them.

@@ -90,6 +90,8 @@ func (s *Session) writeControl(ctx context.Context, now time.Time) error {
 	for s.due(now) {
 		frame, err := s.link.Control(now, s.send.frame[:0])
 		switch {
+		case errors.Is(err, engine.ErrSilent):
+			return s.fail(&CloseError{Remote: true, Err: ErrSilent})
 		case err != nil:
 			return s.fail(&CloseError{Err: err})
 		case len(frame) == 0:
@@ -111,8 +113,8 @@ func (s *Session) due(now time.Time) bool {
 // leaveSend gives the turn back. What became due while it was taken is looked after.
 func (s *Session) leaveSend() {
 	s.leave(&s.send)
-	if !s.over() && s.due(time.Now()) {
-		s.control()
+	if !s.over() {
+		s.schedule()
 	}
 }
 

@@ -44,9 +44,8 @@ type Session struct {
 	receivers atomic.Int32  // Receives under way
 	received  atomic.Uint32 // messages returned since the last tick
 
-	news  news        // of acks, for Sends and Flushes that wait
-	timer *time.Timer // for what is due while nobody calls; see tick
-	armed atomic.Bool
+	news  news  // of acks, for Sends and Flushes that wait
+	alarm alarm // for what is due while nobody calls; see tick
 
 	sendTimeout time.Duration
 	stalled     *time.Timer // runs while a Send writes
@@ -103,8 +102,8 @@ func newSession(ctx context.Context, conn transport.Conn, h *engine.Handshake, c
 	}
 	s.stalled = time.AfterFunc(math.MaxInt64, s.stall)
 	s.stalled.Stop()
-	s.timer = time.AfterFunc(math.MaxInt64, s.tick)
-	s.timer.Stop()
+	s.alarm.timer = time.AfterFunc(math.MaxInt64, s.tick)
+	s.alarm.timer.Stop()
 	return s, nil
 }
 
@@ -227,7 +226,7 @@ func (s *Session) fail(why *CloseError) error {
 // earlier: the goodbye needs one.
 func (s *Session) hangUp(code transport.Code) {
 	s.conn.Close(code, "")
-	s.timer.Stop()
+	s.alarm.timer.Stop()
 	s.hungUp.Store(true)
 	s.conclude()
 	s.engine.Forget()

@@ -60,6 +60,11 @@ const (
 	// DefaultMaxMessage is the largest message of a session by default, in bytes.
 	DefaultMaxMessage = 1 << 20
 
+	// DefaultKeepAlive is how long a link may be silent by default before an end asks
+	// whether the other is there. It is below the 30 seconds after which the more
+	// impatient proxies forget a connection.
+	DefaultKeepAlive = 25 * time.Second
+
 	// DefaultHandshakeTimeout is how long a handshake may take by default.
 	DefaultHandshakeTimeout = 10 * time.Second
 )
@@ -86,6 +91,12 @@ type Config struct {
 	// [DefaultWindow].
 	Window int
 
+	// KeepAlive is how long nothing may have come from the other end before this end
+	// asks for an ack; a server waits half as long again, so that usually only the
+	// client asks. If then nothing comes for as long once more, the link is dead. 0
+	// means [DefaultKeepAlive], a negative value that nobody asks.
+	KeepAlive time.Duration
+
 	// HandshakeTimeout bounds the time from the first call to the last. 0 means
 	// [DefaultHandshakeTimeout].
 	HandshakeTimeout time.Duration
@@ -104,6 +115,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Window == 0 {
 		c.Window = DefaultWindow
+	}
+	if c.KeepAlive == 0 {
+		c.KeepAlive = DefaultKeepAlive
 	}
 	if c.HandshakeTimeout == 0 {
 		c.HandshakeTimeout = DefaultHandshakeTimeout

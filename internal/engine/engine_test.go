@@ -37,7 +37,7 @@ type end struct {
 }
 
 func configFor(id *keys.Identity) Config {
-	return Config{Identity: id.Public(), Protocol: "test/1"}
+	return Config{Identity: id.Public(), Protocol: "test/1", KeepAlive: -1}
 }
 
 func signWith(id *keys.Identity) func([]byte) []byte {

@@ -32,6 +32,10 @@ var (
 	// ErrExpired is returned once the handshake's deadline has passed.
 	ErrExpired = errors.New("engine: the handshake took too long")
 
+	// ErrSilent is returned by [Link.Control] when nothing has come from the other end
+	// for so long that the link must be dead.
+	ErrSilent = errors.New("engine: the other end is silent")
+
 	// ErrExhausted is returned when a direction has sent its last record. No
 	// session lives that long: it is what stands between a bug and a repeated
 	// nonce.

@@ -53,6 +53,7 @@ type Handshake struct {
 	cfg      Config
 	state    state
 	deadline time.Time
+	now      time.Time // of the last call
 
 	exchange *exchange                  // until m2
 	kem      *mlkem.DecapsulationKey768 // a client's, until m2
@@ -343,12 +344,15 @@ func (h *Handshake) openAuth(purpose, role label.Label, fields int, sealed []byt
 
 // establish derives what the session needs and drops the rest.
 func (h *Handshake) establish(client bool) {
-	session := newSession(h.schedule, client, h.peer, h.cfg.MaxMessage, h.cfg.Window)
+	session := newSession(h.schedule, client, h.peer, h.cfg, h.now)
 	h.schedule.clear()
 	h.schedule, h.state, h.session = nil, established, session
 }
 
-func (h *Handshake) late(now time.Time) bool { return !now.Before(h.deadline) }
+func (h *Handshake) late(now time.Time) bool {
+	h.now = now
+	return !now.Before(h.deadline)
+}
 
 func (h *Handshake) fail(reason Reason) (Step, error) { return h.end(&Error{reason, ErrHandshake}) }
 

@@ -28,10 +28,13 @@ type Link struct {
 	session    *Session
 	send, recv half
 	peerCode   CloseCode
+
+	heard   time.Time // when a record last came; guarded by the session's mu, like
+	probing bool      // whether since then the other end was asked if it is there
 }
 
-func newLink(s *Session, mine, theirs, id []byte) *Link {
-	return &Link{session: s, send: newHalf(mine, id), recv: newHalf(theirs, id)}
+func newLink(s *Session, now time.Time, mine, theirs, id []byte) *Link {
+	return &Link{session: s, send: newHalf(mine, id), recv: newHalf(theirs, id), heard: now}
 }
 
 // Seal appends to dst the frame that carries message, which must not overlap
@@ -97,35 +100,49 @@ func (s *Session) number(l *Link, message []byte) error {
 // Control appends one control record if one is due: an ack, or a wish for one.
 // Control records need no credit, so two ends that have none left can still give
 // each other some. A driver must never let its reading wait until one is sent.
-// Without one it returns dst as it is. Errors are those of [Link.Seal].
+// Without one it returns dst as it is. Errors are those of [Link.Seal] and
+// [ErrSilent].
 func (l *Link) Control(now time.Time, dst []byte) ([]byte, error) {
 	if l.send.aead == nil {
 		return dst, ErrClosed
 	}
 	var fields [ackFieldsSize]byte
-	kind, size := l.session.control(l, now, &fields)
-	if kind == 0 {
-		return dst, nil
+	kind, size, err := l.session.control(l, now, &fields)
+	if err != nil {
+		l.send.drop()
+	}
+	if err != nil || kind == 0 {
+		return dst, err
 	}
 	return l.send.seal(now, dst, kind, fields[:size], nil)
 }
 
 // control decides on the next control record and makes its fields.
-func (s *Session) control(l *Link, now time.Time, fields *[ackFieldsSize]byte) (kind byte, size int) {
+func (s *Session) control(l *Link, now time.Time, fields *[ackFieldsSize]byte) (kind byte, size int, _ error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.link != l:
-		return 0, 0
-	case !s.in.ackAt.IsZero() && !now.Before(s.in.ackAt):
+	if s.link != l {
+		return 0, 0, nil
+	}
+	if passed(s.in.ackAt, now) {
 		received, credit := s.in.ack()
-		return typeAck, len(appendAck(fields[:0], received, credit))
+		return typeAck, len(appendAck(fields[:0], received, credit)), nil
+	}
+	silent := passed(s.silence(), now)
+	switch {
+	case silent && l.probing:
+		return 0, 0, ErrSilent
+	case silent:
+		l.probing = true
+		fallthrough
 	case s.out.ask:
 		s.out.asked()
-		return typeAsk, 0
+		return typeAsk, 0, nil
 	}
-	return 0, 0
+	return 0, 0, nil
 }
+
+func passed(deadline, now time.Time) bool { return !deadline.IsZero() && !now.Before(deadline) }
 
 // SealClose appends the last frame of this direction. Without it the other end
 // cannot tell an end from a cut, and reports the latter.
@@ -193,6 +210,7 @@ func (l *Link) take(now time.Time, kind byte, fields []byte, size int) (Event, e
 		return 0, ErrClosed
 	}
 	s.confirm()
+	l.heard, l.probing = now, false
 	switch kind {
 	case typeData:
 		if !s.in.take(now, size) {

@@ -25,8 +25,7 @@ type endpoint struct {
 	link    *Link    // when linked
 }
 
-func (e *endpoint) dead() bool { return e.attempt == nil && e.link == nil }
-func (e *endpoint) die()       { e.attempt, e.link = nil, nil }
+func (e *endpoint) die() { e.attempt, e.link = nil, nil }
 
 // A wire is one connection. The client's end has index 0, the server's 1; flight is
 // what is under way to that end.

@@ -230,7 +230,7 @@ func TestA39PaddingBuckets(t *testing.T) {
 
 // sealOnly returns a session whose records nobody opens.
 func sealOnly() *Link {
-	return generous(newSession(newSchedule(make([]byte, 32), nil, nil), true, nil, DefaultMaxMessage, DefaultWindow).link)
+	return generous(newSession(newSchedule(make([]byte, 32), nil, nil), true, nil, must(configFor(alice).withDefaults()), epoch).link)
 }
 
 // generous lifts the bounds of delivery, for tests of what is below it.

@@ -90,6 +90,7 @@ type Resume struct {
 	session  *Session
 	state    state
 	deadline time.Time
+	now      time.Time // of the last call
 
 	secret   [secretSize]byte // what this attempt is made with
 	attempt  uint64
@@ -417,7 +418,7 @@ func (r *Resume) nextSecret() *secret {
 // attach gives the session its new link. It is called under the session's mu.
 func (r *Resume) attach(mine, theirs label.Label) {
 	s := r.session
-	link := newLink(s, r.schedule.derive(mine), r.schedule.derive(theirs), r.schedule.derive(label.ResumeLinkID))
+	link := newLink(s, r.now, r.schedule.derive(mine), r.schedule.derive(theirs), r.schedule.derive(label.ResumeLinkID))
 	s.link, s.peer = link, r.peer
 	s.out.rewind(r.position)
 	s.in.ackAt = longAgo // the first record of each end is an ack
@@ -431,7 +432,10 @@ func (r *Resume) begin(initiator bool) {
 	r.exchange = newResumeExchange(initiator, prologue("resume", r.cfg.Protocol), psk, r.cfg.random.ephemeral)
 }
 
-func (r *Resume) late(now time.Time) bool { return !now.Before(r.deadline) }
+func (r *Resume) late(now time.Time) bool {
+	r.now = now
+	return !now.Before(r.deadline)
+}
 
 func (r *Resume) fail(reason Reason) (Step, error) { return r.end(&Error{reason, ErrResume}) }
 

@@ -20,6 +20,7 @@ type Session struct {
 	id         [secretSize]byte
 	client     bool
 	maxMessage int
+	keepAlive  time.Duration // 0: none
 
 	mu   sync.Mutex // guards what follows; held for moments, never while anything is encrypted
 	link *Link      // the one that counts; nil while there is none
@@ -32,14 +33,18 @@ type Session struct {
 }
 
 // newSession makes a session and its first link of what a handshake leaves.
-func newSession(k *schedule, client bool, peer *keys.PublicIdentity, maxMessage, window int) *Session {
+func newSession(k *schedule, client bool, peer *keys.PublicIdentity, cfg Config, now time.Time) *Session {
 	s := &Session{
 		client:     client,
 		peer:       peer,
-		maxMessage: maxMessage,
+		maxMessage: cfg.MaxMessage,
+		keepAlive:  max(cfg.KeepAlive, 0),
 		secret:     new(secret),
-		out:        outbox{credit: initialCredit, window: uint64(window)},
-		in:         inbox{granted: initialCredit, span: initialCredit, window: uint64(window)},
+		out:        outbox{credit: initialCredit, window: uint64(cfg.Window)},
+		in:         inbox{granted: initialCredit, span: initialCredit, window: uint64(cfg.Window)},
+	}
+	if !client {
+		s.keepAlive += s.keepAlive / 2
 	}
 	copy(s.id[:], k.derive(label.SessionID))
 	copy(s.secret.value[:], k.derive(label.ResumeSecret))
@@ -47,7 +52,7 @@ func newSession(k *schedule, client bool, peer *keys.PublicIdentity, maxMessage,
 	if !client {
 		mine, theirs = theirs, mine
 	}
-	s.link = newLink(s, k.derive(mine), k.derive(theirs), s.id[:])
+	s.link = newLink(s, now, k.derive(mine), k.derive(theirs), s.id[:])
 	return s
 }
 
@@ -149,7 +154,27 @@ func (s *Session) deadline() time.Time {
 	case s.out.ask:
 		return longAgo
 	}
-	return s.in.ackAt
+	return earlier(s.in.ackAt, s.silence())
+}
+
+// silence returns when it is time to ask whether the other end is there, or, after
+// that, to believe that it is not.
+func (s *Session) silence() time.Time {
+	switch {
+	case s.keepAlive == 0:
+		return time.Time{}
+	case s.link.probing:
+		return s.link.heard.Add(2 * s.keepAlive)
+	}
+	return s.link.heard.Add(s.keepAlive)
+}
+
+// earlier returns the earlier of two deadlines, of which the zero time is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // Unacked returns copies of the messages that are not known to have arrived, and
