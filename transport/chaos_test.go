@@ -78,9 +78,13 @@ func chaosScript(rng *rand.Rand) hostile.Script {
 		f, frames = hostile.Nth(1+rng.IntN(30), hostile.StallWithin), true
 	default: // nothing
 	}
-	script := hostile.Script{FromClient: f}
+	life := hostile.From(200_000+rng.IntN(2_000_000), hostile.Cut) // no link lasts, so that there are always new ones
+	if frames {
+		life = hostile.FromNth(50+rng.IntN(500), hostile.Cut)
+	}
+	script := hostile.Script{FromClient: f, ToClient: life}
 	if rng.IntN(2) == 0 {
-		script = hostile.Script{ToClient: f}
+		script = hostile.Script{FromClient: life, ToClient: f}
 	}
 	if frames {
 		return hostile.Frames(script.FromClient, script.ToClient)
