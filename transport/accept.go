@@ -157,11 +157,12 @@ func admit(r *http.Request, opts *AcceptOptions) (e entrant, no *refusal) {
 }
 
 func upgrade(catch *socketCatcher, r *http.Request, opts *AcceptOptions, e entrant) (Conn, error) {
-	subprotocol := choose(r.Header, opts.Subprotocols)
+	subprotocol, w := choose(r.Header, opts.Subprotocols), newWrites()
 	ws, err := websocket.Accept(catch, upgradable(r, subprotocol), &websocket.AcceptOptions{
 		Subprotocols:       []string{subprotocol},
 		InsecureSkipVerify: true, // checkOrigin is stricter: it compares schemes too
 		CompressionMode:    websocket.CompressionDisabled,
+		OnPingReceived:     w.letPong,
 	})
 	if err != nil {
 		// checkUpgrade has seen to it that this does not quote the request.
@@ -169,7 +170,7 @@ func upgrade(catch *socketCatcher, r *http.Request, opts *AcceptOptions, e entra
 	}
 	info := e.info(r, catch.socket)
 	info.Subprotocol = subprotocol
-	conn := newConn(ws, catch.socket, info, opts.MaxMessage, opts.KeepAlive)
+	conn := newConn(ws, w, catch.socket, info, opts.MaxMessage, opts.KeepAlive)
 	conn.lease.take(e.grant, conn.expire)
 	return conn, nil
 }

@@ -4,6 +4,7 @@ package transport_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hopseal/hopseal/transport"
@@ -209,4 +211,49 @@ func TestA47AnAddressOfAnythingIsSafeToShow(t *testing.T) {
 	if info := conn.Info(); strings.ContainsAny(info.Client+info.Remote, "\x1b\n") {
 		t.Errorf("%q, %q", info.Client, info.Remote)
 	}
+}
+
+// A client whose line is slow pings while a long message is on its way to it. That is
+// no reason to cut it, although the pong would have to wait for too long.
+func TestAPingDuringALongMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(handshake + "Host: localhost\r\n\r\n")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := transport.Accept(onPipe{httptest.NewRecorder(), ours}, r, &transport.AcceptOptions{KeepAlive: -1, Sealed: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		received := make(chan error, 1)
+		go func() { _, err := conn.Read(context.Background(), nil); received <- err }()
+		sent := make(chan error, 1)
+		go func() { sent <- conn.Write(context.Background(), make([]byte, 100_000)) }()
+		synctest.Wait()
+		go theirs.Write(append(masked(0x89, "early"), masked(0x89, "late")...))
+		piece := make([]byte, 10_010) // a tenth, and of the header
+		for range 9 {
+			time.Sleep(10 * time.Second)
+			if _, err := io.ReadFull(theirs, piece); err != nil {
+				t.Fatalf("the message ends: %v", err)
+			}
+		}
+		go theirs.Write(masked(0x89, "afterwards"))
+		if _, err := io.ReadFull(theirs, piece[:10_010-90]); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
+		pong := make([]byte, 2+len("afterwards"))
+		if _, err := io.ReadFull(theirs, pong); err != nil || string(pong) != "\x8a\x0aafterwards" {
+			t.Errorf("%q, %v", pong, err)
+		}
+		theirs.Close()
+		if err := <-received; !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+	})
 }

@@ -25,10 +25,10 @@ type wsConn struct {
 	info   Info
 	end    *ending
 
-	limit   int           // bytes in a message, at most
-	heard   atomic.Uint64 // grows with all that Reads do: odd while one waits
-	writing atomic.Int64  // Writes under way
-	spare   [1]byte       // where Read looks for the end of a message that fills dst
+	limit  int           // bytes in a message, at most
+	heard  atomic.Uint64 // grows with all that Reads do: odd while one waits
+	writes *writes
+	spare  [1]byte // where Read looks for the end of a message that fills dst
 
 	lease lease // what Accept's Authenticate granted
 
@@ -42,15 +42,16 @@ type wsConn struct {
 // arrives whole, and only then shows that the peer is there.
 const maxChunk = 32 << 10
 
-// newConn takes over an open WebSocket and the socket below it.
-func newConn(ws *websocket.Conn, socket net.Conn, info Info, maxMessage int, keepAlive time.Duration) *wsConn {
+// newConn takes over an open WebSocket, which asks w about pongs, and the socket
+// below it.
+func newConn(ws *websocket.Conn, w *writes, socket net.Conn, info Info, maxMessage int, keepAlive time.Duration) *wsConn {
 	if maxMessage <= 0 {
 		maxMessage = DefaultMaxMessage
 	}
 	if keepAlive == 0 {
 		keepAlive = DefaultKeepAlive
 	}
-	c := &wsConn{ws: ws, socket: socket, info: info, end: newEnding(), limit: maxMessage, every: keepAlive}
+	c := &wsConn{ws: ws, writes: w, socket: socket, info: info, end: newEnding(), limit: maxMessage, every: keepAlive}
 	c.meter, _ = socket.(*meter)
 	c.SetMaxMessage(maxMessage)
 	c.startPulse()
@@ -106,9 +107,9 @@ func (c *wsConn) appendAll(dst []byte, r io.Reader) ([]byte, error) {
 
 // Write is described at [Conn].
 func (c *wsConn) Write(ctx context.Context, msg []byte) error {
-	c.writing.Add(1)
+	c.writes.begin()
 	err := c.ws.Write(ctx, websocket.MessageBinary, msg)
-	c.writing.Add(-1)
+	c.writes.end()
 	if err == nil {
 		c.meter.sent()
 		return nil

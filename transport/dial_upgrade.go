@@ -19,6 +19,7 @@ const maxAnswer = 64 << 10
 // upgrade makes a WebSocket of conn, which leads to the target.
 func (d *dialer) upgrade(ctx context.Context, conn net.Conn) (*wsConn, error) {
 	var ws *websocket.Conn
+	w := newWrites()
 	err := d.in(ctx, PhaseUpgrade, d.opts.Timeouts.Upgrade, func(ctx context.Context, e *DialEvent) *DialError {
 		var resp *http.Response
 		var err error
@@ -28,6 +29,7 @@ func (d *dialer) upgrade(ctx context.Context, conn net.Conn) (*wsConn, error) {
 			HTTPHeader:      requestHeader(d.opts),
 			Subprotocols:    d.opts.Subprotocols,
 			CompressionMode: websocket.CompressionDisabled,
+			OnPingReceived:  w.letPong,
 		})
 		if err != nil {
 			conn.Close()
@@ -41,7 +43,7 @@ func (d *dialer) upgrade(ctx context.Context, conn net.Conn) (*wsConn, error) {
 		return nil, err
 	}
 	d.info.Subprotocol = ws.Subprotocol()
-	return newConn(ws, conn, d.info, d.opts.MaxMessage, d.opts.KeepAlive), nil
+	return newConn(ws, w, conn, d.info, d.opts.MaxMessage, d.opts.KeepAlive), nil
 }
 
 // client returns an HTTP client for a single request over conn. It shares nothing

@@ -5,8 +5,54 @@ package transport
 import (
 	"context"
 	"math"
+	"sync/atomic"
 	"time"
 )
+
+// pongPatience is how long a ping waits for the message that is on its way to
+// whoever sent it. The WebSocket below cuts a connection on which a pong takes 5
+// seconds.
+const pongPatience = 2 * time.Second
+
+// writes knows of the Writes of a connection.
+type writes struct {
+	underway atomic.Int64
+	ended    chan struct{} // holds a token when one has ended
+}
+
+func newWrites() *writes { return &writes{ended: make(chan struct{}, 1)} }
+
+func (w *writes) begin() { w.underway.Add(1) }
+
+func (w *writes) end() {
+	w.underway.Add(-1)
+	select {
+	case w.ended <- struct{}{}:
+	default:
+	}
+}
+
+// letPong reports whether a ping is answered. It is not where that would have to
+// wait behind a message that a slow peer takes long for: the bytes of that show
+// the peer as well that we are there.
+func (w *writes) letPong(ctx context.Context, _ []byte) bool {
+	select {
+	case <-w.ended: // one from before
+	default:
+	}
+	if w.underway.Load() == 0 {
+		return true
+	}
+	late := time.NewTimer(pongPatience)
+	defer late.Stop()
+	select {
+	case <-w.ended:
+		return true
+	case <-late.C:
+	case <-ctx.Done():
+	}
+	return false
+}
 
 // startPulse begins to ping the peer every c.every, if that is positive.
 func (c *wsConn) startPulse() {
@@ -39,7 +85,7 @@ func (c *wsConn) beat() {
 func (c *wsConn) silent() bool {
 	before := c.heard.Load()
 	bytes, _ := c.meter.heard()
-	if c.writing.Load() > 0 {
+	if c.writes.underway.Load() > 0 {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), c.every)
@@ -50,5 +96,5 @@ func (c *wsConn) silent() bool {
 	if now, pausing := c.meter.heard(); pausing || now != bytes {
 		return false
 	}
-	return before%2 == 1 && c.heard.Load() == before && c.writing.Load() == 0
+	return before%2 == 1 && c.heard.Load() == before && c.writes.underway.Load() == 0
 }
