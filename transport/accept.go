@@ -94,8 +94,9 @@ type AcceptOptions struct {
 // on the way to the client ([ErrCleartext]), or a browser's page comes from a
 // foreign origin ([ErrOrigin]); 401, 403 or 503 where Authenticate does not let the
 // client in ([ErrUnauthorized], [ErrForbidden]); 400 for credentials or forwarding
-// headers that cannot be read; 429 or 503 where
-// the Gate has no room ([ErrRefused]).
+// headers that cannot be read; 429 or 503 where the Gate has no room
+// ([ErrRefused]); 500 or 501 where this server is set up wrong. By HTTP/1 the answer
+// ends the connection.
 //
 // TLS is on the way if it is on this socket, or if a trusted hop says that the
 // client used https.

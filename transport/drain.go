@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -88,14 +89,22 @@ func (g *Gate) Drain(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	left := g.conns()
+	var cuts sync.WaitGroup // TLS may take its time for a last word
 	for _, c := range left {
-		c.finish(&CloseError{Code: CodeAbnormal, Err: errDrained})
+		cuts.Go(c.cut)
 	}
+	cuts.Wait()
 	return fmt.Errorf("transport: drain: %d connections were left, and were cut: %w", len(left), ctx.Err())
 }
 
 func (c *wsConn) drain() {
 	c.finish(&CloseError{Code: CodeRestart, Reason: "the server is going away", Err: errDrained})
+}
+
+// cut ends a connection at once, also where a drain waits for its peer's word.
+func (c *wsConn) cut() {
+	c.finish(&CloseError{Code: CodeAbnormal, Err: errDrained})
+	c.socket.Close()
 }
 
 // conns returns the open connections, in random order.

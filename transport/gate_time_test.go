@@ -422,6 +422,32 @@ func TestDrainCutsWhatIsLeftWhenItsContextEnds(t *testing.T) {
 	})
 }
 
+// Those that are told and have not answered yet are left too.
+func TestDrainCutsWhoIsStillBeingTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := transport.NewGate(&transport.GateOptions{DrainLead: -1, DrainSpread: -1})
+		s := startPipeServer(t, gate)
+		var sockets []net.Conn
+		for range 3 {
+			socket, _, _ := s.knock(t)
+			sockets = append(sockets, socket)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		err := gate.Drain(ctx)
+		if want := "transport: drain: 3 connections were left, and were cut: context deadline exceeded"; err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+		for _, socket := range sockets {
+			io.Copy(io.Discard, socket)
+		}
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("the sockets were closed after %v", took)
+		}
+	})
+}
+
 func TestDrainOfNobodyIsOverAtOnce(t *testing.T) {
 	gate := transport.NewGate(&transport.GateOptions{DrainLead: -1})
 	if err := gate.Drain(t.Context()); err != nil {

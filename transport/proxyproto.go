@@ -52,6 +52,10 @@ type ProxyProtocol struct {
 //
 //	tls.NewListener(proxied, config)
 //
+// That is the client's TLS, which passes the hop unopened, or the hop's where the
+// header says that the client spoke TLS with the hop. A hop must not speak TLS with
+// this server for clients that spoke none: theirs would be taken for it.
+//
 // A header that is missing, late, malformed or of another protocol than TCP ends
 // its connection. Closing the listener closes l.
 func ListenProxy(l net.Listener, opts ProxyProtocol) (net.Listener, error) {
