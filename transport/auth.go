@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -109,7 +110,7 @@ func authenticate(r *http.Request, e *entrant, opts *AcceptOptions) *refusal {
 func notGranted(r *http.Request, token Token, err error) *refusal {
 	no := &refusal{cause: err}
 	text := ": " + safetext.Line(err.Error(), shownReason)
-	if holds(err.Error(), string(token)) || holds(err.Error(), r.URL.RawQuery) {
+	if holdsAny(err.Error(), secretsOf(r, token)) {
 		text, no.cause = " (its error is not shown, since it holds the credential)", nil
 	}
 	switch {
@@ -136,7 +137,27 @@ func orSentinel(err, sentinel error) error {
 	return err
 }
 
-func holds(text, secret string) bool { return secret != "" && strings.Contains(text, secret) }
+// secretsOf returns what in a request may be a credential.
+func secretsOf(r *http.Request, token Token) []string {
+	_, password, _ := r.BasicAuth()
+	_, authorization, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	secrets := []string{string(token), r.URL.RawQuery, password, authorization}
+	for _, values := range r.URL.Query() {
+		secrets = append(secrets, values...)
+	}
+	for _, cookie := range r.Cookies() {
+		secrets = append(secrets, cookie.Value)
+	}
+	return secrets
+}
+
+// minSecret is the least size of what is taken for a secret, in bytes. Less may
+// stand in any text.
+const minSecret = 4
+
+func holdsAny(text string, secrets []string) bool {
+	return slices.ContainsFunc(secrets, func(s string) bool { return len(s) >= minSecret && strings.Contains(text, s) })
+}
 
 // unauthorized asks for a credential as RFC 6750, section 3 says.
 func unauthorized(no *refusal, token Token) {

@@ -221,24 +221,35 @@ func TestVerdicts(t *testing.T) {
 // TestA48CallersMayRepeatWhatTheySaw: errors of applications often quote what
 // they refuse.
 func TestA48CallersMayRepeatWhatTheySaw(t *testing.T) {
-	for _, is := range []error{transport.ErrUnauthorized, transport.ErrForbidden, nil} {
-		addr, outcomes := acceptor(t, &transport.AcceptOptions{
+	quotes := []func(*transport.Caller) error{
+		func(c *transport.Caller) error { return fmt.Errorf("bad token %s", string(c.Token)) },
+		func(c *transport.Caller) error { return fmt.Errorf("no token in %s", c.Request.URL) },
+		func(c *transport.Caller) error {
+			return fmt.Errorf("bad ticket %s", c.Request.URL.Query().Get("token"))
+		},
+		func(c *transport.Caller) error { return fmt.Errorf("bad header %v", c.Request.Header) },
+		func(c *transport.Caller) error {
+			_, password, _ := c.Request.BasicAuth()
+			return fmt.Errorf("bad password %s", password)
+		},
+	}
+	for i := range 3 * len(quotes) {
+		is, quote := []error{transport.ErrUnauthorized, transport.ErrForbidden, nil}[i%3], quotes[i/3]
+		addr, outcomes := acceptor(t, &transport.AcceptOptions{Origins: []string{"https://app.example"},
 			Authenticate: func(_ context.Context, c *transport.Caller) (transport.Grant, error) {
-				err := fmt.Errorf("bad token %s", string(c.Token))
-				if c.Token == "" {
-					err = fmt.Errorf("no token in %s", c.Request.URL)
-				}
+				err := quote(c)
 				if is != nil {
 					err = fmt.Errorf("%w: %w", is, err)
 				}
 				return transport.Grant{}, err
 			},
 		})
-		for _, headers := range []string{shows(tokenForms["header"], secret), ""} {
+		basic := "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("ann:"+secret)) + "\r\n"
+		for _, headers := range []string{shows(tokenForms["header"], secret), "", basic, basic + shows(tokenForms["cookie"], secret)} {
 			send(t, addr, handshake+headers)
 			got := <-outcomes
 			for err := got.err; err != nil; err = errors.Unwrap(err) {
-				if text := fmt.Sprintf("%v %+v %q", err, err, err); strings.Contains(text, secret) || strings.Contains(text, "qu3ry") {
+				if text := fmt.Sprintf("%v %+v %q", err, err, err); strings.Contains(text, secret) || strings.Contains(text, "qu3ry") || strings.Contains(text, "YW5uO") {
 					t.Errorf("%s", text)
 				}
 			}
