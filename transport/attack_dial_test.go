@@ -116,11 +116,6 @@ func TestASharedCacheSharesNoTrust(t *testing.T) {
 	} {
 		cache := tls.NewLRUClientSessionCache(9)
 		trusting.Base = &tls.Config{ClientSessionCache: cache}
-		for range 2 { // the second shows that there is something to resume
-			conn := dial(t, url, &transport.DialOptions{TLS: trusting})
-			wantEcho(t, conn)
-			conn.Close(transport.CodeNormal, "")
-		}
 		for _, strict := range []*transport.TLSOptions{
 			{RootsPEM: pemOf(other.cert)},
 			{RootsPEM: pemOf(other.cert), NoSNI: true},
@@ -128,6 +123,14 @@ func TestASharedCacheSharesNoTrust(t *testing.T) {
 			{RootsPEM: pemOf(root.cert), Pins: [][32]byte{{1}, {2}}, NoSNI: true},
 			{InsecureSkipTLSVerify: true, Pins: [][32]byte{{1}, spki(root.cert)}, NoSNI: true},
 		} {
+			for _, resumed := range []bool{false, true} { // leaves something to resume, once
+				conn := dial(t, url, &transport.DialOptions{TLS: trusting})
+				wantEcho(t, conn)
+				conn.Close(transport.CodeNormal, "")
+				if got := conn.Info().TLS.Resumed; resumed && !got {
+					t.Fatalf("%s: nothing was resumed", name)
+				}
+			}
 			strict.Base = &tls.Config{ClientSessionCache: cache}
 			if conn, err := transport.Dial(t.Context(), url, &transport.DialOptions{TLS: strict}); err == nil {
 				t.Errorf("after a dial that trusts %s, one with pins %d, name sent %v goes through; resumed %v", name, len(strict.Pins), !strict.NoSNI, conn.Info().TLS.Resumed)

@@ -140,6 +140,7 @@ type dialer struct {
 	proxy  *url.URL
 	opts   *DialOptions
 	info   Info
+	socket net.Conn   // to the next hop, below everything
 	tls    *tlsConfig // of the handshake with the target
 	events *notifier[DialEvent]
 	trace  func(DialEvent) // told at once; nil if nobody listens
@@ -157,10 +158,15 @@ func newDialer(target *url.URL, opts *DialOptions) *dialer {
 	return d
 }
 
-func (d *dialer) dial(ctx context.Context) (*wsConn, error) {
+func (d *dialer) dial(ctx context.Context) (conn *wsConn, err error) {
 	if err := d.prepare(ctx); err != nil {
 		return nil, err
 	}
+	defer func() {
+		if conn == nil && d.socket != nil {
+			d.socket.Close() // a phase that fails has done it, one in which a hook panics has not
+		}
+	}()
 	socket, err := d.link(ctx)
 	if err != nil {
 		return nil, err

@@ -100,6 +100,7 @@ func (d *dialer) connect(ctx context.Context, hop *url.URL, addrs []netip.Addr) 
 		if conn, err = race(ctx, addrs, port); err != nil {
 			return d.explainConnect(ctx, err)
 		}
+		d.socket = conn
 		e.Local, e.Remote = conn.LocalAddr().String(), conn.RemoteAddr().String()
 		d.info.Local, d.info.Remote = e.Local, e.Remote
 		return nil

@@ -98,6 +98,7 @@ func (d *dialer) tunnel(ctx context.Context) (net.Conn, error) {
 			if conn, err = new(net.Dialer).DialContext(ctx, "tcp", d.info.Remote); err != nil {
 				return d.explainProxy(ctx, err)
 			}
+			d.socket = conn
 		}
 	})
 	return conn, err
