@@ -25,8 +25,8 @@ type Tap struct {
 	// Target is the URL of the server. Its path and query are used for all.
 	Target string
 
-	// Dial is how the server is dialled. Header and Subprotocols are those of
-	// each client.
+	// Dial is how the server is dialled. Its Header is added to that of each client,
+	// in place of what has the same name there; Subprotocols are the client's.
 	Dial transport.DialOptions
 
 	// Origins are those of pages that may come, beside pages of this machine.
@@ -127,6 +127,9 @@ func (t *Tap) dialOptions(r *http.Request) *transport.DialOptions {
 			opts.Header[name] = values
 		}
 	}
+	for name, values := range t.Dial.Header {
+		opts.Header[http.CanonicalHeaderKey(name)] = values
+	}
 	opts.Subprotocols = subprotocols(r)
 	return &opts
 }
@@ -191,9 +194,10 @@ func (l link) end(to transport.Conn, toServer bool, err error) {
 	if !errors.As(err, &closed) {
 		closed = &transport.CloseError{Code: transport.CodeInternal, Err: err}
 	}
-	if to.Close(passable(closed.Code), closed.Reason); closed.Remote || closed.Err != nil {
-		l.report(Event{Kind: Closed, ToServer: toServer, Err: closed})
+	if closed.Remote || closed.Err != nil {
+		l.report(Event{Kind: Closed, ToServer: toServer, Err: closed}) // before the other end knows
 	}
+	to.Close(passable(closed.Code), closed.Reason)
 }
 
 // passable returns the code to send for one that cannot be sent.

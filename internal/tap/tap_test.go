@@ -113,6 +113,19 @@ func TestATapIsTransparent(t *testing.T) {
 	}
 }
 
+func TestATapAddsItsOwnHeaders(t *testing.T) {
+	got := make(chan http.Header, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- r.Header }))
+	defer server.Close()
+	tapped := httptest.NewServer(&tap.Tap{Target: server.URL, Report: func(tap.Event) {},
+		Dial: transport.DialOptions{Policy: transport.Development, Header: http.Header{"x-own": {"tap"}, "X-Both": {"tap"}}}})
+	defer tapped.Close()
+	transport.Dial(t.Context(), tapped.URL, &transport.DialOptions{Policy: transport.Development, Header: http.Header{"X-Client": {"client"}, "X-Both": {"client"}}})
+	if h := <-got; h.Get("X-Own") != "tap" || h.Get("X-Client") != "client" || !slices.Equal(h.Values("X-Both"), []string{"tap"}) {
+		t.Errorf("the server got %v", h)
+	}
+}
+
 func TestATapTellsTheServerOfTheClientsEnd(t *testing.T) {
 	end := make(chan error, 1)
 	url, _ := between(t, func(conn transport.Conn, _ *http.Request) {

@@ -32,6 +32,7 @@ var errDiagnosed = errors.New("the way is not free: see the step that failed")
 func doctor(ctx context.Context, c *call) error {
 	var way wayFlags
 	way.add(c)
+	c.Var(&way.subprotocols, "subprotocol", "offer this `name` to the server; may be repeated")
 	idle := c.Duration("idle", 0, "then watch the silent connection for so long, to find hops that forget it")
 	timeout := c.Duration("timeout", time.Minute, "how long all but that may take")
 	file := c.String("report", "", "write a report without secrets to this `file`, to be sent to others")

@@ -34,7 +34,6 @@ func (f *wayFlags) add(c *call) {
 	c.StringVar(&f.proxy, "proxy", "", "use the proxy at this `URL`, or none for \"direct\", instead of what the environment says")
 	c.StringVar(&f.network, "network", "", "tcp4 or tcp6 for one kind of addresses only")
 	c.Var(&f.headers, "header", "send this `Name: value` in the handshake; may be repeated. Put a bearer token into "+envToken)
-	c.Var(&f.subprotocols, "subprotocol", "offer this `name` to the server; may be repeated")
 	c.BoolVar(&f.insecure, "insecure-skip-tls-verify", false, "accept any certificate: everybody on the way may be the server")
 	c.StringVar(&f.keyLog, "insecure-key-log", "", "append the secrets of TLS to this `file`, for Wireshark")
 }
