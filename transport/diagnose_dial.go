@@ -84,6 +84,9 @@ func (f *Finding) warnOfEnd(chain []Certificate, now time.Time) {
 		if left := c.NotAfter.Sub(now); left < soon && f.Result == Passed {
 			f.Result = Warned
 			f.Problem = fmt.Sprintf("certificate %d ends in %d days", i+1, int(left.Hours()/24))
+			if left < 0 {
+				f.Problem = fmt.Sprintf("certificate %d has ended on %s", i+1, c.NotAfter.UTC().Format(time.DateOnly))
+			}
 			f.Advice = "find out why it has not been renewed: that should have happened by now"
 		}
 	}

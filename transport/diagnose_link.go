@@ -89,10 +89,15 @@ func parseSeen(msg []byte) (*seen, error) {
 	var s seen
 	dec := json.NewDecoder(bytes.NewReader(msg))
 	dec.DisallowUnknownFields()
-	if len(msg) > seenLimit || dec.Decode(&s) != nil || dec.More() {
+	if len(msg) > seenLimit || dec.Decode(&s) != nil || !atEnd(dec) {
 		return nil, errors.New("the server says that it answers diagnoses, and does not: is it of another version?")
 	}
 	return &s, nil
+}
+
+func atEnd(dec *json.Decoder) bool {
+	_, err := dec.Token()
+	return err == io.EOF
 }
 
 func (s *seen) lines() []string {

@@ -146,6 +146,11 @@ func TestDiagnoseWarnsOfTheEndOfACertificate(t *testing.T) {
 	if !r.OK() || !strings.Contains(steps(r), "tls warned") || !strings.Contains(r.String(), "certificate 1 ends in 3 days") {
 		t.Errorf("%s:\n%s", steps(r), r)
 	}
+	r = transport.Diagnose(t.Context(), withChain(t, transport.DiagnoseHandler(nil), sign(t, "s", root, expired).pair()).URL,
+		&transport.DiagnoseOptions{Dial: &transport.DialOptions{TLS: &transport.TLSOptions{InsecureSkipTLSVerify: true}}})
+	if !r.OK() || !strings.Contains(r.String(), "certificate 1 has ended on 2021-02-03") {
+		t.Errorf("%s:\n%s", steps(r), r)
+	}
 }
 
 // liar answers diagnoses by hand.
@@ -186,6 +191,7 @@ func TestDiagnoseAHostileServer(t *testing.T) {
 		"garbage":      {sendThen("\x00\x1b[31m", same), "echo failed", "says that it answers diagnoses, and does not"},
 		"empty":        {sendThen("", same), "echo failed", "and does not"},
 		"more":         {sendThen(good+"{}", same), "echo failed", "and does not"},
+		"more ends":    {sendThen(good+"}", same), "echo failed", "and does not"},
 		"other fields": {sendThen(`{"client":"","time":0,"password":"x"}`, same), "echo failed", "and does not"},
 		"huge":         {sendThen(good+strings.Repeat(" ", 5000), same), "echo failed", "and does not"},
 		"terminal":     {sendThen(fmt.Sprintf(`{"client":"\u001b[31m\u202e","time":%d}`, now), same), "echo passed", `\x1b[31m`},

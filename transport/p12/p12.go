@@ -3,7 +3,8 @@
 // Package p12 reads client certificates from PKCS#12 files (RFC 7292), which end in
 // .p12 or .pfx, for transport.TLSOptions.
 //
-// The format's protection is weak: guard the file as if it had no password. Where
+// The format's protection is weak: guard the file as if it had no password. A file says
+// itself how much work its password is, so read none that a stranger has made. Where
 // there is a choice use PEM files, which a dial reads again when they are renewed.
 package p12
 
