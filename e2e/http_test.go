@@ -238,6 +238,14 @@ func TestServerTurnsAwayBeforeTheUpgrade(t *testing.T) {
 	if !errors.As(err, &refused) || refused.Status != http.StatusServiceUnavailable || refused.Permanent() {
 		t.Errorf("beyond the limit: %v", err)
 	}
+	resp, err := http.Get("http" + strings.TrimPrefix(url, "ws"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusServiceUnavailable || !resp.Close {
+		t.Errorf("%s, and the connection stays: %v", resp.Status, !resp.Close)
+	}
 	srv.Shutdown(t.Context())
 	if _, err := e2e.Dial(t.Context(), url, trusting(alice, bob)); !errors.As(err, &refused) {
 		t.Errorf("after Shutdown: %v", err)

@@ -18,6 +18,9 @@ import (
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if srv.turnsAway() {
 		w.Header().Set("Retry-After", "5")
+		if r.ProtoMajor == 1 {
+			w.Header().Set("Connection", "close") // as Accept does
+		}
 		http.Error(w, "no room for another session now", http.StatusServiceUnavailable)
 		return
 	}

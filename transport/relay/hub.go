@@ -45,6 +45,9 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p, err := h.admit(transport.ClientAddr(r, opts.TrustedHops))
 	if err != nil {
 		w.Header().Set("Retry-After", "5")
+		if r.ProtoMajor == 1 {
+			w.Header().Set("Connection", "close") // as Accept does
+		}
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}

@@ -363,6 +363,14 @@ func TestA34OneAddressTakesSoManyConnections(t *testing.T) {
 	if refused, ok := errors.AsType[*transport.DialError](err); !ok || refused.Status != 503 {
 		t.Fatalf("got %v", err)
 	}
+	resp, err := http.Get("http" + strings.TrimPrefix(url, "ws"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != 503 || !resp.Close {
+		t.Errorf("%s, and the connection stays: %v", resp.Status, !resp.Close)
+	}
 }
 
 func TestA34AnAddressIsAWholeBlock(t *testing.T) {
