@@ -10,9 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -442,5 +444,43 @@ func BenchmarkEcho(b *testing.B) {
 			b.ReportMetric(float64(times[2])/float64(times[0]), "x-plain-rate")
 			b.ReportMetric(0, "ns/op")
 		})
+	}
+}
+
+// A logWriter is where the log goes for a test.
+type logWriter chan string
+
+func (w logWriter) Write(b []byte) (int, error) {
+	w <- string(b)
+	return len(b), nil
+}
+
+// Applications quote their clients in errors and panics, and the log has them.
+func TestA47TheLogShowsClientsEscaped(t *testing.T) {
+	logged := make(logWriter, 16)
+	log.SetOutput(logged)
+	t.Cleanup(func() { log.SetOutput(os.Stderr) })
+	const forged = "\x1b[2J\nroot logged in"
+	for name, fail := range map[string]func(string) error{
+		"an error": func(m string) error { return errors.New("bad message: " + m) },
+		"a panic":  func(m string) error { panic("bad message: " + m) },
+	} {
+		url := listen(t, newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+			m, err := s.Receive(ctx)
+			if err != nil {
+				return err
+			}
+			return fail(string(m))
+		}))
+		mustSend(t, mustDial(t, url), forged)
+		for line := range logged {
+			if !strings.Contains(line, "bad message") { // a warning about ws://
+				continue
+			}
+			if !strings.Contains(line, `bad message: \x1b[2J\nroot`) || strings.Contains(line, forged) {
+				t.Errorf("%s: the log shows %q", name, line)
+			}
+			break
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"sync"
 
+	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -217,8 +218,14 @@ type PanicError struct {
 	Stack []byte
 }
 
-// Error returns the value and the stack, in many lines.
-func (e *PanicError) Error() string { return fmt.Sprintf("e2e: panic: %v\n%s", e.Value, e.Stack) }
+// Error returns the value in one line, and the stack in many.
+func (e *PanicError) Error() string {
+	return "e2e: panic: " + safetext.Line(fmt.Sprint(e.Value), maxShown) + "\n" + string(e.Stack)
+}
+
+// maxShown bounds what is shown of the errors and panics of applications, in
+// characters.
+const maxShown = 1000
 
 func contain(err *error) {
 	if v := recover(); v != nil {

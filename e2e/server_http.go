@@ -10,6 +10,7 @@ import (
 	"net/http"
 
 	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -42,8 +43,17 @@ func (srv *Server) report(err error) {
 	case errors.Is(err, ErrHandshake), errors.Is(err, ErrServerClosed):
 		// Strangers cause these at will; a log is not theirs to fill.
 	default:
-		log.Print(err)
+		log.Print(loggable(err))
 	}
+}
+
+// loggable returns what a log may show of an error of the application, which tends
+// to quote its clients. Only a panic takes more than a line.
+func loggable(err error) string {
+	if p, ok := errors.AsType[*PanicError](err); ok {
+		return p.Error()
+	}
+	return safetext.Line(err.Error(), maxShown)
 }
 
 func (srv *Server) turnsAway() bool {
