@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -136,6 +137,29 @@ func TestASharedCacheSharesNoTrust(t *testing.T) {
 				t.Errorf("after a dial that trusts %s, one with pins %d, name sent %v goes through; resumed %v", name, len(strict.Pins), !strict.NoSNI, conn.Info().TLS.Resumed)
 				conn.Close(transport.CodeNormal, "")
 			}
+		}
+	}
+}
+
+// TestA48ServersThatAnswerWithTheToken takes the first subprotocol, as naive servers do.
+func TestA48ServersThatAnswerWithTheToken(t *testing.T) {
+	token := strings.ToUpper(transport.BearerSubprotocol("s3cr3t"))
+	url := serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
+		first, _, _ := strings.Cut(r.Header.Get("Sec-WebSocket-Protocol"), ",")
+		socket, _ := upgradeByHand(t, w, r, "Sec-WebSocket-Protocol: "+first+"\r\n")
+		socket.Close()
+	})
+	events := make(chan transport.DialEvent, 10)
+	conn := dial(t, url, &transport.DialOptions{Subprotocols: []string{token, "chat.v1"}, Notify: func(e transport.DialEvent) { events <- e }})
+	if info := conn.Info(); info.Subprotocol != "" {
+		t.Errorf("the Info holds %q", info.Subprotocol)
+	}
+	for e := range events {
+		if strings.Contains(fmt.Sprintf("%+v", e), token) {
+			t.Errorf("an event holds the token: %+v", e)
+		}
+		if e.Phase == transport.PhaseUpgrade {
+			break
 		}
 	}
 }

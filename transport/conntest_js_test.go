@@ -119,6 +119,7 @@ func TestPagesOfferSubprotocols(t *testing.T) {
 		{"ws://localhost/", []string{"two words"}, "refuses Subprotocols"},
 		{"ws://localhost/", []string{"chat.v1", "chat.v1"}, "refuses Subprotocols"},
 		{"ws://192.0.2.1/", []string{"chat.v1", token}, "would cross the network in the clear"},
+		{"ws://192.0.2.1/", []string{strings.ToUpper(token)}, "would cross the network in the clear"},
 	} {
 		_, err := transport.Dial(t.Context(), c.url, &transport.DialOptions{Policy: transport.Development, Sealed: true, Subprotocols: c.offers})
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), token) || strings.Contains(err.Error(), "s3cr3t") {

@@ -3,6 +3,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/http"
@@ -177,21 +178,12 @@ func (d *dialer) dial(ctx context.Context) (conn *wsConn, err error) {
 // prepare checks everything that can be checked before the first packet, and
 // chooses the proxy.
 func (d *dialer) prepare(ctx context.Context) error {
-	var problem string
-	if d.host, problem = asciiHost(d.target); problem != "" {
+	host, problem := asciiHost(d.target)
+	d.host = host
+	problem = cmp.Or(problem, badHeader(d.opts), badNetwork(d.opts.Network),
+		cleartextProblem(d.target, d.opts.Policy, d.opts.Sealed, d.opts.RequireTLS), exposed(d.target, d.opts))
+	if problem != "" {
 		return d.refuse(problem)
-	}
-	if problem := badHeader(d.opts); problem != "" {
-		return d.refuse(problem)
-	}
-	if problem := badNetwork(d.opts.Network); problem != "" {
-		return d.refuse(problem)
-	}
-	if problem := cleartextProblem(d.target, d.opts.Policy, d.opts.Sealed, d.opts.RequireTLS); problem != "" {
-		return d.refuse(problem)
-	}
-	if name := exposed(d.target, d.opts); name != "" {
-		return d.refuse(name + " would cross the network in the clear: use wss://, or leave it out")
 	}
 	if d.target.Scheme == "wss" {
 		var err error

@@ -65,9 +65,16 @@ func badHeader(opts *DialOptions) string {
 	return ""
 }
 
-// exposed returns the name of a credential that a dial of u would send over a
-// network in the clear (requirement A48), or "".
+// exposed says that a dial of u would send a credential over a network in the clear
+// (requirement A48), or returns "".
 func exposed(u *url.URL, opts *DialOptions) string {
+	if name := exposedName(u, opts); name != "" {
+		return name + " would cross the network in the clear: use wss://, or leave it out"
+	}
+	return ""
+}
+
+func exposedName(u *url.URL, opts *DialOptions) string {
 	if u.Scheme != "ws" || localOnly(u, opts.Policy) {
 		return ""
 	}
@@ -79,10 +86,8 @@ func exposed(u *url.URL, opts *DialOptions) string {
 			return "the header " + name
 		}
 	}
-	for _, name := range opts.Subprotocols {
-		if len(name) >= len(bearerPrefix) && strings.EqualFold(name[:len(bearerPrefix)], bearerPrefix) {
-			return "the token among the Subprotocols"
-		}
+	if holdsToken(opts.Subprotocols) {
+		return "the token among the Subprotocols"
 	}
 	return ""
 }

@@ -3,7 +3,6 @@ package transport
 import (
 	"context"
 	"net/url"
-	"strings"
 	"syscall/js"
 
 	"github.com/hopseal/hopseal/internal/safetext"
@@ -67,7 +66,7 @@ func Dial(ctx context.Context, rawURL string, opts *DialOptions) (Conn, error) {
 	c := newConn(socket, Info{Kind: u.Scheme, Remote: safetext.Line(u.Host, shownTarget)}, limit)
 	select {
 	case <-c.opened:
-		c.info.Subprotocol = chosen(socket)
+		c.info.Subprotocol = agreed(socket.Get("protocol").String())
 		return c, nil
 	case <-c.end.done:
 		c.release()
@@ -118,22 +117,10 @@ func exposedToken(u *url.URL, opts *DialOptions) string {
 	if u.Scheme == "wss" || localOnly(u, opts.Policy) {
 		return ""
 	}
-	for _, name := range opts.Subprotocols {
-		if strings.HasPrefix(name, bearerPrefix) {
-			return "the bearer token in Subprotocols would cross the network in the clear: use wss://, or leave it out"
-		}
+	if holdsToken(opts.Subprotocols) {
+		return "the bearer token in Subprotocols would cross the network in the clear: use wss://, or leave it out"
 	}
 	return ""
-}
-
-// chosen returns the subprotocol that the server chose. One that answers with a
-// token is not worth the trouble of showing it (requirement A48).
-func chosen(socket js.Value) string {
-	name := socket.Get("protocol").String()
-	if strings.HasPrefix(name, bearerPrefix) {
-		return ""
-	}
-	return safetext.Line(name, shownTarget)
 }
 
 // explainContext is for a dial whose context ended.

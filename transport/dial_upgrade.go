@@ -36,13 +36,13 @@ func (d *dialer) upgrade(ctx context.Context, conn net.Conn) (*wsConn, error) {
 			return d.explainUpgrade(ctx, resp, err)
 		}
 		x.socket.open = true
-		e.Subprotocol = ws.Subprotocol()
+		d.info.Subprotocol = agreed(ws.Subprotocol())
+		e.Subprotocol = d.info.Subprotocol
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	d.info.Subprotocol = ws.Subprotocol()
 	return newConn(ws, w, conn, d.info, d.opts.MaxMessage, d.opts.KeepAlive), nil
 }
 

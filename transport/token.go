@@ -66,16 +66,6 @@ func shownTokens(h http.Header) (tokens []string, no *refusal) {
 	return tokens, nil
 }
 
-// cutBearer returns what stands behind the prefix of a token among the
-// subprotocols. In other letters it is no better kept secret.
-func cutBearer(subprotocol string) (coded string, ok bool) {
-	n := len(bearerPrefix)
-	if len(subprotocol) < n || !strings.EqualFold(subprotocol[:n], bearerPrefix) {
-		return "", false
-	}
-	return subprotocol[n:], true
-}
-
 // bearerIn returns what stands behind the scheme (RFC 6750, section 2.1).
 func bearerIn(authorization string) (token string, ok bool) {
 	scheme, token, _ := strings.Cut(authorization, " ")
