@@ -57,22 +57,23 @@ func (o *outbox) ready() bool {
 	return o.cost-o.ackedCost < o.window && o.cost < o.credit && o.cursor == o.last
 }
 
-// add takes a message in that is sealed at once.
-func (o *outbox) add(message []byte) {
-	o.unacked.push(message)
+// add takes a message in that is sealed at once, and returns its plaintext.
+func (o *outbox) add(message []byte) (plain []byte) {
+	plain = o.unacked.push(message)
 	o.last++
-	o.cost += cost(len(message))
-	o.step(len(message))
+	o.cost += uint64(len(plain))
+	o.step(plain)
 	// In good time, so that the answer comes before there is no room.
 	if o.cost-o.ackedCost >= o.window/2 && o.askedFor <= o.acked {
 		o.ask = true
 	}
+	return plain
 }
 
-// step moves on behind a message of n bytes that was sealed on this link.
-func (o *outbox) step(n int) {
+// step moves on behind a message that was sealed on this link.
+func (o *outbox) step(plain []byte) {
 	o.cursor++
-	o.offset += lengthSize + n
+	o.offset += len(plain)
 }
 
 // wantAck has an ask sent, unless the answer to the last one will do. Credit is
@@ -94,9 +95,9 @@ func (o *outbox) acknowledge(received, credit uint64) bool {
 		o.answers--
 	}
 	for ; o.acked < received; o.acked++ {
-		n := o.unacked.pop()
-		o.ackedCost += cost(n)
-		o.offset -= lengthSize + n
+		size := o.unacked.pop()
+		o.ackedCost += uint64(size)
+		o.offset -= size
 	}
 	o.credit = credit
 	return true
@@ -110,20 +111,20 @@ func (o *outbox) knows(n uint64) bool { return o.acked <= n && n <= o.last }
 func (o *outbox) rewind(n uint64) {
 	o.cursor, o.offset = o.acked, 0
 	for o.cursor < n {
-		message, _ := o.unacked.at(o.offset)
-		o.step(len(message))
+		o.step(o.unacked.at(o.offset))
 	}
 	o.ask, o.askedFor, o.answers = false, o.acked, 1
 }
 
-// again returns the next message that was not sealed on this link, if there is one.
-func (o *outbox) again() (message []byte, ok bool) {
+// again returns the plaintext of the next message that was not sealed on this link,
+// or nil.
+func (o *outbox) again() (plain []byte) {
 	if o.cursor == o.last {
-		return nil, false
+		return nil
 	}
-	message, _ = o.unacked.at(o.offset)
-	o.step(len(message))
-	return message, true
+	plain = o.unacked.at(o.offset)
+	o.step(plain)
+	return plain
 }
 
 // asked counts an ask that is sent.

@@ -52,10 +52,11 @@ func (l *Link) Seal(now time.Time, dst, message []byte) ([]byte, error) {
 	if l.send.aead == nil {
 		return dst, ErrClosed
 	}
-	if err := l.session.number(l, message); err != nil {
+	plain, err := l.session.number(l, message)
+	if err != nil {
 		return dst, err
 	}
-	return l.send.seal(now, dst, typeData, nil, message)
+	return l.send.seal(now, dst, typeData, plain)
 }
 
 // Resend appends the frame of a message that has to be sent again, on a link that was
@@ -65,36 +66,36 @@ func (l *Link) Resend(now time.Time, dst []byte) ([]byte, error) {
 	if l.send.aead == nil {
 		return dst, ErrClosed
 	}
-	message, ok := l.session.again(l)
-	if !ok {
+	plain := l.session.again(l)
+	if plain == nil {
 		return dst, nil
 	}
-	return l.send.seal(now, dst, typeData, nil, message)
+	return l.send.seal(now, dst, typeData, plain)
 }
 
-// again returns the next message to send again. It stays as it is until another is
-// numbered, which needs the same lock of the driver's.
-func (s *Session) again(l *Link) ([]byte, bool) {
+// again returns the plaintext of the next message to send again. It stays as it is
+// until another is numbered, which needs the same lock of the driver's.
+func (s *Session) again(l *Link) (plain []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.link != l {
-		return nil, false
+		return nil
 	}
 	return s.out.again()
 }
 
-// number takes a message in that l is about to seal.
-func (s *Session) number(l *Link, message []byte) error {
+// number takes a message in that l is about to seal, and returns its plaintext, as
+// again does.
+func (s *Session) number(l *Link, message []byte) (plain []byte, _ error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.link != l:
-		return ErrClosed
+		return nil, ErrClosed
 	case !s.out.ready():
-		return ErrBlocked
+		return nil, ErrBlocked
 	}
-	s.out.add(message)
-	return nil
+	return s.out.add(message), nil
 }
 
 // Control appends one control record if one is due: an ack, or a wish for one.
@@ -114,7 +115,7 @@ func (l *Link) Control(now time.Time, dst []byte) ([]byte, error) {
 	if err != nil || kind == 0 {
 		return dst, err
 	}
-	return l.send.seal(now, dst, kind, fields[:size], nil)
+	return l.send.sealFields(now, dst, kind, fields[:size])
 }
 
 // control decides on the next control record and makes its fields.
@@ -149,7 +150,7 @@ func passed(deadline, now time.Time) bool { return !deadline.IsZero() && !now.Be
 func (l *Link) SealClose(now time.Time, dst []byte, code CloseCode) ([]byte, error) {
 	var fields [closeFieldsSize]byte
 	binary.BigEndian.PutUint16(fields[:], uint16(code))
-	dst, err := l.send.seal(now, dst, typeClose, fields[:], nil)
+	dst, err := l.send.sealFields(now, dst, typeClose, fields[:])
 	l.send.drop()
 	return dst, err
 }

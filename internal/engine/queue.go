@@ -6,24 +6,26 @@ import "encoding/binary"
 // in any case. More is kept as long as it is made use of.
 const keepQueue = 16 << 10
 
-// queue holds messages in their order, each behind its length, in one piece of
-// memory that is used again: keeping a message for sending it again costs a copy
-// and no allocation.
+// queue holds messages in their order, as the padded plaintexts that they are sealed
+// from, in one piece of memory that is used again: keeping a message for sending it
+// again costs no copy but the one that padding it takes, and no allocation. What a
+// message occupies is what it costs.
 type queue struct {
 	buf  []byte
 	head int // where the oldest message begins
 	peak int // the most that was in use since the queue was last empty, in bytes
 }
 
-// push appends a copy of message. It may move what at has returned.
-func (q *queue) push(message []byte) {
-	need := lengthSize + len(message)
-	if cap(q.buf)-len(q.buf) < need {
+// push appends a message and returns its plaintext, which stays as it is until the
+// next push; that may move it.
+func (q *queue) push(message []byte) (plain []byte) {
+	if need := bucket(lengthSize + len(message)); cap(q.buf)-len(q.buf) < need {
 		q.makeRoom(need)
 	}
-	q.buf = binary.BigEndian.AppendUint32(q.buf, uint32(len(message)))
-	q.buf = append(q.buf, message...)
+	start := len(q.buf)
+	q.buf = appendPadded(q.buf, nil, message)
 	q.peak = max(q.peak, len(q.buf)-q.head)
+	return q.buf[start:]
 }
 
 // makeRoom moves what is in use to the front, or to twice the memory where it would
@@ -37,21 +39,21 @@ func (q *queue) makeRoom(need int) {
 	q.buf, q.head = append(to, live...), 0
 }
 
-// at returns the message that begins offset bytes behind the oldest one, and the
-// offset of the next. Offsets change with pop.
-func (q *queue) at(offset int) (message []byte, next int) {
-	start := q.head + offset + lengthSize
-	n := int(binary.BigEndian.Uint32(q.buf[start-lengthSize:]))
-	return q.buf[start : start+n : start+n], offset + lengthSize + n
+// at returns the plaintext that begins offset bytes behind the oldest one. Offsets
+// change with pop.
+func (q *queue) at(offset int) (plain []byte) {
+	plain = q.buf[q.head+offset:]
+	n := int(binary.BigEndian.Uint32(plain))
+	return plain[:bucket(lengthSize+n)]
 }
 
-// pop drops the oldest message and returns its length in bytes.
+// pop drops the oldest message and returns the size of its plaintext.
 func (q *queue) pop() int {
-	message, next := q.at(0)
-	if q.head += next; q.head == len(q.buf) {
+	size := len(q.at(0))
+	if q.head += size; q.head == len(q.buf) {
 		q.reset()
 	}
-	return len(message)
+	return size
 }
 
 // reset empties the queue for its next use.

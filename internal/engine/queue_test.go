@@ -17,7 +17,7 @@ func TestQueueKeepsMessagesAndOrder(t *testing.T) {
 			q.push(m)
 			want = append(want, m)
 		} else {
-			if got, _ := q.at(0); !bytes.Equal(got, want[0]) || q.pop() != len(want[0]) {
+			if _, got, ok := parsePadded(q.at(0), 0); !ok || !bytes.Equal(got, want[0]) || q.pop() != int(cost(len(want[0]))) {
 				t.Fatalf("step %d: the oldest message is %x, want %x", step, got, want[0])
 			}
 			want = want[1:]
@@ -30,8 +30,9 @@ func TestQueueKeepsMessagesAndOrder(t *testing.T) {
 		}
 		offset := 0
 		for i := range want {
-			var got []byte
-			if got, offset = q.at(offset); !bytes.Equal(got, want[i]) {
+			plain := q.at(offset)
+			offset += len(plain)
+			if _, got, ok := parsePadded(plain, 0); !ok || !bytes.Equal(got, want[i]) {
 				t.Fatalf("step %d: message %d is %x, want %x", step, i, got, want[i])
 			}
 		}

@@ -74,6 +74,7 @@ type half struct {
 
 	nonce [12]byte
 	aad   []byte
+	plain [minBucket]byte // of a record without data
 }
 
 func newHalf(secret, id []byte) half {
@@ -125,24 +126,25 @@ func (h *half) done(head byte) {
 	}
 }
 
-// seal appends one record.
-func (h *half) seal(now time.Time, dst []byte, kind byte, fields, data []byte) ([]byte, error) {
+// sealFields appends a record without data.
+func (h *half) sealFields(now time.Time, dst []byte, kind byte, fields []byte) ([]byte, error) {
+	return h.seal(now, dst, kind, appendPadded(h.plain[:0], fields, nil))
+}
+
+// seal appends one record with a padded plaintext.
+func (h *half) seal(now time.Time, dst []byte, kind byte, plain []byte) ([]byte, error) {
 	if h.aead == nil {
 		return dst, ErrClosed
 	}
-	size := bucket(len(fields) + lengthSize + len(data))
-	if h.due(now, size) {
+	if h.due(now, len(plain)) {
 		kind |= lastFlag
 	}
 	if !h.next(kind) {
 		h.drop()
 		return dst, ErrExhausted
 	}
-	start := len(dst)
-	dst = slices.Grow(dst, size+recordOverhead)
-	dst = appendPadded(append(dst, kind), fields, data)
-	plain := dst[start+headSize:]
-	dst = h.aead.Seal(dst[:start+headSize], h.nonce[:], plain, h.aad)
+	dst = append(slices.Grow(dst, len(plain)+recordOverhead), kind)
+	dst = h.aead.Seal(dst, h.nonce[:], plain, h.aad)
 	h.done(kind)
 	return dst, nil
 }

@@ -183,8 +183,9 @@ func (s *Session) Unacked() (first uint64, messages [][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for offset, n := 0, s.out.acked; n < s.out.last && !s.out.unacked.empty(); n++ {
-		var message []byte
-		message, offset = s.out.unacked.at(offset)
+		plain := s.out.unacked.at(offset)
+		offset += len(plain)
+		_, message, _ := parsePadded(plain, 0)
 		messages = append(messages, bytes.Clone(message))
 	}
 	return s.out.acked + 1, messages
