@@ -30,6 +30,15 @@ func Secrets(s *Session) (out [][]byte) {
 	return out
 }
 
+// EndWhileDue ends a session, without hanging up yet, while a Send is under way and a
+// control record is due. The Send then leaves.
+func EndWhileDue(s *Session) {
+	s.send.turn <- struct{}{}
+	s.engine.Ask()
+	s.end(&CloseError{Code: CodeGoingAway})
+	s.leaveSend()
+}
+
 // LeaveBeforeGoodbye is Close with the moment held still in which the session is
 // over, its goodbye is not yet sealed, and a Receive finds out and leaves.
 func LeaveBeforeGoodbye(s *Session) error {
