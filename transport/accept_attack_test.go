@@ -7,10 +7,12 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -254,6 +256,65 @@ func TestAPingDuringALongMessage(t *testing.T) {
 		theirs.Close()
 		if err := <-received; !errors.Is(err, net.ErrClosed) {
 			t.Error(err)
+		}
+	})
+}
+
+func holdsSecret(text string) bool {
+	return strings.Contains(text, secret) || strings.Contains(strings.ToLower(text), "hopseal.bearer")
+}
+
+// FuzzA32Accept sends all headers that a client can. Nobody gets in without the
+// secret, nor without TLS, and nothing of it shows.
+func FuzzA32Accept(f *testing.F) {
+	const upgrading = "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+	for _, headers := range []string{
+		"", "Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n", "X-Forwarded-Proto: https\r\n",
+		"X-Forwarded-For: 192.0.2.7, 10.0.0.2\r\nX-Forwarded-Proto: https\r\nAuthorization: Bearer " + secret + "\r\n",
+		"Forwarded: for=\"[2001:db8::1]:4\";proto=https;host=h\r\nSec-WebSocket-Protocol: chat.v1," + transport.BearerSubprotocol(secret) + "\r\n",
+		"Forwarded: proto=https\r\nOrigin: https://app.example\r\nCookie: __Host-session=" + secret + "\r\n",
+		"X-Forwarded-Proto: https\r\nClient-Cert: :MIIB:\r\nOrigin: null\r\n",
+	} {
+		f.Add(upgrading+headers, true)
+		f.Add(upgrading+headers, false)
+	}
+	f.Fuzz(func(t *testing.T, headers string, fromHop bool) {
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET /?q=qu3ry HTTP/1.1\r\nHost: h\r\n" + headers + "\r\n")))
+		if err != nil || holdsSecret(strings.Join(r.Header["Origin"], "")) { // an origin may be shown
+			return
+		}
+		r.RemoteAddr = "192.0.2.1:1"
+		if fromHop {
+			r.RemoteAddr = "10.0.0.1:1"
+		}
+		known := false
+		opts := guarded()
+		opts.KeepAlive, opts.TrustClientCert = -1, true
+		opts.TrustedHops = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+		opts.Authenticate = func(ctx context.Context, c *transport.Caller) (transport.Grant, error) {
+			grant, err := knows(ctx, c)
+			known = err == nil
+			return grant, err
+		}
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		defer ours.Close()
+		w := httptest.NewRecorder()
+		conn, err := transport.Accept(onPipe{w, ours}, r, opts)
+		told := strings.TrimSpace(w.Body.String()) + strings.Join(w.Header()["Sec-Websocket-Protocol"], "")
+		if conn != nil {
+			told += fmt.Sprintf("%+v", conn.Info())
+			conn.Read(cancelled(), nil)
+			if err != nil || !known || !fromHop || conn.Info().Kind != "wss" {
+				t.Errorf("let in: %v, known %v, by a hop %v, %+v", err, known, fromHop, conn.Info())
+			}
+		} else if refused, ok := errors.AsType[*transport.AcceptError](err); !ok || refused.Status != w.Code || w.Code < 400 {
+			t.Errorf("answered %d, the error is %v", w.Code, err)
+		} else {
+			told += err.Error()
+		}
+		if holdsSecret(told) || strings.ContainsAny(told, "\n\x1b") {
+			t.Errorf("too much shows: %q", told)
 		}
 	})
 }
