@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"syscall"
 	"time"
@@ -84,7 +83,7 @@ func warnOpen(addr net.Addr, std stdio) {
 
 // serveUntil serves until ctx is done, then lets members go.
 func serveUntil(ctx context.Context, listener net.Listener, hub *relay.Hub, npmDir string) error {
-	server := &http.Server{Handler: newHandler(hub, npmDir), ReadHeaderTimeout: 10 * time.Second}
+	server := transport.NewHTTPServer(newHandler(hub, npmDir))
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {

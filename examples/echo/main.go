@@ -17,7 +17,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"time"
@@ -25,6 +24,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/transport"
 )
 
 // protocol names what the two ends speak. Others cannot talk to them by mistake.
@@ -120,7 +120,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 }
 
 func serveUntil(ctx context.Context, listener net.Listener, srv *e2e.Server) error {
-	web := &http.Server{Handler: srv, ReadHeaderTimeout: 10 * time.Second}
+	web := transport.NewHTTPServer(srv)
 	failed := make(chan error, 1)
 	go func() { failed <- web.Serve(listener) }()
 	select {
