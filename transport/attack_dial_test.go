@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -162,4 +163,35 @@ func TestA48ServersThatAnswerWithTheToken(t *testing.T) {
 			break
 		}
 	}
+}
+
+// TestOneBadBitIsNotForEver has somebody on the way change a bit of the server's first
+// answer, in each of its parts: that is no reason never to come back.
+func TestOneBadBitIsNotForEver(t *testing.T) {
+	root := newRoot(t)
+	server := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{sign(t, "x", root).pair()}})
+	for _, at := range []int{20, 200, 1000} {
+		h := startHop(t, nil, func(client net.Conn) {
+			splice(&bitFlipper{client, at}, client, strings.TrimPrefix(server, "wss://"))
+		})
+		e := dialError(t, "wss://"+h.Addr().String(), &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: pemOf(root.cert)}})
+		if e.Phase != transport.PhaseTLS || e.Permanent() {
+			t.Errorf("byte %d: %v, permanent %v: %v", at, e.Phase, e.Permanent(), e)
+		}
+	}
+}
+
+// A bitFlipper changes one byte of what is written to it.
+type bitFlipper struct {
+	net.Conn
+	left int // bytes before that one
+}
+
+func (f *bitFlipper) Write(p []byte) (int, error) {
+	if f.left >= 0 && f.left < len(p) {
+		p = slices.Clone(p)
+		p[f.left] ^= 1
+	}
+	f.left -= len(p)
+	return f.Conn.Write(p)
 }
