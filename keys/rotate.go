@@ -53,8 +53,9 @@ func (k KeyRef) String() string {
 // Tink id.
 func (s *Store) Add(ref KeyRef) (uint32, error) {
 	var made uint32
+	now := s.clock() // once, since the two rings of a pair must tell the same times
 	err := s.step(ref, func(r ring, _ uint32) (ring, error) {
-		next, id, err := r.add(s.clock())
+		next, id, err := r.add(now)
 		if made == 0 {
 			made = id // of a pair, the AEAD's
 		}
@@ -65,13 +66,15 @@ func (s *Store) Add(ref KeyRef) (uint32, error) {
 
 // Promote makes a pending key the primary, and the primary retire.
 func (s *Store) Promote(ref KeyRef) error {
-	return s.step(ref, func(r ring, id uint32) (ring, error) { return r.promote(id, s.clock()) })
+	now := s.clock()
+	return s.step(ref, func(r ring, id uint32) (ring, error) { return r.promote(id, now) })
 }
 
 // Disable archives a key that has retired, or is pending and not wanted: it opens
 // stored messages only.
 func (s *Store) Disable(ref KeyRef) error {
-	return s.step(ref, func(r ring, id uint32) (ring, error) { return r.disable(id, s.clock()) })
+	now := s.clock()
+	return s.step(ref, func(r ring, id uint32) (ring, error) { return r.disable(id, now) })
 }
 
 // Destroy removes an archived key for good. What it sealed cannot be opened any

@@ -56,8 +56,9 @@ func (r ring) promote(id uint32, now time.Time) (ring, error) {
 		return ring{}, err
 	}
 	lives := slices.Clone(r.lives)
-	lives[r.primary()].retired = uint64(now.Unix())
-	lives[i].promoted = uint64(now.Unix())
+	before, next := &lives[r.primary()], &lives[i]
+	at := notBefore(now, before.promoted, next.created)
+	before.retired, next.promoted = at, at
 	return ring{r.kind, set, lives}, nil
 }
 
@@ -72,12 +73,19 @@ func (r ring) disable(id uint32, now time.Time) (ring, error) {
 		return ring{}, err
 	}
 	lives := slices.Clone(r.lives)
-	at := uint64(now.Unix())
-	if l := &lives[i]; l.promoted == 0 {
+	l := &lives[i]
+	at := notBefore(now, l.created, l.retired)
+	if l.promoted == 0 {
 		l.promoted, l.retired = at, at
 	}
-	lives[i].parted = at
+	l.parted = at
 	return ring{r.kind, set, lives}, nil
+}
+
+// notBefore returns the time of a step. A clock that was set back does not take a key
+// back in its life, which no reader of the ring would believe.
+func notBefore(now time.Time, earlier ...uint64) uint64 {
+	return max(uint64(max(now.Unix(), 0)), slices.Max(earlier))
 }
 
 func (r ring) destroy(id uint32) (ring, error) {

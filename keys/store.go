@@ -250,6 +250,9 @@ func (s *Store) write(f frozen) error {
 	if err != nil {
 		return err
 	}
+	if _, err := parseFrozen(content); err != nil { // what takes the place of keys has to open
+		return fmt.Errorf("keys: %s was not written, since it could not be read again: %w", s.path, err)
+	}
 	if err := writeAtomic(s.path, sealFile(content, s.master, s.protector), s.written); err != nil {
 		return err
 	}
