@@ -185,7 +185,7 @@ func TestA40AcksAreFew(t *testing.T) {
 	for _, size := range []int{0, 1 << 10, 100_000} {
 		a, b := bounded(t)
 		message, acks, cost := make([]byte, size), 0, 0
-		for range 5_000 {
+		for range min(5_000, 32*DefaultWindow/(size+1)) {
 			frame, err := a.Seal(epoch, nil, message)
 			if err != nil {
 				t.Fatal(err)
@@ -196,7 +196,7 @@ func TestA40AcksAreFew(t *testing.T) {
 			cost += bucket(lengthSize + size)
 		}
 		if most := 4 + 6*cost/DefaultWindow; acks > most {
-			t.Errorf("%d bytes: %d control records for 5,000 messages, want at most %d", size, acks, most)
+			t.Errorf("%d bytes: %d control records, want at most %d", size, acks, most)
 		}
 	}
 }
