@@ -82,29 +82,7 @@ func echoSession(ctx context.Context, s *e2e.Session) error {
 }
 
 // sessionEchoRows hold sessions over ws against coder/websocket without any secrecy.
-func sessionEchoRows(e effort) ([]row, error) {
-	ours, err := openSession()
-	if err != nil {
-		return nil, err
-	}
-	defer ours.close()
-	bare, err := openBare()
-	if err != nil {
-		return nil, err
-	}
-	defer bare.close()
-	rate := goal{"rate >= 0.9", func(r row) bool { return r.Ratio <= 1/0.9 }}
-	var rows []row
-	for _, size := range []int{64, 1 << 10, 16 << 10, 256 << 10} {
-		r, err := echoRow(e, message(size), ours, bare)
-		if err != nil {
-			return nil, err
-		}
-		r.What = "session, echo " + bytesText(int64(size))
-		rows = append(rows, r.against(rate))
-	}
-	return rows, nil
-}
+func sessionEchoRows(e effort) ([]row, error) { return compareEchoes(e, "session", openSession, 0.9) }
 
 // sessionIdleRows count the memory of sessions that wait for a message.
 func sessionIdleRows(e effort) ([]row, error) {
