@@ -148,15 +148,9 @@ type dialer struct {
 }
 
 func newDialer(target *url.URL, opts *DialOptions) *dialer {
-	d := &dialer{target: target, opts: opts, info: Info{Kind: target.Scheme}}
-	d.events = &notifier[DialEvent]{name: "DialOptions.Notify"}
-	if opts.Notify != nil {
-		d.events.call = func(e DialEvent, missed int) {
-			e.Missed = missed
-			opts.Notify(e)
-		}
-	}
-	return d
+	return &dialer{target: target, opts: opts, info: Info{Kind: target.Scheme},
+		events: &notifier[DialEvent]{name: "DialOptions.Notify", call: opts.Notify,
+			note: func(e *DialEvent, missed int) { e.Missed = missed }}}
 }
 
 func (d *dialer) dial(ctx context.Context) (conn *wsConn, err error) {
@@ -223,10 +217,7 @@ func (d *dialer) link(ctx context.Context) (net.Conn, error) {
 // in runs a phase: it bounds its time, completes its error and tells Notify. A
 // failed phase has closed the connection that it was given.
 func (d *dialer) in(ctx context.Context, phase Phase, limit time.Duration, do func(context.Context, *DialEvent) *DialError) error {
-	if limit <= 0 {
-		limit = phaseTimeout
-	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := withPhaseTimeout(ctx, limit)
 	defer cancel()
 	begin := time.Now()
 	e := DialEvent{Phase: phase, Target: shown(d.target), Proxy: d.info.Proxy}
@@ -243,6 +234,14 @@ func (d *dialer) in(ctx context.Context, phase Phase, limit time.Duration, do fu
 		return nil
 	}
 	return e.Err
+}
+
+// withPhaseTimeout bounds ctx by one of DialTimeouts.
+func withPhaseTimeout(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	if limit <= 0 {
+		limit = phaseTimeout
+	}
+	return context.WithTimeout(ctx, limit)
 }
 
 // failure is the error of a phase whose cause may be shown.

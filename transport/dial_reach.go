@@ -41,11 +41,7 @@ func badNetwork(network string) string {
 
 // reach connects to the next hop, whose name in ASCII is host.
 func (d *dialer) reach(ctx context.Context, hop *url.URL, host string) (net.Conn, error) {
-	limit := d.opts.Timeouts.Connect
-	if limit <= 0 {
-		limit = phaseTimeout
-	}
-	ctx, cancel := context.WithTimeout(ctx, limit) // for both phases
+	ctx, cancel := withPhaseTimeout(ctx, d.opts.Timeouts.Connect) // for both phases
 	defer cancel()
 	addrs, err := d.resolve(ctx, host)
 	if err != nil {

@@ -122,10 +122,7 @@ func NewGate(opts *GateOptions) *Gate {
 		open:      make(map[*meter]*wsConn),
 		totals:    totals{ended: make(map[outcome]uint64)},
 	}
-	g.tell = notifier[ConnEvent]{name: "GateOptions.Notify", room: maxConnEvents}
-	if g.opts.Notify != nil {
-		g.tell.call = g.notify
-	}
+	g.tell = notifier[ConnEvent]{name: "GateOptions.Notify", call: g.opts.Notify, note: g.noteMissed, room: maxConnEvents}
 	return g
 }
 
@@ -246,11 +243,10 @@ func (g *Gate) release(m *meter) {
 	}
 }
 
-// notify hands an event on.
-func (g *Gate) notify(e ConnEvent, missed int) {
+// noteMissed counts events that were left out before e.
+func (g *Gate) noteMissed(e *ConnEvent, missed int) {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.totals.missed += uint64(missed)
-	g.mu.Unlock()
 	e.Missed = missed
-	g.opts.Notify(e)
 }

@@ -19,9 +19,10 @@ const maxEvents = 16
 // goroutine lives while there are some. If the callback is slow, the oldest events
 // are left out.
 type notifier[E any] struct {
-	name string                // of the callback, for the log
-	call func(e E, missed int) // nil if nobody listens; missed is how many were left out before e
-	room int                   // events that may wait, or 0
+	name string                 // of the callback, for the log
+	call func(E)                // nil if nobody listens
+	note func(e *E, missed int) // tells e how many were left out before it, unless nil
+	room int                    // events that may wait, or 0
 
 	mu     sync.Mutex // guards what follows
 	queue  []E
@@ -73,5 +74,8 @@ func (n *notifier[E]) deliver(e E, missed int) {
 			log.Printf("transport: %s panicked: %s\n%s", n.name, safetext.Line(fmt.Sprint(v), shownReason), debug.Stack())
 		}
 	}()
-	n.call(e, missed)
+	if n.note != nil {
+		n.note(&e, missed)
+	}
+	n.call(e)
 }

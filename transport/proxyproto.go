@@ -70,10 +70,7 @@ func ListenProxy(l net.Listener, opts ProxyProtocol) (net.Listener, error) {
 	p := &proxyListener{Listener: l, opts: opts,
 		ready: make(chan net.Conn), failed: make(chan error), waits: make(chan struct{}, maxProxyWaits)}
 	p.ctx, p.stop = context.WithCancel(context.Background())
-	p.refused.name = "ProxyProtocol.OnRefuse"
-	if opts.OnRefuse != nil {
-		p.refused.call = func(err error, _ int) { opts.OnRefuse(err) }
-	}
+	p.refused.name, p.refused.call = "ProxyProtocol.OnRefuse", opts.OnRefuse
 	return p, nil
 }
 

@@ -129,15 +129,11 @@ type Redialer struct {
 // NewRedialer returns a Redialer without a connection. There is nothing to close.
 func NewRedialer(r Retry, dial func(context.Context) (Conn, error)) *Redialer {
 	r = r.withDefaults()
-	d := &Redialer{retry: r, dial: dial, watch: watchNetwork, wake: make(chan struct{}, 1)}
-	d.events.name = "Retry.Notify"
-	if r.Notify != nil {
-		d.events.call = func(e LinkEvent, missed int) {
-			e.Missed = missed
-			r.Notify(e)
-		}
+	return &Redialer{
+		retry: r, dial: dial, watch: watchNetwork, wake: make(chan struct{}, 1),
+		events: notifier[LinkEvent]{name: "Retry.Notify", call: r.Notify,
+			note: func(e *LinkEvent, missed int) { e.Missed = missed }},
 	}
-	return d
 }
 
 // Next returns the next connection. The error that ended the last one decides what
