@@ -182,6 +182,10 @@ func earlier(a, b time.Time) time.Time {
 func (s *Session) Unacked() (first uint64, messages [][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.unacked()
+}
+
+func (s *Session) unacked() (first uint64, messages [][]byte) {
 	for offset, n := 0, s.out.acked; n < s.out.last && !s.out.unacked.empty(); n++ {
 		plain := s.out.unacked.at(offset)
 		offset += len(plain)
@@ -197,6 +201,21 @@ func (s *Session) Unacked() (first uint64, messages [][]byte) {
 func (s *Session) Forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.forget()
+}
+
+// Abandon is [Session.Forget] that returns what [Session.Unacked] does. No message is
+// numbered between the two, so every one that Seal took is either known to have
+// arrived or among them.
+func (s *Session) Abandon() (first uint64, messages [][]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first, messages = s.unacked()
+	s.forget()
+	return first, messages
+}
+
+func (s *Session) forget() {
 	s.link, s.secret, s.next, s.out.unacked = nil, nil, nil, queue{}
 }
 
