@@ -14,10 +14,11 @@ import (
 )
 
 // Dial connects to the server at a ws:// or wss:// URL and makes a session with it.
-// The context bounds the dial and the handshake, not the session.
+// When the connection is lost the session makes another by itself, as [Config.Retry]
+// says. The context bounds the first dial and the handshake, not the session.
 //
 // The Verifier is asked about [keys.RoleServer] at the address host:port, or
-// host:port/path where the URL has a path.
+// host:port/path where the URL has a path, and again for each new connection.
 //
 // Errors: one that says what is missing in cfg; [*transport.DialError];
 // [*HandshakeError]. The latter two have a method Permanent() bool.
@@ -26,23 +27,30 @@ func Dial(ctx context.Context, url string, cfg Config) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := transport.Dial(ctx, url, cfg.dialOptions())
-	if err != nil {
-		return nil, err
+	dial := func(ctx context.Context) (transport.Conn, error) {
+		return transport.Dial(ctx, url, cfg.dialOptions())
 	}
-	address, err := addressOf(url)
-	if err != nil {
-		conn.Close(transport.CodeNormal, "")
-		return nil, err
-	}
-	return connect(ctx, conn, address, cfg)
+	// A URL that names no host is for the transport to explain.
+	address, _ := addressOf(url)
+	return newClient(cfg, address, dial).dialFirst(ctx)
 }
 
-// Connect makes a session, as the client, over a connection that is already open.
-// It takes the connection over and closes it when the session ends, or at once if
-// there is an error, which is one about cfg or a [*HandshakeError]. The Verifier is
-// asked about [keys.RoleServer] at the given address. The connection must let
-// messages of [MaxFrame] bytes through.
+// DialFunc is [Dial] over whatever connections dial makes. Its context ends with the
+// dial. They must let messages of [MaxFrame] bytes through. The Verifier is asked about
+// the given address.
+func DialFunc(ctx context.Context, address string, cfg Config, dial func(context.Context) (transport.Conn, error)) (*Session, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return newClient(cfg, address, dial).dialFirst(ctx)
+}
+
+// Connect makes a session, as the client, over a connection that is already open, and
+// the only one that it will have. It takes the connection over and closes it when the
+// session ends, or at once if there is an error, which is one about cfg or a
+// [*HandshakeError]. The Verifier is asked about [keys.RoleServer] at the given
+// address. The connection must let messages of [MaxFrame] bytes through.
 //
 // The context bounds the handshake, not the session.
 func Connect(ctx context.Context, conn transport.Conn, address string, cfg Config) (*Session, error) {
@@ -51,52 +59,82 @@ func Connect(ctx context.Context, conn transport.Conn, address string, cfg Confi
 		conn.Close(transport.CodeNormal, "")
 		return nil, err
 	}
-	return connect(ctx, conn, address, cfg)
+	s, err := newClient(cfg, address, nil).connect(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	return s.begun(), nil
 }
 
-func connect(ctx context.Context, conn transport.Conn, address string, cfg Config) (*Session, error) {
-	h, err := engine.NewClient(cfg.engine(), time.Now())
+// A client is what it takes to make a session and to go on with it.
+type client struct {
+	cfg     Config
+	address string
+	dial    func(context.Context) (transport.Conn, error)
+	events  *events
+}
+
+func newClient(cfg Config, address string, dial func(context.Context) (transport.Conn, error)) *client {
+	return &client{cfg, address, dial, &events{call: cfg.Notify}}
+}
+
+// connect makes a session over a connection.
+func (c *client) connect(ctx context.Context, conn transport.Conn) (*Session, error) {
+	h, err := engine.NewClient(c.cfg.engine(), time.Now())
 	if err != nil {
 		conn.Close(transport.CodeNormal, "")
 		return nil, err
 	}
-	return begun(newSession(ctx, conn, h, cfg, func(ctx context.Context, peer *keys.PublicIdentity) error {
-		return cfg.Verifier.Verify(ctx, cfg.expect(keys.RoleServer, address), peer)
-	}))
+	if err := c.run(ctx, conn, h); err != nil {
+		return nil, err
+	}
+	return newSession(conn, h.Session(), c.cfg, c.events), nil
+}
+
+// run does a handshake or a resume.
+func (c *client) run(ctx context.Context, conn transport.Conn, e exchange) error {
+	h := handshake{conn, e, c.cfg.Identity.Signer(), func(ctx context.Context, peer *keys.PublicIdentity) error {
+		return c.cfg.Verifier.Verify(ctx, c.cfg.expect(keys.RoleServer, c.address), peer)
+	}}
+	return h.client(ctx)
+}
+
+// dialFirst makes a session that comes back.
+func (c *client) dialFirst(ctx context.Context) (*Session, error) {
+	c.events.tell(Event{State: StateConnecting})
+	conn, err := c.dial(ctx)
+	var s *Session
+	if err == nil {
+		s, err = c.connect(ctx, conn)
+	}
+	if err != nil {
+		c.events.tell(Event{State: StateClosed, Err: err})
+		return nil, err
+	}
+	back := &comeback{client: c, session: s}
+	back.redialer = transport.NewRedialer(c.cfg.retry(), back.dial)
+	s.lost = func(why *CloseError) { go back.run(why) }
+	return s.begun(), nil
 }
 
 // Accept is [Connect] for the other end, the server. Most servers use [NewServer],
-// which bounds the number of handshakes too.
+// which bounds the number of handshakes too, and with which sessions outlive their
+// connections.
 func Accept(ctx context.Context, conn transport.Conn, cfg Config) (*Session, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		conn.Close(transport.CodeNormal, "")
 		return nil, err
 	}
-	return begun(accept(ctx, conn, cfg, func() error { return nil }))
-}
-
-// begun starts a new session's clock.
-func begun(s *Session, err error) (*Session, error) {
-	if err == nil {
-		s.alarm.set(time.Now().Add(idleReader))
-	}
-	return s, err
-}
-
-// accept asks room, which may have none, after the Verifier.
-func accept(ctx context.Context, conn transport.Conn, cfg Config, room func() error) (*Session, error) {
-	h, err := engine.NewServer(cfg.engine(), time.Now())
-	if err != nil {
-		conn.Close(transport.CodeNormal, "")
+	g := &greeting{conn: conn, cfg: cfg, began: time.Now()}
+	if err := g.read(ctx); err != nil {
 		return nil, err
 	}
-	return newSession(ctx, conn, h, cfg, func(ctx context.Context, peer *keys.PublicIdentity) error {
-		if err := cfg.Verifier.Verify(ctx, cfg.expect(keys.RoleClient, ""), peer); err != nil {
-			return err
-		}
-		return room()
-	})
+	s, err := g.accept(ctx, func() error { return nil }, func(*Session) error { return nil })
+	if err != nil {
+		return nil, err
+	}
+	return s.begun(), nil
 }
 
 func (c Config) expect(role keys.Role, address string) keys.Expected {

@@ -27,8 +27,9 @@
 // the other that it holds the keys of its identity, and its [keys.Verifier] has
 // said that the identity is the one it meant. Every message is then encrypted and
 // authenticated with AES-256-GCM under keys that both identities went into, so who
-// opens a message knows who sealed it. Messages arrive whole, once and in order, or
-// the session ends with an error that says so; an end of the conversation that the
+// opens a message knows who sealed it. Messages arrive whole, once and in order, over as
+// many connections as it takes, or the session ends with an error that says which
+// messages are not known to have arrived ([GapError]); an end of the conversation that the
 // peer did not intend is told from one that it did.
 //
 // Recorded traffic stays closed when long-term keys leak later, and to a quantum
@@ -77,7 +78,12 @@ const (
 
 	DefaultSendTimeout = time.Minute
 
+	DefaultMaxAge = 24 * time.Hour
+
 	DefaultMaxSessions             = 10_000
+	DefaultMaxParked               = 1_000
+	DefaultMaxParkedPerIdentity    = 16
+	DefaultParkTimeout             = 10 * time.Minute
 	DefaultMaxHandshakes           = 256
 	DefaultMaxHandshakesPerAddress = 64
 )
@@ -137,6 +143,27 @@ type Config struct {
 	// [DefaultSendTimeout].
 	SendTimeout time.Duration
 
+	// Retry says how a client comes back when its connection is lost. Its zero value
+	// tries for as long as the session may live. For the end of a connection Decide is
+	// given the reason as a [*CloseError], and for an attempt that failed what Dial
+	// returns, where a [*HandshakeError] says whether it is Permanent. A Decide that
+	// always returns [transport.ActionStop] makes a session end with its connection.
+	Retry transport.Retry
+
+	// IdleTimeout is how long a session may be without a message of the applications,
+	// connected or not. What the session itself sends does not count. Zero means that
+	// there is no such limit.
+	IdleTimeout time.Duration
+
+	// MaxAge is how long a session may live, at most 24 hours: then its ends have to
+	// prove anew who they are. Zero means [DefaultMaxAge].
+	MaxAge time.Duration
+
+	// Notify is told what becomes of a session, in order, from a goroutine of its own.
+	// Where it is slow, the oldest of more than 16 waiting events are left out. Nil
+	// means that nobody is told.
+	Notify func(Event)
+
 	// Dial is for the connection below, of clients. Nil means its zero value. What
 	// crosses it is Sealed in any case.
 	Dial *transport.DialOptions
@@ -148,6 +175,18 @@ type Config struct {
 	// MaxSessions is how many sessions a server holds at once; further clients
 	// are told to try again later. Zero means [DefaultMaxSessions].
 	MaxSessions int
+
+	// MaxParked is how many of its sessions a server lets wait for a client that has
+	// lost its connection, and MaxParkedPerIdentity how many of one identity. Beyond
+	// that the one ends that has waited longest, of the same identity where that has
+	// too many. Zero means [DefaultMaxParked] and [DefaultMaxParkedPerIdentity], a
+	// negative MaxParked that sessions end with their connections.
+	MaxParked            int
+	MaxParkedPerIdentity int
+
+	// ParkTimeout is how long a server lets a session wait. Zero means
+	// [DefaultParkTimeout].
+	ParkTimeout time.Duration
 
 	// MaxHandshakes is how many handshakes a server has under way at once, and
 	// MaxHandshakesPerAddress how many for one address (for IPv6, one /64). A
@@ -172,7 +211,11 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Window, DefaultWindow)
 	setDefault(&c.HandshakeTimeout, DefaultHandshakeTimeout)
 	setDefault(&c.SendTimeout, DefaultSendTimeout)
+	setDefault(&c.MaxAge, DefaultMaxAge)
 	setDefault(&c.MaxSessions, DefaultMaxSessions)
+	setDefault(&c.MaxParked, DefaultMaxParked)
+	setDefault(&c.MaxParkedPerIdentity, DefaultMaxParkedPerIdentity)
+	setDefault(&c.ParkTimeout, DefaultParkTimeout)
 	setDefault(&c.MaxHandshakes, DefaultMaxHandshakes)
 	setDefault(&c.MaxHandshakesPerAddress, DefaultMaxHandshakesPerAddress)
 	switch {
@@ -186,6 +229,10 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("e2e: Config.MaxMessage is %d, want 1 to %d bytes", c.MaxMessage, engine.MaxMessageLimit)
 	case c.Window < engine.MinWindow || c.Window > engine.MaxWindow:
 		return c, fmt.Errorf("e2e: Config.Window is %d, want %d to %d bytes", c.Window, engine.MinWindow, engine.MaxWindow)
+	case c.MaxAge < 0 || c.MaxAge > DefaultMaxAge:
+		return c, fmt.Errorf("e2e: Config.MaxAge is %v, want at most %v", c.MaxAge, DefaultMaxAge)
+	case c.IdleTimeout < 0 || c.ParkTimeout < 0 || c.MaxParkedPerIdentity < 0:
+		return c, errors.New("e2e: a limit in Config is negative")
 	case c.HandshakeTimeout < 0 || c.SendTimeout < 0 || c.MaxSessions < 0 || c.MaxHandshakes < 0 || c.MaxHandshakesPerAddress < 0:
 		return c, errors.New("e2e: a limit in Config is negative")
 	}

@@ -19,23 +19,25 @@ type Reason int
 
 // Reasons.
 const (
-	ReasonNotAuthentic Reason = iota + 1 // what arrived proves nothing: another protocol, a change on the way, somebody else's keys
-	ReasonUntrusted                      // the Verifier did not accept the other end; the cause is its error
-	ReasonRefused                        // the server did not accept this end's identity
-	ReasonUnavailable                    // the server takes no more sessions now
-	ReasonTimeout                        // the other end did not answer in time
-	ReasonLost                           // the connection ended
-	ReasonLocal                          // something failed at this end, such as the signer; see the cause
+	ReasonNotAuthentic   Reason = iota + 1 // what arrived proves nothing: another protocol, a change on the way, somebody else's keys
+	ReasonUntrusted                        // the Verifier did not accept the other end; the cause is its error
+	ReasonRefused                          // the server did not accept this end's identity
+	ReasonUnavailable                      // the server takes no more sessions now
+	ReasonTimeout                          // the other end did not answer in time
+	ReasonLost                             // the connection ended
+	ReasonUnknownSession                   // the server does not know the session that was to go on, or a hop says so
+	ReasonLocal                            // something failed at this end, such as the signer; see the cause
 )
 
 var reasonTexts = map[Reason]string{
-	ReasonNotAuthentic: "the other end did not prove who it is: it may speak another protocol, or something in between may have changed a message",
-	ReasonUntrusted:    "the other end is not trusted",
-	ReasonRefused:      "the server does not accept this identity: ask its operator to admit your fingerprint",
-	ReasonUnavailable:  "the server takes no more sessions now: try again later",
-	ReasonTimeout:      "the other end did not answer in time",
-	ReasonLost:         "the other end closed the connection: it may speak another protocol, or be another version",
-	ReasonLocal:        "this end could not go on",
+	ReasonNotAuthentic:   "the other end did not prove who it is: it may speak another protocol, or something in between may have changed a message",
+	ReasonUntrusted:      "the other end is not trusted",
+	ReasonRefused:        "the server does not accept this identity: ask its operator to admit your fingerprint",
+	ReasonUnavailable:    "the server takes no more sessions now: try again later",
+	ReasonTimeout:        "the other end did not answer in time",
+	ReasonLost:           "the other end closed the connection: it may speak another protocol, or be another version",
+	ReasonUnknownSession: "the session is not known at the server: it may have been restarted, or have waited too long",
+	ReasonLocal:          "this end could not go on",
 }
 
 // A HandshakeError says why no session came about. It matches [ErrHandshake].
@@ -71,7 +73,7 @@ func (e *HandshakeError) Unwrap() []error {
 // Permanent reports that trying again will fail again until somebody changes
 // something.
 func (e *HandshakeError) Permanent() bool {
-	return e.Reason == ReasonUntrusted || e.Reason == ReasonRefused
+	return e.Reason == ReasonUntrusted || e.Reason == ReasonRefused || e.Reason == ReasonUnknownSession
 }
 
 // explainHandshake turns what the engine says into what the caller reads.
@@ -84,6 +86,8 @@ func explainHandshake(err error) error {
 		return &HandshakeError{Reason: ReasonRefused}
 	case errors.Is(err, engine.ErrUnavailable):
 		return &HandshakeError{Reason: ReasonUnavailable}
+	case errors.Is(err, engine.ErrUnknownSession):
+		return &HandshakeError{Reason: ReasonUnknownSession}
 	case errors.Is(err, engine.ErrExpired):
 		return &HandshakeError{Reason: ReasonTimeout}
 	}
@@ -108,6 +112,13 @@ var (
 	// even when it was asked.
 	ErrSilent = errors.New("nothing has come from the other end for too long")
 
+	// ErrExpired: the session had no message for [Config.IdleTimeout], no connection for
+	// [Config.ParkTimeout], or is older than [Config.MaxAge].
+	ErrExpired = errors.New("the session has expired")
+
+	// ErrCrowded: too many sessions without a connection wait for their clients.
+	ErrCrowded = errors.New("the session had to make room for others")
+
 	// ErrStalled: the other end took no message for [Config.SendTimeout].
 	ErrStalled = errors.New("the other end takes no messages any more")
 )
@@ -128,6 +139,7 @@ const (
 	CodeDone      Code = iota // it had no more to say
 	CodeGoingAway             // its program is shutting down
 	CodeFailed                // its function returned an error
+	CodeExpired               // a limit of time was reached
 )
 
 // String returns the code's meaning.
@@ -139,6 +151,8 @@ func (c Code) String() string {
 		return "going away"
 	case CodeFailed:
 		return "failed"
+	case CodeExpired:
+		return "expired"
 	}
 	return "code " + strconv.Itoa(int(c))
 }
@@ -150,6 +164,10 @@ type CloseError struct {
 	Code   Code  // if Err is nil
 	Remote bool  // the other end closed the session, not this one
 	Err    error // what broke the session, nil if it was closed
+
+	// Gap says which messages are not known to have arrived. It is nil where this end
+	// closed the session, and found by errors.As too.
+	Gap *GapError
 }
 
 // Error returns one line.
@@ -163,18 +181,24 @@ func (e *CloseError) Error() string {
 		return "e2e: the other end closed the session"
 	case e.Code == CodeGoingAway:
 		return "e2e: the other end is shutting down: connect again later"
+	case e.Code == CodeExpired:
+		return "e2e: the other end closed the session, which has expired: connect again"
 	case e.Code == CodeFailed:
 		return "e2e: the other end closed the session after an error of its own"
 	}
 	return "e2e: the other end closed the session with " + e.Code.String()
 }
 
-// Unwrap returns net.ErrClosed and the cause.
+// Unwrap returns net.ErrClosed, the cause and the gap.
 func (e *CloseError) Unwrap() []error {
-	if e.Err == nil {
-		return []error{net.ErrClosed}
+	all := []error{net.ErrClosed}
+	if e.Err != nil {
+		all = append(all, e.Err)
 	}
-	return []error{net.ErrClosed, e.Err}
+	if e.Gap != nil {
+		all = append(all, e.Gap)
+	}
+	return all
 }
 
 // Is makes an orderly end match io.EOF.

@@ -9,18 +9,18 @@ import (
 // HasKeys reports whether a session could still seal or open.
 func HasKeys(s *Session) bool {
 	half := func(name string) bool {
-		return !reflect.ValueOf(s.link).Elem().FieldByName(name).FieldByName("aead").IsNil()
+		return !reflect.ValueOf(s.line.Load().link).Elem().FieldByName(name).FieldByName("aead").IsNil()
 	}
 	return half("send") || half("recv")
 }
 
 // ConnOf returns the connection under a session.
-func ConnOf(s *Session) transport.Conn { return s.conn }
+func ConnOf(s *Session) transport.Conn { return s.line.Load().conn }
 
 // Secrets returns the secrets of a session that is not in use.
 func Secrets(s *Session) (out [][]byte) {
 	for _, name := range []string{"send", "recv"} {
-		chain := reflect.ValueOf(s.link).Elem().FieldByName(name).FieldByName("chain")
+		chain := reflect.ValueOf(s.line.Load().link).Elem().FieldByName(name).FieldByName("chain")
 		b := make([]byte, chain.Len())
 		for i := range b {
 			b[i] = byte(chain.Index(i).Uint())

@@ -10,32 +10,79 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// A handshake drives the engine over a connection: it does what each step says.
+// A handshake drives the engine over a connection, to make a session or to go on
+// with one: it does what each step says.
 type handshake struct {
 	conn   transport.Conn
-	engine *engine.Handshake
-	signer keys.Signer
+	engine exchange
+	signer keys.Signer // for a *engine.Handshake
 	decide func(ctx context.Context, peer *keys.PublicIdentity) error
 }
 
-// run returns the session or a [*HandshakeError]. The connection is closed on
-// failure, always in the same way: which check failed is nobody's business.
-func (h *handshake) run(ctx context.Context) (*engine.Session, error) {
+// exchange is a *engine.Handshake or *engine.Resume.
+type exchange interface {
+	Start(now time.Time) (engine.Step, error)
+	Receive(now time.Time, frame []byte) (engine.Step, error)
+	Accept(now time.Time) (engine.Step, error)
+	Refuse(code engine.Code) (engine.Step, error)
+	Deadline() time.Time
+	Peer() *keys.PublicIdentity
+}
+
+// client runs the client's end. The error is a [*HandshakeError]. The connection is
+// closed on failure, always in the same way: which check failed is nobody's business.
+func (h *handshake) client(ctx context.Context) error {
+	limit(h.conn, engine.MaxHandshakeFrame)
+	step, err := explained(h.engine.Start(time.Now()))
+	_, err = h.run(ctx, step, err)
+	return err
+}
+
+// server is client for the end that has read the first frame already. It returns the
+// frame to write when everything is ready for what may follow it.
+func (h *handshake) server(ctx context.Context, first []byte) (last []byte, err error) {
+	step, err := explained(h.engine.Start(time.Now()))
+	if err == nil {
+		step, err = explained(h.engine.Receive(time.Now(), first))
+	}
+	return h.run(ctx, step, err)
+}
+
+func (h *handshake) run(ctx context.Context, step engine.Step, err error) (last []byte, _ error) {
 	ctx, cancel := context.WithDeadline(ctx, h.engine.Deadline())
 	defer cancel()
-	limit(h.conn, engine.MaxHandshakeFrame)
-	step, err := h.engine.Start(time.Now())
 	for err == nil && step.Next != engine.Done {
 		step, err = h.do(ctx, step)
-	}
-	if err == nil && step.Frame != nil { // a server's m4
-		err = h.write(ctx, step.Frame)
 	}
 	if err != nil {
 		h.conn.Close(transport.CodePolicy, "")
 		return nil, err
 	}
-	return h.engine.Session(), nil
+	return step.Frame, nil
+}
+
+// finish writes a server's last frame.
+func (h *handshake) finish(ctx context.Context, last []byte) error {
+	ctx, cancel := context.WithDeadline(ctx, h.engine.Deadline())
+	defer cancel()
+	err := h.write(ctx, last)
+	if err != nil {
+		h.conn.Close(transport.CodePolicy, "")
+	}
+	return err
+}
+
+// firstFrame is what a client begins with.
+func firstFrame(ctx context.Context, conn transport.Conn, deadline time.Time) ([]byte, error) {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	limit(conn, engine.MaxHandshakeFrame)
+	frame, err := conn.Read(ctx, nil)
+	if err != nil {
+		conn.Close(transport.CodePolicy, "")
+		return nil, lost(ctx, err)
+	}
+	return frame, nil
 }
 
 // limit makes a connection that can do so refuse messages of more than n bytes
@@ -60,16 +107,20 @@ func (h *handshake) do(ctx context.Context, step engine.Step) (engine.Step, erro
 		}
 		return explained(h.engine.Receive(time.Now(), frame))
 	case engine.Sign:
-		signature, err := h.signer.Sign(h.engine.ToSign())
-		if err != nil {
-			return step, &HandshakeError{Reason: ReasonLocal, Err: err}
-		}
-		return explained(h.engine.Signed(time.Now(), signature))
+		return h.sign(h.engine.(*engine.Handshake))
 	}
 	if err := h.decide(ctx, h.engine.Peer()); err != nil {
 		return step, h.refuse(ctx, err)
 	}
 	return explained(h.engine.Accept(time.Now()))
+}
+
+func (h *handshake) sign(e *engine.Handshake) (engine.Step, error) {
+	signature, err := h.signer.Sign(e.ToSign())
+	if err != nil {
+		return engine.Step{}, &HandshakeError{Reason: ReasonLocal, Err: err}
+	}
+	return explained(e.Signed(time.Now(), signature))
 }
 
 // refuse ends the handshake after the decision went against the peer, and returns

@@ -57,7 +57,7 @@ func (l *listener) handle(ctx context.Context, s *e2e.Session) error {
 func converse(t *testing.T, url string) (back []string, err error) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	cfg := trusting(alice, bob)
+	cfg := once(trusting(alice, bob))
 	cfg.Dial = &transport.DialOptions{KeepAlive: 100 * time.Millisecond}
 	cfg.HandshakeTimeout, cfg.SendTimeout = time.Second, time.Second
 	c, err := e2e.Dial(ctx, url, cfg)
@@ -96,7 +96,7 @@ func converse(t *testing.T, url string) (back []string, err error) {
 func through(t *testing.T, script hostile.Script) (serverEnds []error, clientErr error) {
 	t.Helper()
 	var l listener
-	cfg := trusting(bob, alice)
+	cfg := once(trusting(bob, alice))
 	cfg.Accept = &transport.AcceptOptions{KeepAlive: 100 * time.Millisecond}
 	cfg.HandshakeTimeout, cfg.SendTimeout = time.Second, time.Second
 	srv := newServer(t, cfg, l.handle)
@@ -175,8 +175,8 @@ func TestA15HostileHopOnMessages(t *testing.T) {
 		"after":    func() hostile.Fault { return cutAfter },
 	} {
 		for _, nth := range []int{1, 2, 3, 7} { // in the handshake and after it
-			once := func() hostile.Fault { return hostile.Nth(nth, fault()) }
-			inBoth(t, fmt.Sprint(name, " ", nth), once, hostile.Frames, func(t *testing.T, script hostile.Script) {
+			nthOnly := func() hostile.Fault { return hostile.Nth(nth, fault()) }
+			inBoth(t, fmt.Sprint(name, " ", nth), nthOnly, hostile.Frames, func(t *testing.T, script hostile.Script) {
 				if _, err := through(t, script); err == nil {
 					t.Error("nobody noticed")
 				}
@@ -205,7 +205,7 @@ func cutAfter(p hostile.Path, piece []byte) {
 // A15: messages of one session do not fit into another one of the same two ends.
 func TestA15SplicedSessions(t *testing.T) {
 	var l listener
-	srv := newServer(t, trusting(bob, alice), l.handle)
+	srv := newServer(t, once(trusting(bob, alice)), l.handle)
 	splice, kept := hostile.Splice(), make(chan struct{}, 10)
 	hop := hostile.Listen(t, listen(t, srv), func(int) hostile.Script {
 		return hostile.Frames(hostile.FromNth(3, func(p hostile.Path, message []byte) { // after m1 and m3
@@ -213,7 +213,8 @@ func TestA15SplicedSessions(t *testing.T) {
 			kept <- struct{}{}
 		}), nil)
 	})
-	first, second := mustDial(t, hop.URL()), mustDial(t, hop.URL())
+	cfg := once(trusting(alice, bob))
+	first, second := mustDialAs(t, hop.URL(), cfg), mustDialAs(t, hop.URL(), cfg)
 	mustSend(t, first, "of the first")
 	<-kept
 	mustSend(t, second, "of the second") // what arrives in its place is the other one

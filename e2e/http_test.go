@@ -38,7 +38,12 @@ func listen(t testing.TB, srv http.Handler) string {
 
 func mustDial(t testing.TB, url string) *e2e.Session {
 	t.Helper()
-	c, err := e2e.Dial(t.Context(), url, trusting(alice, bob))
+	return mustDialAs(t, url, trusting(alice, bob))
+}
+
+func mustDialAs(t testing.TB, url string, cfg e2e.Config) *e2e.Session {
+	t.Helper()
+	c, err := e2e.Dial(t.Context(), url, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,13 +163,13 @@ func (p *proxy) cut() {
 // A15: a link that breaks is no end of the conversation.
 func TestA15CutLink(t *testing.T) {
 	ended := make(chan error, 1)
-	srv := newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+	srv := newServer(t, once(trusting(bob, alice)), func(ctx context.Context, s *e2e.Session) error {
 		err := echo(ctx, s)
 		ended <- err
 		return err
 	})
 	p := newProxy(t, strings.TrimPrefix(listen(t, srv), "ws://"))
-	c := mustDial(t, "ws://"+p.Addr().String())
+	c := mustDialAs(t, "ws://"+p.Addr().String(), once(trusting(alice, bob)))
 	mustSend(t, c, "hello")
 	mustReceive(t, c, "hello")
 	p.cut()

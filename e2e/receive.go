@@ -20,8 +20,8 @@ const idleReader = 50 * time.Millisecond
 // returned.
 //
 // The error is a [*CloseError], or the context's if it had ended before the call.
-// A context that ends while Receive waits may end the session, so short deadlines
-// are no way to poll. An error that matches [io.EOF] says that the other end has
+// A context that ends while Receive waits may cost the connection, and ends a session
+// that has no other, so short deadlines are no way to poll. An error that matches [io.EOF] says that the other end has
 // sent everything it meant to.
 func (s *Session) Receive(ctx context.Context) ([]byte, error) {
 	return s.AppendReceive(ctx, nil)
@@ -53,7 +53,11 @@ func (s *Session) nextMessage(ctx context.Context, dst []byte) ([]byte, error) {
 		if message, ok := s.ahead.take(); ok {
 			return append(dst, message...), nil
 		}
-		switch err := s.enterOr(ctx, &s.recv, s.ahead.some); {
+		err := s.linked(ctx, s.ahead.some)
+		if err == nil {
+			err = s.enterOr(ctx, &s.recv, s.ahead.some)
+		}
+		switch {
 		case err == errOther:
 			continue
 		case err != nil && s.ahead.any():
@@ -65,12 +69,23 @@ func (s *Session) nextMessage(ctx context.Context, dst []byte) ([]byte, error) {
 			s.leave(&s.recv)
 			continue
 		}
-		defer s.leave(&s.recv)
-		for {
-			out, event, err := s.read(ctx, dst)
-			if err != nil || event == engine.Message {
-				return out, err
-			}
+		out, err := s.readMessage(ctx, dst)
+		s.leave(&s.recv)
+		if err != errUnlinked {
+			return out, err
+		}
+		if err := ctx.Err(); err != nil { // which has cost the line
+			return dst, err
+		}
+	}
+}
+
+// readMessage reads up to the next message. It is called under recv.
+func (s *Session) readMessage(ctx context.Context, dst []byte) ([]byte, error) {
+	for {
+		out, event, err := s.read(ctx, dst)
+		if err != nil || event == engine.Message {
+			return out, err
 		}
 	}
 }
@@ -84,30 +99,50 @@ func (s *Session) consumed(size int) {
 // read takes one frame from the connection and does what it says; a message is
 // appended to dst. It is called under recv.
 func (s *Session) read(ctx context.Context, dst []byte) ([]byte, engine.Event, error) {
-	frame, err := s.conn.Read(ctx, s.recv.frame[:0])
+	l := s.line.Load()
+	if l == nil {
+		return dst, 0, errUnlinked
+	}
+	frame, err := l.conn.Read(ctx, s.recv.frame[:0])
 	if err != nil {
-		return dst, 0, s.fail(cut(ctx, err))
+		l.drop(false)
+		return dst, 0, s.lose(l, cut(ctx, err))
 	}
 	s.recv.keep(frame)
-	out, event, err := s.link.Open(time.Now(), dst, frame)
+	out, event, err := l.link.Open(time.Now(), dst, frame)
 	switch {
 	case err != nil:
-		return dst, 0, s.fail(&CloseError{Remote: true, Err: explainRecord(err)})
+		return dst, 0, s.refused(l, err)
 	case event == engine.PeerClose:
-		return dst, 0, s.fail(&CloseError{Remote: true, Code: Code(s.link.PeerCode())})
+		return dst, 0, s.fail(&CloseError{Remote: true, Code: Code(l.link.PeerCode())})
 	case s.over():
 		return dst, 0, s.err // closed at this end while the message was on its way
 	case event == engine.Acked:
 		s.news.tell()
 	case event == engine.Asked:
 		s.schedule()
+	case event == engine.Message:
+		s.limits.touch(time.Now())
 	}
 	return out, event, nil
 }
 
+// refused is the end of a line by one of its records, and of the session where that
+// shows the other end itself at fault.
+func (s *Session) refused(l *line, err error) error {
+	var check *engine.Error
+	switch {
+	case !errors.As(err, &check):
+		return s.lose(l, broken(err))
+	case check.Reason == engine.ReasonCredit || check.Reason == engine.ReasonAck:
+		return s.fail(&CloseError{Remote: true, Err: ErrMisbehaved})
+	}
+	return s.lose(l, &CloseError{Remote: true, Err: ErrTampered})
+}
+
 // schedule has what is due written, now or when it will be.
 func (s *Session) schedule() {
-	deadline := s.engine.Deadline()
+	deadline := s.deadline()
 	if deadline.IsZero() {
 		return
 	}
@@ -140,7 +175,7 @@ func (s *Session) tick() {
 // session, are noticed. What the other end may send meanwhile is bounded by its
 // credit.
 func (s *Session) pump() {
-	if s.receivers.Load() > 0 || s.over() || !s.pumping.CompareAndSwap(false, true) {
+	if s.receivers.Load() > 0 || s.over() || s.line.Load() == nil || !s.pumping.CompareAndSwap(false, true) {
 		return
 	}
 	go func() {
@@ -166,15 +201,6 @@ func (s *Session) pumpOne() error {
 		s.schedule()
 	}
 	return err
-}
-
-// explainRecord says what the end of a link by one of its records means.
-func explainRecord(err error) error {
-	var check *engine.Error
-	if errors.As(err, &check) && (check.Reason == engine.ReasonCredit || check.Reason == engine.ReasonAck) {
-		return ErrMisbehaved
-	}
-	return ErrTampered
 }
 
 // alarm is a timer that is set to the earliest of the times it is given, and costs

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,40 +11,56 @@ import (
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
-// Send seals one message and hands it to the connection, which is not to say that
-// it has arrived: see [Session.Flush]. It waits while the other end does not keep
-// up. The caller may use message again afterwards. An empty message is a message.
+// Send hands one message to the session, which is not to say that it has arrived: see
+// [Session.Flush]. It waits while the other end does not keep up, and while there is
+// no connection. The caller may use message again afterwards. An empty message is a
+// message.
 //
-// A context that ends before Send has begun to write changes nothing; one that ends
-// later ends the session, because a message that may have been sent cannot be
-// taken back. Errors: the context's; one that matches [ErrTooLarge], after which
-// the session goes on; [*CloseError].
+// A context that ends before Send has begun to write changes nothing. One that ends
+// later costs the connection, because a message that may have been sent cannot be
+// taken back: a session that has no other ends, and else keeps the message, to send it
+// again on the next one, and Send returns nil. Errors: the context's; one that matches
+// [ErrTooLarge], after which the session goes on; [*CloseError].
 func (s *Session) Send(ctx context.Context, message []byte) error {
 	if len(message) > s.info.MaxMessage {
 		return fmt.Errorf("e2e: send: %w: %d bytes, at most %d", ErrTooLarge, len(message), s.info.MaxMessage)
 	}
 	err := s.sendNow(ctx, message)
-	if errors.Is(err, engine.ErrBlocked) {
+	if mustWait(err) {
 		return s.sendLater(ctx, message)
 	}
 	return err
 }
 
-// sendLater waits until the other end has made room. It does not keep its turn
-// meanwhile: acks have to pass, or two ends that both send would wait for ever.
+// mustWait reports whether a message was not taken, and may be later.
+func mustWait(err error) bool { return errors.Is(err, engine.ErrBlocked) || err == errUnlinked }
+
+// sendLater waits until the other end has made room, or there is a line again. It does
+// not keep its turn meanwhile: acks have to pass, or two ends that both send would wait
+// for ever. Only a peer that could make room has to do so in time.
 func (s *Session) sendLater(ctx context.Context, message []byte) error {
 	patience := time.NewTimer(s.sendTimeout)
 	defer patience.Stop()
 	for {
-		news := s.news.next()
-		if err := s.sendNow(ctx, message); !errors.Is(err, engine.ErrBlocked) {
+		news, moved := s.news.next(), s.moved.next()
+		err := s.sendNow(ctx, message)
+		switch {
+		case !mustWait(err):
 			return err
+		case err == errUnlinked:
+			if err := s.linked(ctx, nil); err != nil {
+				return err
+			}
+			patience.Reset(s.sendTimeout)
+			continue
 		}
 		s.pump()
 		select {
 		case <-news:
+		case <-moved:
+			patience.Reset(s.sendTimeout)
 		case <-patience.C:
-			s.stall()
+			s.fail(&CloseError{Remote: true, Err: ErrStalled})
 		case <-s.ended:
 		case <-ctx.Done():
 			return ctx.Err()
@@ -51,62 +68,80 @@ func (s *Session) sendLater(ctx context.Context, message []byte) error {
 	}
 }
 
-// sendNow sends message, or returns an error that matches engine.ErrBlocked and has
-// changed nothing. What control records are due follow it.
+// sendNow sends message, or returns an error after which it mustWait, and has changed
+// nothing. What control records are due follow it.
 func (s *Session) sendNow(ctx context.Context, message []byte) error {
 	if err := s.enter(ctx, &s.send); err != nil {
 		return err
 	}
 	defer s.leaveSend()
+	l := s.line.Load()
+	if l == nil {
+		return errUnlinked
+	}
 	now := time.Now()
-	frame, err := s.link.Seal(now, s.send.frame[:0], message)
+	frame, err := l.link.Seal(now, s.send.frame[:0], message)
 	if err != nil && !errors.Is(err, engine.ErrBlocked) {
-		return s.fail(&CloseError{Err: err})
+		return s.lose(l, broken(err))
 	}
-	if err == nil {
-		s.send.keep(frame)
-		if err := s.write(ctx, frame); err != nil {
-			return err
-		}
+	if err != nil {
+		return cmp.Or(s.writeControl(ctx, l, now), err)
 	}
-	if failed := s.writeControl(ctx, now); failed != nil {
-		return failed
+	s.limits.touch(now)
+	s.send.keep(frame)
+	failed := s.write(ctx, l, frame)
+	if failed == nil {
+		failed = s.writeControl(ctx, l, now)
 	}
-	return err
+	if failed == errUnlinked {
+		return nil // it is among those that are sent again
+	}
+	return failed
 }
 
 // write hands one frame to the connection. It is called under send.
-func (s *Session) write(ctx context.Context, frame []byte) error {
+func (s *Session) write(ctx context.Context, l *line, frame []byte) error {
 	s.stalled.Reset(s.sendTimeout)
 	defer s.stalled.Stop()
-	if err := s.conn.Write(ctx, frame); err != nil {
-		return s.fail(cut(ctx, err))
+	if err := l.conn.Write(ctx, frame); err != nil {
+		l.drop(true)
+		return s.lose(l, cut(ctx, err))
 	}
 	return nil
 }
 
 // writeControl writes the control records that are due. It is called under send.
-func (s *Session) writeControl(ctx context.Context, now time.Time) error {
+func (s *Session) writeControl(ctx context.Context, l *line, now time.Time) error {
 	for s.due(now) {
-		frame, err := s.link.Control(now, s.send.frame[:0])
+		frame, err := l.link.Control(now, s.send.frame[:0])
 		switch {
 		case errors.Is(err, engine.ErrSilent):
-			return s.fail(&CloseError{Remote: true, Err: ErrSilent})
+			return s.lose(l, &CloseError{Remote: true, Err: ErrSilent})
 		case err != nil:
-			return s.fail(&CloseError{Err: err})
+			return s.lose(l, broken(err))
 		case len(frame) == 0:
 			return nil
 		}
-		if err := s.write(ctx, frame); err != nil {
+		if err := s.write(ctx, l, frame); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// deadline returns when a control record is due on the line that there is, or the zero
+// time. The engine speaks of its own link: where that is another one already, the line
+// is about to be replaced, and whoever looks after it must not try again and again.
+func (s *Session) deadline() time.Time {
+	if l := s.line.Load(); l == nil || s.over() || l.link != s.engine.Link() {
+		return time.Time{}
+	}
+	return s.engine.Deadline()
+}
+
 // due reports whether a control record is.
 func (s *Session) due(now time.Time) bool {
-	deadline := s.engine.Deadline()
+	deadline := s.deadline()
 	return !deadline.IsZero() && !deadline.After(now)
 }
 
@@ -129,8 +164,8 @@ func (s *Session) control() {
 	}
 	go func() {
 		defer s.leaveSend()
-		if !s.over() {
-			s.writeControl(context.Background(), time.Now())
+		if l := s.line.Load(); l != nil && !s.over() {
+			s.writeControl(context.Background(), l, time.Now())
 		}
 	}()
 }
@@ -140,10 +175,10 @@ func (s *Session) control() {
 // answer of its own says that.
 //
 // A context that ends while Flush waits changes nothing. Errors: the context's, or
-// a [*CloseError], after which nobody knows what has arrived.
+// a [*CloseError].
 func (s *Session) Flush(ctx context.Context) error {
 	for last := s.engine.Sent(); ; {
-		news := s.news.next()
+		news, moved := s.news.next(), s.moved.next()
 		if s.engine.Acked() >= last {
 			return nil
 		}
@@ -155,6 +190,7 @@ func (s *Session) Flush(ctx context.Context) error {
 		s.pump()
 		select {
 		case <-news:
+		case <-moved: // the question may be lost
 		case <-s.ended:
 		case <-ctx.Done():
 			return ctx.Err()
@@ -162,8 +198,12 @@ func (s *Session) Flush(ctx context.Context) error {
 	}
 }
 
-// stall ends a session whose other end takes nothing.
-func (s *Session) stall() { s.fail(&CloseError{Remote: true, Err: ErrStalled}) }
+// stuck gives a line up that takes nothing.
+func (s *Session) stuck() {
+	if l := s.line.Load(); l != nil {
+		s.lose(l, &CloseError{Remote: true, Err: ErrStalled})
+	}
+}
 
 // news wakes everybody who waits for some.
 type news struct {

@@ -6,14 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
+	"time"
 
+	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/transport"
 )
 
 // A Server makes a session with each client that connects and runs a function on
-// it. As an http.Handler it takes WebSockets (not in browsers); [Server.ServeConn]
+// it. A client that has lost its connection comes back to its session, for which the
+// function runs still; for how long the server waits is in its Config. As an http.Handler it takes WebSockets (not in browsers); [Server.ServeConn]
 // takes any connection.
 type Server struct {
 	cfg    Config
@@ -26,6 +30,9 @@ type Server struct {
 	closed   bool
 	places   int // taken by sessions, and by handshakes about to become one
 	sessions map[*Session]struct{}
+
+	resumable map[[32]byte]*Session // by id of resume
+	parked    []*Session            // without a line; the one that has waited longest first
 }
 
 // NewServer returns a server that runs handle once for each session, in a goroutine
@@ -49,12 +56,17 @@ func NewServer(cfg Config, handle func(ctx context.Context, s *Session) error) (
 		handle:   handle,
 		lobby:    lobby{most: cfg.MaxHandshakes, mostPerAddress: cfg.MaxHandshakesPerAddress},
 		sessions: map[*Session]struct{}{},
+
+		resumable: map[[32]byte]*Session{},
 	}, nil
 }
 
 // ServeConn runs the handshake and then the server's function over a connection
 // that is already open, and returns when both are done. It takes the connection
 // over. When the context ends, so does the session, with [CodeGoingAway].
+//
+// If the client goes on with a session, over this connection, ServeConn returns when
+// the connection is over, and the function has nothing to do with it.
 //
 // Errors: [ErrServerClosed], [*HandshakeError], what the function returned, or a
 // [*PanicError].
@@ -64,9 +76,13 @@ func (srv *Server) ServeConn(ctx context.Context, conn transport.Conn) error {
 		return err
 	}
 	defer srv.running.Done()
-	session, err := srv.greet(ctx, conn)
-	if err != nil {
+	session, l, err := srv.greet(ctx, conn)
+	switch {
+	case err != nil:
 		return err
+	case l != nil:
+		srv.goOn(ctx, session, l)
+		return nil
 	}
 	defer srv.remove(session)
 	return srv.serve(ctx, session)
@@ -115,35 +131,68 @@ func (srv *Server) stop() (open []*Session) {
 	return open
 }
 
-// greet makes a session of a connection. Nothing is computed for a connection that
-// the lobby does not hold.
-func (srv *Server) greet(ctx context.Context, conn transport.Conn) (s *Session, err error) {
-	reserved := false
+// greet makes a session of a connection, or a line of one that there is. Nothing is
+// computed for a connection that the lobby does not hold.
+func (srv *Server) greet(ctx context.Context, conn transport.Conn) (_ *Session, _ *line, err error) {
 	defer func() {
 		if err != nil {
 			conn.Close(transport.CodePolicy, "")
-		}
-		if err != nil && reserved {
-			srv.release()
 		}
 	}()
 	defer contain(&err)
 	entered, leave := srv.lobby.enter(ctx, cmp.Or(conn.Info().Client, conn.Info().Remote))
 	defer leave()
-	s, err = accept(entered, conn, srv.cfg, func() error {
+	g := &greeting{conn: conn, cfg: srv.cfg, began: time.Now()}
+	if err := g.read(entered); err != nil {
+		return nil, nil, err
+	}
+	if id, ok := engine.ResumeID(g.first); ok {
+		if s := srv.find(id); s != nil {
+			l, err := g.resume(entered, s, func() { srv.index(s) })
+			return s, l, err
+		}
+	}
+	s, err := srv.accept(ctx, entered, g)
+	return s, nil, err
+}
+
+// accept makes a session. The first context is for its life.
+func (srv *Server) accept(ctx, entered context.Context, g *greeting) (s *Session, err error) {
+	reserved := false
+	defer func() {
+		if reserved {
+			srv.remove(s)
+		}
+	}()
+	made, err := g.accept(entered, func() error {
 		err := srv.reserve()
 		reserved = err == nil
 		return err
+	}, func(made *Session) error {
+		s = made
+		s.life, s.conclude = context.WithCancel(context.WithoutCancel(ctx))
+		if srv.cfg.MaxParked >= 0 {
+			s.lost = func(*CloseError) { srv.settle(s) }
+			s.found = func() { srv.settle(s) }
+		}
+		return srv.add(s)
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.life, s.conclude = context.WithCancel(context.WithoutCancel(ctx))
-	if err := srv.add(s); err != nil {
-		s.close(CodeGoingAway)
-		return nil, err
+	reserved = false // it is the session's now
+	return made.begun(), nil
+}
+
+// goOn gives a session the line on which its client has come back, and waits until
+// that is over.
+func (srv *Server) goOn(ctx context.Context, s *Session, l *line) {
+	defer context.AfterFunc(ctx, func() { s.close(CodeGoingAway) })()
+	s.attach(l)
+	select {
+	case <-l.gone:
+	case <-s.life.Done():
 	}
-	return begun(s, nil)
 }
 
 var errFull = errors.New("the limit of sessions is reached")
@@ -157,12 +206,6 @@ func (srv *Server) reserve() error {
 	}
 	srv.places++
 	return nil
-}
-
-func (srv *Server) release() {
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	srv.places--
 }
 
 // full says why no session can begin. It is called under mu.
@@ -183,14 +226,23 @@ func (srv *Server) add(s *Session) error {
 		return ErrServerClosed
 	}
 	srv.sessions[s] = struct{}{}
+	if s.lost != nil {
+		srv.indexed(s)
+	}
 	return nil
 }
 
+// remove gives a place free. The session may be nil: it did not come about.
 func (srv *Server) remove(s *Session) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	delete(srv.sessions, s)
 	srv.places--
+	if s == nil {
+		return
+	}
+	srv.unindex(s)
+	delete(srv.sessions, s)
+	srv.parked = slices.DeleteFunc(srv.parked, func(other *Session) bool { return other == s })
 }
 
 // serve runs the function and closes the session.

@@ -24,19 +24,26 @@ const keepBuffer = 64 << 10
 
 // A Session is one end of a conversation with one authenticated peer.
 //
-// A Session ends when either end closes it, when the connection is lost, when a
-// message was tampered with, or when the context of a Send or Receive ends in the
-// middle of it. From then on every call returns the same [*CloseError], and no
+// Its connections come and go: while there is none a client dials again as
+// [Config.Retry] says, a [Server] waits, and Send and Receive wait too. What is lost
+// with a connection is sent again, so messages arrive once and in order all the same.
+// A session made with [Connect] or [Accept] has one connection, and ends with it.
+//
+// A Session ends when either end closes it, when it cannot go on, or when the other
+// end breaks the rules. From then on every call returns the same [*CloseError], and no
 // message is sent any more, nor returned, but for those that had arrived before the
 // other end or the network ended it.
 type Session struct {
-	conn   transport.Conn
 	engine *engine.Session
-	link   *engine.Link // its two halves are used under send and recv
-	peer   *keys.PublicIdentity
-	info   Info
+	info   Info // without Transport
+	seen   atomic.Pointer[transport.Info]
 
-	send half
+	line  atomic.Pointer[line]  // nil while there is none
+	moved news                  // of another line
+	lost  func(why *CloseError) // what follows when a line is lost; nil: the session ends
+	found func()                // what follows when there is another
+
+	send half // of all lines, one after the other
 	recv half
 
 	ahead     ahead         // what the pump has read
@@ -50,23 +57,27 @@ type Session struct {
 	sendTimeout time.Duration
 	stalled     *time.Timer // runs while a Send writes
 
+	limits limits
+	events *events
+
 	endOnce sync.Once
 	ended   chan struct{} // closed when err is set
 	err     *CloseError
 	hungUp  atomic.Bool // the connection is closed; from here on no key is needed
 
-	// life is the context of a server's function. It ends when the connection is
-	// closed, later than ended: a function that receives with it would otherwise
-	// cut the connection before the goodbye is on its way.
+	// life is the context of a server's function, and of a client's dials. It ends when
+	// the connection is closed, later than ended: a function that receives with it
+	// would otherwise cut the connection before the goodbye is on its way.
 	life     context.Context
 	conclude context.CancelFunc
+
+	place place // at a server
 }
 
 // half is one direction's lock, which gives way to a context, and its buffer.
 type half struct {
 	turn  chan struct{} // holds a token while the half is in use
 	frame []byte
-	drop  func() // forgets the direction's keys
 }
 
 // Info describes a session. It holds no secrets and may be logged.
@@ -76,43 +87,51 @@ type Info struct {
 	MaxMessage int // bytes
 }
 
-// newSession runs the handshake over conn and returns the session that it makes.
-func newSession(ctx context.Context, conn transport.Conn, h *engine.Handshake, cfg Config,
-	decide func(context.Context, *keys.PublicIdentity) error) (*Session, error) {
-	run := handshake{conn: conn, engine: h, signer: cfg.Identity.Signer(), decide: decide}
-	established, err := run.run(ctx)
-	if err != nil {
-		return nil, err
-	}
-	limit(conn, engine.MaxFrame(cfg.MaxMessage))
-	link := established.Link()
+// newSession returns a session with its first line.
+func newSession(conn transport.Conn, established *engine.Session, cfg Config, events *events) *Session {
 	s := &Session{
-		conn:     conn,
-		engine:   established,
-		link:     link,
-		peer:     h.Peer(),
-		info:     Info{conn.Info(), cfg.Protocol, cfg.MaxMessage},
-		send:     half{turn: make(chan struct{}, 1), drop: link.DropSend},
-		recv:     half{turn: make(chan struct{}, 1), drop: link.DropReceive},
-		ahead:    ahead{some: make(chan struct{}, 1)},
-		ended:    make(chan struct{}),
-		conclude: func() {},
+		engine: established,
+		info:   Info{Protocol: cfg.Protocol, MaxMessage: cfg.MaxMessage},
+		send:   half{turn: make(chan struct{}, 1)},
+		recv:   half{turn: make(chan struct{}, 1)},
+		ahead:  ahead{some: make(chan struct{}, 1)},
+		ended:  make(chan struct{}),
+		events: events,
+		found:  func() {},
 
 		sendTimeout: cfg.SendTimeout,
 	}
-	s.stalled = time.AfterFunc(math.MaxInt64, s.stall)
+	s.life, s.conclude = context.WithCancel(context.Background())
+	s.stalled = time.AfterFunc(math.MaxInt64, s.stuck)
 	s.stalled.Stop()
 	s.alarm.timer = time.AfterFunc(math.MaxInt64, s.tick)
 	s.alarm.timer.Stop()
-	return s, nil
+	s.limits.idle, s.limits.park, s.limits.age = cfg.IdleTimeout, cfg.ParkTimeout, cfg.MaxAge
+	s.use(newLine(conn, established.Link(), cfg))
+	return s
+}
+
+// begun starts a new session's clocks.
+func (s *Session) begun() *Session {
+	s.alarm.set(time.Now().Add(idleReader))
+	s.events.tell(Event{State: StateSecure, Session: s})
+	if s.lost != nil {
+		s.limits.start(s.expire)
+	}
+	return s
 }
 
 // Peer returns the identity that the other end has proved and the Verifier has
-// accepted.
-func (s *Session) Peer() *keys.PublicIdentity { return s.peer }
+// accepted, as of the last connection.
+func (s *Session) Peer() *keys.PublicIdentity { return s.engine.Peer() }
 
-// Info returns what is known about the session and the link under it.
-func (s *Session) Info() Info { return s.info }
+// Info returns what is known about the session and the link under it, or the last one
+// while there is none.
+func (s *Session) Info() Info {
+	info := s.info
+	info.Transport = *s.seen.Load()
+	return info
+}
 
 // Close ends the session and tells the other end, in a message that no hop can
 // forge, that nothing is missing. It waits a few seconds at most. Messages that the
@@ -121,8 +140,11 @@ func (s *Session) Info() Info { return s.info }
 // error says that the other end could not be told.
 func (s *Session) Close() error { return s.close(CodeDone) }
 
-func (s *Session) close(code Code) error {
-	if !s.end(&CloseError{Code: code}) {
+func (s *Session) close(code Code) error { return s.closeFor(code, &CloseError{Code: code}) }
+
+// closeFor ends the session, with a word to the other end.
+func (s *Session) closeFor(code Code, why *CloseError) error {
+	if !s.end(why) {
 		return nil
 	}
 	err := s.sayGoodbye(code)
@@ -142,11 +164,15 @@ func (s *Session) sayGoodbye(code Code) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	frame, err := s.link.SealClose(time.Now(), s.send.frame[:0], engine.CloseCode(code))
+	l := s.line.Load()
+	if l == nil {
+		return errUnlinked
+	}
+	frame, err := l.link.SealClose(time.Now(), s.send.frame[:0], engine.CloseCode(code))
 	if err != nil {
 		return err
 	}
-	return s.conn.Write(ctx, frame)
+	return l.conn.Write(ctx, frame)
 }
 
 // enter waits for the half's turn. Nothing has changed if it returns an error.
@@ -194,8 +220,14 @@ func (s *Session) leave(h *half) {
 // reports whether it did.
 func (s *Session) end(err *CloseError) (first bool) {
 	s.endOnce.Do(func() {
+		if err.Remote || err.Err != nil || err.Code != CodeDone {
+			err.Gap = new(GapError)
+			err.Gap.First, err.Gap.messages = s.engine.Abandon()
+			err.Gap.Count = len(err.Gap.messages)
+		}
 		s.err, first = err, true
 		close(s.ended)
+		s.events.tell(Event{State: StateClosed, Session: s, Err: err})
 	})
 	return first
 }
@@ -225,8 +257,11 @@ func (s *Session) fail(why *CloseError) error {
 // hangUp closes the connection of a session that is over, and drops its keys. Not
 // earlier: the goodbye needs one.
 func (s *Session) hangUp(code transport.Code) {
-	s.conn.Close(code, "")
+	if l := s.line.Load(); l != nil {
+		l.close(code)
+	}
 	s.alarm.timer.Stop()
+	s.limits.stop()
 	s.hungUp.Store(true)
 	s.conclude()
 	s.engine.Forget()
@@ -239,10 +274,13 @@ func (s *Session) hangUp(code transport.Code) {
 // forget drops the keys of a session that has hung up. A half that is in use is
 // dropped by its user, when it leaves.
 func (s *Session) forget() {
+	l := s.line.Load()
 	for _, h := range []*half{&s.send, &s.recv} {
 		select {
 		case h.turn <- struct{}{}:
-			h.drop()
+			if l != nil {
+				l.drop(h == &s.send)
+			}
 			h.frame = nil
 			<-h.turn
 		default:
@@ -260,5 +298,5 @@ func (h *half) keep(frame []byte) {
 
 // Format prints no secrets, whatever the verb.
 func (s *Session) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "e2e.Session(%s, peer %s)", s.info.Protocol, s.peer.Fingerprint())
+	fmt.Fprintf(f, "e2e.Session(%s, peer %s)", s.info.Protocol, s.Peer().Fingerprint())
 }

@@ -1,0 +1,87 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/transport"
+)
+
+// A comeback gives a client's session another line each time that it has lost one. A
+// session loses a line only after it got it, so there is one attempt at a time.
+type comeback struct {
+	client   *client
+	session  *Session
+	redialer *transport.Redialer
+	next     *line // what dial has made
+}
+
+// run looks for the next line, or ends the session.
+func (b *comeback) run(why *CloseError) {
+	s := b.session
+	if _, err := b.redialer.Next(s.life, why); err != nil {
+		s.fail(gaveUp(err, why))
+		return
+	}
+	s.attach(b.next)
+}
+
+// gaveUp is the end of a session that does not come back. If nothing was tried, that
+// is the end of its line.
+func gaveUp(err error, why *CloseError) *CloseError {
+	if last := new(transport.GaveUpError); errors.As(err, &last) && last.Err == error(why) {
+		return why
+	}
+	return &CloseError{Remote: true, Err: truncated{err}}
+}
+
+// dial makes a connection and goes on with the session over it. Then the engine counts
+// on it: the one before is over for the other end too.
+func (b *comeback) dial(ctx context.Context) (_ transport.Conn, err error) {
+	defer contain(&err)
+	conn, err := b.client.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r, err := engine.NewResume(b.client.cfg.engine(), b.session.engine, time.Now())
+	if err != nil { // the session is over
+		conn.Close(transport.CodeNormal, "")
+		return nil, &HandshakeError{Reason: ReasonLocal, Err: err}
+	}
+	if err := b.client.run(ctx, conn, r); err != nil {
+		return nil, err
+	}
+	b.next = newLine(conn, r.Link(), b.client.cfg)
+	return conn, nil
+}
+
+// retry returns the policy of a comeback. No hop can end it with a close code of its
+// own, nor make it go on with a session that the server does not know.
+func (c Config) retry() transport.Retry {
+	r, decide := c.Retry, c.Retry.Decide
+	if decide == nil {
+		decide = decideRetry
+	}
+	r.Decide = func(err error) transport.RetryAction {
+		var failed *HandshakeError
+		var panicked *PanicError
+		if errors.As(err, &panicked) || errors.As(err, &failed) && failed.Reason == ReasonUnknownSession {
+			return transport.ActionStop
+		}
+		return decide(err)
+	}
+	return r
+}
+
+// decideRetry is [transport.ActionFor] that never takes the end of a connection for
+// that of the session: the other end would have closed that.
+func decideRetry(err error) transport.RetryAction {
+	action := transport.ActionFor(err)
+	var line *CloseError
+	if errors.As(err, &line) && action == transport.ActionStop {
+		return transport.ActionRetry
+	}
+	return action
+}

@@ -1,0 +1,35 @@
+package e2e
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// A GapError says which messages that this end has sent are not known to have
+// arrived: each of them may have, or not. It is part of the [CloseError] of a session
+// that this end did not close. All messages before First have arrived at the other
+// end's session. What a Send has refused with an error has no number.
+type GapError struct {
+	First uint64 // number of the first such message; a session's messages are numbered from 1
+	Count int    // of such messages; they follow one another
+
+	messages [][]byte
+}
+
+// Messages returns the messages themselves, in their order, for a session that comes
+// after. They are plaintext, and nowhere in what a GapError prints.
+func (e *GapError) Messages() [][]byte { return e.messages }
+
+// Error returns one line with numbers only.
+func (e *GapError) Error() string {
+	switch e.Count {
+	case 0:
+		return "e2e: every message that was sent has arrived"
+	case 1:
+		return "e2e: message " + strconv.FormatUint(e.First, 10) + " is not known to have arrived"
+	}
+	return fmt.Sprintf("e2e: messages %d to %d are not known to have arrived", e.First, e.First+uint64(e.Count)-1)
+}
+
+// Format prints no messages, whatever the verb (A42).
+func (e *GapError) Format(f fmt.State, _ rune) { fmt.Fprint(f, e.Error()) }

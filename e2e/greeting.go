@@ -1,0 +1,108 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/transport"
+)
+
+// A greeting is what a server does with a new connection, up to a session.
+type greeting struct {
+	conn  transport.Conn
+	cfg   Config
+	began time.Time
+	first []byte // the client's first frame
+}
+
+// read waits for the first frame, which says what the client wants.
+func (g *greeting) read(ctx context.Context) (err error) {
+	g.first, err = firstFrame(ctx, g.conn, g.began.Add(g.cfg.HandshakeTimeout))
+	return err
+}
+
+// accept makes a session. Behind the Verifier it asks room whether there is any. The
+// client may come back for the session as soon as it has the last frame, so admit is
+// called before.
+func (g *greeting) accept(ctx context.Context, room func() error, admit func(*Session) error) (*Session, error) {
+	if _, ok := engine.ResumeID(g.first); ok {
+		return nil, g.refuse(ctx)
+	}
+	e, err := engine.NewServer(g.cfg.engine(), g.began)
+	if err != nil {
+		g.conn.Close(transport.CodeNormal, "")
+		return nil, err
+	}
+	h := handshake{g.conn, e, g.cfg.Identity.Signer(), func(ctx context.Context, peer *keys.PublicIdentity) error {
+		if err := g.verify(ctx, peer); err != nil {
+			return err
+		}
+		return room()
+	}}
+	last, err := h.server(ctx, g.first)
+	if err != nil {
+		return nil, err
+	}
+	s := newSession(g.conn, e.Session(), g.cfg, &events{call: g.cfg.Notify})
+	if err := admit(s); err != nil {
+		s.fail(&CloseError{Err: err})
+		return nil, err
+	}
+	if err := h.finish(ctx, last); err != nil {
+		s.fail(&CloseError{Remote: true, Err: err})
+		return nil, err
+	}
+	return s, nil
+}
+
+func (g *greeting) verify(ctx context.Context, peer *keys.PublicIdentity) error {
+	return g.cfg.Verifier.Verify(ctx, g.cfg.expect(keys.RoleClient, ""), peer)
+}
+
+// refuse is the answer to a client that wants to go on with a session that there is
+// not, or not for it.
+func (g *greeting) refuse(ctx context.Context) error {
+	ctx, cancel := context.WithDeadline(ctx, g.began.Add(g.cfg.HandshakeTimeout))
+	defer cancel()
+	g.conn.Write(ctx, engine.ResumeRefusal()) // it failed anyway
+	g.conn.Close(transport.CodePolicy, "")
+	return &HandshakeError{Reason: ReasonUnknownSession}
+}
+
+// resume goes on with a session. Between the commit and the frame that tells the client
+// of it, it calls committed.
+func (g *greeting) resume(ctx context.Context, s *Session, committed func()) (*line, error) {
+	r, err := engine.AnswerResume(g.cfg.engine(), s.engine, g.began)
+	if err != nil {
+		return nil, g.refuse(ctx)
+	}
+	h := handshake{conn: g.conn, engine: r, decide: g.verify}
+	step, err := r.Start(time.Now())
+	if err == nil {
+		step, err = r.Receive(time.Now(), g.first)
+	}
+	if err != nil {
+		return nil, g.refuse(ctx)
+	}
+	last, err := h.run(ctx, step, nil)
+	if err != nil {
+		g.ended(s, err)
+		return nil, err
+	}
+	committed()
+	if err := h.finish(ctx, last); err != nil {
+		return nil, err
+	}
+	return newLine(g.conn, r.Link(), g.cfg), nil
+}
+
+// ended ends a session whose client is not welcome any more. Nobody else can have come
+// so far.
+func (g *greeting) ended(s *Session, err error) {
+	if failed := new(HandshakeError); errors.As(err, &failed) && failed.Reason == ReasonUntrusted {
+		s.fail(&CloseError{Err: err})
+	}
+}

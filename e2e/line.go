@@ -1,0 +1,186 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/transport"
+)
+
+// A line is one connection of a session, with the keys that are good on it. Its link
+// is used under the session's send and recv.
+type line struct {
+	conn transport.Conn
+	link *engine.Link
+
+	once sync.Once
+	gone chan struct{} // closed when the connection is
+}
+
+// newLine makes a line of a connection behind its handshake.
+func newLine(conn transport.Conn, link *engine.Link, cfg Config) *line {
+	limit(conn, engine.MaxFrame(cfg.MaxMessage))
+	return &line{conn: conn, link: link, gone: make(chan struct{})}
+}
+
+// close frees whoever reads or writes. It takes a few seconds at most.
+func (l *line) close(code transport.Code) {
+	l.once.Do(func() {
+		l.conn.Close(code, "")
+		close(l.gone)
+	})
+}
+
+// drop forgets the keys of one direction.
+func (l *line) drop(send bool) {
+	if send {
+		l.link.DropSend()
+	} else {
+		l.link.DropReceive()
+	}
+}
+
+// errUnlinked says that the session has no line now, or that the one just used is
+// lost. It reaches no caller of Send or Receive: they wait.
+var errUnlinked = errors.New("e2e: the session has no connection now")
+
+// use makes l the session's line.
+func (s *Session) use(l *line) {
+	info := l.conn.Info()
+	s.seen.Store(&info)
+	s.line.Store(l)
+}
+
+// linked waits for a line, or gives up with errOther when there is something in
+// other.
+func (s *Session) linked(ctx context.Context, other <-chan struct{}) error {
+	for {
+		moved := s.moved.next()
+		switch {
+		case s.over():
+			return s.err
+		case s.line.Load() != nil:
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-other:
+			return errOther
+		case <-s.ended:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// lose gives a line up. It returns how the session ended, if it did with it, and
+// errUnlinked where it goes on.
+func (s *Session) lose(l *line, why *CloseError) error {
+	if s.lost == nil {
+		return s.fail(why)
+	}
+	if s.retire(l) {
+		s.events.tell(Event{State: StateReconnecting, Session: s, Err: why})
+		s.lost(why)
+	}
+	if s.over() {
+		return s.err
+	}
+	return errUnlinked
+}
+
+// retire takes l from the session, and reports whether it was there. The other end is
+// told the same whatever the reason.
+func (s *Session) retire(l *line) bool {
+	if !s.line.CompareAndSwap(l, nil) {
+		return false
+	}
+	go func() {
+		l.close(transport.CodePolicy)
+		for _, h := range []*half{&s.send, &s.recv} {
+			select {
+			case h.turn <- struct{}{}: // else its user drops the keys with the error that it gets
+				l.drop(h == &s.send)
+				s.leave(h)
+			default:
+			}
+		}
+		s.schedule() // the turn was taken for a moment
+	}()
+	return true
+}
+
+// attach gives the session a line that the engine has committed to, unless another
+// one has overtaken it, or the session is over: then the line is closed. Behind the
+// ack that must be first, what has not arrived is sent again.
+//
+// The turn to send is what makes lines follow one another: nobody sends on this one
+// before that is done. Reading begins at once, or two ends that both have much to
+// send again would wait for each other.
+func (s *Session) attach(l *line) {
+	if old := s.line.Load(); old != nil && old.link != s.engine.Link() {
+		s.retire(old) // frees the turn, if somebody writes
+	}
+	if !s.overtake(l) {
+		l.close(transport.CodePolicy)
+		return
+	}
+	defer s.leaveSend()
+	s.found()
+	s.alarm.set(time.Now().Add(idleReader))
+	s.events.tell(Event{State: StateSecure, Session: s})
+	if s.sendAgain(l) == nil {
+		s.news.tell()
+	}
+}
+
+// overtake makes l the session's line, if it may, and then has taken the turn to
+// send.
+func (s *Session) overtake(l *line) bool {
+	if s.enter(context.Background(), &s.send) != nil {
+		return false
+	}
+	if s.engine.Link() != l.link {
+		s.leave(&s.send)
+		return false
+	}
+	s.use(l)
+	if s.over() { // it may have been too early for whoever ended it to see this line
+		s.leave(&s.send)
+		return false
+	}
+	s.moved.tell()
+	return true
+}
+
+// sendAgain writes what an end begins a line with. It is called under send.
+func (s *Session) sendAgain(l *line) error {
+	for {
+		if err := s.writeControl(context.Background(), l, time.Now()); err != nil {
+			return err
+		}
+		frame, err := l.link.Resend(time.Now(), s.send.frame[:0])
+		if err != nil {
+			return s.lose(l, broken(err))
+		}
+		if len(frame) == 0 {
+			return nil
+		}
+		s.send.keep(frame)
+		if err := s.write(context.Background(), l, frame); err != nil {
+			return err
+		}
+	}
+}
+
+// broken is the end of a line for a reason in the engine: another line has taken its
+// place, or it has no records left.
+func broken(err error) *CloseError {
+	if errors.Is(err, engine.ErrClosed) {
+		return &CloseError{Remote: true, Err: truncated{err}}
+	}
+	return &CloseError{Err: err}
+}

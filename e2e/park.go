@@ -1,0 +1,100 @@
+package e2e
+
+import (
+	"slices"
+	"time"
+)
+
+// A place is what a server knows about one of its sessions. It is guarded by the
+// server's mu.
+type place struct {
+	ids [][32]byte // under which it is found
+}
+
+// find returns the session that a client wants to go on with, or nil.
+func (srv *Server) find(id [32]byte) *Session {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	s := srv.resumable[id]
+	if srv.closed || s == nil || s.over() {
+		return nil
+	}
+	return s
+}
+
+// index makes a session found under the ids that it has now.
+func (srv *Server) index(s *Session) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if _, here := srv.sessions[s]; here {
+		srv.indexed(s)
+	}
+}
+
+// indexed is index under mu.
+func (srv *Server) indexed(s *Session) {
+	srv.unindex(s)
+	s.place.ids = s.engine.ResumeIDs()
+	for _, id := range s.place.ids {
+		srv.resumable[id] = s
+	}
+}
+
+// unindex is called under mu.
+func (srv *Server) unindex(s *Session) {
+	for _, id := range s.place.ids {
+		delete(srv.resumable, id)
+	}
+	s.place.ids = nil
+}
+
+// settle is called when a session has lost its line and when it has got another. It
+// looks at what is true now: the two may come in any order.
+func (srv *Server) settle(s *Session) {
+	for _, last := range srv.park(s) {
+		go last.closeFor(CodeGoingAway, &CloseError{Err: ErrCrowded})
+	}
+}
+
+// park counts a session among those that wait if it has no line, and returns those for
+// which there is no room then.
+func (srv *Server) park(s *Session) (last []*Session) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	i := slices.Index(srv.parked, s)
+	_, here := srv.sessions[s]
+	switch waits := here && s.line.Load() == nil; {
+	case waits && i < 0:
+		srv.parked = append(srv.parked, s)
+		s.limits.setParked(time.Now())
+	case !waits && i >= 0:
+		srv.parked = slices.Delete(srv.parked, i, i+1)
+		s.limits.setParked(time.Time{})
+	}
+	for i := srv.crowded(s); i >= 0; i = srv.crowded(s) {
+		last = append(last, srv.parked[i])
+		srv.parked = slices.Delete(srv.parked, i, i+1)
+	}
+	return last
+}
+
+// crowded returns which of those that wait has to make room behind the latest, or -1.
+// It is called under mu.
+func (srv *Server) crowded(latest *Session) int {
+	who, same, first := latest.Peer().Fingerprint(), 0, -1
+	for i, s := range srv.parked {
+		if s.Peer().Fingerprint() != who {
+			continue
+		}
+		if same++; first < 0 {
+			first = i
+		}
+	}
+	switch {
+	case same > srv.cfg.MaxParkedPerIdentity:
+		return first
+	case len(srv.parked) > srv.cfg.MaxParked:
+		return 0
+	}
+	return -1
+}
