@@ -16,6 +16,7 @@ type comeback struct {
 	session  *Session
 	redialer *transport.Redialer
 	next     *line // what dial has made
+	refused  bool  // the last attempt met a server that does not know the session
 }
 
 // run looks for the next line, or ends the session.
@@ -51,11 +52,30 @@ func (b *comeback) dial(ctx context.Context) (_ transport.Conn, err error) {
 		return nil, &HandshakeError{Reason: ReasonLocal, Err: err}
 	}
 	if err := b.client.run(ctx, conn, r); err != nil {
-		return nil, err
+		return nil, b.doubt(err)
 	}
+	b.refused = false
 	b.next = newLine(conn, r.Link(), b.client.cfg)
 	return conn, nil
 }
+
+// doubt has the word of a server that it does not know the session heard twice. It is
+// also what follows from an attempt that was changed on the way.
+func (b *comeback) doubt(err error) error {
+	var failed *HandshakeError
+	unknown := errors.As(err, &failed) && failed.Reason == ReasonUnknownSession
+	if unknown && !b.refused {
+		err = unconfirmed{err}
+	}
+	b.refused = unknown
+	return err
+}
+
+// unconfirmed is the error of an attempt that may be made again, whatever it says.
+type unconfirmed struct{ error }
+
+func (e unconfirmed) Unwrap() error   { return e.error }
+func (e unconfirmed) Permanent() bool { return false }
 
 // retry returns the policy of a comeback. No hop can end it with a close code of its
 // own, nor make it go on with a session that the server does not know.
@@ -66,8 +86,10 @@ func (c Config) retry() transport.Retry {
 	}
 	r.Decide = func(err error) transport.RetryAction {
 		var failed *HandshakeError
+		var again unconfirmed
 		var panicked *PanicError
-		if errors.As(err, &panicked) || errors.As(err, &failed) && failed.Reason == ReasonUnknownSession {
+		unknown := errors.As(err, &failed) && failed.Reason == ReasonUnknownSession && !errors.As(err, &again)
+		if unknown || errors.As(err, &panicked) {
 			return transport.ActionStop
 		}
 		return decide(err)

@@ -98,6 +98,7 @@ func (s *Session) retire(l *line) bool {
 	if !s.line.CompareAndSwap(l, nil) {
 		return false
 	}
+	s.moved.tell()
 	go func() {
 		l.close(transport.CodePolicy)
 		for _, h := range []*half{&s.send, &s.recv} {

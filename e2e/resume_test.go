@@ -438,3 +438,62 @@ func TestCloseWithoutALink(t *testing.T) {
 		<-ends
 	})
 }
+
+// A first message of a resume that was changed on the way is refused like that of a
+// session which is not known. It costs an attempt, not the session.
+func TestChangedResumeCostsAnAttempt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := &road{srv: newServer(t, trusting(bob, alice), echo)}
+		c := r.client(t, trusting(alice, bob))
+		mustSend(t, c, "hello")
+		mustReceive(t, c, "hello")
+		flip := numbered(1, func(m []byte) [][]byte { m[len(m)/2] ^= 1; return [][]byte{m} }) // on the next link only
+		r.set(func(r *road) { r.faults = []transport.PipeOption{transport.WithFaults(flip, nil)} })
+		r.cut()
+		mustSend(t, c, "still there")
+		mustReceive(t, c, "still there")
+		if r.links() != 3 {
+			t.Errorf("%d links", r.links())
+		}
+		c.Close()
+	})
+}
+
+// A34: while there is no link nobody is blamed for taking nothing.
+func TestPatienceIsForPeersThatAreThere(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sessions := make(chan *e2e.Session, 1)
+		r := &road{srv: newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+			sessions <- s
+			<-ctx.Done()
+			return nil
+		})}
+		c := r.client(t, trusting(alice, bob))
+		s := <-sessions
+		message := make([]byte, 10_000)
+		sent := make(chan error)
+		go func() { // until there is no credit, and then until there is no link
+			for range 200 {
+				if err := s.Send(context.Background(), message); err != nil {
+					sent <- err
+					return
+				}
+			}
+			sent <- nil
+		}()
+		time.Sleep(e2e.DefaultSendTimeout / 2)
+		r.set(func(r *road) { r.closed = true })
+		r.cut()
+		time.Sleep(2 * e2e.DefaultSendTimeout)
+		r.set(func(r *road) { r.closed = false })
+		for range 200 {
+			if _, err := c.Receive(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
+		c.Close()
+	})
+}

@@ -39,7 +39,7 @@ type Session struct {
 	seen   atomic.Pointer[transport.Info]
 
 	line  atomic.Pointer[line]  // nil while there is none
-	moved news                  // of another line
+	moved news                  // of a line lost or found
 	lost  func(why *CloseError) // what follows when a line is lost; nil: the session ends
 	found func()                // what follows when there is another
 
