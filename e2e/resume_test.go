@@ -497,3 +497,126 @@ func TestPatienceIsForPeersThatAreThere(t *testing.T) {
 		c.Close()
 	})
 }
+
+// halfOpen is a connection of a server that does not learn that the other end has
+// gone: what it writes goes nowhere, and nothing comes.
+type halfOpen struct {
+	transport.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (h *halfOpen) Read(ctx context.Context, dst []byte) ([]byte, error) {
+	out, err := h.Conn.Read(ctx, dst)
+	if err != nil {
+		select {
+		case <-h.closed:
+		case <-ctx.Done():
+		}
+	}
+	return out, err
+}
+
+func (h *halfOpen) Write(ctx context.Context, msg []byte) error {
+	h.Conn.Write(ctx, msg)
+	return nil
+}
+
+func (h *halfOpen) Close(code transport.Code, reason string) error {
+	h.once.Do(func() { close(h.closed) })
+	return h.Conn.Close(code, reason)
+}
+
+// A client comes back before its server has noticed that it had gone. The old link is
+// retired; what the server had written to it is sent again.
+func TestResumeRetiresAHalfOpenLink(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		cfg := trusting(bob, alice)
+		cfg.KeepAlive = -1
+		sessions := make(chan *e2e.Session, 1)
+		srv := newServer(t, cfg, func(ctx context.Context, s *e2e.Session) error {
+			sessions <- s
+			return echo(ctx, s)
+		})
+		var mu sync.Mutex
+		var ends []*transport.PipeConn
+		open := 0
+		c, err := e2e.DialFunc(t.Context(), "road", trusting(alice, bob), func(context.Context) (transport.Conn, error) {
+			a, b := transport.Pipe()
+			mu.Lock()
+			defer mu.Unlock()
+			ends = append(ends, a)
+			open++
+			go func() {
+				srv.ServeConn(context.Background(), &halfOpen{Conn: b, closed: make(chan struct{})})
+				mu.Lock()
+				defer mu.Unlock()
+				open--
+			}()
+			return a, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := <-sessions
+		for i := range 5 {
+			mustSend(t, c, fmt.Sprint(i))
+			mustReceive(t, c, fmt.Sprint(i))
+			mu.Lock()
+			ends[len(ends)-1].Cut()
+			mu.Unlock()
+			mustSend(t, s, "into the void")
+			mustReceive(t, c, "into the void")
+		}
+		synctest.Wait()
+		mu.Lock()
+		if len(ends) != 6 || open != 2 { // that of the function, and of the last link
+			t.Errorf("%d links, %d are served", len(ends), open)
+		}
+		mu.Unlock()
+		c.Close()
+	})
+}
+
+// A session that has come back does not wait any more: it counts for none of the limits
+// of those that do.
+func TestSessionThatCameBackIsNotParked(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		cfg := trusting(bob, alice)
+		cfg.MaxParkedPerIdentity = 1
+		r := &road{srv: newServer(t, cfg, echo)}
+		var clients []*e2e.Session
+		for range 2 { // one after the other
+			c := r.client(t, trusting(alice, bob))
+			go c.Receive(context.Background()) // which notices at once
+			time.Sleep(time.Second)
+			r.set(func(r *road) { r.pipes[len(r.pipes)-1].Cut() })
+			time.Sleep(time.Minute)
+			clients = append(clients, c)
+		}
+		time.Sleep(2 * e2e.DefaultParkTimeout)
+		for _, c := range clients {
+			mustSend(t, c, "for the one who waits")
+			mustSend(t, c, "still there")
+			mustReceive(t, c, "still there")
+			c.Close()
+		}
+	})
+}
+
+// What makes no sense is refused before anything is dialled.
+func TestConfigOfResume(t *testing.T) {
+	for _, change := range []func(cfg *e2e.Config){
+		func(cfg *e2e.Config) { cfg.MaxAge = -1 },
+		func(cfg *e2e.Config) { cfg.MaxAge = 25 * time.Hour },
+		func(cfg *e2e.Config) { cfg.IdleTimeout = -1 },
+		func(cfg *e2e.Config) { cfg.ParkTimeout = -1 },
+		func(cfg *e2e.Config) { cfg.MaxParkedPerIdentity = -1 },
+	} {
+		cfg := trusting(alice, bob)
+		change(&cfg)
+		if _, err := e2e.NewServer(cfg, echo); err == nil {
+			t.Errorf("accepted: %+v", cfg)
+		}
+	}
+}
