@@ -46,6 +46,20 @@
 // who can reach a server can learn its identity by dialling it. Messages are not
 // signed: the ends can each prove to themselves, but not to others, what was said.
 //
+// # Coming back
+//
+// A session outlives its connections. When one is lost the client dials again, as
+// [Config.Retry] says, and both ends prove anew that they hold the session's secret;
+// their Verifiers are asked again. The server's function runs on meanwhile: its Send and
+// Receive wait, like the client's. What had not arrived is sent again. [Config.Notify]
+// tells of it.
+//
+// A session ends when the server does not know it any more, because it was restarted or
+// has let it wait for longer than its limits allow, when an end is not trusted any
+// more, and after [Config.MaxAge]. Then a [GapError] lists what may be lost, at each end
+// for what it sent. Nothing of it is sent over a new session unless the application
+// does so: the other end may have had it.
+//
 // # What the caller must do
 //
 // Decide whom to trust: there is no default for [Config.Verifier]. Choose the same
