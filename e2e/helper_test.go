@@ -47,14 +47,6 @@ func trusting(me *keys.Identity, others ...*keys.Identity) e2e.Config {
 	return e2e.Config{Identity: me, Verifier: keys.Pinned(pins...), Protocol: "test/1"}
 }
 
-// once makes a session end with its first connection, for tests of what is noticed on
-// that.
-func once(cfg e2e.Config) e2e.Config {
-	cfg.Retry.Decide = func(error) transport.RetryAction { return transport.ActionStop }
-	cfg.MaxParked = -1
-	return cfg
-}
-
 // bubble runs f on a clock of its own. That starts long before any identity was
 // issued, so it is put forward first.
 func bubble(t *testing.T, f func(t *testing.T)) {

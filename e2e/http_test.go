@@ -36,6 +36,14 @@ func listen(t testing.TB, srv http.Handler) string {
 	return "ws" + strings.TrimPrefix(web.URL, "http")
 }
 
+// once makes a session end with its first connection, for tests of what is noticed on
+// that.
+func once(cfg e2e.Config) e2e.Config {
+	cfg.Retry.Decide = func(error) transport.RetryAction { return transport.ActionStop }
+	cfg.MaxParked = -1
+	return cfg
+}
+
 func mustDial(t testing.TB, url string) *e2e.Session {
 	t.Helper()
 	return mustDialAs(t, url, trusting(alice, bob))
