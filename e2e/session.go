@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/engine"
-	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -123,7 +122,7 @@ func (s *Session) begun() *Session {
 
 // Peer returns the identity that the other end has proved and the Verifier has
 // accepted, as of the last connection.
-func (s *Session) Peer() *keys.PublicIdentity { return s.engine.Peer() }
+func (s *Session) Peer() Peer { return Peer{PublicIdentity: s.engine.Peer()} }
 
 // Info returns what is known about the session and the link under it, or the last one
 // while there is none.
