@@ -77,6 +77,9 @@ var reasonTexts = [...]string{
 	ReasonAck:       "acknowledgement",
 }
 
+// NumReasons is above every Reason.
+const NumReasons = len(reasonTexts)
+
 // String returns a short name for logs.
 func (r Reason) String() string {
 	if r > 0 && int(r) < len(reasonTexts) {

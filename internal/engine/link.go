@@ -52,7 +52,7 @@ func (l *Link) Seal(now time.Time, dst, message []byte) ([]byte, error) {
 	if l.send.aead == nil {
 		return dst, ErrClosed
 	}
-	plain, err := l.session.number(l, message)
+	plain, err := l.session.number(l, now, message)
 	if err != nil {
 		return dst, err
 	}
@@ -81,12 +81,15 @@ func (s *Session) again(l *Link) (plain []byte) {
 	if s.link != l {
 		return nil
 	}
-	return s.out.again()
+	if plain = s.out.again(); plain != nil {
+		s.stats.Resent++
+	}
+	return plain
 }
 
 // number takes a message in that l is about to seal, and returns its plaintext, as
 // again does.
-func (s *Session) number(l *Link, message []byte) (plain []byte, _ error) {
+func (s *Session) number(l *Link, now time.Time, message []byte) (plain []byte, _ error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -95,6 +98,7 @@ func (s *Session) number(l *Link, message []byte) (plain []byte, _ error) {
 	case !s.out.ready():
 		return nil, ErrBlocked
 	}
+	s.stats.send(now, len(message))
 	return s.out.add(message), nil
 }
 
@@ -138,6 +142,7 @@ func (s *Session) control(l *Link, now time.Time, fields *[ackFieldsSize]byte) (
 		fallthrough
 	case s.out.ask:
 		s.out.asked()
+		s.stats.ask(now, &s.out)
 		return typeAsk, 0, nil
 	}
 	return 0, 0, nil
@@ -217,11 +222,13 @@ func (l *Link) take(now time.Time, kind byte, fields []byte, size int) (Event, e
 		if !s.in.take(now, size) {
 			return 0, &Error{ReasonCredit, ErrRecord}
 		}
+		s.stats.ReceivedBytes += uint64(size)
 		return Message, nil
 	case typeAck:
 		if !s.out.acknowledge(parseAck(fields)) {
 			return 0, &Error{ReasonAck, ErrRecord}
 		}
+		s.stats.answer(now, s.out.acked)
 		return Acked, nil
 	case typeAsk:
 		s.in.ackAt = now

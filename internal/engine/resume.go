@@ -421,6 +421,7 @@ func (r *Resume) attach(mine, theirs label.Label) {
 	link := newLink(s, r.now, r.schedule.derive(mine), r.schedule.derive(theirs), r.schedule.derive(label.ResumeLinkID))
 	s.link, s.peer = link, r.peer
 	s.out.rewind(r.position)
+	s.stats.resume()
 	s.in.ackAt = longAgo // the first record of each end is an ack
 	r.drop()
 	r.link, r.state = link, established

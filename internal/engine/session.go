@@ -28,6 +28,8 @@ type Session struct {
 	out  outbox
 	in   inbox
 
+	stats stats
+
 	secret *secret // for the next link; nil when the session is forgotten
 	next   *secret // a server's, while it does not know whether the client has it
 }
