@@ -102,6 +102,21 @@ const (
 	DefaultMaxHandshakesPerAddress = 64
 )
 
+// A Proof is what each message of a session carries, beside what proves to the other
+// end where it comes from.
+type Proof byte
+
+// Proofs.
+const (
+	// ProofNone: nothing. Messages are authenticated by AES-256-GCM, under keys that
+	// both identities went into, which proves something to the ends and to nobody else.
+	ProofNone = Proof(engine.ProofNone)
+
+	// ProofEd25519: a signature by the sender's identity, for whoever has to be shown
+	// later who sent what.
+	ProofEd25519 = Proof(engine.ProofEd25519)
+)
+
 // Config says who this end is, whom it talks to and within which limits. Identity,
 // Verifier and Protocol are required; everything else has a default. A Config may
 // be used again, at the same time too.
@@ -119,6 +134,10 @@ type Config struct {
 	// "billing/2": 1 to 255 bytes. Ends with different names cannot talk.
 	// Required.
 	Protocol string
+
+	// Proof says whether each message is signed, for third parties. Both ends must say
+	// the same: otherwise they cannot talk. Zero means [ProofNone].
+	Proof Proof
 
 	// PeerFingerprint is handed to the Verifier as the root that the other end
 	// must have. A client that dials one of several pinned servers sets it, so
@@ -239,6 +258,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("e2e: Config.Verifier is nil: say whom to trust, for instance with keys.Pinned")
 	case len(c.Protocol) == 0 || len(c.Protocol) > engine.MaxProtocol:
 		return c, errors.New(`e2e: Config.Protocol must have 1 to 255 bytes, such as "billing/2"`)
+	case c.Proof > ProofEd25519:
+		return c, fmt.Errorf("e2e: Config.Proof is %d, want ProofNone or ProofEd25519", c.Proof)
 	case c.MaxMessage < 0 || c.MaxMessage > engine.MaxMessageLimit:
 		return c, fmt.Errorf("e2e: Config.MaxMessage is %d, want 1 to %d bytes", c.MaxMessage, engine.MaxMessageLimit)
 	case c.Window < engine.MinWindow || c.Window > engine.MaxWindow:
@@ -264,6 +285,7 @@ func (c Config) engine() engine.Config {
 	return engine.Config{
 		Identity:         c.Identity.Public(),
 		Protocol:         c.Protocol,
+		Proof:            engine.Proof(c.Proof),
 		MaxMessage:       c.MaxMessage,
 		Window:           c.Window,
 		KeepAlive:        c.KeepAlive,

@@ -39,6 +39,7 @@ func TestConfigIsCheckedAtOnce(t *testing.T) {
 		"Verifier":         func(c *e2e.Config) { c.Verifier = nil },
 		"Protocol":         func(c *e2e.Config) { c.Protocol = "" },
 		"Config.Protocol":  func(c *e2e.Config) { c.Protocol = strings.Repeat("p", 256) },
+		"Config.Proof":     func(c *e2e.Config) { c.Proof = e2e.ProofEd25519 + 1 },
 		"MaxMessage":       func(c *e2e.Config) { c.MaxMessage = -1 },
 		"268435456":        func(c *e2e.Config) { c.MaxMessage = 1<<28 + 1 },
 		"a limit":          func(c *e2e.Config) { c.HandshakeTimeout = -1 },
@@ -100,12 +101,17 @@ func TestA37UnknownClientIsRefused(t *testing.T) {
 }
 
 func TestWrongProtocol(t *testing.T) {
-	other := trusting(bob, alice)
-	other.Protocol = "test/2"
-	cErr, sErr := both(t, trusting(alice, bob), other)
-	wantHandshake(t, cErr, e2e.ReasonLost)
-	if failed := wantHandshake(t, sErr, e2e.ReasonNotAuthentic); failed.Detail == "" || strings.Contains(failed.Error(), failed.Detail+":") {
-		t.Errorf("%+v: %v", failed, failed)
+	for _, change := range []func(*e2e.Config){
+		func(c *e2e.Config) { c.Protocol = "test/2" },
+		func(c *e2e.Config) { c.Proof = e2e.ProofEd25519 },
+	} {
+		other := trusting(bob, alice)
+		change(&other)
+		cErr, sErr := both(t, trusting(alice, bob), other)
+		wantHandshake(t, cErr, e2e.ReasonLost)
+		if failed := wantHandshake(t, sErr, e2e.ReasonNotAuthentic); failed.Detail == "" || strings.Contains(failed.Error(), failed.Detail+":") {
+			t.Errorf("%+v: %v", failed, failed)
+		}
 	}
 }
 

@@ -69,6 +69,15 @@ const (
 	DefaultHandshakeTimeout = 10 * time.Second
 )
 
+// A Proof is what the messages of a session carry for third parties.
+type Proof byte
+
+// Proofs. Their values are part of the prologue.
+const (
+	ProofNone    Proof = iota // nothing: they are authenticated to the ends only
+	ProofEd25519              // a signature on each by the sender's primary signing key
+)
+
 // Config says who this end is and what it speaks. It is not changed, and may be
 // used for any number of handshakes.
 type Config struct {
@@ -79,6 +88,10 @@ type Config struct {
 	// Protocol names what the application speaks, 1 to [MaxProtocol] bytes. Two
 	// ends with different names cannot complete a handshake. Required.
 	Protocol string
+
+	// Proof says whether messages are signed. Two ends that do not agree cannot
+	// complete a handshake. Signing is up to the driver.
+	Proof Proof
 
 	// MaxMessage is the largest message in bytes, sent or received. 0 means
 	// [DefaultMaxMessage].
@@ -127,6 +140,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("engine: no identity given")
 	case len(c.Protocol) == 0 || len(c.Protocol) > MaxProtocol:
 		return c, errors.New("engine: the protocol name must have 1 to 255 bytes")
+	case c.Proof > ProofEd25519:
+		return c, errors.New("engine: Proof is unknown")
 	case c.MaxMessage < 1 || c.MaxMessage > MaxMessageLimit:
 		return c, errors.New("engine: MaxMessage is out of range")
 	case c.Window < MinWindow || c.Window > MaxWindow:

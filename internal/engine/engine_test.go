@@ -195,6 +195,7 @@ func TestConfigSaysWhatIsWrong(t *testing.T) {
 		"no identity":         func(c *Config) { c.Identity = nil },
 		"no protocol":         func(c *Config) { c.Protocol = "" },
 		"long protocol":       func(c *Config) { c.Protocol = strings.Repeat("p", MaxProtocol+1) },
+		"unknown proof":       func(c *Config) { c.Proof = ProofEd25519 + 1 },
 		"negative message":    func(c *Config) { c.MaxMessage = -1 },
 		"immense message":     func(c *Config) { c.MaxMessage = MaxMessageLimit + 1 },
 		"narrow window":       func(c *Config) { c.Window = MinWindow - 1 },

@@ -84,7 +84,7 @@ func newHandshake(cfg Config, now time.Time, start state) (*Handshake, error) {
 		cfg:      cfg,
 		state:    start,
 		deadline: now.Add(cfg.HandshakeTimeout),
-		exchange: newExchange(start == clientStart, prologue("session", cfg.Protocol), cfg.random.ephemeral),
+		exchange: newExchange(start == clientStart, prologue("session", cfg.Protocol, cfg.Proof), cfg.random.ephemeral),
 	}, nil
 }
 

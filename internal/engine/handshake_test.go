@@ -336,10 +336,32 @@ func TestA26SharesCannotBeSwappedBetweenSessions(t *testing.T) {
 // The prologue: a peer that speaks something else is found out before it says who
 // it is.
 func TestOtherProtocolFails(t *testing.T) {
-	cfg := configFor(bob)
-	cfg.Protocol = "test/2"
-	_, err := meet(client(alice), serverOf(cfg, bob), honest)
-	wantReason(t, err, ErrHandshake, ReasonCipher)
+	for name, change := range map[string]func(*Config){
+		"name":  func(c *Config) { c.Protocol = "test/2" },
+		"proof": func(c *Config) { c.Proof = ProofEd25519 },
+	} {
+		cfg := configFor(bob)
+		change(&cfg)
+		_, err := meet(client(alice), serverOf(cfg, bob), honest)
+		if wantReason(t, err, ErrHandshake, ReasonCipher); t.Failed() {
+			t.Fatalf("another %s", name)
+		}
+
+		c, s := sessions(t)
+		y := &reviver{Resume: must(AnswerResume(cfg, s, epoch))}
+		_, err = revive(t, reviverOf(t, c), y, honest)
+		wantReason(t, err, ErrResume, ReasonCipher)
+	}
+}
+
+func TestProofIsPartOfTheSession(t *testing.T) {
+	a, b := configFor(alice), configFor(bob)
+	a.Proof, b.Proof = ProofEd25519, ProofEd25519
+	c, s := clientOf(a, alice), serverOf(b, bob)
+	mustMeet(t, c, s)
+	if x, y := c.h.Session(), s.h.Session(); x.Proof() != ProofEd25519 || y.Proof() != ProofEd25519 || !x.Client() || y.Client() {
+		t.Error("the ends do not know how they talk")
+	}
 }
 
 // A37: a stranger is told that it is refused and nothing more, in a frame that a

@@ -105,12 +105,13 @@ func newResumeExchange(initiator bool, prologue, psk []byte, ephemeral io.Reader
 	}))}
 }
 
-// prologue binds a handshake to the version, to its purpose and to what the
-// application speaks. It is the same at both ends.
-func prologue(purpose, protocol string) []byte {
+// prologue binds an exchange to the version, to its purpose, to what the application
+// speaks and to whether it signs. It is the same at both ends.
+func prologue(purpose, protocol string, proof Proof) []byte {
 	b := label.SessionPrologue.With()
 	b = append(append(b, byte(len(purpose))), purpose...)
-	return append(append(b, byte(len(protocol))), protocol...)
+	b = append(append(b, byte(len(protocol))), protocol...)
+	return append(b, byte(proof))
 }
 
 func (x *exchange) writeFirst(payload []byte) ([]byte, error) {

@@ -120,7 +120,7 @@ type outsider struct {
 func newOutsider(protocol string) *outsider {
 	name := []byte("Noise_NNpsk2_25519_AESGCM_SHA256")
 	o := &outsider{ck: name, h: name} // 32 bytes, exactly a hash
-	o.mixHash([]byte("hopseal/1 session prologue\x00\x07session" + string(rune(len(protocol))) + protocol))
+	o.mixHash([]byte("hopseal/1 session prologue\x00\x07session" + string(rune(len(protocol))) + protocol + "\x00"))
 	return o
 }
 
@@ -440,10 +440,10 @@ func TestKnownAnswers(t *testing.T) {
 // Shares: client X25519 32 x 01, ML-KEM seed 64 x 02; server X25519 32 x 03,
 // ML-KEM message 32 x 04; application protocol "test/1".
 const (
-	goldenM1  = "dbb4e47b66921927146e77cc24e4a282d6ecc096924ef91421b00792a86c6ffa"
+	goldenM1  = "6a50dd8e9346523c4ff7a9c70803dc30d2eff2b66d077b6caf657f472092007f"
 	goldenPSK = "0429a0cae0cb0f9f485973bfb69b6c9d8b3f1e367cd6da5778827feea919ecaa"
-	goldenH   = "c365242bef6459b2367f3d0ec0ac72cbfe0fdd6c2cde3afc4a942a07ce83e55b"
-	goldenHS  = "2cf7b6cf8f1fd228ecfb446c83f37c0c81199ef2da750c7f77e23f91c58d6978"
+	goldenH   = "3680c2c650efe9194d7d627cd94097f93117939e2280d30ff531d61d2c65b16d"
+	goldenHS  = "e2a04aedb31a879350dc4407cccb28d8eff7d5199ab80c2821081ba281713844"
 )
 
 func mustMeetVia(t testing.TB, c, s *end, via hop) {

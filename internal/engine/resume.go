@@ -430,7 +430,7 @@ func (r *Resume) attach(mine, theirs label.Label) {
 // begin starts Noise with the secret of the attempt.
 func (r *Resume) begin(initiator bool) {
 	psk := expand(r.secret[:], []byte(label.ResumePSK), secretSize)
-	r.exchange = newResumeExchange(initiator, prologue("resume", r.cfg.Protocol), psk, r.cfg.random.ephemeral)
+	r.exchange = newResumeExchange(initiator, prologue("resume", r.cfg.Protocol, r.cfg.Proof), psk, r.cfg.random.ephemeral)
 }
 
 func (r *Resume) late(now time.Time) bool {

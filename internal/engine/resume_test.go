@@ -505,7 +505,7 @@ func TestA13ResumeIsForwardSecret(t *testing.T) {
 	// The thief plays the server's part with a share of his own on the recorded r1:
 	// the psk is right, the result is not what the client computed.
 	psk := expand(stolen.value[:], []byte(label.ResumePSK), secretSize)
-	thief := newResumeExchange(false, prologue("resume", "test/1"), psk, nil)
+	thief := newResumeExchange(false, prologue("resume", "test/1", ProofNone), psk, nil)
 	if _, err := thief.readFirst(frames[0][hashSize:]); err != nil {
 		t.Fatalf("the thief's key is wrong, and the test with it: %v", err)
 	}
@@ -528,7 +528,7 @@ func TestA08ResumeRefusesLowOrderShare(t *testing.T) {
 	o := &outsider{}
 	name := []byte("Noise_NNpsk0_25519_AESGCM_SHA256")
 	o.ck, o.h = name, name
-	o.mixHash(prologue("resume", "test/1"))
+	o.mixHash(prologue("resume", "test/1", ProofNone))
 	o.mixKeyAndHash(psk)
 	o.e(make([]byte, 32))
 	id := resumeID(c.secret.value)
@@ -559,7 +559,7 @@ func TestResumeKnownAnswers(t *testing.T) {
 	o := &outsider{}
 	name := []byte("Noise_NNpsk0_25519_AESGCM_SHA256")
 	o.ck, o.h = name, name
-	o.mixHash([]byte("hopseal/1 session prologue\x00\x06resume\x06test/1"))
+	o.mixHash([]byte("hopseal/1 session prologue\x00\x06resume\x06test/1\x00"))
 	o.mixKeyAndHash(expand(secret[:], []byte("hopseal/1 session resume psk\x00"), 32))
 	o.e(eC.PublicKey().Bytes())
 	id := expand(secret[:], []byte("hopseal/1 session resume id\x00"), 32)
@@ -589,7 +589,7 @@ func TestResumeKnownAnswers(t *testing.T) {
 }
 
 // Secret 32 x 09, X25519 shares 32 x 01 (client) and 32 x 03 (server).
-const goldenResume = "5acad70260db54ae298ee012e1e4ff96115607cfca02e97070519d6216d1a42f"
+const goldenResume = "16c0f145e2e1606485b5c9a4cafe18c47c3f6f0ebebd86491118dd3f702f6758"
 
 // FuzzA32Resume gives each message of a resume to the end that waits for it.
 func FuzzA32Resume(f *testing.F) {

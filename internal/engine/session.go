@@ -19,6 +19,7 @@ type CloseCode uint16
 type Session struct {
 	id         [secretSize]byte
 	client     bool
+	proof      Proof
 	maxMessage int
 	keepAlive  time.Duration // 0: none
 
@@ -39,6 +40,7 @@ func newSession(k *schedule, client bool, peer *keys.PublicIdentity, cfg Config,
 	s := &Session{
 		client:     client,
 		peer:       peer,
+		proof:      cfg.Proof,
 		maxMessage: cfg.MaxMessage,
 		keepAlive:  max(cfg.KeepAlive, 0),
 		secret:     new(secret),
@@ -61,6 +63,12 @@ func newSession(k *schedule, client bool, peer *keys.PublicIdentity, cfg Config,
 // ID returns a value that both ends share and nobody else knows, unique to this
 // session.
 func (s *Session) ID() [32]byte { return s.id }
+
+// Client reports whether this end is the client.
+func (s *Session) Client() bool { return s.client }
+
+// Proof returns what both ends have agreed that messages carry.
+func (s *Session) Proof() Proof { return s.proof }
 
 // MaxMessage returns the largest message in bytes.
 func (s *Session) MaxMessage() int { return s.maxMessage }
