@@ -89,6 +89,7 @@ func squeeze(s string) string { return strings.Join(strings.Fields(s), " ") }
 // executed maps each command in the documents to what runs it.
 var executed = map[string]string{
 	"go run ./examples/chat": "examples/chat: TestREADMECommand",
+	"go run ./examples/echo": "examples/echo: TestREADMECommand",
 	"go test ./...":          ".ci/run",
 }
 

@@ -1,0 +1,90 @@
+//go:build !js
+
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/internal/safetext"
+	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/transport"
+)
+
+// client runs the client by itself: it sends the texts that it is given, or, without
+// any, numbered messages that it counts.
+func client(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("echo client", flag.ContinueOnError)
+	server := flags.String("server", "", "the service's `fingerprint`, as it printed it")
+	roots := flags.String("ca", "", "PEM `file` with the certificate of who ends TLS; empty trusts what the system does")
+	var c counting
+	c.flags(flags)
+	const usage = "echo client -server FINGERPRINT [-ca FILE] [-every TIME] [-cuts N] URL [text...]"
+	if err := parse(flags, args, out, usage, 1, 1000); err != nil {
+		return err
+	}
+	fingerprint, err := keys.ParseFingerprint(*server)
+	if err != nil {
+		return fmt.Errorf("-server: %w", err)
+	}
+	var pem []byte
+	if *roots != "" {
+		if pem, err = os.ReadFile(*roots); err != nil {
+			return err
+		}
+	}
+	if flags.NArg() == 1 {
+		return c.run(ctx, out, dialer{flags.Arg(0), fingerprint, pem})
+	}
+	return converse(ctx, out, dialer{flags.Arg(0), fingerprint, pem}, flags.Args()[1:])
+}
+
+// A dialer is what a client knows of the service.
+type dialer struct {
+	url         string
+	fingerprint keys.Fingerprint
+	roots       []byte // PEM; nil: those of the system
+}
+
+// dial makes a session that comes back when its connection is lost, and says so.
+func (d dialer) dial(ctx context.Context, notify func(e2e.Event)) (*e2e.Session, error) {
+	me, err := keys.GenerateIdentity("echo client")
+	if err != nil {
+		return nil, err
+	}
+	return e2e.Dial(ctx, d.url, e2e.Config{
+		Identity: me,
+		Verifier: keys.Pinned(d.fingerprint),
+		Protocol: protocol,
+		Notify:   notify,
+		Dial:     &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: d.roots}},
+		// A connection is cut every second here: that is no reason to hesitate longer
+		// and longer, as a client should whose server cannot keep it.
+		Retry: transport.Retry{Base: 200 * time.Millisecond, Cap: time.Second, Stable: 100 * time.Millisecond},
+	})
+}
+
+// converse sends texts and shows what comes back.
+func converse(ctx context.Context, out io.Writer, d dialer, texts []string) error {
+	session, err := d.dial(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	for _, text := range texts {
+		if err := session.Send(ctx, []byte(text)); err != nil {
+			return err
+		}
+		reply, err := session.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(out, safetext.Line(string(reply), 1000))
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+//go:build !js
+
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/transport"
+)
+
+// serve runs the service by itself, until the context ends.
+func serve(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("echo serve", flag.ContinueOnError)
+	addr := flags.String("addr", "localhost:8080", "where to listen, `host:port`")
+	if err := parse(flags, args, out, "echo serve [-addr host:port]", 0, 0); err != nil {
+		return err
+	}
+	s, err := newService(*addr)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "listening; in another terminal:\n\n"+
+		"  go run ./examples/echo client -server %s ws://%s hello\n\n"+
+		"or with a hop between them, which sees everything:\n\n"+
+		"  go run ./examples/echo hop ws://%[2]s\n\n",
+		s.identity.Fingerprint(), s.listener.Addr())
+	return s.run(ctx)
+}
+
+// A service sends back what it receives.
+type service struct {
+	identity *keys.Identity
+	server   *e2e.Server
+	listener net.Listener
+}
+
+// newService makes a new identity, whose fingerprint its clients have to know. A real
+// service loads its identity from a file (keys.LoadIdentity), so that they learn it once.
+func newService(addr string) (*service, error) {
+	me, err := keys.GenerateIdentity("echo service")
+	if err != nil {
+		return nil, err
+	}
+	server, err := e2e.NewServer(e2e.Config{
+		Identity: me,
+		// A public service: it serves whoever comes, and trusts nobody with
+		// anything. Its clients still know for sure whom they talk to.
+		Verifier: keys.InsecureTrustAnyone(),
+		Protocol: protocol,
+	}, echo)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := listen(addr)
+	return &service{me, server, listener}, err
+}
+
+func listen(addr string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w: choose another address with -addr", addr, err)
+	}
+	return listener, nil
+}
+
+// behindTLS makes clients come with wss.
+func (s *service) behindTLS(c tls.Certificate) {
+	s.listener = tls.NewListener(s.listener, &tls.Config{Certificates: []tls.Certificate{c}})
+}
+
+func (s *service) run(ctx context.Context) error {
+	web := transport.NewHTTPServer(s.server)
+	failed := make(chan error, 1)
+	go func() { failed <- web.Serve(s.listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return errors.Join(web.Shutdown(grace), s.server.Shutdown(grace))
+}
+
+// echo runs once for each session, over however many connections that takes.
+func echo(ctx context.Context, session *e2e.Session) error {
+	for {
+		message, err := session.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		if err := session.Send(ctx, message); err != nil {
+			return err
+		}
+	}
+}
