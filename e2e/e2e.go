@@ -60,6 +60,12 @@
 // for what it sent. Nothing of it is sent over a new session unless the application
 // does so: the other end may have had it.
 //
+// # Streams of bytes
+//
+// [Session.NetConn] makes a session a net.Conn, and a [Listener] a server a net.Listener, so
+// that HTTP, gRPC or yamux run inside of sessions unchanged, and notice nothing when a
+// link is cut.
+//
 // # What the caller must do
 //
 // Decide whom to trust: there is no default for [Config.Verifier]. Choose the same

@@ -52,6 +52,7 @@ var groups = []group{
 	{"session/handshake", sessionHandshakeRows},
 	{"session/echo", sessionEchoRows},
 	{"session/idle", sessionIdleRows},
+	{"session/netconn", netConnRows},
 }
 
 func main() {

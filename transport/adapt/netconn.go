@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/deadline"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -102,14 +103,14 @@ type netConn struct {
 	closing sync.Once
 	closed  chan struct{}
 
-	readBy    deadline
+	readBy    deadline.Deadline
 	reading   chan struct{} // holds a token while somebody reads, who owns what follows
 	fetching  bool
 	fetched   chan error // the result of fetch, which owns buf until then
 	buf, rest []byte
 	readErr   error
 
-	writeBy  deadline
+	writeBy  deadline.Deadline
 	writing  chan struct{} // holds a token while somebody writes
 	flushing chan struct{} // holds a token while out is under way; whose holder owns what follows
 	out      []byte
@@ -144,7 +145,7 @@ func (c *netConn) enter(turn chan struct{}, by context.Context) error {
 
 // Read is described at net.Conn.
 func (c *netConn) Read(p []byte) (int, error) {
-	by := c.readBy.context()
+	by := c.readBy.Context()
 	if err := c.enter(c.reading, by); err != nil {
 		return 0, err
 	}
@@ -206,7 +207,7 @@ func ended(err error) error {
 
 // Write is described at net.Conn.
 func (c *netConn) Write(p []byte) (n int, err error) {
-	by := c.writeBy.context()
+	by := c.writeBy.Context()
 	if err := c.enter(c.writing, by); err != nil {
 		return 0, err
 	}
@@ -260,18 +261,18 @@ func (c *netConn) LocalAddr() net.Addr  { return addr{c.conn.Info().Kind, c.conn
 func (c *netConn) RemoteAddr() net.Addr { return addr{c.conn.Info().Kind, c.conn.Info().Remote} }
 
 func (c *netConn) SetDeadline(t time.Time) error {
-	c.readBy.set(t)
-	c.writeBy.set(t)
+	c.readBy.Set(t)
+	c.writeBy.Set(t)
 	return nil
 }
 
 func (c *netConn) SetReadDeadline(t time.Time) error {
-	c.readBy.set(t)
+	c.readBy.Set(t)
 	return nil
 }
 
 func (c *netConn) SetWriteDeadline(t time.Time) error {
-	c.writeBy.set(t)
+	c.writeBy.Set(t)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/deadline"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -20,7 +21,7 @@ import (
 // gorilla's.
 type Gorilla struct {
 	conn            transport.Conn
-	readBy, writeBy deadline
+	readBy, writeBy deadline.Deadline
 }
 
 // ToGorilla takes a connection over.
@@ -28,7 +29,7 @@ func ToGorilla(c transport.Conn) *Gorilla { return &Gorilla{conn: c} }
 
 // ReadMessage returns the next message. Its kind is always 2, binary.
 func (g *Gorilla) ReadMessage() (messageType int, p []byte, err error) {
-	if p, err = g.conn.Read(late{g.readBy.context()}, nil); err != nil {
+	if p, err = g.conn.Read(late{g.readBy.Context()}, nil); err != nil {
 		return -1, nil, err
 	}
 	return binaryMessage, p, nil
@@ -49,7 +50,7 @@ func (g *Gorilla) WriteMessage(messageType int, data []byte) error {
 	if messageType != binaryMessage {
 		return fmt.Errorf("adapt: messages of kind %d cannot be sent, only binary ones (2): %w", messageType, errors.ErrUnsupported)
 	}
-	return g.conn.Write(late{g.writeBy.context()}, data)
+	return g.conn.Write(late{g.writeBy.Context()}, data)
 }
 
 // WriteControl closes the connection where the message is a close (8), and waits
@@ -86,13 +87,13 @@ func (g *Gorilla) SetReadLimit(limit int64) {
 
 // SetReadDeadline and SetWriteDeadline bound the calls under way and all later ones.
 func (g *Gorilla) SetReadDeadline(t time.Time) error {
-	g.readBy.set(t)
+	g.readBy.Set(t)
 	return nil
 }
 
 // SetWriteDeadline is described at SetReadDeadline.
 func (g *Gorilla) SetWriteDeadline(t time.Time) error {
-	g.writeBy.set(t)
+	g.writeBy.Set(t)
 	return nil
 }
 

@@ -1,4 +1,6 @@
-package adapt
+// Package deadline has the deadlines of a net.Conn: a time that can be moved while
+// somebody waits for it.
+package deadline
 
 import (
 	"context"
@@ -6,30 +8,31 @@ import (
 	"time"
 )
 
-// A deadline is a context that ends at a time that can be moved.
-type deadline struct {
+// A Deadline is a context that ends at a time that can be moved. The zero value never
+// ends.
+type Deadline struct {
 	mu     sync.Mutex // guards what follows
 	ctx    context.Context
 	cancel context.CancelFunc
 	timer  *time.Timer // cancels ctx; nil if there is no time
 }
 
-// context returns a context that has ended if the time is over, and ends when it is.
-func (d *deadline) context() context.Context {
+// Context returns a context that has ended if the time is over, and ends when it is.
+func (d *Deadline) Context() context.Context {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.init()
 	return d.ctx
 }
 
-func (d *deadline) init() {
+func (d *Deadline) init() {
 	if d.ctx == nil {
 		d.ctx, d.cancel = context.WithCancel(context.Background())
 	}
 }
 
-// set moves the deadline to t; the zero time is never.
-func (d *deadline) set(t time.Time) {
+// Set moves the deadline to t; the zero time is never.
+func (d *Deadline) Set(t time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.init()

@@ -1,0 +1,275 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/deadline"
+)
+
+// netPart is the largest message that a NetConn makes, in bytes: with the lengths that
+// a session adds it fills a bucket, and nothing is wasted on padding.
+const netPart = 32<<10 - 192
+
+// netGrace is how long Close waits until what was written has arrived.
+const netGrace = 5 * time.Second
+
+// errWriteClosed is returned by Write behind CloseWrite.
+var errWriteClosed = errors.New("e2e: write after CloseWrite")
+
+// A NetConn is a session as a [net.Conn]: a stream of bytes each way, for HTTP, gRPC,
+// yamux and whatever else wants one. Both ends of the session have to be used like
+// this, and through nothing else.
+//
+// Each Write is one message, or several if it is larger than 32 KiB. An empty one sends
+// nothing.
+//
+// Deadlines work as they do in TCP: a call that has timed out can be repeated, with no
+// byte lost or repeated, and the session goes on. To that end a Write returns when its
+// last message is handed to the session; what becomes of it shows in the next Write, or
+// in Close. While a session has no connection, calls wait, as long as their deadlines
+// and those of the session allow.
+//
+// Read returns [io.EOF] only where the other end has said, in a message that no hop can
+// forge, that there is nothing more: by CloseWrite, or by closing the session with
+// [CodeDone]. Every other end is a [*CloseError].
+type NetConn struct {
+	session *Session
+	closing sync.Once
+	closed  chan struct{}
+
+	readBy    deadline.Deadline
+	reading   chan struct{} // holds a token while somebody reads, who owns what follows
+	fetching  bool
+	fetched   chan error // the result of fetch, which owns buf until then
+	buf, rest []byte
+	readErr   error
+
+	writeBy  deadline.Deadline
+	writing  chan struct{} // holds a token while somebody writes
+	flushing chan struct{} // holds a token while out is under way; whose holder owns what follows
+	out      []byte
+	writeErr error
+}
+
+var _ net.Conn = (*NetConn)(nil)
+
+// NetConn makes a [net.Conn] of the session and takes it over. It must be called once,
+// and before Send and Receive.
+func (s *Session) NetConn() *NetConn {
+	return &NetConn{
+		session: s, closed: make(chan struct{}), fetched: make(chan error, 1),
+		reading: make(chan struct{}, 1), writing: make(chan struct{}, 1), flushing: make(chan struct{}, 1),
+	}
+}
+
+// Session returns the session below, for its Peer and Info.
+func (c *NetConn) Session() *Session { return c.session }
+
+// enter takes a turn, unless the deadline is over or the connection closed.
+func (c *NetConn) enter(turn chan struct{}, by context.Context) error {
+	select { // first, since a turn may be free
+	case <-c.closed:
+		return net.ErrClosed
+	case <-by.Done():
+		return os.ErrDeadlineExceeded
+	default:
+	}
+	select {
+	case turn <- struct{}{}:
+		return nil
+	case <-c.closed:
+		return net.ErrClosed
+	case <-by.Done():
+		return os.ErrDeadlineExceeded
+	}
+}
+
+// Read is described at net.Conn.
+func (c *NetConn) Read(p []byte) (int, error) {
+	by := c.readBy.Context()
+	if err := c.enter(c.reading, by); err != nil {
+		return 0, err
+	}
+	defer func() { <-c.reading }()
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for len(c.rest) == 0 {
+		if err := c.more(by); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, c.rest)
+	c.rest = c.rest[n:]
+	return n, nil
+}
+
+// more waits for a message. One that comes too late is there for the next Read.
+func (c *NetConn) more(by context.Context) error {
+	if c.readErr != nil {
+		return c.readErr
+	}
+	if !c.fetching {
+		c.fetching = true
+		go c.fetch()
+	}
+	select {
+	case c.readErr = <-c.fetched:
+		c.fetching = false
+		c.rest = c.buf
+		return c.readErr
+	case <-c.closed:
+		return net.ErrClosed
+	case <-by.Done():
+		return os.ErrDeadlineExceeded
+	}
+}
+
+func (c *NetConn) fetch() {
+	message, err := c.session.AppendReceive(context.Background(), c.buf[:0])
+	if err == nil && len(message) == 0 || errors.Is(err, io.EOF) {
+		err = io.EOF // as such, since readers compare with it
+	}
+	if c.buf = message; err != nil {
+		c.buf = nil
+	}
+	c.fetched <- err
+}
+
+// Write is described at net.Conn.
+func (c *NetConn) Write(p []byte) (n int, err error) {
+	by := c.writeBy.Context()
+	if err := c.enter(c.writing, by); err != nil {
+		return 0, err
+	}
+	defer func() { <-c.writing }()
+	for n < len(p) {
+		part := p[n:min(len(p), n+c.part())]
+		if err := c.send(by, part, nil); err != nil {
+			return n, err
+		}
+		n += len(part)
+	}
+	return n, nil
+}
+
+func (c *NetConn) part() int { return min(netPart, c.session.info.MaxMessage) }
+
+// send hands a message on as soon as the one before is under way. Where that fails,
+// then is what later ones fail with, and otherwise if it is not nil.
+func (c *NetConn) send(by context.Context, message []byte, then error) error {
+	if err := c.enter(c.flushing, by); err != nil {
+		return err
+	}
+	if c.writeErr != nil {
+		defer func() { <-c.flushing }()
+		return c.writeErr
+	}
+	c.out = append(c.out[:0], message...)
+	go c.flush(then)
+	return nil
+}
+
+func (c *NetConn) flush(then error) {
+	if c.writeErr = c.session.Send(context.Background(), c.out); c.writeErr == nil {
+		c.writeErr = then
+	}
+	<-c.flushing
+}
+
+// CloseWrite tells the other end that nothing more will be written: behind what was, its
+// Read returns [io.EOF]. Reading goes on. The deadline for writing applies.
+func (c *NetConn) CloseWrite() error {
+	by := c.writeBy.Context()
+	if err := c.enter(c.writing, by); err != nil {
+		return err
+	}
+	defer func() { <-c.writing }()
+	err := c.send(by, nil, errWriteClosed) // an empty message, which no Write makes
+	if err == errWriteClosed {
+		return nil // closed before
+	}
+	return err
+}
+
+// Close ends the session, so that nobody can take it for a broken one. Before that it
+// waits a few seconds at most until what was written has arrived at the other end's
+// session; that is not to say that anybody has read it. The error says that it may not
+// have.
+func (c *NetConn) Close() (err error) {
+	c.closing.Do(func() {
+		close(c.closed)
+		ctx, cancel := context.WithTimeout(context.Background(), netGrace)
+		defer cancel()
+		err = c.settle(ctx)
+		if failed := c.session.Close(); err == nil {
+			err = failed
+		}
+	})
+	return err
+}
+
+// settle waits for what was written.
+func (c *NetConn) settle(ctx context.Context) error {
+	select {
+	case c.flushing <- struct{}{}:
+	case <-ctx.Done():
+		return os.ErrDeadlineExceeded
+	}
+	defer func() { <-c.flushing }()
+	err := c.writeErr
+	if err == nil || err == errWriteClosed {
+		err = c.session.Flush(ctx)
+	}
+	switch {
+	case errors.Is(err, io.EOF): // the other end wants no more
+		return nil
+	case errors.Is(err, context.DeadlineExceeded):
+		return os.ErrDeadlineExceeded
+	}
+	return err
+}
+
+// LocalAddr and RemoteAddr return what is known about the connection below, or the last
+// one. It says nothing about who the other end is: see [Session.Peer].
+func (c *NetConn) LocalAddr() net.Addr {
+	info := c.session.Info().Transport
+	return addr{info.Kind, info.Local}
+}
+
+// RemoteAddr is described at LocalAddr.
+func (c *NetConn) RemoteAddr() net.Addr {
+	info := c.session.Info().Transport
+	return addr{info.Kind, info.Remote}
+}
+
+// SetDeadline is described at net.Conn.
+func (c *NetConn) SetDeadline(t time.Time) error {
+	c.readBy.Set(t)
+	c.writeBy.Set(t)
+	return nil
+}
+
+// SetReadDeadline is described at net.Conn.
+func (c *NetConn) SetReadDeadline(t time.Time) error {
+	c.readBy.Set(t)
+	return nil
+}
+
+// SetWriteDeadline is described at net.Conn.
+func (c *NetConn) SetWriteDeadline(t time.Time) error {
+	c.writeBy.Set(t)
+	return nil
+}
+
+// An addr is an address as a transport.Info has it.
+type addr struct{ network, address string }
+
+func (a addr) Network() string { return a.network }
+func (a addr) String() string  { return a.address }

@@ -1,0 +1,284 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/transport"
+)
+
+// randomBytes returns the same ones for each seed.
+func randomBytes(seed uint64, n int) []byte {
+	var key [32]byte
+	key[0] = byte(seed)
+	b := make([]byte, n)
+	rand.NewChaCha8(key).Read(b)
+	return b
+}
+
+// streams returns the two ends of a session as net.Conns.
+func streams(t testing.TB, opts ...transport.PipeOption) (client, server *e2e.NetConn) {
+	a, b := over(t, opts...)
+	return a.NetConn(), b.NetConn()
+}
+
+func mustWriteTo(t testing.TB, c io.Writer, text string) {
+	t.Helper()
+	if n, err := io.WriteString(c, text); err != nil || n != len(text) {
+		t.Fatalf("Write: %d, %v", n, err)
+	}
+}
+
+func mustReadFrom(t testing.TB, c io.Reader, want string) {
+	t.Helper()
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(c, got); err != nil || string(got) != want {
+		t.Fatalf("Read: %q, %v, want %q", got, err, want)
+	}
+}
+
+func TestA15StreamsEndOnlyWhereTheOtherEndSaysSo(t *testing.T) {
+	for name, c := range map[string]struct {
+		end  func(near, far *e2e.NetConn)
+		want error
+	}{
+		"Close":       {func(near, _ *e2e.NetConn) { near.Close() }, io.EOF},
+		"CloseWrite":  {func(near, _ *e2e.NetConn) { near.CloseWrite() }, io.EOF},
+		"a cut":       {func(near, _ *e2e.NetConn) { e2e.ConnOf(near.Session()).(*transport.PipeConn).Cut() }, e2e.ErrTruncated},
+		"a hop's end": {func(near, _ *e2e.NetConn) { e2e.ConnOf(near.Session()).Close(transport.CodeNormal, "") }, e2e.ErrTruncated},
+		"our own":     {func(_, far *e2e.NetConn) { far.Close() }, net.ErrClosed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			near, far := streams(t)
+			mustWriteTo(t, near, "before")
+			if err := near.Session().Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			mustReadFrom(t, far, "before")
+			c.end(near, far)
+			for range 2 {
+				n, err := far.Read(make([]byte, 10))
+				if n != 0 || !errors.Is(err, c.want) || (err == io.EOF) != (c.want == io.EOF) {
+					t.Errorf("Read: %d, %v, want %v", n, err, c.want)
+				}
+			}
+		})
+	}
+}
+
+func TestCloseWriteLeavesTheOtherDirectionOpen(t *testing.T) {
+	near, far := streams(t)
+	mustWriteTo(t, near, "question")
+	for range 2 {
+		if err := near.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := near.Write([]byte("x")); n != 0 || err == nil {
+		t.Errorf("Write behind CloseWrite: %d, %v", n, err)
+	}
+	if got, err := io.ReadAll(far); err != nil || string(got) != "question" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	mustWriteTo(t, far, "answer")
+	if err := far.Close(); err != nil {
+		t.Error(err)
+	}
+	if got, err := io.ReadAll(near); err != nil || string(got) != "answer" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := near.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := near.CloseWrite(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("CloseWrite behind Close: %v", err)
+	}
+}
+
+// Deadlines that pass cost neither a byte nor the session.
+func TestStreamsKeepBytesThroughTimeouts(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a, b := transport.Pipe(transport.WithFaults(slow(3), slow(2)), transport.WithMaxMessage(2<<20))
+		one, other := establish(t, a, b)
+		near, far := one.NetConn(), other.NetConn()
+		sent := randomBytes(1, 3<<20)
+		late := 0
+		go func() {
+			for rest := sent; len(rest) > 0; {
+				near.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+				n, err := near.Write(rest[:min(len(rest), 100_000)])
+				rest = rest[n:]
+				if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("Write: %v", err)
+					break
+				}
+			}
+			if err := near.SetWriteDeadline(time.Time{}); err != nil {
+				t.Error(err)
+			}
+			if err := near.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+		}()
+		var got []byte
+		for buf := make([]byte, 5000); ; {
+			far.SetReadDeadline(time.Now().Add(time.Millisecond))
+			n, err := far.Read(buf)
+			got = append(got, buf[:n]...)
+			if err == io.EOF {
+				break
+			}
+			if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatalf("Read: %v", err)
+			}
+			if err != nil {
+				late++
+				time.Sleep(time.Millisecond)
+			}
+		}
+		if !bytes.Equal(got, sent) {
+			t.Errorf("%d of %d bytes came, or others", len(got), len(sent))
+		}
+		if late == 0 {
+			t.Error("no Read was late")
+		}
+	})
+}
+
+// slow is a hop that takes its time with every nth message.
+func slow(n int) transport.Fault {
+	i := 0
+	return func(msg []byte) [][]byte {
+		if i++; i > 8 && i%n == 0 {
+			time.Sleep(4 * time.Millisecond)
+		}
+		return [][]byte{msg}
+	}
+}
+
+func TestDeadlinesOfStreams(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		near, far := streams(t)
+		near.SetDeadline(time.Now().Add(time.Minute))
+		began := time.Now()
+		var timeout net.Error
+		if _, err := near.Read(make([]byte, 1)); !errors.As(err, &timeout) || !timeout.Timeout() || time.Since(began) != time.Minute {
+			t.Errorf("Read: %v, after %v", err, time.Since(began))
+		}
+		time.Sleep(1) // the two deadlines have a timer each
+		if _, err := near.Write([]byte("x")); !errors.As(err, &timeout) || !timeout.Timeout() {
+			t.Errorf("Write: %v", err)
+		}
+		near.SetDeadline(time.Time{})
+		mustWriteTo(t, near, "y")
+		mustReadFrom(t, far, "y")
+		time.AfterFunc(time.Hour, func() { far.SetReadDeadline(time.Now()) })
+		if _, err := far.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("Read: %v", err)
+		}
+	})
+}
+
+// A peer that takes nothing stops Write by its deadline, and Close by its own.
+func TestStreamsToAPeerThatTakesNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a, b := overDeaf(t)
+		defer b.Close()
+		near := a.NetConn()
+		near.SetWriteDeadline(time.Now().Add(10 * time.Second))
+		n, err := near.Write(make([]byte, 4<<20))
+		if !errors.Is(err, os.ErrDeadlineExceeded) || n > 1<<20 {
+			t.Errorf("Write: %d, %v", n, err)
+		}
+		began := time.Now()
+		if err := near.Close(); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("Close: %v", err)
+		}
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("Close took %v", took)
+		}
+	})
+}
+
+func TestAddressesOfStreams(t *testing.T) {
+	near, _ := streams(t)
+	if got := near.LocalAddr().Network() + near.RemoteAddr().Network(); got != "pipepipe" {
+		t.Errorf("networks %q", got)
+	}
+	if near.LocalAddr().String() != "" || near.RemoteAddr().String() != "" {
+		t.Errorf("%v, %v", near.LocalAddr(), near.RemoteAddr())
+	}
+	if got := near.Session().Peer().Name(); got != "bob" {
+		t.Errorf("peer %q", got)
+	}
+}
+
+func newListener(t testing.TB, cfg e2e.Config) *e2e.Listener {
+	t.Helper()
+	l, err := e2e.NewListener(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Shutdown(context.Background()) })
+	return l
+}
+
+func TestListener(t *testing.T) {
+	if _, err := e2e.NewListener(e2e.Config{}); err == nil {
+		t.Error("a Config without anything is taken")
+	}
+	l := newListener(t, trusting(bob, alice))
+	connect := func() (*e2e.Session, <-chan error) {
+		a, b := transport.Pipe()
+		done := serve(l.Server, b)
+		s, err := e2e.Connect(t.Context(), a, "pipe", trusting(alice, bob))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s, done
+	}
+	one, done := connect()
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	accept := make(chan error)
+	go func() { _, err := l.Accept(); accept <- err }()
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-accept; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Accept: %v", err)
+	}
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Accept behind Close: %v", err)
+	}
+	late, ended := connect()
+	wantEnd(t, late, e2e.CloseError{Code: e2e.CodeGoingAway, Remote: true}, false)
+	<-ended
+
+	near := one.NetConn() // goes on
+	mustWriteTo(t, near, "still here")
+	mustReadFrom(t, c, "still here")
+	if err := near.Close(); err != nil {
+		t.Error(err)
+	}
+	if got, err := io.ReadAll(c); err != nil || len(got) != 0 {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("ServeConn: %v", err)
+	}
+	if got := fmt.Sprint(l.Addr().Network(), " ", l.Addr()); got != "hopseal sessions" {
+		t.Errorf("address %q", got)
+	}
+}
