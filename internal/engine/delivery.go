@@ -53,16 +53,22 @@ type outbox struct {
 
 // ready reports whether there is room and credit for one more message. One that
 // may begin may be of any size: otherwise one larger than the window never could.
-func (o *outbox) ready() bool {
-	return o.cost-o.ackedCost < o.window && o.cost < o.credit && o.cursor == o.last
-}
+func (o *outbox) ready() bool { return o.room() && o.cursor == o.last }
+
+func (o *outbox) room() bool { return o.cost-o.ackedCost < o.window && o.cost < o.credit }
 
 // add takes a message in that is sealed at once, and returns its plaintext.
 func (o *outbox) add(message []byte) (plain []byte) {
+	plain = o.append(message)
+	o.step(plain)
+	return plain
+}
+
+// append takes a message in that is sealed later, by again.
+func (o *outbox) append(message []byte) (plain []byte) {
 	plain = o.unacked.push(message)
 	o.last++
 	o.cost += uint64(len(plain))
-	o.step(plain)
 	// In good time, so that the answer comes before there is no room.
 	if o.cost-o.ackedCost >= o.window/2 && o.askedFor <= o.acked {
 		o.ask = true
@@ -138,11 +144,13 @@ type inbox struct {
 	received uint64 // number of the last message
 	cost     uint64 // of all of them
 	consumed uint64 // cost of those that the application has taken
+	taken    uint64 // how many those are
 	window   uint64 // cost that may be waiting for it
+	stored   bool   // only those are acknowledged
 
 	granted uint64 // credit as it was last told
 	span    uint64 // how much of that was unused then
-	told    uint64 // received as it was last told
+	told    uint64 // number of the last message that was acknowledged
 	ackAt   time.Time
 }
 
@@ -160,14 +168,23 @@ func (i *inbox) take(now time.Time, n int) bool {
 // consume counts a message that the application has taken.
 func (i *inbox) consume(now time.Time, n int) {
 	i.consumed += cost(n)
+	i.taken++
 	i.schedule(now)
+}
+
+// safe returns the number of the last message that no end of this process could lose.
+func (i *inbox) safe() uint64 {
+	if i.stored {
+		return i.taken
+	}
+	return i.received
 }
 
 // schedule says when the next ack is due: at once where the other end may soon have
 // to wait for it, otherwise some time after the first message that it acknowledges.
 func (i *inbox) schedule(now time.Time) {
 	due := i.ackAt
-	if i.received > i.told && due.IsZero() {
+	if i.safe() > i.told && due.IsZero() {
 		due = now.Add(ackDelay)
 	}
 	if i.cost+i.span/2 >= i.granted && i.grant() >= i.granted+creditStep {
@@ -186,7 +203,7 @@ func (i *inbox) ack() (received, credit uint64) {
 	if grant := i.grant(); grant >= i.granted+creditStep {
 		i.granted, i.span = grant, grant-i.cost
 	}
-	i.told, i.ackAt = i.received, time.Time{}
+	i.told, i.ackAt = i.safe(), time.Time{}
 	return i.told, i.granted
 }
 

@@ -34,6 +34,10 @@
 //
 //	for frame = link.Resend(now); there is one; frame = link.Resend(now)
 //
+// A session outlives its process where the driver stores its state, [Session.AppendState],
+// whenever its [Mark] has changed before the next frame is written, and hands it to
+// [RestoreSession] later.
+//
 // After any error from a Handshake or from [Link.Open] the value is dead: its
 // keys are dropped and every later call fails. Nothing is sent to the other end.
 // Nothing here is safe for concurrent use, but the sealing and the opening half
@@ -117,6 +121,12 @@ type Config struct {
 	// AllowSelf accepts a peer with this end's own fingerprint. Without it such a
 	// peer is refused: it would be this end's own messages, reflected.
 	AllowSelf bool
+
+	// Stored is for a session whose states are stored before its frames are written. What
+	// this end acknowledges is then what the application has taken, not what has arrived:
+	// the rest would be lost with the process. Messages are sealed with [Session.Queue]
+	// and [Link.Resend].
+	Stored bool
 
 	random random // replaced by tests that need the same handshake twice
 }

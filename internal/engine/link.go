@@ -102,6 +102,26 @@ func (s *Session) number(l *Link, now time.Time, message []byte) (plain []byte, 
 	return s.out.add(message), nil
 }
 
+// Queue numbers a message of a [Config].Stored session, for [Link.Resend] to seal once the
+// session's state is stored. It must be called under the same lock of the driver's as what
+// seals. Errors are those of [Link.Seal].
+func (s *Session) Queue(now time.Time, message []byte) error {
+	if len(message) > s.maxMessage {
+		return ErrTooLarge
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.secret == nil:
+		return ErrClosed
+	case !s.out.room():
+		return ErrBlocked
+	}
+	s.stats.send(now, len(message))
+	s.out.append(message)
+	return nil
+}
+
 // Control appends one control record if one is due: an ack, or a wish for one.
 // Control records need no credit, so two ends that have none left can still give
 // each other some. A driver must never let its reading wait until one is sent.

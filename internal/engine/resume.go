@@ -358,6 +358,28 @@ func (r *Resume) identify(identity []byte) Reason {
 	return 0
 }
 
+// GoOn has a server's attempt that waits for a decision go on with s, the same session
+// as its store has it now: another process may have gone on with it since r1. It returns
+// whether the attempt may be committed there. Nothing is changed.
+func (r *Resume) GoOn(s *Session) error {
+	if r.state != serverDecides || s.client {
+		return ErrClosed
+	}
+	s.mu.Lock()
+	_, reason := s.committed(r)
+	s.mu.Unlock()
+	shown := r.peer.Bytes()
+	r.session = s
+	if reason == 0 {
+		reason = r.identify(shown)
+	}
+	if reason != 0 {
+		_, err := r.fail(reason)
+		return err
+	}
+	return nil
+}
+
 // commit is the step at which a server's attempt counts. The old link is retired
 // before it says what has arrived, so that nothing arrives on both. The client's
 // secret stays good until the client is known to have the next one.

@@ -18,6 +18,8 @@ type CloseCode uint16
 // anybody. It redacts itself when printed.
 type Session struct {
 	id         [secretSize]byte
+	protocol   string
+	born       time.Time
 	client     bool
 	proof      Proof
 	maxMessage int
@@ -37,19 +39,8 @@ type Session struct {
 
 // newSession makes a session and its first link of what a handshake leaves.
 func newSession(k *schedule, client bool, peer *keys.PublicIdentity, cfg Config, now time.Time) *Session {
-	s := &Session{
-		client:     client,
-		peer:       peer,
-		proof:      cfg.Proof,
-		maxMessage: cfg.MaxMessage,
-		keepAlive:  max(cfg.KeepAlive, 0),
-		secret:     new(secret),
-		out:        outbox{credit: initialCredit, window: uint64(cfg.Window)},
-		in:         inbox{granted: initialCredit, span: initialCredit, window: uint64(cfg.Window)},
-	}
-	if !client {
-		s.keepAlive += s.keepAlive / 2
-	}
+	s := emptySession(client, peer, cfg)
+	s.born = now
 	copy(s.id[:], k.derive(label.SessionID))
 	copy(s.secret.value[:], k.derive(label.ResumeSecret))
 	mine, theirs := label.SessionClientKey, label.SessionServerKey
@@ -60,9 +51,31 @@ func newSession(k *schedule, client bool, peer *keys.PublicIdentity, cfg Config,
 	return s
 }
 
+// emptySession has neither secrets nor a link.
+func emptySession(client bool, peer *keys.PublicIdentity, cfg Config) *Session {
+	s := &Session{
+		protocol:   cfg.Protocol,
+		client:     client,
+		peer:       peer,
+		proof:      cfg.Proof,
+		maxMessage: cfg.MaxMessage,
+		keepAlive:  max(cfg.KeepAlive, 0),
+		secret:     new(secret),
+		out:        outbox{credit: initialCredit, window: uint64(cfg.Window)},
+		in:         inbox{granted: initialCredit, span: initialCredit, window: uint64(cfg.Window), stored: cfg.Stored},
+	}
+	if !client {
+		s.keepAlive += s.keepAlive / 2
+	}
+	return s
+}
+
 // ID returns a value that both ends share and nobody else knows, unique to this
 // session.
 func (s *Session) ID() [32]byte { return s.id }
+
+// Born returns when the handshake was that made the session.
+func (s *Session) Born() time.Time { return s.born }
 
 // Client reports whether this end is the client.
 func (s *Session) Client() bool { return s.client }

@@ -1,0 +1,198 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/strict"
+	"github.com/hopseal/hopseal/keys"
+)
+
+// A state is what a session is without a link, for a store that outlives the process:
+//
+//	type     meaning
+//	array    of 17 values
+//	uint     1, the version
+//	uint     1 at a client, 0 at a server
+//	bin, 32  the session's id
+//	str      the application protocol, 1 to 255 bytes
+//	uint     1 if messages are signed, else 0
+//	uint     when the session began, ms since 1970
+//	bin      the other end's public identity
+//	bin, 32  the resume secret R
+//	uint     attempts to resume made with it, or the highest one committed
+//	bin      R', 32 bytes, at a server that does not know yet whether the client has it; else empty
+//	uint     messages that the application has taken
+//	uint     their cost
+//	uint     credit that the other end was given
+//	uint     the number of the last message that the other end has acknowledged
+//	uint     the cost of all messages through that one
+//	uint     credit that the other end has given
+//	array    the messages behind it, in their order, each a bin
+//
+// No key of a link is among it: whoever goes on from a state makes a link of its own,
+// with fresh key shares, so that two copies of one state never use one key (A20).
+const (
+	stateVersion = 1
+	stateFields  = 17
+)
+
+// maxCost bounds what a state says of costs and numbers, so that no sum of them can
+// overflow. At a gigabyte a second it is 36 years away.
+const maxCost = 1 << 60
+
+// ErrState is returned for bytes that are not a state of a session, or of one that
+// this Config does not fit.
+var ErrState = errors.New("engine: not the state of a session")
+
+// A Mark tells apart the states that must be stored before the next frame is written:
+// those with other messages sent or taken, other credit given, or another secret. It is
+// compared, and nothing else.
+type Mark struct {
+	last, told, granted uint64
+	secret, next        [secretSize]byte
+	attempts            uint64
+}
+
+// Format prints no secrets, whatever the verb (A42).
+func (m Mark) Format(f fmt.State, _ rune) { fmt.Fprint(f, "engine.Mark(redacted)") }
+
+// Mark returns that of the session as it is now. What was told to the other end is in
+// it, so a frame that was sealed before may be written once the state is stored.
+func (s *Session) Mark() Mark {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mark()
+}
+
+func (s *Session) mark() Mark {
+	m := Mark{last: s.out.last, told: s.in.told, granted: s.in.granted}
+	if s.secret != nil {
+		m.secret, m.attempts = s.secret.value, s.secret.attempts
+	}
+	if s.next != nil {
+		m.next = s.next.value
+	}
+	return m
+}
+
+// AppendState appends the session's state, which has to be kept secret, and returns the
+// Mark that it has. The error is [ErrClosed] for a session that was forgotten.
+func (s *Session) AppendState(dst []byte) ([]byte, Mark, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.secret == nil {
+		return dst, Mark{}, ErrClosed
+	}
+	dst = strict.AppendUint(strict.AppendArray(dst, stateFields), stateVersion)
+	dst = strict.AppendUint(dst, roleNumber(s.client))
+	dst = strict.AppendBin(dst, s.id[:])
+	dst = strict.AppendStr(dst, s.protocol)
+	dst = strict.AppendUint(dst, uint64(s.proof))
+	dst = strict.AppendUint(dst, uint64(s.born.UnixMilli()))
+	dst = strict.AppendBin(dst, s.peer.Bytes())
+	dst = strict.AppendBin(dst, s.secret.value[:])
+	dst = strict.AppendUint(dst, s.secret.attempts)
+	var next []byte
+	if s.next != nil {
+		next = s.next.value[:]
+	}
+	dst = strict.AppendBin(dst, next)
+	for _, v := range []uint64{s.in.taken, s.in.consumed, s.in.granted, s.out.acked, s.out.ackedCost, s.out.credit} {
+		dst = strict.AppendUint(dst, v)
+	}
+	return s.out.appendMessages(dst), s.mark(), nil
+}
+
+func roleNumber(client bool) uint64 {
+	if client {
+		return 1
+	}
+	return 0
+}
+
+// appendMessages appends the messages that are not known to have arrived.
+func (o *outbox) appendMessages(dst []byte) []byte {
+	dst = strict.AppendArray(dst, int(o.last-o.acked))
+	for n, offset := o.acked, 0; n < o.last; n++ {
+		plain := o.unacked.at(offset)
+		offset += len(plain)
+		_, message, _ := parsePadded(plain, 0)
+		dst = strict.AppendBin(dst, message)
+	}
+	return dst
+}
+
+// RestoreSession returns the session that a state was taken of. It has no link: a client
+// goes on with [NewResume], a server with [AnswerResume]. What the other end is known to
+// have sent begins behind what the application had taken. The error is [ErrState], or
+// says what is wrong with cfg.
+func RestoreSession(cfg Config, state []byte) (*Session, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	cfg.Stored = true
+	r := strict.NewReader(state)
+	r.Array(stateFields)
+	version, role := r.Uint(), r.Uint()
+	s := emptySession(role == 1, nil, cfg)
+	copy(s.id[:], r.Bin(len(s.id), len(s.id)))
+	s.protocol = r.Str(1, MaxProtocol)
+	proof := r.Uint()
+	born := r.Uint()
+	peer := r.Bin(1, keys.MaxPublicSize)
+	copy(s.secret.value[:], r.Bin(secretSize, secretSize))
+	s.secret.attempts = r.Uint()
+	if next := r.Bin(0, secretSize); len(next) == secretSize && role == 0 {
+		s.next = &secret{value: [secretSize]byte(next)}
+	} else if len(next) > 0 {
+		r.Fail()
+	}
+	s.restoreNumbers(&r)
+	if r.Done() != nil || version != stateVersion || role > 1 || born > maxCost {
+		return nil, ErrState
+	}
+	if s.protocol != cfg.Protocol || proof != uint64(cfg.Proof) {
+		return nil, ErrState
+	}
+	s.born = time.UnixMilli(int64(born))
+	if s.peer, err = keys.ParsePublic(bytes.Clone(peer)); err != nil || s.peer.Revoked() {
+		return nil, ErrState
+	}
+	return s, nil
+}
+
+// restoreNumbers reads what delivery counts, and the messages.
+func (s *Session) restoreNumbers(r *strict.Reader) {
+	in, out := &s.in, &s.out
+	for _, v := range []*uint64{&in.taken, &in.consumed, &in.granted, &out.acked, &out.ackedCost, &out.credit} {
+		if *v = r.Uint(); *v > maxCost {
+			r.Fail()
+		}
+	}
+	if in.granted < initialCredit || out.credit < initialCredit || !costs(in.taken, in.consumed) || !costs(out.acked, out.ackedCost) {
+		r.Fail()
+	}
+	in.received, in.cost, in.told = in.taken, in.consumed, in.taken
+	in.span = in.granted - min(in.granted, in.cost)
+	out.last, out.cost = out.acked, out.ackedCost
+	for range r.ArrayLen(0, maxUnacked) {
+		message := r.Bin(0, s.maxMessage)
+		if r.Failed() {
+			return
+		}
+		out.append(message)
+	}
+	out.cursor, out.offset = out.acked, 0
+}
+
+// maxUnacked is how many messages fit into the largest window, and one more.
+const maxUnacked = MaxWindow/minBucket + 1
+
+// costs reports whether n messages can have this cost.
+func costs(n, cost uint64) bool {
+	return n <= cost/minBucket && cost%minBucket == 0 && (n > 0) == (cost > 0)
+}
