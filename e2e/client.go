@@ -143,7 +143,7 @@ func (c Config) expect(role keys.Role, address string) keys.Expected {
 
 // MaxFrame returns the size in bytes of the largest message that a session with
 // the given MaxMessage hands to its connection.
-func MaxFrame(maxMessage int) int { return engine.MaxFrame(maxMessage) }
+func MaxFrame(maxMessage int) int { return engine.MaxFrame(maxMessage + engine.MaxHeader) }
 
 // addressOf returns the part of a URL that says which server is meant: no scheme,
 // since a server keeps its identity when it gets a certificate, and no query,

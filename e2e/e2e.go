@@ -266,8 +266,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New(`e2e: Config.Protocol must have 1 to 255 bytes, such as "billing/2"`)
 	case c.Proof > ProofEd25519:
 		return c, fmt.Errorf("e2e: Config.Proof is %d, want ProofNone or ProofEd25519", c.Proof)
-	case c.MaxMessage < 0 || c.MaxMessage > engine.MaxMessageLimit:
-		return c, fmt.Errorf("e2e: Config.MaxMessage is %d, want 1 to %d bytes", c.MaxMessage, engine.MaxMessageLimit)
+	case c.MaxMessage < 0 || c.MaxMessage > maxMessageLimit:
+		return c, fmt.Errorf("e2e: Config.MaxMessage is %d, want 1 to %d bytes", c.MaxMessage, maxMessageLimit)
 	case c.Window < engine.MinWindow || c.Window > engine.MaxWindow:
 		return c, fmt.Errorf("e2e: Config.Window is %d, want %d to %d bytes", c.Window, engine.MinWindow, engine.MaxWindow)
 	case c.MaxAge < 0 || c.MaxAge > DefaultMaxAge:
@@ -279,6 +279,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	return c, nil
 }
+
+// maxMessageLimit is the largest Config.MaxMessage, in bytes.
+const maxMessageLimit = engine.MaxMessageLimit - engine.MaxHeader
 
 func setDefault[T comparable](field *T, value T) {
 	var zero T
@@ -292,7 +295,7 @@ func (c Config) engine() engine.Config {
 		Identity:         c.Identity.Public(),
 		Protocol:         c.Protocol,
 		Proof:            engine.Proof(c.Proof),
-		MaxMessage:       c.MaxMessage,
+		MaxMessage:       c.MaxMessage + engine.MaxHeader,
 		Window:           c.Window,
 		KeepAlive:        c.KeepAlive,
 		HandshakeTimeout: c.HandshakeTimeout,
@@ -305,7 +308,7 @@ func (c Config) dialOptions() *transport.DialOptions {
 	if c.Dial != nil {
 		*opts = *c.Dial
 	}
-	opts.MaxMessage = engine.MaxFrame(c.MaxMessage)
+	opts.MaxMessage = MaxFrame(c.MaxMessage)
 	opts.Sealed = true // by the session
 	return opts
 }

@@ -3,6 +3,8 @@ package e2e
 import (
 	"fmt"
 	"strconv"
+
+	"github.com/hopseal/hopseal/internal/engine"
 )
 
 // A GapError says which messages that this end has sent are not known to have
@@ -13,12 +15,25 @@ type GapError struct {
 	First uint64 // number of the first such message; a session's messages are numbered from 1
 	Count int    // of such messages; they follow one another
 
-	messages [][]byte
+	messages []Message
+}
+
+// newGap returns the gap of a session that is over. The messages have their headers.
+func newGap(first uint64, messages [][]byte) *GapError {
+	gap := &GapError{First: first, Count: len(messages)}
+	for i, m := range messages {
+		h, size, err := engine.ParseHeader(m, "")
+		if err == nil && (h.Kind == engine.KindMessage || h.Kind == engine.KindRequest) {
+			gap.messages = append(gap.messages, Message{h.Type, h.Time, first + uint64(i), m[size:]})
+		}
+	}
+	return gap
 }
 
 // Messages returns the messages themselves, in their order, for a session that comes
-// after. They are plaintext, and nowhere in what a GapError prints.
-func (e *GapError) Messages() [][]byte { return e.messages }
+// after. Requests of a Call are among them, answers are not: nobody waits for those any
+// more. They are plaintext, and nowhere in what a GapError prints.
+func (e *GapError) Messages() []Message { return e.messages }
 
 // Error returns one line with numbers only.
 func (e *GapError) Error() string {

@@ -22,7 +22,7 @@ type line struct {
 
 // newLine makes a line of a connection behind its handshake.
 func newLine(conn transport.Conn, link *engine.Link, cfg Config) *line {
-	limit(conn, engine.MaxFrame(cfg.MaxMessage))
+	limit(conn, MaxFrame(cfg.MaxMessage))
 	return &line{conn: conn, link: link, gone: make(chan struct{})}
 }
 

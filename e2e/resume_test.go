@@ -87,7 +87,13 @@ func gapIn(t testing.TB, err, want error) *e2e.GapError {
 
 func wantGap(t testing.TB, gap *e2e.GapError, first uint64, messages ...string) {
 	t.Helper()
-	if got := fmt.Sprintf("%q", gap.Messages()); gap.First != first || got != fmt.Sprintf("%q", messages) {
+	var all []string
+	for i, m := range gap.Messages() {
+		if all = append(all, string(m.Data)); m.ID != first+uint64(i) {
+			t.Errorf("message %d has the number %d", first+uint64(i), m.ID)
+		}
+	}
+	if got := fmt.Sprintf("%q", all); gap.First != first || got != fmt.Sprintf("%q", messages) {
 		t.Errorf("not known to have arrived: from %d on %s, want from %d on %q", gap.First, got, first, messages)
 	}
 }

@@ -22,12 +22,23 @@ import (
 // again on the next one, and Send returns nil. Errors: the context's; one that matches
 // [ErrTooLarge], after which the session goes on; [*CloseError].
 func (s *Session) Send(ctx context.Context, message []byte) error {
-	if len(message) > s.info.MaxMessage {
-		return fmt.Errorf("e2e: send: %w: %d bytes, at most %d", ErrTooLarge, len(message), s.info.MaxMessage)
+	return s.submit(ctx, &outgoing{body: message})
+}
+
+// outgoing is a message on its way out.
+type outgoing struct {
+	engine.Header // without its Time
+	body          []byte
+}
+
+// submit sends a message, now or when there is room and a line.
+func (s *Session) submit(ctx context.Context, m *outgoing) error {
+	if len(m.body) > s.info.MaxMessage {
+		return fmt.Errorf("e2e: send: %w: %d bytes, at most %d", ErrTooLarge, len(m.body), s.info.MaxMessage)
 	}
-	err := s.sendNow(ctx, message)
+	err := s.sendNow(ctx, m)
 	if mustWait(err) {
-		return s.sendLater(ctx, message)
+		return s.sendLater(ctx, m)
 	}
 	return err
 }
@@ -38,12 +49,12 @@ func mustWait(err error) bool { return errors.Is(err, engine.ErrBlocked) || err 
 // sendLater waits until the other end has made room, or there is a line again. It does
 // not keep its turn meanwhile: acks have to pass, or two ends that both send would wait
 // for ever. Only a peer that could make room has to do so in time.
-func (s *Session) sendLater(ctx context.Context, message []byte) error {
+func (s *Session) sendLater(ctx context.Context, m *outgoing) error {
 	patience := time.NewTimer(s.sendTimeout)
 	defer patience.Stop()
 	for {
 		news, moved := s.news.next(), s.moved.next()
-		err := s.sendNow(ctx, message)
+		err := s.sendNow(ctx, m)
 		switch {
 		case !mustWait(err):
 			return err
@@ -68,9 +79,9 @@ func (s *Session) sendLater(ctx context.Context, message []byte) error {
 	}
 }
 
-// sendNow sends message, or returns an error after which it mustWait, and has changed
+// sendNow sends a message, or returns an error after which it mustWait, and has changed
 // nothing. What control records are due follow it.
-func (s *Session) sendNow(ctx context.Context, message []byte) error {
+func (s *Session) sendNow(ctx context.Context, m *outgoing) error {
 	if err := s.enter(ctx, &s.send); err != nil {
 		return err
 	}
@@ -80,7 +91,9 @@ func (s *Session) sendNow(ctx context.Context, message []byte) error {
 		return errUnlinked
 	}
 	now := time.Now()
-	frame, err := l.link.Seal(now, s.send.frame[:0], message)
+	var header [engine.MaxHeader]byte
+	m.Time = now
+	frame, err := l.link.Seal(now, s.send.frame[:0], m.Append(header[:0]), m.body)
 	if err != nil && !errors.Is(err, engine.ErrBlocked) {
 		return s.lose(l, broken(err))
 	}

@@ -9,7 +9,6 @@ import (
 	"log"
 	"net/http"
 
-	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/transport"
 )
@@ -67,7 +66,7 @@ func (c Config) acceptOptions() *transport.AcceptOptions {
 	if c.Accept != nil {
 		*opts = *c.Accept
 	}
-	opts.MaxMessage = engine.MaxFrame(c.MaxMessage)
+	opts.MaxMessage = MaxFrame(c.MaxMessage)
 	opts.Sealed = true // by the session
 	return opts
 }

@@ -77,6 +77,7 @@ type Session struct {
 type half struct {
 	turn  chan struct{} // holds a token while the half is in use
 	frame []byte
+	seen  string // type of the last message received
 }
 
 // Info describes a session. It holds no secrets and may be logged.
@@ -220,9 +221,7 @@ func (s *Session) leave(h *half) {
 func (s *Session) end(err *CloseError) (first bool) {
 	s.endOnce.Do(func() {
 		if err.Remote || err.Err != nil || err.Code != CodeDone {
-			err.Gap = new(GapError)
-			err.Gap.First, err.Gap.messages = s.engine.Abandon()
-			err.Gap.Count = len(err.Gap.messages)
+			err.Gap = newGap(s.engine.Abandon())
 		}
 		s.err, first = err, true
 		close(s.ended)

@@ -15,7 +15,7 @@ func BenchmarkRecord(b *testing.B) {
 		b.Run(fmt.Sprintf("seal/%d", size), func(b *testing.B) {
 			s := sealOnly()
 			dst, bare := make([]byte, 0, MaxFrame(size)), newBare(size)
-			againstWith(b, func() { arrive(s) }, func() { dst, _ = s.Seal(epoch, dst[:0], message) }, func() { bare.seal(message) })
+			againstWith(b, func() { arrive(s) }, func() { dst, _ = s.Seal(epoch, dst[:0], nil, message) }, func() { bare.seal(message) })
 		})
 		b.Run(fmt.Sprintf("open/%d", size), func(b *testing.B) {
 			c, s := pair(b)
@@ -24,7 +24,7 @@ func BenchmarkRecord(b *testing.B) {
 			refill := func() {
 				arrive(c)
 				for k := range turn {
-					ours[k], _ = c.Seal(epoch, ours[k][:0], message)
+					ours[k], _ = c.Seal(epoch, ours[k][:0], nil, message)
 					bares[k] = append(bares[k][:0], bare.seal(message)...)
 				}
 				i, j = 0, 0

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 )
 
@@ -51,22 +52,25 @@ type outbox struct {
 	answers  int    // acks without news that the other end may still send on this link
 }
 
-// ready reports whether there is room and credit for one more message. One that
-// may begin may be of any size: otherwise one larger than the window never could.
-func (o *outbox) ready() bool { return o.room() && o.cursor == o.last }
+// ready reports whether there is room for one more message, and credit unless it is
+// free. One that may begin may be of any size: otherwise one larger than the window
+// never could.
+func (o *outbox) ready(free bool) bool { return o.room(free) && o.cursor == o.last }
 
-func (o *outbox) room() bool { return o.cost-o.ackedCost < o.window && o.cost < o.credit }
+func (o *outbox) room(free bool) bool {
+	return o.cost-o.ackedCost < o.window && (free || o.cost < o.credit)
+}
 
 // add takes a message in that is sealed at once, and returns its plaintext.
-func (o *outbox) add(message []byte) (plain []byte) {
-	plain = o.append(message)
+func (o *outbox) add(header, body []byte) (plain []byte) {
+	plain = o.append(header, body)
 	o.step(plain)
 	return plain
 }
 
 // append takes a message in that is sealed later, by again.
-func (o *outbox) append(message []byte) (plain []byte) {
-	plain = o.unacked.push(message)
+func (o *outbox) append(header, body []byte) (plain []byte) {
+	plain = o.unacked.push(header, body)
 	o.last++
 	o.cost += uint64(len(plain))
 	// In good time, so that the answer comes before there is no room.
@@ -141,12 +145,12 @@ func (o *outbox) asked() {
 
 // inbox is the delivery of what the other end sends.
 type inbox struct {
-	received uint64 // number of the last message
-	cost     uint64 // of all of them
-	consumed uint64 // cost of those that the application has taken
-	taken    uint64 // how many those are
-	window   uint64 // cost that may be waiting for it
-	stored   bool   // only those are acknowledged
+	received uint64     // number of the last message
+	cost     uint64     // of all of them
+	consumed uint64     // cost of those that do not wait for the application
+	window   uint64     // cost that may be waiting for it
+	stored   bool       // what waits for it is not acknowledged
+	waiting  []position // where each of those begins, if so
 
 	granted uint64 // credit as it was last told
 	span    uint64 // how much of that was unused then
@@ -154,10 +158,19 @@ type inbox struct {
 	ackAt   time.Time
 }
 
-// take counts a message of n bytes. It reports false if there was no credit.
-func (i *inbox) take(now time.Time, n int) bool {
-	if i.cost >= i.granted {
+// A position is behind a message: its number, and the cost of all through it.
+type position struct{ number, cost uint64 }
+
+// take counts a message of n bytes. It reports false if it needed credit and there was
+// none. One that needs none waits for nobody.
+func (i *inbox) take(now time.Time, n int, free bool) bool {
+	switch {
+	case free:
+		i.consumed += cost(n)
+	case i.cost >= i.granted:
 		return false
+	case i.stored:
+		i.waiting = append(i.waiting, position{i.received, i.cost})
 	}
 	i.received++
 	i.cost += cost(n)
@@ -168,23 +181,26 @@ func (i *inbox) take(now time.Time, n int) bool {
 // consume counts a message that the application has taken.
 func (i *inbox) consume(now time.Time, n int) {
 	i.consumed += cost(n)
-	i.taken++
+	if len(i.waiting) > 0 {
+		i.waiting = slices.Delete(i.waiting, 0, 1)
+	}
 	i.schedule(now)
 }
 
-// safe returns the number of the last message that no end of this process could lose.
-func (i *inbox) safe() uint64 {
-	if i.stored {
-		return i.taken
+// safe returns behind which message all have arrived, none of which an end of this
+// process could lose.
+func (i *inbox) safe() position {
+	if len(i.waiting) > 0 {
+		return i.waiting[0]
 	}
-	return i.received
+	return position{i.received, i.cost}
 }
 
 // schedule says when the next ack is due: at once where the other end may soon have
 // to wait for it, otherwise some time after the first message that it acknowledges.
 func (i *inbox) schedule(now time.Time) {
 	due := i.ackAt
-	if i.safe() > i.told && due.IsZero() {
+	if i.safe().number > i.told && due.IsZero() {
 		due = now.Add(ackDelay)
 	}
 	if i.cost+i.span/2 >= i.granted && i.grant() >= i.granted+creditStep {
@@ -201,9 +217,9 @@ func (i *inbox) grant() uint64 { return max(i.granted, i.consumed+i.window) }
 // ack returns what to tell now, as told from here on.
 func (i *inbox) ack() (received, credit uint64) {
 	if grant := i.grant(); grant >= i.granted+creditStep {
-		i.granted, i.span = grant, grant-i.cost
+		i.granted, i.span = grant, grant-min(grant, i.cost)
 	}
-	i.told, i.ackAt = i.safe(), time.Time{}
+	i.told, i.ackAt = i.safe().number, time.Time{}
 	return i.told, i.granted
 }
 

@@ -11,7 +11,7 @@ import (
 func blocked(t testing.TB, l *Link, message []byte) (frames [][]byte) {
 	t.Helper()
 	for {
-		frame, err := l.Seal(epoch, nil, message)
+		frame, err := l.Seal(epoch, nil, nil, message)
 		if errors.Is(err, ErrBlocked) {
 			return frames
 		}
@@ -186,7 +186,7 @@ func TestA40AcksAreFew(t *testing.T) {
 		a, b := bounded(t)
 		message, acks, cost := make([]byte, size), 0, 0
 		for range min(5_000, 32*DefaultWindow/(size+1)) {
-			frame, err := a.Seal(epoch, nil, message)
+			frame, err := a.Seal(epoch, nil, nil, message)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -269,7 +269,7 @@ func TestA35SmallMessagesKeepMemoryFlat(t *testing.T) {
 	var frame, plain []byte
 	for range count {
 		var err error
-		if frame, err = a.Seal(epoch, frame[:0], []byte{1}); err != nil {
+		if frame, err = a.Seal(epoch, frame[:0], nil, []byte{0}); err != nil {
 			t.Fatal(err)
 		}
 		if plain, _, err = b.Open(epoch, plain[:0], frame); err != nil {
@@ -324,7 +324,7 @@ func TestMessageLargerThanTheWindow(t *testing.T) {
 	message := make([]byte, 8<<20)
 	for range 3 {
 		exchange1(t, a, b, message)
-		if _, err := a.Seal(epoch, nil, nil); !errors.Is(err, ErrBlocked) {
+		if _, err := a.Seal(epoch, nil, nil, nil); !errors.Is(err, ErrBlocked) {
 			t.Fatalf("behind it: %v", err)
 		}
 		b.session.Consumed(epoch, len(message))
@@ -338,7 +338,7 @@ func TestBlockedChangesNothing(t *testing.T) {
 	a, b := bounded(t)
 	frames := blocked(t, a, []byte("hello"))
 	before, number := a.session.out.last, a.send.number
-	if dst, err := a.Seal(epoch, []byte("x"), []byte("hello")); !errors.Is(err, ErrBlocked) || string(dst) != "x" {
+	if dst, err := a.Seal(epoch, []byte("x"), nil, []byte("hello")); !errors.Is(err, ErrBlocked) || string(dst) != "x" {
 		t.Errorf("%q, %v", dst, err)
 	}
 	if a.session.out.last != before || a.send.number != number {
@@ -368,7 +368,7 @@ func FuzzA32Acknowledge(f *testing.F) {
 	f.Fuzz(func(t *testing.T, sent uint8, received1, credit1, received2, credit2 uint64) {
 		o := outbox{credit: initialCredit, window: DefaultWindow}
 		for i := range sent {
-			o.add(make([]byte, i))
+			o.add(nil, make([]byte, i))
 		}
 		for _, ack := range [][2]uint64{{received1, credit1}, {received2, credit2}} {
 			before := o

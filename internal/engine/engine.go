@@ -23,7 +23,7 @@
 // The Link seals messages into frames and opens those of the other end. The
 // Session counts what has arrived and how much the ends may still send:
 //
-//	to send:            frame = link.Seal(now, message); ErrBlocked means wait for an Acked
+//	to send:            frame = link.Seal(now, header, body); ErrBlocked means wait for an Acked
 //	from the other end: event, message = link.Open(now, frame)
 //	once a message is with the application: session.Consumed(now, its length)
 //	at session.Deadline(), and whenever that is past: frame = link.Control(now)
@@ -57,9 +57,10 @@ const (
 	// MaxProtocol is the longest name of an application protocol, in bytes.
 	MaxProtocol = 255
 
-	// MaxMessageLimit is the largest value of Config.MaxMessage, in bytes. A
+	// MaxMessageLimit is the largest value of Config.MaxMessage, in bytes: 256 MiB and
+	// a header. A
 	// message is one record and one frame, and both ends hold it whole.
-	MaxMessageLimit = 1 << 28
+	MaxMessageLimit = 1<<28 + MaxHeader
 
 	// DefaultMaxMessage is the largest message of a session by default, in bytes.
 	DefaultMaxMessage = 1 << 20
@@ -97,7 +98,8 @@ type Config struct {
 	// complete a handshake. Signing is up to the driver.
 	Proof Proof
 
-	// MaxMessage is the largest message in bytes, sent or received. 0 means
+	// MaxMessage is the largest message in bytes, sent or received, its header included.
+	// 0 means
 	// [DefaultMaxMessage].
 	MaxMessage int
 

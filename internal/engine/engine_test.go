@@ -171,7 +171,7 @@ func TestHandshakeMakesOneSession(t *testing.T) {
 // exchange1 sends one message and checks that it arrives.
 func exchange1(t testing.TB, from, to *Link, message []byte) {
 	t.Helper()
-	frame, err := from.Seal(epoch, nil, message)
+	frame, err := from.Seal(epoch, nil, nil, message)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +276,7 @@ func TestA42SecretsRedactThemselves(t *testing.T) {
 	copy(link.send.chain[:], marker)
 	copy(link.recv.chain[:], marker)
 	copy(session.id[:], marker)
-	session.out.unacked.push(marker)
+	session.out.unacked.push(nil, marker)
 	copy(session.secret.value[:], marker)
 	resume := must(NewResume(configFor(alice), session, epoch))
 	resume.Start(epoch)

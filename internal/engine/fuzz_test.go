@@ -131,7 +131,7 @@ func FuzzA32RoundTrip(f *testing.F) {
 	f.Add([]byte{}, []byte("dst"))
 	f.Add(make([]byte, 61), []byte{})
 	f.Fuzz(func(t *testing.T, message, dst []byte) {
-		frame, err := c.Seal(epoch, nil, message)
+		frame, err := c.Seal(epoch, nil, nil, message)
 		if err != nil {
 			t.Fatal(err)
 		}

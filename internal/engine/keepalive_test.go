@@ -60,7 +60,7 @@ func TestRecordsKeepAlive(t *testing.T) {
 	now := epoch
 	for range 10 {
 		now = now.Add(DefaultKeepAlive - time.Second)
-		if _, _, err := c.Open(now, nil, must(s.Seal(now, nil, nil))); err != nil {
+		if _, _, err := c.Open(now, nil, must(s.Seal(now, nil, nil, nil))); err != nil {
 			t.Fatal(err)
 		}
 		if frame := must(c.Control(now, nil)); frame != nil {
@@ -90,7 +90,7 @@ func TestSilenceEndsTheLink(t *testing.T) {
 		if frame, err := l.Control(over, nil); frame != nil || !errors.Is(err, ErrSilent) {
 			t.Errorf("the %s: %v", name, err)
 		}
-		if _, err := l.Seal(over, nil, nil); !errors.Is(err, ErrClosed) {
+		if _, err := l.Seal(over, nil, nil, nil); !errors.Is(err, ErrClosed) {
 			t.Errorf("the %s's link lives: %v", name, err)
 		}
 	}

@@ -29,6 +29,8 @@ type Link struct {
 	send, recv half
 	peerCode   CloseCode
 
+	sent, received uint64 // number of the last message sealed, and of the last opened, on this link
+
 	heard   time.Time // when a record last came; guarded by the session's mu, like
 	probing bool      // whether since then the other end was asked if it is there
 }
@@ -37,22 +39,22 @@ func newLink(s *Session, now time.Time, mine, theirs, id []byte) *Link {
 	return &Link{session: s, send: newHalf(mine, id), recv: newHalf(theirs, id), heard: now}
 }
 
-// Seal appends to dst the frame that carries message, which must not overlap
-// dst's spare capacity. The session keeps a copy of message until the other end
+// Seal appends to dst the frame that carries a message, header and body, which must not
+// overlap dst's spare capacity. The session keeps a copy of them until the other end
 // has it; apart from memory for that, it allocates only to grow dst. A frame that
 // was sealed must be sent, after those sealed before it and before any other: a
 // gap ends the link at the other end.
 //
 // Errors: [ErrTooLarge] and [ErrBlocked], which change nothing; [ErrClosed];
 // [ErrExhausted].
-func (l *Link) Seal(now time.Time, dst, message []byte) ([]byte, error) {
-	if len(message) > l.session.maxMessage {
+func (l *Link) Seal(now time.Time, dst, header, body []byte) ([]byte, error) {
+	if len(header)+len(body) > l.session.maxMessage {
 		return dst, ErrTooLarge
 	}
 	if l.send.aead == nil {
 		return dst, ErrClosed
 	}
-	plain, err := l.session.number(l, now, message)
+	plain, err := l.session.number(l, now, header, body)
 	if err != nil {
 		return dst, err
 	}
@@ -89,24 +91,25 @@ func (s *Session) again(l *Link) (plain []byte) {
 
 // number takes a message in that l is about to seal, and returns its plaintext, as
 // again does.
-func (s *Session) number(l *Link, now time.Time, message []byte) (plain []byte, _ error) {
+func (s *Session) number(l *Link, now time.Time, header, body []byte) (plain []byte, _ error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.link != l:
 		return nil, ErrClosed
-	case !s.out.ready():
+	case !s.out.ready(free(header, body)):
 		return nil, ErrBlocked
 	}
-	s.stats.send(now, len(message))
-	return s.out.add(message), nil
+	s.stats.send(now, len(header)+len(body))
+	l.sent = s.out.last + 1
+	return s.out.add(header, body), nil
 }
 
 // Queue numbers a message of a [Config].Stored session, for [Link.Resend] to seal once the
 // session's state is stored. It must be called under the same lock of the driver's as what
 // seals. Errors are those of [Link.Seal].
-func (s *Session) Queue(now time.Time, message []byte) error {
-	if len(message) > s.maxMessage {
+func (s *Session) Queue(now time.Time, header, body []byte) error {
+	if len(header)+len(body) > s.maxMessage {
 		return ErrTooLarge
 	}
 	s.mu.Lock()
@@ -114,11 +117,11 @@ func (s *Session) Queue(now time.Time, message []byte) error {
 	switch {
 	case s.secret == nil:
 		return ErrClosed
-	case !s.out.room():
+	case !s.out.room(free(header, body)):
 		return ErrBlocked
 	}
-	s.stats.send(now, len(message))
-	s.out.append(message)
+	s.stats.send(now, len(header)+len(body))
+	s.out.append(header, body)
 	return nil
 }
 
@@ -205,7 +208,7 @@ func (l *Link) Open(now time.Time, dst, frame []byte) ([]byte, Event, error) {
 	if !ok || len(data) > 0 && kind != typeData || len(data) > l.session.maxMessage {
 		return l.refuse(dst, ReasonEncoding)
 	}
-	event, err := l.take(now, kind, fields, len(data))
+	event, err := l.take(now, kind, fields, data)
 	if err != nil {
 		l.recv.drop()
 		return dst, 0, err
@@ -228,7 +231,7 @@ func fieldsSizeOf(kind byte) (size int, known bool) {
 
 // take does what a record says. It is where a record counts: not before, and not
 // if another link has taken this one's place while it was opened.
-func (l *Link) take(now time.Time, kind byte, fields []byte, size int) (Event, error) {
+func (l *Link) take(now time.Time, kind byte, fields, data []byte) (Event, error) {
 	s := l.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -239,10 +242,11 @@ func (l *Link) take(now time.Time, kind byte, fields []byte, size int) (Event, e
 	l.heard, l.probing = now, false
 	switch kind {
 	case typeData:
-		if !s.in.take(now, size) {
+		if !s.in.take(now, len(data), free(nil, data)) {
 			return 0, &Error{ReasonCredit, ErrRecord}
 		}
-		s.stats.ReceivedBytes += uint64(size)
+		s.stats.ReceivedBytes += uint64(len(data))
+		l.received = s.in.received
 		return Message, nil
 	case typeAck:
 		if !s.out.acknowledge(parseAck(fields)) {
@@ -258,6 +262,13 @@ func (l *Link) take(now time.Time, kind byte, fields []byte, size int) (Event, e
 	l.recv.drop()
 	return PeerClose, nil
 }
+
+// Sent returns the number of the message that Seal sealed last, and Received that of the
+// one that Open opened last. Each belongs to its half of the Link.
+func (l *Link) Sent() uint64 { return l.sent }
+
+// Received is described at [Link.Sent].
+func (l *Link) Received() uint64 { return l.received }
 
 // PeerCode returns the code of the other end's close, after [PeerClose].
 func (l *Link) PeerCode() CloseCode { return l.peerCode }

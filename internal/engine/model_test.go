@@ -75,7 +75,9 @@ func (m *model) arrive(w *wire, to int, frame []byte) {
 			e.die()
 		} else if event == Message {
 			m.got[to] = append(m.got[to], string(message))
-			e.session.Consumed(m.now, len(message))
+			if !free(nil, message) {
+				e.session.Consumed(m.now, len(message))
+			}
 		}
 	}
 }
@@ -95,11 +97,11 @@ func (m *model) write(w *wire, from int, seal func(l *Link) ([]byte, error)) {
 
 // send has an application send a message, on each wire that could take it: only
 // one may.
-func (m *model) send(from, size int) {
-	message := fmt.Sprint(len(m.sent[from]), strings.Repeat("-", size))
+func (m *model) send(from, size int, kind Kind) {
+	message := string(rune(kind)) + fmt.Sprint(len(m.sent[from]), strings.Repeat("-", size))
 	for _, w := range m.wires {
 		before := m.sessions[from].Sent()
-		m.write(w, from, func(l *Link) ([]byte, error) { return l.Seal(m.now, nil, []byte(message)) })
+		m.write(w, from, func(l *Link) ([]byte, error) { return l.Seal(m.now, nil, nil, []byte(message)) })
 		if m.sessions[from].Sent() > before {
 			m.sent[from] = append(m.sent[from], message)
 			return
@@ -204,7 +206,8 @@ func TestModelOfDelivery(t *testing.T) {
 			m.arrive(w, i, frame)
 		}
 		send := func(t *rapid.T) {
-			m.send(rapid.IntRange(0, 1).Draw(t, "end"), rapid.SampledFrom([]int{0, 0, 10, 1000, 20_000}).Draw(t, "size"))
+			m.send(rapid.IntRange(0, 1).Draw(t, "end"), rapid.SampledFrom([]int{0, 0, 10, 1000, 20_000}).Draw(t, "size"),
+				rapid.SampledFrom([]Kind{KindMessage, KindRequest}).Draw(t, "kind"))
 		}
 		rt.Repeat(map[string]func(*rapid.T){
 			"":         func(t *rapid.T) { m.check(t) },
@@ -260,8 +263,8 @@ func TestCutAtEveryFrame(t *testing.T) {
 		frames := 0
 		for round := range 30 {
 			m.now = m.now.Add(ackDelay)
-			m.send(0, 100)
-			m.send(1, 100)
+			m.send(0, 100, KindMessage)
+			m.send(1, 100, KindAnswer)
 			for i := range w.ends {
 				m.pump(w, i)
 				for len(w.flight[i]) > 0 {

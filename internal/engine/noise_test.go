@@ -407,7 +407,7 @@ func TestKnownAnswers(t *testing.T) {
 	link := generous(c.h.Session().Link())
 	generation := must(hkdf.Expand(sha256.New, key("client traffic", th), "hopseal/1 session next generation\x00", 64))
 	for i := range uint64(generationRecords + 1) {
-		record := must(link.Seal(epoch, nil, []byte("hello")))
+		record := must(link.Seal(epoch, nil, nil, []byte("hello")))
 		if i == generationRecords {
 			generation = must(hkdf.Expand(sha256.New, generation[:32], "hopseal/1 session next generation\x00", 64))
 		} else if i > 0 {

@@ -32,19 +32,25 @@ func bucket(n int) int {
 	return (n + mask) &^ mask
 }
 
-// appendPadded appends one padded plaintext:
+// appendPadded appends one padded plaintext, whose data is in parts:
 //
 //	size  meaning
 //	f     fields, of a length fixed by the message's type
 //	4     length n of data, big endian
 //	n     data
 //	rest  zeros, up to bucket(f + 4 + n)
-func appendPadded(dst, fields, data []byte) []byte {
-	start, size := len(dst), bucket(len(fields)+lengthSize+len(data))
+func appendPadded(dst, fields []byte, data ...[]byte) []byte {
+	n := 0
+	for _, part := range data {
+		n += len(part)
+	}
+	start, size := len(dst), bucket(len(fields)+lengthSize+n)
 	dst = slices.Grow(dst, size)
 	dst = append(dst, fields...)
-	dst = binary.BigEndian.AppendUint32(dst, uint32(len(data)))
-	dst = append(dst, data...)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(n))
+	for _, part := range data {
+		dst = append(dst, part...)
+	}
 	end := len(dst)
 	dst = dst[:start+size]
 	clear(dst[end:])

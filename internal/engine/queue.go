@@ -16,14 +16,14 @@ type queue struct {
 	peak int // the most that was in use since the queue was last empty, in bytes
 }
 
-// push appends a message and returns its plaintext, which stays as it is until the
-// next push; that may move it.
-func (q *queue) push(message []byte) (plain []byte) {
-	if need := bucket(lengthSize + len(message)); cap(q.buf)-len(q.buf) < need {
+// push appends a message in two parts and returns its plaintext, which stays as it is
+// until the next push; that may move it.
+func (q *queue) push(header, body []byte) (plain []byte) {
+	if need := bucket(lengthSize + len(header) + len(body)); cap(q.buf)-len(q.buf) < need {
 		q.makeRoom(need)
 	}
 	start := len(q.buf)
-	q.buf = appendPadded(q.buf, nil, message)
+	q.buf = appendPadded(q.buf, nil, header, body)
 	q.peak = max(q.peak, len(q.buf)-q.head)
 	return q.buf[start:]
 }

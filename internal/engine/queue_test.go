@@ -14,7 +14,7 @@ func TestQueueKeepsMessagesAndOrder(t *testing.T) {
 	for step := range 20_000 {
 		if grow := step/500%2 == 0; r.IntN(3) > 0 == grow || len(want) == 0 {
 			m := bytes.Repeat([]byte{byte(step)}, r.IntN(300))
-			q.push(m)
+			q.push(nil, m)
 			want = append(want, m)
 		} else {
 			if _, got, ok := parsePadded(q.at(0), 0); !ok || !bytes.Equal(got, want[0]) || q.pop() != int(cost(len(want[0]))) {
@@ -43,18 +43,18 @@ func TestQueueKeepsMessagesAndOrder(t *testing.T) {
 func TestQueueLetsGoOfMemory(t *testing.T) {
 	var q queue
 	for range 100 {
-		q.push(make([]byte, 10<<10))
+		q.push(nil, make([]byte, 10<<10))
 	}
 	for !q.empty() {
 		q.pop()
 	}
-	q.push(nil)
+	q.push(nil, nil)
 	q.pop()
 	if cap(q.buf) > keepQueue {
 		t.Errorf("%d bytes are kept for an empty message", cap(q.buf))
 	}
 	message := make([]byte, 1<<10)
-	if n := testing.AllocsPerRun(1000, func() { q.push(message); q.push(message); q.pop(); q.pop() }); n != 0 {
+	if n := testing.AllocsPerRun(1000, func() { q.push(nil, message); q.push(nil, message); q.pop(); q.pop() }); n != 0 {
 		t.Errorf("%v allocations in steady use", n)
 	}
 }

@@ -24,7 +24,7 @@ func directions(t *testing.T, f func(t *testing.T, from, to *Link)) {
 
 func seal(t testing.TB, s *Link, message string) []byte {
 	t.Helper()
-	frame, err := s.Seal(epoch, nil, []byte(message))
+	frame, err := s.Seal(epoch, nil, nil, []byte(message))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestMessageSizes(t *testing.T) {
 		sizes = append(sizes, n)
 	}
 	for _, n := range sizes {
-		frame, err := c.Seal(epoch, nil, buf[:n])
+		frame, err := c.Seal(epoch, nil, nil, buf[:n])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -185,7 +185,7 @@ func TestMessageSizes(t *testing.T) {
 		}
 	}
 	// One byte more is refused at once, and costs nothing.
-	if _, err := c.Seal(epoch, nil, append(buf, 0)); !errors.Is(err, ErrTooLarge) {
+	if _, err := c.Seal(epoch, nil, nil, append(buf, 0)); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("a message over the limit: %v", err)
 	}
 	exchange1(t, c, s, []byte("as if nothing had happened"))
@@ -210,7 +210,7 @@ func TestRecordsNeverRepeat(t *testing.T) {
 func TestA39PaddingBuckets(t *testing.T) {
 	lengths := map[int]int{}
 	for n := range 5000 {
-		lengths[len(must(sealOnly().Seal(epoch, nil, make([]byte, n))))]++
+		lengths[len(must(sealOnly().Seal(epoch, nil, nil, make([]byte, n))))]++
 	}
 	if small := lengths[recordOverhead+minBucket]; small != minBucket-lengthSize+1 {
 		t.Errorf("%d lengths share the smallest frame", small)
@@ -259,7 +259,7 @@ func TestA15CloseIsAuthenticated(t *testing.T) {
 		if err != nil || event != PeerClose || to.PeerCode() != 513 || string(dst) != "x" {
 			t.Errorf("%q, %v, %v, code %d", dst, event, err, to.PeerCode())
 		}
-		if _, err := from.Seal(epoch, nil, nil); !errors.Is(err, ErrClosed) {
+		if _, err := from.Seal(epoch, nil, nil, nil); !errors.Is(err, ErrClosed) {
 			t.Errorf("sealing after the close: %v", err)
 		}
 		if _, _, err := to.Open(epoch, nil, last); !errors.Is(err, ErrClosed) {
@@ -311,7 +311,7 @@ func TestA13FinishedGenerationIsGone(t *testing.T) {
 				var frames [][]byte
 				now := epoch
 				for range test.records + 1 {
-					frames = append(frames, must(from.Seal(now, nil, test.message)))
+					frames = append(frames, must(from.Seal(now, nil, nil, test.message)))
 					now = now.Add(test.step)
 					if _, _, err := to.Open(epoch, nil, frames[len(frames)-1]); err != nil {
 						t.Fatal(err)
@@ -346,7 +346,7 @@ func TestA13DirectionsMoveOnAlone(t *testing.T) {
 // A sealer marks the end of a generation only where counting would not find it.
 func TestGenerationFlag(t *testing.T) {
 	s := sealOnly()
-	at := func(after time.Duration) byte { return must(s.Seal(epoch.Add(after), nil, nil))[0] }
+	at := func(after time.Duration) byte { return must(s.Seal(epoch.Add(after), nil, nil, nil))[0] }
 	if at(0) != typeData || at(59*time.Second) != typeData || at(60*time.Second) != typeData|lastFlag {
 		t.Error("the flag does not follow the first record by a minute")
 	}
@@ -362,7 +362,7 @@ func TestA36CounterJumpIsCheap(t *testing.T) {
 	for _, jump := range []uint64{1, generationRecords, 1 << 40, lastRecord} {
 		from, to := pair(t)
 		from.send.number += jump
-		frame := must(from.Seal(epoch, nil, []byte("hello")))
+		frame := must(from.Seal(epoch, nil, nil, []byte("hello")))
 		var err error
 		if cost := allocated(func() { _, _, err = clone(to).Open(epoch, nil, frame) }); cost > 4<<10 {
 			t.Errorf("a jump of %d cost %d bytes", jump, cost)
@@ -384,7 +384,7 @@ func TestA19NoNonceRepeats(t *testing.T) {
 		}
 		used[c.send.nonce] = true
 	}
-	if frame, err := c.Seal(epoch, nil, nil); !errors.Is(err, ErrExhausted) || len(frame) != 0 {
+	if frame, err := c.Seal(epoch, nil, nil, nil); !errors.Is(err, ErrExhausted) || len(frame) != 0 {
 		t.Errorf("the record after the last: %d bytes, %v", len(frame), err)
 	}
 	if _, err := c.SealClose(epoch, nil, 0); !errors.Is(err, ErrClosed) {
@@ -399,7 +399,7 @@ func TestDropForgetsKeys(t *testing.T) {
 	frame := seal(t, s, "too late")
 	c.DropSend()
 	c.DropReceive()
-	if _, err := c.Seal(epoch, nil, nil); !errors.Is(err, ErrClosed) {
+	if _, err := c.Seal(epoch, nil, nil, nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("seal: %v", err)
 	}
 	if _, _, err := c.Open(epoch, nil, frame); !errors.Is(err, ErrClosed) {
@@ -414,7 +414,7 @@ func TestDropForgetsKeys(t *testing.T) {
 func TestRecordsTouchOnlyTheirOwnMemory(t *testing.T) {
 	c, s := pair(t)
 	backing := []byte("message|after the message")
-	frame, err := c.Seal(epoch, []byte("before|"), backing[:7])
+	frame, err := c.Seal(epoch, []byte("before|"), nil, backing[:7])
 	if err != nil || !bytes.HasPrefix(frame, []byte("before|")) || string(backing) != "message|after the message" {
 		t.Errorf("sealing changed its surroundings: %q, %q, %v", frame[:7], backing, err)
 	}
@@ -447,7 +447,7 @@ func TestRecordsDoNotAllocate(t *testing.T) {
 	plain := make([]byte, 0, MaxFrame(len(message)))
 	// Fewer runs than a generation: an update may allocate, once in 1,024 records.
 	if n := testing.AllocsPerRun(500, func() {
-		frame, _ = c.Seal(epoch, frame[:0], message)
+		frame, _ = c.Seal(epoch, frame[:0], nil, message)
 		plain, _, _ = s.Open(epoch, plain[:0], frame)
 	}); n != 0 {
 		t.Errorf("%v allocations for a record of 1 KiB", n)

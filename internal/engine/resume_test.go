@@ -125,7 +125,7 @@ func TestResumeSendsAgainWhatIsMissing(t *testing.T) {
 	}
 	id := c.ID()
 	a, b = mustRevive(t, c, s)
-	if _, err := a.Seal(epoch, nil, []byte("in between")); !errors.Is(err, ErrBlocked) {
+	if _, err := a.Seal(epoch, nil, nil, []byte("in between")); !errors.Is(err, ErrBlocked) {
 		t.Fatalf("a new message before those sent again: %v", err)
 	}
 	greet(t, a, b)
@@ -266,7 +266,7 @@ func TestOldLinkIsRetired(t *testing.T) {
 		t.Errorf("the client's old link: %v", err)
 	}
 	for _, old := range []*Link{a, b} {
-		if _, err := old.Seal(epoch, nil, nil); !errors.Is(err, ErrClosed) {
+		if _, err := old.Seal(epoch, nil, nil, nil); !errors.Is(err, ErrClosed) {
 			t.Errorf("sealing on an old link: %v", err)
 		}
 		if frame, err := old.Resend(epoch, nil); frame != nil || err != nil {
@@ -626,7 +626,7 @@ func TestAbandonEndsAndLists(t *testing.T) {
 	if first, left := c.Abandon(); first != 2 || len(left) != 1 || string(left[0]) != "lost" {
 		t.Errorf("%d messages from %d on", len(left), first)
 	}
-	if _, err := a.Seal(epoch, nil, []byte("too late")); err != ErrClosed || c.Sent() != 2 {
+	if _, err := a.Seal(epoch, nil, nil, []byte("too late")); err != ErrClosed || c.Sent() != 2 {
 		t.Errorf("sealed behind the end: %v", err)
 	}
 	if _, err := NewResume(configFor(alice), c, epoch); err != ErrClosed {

@@ -129,7 +129,8 @@ func (s *Session) Link() *Link {
 
 // Consumed says that the application has taken a message of size bytes, so that
 // the other end may send another. Opening alone does not: a driver may keep
-// messages that nobody has asked for yet, and this is what bounds them.
+// messages that nobody has asked for yet, and this is what bounds them. Messages that
+// need no credit, see [Kind.Free], are not consumed.
 func (s *Session) Consumed(now time.Time, size int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

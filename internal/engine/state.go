@@ -24,8 +24,8 @@ import (
 //	bin, 32  the resume secret R
 //	uint     attempts to resume made with it, or the highest one committed
 //	bin      R', 32 bytes, at a server that does not know yet whether the client has it; else empty
-//	uint     messages that the application has taken
-//	uint     their cost
+//	uint     the number of the last message before which the application has taken all
+//	uint     the cost of all through that one
 //	uint     credit that the other end was given
 //	uint     the number of the last message that the other end has acknowledged
 //	uint     the cost of all messages through that one
@@ -100,7 +100,8 @@ func (s *Session) AppendState(dst []byte) ([]byte, Mark, error) {
 		next = s.next.value[:]
 	}
 	dst = strict.AppendBin(dst, next)
-	for _, v := range []uint64{s.in.taken, s.in.consumed, s.in.granted, s.out.acked, s.out.ackedCost, s.out.credit} {
+	safe := s.in.safe()
+	for _, v := range []uint64{safe.number, safe.cost, s.in.granted, s.out.acked, s.out.ackedCost, s.out.credit} {
 		dst = strict.AppendUint(dst, v)
 	}
 	return s.out.appendMessages(dst), s.mark(), nil
@@ -168,15 +169,15 @@ func RestoreSession(cfg Config, state []byte) (*Session, error) {
 // restoreNumbers reads what delivery counts, and the messages.
 func (s *Session) restoreNumbers(r *strict.Reader) {
 	in, out := &s.in, &s.out
-	for _, v := range []*uint64{&in.taken, &in.consumed, &in.granted, &out.acked, &out.ackedCost, &out.credit} {
+	for _, v := range []*uint64{&in.received, &in.cost, &in.granted, &out.acked, &out.ackedCost, &out.credit} {
 		if *v = r.Uint(); *v > maxCost {
 			r.Fail()
 		}
 	}
-	if in.granted < initialCredit || out.credit < initialCredit || !costs(in.taken, in.consumed) || !costs(out.acked, out.ackedCost) {
+	if in.granted < initialCredit || out.credit < initialCredit || !costs(in.received, in.cost) || !costs(out.acked, out.ackedCost) {
 		r.Fail()
 	}
-	in.received, in.cost, in.told = in.taken, in.consumed, in.taken
+	in.consumed, in.told = in.cost, in.received
 	in.span = in.granted - min(in.granted, in.cost)
 	out.last, out.cost = out.acked, out.ackedCost
 	for range r.ArrayLen(0, maxUnacked) {
@@ -184,7 +185,7 @@ func (s *Session) restoreNumbers(r *strict.Reader) {
 		if r.Failed() {
 			return
 		}
-		out.append(message)
+		out.append(nil, message)
 	}
 	out.cursor, out.offset = out.acked, 0
 }

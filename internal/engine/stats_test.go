@@ -34,7 +34,7 @@ func TestStatsCountWhatIsSentAgain(t *testing.T) {
 	c, s := sessions(t)
 	exchange1(t, c.Link(), s.Link(), []byte("arrives"))
 	for range 3 {
-		must(c.Link().Seal(epoch, nil, []byte("is lost")))
+		must(c.Link().Seal(epoch, nil, nil, []byte("is lost")))
 	}
 	a, b := mustRevive(t, c, s)
 	greet(t, a, b)
@@ -53,7 +53,7 @@ func TestStatsCountWhatIsSentAgain(t *testing.T) {
 func TestStatsLeaveRefusedMessagesOut(t *testing.T) {
 	c, s := bounded(t)
 	s.session.in.granted = 0
-	frame := must(c.Seal(epoch, nil, []byte("beyond the credit")))
+	frame := must(c.Seal(epoch, nil, nil, []byte("beyond the credit")))
 	if _, _, err := s.Open(epoch, nil, frame); err == nil {
 		t.Fatal("opened")
 	}
@@ -107,7 +107,7 @@ func TestRoundTripIsNotThatOfAnotherAck(t *testing.T) {
 	// One for an earlier message does not count either.
 	exchange1(t, c, s, []byte("second"))
 	ack = must(s.Control(epoch.Add(2*ackDelay), nil))
-	must(c.Seal(epoch, nil, []byte("third")))
+	must(c.Seal(epoch, nil, nil, []byte("third")))
 	c.session.Ask()
 	must(c.Control(epoch, nil))
 	mustOpen(t, c, ack)
@@ -120,7 +120,7 @@ func TestRoundTripIsNotThatOfAnotherAck(t *testing.T) {
 func TestRoundTripEndsWithItsLink(t *testing.T) {
 	c, s := sessions(t)
 	c.Ask()
-	must(c.Link().Seal(epoch, nil, nil))
+	must(c.Link().Seal(epoch, nil, nil, nil))
 	c.Ask()
 	if len(must(c.Link().Control(epoch, nil))) == 0 {
 		t.Fatal("no ask")

@@ -1,0 +1,128 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func headers() []Header {
+	at := time.UnixMilli(1_700_000_000_123)
+	return []Header{
+		{Time: at},
+		{Time: time.UnixMilli(0), Type: "order.create"},
+		{Time: time.UnixMilli(1<<48 - 1), Type: strings.Repeat("t", MaxType)},
+		{Kind: KindRequest, Time: at, Type: "größe"},
+		{Kind: KindAnswer, Time: at, Answers: 1},
+		{Kind: KindRefusal, Time: at, Answers: 1<<64 - 1},
+	}
+}
+
+func TestHeaderRoundTrip(t *testing.T) {
+	for _, h := range headers() {
+		if h.Type == "größe" {
+			h.Type = "gr\u00f6\u00dfe"
+		}
+		encoded := h.Append(nil)
+		if len(encoded) > MaxHeader {
+			t.Errorf("%+v takes %d bytes", h, len(encoded))
+		}
+		got, size, err := ParseHeader(append(encoded, "body"...), "")
+		if err != nil || size != len(encoded) || got != h {
+			t.Errorf("%+v came back as %+v, %d of %d bytes, %v", h, got, size, len(encoded), err)
+		}
+		for n := range encoded {
+			if _, _, err := ParseHeader(encoded[:n], h.Type); err == nil {
+				t.Errorf("%+v, cut to %d bytes, was taken", h, n)
+			}
+		}
+	}
+}
+
+// A30: what no sender writes is not read.
+func TestA30HeaderHasOneForm(t *testing.T) {
+	good := (&Header{Type: "ab"}).Append(nil)
+	for name, change := range map[string]func(b []byte){
+		"unknown kind":         func(b []byte) { b[0] = byte(KindRefusal) + 1 },
+		"kind 255":             func(b []byte) { b[0] = 255 },
+		"type not UTF-8":       func(b []byte) { b[8] = 0xff },
+		"half a character":     func(b []byte) { b[9] = 0xc3 },
+		"type beyond the end":  func(b []byte) { b[7] = MaxType },
+		"type above the limit": func(b []byte) { b[7] = MaxType + 1 },
+		"answer with a type":   func(b []byte) { b[0] = byte(KindAnswer) },
+		"refusal with a type":  func(b []byte) { b[0] = byte(KindRefusal) },
+	} {
+		b := append(bytes.Clone(good), make([]byte, 100)...)
+		change(b)
+		if name == "type above the limit" {
+			b = append(b, make([]byte, 100)...)
+		}
+		if h, _, err := ParseHeader(b, ""); err == nil {
+			t.Errorf("%s: taken as %+v", name, h)
+		}
+	}
+}
+
+func TestHeaderOfAKnownTypeTakesNoMemory(t *testing.T) {
+	encoded := (&Header{Type: "order.create"}).Append(nil)
+	if n := testing.AllocsPerRun(100, func() { ParseHeader(encoded, "order.create") }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// A32, A28: any bytes are refused, or are what writing the header gives.
+func FuzzA32Header(f *testing.F) {
+	for _, h := range headers() {
+		f.Add(h.Append(nil))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h, size, err := ParseHeader(b, "known")
+		if err == nil && (!bytes.Equal(h.Append(nil), b[:size]) || !ValidType(h.Type)) {
+			t.Fatalf("%x became %+v", b, h)
+		}
+	})
+}
+
+// Answers and refusals pass where all credit is used up, and so do requests: two ends
+// that wait for each other's answers get them. What is not acknowledged stays bounded.
+func TestAnswersNeedNoCredit(t *testing.T) {
+	a, b := bounded(t)
+	for _, frame := range blocked(t, a, make([]byte, 1000)) {
+		mustOpen(t, b, frame)
+	}
+	for _, kind := range []Kind{KindRequest, KindAnswer, KindRefusal} {
+		for range 2 * DefaultWindow / 1024 {
+			frame, err := a.Seal(epoch, nil, []byte{byte(kind)}, make([]byte, 1000))
+			if errors.Is(err, ErrBlocked) { // until what has arrived is acknowledged
+				a.session.Ask()
+				pass(t, epoch, a, b)
+				pass(t, epoch, b, a)
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if event := mustOpen(t, b, frame); event != Message || a.Sent() != b.Received() {
+				t.Fatalf("event %v, message %d taken for %d", event, a.Sent(), b.Received())
+			}
+		}
+		a.session.Ask()
+		pass(t, epoch, a, b)
+		pass(t, epoch, b, a)
+	}
+	a.session.Ask()
+	pass(t, epoch, a, b)
+	pass(t, epoch, b, a)
+	// What nobody has taken still fills the window, and nothing of the rest counts for it.
+	under := a.session.out.charged
+	for _, frame := range blocked(t, a, make([]byte, 1000)) {
+		mustOpen(t, b, frame)
+		under += cost(1000)
+	}
+	if under < DefaultWindow || under > DefaultWindow+cost(1000) {
+		t.Errorf("%d bytes wait for the application", under)
+	}
+	mustRefuse(t, b, sealPlain(a, typeData, appendPadded(nil, nil, nil)), ReasonCredit)
+}
