@@ -48,7 +48,7 @@ func restored(t testing.TB, me *keys.Identity, state []byte) *Session {
 // post queues a message and seals it.
 func post(t testing.TB, l *Link, message string) []byte {
 	t.Helper()
-	err := l.session.Queue(epoch, []byte(message))
+	err := l.session.Queue(epoch, nil, []byte(message))
 	frame, sealErr := l.Resend(epoch, nil)
 	if err != nil || sealErr != nil {
 		t.Fatal(err, sealErr)
@@ -133,7 +133,7 @@ func TestMarks(t *testing.T) {
 		t.Error("an ack need not be stored")
 	}
 	before = mark(c)
-	if err := c.Queue(epoch, nil); err != nil || mark(c) == before {
+	if err := c.Queue(epoch, nil, nil); err != nil || mark(c) == before {
 		t.Error("a message need not be stored", err)
 	}
 	beforeC, beforeS := mark(c), mark(s)
@@ -150,7 +150,7 @@ func TestMarks(t *testing.T) {
 		if _, _, err := c.AppendState(nil); !errors.Is(err, ErrClosed) {
 			t.Error("a forgotten session has a state", err)
 		}
-		if err := c.Queue(epoch, nil); !errors.Is(err, ErrClosed) {
+		if err := c.Queue(epoch, nil, nil); !errors.Is(err, ErrClosed) {
 			t.Error("a forgotten session takes messages", err)
 		}
 	}
@@ -159,14 +159,14 @@ func TestMarks(t *testing.T) {
 // Queue keeps to the bounds of Seal.
 func TestQueueIsBounded(t *testing.T) {
 	c, _ := storedSessions(t)
-	if err := c.Queue(epoch, make([]byte, c.maxMessage+1)); !errors.Is(err, ErrTooLarge) {
+	if err := c.Queue(epoch, nil, make([]byte, c.maxMessage+1)); !errors.Is(err, ErrTooLarge) {
 		t.Error(err)
 	}
 	n := 0
-	for c.Queue(epoch, make([]byte, 1000)) == nil {
+	for c.Queue(epoch, nil, make([]byte, 1000)) == nil {
 		n++
 	}
-	if err := c.Queue(epoch, nil); !errors.Is(err, ErrBlocked) || n != (initialCredit+1023)/1024 {
+	if err := c.Queue(epoch, nil, nil); !errors.Is(err, ErrBlocked) || n != (initialCredit+1023)/1024 {
 		t.Errorf("%d messages, then %v", n, err)
 	}
 }
@@ -278,7 +278,7 @@ func TestGoOnFromALaterState(t *testing.T) {
 	if err := server.GoOn(c); !errors.Is(err, ErrClosed) {
 		t.Error("an attempt went on with a client's session", err)
 	}
-	if err := s.Queue(epoch, []byte("sent meanwhile")); err != nil { // by the process that had it
+	if err := s.Queue(epoch, nil, []byte("sent meanwhile")); err != nil { // by the process that had it
 		t.Fatal(err)
 	}
 	later := restored(t, bob, stateOf(t, s))
@@ -328,7 +328,7 @@ func TestA18StatesThatWereRolledBack(t *testing.T) {
 // A state of another protocol, or that this Config does not fit, is refused.
 func TestStatesOfOthers(t *testing.T) {
 	c, _ := storedSessions(t)
-	if err := c.Queue(epoch, make([]byte, 100)); err != nil {
+	if err := c.Queue(epoch, nil, make([]byte, 100)); err != nil {
 		t.Fatal(err)
 	}
 	state := stateOf(t, c)
@@ -467,7 +467,7 @@ func (d *durables) take(t testing.TB, i int) {
 
 func (d *durables) send(t testing.TB, i, size int) {
 	e := &d.ends[i]
-	if d.sessions[i].Queue(d.now, []byte(fmt.Sprint(e.sent+1, strings.Repeat(" ", size)))) == nil {
+	if d.sessions[i].Queue(d.now, nil, []byte(fmt.Sprint(e.sent+1, strings.Repeat(" ", size)))) == nil {
 		e.sent++
 		d.save(t, i)
 		if d.sessions[i].Sent() != uint64(e.sent) {
