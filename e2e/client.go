@@ -59,8 +59,10 @@ func Connect(ctx context.Context, conn transport.Conn, address string, cfg Confi
 		conn.Close(transport.CodeNormal, "")
 		return nil, err
 	}
-	s, err := newClient(cfg, address, nil).connect(ctx, conn)
+	c := newClient(cfg, address, nil)
+	s, err := c.connect(ctx, conn)
 	if err != nil {
+		c.events.tell(Event{State: StateClosed, Err: err})
 		return nil, err
 	}
 	return s.begun(), nil
@@ -75,7 +77,7 @@ type client struct {
 }
 
 func newClient(cfg Config, address string, dial func(context.Context) (transport.Conn, error)) *client {
-	return &client{cfg, address, dial, &events{call: cfg.Notify}}
+	return &client{cfg, address, dial, newEvents(cfg)}
 }
 
 // connect makes a session over a connection.
@@ -85,6 +87,7 @@ func (c *client) connect(ctx context.Context, conn transport.Conn) (*Session, er
 		conn.Close(transport.CodeNormal, "")
 		return nil, err
 	}
+	c.events.tell(Event{State: StateHandshaking, Transport: conn.Info()})
 	if err := c.run(ctx, conn, h); err != nil {
 		return nil, err
 	}

@@ -51,7 +51,9 @@ func (b *comeback) dial(ctx context.Context) (_ transport.Conn, err error) {
 		conn.Close(transport.CodeNormal, "")
 		return nil, &HandshakeError{Reason: ReasonLocal, Err: err}
 	}
+	b.client.events.tell(Event{State: StateHandshaking, Session: b.session, Transport: conn.Info()})
 	if err := b.client.run(ctx, conn, r); err != nil {
+		b.client.events.tell(Event{State: StateReconnecting, Session: b.session, Err: err})
 		return nil, b.doubt(err)
 	}
 	b.refused = false

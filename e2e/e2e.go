@@ -82,6 +82,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/hopseal/hopseal/internal/engine"
@@ -202,6 +203,53 @@ type Config struct {
 	// Where it is slow, the oldest of more than 16 waiting events are left out. Nil
 	// means that nobody is told.
 	Notify func(Event)
+
+	// Logger is told what becomes of sessions, in the order of Notify's events, and of
+	// the handshakes with a server that fail. Nil means that nothing is logged but what
+	// OnError says. No line holds a message, a key, a credential or the name of an
+	// identity, and what others have chosen is escaped.
+	//
+	//	level  message                              when
+	//	debug  session connecting, handshaking      a client dials; it has a connection
+	//	info   session secure, reconnecting, closed
+	//	warn   session reconnecting, closed         for a reason that no honest end and no bad network gives
+	//	warn   handshake failed                     a client got no session; info where networks and restarts do that
+	//	warn   the function of a session failed     it has returned an error of its own
+	//	error  the function of a session panicked   also where Notify, or the Verifier in a handshake, did
+	//
+	// Strangers can make handshakes fail at will: for each reason there is one line a
+	// minute at most, about the latest. The attributes are, where there is one,
+	//
+	//	session  names the session at both ends, see Info.ID
+	//	peer     fingerprint of the other end's identity
+	//	remote   address of the client, or of the next hop
+	//	state    as in an Event
+	//	reason   why, in one word
+	//	check    for not_authentic: which check failed
+	//	error    the same in words; stack, for a panic
+	//	count    handshakes that failed for this reason since the last such line
+	//	missed   lines about this session that were left out, because Notify was slow
+	//
+	// and, when a session is closed, its [Stats] as messages_sent, messages_received,
+	// bytes_sent, bytes_received, unacked, resent and resumes. The reasons for which a
+	// session ends are
+	//
+	//	closed, peer_closed  an end had no more to say
+	//	going_away           an end shuts down, or the context given to ServeConn ended
+	//	failed               the function returned an error, or something at this end failed
+	//	expired              see ErrExpired
+	//	lost                 the connection was lost, for good
+	//	tampered             see ErrTampered
+	//	misbehaved           see ErrMisbehaved
+	//	silent               see ErrSilent
+	//	stalled              see ErrStalled
+	//	crowded              see ErrCrowded
+	//	untrusted            the other end is not trusted any more
+	//	abandoned            a context of this end ended
+	//
+	// A connection of a session that goes on is lost for the same reasons. Those of
+	// handshakes are listed at ServerStats.Greeted.
+	Logger *slog.Logger
 
 	// Dial is for the connection below, of clients. Nil means its zero value. What
 	// crosses it is Sealed in any case.

@@ -1,10 +1,14 @@
 package e2e
 
 import (
+	"context"
 	"log"
+	"log/slog"
 	"runtime/debug"
 	"slices"
 	"sync"
+
+	"github.com/hopseal/hopseal/transport"
 )
 
 // A State is what a session is doing.
@@ -13,6 +17,7 @@ type State int
 // States.
 const (
 	StateConnecting   State = iota + 1 // a client dials, for the first time
+	StateHandshaking                   // a client has a connection, on which the ends prove who they are
 	StateSecure                        // messages go both ways
 	StateReconnecting                  // the connection is lost: a client dials again, a server waits
 	StateClosed                        // the session is over
@@ -23,6 +28,8 @@ func (s State) String() string {
 	switch s {
 	case StateConnecting:
 		return "connecting"
+	case StateHandshaking:
+		return "handshaking"
 	case StateSecure:
 		return "secure"
 	case StateReconnecting:
@@ -33,12 +40,24 @@ func (s State) String() string {
 	return "unknown"
 }
 
-// An Event tells a state that has begun.
+// An Event tells a state that has begun. A client goes through all of them, and with each
+// new connection from StateReconnecting through StateHandshaking to StateSecure again. A
+// server tells of a session from StateSecure on: what strangers do is counted, see
+// [Server.Stats].
 type Event struct {
 	State   State
 	Session *Session // nil while there is none yet
-	Err     error    // what ended the connection, or the session
+	Err     error    // what ended the connection, the attempt to get another, or the session
+
+	// Transport is the connection of a StateHandshaking or StateSecure: what is known
+	// about its next hop. It is nobody's word but this hop's; whom the session is with
+	// says [Session.Peer], from StateSecure on.
+	Transport transport.Info
+
+	Missed int // events before this one that were left out, because Notify was slow
 }
+
+func newEvents(cfg Config) *events { return &events{call: cfg.Notify, log: cfg.Logger} }
 
 // maxEvents is how many events wait for a slow callback.
 const maxEvents = 16
@@ -46,16 +65,18 @@ const maxEvents = 16
 // events hands events on to a callback, in order. Its goroutine lives while there are
 // some, so the callback may call whatever it likes.
 type events struct {
-	call func(Event) // nil if nobody listens
+	call func(Event)  // nil if nobody listens
+	log  *slog.Logger // nil if nothing is logged
 
 	mu     sync.Mutex // guards what follows
 	queue  []Event
+	missed int  // events left out before queue[0]
 	active bool // there is a goroutine
 }
 
 // tell never waits. If the callback is slow, the oldest events are left out.
 func (n *events) tell(e Event) {
-	if n.call == nil {
+	if n.call == nil && n.log == nil {
 		return
 	}
 	n.mu.Lock()
@@ -63,6 +84,7 @@ func (n *events) tell(e Event) {
 	n.queue = append(n.queue, e)
 	if len(n.queue) > maxEvents {
 		n.queue = slices.Delete(n.queue, 0, 1)
+		n.missed++
 	}
 	if !n.active {
 		n.active = true
@@ -84,7 +106,8 @@ func (n *events) next() (e Event, ok bool) {
 		return e, false
 	}
 	e = n.queue[0]
-	n.queue = slices.Delete(n.queue, 0, 1)
+	e.Missed = n.missed
+	n.queue, n.missed = slices.Delete(n.queue, 0, 1), 0
 	return e, true
 }
 
@@ -92,8 +115,21 @@ func (n *events) next() (e Event, ok bool) {
 func (n *events) deliver(e Event) {
 	defer func() {
 		if v := recover(); v != nil {
-			log.Print((&PanicError{v, debug.Stack()}).Error())
+			n.panicked(&PanicError{v, debug.Stack()})
 		}
 	}()
-	n.call(e)
+	if n.log != nil {
+		logEvent(n.log, e)
+	}
+	if n.call != nil {
+		n.call(e)
+	}
+}
+
+func (n *events) panicked(p *PanicError) {
+	if n.log == nil {
+		log.Print(p.Error())
+		return
+	}
+	n.log.LogAttrs(context.Background(), slog.LevelError, "Notify panicked", attrsOfError(outcomePanic, p)...)
 }

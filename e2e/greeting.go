@@ -46,7 +46,7 @@ func (g *greeting) accept(ctx context.Context, room func() error, admit func(*Se
 	if err != nil {
 		return nil, err
 	}
-	s := newSession(g.conn, e.Session(), g.cfg, &events{call: g.cfg.Notify})
+	s := newSession(g.conn, e.Session(), g.cfg, newEvents(g.cfg))
 	if err := admit(s); err != nil {
 		s.fail(&CloseError{Err: err})
 		return nil, err

@@ -132,7 +132,7 @@ func (s *Session) attach(l *line) {
 	defer s.leaveSend()
 	s.found()
 	s.alarm.set(time.Now().Add(idleReader))
-	s.events.tell(Event{State: StateSecure, Session: s})
+	s.events.tell(Event{State: StateSecure, Session: s, Transport: l.conn.Info()})
 	if s.sendAgain(l) == nil {
 		s.news.tell()
 	}

@@ -63,6 +63,13 @@ func (l *lobby) leave(g *guest) {
 	g.evict(nil) // releases the context
 }
 
+// size returns how many there are.
+func (l *lobby) size() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.guests)
+}
+
 // close turns everybody out, and whoever comes later.
 func (l *lobby) close(why error) {
 	l.mu.Lock()

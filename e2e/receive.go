@@ -159,6 +159,9 @@ func (s *Session) refused(l *line, err error) error {
 	switch {
 	case !errors.As(err, &check):
 		return s.lose(l, broken(err))
+	}
+	s.refusals[check.Reason].Add(1)
+	switch {
 	case check.Reason == engine.ReasonCredit || check.Reason == engine.ReasonAck:
 		return s.fail(&CloseError{Remote: true, Err: ErrMisbehaved})
 	}

@@ -33,6 +33,9 @@ type Server struct {
 
 	resumable map[[32]byte]*Session // by id of resume
 	parked    []*Session            // without a line; the one that has waited longest first
+
+	totals   totals
+	doorbell doorbell
 }
 
 // NewServer returns a server that runs handle once for each session, in a goroutine
@@ -58,6 +61,7 @@ func NewServer(cfg Config, handle func(ctx context.Context, s *Session) error) (
 		sessions: map[*Session]struct{}{},
 
 		resumable: map[[32]byte]*Session{},
+		totals:    newTotals(),
 	}, nil
 }
 
@@ -73,19 +77,35 @@ func NewServer(cfg Config, handle func(ctx context.Context, s *Session) error) (
 func (srv *Server) ServeConn(ctx context.Context, conn transport.Conn) error {
 	if err := srv.begin(); err != nil {
 		conn.Close(transport.CodeGoingAway, "")
+		srv.turnedAway(conn.Info(), outcomeOf(err), err)
 		return err
 	}
 	defer srv.running.Done()
 	session, l, err := srv.greet(ctx, conn)
 	switch {
 	case err != nil:
+		srv.turnedAway(conn.Info(), outcomeOf(err), err)
 		return err
 	case l != nil:
+		srv.greeted(outcomeResumed)
 		srv.goOn(ctx, session, l)
 		return nil
 	}
-	defer srv.remove(session)
-	return srv.serve(ctx, session)
+	srv.greeted(outcomeEstablished)
+	defer srv.conclude(session)
+	err = srv.serve(ctx, session)
+	if err != nil && srv.cfg.Logger != nil {
+		logFunction(srv.cfg.Logger, session, err)
+	}
+	return err
+}
+
+// turnedAway counts and logs a connection that came to nothing.
+func (srv *Server) turnedAway(on transport.Info, why outcome, err error) {
+	srv.greeted(why)
+	if srv.cfg.Logger != nil {
+		srv.doorbell.ring(srv.cfg.Logger, on, why, err)
+	}
 }
 
 // Shutdown closes every session with [CodeGoingAway], breaks off every handshake,
@@ -236,6 +256,11 @@ func (srv *Server) add(s *Session) error {
 func (srv *Server) remove(s *Session) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
+	srv.removed(s)
+}
+
+// removed is remove under mu.
+func (srv *Server) removed(s *Session) {
 	srv.places--
 	if s == nil {
 		return
@@ -272,7 +297,11 @@ type PanicError struct {
 
 // Error returns the value in one line, and the stack in many.
 func (e *PanicError) Error() string {
-	return "e2e: panic: " + safetext.Line(fmt.Sprint(e.Value), maxShown) + "\n" + string(e.Stack)
+	return e.line() + "\n" + string(e.Stack)
+}
+
+func (e *PanicError) line() string {
+	return "e2e: panic: " + safetext.Line(fmt.Sprint(e.Value), maxShown)
 }
 
 // maxShown bounds what is shown of the errors and panics of applications, in

@@ -16,7 +16,8 @@ import (
 // ServeHTTP upgrades the request to a WebSocket, as [Config.Accept] says, and hands
 // it over to [Server.ServeConn] in a goroutine; it does not wait for the session.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if srv.turnsAway() {
+	if why := srv.turnsAway(); why != nil {
+		srv.turnedAway(transport.Info{}, outcomeOf(why), why)
 		w.Header().Set("Retry-After", "5")
 		if r.ProtoMajor == 1 {
 			w.Header().Set("Connection", "close") // as Accept does
@@ -26,7 +27,9 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	conn, err := transport.Accept(w, r, srv.cfg.acceptOptions())
 	if err != nil {
-		srv.report(fmt.Errorf("e2e: %w: %w", ErrHandshake, err))
+		err = fmt.Errorf("e2e: %w: %w", ErrHandshake, err)
+		srv.turnedAway(transport.Info{}, outcomeUpgrade, err)
+		srv.report(err)
 		return
 	}
 	// Not the request's context: that ends with this call.
@@ -39,6 +42,8 @@ func (srv *Server) report(err error) {
 	case err == nil:
 	case srv.cfg.OnError != nil:
 		srv.cfg.OnError(err)
+	case srv.cfg.Logger != nil:
+		// It is logged already.
 	case errors.Is(err, ErrHandshake), errors.Is(err, ErrServerClosed):
 		// Strangers cause these at will; a log is not theirs to fill.
 	default:
@@ -55,10 +60,10 @@ func loggable(err error) string {
 	return safetext.Line(err.Error(), maxShown)
 }
 
-func (srv *Server) turnsAway() bool {
+func (srv *Server) turnsAway() error {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	return srv.full() != nil
+	return srv.full()
 }
 
 func (c Config) acceptOptions() *transport.AcceptOptions {

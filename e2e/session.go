@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -59,6 +62,8 @@ type Session struct {
 	limits limits
 	events *events
 
+	refusals [engine.NumReasons]atomic.Uint32 // records
+
 	endOnce sync.Once
 	ended   chan struct{} // closed when err is set
 	err     *CloseError
@@ -83,6 +88,7 @@ type half struct {
 // Info describes a session. It holds no secrets and may be logged.
 type Info struct {
 	Transport  transport.Info
+	ID         string // names the session in logs, the same at both ends: 16 hexadecimal digits
 	Protocol   string
 	MaxMessage int // bytes
 }
@@ -91,7 +97,7 @@ type Info struct {
 func newSession(conn transport.Conn, established *engine.Session, cfg Config, events *events) *Session {
 	s := &Session{
 		engine: established,
-		info:   Info{Protocol: cfg.Protocol, MaxMessage: cfg.MaxMessage},
+		info:   Info{ID: logID(established.ID()), Protocol: cfg.Protocol, MaxMessage: cfg.MaxMessage},
 		send:   half{turn: make(chan struct{}, 1)},
 		recv:   half{turn: make(chan struct{}, 1)},
 		ahead:  ahead{some: make(chan struct{}, 1)},
@@ -114,11 +120,17 @@ func newSession(conn transport.Conn, established *engine.Session, cfg Config, ev
 // begun starts a new session's clocks.
 func (s *Session) begun() *Session {
 	s.alarm.set(time.Now().Add(idleReader))
-	s.events.tell(Event{State: StateSecure, Session: s})
+	s.events.tell(Event{State: StateSecure, Session: s, Transport: *s.seen.Load()})
 	if s.lost != nil {
 		s.limits.start(s.expire)
 	}
 	return s
+}
+
+// logID returns what may be shown of a session's id, from which that cannot be found.
+func logID(id [32]byte) string {
+	hash := sha256.Sum256(label.SessionLogID.With(id[:]))
+	return hex.EncodeToString(hash[:8])
 }
 
 // Peer returns the identity that the other end has proved and the Verifier has

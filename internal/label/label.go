@@ -78,6 +78,7 @@ const (
 	SessionNextKey    Label = "hopseal/1 session next generation\x00"
 	SessionID         Label = "hopseal/1 session id\x00"
 	SessionRecord     Label = "hopseal/1 session record\x00"
+	SessionLogID      Label = "hopseal/1 session log name\x00"
 
 	ResumeSecret      Label = "hopseal/1 session resume secret\x00"
 	ResumeNext        Label = "hopseal/1 session resume next secret\x00"
@@ -107,7 +108,7 @@ func All() []Label {
 		StreamFinalDigest, StreamFinal, StreamFinalKeyed,
 		SessionPrologue, SessionPSK, SessionTranscript, SessionServerAuth, SessionClientAuth, SessionAccept,
 		SessionServerSign, SessionClientSign, SessionClientKey, SessionServerKey,
-		SessionNextKey, SessionID, SessionRecord,
+		SessionNextKey, SessionID, SessionRecord, SessionLogID,
 		ResumeSecret, ResumeNext, ResumeID, ResumePSK, ResumeClientHello, ResumeServerHello,
 		ResumeClientKey, ResumeServerKey, ResumeLinkID,
 		PageStore,

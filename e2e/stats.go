@@ -1,0 +1,183 @@
+package e2e
+
+import (
+	"strings"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/engine"
+)
+
+// Stats are figures of a session since it began, over all its connections; those of a
+// server are sums. They hold no secrets and nothing that the other end has chosen.
+// Counting costs next to nothing, and no traffic.
+type Stats struct {
+	MessagesSent, MessagesReceived uint64 // each once, however often it crossed the network
+	BytesSent, BytesReceived       uint64 // in them, without padding
+
+	Unacked uint64 // messages sent that are not known to have arrived, now
+	Resent  uint64 // messages sent again over another connection
+	Resumes uint64 // connections after the first
+
+	// Refused counts the records that were not what the peer could have sent here, by
+	// what was found: "size", "encoding", "key_share", "authentication", "identity",
+	// "signature", "own_identity", "record_type", "credit", "acknowledgement". Each
+	// of them ended a connection or the session.
+	Refused map[string]uint64
+
+	// RoundTrip holds how long the other end's session took to answer this one's
+	// questions what has arrived. A session asks now and then: for Flush, when much is
+	// under way, and when nothing has come for [Config.KeepAlive]. A server has little
+	// reason to.
+	RoundTrip Histogram
+}
+
+// A Histogram counts times: Counts[i] those of at most [HistogramBounds][i] and of more
+// than the bound before, its last element those above all bounds.
+type Histogram struct {
+	Counts [13]uint64
+	Sum    time.Duration
+}
+
+// HistogramBounds returns the upper bounds of a [Histogram]'s buckets: 1, 2, 5, 10, 20,
+// 50, 100, 200 and 500 ms, 1, 2 and 5 s. The last bucket has none.
+func HistogramBounds() []time.Duration { return append([]time.Duration(nil), engine.Bounds[:]...) }
+
+// figures are what Stats are made of, in a form that is cheap to add up.
+type figures struct {
+	engine.Stats
+	refused [engine.NumReasons]uint64
+}
+
+func (s *Session) figures() (f figures) {
+	f.Stats = s.engine.Stats()
+	for reason := range s.refusals {
+		f.refused[reason] = uint64(s.refusals[reason].Load())
+	}
+	return f
+}
+
+func (f *figures) add(other figures) {
+	f.Sent += other.Sent
+	f.Received += other.Received
+	f.SentBytes += other.SentBytes
+	f.ReceivedBytes += other.ReceivedBytes
+	f.Acked += other.Acked
+	f.Resent += other.Resent
+	f.Resumes += other.Resumes
+	for i, n := range other.RoundTrip.Counts {
+		f.RoundTrip.Counts[i] += n
+	}
+	f.RoundTrip.Sum += other.RoundTrip.Sum
+	for reason, n := range other.refused {
+		f.refused[reason] += n
+	}
+}
+
+func (f *figures) stats() Stats {
+	return Stats{
+		MessagesSent:     f.Sent,
+		MessagesReceived: f.Received,
+		BytesSent:        f.SentBytes,
+		BytesReceived:    f.ReceivedBytes,
+		Unacked:          f.Sent - f.Acked,
+		Resent:           f.Resent,
+		Resumes:          f.Resumes,
+		Refused:          f.byReason(),
+		RoundTrip:        Histogram(f.RoundTrip),
+	}
+}
+
+// byReason returns what was refused, under all names.
+func (f *figures) byReason() map[string]uint64 {
+	out := make(map[string]uint64, len(f.refused))
+	for reason, n := range f.refused {
+		if reason > 0 { // the first stands for no reason
+			out[strings.ReplaceAll(engine.Reason(reason).String(), " ", "_")] = n
+		}
+	}
+	return out
+}
+
+// Stats returns the figures of this moment. After the end of the session they stay as
+// they were.
+func (s *Session) Stats() Stats {
+	f := s.figures()
+	return f.stats()
+}
+
+// ServerStats are figures of a [Server] since it was made.
+type ServerStats struct {
+	Stats // of all its sessions, those that have ended included; but Unacked is of those that are open
+
+	Sessions   int // open now
+	Parked     int // of them, without a connection
+	Handshakes int // under way now
+
+	// Greeted counts connections by what became of them:
+	//
+	//	established      a session began
+	//	resumed          a session went on
+	//	not_authentic    what arrived proves nothing: see ReasonNotAuthentic
+	//	untrusted        the Verifier did not accept the client
+	//	timeout          the client did not answer in time
+	//	lost             the connection ended
+	//	unknown_session  the client wanted to go on with a session that there is not
+	//	full             the server holds MaxSessions
+	//	evicted          the handshake had to make room for others: see MaxHandshakes
+	//	shutdown         the server is shut down
+	//	upgrade          ServeHTTP found no WebSocket handshake that it could accept
+	//	abandoned        the context given to ServeConn ended
+	//	panic            the Verifier panicked
+	//	failed           anything else
+	Greeted map[string]uint64
+
+	// Ended counts sessions by how they ended, as the documentation of
+	// [Config.Logger] lists it under reason.
+	Ended map[string]uint64
+}
+
+// Stats returns the figures of this moment. It looks at every open session: that is for
+// once in some seconds. Package e2e/prom hands them to Prometheus.
+func (srv *Server) Stats() ServerStats {
+	handshakes := srv.lobby.size()
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	all := srv.totals.sessions
+	for s := range srv.sessions {
+		all.add(s.figures())
+	}
+	return ServerStats{
+		Stats:      all.stats(),
+		Sessions:   len(srv.sessions),
+		Parked:     len(srv.parked),
+		Handshakes: handshakes,
+		Greeted:    srv.totals.greeted.figures(greetings),
+		Ended:      srv.totals.ended.figures(endings),
+	}
+}
+
+// totals is what a server counts, under its mu.
+type totals struct {
+	sessions       figures // of those that have ended
+	greeted, ended tally
+}
+
+func newTotals() totals { return totals{greeted: tally{}, ended: tally{}} }
+
+// greeted counts a connection.
+func (srv *Server) greeted(o outcome) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.totals.greeted.count(o, greetings)
+}
+
+// conclude is remove for a session that has ended.
+func (srv *Server) conclude(s *Session) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	f := s.figures()
+	f.Acked = f.Sent // what was not is in the gap, and nobody waits for it
+	srv.totals.sessions.add(f)
+	srv.totals.ended.count(outcomeOf(s.err), endings)
+	srv.removed(s)
+}
