@@ -49,3 +49,9 @@ func LeaveBeforeGoodbye(s *Session) error {
 	s.hangUp(transport.CodeNormal)
 	return err
 }
+
+// IDOf returns the id of a session, which is a secret of its ends.
+func IDOf(s *Session) []byte {
+	id := s.engine.ID()
+	return id[:]
+}

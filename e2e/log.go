@@ -67,9 +67,18 @@ func attrsOfError(why outcome, err error) (attrs []slog.Attr) {
 	case errors.As(err, &p):
 		attrs = append(appendText(attrs, "error", p.line()), slog.String("stack", string(p.Stack)))
 	default:
-		attrs = appendText(attrs, "error", err.Error())
+		attrs = appendText(attrs, "error", cause(err).Error())
 	}
 	return attrs
+}
+
+// cause leaves out what the message of a line says already, or what is not so: a
+// connection has ended, but maybe not the session.
+func cause(err error) error {
+	if closed, ok := err.(*CloseError); ok && closed.Err != nil {
+		return closed.Err
+	}
+	return err
 }
 
 // appendText leaves an empty text out.

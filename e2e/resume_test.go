@@ -127,7 +127,7 @@ func TestResume(t *testing.T) {
 		mustReceive(t, c, "after")
 		c.Close()
 		synctest.Wait()
-		want := "[connecting secure" + strings.Repeat(" reconnecting secure", 5) + " closed]"
+		want := "[connecting handshaking secure" + strings.Repeat(" reconnecting handshaking secure", 5) + " closed]"
 		if got := fmt.Sprint(told); runs != 1 || r.links() != 6 || got != want {
 			t.Errorf("the function ran %d times, over %d links; told %s, want %s", runs, r.links(), got, want)
 		}
