@@ -66,6 +66,14 @@
 // that HTTP, gRPC or yamux run inside of sessions unchanged, and notice nothing when a
 // link is cut.
 //
+// # Watching
+//
+// [Config.Notify] is told of each state of a session and of each connection, with what is
+// known about its next hop. [Session.Stats] and [Server.Stats] have the figures, for
+// whoever asks; package e2e/prom, a module of its own, hands them to Prometheus.
+// [Config.Logger] writes it all down. None of them ever holds a message, a key or a
+// credential. [Info.ID] names a session in the logs of both ends.
+//
 // # What the caller must do
 //
 // Decide whom to trust: there is no default for [Config.Verifier]. Choose the same
