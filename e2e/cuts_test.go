@@ -1,125 +1,97 @@
-//go:build !js
-
 package e2e_test
 
 import (
 	"context"
 	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
 	"math/rand/v2"
-	"os"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
-	"github.com/hopseal/hopseal/internal/hostile"
 	"github.com/hopseal/hopseal/transport"
 )
 
-// cutsScript ends a link in one of the ways of a broken network, or of a hop that
-// changes a message, somewhere within the handshake, what is sent again, or what
-// follows.
-func cutsScript(rng *rand.Rand) hostile.Script {
-	nth := 1 + rng.IntN(5)
-	if rng.IntN(2) == 0 {
-		nth = 1 + rng.IntN(400)
-	}
-	ways := []hostile.Fault{hostile.Cut, hostile.CutWithin, hostile.Reset, hostile.Flip, hostile.Drop, hostile.Repeat, hostile.Stall, cutAfter}
-	fault := hostile.FromNth(nth, ways[rng.IntN(len(ways))])
-	if rng.IntN(2) == 0 {
-		return hostile.Frames(fault, nil)
-	}
-	return hostile.Frames(nil, fault)
+// withQuickCuts makes an end notice soon that its link is dead, and come back soon.
+func withQuickCuts(cfg e2e.Config) e2e.Config {
+	cfg.Retry = transport.Retry{Base: time.Millisecond, Cap: 20 * time.Millisecond}
+	cfg.HandshakeTimeout, cfg.KeepAlive = 500*time.Millisecond, 100*time.Millisecond
+	return cfg
 }
 
-// A tally sends numbered messages at one end and counts what comes at the other.
+// lastMessage marks the number of the last message of a direction.
+const lastMessage = 1 << 63
+
+// A tally is one end of a soak: it sends numbered messages and checks those that come.
 type tally struct {
 	sent, received atomic.Uint64
+	all            atomic.Bool // has been received
 }
 
-// send goes on until enough says so, and is done when all has arrived.
-func (y *tally) send(t *testing.T, s *e2e.Session, rng *rand.Rand, enough func(n uint64) bool) {
-	for n := uint64(1); !enough(n); n++ {
-		message := binary.BigEndian.AppendUint64(nil, n)
-		if err := s.Send(context.Background(), append(message, make([]byte, rng.IntN(300))...)); err != nil {
-			t.Errorf("message %d: %v", n, err)
-			return
+// send goes on until enough says so, and is done when all has arrived. Sizes are mostly
+// small, sometimes larger than a link takes at once.
+func (y *tally) send(s *e2e.Session, rng *rand.Rand, enough func(n uint64) bool) error {
+	for n, last := uint64(1), false; !last; n++ {
+		number := n
+		if last = enough(n); last {
+			number |= lastMessage
+		}
+		size := rng.IntN(300)
+		if rng.IntN(1000) == 0 {
+			size = rng.IntN(200_000)
+		}
+		message := append(binary.BigEndian.AppendUint64(nil, number), make([]byte, size)...)
+		if err := s.Send(context.Background(), message); err != nil {
+			return fmt.Errorf("sending message %d: %w", n, err)
 		}
 		y.sent.Store(n)
 	}
-	if err := s.Flush(context.Background()); err != nil {
-		t.Errorf("Flush: %v", err)
+	// The other end may close once it has all, without another ack.
+	if err := s.Flush(context.Background()); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("flush: %w", err)
 	}
+	return nil
 }
 
-func (y *tally) receive(t *testing.T, s *e2e.Session) {
+// receive takes messages up to the last one. The next one is the only one that may come.
+func (y *tally) receive(s *e2e.Session) error {
+	var buf []byte
 	for {
-		message, err := s.Receive(context.Background())
+		message, err := s.AppendReceive(context.Background(), buf[:0])
 		if err != nil {
-			return
+			return fmt.Errorf("receiving message %d: %w", y.received.Load()+1, err)
 		}
-		if n := binary.BigEndian.Uint64(message); n != y.received.Add(1) {
-			t.Errorf("message %d came in the place of %d", n, y.received.Load())
-			return
+		n := binary.BigEndian.Uint64(message)
+		if want := y.received.Add(1); n&^lastMessage != want {
+			return fmt.Errorf("message %d came in the place of %d", n&^lastMessage, want)
 		}
+		if n&lastMessage != 0 {
+			y.all.Store(true)
+			return nil
+		}
+		buf = message
 	}
 }
 
-// Over many links that break in every way, each message arrives once and in order.
-func TestA15NothingIsLostOverManyCuts(t *testing.T) {
-	messages, cuts := uint64(10_000), 50
-	switch {
-	case os.Getenv("HOPSEAL_LONG_TESTS") != "":
-		messages, cuts = 1_000_000, 1_000
-	case testing.Short():
-		messages, cuts = 2_000, 10
+// both sends and receives at the same time.
+func (y *tally) both(t testing.TB, s *e2e.Session, seed uint64, enough func(n uint64) bool) {
+	t.Helper()
+	sent := make(chan error, 1)
+	go func() { sent <- y.send(s, rand.New(rand.NewPCG(7, seed)), enough) }()
+	if err := y.receive(s); err != nil {
+		t.Error(err)
+		s.Close()
 	}
-	var up, down tally
-	done := make(chan struct{})
-	var server sync.WaitGroup
-	var hop *hostile.Proxy
-	enough := func(n uint64) bool {
-		links, _ := hop.Links()
-		return n > messages && links > cuts
-	}
-	runs := 0
-	scfg, ccfg := trusting(bob, alice), trusting(alice, bob)
-	ccfg.Retry = transport.Retry{Base: time.Millisecond, Cap: 20 * time.Millisecond}
-	scfg.HandshakeTimeout, ccfg.HandshakeTimeout = time.Second, time.Second
-	scfg.KeepAlive, ccfg.KeepAlive = 200*time.Millisecond, 200*time.Millisecond
-	srv := newServer(t, scfg, func(ctx context.Context, s *e2e.Session) error {
-		runs++
-		server.Go(func() { down.send(t, s, rand.New(rand.NewPCG(7, 2)), enough) })
-		up.receive(t, s)
-		return nil
-	})
-	plan := hostile.Seeded(11, cutsScript)
-	hop = hostile.Listen(t, listen(t, srv), func(n int) hostile.Script {
-		select {
-		case <-done:
-			return hostile.Script{}
-		default:
-		}
-		if n == 0 { // the first one holds: Dial does not try again
-			return hostile.Frames(hostile.FromNth(300, hostile.Cut), nil)
-		}
-		return plan(n)
-	})
-	c := mustDialAs(t, hop.URL(), ccfg)
-	var client sync.WaitGroup
-	client.Go(func() { down.receive(t, c) })
-	up.send(t, c, rand.New(rand.NewPCG(7, 1)), enough)
-	server.Wait()
-	close(done)
-	links, _ := hop.Links()
-	c.Close()
-	client.Wait()
-	if err := srv.Shutdown(t.Context()); err != nil {
+	if err := <-sent; err != nil {
 		t.Error(err)
 	}
-	t.Logf("%d links; %d messages up, %d down", links, up.sent.Load(), down.sent.Load())
-	if up.received.Load() != up.sent.Load() || down.received.Load() != down.sent.Load() || runs != 1 {
-		t.Errorf("%d of %d messages up, %d of %d down, in %d runs", up.received.Load(), up.sent.Load(), down.received.Load(), down.sent.Load(), runs)
-	}
+}
+
+// asLongAs returns for how long a client sends: as many messages as are wanted, and
+// until it has all of the server's, which sees how many links there were.
+func (y *tally) asLongAs(messages uint64) func(n uint64) bool {
+	return func(n uint64) bool { return n > messages && y.all.Load() }
 }

@@ -23,7 +23,8 @@ type road struct {
 	srv    *e2e.Server // who answers now
 	closed bool        // nobody does
 	faults []transport.PipeOption
-	pipes  []*transport.PipeConn // the clients' ends
+	each   func() []transport.PipeOption // nil, or the faults of one pipe
+	pipes  []*transport.PipeConn         // the clients' ends
 }
 
 func (r *road) dial(context.Context) (transport.Conn, error) {
@@ -32,7 +33,11 @@ func (r *road) dial(context.Context) (transport.Conn, error) {
 	if r.closed {
 		return nil, errors.New("the road is closed")
 	}
-	a, b := transport.Pipe(r.faults...)
+	faults := r.faults
+	if r.each != nil {
+		faults = r.each()
+	}
+	a, b := transport.Pipe(faults...)
 	r.pipes = append(r.pipes, a)
 	srv := r.srv
 	go srv.ServeConn(context.Background(), b)
