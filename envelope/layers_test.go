@@ -229,7 +229,7 @@ func foreignPieces(t testing.TB) map[string][]byte {
 	out["shared keyset"], _ = shared.MarshalCleartext(insecurecleartext.Token{})
 	client, server := session(t)
 	for name, s := range map[string]*engine.Link{"client": client, "server": server} {
-		frame, err := s.Seal(time.Now(), nil, []byte("m"))
+		frame, err := s.Seal(time.Now(), nil, nil, []byte("m"))
 		if err != nil {
 			t.Fatal(err)
 		}
