@@ -153,7 +153,8 @@ func TestManySessions(t *testing.T) {
 		closing.Go(func() { c.Close() })
 	}
 	closing.Wait()
-	if left := server.ask(t); left > 4<<20 {
+	// The runtime keeps what it knows of goroutines that have ended, to use it again.
+	if left := server.ask(t); left > int64(2<<20+n*1500) {
 		t.Errorf("%d bytes are left at the server", left)
 	}
 }
