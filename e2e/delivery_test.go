@@ -278,3 +278,26 @@ func TestConfigWindow(t *testing.T) {
 		}
 	}
 }
+
+// What the other end said before it closed is heard although this end was about to say
+// something, and found the connection closed.
+func TestLastWordsAreHeardBySenders(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := &road{srv: newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+			for _, message := range messages(3) {
+				mustSend(t, s, message)
+			}
+			return nil
+		})}
+		c := r.client(t, trusting(alice, bob))
+		synctest.Wait() // the server has closed; nobody has read yet
+		c.Send(t.Context(), []byte("nobody listens"))
+		for _, message := range messages(3) {
+			mustReceive(t, c, message)
+		}
+		wantEnd(t, c, e2e.CloseError{Remote: true, Code: e2e.CodeDone}, true)
+		if r.links() != 1 {
+			t.Errorf("%d links", r.links())
+		}
+	})
+}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/transport"
 )
 
 // Send hands one message to the session, which is not to say that it has arrived: see
@@ -118,9 +119,21 @@ func (s *Session) write(ctx context.Context, l *line, frame []byte) error {
 	defer s.stalled.Stop()
 	if err := l.conn.Write(ctx, frame); err != nil {
 		l.drop(true)
+		s.rest(l, err)
 		return s.lose(l, cut(ctx, err))
 	}
 	return nil
+}
+
+// rest reads what had come before the other end closed the connection: its last words,
+// perhaps, which are as good as if nobody had tried to answer. It is called under send.
+func (s *Session) rest(l *line, err error) {
+	closed := new(transport.CloseError)
+	if !errors.As(err, &closed) || !closed.Remote {
+		return
+	}
+	for s.line.Load() == l && s.pumpOne() == nil {
+	}
 }
 
 // writeControl writes the control records that are due. It is called under send.
