@@ -104,8 +104,9 @@ var (
 	// reordered or invented one.
 	ErrTampered = errors.New("a message was changed, dropped, repeated or reordered on the way")
 
-	// ErrMisbehaved: the other end itself, not a hop, broke the rules of delivery: it
-	// sent more than it may, or acknowledged what it cannot have.
+	// ErrMisbehaved: the other end itself, not a hop, broke the rules of delivery, or of
+	// rekeys: it sent more than it may, acknowledged what it cannot have, or wanted new
+	// keys out of turn.
 	ErrMisbehaved = errors.New("the other end does not keep to the protocol")
 
 	// ErrSilent: nothing has come from the other end for twice [Config.KeepAlive], not

@@ -134,6 +134,10 @@ func (s *Session) read(ctx context.Context, dst []byte) (out []byte, m incoming,
 		s.news.tell()
 	case event == engine.Asked:
 		s.schedule()
+	case event == engine.Rekeyed:
+		s.renewed()
+		l.link.Saved()
+		s.schedule()
 	case event == engine.Message:
 		s.limits.touch(time.Now())
 		m, err = s.parse(l.link.Received(), out[len(dst):])
@@ -162,7 +166,7 @@ func (s *Session) refused(l *line, err error) error {
 	}
 	s.refusals[check.Reason].Add(1)
 	switch {
-	case check.Reason == engine.ReasonCredit || check.Reason == engine.ReasonAck:
+	case check.Reason == engine.ReasonCredit || check.Reason == engine.ReasonAck || check.Reason == engine.ReasonRekey:
 		return s.fail(&CloseError{Remote: true, Err: ErrMisbehaved})
 	}
 	return s.lose(l, &CloseError{Remote: true, Err: ErrTampered})

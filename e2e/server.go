@@ -194,6 +194,7 @@ func (srv *Server) accept(ctx, entered context.Context, g *greeting) (s *Session
 		if srv.cfg.MaxParked >= 0 {
 			s.lost = func(*CloseError) { srv.settle(s) }
 			s.found = func() { srv.settle(s) }
+			s.renewed = func() { srv.index(s) }
 		}
 		return srv.add(s)
 	})

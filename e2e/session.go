@@ -40,10 +40,11 @@ type Session struct {
 	info   Info // without Transport
 	seen   atomic.Pointer[transport.Info]
 
-	line  atomic.Pointer[line]  // nil while there is none
-	moved news                  // of a line lost or found
-	lost  func(why *CloseError) // what follows when a line is lost; nil: the session ends
-	found func()                // what follows when there is another
+	line    atomic.Pointer[line]  // nil while there is none
+	moved   news                  // of a line lost or found
+	lost    func(why *CloseError) // what follows when a line is lost; nil: the session ends
+	found   func()                // what follows when there is another
+	renewed func()                // what follows when a rekey has changed the resume secret
 
 	send half // of all lines, one after the other
 	recv half
@@ -96,14 +97,15 @@ type Info struct {
 // newSession returns a session with its first line.
 func newSession(conn transport.Conn, established *engine.Session, cfg Config, events *events) *Session {
 	s := &Session{
-		engine: established,
-		info:   Info{ID: logID(established.ID()), Protocol: cfg.Protocol, MaxMessage: cfg.MaxMessage},
-		send:   half{turn: make(chan struct{}, 1)},
-		recv:   half{turn: make(chan struct{}, 1)},
-		ahead:  ahead{some: make(chan struct{}, 1)},
-		ended:  make(chan struct{}),
-		events: events,
-		found:  func() {},
+		engine:  established,
+		info:    Info{ID: logID(established.ID()), Protocol: cfg.Protocol, MaxMessage: cfg.MaxMessage},
+		send:    half{turn: make(chan struct{}, 1)},
+		recv:    half{turn: make(chan struct{}, 1)},
+		ahead:   ahead{some: make(chan struct{}, 1)},
+		ended:   make(chan struct{}),
+		events:  events,
+		found:   func() {},
+		renewed: func() {},
 
 		sendTimeout: cfg.SendTimeout,
 	}

@@ -38,6 +38,10 @@
 // whenever its [Mark] has changed before the next frame is written, and hands it to
 // [RestoreSession] later.
 //
+// From time to time the ends agree on new keys, in records among the others, and on a
+// new secret to resume with. A driver has to know of it only in so far as it stores or
+// indexes that secret: on the event [Rekeyed] it does so, and then calls [Link.Saved].
+//
 // After any error from a Handshake or from [Link.Open] the value is dead: its
 // keys are dropped and every later call fails. Nothing is sent to the other end.
 // Nothing here is safe for concurrent use, but the sealing and the opening half
@@ -69,6 +73,11 @@ const (
 	// whether the other is there. It is below the 30 seconds after which the more
 	// impatient proxies forget a connection.
 	DefaultKeepAlive = 25 * time.Second
+
+	// DefaultRekeyAfter is how long a client uses keys by default before it begins a
+	// rekey, and MinRekeyAfter the least that it may be told to.
+	DefaultRekeyAfter = 15 * time.Minute
+	MinRekeyAfter     = time.Minute
 
 	// DefaultHandshakeTimeout is how long a handshake may take by default.
 	DefaultHandshakeTimeout = 10 * time.Second
@@ -116,6 +125,11 @@ type Config struct {
 	// means [DefaultKeepAlive], a negative value that nobody asks.
 	KeepAlive time.Duration
 
+	// RekeyAfter is how old the last ML-KEM exchange may be when a client sends a record;
+	// it begins another one then. A server asks for one after a third more. 0 means
+	// [DefaultRekeyAfter], a negative value that this end begins none by itself.
+	RekeyAfter time.Duration
+
 	// HandshakeTimeout bounds the time from the first call to the last. 0 means
 	// [DefaultHandshakeTimeout].
 	HandshakeTimeout time.Duration
@@ -144,6 +158,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.KeepAlive == 0 {
 		c.KeepAlive = DefaultKeepAlive
 	}
+	if c.RekeyAfter == 0 {
+		c.RekeyAfter = DefaultRekeyAfter
+	}
 	if c.HandshakeTimeout == 0 {
 		c.HandshakeTimeout = DefaultHandshakeTimeout
 	}
@@ -158,6 +175,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("engine: MaxMessage is out of range")
 	case c.Window < MinWindow || c.Window > MaxWindow:
 		return c, errors.New("engine: Window is out of range")
+	case c.RekeyAfter > 0 && c.RekeyAfter < MinRekeyAfter:
+		return c, errors.New("engine: RekeyAfter is too short")
 	case c.HandshakeTimeout < 0:
 		return c, errors.New("engine: HandshakeTimeout is negative")
 	}

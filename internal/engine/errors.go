@@ -62,6 +62,7 @@ const (
 	ReasonType                        // a record of unknown type
 	ReasonCredit                      // a message that there was no credit for
 	ReasonAck                         // an acknowledgement that cannot be, or that says nothing
+	ReasonRekey                       // a step of a rekey that is not due, or a share in it that is no good
 )
 
 var reasonTexts = [...]string{
@@ -75,6 +76,7 @@ var reasonTexts = [...]string{
 	ReasonType:      "record type",
 	ReasonCredit:    "credit",
 	ReasonAck:       "acknowledgement",
+	ReasonRekey:     "rekey",
 }
 
 // NumReasons is above every Reason.

@@ -13,8 +13,10 @@ type Event int
 const (
 	Message   Event = iota + 1 // a message, appended to dst
 	Acked                      // the other end has told what has arrived; waiting senders may look again
-	Asked                      // the other end wants to be told; [Session.Deadline] has passed
+	Asked                      // the other end wants something; [Session.Deadline] may have passed
 	PeerClose                  // the other end has closed; [Link.PeerCode] says why
+	Rekeyed                    // the session has another resume secret; [Link.Saved] is due
+	Switched                   // the other end has moved to the keys of a rekey
 )
 
 // Link is what a session is on one connection: the keys of both directions. It
@@ -33,6 +35,7 @@ type Link struct {
 
 	heard   time.Time // when a record last came; guarded by the session's mu, like
 	probing bool      // whether since then the other end was asked if it is there
+	rekey   rekey     // and this
 }
 
 func newLink(s *Session, now time.Time, mine, theirs, id []byte) *Link {
@@ -68,7 +71,7 @@ func (l *Link) Resend(now time.Time, dst []byte) ([]byte, error) {
 	if l.send.aead == nil {
 		return dst, ErrClosed
 	}
-	plain := l.session.again(l)
+	plain := l.session.again(l, now)
 	if plain == nil {
 		return dst, nil
 	}
@@ -77,13 +80,14 @@ func (l *Link) Resend(now time.Time, dst []byte) ([]byte, error) {
 
 // again returns the plaintext of the next message to send again. It stays as it is
 // until another is numbered, which needs the same lock of the driver's.
-func (s *Session) again(l *Link) (plain []byte) {
+func (s *Session) again(l *Link, now time.Time) (plain []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.link != l {
 		return nil
 	}
 	if plain = s.out.again(); plain != nil {
+		l.rekey.used(s, now)
 		s.stats.Resent++
 	}
 	return plain
@@ -100,6 +104,7 @@ func (s *Session) number(l *Link, now time.Time, header, body []byte) (plain []b
 	case !s.out.ready(free(header, body)):
 		return nil, ErrBlocked
 	}
+	l.rekey.used(s, now)
 	s.stats.send(now, len(header)+len(body))
 	l.sent = s.out.last + 1
 	return s.out.add(header, body), nil
@@ -125,8 +130,8 @@ func (s *Session) Queue(now time.Time, header, body []byte) error {
 	return nil
 }
 
-// Control appends one control record if one is due: an ack, or a wish for one.
-// Control records need no credit, so two ends that have none left can still give
+// Control appends one control record if one is due: an ack, a wish for one, or a step
+// of a rekey. Control records need no credit, so two ends that have none left can still give
 // each other some. A driver must never let its reading wait until one is sent.
 // Without one it returns dst as it is. Errors are those of [Link.Seal] and
 // [ErrSilent].
@@ -136,39 +141,45 @@ func (l *Link) Control(now time.Time, dst []byte) ([]byte, error) {
 	}
 	var fields [ackFieldsSize]byte
 	kind, size, err := l.session.control(l, now, &fields)
-	if err != nil {
+	switch {
+	case err != nil:
 		l.send.drop()
-	}
-	if err != nil || kind == 0 {
 		return dst, err
+	case kind == 0:
+		return dst, nil
+	case kind == typeRekeyRequest || kind == typeRekeyAnswer || kind == typeSwitch:
+		return l.sealRekey(now, dst, kind)
 	}
 	return l.send.sealFields(now, dst, kind, fields[:size])
 }
 
-// control decides on the next control record and makes its fields.
+// control decides on the next control record and makes its fields, but for those of a
+// rekey.
 func (s *Session) control(l *Link, now time.Time, fields *[ackFieldsSize]byte) (kind byte, size int, _ error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.link != l {
 		return 0, 0, nil
 	}
-	if passed(s.in.ackAt, now) {
-		received, credit := s.in.ack()
-		return typeAck, len(appendAck(fields[:0], received, credit)), nil
-	}
 	silent := passed(s.silence(), now)
 	switch {
+	case passed(s.in.ackAt, now):
+		received, credit := s.in.ack()
+		kind, size = typeAck, len(appendAck(fields[:0], received, credit))
 	case silent && l.probing:
 		return 0, 0, ErrSilent
-	case silent:
-		l.probing = true
-		fallthrough
-	case s.out.ask:
+	case silent || s.out.ask:
+		l.probing = l.probing || silent
 		s.out.asked()
 		s.stats.ask(now, &s.out)
-		return typeAsk, 0, nil
+		kind = typeAsk
+	case passed(l.rekey.due, now):
+		return l.rekey.next(s.client), 0, nil
+	default:
+		return 0, 0, nil
 	}
-	return 0, 0, nil
+	l.rekey.used(s, now)
+	return kind, size, nil
 }
 
 func passed(deadline, now time.Time) bool { return !deadline.IsZero() && !now.Before(deadline) }
@@ -197,7 +208,7 @@ func (l *Link) Open(now time.Time, dst, frame []byte) ([]byte, Event, error) {
 	}
 	kind := frame[0] & typeMask
 	fieldsSize, known := fieldsSizeOf(kind)
-	if frame[0]&epochMask != 0 || !known {
+	if frame[0]&epochMask != l.recv.epoch || !known {
 		return l.refuse(dst, ReasonType)
 	}
 	out, ok := l.recv.open(dst, frame)
@@ -209,6 +220,13 @@ func (l *Link) Open(now time.Time, dst, frame []byte) ([]byte, Event, error) {
 		return l.refuse(dst, ReasonEncoding)
 	}
 	event, err := l.take(now, kind, fields, data)
+	switch {
+	case err != nil:
+	case kind == typeRekeyRequest:
+		event, err = l.takeRequest(now, fields)
+	case kind == typeRekeyAnswer:
+		event, err = l.takeAnswer(now, fields)
+	}
 	if err != nil {
 		l.recv.drop()
 		return dst, 0, err
@@ -219,8 +237,12 @@ func (l *Link) Open(now time.Time, dst, frame []byte) ([]byte, Event, error) {
 // fieldsSizeOf returns the size in bytes of the fields of a type of record.
 func fieldsSizeOf(kind byte) (size int, known bool) {
 	switch kind {
-	case typeData, typeAsk:
+	case typeData, typeAsk, typeRekeyWanted, typeSwitch:
 		return 0, true
+	case typeRekeyRequest:
+		return rekeyRequestSize, true
+	case typeRekeyAnswer:
+		return rekeyAnswerSize, true
 	case typeClose:
 		return closeFieldsSize, true
 	case typeAck:
@@ -257,6 +279,8 @@ func (l *Link) take(now time.Time, kind byte, fields, data []byte) (Event, error
 	case typeAsk:
 		s.in.ackAt = now
 		return Asked, nil
+	case typeRekeyWanted, typeRekeyRequest, typeRekeyAnswer, typeSwitch:
+		return l.takeRekey(now, kind)
 	}
 	l.peerCode = CloseCode(binary.BigEndian.Uint16(fields))
 	l.recv.drop()
@@ -281,10 +305,16 @@ func (l *Link) refuse(dst []byte, reason Reason) ([]byte, Event, error) {
 // DropSend forgets the keys of this end's direction, DropReceive those of the
 // other's. Go cannot promise that no copy is left in memory; there is none that
 // this package could still reach.
-func (l *Link) DropSend() { l.send.drop() }
+func (l *Link) DropSend() {
+	l.send.drop()
+	l.dropRekey()
+}
 
 // DropReceive is described at [Link.DropSend].
-func (l *Link) DropReceive() { l.recv.drop() }
+func (l *Link) DropReceive() {
+	l.recv.drop()
+	l.dropRekey()
+}
 
 // Format prints no secrets, whatever the verb (A42).
 func (l Link) Format(f fmt.State, _ rune) { fmt.Fprint(f, "engine.Link(redacted)") }

@@ -16,7 +16,7 @@ import (
 // client has given up stay open at the server until it finds out, and what is under
 // way on them may arrive at any later time. At every moment each end has received
 // exactly a beginning of what the other has sent, and whatever has happened, one
-// attempt that the hop leaves alone brings everything across.
+// attempt that the hop leaves alone brings everything across, and a rekey if one is due.
 
 // An endpoint is one end of one connection: resuming, linked or dead.
 type endpoint struct {
@@ -78,6 +78,8 @@ func (m *model) arrive(w *wire, to int, frame []byte) {
 			if !free(nil, message) {
 				e.session.Consumed(m.now, len(message))
 			}
+		} else if event == Rekeyed {
+			e.link.Saved()
 		}
 	}
 }
@@ -137,6 +139,9 @@ func (m *model) reconnect(t testing.TB) *wire {
 
 // check is what holds at every moment.
 func (m *model) check(t interface{ Fatalf(string, ...any) }) {
+	if _, ok := m.sessions[1].secretFor(resumeID(m.sessions[0].secret.value)); !ok {
+		t.Fatalf("the server does not know the client's secret")
+	}
 	for i := range m.got {
 		sent := m.sent[1-i]
 		if len(m.got[i]) > len(sent) {
@@ -153,7 +158,7 @@ func (m *model) check(t interface{ Fatalf(string, ...any) }) {
 
 // calm lets one attempt pass unharmed, and then everything that is due.
 func (m *model) calm(t testing.TB) {
-	w := m.reconnect(t)
+	w, began := m.reconnect(t), m.now
 	for range 10_000 {
 		m.now = m.now.Add(ackDelay)
 		for i := range w.ends {
@@ -173,7 +178,13 @@ func (m *model) calm(t testing.TB) {
 		}
 	}
 	m.check(t)
+	if old := began.Sub(m.sessions[0].healed); old >= DefaultRekeyAfter {
+		t.Fatalf("keys are %v old", old)
+	}
 	for i, s := range m.sessions {
+		if s.Deadline() == longAgo {
+			t.Fatalf("end %d is not done", i)
+		}
 		if w.ends[i].link == nil {
 			t.Fatalf("end %d is stranded", i)
 		}
@@ -221,6 +232,7 @@ func TestModelOfDelivery(t *testing.T) {
 				m.now = m.now.Add(ackDelay / 2)
 				m.pump(w, i)
 			},
+			"age": func(*rapid.T) { m.now = m.now.Add(DefaultRekeyAfter) },
 			"drop": func(t *rapid.T) {
 				w, i := flight(t)
 				w.flight[i] = w.flight[i][1:]
@@ -263,6 +275,9 @@ func TestCutAtEveryFrame(t *testing.T) {
 		frames := 0
 		for round := range 30 {
 			m.now = m.now.Add(ackDelay)
+			if round%8 == 0 {
+				m.now = m.now.Add(DefaultRekeyAfter)
+			}
 			m.send(0, 100, KindMessage)
 			m.send(1, 100, KindAnswer)
 			for i := range w.ends {

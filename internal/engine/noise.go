@@ -32,7 +32,7 @@ func (r random) encapsulateTo(ek *mlkem.EncapsulationKey768) (shared, ct []byte)
 	return ek.Encapsulate()
 }
 
-// exchange is one run of Noise_NNpsk2_25519_AESGCM_SHA256, or for a resume NNpsk0. It exists to keep the
+// exchange is one run of Noise_NNpsk2_25519_AESGCM_SHA256, or for a resume and a rekey NNpsk0. It exists to keep the
 // library's sharp edges in one place: a pre-shared key that may be forgotten, a
 // state that no error leaves usable, results that alias its insides.
 type exchange struct {
@@ -88,12 +88,12 @@ func newExchange(initiator bool, prologue []byte, ephemeral io.Reader) *exchange
 	}))}
 }
 
-// newResumeExchange is newExchange for Noise_NNpsk0_25519_AESGCM_SHA256, whose key is
+// newKeyedExchange is newExchange for Noise_NNpsk0_25519_AESGCM_SHA256, whose key is
 // there from the beginning. The library would build the pattern without a key if it
 // were missing.
-func newResumeExchange(initiator bool, prologue, psk []byte, ephemeral io.Reader) *exchange {
+func newKeyedExchange(initiator bool, prologue, psk []byte, ephemeral io.Reader) *exchange {
 	if len(psk) != secretSize {
-		panic("hopseal: a resume without a key")
+		panic("hopseal: an exchange without its key")
 	}
 	return &exchange{keyed: true, noise: must(noise.NewHandshakeState(noise.Config{
 		CipherSuite:  newSuite(),
@@ -112,6 +112,13 @@ func prologue(purpose, protocol string, proof Proof) []byte {
 	b = append(append(b, byte(len(purpose))), purpose...)
 	b = append(append(b, byte(len(protocol))), protocol...)
 	return append(b, byte(proof))
+}
+
+// rekeyPrologue binds a rekey to its place: this session, this link, this epoch of it.
+// Their ids have come from everything that the two ends agreed on before.
+func rekeyPrologue(session, link []byte) []byte {
+	const purpose = "rekey"
+	return label.SessionPrologue.With([]byte{byte(len(purpose))}, []byte(purpose), session, link)
 }
 
 func (x *exchange) writeFirst(payload []byte) ([]byte, error) {
@@ -133,31 +140,44 @@ func (x *exchange) setPSK(psk []byte) {
 	x.keyed = true
 }
 
-func (x *exchange) writeSecond() ([]byte, *schedule, error) {
+func (x *exchange) writeSecond() ([]byte, *schedule, error) { return x.writeSecondWith(nil, nil) }
+
+// writeSecondWith has a payload, and a secret of 32 bytes that goes into the schedule.
+func (x *exchange) writeSecondWith(payload, secret []byte) ([]byte, *schedule, error) {
 	if !x.keyed {
 		return nil, nil, ErrClosed
 	}
-	out, toResponder, toInitiator, err := x.noise.WriteMessage(nil, nil)
+	out, toResponder, toInitiator, err := x.noise.WriteMessage(nil, payload)
 	if err != nil {
 		return nil, nil, err
 	}
-	return out, x.split(toResponder, toInitiator), nil
+	return out, x.split(toResponder, toInitiator, secret), nil
 }
 
 func (x *exchange) readSecond(message []byte) (*schedule, error) {
 	if !x.keyed || len(message) != noiseM2Size {
 		return nil, ErrClosed
 	}
-	_, toResponder, toInitiator, err := x.noise.ReadMessage(nil, message)
+	return x.readSecondWith(message, func([]byte) ([]byte, error) { return nil, nil })
+}
+
+// readSecondWith is the other end of writeSecondWith: secretOf makes the secret of the
+// payload.
+func (x *exchange) readSecondWith(message []byte, secretOf func(payload []byte) ([]byte, error)) (*schedule, error) {
+	payload, toResponder, toInitiator, err := x.noise.ReadMessage(nil, message)
 	if err != nil {
 		return nil, err
 	}
-	return x.split(toResponder, toInitiator), nil
+	secret, err := secretOf(payload)
+	if err != nil {
+		return nil, err
+	}
+	return x.split(toResponder, toInitiator, secret), nil
 }
 
 // split ends the exchange. Noise returns the two keys in the same order on both
 // sides, so they are not swapped by role: here they are one secret.
-func (x *exchange) split(toResponder, toInitiator *noise.CipherState) *schedule {
+func (x *exchange) split(toResponder, toInitiator *noise.CipherState, secret []byte) *schedule {
 	first, second := toResponder.UnsafeKey(), toInitiator.UnsafeKey()
-	return newSchedule(x.noise.ChannelBinding(), first[:], second[:])
+	return newSchedule(x.noise.ChannelBinding(), first[:], second[:], secret)
 }

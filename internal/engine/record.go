@@ -16,23 +16,32 @@ import (
 //	variable  AES-256-GCM of the padded plaintext                     length, in buckets
 //	16        tag
 //
-// The bit "last" says that the sender's keys move on after this record. Epochs
-// are those of the healing rekey; this version has only epoch 0. The key is that
-// of the direction and its generation, the nonce the record's number in its
+// The bit "last" says that the sender's keys move on after this record. Epochs are
+// those of the healing rekey, counted modulo 4 from 0 on each link. The key is that
+// of the direction, its epoch and its generation, the nonce the record's number in its
 // direction, which is not sent, and the associated data
 //
-//	label ‖ first byte ‖ session id
+//	label ‖ first byte ‖ link id
+//
+// where the link id of a session's first link is the session's, and of an epoch but the
+// first its own.
 const (
 	headSize = 1
 
 	typeMask  = 0x1f
 	lastFlag  = 0x20
 	epochMask = 0xc0
+	epochStep = 0x40
 
 	typeData  = 1 // no fields; data is one message
 	typeClose = 2 // 2-byte code, big endian; no data; nothing follows
 	typeAck   = 3 // what has arrived and may be sent, see ackFieldsSize; no data
 	typeAsk   = 4 // no fields, no data; asks for an ack
+
+	typeRekeyWanted  = 6 // no fields, no data; a server asks its client to begin a rekey
+	typeRekeyRequest = 7 // rekeyRequestSize bytes of fields, no data
+	typeRekeyAnswer  = 8 // rekeyAnswerSize bytes of fields, no data
+	typeSwitch       = 9 // no fields, no data; the last record of its epoch in this direction
 
 	closeFieldsSize = 2
 )
@@ -66,6 +75,7 @@ type half struct {
 	aead  cipher.AEAD      // nil once the half is dead
 	chain [secretSize]byte // makes the next generation; the one in use cannot be found from it
 
+	epoch   byte   // as in the first byte of records
 	number  uint64 // of the next record, from 0
 	limit   uint64 // of the last one
 	records int    // in this generation
@@ -94,6 +104,21 @@ func (h *half) advance() {
 	clear(out)
 	h.records, h.bytes = 0, 0
 }
+
+// fresh is what a direction begins an epoch with.
+type fresh struct{ chain, id []byte }
+
+// renew moves to the next epoch. Nothing of this one leads there. Numbers go on: they
+// stay within their bound, and would not repeat if a key ever did.
+func (h *half) renew(next *fresh) {
+	number, limit, epoch := h.number, h.limit, h.epoch
+	*h = newHalf(next.chain, next.id)
+	h.number, h.limit, h.epoch = number, limit, epoch+epochStep // 3 is followed by 0
+	clear(next.chain)
+}
+
+// id returns the link id.
+func (h *half) id() []byte { return h.aad[len(label.SessionRecord)+1:] }
 
 // next makes the nonce and the associated data of the next record. It reports
 // whether there is one.
@@ -136,16 +161,17 @@ func (h *half) seal(now time.Time, dst []byte, kind byte, plain []byte) ([]byte,
 	if h.aead == nil {
 		return dst, ErrClosed
 	}
+	head := kind | h.epoch
 	if h.due(now, len(plain)) {
-		kind |= lastFlag
+		head |= lastFlag
 	}
-	if !h.next(kind) {
+	if !h.next(head) {
 		h.drop()
 		return dst, ErrExhausted
 	}
-	dst = append(slices.Grow(dst, len(plain)+recordOverhead), kind)
+	dst = append(slices.Grow(dst, len(plain)+recordOverhead), head)
 	dst = h.aead.Seal(dst, h.nonce[:], plain, h.aad)
-	h.done(kind)
+	h.done(head)
 	return dst, nil
 }
 

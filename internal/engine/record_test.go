@@ -35,8 +35,13 @@ func seal(t testing.TB, s *Link, message string) []byte {
 func clone(l *Link) *Link {
 	twin := *l
 	twin.send.aad, twin.recv.aad = bytes.Clone(l.send.aad), bytes.Clone(l.recv.aad)
+	for _, next := range []**fresh{&twin.rekey.send, &twin.rekey.recv} {
+		if f := *next; f != nil {
+			*next = &fresh{bytes.Clone(f.chain), f.id}
+		}
+	}
 	s := l.session
-	twin.session = &Session{id: s.id, maxMessage: s.maxMessage, link: &twin, out: s.out, in: s.in}
+	twin.session = &Session{id: s.id, client: s.client, maxMessage: s.maxMessage, link: &twin, out: s.out, in: s.in, secret: s.secret, next: s.next, healed: s.healed}
 	twin.session.out.unacked.buf = bytes.Clone(s.out.unacked.buf)
 	return &twin
 }
@@ -117,7 +122,9 @@ func TestUnknownRecordsRefused(t *testing.T) {
 		switch head {
 		case typeData:
 			continue
-		case typeClose, typeAck, typeAsk, typeData | lastFlag, typeClose | lastFlag, typeAck | lastFlag, typeAsk | lastFlag:
+		case typeClose, typeAck, typeAsk, typeData | lastFlag, typeClose | lastFlag, typeAck | lastFlag, typeAsk | lastFlag,
+			typeRekeyWanted, typeRekeyRequest, typeRekeyAnswer, typeSwitch,
+			typeRekeyWanted | lastFlag, typeRekeyRequest | lastFlag, typeRekeyAnswer | lastFlag, typeSwitch | lastFlag:
 			reason = ReasonCipher
 		}
 		mustRefuse(t, clone(to), bad, reason)

@@ -116,7 +116,7 @@ func NewResume(cfg Config, s *Session, now time.Time) (*Resume, error) {
 	}
 	// From here on nothing more is received on the old link: what r3 says has
 	// arrived is final, and what the server sends again does not come twice.
-	s.link = nil
+	s.unlink()
 	s.secret.attempts++
 	r.secret, r.attempt = s.secret.value, s.secret.attempts
 	return r, nil
@@ -441,6 +441,8 @@ func (r *Resume) nextSecret() *secret {
 func (r *Resume) attach(mine, theirs label.Label) {
 	s := r.session
 	link := newLink(s, r.now, r.schedule.derive(mine), r.schedule.derive(theirs), r.schedule.derive(label.ResumeLinkID))
+	link.rekey = newRekey(s, r.schedule.derive(label.ResumeRekey))
+	s.unlink() // with a rekey that was under way
 	s.link, s.peer = link, r.peer
 	s.out.rewind(r.position)
 	s.stats.resume()
@@ -452,7 +454,7 @@ func (r *Resume) attach(mine, theirs label.Label) {
 // begin starts Noise with the secret of the attempt.
 func (r *Resume) begin(initiator bool) {
 	psk := expand(r.secret[:], []byte(label.ResumePSK), secretSize)
-	r.exchange = newResumeExchange(initiator, prologue("resume", r.cfg.Protocol, r.cfg.Proof), psk, r.cfg.random.ephemeral)
+	r.exchange = newKeyedExchange(initiator, prologue("resume", r.cfg.Protocol, r.cfg.Proof), psk, r.cfg.random.ephemeral)
 }
 
 func (r *Resume) late(now time.Time) bool {

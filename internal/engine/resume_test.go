@@ -505,7 +505,7 @@ func TestA13ResumeIsForwardSecret(t *testing.T) {
 	// The thief plays the server's part with a share of his own on the recorded r1:
 	// the psk is right, the result is not what the client computed.
 	psk := expand(stolen.value[:], []byte(label.ResumePSK), secretSize)
-	thief := newResumeExchange(false, prologue("resume", "test/1", ProofNone), psk, nil)
+	thief := newKeyedExchange(false, prologue("resume", "test/1", ProofNone), psk, nil)
 	if _, err := thief.readFirst(frames[0][hashSize:]); err != nil {
 		t.Fatalf("the thief's key is wrong, and the test with it: %v", err)
 	}

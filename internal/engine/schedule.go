@@ -5,6 +5,7 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha256"
+	"slices"
 
 	"github.com/hopseal/hopseal/internal/label"
 )
@@ -19,9 +20,13 @@ const (
 // makePSK turns the ML-KEM shared secret into the Noise pre-shared key. Both sides
 // of the exchange go in, so that neither can be exchanged for that of another
 // session with the same secret (A26).
-func makePSK(shared, ek, ct []byte) []byte {
+func makePSK(shared, ek, ct []byte) []byte { return bindKEM(label.SessionPSK, shared, ek, ct) }
+
+// bindKEM turns an ML-KEM shared secret into one for a purpose, of this key and this
+// ciphertext.
+func bindKEM(purpose label.Label, shared, ek, ct []byte) []byte {
 	ekHash, ctHash := sha256.Sum256(ek), sha256.Sum256(ct)
-	info := label.SessionPSK.With(ekHash[:], ctHash[:])
+	info := purpose.With(ekHash[:], ctHash[:])
 	return must(hkdf.Key(sha256.New, shared, nil, string(info), secretSize))
 }
 
@@ -35,10 +40,11 @@ type schedule struct {
 
 // newSchedule starts from what Noise leaves: its handshake hash and its two split
 // keys, first the initiator's. Both are used as one secret and encrypt nothing
-// themselves, so that no nonce of theirs can repeat.
-func newSchedule(h, toResponder, toInitiator []byte) *schedule {
+// themselves, so that no nonce of theirs can repeat. A rekey has a third secret, that
+// of its ML-KEM exchange.
+func newSchedule(h []byte, secrets ...[]byte) *schedule {
 	s := new(schedule)
-	ikm := append(append(make([]byte, 0, 2*secretSize), toResponder...), toInitiator...)
+	ikm := slices.Concat(secrets...)
 	copy(s.secret[:], must(hkdf.Extract(sha256.New, ikm, h)))
 	copy(s.transcript[:], h)
 	clear(ikm)

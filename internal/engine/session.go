@@ -24,6 +24,8 @@ type Session struct {
 	proof      Proof
 	maxMessage int
 	keepAlive  time.Duration // 0: none
+	rekeyAfter time.Duration // 0: not by itself
+	random     random
 
 	mu   sync.Mutex // guards what follows; held for moments, never while anything is encrypted
 	link *Link      // the one that counts; nil while there is none
@@ -33,14 +35,15 @@ type Session struct {
 
 	stats stats
 
-	secret *secret // for the next link; nil when the session is forgotten
-	next   *secret // a server's, while it does not know whether the client has it
+	secret *secret   // for the next link; nil when the session is forgotten
+	next   *secret   // a server's, while it does not know whether the client has it
+	healed time.Time // of the last ML-KEM exchange, on whatever link
 }
 
 // newSession makes a session and its first link of what a handshake leaves.
 func newSession(k *schedule, client bool, peer *keys.PublicIdentity, cfg Config, now time.Time) *Session {
 	s := emptySession(client, peer, cfg)
-	s.born = now
+	s.born, s.healed = now, now
 	copy(s.id[:], k.derive(label.SessionID))
 	copy(s.secret.value[:], k.derive(label.ResumeSecret))
 	mine, theirs := label.SessionClientKey, label.SessionServerKey
@@ -48,6 +51,7 @@ func newSession(k *schedule, client bool, peer *keys.PublicIdentity, cfg Config,
 		mine, theirs = theirs, mine
 	}
 	s.link = newLink(s, now, k.derive(mine), k.derive(theirs), s.id[:])
+	s.link.rekey = newRekey(s, k.derive(label.RekeySecret))
 	return s
 }
 
@@ -60,12 +64,15 @@ func emptySession(client bool, peer *keys.PublicIdentity, cfg Config) *Session {
 		proof:      cfg.Proof,
 		maxMessage: cfg.MaxMessage,
 		keepAlive:  max(cfg.KeepAlive, 0),
+		rekeyAfter: max(cfg.RekeyAfter, 0),
+		random:     cfg.random,
 		secret:     new(secret),
 		out:        outbox{credit: initialCredit, window: uint64(cfg.Window)},
 		in:         inbox{granted: initialCredit, span: initialCredit, window: uint64(cfg.Window), stored: cfg.Stored},
 	}
 	if !client {
 		s.keepAlive += s.keepAlive / 2
+		s.rekeyAfter += s.rekeyAfter / 3
 	}
 	return s
 }
@@ -113,9 +120,9 @@ func (s *Session) secretFor(id [32]byte) ([secretSize]byte, bool) {
 }
 
 // confirm is called for each record that opens on the link that counts. To a server
-// the first one says that the client has the next secret.
+// the first one under keys that came with the next secret says that the client has it.
 func (s *Session) confirm() {
-	if s.next != nil {
+	if s.next != nil && !s.link.rekey.unconfirmed {
 		s.secret, s.next = s.next, nil
 	}
 }
@@ -178,7 +185,7 @@ func (s *Session) deadline() time.Time {
 	case s.out.ask:
 		return longAgo
 	}
-	return earlier(s.in.ackAt, s.silence())
+	return earlier(earlier(s.in.ackAt, s.silence()), s.link.rekey.due)
 }
 
 // silence returns when it is time to ask whether the other end is there, or, after
@@ -240,7 +247,17 @@ func (s *Session) Abandon() (first uint64, messages [][]byte) {
 }
 
 func (s *Session) forget() {
-	s.link, s.secret, s.next, s.out.unacked = nil, nil, nil, queue{}
+	s.unlink()
+	s.secret, s.next, s.out.unacked = nil, nil, queue{}
+}
+
+// unlink has the link count no more. What a rekey has left on it goes; its driver drops
+// the rest.
+func (s *Session) unlink() {
+	if s.link != nil {
+		s.link.rekey.drop()
+	}
+	s.link = nil
 }
 
 // Format prints no secrets, whatever the verb (A42).

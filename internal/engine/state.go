@@ -13,13 +13,14 @@ import (
 // A state is what a session is without a link, for a store that outlives the process:
 //
 //	type     meaning
-//	array    of 17 values
+//	array    of 18 values
 //	uint     1, the version
 //	uint     1 at a client, 0 at a server
 //	bin, 32  the session's id
 //	str      the application protocol, 1 to 255 bytes
 //	uint     1 if messages are signed, else 0
 //	uint     when the session began, ms since 1970
+//	uint     when the last ML-KEM exchange was, likewise
 //	bin      the other end's public identity
 //	bin, 32  the resume secret R
 //	uint     attempts to resume made with it, or the highest one committed
@@ -36,7 +37,7 @@ import (
 // with fresh key shares, so that two copies of one state never use one key (A20).
 const (
 	stateVersion = 1
-	stateFields  = 17
+	stateFields  = 18
 )
 
 // maxCost bounds what a state says of costs and numbers, so that no sum of them can
@@ -92,6 +93,7 @@ func (s *Session) AppendState(dst []byte) ([]byte, Mark, error) {
 	dst = strict.AppendStr(dst, s.protocol)
 	dst = strict.AppendUint(dst, uint64(s.proof))
 	dst = strict.AppendUint(dst, uint64(s.born.UnixMilli()))
+	dst = strict.AppendUint(dst, uint64(s.healed.UnixMilli()))
 	dst = strict.AppendBin(dst, s.peer.Bytes())
 	dst = strict.AppendBin(dst, s.secret.value[:])
 	dst = strict.AppendUint(dst, s.secret.attempts)
@@ -143,7 +145,7 @@ func RestoreSession(cfg Config, state []byte) (*Session, error) {
 	copy(s.id[:], r.Bin(len(s.id), len(s.id)))
 	s.protocol = r.Str(1, MaxProtocol)
 	proof := r.Uint()
-	born := r.Uint()
+	born, healed := r.Uint(), r.Uint()
 	peer := r.Bin(1, keys.MaxPublicSize)
 	copy(s.secret.value[:], r.Bin(secretSize, secretSize))
 	s.secret.attempts = r.Uint()
@@ -153,13 +155,13 @@ func RestoreSession(cfg Config, state []byte) (*Session, error) {
 		r.Fail()
 	}
 	s.restoreNumbers(&r)
-	if r.Done() != nil || version != stateVersion || role > 1 || born > maxCost {
+	if r.Done() != nil || version != stateVersion || role > 1 || born > maxCost || healed > maxCost {
 		return nil, ErrState
 	}
 	if s.protocol != cfg.Protocol || proof != uint64(cfg.Proof) {
 		return nil, ErrState
 	}
-	s.born = time.UnixMilli(int64(born))
+	s.born, s.healed = time.UnixMilli(int64(born)), time.UnixMilli(int64(healed))
 	if s.peer, err = keys.ParsePublic(bytes.Clone(peer)); err != nil || s.peer.Revoked() {
 		return nil, ErrState
 	}

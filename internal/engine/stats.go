@@ -10,6 +10,7 @@ type Stats struct {
 	Acked                    uint64 // number of the last message that the other end's session has
 	Resent                   uint64 // messages sealed again on another link
 	Resumes                  uint64 // links after the first
+	Rekeys                   uint64 // times that the other end has moved to the keys of another epoch
 	RoundTrip                Histogram
 }
 

@@ -89,6 +89,15 @@ const (
 	ResumeClientKey   Label = "hopseal/1 session resume client traffic\x00"
 	ResumeServerKey   Label = "hopseal/1 session resume server traffic\x00"
 	ResumeLinkID      Label = "hopseal/1 session resume link id\x00"
+
+	RekeySecret    Label = "hopseal/1 session rekey secret\x00"
+	ResumeRekey    Label = "hopseal/1 session resume rekey secret\x00"
+	RekeyKEM       Label = "hopseal/1 session rekey kem\x00"
+	RekeyClientKey Label = "hopseal/1 session rekey client traffic\x00"
+	RekeyServerKey Label = "hopseal/1 session rekey server traffic\x00"
+	RekeyLinkID    Label = "hopseal/1 session rekey link id\x00"
+	RekeyNext      Label = "hopseal/1 session rekey next secret\x00"
+	RekeyResume    Label = "hopseal/1 session rekey resume secret\x00"
 )
 
 // Labels of the npm package, whose JavaScript repeats them.
@@ -111,6 +120,7 @@ func All() []Label {
 		SessionNextKey, SessionID, SessionRecord, SessionLogID,
 		ResumeSecret, ResumeNext, ResumeID, ResumePSK, ResumeClientHello, ResumeServerHello,
 		ResumeClientKey, ResumeServerKey, ResumeLinkID,
+		RekeySecret, ResumeRekey, RekeyKEM, RekeyClientKey, RekeyServerKey, RekeyLinkID, RekeyNext, RekeyResume,
 		PageStore,
 	}
 }

@@ -1,0 +1,326 @@
+package engine
+
+import (
+	"crypto/mlkem"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/label"
+)
+
+// A rekey gives the two ends of a link new keys, and the session a new resume secret,
+// from fresh X25519 and ML-KEM-768 shares and from what they had before:
+//
+//	client                                            server
+//	  request: Noise m1, its payload ek    ->
+//	                                       <-         answer: Noise m2, its payload ct
+//	  switch                               ->
+//	                                       <-         switch
+//
+// The records travel among the others, which do not wait for them. A switch is the last
+// record of its direction's epoch. Whoever had the state of either end before the
+// request, and only listens, opens nothing behind the switches: it heals.
+//
+// To who resumes, an answer is what the server hello of a resume is. The server has the
+// next secret beside the old one from before it answers; the client drops the old one
+// when the answer opens; the server does so when a record opens under keys that came
+// with the next one. So each of them may lose the link at any step.
+const (
+	rekeyRequestSize = shareSize + ekSize + tagSize
+	rekeyAnswerSize  = shareSize + ctSize + tagSize
+)
+
+// rekeyPause is the least time from taking one request on a link to taking the next. It
+// is half of what a client waits, since two clocks differ. A request cannot overtake
+// anything, so a delay on the way never makes the time between two of them seem shorter
+// than the client's: its own clock starts with the answer.
+const rekeyPause = MinRekeyAfter / 2
+
+// rekeyStep is how far a rekey has come at one end.
+type rekeyStep int
+
+const (
+	rekeyIdle     rekeyStep = iota
+	rekeyWanted             // at a client a request is due, at a server a wish for one
+	rekeyAsked              // a client's request was sent
+	rekeyMade               // the new secrets are there; waits for the driver to save
+	rekeyAnswers            // a server's answer is due
+	rekeySwitches           // this end's switch is due
+	rekeySwitched           // this end's switch was sent; the other's has not come
+	rekeyDead
+)
+
+// rekey is what a link knows about rekeys. It is guarded by the session's mu.
+type rekey struct {
+	secret [secretSize]byte // of this epoch: the psk of the next exchange
+	step   rekeyStep
+	at     time.Time // from when on a record that is sent makes one wanted; zero: none does
+	due    time.Time // of the record that is next; zero: none is
+
+	renewed     bool // this is not the epoch that the link began with
+	asked       bool // the server has asked for one in this epoch
+	unconfirmed bool // a server's next secret came with an epoch in which no record has opened
+
+	exchange *exchange // a client's, until the answer
+	kem      *mlkem.DecapsulationKey768
+	answer   []byte // a server's, until it is sent
+	send     *fresh // what each direction switches to
+	recv     *fresh
+}
+
+func newRekey(s *Session, secret []byte) (r rekey) {
+	copy(r.secret[:], secret)
+	r.begin(s)
+	return r
+}
+
+// begin starts the clock of an epoch. It is that of the session, not of the link: links
+// that last only minutes must not put a rekey off for ever.
+func (r *rekey) begin(s *Session) {
+	r.at, r.asked = time.Time{}, false
+	if s.rekeyAfter > 0 {
+		r.at = s.healed.Add(s.rekeyAfter)
+	}
+}
+
+// used says that a record is sent. Keys that nobody uses need no rekey.
+func (r *rekey) used(s *Session, now time.Time) {
+	if passed(r.at, now) && r.step == rekeyIdle {
+		r.at = time.Time{}
+		r.want(s)
+	}
+}
+
+// want has the first record of a rekey sent, at a client not too early for its server.
+func (r *rekey) want(s *Session) {
+	r.step, r.due = rekeyWanted, longAgo
+	if s.client && r.renewed {
+		r.due = s.healed.Add(MinRekeyAfter)
+	}
+}
+
+// next returns the type of the record that is due, and counts it as sent.
+func (r *rekey) next(client bool) (kind byte) {
+	switch {
+	case r.step == rekeyWanted && client:
+		r.step, kind = rekeyAsked, typeRekeyRequest
+	case r.step == rekeyWanted:
+		r.step, kind = rekeyIdle, typeRekeyWanted
+	case r.step == rekeyAnswers:
+		r.step = rekeySwitches
+		return typeRekeyAnswer // behind which the switch is due
+	case r.step == rekeySwitches:
+		r.step, kind = rekeySwitched, typeSwitch
+	}
+	r.due = time.Time{}
+	return kind
+}
+
+// drop forgets every secret but those that records still need.
+func (r *rekey) drop() { *r = rekey{step: rekeyDead, unconfirmed: r.unconfirmed} }
+
+func (l *Link) dropRekey() {
+	l.session.mu.Lock()
+	defer l.session.mu.Unlock()
+	l.rekey.drop()
+}
+
+// sealRekey appends a record of a rekey. It ends the link where it cannot.
+func (l *Link) sealRekey(now time.Time, dst []byte, kind byte) ([]byte, error) {
+	var fields []byte
+	var next *fresh
+	var err error
+	switch kind {
+	case typeRekeyRequest:
+		fields, err = l.request()
+	case typeRekeyAnswer:
+		fields, err = l.answer()
+	case typeSwitch:
+		next, err = l.switchSend()
+	}
+	if err != nil {
+		l.send.drop()
+		return dst, err
+	}
+	dst, err = l.send.sealFields(now, dst, kind, fields)
+	if err == nil && next != nil {
+		l.send.renew(next)
+	}
+	return dst, err
+}
+
+// → psk, e, [ek]. The shares are made outside the session's mu: it takes a while.
+func (l *Link) request() ([]byte, error) {
+	psk, err := l.psk()
+	if err != nil {
+		return nil, err
+	}
+	random := l.session.random
+	kem, err := random.generateKEM()
+	if err != nil {
+		return nil, err
+	}
+	x := newKeyedExchange(true, rekeyPrologue(l.session.id[:], l.send.id()), psk, random.ephemeral)
+	fields, err := x.writeFirst(kem.EncapsulationKey().Bytes())
+	if err != nil {
+		return nil, err
+	}
+	return fields, l.locked(func(r *rekey) { r.exchange, r.kem = x, kem })
+}
+
+func (l *Link) answer() (fields []byte, err error) {
+	err = l.locked(func(r *rekey) { fields, r.answer = r.answer, nil })
+	return fields, err
+}
+
+func (l *Link) switchSend() (next *fresh, err error) {
+	err = l.locked(func(r *rekey) {
+		next, r.send = r.send, nil
+		r.finish()
+	})
+	return next, err
+}
+
+func (l *Link) psk() (psk []byte, err error) {
+	err = l.locked(func(r *rekey) { psk = append(psk, r.secret[:]...) })
+	return psk, err
+}
+
+// locked calls f under the session's mu if l is still the link that counts. Where it is
+// not, what is under way is dropped.
+func (l *Link) locked(f func(*rekey)) error {
+	l.session.mu.Lock()
+	defer l.session.mu.Unlock()
+	if l.session.link != l || l.rekey.step == rekeyDead {
+		return ErrClosed
+	}
+	f(&l.rekey)
+	return nil
+}
+
+// takeRekey does what a record of a rekey says, or decides whether it is due where that
+// takes computing. It is called under the session's mu.
+func (l *Link) takeRekey(now time.Time, kind byte) (Event, error) {
+	s, r := l.session, &l.rekey
+	switch {
+	case r.step == rekeyDead:
+		return 0, ErrClosed
+	case kind == typeRekeyWanted && s.client && !r.asked:
+		if r.asked = true; r.step == rekeyIdle {
+			r.want(s)
+		}
+		return Asked, nil
+	case kind == typeRekeyRequest && !s.client && r.mayRequest(s, now):
+		return Rekeyed, nil
+	case kind == typeRekeyAnswer && s.client && r.step == rekeyAsked:
+		return Rekeyed, nil
+	case kind == typeSwitch && r.recv != nil && r.step != rekeyAnswers && (s.client || r.step != rekeyMade):
+		l.recv.renew(r.recv)
+		r.recv, r.unconfirmed = nil, false
+		r.finish()
+		s.stats.Rekeys++
+		return Switched, nil
+	}
+	return 0, &Error{ReasonRekey, ErrRecord}
+}
+
+// mayRequest reports whether a server may be asked to compute: once in an epoch, and
+// not by epochs that are no more than an excuse.
+func (r *rekey) mayRequest(s *Session, now time.Time) bool {
+	between := r.step == rekeyIdle || r.step == rekeyWanted // its own wish
+	return between && !(r.renewed && now.Before(s.healed.Add(rekeyPause)))
+}
+
+// finish ends a rekey when both directions have switched.
+func (r *rekey) finish() {
+	if r.send == nil && r.recv == nil {
+		r.step = rekeyIdle
+	}
+}
+
+// takeRequest makes the answer. ← e, ee, [ct]
+func (l *Link) takeRequest(now time.Time, request []byte) (Event, error) {
+	psk, err := l.psk()
+	if err != nil {
+		return 0, err
+	}
+	random := l.session.random
+	x := newKeyedExchange(false, rekeyPrologue(l.session.id[:], l.recv.id()), psk, random.ephemeral)
+	payload, err := x.readFirst(request)
+	if err != nil {
+		return 0, &Error{ReasonRekey, ErrRecord}
+	}
+	ek, err := parseKEMKey(payload)
+	if err != nil {
+		return 0, &Error{ReasonRekey, ErrRecord}
+	}
+	shared, ct := random.encapsulateTo(ek)
+	answer, schedule, err := x.writeSecondWith(ct, bindKEM(label.RekeyKEM, shared, payload, ct))
+	if err != nil { // a low-order share
+		return 0, &Error{ReasonRekey, ErrRecord}
+	}
+	return Rekeyed, l.locked(func(r *rekey) {
+		l.session.next = l.renewed(now, schedule)
+		r.answer, r.unconfirmed = answer, true
+	})
+}
+
+// takeAnswer ends the exchange. ← e, ee, [ct]
+func (l *Link) takeAnswer(now time.Time, answer []byte) (Event, error) {
+	var x *exchange
+	var kem *mlkem.DecapsulationKey768
+	if err := l.locked(func(r *rekey) { x, kem, r.exchange, r.kem = r.exchange, r.kem, nil, nil }); err != nil {
+		return 0, err
+	}
+	if x == nil { // an answer to a request that is not sealed yet
+		return 0, &Error{ReasonRekey, ErrRecord}
+	}
+	schedule, err := x.readSecondWith(answer, func(ct []byte) ([]byte, error) {
+		shared, err := kem.Decapsulate(ct)
+		if err != nil {
+			return nil, err
+		}
+		return bindKEM(label.RekeyKEM, shared, kem.EncapsulationKey().Bytes(), ct), nil
+	})
+	if err != nil {
+		return 0, &Error{ReasonRekey, ErrRecord}
+	}
+	// The server has the next secret for certain: the old one goes, as in a resume.
+	return Rekeyed, l.locked(func(*rekey) { l.session.secret = l.renewed(now, schedule) })
+}
+
+// renewed takes in what an exchange leaves, and returns the next resume secret. The
+// secret that the exchange was made with is replaced. It is called under the session's
+// mu.
+func (l *Link) renewed(now time.Time, k *schedule) *secret {
+	s, r := l.session, &l.rekey
+	mine, theirs := label.RekeyClientKey, label.RekeyServerKey
+	if !s.client {
+		mine, theirs = theirs, mine
+	}
+	id := k.derive(label.RekeyLinkID)
+	r.send, r.recv = &fresh{k.derive(mine), id}, &fresh{k.derive(theirs), id}
+	copy(r.secret[:], k.derive(label.RekeyNext))
+	next := new(secret)
+	copy(next.value[:], k.derive(label.RekeyResume))
+	k.clear()
+	s.healed, r.renewed = now, true
+	r.begin(s)
+	r.step, r.due = rekeyMade, time.Time{}
+	return next
+}
+
+// Saved says that the driver has stored what it has to know to find the session again
+// by its resume secret, or never does. Nothing is sent before that could lead to a
+// secret that only one of the ends has.
+func (l *Link) Saved() {
+	l.session.mu.Lock()
+	defer l.session.mu.Unlock()
+	r := &l.rekey
+	if r.step != rekeyMade {
+		return
+	}
+	r.due = longAgo
+	if r.step = rekeySwitches; !l.session.client {
+		r.step = rekeyAnswers
+	}
+}
