@@ -33,7 +33,9 @@
 // peer did not intend is told from one that it did.
 //
 // Recorded traffic stays closed when long-term keys leak later, and to a quantum
-// computer: the key exchange is X25519 with ML-KEM-768. The proofs of identity are
+// computer: the key exchange is X25519 with ML-KEM-768. It is done again every quarter
+// of an hour that a session is in use, so that whoever has stolen an end's keys, and
+// does no more than listen, is shut out again. The proofs of identity are
 // Ed25519: a quantum computer that exists while a session begins could forge them.
 // Who the ends are is hidden from whoever listens, and who the client is from
 // everybody but the server that it meant.

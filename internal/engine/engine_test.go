@@ -275,6 +275,8 @@ func TestA42SecretsRedactThemselves(t *testing.T) {
 	session, link := c.h.Session(), c.h.Session().Link()
 	copy(link.send.chain[:], marker)
 	copy(link.recv.chain[:], marker)
+	copy(link.rekey.secret[:], marker)
+	link.rekey.send, link.rekey.answer = &fresh{marker, marker}, marker
 	copy(session.id[:], marker)
 	session.out.unacked.push(nil, marker)
 	copy(session.secret.value[:], marker)

@@ -475,12 +475,19 @@ func TestA41WhatAHopReads(t *testing.T) {
 		{{"sealed", identity}, {"tag", 16}},
 		{{"sealed", 64}, {"tag", 16}},
 		{{"type", 1}, {"sealed", 64}, {"tag", 16}},
+		{{"type", 1}, {"sealed", 1280}, {"tag", 16}},
+		{{"type", 1}, {"sealed", 1152}, {"tag", 16}},
 		{{"type", 1}, {"sealed", 64}, {"tag", 16}},
+		{{"type", 1}, {"sealed", 64}, {"tag", 16}},
+		{{"type and epoch", 1}, {"sealed", 64}, {"tag", 16}},
 	}
 	var frames [][]byte
 	c, s := client(alice), server(newIdentity("anna")) // a name as long as alice's bucket
 	mustMeetVia(t, c, s, func(_ int, f []byte) []byte { frames = append(frames, bytes.Clone(f)); return f })
-	frames = append(frames, seal(t, c.h.Session().Link(), "hello"), must(c.h.Session().Link().SealClose(epoch, nil, 1)))
+	a, b := c.h.Session().Link(), s.h.Session().Link()
+	tr := newTour(t, a, b)
+	frames = append(append(frames, seal(t, sealOnly(), "hello")), tr.frames...)
+	frames = append(frames, must(a.SealClose(epoch, nil, 1)))
 	for i, parts := range golden {
 		size := 0
 		for _, p := range parts {
@@ -490,7 +497,12 @@ func TestA41WhatAHopReads(t *testing.T) {
 			t.Errorf("frame %d has %d bytes, the list %d", i+1, len(frames[i]), size)
 		}
 	}
-	if head := []byte{frames[4][0], frames[5][0]}; !bytes.Equal(head, []byte{typeData, typeClose}) {
-		t.Errorf("the clear bytes of records are %x", head)
+	var heads []byte
+	for _, frame := range frames[4:] {
+		heads = append(heads, frame[0])
+	}
+	want := []byte{typeData, typeRekeyRequest, typeRekeyAnswer, typeSwitch, typeSwitch, typeClose | epochStep}
+	if !bytes.Equal(heads, want) {
+		t.Errorf("the clear bytes of records are %x, want %x", heads, want)
 	}
 }
