@@ -91,15 +91,53 @@ func (c *client) connect(ctx context.Context, conn transport.Conn) (*Session, er
 	if err := c.run(ctx, conn, h); err != nil {
 		return nil, err
 	}
-	return newSession(conn, h.Session(), c.cfg, c.events), nil
+	return newSession(conn, h, grantFor(h.Lifetime()), c.cfg, c.events), nil
 }
 
 // run does a handshake or a resume.
 func (c *client) run(ctx context.Context, conn transport.Conn, e exchange) error {
 	h := handshake{conn, e, c.cfg.Identity.Signer(), func(ctx context.Context, peer *keys.PublicIdentity) error {
-		return c.cfg.Verifier.Verify(ctx, c.cfg.expect(keys.RoleServer, c.address), peer)
+		if err := c.verify(ctx, peer); err != nil {
+			return err
+		}
+		if _, resume := e.(*engine.Resume); resume {
+			return nil // they were in the hello
+		}
+		credentials, err := c.cfg.present(ctx)
+		if err != nil {
+			return err
+		}
+		return e.Present(credentials)
 	}}
 	return h.client(ctx)
+}
+
+func (c *client) verify(ctx context.Context, peer *keys.PublicIdentity) error {
+	return c.cfg.Verifier.Verify(ctx, c.cfg.expect(keys.RoleServer, c.address), peer)
+}
+
+// presentAgain returns what to show a server that is known from before, unless the
+// Verifier does not accept that any more.
+func (c *client) presentAgain(ctx context.Context, peer *keys.PublicIdentity) (_ []byte, err error) {
+	if c.cfg.Credentials == nil {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.HandshakeTimeout)
+	defer cancel()
+	if err = c.verify(ctx, peer); err == nil {
+		var credentials []byte
+		if credentials, err = c.cfg.present(ctx); err == nil {
+			return credentials, nil
+		}
+	}
+	var panicked *PanicError
+	if errors.As(err, &panicked) {
+		return nil, panicked
+	}
+	if reason, no := refuses(err); no {
+		return nil, &HandshakeError{Reason: reason, Err: err}
+	}
+	return nil, &HandshakeError{Reason: ReasonLocal, Err: err}
 }
 
 // dialFirst makes a session that comes back.

@@ -42,11 +42,18 @@ func gaveUp(err error, why *CloseError) *CloseError {
 // on it: the one before is over for the other end too.
 func (b *comeback) dial(ctx context.Context) (_ transport.Conn, err error) {
 	defer contain(&err)
+	credentials, err := b.client.presentAgain(ctx, b.session.engine.Peer())
+	if err != nil {
+		return nil, err
+	}
 	conn, err := b.client.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
 	r, err := engine.NewResume(b.client.cfg.engine(), b.session.engine, time.Now())
+	if err == nil {
+		err = r.Present(credentials)
+	}
 	if err != nil { // the session is over
 		conn.Close(transport.CodeNormal, "")
 		return nil, &HandshakeError{Reason: ReasonLocal, Err: err}
@@ -57,7 +64,8 @@ func (b *comeback) dial(ctx context.Context) (_ transport.Conn, err error) {
 		return nil, b.doubt(err)
 	}
 	b.refused = false
-	b.next = newLine(conn, r.Link(), b.client.cfg)
+	b.session.entitle(r.Link(), grantFor(r.Lifetime()))
+	b.next = newLine(conn, r.Link(), r.Hop(), b.client.cfg)
 	return conn, nil
 }
 

@@ -90,6 +90,7 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -155,6 +156,24 @@ type Config struct {
 	// Proof says whether each message is signed, for third parties. Both ends must say
 	// the same: otherwise they cannot talk. Zero means [ProofNone].
 	Proof Proof
+
+	// Credentials returns what a client shows a server beside its identity: a token, a
+	// ticket, whatever the two applications have agreed on, at most [MaxCredentials]
+	// bytes. It is called anew for each connection, within the handshake's deadline, once
+	// the Verifier has accepted the server, and ahead of the time at which the server
+	// lets what was shown expire. They travel inside the encryption, and nobody but the
+	// server sees them. Nil shows nothing. Servers have none.
+	Credentials func(ctx context.Context) ([]byte, error)
+
+	// Authenticate decides, at a server and after the Verifier, what a client may do by
+	// its credentials, of which nothing is known, and which may be empty. Peer.Claims is
+	// what was granted before, in a session that goes on. It is called for each
+	// connection of a session, and when the client shows others in between. An error that
+	// matches [ErrCredentials], [transport.ErrUnauthorized], [transport.ErrForbidden] or a
+	// [*keys.TrustError] refuses the client, and ends a session that there is; after any
+	// other the client is told to try again later. It has to return when its context ends,
+	// and must not keep credentials. Nil accepts every client that the Verifier accepts.
+	Authenticate func(ctx context.Context, peer Peer, credentials []byte) (Grant, error)
 
 	// PeerFingerprint is handed to the Verifier as the root that the other end
 	// must have. A client that dials one of several pinned servers sets it, so
@@ -255,6 +274,8 @@ type Config struct {
 	//	stalled              see ErrStalled
 	//	crowded              see ErrCrowded
 	//	untrusted            the other end is not trusted any more
+	//	unauthorized         the client's credentials are not accepted any more, or have expired
+	//	refused              the other end does not accept this one any more
 	//	abandoned            a context of this end ended
 	//
 	// A connection of a session that goes on is lost for the same reasons. Those of

@@ -21,23 +21,25 @@ type Reason int
 const (
 	ReasonNotAuthentic   Reason = iota + 1 // what arrived proves nothing: another protocol, a change on the way, somebody else's keys
 	ReasonUntrusted                        // the Verifier did not accept the other end; the cause is its error
-	ReasonRefused                          // the server did not accept this end's identity
+	ReasonRefused                          // the server did not accept this end's identity, or its credentials
 	ReasonUnavailable                      // the server takes no more sessions now
 	ReasonTimeout                          // the other end did not answer in time
 	ReasonLost                             // the connection ended
 	ReasonUnknownSession                   // the server does not know the session that was to go on, or a hop says so
 	ReasonLocal                            // something failed at this end, such as the signer; see the cause
+	ReasonUnauthorized                     // Authenticate did not accept the client's credentials; the cause is its error
 )
 
 var reasonTexts = map[Reason]string{
 	ReasonNotAuthentic:   "the other end did not prove who it is: it may speak another protocol, or something in between may have changed a message",
 	ReasonUntrusted:      "the other end is not trusted",
-	ReasonRefused:        "the server does not accept this identity: ask its operator to admit your fingerprint",
+	ReasonRefused:        "the server does not accept this identity, or its credentials: ask its operator to admit your fingerprint",
 	ReasonUnavailable:    "the server takes no more sessions now: try again later",
 	ReasonTimeout:        "the other end did not answer in time",
 	ReasonLost:           "the other end closed the connection: it may speak another protocol, or be another version",
 	ReasonUnknownSession: "the session is not known at the server: it may have been restarted, or have waited too long",
 	ReasonLocal:          "this end could not go on",
+	ReasonUnauthorized:   "the client's credentials are not accepted",
 }
 
 // A HandshakeError says why no session came about. It matches [ErrHandshake].
@@ -73,7 +75,11 @@ func (e *HandshakeError) Unwrap() []error {
 // Permanent reports that trying again will fail again until somebody changes
 // something.
 func (e *HandshakeError) Permanent() bool {
-	return e.Reason == ReasonUntrusted || e.Reason == ReasonRefused || e.Reason == ReasonUnknownSession
+	switch e.Reason {
+	case ReasonUntrusted, ReasonRefused, ReasonUnknownSession, ReasonUnauthorized:
+		return true
+	}
+	return false
 }
 
 // explainHandshake turns what the engine says into what the caller reads.
@@ -117,6 +123,10 @@ var (
 	// [Config.ParkTimeout], or is older than [Config.MaxAge].
 	ErrExpired = errors.New("the session has expired")
 
+	// ErrUntrusted: the Verifier does not accept the other end any more, or that end's
+	// own root has revoked it. The cause is a [*keys.TrustError].
+	ErrUntrusted = errors.New("the other end is not trusted any more")
+
 	// ErrCrowded: too many sessions without a connection wait for their clients.
 	ErrCrowded = errors.New("the session had to make room for others")
 
@@ -137,10 +147,12 @@ type Code uint16
 
 // Codes.
 const (
-	CodeDone      Code = iota // it had no more to say
-	CodeGoingAway             // its program is shutting down
-	CodeFailed                // its function returned an error
-	CodeExpired               // a limit of time was reached
+	CodeDone        Code = iota // it had no more to say
+	CodeGoingAway               // its program is shutting down
+	CodeFailed                  // its function returned an error
+	CodeExpired                 // a limit of time was reached
+	CodeRefused                 // it does not accept this identity, or these credentials, any more
+	CodeCredentials             // the client's credentials have expired
 )
 
 // String returns the code's meaning.
@@ -154,6 +166,10 @@ func (c Code) String() string {
 		return "failed"
 	case CodeExpired:
 		return "expired"
+	case CodeRefused:
+		return "refused"
+	case CodeCredentials:
+		return "credentials expired"
 	}
 	return "code " + strconv.Itoa(int(c))
 }
@@ -184,6 +200,10 @@ func (e *CloseError) Error() string {
 		return "e2e: the other end is shutting down: connect again later"
 	case e.Code == CodeExpired:
 		return "e2e: the other end closed the session, which has expired: connect again"
+	case e.Code == CodeRefused:
+		return "e2e: the other end closed the session: it does not accept this identity, or its credentials, any more"
+	case e.Code == CodeCredentials:
+		return "e2e: the other end closed the session, whose credentials have expired: connect again with others"
 	case e.Code == CodeFailed:
 		return "e2e: the other end closed the session after an error of its own"
 	}
@@ -202,9 +222,13 @@ func (e *CloseError) Unwrap() []error {
 	return all
 }
 
-// Is makes an orderly end match io.EOF.
+// Is makes an orderly end match io.EOF, and one for credentials that have expired
+// ErrCredentials at both ends.
 func (e *CloseError) Is(target error) bool {
-	return target == io.EOF && e.Remote && e.Code == CodeDone && e.Err == nil
+	if !e.Remote || e.Err != nil {
+		return false
+	}
+	return target == io.EOF && e.Code == CodeDone || target == ErrCredentials && e.Code == CodeCredentials
 }
 
 // cut is the end of a session whose connection failed under it. A caller's own

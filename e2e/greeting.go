@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/hopseal/hopseal/internal/engine"
@@ -16,6 +15,7 @@ type greeting struct {
 	cfg   Config
 	began time.Time
 	first []byte // the client's first frame
+	grant Grant  // what it is entitled to, once it is welcome
 }
 
 // read waits for the first frame, which says what the client wants.
@@ -37,7 +37,7 @@ func (g *greeting) accept(ctx context.Context, room func() error, admit func(*Se
 		return nil, err
 	}
 	h := handshake{g.conn, e, g.cfg.Identity.Signer(), func(ctx context.Context, peer *keys.PublicIdentity) error {
-		if err := g.verify(ctx, peer); err != nil {
+		if err := g.welcome(ctx, e, Peer{PublicIdentity: peer}); err != nil {
 			return err
 		}
 		return room()
@@ -46,7 +46,7 @@ func (g *greeting) accept(ctx context.Context, room func() error, admit func(*Se
 	if err != nil {
 		return nil, err
 	}
-	s := newSession(g.conn, e.Session(), g.cfg, newEvents(g.cfg))
+	s := newSession(g.conn, e, g.grant, g.cfg, newEvents(g.cfg))
 	if err := admit(s); err != nil {
 		s.fail(&CloseError{Err: err})
 		return nil, err
@@ -58,8 +58,18 @@ func (g *greeting) accept(ctx context.Context, room func() error, admit func(*Se
 	return s, nil
 }
 
-func (g *greeting) verify(ctx context.Context, peer *keys.PublicIdentity) error {
-	return g.cfg.Verifier.Verify(ctx, g.cfg.expect(keys.RoleClient, ""), peer)
+// welcome decides on a client, first on its identity and then on its credentials.
+func (g *greeting) welcome(ctx context.Context, e exchange, peer Peer) (err error) {
+	if err := g.cfg.verifyClient(ctx, peer.PublicIdentity); err != nil {
+		return err
+	}
+	g.grant, err = g.cfg.authenticate(ctx, peer, e.Credentials())
+	e.Grant(g.grant.lifetime())
+	return err
+}
+
+func (c Config) verifyClient(ctx context.Context, peer *keys.PublicIdentity) error {
+	return c.Verifier.Verify(ctx, c.expect(keys.RoleClient, ""), peer)
 }
 
 // refuse is the answer to a client that wants to go on with a session that there is
@@ -79,7 +89,9 @@ func (g *greeting) resume(ctx context.Context, s *Session, committed func()) (*l
 	if err != nil {
 		return nil, g.refuse(ctx)
 	}
-	h := handshake{conn: g.conn, engine: r, decide: g.verify}
+	h := handshake{conn: g.conn, engine: r, decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
+		return g.welcome(ctx, r, Peer{peer, s.Peer().Claims})
+	}}
 	step, err := r.Start(time.Now())
 	if err == nil {
 		step, err = r.Receive(time.Now(), g.first)
@@ -92,17 +104,18 @@ func (g *greeting) resume(ctx context.Context, s *Session, committed func()) (*l
 		g.ended(s, err)
 		return nil, err
 	}
+	s.entitle(r.Link(), g.grant)
 	committed()
 	if err := h.finish(ctx, last); err != nil {
 		return nil, err
 	}
-	return newLine(g.conn, r.Link(), g.cfg), nil
+	return newLine(g.conn, r.Link(), r.Hop(), g.cfg), nil
 }
 
 // ended ends a session whose client is not welcome any more. Nobody else can have come
 // so far.
 func (g *greeting) ended(s *Session, err error) {
-	if failed := new(HandshakeError); errors.As(err, &failed) && failed.Reason == ReasonUntrusted {
-		s.fail(&CloseError{Err: err})
+	if _, no := refuses(err); no {
+		s.fail(unwelcome(err))
 	}
 }

@@ -27,12 +27,18 @@ type exchange interface {
 	Refuse(code engine.Code) (engine.Step, error)
 	Deadline() time.Time
 	Peer() *keys.PublicIdentity
+
+	Bind(binding []byte)
+	Present(credentials []byte) error
+	Credentials() []byte
+	Grant(lifetime time.Duration)
+	Lifetime() time.Duration
+	Hop() engine.Hop
 }
 
 // client runs the client's end. The error is a [*HandshakeError]. The connection is
 // closed on failure, always in the same way: which check failed is nobody's business.
 func (h *handshake) client(ctx context.Context) error {
-	limit(h.conn, engine.MaxHandshakeFrame)
 	step, err := explained(h.engine.Start(time.Now()))
 	_, err = h.run(ctx, step, err)
 	return err
@@ -51,6 +57,8 @@ func (h *handshake) server(ctx context.Context, first []byte) (last []byte, err 
 func (h *handshake) run(ctx context.Context, step engine.Step, err error) (last []byte, _ error) {
 	ctx, cancel := context.WithDeadline(ctx, h.engine.Deadline())
 	defer cancel()
+	limit(h.conn, engine.MaxHandshakeFrame)
+	h.engine.Bind(h.conn.Info().TLS.ChannelBinding())
 	for err == nil && step.Next != engine.Done {
 		step, err = h.do(ctx, step)
 	}
@@ -76,7 +84,7 @@ func (h *handshake) finish(ctx context.Context, last []byte) error {
 func firstFrame(ctx context.Context, conn transport.Conn, deadline time.Time) ([]byte, error) {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	limit(conn, engine.MaxHandshakeFrame)
+	limit(conn, engine.MaxFirstFrame)
 	frame, err := conn.Read(ctx, nil)
 	if err != nil {
 		conn.Close(transport.CodePolicy, "")
@@ -127,16 +135,19 @@ func (h *handshake) sign(e *engine.Handshake) (engine.Step, error) {
 // why.
 func (h *handshake) refuse(ctx context.Context, why error) error {
 	code := engine.CodeUnavailable // the decision could not be made
-	var trust *keys.TrustError
-	if errors.As(why, &trust) {
+	reason, no := refuses(why)
+	if no {
 		code = engine.CodeRefused
 	}
 	if step, _ := h.engine.Refuse(code); step.Frame != nil {
 		h.conn.Write(ctx, step.Frame) // it failed anyway
 	}
+	var panicked *PanicError
 	switch {
-	case trust != nil:
-		return &HandshakeError{Reason: ReasonUntrusted, Err: why}
+	case no:
+		return &HandshakeError{Reason: reason, Err: why}
+	case errors.As(why, &panicked):
+		return panicked
 	case ctx.Err() != nil:
 		return lost(ctx, why)
 	}

@@ -208,16 +208,16 @@ func TestA33FloodOverSockets(t *testing.T) {
 }
 
 // A33: whoever is not known yet cannot make a server hold more than a handshake's
-// message.
+// first message.
 func TestA33StrangersMessageIsBounded(t *testing.T) {
-	const handshakeLimit = 8 << 10
+	const firstLimit = 1232
 	cfg := trusting(bob, alice)
 	cfg.MaxMessage = 64 << 20
 	url := listen(t, newServer(t, cfg, echo))
 	for size, want := range map[int]transport.Code{
-		handshakeLimit:     transport.CodePolicy,
-		handshakeLimit + 1: transport.CodeTooLarge,
-		32 << 20:           0, // the close may get lost: the link breaks under the Write
+		firstLimit:     transport.CodePolicy,
+		firstLimit + 1: transport.CodeTooLarge,
+		32 << 20:       0, // the close may get lost: the link breaks under the Write
 	} {
 		conn, err := transport.Dial(t.Context(), url, &transport.DialOptions{Policy: transport.Development})
 		if err != nil {

@@ -1,13 +1,14 @@
 package e2e
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// limits are what a session must not outlive. They hold for sessions that may have
-// more than one connection; others end with theirs.
+// limits are what a session must not outlive. But for the expiry of credentials they
+// hold for sessions that may have more than one connection; others end with theirs.
 type limits struct {
 	idle, park, age time.Duration // 0: none
 
@@ -16,6 +17,7 @@ type limits struct {
 	mu     sync.Mutex // guards what follows
 	born   time.Time
 	parked time.Time // since when there is no line; zero while there is one, and at a client
+	expiry time.Time // of the client's credentials; zero where they have none
 	timer  *time.Timer
 }
 
@@ -27,7 +29,24 @@ func (l *limits) start(expire func()) {
 	defer l.mu.Unlock()
 	l.born = time.Now()
 	l.touch(l.born)
-	l.timer = time.AfterFunc(time.Until(l.next()), expire)
+	l.timer = time.AfterFunc(l.left(), expire)
+}
+
+// left returns how long it is until a limit may be reached.
+func (l *limits) left() time.Duration {
+	if at, _ := l.next(); !at.IsZero() {
+		return time.Until(at)
+	}
+	return math.MaxInt64
+}
+
+// setExpiry says when the client's credentials expire, as far as is known now.
+func (l *limits) setExpiry(at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.expiry = at; l.timer != nil {
+		l.timer.Reset(l.left())
+	}
 }
 
 // setParked says since when there is no line.
@@ -35,19 +54,21 @@ func (l *limits) setParked(since time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.parked = since; l.timer != nil {
-		l.timer.Reset(time.Until(l.next()))
+		l.timer.Reset(l.left())
 	}
 }
 
-// due reports whether a limit is reached, and else sees that it is asked again.
-func (l *limits) due() bool {
+// due reports whether a limit is reached and with which code the session ends, and else
+// sees that it is asked again.
+func (l *limits) due() (code Code, yes bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	left := time.Until(l.next())
+	left := l.left()
 	if left > 0 {
 		l.timer.Reset(left)
 	}
-	return left <= 0
+	_, code = l.next()
+	return code, left <= 0
 }
 
 func (l *limits) stop() {
@@ -58,23 +79,29 @@ func (l *limits) stop() {
 	}
 }
 
-// next returns the first time at which a limit may be reached. It is called under mu.
-func (l *limits) next() time.Time {
-	at := l.born.Add(l.age)
+// next returns the first time at which a limit may be reached, zero for never, and the
+// code for that. It is called under mu.
+func (l *limits) next() (at time.Time, code Code) {
+	at, code = l.expiry, CodeCredentials
 	for _, limit := range []struct {
 		since time.Time
 		most  time.Duration
-	}{{time.Unix(0, l.active.Load()), l.idle}, {l.parked, l.park}} {
-		if end := limit.since.Add(limit.most); limit.most > 0 && !limit.since.IsZero() && end.Before(at) {
-			at = end
+	}{{l.born, l.age}, {time.Unix(0, l.active.Load()), l.idle}, {l.parked, l.park}} {
+		end := limit.since.Add(limit.most)
+		if limit.most > 0 && !limit.since.IsZero() && (at.IsZero() || end.Before(at)) {
+			at, code = end, CodeExpired
 		}
 	}
-	return at
+	return at, code
 }
 
 // expire ends a session that has reached a limit.
 func (s *Session) expire() {
-	if !s.over() && s.limits.due() {
-		s.closeFor(CodeExpired, &CloseError{Err: ErrExpired})
+	if s.over() {
+		return
+	}
+	why := map[Code]error{CodeExpired: ErrExpired, CodeCredentials: ErrCredentials}
+	if code, yes := s.limits.due(); yes {
+		s.closeFor(code, &CloseError{Err: why[code]})
 	}
 }

@@ -15,15 +15,16 @@ import (
 type line struct {
 	conn transport.Conn
 	link *engine.Link
+	hop  engine.Hop
 
 	once sync.Once
 	gone chan struct{} // closed when the connection is
 }
 
 // newLine makes a line of a connection behind its handshake.
-func newLine(conn transport.Conn, link *engine.Link, cfg Config) *line {
+func newLine(conn transport.Conn, link *engine.Link, hop engine.Hop, cfg Config) *line {
 	limit(conn, MaxFrame(cfg.MaxMessage))
-	return &line{conn: conn, link: link, gone: make(chan struct{})}
+	return &line{conn: conn, link: link, hop: hop, gone: make(chan struct{})}
 }
 
 // close frees whoever reads or writes. It takes a few seconds at most.
@@ -49,7 +50,8 @@ var errUnlinked = errors.New("e2e: the session has no connection now")
 
 // use makes l the session's line.
 func (s *Session) use(l *line) {
-	info := l.conn.Info()
+	info := s.info
+	info.Transport, info.HopTLS = l.conn.Info(), HopTLS(l.hop)
 	s.seen.Store(&info)
 	s.line.Store(l)
 }

@@ -23,6 +23,7 @@ const (
 	outcomeTimeout        outcome = "timeout"
 	outcomeLost           outcome = "lost"
 	outcomeUnknownSession outcome = "unknown_session"
+	outcomeUnauthorized   outcome = "unauthorized"
 
 	outcomeFull     outcome = "full"
 	outcomeEvicted  outcome = "evicted"
@@ -46,12 +47,12 @@ const (
 
 // What can become of a connection at a server, and of a session.
 var (
-	greetings = []outcome{outcomeEstablished, outcomeResumed, outcomeNotAuthentic, outcomeUntrusted, outcomeTimeout,
+	greetings = []outcome{outcomeEstablished, outcomeResumed, outcomeNotAuthentic, outcomeUntrusted, outcomeUnauthorized, outcomeTimeout,
 		outcomeLost, outcomeUnknownSession, outcomeFull, outcomeEvicted, outcomeShutdown, outcomeUpgrade,
 		outcomeAbandoned, outcomePanic, outcomeFailed}
 	endings = []outcome{outcomeClosed, outcomePeerClosed, outcomeGoingAway, outcomeFailed, outcomeExpired, outcomeLost,
 		outcomeTampered, outcomeMisbehaved, outcomeSilent, outcomeStalled, outcomeCrowded, outcomeUntrusted,
-		outcomeAbandoned}
+		outcomeUnauthorized, outcomeRefused, outcomeAbandoned}
 )
 
 // known are the errors that each have an outcome of their own.
@@ -66,6 +67,8 @@ var known = []struct {
 	{ErrMisbehaved, outcomeMisbehaved},
 	{ErrSilent, outcomeSilent},
 	{ErrExpired, outcomeExpired},
+	{ErrUntrusted, outcomeUntrusted},
+	{ErrCredentials, outcomeUnauthorized},
 	{ErrCrowded, outcomeCrowded},
 	{ErrStalled, outcomeStalled},
 }
@@ -78,6 +81,7 @@ var ofReason = map[Reason]outcome{
 	ReasonTimeout:        outcomeTimeout,
 	ReasonLost:           outcomeLost,
 	ReasonUnknownSession: outcomeUnknownSession,
+	ReasonUnauthorized:   outcomeUnauthorized,
 }
 
 // outcomeOf says in a word what an error of this package is about.
@@ -113,6 +117,8 @@ func outcomeOfCode(e *CloseError) outcome {
 		return outcomeGoingAway
 	case e.Code == CodeExpired:
 		return outcomeExpired
+	case e.Code == CodeRefused:
+		return outcomeRefused
 	case e.Code != CodeDone:
 		return outcomeFailed
 	case e.Remote:

@@ -37,8 +37,8 @@ const keepBuffer = 64 << 10
 // other end or the network ended it.
 type Session struct {
 	engine *engine.Session
-	info   Info // without Transport
-	seen   atomic.Pointer[transport.Info]
+	info   Info // without what belongs to a line
+	seen   atomic.Pointer[Info]
 
 	line    atomic.Pointer[line]  // nil while there is none
 	moved   news                  // of a line lost or found
@@ -59,6 +59,9 @@ type Session struct {
 
 	sendTimeout time.Duration
 	stalled     *time.Timer // runs while a Send writes
+
+	grantMu sync.Mutex
+	grant   Grant // guarded by grantMu; at a client, without claims
 
 	limits limits
 	events *events
@@ -90,12 +93,14 @@ type half struct {
 type Info struct {
 	Transport  transport.Info
 	ID         string // names the session in logs, the same at both ends: 16 hexadecimal digits
+	HopTLS     HopTLS // what the ends have found out about the TLS of Transport
 	Protocol   string
 	MaxMessage int // bytes
 }
 
 // newSession returns a session with its first line.
-func newSession(conn transport.Conn, established *engine.Session, cfg Config, events *events) *Session {
+func newSession(conn transport.Conn, made *engine.Handshake, grant Grant, cfg Config, events *events) *Session {
+	established := made.Session()
 	s := &Session{
 		engine:  established,
 		info:    Info{ID: logID(established.ID()), Protocol: cfg.Protocol, MaxMessage: cfg.MaxMessage},
@@ -115,17 +120,19 @@ func newSession(conn transport.Conn, established *engine.Session, cfg Config, ev
 	s.alarm.timer = time.AfterFunc(math.MaxInt64, s.tick)
 	s.alarm.timer.Stop()
 	s.limits.idle, s.limits.park, s.limits.age = cfg.IdleTimeout, cfg.ParkTimeout, cfg.MaxAge
-	s.use(newLine(conn, established.Link(), cfg))
+	s.use(newLine(conn, established.Link(), made.Hop(), cfg))
+	s.entitle(established.Link(), grant)
 	return s
 }
 
 // begun starts a new session's clocks.
 func (s *Session) begun() *Session {
 	s.alarm.set(time.Now().Add(idleReader))
-	s.events.tell(Event{State: StateSecure, Session: s, Transport: *s.seen.Load()})
-	if s.lost != nil {
-		s.limits.start(s.expire)
+	s.events.tell(Event{State: StateSecure, Session: s, Transport: s.seen.Load().Transport})
+	if s.lost == nil { // the others are for sessions that outlive a connection
+		s.limits.idle, s.limits.park, s.limits.age = 0, 0, 0
 	}
+	s.limits.start(s.expire)
 	return s
 }
 
@@ -135,16 +142,32 @@ func logID(id [32]byte) string {
 	return hex.EncodeToString(hash[:8])
 }
 
+// entitle is told what the client's credentials are good for, as was found out on a
+// link. It counts for nothing where another link has been made since: with that came
+// other credentials.
+func (s *Session) entitle(on *engine.Link, g Grant) bool {
+	s.grantMu.Lock()
+	defer s.grantMu.Unlock()
+	if s.engine.Link() != on {
+		return false
+	}
+	s.grant = g
+	s.limits.setExpiry(g.Expires)
+	return true
+}
+
 // Peer returns the identity that the other end has proved and the Verifier has
 // accepted, as of the last connection.
-func (s *Session) Peer() Peer { return Peer{PublicIdentity: s.engine.Peer()} }
+func (s *Session) Peer() Peer {
+	s.grantMu.Lock()
+	defer s.grantMu.Unlock()
+	return Peer{s.engine.Peer(), s.grant.Claims}
+}
 
 // Info returns what is known about the session and the link under it, or the last one
 // while there is none.
 func (s *Session) Info() Info {
-	info := s.info
-	info.Transport = *s.seen.Load()
-	return info
+	return *s.seen.Load()
 }
 
 // Close ends the session and tells the other end, in a message that no hop can

@@ -119,6 +119,7 @@ type ServerStats struct {
 	//	resumed          a session went on
 	//	not_authentic    what arrived proves nothing: see ReasonNotAuthentic
 	//	untrusted        the Verifier did not accept the client
+	//	unauthorized     Authenticate did not accept its credentials
 	//	timeout          the client did not answer in time
 	//	lost             the connection ended
 	//	unknown_session  the client wanted to go on with a session that there is not

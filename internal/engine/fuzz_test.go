@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"testing"
+	"time"
 )
 
 // A32: no bytes from outside make an entry panic, take a wrong turn or allocate out
@@ -70,8 +71,10 @@ func fuzzHandshake(f *testing.F, n int) {
 }
 
 func FuzzA32ParseAuth(f *testing.F) {
-	a := auth{alice.Public().Bytes(), make([]byte, 64)}
+	a := auth{identity: alice.Public().Bytes(), signature: make([]byte, 64)}
 	f.Add(appendAuth(nil, serverAuthFields, a), true)
+	f.Add(appendAuth(nil, clientAuthFields, a), false)
+	a.credentials, a.mark = []byte("a token"), make([]byte, 32)
 	f.Add(appendAuth(nil, clientAuthFields, a), false)
 	f.Add(appendPadded(nil, nil, nil), false)
 	f.Fuzz(func(t *testing.T, plain []byte, fromServer bool) {
@@ -100,10 +103,11 @@ func FuzzA32ParsePadded(f *testing.F) {
 
 func FuzzA32ParseVerdict(f *testing.F) {
 	for code := range CodeUnavailable + 2 {
-		f.Add(appendVerdict(nil, code))
+		f.Add(appendM4(nil, verdict{code: code}))
 	}
+	f.Add(appendM4(nil, verdict{hop: HopUnbroken, lifetime: time.Hour}))
 	f.Fuzz(func(t *testing.T, plain []byte) {
-		if code, ok := parseVerdict(plain); ok && !bytes.Equal(appendVerdict(nil, code), plain) {
+		if v, ok := parseM4(plain); ok && !bytes.Equal(appendM4(nil, v), plain) {
 			t.Error("a second encoding was accepted")
 		}
 	})

@@ -62,6 +62,7 @@ type Handshake struct {
 	peer     *keys.PublicIdentity       // from the time its signature is known to be good
 	toSign   []byte
 	session  *Session
+	terms
 }
 
 // NewClient returns a handshake that has [Handshake.Deadline] from now on and
@@ -274,7 +275,11 @@ func (h *Handshake) receiveM3(frame []byte) (Step, error) {
 
 // ← verdict
 func (h *Handshake) sendM4(code Code) (Step, error) {
-	frame := h.schedule.seal(nil, label.SessionAccept, appendVerdict(nil, code))
+	v := verdict{code: code}
+	if code == codeAccepted {
+		v = h.granted()
+	}
+	frame := h.schedule.seal(nil, label.SessionAccept, appendM4(nil, v))
 	if code != codeAccepted {
 		h.drop()
 		return Step{Frame: frame}, nil
@@ -291,13 +296,13 @@ func (h *Handshake) receiveM4(frame []byte) (Step, error) {
 	if err != nil {
 		return h.fail(ReasonCipher)
 	}
-	switch code, ok := parseVerdict(plain); {
+	switch v, ok := parseM4(plain); {
 	case !ok:
 		return h.fail(ReasonEncoding)
-	case code == CodeRefused:
-		return h.end(ErrRefused)
-	case code == CodeUnavailable:
-		return h.end(ErrUnavailable)
+	case v.code != codeAccepted:
+		return h.end(v.code.err())
+	case !h.settle(v):
+		return h.fail(ReasonEncoding)
 	}
 	h.establish(true)
 	return Step{Next: Done}, nil
@@ -307,7 +312,12 @@ func (h *Handshake) receiveM4(frame []byte) (Step, error) {
 // transcript.
 func (h *Handshake) sealAuth(dst []byte, purpose label.Label, fields int, signature []byte) []byte {
 	start := len(dst)
-	plain := appendAuth(nil, fields, auth{h.cfg.Identity.Bytes(), signature})
+	a := auth{identity: h.cfg.Identity.Bytes(), signature: signature}
+	if fields == clientAuthFields {
+		h.mark = hopMark(h.schedule, h.binding)
+		a.credentials, a.mark = h.credentials, h.mark
+	}
+	plain := appendAuth(nil, fields, a)
 	dst = h.schedule.seal(dst, purpose, plain)
 	h.schedule.absorb(dst[start:])
 	h.toSign = nil
@@ -337,6 +347,9 @@ func (h *Handshake) openAuth(purpose, role label.Label, fields int, sealed []byt
 	if peer.Fingerprint() == h.cfg.Identity.Fingerprint() && !h.cfg.AllowSelf {
 		return ReasonSelf
 	}
+	if fields == clientAuthFields {
+		h.credentials, h.hop = a.credentials, compareHops(h.schedule, a.mark, h.binding)
+	}
 	h.schedule.absorb(sealed)
 	h.peer = peer
 	return 0
@@ -347,6 +360,7 @@ func (h *Handshake) establish(client bool) {
 	session := newSession(h.schedule, client, h.peer, h.cfg, h.now)
 	h.schedule.clear()
 	h.schedule, h.state, h.session = nil, established, session
+	h.terms = terms{hop: h.hop, lifetime: h.lifetime}
 }
 
 func (h *Handshake) late(now time.Time) bool {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
@@ -30,6 +31,8 @@ func newTwin(t testing.TB) *twin {
 	cfg := configFor(bob)
 	cfg.random = fixed(3, 4)
 	s := serverOf(cfg, bob)
+	s.h.Bind(make([]byte, 32))
+	s.h.Grant(time.Hour)
 	mustMeetVia(t, c, s, func(n int, f []byte) []byte {
 		tw.frames[n-1], tw.due[n-1] = bytes.Clone(f), frozen([]*end{s, c}[(n-1)%2])
 		return f
@@ -41,7 +44,10 @@ func (tw *twin) client() *end {
 	cfg := configFor(alice)
 	cfg.random = fixed(1, 2)
 	cfg.random.generate = func() (*mlkem.DecapsulationKey768, error) { return tw.kem, nil }
-	return clientOf(cfg, alice)
+	c := clientOf(cfg, alice)
+	c.h.Present([]byte("a token"))
+	c.h.Bind(make([]byte, 32))
+	return c
 }
 
 // frozen copies an end. What it does not copy is either never changed or, in the
@@ -391,13 +397,18 @@ func TestA37RefusalIsConstant(t *testing.T) {
 	}
 }
 
-// Only the three codes are verdicts, and a verdict has no data.
+// Only the three codes are verdicts, a refusal says nothing else, and a verdict has no
+// data.
 func TestUnknownVerdictIsMalformed(t *testing.T) {
 	for _, plain := range [][]byte{
-		appendVerdict(nil, CodeUnavailable+1),
-		appendVerdict(nil, 255),
-		appendPadded(nil, []byte{0}, []byte("why")),
-		append(appendPadded(nil, []byte{0}, nil)[:63:63], 1),
+		appendM4(nil, verdict{code: CodeUnavailable + 1}),
+		appendM4(nil, verdict{code: 255}),
+		appendM4(nil, verdict{hop: HopReterminated + 1}),
+		appendM4(nil, verdict{hop: HopUnbroken}), // which the client cannot have been asked about
+		appendM4(nil, verdict{code: CodeRefused, hop: HopUnbroken}),
+		appendM4(nil, verdict{code: CodeUnavailable, lifetime: time.Second}),
+		appendPadded(nil, make([]byte, verdictSize), []byte("why")),
+		append(appendM4(nil, verdict{})[:63:63], 1),
 	} {
 		c, s := client(alice), server(bob)
 		cErr, _ := meet(c, s, changing(4, func([]byte) []byte {
@@ -410,16 +421,16 @@ func TestUnknownVerdictIsMalformed(t *testing.T) {
 // An authentic message that is not in its one form is refused as well. The peer
 // here is hostile, but holds the keys.
 func TestMalformedAuthRefused(t *testing.T) {
-	good := auth{bob.Public().Bytes(), make([]byte, 64)}
+	good := auth{identity: bob.Public().Bytes(), signature: make([]byte, 64)}
 	for name, test := range map[string]struct {
 		plain  []byte
 		reason Reason
 	}{
 		"client's form":    {appendAuth(nil, clientAuthFields, good), ReasonEncoding},
-		"no identity":      {appendAuth(nil, serverAuthFields, auth{nil, good.signature}), ReasonEncoding},
-		"not an identity":  {appendAuth(nil, serverAuthFields, auth{[]byte("bob"), good.signature}), ReasonIdentity},
-		"changed identity": {appendAuth(nil, serverAuthFields, auth{flipped(good.identity), good.signature}), ReasonIdentity},
-		"short signature":  {appendAuth(nil, serverAuthFields, auth{good.identity, good.signature[:63]}), ReasonEncoding},
+		"no identity":      {appendAuth(nil, serverAuthFields, auth{identity: nil, signature: good.signature}), ReasonEncoding},
+		"not an identity":  {appendAuth(nil, serverAuthFields, auth{identity: []byte("bob"), signature: good.signature}), ReasonIdentity},
+		"changed identity": {appendAuth(nil, serverAuthFields, auth{identity: flipped(good.identity), signature: good.signature}), ReasonIdentity},
+		"short signature":  {appendAuth(nil, serverAuthFields, auth{identity: good.identity, signature: good.signature[:63]}), ReasonEncoding},
 		"unpadded":         {[]byte{0, 0, 0, 0}, ReasonSize},
 		"padding not zero": {append(appendPadded(nil, nil, nil)[:63:63], 9), ReasonEncoding},
 		"trailing value":   {appendPadded(nil, nil, append(appendedBody(good), 0xc0)), ReasonEncoding},
@@ -466,17 +477,6 @@ func TestA08RevokedIdentityProvesNothing(t *testing.T) {
 	}
 }
 
-// Credentials have no meaning yet, so there are none.
-func TestCredentialsAreEmpty(t *testing.T) {
-	body := strict.AppendArray(nil, clientAuthFields)
-	body = strict.AppendBin(body, alice.Public().Bytes())
-	body = strict.AppendBin(body, []byte("a token"))
-	body = strict.AppendBin(body, make([]byte, 64))
-	if _, ok := parseAuth(appendPadded(nil, nil, body), clientAuthFields); ok {
-		t.Error("credentials that nobody looks at were accepted")
-	}
-}
-
 func flipped(b []byte) []byte {
 	b = bytes.Clone(b)
 	b[len(b)-1] ^= 1
@@ -488,11 +488,12 @@ func appendedBody(a auth) []byte {
 	return bytes.Clone(body)
 }
 
-// The largest identity that keys makes or takes fits into the handshake.
+// The largest identity that keys makes or takes fits into the handshake, beside the
+// largest credentials.
 func TestLargestIdentityFits(t *testing.T) {
-	a := auth{make([]byte, keys.MaxPublicSize), make([]byte, 64)}
-	for _, fields := range []int{serverAuthFields, clientAuthFields} {
-		if n := m2HeadSize + len(appendAuth(nil, fields, a)) + tagSize; n > MaxHandshakeFrame {
+	a := auth{make([]byte, keys.MaxPublicSize), make([]byte, MaxCredentials), make([]byte, 32), make([]byte, 64)}
+	for fields, head := range map[int]int{serverAuthFields: m2HeadSize, clientAuthFields: clientHelloFields} {
+		if n := head + len(appendAuth(nil, fields, a)) + tagSize; n > MaxHandshakeFrame {
 			t.Errorf("a message of %d bytes, over the limit of %d", n, MaxHandshakeFrame)
 		}
 	}
@@ -540,7 +541,7 @@ func TestA33FirstMessageIsCheapToRefuse(t *testing.T) {
 // A28: the parsers behind the encryption allocate nothing in proportion to what a
 // length says, only to what is there.
 func TestA28ParsersAllocateInProportion(t *testing.T) {
-	good := appendAuth(nil, clientAuthFields, auth{alice.Public().Bytes(), make([]byte, 64)})
+	good := appendAuth(nil, clientAuthFields, auth{identity: alice.Public().Bytes(), signature: make([]byte, 64)})
 	inputs := [][]byte{good, good[:100], make([]byte, 8<<10), bytes.Repeat([]byte{0xff}, 8<<10)}
 	for i := range good[:100] {
 		inputs = append(inputs, append(bytes.Clone(good[:i]), bytes.Repeat([]byte{0xc6}, len(good)-i)...))
@@ -549,7 +550,7 @@ func TestA28ParsersAllocateInProportion(t *testing.T) {
 		if cost := allocated(func() {
 			parseAuth(plain, clientAuthFields)
 			parsePadded(plain, 0)
-			parseVerdict(plain)
+			parseM4(plain)
 			parseM2(plain)
 		}); cost > uint64(8*len(plain)+1024) {
 			t.Errorf("%d bytes cost %d", len(plain), cost)

@@ -24,9 +24,13 @@ const (
 	minAuthSize = minBucket + tagSize
 )
 
-// MaxHandshakeFrame is the largest handshake message, in bytes. Nothing longer is
-// looked at.
-const MaxHandshakeFrame = 8 << 10
+// MaxHandshakeFrame is the largest handshake message, in bytes: the largest identity
+// and the largest credentials fit. Nothing longer is looked at.
+const MaxHandshakeFrame = 12 << 10
+
+// MaxFirstFrame is the largest message that a server has to take from somebody of whom
+// it knows nothing, in bytes.
+const MaxFirstFrame = m1Size
 
 // m1, client to server:
 //
@@ -73,19 +77,21 @@ func parseM2(frame []byte) (m2, bool) {
 // plaintext, padded like every other one:
 //
 //	type         meaning
-//	array        of 2 values from a server, 3 from a client
+//	array        of 2 values from a server, 4 from a client
 //	bin          the sender's public identity, at most keys.MaxPublicSize bytes
-//	bin          credentials: present from a client only, and empty in this version
+//	bin          credentials, at most MaxCredentials bytes: from a client only
+//	bin, 0 | 32  hop mark: from a client only
 //	bin, 64      Ed25519 signature by the identity's primary signing key
-type auth struct{ identity, signature []byte }
+type auth struct{ identity, credentials, mark, signature []byte }
 
-const serverAuthFields, clientAuthFields = 2, 3
+const serverAuthFields, clientAuthFields = 2, 4
 
 func appendAuth(dst []byte, fields int, a auth) []byte {
 	body := strict.AppendArray(nil, fields)
 	body = strict.AppendBin(body, a.identity)
 	if fields == clientAuthFields {
-		body = strict.AppendBin(body, nil)
+		body = strict.AppendBin(body, a.credentials)
+		body = strict.AppendBin(body, a.mark)
 	}
 	body = strict.AppendBin(body, a.signature)
 	return appendPadded(dst, nil, body)
@@ -101,10 +107,11 @@ func parseAuth(plain []byte, fields int) (auth, bool) {
 	r.Array(fields)
 	a.identity = r.Bin(1, keys.MaxPublicSize)
 	if fields == clientAuthFields {
-		r.Bin(0, 0)
+		a.credentials = r.Bin(0, MaxCredentials)
+		a.mark = r.Bin(0, hashSize)
 	}
 	a.signature = r.Bin(ed25519.SignatureSize, ed25519.SignatureSize)
-	return a, r.Done() == nil
+	return a, r.Done() == nil && markFits(a.mark)
 }
 
 // A Code is the server's verdict in m4.
@@ -122,18 +129,16 @@ const (
 	CodeUnavailable
 )
 
-// m4, server to client, has this plaintext, padded to one bucket:
-//
-//	size  meaning
-//	1     0 accepted, 1 refused, 2 unavailable; anything else is malformed
-func appendVerdict(dst []byte, c Code) []byte {
-	return appendPadded(dst, []byte{byte(c)}, nil)
+// m4, server to client, has a verdict as its fields and no data, padded to one bucket.
+func appendM4(dst []byte, v verdict) []byte {
+	var fields [verdictSize]byte
+	return appendPadded(dst, v.append(fields[:0]), nil)
 }
 
-func parseVerdict(plain []byte) (Code, bool) {
-	fields, data, ok := parsePadded(plain, 1)
-	if !ok || len(data) != 0 || Code(fields[0]) > CodeUnavailable {
-		return 0, false
+func parseM4(plain []byte) (verdict, bool) {
+	fields, data, ok := parsePadded(plain, verdictSize)
+	if !ok || len(data) != 0 {
+		return verdict{}, false
 	}
-	return Code(fields[0]), true
+	return parseVerdict(fields)
 }

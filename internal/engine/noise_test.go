@@ -236,7 +236,7 @@ func forgeM2(m1, ct []byte, psk func(o *outsider)) []byte {
 
 	schedule := newSchedule(o.h, o.hkdf(nil, 2)[:32], o.hkdf(nil, 2)[32:])
 	sig := signWith(bob)(schedule.signed(label.SessionServerSign, bob.Public().Bytes()))
-	plain := appendAuth(nil, serverAuthFields, auth{bob.Public().Bytes(), sig})
+	plain := appendAuth(nil, serverAuthFields, auth{identity: bob.Public().Bytes(), signature: sig})
 	return schedule.seal(append(ct, second...), label.SessionServerAuth, plain)
 }
 

@@ -26,7 +26,7 @@ const (
 	r2Size = shareSize + tagSize
 
 	clientHelloFields = 8 + 8
-	serverHelloFields = 1 + 8
+	serverHelloFields = verdictSize + 8
 )
 
 // refusal is the answer to every r1 that does not lead on, whatever the reason.
@@ -99,6 +99,7 @@ type Resume struct {
 	peer     *keys.PublicIdentity
 	position uint64 // the last message that the other end has
 	link     *Link
+	terms
 }
 
 // NewResume returns a client's attempt to go on with its session. The session's link
@@ -202,7 +203,7 @@ func (r *Resume) Accept(now time.Time) (Step, error) {
 func (r *Resume) Refuse(code Code) (Step, error) {
 	step := Step{}
 	if r.state == serverDecides && code != codeAccepted {
-		step.Frame = r.sealServerHello(code, 0)
+		step.Frame = r.sealServerHello(verdict{code: code}, 0)
 	}
 	r.drop()
 	return step, nil
@@ -275,8 +276,8 @@ func (r *Resume) receiveClientHello(frame []byte) (Step, error) {
 }
 
 // ← server hello
-func (r *Resume) sealServerHello(code Code, received uint64) []byte {
-	fields := binary.BigEndian.AppendUint64([]byte{byte(code)}, received)
+func (r *Resume) sealServerHello(v verdict, received uint64) []byte {
+	fields := binary.BigEndian.AppendUint64(v.append(nil), received)
 	return r.seal(label.ResumeServerHello, fields, serverHelloData)
 }
 
@@ -285,14 +286,14 @@ func (r *Resume) receiveServerHello(frame []byte) (Step, error) {
 	if reason != 0 {
 		return r.fail(reason)
 	}
-	r.position = binary.BigEndian.Uint64(fields[1:])
-	switch code := Code(fields[0]); {
-	case code > CodeUnavailable, code != codeAccepted && r.position != 0:
+	r.position = binary.BigEndian.Uint64(fields[verdictSize:])
+	switch v, ok := parseVerdict(fields); {
+	case !ok, v.code != codeAccepted && r.position != 0:
 		return r.fail(ReasonEncoding)
-	case code == CodeRefused:
-		return r.end(ErrRefused)
-	case code == CodeUnavailable:
-		return r.end(ErrUnavailable)
+	case v.code != codeAccepted:
+		return r.end(v.code.err())
+	case !r.settle(v):
+		return r.fail(ReasonEncoding)
 	}
 	r.state = clientDecides
 	return Step{Next: Decide}, nil
@@ -301,16 +302,18 @@ func (r *Resume) receiveServerHello(frame []byte) (Step, error) {
 // A hello has this data behind its fields:
 //
 //	type   meaning
-//	array  of 2 values from a client, 1 from a server
-//	bin    the sender's public identity as it is now
-//	bin    credentials: from a client only, and empty in this version
-const clientHelloData, serverHelloData = 2, 1
+//	array        of 3 values from a client, 1 from a server
+//	bin          the sender's public identity as it is now
+//	bin          credentials, at most MaxCredentials bytes: from a client only
+//	bin, 0 | 32  hop mark: from a client only
+const clientHelloData, serverHelloData = 3, 1
 
 func (r *Resume) seal(purpose label.Label, fields []byte, values int) []byte {
 	data := strict.AppendArray(nil, values)
 	data = strict.AppendBin(data, r.cfg.Identity.Bytes())
 	if values == clientHelloData {
-		data = strict.AppendBin(data, nil)
+		r.mark = hopMark(r.schedule, r.binding)
+		data = strict.AppendBin(strict.AppendBin(data, r.credentials), r.mark)
 	}
 	frame := r.schedule.seal(nil, purpose, appendPadded(nil, fields, data))
 	r.schedule.absorb(frame)
@@ -333,7 +336,12 @@ func (r *Resume) open(purpose label.Label, frame []byte, fieldsSize, values int)
 	in.Array(values)
 	identity := in.Bin(1, keys.MaxPublicSize)
 	if values == clientHelloData {
-		in.Bin(0, 0)
+		r.credentials = in.Bin(0, MaxCredentials)
+		mark := in.Bin(0, hashSize)
+		if !markFits(mark) {
+			return nil, ReasonEncoding
+		}
+		r.hop = compareHops(r.schedule, mark, r.binding)
 	}
 	if in.Done() != nil {
 		return nil, ReasonEncoding
@@ -391,7 +399,7 @@ func (r *Resume) commit() (Step, error) {
 	if reason != 0 {
 		return r.fail(reason)
 	}
-	frame := r.sealServerHello(codeAccepted, s.in.received)
+	frame := r.sealServerHello(r.granted(), s.in.received)
 	s.secret, s.next = current, r.nextSecret()
 	r.attach(label.ResumeServerKey, label.ResumeClientKey)
 	return Step{Frame: frame, Next: Done}, nil
@@ -447,8 +455,9 @@ func (r *Resume) attach(mine, theirs label.Label) {
 	s.out.rewind(r.position)
 	s.stats.resume()
 	s.in.ackAt = longAgo // the first record of each end is an ack
+	settled := terms{hop: r.hop, lifetime: r.lifetime}
 	r.drop()
-	r.link, r.state = link, established
+	r.link, r.state, r.terms = link, established, settled
 }
 
 // begin starts Noise with the secret of the attempt.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/keys"
@@ -21,11 +22,15 @@ func sessions(t testing.TB) (c, s *Session) {
 // A reviver drives one end of a resume as a program would.
 type reviver struct {
 	*Resume
-	deny Code
+	deny  Code
+	asked func() // when it has to decide
 }
 
 func (r *reviver) settle(step Step, err error) ([]byte, error) {
 	for err == nil && step.Next == Decide {
+		if r.asked != nil {
+			r.asked()
+		}
 		if r.deny != codeAccepted {
 			step, err = r.Refuse(r.deny)
 		} else {
@@ -298,6 +303,7 @@ func TestA15EveryBitOfAResumeCounts(t *testing.T) {
 				return frame
 			})
 			x, y := reviverOf(t, c), reviverOf(t, s)
+			withTerms(x, y)
 			if cErr, sErr := revive(t, x, y, change); cErr == nil && sErr == nil || x.Link() != nil {
 				t.Fatalf("r%d, bit %d: %v, %v", n, bit, cErr, sErr)
 			} else if err := errors.Join(cErr, sErr); !errors.Is(err, ErrResume) || err.Error() != ErrResume.Error() {
@@ -316,6 +322,14 @@ func TestA15EveryBitOfAResumeCounts(t *testing.T) {
 	}
 	a, b := mustRevive(t, c, s)
 	greet(t, a, b)
+}
+
+// withTerms has both hellos carry all they can.
+func withTerms(c, s *reviver) {
+	c.Present([]byte("a token"))
+	c.Bind(make([]byte, 32))
+	s.Bind(make([]byte, 32))
+	s.Grant(time.Hour)
 }
 
 // A11: each message of a resume, sent back to its sender, or to the other end in

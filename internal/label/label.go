@@ -79,6 +79,7 @@ const (
 	SessionID         Label = "hopseal/1 session id\x00"
 	SessionRecord     Label = "hopseal/1 session record\x00"
 	SessionLogID      Label = "hopseal/1 session log name\x00"
+	SessionHop        Label = "hopseal/1 session hop\x00"
 
 	ResumeSecret      Label = "hopseal/1 session resume secret\x00"
 	ResumeNext        Label = "hopseal/1 session resume next secret\x00"
@@ -117,7 +118,7 @@ func All() []Label {
 		StreamFinalDigest, StreamFinal, StreamFinalKeyed,
 		SessionPrologue, SessionPSK, SessionTranscript, SessionServerAuth, SessionClientAuth, SessionAccept,
 		SessionServerSign, SessionClientSign, SessionClientKey, SessionServerKey,
-		SessionNextKey, SessionID, SessionRecord, SessionLogID,
+		SessionNextKey, SessionID, SessionRecord, SessionHop, SessionLogID,
 		ResumeSecret, ResumeNext, ResumeID, ResumePSK, ResumeClientHello, ResumeServerHello,
 		ResumeClientKey, ResumeServerKey, ResumeLinkID,
 		RekeySecret, ResumeRekey, RekeyKEM, RekeyClientKey, RekeyServerKey, RekeyLinkID, RekeyNext, RekeyResume,

@@ -1,0 +1,154 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/binary"
+	"errors"
+	"math"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/label"
+)
+
+// MaxCredentials is the most that a client may show beside its identity, in bytes.
+const MaxCredentials = 4 << 10
+
+// ErrCredentials is returned for credentials of more than [MaxCredentials] bytes.
+var ErrCredentials = errors.New("engine: credentials exceed 4096 bytes")
+
+// A Hop is what both ends have found out about the TLS of the connection below.
+type Hop byte
+
+// Hops. Their values are on the wire.
+const (
+	HopUnknown      Hop = iota // an end does not see a TLS connection, or not its secret
+	HopUnbroken                // both see the same one
+	HopReterminated            // each sees another: something in between has the plaintext of both
+)
+
+// terms are what a handshake or a resume settles beside keys: what the client shows
+// beside its identity, for how long the server lets it in, and what is known about
+// the connection below.
+type terms struct {
+	credentials []byte
+	binding     []byte // of the connection, at this end; nil where it is not known
+	mark        []byte // the client's, see hopMark
+	hop         Hop
+	lifetime    time.Duration
+}
+
+// Present sets what a client shows the server beside its identity. A handshake needs
+// it before [Handshake.Accept], a resume before [Resume.Start].
+func (t *terms) Present(credentials []byte) error {
+	if len(credentials) > MaxCredentials {
+		return ErrCredentials
+	}
+	t.credentials = credentials
+	return nil
+}
+
+// Credentials returns what the client has shown, at a server that has to decide. They
+// may be empty, and anything: nothing has looked at them.
+func (t *terms) Credentials() []byte { return t.credentials }
+
+// Bind tells the channel binding of the TLS connection below, 32 bytes, or nothing
+// where there is none. It comes before the client's second message.
+func (t *terms) Bind(binding []byte) { t.binding = binding }
+
+// Hop returns what is known of the connection below, once a Step has said [Done].
+func (t *terms) Hop() Hop { return t.hop }
+
+// Grant sets for how long a server lets the client in, before Accept. Zero, which is
+// the default, means that there is no such limit.
+func (t *terms) Grant(lifetime time.Duration) { t.lifetime = lifetime }
+
+// Lifetime returns for how long the server lets this client in, once a Step has said
+// [Done], or zero where there is no limit.
+func (t *terms) Lifetime() time.Duration { return t.lifetime }
+
+// hopMark is by what two ends find out whether they see the same TLS connection: a
+// hash of its channel binding that means something in this exchange only. It has the
+// size 0 where the binding is not known.
+func hopMark(k *schedule, binding []byte) []byte {
+	if len(binding) == 0 {
+		return nil
+	}
+	mark := sha256.Sum256(label.SessionHop.With(k.transcript[:], binding))
+	return mark[:]
+}
+
+// compareHops is what a server finds out. The transcript must be that in which the
+// client made its mark.
+func compareHops(k *schedule, mark, binding []byte) Hop {
+	own := hopMark(k, binding)
+	switch {
+	case len(mark) == 0 || len(own) == 0:
+		return HopUnknown
+	case subtle.ConstantTimeCompare(mark, own) == 1:
+		return HopUnbroken
+	}
+	return HopReterminated
+}
+
+// markFits reports whether a field can be a mark.
+func markFits(mark []byte) bool { return len(mark) == 0 || len(mark) == hashSize }
+
+// A verdict is a server's decision, as m4 and r4 carry it:
+//
+//	size  meaning
+//	1     code: 0 accepted, 1 refused, 2 unavailable; anything else is malformed
+//	1     hop: 0 unknown, 1 unbroken, 2 re-terminated
+//	4     lifetime: for how many ms the client is let in, 0 for no limit
+//
+// Both others are 0 where it is not accepted.
+type verdict struct {
+	code     Code
+	hop      Hop
+	lifetime time.Duration
+}
+
+const verdictSize = 1 + 1 + 4
+
+func (v verdict) append(dst []byte) []byte {
+	return binary.BigEndian.AppendUint32(append(dst, byte(v.code), byte(v.hop)), toMillis(v.lifetime))
+}
+
+// parseVerdict reads verdictSize bytes.
+func parseVerdict(b []byte) (v verdict, ok bool) {
+	v = verdict{Code(b[0]), Hop(b[1]), fromMillis(binary.BigEndian.Uint32(b[2:]))}
+	return v, v.code <= CodeUnavailable && v.hop <= HopReterminated &&
+		(v.code == codeAccepted || v == verdict{code: v.code})
+}
+
+// granted is the verdict that lets the client in on these terms.
+func (t *terms) granted() verdict { return verdict{codeAccepted, t.hop, t.lifetime} }
+
+// settle takes in a verdict that accepts. It reports false where the server says more
+// of the connection than it can know.
+func (t *terms) settle(v verdict) bool {
+	t.hop, t.lifetime, t.credentials = v.hop, v.lifetime, nil
+	return v.hop == HopUnknown || len(t.mark) > 0
+}
+
+// err returns what a verdict other than acceptance is to the client.
+func (c Code) err() error {
+	switch c {
+	case CodeRefused:
+		return ErrRefused
+	case CodeUnavailable:
+		return ErrUnavailable
+	}
+	return nil
+}
+
+// toMillis rounds down, to 1 ms at least: 0 would be no limit. 49 days are as good as
+// more.
+func toMillis(d time.Duration) uint32 {
+	if d == 0 {
+		return 0
+	}
+	return uint32(min(max(d.Milliseconds(), 1), math.MaxUint32))
+}
+
+func fromMillis(ms uint32) time.Duration { return time.Duration(ms) * time.Millisecond }
