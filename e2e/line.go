@@ -84,6 +84,9 @@ func (s *Session) lose(l *line, why *CloseError) error {
 	if s.lost == nil {
 		return s.fail(why)
 	}
+	if s.over() { // whoever ended it may still have a word to say on the line
+		return s.err
+	}
 	if s.retire(l) {
 		s.events.tell(Event{State: StateReconnecting, Session: s, Err: why})
 		s.lost(why)
