@@ -144,7 +144,7 @@ func TestA37BadFirstFramesOverSockets(t *testing.T) {
 		"no prologue":              firstMessageOf(t, ""),
 		"the server's own message": m2,
 		"a record":                 append([]byte{1}, random(80)...),
-		"as much as may be":        random(engine.MaxHandshakeFrame),
+		"as much as may be":        random(engine.MaxFirstFrame),
 		"a TLS handshake":          []byte("\x16\x03\x01\x00\x05hello"),
 	}
 	for name, frame := range frames {

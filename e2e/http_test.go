@@ -210,7 +210,7 @@ func TestA33FloodOverSockets(t *testing.T) {
 // A33: whoever is not known yet cannot make a server hold more than a handshake's
 // first message.
 func TestA33StrangersMessageIsBounded(t *testing.T) {
-	const firstLimit = 1232
+	const firstLimit = 8 << 10
 	cfg := trusting(bob, alice)
 	cfg.MaxMessage = 64 << 20
 	url := listen(t, newServer(t, cfg, echo))

@@ -28,9 +28,10 @@ const (
 // and the largest credentials fit. Nothing longer is looked at.
 const MaxHandshakeFrame = 12 << 10
 
-// MaxFirstFrame is the largest message that a server has to take from somebody of whom
-// it knows nothing, in bytes.
-const MaxFirstFrame = m1Size
+// MaxFirstFrame is the most that a server takes from somebody of whom it knows nothing,
+// in bytes. It is well above m1, so that what is a little longer is refused like the
+// rest of what cannot be one.
+const MaxFirstFrame = 8 << 10
 
 // m1, client to server:
 //
