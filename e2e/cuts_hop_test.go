@@ -147,7 +147,7 @@ func underNode(t *testing.T, test string, env ...string) ([]byte, error) {
 	}
 	glue := filepath.Join(strings.TrimSpace(string(root)), "lib", "wasm", "wasm_exec_node.js")
 	// Node 20 has its WebSocket behind a flag that later ones know too.
-	cmd := exec.CommandContext(t.Context(), node, "--stack-size=8192", "--experimental-websocket", glue, file, "-test.v", "-test.run=^"+test+"$", "-test.timeout=0")
+	cmd := exec.CommandContext(t.Context(), node, "--stack-size=8192", "--experimental-websocket", glue, file, "-test.v", "-test.run=^"+test+"$", "-test.timeout=2h")
 	cmd.Env = append(os.Environ(), env...)
 	return cmd.CombinedOutput()
 }

@@ -15,9 +15,10 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// withQuickCuts makes an end notice soon that its link is dead, and come back soon.
+// withQuickCuts makes an end notice soon that its link is dead, and come back soon, as
+// long as there is somebody to come back to.
 func withQuickCuts(cfg e2e.Config) e2e.Config {
-	cfg.Retry = transport.Retry{Base: time.Millisecond, Cap: 20 * time.Millisecond}
+	cfg.Retry = transport.Retry{Base: time.Millisecond, Cap: 20 * time.Millisecond, Stable: time.Millisecond, MaxTime: time.Minute}
 	cfg.HandshakeTimeout, cfg.KeepAlive = 500*time.Millisecond, 100*time.Millisecond
 	return cfg
 }
