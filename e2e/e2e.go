@@ -109,6 +109,7 @@ const (
 	DefaultHandshakeTimeout = engine.DefaultHandshakeTimeout // 10 s
 
 	DefaultSendTimeout = time.Minute
+	DefaultMaxCalls    = 64
 
 	DefaultMaxAge = 24 * time.Hour
 
@@ -195,6 +196,15 @@ type Config struct {
 	// GiB; the throughput of a link is at most Window for each round trip. Zero means
 	// [DefaultWindow].
 	Window int
+
+	// MaxCalls is how many Calls of a session may wait for their answers at a time. Zero
+	// means [DefaultMaxCalls].
+	MaxCalls int
+
+	// Refused is told which messages the other end has refused that no Call waits for, in
+	// order, from a goroutine of its own. Where it is slow, later ones are left out. Nil
+	// means that nobody is told.
+	Refused func(*Session, *RefusedError)
 
 	// KeepAlive is how long nothing may come from the other end before it is asked, inside
 	// the encryption, whether it is there. Where nothing comes for as long once more
@@ -330,6 +340,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.HandshakeTimeout, DefaultHandshakeTimeout)
 	setDefault(&c.SendTimeout, DefaultSendTimeout)
 	setDefault(&c.MaxAge, DefaultMaxAge)
+	setDefault(&c.MaxCalls, DefaultMaxCalls)
 	setDefault(&c.MaxSessions, DefaultMaxSessions)
 	setDefault(&c.MaxParked, DefaultMaxParked)
 	setDefault(&c.MaxParkedPerIdentity, DefaultMaxParkedPerIdentity)
@@ -353,7 +364,7 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("e2e: Config.MaxAge is %v, want at most %v", c.MaxAge, DefaultMaxAge)
 	case c.IdleTimeout < 0 || c.ParkTimeout < 0 || c.MaxParkedPerIdentity < 0:
 		return c, errors.New("e2e: a limit in Config is negative")
-	case c.HandshakeTimeout < 0 || c.SendTimeout < 0 || c.MaxSessions < 0 || c.MaxHandshakes < 0 || c.MaxHandshakesPerAddress < 0:
+	case c.HandshakeTimeout < 0 || c.SendTimeout < 0 || c.MaxCalls < 0 || c.MaxSessions < 0 || c.MaxHandshakes < 0 || c.MaxHandshakesPerAddress < 0:
 		return c, errors.New("e2e: a limit in Config is negative")
 	}
 	return c, nil

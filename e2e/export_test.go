@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"context"
 	"reflect"
+	"time"
 
 	"github.com/hopseal/hopseal/transport"
 )
@@ -54,4 +56,16 @@ func LeaveBeforeGoodbye(s *Session) error {
 func IDOf(s *Session) []byte {
 	id := s.engine.ID()
 	return id[:]
+}
+
+// SendRaw sends a message that no honest session writes, header and all.
+func SendRaw(s *Session, message []byte) error {
+	s.send.turn <- struct{}{}
+	defer s.leaveSend()
+	l := s.line.Load()
+	frame, err := l.link.Seal(time.Now(), nil, nil, message)
+	if err != nil {
+		return err
+	}
+	return s.write(context.Background(), l, frame)
 }

@@ -137,6 +137,9 @@ func (s *Session) attach(l *line) {
 	defer s.leaveSend()
 	s.found()
 	s.alarm.set(time.Now().Add(idleReader))
+	if s.wanted.Load() > 0 {
+		s.pump()
+	}
 	s.events.tell(Event{State: StateSecure, Session: s, Transport: l.conn.Info()})
 	if s.sendAgain(l) == nil {
 		s.news.tell()

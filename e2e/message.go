@@ -19,3 +19,8 @@ type Message struct {
 
 	Data []byte
 }
+
+// message returns what the application gets of a message that has come.
+func (s *Session) message(m incoming) Message {
+	return Message{m.Type, m.Time, m.number, m.body}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hopseal/hopseal/internal/engine"
@@ -14,15 +15,17 @@ import (
 // the goroutine, and with half the time for each.
 const idleReader = 50 * time.Millisecond
 
-// Receive waits for the next message. While nobody receives, the session itself
+// Receive waits for the next message of type "", as [Session.Send] sends it, and refuses
+// others, and requests. While nobody receives, the session itself
 // reads up to [Config.Window] bytes ahead; then the other end has to wait. What it
 // has read before the other end closed or the connection was lost is still
 // returned.
 //
 // The error is a [*CloseError], or the context's if it had ended before the call.
 // A context that ends while Receive waits may cost the connection, and ends a session
-// that has no other, so short deadlines are no way to poll. An error that matches [io.EOF] says that the other end has
-// sent everything it meant to.
+// that has no other, so short deadlines are no way to poll. An error that matches
+// [io.EOF] says that the other end has sent everything it meant to. While a [Mux] serves
+// the session the error is [ErrServing].
 func (s *Session) Receive(ctx context.Context) ([]byte, error) {
 	return s.AppendReceive(ctx, nil)
 }
@@ -32,15 +35,51 @@ func (s *Session) Receive(ctx context.Context) ([]byte, error) {
 // nothing.
 // After an error it returns dst as it was.
 func (s *Session) AppendReceive(ctx context.Context, dst []byte) ([]byte, error) {
-	s.receivers.Add(1)
-	defer s.receivers.Add(-1)
-	dst, m, err := s.nextMessage(ctx, dst)
+	dst, _, err := s.receive(ctx, dst, true)
+	return dst, err
+}
+
+// ReceiveMessage is [Session.Receive] for messages of any type.
+func (s *Session) ReceiveMessage(ctx context.Context) (Message, error) {
+	body, m, err := s.receive(ctx, nil, false)
 	if err != nil {
-		return dst, err
+		return Message{}, err
 	}
-	s.received.Add(1)
-	s.consumed(m.size)
-	return dst, nil
+	m.body = body
+	return s.message(m), nil
+}
+
+// receive appends the body of the next message, of no type if it has to be bare, and
+// refuses what comes before it.
+func (s *Session) receive(ctx context.Context, dst []byte, bare bool) ([]byte, incoming, error) {
+	s.receivers.Add(1)
+	defer s.received1()
+	for {
+		if s.ahead.served.Load() {
+			return dst, incoming{}, ErrServing
+		}
+		out, m, err := s.nextMessage(ctx, dst)
+		switch {
+		case err != nil:
+			return dst, m, err
+		case m.Kind == engine.KindMessage && (m.Type == "" || !bare):
+			s.received.Add(1)
+			s.consumed(m)
+			return out, m, nil
+		case m.Kind == engine.KindRequest && s.ahead.served.Load(): // since this one began to wait
+			s.request(m)
+		default:
+			s.refuse(m, RefusedType, nil)
+		}
+	}
+}
+
+// received1 is the end of a Receive. If somebody else waits for what may come, the
+// session goes on to read by itself.
+func (s *Session) received1() {
+	if s.receivers.Add(-1) == 0 && s.wanted.Load() > 0 {
+		s.pump()
+	}
 }
 
 // nextMessage appends a message that was read ahead, or reads one, or waits for
@@ -89,15 +128,19 @@ func (s *Session) readMessage(ctx context.Context, dst []byte) ([]byte, incoming
 			return dst, m, err
 		}
 		if m.number > 0 {
-			return append(dst, out[len(out)-len(m.body):]...), m, nil
+			out = append(dst, m.body...)
+			m.body = out[len(dst):]
+			return out, m, nil
 		}
 	}
 }
 
 // consumed makes room for another message of the other end's.
-func (s *Session) consumed(size int) {
-	s.engine.Consumed(time.Now(), size)
-	s.schedule()
+func (s *Session) consumed(m incoming) {
+	if !m.Kind.Free() {
+		s.engine.Consumed(time.Now(), m.size)
+		s.schedule()
+	}
 }
 
 // incoming is a message that has come.
@@ -109,8 +152,8 @@ type incoming struct {
 }
 
 // read takes one frame from the connection and does what it says; a message is
-// appended to dst, header and body, and returned. Without one the number is 0. It is
-// called under recv.
+// appended to dst, header and body, and returned, unless it answers another one. Without
+// one the number is 0. It is called under recv.
 func (s *Session) read(ctx context.Context, dst []byte) (out []byte, m incoming, _ error) {
 	l := s.line.Load()
 	if l == nil {
@@ -146,14 +189,18 @@ func (s *Session) read(ctx context.Context, dst []byte) (out []byte, m incoming,
 }
 
 // parse reads the header of a message. The other end itself has written it, so a bad one
-// ends the session.
+// ends the session. Replies go to whoever waits for them.
 func (s *Session) parse(number uint64, message []byte) (incoming, error) {
 	h, size, err := engine.ParseHeader(message, s.recv.seen)
-	if err != nil || h.Kind != engine.KindMessage || h.Type != "" {
+	if err != nil {
 		return incoming{}, s.fail(&CloseError{Remote: true, Err: ErrMisbehaved})
 	}
 	s.recv.seen = h.Type
-	return incoming{h, number, message[size:], len(message)}, nil
+	m := incoming{h, number, message[size:], len(message)}
+	if h.Kind == engine.KindAnswer || h.Kind == engine.KindRefusal {
+		return incoming{}, s.reply(m)
+	}
+	return m, nil
 }
 
 // refused is the end of a line by one of its records, and of the session where that
@@ -196,7 +243,7 @@ func (s *Session) tick() {
 	if s.receivers.Load() > 0 {
 		return
 	}
-	if s.received.Swap(0) > 0 {
+	if s.received.Swap(0) > 0 && s.wanted.Load() == 0 {
 		s.alarm.set(time.Now().Add(idleReader))
 		return
 	}
@@ -215,6 +262,9 @@ func (s *Session) pump() {
 		}
 		s.pumping.Store(false)
 		// Somebody may have wanted the pump between its last look and now.
+		if s.wanted.Load() > 0 {
+			s.pump()
+		}
 		if !s.over() {
 			s.alarm.set(time.Now().Add(idleReader))
 		}
@@ -228,11 +278,16 @@ func (s *Session) pumpOne() error {
 	}
 	defer s.leave(&s.recv)
 	_, m, err := s.read(ctx, nil)
-	if err == nil && m.number > 0 {
+	switch {
+	case err != nil || m.number == 0:
+		return err
+	case m.Kind == engine.KindRequest:
+		s.request(m)
+	default:
 		s.ahead.put(m)
-		s.schedule()
 	}
-	return err
+	s.schedule()
+	return nil
 }
 
 // alarm is a timer that is set to the earliest of the times it is given, and costs
@@ -265,7 +320,11 @@ type ahead struct {
 	some chan struct{} // may hold a token while there is a message
 
 	mu       sync.Mutex
-	messages []incoming
+	messages []incoming // requests among them only while nobody serves
+	serving  *serving   // the Serve that there is; looked at without mu through
+	served   atomic.Bool
+	requests int // that wait, here or there
+	bytes    int // in them
 }
 
 func (a *ahead) put(m incoming) {
@@ -293,6 +352,9 @@ func (a *ahead) take() (m incoming, ok bool) {
 	if a.messages = a.messages[1:]; len(a.messages) > 0 {
 		a.wake()
 	}
+	if m.Kind == engine.KindRequest {
+		a.requests, a.bytes = a.requests-1, a.bytes-m.size
+	}
 	return m, true
 }
 
@@ -305,5 +367,5 @@ func (a *ahead) any() bool {
 func (a *ahead) clear() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.messages = nil
+	a.messages, a.requests, a.bytes = nil, 0, 0
 }

@@ -26,16 +26,32 @@ func (s *Session) Send(ctx context.Context, message []byte) error {
 	return s.submit(ctx, &outgoing{body: message})
 }
 
+// SendMessage is [Session.Send] for a message with a type, which says to the other end
+// what it is, see [Message]. It returns the message's ID; where the other end refuses the
+// message, [Config.Refused] is told so.
+func (s *Session) SendMessage(ctx context.Context, typ string, data []byte) (id uint64, err error) {
+	m := &outgoing{Header: engine.Header{Type: typ}, body: data}
+	err = s.submit(ctx, m)
+	return m.number, err
+}
+
 // outgoing is a message on its way out.
 type outgoing struct {
 	engine.Header // without its Time
 	body          []byte
+	call          *call  // that waits for its answer, if any does
+	number        uint64 // once it is sealed
 }
+
+var errType = errors.New("a type must have at most 128 bytes of UTF-8")
 
 // submit sends a message, now or when there is room and a line.
 func (s *Session) submit(ctx context.Context, m *outgoing) error {
 	if len(m.body) > s.info.MaxMessage {
 		return fmt.Errorf("e2e: send: %w: %d bytes, at most %d", ErrTooLarge, len(m.body), s.info.MaxMessage)
+	}
+	if !engine.ValidType(m.Type) {
+		return fmt.Errorf("e2e: send: %w", errType)
 	}
 	err := s.sendNow(ctx, m)
 	if mustWait(err) {
@@ -103,6 +119,10 @@ func (s *Session) sendNow(ctx context.Context, m *outgoing) error {
 	}
 	s.limits.touch(now)
 	s.send.keep(frame)
+	if m.number = l.link.Sent(); m.call != nil {
+		s.calls.begin(m.number, m.call)
+		ctx = context.WithoutCancel(ctx) // which from here on waits for the answer, not for the network
+	}
 	failed := s.write(ctx, l, frame)
 	if failed == nil {
 		failed = s.writeControl(ctx, l, now)

@@ -53,6 +53,15 @@ type Session struct {
 	pumping   atomic.Bool   // it reads, or is about to
 	receivers atomic.Int32  // Receives under way
 	received  atomic.Uint32 // messages returned since the last tick
+	wanted    atomic.Int32  // Calls and Serves under way: the session reads by itself
+
+	calls        calls
+	refusing     feed[refused]
+	telling      feed[*RefusedError]
+	onRefused    func(*Session, *RefusedError)
+	window       int
+	refusedHere  atomic.Uint64 // messages of the other end
+	refusedThere atomic.Uint64 // messages of this end
 
 	news  news  // of acks, for Sends and Flushes that wait
 	alarm alarm // for what is due while nobody calls; see tick
@@ -113,6 +122,9 @@ func newSession(conn transport.Conn, made *engine.Handshake, grant Grant, cfg Co
 		renewed: func() {},
 
 		sendTimeout: cfg.SendTimeout,
+		window:      cfg.Window,
+		onRefused:   cfg.Refused,
+		calls:       calls{slots: make(chan struct{}, cfg.MaxCalls)},
 	}
 	s.life, s.conclude = context.WithCancel(context.Background())
 	s.stalled = time.AfterFunc(math.MaxInt64, s.stuck)

@@ -14,6 +14,9 @@ type Stats struct {
 	MessagesSent, MessagesReceived uint64 // each once, however often it crossed the network
 	BytesSent, BytesReceived       uint64 // in them, without padding
 
+	MessagesRefused    uint64 // of the other end's, by this end: see [RefusedError]
+	MessagesTurnedDown uint64 // of this end's, by the other end
+
 	Unacked uint64 // messages sent that are not known to have arrived, now
 	Resent  uint64 // messages sent again over another connection
 	Resumes uint64 // connections after the first
@@ -46,6 +49,8 @@ func HistogramBounds() []time.Duration { return append([]time.Duration(nil), eng
 type figures struct {
 	engine.Stats
 	refused [engine.NumReasons]uint64
+
+	refusedHere, refusedThere uint64
 }
 
 func (s *Session) figures() (f figures) {
@@ -53,6 +58,7 @@ func (s *Session) figures() (f figures) {
 	for reason := range s.refusals {
 		f.refused[reason] = uint64(s.refusals[reason].Load())
 	}
+	f.refusedHere, f.refusedThere = s.refusedHere.Load(), s.refusedThere.Load()
 	return f
 }
 
@@ -62,6 +68,8 @@ func (f *figures) add(other figures) {
 	f.SentBytes += other.SentBytes
 	f.ReceivedBytes += other.ReceivedBytes
 	f.Acked += other.Acked
+	f.refusedHere += other.refusedHere
+	f.refusedThere += other.refusedThere
 	f.Resent += other.Resent
 	f.Resumes += other.Resumes
 	for i, n := range other.RoundTrip.Counts {
@@ -80,10 +88,14 @@ func (f *figures) stats() Stats {
 		BytesSent:        f.SentBytes,
 		BytesReceived:    f.ReceivedBytes,
 		Unacked:          f.Sent - f.Acked,
-		Resent:           f.Resent,
-		Resumes:          f.Resumes,
-		Refused:          f.byReason(),
-		RoundTrip:        Histogram(f.RoundTrip),
+
+		MessagesRefused:    f.refusedHere,
+		MessagesTurnedDown: f.refusedThere,
+
+		Resent:    f.Resent,
+		Resumes:   f.Resumes,
+		Refused:   f.byReason(),
+		RoundTrip: Histogram(f.RoundTrip),
 	}
 }
 

@@ -153,17 +153,8 @@ func valueError(err error) error {
 	return &ValueError{Reason: err.Error()}
 }
 
-// validate calls the Validate method of what v, which is addressable, holds or
-// points to.
 func validate(v reflect.Value) error {
-	if v.Kind() != reflect.Pointer {
-		v = v.Addr()
-	}
-	checked, ok := v.Interface().(interface{ Validate() error })
-	if !ok || v.IsNil() {
-		return nil
-	}
-	if err := checked.Validate(); err != nil {
+	if err := typed.Validate(v); err != nil {
 		return &ValueError{Reason: safetext.Line(err.Error(), maxReason), err: err}
 	}
 	return nil

@@ -138,3 +138,16 @@ func (c *comparer) WriteByte(b byte) error {
 	c.rest = c.rest[1:]
 	return nil
 }
+
+// Validate calls the method Validate() error of what v, which is addressable, holds or
+// points to, if it has one.
+func Validate(v reflect.Value) error {
+	if v.Kind() != reflect.Pointer {
+		v = v.Addr()
+	}
+	checked, ok := v.Interface().(interface{ Validate() error })
+	if !ok || v.IsNil() {
+		return nil
+	}
+	return checked.Validate()
+}

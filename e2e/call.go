@@ -1,0 +1,143 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"sync"
+
+	"github.com/hopseal/hopseal/internal/engine"
+)
+
+// Call sends a request of a type and returns the answer of the function that serves it
+// at the other end, see [Mux]. Both survive the connections that they are sent over, so
+// a Call waits until it is answered, its context ends, or the session does. If
+// [Config.MaxCalls] are waiting already it waits for one of them first.
+//
+// A context that ends costs nothing but the answer: the request may have been served,
+// and is not called back. Errors: the context's; [*RefusedError]; [*ReplyError]; one that
+// matches [ErrTooLarge]; one about the type, see [Message]; [*CloseError]. After a
+// CloseError the request may have been served too; if it was not acknowledged, the
+// [GapError] has it.
+func (s *Session) Call(ctx context.Context, typ string, data []byte) ([]byte, error) {
+	select {
+	case s.calls.slots <- struct{}{}:
+		defer func() { <-s.calls.slots }()
+	case <-s.ended:
+		return nil, s.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	c := &call{sealed: make(chan struct{}), answered: make(chan answer, 1)}
+	m := &outgoing{Header: engine.Header{Kind: engine.KindRequest, Type: typ}, body: data, call: c}
+	failed := make(chan error, 1)
+	go func() {
+		if err := s.submit(ctx, m); err != nil {
+			failed <- err
+		}
+	}()
+	select { // both come soon after the context's end; until then data is in use
+	case <-c.sealed:
+	case err := <-failed:
+		return nil, err
+	}
+	return s.await(ctx, c)
+}
+
+// await waits for the answer to a request that is numbered.
+func (s *Session) await(ctx context.Context, c *call) ([]byte, error) {
+	defer s.calls.forget(c.number)
+	s.wanted.Add(1)
+	defer s.wanted.Add(-1)
+	s.pump()
+	select {
+	case a := <-c.answered:
+		return a.body, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-s.ended:
+	}
+	select {
+	case a := <-c.answered: // it came before the end
+		return a.body, a.err
+	default:
+		return nil, s.err
+	}
+}
+
+// A call is a request that waits for its answer.
+type call struct {
+	number   uint64
+	sealed   chan struct{} // closed once number is set
+	answered chan answer
+}
+
+type answer struct {
+	body []byte
+	err  error
+}
+
+// calls are the requests of a session that wait for their answers.
+type calls struct {
+	slots chan struct{}
+
+	mu      sync.Mutex // guards what follows
+	waiting map[uint64]*call
+	replies uint64 // answers and refusals that have come
+}
+
+// begin is called before a request is written, as its answer may follow at once.
+func (c *calls) begin(number uint64, request *call) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waiting == nil {
+		c.waiting = map[uint64]*call{}
+	}
+	c.waiting[number] = request
+	request.number = number
+	close(request.sealed)
+}
+
+func (c *calls) forget(number uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.waiting, number)
+}
+
+// take returns who waits for the reply to a message, or nil, and how many replies have
+// come with this one.
+func (c *calls) take(number uint64) (_ *call, replies uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	waiting := c.waiting[number]
+	delete(c.waiting, number)
+	c.replies++
+	return waiting, c.replies
+}
+
+// reply gives an answer or a refusal to whoever waits for it. One to a message that was
+// not sent, or more of them than messages, no honest end sends. One that comes too late
+// is dropped.
+func (s *Session) reply(m incoming) error {
+	waiting, replies := s.calls.take(m.Answers)
+	a := answer{}
+	ok := true
+	if m.Kind == engine.KindRefusal {
+		a.err, ok = parseRefusal(m.Answers, m.body)
+	}
+	if sent := s.engine.Sent(); !ok || m.Answers == 0 || m.Answers > sent || replies > sent {
+		return s.fail(&CloseError{Remote: true, Err: ErrMisbehaved})
+	}
+	if a.err != nil {
+		s.refusedThere.Add(1)
+	}
+	switch {
+	case waiting != nil && a.err == nil:
+		a.body = bytes.Clone(m.body)
+		fallthrough
+	case waiting != nil:
+		waiting.answered <- a
+	default:
+		s.toldRefused(a.err)
+	}
+	return nil
+}

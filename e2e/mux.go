@@ -1,0 +1,367 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/engine"
+)
+
+// Defaults of [Mux].
+const (
+	DefaultMuxTimeout    = time.Minute
+	DefaultMuxConcurrent = 64
+)
+
+// A Mux serves what arrives in sessions, each type of message by a function of its own.
+// What no function serves is refused. Its fields and functions must be set before it is
+// used; then it may serve any number of sessions.
+//
+//	mux := e2e.NewMux()
+//	mux.Handle("order.create", createOrder)
+//	srv, err := e2e.NewServer(cfg, mux.Serve)
+//
+// Messages that want no answer are served one after the other, in their order; while one
+// is, the others wait, and in the end their sender. Requests are served at the same time.
+type Mux struct {
+	// Authorize decides whether the peer may send this message, before any function
+	// sees it. An error refuses it, with [RefusedUnauthorized]: the error itself stays
+	// here. Nil allows every peer that the session allows.
+	Authorize func(ctx context.Context, peer Peer, m Message) error
+
+	// Timeout is after what time the context of a function ends. Zero means
+	// [DefaultMuxTimeout].
+	Timeout time.Duration
+
+	// Concurrent is how many requests of a session are served at a time. As many wait;
+	// those beyond are refused with [RefusedBusy], and so are those that would have more
+	// than half of [Config.Window] wait. Zero means [DefaultMuxConcurrent].
+	Concurrent int
+
+	// OnError is called with what refused a message that a function serves: errors of
+	// Authorize, and errors and panics of the function, but no [*ReplyError]. It must not
+	// block. Nil logs panics with package log and ignores the rest.
+	OnError func(*Request, error)
+
+	mu       sync.RWMutex
+	handlers map[string]func(context.Context, *Request) ([]byte, error)
+}
+
+// A Request is a message that a function of a [Mux] serves.
+type Request struct {
+	Message
+	Session *Session
+	OneWay  bool // it wants no answer
+}
+
+// NewMux returns a Mux that refuses everything.
+func NewMux() *Mux {
+	return &Mux{handlers: map[string]func(context.Context, *Request) ([]byte, error){}}
+}
+
+// Handle has a function serve the messages of a type. What it returns is the answer, of
+// at most [Config.MaxMessage] bytes; nobody is answered who does not want it. If it
+// returns an error the message is refused with [RefusedFailed], and nothing of the error
+// crosses the wire, except where it is a [*ReplyError]. A panic of the function ends
+// nothing else.
+//
+// The context ends with Serve's, with the session, and after Timeout. The function may
+// use the session, Call included; [RequestFrom] finds the request in the context.
+//
+// Handle panics if the type is served already, or cannot be one (see [Message]).
+func (m *Mux) Handle(typ string, f func(ctx context.Context, r *Request) ([]byte, error)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case !engine.ValidType(typ):
+		panic("e2e: Mux.Handle: " + errType.Error())
+	case f == nil:
+		panic("e2e: Mux.Handle: the function is nil")
+	case m.handlers[typ] != nil:
+		panic(fmt.Sprintf("e2e: Mux.Handle: %q is served already", typ))
+	}
+	m.handlers[typ] = f
+}
+
+func (m *Mux) find(typ string) func(context.Context, *Request) ([]byte, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.handlers[typ]
+}
+
+// ErrServing is returned by calls that would take messages from the [Mux] that serves
+// the session.
+var ErrServing = errors.New("e2e: a Mux serves this session already")
+
+// Serve serves a session until that ends, or the context does: then the functions that
+// are under way have to return first, and the session goes on. The error is the
+// [*CloseError], the context's, or [ErrServing]. It fits [NewServer].
+func (m *Mux) Serve(ctx context.Context, s *Session) error {
+	sv := &serving{mux: m, session: s}
+	sv.ctx, sv.cancel = context.WithCancel(ctx)
+	defer sv.cancel()
+	if !s.ahead.serve(sv) {
+		return ErrServing
+	}
+	defer sv.end()
+	defer context.AfterFunc(s.life, sv.cancel)()
+	s.wanted.Add(1)
+	defer s.wanted.Add(-1)
+	s.pump()
+	for {
+		in, err := sv.next(ctx)
+		if err != nil {
+			return err
+		}
+		sv.handle(in)
+	}
+}
+
+// A serving is a Serve under way.
+type serving struct {
+	mux     *Mux
+	session *Session
+	ctx     context.Context
+	cancel  context.CancelFunc
+	work    sync.WaitGroup // requests
+
+	running int        // of them; guarded by the mu of the session's ahead, like
+	queue   []incoming // those that wait
+}
+
+// next waits for a message that wants no answer.
+func (sv *serving) next(ctx context.Context) (incoming, error) {
+	s := sv.session
+	for {
+		if s.over() && !s.err.Remote {
+			return incoming{}, s.err
+		}
+		if err := ctx.Err(); err != nil {
+			return incoming{}, err
+		}
+		if m, ok := s.ahead.take(); ok {
+			return m, nil
+		}
+		select {
+		case <-s.ahead.some:
+		case <-ctx.Done():
+		case <-s.ended:
+			if !s.ahead.any() {
+				return incoming{}, s.err
+			}
+		}
+	}
+}
+
+// end stops what is under way. Requests that still wait are left for a later Serve.
+func (sv *serving) end() {
+	sv.cancel()
+	sv.session.ahead.unserve(sv)
+	sv.work.Wait()
+}
+
+func (m *Mux) concurrent() int {
+	if m.Concurrent > 0 {
+		return m.Concurrent
+	}
+	return DefaultMuxConcurrent
+}
+
+func (m *Mux) timeout() time.Duration {
+	if m.Timeout > 0 {
+		return m.Timeout
+	}
+	return DefaultMuxTimeout
+}
+
+// run serves a request, and then those that wait, one after the other.
+func (sv *serving) run(m incoming) {
+	defer sv.work.Done()
+	for ok := true; ok; m, ok = sv.session.ahead.nextRequest(sv) {
+		sv.handle(m)
+	}
+}
+
+// handle serves one message. What becomes of the answer is the session's.
+func (sv *serving) handle(m incoming) {
+	s := sv.session
+	r := &Request{Message: s.message(m), Session: s, OneWay: m.Kind == engine.KindMessage}
+	reply, why, err := sv.answer(r)
+	if why == 0 && !r.OneWay {
+		err = s.submit(s.life, &outgoing{Header: engine.Header{Kind: engine.KindAnswer, Answers: m.number}, body: reply})
+		if err != nil && !s.over() { // too large, or it could not be signed
+			why = RefusedFailed
+		}
+	}
+	switch {
+	case why != 0:
+		sv.mux.failed(r, why, err)
+		var text *ReplyError
+		if why == RefusedFailed && !r.OneWay {
+			text, _ = errors.AsType[*ReplyError](err)
+		}
+		s.refuse(m, why, text)
+	case r.OneWay:
+		s.consumed(m)
+	}
+}
+
+// answer asks whoever decides and whoever serves the type. The reason is 0 if nothing
+// is wrong.
+func (sv *serving) answer(r *Request) (reply []byte, why Refusal, err error) {
+	f := sv.mux.find(r.Type)
+	if f == nil {
+		return nil, RefusedType, nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithValue(sv.ctx, requestKey{}, r), sv.mux.timeout())
+	defer cancel()
+	if err := sv.authorize(ctx, r); err != nil {
+		return nil, RefusedUnauthorized, err
+	}
+	reply, err = guarded(func() ([]byte, error) { return f(ctx, r) })
+	switch bad := (badRequest{}); {
+	case err == nil:
+		return reply, 0, nil
+	case errors.As(err, &bad):
+		return nil, RefusedValue, bad.error
+	}
+	return nil, RefusedFailed, err
+}
+
+func (sv *serving) authorize(ctx context.Context, r *Request) error {
+	if sv.mux.Authorize == nil {
+		return nil
+	}
+	_, err := guarded(func() ([]byte, error) { return nil, sv.mux.Authorize(ctx, r.Session.Peer(), r.Message) })
+	return err
+}
+
+// guarded makes a panic an error.
+func guarded(f func() ([]byte, error)) (_ []byte, err error) {
+	defer contain(&err)
+	return f()
+}
+
+// failed tells the application why a message that a function serves was refused.
+func (m *Mux) failed(r *Request, why Refusal, err error) {
+	var reply *ReplyError
+	var panicked *PanicError
+	switch {
+	case why == RefusedType || errors.As(err, &reply):
+	case m.OnError != nil:
+		m.OnError(r, err)
+	case errors.As(err, &panicked):
+		log.Print(panicked.Error())
+	}
+}
+
+type requestKey struct{}
+
+// RequestFrom returns the request that a function of a [Mux] was called for, from the
+// context that it was given, or nil.
+func RequestFrom(ctx context.Context) *Request {
+	r, _ := ctx.Value(requestKey{}).(*Request)
+	return r
+}
+
+// serve begins a Serve, unless there is one. Requests that came before go to it.
+func (a *ahead) serve(sv *serving) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.serving != nil {
+		return false
+	}
+	a.serving = sv
+	a.served.Store(true)
+	waiting := a.messages
+	a.messages = nil
+	for _, m := range waiting {
+		if m.Kind == engine.KindRequest {
+			a.serveRequest(m)
+		} else {
+			a.messages = append(a.messages, m)
+		}
+	}
+	return true
+}
+
+// unserve ends a Serve.
+func (a *ahead) unserve(sv *serving) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.serving = nil
+	a.served.Store(false)
+	a.messages = slices.Concat(sv.queue, a.messages)
+	sv.queue = nil
+	if len(a.messages) > 0 {
+		a.wake()
+	}
+}
+
+// request takes a request in, or reports that there are too many.
+func (a *ahead) request(m incoming, window int) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	most := DefaultMuxConcurrent
+	if a.serving != nil {
+		most = a.serving.mux.concurrent()
+		if a.serving.running < most {
+			a.requests, a.bytes = a.requests+1, a.bytes+m.size
+			a.serveRequest(m)
+			return true
+		}
+	}
+	if a.requests >= most || a.requests > 0 && a.bytes+m.size > window/2 {
+		return false
+	}
+	a.requests, a.bytes = a.requests+1, a.bytes+m.size
+	if a.serving != nil {
+		a.serveRequest(m)
+		return true
+	}
+	a.messages = append(a.messages, m)
+	a.wake()
+	return true
+}
+
+// serveRequest has a request served now, if there is a place, or later. It is counted
+// among those that wait, and called under mu.
+func (a *ahead) serveRequest(m incoming) {
+	sv := a.serving
+	if sv.running >= sv.mux.concurrent() {
+		sv.queue = append(sv.queue, m)
+		return
+	}
+	a.requests, a.bytes = a.requests-1, a.bytes-m.size
+	sv.running++
+	sv.work.Add(1)
+	go sv.run(m)
+}
+
+// nextRequest returns a request that waits for whoever has served one.
+func (a *ahead) nextRequest(sv *serving) (m incoming, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(sv.queue) == 0 {
+		sv.running--
+		return m, false
+	}
+	m, sv.queue = sv.queue[0], sv.queue[1:]
+	a.requests, a.bytes = a.requests-1, a.bytes-m.size
+	return m, true
+}
+
+// request hands a request to the Serve that there is, or keeps it for one, or refuses
+// it. Its body is somebody else's memory.
+func (s *Session) request(m incoming) {
+	m.body = bytes.Clone(m.body)
+	if !s.ahead.request(m, s.window) {
+		s.refuse(m, RefusedBusy, nil)
+	}
+}

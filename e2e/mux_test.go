@@ -1,0 +1,590 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/transport"
+)
+
+// serving has a Mux serve an end until the test ends.
+func serving(t testing.TB, s *e2e.Session, mux *e2e.Mux) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		mux.Serve(context.Background(), s)
+	}()
+	t.Cleanup(func() { s.Close(); <-done })
+}
+
+func upper(_ context.Context, r *e2e.Request) ([]byte, error) { return bytes.ToUpper(r.Data), nil }
+
+func mustCall(t testing.TB, s *e2e.Session, typ, data, want string) {
+	t.Helper()
+	got, err := s.Call(t.Context(), typ, []byte(data))
+	if err != nil || string(got) != want {
+		t.Fatalf("Call: %.60q, %v, want %.60q", got, err, want)
+	}
+}
+
+func TestCallIsAnswered(t *testing.T) {
+	c, s := over(t, transport.WithMaxMessage(e2e.MaxFrame(e2e.DefaultMaxMessage)))
+	mux := e2e.NewMux()
+	mux.Handle("upper", upper)
+	mux.Handle("empty", func(context.Context, *e2e.Request) ([]byte, error) { return nil, nil })
+	mux.Handle("who", func(ctx context.Context, r *e2e.Request) ([]byte, error) {
+		if e2e.RequestFrom(ctx) != r || r.OneWay || r.Session != s || r.ID != 3 {
+			t.Errorf("%+v", r)
+		}
+		return []byte(r.Session.Peer().Name()), nil
+	})
+	serving(t, s, mux)
+	mustCall(t, c, "upper", "abc", "ABC")
+	mustCall(t, c, "empty", "abc", "")
+	mustCall(t, c, "who", "", "alice")
+	large := strings.Repeat("x", e2e.DefaultMaxMessage)
+	mustCall(t, c, "upper", large, strings.ToUpper(large))
+	if e2e.RequestFrom(context.Background()) != nil {
+		t.Error("a request out of nowhere")
+	}
+}
+
+// A Mux refuses what it has no function for, and what its functions or Authorize do not
+// take; nothing of their errors is told, but of those made for that.
+func TestMuxRefuses(t *testing.T) {
+	const secret = "the secret cause"
+	told, heard := refusals()
+	c, s := overAs(t, func(c, _ *e2e.Config) { c.Refused = told })
+	var mu sync.Mutex
+	var errs []string
+	mux := e2e.NewMux()
+	mux.OnError = func(r *e2e.Request, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		line, _, _ := strings.Cut(err.Error(), "\n")
+		errs = append(errs, r.Type+": "+line)
+	}
+	mux.Authorize = func(ctx context.Context, peer e2e.Peer, m e2e.Message) error {
+		if peer.Fingerprint() != alice.Fingerprint() || m.Type == "unknown" {
+			t.Errorf("%v about %q", peer, m.Type)
+		}
+		if m.Type == "forbidden" {
+			return errors.New(secret)
+		}
+		return nil
+	}
+	mux.Handle("forbidden", func(context.Context, *e2e.Request) ([]byte, error) {
+		t.Error("an unauthorized message was served")
+		return nil, nil
+	})
+	mux.Handle("fails", func(context.Context, *e2e.Request) ([]byte, error) { return nil, errors.New(secret) })
+	mux.Handle("panics", func(context.Context, *e2e.Request) ([]byte, error) { panic(secret) })
+	mux.Handle("too large", func(context.Context, *e2e.Request) ([]byte, error) {
+		return make([]byte, e2e.DefaultMaxMessage+1), nil
+	})
+	mux.Handle("told", func(context.Context, *e2e.Request) ([]byte, error) {
+		return nil, fmt.Errorf("%s: %w", secret, &e2e.ReplyError{Code: 409, Text: "sold out\x1b[2J"})
+	})
+	serving(t, s, mux)
+	for typ, why := range map[string]e2e.Refusal{
+		"unknown": e2e.RefusedType, "": e2e.RefusedType, "forbidden": e2e.RefusedUnauthorized,
+		"fails": e2e.RefusedFailed, "panics": e2e.RefusedFailed, "too large": e2e.RefusedFailed,
+	} {
+		_, err := c.Call(t.Context(), typ, nil)
+		wantRefused(t, err, 0, why)
+		if strings.Contains(err.Error(), secret) {
+			t.Errorf("%q tells %q", typ, err)
+		}
+		if typ == "too large" {
+			continue
+		}
+		id := sendTyped(t, c, typ, "")
+		wantRefused(t, <-heard, id, why)
+	}
+	_, err := c.Call(t.Context(), "told", nil)
+	var reply *e2e.ReplyError
+	if !errors.As(err, &reply) || reply.Code != 409 || reply.Text != "sold out\x1b[2J" || strings.ContainsAny(err.Error(), "\x1b") {
+		t.Errorf("%v", err)
+	}
+	wantRefused(t, func() error { sendTyped(t, c, "told", ""); return <-heard }(), 0, e2e.RefusedFailed)
+	mu.Lock()
+	defer mu.Unlock()
+	if slices.Sort(errs); len(errs) != 7 || !strings.HasPrefix(errs[0], "fails: "+secret) {
+		t.Errorf("OnError: %q", errs)
+	}
+}
+
+func TestReplyErrorIsBounded(t *testing.T) {
+	c, s := over(t)
+	texts := map[string]string{
+		"short": "short", "long": strings.Repeat("x", 5000), "bad": "bad \xff", "wide": strings.Repeat("\u20ac", 400), "last": strings.Repeat("x", 1023) + "\u00e9",
+	}
+	mux := e2e.NewMux()
+	for typ, text := range texts {
+		mux.Handle(typ, func(context.Context, *e2e.Request) ([]byte, error) { return nil, &e2e.ReplyError{Text: text} })
+	}
+	serving(t, s, mux)
+	for typ, want := range map[string]string{
+		"short": "short", "long": strings.Repeat("x", 1024), "bad": "", "wide": strings.Repeat("\u20ac", 341), "last": strings.Repeat("x", 1023),
+	} {
+		_, err := c.Call(t.Context(), typ, nil)
+		var reply *e2e.ReplyError
+		if !errors.As(err, &reply) || reply.Text != want {
+			t.Errorf("%s: %.40q, %v", typ, want, err)
+		}
+	}
+}
+
+// One-way messages are served one by one and in order; requests pass them.
+func TestMuxOrder(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := over(t)
+		var got []string
+		mux := e2e.NewMux()
+		mux.Handle("upper", upper)
+		mux.Handle("one", func(_ context.Context, r *e2e.Request) ([]byte, error) {
+			time.Sleep(10 * time.Second)
+			got = append(got, string(r.Data)) // unguarded: the race detector would tell
+			return nil, nil
+		})
+		serving(t, s, mux)
+		for _, m := range messages(5) {
+			sendTyped(t, c, "one", m)
+		}
+		start := time.Now()
+		mustCall(t, c, "upper", "passes", "PASSES")
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("a request waited %v behind messages", took)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if !slices.Equal(got, messages(5)) {
+			t.Errorf("served %q", got)
+		}
+	})
+}
+
+// A34: requests are served so many at a time, so many wait, the rest is refused; all
+// others are answered.
+func TestA34RequestsAreBounded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := overAs(t, func(c, _ *e2e.Config) { c.MaxCalls = 1000 })
+		var running, most atomic.Int32
+		mux := e2e.NewMux()
+		mux.Concurrent = 4
+		mux.Handle("slow", func(context.Context, *e2e.Request) ([]byte, error) {
+			if n := running.Add(1); n > most.Load() {
+				most.Store(n)
+			}
+			defer running.Add(-1)
+			time.Sleep(time.Second)
+			return nil, nil
+		})
+		serving(t, s, mux)
+		for size, want := range map[int]int32{0: 8, 300_000: 5} { // half the window is 512 KiB: one more waits
+			var answered, busy atomic.Int32
+			var work sync.WaitGroup
+			for range 50 {
+				work.Go(func() {
+					_, err := c.Call(context.Background(), "slow", make([]byte, size))
+					var refused *e2e.RefusedError
+					switch {
+					case err == nil:
+						answered.Add(1)
+					case errors.As(err, &refused) && refused.Reason == e2e.RefusedBusy:
+						busy.Add(1)
+					default:
+						t.Error(err)
+					}
+				})
+			}
+			work.Wait()
+			if answered.Load() != want || answered.Load()+busy.Load() != 50 || most.Load() != 4 {
+				t.Errorf("%d bytes: %d answered, %d refused, %d at a time", size, answered.Load(), busy.Load(), most.Load())
+			}
+		}
+	})
+}
+
+// Requests that come before anybody serves wait for whoever will.
+func TestServeTakesWhatCameBefore(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := over(t)
+		var work sync.WaitGroup
+		for range 20 {
+			work.Go(func() { mustCall(t, c, "upper", "early", "EARLY") })
+		}
+		time.Sleep(time.Second) // the session has read them
+		mux := e2e.NewMux()
+		mux.Handle("upper", upper)
+		serving(t, s, mux)
+		work.Wait()
+	})
+}
+
+// Serve ends with its context, and waits for what it has begun; the session goes on, for
+// another Serve or for Receives.
+func TestServeEndsWithItsContext(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := over(t)
+		mux := e2e.NewMux()
+		mux.Handle("waits", func(ctx context.Context, _ *e2e.Request) ([]byte, error) {
+			<-ctx.Done()
+			time.Sleep(time.Second)
+			return []byte("done"), nil
+		})
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan error)
+		go func() { ended <- mux.Serve(ctx, s) }()
+		called := make(chan string)
+		go func() {
+			answer, err := c.Call(context.Background(), "waits", nil)
+			called <- fmt.Sprint(string(answer), err)
+		}()
+		synctest.Wait()
+		if _, err := s.Receive(t.Context()); err != e2e.ErrServing {
+			t.Errorf("Receive: %v", err)
+		}
+		if err := mux.Serve(t.Context(), s); err != e2e.ErrServing {
+			t.Errorf("a second Serve: %v", err)
+		}
+		cancel()
+		synctest.Wait()
+		select {
+		case err := <-ended:
+			t.Errorf("ended with a function under way: %v", err)
+		default:
+		}
+		if err := <-ended; err != context.Canceled {
+			t.Errorf("Serve: %v", err)
+		}
+		if got := <-called; got != "done<nil>" {
+			t.Errorf("Call: %s", got)
+		}
+		mustSend(t, c, "the session goes on")
+		mustReceive(t, s, "the session goes on")
+		again := e2e.NewMux()
+		again.Handle("upper", upper)
+		go func() { ended <- again.Serve(context.Background(), s) }()
+		mustCall(t, c, "upper", "again", "AGAIN")
+		c.Close()
+		if err := <-ended; !errors.Is(err, io.EOF) {
+			t.Errorf("Serve of a session that is closed: %v", err)
+		}
+	})
+}
+
+// The context of a function ends in time, and with the session.
+func TestFunctionsHaveDeadlines(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := over(t)
+		ends := make(chan error, 2)
+		mux := e2e.NewMux()
+		mux.Timeout = 10 * time.Second
+		mux.Handle("waits", func(ctx context.Context, _ *e2e.Request) ([]byte, error) {
+			<-ctx.Done()
+			ends <- ctx.Err()
+			return nil, ctx.Err()
+		})
+		serving(t, s, mux)
+		_, err := c.Call(context.Background(), "waits", nil)
+		wantRefused(t, err, 1, e2e.RefusedFailed)
+		if err := <-ends; err != context.DeadlineExceeded {
+			t.Error(err)
+		}
+		go c.Call(context.Background(), "waits", nil)
+		synctest.Wait()
+		c.Close()
+		if err := <-ends; err != context.Canceled {
+			t.Error(err)
+		}
+	})
+}
+
+// A Call that is given up costs neither the connection nor the session, and its answer
+// is dropped.
+func TestCallGivenUp(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := overAs(t, func(c, _ *e2e.Config) { c.MaxCalls = 1 })
+		mux := e2e.NewMux()
+		mux.Handle("upper", upper)
+		mux.Handle("slow", func(context.Context, *e2e.Request) ([]byte, error) {
+			time.Sleep(10 * time.Second)
+			return []byte("too late"), nil
+		})
+		serving(t, s, mux)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if _, err := c.Call(ctx, "slow", nil); err != context.DeadlineExceeded {
+			t.Errorf("Call: %v", err)
+		}
+		if _, err := c.Call(ctx, "upper", nil); err != context.DeadlineExceeded {
+			t.Errorf("a Call with no time left: %v", err)
+		}
+		mustCall(t, c, "upper", "next", "NEXT") // the place is free
+		time.Sleep(time.Minute)
+		mustCall(t, c, "upper", "later", "LATER")
+	})
+}
+
+// A Call that is given up while the connection takes nothing costs nothing either.
+func TestCallGivenUpWhileWriting(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a, b := transport.Pipe(transport.WithBuffer(1))
+		stuck := &stutter{Conn: b, gate: make(chan struct{})}
+		c, s := establish(t, a, stuck)
+		stuck.hold.Store(true)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		var work sync.WaitGroup
+		for range 10 {
+			work.Go(func() {
+				if _, err := c.Call(ctx, "upper", make([]byte, 100)); err != context.DeadlineExceeded {
+					t.Errorf("Call: %v", err)
+				}
+			})
+		}
+		work.Wait()
+		stuck.hold.Store(false)
+		close(stuck.gate)
+		mux := e2e.NewMux()
+		mux.Handle("upper", upper)
+		serving(t, s, mux)
+		mustCall(t, c, "upper", "goes on", "GOES ON")
+	})
+}
+
+// stutter is a Conn that can be told to read nothing for a while.
+type stutter struct {
+	transport.Conn
+	hold atomic.Bool
+	gate chan struct{}
+}
+
+func (s *stutter) Read(ctx context.Context, dst []byte) ([]byte, error) {
+	if s.hold.Load() {
+		<-s.gate
+	}
+	return s.Conn.Read(ctx, dst)
+}
+
+// Calls end with their session.
+func TestCallsEndWithTheSession(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := over(t)
+		var work sync.WaitGroup
+		for range 100 { // some wait for a place
+			work.Go(func() {
+				if _, err := c.Call(context.Background(), "never answered", nil); !errors.Is(err, io.EOF) {
+					t.Errorf("Call: %v", err)
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		s.Close()
+		work.Wait()
+		if _, err := c.Call(t.Context(), "", nil); !errors.Is(err, io.EOF) {
+			t.Errorf("a Call afterwards: %v", err)
+		}
+	})
+}
+
+// Answers find their Calls while others receive, and while nobody does.
+func TestCallsBesideReceives(t *testing.T) {
+	c, s := over(t)
+	mux := e2e.NewMux()
+	mux.Handle("upper", upper)
+	mux.Handle("", func(_ context.Context, r *e2e.Request) ([]byte, error) {
+		return nil, r.Session.Send(context.Background(), r.Data)
+	})
+	serving(t, s, mux)
+	var work sync.WaitGroup
+	for i := range 4 {
+		work.Go(func() {
+			for j := range 100 {
+				m := fmt.Sprint("m", i, " ", j)
+				mustCall(t, c, "upper", m, strings.ToUpper(m))
+			}
+		})
+	}
+	work.Go(func() {
+		for _, m := range messages(200) {
+			mustSend(t, c, m)
+		}
+	})
+	work.Go(func() {
+		for i, m := range messages(200) {
+			if i%50 == 0 {
+				time.Sleep(time.Millisecond) // and now and then nobody receives
+			}
+			mustReceive(t, c, m)
+		}
+	})
+	work.Wait()
+}
+
+// Two ends that call each other from within their functions, send messages that are
+// served slowly, and do all of it at once with windows as small as they may be, get on.
+func TestTwoEndsThatCallEachOtherGetOn(t *testing.T) {
+	rounds := 60
+	if testing.Short() {
+		rounds = 15
+	}
+	c, s := overAs(t, func(c, s *e2e.Config) {
+		for _, cfg := range []*e2e.Config{c, s} {
+			cfg.Window, cfg.MaxCalls = 64<<10, 1000
+		}
+	}, transport.WithBuffer(1))
+	var served, refused atomic.Int32
+	callBack := func(ctx context.Context, s *e2e.Session, r *rand.Rand) {
+		answer, err := s.Call(ctx, "leaf", make([]byte, r.IntN(40_000)))
+		var busy *e2e.RefusedError
+		switch {
+		case errors.As(err, &busy) && busy.Reason == e2e.RefusedBusy:
+			refused.Add(1)
+		case err != nil || len(answer) != 30_000:
+			t.Errorf("%d bytes, %v", len(answer), err)
+		}
+	}
+	var work sync.WaitGroup
+	for i, end := range []*e2e.Session{c, s} {
+		mux := e2e.NewMux()
+		mux.Concurrent = 4
+		mux.Handle("leaf", func(context.Context, *e2e.Request) ([]byte, error) { return make([]byte, 30_000), nil })
+		mux.Handle("calls back", func(ctx context.Context, q *e2e.Request) ([]byte, error) {
+			callBack(ctx, q.Session, rand.New(rand.NewPCG(q.ID, 1)))
+			return nil, nil
+		})
+		mux.Handle("one-way", func(ctx context.Context, q *e2e.Request) ([]byte, error) {
+			callBack(ctx, q.Session, rand.New(rand.NewPCG(q.ID, 2)))
+			served.Add(1)
+			return nil, nil
+		})
+		serving(t, end, mux)
+		for j := range 3 {
+			work.Go(func() {
+				r := rand.New(rand.NewPCG(uint64(i), uint64(j)))
+				for range rounds {
+					if _, err := end.SendMessage(context.Background(), "one-way", make([]byte, r.IntN(60_000))); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			work.Go(func() {
+				for range rounds {
+					_, err := end.Call(context.Background(), "calls back", nil)
+					var busy *e2e.RefusedError
+					if err != nil && !errors.As(err, &busy) {
+						t.Error(err)
+					}
+				}
+			})
+		}
+	}
+	work.Wait()
+	for _, end := range []*e2e.Session{c, s} { // until the last message has been served
+		for int(served.Load()) < 6*rounds {
+			if _, err := end.Call(context.Background(), "leaf", nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	t.Logf("%d served, %d refused for being too many", served.Load(), refused.Load())
+}
+
+// A Call survives the connections that it is sent over.
+func TestCallsSurviveCuts(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		mux := e2e.NewMux()
+		seen := map[string]int{}
+		var mu sync.Mutex
+		mux.Handle("upper", func(ctx context.Context, r *e2e.Request) ([]byte, error) {
+			time.Sleep(100 * time.Millisecond)
+			mu.Lock()
+			defer mu.Unlock()
+			seen[string(r.Data)]++
+			return upper(ctx, r)
+		})
+		srv := newServer(t, trusting(bob, alice), mux.Serve)
+		var last atomic.Pointer[transport.PipeConn]
+		cfg := trusting(alice, bob)
+		cfg.Retry = transport.Retry{Base: time.Millisecond, Cap: 20 * time.Millisecond}
+		c, err := e2e.DialFunc(t.Context(), "pipe", cfg, func(context.Context) (transport.Conn, error) {
+			a, b := transport.Pipe()
+			last.Store(a)
+			serve(srv, b)
+			return a, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop := make(chan struct{})
+		var cutter, work sync.WaitGroup
+		cutter.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(130 * time.Millisecond):
+					last.Load().Cut()
+				}
+			}
+		})
+		for i := range 8 {
+			work.Go(func() {
+				for j := range 10 {
+					m := fmt.Sprint("m", i, " ", j)
+					mustCall(t, c, "upper", m, strings.ToUpper(m))
+				}
+			})
+		}
+		work.Wait()
+		close(stop)
+		cutter.Wait()
+		c.Close()
+		for m, n := range seen {
+			if n != 1 {
+				t.Errorf("%q was served %d times", m, n)
+			}
+		}
+		if len(seen) != 80 {
+			t.Errorf("%d requests were served", len(seen))
+		}
+	})
+}
+
+func TestHandleRefusesMistakes(t *testing.T) {
+	for name, wrong := range map[string]func(m *e2e.Mux){
+		"twice":    func(m *e2e.Mux) { m.Handle("a", upper); m.Handle("a", upper) },
+		"nil":      func(m *e2e.Mux) { m.Handle("a", nil) },
+		"bad type": func(m *e2e.Mux) { m.Handle("\xff", upper) },
+		"no value": func(m *e2e.Mux) {
+			e2e.HandleFunc(m, "a", func(context.Context, any) (int, error) { return 0, nil })
+		},
+		"no answer": func(m *e2e.Mux) {
+			e2e.HandleFunc(m, "a", func(context.Context, int) (func(), error) { return nil, nil })
+		},
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: taken", name)
+				}
+			}()
+			wrong(e2e.NewMux())
+		}()
+	}
+}

@@ -1,0 +1,192 @@
+//go:build !hopseal_npm
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/hopseal/hopseal/internal/safetext"
+	"github.com/hopseal/hopseal/internal/typed"
+)
+
+// This file, like values in envelopes, stays out of builds that have no room for the
+// MessagePack library.
+
+// A ValueError says what is wrong with a value: one that cannot be sent, or one in a
+// message that has come. Its texts name the fields and types of the program and hold
+// nothing of the message's own.
+type ValueError struct {
+	// Path leads to what is wrong, such as "orders[3].price", by the names in the
+	// encoding. It is "" for the whole value. Entries of a map count in the order of
+	// their keys, which may be secret.
+	Path   string
+	Reason string // for people
+	err    error
+}
+
+func (e *ValueError) Error() string {
+	if e.Path == "" {
+		return "e2e: value: " + e.Reason
+	}
+	return "e2e: value: " + e.Path + ": " + e.Reason
+}
+
+// Unwrap returns the error of the type's Validate method, if that is what refused
+// the value.
+func (e *ValueError) Unwrap() error { return e.err }
+
+// maxReason is how much of an error of Validate is shown, in characters.
+const maxReason = 200
+
+func valueError(err error) error {
+	if e, ok := errors.AsType[*typed.Error](err); ok {
+		return &ValueError{Path: e.Path, Reason: e.Reason}
+	}
+	return &ValueError{Reason: err.Error()}
+}
+
+// SendValue sends v like [Session.SendMessage] sends bytes. What it writes, a receiver
+// with the same T reads, and gives the same value.
+//
+// T may be made of booleans, integers, floats, strings, byte strings, slices, arrays,
+// maps with string keys, structs, and pointers; its encoding and its rules, tags and
+// limits are those of values in envelopes, see [envelope.SealValue]. If T, or a pointer
+// to it, has a method Validate() error, it is asked.
+//
+// An error of type [*ValueError] says that v cannot be sent; others are those of
+// SendMessage, or say that T cannot be used like this.
+//
+// [envelope.SealValue]: https://pkg.go.dev/github.com/hopseal/hopseal/envelope#SealValue
+func SendValue[T any](ctx context.Context, s *Session, typ string, v T) (id uint64, err error) {
+	data, err := encodeValue(reflect.ValueOf(&v).Elem())
+	if err != nil {
+		return 0, err
+	}
+	return s.SendMessage(ctx, typ, data)
+}
+
+// ReceiveValue waits for the next message, as [Session.ReceiveMessage] does, and decodes
+// what [SendValue] sent as the same T. Everything in it is exactly what T declares: no
+// field is unknown, missing or there twice, each integer fits its type, and there is one
+// encoding of a value, and no other is taken. Decoding n bytes allocates at most 8 times
+// n and little more than one MiB.
+//
+// A message of another type than typ, or that T refuses, is refused, and its sender told
+// so; the error is then a [*ValueError], with the message, and the session goes on.
+func ReceiveValue[T any](ctx context.Context, s *Session, typ string) (T, Message, error) {
+	var v, none T
+	shape, err := shapeOf(reflect.TypeFor[T]())
+	if err != nil {
+		return none, Message{}, err
+	}
+	body, in, err := s.receive(ctx, nil, false)
+	if err != nil {
+		return none, Message{}, err
+	}
+	in.body = body
+	m := s.message(in)
+	if in.Type != typ {
+		s.refuseTaken(in, RefusedType)
+		return none, m, &ValueError{Reason: "its message has another type than the one expected"}
+	}
+	if err := decodeValue(shape, body, reflect.ValueOf(&v).Elem()); err != nil {
+		s.refuseTaken(in, RefusedValue)
+		return none, m, err
+	}
+	return v, m, nil
+}
+
+// CallValue is [Session.Call] with a value as the request and one as the answer, for a
+// function that [HandleFunc] serves. Usually the second type need not be written:
+//
+//	receipt, err := e2e.CallValue[Receipt](ctx, session, "order.create", order)
+//
+// A [*ValueError] says that the request cannot be sent, or that Resp refuses the answer.
+func CallValue[Resp, Req any](ctx context.Context, s *Session, typ string, request Req) (Resp, error) {
+	var v, none Resp
+	shape, err := shapeOf(reflect.TypeFor[Resp]())
+	if err != nil {
+		return none, err
+	}
+	data, err := encodeValue(reflect.ValueOf(&request).Elem())
+	if err != nil {
+		return none, err
+	}
+	answer, err := s.Call(ctx, typ, data)
+	if err != nil {
+		return none, err
+	}
+	if err := decodeValue(shape, answer, reflect.ValueOf(&v).Elem()); err != nil {
+		return none, err
+	}
+	return v, nil
+}
+
+// HandleFunc is [Mux.Handle] for values: what Req refuses is refused, with
+// [RefusedValue], before the function sees it. [RequestFrom] has the rest of the message.
+// Where no answer is wanted, what the function returns is dropped: struct{} says that
+// there is none.
+//
+// HandleFunc panics like Handle, and if Req or Resp cannot be values.
+func HandleFunc[Req, Resp any](m *Mux, typ string, f func(ctx context.Context, request Req) (Resp, error)) {
+	shape, err := shapeOf(reflect.TypeFor[Req]())
+	if err == nil {
+		_, err = shapeOf(reflect.TypeFor[Resp]())
+	}
+	if err != nil {
+		panic(err.Error())
+	}
+	m.Handle(typ, func(ctx context.Context, r *Request) ([]byte, error) {
+		var request Req
+		if err := decodeValue(shape, r.Data, reflect.ValueOf(&request).Elem()); err != nil {
+			return nil, badRequest{err}
+		}
+		response, err := f(ctx, request)
+		if err != nil || r.OneWay {
+			return nil, err
+		}
+		return encodeValue(reflect.ValueOf(&response).Elem())
+	})
+}
+
+// What follows is not generic, so that a program holds it once and not for each T.
+
+func shapeOf(t reflect.Type) (*typed.Shape, error) {
+	shape, err := typed.Of(t)
+	if err != nil {
+		return nil, fmt.Errorf("e2e: %v cannot be sent as a value: %v", t, err) // not a ValueError
+	}
+	return shape, nil
+}
+
+func encodeValue(v reflect.Value) ([]byte, error) {
+	shape, err := shapeOf(v.Type())
+	if err != nil {
+		return nil, err
+	}
+	if err := validate(v); err != nil {
+		return nil, err
+	}
+	data, err := shape.Encode(v)
+	if err != nil {
+		return nil, valueError(err)
+	}
+	return data, nil
+}
+
+func decodeValue(shape *typed.Shape, data []byte, v reflect.Value) error {
+	if err := shape.Decode(data, v); err != nil {
+		return valueError(err)
+	}
+	return validate(v)
+}
+
+func validate(v reflect.Value) error {
+	if err := typed.Validate(v); err != nil {
+		return &ValueError{Reason: safetext.Line(err.Error(), maxReason), err: err}
+	}
+	return nil
+}
