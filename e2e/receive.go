@@ -123,14 +123,15 @@ func (s *Session) nextMessage(ctx context.Context, dst []byte) ([]byte, incoming
 // recv.
 func (s *Session) readMessage(ctx context.Context, dst []byte) ([]byte, incoming, error) {
 	for {
-		out, m, err := s.read(ctx, dst)
+		_, m, err := s.read(ctx, dst)
 		if err != nil {
 			return dst, m, err
 		}
 		if m.number > 0 {
-			out = append(dst, m.body...)
-			m.body = out[len(dst):]
-			return out, m, nil
+			start := len(dst)
+			dst = append(dst, m.body...)
+			m.body = dst[start:]
+			return dst, m, nil
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 // Counting costs next to nothing, and no traffic.
 type Stats struct {
 	MessagesSent, MessagesReceived uint64 // each once, however often it crossed the network
-	BytesSent, BytesReceived       uint64 // in them, without padding
+	BytesSent, BytesReceived       uint64 // in them, with 8 bytes and the type for each, without padding
 
 	MessagesRefused    uint64 // of the other end's, by this end: see [RefusedError]
 	MessagesTurnedDown uint64 // of this end's, by the other end
