@@ -58,13 +58,16 @@ func upTo(rt *rapid.T, what string, most time.Duration) time.Duration {
 	return time.Duration(rapid.Int64Range(0, int64(most)).Draw(rt, what))
 }
 
+// scales are those of conversations, and of sessions that change their keys meanwhile.
+var scales = []time.Duration{3 * time.Second, 3 * time.Second, 20 * time.Minute}
+
 func drawPlan(rt *rapid.T) (p plan) {
 	for end := range 2 {
 		p.turns[end] = draw(30, func(rt *rapid.T) turn {
 			return turn{
 				what: rapid.SampledFrom([]string{"send", "send", "send", "send", "flush", "wait"}).Draw(rt, "what"),
 				size: rapid.SampledFrom([]int{0, 1, 60, 1000, 30_000, 100_000}).Draw(rt, "size"),
-				wait: upTo(rt, "wait", 2*time.Second),
+				wait: upTo(rt, "wait", rapid.SampledFrom(scales).Draw(rt, "scale")),
 			}
 		}).Draw(rt, "turns")
 		p.readings[end] = draw(10, func(rt *rapid.T) (r reading) {
@@ -79,7 +82,7 @@ func drawPlan(rt *rapid.T) (p plan) {
 	}
 	p.troubles = draw(12, func(rt *rapid.T) trouble {
 		return trouble{
-			after:  upTo(rt, "after", 3*time.Second),
+			after:  upTo(rt, "after", rapid.SampledFrom(scales).Draw(rt, "scale")),
 			what:   rapid.SampledFrom([]string{"cut", "cut", "closed", "drop", "repeat", "flip", "reorder", "replay", "truncate", "extend", "silence"}).Draw(rt, "what"),
 			client: rapid.Bool().Draw(rt, "from the client"),
 			nth:    rapid.IntRange(2, 12).Draw(rt, "nth"),

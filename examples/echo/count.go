@@ -71,6 +71,7 @@ func (c *counting) told(e e2e.Event, out io.Writer) {
 		return
 	case !c.met: // the first connection
 		c.met = true
+		fmt.Fprintf(out, "client: connected; inside the encryption both ends find TLS between them %s\n", e.Session.Info().HopTLS)
 		return
 	}
 	c.tally.reconnects++

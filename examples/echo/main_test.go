@@ -111,6 +111,7 @@ func TestREADMECommand(t *testing.T) {
 	wantNothingLost(t, printed, 4)
 	for _, line := range []string{
 		`(?m)^hop: connection 4$`,
+		`(?m)^client: connected; .* TLS between them re-terminated$`,
 		`0\.\d{3} s  client  -> service   1232 bytes  handshake   ([0-9a-f]{2} ){12}…`,
 		`0\.\d{3} s  client  -> service     80 bytes  resume  `,
 		`0\.\d{3} s  service -> client      81 bytes  data  `,
