@@ -66,6 +66,9 @@ func TestRekeysUnderTraffic(t *testing.T) {
 				}
 				sent.Wait()
 				synctest.Wait()
+				if n, all := c.Stats().Rekeys, srv.Stats().Rekeys; n < 12 || all < 12 {
+					t.Errorf("%d rekeys are counted at the client, %d at the server", n, all)
+				}
 				requests, switches := up.count(typeRequest), min(up.count(typeSwitch), down.count(typeSwitch))
 				if cuts && requests < 12 || !cuts && (requests < 14 || requests > 16 || switches != requests || len(up.seen) < 4 || len(down.seen) < 4) {
 					t.Errorf("in %d hours and %d links %d rekeys, of which %d were done, and %d epochs", hours, r.links(), requests, switches, len(up.seen))

@@ -20,10 +20,11 @@ type Stats struct {
 	Unacked uint64 // messages sent that are not known to have arrived, now
 	Resent  uint64 // messages sent again over another connection
 	Resumes uint64 // connections after the first
+	Rekeys  uint64 // times that the other end has moved to keys from another exchange
 
 	// Refused counts the records that were not what the peer could have sent here, by
 	// what was found: "size", "encoding", "key_share", "authentication", "identity",
-	// "signature", "own_identity", "record_type", "credit", "acknowledgement". Each
+	// "signature", "own_identity", "record_type", "credit", "acknowledgement", "rekey". Each
 	// of them ended a connection or the session.
 	Refused map[string]uint64
 
@@ -72,6 +73,7 @@ func (f *figures) add(other figures) {
 	f.refusedThere += other.refusedThere
 	f.Resent += other.Resent
 	f.Resumes += other.Resumes
+	f.Rekeys += other.Rekeys
 	for i, n := range other.RoundTrip.Counts {
 		f.RoundTrip.Counts[i] += n
 	}
@@ -94,6 +96,7 @@ func (f *figures) stats() Stats {
 
 		Resent:    f.Resent,
 		Resumes:   f.Resumes,
+		Rekeys:    f.Rekeys,
 		Refused:   f.byReason(),
 		RoundTrip: Histogram(f.RoundTrip),
 	}

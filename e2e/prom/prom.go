@@ -15,6 +15,7 @@
 //	hopseal_session_unacked_messages                messages sent that are not known to have arrived, now
 //	hopseal_session_resent_messages_total           messages sent again over another connection
 //	hopseal_session_resumes_total                   connections after the first of a session
+//	hopseal_session_rekeys_total                    times that the other end has moved to keys from another exchange
 //	hopseal_session_refused_records_total{reason}   records refused, see Stats.Refused
 //	hopseal_session_round_trip_seconds              histogram: how long the other end took to answer
 //
@@ -87,6 +88,7 @@ func (e emitter) session(of e2e.Stats) {
 	e.gauge("hopseal_session_unacked_messages", "Messages sent that are not known to have arrived.", float64(of.Unacked))
 	e.counter("hopseal_session_resent_messages_total", "Messages sent again over another connection.", of.Resent)
 	e.counter("hopseal_session_resumes_total", "Connections after the first of a session.", of.Resumes)
+	e.counter("hopseal_session_rekeys_total", "Moves of the other end to keys from another exchange.", of.Rekeys)
 	e.labelled("hopseal_session_refused_records_total", "Records refused.", "reason", of.Refused)
 	e.histogram("hopseal_session_round_trip_seconds", "How long the other end took to answer.", of.RoundTrip)
 }

@@ -181,6 +181,7 @@ func TestA13StatesHoldNoTrafficKeys(t *testing.T) {
 			l := end.Link()
 			for name, secret := range map[string][]byte{
 				"chain of its own": l.send.chain[:], "chain of the other's": l.recv.chain[:], "link id": l.send.aad[len(l.send.aad)-32:],
+				"rekey secret": l.rekey.secret[:],
 			} {
 				if bytes.Contains(state, secret) && (name != "link id" || !bytes.Equal(secret, end.id[:])) {
 					t.Errorf("a state holds the %s", name)
