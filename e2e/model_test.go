@@ -193,8 +193,9 @@ func (r *run) disturb(way *road) {
 			way.set(func(r *road) { r.each = trouble.faults })
 		}
 		way.cut()
+		time.Sleep(time.Duration(trouble.nth) * time.Second) // not for so long that the server would give up
+		way.set(func(r *road) { r.each = nil })
 	}
-	way.set(func(r *road) { r.each = nil })
 }
 
 // faults are those of each link that is made while the trouble lasts.
