@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"strings"
@@ -143,6 +144,11 @@ func (c *client) presentAgain(ctx context.Context, peer *keys.PublicIdentity) (_
 // dialFirst makes a session that comes back.
 func (c *client) dialFirst(ctx context.Context) (*Session, error) {
 	c.events.tell(Event{State: StateConnecting})
+	if c.cfg.Store != nil {
+		if s, err := c.goOn(ctx); s != nil || err != nil {
+			return s, err
+		}
+	}
 	conn, err := c.dial(ctx)
 	var s *Session
 	if err == nil {
@@ -152,10 +158,23 @@ func (c *client) dialFirst(ctx context.Context) (*Session, error) {
 		c.events.tell(Event{State: StateClosed, Err: err})
 		return nil, err
 	}
+	c.comesBack(s)
+	if c.cfg.Store != nil {
+		s.keeper = newKeeper(s, c.cfg.vault(), c.cfg.StoreName, 0)
+		if err := s.keeper.save(ctx, true); err != nil {
+			s.closeFor(CodeFailed, &CloseError{Err: err})
+			return nil, fmt.Errorf("e2e: %w", err)
+		}
+	}
+	return s.begun(), nil
+}
+
+// comesBack gives a session whatever it needs to get another line.
+func (c *client) comesBack(s *Session) *comeback {
 	back := &comeback{client: c, session: s}
 	back.redialer = transport.NewRedialer(c.cfg.retry(), back.dial)
 	s.lost = func(why *CloseError) { go back.run(why) }
-	return s.begun(), nil
+	return back
 }
 
 // Accept is [Connect] for the other end, the server. Most servers use [NewServer],

@@ -58,6 +58,10 @@ func (b *comeback) dial(ctx context.Context) (_ transport.Conn, err error) {
 		conn.Close(transport.CodeNormal, "")
 		return nil, &HandshakeError{Reason: ReasonLocal, Err: err}
 	}
+	if err := b.keep(); err != nil {
+		conn.Close(transport.CodeNormal, "")
+		return nil, err
+	}
 	b.client.events.tell(Event{State: StateHandshaking, Session: b.session, Transport: conn.Info()})
 	if err := b.client.run(ctx, conn, r); err != nil {
 		b.client.events.tell(Event{State: StateReconnecting, Session: b.session, Err: err})

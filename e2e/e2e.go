@@ -56,6 +56,9 @@
 // Receive wait, like the client's. What had not arrived is sent again. [Config.Notify]
 // tells of it.
 //
+// With a [Config.Store] a session outlives its processes too. Both ends may have one, or
+// one of them.
+//
 // A session ends when the server does not know it any more, because it was restarted or
 // has let it wait for longer than its limits allow, when an end is not trusted any
 // more, and after [Config.MaxAge]. Then a [GapError] lists what may be lost, at each end
@@ -238,6 +241,33 @@ type Config struct {
 	// prove anew who they are. Zero means [DefaultMaxAge].
 	MaxAge time.Duration
 
+	// Store keeps sessions so that they outlive this process: they go on after a restart,
+	// and behind a load balancer on whatever node a client reaches. What each end sends is
+	// then stored before it is on its way, and what the other end is told to have arrived
+	// is what the application has taken, see [Session.Receive]: nothing is lost with a
+	// process. A message that the application was busy with comes again, under its number.
+	//
+	// A server's function runs again for a session that another process has begun, with
+	// [Session.Restored]. For a client see StoreName. [Connect] and [Accept] store nothing.
+	// A store that does not work holds sessions up, for SendTimeout; then they end at this
+	// end, with [ErrStore].
+	//
+	// Nil means that sessions end with the process. How long each Send takes is then not
+	// up to a disk.
+	Store SessionStore
+
+	// StoreKeys are what records in the Store are encrypted with: all processes that share
+	// one need the same. Required with a Store. A key has to stay for as long as sessions
+	// live after it was replaced.
+	StoreKeys *keys.SharedKeyset
+
+	// StoreName names a client's session in the Store. Dial goes on with the session that
+	// was stored under it, if there is one: the error then is a [*CloseError] if that is
+	// over, with the gap, and the next Dial begins another. Of two processes with one name
+	// the later takes the session over from the other, which ends with [ErrFenced].
+	// Required with a Store in Dial.
+	StoreName string
+
 	// Notify is told what becomes of a session, in order, from a goroutine of its own.
 	// Where it is slow, the oldest of more than 16 waiting events are left out. Nil
 	// means that nobody is told.
@@ -287,6 +317,9 @@ type Config struct {
 	//	unauthorized         the client's credentials are not accepted any more, or have expired
 	//	refused              the other end does not accept this one any more
 	//	abandoned            a context of this end ended
+	//	rolled_back          an end has gone back to what the session was before
+	//	fenced               see ErrFenced
+	//	store                see ErrStore
 	//
 	// A connection of a session that goes on is lost for the same reasons. Those of
 	// handshakes are listed at ServerStats.Greeted.
@@ -362,6 +395,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("e2e: Config.Window is %d, want %d to %d bytes", c.Window, engine.MinWindow, engine.MaxWindow)
 	case c.MaxAge < 0 || c.MaxAge > DefaultMaxAge:
 		return c, fmt.Errorf("e2e: Config.MaxAge is %v, want at most %v", c.MaxAge, DefaultMaxAge)
+	case c.Store != nil && (c.StoreKeys == nil || c.StoreKeys.Primary() == nil):
+		return c, errors.New("e2e: Config.StoreKeys is nil: a store needs keys, see keys.GenerateSharedKeyset")
 	case c.IdleTimeout < 0 || c.ParkTimeout < 0 || c.MaxParkedPerIdentity < 0:
 		return c, errors.New("e2e: a limit in Config is negative")
 	case c.HandshakeTimeout < 0 || c.SendTimeout < 0 || c.MaxCalls < 0 || c.MaxSessions < 0 || c.MaxHandshakes < 0 || c.MaxHandshakesPerAddress < 0:
@@ -390,6 +425,7 @@ func (c Config) engine() engine.Config {
 		KeepAlive:        c.KeepAlive,
 		HandshakeTimeout: c.HandshakeTimeout,
 		AllowSelf:        c.AllowSelf,
+		Stored:           c.Store != nil,
 	}
 }
 

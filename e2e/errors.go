@@ -28,6 +28,7 @@ const (
 	ReasonUnknownSession                   // the server does not know the session that was to go on, or a hop says so
 	ReasonLocal                            // something failed at this end, such as the signer; see the cause
 	ReasonUnauthorized                     // Authenticate did not accept the client's credentials; the cause is its error
+	ReasonRolledBack                       // an end has gone back to what the session was before: it was restored from a backup, or its store was
 )
 
 var reasonTexts = map[Reason]string{
@@ -40,6 +41,7 @@ var reasonTexts = map[Reason]string{
 	ReasonUnknownSession: "the session is not known at the server: it may have been restarted, or have waited too long",
 	ReasonLocal:          "this end could not go on",
 	ReasonUnauthorized:   "the client's credentials are not accepted",
+	ReasonRolledBack:     "one end has gone back to an earlier state of the session, which cannot go on",
 }
 
 // A HandshakeError says why no session came about. It matches [ErrHandshake].
@@ -76,7 +78,7 @@ func (e *HandshakeError) Unwrap() []error {
 // something.
 func (e *HandshakeError) Permanent() bool {
 	switch e.Reason {
-	case ReasonUntrusted, ReasonRefused, ReasonUnknownSession, ReasonUnauthorized:
+	case ReasonUntrusted, ReasonRefused, ReasonUnknownSession, ReasonUnauthorized, ReasonRolledBack:
 		return true
 	}
 	return false
@@ -86,6 +88,8 @@ func (e *HandshakeError) Permanent() bool {
 func explainHandshake(err error) error {
 	var check *engine.Error
 	switch {
+	case errors.As(err, &check) && check.Reason == engine.ReasonAck: // of a hello that is authentic
+		return &HandshakeError{Reason: ReasonRolledBack}
 	case errors.As(err, &check):
 		return &HandshakeError{Reason: ReasonNotAuthentic, Detail: check.Reason.String()}
 	case errors.Is(err, engine.ErrRefused):
@@ -183,15 +187,23 @@ type CloseError struct {
 	Err    error // what broke the session, nil if it was closed
 
 	// Gap says which messages are not known to have arrived. It is nil where this end
-	// closed the session, and found by errors.As too.
+	// closed the session, and where it is Stored, and found by errors.As too.
 	Gap *GapError
+
+	// Stored says that only this end of the session is over: it is in [Config.Store], with
+	// every message that a Send has returned nil for, and may go on in another process.
+	Stored bool
 }
 
 // Error returns one line.
 func (e *CloseError) Error() string {
 	switch {
+	case e.Err != nil && e.Stored:
+		return "e2e: session ended at this end: " + e.Err.Error()
 	case e.Err != nil:
 		return "e2e: session ended: " + e.Err.Error()
+	case e.Stored:
+		return "e2e: the program goes away; the session is stored"
 	case !e.Remote:
 		return "e2e: the session was closed at this end"
 	case e.Code == CodeDone:

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/hopseal/hopseal/internal/engine"
@@ -84,7 +85,7 @@ func (g *greeting) refuse(ctx context.Context) error {
 
 // resume goes on with a session. Between the commit and the frame that tells the client
 // of it, it calls committed.
-func (g *greeting) resume(ctx context.Context, s *Session, committed func()) (*line, error) {
+func (g *greeting) resume(ctx context.Context, s *Session, committed func() error) (*line, error) {
 	r, err := engine.AnswerResume(g.cfg.engine(), s.engine, g.began)
 	if err != nil {
 		return nil, g.refuse(ctx)
@@ -105,7 +106,10 @@ func (g *greeting) resume(ctx context.Context, s *Session, committed func()) (*l
 		return nil, err
 	}
 	s.entitle(r.Link(), g.grant)
-	committed()
+	if err := committed(); err != nil {
+		g.conn.Close(transport.CodeTryLater, "")
+		return nil, err
+	}
 	if err := h.finish(ctx, last); err != nil {
 		return nil, err
 	}
@@ -117,5 +121,8 @@ func (g *greeting) resume(ctx context.Context, s *Session, committed func()) (*l
 func (g *greeting) ended(s *Session, err error) {
 	if _, no := refuses(err); no {
 		s.fail(unwelcome(err))
+	}
+	if failed := new(HandshakeError); errors.As(err, &failed) && failed.Reason == ReasonRolledBack {
+		s.fail(&CloseError{Err: err})
 	}
 }

@@ -27,8 +27,6 @@ func (l *limits) touch(now time.Time) { l.active.Store(now.UnixNano()) }
 func (l *limits) start(expire func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.born = time.Now()
-	l.touch(l.born)
 	l.timer = time.AfterFunc(l.left(), expire)
 }
 
@@ -46,6 +44,15 @@ func (l *limits) setExpiry(at time.Time) {
 	defer l.mu.Unlock()
 	if l.expiry = at; l.timer != nil {
 		l.timer.Reset(l.left())
+	}
+}
+
+// leave says that there will be no line in this process.
+func (l *limits) leave(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.parked.IsZero() {
+		l.parked = now
 	}
 }
 

@@ -24,6 +24,9 @@ const (
 	outcomeLost           outcome = "lost"
 	outcomeUnknownSession outcome = "unknown_session"
 	outcomeUnauthorized   outcome = "unauthorized"
+	outcomeRolledBack     outcome = "rolled_back"
+	outcomeFenced         outcome = "fenced"
+	outcomeStore          outcome = "store"
 
 	outcomeFull     outcome = "full"
 	outcomeEvicted  outcome = "evicted"
@@ -49,10 +52,10 @@ const (
 var (
 	greetings = []outcome{outcomeEstablished, outcomeResumed, outcomeNotAuthentic, outcomeUntrusted, outcomeUnauthorized, outcomeTimeout,
 		outcomeLost, outcomeUnknownSession, outcomeFull, outcomeEvicted, outcomeShutdown, outcomeUpgrade,
-		outcomeAbandoned, outcomePanic, outcomeFailed}
+		outcomeAbandoned, outcomePanic, outcomeFailed, outcomeRolledBack, outcomeStore}
 	endings = []outcome{outcomeClosed, outcomePeerClosed, outcomeGoingAway, outcomeFailed, outcomeExpired, outcomeLost,
 		outcomeTampered, outcomeMisbehaved, outcomeSilent, outcomeStalled, outcomeCrowded, outcomeUntrusted,
-		outcomeUnauthorized, outcomeRefused, outcomeAbandoned}
+		outcomeUnauthorized, outcomeRefused, outcomeAbandoned, outcomeRolledBack, outcomeFenced, outcomeStore}
 )
 
 // known are the errors that each have an outcome of their own.
@@ -71,6 +74,8 @@ var known = []struct {
 	{ErrCredentials, outcomeUnauthorized},
 	{ErrCrowded, outcomeCrowded},
 	{ErrStalled, outcomeStalled},
+	{ErrFenced, outcomeFenced},
+	{ErrStore, outcomeStore},
 }
 
 var ofReason = map[Reason]outcome{
@@ -82,6 +87,7 @@ var ofReason = map[Reason]outcome{
 	ReasonLost:           outcomeLost,
 	ReasonUnknownSession: outcomeUnknownSession,
 	ReasonUnauthorized:   outcomeUnauthorized,
+	ReasonRolledBack:     outcomeRolledBack,
 }
 
 // outcomeOf says in a word what an error of this package is about.

@@ -67,9 +67,15 @@ func (srv *Server) park(s *Session) (last []*Session) {
 	case waits && i < 0:
 		srv.parked = append(srv.parked, s)
 		s.limits.setParked(time.Now())
+		if s.keeper != nil {
+			s.keeper.parked(true)
+		}
 	case !waits && i >= 0:
 		srv.parked = slices.Delete(srv.parked, i, i+1)
 		s.limits.setParked(time.Time{})
+		if s.keeper != nil {
+			s.keeper.parked(false)
+		}
 	}
 	for i := srv.crowded(s); i >= 0; i = srv.crowded(s) {
 		last = append(last, srv.parked[i])

@@ -21,6 +21,10 @@ const idleReader = 50 * time.Millisecond
 // has read before the other end closed or the connection was lost is still
 // returned.
 //
+// With a [Config.Store], asking for the next message says that the application is done with
+// those before: only then the other end may forget them. What it was not done with when
+// its process ended, it receives again in the next one.
+//
 // The error is a [*CloseError], or the context's if it had ended before the call.
 // A context that ends while Receive waits may cost the connection, and ends a session
 // that has no other, so short deadlines are no way to poll. An error that matches
@@ -54,6 +58,9 @@ func (s *Session) ReceiveMessage(ctx context.Context) (Message, error) {
 func (s *Session) receive(ctx context.Context, dst []byte, bare bool) ([]byte, incoming, error) {
 	s.receivers.Add(1)
 	defer s.received1()
+	if s.keeper != nil {
+		s.keeper.askedBehind()
+	}
 	for {
 		if s.ahead.served.Load() {
 			return dst, incoming{}, ErrServing
@@ -64,7 +71,7 @@ func (s *Session) receive(ctx context.Context, dst []byte, bare bool) ([]byte, i
 			return dst, m, err
 		case m.Kind == engine.KindMessage && (m.Type == "" || !bare):
 			s.received.Add(1)
-			s.consumed(m)
+			s.hand(m)
 			return out, m, nil
 		case m.Kind == engine.KindRequest && s.ahead.served.Load(): // since this one began to wait
 			s.request(m)
@@ -136,10 +143,23 @@ func (s *Session) readMessage(ctx context.Context, dst []byte) ([]byte, incoming
 	}
 }
 
+// hand counts a message that the application is given.
+func (s *Session) hand(m incoming) {
+	if s.keeper != nil {
+		s.keeper.hand(m)
+	} else {
+		s.consumed(m)
+	}
+}
+
 // consumed makes room for another message of the other end's.
 func (s *Session) consumed(m incoming) {
 	if !m.Kind.Free() {
-		s.engine.Consumed(time.Now(), m.size)
+		if s.keeper != nil {
+			s.engine.Took(time.Now(), m.number, m.size)
+		} else {
+			s.engine.Consumed(time.Now(), m.size)
+		}
 		s.schedule()
 	}
 }

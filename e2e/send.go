@@ -20,7 +20,8 @@ import (
 // A context that ends before Send has begun to write changes nothing. One that ends
 // later costs the connection, because a message that may have been sent cannot be
 // taken back: a session that has no other ends, and else keeps the message, to send it
-// again on the next one, and Send returns nil. Errors: the context's; one that matches
+// again on the next one, and Send returns nil. With a [Config.Store] it returns once the
+// message is stored; messages that are sent at the same time are stored in one go. Errors: the context's; one that matches
 // [ErrTooLarge], after which the session goes on; [*CloseError].
 func (s *Session) Send(ctx context.Context, message []byte) error {
 	return s.submit(ctx, &outgoing{body: message})
@@ -52,6 +53,9 @@ func (s *Session) submit(ctx context.Context, m *outgoing) error {
 	}
 	if !engine.ValidType(m.Type) {
 		return fmt.Errorf("e2e: send: %w", errType)
+	}
+	if s.keeper != nil {
+		return s.sendStored(ctx, m)
 	}
 	err := s.sendNow(ctx, m)
 	if mustWait(err) {
@@ -135,6 +139,11 @@ func (s *Session) sendNow(ctx context.Context, m *outgoing) error {
 
 // write hands one frame to the connection. It is called under send.
 func (s *Session) write(ctx context.Context, l *line, frame []byte) error {
+	if s.keeper != nil {
+		if err := s.keeper.sync(); err != nil {
+			return s.unkept(err)
+		}
+	}
 	s.stalled.Reset(s.sendTimeout)
 	defer s.stalled.Stop()
 	if err := l.conn.Write(ctx, frame); err != nil {

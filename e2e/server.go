@@ -32,6 +32,8 @@ type Server struct {
 	sessions map[*Session]struct{}
 
 	resumable map[[32]byte]*Session // by id of resume
+	stored    map[[32]byte]*Session // by key in the store
+	swept     time.Time             // when the store was, last
 	parked    []*Session            // without a line; the one that has waited longest first
 
 	totals   totals
@@ -51,6 +53,9 @@ func NewServer(cfg Config, handle func(ctx context.Context, s *Session) error) (
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Store != nil && cfg.MaxParked < 0 {
+		return nil, errors.New("e2e: NewServer: Config.Store is for sessions that outlive their connections: MaxParked must not be negative")
+	}
 	if handle == nil {
 		return nil, errors.New("e2e: NewServer: the function is nil")
 	}
@@ -62,6 +67,7 @@ func NewServer(cfg Config, handle func(ctx context.Context, s *Session) error) (
 
 		resumable: map[[32]byte]*Session{},
 		totals:    newTotals(),
+		stored:    map[[32]byte]*Session{},
 	}, nil
 }
 
@@ -93,6 +99,9 @@ func (srv *Server) ServeConn(ctx context.Context, conn transport.Conn) error {
 	}
 	srv.greeted(outcomeEstablished)
 	defer srv.conclude(session)
+	if session.joining != nil {
+		srv.running.Go(func() { session.attach(session.joining) })
+	}
 	err = srv.serve(ctx, session)
 	if err != nil && srv.cfg.Logger != nil {
 		logFunction(srv.cfg.Logger, session, err)
@@ -113,7 +122,7 @@ func (srv *Server) turnedAway(on transport.Info, why outcome, err error) {
 // the context's error. Clients that connect afterwards are turned away.
 func (srv *Server) Shutdown(ctx context.Context) error {
 	for _, s := range srv.stop() {
-		srv.running.Go(func() { s.close(CodeGoingAway) })
+		srv.running.Go(func() { s.goAway() })
 	}
 	srv.lobby.close(ErrServerClosed)
 	done := make(chan struct{})
@@ -168,8 +177,12 @@ func (srv *Server) greet(ctx context.Context, conn transport.Conn) (_ *Session, 
 	}
 	if id, ok := engine.ResumeID(g.first); ok {
 		if s := srv.find(id); s != nil {
-			l, err := g.resume(entered, s, func() { srv.index(s) })
+			l, err := g.resume(entered, s, func() error { return srv.committed(s) })
 			return s, l, err
+		}
+		if srv.cfg.Store != nil {
+			s, err := srv.restore(ctx, entered, g, id)
+			return s, nil, err
 		}
 	}
 	s, err := srv.accept(ctx, entered, g)
@@ -190,25 +203,24 @@ func (srv *Server) accept(ctx, entered context.Context, g *greeting) (s *Session
 		return err
 	}, func(made *Session) error {
 		s = made
-		s.life, s.conclude = context.WithCancel(context.WithoutCancel(ctx))
-		if srv.cfg.MaxParked >= 0 {
-			s.lost = func(*CloseError) { srv.settle(s) }
-			s.found = func() { srv.settle(s) }
-			s.renewed = func() { srv.index(s) }
+		srv.adopt(ctx, s, 0)
+		if err := srv.add(s); err != nil || s.keeper == nil {
+			return err
 		}
-		return srv.add(s)
+		return s.keeper.save(entered, true)
 	})
 	if err != nil {
 		return nil, err
 	}
 	reserved = false // it is the session's now
+	srv.sweep()
 	return made.begun(), nil
 }
 
 // goOn gives a session the line on which its client has come back, and waits until
 // that is over.
 func (srv *Server) goOn(ctx context.Context, s *Session, l *line) {
-	defer context.AfterFunc(ctx, func() { s.close(CodeGoingAway) })()
+	defer context.AfterFunc(ctx, func() { s.goAway() })()
 	s.attach(l)
 	select {
 	case <-l.gone:
@@ -247,6 +259,9 @@ func (srv *Server) add(s *Session) error {
 		return ErrServerClosed
 	}
 	srv.sessions[s] = struct{}{}
+	if s.keeper != nil {
+		srv.stored[s.keeper.key] = s
+	}
 	if s.lost != nil {
 		srv.indexed(s)
 	}
@@ -267,13 +282,16 @@ func (srv *Server) removed(s *Session) {
 		return
 	}
 	srv.unindex(s)
+	if s.keeper != nil && srv.stored[s.keeper.key] == s {
+		delete(srv.stored, s.keeper.key)
+	}
 	delete(srv.sessions, s)
 	srv.parked = slices.DeleteFunc(srv.parked, func(other *Session) bool { return other == s })
 }
 
 // serve runs the function and closes the session.
 func (srv *Server) serve(ctx context.Context, s *Session) error {
-	defer context.AfterFunc(ctx, func() { s.close(CodeGoingAway) })()
+	defer context.AfterFunc(ctx, func() { s.goAway() })()
 	defer func() { <-s.life.Done() }() // somebody else may still be saying goodbye
 	err := srv.call(s.life, s)
 	if err == nil || s.over() && (errors.Is(err, s.err) || errors.Is(err, context.Canceled)) {

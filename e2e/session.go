@@ -89,6 +89,10 @@ type Session struct {
 	conclude context.CancelFunc
 
 	place place // at a server
+
+	keeper   *keeper // nil without a store
+	restored bool
+	joining  *line // the first line of a session that was restored, until the function runs
 }
 
 // half is one direction's lock, which gives way to a context, and its buffer.
@@ -109,7 +113,14 @@ type Info struct {
 
 // newSession returns a session with its first line.
 func newSession(conn transport.Conn, made *engine.Handshake, grant Grant, cfg Config, events *events) *Session {
-	established := made.Session()
+	s := bareSession(made.Session(), cfg, events)
+	s.use(newLine(conn, s.engine.Link(), made.Hop(), cfg))
+	s.entitle(s.engine.Link(), grant)
+	return s
+}
+
+// bareSession returns a session that has no line yet.
+func bareSession(established *engine.Session, cfg Config, events *events) *Session {
 	s := &Session{
 		engine:  established,
 		info:    Info{ID: logID(established.ID()), Protocol: cfg.Protocol, MaxMessage: cfg.MaxMessage},
@@ -132,19 +143,26 @@ func newSession(conn transport.Conn, made *engine.Handshake, grant Grant, cfg Co
 	s.alarm.timer = time.AfterFunc(math.MaxInt64, s.tick)
 	s.alarm.timer.Stop()
 	s.limits.idle, s.limits.park, s.limits.age = cfg.IdleTimeout, cfg.ParkTimeout, cfg.MaxAge
-	s.use(newLine(conn, established.Link(), made.Hop(), cfg))
-	s.entitle(established.Link(), grant)
+	s.limits.born = established.Born()
+	s.limits.touch(time.Now())
+	info := s.info
+	s.seen.Store(&info)
 	return s
 }
 
 // begun starts a new session's clocks.
 func (s *Session) begun() *Session {
 	s.alarm.set(time.Now().Add(idleReader))
-	s.events.tell(Event{State: StateSecure, Session: s, Transport: s.seen.Load().Transport})
+	if s.line.Load() != nil { // else it is told with the first one
+		s.events.tell(Event{State: StateSecure, Session: s, Transport: s.seen.Load().Transport})
+	}
 	if s.lost == nil { // the others are for sessions that outlive a connection
 		s.limits.idle, s.limits.park, s.limits.age = 0, 0, 0
 	}
 	s.limits.start(s.expire)
+	if s.keeper != nil {
+		s.keeper.watch()
+	}
 	return s
 }
 
@@ -269,7 +287,7 @@ func (s *Session) leave(h *half) {
 // reports whether it did.
 func (s *Session) end(err *CloseError) (first bool) {
 	s.endOnce.Do(func() {
-		if err.Remote || err.Err != nil || err.Code != CodeDone {
+		if !err.Stored && (err.Remote || err.Err != nil || err.Code != CodeDone) {
 			err.Gap = newGap(s.engine.Abandon())
 		}
 		s.err, first = err, true
@@ -316,7 +334,30 @@ func (s *Session) hangUp(code transport.Code) {
 		s.ahead.clear()
 	}
 	s.forget()
+	if s.keeper != nil {
+		s.keeper.end(s.err.Stored)
+	}
 }
+
+// goAway ends the session because this program ends. Where it is stored the other end is
+// told nothing, and goes on with another program.
+func (s *Session) goAway() error {
+	if s.keeper == nil {
+		return s.close(CodeGoingAway)
+	}
+	s.limits.leave(time.Now())
+	ctx, cancel := context.WithTimeout(s.life, goodbyeTimeout)
+	defer cancel()
+	s.keeper.save(ctx, true) // so that what was taken does not come again; if it fails, some does
+	if s.end(&CloseError{Code: CodeGoingAway, Stored: true}) {
+		s.hangUp(transport.CodeGoingAway)
+	}
+	return nil
+}
+
+// Restored reports whether the session was begun in another process, or in this one before
+// it was taken over by another: what its application knew there is not here.
+func (s *Session) Restored() bool { return s.restored }
 
 // forget drops the keys of a session that has hung up. A half that is in use is
 // dropped by its user, when it leaves.

@@ -143,6 +143,8 @@ type ServerStats struct {
 	//	shutdown         the server is shut down
 	//	upgrade          ServeHTTP found no WebSocket handshake that it could accept
 	//	abandoned        the context given to ServeConn ended
+	//	rolled_back      an end has gone back to an earlier state of the session: see ReasonRolledBack
+	//	store            the session store did not work
 	//	panic            the Verifier panicked
 	//	failed           anything else
 	Greeted map[string]uint64

@@ -187,6 +187,13 @@ func (i *inbox) consume(now time.Time, n int) {
 	i.schedule(now)
 }
 
+// took is consume of message number.
+func (i *inbox) took(now time.Time, number uint64, n int) {
+	i.consumed += cost(n)
+	i.waiting = slices.DeleteFunc(i.waiting, func(p position) bool { return p.number+1 == number })
+	i.schedule(now)
+}
+
 // safe returns behind which message all have arrived, none of which an end of this
 // process could lose.
 func (i *inbox) safe() position {

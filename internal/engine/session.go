@@ -144,6 +144,14 @@ func (s *Session) Consumed(now time.Time, size int) {
 	s.in.consume(now, size)
 }
 
+// Took is Consumed for a [Config].Stored session whose application takes messages in
+// another order than theirs: it says which one.
+func (s *Session) Took(now time.Time, number uint64, size int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.in.took(now, number, size)
+}
+
 // Sent returns the number of the last message sealed, and Acked that of the last
 // one that has arrived at the other end's session. Messages are numbered from 1.
 func (s *Session) Sent() uint64 {

@@ -25,7 +25,7 @@ import (
 //	bin, 32  the resume secret R
 //	uint     attempts to resume made with it, or the highest one committed
 //	bin      R', 32 bytes, at a server that does not know yet whether the client has it; else empty
-//	uint     the the number of a message; the application has taken all through it
+//	uint     the number of a message; the application has taken all through it
 //	uint     the cost of all through that one
 //	uint     credit that the other end was given
 //	uint     the number of the last message that the other end has acknowledged

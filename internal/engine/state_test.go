@@ -612,3 +612,18 @@ func TestA42MarksAreRedacted(t *testing.T) {
 		t.Error("no time of birth")
 	}
 }
+
+// A message that was taken before an earlier one does not count until that is taken too.
+func TestTookOutOfOrder(t *testing.T) {
+	c, s := storedSessions(t)
+	for range 3 {
+		mustOpen(t, s.Link(), post(t, c.Link(), "hello"))
+	}
+	for _, step := range []struct{ took, acked uint64 }{{2, 0}, {1, 2}, {3, 3}} {
+		s.Took(epoch, step.took, len("hello"))
+		pass(t, epoch.Add(ackDelay), s.Link(), c.Link())
+		if c.Acked() != step.acked {
+			t.Errorf("behind message %d: %d are acknowledged, want %d", step.took, c.Acked(), step.acked)
+		}
+	}
+}

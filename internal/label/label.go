@@ -101,6 +101,13 @@ const (
 	RekeyResume    Label = "hopseal/1 session rekey resume secret\x00"
 )
 
+// Labels of what a session store is given.
+const (
+	SessionStoreKey    Label = "hopseal/1 session store key\x00"
+	SessionStoreName   Label = "hopseal/1 session store name\x00"
+	SessionStoreRecord Label = "hopseal/1 session store record\x00"
+)
+
 // Labels of the npm package, whose JavaScript repeats them.
 const (
 	PageStore Label = "hopseal/1 page store\x00"
@@ -122,6 +129,7 @@ func All() []Label {
 		ResumeSecret, ResumeNext, ResumeID, ResumePSK, ResumeClientHello, ResumeServerHello,
 		ResumeClientKey, ResumeServerKey, ResumeLinkID,
 		RekeySecret, ResumeRekey, RekeyKEM, RekeyClientKey, RekeyServerKey, RekeyLinkID, RekeyNext, RekeyResume,
+		SessionStoreKey, SessionStoreName, SessionStoreRecord,
 		PageStore,
 	}
 }

@@ -1,0 +1,150 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/engine"
+)
+
+// A letter is a message that waits to be stored.
+type letter struct {
+	*outgoing // the caller's, who waits
+	done      chan struct{}
+	err       error // once done is closed
+}
+
+func (l *letter) finish(err error) {
+	l.err = err
+	close(l.done)
+}
+
+func (l *letter) wait() error {
+	<-l.done
+	return l.err
+}
+
+// sendStored sends a message of a session that is stored. It returns once the message is
+// stored, with its number: then it arrives, or is in the gap. Whoever has the turn stores
+// the messages of all who wait in one go.
+func (s *Session) sendStored(ctx context.Context, message *outgoing) error {
+	m := &letter{outgoing: message, done: make(chan struct{})}
+	s.keeper.post(m)
+	patience := time.NewTimer(s.sendTimeout)
+	defer patience.Stop()
+	for {
+		news, moved := s.news.next(), s.moved.next()
+		err := s.enterOr(ctx, &s.send, m.done)
+		if err == nil {
+			err = s.sendPosted()
+			s.leaveSend()
+		}
+		switch {
+		case err == nil || err == errOther:
+			return m.wait()
+		case mustWait(err):
+		case s.keeper.withdraw(m):
+			return err
+		}
+		wait := moved // what it says without a line
+		if err != errUnlinked {
+			wait = news
+			s.pump()
+		}
+		select {
+		case <-m.done:
+			return m.err
+		case <-wait: // and then again
+		case <-moved:
+			patience.Reset(s.sendTimeout)
+		case <-patience.C:
+			if s.line.Load() == nil {
+				patience.Reset(s.sendTimeout)
+			} else {
+				s.fail(&CloseError{Remote: true, Err: ErrStalled})
+			}
+		case <-s.ended:
+			if s.keeper.withdraw(m) {
+				return s.err
+			}
+			return m.wait()
+		case <-ctx.Done():
+			if s.keeper.withdraw(m) {
+				return ctx.Err()
+			}
+			return m.wait()
+		}
+	}
+}
+
+// post puts a message in line.
+func (k *keeper) post(m *letter) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.pending = append(k.pending, m)
+}
+
+// withdraw takes a message out of the line, and reports whether it was still there.
+func (k *keeper) withdraw(m *letter) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	i := slices.Index(k.pending, m)
+	if i >= 0 {
+		k.pending = slices.Delete(k.pending, i, i+1)
+	}
+	return i >= 0
+}
+
+// take numbers as many messages as there is room for.
+func (k *keeper) take(now time.Time) (taken []*letter, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for len(k.pending) > 0 {
+		m := k.pending[0]
+		var header [engine.MaxHeader]byte
+		m.Time = now
+		if err = k.session.engine.Queue(now, m.Append(header[:0]), m.body); err != nil {
+			break
+		}
+		if m.number = k.session.engine.Sent(); m.call != nil {
+			k.session.calls.begin(m.number, m.call)
+		}
+		taken = append(taken, m)
+		k.pending = slices.Delete(k.pending, 0, 1)
+	}
+	return taken, err
+}
+
+// sendPosted stores and sends what is in line. It is called under send. The error says
+// why something is left there.
+func (s *Session) sendPosted() error {
+	l := s.line.Load()
+	if l == nil {
+		return errUnlinked
+	}
+	now := time.Now()
+	taken, left := s.keeper.take(now)
+	if len(taken) > 0 {
+		if err := s.keeper.sync(); err != nil {
+			err = s.unkept(err)
+			for _, m := range taken {
+				m.finish(err)
+			}
+			return err
+		}
+		s.limits.touch(now)
+		for _, m := range taken {
+			m.finish(nil)
+		}
+	}
+	// What was numbered is behind what this line has carried, if anything is.
+	if err := s.sendAgain(l); err != nil && err != errUnlinked {
+		return err
+	}
+	if errors.Is(left, engine.ErrClosed) {
+		return s.err
+	}
+	return left
+}
