@@ -300,7 +300,8 @@ type Config struct {
 	//	missed   lines about this session that were left out, because Notify was slow
 	//
 	// and, when a session is closed, its [Stats] as messages_sent, messages_received,
-	// bytes_sent, bytes_received, unacked, resent and resumes. The reasons for which a
+	// bytes_sent, bytes_received, messages_refused, messages_turned_down, unacked, resent, resumes and
+	// rekeys. The reasons for which a
 	// session ends are
 	//
 	//	closed, peer_closed  an end had no more to say

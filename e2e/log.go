@@ -95,9 +95,12 @@ func attrsOfStats(of Stats) []slog.Attr {
 		slog.Uint64("messages_received", of.MessagesReceived),
 		slog.Uint64("bytes_sent", of.BytesSent),
 		slog.Uint64("bytes_received", of.BytesReceived),
+		slog.Uint64("messages_refused", of.MessagesRefused),
+		slog.Uint64("messages_turned_down", of.MessagesTurnedDown),
 		slog.Uint64("unacked", of.Unacked),
 		slog.Uint64("resent", of.Resent),
 		slog.Uint64("resumes", of.Resumes),
+		slog.Uint64("rekeys", of.Rekeys),
 	}
 }
 

@@ -90,14 +90,14 @@ level=INFO msg="session secure" session=<id> peer=<bob> state=secure
 level=INFO msg="session reconnecting" session=<id> peer=<bob> state=reconnecting reason=lost error="the connection ended before the other end closed the session; messages may be missing (transport: the peer closed the connection: policy violation (1008))"
 level=DEBUG msg="session handshaking" session=<id> peer=<bob> state=handshaking
 level=INFO msg="session secure" session=<id> peer=<bob> state=secure
-level=INFO msg="session closed" session=<id> peer=<bob> state=closed reason=closed messages_sent=4 messages_received=4 bytes_sent=68 bytes_received=68 unacked=1 resent=1 resumes=1
+level=INFO msg="session closed" session=<id> peer=<bob> state=closed reason=closed messages_sent=4 messages_received=4 bytes_sent=68 bytes_received=68 messages_refused=0 messages_turned_down=0 unacked=1 resent=1 resumes=1 rekeys=0
 `
 
 const goldenServer = `
 level=INFO msg="session secure" session=<id> peer=<alice> state=secure
 level=WARN msg="session reconnecting" session=<id> peer=<alice> state=reconnecting reason=tampered error="a message was changed, dropped, repeated or reordered on the way"
 level=INFO msg="session secure" session=<id> peer=<alice> state=secure
-level=INFO msg="session closed" session=<id> peer=<alice> state=closed reason=peer_closed messages_sent=4 messages_received=4 bytes_sent=68 bytes_received=68 unacked=1 resent=0 resumes=1
+level=INFO msg="session closed" session=<id> peer=<alice> state=closed reason=peer_closed messages_sent=4 messages_received=4 bytes_sent=68 bytes_received=68 messages_refused=0 messages_turned_down=0 unacked=1 resent=0 resumes=1 rekeys=0
 `
 
 // What goes wrong in the application's own code: a line for an error, one with a stack

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -370,5 +371,25 @@ func TestHistogramBounds(t *testing.T) {
 	bounds[0] = 0
 	if engine.Bounds[0] == 0 {
 		t.Error("a caller can change the bounds")
+	}
+}
+
+// The reasons for which records are refused are documented, all of them.
+func TestRefusedReasonsAreDocumented(t *testing.T) {
+	source, err := os.ReadFile("stats.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, comment, _ := strings.Cut(string(source), "Refused counts")
+	comment, _, _ = strings.Cut(comment, "Refused map")
+	c, _ := over(t)
+	refused := c.Stats().Refused
+	for reason := range refused {
+		if !strings.Contains(comment, `"`+reason+`"`) {
+			t.Errorf("%q is not documented", reason)
+		}
+	}
+	if n := strings.Count(comment, `"`) / 2; n != len(refused) {
+		t.Errorf("%d reasons are documented, %d are there", n, len(refused))
 	}
 }

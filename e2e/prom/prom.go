@@ -12,6 +12,8 @@
 //	hopseal_session_received_messages_total         messages received
 //	hopseal_session_sent_bytes_total                bytes in them, without padding
 //	hopseal_session_received_bytes_total            bytes in those received
+//	hopseal_session_refused_messages_total          messages of the other end that this end refused, see RefusedError
+//	hopseal_session_turned_down_messages_total      messages of this end that the other end refused
 //	hopseal_session_unacked_messages                messages sent that are not known to have arrived, now
 //	hopseal_session_resent_messages_total           messages sent again over another connection
 //	hopseal_session_resumes_total                   connections after the first of a session
@@ -85,6 +87,8 @@ func (e emitter) session(of e2e.Stats) {
 	e.counter("hopseal_session_received_messages_total", "Messages received.", of.MessagesReceived)
 	e.counter("hopseal_session_sent_bytes_total", "Bytes in messages sent, without padding.", of.BytesSent)
 	e.counter("hopseal_session_received_bytes_total", "Bytes in messages received, without padding.", of.BytesReceived)
+	e.counter("hopseal_session_refused_messages_total", "Messages of the other end that were refused.", of.MessagesRefused)
+	e.counter("hopseal_session_turned_down_messages_total", "Messages that the other end has refused.", of.MessagesTurnedDown)
 	e.gauge("hopseal_session_unacked_messages", "Messages sent that are not known to have arrived.", float64(of.Unacked))
 	e.counter("hopseal_session_resent_messages_total", "Messages sent again over another connection.", of.Resent)
 	e.counter("hopseal_session_resumes_total", "Connections after the first of a session.", of.Resumes)
