@@ -200,6 +200,10 @@ func (s *Session) Info() Info {
 	return *s.seen.Load()
 }
 
+// Done returns a channel that is closed when the session has ended. Then Send and Receive
+// say how.
+func (s *Session) Done() <-chan struct{} { return s.ended }
+
 // Close ends the session and tells the other end, in a message that no hop can
 // forge, that nothing is missing. It waits a few seconds at most. Messages that the
 // other end has sent and that were not received are lost: a protocol in which both

@@ -5,11 +5,13 @@ package chromium
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +27,10 @@ type GoTest struct {
 
 	// Env is the environment that the tests see.
 	Env map[string]string
+
+	// Others are what is different in the environments of further pages, each of which
+	// runs the tests too, at the same time.
+	Others []map[string]string
 
 	// Handler, if set, serves what the tests ask for under /test/, on the
 	// origin of the page that they run in. It sees the paths without that.
@@ -51,9 +57,22 @@ func RunGoTest(t testing.TB, pkg string, opts *GoTest) {
 	server := httptest.NewServer(goTestPage(t, dir, opts))
 	t.Cleanup(server.Close)
 
-	page := b.NewPage()
-	page.ExpectErrors(opts.Errors...)
-	page.Navigate(server.URL)
+	var pages []*Page
+	for n := range 1 + len(opts.Others) {
+		page := b.NewPage()
+		page.ExpectErrors(opts.Errors...)
+		page.Navigate(server.URL + "/?page=" + strconv.Itoa(n))
+		pages = append(pages, page)
+	}
+	for _, page := range pages {
+		page.goTestResult(pkg)
+	}
+}
+
+// goTestResult waits for the tests of a page.
+func (p *Page) goTestResult(pkg string) {
+	t, page := p.t, p
+	t.Helper()
 	page.WaitForUpTo(goTestTime, `window.result !== undefined || window.failure !== undefined`)
 	if failure := Eval[string](page, `window.failure ?? ""`); failure != "" {
 		page.fatal("running "+pkg, fmt.Errorf("%s", failure))
@@ -109,7 +128,7 @@ func goTestPage(t testing.TB, dir string, opts *GoTest) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		fmt.Fprint(w, strings.Replace(goTestHTML, "CONFIG", goTestConfig(opts), 1))
+		fmt.Fprint(w, strings.Replace(goTestHTML, "CONFIG", goTestConfig(opts, r.FormValue("page")), 1))
 	})
 	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET /test.wasm", func(w http.ResponseWriter, r *http.Request) {
@@ -127,10 +146,11 @@ func goTestPage(t testing.TB, dir string, opts *GoTest) http.Handler {
 
 // goTestConfig is what the page has to know, as JSON. encoding/json escapes what
 // could end a script element.
-func goTestConfig(opts *GoTest) string {
+func goTestConfig(opts *GoTest, page string) string {
 	env := map[string]string{}
-	for k, v := range opts.Env {
-		env[k] = v
+	maps.Copy(env, opts.Env)
+	if n, err := strconv.Atoi(page); err == nil && 0 < n && n <= len(opts.Others) {
+		maps.Copy(env, opts.Others[n-1])
 	}
 	b, _ := json.Marshal(map[string]any{
 		"argv": append([]string{"test.wasm", "-test.v", "-test.timeout=" + goTestTime.String()}, opts.Flags...),

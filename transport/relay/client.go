@@ -125,6 +125,12 @@ func (c *Client) Publish(ctx context.Context, topic string, payload []byte) erro
 	return c.send(ctx, frame.Publish{Topic: topic, Payload: payload})
 }
 
+// Send sends payload to one other member of a topic, and else is like Publish. Where
+// that member has left, the payload is dropped, which may come back as a Refused event.
+func (c *Client) Send(ctx context.Context, topic string, to MemberID, payload []byte) error {
+	return c.send(ctx, frame.Send{Topic: topic, To: to, Payload: payload})
+}
+
 // send writes one request. A ctx that ends while the transport has no room ends
 // the connection too, as a part of the request may be under way.
 func (c *Client) send(ctx context.Context, f frame.Request) error {
@@ -191,7 +197,7 @@ func (c *Client) answers(event Event) bool {
 	case frame.Joined:
 		topic = e.Topic
 	case frame.Refused:
-		if e.Code == NotJoined { // that was a Publish or a Leave
+		if e.Code == NotJoined || e.Code == NotThere { // that was a Publish, a Send or a Leave
 			return false
 		}
 		topic = e.Topic

@@ -1,5 +1,6 @@
 // Package relay passes messages between clients that cannot reach each other: a
-// hub with topics, on which members publish and see who is present.
+// hub with topics, on which members publish, send to each other, and see who is
+// present. Package peer makes sessions between two members of that.
 //
 // The hub is one http.Handler, and a client three calls:
 //
@@ -8,12 +9,12 @@
 //	client, err := relay.Dial(ctx, "wss://example.com/relay", nil)
 //	joined, err := client.Join(ctx, "room", "ann", presence) // joined.Members were there before
 //	err = client.Publish(ctx, "room", sealed)
-//	event, err := client.Next(ctx)                           // Entered, Left, Message
+//	event, err := client.Next(ctx)                           // Entered, Left, Message, Direct
 //
 // # Nobody has to trust a relay
 //
 // That also means: nobody may. A relay reads topics, names, who is present, who
-// publishes when and how much; it can drop, change, repeat, reorder and invent
+// publishes or sends to whom, when and how much; it can drop, change, repeat, reorder and invent
 // members and messages, and it can hand one member's presence to another. It
 // never looks into presence and payload, which is what a client seals: see package
 // envelope, and package frame for the very bytes. Names are unique in a topic
@@ -46,10 +47,11 @@ type (
 
 	Event   = frame.Event   // one of the following
 	Joined  = frame.Joined  // answers a Join that was given up before the answer came
-	Refused = frame.Refused // a Publish or Leave was refused
+	Refused = frame.Refused // a Publish, Send or Leave was refused
 	Entered = frame.Entered // somebody joined
 	Left    = frame.Left    // somebody left
 	Message = frame.Message // somebody published
+	Direct  = frame.Direct  // somebody sent to this client alone
 )
 
 // Why a relay refuses, see [RefusedError].
@@ -62,6 +64,7 @@ const (
 	TooManyTopics = frame.TooManyTopics
 	AlreadyJoined = frame.AlreadyJoined
 	NotJoined     = frame.NotJoined
+	NotThere      = frame.NotThere
 )
 
 // A RefusedError is a relay's answer to a Join that it did not accept. The

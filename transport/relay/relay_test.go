@@ -169,6 +169,38 @@ func TestTopicsAreSeparate(t *testing.T) {
 	}
 }
 
+func TestSendReachesOneMember(t *testing.T) {
+	_, url := start(t, relay.Options{})
+	ann, bob, eve := connect(t, url), connect(t, url), connect(t, url)
+	a, b := join(t, ann, "room", "ann"), join(t, bob, "room", "bob")
+	join(t, eve, "room", "eve")
+	next[relay.Entered](t, ann)
+	next[relay.Entered](t, ann)
+	next[relay.Entered](t, bob)
+	send := func(from *relay.Client, topic string, to relay.MemberID) {
+		t.Helper()
+		if err := from.Send(t.Context(), topic, to, []byte("for you")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(ann, "room", b.ID)
+	if d := next[relay.Direct](t, bob); d.From != a.ID || d.Topic != "room" || string(d.Payload) != "for you" {
+		t.Fatalf("got %+v", d)
+	}
+	send(ann, "room", a.ID) // oneself is no other member
+	send(ann, "room", relay.MemberID{1})
+	send(ann, "elsewhere", b.ID)
+	for _, want := range []relay.Code{relay.NotThere, relay.NotThere, relay.NotJoined} {
+		if e := next[relay.Refused](t, ann); e.Code != want {
+			t.Fatalf("refused: %q, want %q", e.Code, want)
+		}
+	}
+	publish(t, ann, "room", "for all")
+	if m := next[relay.Message](t, eve); string(m.Payload) != "for all" { // and nothing before
+		t.Fatalf("got %+v", m)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	_, url := start(t, relay.Options{MaxTopics: 2, MaxMembers: 2})
 	ann, bob, eve := connect(t, url), connect(t, url), connect(t, url)

@@ -53,6 +53,18 @@ func (h *Hub) request(p *port, r frame.Request) (crowded []*port) {
 		} else {
 			p.send(frame.Refused{Topic: r.Topic, Code: NotJoined})
 		}
+	case frame.Send:
+		s := p.seats[r.Topic]
+		if s == nil {
+			p.send(frame.Refused{Topic: r.Topic, Code: NotJoined})
+			return nil
+		}
+		to := s.other(r.To)
+		if to == nil {
+			p.send(frame.Refused{Topic: r.Topic, Code: NotThere})
+			return nil
+		}
+		return to.tell(frame.Direct{Topic: r.Topic, From: s.ID, Payload: r.Payload}.Append(nil))
 	}
 	return nil
 }
@@ -115,11 +127,28 @@ func (s *seat) tellOthers(e frame.Event) (crowded []*port) {
 	b := e.Append(nil)
 	for _, other := range s.topic.seats {
 		if other != s {
-			other.port.queue(b)
-			if other.port.out.drained() != nil {
-				crowded = append(crowded, other.port)
-			}
+			crowded = append(crowded, other.tell(b)...)
 		}
 	}
 	return crowded
+}
+
+// tell sends a frame to a member, who is returned if the outbox is now more than half
+// full.
+func (s *seat) tell(b []byte) (crowded []*port) {
+	s.port.queue(b)
+	if s.port.out.drained() != nil {
+		crowded = []*port{s.port}
+	}
+	return crowded
+}
+
+// other returns the seat of another member, or nil.
+func (s *seat) other(id MemberID) *seat {
+	for _, other := range s.topic.seats {
+		if other.ID == id && other != s {
+			return other
+		}
+	}
+	return nil
 }

@@ -136,6 +136,8 @@ export class RelayClient {
       case "refused":
         if (!this.#joining.has(event.topic)) break;
         return this.#answer(event, (waiting) => waiting.reject(event.error));
+      case "direct":
+        return; // of a session, and there is none here: another member must not end the connection by it
       default:
         if (!this.#joined.has(event.topic)) return; // it crossed with our leave
     }
@@ -238,6 +240,8 @@ function decodeFrame(data) {
       return { type, topic, id: response.hex() };
     case "message":
       return { type, topic, from: response.hex(), payload: response.bytes() };
+    case "direct":
+      return { type, topic };
   }
 }
 

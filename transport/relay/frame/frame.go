@@ -1,4 +1,4 @@
-// Package frame is the language between a relay and its clients: eight kinds of
+// Package frame is the language between a relay and its clients: ten kinds of
 // frame, each one message of the transport.
 //
 // A frame is an array of package strict (MessagePack, one accepted encoding) that
@@ -7,14 +7,16 @@
 //	1 join      topic, name, presence      be a member of a topic, under a name
 //	2 leave     topic
 //	3 publish   topic, payload             to every other member of the topic
+//	9 send      topic, to, payload         to the one member with that id
 //
 // and a relay sends events:
 //
 //	4 joined    topic, id, members         answers join: one's own id, and who is there
-//	5 refused   topic, code                answers join, leave or publish
+//	5 refused   topic, code                answers join, leave, publish or send
 //	6 entered   topic, id, name, presence  somebody else joined
 //	7 left      topic, id                  somebody else left, or is gone
 //	8 message   topic, id, payload         somebody else published
+//	10 direct   topic, id, payload         somebody else sent to this member alone
 //
 // Topics and names are text, ids 16 bytes, codes integers, members a list of [id,
 // name, presence], presence and payload bytes that a relay carries and does not
@@ -76,6 +78,7 @@ const (
 	TooManyTopics Code = 6 // this connection is in as many topics as it may
 	AlreadyJoined Code = 7 // this connection is in that topic already
 	NotJoined     Code = 8 // this connection is not in that topic
+	NotThere      Code = 9 // nobody else in that topic has that id
 )
 
 var codeTexts = map[Code]string{
@@ -87,6 +90,7 @@ var codeTexts = map[Code]string{
 	TooManyTopics: "this connection is in too many topics",
 	AlreadyJoined: "this connection is in that topic already",
 	NotJoined:     "this connection is not in that topic",
+	NotThere:      "that member is not there any more",
 }
 
 // String says what the code means and, where it helps, what to do.

@@ -27,6 +27,7 @@ func requests() []Request {
 		Leave{"room"},
 		Publish{"room", []byte("payload")},
 		Publish{"räume", make([]byte, 70000)},
+		Send{"room", idB, []byte("payload")},
 	}
 }
 
@@ -39,6 +40,7 @@ func events() []Event {
 		Entered{"room", Member{idB, "bob", []byte("b")}},
 		Left{"room", idB},
 		Message{"room", idA, []byte("payload")},
+		Direct{"room", idA, []byte("payload")},
 	}
 }
 
@@ -68,6 +70,8 @@ func TestA41WhatARelayReads(t *testing.T) {
 		{Leave{"room"}, "92 02 a4726f6f6d"},
 		// array(3), kind 3, topic, payload
 		{Publish{"room", []byte{0xee}}, "93 03 a4726f6f6d c401ee"},
+		// array(4), kind 9, topic, to, payload
+		{Send{"room", idA, []byte{0xee}}, "94 09 a4726f6f6d c410a00102030405060708090a0b0c0d0e0f c401ee"},
 		// array(4), kind 4, topic, own id, members
 		{Joined{"room", idA, []Member{{idB, "bob", nil}}},
 			"94 04 a4726f6f6d c410a00102030405060708090a0b0c0d0e0f" +
@@ -80,6 +84,8 @@ func TestA41WhatARelayReads(t *testing.T) {
 		{Left{"room", idB}, "93 07 a4726f6f6d c410b0000000000000000000000000000000"},
 		// array(4), kind 8, topic, id, payload
 		{Message{"room", idB, []byte{0xee}}, "94 08 a4726f6f6d c410b0000000000000000000000000000000 c401ee"},
+		// array(4), kind 10, topic, id, payload
+		{Direct{"room", idB, []byte{0xee}}, "94 0a a4726f6f6d c410b0000000000000000000000000000000 c401ee"},
 	} {
 		want, err := hex.DecodeString(strings.ReplaceAll(c.want, " ", ""))
 		if err != nil {
@@ -135,7 +141,8 @@ func TestMalformedFramesAreRefused(t *testing.T) {
 		"no array":                {0x01},
 		"no kind":                 {0x90},
 		"kind 0":                  {0x92, 0x00, 0xa1, 'r'},
-		"kind 9":                  {0x92, 0x09, 0xa1, 'r'},
+		"kind 11":                 {0x92, 0x0b, 0xa1, 'r'},
+		"send without a member":   {0x93, 0x09, 0xa1, 'r', 0xc4, 0x00},
 		"kind 258, leave mod 256": {0x92, 0xcd, 0x01, 0x02, 0xa1, 'r'},
 		"A30 kind in two bytes":   {0x92, 0xcc, 0x02, 0xa1, 'r'},
 		"A30 topic as bytes":      {0x92, 0x02, 0xc4, 0x01, 'r'},
@@ -176,7 +183,7 @@ func TestCheckNamesTheField(t *testing.T) {
 }
 
 func TestEveryCodeHasAText(t *testing.T) {
-	for c := NameTaken; c <= NotJoined; c++ {
+	for c := NameTaken; c <= NotThere; c++ {
 		if strings.HasPrefix(c.String(), "code ") {
 			t.Errorf("code %d has no text", c)
 		}

@@ -12,13 +12,15 @@ const (
 	kindEntered
 	kindLeft
 	kindMessage
+	kindSend
+	kindDirect
 )
 
 // memberSize is the least that a member in a joined frame takes: the heads of an
 // array, of 16 bytes, of a name and of a presence.
 const memberSize = 1 + 2 + len(MemberID{}) + 1 + 2
 
-// A Request is what a client sends: a [Join], [Leave] or [Publish].
+// A Request is what a client sends: a [Join], [Leave], [Publish] or [Send].
 type Request interface {
 	// Append appends the frame to dst. Text that is not UTF-8 or above 1,024
 	// bytes gives a frame that nobody accepts.
@@ -26,8 +28,8 @@ type Request interface {
 	request()
 }
 
-// An Event is what a relay sends: a [Joined], [Refused], [Entered], [Left] or
-// [Message].
+// An Event is what a relay sends: a [Joined], [Refused], [Entered], [Left],
+// [Message] or [Direct].
 type Event interface {
 	// Append is like that of Request.
 	Append(dst []byte) []byte
@@ -47,6 +49,13 @@ type Leave struct{ Topic string }
 // A Publish goes to every other member of a topic.
 type Publish struct {
 	Topic   string
+	Payload []byte
+}
+
+// A Send goes to one other member of a topic.
+type Send struct {
+	Topic   string
+	To      MemberID
 	Payload []byte
 }
 
@@ -82,15 +91,24 @@ type Message struct {
 	Payload []byte
 }
 
+// A Direct is what a member sent to this one alone.
+type Direct struct {
+	Topic   string
+	From    MemberID
+	Payload []byte
+}
+
 func (Join) request()    {}
 func (Leave) request()   {}
 func (Publish) request() {}
+func (Send) request()    {}
 
 func (Joined) event()  {}
 func (Refused) event() {}
 func (Entered) event() {}
 func (Left) event()    {}
 func (Message) event() {}
+func (Direct) event()  {}
 
 // Append appends the frame to dst.
 func (f Join) Append(dst []byte) []byte {
@@ -104,6 +122,12 @@ func (f Leave) Append(dst []byte) []byte { return start(dst, 2, kindLeave, f.Top
 // Append appends the frame to dst.
 func (f Publish) Append(dst []byte) []byte {
 	return strict.AppendBin(start(dst, 3, kindPublish, f.Topic), f.Payload)
+}
+
+// Append appends the frame to dst.
+func (f Send) Append(dst []byte) []byte {
+	dst = strict.AppendBin(start(dst, 4, kindSend, f.Topic), f.To[:])
+	return strict.AppendBin(dst, f.Payload)
 }
 
 // Append appends the frame to dst.
@@ -137,6 +161,12 @@ func (f Message) Append(dst []byte) []byte {
 	return strict.AppendBin(dst, f.Payload)
 }
 
+// Append appends the frame to dst.
+func (f Direct) Append(dst []byte) []byte {
+	dst = strict.AppendBin(start(dst, 4, kindDirect, f.Topic), f.From[:])
+	return strict.AppendBin(dst, f.Payload)
+}
+
 // start appends what all frames begin with; values counts kind and topic too.
 func start(dst []byte, values int, kind uint64, topic string) []byte {
 	return strict.AppendStr(strict.AppendUint(strict.AppendArray(dst, values), kind), topic)
@@ -159,6 +189,8 @@ func ParseRequest(b []byte) (Request, error) {
 		f = Leave{p.topic()}
 	case 3<<8 | kindPublish:
 		f = Publish{p.topic(), p.bytes()}
+	case 4<<8 | kindSend:
+		f = Send{p.topic(), p.id(), p.bytes()}
 	default:
 		p.Fail()
 	}
@@ -184,6 +216,8 @@ func ParseEvent(b []byte) (Event, error) {
 		f = Left{p.topic(), p.id()}
 	case 4<<8 | kindMessage:
 		f = Message{p.topic(), p.id(), p.bytes()}
+	case 4<<8 | kindDirect:
+		f = Direct{p.topic(), p.id(), p.bytes()}
 	default:
 		p.Fail()
 	}
@@ -204,7 +238,7 @@ type parser struct {
 func newParser(b []byte) *parser {
 	p := &parser{Reader: strict.NewReader(b), size: len(b)}
 	p.values = p.ArrayLen(2, 5)
-	if kind := p.Uint(); kind <= kindMessage {
+	if kind := p.Uint(); kind <= kindDirect {
 		p.kind = int(kind)
 	}
 	return p

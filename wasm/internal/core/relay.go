@@ -45,6 +45,7 @@ func appendFrame(out []byte, f frame.Request) ([]byte, error) {
 //	"entered"  id bytes, name text, presence bytes
 //	"left"     id bytes
 //	"message"  id bytes, payload bytes
+//	"direct"   nothing: what a member sends to another alone is for sessions, which a page does not have
 func (c *Core) relayEvent(r *request, out []byte) ([]byte, error) {
 	b := r.bytes()
 	if err := r.done(); err != nil {
@@ -76,6 +77,8 @@ func appendEvent(out []byte, event frame.Event) []byte {
 	case frame.Message:
 		out = appendBytes(appendText(appendText(out, "message"), e.Topic), e.From[:])
 		out = appendBytes(out, e.Payload)
+	case frame.Direct:
+		out = appendText(appendText(out, "direct"), e.Topic)
 	}
 	return out
 }

@@ -1,0 +1,136 @@
+package peer
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/relay"
+)
+
+const (
+	// joinTimeout bounds one attempt to join again.
+	joinTimeout = 20 * time.Second
+
+	// probeAfter is how long nothing may come from a relay before it is asked something,
+	// and how long it may take to answer. A browser would not notice otherwise.
+	probeAfter = 30 * time.Second
+)
+
+var errSilent = fmt.Errorf("peer: the relay does not answer: %w", net.ErrClosed)
+
+// Join returns a Node in a topic of the relay at a ws:// or wss:// URL. When the relay is
+// lost it joins again, as the Retry of the sessions' Config says. The context bounds the
+// first join only. The Dial of the sessions' Config is used for the relay; what crosses
+// it is Sealed in any case.
+//
+// Errors: those of New, of [relay.Dial] and of [relay.Client.Join].
+func Join(ctx context.Context, url, topic string, cfg Config) (*Node, error) {
+	n, err := New(topic, cfg)
+	if err != nil {
+		return nil, err
+	}
+	j := &joiner{node: n, url: url, name: cmp.Or(cfg.Name, cfg.Session.Identity.Name()), presence: cfg.Presence}
+	if j.presence == nil {
+		j.presence = cfg.Session.Identity.Public().Bytes()
+	}
+	if _, err := j.dial(ctx); err != nil {
+		n.Close()
+		return nil, err
+	}
+	life, stop := context.WithCancel(context.Background())
+	n.stop = stop
+	n.Use(j.client, j.result)
+	n.joined.Go(func() { j.run(life) })
+	return n, nil
+}
+
+// A joiner keeps a node in its topic.
+type joiner struct {
+	node      *Node
+	url, name string
+	presence  []byte
+
+	client *relay.Client // what dial has made
+	result *relay.Joined
+}
+
+// dial connects and joins. Its result is for a Redialer to look at.
+func (j *joiner) dial(ctx context.Context) (transport.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
+	defer cancel()
+	opts := new(transport.DialOptions)
+	if given := j.node.session.Dial; given != nil {
+		*opts = *given
+	}
+	opts.Sealed = true // by the sessions
+	conn, err := transport.Dial(ctx, j.url, opts)
+	if err != nil {
+		return nil, err
+	}
+	client := relay.NewClient(conn)
+	result, err := client.Join(ctx, j.node.topic, j.name, j.presence)
+	if err != nil {
+		client.Close()
+		return nil, err
+	}
+	j.client, j.result = client, result
+	return conn, nil
+}
+
+// run hands on what the relay says, and joins again when it is lost.
+func (j *joiner) run(ctx context.Context) {
+	retry := j.node.session.Retry
+	retry.Decide = goOn
+	redialer := transport.NewRedialer(retry, j.dial)
+	for {
+		err := j.serve(ctx)
+		j.node.Lost()
+		j.client.Close()
+		if ctx.Err() != nil {
+			return
+		}
+		if _, err = redialer.Next(ctx, err); err != nil {
+			return // of the context: there is no end to trying
+		}
+		j.node.Use(j.client, j.result)
+	}
+}
+
+// goOn never stops: neither a relay nor a hop before it says when a room is over.
+func goOn(err error) transport.RetryAction {
+	if action := transport.ActionFor(err); action != transport.ActionStop {
+		return action
+	}
+	return transport.ActionRetry
+}
+
+// serve takes events until the relay is lost.
+func (j *joiner) serve(ctx context.Context) error {
+	asked := false
+	for {
+		event, err := j.next(ctx)
+		switch {
+		case err == nil:
+			asked = false
+			j.node.Handle(event)
+		case ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded):
+			return err
+		case asked:
+			return errSilent
+		default:
+			asked = true
+			go j.client.Send(ctx, j.node.topic, j.result.ID, nil) // to oneself: that is refused
+		}
+	}
+}
+
+func (j *joiner) next(ctx context.Context) (relay.Event, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeAfter)
+	defer cancel()
+	return j.client.Next(ctx)
+}

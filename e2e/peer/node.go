@@ -1,0 +1,284 @@
+package peer
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"sync"
+
+	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/transport/relay"
+)
+
+// Defaults of a [Config]'s Session where it leaves them at zero. A room has few members.
+const (
+	DefaultMaxSessions   = 256
+	DefaultMaxHandshakes = 64
+)
+
+// maxStrangers is how many links one member may have open at a time on which it has not
+// proved who it is.
+const maxStrangers = 8
+
+// ErrAbsent is returned by Dial for somebody who is not there.
+var ErrAbsent = errors.New("peer: no member of the topic has that name")
+
+// ErrMaxMessage is matched by the error of New where messages are too large for a relay.
+var ErrMaxMessage = errors.New("MaxMessage is more than fits through a relay")
+
+// Config says who a member is and whom it talks to.
+type Config struct {
+	// Session is the Config of each session. Its Identity, Verifier and Protocol are
+	// required. The Verifier is asked about [keys.RoleMember] at the Address of the
+	// member's name. MaxSessions counts the sessions that others have begun.
+	Session e2e.Config
+
+	// Address is what the Verifier is asked about for a member's name, foreign text. Nil
+	// means the topic and the name, both escaped as in a URL's path, with a slash between
+	// them.
+	Address func(name string) string
+
+	// Name is the node's own in the topic, for Join. Empty means that of the Identity.
+	Name string
+
+	// Presence is shown to the other members by Join. Nil means the public identity.
+	Presence []byte
+}
+
+// A Node is one member of a topic, and its end of all sessions with others. Its methods
+// may be called at any time by anybody. It must be closed.
+type Node struct {
+	topic   string
+	address func(name string) string
+	session e2e.Config
+	me      keys.Fingerprint
+	server  *e2e.Server
+	room    int // bytes that may wait on a link
+
+	accepted chan *e2e.Session
+	closed   chan struct{}
+	closing  sync.Once
+	stop     context.CancelFunc // ends what Join has started
+	running  sync.WaitGroup     // sessions that are being closed
+	joined   sync.WaitGroup     // Join's goroutine
+
+	mu       sync.Mutex // guards what follows; taken before a way's or a link's
+	way      *way       // nil while there is no relay
+	changed  chan struct{}
+	count    uint64 // of links and sessions
+	dialling map[string]*attempt
+	coming   map[*link]keys.Fingerprint // whom we have let in, and who has not confirmed it yet
+	waiting  map[*e2e.Session]*comeback
+	met      []*meeting
+}
+
+// New returns a Node for a topic, which the caller joins and hands over to Use. The error
+// says what is missing in cfg.
+func New(topic string, cfg Config) (*Node, error) {
+	n := &Node{
+		topic: topic, address: cfg.Address, session: cfg.Session,
+		accepted: make(chan *e2e.Session), closed: make(chan struct{}), changed: make(chan struct{}),
+		stop:     func() {},
+		dialling: map[string]*attempt{}, coming: map[*link]keys.Fingerprint{}, waiting: map[*e2e.Session]*comeback{},
+	}
+	if n.address == nil {
+		n.address = func(name string) string { return url.PathEscape(topic) + "/" + url.PathEscape(name) }
+	}
+	s := &n.session
+	if s.Verifier != nil {
+		s.Verifier = verifier{n, s.Verifier}
+	}
+	s.Notify = n.notifier(s.Notify)
+	s.MaxMessage = cmp.Or(s.MaxMessage, defaultMaxMessage())
+	s.MaxSessions = cmp.Or(s.MaxSessions, DefaultMaxSessions)
+	s.MaxHandshakes = cmp.Or(s.MaxHandshakes, DefaultMaxHandshakes)
+	s.ParkTimeout = cmp.Or(s.ParkTimeout, e2e.DefaultParkTimeout)
+	var err error
+	if n.server, err = e2e.NewServer(*s, n.hand); err != nil {
+		return nil, err
+	}
+	if e2e.MaxFrame(s.MaxMessage) > maxPayload {
+		return nil, fmt.Errorf("peer: %w: %d bytes", ErrMaxMessage, s.MaxMessage)
+	}
+	n.me = s.Identity.Fingerprint()
+	n.room = 2*cmp.Or(s.Window, e2e.DefaultWindow) + 2*(s.MaxMessage+maxPayload)
+	return n, nil
+}
+
+// defaultMaxMessage is that of sessions, where it fits.
+func defaultMaxMessage() int {
+	if e2e.MaxFrame(e2e.DefaultMaxMessage) <= maxPayload {
+		return e2e.DefaultMaxMessage
+	}
+	return 128 << 10
+}
+
+// Use has the node reach the others through client, which has joined the topic with this
+// result. From now on Handle must be given what client.Next returns. The client before is
+// not used any more; the sessions go on.
+func (n *Node) Use(client *relay.Client, joined *relay.Joined) {
+	w := newWay(client, joined, n.session.Identity.Name())
+	n.mu.Lock()
+	old := n.way
+	n.way = w
+	n.news()
+	n.mu.Unlock()
+	if old != nil {
+		old.end()
+	}
+	select {
+	case <-n.closed:
+		n.Lost()
+	default:
+	}
+}
+
+// Lost tells the node that its relay is gone. The sessions wait for the next Use.
+func (n *Node) Lost() {
+	n.mu.Lock()
+	old := n.way
+	n.way = nil
+	n.news()
+	n.mu.Unlock()
+	if old != nil {
+		old.end()
+	}
+}
+
+// Handle takes an event of the client in use, and reports whether it was of the node's
+// sessions only. It never waits.
+func (n *Node) Handle(event relay.Event) (mine bool) {
+	n.mu.Lock()
+	w := n.way
+	n.mu.Unlock()
+	if w == nil {
+		return false
+	}
+	switch e := event.(type) {
+	case relay.Entered:
+		if e.Topic == n.topic {
+			w.entered(e.Member)
+			n.tell()
+		}
+	case relay.Left:
+		if e.Topic == n.topic {
+			w.left(e.ID)
+			n.tell()
+		}
+	case relay.Refused:
+		return e.Topic == n.topic && e.Code == relay.NotThere
+	case relay.Direct:
+		if e.Topic == n.topic {
+			n.take(w, e)
+			return true
+		}
+	}
+	return false
+}
+
+// take does what a member has sent.
+func (n *Node) take(w *way, e relay.Direct) {
+	f, ok := parse(e.Payload)
+	if !ok {
+		return
+	}
+	l := w.link(e.From, f.id)
+	switch {
+	case f.kind == kindOpen && l == nil:
+		n.greet(w, e.From, f)
+	case l == nil: // it is over here
+	case f.kind == kindData:
+		l.deliver(f.body)
+	case f.kind == kindClose:
+		code, reason, _ := parseClose(f.body)
+		l.closed(code, reason)
+	case f.kind == kindConfirm:
+		n.confirm(l)
+	}
+}
+
+// greet takes a link that a member opens, if there is room for one more.
+func (n *Node) greet(w *way, member relay.MemberID, f frame) {
+	name, ok := w.nameOf(member)
+	all, same := w.strangers(member)
+	if !ok || same >= maxStrangers || all >= n.session.MaxHandshakes {
+		return
+	}
+	l := newLink(w, f.id, member, name, false, n.room)
+	_, l.resumes = engine.ResumeID(f.body)
+	n.mu.Lock()
+	l.order = n.next()
+	n.mu.Unlock()
+	w.add(l)
+	l.deliver(f.body)
+	go func() {
+		n.server.ServeConn(context.WithValue(context.Background(), linkKeyOf{}, l), l)
+		n.forget(l)
+	}()
+}
+
+// linkKeyOf is the key of a context's link.
+type linkKeyOf struct{}
+
+// Accept waits for a session that somebody else has begun, and that no Dial has returned.
+// A node that wants none has to take and close them. The error is the context's or
+// [net.ErrClosed].
+func (n *Node) Accept(ctx context.Context) (*e2e.Session, error) {
+	select {
+	case s := <-n.accepted:
+		return s, nil
+	case <-n.closed:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Close ends all sessions, with [e2e.CodeGoingAway] those that others have begun, and what
+// Join has started. It waits a few seconds at most.
+func (n *Node) Close() error {
+	n.closing.Do(func() {
+		close(n.closed)
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		n.mu.Lock()
+		for _, m := range n.met {
+			if m.dialled {
+				n.running.Go(func() { m.session.Close() })
+			}
+		}
+		for _, a := range n.dialling {
+			a.cancel()
+		}
+		n.mu.Unlock()
+		n.server.Shutdown(ctx)
+		n.running.Wait()
+		n.stop()
+		n.joined.Wait()
+		n.Lost()
+	})
+	return nil
+}
+
+// next numbers a link or a session. It is called under mu.
+func (n *Node) next() uint64 {
+	n.count++
+	return n.count
+}
+
+// news wakes whoever waits for a change. It is called under mu.
+func (n *Node) news() {
+	close(n.changed)
+	n.changed = make(chan struct{})
+}
+
+func (n *Node) tell() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.news()
+}
