@@ -202,7 +202,8 @@ func (c Config) expect(role keys.Role, address string) keys.Expected {
 }
 
 // MaxFrame returns the size in bytes of the largest message that a session with
-// the given MaxMessage hands to its connection.
+// the given MaxMessage hands to its connection. It is 65,553 at most, because larger
+// messages are sent in pieces.
 func MaxFrame(maxMessage int) int { return engine.MaxFrame(maxMessage + engine.MaxHeader) }
 
 // addressOf returns the part of a URL that says which server is meant: no scheme,

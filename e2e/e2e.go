@@ -189,8 +189,9 @@ type Config struct {
 	AllowSelf bool
 
 	// MaxMessage is the largest message in bytes, sent or received, at most 256
-	// MiB. Both ends should agree on it. Zero means [DefaultMaxMessage]. It
-	// replaces MaxMessage in Dial and Accept.
+	// MiB. Both ends should agree on it. Zero means [DefaultMaxMessage]. What
+	// crosses the connection is smaller, see [MaxFrame], which replaces MaxMessage in
+	// Dial and Accept.
 	MaxMessage int
 
 	// Window is how many bytes the other end may send that the application has not
@@ -221,8 +222,8 @@ type Config struct {
 	HandshakeTimeout time.Duration
 
 	// SendTimeout is how long a message may wait for the other end to make room for
-	// it. A peer that takes nothing for so long is cut. Zero means
-	// [DefaultSendTimeout].
+	// it, and each 64 KiB of it for the connection. A peer that takes nothing for so
+	// long is cut. Zero means [DefaultSendTimeout].
 	SendTimeout time.Duration
 
 	// Retry says how a client comes back when its connection is lost. Its zero value

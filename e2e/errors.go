@@ -134,12 +134,14 @@ var (
 	// ErrCrowded: too many sessions without a connection wait for their clients.
 	ErrCrowded = errors.New("the session had to make room for others")
 
-	// ErrStalled: the other end took no message for [Config.SendTimeout].
+	// ErrStalled: the other end took no message, or nothing of a long one, for
+	// [Config.SendTimeout].
 	ErrStalled = errors.New("the other end takes no messages any more")
 )
 
 // ErrTooLarge is matched by the error of [Session.Send] for a message above the
-// limit. The session goes on.
+// limit; the session goes on. In a [CloseError] it says that the other end has sent
+// such a message: the ends do not have the same [Config.MaxMessage].
 var ErrTooLarge = errors.New("message above the session's limit")
 
 // ErrServerClosed is returned by a [Server] after Shutdown.

@@ -171,14 +171,17 @@ func (s *Session) sendAgain(l *line) error {
 		if err := s.writeControl(context.Background(), l, time.Now()); err != nil {
 			return err
 		}
-		frame, err := l.link.Resend(time.Now(), s.send.frame[:0])
+		if s.over() {
+			return s.err
+		}
+		frame, err := l.link.Next(time.Now(), s.send.frame[:0])
 		if err != nil {
 			return s.lose(l, broken(err))
 		}
 		if len(frame) == 0 {
 			return nil
 		}
-		s.send.keep(frame)
+		s.send.frame = frame
 		if err := s.write(context.Background(), l, frame); err != nil {
 			return err
 		}

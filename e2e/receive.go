@@ -130,7 +130,7 @@ func (s *Session) nextMessage(ctx context.Context, dst []byte) ([]byte, incoming
 // recv.
 func (s *Session) readMessage(ctx context.Context, dst []byte) ([]byte, incoming, error) {
 	for {
-		_, m, err := s.read(ctx, dst)
+		_, m, err := s.readWhole(ctx, dst)
 		if err != nil {
 			return dst, m, err
 		}
@@ -150,6 +150,25 @@ func (s *Session) hand(m incoming) {
 	} else {
 		s.consumed(m)
 	}
+}
+
+// readWhole reads one frame, and where a message begins with it, all of that: from
+// another line it would come anew. A message is appended to dst, header and body, and
+// returned, unless it answers another one. Without one the number is 0. It is called under
+// recv.
+func (s *Session) readWhole(ctx context.Context, dst []byte) (out []byte, m incoming, _ error) {
+	l := s.line.Load()
+	if l == nil {
+		return dst, m, errUnlinked
+	}
+	out, event, err := s.read(ctx, l, dst)
+	for within := event == engine.Part; within && err == nil; within = event != engine.Message {
+		out, event, err = s.read(ctx, l, out)
+	}
+	if err == nil && event == engine.Message {
+		m, err = s.parse(l.link.Received(), out[len(dst):])
+	}
+	return out, m, err
 }
 
 // consumed makes room for another message of the other end's.
@@ -172,28 +191,23 @@ type incoming struct {
 	size   int // of header and body, in bytes
 }
 
-// read takes one frame from the connection and does what it says; a message is
-// appended to dst, header and body, and returned, unless it answers another one. Without
-// one the number is 0. It is called under recv.
-func (s *Session) read(ctx context.Context, dst []byte) (out []byte, m incoming, _ error) {
-	l := s.line.Load()
-	if l == nil {
-		return dst, m, errUnlinked
-	}
+// read takes one frame from the connection and does what it says. A message, or a piece
+// of one, is appended to dst.
+func (s *Session) read(ctx context.Context, l *line, dst []byte) ([]byte, engine.Event, error) {
 	frame, err := l.conn.Read(ctx, s.recv.frame[:0])
 	if err != nil {
 		l.drop(false)
-		return dst, m, s.lose(l, cut(ctx, err))
+		return dst, 0, s.lose(l, cut(ctx, err))
 	}
-	s.recv.keep(frame)
+	s.recv.frame = frame
 	out, event, err := l.link.Open(time.Now(), dst, frame)
 	switch {
 	case err != nil:
-		return dst, m, s.refused(l, err)
+		return dst, 0, s.refused(l, err)
 	case event == engine.PeerClose:
-		return dst, m, s.fail(&CloseError{Remote: true, Code: Code(l.link.PeerCode())})
+		return dst, 0, s.fail(&CloseError{Remote: true, Code: Code(l.link.PeerCode())})
 	case s.over():
-		return dst, m, s.err // closed at this end while the message was on its way
+		return dst, 0, s.err // closed at this end while the message was on its way
 	case event == engine.Acked:
 		s.news.tell()
 	case event == engine.Asked:
@@ -202,11 +216,10 @@ func (s *Session) read(ctx context.Context, dst []byte) (out []byte, m incoming,
 		s.renewed()
 		l.link.Saved()
 		s.schedule()
-	case event == engine.Message:
+	case event == engine.Message, event == engine.Part:
 		s.limits.touch(time.Now())
-		m, err = s.parse(l.link.Received(), out[len(dst):])
 	}
-	return out, m, err
+	return out, event, nil
 }
 
 // parse reads the header of a message. The other end itself has written it, so a bad one
@@ -218,6 +231,9 @@ func (s *Session) parse(number uint64, message []byte) (incoming, error) {
 	}
 	s.recv.seen = h.Type
 	m := incoming{h, number, message[size:], len(message)}
+	if len(m.body) > s.info.MaxMessage { // by less than a header could take
+		return incoming{}, s.fail(&CloseError{Remote: true, Err: ErrTooLarge})
+	}
 	if h.Kind == engine.KindAnswer || h.Kind == engine.KindRefusal {
 		return incoming{}, s.reply(m)
 	}
@@ -228,14 +244,15 @@ func (s *Session) parse(number uint64, message []byte) (incoming, error) {
 // shows the other end itself at fault.
 func (s *Session) refused(l *line, err error) error {
 	var check *engine.Error
-	switch {
-	case !errors.As(err, &check):
+	if !errors.As(err, &check) {
 		return s.lose(l, broken(err))
 	}
 	s.refusals[check.Reason].Add(1)
 	switch {
 	case check.Reason == engine.ReasonCredit || check.Reason == engine.ReasonAck || check.Reason == engine.ReasonRekey:
 		return s.fail(&CloseError{Remote: true, Err: ErrMisbehaved})
+	case check.Reason == engine.ReasonLength: // it would come again and again
+		return s.fail(&CloseError{Remote: true, Err: ErrTooLarge})
 	}
 	return s.lose(l, &CloseError{Remote: true, Err: ErrTampered})
 }
@@ -298,7 +315,7 @@ func (s *Session) pumpOne() error {
 		return err
 	}
 	defer s.leave(&s.recv)
-	_, m, err := s.read(ctx, nil)
+	_, m, err := s.readWhole(ctx, nil)
 	switch {
 	case err != nil || m.number == 0:
 		return err

@@ -121,20 +121,45 @@ func (s *Session) sendNow(ctx context.Context, m *outgoing) error {
 	if err != nil {
 		return cmp.Or(s.writeControl(ctx, l, now), err)
 	}
-	s.limits.touch(now)
-	s.send.keep(frame)
 	if m.number = l.link.Sent(); m.call != nil {
 		s.calls.begin(m.number, m.call)
 		ctx = context.WithoutCancel(ctx) // which from here on waits for the answer, not for the network
 	}
-	failed := s.write(ctx, l, frame)
-	if failed == nil {
-		failed = s.writeControl(ctx, l, now)
-	}
+	failed := s.writePieces(ctx, l, now, frame)
 	if failed == errUnlinked {
 		return nil // it is among those that are sent again
 	}
 	return failed
+}
+
+// writePieces writes a message of which the first frame is given. Control records go
+// between its pieces, so that a long message on a slow line starves nobody of acks. It
+// is called under send.
+func (s *Session) writePieces(ctx context.Context, l *line, now time.Time, frame []byte) error {
+	for {
+		s.limits.touch(now)
+		s.send.frame = frame
+		if err := s.write(ctx, l, frame); err != nil {
+			return err
+		}
+		more := l.link.Unfinished()
+		if more {
+			now = time.Now() // the frame may have taken long
+		}
+		if err := s.writeControl(ctx, l, now); err != nil || !more {
+			return err
+		}
+		if s.over() { // whoever closed wants to say so
+			return s.err
+		}
+		var err error
+		if frame, err = l.link.Next(now, s.send.frame[:0]); err != nil {
+			return s.lose(l, broken(err))
+		}
+		if len(frame) == 0 { // another line has taken this one's place
+			return errUnlinked
+		}
+	}
 }
 
 // write hands one frame to the connection. It is called under send.

@@ -19,11 +19,6 @@ import (
 // goodbyeTimeout bounds how long Close waits to tell the other end.
 const goodbyeTimeout = 2 * time.Second
 
-// keepBuffer is the size in bytes up to which a buffer is kept in any case. A larger
-// one is kept as long as messages make use of it, so that a session that idles
-// after its last small message is small.
-const keepBuffer = 64 << 10
-
 // A Session is one end of a conversation with one authenticated peer.
 //
 // Its connections come and go: while there is none a client dials again as
@@ -98,8 +93,8 @@ type Session struct {
 // half is one direction's lock, which gives way to a context, and its buffer.
 type half struct {
 	turn  chan struct{} // holds a token while the half is in use
-	frame []byte
-	seen  string // type of the last message received
+	frame []byte        // memory for one frame, which is a piece of a message at most
+	seen  string        // type of the last message received
 }
 
 // Info describes a session. It holds no secrets and may be logged.
@@ -377,14 +372,6 @@ func (s *Session) forget() {
 			<-h.turn
 		default:
 		}
-	}
-}
-
-// keep holds on to a buffer for the next message, unless it is large and this one
-// left most of it empty.
-func (h *half) keep(frame []byte) {
-	if h.frame = frame; cap(frame) > keepBuffer && len(frame) < cap(frame)/4 {
-		h.frame = nil
 	}
 }
 

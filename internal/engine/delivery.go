@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Delivery counts the data records of each direction, from 1, for as long as the
-// session lives, on however many links. The numbers are not sent with the records:
+// Delivery counts the messages of each direction, from 1, for as long as the
+// session lives, on however many links. The numbers are not sent with them:
 // within a link nothing can be missing, and a resume says where the next one
 // begins. The cost of a message is the size of its padded plaintext, so that the
 // many empty messages of a flood cost something too.
@@ -40,15 +40,17 @@ type outbox struct {
 	unacked queue
 	acked   uint64 // number of the last message that the other end has
 	last    uint64 // number of the last message
-	cursor  uint64 // number of the last message sealed on this link
+	cursor  uint64 // number of the last message sealed on this link to its end
 	offset  int    // in unacked, of the first message that is not
+	sealed  int    // how much of that one is, in bytes
+	begun   uint64 // number of the last message that was, or some of it, on any link
 
 	ackedCost, cost uint64 // of all messages through acked, through last
 	credit          uint64 // cost that the other end takes
 	window          uint64 // cost that may be unacknowledged
 
 	ask      bool   // an ask is due
-	askedFor uint64 // number of the last message when one was sent
+	askedFor uint64 // number of the last message sealed when one was sent
 	answers  int    // acks without news that the other end may still send on this link
 }
 
@@ -61,29 +63,21 @@ func (o *outbox) room(free bool) bool {
 	return o.cost-o.ackedCost < o.window && (free || o.cost < o.credit)
 }
 
-// add takes a message in that is sealed at once, and returns its plaintext.
-func (o *outbox) add(header, body []byte) (plain []byte) {
-	plain = o.append(header, body)
-	o.step(plain)
-	return plain
-}
-
-// append takes a message in that is sealed later, by again.
-func (o *outbox) append(header, body []byte) (plain []byte) {
-	plain = o.unacked.push(header, body)
+// append takes a message in, for next to return.
+func (o *outbox) append(header, body []byte) {
 	o.last++
-	o.cost += uint64(len(plain))
+	o.cost += uint64(len(o.unacked.push(header, body)))
 	// In good time, so that the answer comes before there is no room.
 	if o.cost-o.ackedCost >= o.window/2 && o.askedFor <= o.acked {
 		o.ask = true
 	}
-	return plain
 }
 
 // step moves on behind a message that was sealed on this link.
 func (o *outbox) step(plain []byte) {
 	o.cursor++
 	o.offset += len(plain)
+	o.sealed = 0
 }
 
 // wantAck has an ask sent, unless the answer to the last one will do. Credit is
@@ -119,27 +113,38 @@ func (o *outbox) knows(n uint64) bool { return o.acked <= n && n <= o.last }
 // rewind has everything behind message n sent again, on a new link. It frees nothing:
 // only an ack does.
 func (o *outbox) rewind(n uint64) {
-	o.cursor, o.offset = o.acked, 0
+	o.cursor, o.offset, o.sealed = o.acked, 0, 0
 	for o.cursor < n {
 		o.step(o.unacked.at(o.offset))
 	}
 	o.ask, o.askedFor, o.answers = false, o.acked, 1
 }
 
-// again returns the plaintext of the next message that was not sealed on this link,
-// or nil.
-func (o *outbox) again() (plain []byte) {
+// next returns the plaintext of the next record that was not sealed on this link, a
+// message or a piece of one, and its type; or nil if there is none.
+func (o *outbox) next() (piece []byte, kind byte) {
 	if o.cursor == o.last {
-		return nil
+		return nil, 0
 	}
-	plain = o.unacked.at(o.offset)
-	o.step(plain)
-	return plain
+	o.begun = max(o.begun, o.cursor+1)
+	plain := o.unacked.at(o.offset)
+	piece, kind = cutPiece(plain[o.sealed:])
+	if o.sealed += len(piece); kind == typeData {
+		o.step(plain)
+	}
+	return piece, kind
 }
+
+// asks reports whether it is time for an ask. In the middle of a message the answer
+// would come too early.
+func (o *outbox) asks() bool { return o.ask && o.cursor == o.last }
+
+// repeats reports whether next returns a message again, from its beginning.
+func (o *outbox) repeats() bool { return o.cursor < o.begun && o.sealed == 0 }
 
 // asked counts an ask that is sent.
 func (o *outbox) asked() {
-	o.ask, o.askedFor = false, o.last
+	o.ask, o.askedFor = o.ask && o.cursor < o.last, o.cursor
 	o.answers++
 }
 
@@ -161,21 +166,22 @@ type inbox struct {
 // A position is behind a message: its number, and the cost of all through it.
 type position struct{ number, cost uint64 }
 
-// take counts a message of n bytes. It reports false if it needed credit and there was
-// none. One that needs none waits for nobody.
-func (i *inbox) take(now time.Time, n int, free bool) bool {
+// open reports whether there is credit for a message to begin, or for the one that has,
+// or it needs none.
+func (i *inbox) open(free bool) bool { return free || i.cost < i.granted }
+
+// take counts a message of n bytes that is complete. One that needs no credit waits for
+// nobody.
+func (i *inbox) take(now time.Time, n int, free bool) {
 	switch {
 	case free:
 		i.consumed += cost(n)
-	case i.cost >= i.granted:
-		return false
 	case i.stored:
 		i.waiting = append(i.waiting, position{i.received, i.cost})
 	}
 	i.received++
 	i.cost += cost(n)
 	i.schedule(now)
-	return true
 }
 
 // consume counts a message that the application has taken.

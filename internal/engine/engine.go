@@ -24,6 +24,7 @@
 // Session counts what has arrived and how much the ends may still send:
 //
 //	to send:            frame = link.Seal(now, header, body); ErrBlocked means wait for an Acked
+//	the rest of it:     for link.Unfinished() { frame = link.Next(now) }, Control in between
 //	from the other end: event, message = link.Open(now, frame)
 //	once a message is with the application: session.Consumed(now, its length)
 //	at session.Deadline(), and whenever that is past: frame = link.Control(now)
@@ -32,7 +33,7 @@
 // runs a [Resume] over its next connection, the server another one on a first frame
 // in which [ResumeID] finds the session. What is missing is then sent again:
 //
-//	for frame = link.Resend(now); there is one; frame = link.Resend(now)
+//	for frame = link.Next(now); there is one; frame = link.Next(now)
 //
 // A session outlives its process where the driver stores its state, [Session.AppendState],
 // whenever its [Mark] has changed before the next frame is written, and hands it to
@@ -62,8 +63,7 @@ const (
 	MaxProtocol = 255
 
 	// MaxMessageLimit is the largest value of Config.MaxMessage, in bytes: 256 MiB and
-	// a header. A
-	// message is one record and one frame, and both ends hold it whole.
+	// a header. Both ends hold a message whole.
 	MaxMessageLimit = 1<<28 + MaxHeader
 
 	// DefaultMaxMessage is the largest message of a session by default, in bytes.
@@ -141,7 +141,7 @@ type Config struct {
 	// Stored is for a session whose states are stored before its frames are written. What
 	// this end acknowledges is then what the application has taken, not what has arrived:
 	// the rest would be lost with the process. Messages are sealed with [Session.Queue]
-	// and [Link.Resend].
+	// and [Link.Next].
 	Stored bool
 
 	random random // replaced by tests that need the same handshake twice

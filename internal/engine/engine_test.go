@@ -171,14 +171,40 @@ func TestHandshakeMakesOneSession(t *testing.T) {
 // exchange1 sends one message and checks that it arrives.
 func exchange1(t testing.TB, from, to *Link, message []byte) {
 	t.Helper()
-	frame, err := from.Seal(epoch, nil, nil, message)
+	got := openAll(t, to, []byte("before:"), sealAll(t, from, message))
+	if string(got) != "before:"+string(message) {
+		t.Fatalf("opened %.40q, want %.40q", got, message)
+	}
+}
+
+// sealAll returns the frames of a message.
+func sealAll(t testing.TB, l *Link, message []byte) (frames [][]byte) {
+	t.Helper()
+	frame, err := l.Seal(epoch, nil, nil, message)
+	for ; err == nil && len(frame) > 0; frame, err = l.Next(epoch, nil) {
+		frames = append(frames, frame)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, event, err := to.Open(epoch, []byte("before:"), frame)
-	if err != nil || event != Message || string(got) != "before:"+string(message) {
-		t.Fatalf("opened %.40q, %v, %v; want %.40q", got, event, err, message)
+	return frames
+}
+
+// openAll appends to dst what the frames of one message bring.
+func openAll(t testing.TB, l *Link, dst []byte, frames [][]byte) []byte {
+	t.Helper()
+	for i, frame := range frames {
+		want := Part
+		if i == len(frames)-1 {
+			want = Message
+		}
+		var event Event
+		var err error
+		if dst, event, err = l.Open(epoch, dst, frame); err != nil || event != want {
+			t.Fatalf("frame %d of %d: event %v, want %v, %v (%+v)", i+1, len(frames), event, want, err, err)
+		}
 	}
+	return dst
 }
 
 func TestSessionsHaveNothingInCommon(t *testing.T) {

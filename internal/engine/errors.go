@@ -63,6 +63,7 @@ const (
 	ReasonCredit                      // a message that there was no credit for
 	ReasonAck                         // an acknowledgement that cannot be, or that says nothing
 	ReasonRekey                       // a step of a rekey that is not due, or a share in it that is no good
+	ReasonLength                      // a message above the limit
 )
 
 var reasonTexts = [...]string{
@@ -77,6 +78,7 @@ var reasonTexts = [...]string{
 	ReasonCredit:    "credit",
 	ReasonAck:       "acknowledgement",
 	ReasonRekey:     "rekey",
+	ReasonLength:    "message length",
 }
 
 // NumReasons is above every Reason.

@@ -11,7 +11,8 @@ type Event int
 
 // Events.
 const (
-	Message   Event = iota + 1 // a message, appended to dst
+	Message   Event = iota + 1 // a message, or the last piece of one, appended to dst
+	Part                       // a piece of a message, not its last, appended to dst
 	Acked                      // the other end has told what has arrived; waiting senders may look again
 	Asked                      // the other end wants something; [Session.Deadline] may have passed
 	PeerClose                  // the other end has closed; [Link.PeerCode] says why
@@ -23,12 +24,14 @@ const (
 // dies with the connection, by any error, or when another link takes its place. It
 // redacts itself when printed.
 //
-// Seal, Resend, Control, SealClose and DropSend use one half of it, Open and DropReceive the
+// Seal, Next, Control, SealClose and DropSend use one half of it, Open and DropReceive the
 // other: a driver needs a lock for each half if several goroutines use it, and the
 // links of a session one and the same lock for their first half.
 type Link struct {
 	session    *Session
 	send, recv half
+	unfinished bool    // the last record sealed was a piece that is followed by another
+	partial    partial // what has come of a message
 	peerCode   CloseCode
 
 	sent, received uint64 // number of the last message sealed, and of the last opened, on this link
@@ -42,11 +45,12 @@ func newLink(s *Session, now time.Time, mine, theirs, id []byte) *Link {
 	return &Link{session: s, send: newHalf(mine, id), recv: newHalf(theirs, id), heard: now}
 }
 
-// Seal appends to dst the frame that carries a message, header and body, which must not
-// overlap dst's spare capacity. The session keeps a copy of them until the other end
-// has it; apart from memory for that, it allocates only to grow dst. A frame that
-// was sealed must be sent, after those sealed before it and before any other: a
-// gap ends the link at the other end.
+// Seal takes a message to send, header and body, and appends to dst the frame that
+// carries it, or, while [Link.Unfinished] says so, its first piece: then [Link.Next] has
+// the others. Neither may overlap dst's spare capacity. The session keeps a copy of them
+// until the other end has it; apart from memory for that, it allocates only to grow dst.
+// A frame that was sealed must be sent, after those sealed before it and before any
+// other: a gap ends the link at the other end.
 //
 // Errors: [ErrTooLarge] and [ErrBlocked], which change nothing; [ErrClosed];
 // [ErrExhausted].
@@ -57,60 +61,75 @@ func (l *Link) Seal(now time.Time, dst, header, body []byte) ([]byte, error) {
 	if l.send.aead == nil {
 		return dst, ErrClosed
 	}
-	plain, err := l.session.number(l, now, header, body)
+	piece, kind, err := l.session.number(l, now, header, body)
 	if err != nil {
 		return dst, err
 	}
-	return l.send.seal(now, dst, typeData, plain)
+	return l.sealPiece(now, dst, kind, piece)
 }
 
-// Resend appends the frame of a message that has to be sent again, on a link that was
-// resumed, and nothing once there is none left. Until then Seal returns
-// [ErrBlocked]. Errors are those of Seal.
-func (l *Link) Resend(now time.Time, dst []byte) ([]byte, error) {
+// Next appends the frame of the next piece of a message, or, on a link that was
+// resumed, of what has to be sent again; and nothing once there is nothing left. Until
+// then Seal returns [ErrBlocked], while Control may be called, so that what it has
+// goes between the pieces. Errors are those of Seal.
+func (l *Link) Next(now time.Time, dst []byte) ([]byte, error) {
 	if l.send.aead == nil {
 		return dst, ErrClosed
 	}
-	plain := l.session.again(l, now)
-	if plain == nil {
+	piece, kind := l.session.piece(l, now)
+	if piece == nil {
+		l.unfinished = false
 		return dst, nil
 	}
-	return l.send.seal(now, dst, typeData, plain)
+	return l.sealPiece(now, dst, kind, piece)
 }
 
-// again returns the plaintext of the next message to send again. It stays as it is
-// until another is numbered, which needs the same lock of the driver's.
-func (s *Session) again(l *Link, now time.Time) (plain []byte) {
+// Unfinished reports whether a message has begun on this link and not ended, so that
+// Next has more of it.
+func (l *Link) Unfinished() bool { return l.unfinished }
+
+func (l *Link) sealPiece(now time.Time, dst []byte, kind byte, piece []byte) ([]byte, error) {
+	l.unfinished = kind == typePart
+	return l.send.seal(now, dst, kind, piece)
+}
+
+// piece returns the plaintext of the next record to seal on l, and its type. It stays
+// as it is until another message is numbered, which needs the same lock of the
+// driver's.
+func (s *Session) piece(l *Link, now time.Time) (piece []byte, kind byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.link != l {
-		return nil
+		return nil, 0
 	}
-	if plain = s.out.again(); plain != nil {
-		l.rekey.used(s, now)
+	if s.out.repeats() {
 		s.stats.Resent++
 	}
-	return plain
+	if piece, kind = s.out.next(); piece != nil {
+		l.rekey.used(s, now)
+	}
+	return piece, kind
 }
 
-// number takes a message in that l is about to seal, and returns its plaintext, as
-// again does.
-func (s *Session) number(l *Link, now time.Time, header, body []byte) (plain []byte, _ error) {
+// number takes a message in that l is about to seal, and returns what piece does.
+func (s *Session) number(l *Link, now time.Time, header, body []byte) (piece []byte, kind byte, _ error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.link != l:
-		return nil, ErrClosed
+		return nil, 0, ErrClosed
 	case !s.out.ready(free(header, body)):
-		return nil, ErrBlocked
+		return nil, 0, ErrBlocked
 	}
 	l.rekey.used(s, now)
 	s.stats.send(now, len(header)+len(body))
 	l.sent = s.out.last + 1
-	return s.out.add(header, body), nil
+	s.out.append(header, body)
+	piece, kind = s.out.next()
+	return piece, kind, nil
 }
 
-// Queue numbers a message of a [Config].Stored session, for [Link.Resend] to seal once the
+// Queue numbers a message of a [Config].Stored session, for [Link.Next] to seal once the
 // session's state is stored. It must be called under the same lock of the driver's as what
 // seals. Errors are those of [Link.Seal].
 func (s *Session) Queue(now time.Time, header, body []byte) error {
@@ -168,7 +187,7 @@ func (s *Session) control(l *Link, now time.Time, fields *[ackFieldsSize]byte) (
 		kind, size = typeAck, len(appendAck(fields[:0], received, credit))
 	case silent && l.probing:
 		return 0, 0, ErrSilent
-	case silent || s.out.ask:
+	case silent || s.out.asks():
 		l.probing = l.probing || silent
 		s.out.asked()
 		s.stats.ask(now, &s.out)
@@ -196,8 +215,13 @@ func (l *Link) SealClose(now time.Time, dst []byte, code CloseCode) ([]byte, err
 
 // Open opens the next frame from the other end and appends its message, if it is
 // one, to dst, which must not overlap frame. It grows dst by the size of the
-// frame and otherwise allocates nothing. Any error is the end of the link:
-// [Error] of kind [ErrRecord], or [ErrClosed].
+// frame, or by less than four times what has come of the message, and otherwise
+// allocates nothing. Any error is the end of the link: [Error] of kind [ErrRecord], or
+// [ErrClosed].
+//
+// After [Part] the next piece belongs behind this one: the driver passes what Open
+// has returned as the next dst. Other records may come in between. A message of
+// which the link brings no end must be dropped: the next link brings all of it again.
 func (l *Link) Open(now time.Time, dst, frame []byte) ([]byte, Event, error) {
 	if l.recv.aead == nil {
 		return dst, 0, ErrClosed
@@ -211,15 +235,18 @@ func (l *Link) Open(now time.Time, dst, frame []byte) ([]byte, Event, error) {
 	if frame[0]&epochMask != l.recv.epoch || !known {
 		return l.refuse(dst, ReasonType)
 	}
-	out, ok := l.recv.open(dst, frame)
+	if kind == typeData || kind == typePart {
+		return l.openPiece(now, dst, frame, kind)
+	}
+	plain, ok := l.recv.open(l.recv.plain[:0], frame) // not into dst, which may be full of pieces
 	if !ok {
 		return l.refuse(dst, ReasonCipher)
 	}
-	fields, data, ok := parsePadded(out[len(dst):], fieldsSize)
-	if !ok || len(data) > 0 && kind != typeData || len(data) > l.session.maxMessage {
+	fields, data, ok := parsePadded(plain, fieldsSize)
+	if !ok || len(data) > 0 {
 		return l.refuse(dst, ReasonEncoding)
 	}
-	event, err := l.take(now, kind, fields, data)
+	event, err := l.take(now, kind, fields)
 	switch {
 	case err != nil:
 	case kind == typeRekeyRequest:
@@ -231,13 +258,39 @@ func (l *Link) Open(now time.Time, dst, frame []byte) ([]byte, Event, error) {
 		l.recv.drop()
 		return dst, 0, err
 	}
-	return append(out[:len(dst)], data...), event, nil
+	return dst, event, nil
+}
+
+// openPiece opens a message, or a piece of one.
+func (l *Link) openPiece(now time.Time, dst, frame []byte, kind byte) ([]byte, Event, error) {
+	size, first := len(frame)-recordOverhead, l.partial.left == 0
+	if !l.partial.fits(kind, size) {
+		return l.refuse(dst, ReasonSize)
+	}
+	dst = l.partial.room(dst, size)
+	out, ok := l.recv.open(dst, frame)
+	if !ok {
+		return l.refuse(dst, ReasonCipher)
+	}
+	data, reason := l.partial.take(kind, out[len(dst):], l.session.maxMessage)
+	if reason != 0 {
+		return l.refuse(dst, reason)
+	}
+	event, err := l.take(now, kind, nil)
+	if err != nil {
+		l.recv.drop()
+		return dst, 0, err
+	}
+	if first { // where the length stands before
+		return append(out[:len(dst)], data...), event, nil
+	}
+	return out[:len(dst)+len(data)], event, nil
 }
 
 // fieldsSizeOf returns the size in bytes of the fields of a type of record.
 func fieldsSizeOf(kind byte) (size int, known bool) {
 	switch kind {
-	case typeData, typeAsk, typeRekeyWanted, typeSwitch:
+	case typeData, typePart, typeAsk, typeRekeyWanted, typeSwitch:
 		return 0, true
 	case typeRekeyRequest:
 		return rekeyRequestSize, true
@@ -253,7 +306,7 @@ func fieldsSizeOf(kind byte) (size int, known bool) {
 
 // take does what a record says. It is where a record counts: not before, and not
 // if another link has taken this one's place while it was opened.
-func (l *Link) take(now time.Time, kind byte, fields, data []byte) (Event, error) {
+func (l *Link) take(now time.Time, kind byte, fields []byte) (Event, error) {
 	s := l.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -263,11 +316,15 @@ func (l *Link) take(now time.Time, kind byte, fields, data []byte) (Event, error
 	s.confirm()
 	l.heard, l.probing = now, false
 	switch kind {
-	case typeData:
-		if !s.in.take(now, len(data), free(nil, data)) {
+	case typeData, typePart:
+		if !s.in.open(l.partial.free) {
 			return 0, &Error{ReasonCredit, ErrRecord}
 		}
-		s.stats.ReceivedBytes += uint64(len(data))
+		if kind == typePart {
+			return Part, nil
+		}
+		s.in.take(now, l.partial.size, l.partial.free)
+		s.stats.ReceivedBytes += uint64(l.partial.size)
 		l.received = s.in.received
 		return Message, nil
 	case typeAck:

@@ -33,10 +33,11 @@ const (
 	epochMask = 0xc0
 	epochStep = 0x40
 
-	typeData  = 1 // no fields; data is one message
+	typeData  = 1 // a message, or its last piece
 	typeClose = 2 // 2-byte code, big endian; no data; nothing follows
 	typeAck   = 3 // what has arrived and may be sent, see ackFieldsSize; no data
 	typeAsk   = 4 // no fields, no data; asks for an ack
+	typePart  = 5 // a piece of a message, not its last; see piece.go
 
 	typeRekeyWanted  = 6 // no fields, no data; a server asks its client to begin a rekey
 	typeRekeyRequest = 7 // rekeyRequestSize bytes of fields, no data
@@ -49,10 +50,11 @@ const (
 // recordOverhead is what a record adds to its padded plaintext.
 const recordOverhead = headSize + tagSize
 
-// MaxFrame returns the size in bytes of the record that carries a message of n
-// bytes: what a transport must let through, and never less than a handshake needs.
+// MaxFrame returns the size in bytes of the largest record that carries a message of
+// n bytes or a piece of it: what a transport must let through, and never less than a
+// handshake needs.
 func MaxFrame(n int) int {
-	return max(MaxHandshakeFrame, recordOverhead+bucket(lengthSize+n))
+	return max(MaxHandshakeFrame, recordOverhead+min(pieceSize, bucket(lengthSize+n)))
 }
 
 // A generation of keys ends after this many records in its direction, by

@@ -190,7 +190,7 @@ func (s *Session) deadline() time.Time {
 	switch {
 	case s.link == nil:
 		return time.Time{}
-	case s.out.ask:
+	case s.out.asks():
 		return longAgo
 	}
 	return earlier(earlier(s.in.ackAt, s.silence()), s.link.rekey.due)

@@ -49,7 +49,7 @@ func restored(t testing.TB, me *keys.Identity, state []byte) *Session {
 func post(t testing.TB, l *Link, message string) []byte {
 	t.Helper()
 	err := l.session.Queue(epoch, nil, []byte(message))
-	frame, sealErr := l.Resend(epoch, nil)
+	frame, sealErr := l.Next(epoch, nil)
 	if err != nil || sealErr != nil {
 		t.Fatal(err, sealErr)
 	}
@@ -235,7 +235,7 @@ func TestA20ClonesOfAState(t *testing.T) {
 		c2.secret, c2.id, c2.out, c2.peer = &secret{value: twin.secret.value}, twin.id, outbox{credit: initialCredit, window: initialCredit}, bob.Public()
 		_, b := mustRevive(t, c2, twin)
 		control, _ := b.Control(epoch, nil)
-		data, err := b.Resend(epoch, nil)
+		data, err := b.Next(epoch, nil)
 		if err != nil || seen[string(control)] || seen[string(data)] || seen[string(b.send.chain[:])] {
 			t.Fatal("two clones have sealed the same, or with the same key", err)
 		}
@@ -480,7 +480,7 @@ func (d *durables) send(t testing.TB, i, size int) {
 func (d *durables) pump(t testing.TB, w *wire, i int) {
 	for _, seal := range []func(l *Link) ([]byte, error){
 		func(l *Link) ([]byte, error) { return l.Control(d.now, nil) },
-		func(l *Link) ([]byte, error) { return l.Resend(d.now, nil) },
+		func(l *Link) ([]byte, error) { return l.Next(d.now, nil) },
 	} {
 		e := &w.ends[i]
 		if e.link == nil || e.session != d.sessions[i] {

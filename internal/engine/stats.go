@@ -73,7 +73,7 @@ const alongside = time.Millisecond
 // under way already, for messages sent some time ago, must not pass for it.
 func (t *stats) ask(now time.Time, o *outbox) {
 	if o.acked == o.last || now.Sub(t.numbered) < alongside {
-		t.asked, t.through = now, o.last
+		t.asked, t.through = now, o.cursor
 	}
 }
 

@@ -38,7 +38,7 @@ func TestStatsCountWhatIsSentAgain(t *testing.T) {
 	}
 	a, b := mustRevive(t, c, s)
 	greet(t, a, b)
-	for frame := must(a.Resend(epoch, nil)); len(frame) > 0; frame = must(a.Resend(epoch, nil)) {
+	for frame := must(a.Next(epoch, nil)); len(frame) > 0; frame = must(a.Next(epoch, nil)) {
 		mustOpen(t, b, frame)
 	}
 	if got := c.Stats(); got.Sent != 4 || got.SentBytes != 28 || got.Resent != 3 || got.Resumes != 1 {

@@ -1,0 +1,75 @@
+package engine
+
+import (
+	"encoding/binary"
+	"slices"
+)
+
+// A message's padded plaintext is cut into pieces of pieceSize bytes and a last one
+// with the rest, each a record of its own: type 5, and type 1 for the last. So acks
+// and keep-alives wait for one piece at most, and links need not take more at once.
+// The length at the front of the first piece says how many there are and how large
+// the last one is; there is one way to cut a message.
+const pieceSize = 64 << 10
+
+// cutPiece returns the next piece of what is left of a padded plaintext, and the type
+// of its record.
+func cutPiece(plain []byte) (piece []byte, kind byte) {
+	if len(plain) > pieceSize {
+		return plain[:pieceSize], typePart
+	}
+	return plain, typeData
+}
+
+// partial is the message of which this end has some pieces. Its bytes are with the
+// driver. It dies with the link: on the next one the message begins anew.
+type partial struct {
+	size int  // of the message, in bytes
+	got  int  // of those, how many have arrived
+	left int  // bytes of padded plaintext to come; 0 if no message has begun
+	free bool // it needs no credit
+}
+
+// fits reports whether a record with this much plaintext can be the next piece. The
+// size of a message's only piece is not known before it is opened.
+func (p *partial) fits(kind byte, size int) bool {
+	switch {
+	case kind == typePart:
+		return size == pieceSize && (p.left == 0 || size < p.left)
+	case p.left > 0:
+		return size == p.left
+	}
+	return true
+}
+
+// room returns dst with room for the next piece. Memory grows with what has arrived,
+// to four times as much at most, and never by what a length announces (A28).
+func (p *partial) room(dst []byte, size int) []byte {
+	if p.left == 0 || cap(dst)-len(dst) >= size {
+		return dst
+	}
+	return slices.Grow(dst, min(p.left, 3*(p.got+size)))
+}
+
+// take counts the next piece. It returns the part of its plaintext that belongs to
+// the message, or why there is none. As in [parsePadded], the size is that of the
+// bucket, and the padding zeros.
+func (p *partial) take(kind byte, plain []byte, most int) (data []byte, _ Reason) {
+	data = plain
+	if p.left == 0 {
+		n := binary.BigEndian.Uint32(plain)
+		if uint64(n) > uint64(most) {
+			return nil, ReasonLength
+		}
+		*p = partial{size: int(n), left: bucket(lengthSize + int(n))}
+		data = plain[lengthSize:]
+		p.free = p.size > 0 && free(nil, data)
+	}
+	n := min(len(data), p.size-p.got)
+	if !p.fits(kind, len(plain)) || !allZero(data[n:]) {
+		return nil, ReasonEncoding
+	}
+	p.got += n
+	p.left -= len(plain)
+	return data[:n], 0
+}
