@@ -89,8 +89,8 @@ func (d *dir) Get(_ context.Context, key string) ([]byte, uint64, error) {
 		return nil, 0, err
 	}
 	v, ok := parseVersioned(b)
-	if !ok {
-		return nil, 0, fmt.Errorf("%s: %w", d.file(key), errMalformed)
+	if !ok { // nobody here wrote it, and it is in nobody's way
+		return nil, 0, nil
 	}
 	return v.value, v.version, nil
 }
@@ -155,7 +155,7 @@ func (d *dir) Delete(ctx context.Context, key string, version uint64) (bool, err
 	}
 	defer unlock()
 	_, now, err := d.Get(ctx, key)
-	if err != nil && !errors.Is(err, errMalformed) || now != 0 && now != version {
+	if err != nil || now != 0 && now != version {
 		return false, err
 	}
 	if err := os.Remove(d.file(key)); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -277,7 +277,7 @@ func (s *store) Sweep(ctx context.Context) error {
 
 func (s *store) sweep(ctx context.Context, name string, now time.Time) error {
 	b, version, err := s.kv.Get(ctx, name)
-	if err != nil && !errors.Is(err, errMalformed) || err == nil && b == nil {
+	if err != nil {
 		return err
 	}
 	var expires time.Time
