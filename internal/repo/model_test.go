@@ -49,7 +49,7 @@ func TestModels(t *testing.T) {
 	}
 	t.Run("README", func(t *testing.T) { t.Parallel(); runCommands(t, commands[0]) })
 
-	for _, model := range []string{"resume", "delivery"} {
+	for _, model := range []string{"resume", "rekey", "delivery"} {
 		_, section, _ := strings.Cut(readme, "## "+model+".pml")
 		section, _, _ = strings.Cut(section, "\n## ")
 		named := make(map[string]string)
@@ -78,7 +78,7 @@ func TestModels(t *testing.T) {
 func checkNames(t *testing.T, model string, named []string) {
 	var have []string
 	for _, m := range taken.FindAllStringSubmatch(read(t, models+"/"+model+".pml"), -1) {
-		if bounds := []string{"N", "WINDOW", "WIDTH"}; !slices.Contains(bounds, m[1]) {
+		if bounds := []string{"K", "N", "WINDOW", "WIDTH"}; !slices.Contains(bounds, m[1]) {
 			have = append(have, m[1])
 		}
 	}
@@ -142,7 +142,7 @@ func spin(t *testing.T, model string, definitions ...string) string {
 func copied(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"resume.pml", "delivery.pml"} {
+	for _, name := range []string{"resume.pml", "rekey.pml", "delivery.pml"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(read(t, models+"/"+name)), 0o600); err != nil {
 			t.Fatal(err)
 		}
