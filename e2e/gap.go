@@ -18,13 +18,17 @@ type GapError struct {
 	messages []Message
 }
 
-// newGap returns the gap of a session that is over. The messages have their headers.
-func newGap(first uint64, messages [][]byte) *GapError {
+// newGap returns the gap of a session that is over. The messages have their headers, and
+// signatures.
+func newGap(first uint64, messages [][]byte, signed bool) *GapError {
 	gap := &GapError{First: first, Count: len(messages)}
 	for i, m := range messages {
 		h, size, err := engine.ParseHeader(m, "")
-		if err == nil && (h.Kind == engine.KindMessage || h.Kind == engine.KindRequest) {
-			gap.messages = append(gap.messages, Message{h.Type, h.Time, first + uint64(i), m[size:]})
+		if signed {
+			size += engine.SignatureSize
+		}
+		if err == nil && size <= len(m) && (h.Kind == engine.KindMessage || h.Kind == engine.KindRequest) {
+			gap.messages = append(gap.messages, Message{h.Type, h.Time, first + uint64(i), m[size:], nil})
 		}
 	}
 	return gap

@@ -18,9 +18,13 @@ type Message struct {
 	ID uint64
 
 	Data []byte
+
+	// Proof shows to others that the sender has sent this, see [VerifyProof]. It is nil
+	// unless both ends have [ProofEd25519].
+	Proof []byte
 }
 
 // message returns what the application gets of a message that has come.
 func (s *Session) message(m incoming) Message {
-	return Message{m.Type, m.Time, m.number, m.body}
+	return Message{m.Type, m.Time, m.number, m.body, s.proof(m)}
 }

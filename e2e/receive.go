@@ -186,9 +186,10 @@ func (s *Session) consumed(m incoming) {
 // incoming is a message that has come.
 type incoming struct {
 	engine.Header
-	number uint64
-	body   []byte
-	size   int // of header and body, in bytes
+	number    uint64
+	body      []byte
+	signature []byte // in a memory of its own, if there is one
+	size      int    // of all of it, in bytes
 }
 
 // read takes one frame from the connection and does what it says. A message, or a piece
@@ -230,7 +231,10 @@ func (s *Session) parse(number uint64, message []byte) (incoming, error) {
 		return incoming{}, s.fail(&CloseError{Remote: true, Err: ErrMisbehaved})
 	}
 	s.recv.seen = h.Type
-	m := incoming{h, number, message[size:], len(message)}
+	m := incoming{Header: h, number: number, body: message[size:], size: len(message)}
+	if err := s.checkSignature(&m); err != nil {
+		return incoming{}, err
+	}
 	if len(m.body) > s.info.MaxMessage { // by less than a header could take
 		return incoming{}, s.fail(&CloseError{Remote: true, Err: ErrTooLarge})
 	}

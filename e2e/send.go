@@ -42,6 +42,9 @@ type outgoing struct {
 	body          []byte
 	call          *call  // that waits for its answer, if any does
 	number        uint64 // once it is sealed
+
+	signature []byte // if it is signed,
+	signed    uint64 // as the message of this number
 }
 
 var errType = errors.New("a type must have at most 128 bytes of UTF-8")
@@ -57,7 +60,7 @@ func (s *Session) submit(ctx context.Context, m *outgoing) error {
 	if s.keeper != nil {
 		return s.sendStored(ctx, m)
 	}
-	err := s.sendNow(ctx, m)
+	err := s.sendOnce(ctx, m)
 	if mustWait(err) {
 		return s.sendLater(ctx, m)
 	}
@@ -75,7 +78,7 @@ func (s *Session) sendLater(ctx context.Context, m *outgoing) error {
 	defer patience.Stop()
 	for {
 		news, moved := s.news.next(), s.moved.next()
-		err := s.sendNow(ctx, m)
+		err := s.sendOnce(ctx, m)
 		switch {
 		case !mustWait(err):
 			return err
@@ -112,9 +115,17 @@ func (s *Session) sendNow(ctx context.Context, m *outgoing) error {
 		return errUnlinked
 	}
 	now := time.Now()
+	switch {
+	case !s.signs(m.Kind):
+		m.Time = now
+	case m.signed == s.engine.Sent()+1:
+	case s.engine.Room(m.Kind):
+		return errUnsigned
+	default:
+		return cmp.Or(s.writeControl(ctx, l, now), engine.ErrBlocked)
+	}
 	var header [engine.MaxHeader]byte
-	m.Time = now
-	frame, err := l.link.Seal(now, s.send.frame[:0], m.Append(header[:0]), m.body)
+	frame, err := l.link.Seal(now, s.send.frame[:0], append(m.Append(header[:0]), m.signature...), m.body)
 	if err != nil && !errors.Is(err, engine.ErrBlocked) {
 		return s.lose(l, broken(err))
 	}

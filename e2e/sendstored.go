@@ -97,24 +97,53 @@ func (k *keeper) withdraw(m *letter) bool {
 	return i >= 0
 }
 
-// take numbers as many messages as there is room for.
+// take numbers as many messages as there is room for. One that has to wait keeps back
+// those of its kind only: an answer may pass it.
 func (k *keeper) take(now time.Time) (taken []*letter, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for len(k.pending) > 0 {
-		m := k.pending[0]
-		var header [engine.MaxHeader]byte
-		m.Time = now
-		if err = k.session.engine.Queue(now, m.Append(header[:0]), m.body); err != nil {
-			break
+	var left []*letter
+	for i, m := range k.pending {
+		if err != nil && !m.Kind.Free() {
+			left = append(left, m)
+			continue
 		}
-		if m.number = k.session.engine.Sent(); m.call != nil {
-			k.session.calls.begin(m.number, m.call)
+		switch failed := k.number(now, m); {
+		case failed == nil:
+			taken = append(taken, m)
+		case mustWait(failed):
+			left, err = append(left, m), failed
+		case errors.Is(failed, engine.ErrClosed):
+			k.pending = append(left, k.pending[i:]...)
+			return taken, failed
+		default:
+			m.finish(failed)
 		}
-		taken = append(taken, m)
-		k.pending = slices.Delete(k.pending, 0, 1)
 	}
+	k.pending = left
 	return taken, err
+}
+
+// number gives a message its number, and signs it if it has to be.
+func (k *keeper) number(now time.Time, m *letter) error {
+	s := k.session
+	switch m.Time = now; {
+	case !s.signs(m.Kind):
+	case !s.engine.Room(m.Kind):
+		return engine.ErrBlocked
+	default:
+		if err := s.sign(m.outgoing, s.engine.Sent()+1); err != nil {
+			return err
+		}
+	}
+	var header [engine.MaxHeader]byte
+	if err := s.engine.Queue(now, append(m.Append(header[:0]), m.signature...), m.body); err != nil {
+		return err
+	}
+	if m.number = s.engine.Sent(); m.call != nil {
+		s.calls.begin(m.number, m.call)
+	}
+	return nil
 }
 
 // sendPosted stores and sends what is in line. It is called under send. The error says

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -53,6 +54,9 @@ type Session struct {
 	calls        calls
 	refusing     feed[refused]
 	telling      feed[*RefusedError]
+	signing      half                 // the turn to sign
+	identity     *keys.Identity       // for that
+	shown        *keys.PublicIdentity // as the other end knows it
 	onRefused    func(*Session, *RefusedError)
 	window       int
 	refusedHere  atomic.Uint64 // messages of the other end
@@ -130,6 +134,9 @@ func bareSession(established *engine.Session, cfg Config, events *events) *Sessi
 		sendTimeout: cfg.SendTimeout,
 		window:      cfg.Window,
 		onRefused:   cfg.Refused,
+		signing:     half{turn: make(chan struct{}, 1)},
+		identity:    cfg.Identity,
+		shown:       cfg.Identity.Public(),
 		calls:       calls{slots: make(chan struct{}, cfg.MaxCalls)},
 	}
 	s.life, s.conclude = context.WithCancel(context.Background())
@@ -287,7 +294,8 @@ func (s *Session) leave(h *half) {
 func (s *Session) end(err *CloseError) (first bool) {
 	s.endOnce.Do(func() {
 		if !err.Stored && (err.Remote || err.Err != nil || err.Code != CodeDone) {
-			err.Gap = newGap(s.engine.Abandon())
+			first, messages := s.engine.Abandon()
+			err.Gap = newGap(first, messages, s.signs(engine.KindMessage))
 		}
 		s.err, first = err, true
 		close(s.ended)

@@ -78,6 +78,7 @@ const (
 	SessionNextKey    Label = "hopseal/1 session next generation\x00"
 	SessionID         Label = "hopseal/1 session id\x00"
 	SessionRecord     Label = "hopseal/1 session record\x00"
+	SessionSigned     Label = "hopseal/1 session signed message\x00"
 	SessionLogID      Label = "hopseal/1 session log name\x00"
 	SessionHop        Label = "hopseal/1 session hop\x00"
 
@@ -125,7 +126,7 @@ func All() []Label {
 		StreamFinalDigest, StreamFinal, StreamFinalKeyed,
 		SessionPrologue, SessionPSK, SessionTranscript, SessionServerAuth, SessionClientAuth, SessionAccept,
 		SessionServerSign, SessionClientSign, SessionClientKey, SessionServerKey,
-		SessionNextKey, SessionID, SessionRecord, SessionHop, SessionLogID,
+		SessionNextKey, SessionID, SessionRecord, SessionSigned, SessionHop, SessionLogID,
 		ResumeSecret, ResumeNext, ResumeID, ResumePSK, ResumeClientHello, ResumeServerHello,
 		ResumeClientKey, ResumeServerKey, ResumeLinkID,
 		RekeySecret, ResumeRekey, RekeyKEM, RekeyClientKey, RekeyServerKey, RekeyLinkID, RekeyNext, RekeyResume,

@@ -1,0 +1,151 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/keys"
+)
+
+// ErrProof is returned by [VerifyProof] for whatever does not prove anything.
+var ErrProof = errors.New("e2e: this does not prove that the identity has sent this message")
+
+// A proof, for those who were not there:
+//
+//	size  meaning
+//	1     1, the version
+//	32    the session's id
+//	1     1 if the client has sent the message, else 0
+//	8     the message's number
+//	64    signature by the sender
+//	rest  header of the message, see engine.Header
+const (
+	proofVersion = 1
+	proofFixed   = 1 + 32 + 1 + 8 + engine.SignatureSize
+)
+
+// VerifyProof checks, for somebody who was not there, that the owner of an identity has
+// sent a message: the proof is [Message.Proof], the data that of the message, and the
+// identity one that lists the key it was signed with, such as the sender's of that time.
+// It returns what was sent, whatever the fields of the Message said that it came with.
+// The error is [ErrProof].
+//
+// The time in the message is the sender's word, and the message is one of two ends that
+// may have agreed on anything: a proof shows who said something, not that it is true.
+func VerifyProof(by *keys.PublicIdentity, proof, data []byte) (Message, error) {
+	if len(proof) < proofFixed || proof[0] != proofVersion || proof[33] > 1 {
+		return Message{}, ErrProof
+	}
+	id, fromClient, number := [32]byte(proof[1:]), proof[33] == 1, binary.BigEndian.Uint64(proof[34:])
+	signature, header := proof[42:proofFixed], proof[proofFixed:]
+	h, size, err := engine.ParseHeader(header, "")
+	if err != nil || size != len(header) || h.Kind == engine.KindRefusal || number == 0 {
+		return Message{}, ErrProof
+	}
+	if !verifies(by, h.Time, engine.Signed(id, fromClient, number, header, data), signature) {
+		return Message{}, ErrProof
+	}
+	return Message{h.Type, h.Time, number, data, bytes.Clone(proof)}, nil
+}
+
+// verifies reports whether a key that the identity lists for the time has signed it.
+func verifies(by *keys.PublicIdentity, at time.Time, signed, signature []byte) bool {
+	for i, key := range by.VerifyingKeys() {
+		if (i == 0 || key.ValidAt(at)) && key.Verify(signed, signature) {
+			return true
+		}
+	}
+	return false
+}
+
+// signs reports whether a message is signed: those of the applications are, what the
+// sessions themselves say is not.
+func (s *Session) signs(kind engine.Kind) bool {
+	return s.engine.Proof() == engine.ProofEd25519 && kind != engine.KindRefusal
+}
+
+// errUnsigned says that a message could be sent now, and must be signed before.
+var errUnsigned = errors.New("e2e: not signed")
+
+// sendOnce is sendNow that signs the message if it has to. The number of the message is
+// signed too, so messages take turns; but nobody else waits for the Signer, which may be
+// slow. If a refusal has taken the number meanwhile the message is signed again.
+func (s *Session) sendOnce(ctx context.Context, m *outgoing) error {
+	if !s.signs(m.Kind) {
+		return s.sendNow(ctx, m)
+	}
+	if err := s.enter(ctx, &s.signing); err != nil {
+		return err
+	}
+	defer s.leave(&s.signing)
+	for {
+		if err := s.sendNow(ctx, m); err != errUnsigned {
+			return err
+		}
+		if err := s.sign(m, s.engine.Sent()+1); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Session) sign(m *outgoing, number uint64) error {
+	m.Time = time.Now()
+	input := engine.Signed(s.engine.ID(), s.engine.Client(), number, m.Append(nil), m.body)
+	signature, err := s.signer().Sign(input)
+	if err == nil && len(signature) != engine.SignatureSize {
+		err = fmt.Errorf("the Signer returned %d bytes, not an Ed25519 signature", len(signature))
+	}
+	if err != nil {
+		return fmt.Errorf("e2e: send: signing: %w", err)
+	}
+	m.signature, m.signed = signature, number
+	return nil
+}
+
+// signer returns the key that the other end can check with: it knows this end's identity
+// as it was shown, and keys that have been retired since are still good.
+func (s *Session) signer() keys.Signer {
+	if signer, ok := s.identity.SignerOf(s.shown.VerifyingKey().ID()); ok {
+		return signer
+	}
+	return s.identity.Signer()
+}
+
+// ErrSignature is part of the end of a session in which a message did not carry its
+// sender's signature, although messages have to. It matches [ErrMisbehaved].
+var ErrSignature = fmt.Errorf("%w: a message is not signed by its sender", ErrMisbehaved)
+
+// checkSignature takes the signature off the body of a message.
+func (s *Session) checkSignature(m *incoming) error {
+	if !s.signs(m.Kind) {
+		return nil
+	}
+	if len(m.body) >= engine.SignatureSize {
+		m.signature, m.body = m.body[:engine.SignatureSize], m.body[engine.SignatureSize:]
+		input := engine.Signed(s.engine.ID(), !s.engine.Client(), m.number, m.Append(nil), m.body)
+		if verifies(s.engine.Peer(), m.Time, input, m.signature) {
+			m.signature = bytes.Clone(m.signature) // which the body may be moved over
+			return nil
+		}
+	}
+	return s.fail(&CloseError{Remote: true, Err: ErrSignature})
+}
+
+// proof returns what a third party needs, or nil where messages are not signed.
+func (s *Session) proof(m incoming) []byte {
+	if m.signature == nil {
+		return nil
+	}
+	id := s.engine.ID()
+	b := append([]byte{proofVersion}, id[:]...)
+	if b = append(b, 1); s.engine.Client() {
+		b[33] = 0
+	}
+	b = binary.BigEndian.AppendUint64(b, m.number)
+	return m.Append(append(b, m.signature...))
+}
