@@ -45,8 +45,27 @@
 // Every hop sees that the two ends talk, when, for how long, in which direction,
 // and the size of each message in coarse buckets. It can cut the connection. It
 // can tell apart a client's first message, which is public, from others. Anybody
-// who can reach a server can learn its identity by dialling it. Messages are not
-// signed: the ends can each prove to themselves, but not to others, what was said.
+// who can reach a server can learn its identity by dialling it.
+//
+// Messages are authenticated by AES-GCM under keys bound to both identities, and not
+// signed: the ends can each prove to themselves, but not to others, what was said. Where
+// one may have to show to a third party what the other has sent, such as an order, both
+// ends ask for signatures with [Config.Proof], keep the [Message.Proof] of what matters,
+// and later have it checked by [VerifyProof].
+//
+// # Messages
+//
+// Send and Receive carry bytes. [Session.SendMessage] gives them a type, and a [Mux]
+// serves each type by a function of its own; [Session.Call] waits for what the function
+// answers. What no function serves is refused, and so is what [Mux.Authorize] does not
+// let pass: the sender gets a [RefusedError], from Call or through [Config.Refused], and
+// the session goes on.
+//
+//	mux := e2e.NewMux()
+//	e2e.HandleFunc(mux, "order.create", func(ctx context.Context, o Order) (Receipt, error) { … })
+//	srv, err := e2e.NewServer(cfg, mux.Serve)
+//
+//	receipt, err := e2e.CallValue[Receipt](ctx, session, "order.create", order)
 //
 // # Coming back
 //

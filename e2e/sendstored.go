@@ -11,7 +11,7 @@ import (
 
 // A letter is a message that waits to be stored.
 type letter struct {
-	*outgoing // the caller's, who waits
+	*outgoing
 	done      chan struct{}
 	err       error // once done is closed
 }
@@ -30,7 +30,9 @@ func (l *letter) wait() error {
 // stored, with its number: then it arrives, or is in the gap. Whoever has the turn stores
 // the messages of all who wait in one go.
 func (s *Session) sendStored(ctx context.Context, message *outgoing) error {
-	m := &letter{outgoing: message, done: make(chan struct{})}
+	own := *message // so that without a store messages need no memory of their own
+	defer func() { message.number = own.number }()
+	m := &letter{outgoing: &own, done: make(chan struct{})}
 	s.keeper.post(m)
 	patience := time.NewTimer(s.sendTimeout)
 	defer patience.Stop()
