@@ -135,7 +135,8 @@ var (
 	ErrCrowded = errors.New("the session had to make room for others")
 
 	// ErrStalled: the other end took no message, or nothing of a long one, for
-	// [Config.SendTimeout].
+	// [Config.SendTimeout]. Where it does not answer either, that is the end of the
+	// connection only.
 	ErrStalled = errors.New("the other end takes no messages any more")
 )
 

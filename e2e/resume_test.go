@@ -509,6 +509,47 @@ func TestPatienceIsForPeersThatAreThere(t *testing.T) {
 	})
 }
 
+// A34: a link on which only one direction has a hole is given up, not the session: the
+// other end cannot make room for what it does not get.
+func TestHoleInOneDirectionCostsTheLink(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := &road{srv: newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+			for {
+				message, err := s.Receive(ctx)
+				if err != nil {
+					return err
+				}
+				if err := s.Send(ctx, message[:1]); err != nil {
+					return err
+				}
+			}
+		})}
+		passed := 0
+		hole := func(m []byte) [][]byte { // behind m1, m3 and one message
+			if passed++; passed > 3 {
+				return nil
+			}
+			return [][]byte{m}
+		}
+		r.faults = []transport.PipeOption{transport.WithFaults(hole, nil)}
+		cfg := trusting(alice, bob)
+		cfg.KeepAlive = -1
+		cfg.Window = 64 << 10
+		c := r.client(t, cfg)
+		r.set(func(r *road) { r.faults = nil })
+		for range 5 {
+			mustSend(t, c, strings.Repeat("into the hole", 4000))
+		}
+		for range 5 {
+			mustReceive(t, c, "i")
+		}
+		if r.links() != 2 {
+			t.Errorf("%d links", r.links())
+		}
+		c.Close()
+	})
+}
+
 // halfOpen is a connection of a server that does not learn that the other end has
 // gone: what it writes goes nowhere, and nothing comes.
 type halfOpen struct {

@@ -72,10 +72,13 @@ func mustWait(err error) bool { return errors.Is(err, engine.ErrBlocked) || err 
 
 // sendLater waits until the other end has made room, or there is a line again. It does
 // not keep its turn meanwhile: acks have to pass, or two ends that both send would wait
-// for ever. Only a peer that could make room has to do so in time.
+// for ever. Only a peer that could make room has to do so in time: half of that time is
+// for finding out whether it is there.
 func (s *Session) sendLater(ctx context.Context, m *outgoing) error {
-	patience := time.NewTimer(s.sendTimeout)
+	half := s.sendTimeout / 2
+	patience := time.NewTimer(half)
 	defer patience.Stop()
+	asked, answered := false, false
 	for {
 		news, moved := s.news.next(), s.moved.next()
 		err := s.sendOnce(ctx, m)
@@ -86,21 +89,44 @@ func (s *Session) sendLater(ctx context.Context, m *outgoing) error {
 			if err := s.linked(ctx, nil); err != nil {
 				return err
 			}
-			patience.Reset(s.sendTimeout)
+			asked = false
+			patience.Reset(half)
 			continue
 		}
 		s.pump()
 		select {
 		case <-news:
+			answered = true
 		case <-moved:
-			patience.Reset(s.sendTimeout)
+			asked = false
+			patience.Reset(half)
 		case <-patience.C:
-			s.fail(&CloseError{Remote: true, Err: ErrStalled})
+			if asked {
+				s.stall(answered)
+			} else {
+				s.engine.Ask()
+				s.control()
+			}
+			asked, answered = true, false
+			patience.Reset(half)
 		case <-s.ended:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// stall is what follows when the other end has made no room in time. One that is there
+// and takes nothing is the end of the session. One that does not answer may have made
+// room without our knowing: the line may have a hole, in one direction only, so that
+// nobody has noticed.
+func (s *Session) stall(answers bool) {
+	why := &CloseError{Remote: true, Err: ErrStalled}
+	if l := s.line.Load(); l != nil && !answers {
+		s.lose(l, why)
+		return
+	}
+	s.fail(why)
 }
 
 // sendNow sends a message, or returns an error after which it mustWait, and has changed
