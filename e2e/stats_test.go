@@ -131,8 +131,10 @@ func TestStatsOfAParkedSession(t *testing.T) {
 // What is sent again is counted as that.
 func TestStatsCountWhatIsSentAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		r := &road{srv: newServer(t, trusting(bob, alice), echo)}
+		lose := numbered(3, func([]byte) [][]byte { return nil }) // the first message
+		r := &road{srv: newServer(t, trusting(bob, alice), echo), faults: []transport.PipeOption{transport.WithFaults(lose, nil)}}
 		c := r.client(t, trusting(alice, bob))
+		r.set(func(r *road) { r.faults = nil })
 		for range 10 {
 			mustSend(t, c, "hello")
 		}
