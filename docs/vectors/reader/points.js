@@ -41,7 +41,7 @@ export function checkXWing(key) {
 }
 
 // FIPS 203, section 7.2: the coefficients, of 12 bits each, are reduced. The last 32 bytes are a seed.
-function checkMLKEM(key) {
+export function checkMLKEM(key) {
   for (let i = 0; i < 1152; i += 3) {
     const low = key[i] | (key[i + 1] & 0x0f) << 8
     const high = key[i + 1] >> 4 | key[i + 2] << 4

@@ -16,9 +16,13 @@ const hash = (name, parts) => createHash(name).update(concat(...parts)).digest()
 
 export const hmac = (key, ...parts) => createHmac('sha256', key).update(concat(...parts)).digest()
 
-// RFC 5869. One block is enough for all that is derived here.
+// RFC 5869.
 export const extract = (salt, ikm) => hmac(salt, ikm)
-export const expand = (prk, info, n) => hmac(prk, info, Uint8Array.of(1)).subarray(0, n)
+export function expand(prk, info, n) {
+  const blocks = []
+  for (let i = 1; i * 32 < n + 32; i++) blocks.push(hmac(prk, blocks.at(-1) ?? Buffer.alloc(0), info, Uint8Array.of(i)))
+  return concat(...blocks).subarray(0, n)
+}
 export const HKDF = (ikm, info, n, salt = Buffer.alloc(0)) => expand(extract(salt, ikm), info, n)
 
 const nonceSize = 12
@@ -64,6 +68,8 @@ export function verifyEd25519(publicKey, message, signature) {
 }
 
 export const uint32 = (b) => Buffer.from(b.buffer, b.byteOffset, b.byteLength).readUInt32BE(0)
+
+export const readUint64 = (b) => Buffer.from(b.buffer, b.byteOffset, b.byteLength).readBigUInt64BE(0)
 
 export function uint64(n) {
   const b = Buffer.alloc(8)

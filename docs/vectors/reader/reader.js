@@ -1,6 +1,10 @@
 // Reads Hopseal envelopes, streams and public identities as docs/protocol.md describes them. Everything takes a
 // Uint8Array, and refuses with one and the same Error('does not open').
+//
+// Of sessions it follows the exchanges and the records of docs/protocol-session.md, given the secrets of both ends.
 export { openEnvelope as open } from './envelope.js'
+export { handshake, rekey, resume } from './exchange.js'
 export { parseIdentity } from './identity.js'
 export { Opener } from './opener.js'
 export { openStream } from './stream.js'
+export { Direction } from './records.js'

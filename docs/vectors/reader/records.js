@@ -1,0 +1,62 @@
+// Records of one direction of a link (docs/protocol-session.md).
+import { concat, expand, openGCM, uint32, uint64 } from './primitives.js'
+import { parsePadded, bucket } from './padded.js'
+import { refuse } from './refuse.js'
+import { S } from './schedule.js'
+
+const data = 1
+const part = 5
+const pieceSize = 65536
+const generation = 1024
+
+// What each type has as fields, in bytes.
+const fieldsSizes = { 1: 0, 2: 2, 3: 16, 4: 0, 5: 0, 6: 0, 7: 1232, 8: 1136, 9: 0 }
+
+// Direction opens records in their order. It begins with record number of the generation whose chain it is given.
+export class Direction {
+  constructor({ chain, link, epoch, number }) {
+    Object.assign(this, { link, epoch, number, generationSize: number % generation, pieces: [] })
+    this.advance(chain)
+  }
+
+  advance(chain) {
+    const both = expand(chain, S('next generation'), 64)
+    this.chain = both.subarray(0, 32)
+    this.key = both.subarray(32)
+  }
+
+  // open returns what a record says, or undefined for a piece of a message that is not complete.
+  open(frame) {
+    if (frame.length < 1 + 64 + 16) refuse()
+    const head = frame[0]
+    const type = head & 0x1f
+    if (head >> 6 !== this.epoch || fieldsSizes[type] === undefined) refuse()
+    const nonce = concat(Buffer.alloc(4), uint64(this.number++))
+    const plain = openGCM(this.key, nonce, frame.subarray(1), concat(S('record'), frame.subarray(0, 1), this.link))
+    if (++this.generationSize === generation || head & 0x20) {
+      this.advance(this.chain)
+      this.generationSize = 0
+    }
+    return this.read(type, plain)
+  }
+
+  read(type, plain) {
+    if (type === part || type === data && this.pieces.length > 0) return this.readPiece(type, plain)
+    const { fields, data: content } = parsePadded(plain, fieldsSizes[type])
+    if (type !== data && content.length > 0) refuse()
+    return { type, fields, data: content }
+  }
+
+  // readPiece keeps the padded plaintext of a message that comes in several records. Others may come between.
+  readPiece(type, plain) {
+    this.pieces.push(plain)
+    const left = bucket(4 + uint32(this.pieces[0])) - pieceSize * (this.pieces.length - 1)
+    if (type === part) {
+      if (plain.length !== pieceSize || left <= pieceSize) refuse()
+      return undefined
+    }
+    if (plain.length !== left) refuse()
+    const { fields, data: content } = parsePadded(concat(...this.pieces.splice(0)), 0)
+    return { type, fields, data: content }
+  }
+}

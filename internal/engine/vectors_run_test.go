@@ -1,0 +1,207 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/hopseal/hopseal/keys"
+)
+
+// runHandshake has both ends do the handshake, and returns the error of the last frame.
+func (v *vector) runHandshake(t *testing.T) error {
+	t.Helper()
+	c := &end{h: must(NewClient(v.config(v.Client), epoch)), sign: v.Client.sign, now: epoch}
+	s := &end{h: must(NewServer(v.config(v.Server), epoch)), sign: v.Server.sign, now: epoch}
+	c.h.Bind(v.Client.Binding)
+	s.h.Bind(v.Server.Binding)
+	if o := v.Opened; o != nil {
+		if err := c.h.Present(o.Credentials); err != nil {
+			t.Fatal(err)
+		}
+		s.deny = Code(o.Code)
+		s.h.Grant(fromMillis(o.Lifetime))
+	}
+	if _, err := s.start(); err != nil {
+		t.Fatal(err)
+	}
+	first, err := c.start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch err := v.pass(t, c.receive, s.receive, first); {
+	case err == nil && v.Opened != nil && c.h.Session() != nil:
+		v.checkTerms(t, c.h.Hop(), c.h.Lifetime())
+		v.checkSession(t, c.h.Session(), s.h.Session())
+		return nil
+	case err != nil && v.opens() && errors.Is(err, Code(v.Opened.Code).err()):
+		return nil // as the server has said
+	default:
+		return err
+	}
+}
+
+func (v *vector) checkTerms(t *testing.T, hop Hop, lifetime time.Duration) {
+	t.Helper()
+	if hop != Hop(v.Opened.Hop) || lifetime != fromMillis(v.Opened.Lifetime) {
+		t.Errorf("hop %v, lifetime %v", hop, lifetime)
+	}
+}
+
+func (v *vector) checkSession(t *testing.T, c, s *Session) {
+	t.Helper()
+	v.wantSecret(t, "id", c.id[:])
+	v.wantSecret(t, "resume secret", c.secret.value[:])
+	v.wantSecret(t, "rekey secret", c.Link().rekey.secret[:])
+	v.checkChains(t, c.Link(), "client traffic", "server traffic")
+	if c.id != s.id || c.secret.value != s.secret.value || c.Link().rekey.secret != s.Link().rekey.secret {
+		t.Error("the ends have different secrets")
+	}
+}
+
+// checkChains holds the first keys of a link against the chains that they come from.
+func (v *vector) checkChains(t *testing.T, c *Link, mine, theirs string) {
+	t.Helper()
+	for name, half := range map[string]*half{mine: &c.send, theirs: &c.recv} {
+		if want := newHalf(v.Secrets[name], nil); v.Secrets[name] == nil || half.chain != want.chain {
+			t.Errorf("%s is not what the link began with", name)
+		}
+	}
+}
+
+// established returns both ends of a session, as they know each other.
+func (v *vector) established(t *testing.T) (c, s *Session) {
+	t.Helper()
+	client, server := clientEnd(), serverEnd()
+	if v.Client != nil && v.Client.Identity != nil {
+		client.Identity, server.Identity = v.Client.Identity, v.Server.Identity
+	}
+	one := func(me, other *vectorEnd, isClient bool) *Session {
+		cfg := must((&vector{Protocol: "test/1"}).config(me).withDefaults())
+		return newSession(newSchedule(testSecret("h")), isClient, must(keys.ParsePublic(other.Identity)), cfg, epoch)
+	}
+	return one(client, server, true), one(server, client, false)
+}
+
+// runResume has both ends of a session resume it.
+func (v *vector) runResume(t *testing.T) error {
+	t.Helper()
+	a, b := v.established(t)
+	o := v.Opened
+	for _, s := range []*Session{a, b} {
+		s.secret = &secret{}
+		copy(s.secret.value[:], v.Secret)
+	}
+	a.secret.attempts = *o.Attempt - 1
+	a.in.received, b.in.received = *o.ClientReceived, *o.ServerReceived
+	a.out.last, a.out.acked, b.out.last, b.out.acked = *o.ServerReceived, *o.ServerReceived, *o.ClientReceived, *o.ClientReceived
+	c := &reviver{Resume: must(NewResume(v.config(v.Client.now()), a, epoch))}
+	s := &reviver{Resume: must(AnswerResume(v.config(v.Server.now()), b, epoch)), deny: Code(o.Code)}
+	c.Bind(v.Client.Binding)
+	s.Bind(v.Server.Binding)
+	s.Grant(fromMillis(o.Lifetime))
+	if err := c.Present(o.Credentials); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.start(); err != nil {
+		t.Fatal(err)
+	}
+	first, err := c.start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch err := v.pass(t, c.receive, s.receive, first); {
+	case err == nil && c.Link() != nil:
+		v.checkTerms(t, c.Hop(), c.Lifetime())
+		v.wantSecret(t, "resume next secret", a.secret.value[:])
+		v.wantSecret(t, "resume rekey secret", c.Link().rekey.secret[:])
+		v.checkChains(t, c.Link(), "resume client traffic", "resume server traffic")
+		return nil
+	case err != nil && v.opens() && errors.Is(err, Code(o.Code).err()):
+		return nil
+	default:
+		return err
+	}
+}
+
+// runRekey has the two ends of a link exchange the fields of request and answer.
+func (v *vector) runRekey(t *testing.T) error {
+	t.Helper()
+	a, b := v.established(t)
+	c, s := a.Link(), b.Link()
+	for _, l := range []*Link{c, s} {
+		copy(l.session.id[:], v.Session)
+		l.send, l.recv = newHalf(l.send.chain[:], v.Link), newHalf(l.recv.chain[:], v.Link)
+		copy(l.rekey.secret[:], v.Secret)
+	}
+	a.random, b.random = v.Client.random(), v.Server.random()
+	c.rekey.step = rekeyAsked
+	first, err := c.request()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := func(fields []byte) ([]byte, error) {
+		if len(fields) != rekeyRequestSize {
+			return nil, &Error{ReasonEncoding, ErrRecord} // as Open says
+		}
+		if _, err := s.takeRequest(epoch, fields); err != nil {
+			return nil, err
+		}
+		return s.answer()
+	}
+	client := func(fields []byte) ([]byte, error) {
+		if len(fields) != rekeyAnswerSize {
+			return nil, &Error{ReasonEncoding, ErrRecord}
+		}
+		_, err := c.takeAnswer(epoch, fields)
+		return nil, err
+	}
+	if err := v.pass(t, client, server, first); err != nil || !v.opens() {
+		return err
+	}
+	v.wantSecret(t, "rekey client traffic", c.rekey.send.chain)
+	v.wantSecret(t, "rekey server traffic", c.rekey.recv.chain)
+	v.wantSecret(t, "rekey link id", c.rekey.send.id)
+	v.wantSecret(t, "rekey next secret", c.rekey.secret[:])
+	v.wantSecret(t, "rekey resume secret", a.secret.value[:])
+	if s.rekey.secret != c.rekey.secret || b.next.value != a.secret.value {
+		t.Error("the ends have different secrets")
+	}
+	return nil
+}
+
+// runRecords opens records at one end of a link.
+func (v *vector) runRecords(t *testing.T) error {
+	t.Helper()
+	_, session := v.established(t)
+	l := session.Link()
+	l.recv = newHalf(v.Chain, v.Link)
+	l.recv.number, l.recv.records, l.recv.epoch = v.Number, int(v.Number%generationRecords), byte(v.Epoch)<<6
+	records := v.Records
+	var message []byte
+	for i, frame := range v.Frames {
+		var event Event
+		var err error
+		message, event, err = l.Open(epoch, message, frame)
+		if err != nil {
+			if i != len(v.Frames)-1 {
+				t.Fatalf("record %d: %v (%+v)", i, err, err)
+			}
+			return err
+		}
+		if len(records) == 0 {
+			t.Fatalf("record %d: %v, and no more are told", i, event)
+		}
+		if want := records[0]; event != eventOf[want.Type] || !bytes.Equal(message, want.Data) {
+			t.Errorf("record %d: %v, %.40x, want %d, %.40x", i, event, message, want.Type, []byte(want.Data))
+		}
+		records, message = records[1:], nil
+	}
+	if len(records) > 0 {
+		t.Errorf("%d records were not opened", len(records))
+	}
+	return nil
+}
+
+var eventOf = map[byte]Event{typeData: Message, typeClose: PeerClose, typeAck: Acked, typeAsk: Asked}
