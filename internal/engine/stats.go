@@ -72,7 +72,8 @@ const alongside = time.Millisecond
 // ask begins to time a round trip, if the answer will be known for one: an ack that is
 // under way already, for messages sent some time ago, must not pass for it.
 func (t *stats) ask(now time.Time, o *outbox) {
-	if o.acked == o.last || now.Sub(t.numbered) < alongside {
+	whole := o.cursor == o.last // else the answer waits for the rest of a message
+	if whole && (o.acked == o.last || now.Sub(t.numbered) < alongside) {
 		t.asked, t.through = now, o.cursor
 	}
 }

@@ -116,6 +116,26 @@ func TestRoundTripIsNotThatOfAnotherAck(t *testing.T) {
 	}
 }
 
+// Nor is one timed whose answer has to wait for the rest of a message.
+func TestRoundTripIsNotThatOfAMessage(t *testing.T) {
+	c, s := living(t)
+	begun := epoch.Add(DefaultKeepAlive)
+	mustOpen(t, s, must(c.Seal(begun, nil, nil, make([]byte, 2*pieceSize))))
+	if pass(t, begun, c, s) != 1 {
+		t.Fatal("no ask")
+	}
+	for frame := must(c.Next(begun, nil)); len(frame) > 0; frame = must(c.Next(begun, nil)) {
+		mustOpen(t, s, frame)
+	}
+	pass(t, begun.Add(10*time.Second), s, c)
+	if c.session.Acked() != 1 {
+		t.Fatal("no ack")
+	}
+	if n, sum := c.session.roundTrips(); n != 0 {
+		t.Errorf("%d round trips in %v", n, sum)
+	}
+}
+
 // An ask that was lost with its link is not timed on the next.
 func TestRoundTripEndsWithItsLink(t *testing.T) {
 	c, s := sessions(t)

@@ -310,6 +310,9 @@ func recordsVector() *vector {
 	return &vector{Kind: "records", Expect: "open", Chain: testSecret("chain"), Link: testSecret("link id")}
 }
 
+// long takes two pieces.
+var long = bytes.Repeat([]byte("piece"), 13_300)
+
 func ackOf(received, credit uint64) []byte { return appendAck(nil, received, credit) }
 
 func badRecords() (all []making) {
@@ -320,7 +323,7 @@ func badRecords() (all []making) {
 			d := v.direction()
 			d.say(typeData, nil, []byte("honest"))
 			say(d)
-			v.Records = v.Records[:len(v.Frames)-1]
+			v.Records = v.Records[:min(len(v.Records), len(v.Frames)-1)]
 			return v
 		}})
 	}
@@ -375,6 +378,27 @@ func badRecords() (all []making) {
 	add("ask-with-data", "an ask with data", ReasonEncoding, forge(typeAsk, padded(nil, []byte("data"))))
 	add("ack-with-data", "an ack with data", ReasonEncoding, forge(typeAck, padded(ackOf(0, 1<<20), []byte("data"))))
 	add("close-with-data", "a close with data", ReasonEncoding, forge(typeClose, padded([]byte{0, 0}, []byte("data"))))
+	add("piece-short", "a piece that is not the last, and not of 65,536 bytes", ReasonSize, func(d *direction) {
+		d.record(typePart, appendPadded(nil, nil, long)[:pieceSize-128])
+	})
+	add("piece-of-short-message", "a piece of a message that needs only one", ReasonEncoding, func(d *direction) {
+		d.record(typePart, appendPadded(nil, nil, make([]byte, pieceSize-lengthSize)))
+	})
+	add("piece-last-short", "the last piece is shorter than what is left", ReasonSize, func(d *direction) {
+		plain := appendPadded(nil, nil, long)
+		d.record(typePart, plain[:pieceSize])
+		d.record(typeData, plain[pieceSize:len(plain)-128])
+	})
+	add("piece-last-missing", "a piece where the last is due", ReasonSize, func(d *direction) {
+		plain := appendPadded(nil, nil, long)
+		d.record(typePart, plain[:pieceSize])
+		d.record(typePart, plain[:pieceSize])
+	})
+	add("piece-padding-not-zero", "the padding of a message in two pieces is not zero", ReasonEncoding, func(d *direction) {
+		plain := lastByte(1)(appendPadded(nil, nil, long))
+		d.record(typePart, plain[:pieceSize])
+		d.record(typeData, plain[pieceSize:])
+	})
 	add("length-beyond", "the length says more than there is", ReasonEncoding, forge(typeAsk, append([]byte{0, 0, 0, 61}, make([]byte, 60)...)))
 	return all
 }
@@ -415,6 +439,13 @@ func goodRecords() (all []making) {
 	add("epoch-3", "records of the fourth epoch, whose link id and chain come from a rekey", func(v *vector) { v.Epoch, v.Number = 3, 5000 }, func(d *direction) {
 		d.say(typeData, nil, []byte("healed"))
 		d.say(typeAsk, nil, nil)
+	})
+	add("pieces", "a message in two pieces, with an ask in between", nil, func(d *direction) {
+		plain := appendPadded(nil, nil, long)
+		d.record(typePart, plain[:pieceSize])
+		d.say(typeAsk, nil, nil)
+		d.record(typeData, plain[pieceSize:])
+		d.Records = append(d.Records, vectorRecord{Type: typeData, Data: long})
 	})
 	return all
 }

@@ -179,24 +179,29 @@ func (v *vector) runRecords(t *testing.T) error {
 	l.recv = newHalf(v.Chain, v.Link)
 	l.recv.number, l.recv.records, l.recv.epoch = v.Number, int(v.Number%generationRecords), byte(v.Epoch)<<6
 	records := v.Records
-	var message []byte
+	var pieces []byte
 	for i, frame := range v.Frames {
-		var event Event
-		var err error
-		message, event, err = l.Open(epoch, message, frame)
+		data, event, err := l.Open(epoch, nil, frame)
 		if err != nil {
 			if i != len(v.Frames)-1 {
 				t.Fatalf("record %d: %v (%+v)", i, err, err)
 			}
 			return err
 		}
+		if event == Part {
+			pieces = append(pieces, data...)
+			continue
+		}
+		if event == Message {
+			data, pieces = append(pieces, data...), nil
+		}
 		if len(records) == 0 {
 			t.Fatalf("record %d: %v, and no more are told", i, event)
 		}
-		if want := records[0]; event != eventOf[want.Type] || !bytes.Equal(message, want.Data) {
-			t.Errorf("record %d: %v, %.40x, want %d, %.40x", i, event, message, want.Type, []byte(want.Data))
+		if want := records[0]; event != eventOf[want.Type] || !bytes.Equal(data, want.Data) {
+			t.Errorf("record %d: %v, %.40x, want %d, %.40x", i, event, data, want.Type, []byte(want.Data))
 		}
-		records, message = records[1:], nil
+		records = records[1:]
 	}
 	if len(records) > 0 {
 		t.Errorf("%d records were not opened", len(records))
