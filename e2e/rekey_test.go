@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -133,4 +135,38 @@ func TestIdleSessionsDoNotRekey(t *testing.T) {
 			t.Errorf("%d rekeys when it was used again", n)
 		}
 	})
+}
+
+// The same where the client comes back to another node, which has of the session what is
+// in the store.
+func TestNodeLostDuringRekey(t *testing.T) {
+	for _, at := range []byte{7, 8, 9} {
+		bubble(t, func(t *testing.T) {
+			store := sessionstore.Memory()
+			node := func() *e2e.Server { return newServer(t, stored(trusting(bob, alice), store), echo) }
+			next := node()
+			var r *road
+			var armed atomic.Bool
+			armed.Store(true)
+			tap := func(message []byte) [][]byte {
+				if message[0]&0x1f == at && isRecord(message) && armed.CompareAndSwap(true, false) {
+					go func() {
+						r.set(func(r *road) { r.srv = next })
+						r.cut()
+					}()
+				}
+				return [][]byte{message}
+			}
+			r = &road{srv: node(), faults: []transport.PipeOption{transport.WithFaults(tap, tap)}}
+			c := r.client(t, trusting(alice, bob))
+			for _, message := range messages(50) {
+				mustSend(t, c, message)
+				mustReceiveBy(t, c, message)
+				time.Sleep(time.Minute)
+			}
+			if armed.Load() || r.links() != 2 || next.Stats().Sessions != 1 || c.Stats().Rekeys < 2 {
+				t.Errorf("type %d: there were %d links and %d rekeys", at, r.links(), c.Stats().Rekeys)
+			}
+		})
+	}
 }

@@ -125,6 +125,50 @@ func TestRekey(t *testing.T) {
 	}
 }
 
+// A rekey passes between the pieces of a large message, which ends in another epoch than
+// it began in, and is what it was.
+func TestRekeyBetweenPieces(t *testing.T) {
+	directions(t, func(t *testing.T, from, to *Link) {
+		c, s := from, to
+		if !c.session.client {
+			c, s = s, c
+		}
+		message := bytes.Repeat([]byte("large "), 6*pieceSize/6)
+		sayAt(t, due, c, s)
+		quiet(c, s)
+		steps := [][2]*Link{{c, s}, {s, c}, {c, s}, {s, c}}
+		var got []byte
+		var event Event
+		frame := must(from.Seal(due, nil, nil, message))
+		for len(frame) > 0 {
+			var err error
+			if got, event, err = to.Open(due, got, frame); err != nil {
+				t.Fatal(err)
+			}
+			quiet(c, s)
+			if len(steps) > 0 {
+				kept := len(got)
+				if step := steps[0]; step[1] == to {
+					control := must(step[0].Control(due, nil))
+					if got, event, err = to.Open(due, got, control); err != nil || len(got) != kept {
+						t.Fatal(event, err)
+					}
+					if event == Rekeyed {
+						to.Saved()
+					}
+				} else {
+					openAt(t, due, step[1], must(step[0].Control(due, nil)))
+				}
+				steps = steps[1:]
+			}
+			frame = must(from.Next(due, nil))
+		}
+		if event != Message || !bytes.Equal(got, message) || from.send.epoch != epochStep || len(steps) > 0 {
+			t.Errorf("event %v, %d bytes of %d, epoch %x", event, len(got), len(message), from.send.epoch)
+		}
+	})
+}
+
 // What makes a rekey due: a client's record when the last ML-KEM exchange is old.
 func TestRekeyIsDue(t *testing.T) {
 	c, s := pair(t)
