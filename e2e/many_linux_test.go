@@ -21,8 +21,6 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-func longTests() bool { return os.Getenv("HOPSEAL_LONG_TESTS") != "" }
-
 // descriptors returns how many this process has open.
 func descriptors(t *testing.T) int {
 	t.Helper()
