@@ -83,21 +83,22 @@ func newClient(cfg Config, address string, dial func(context.Context) (transport
 
 // connect makes a session over a connection.
 func (c *client) connect(ctx context.Context, conn transport.Conn) (*Session, error) {
-	h, err := engine.NewClient(c.cfg.engine(), time.Now())
+	self, signer := c.cfg.engine()
+	h, err := engine.NewClient(self, time.Now())
 	if err != nil {
 		conn.Close(transport.CodeNormal, "")
 		return nil, err
 	}
 	c.events.tell(Event{State: StateHandshaking, Transport: conn.Info()})
-	if err := c.run(ctx, conn, h); err != nil {
+	if err := c.run(ctx, conn, h, signer); err != nil {
 		return nil, err
 	}
-	return newSession(conn, h, grantFor(h.Lifetime()), c.cfg, c.events), nil
+	return newSession(conn, h, grantFor(h.Lifetime()), party{&c.cfg, c.verify}, c.events), nil
 }
 
 // run does a handshake or a resume.
-func (c *client) run(ctx context.Context, conn transport.Conn, e exchange) error {
-	h := handshake{conn, e, c.cfg.Identity.Signer(), func(ctx context.Context, peer *keys.PublicIdentity) error {
+func (c *client) run(ctx context.Context, conn transport.Conn, e exchange, signer keys.Signer) error {
+	h := handshake{conn, e, signer, func(ctx context.Context, peer *keys.PublicIdentity) error {
 		if err := c.verify(ctx, peer); err != nil {
 			return err
 		}
@@ -186,7 +187,7 @@ func Accept(ctx context.Context, conn transport.Conn, cfg Config) (*Session, err
 		conn.Close(transport.CodeNormal, "")
 		return nil, err
 	}
-	g := &greeting{conn: conn, cfg: cfg, began: time.Now()}
+	g := &greeting{conn: conn, cfg: &cfg, began: time.Now()}
 	if err := g.read(ctx); err != nil {
 		return nil, err
 	}

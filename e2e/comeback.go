@@ -50,7 +50,8 @@ func (b *comeback) dial(ctx context.Context) (_ transport.Conn, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := engine.NewResume(b.client.cfg.engine(), b.session.engine, time.Now())
+	self, _ := b.client.cfg.engine()
+	r, err := engine.NewResume(self, b.session.engine, time.Now())
 	if err == nil {
 		err = r.Present(credentials)
 	}
@@ -63,7 +64,7 @@ func (b *comeback) dial(ctx context.Context) (_ transport.Conn, err error) {
 		return nil, err
 	}
 	b.client.events.tell(Event{State: StateHandshaking, Session: b.session, Transport: conn.Info()})
-	if err := b.client.run(ctx, conn, r); err != nil {
+	if err := b.client.run(ctx, conn, r, nil); err != nil {
 		b.client.events.tell(Event{State: StateReconnecting, Session: b.session, Err: err})
 		return nil, b.doubt(err)
 	}

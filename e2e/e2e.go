@@ -84,6 +84,19 @@
 // for what it sent. Nothing of it is sent over a new session unless the application
 // does so: the other end may have had it.
 //
+// # Who may come, and for how long
+//
+// A client may show credentials beside its identity, such as a token that says which
+// user it acts for: [Config.Credentials]. They travel inside the encryption, and
+// [Config.Authenticate] of the server decides on them; what it finds is in
+// [Session.Peer] and what it grants has an end. Each connection of a session shows them
+// anew, and an open session does so ahead of their expiry. What has expired, or was
+// refused, never comes back.
+//
+// When an identity is rotated, by its [keys.Store] for instance, open sessions tell the
+// other end, whose Verifier is asked about it. A revoked one ends them. Who learns in
+// another way that a peer is not to be trusted any more calls [Server.Recheck].
+//
 // # Streams of bytes
 //
 // [Session.NetConn] makes a session a net.Conn, and a [Listener] a server a net.Listener, so
@@ -436,9 +449,17 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
-func (c Config) engine() engine.Config {
+// engine returns who this end is, as it is at one moment, with the key that goes with it:
+// an identity may be rotated at any time.
+func (c *Config) engine() (engine.Config, keys.Signer) {
+	public := c.Identity.Public()
+	_, signer := c.Identity.Signing()
+	for again := c.Identity.Public(); again != public; again = c.Identity.Public() {
+		public = again
+		_, signer = c.Identity.Signing()
+	}
 	return engine.Config{
-		Identity:         c.Identity.Public(),
+		Identity:         public,
 		Protocol:         c.Protocol,
 		Proof:            engine.Proof(c.Proof),
 		MaxMessage:       c.MaxMessage + engine.MaxHeader,
@@ -447,7 +468,7 @@ func (c Config) engine() engine.Config {
 		HandshakeTimeout: c.HandshakeTimeout,
 		AllowSelf:        c.AllowSelf,
 		Stored:           c.Store != nil,
-	}
+	}, signer
 }
 
 func (c Config) dialOptions() *transport.DialOptions {

@@ -13,7 +13,7 @@ import (
 // A greeting is what a server does with a new connection, up to a session.
 type greeting struct {
 	conn  transport.Conn
-	cfg   Config
+	cfg   *Config
 	began time.Time
 	first []byte // the client's first frame
 	grant Grant  // what it is entitled to, once it is welcome
@@ -32,12 +32,13 @@ func (g *greeting) accept(ctx context.Context, room func() error, admit func(*Se
 	if _, ok := engine.ResumeID(g.first); ok {
 		return nil, g.refuse(ctx)
 	}
-	e, err := engine.NewServer(g.cfg.engine(), g.began)
+	self, signer := g.cfg.engine()
+	e, err := engine.NewServer(self, g.began)
 	if err != nil {
 		g.conn.Close(transport.CodeNormal, "")
 		return nil, err
 	}
-	h := handshake{g.conn, e, g.cfg.Identity.Signer(), func(ctx context.Context, peer *keys.PublicIdentity) error {
+	h := handshake{g.conn, e, signer, func(ctx context.Context, peer *keys.PublicIdentity) error {
 		if err := g.welcome(ctx, e, Peer{PublicIdentity: peer}); err != nil {
 			return err
 		}
@@ -47,7 +48,7 @@ func (g *greeting) accept(ctx context.Context, room func() error, admit func(*Se
 	if err != nil {
 		return nil, err
 	}
-	s := newSession(g.conn, e, g.grant, g.cfg, newEvents(g.cfg))
+	s := newSession(g.conn, e, g.grant, party{g.cfg, g.cfg.verifyClient}, newEvents(*g.cfg))
 	if err := admit(s); err != nil {
 		s.fail(&CloseError{Err: err})
 		return nil, err
@@ -69,7 +70,7 @@ func (g *greeting) welcome(ctx context.Context, e exchange, peer Peer) (err erro
 	return err
 }
 
-func (c Config) verifyClient(ctx context.Context, peer *keys.PublicIdentity) error {
+func (c *Config) verifyClient(ctx context.Context, peer *keys.PublicIdentity) error {
 	return c.Verifier.Verify(ctx, c.expect(keys.RoleClient, ""), peer)
 }
 
@@ -86,7 +87,8 @@ func (g *greeting) refuse(ctx context.Context) error {
 // resume goes on with a session. Between the commit and the frame that tells the client
 // of it, it calls committed.
 func (g *greeting) resume(ctx context.Context, s *Session, committed func() error) (*line, error) {
-	r, err := engine.AnswerResume(g.cfg.engine(), s.engine, g.began)
+	self, _ := g.cfg.engine()
+	r, err := engine.AnswerResume(self, s.engine, g.began)
 	if err != nil {
 		return nil, g.refuse(ctx)
 	}
@@ -113,7 +115,7 @@ func (g *greeting) resume(ctx context.Context, s *Session, committed func() erro
 	if err := h.finish(ctx, last); err != nil {
 		return nil, err
 	}
-	return newLine(g.conn, r.Link(), r.Hop(), g.cfg), nil
+	return newLine(g.conn, r.Link(), r.Hop(), *g.cfg), nil
 }
 
 // ended ends a session whose client is not welcome any more. Nobody else can have come

@@ -117,7 +117,11 @@ func (h *handshake) do(ctx context.Context, step engine.Step) (engine.Step, erro
 	case engine.Sign:
 		return h.sign(h.engine.(*engine.Handshake))
 	}
-	if err := h.decide(ctx, h.engine.Peer()); err != nil {
+	err := notRevoked(h.engine.Peer())
+	if err == nil {
+		err = h.decide(ctx, h.engine.Peer())
+	}
+	if err != nil {
 		return step, h.refuse(ctx, err)
 	}
 	return explained(h.engine.Accept(time.Now()))

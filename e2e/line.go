@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -16,6 +18,7 @@ type line struct {
 	conn transport.Conn
 	link *engine.Link
 	hop  engine.Hop
+	told atomic.Pointer[keys.PublicIdentity] // who this end is, as the other was told on it
 
 	once sync.Once
 	gone chan struct{} // closed when the connection is
@@ -24,7 +27,9 @@ type line struct {
 // newLine makes a line of a connection behind its handshake.
 func newLine(conn transport.Conn, link *engine.Link, hop engine.Hop, cfg Config) *line {
 	limit(conn, MaxFrame(cfg.MaxMessage))
-	return &line{conn: conn, link: link, hop: hop, gone: make(chan struct{})}
+	l := &line{conn: conn, link: link, hop: hop, gone: make(chan struct{})}
+	l.told.Store(link.Told())
+	return l
 }
 
 // close frees whoever reads or writes. It takes a few seconds at most.

@@ -217,6 +217,10 @@ func (s *Session) read(ctx context.Context, l *line, dst []byte) ([]byte, engine
 		s.renewed()
 		l.link.Saved()
 		s.schedule()
+	case event == engine.Updated:
+		go s.decide(l)
+	case event == engine.Answered:
+		s.answered(l)
 	case event == engine.Message, event == engine.Part:
 		s.limits.touch(time.Now())
 	}
@@ -253,7 +257,7 @@ func (s *Session) refused(l *line, err error) error {
 	}
 	s.refusals[check.Reason].Add(1)
 	switch {
-	case check.Reason == engine.ReasonCredit || check.Reason == engine.ReasonAck || check.Reason == engine.ReasonRekey:
+	case check.Reason == engine.ReasonCredit || check.Reason == engine.ReasonAck || check.Reason == engine.ReasonRekey || check.Reason == engine.ReasonUpdate:
 		return s.fail(&CloseError{Remote: true, Err: ErrMisbehaved})
 	case check.Reason == engine.ReasonLength: // it would come again and again
 		return s.fail(&CloseError{Remote: true, Err: ErrTooLarge})
@@ -263,6 +267,7 @@ func (s *Session) refused(l *line, err error) error {
 
 // schedule has what is due written, now or when it will be.
 func (s *Session) schedule() {
+	s.announce()
 	deadline := s.deadline()
 	if deadline.IsZero() {
 		return

@@ -46,7 +46,8 @@ func (srv *Server) committed(s *Session) error {
 func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byte) (s *Session, err error) {
 	entered, cancel := context.WithDeadline(entered, g.began.Add(srv.cfg.HandshakeTimeout))
 	defer cancel()
-	v, cfg := srv.cfg.vault(), srv.cfg.engine()
+	v := srv.cfg.vault()
+	cfg, _ := srv.cfg.engine()
 	peeked, _, err := v.load(entered, id, cfg)
 	if errors.Is(err, ErrNotStored) {
 		return nil, g.refuse(entered)
@@ -71,7 +72,7 @@ func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byt
 		c.failed(entered, err)
 		return nil, err
 	}
-	made := bareSession(c.session, srv.cfg, newEvents(srv.cfg))
+	made := bareSession(c.session, party{&srv.cfg, srv.cfg.verifyClient}, newEvents(srv.cfg))
 	made.restored = true
 	made.entitle(r.Link(), g.grant)
 	srv.adopt(ctx, made, c.version)
@@ -146,7 +147,8 @@ func (c *claim) decide(ctx context.Context, peer *keys.PublicIdentity) error {
 	c.reserved = true
 	v := c.srv.cfg.vault()
 	for {
-		latest, r, err := v.load(ctx, c.id, c.srv.cfg.engine())
+		self, _ := c.srv.cfg.engine()
+		latest, r, err := v.load(ctx, c.id, self)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrStore, err)
 		}
@@ -211,14 +213,15 @@ func (c *client) goOn(ctx context.Context) (_ *Session, err error) {
 		return nil, errors.New("e2e: Config.StoreName is empty: it names the session in the store")
 	}
 	v := c.cfg.vault()
-	e, version, err := v.takeOver(ctx, storedName(c.cfg.StoreName), c.cfg.engine())
+	self, _ := c.cfg.engine()
+	e, version, err := v.takeOver(ctx, storedName(c.cfg.StoreName), self)
 	if err != nil {
 		return nil, fmt.Errorf("e2e: %w: %w", ErrStore, err)
 	}
 	if e == nil {
 		return nil, nil
 	}
-	s := bareSession(e, c.cfg, c.events)
+	s := bareSession(e, party{&c.cfg, c.verify}, c.events)
 	s.restored = true
 	s.keeper = newKeeper(s, v, c.cfg.StoreName, version)
 	back := c.comesBack(s)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -154,10 +155,7 @@ func (srv *Server) stop() (open []*Session) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	srv.closed = true
-	for s := range srv.sessions {
-		open = append(open, s)
-	}
-	return open
+	return slices.Collect(maps.Keys(srv.sessions))
 }
 
 // greet makes a session of a connection, or a line of one that there is. Nothing is
@@ -171,7 +169,7 @@ func (srv *Server) greet(ctx context.Context, conn transport.Conn) (_ *Session, 
 	defer contain(&err)
 	entered, leave := srv.lobby.enter(ctx, cmp.Or(conn.Info().Client, conn.Info().Remote))
 	defer leave()
-	g := &greeting{conn: conn, cfg: srv.cfg, began: time.Now()}
+	g := &greeting{conn: conn, cfg: &srv.cfg, began: time.Now()}
 	if err := g.read(entered); err != nil {
 		return nil, nil, err
 	}

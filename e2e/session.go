@@ -68,6 +68,8 @@ type Session struct {
 	sendTimeout time.Duration
 	stalled     *time.Timer // runs while a Send writes
 
+	party   party
+	updates updates
 	grantMu sync.Mutex
 	grant   Grant // guarded by grantMu; at a client, without claims
 
@@ -111,17 +113,19 @@ type Info struct {
 }
 
 // newSession returns a session with its first line.
-func newSession(conn transport.Conn, made *engine.Handshake, grant Grant, cfg Config, events *events) *Session {
-	s := bareSession(made.Session(), cfg, events)
-	s.use(newLine(conn, s.engine.Link(), made.Hop(), cfg))
+func newSession(conn transport.Conn, made *engine.Handshake, grant Grant, own party, events *events) *Session {
+	s := bareSession(made.Session(), own, events)
+	s.use(newLine(conn, s.engine.Link(), made.Hop(), *own.cfg))
 	s.entitle(s.engine.Link(), grant)
 	return s
 }
 
 // bareSession returns a session that has no line yet.
-func bareSession(established *engine.Session, cfg Config, events *events) *Session {
+func bareSession(established *engine.Session, own party, events *events) *Session {
+	cfg := own.cfg
 	s := &Session{
 		engine:  established,
+		party:   own,
 		info:    Info{ID: logID(established.ID()), Protocol: cfg.Protocol, MaxMessage: cfg.MaxMessage},
 		send:    half{turn: make(chan struct{}, 1)},
 		recv:    half{turn: make(chan struct{}, 1)},
@@ -185,6 +189,7 @@ func (s *Session) entitle(on *engine.Link, g Grant) bool {
 	}
 	s.grant = g
 	s.limits.setExpiry(g.Expires)
+	s.renewBefore(g.Expires)
 	return true
 }
 
@@ -334,6 +339,7 @@ func (s *Session) hangUp(code transport.Code) {
 	}
 	s.alarm.timer.Stop()
 	s.limits.stop()
+	s.stopRenewal()
 	s.hungUp.Store(true)
 	s.conclude()
 	s.engine.Forget()

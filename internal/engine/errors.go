@@ -64,6 +64,7 @@ const (
 	ReasonAck                         // an acknowledgement that cannot be, or that says nothing
 	ReasonRekey                       // a step of a rekey that is not due, or a share in it that is no good
 	ReasonLength                      // a message above the limit
+	ReasonUpdate                      // an update that is not due, or that the sender's root has not signed
 )
 
 var reasonTexts = [...]string{
@@ -79,6 +80,7 @@ var reasonTexts = [...]string{
 	ReasonAck:       "acknowledgement",
 	ReasonRekey:     "rekey",
 	ReasonLength:    "message length",
+	ReasonUpdate:    "update",
 }
 
 // NumReasons is above every Reason.

@@ -18,6 +18,8 @@ const (
 	PeerClose                  // the other end has closed; [Link.PeerCode] says why
 	Rekeyed                    // the session has another resume secret; [Link.Saved] is due
 	Switched                   // the other end has moved to the keys of a rekey
+	Updated                    // the other end has told who it is now; [Link.Offer] has to be decided upon
+	Answered                   // the other end has decided on an update; [Link.Answer] says how
 )
 
 // Link is what a session is on one connection: the keys of both directions. It
@@ -39,6 +41,7 @@ type Link struct {
 	heard   time.Time // when a record last came; guarded by the session's mu, like
 	probing bool      // whether since then the other end was asked if it is there
 	rekey   rekey     // and this
+	update  update    // and this
 }
 
 func newLink(s *Session, now time.Time, mine, theirs, id []byte) *Link {
@@ -159,7 +162,7 @@ func (l *Link) Control(now time.Time, dst []byte) ([]byte, error) {
 		return dst, ErrClosed
 	}
 	var fields [ackFieldsSize]byte
-	kind, size, err := l.session.control(l, now, &fields)
+	kind, size, plain, err := l.session.control(l, now, &fields)
 	switch {
 	case err != nil:
 		l.send.drop()
@@ -168,17 +171,19 @@ func (l *Link) Control(now time.Time, dst []byte) ([]byte, error) {
 		return dst, nil
 	case kind == typeRekeyRequest || kind == typeRekeyAnswer || kind == typeSwitch:
 		return l.sealRekey(now, dst, kind)
+	case plain != nil:
+		return l.send.seal(now, dst, kind, plain)
 	}
 	return l.send.sealFields(now, dst, kind, fields[:size])
 }
 
-// control decides on the next control record and makes its fields, but for those of a
-// rekey.
-func (s *Session) control(l *Link, now time.Time, fields *[ackFieldsSize]byte) (kind byte, size int, _ error) {
+// control decides on the next control record and makes its fields, or, of an update, its
+// plaintext; but nothing of a rekey.
+func (s *Session) control(l *Link, now time.Time, fields *[ackFieldsSize]byte) (kind byte, size int, plain []byte, _ error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.link != l {
-		return 0, 0, nil
+		return 0, 0, nil, nil
 	}
 	silent := passed(s.silence(), now)
 	switch {
@@ -186,19 +191,21 @@ func (s *Session) control(l *Link, now time.Time, fields *[ackFieldsSize]byte) (
 		received, credit := s.in.ack()
 		kind, size = typeAck, len(appendAck(fields[:0], received, credit))
 	case silent && l.probing:
-		return 0, 0, ErrSilent
+		return 0, 0, nil, ErrSilent
 	case silent || s.out.asks():
 		l.probing = l.probing || silent
 		s.out.asked()
 		s.stats.ask(now, &s.out)
 		kind = typeAsk
+	case l.update.pending():
+		kind, plain = l.update.next()
 	case passed(l.rekey.due, now):
-		return l.rekey.next(s.client), 0, nil
+		return l.rekey.next(s.client), 0, nil, nil
 	default:
-		return 0, 0, nil
+		return 0, 0, nil, nil
 	}
 	l.rekey.used(s, now)
-	return kind, size, nil
+	return kind, size, plain, nil
 }
 
 func passed(deadline, now time.Time) bool { return !deadline.IsZero() && !now.Before(deadline) }
@@ -243,7 +250,7 @@ func (l *Link) Open(now time.Time, dst, frame []byte) ([]byte, Event, error) {
 		return l.refuse(dst, ReasonCipher)
 	}
 	fields, data, ok := parsePadded(plain, fieldsSize)
-	if !ok || len(data) > 0 {
+	if !ok || len(data) > 0 && kind != typeUpdate {
 		return l.refuse(dst, ReasonEncoding)
 	}
 	event, err := l.take(now, kind, fields)
@@ -253,6 +260,8 @@ func (l *Link) Open(now time.Time, dst, frame []byte) ([]byte, Event, error) {
 		event, err = l.takeRequest(now, fields)
 	case kind == typeRekeyAnswer:
 		event, err = l.takeAnswer(now, fields)
+	case kind == typeUpdate:
+		err = l.readOffer(data)
 	}
 	if err != nil {
 		l.recv.drop()
@@ -290,8 +299,10 @@ func (l *Link) openPiece(now time.Time, dst, frame []byte, kind byte) ([]byte, E
 // fieldsSizeOf returns the size in bytes of the fields of a type of record.
 func fieldsSizeOf(kind byte) (size int, known bool) {
 	switch kind {
-	case typeData, typePart, typeAsk, typeRekeyWanted, typeSwitch:
+	case typeData, typePart, typeAsk, typeRekeyWanted, typeSwitch, typeUpdate:
 		return 0, true
+	case typeUpdateAnswer:
+		return updateAnswerSize, true
 	case typeRekeyRequest:
 		return rekeyRequestSize, true
 	case typeRekeyAnswer:
@@ -338,6 +349,10 @@ func (l *Link) take(now time.Time, kind byte, fields []byte) (Event, error) {
 		return Asked, nil
 	case typeRekeyWanted, typeRekeyRequest, typeRekeyAnswer, typeSwitch:
 		return l.takeRekey(now, kind)
+	case typeUpdate:
+		return l.update.takeOffer()
+	case typeUpdateAnswer:
+		return l.update.takeAnswer(fields, s.client)
 	}
 	l.peerCode = CloseCode(binary.BigEndian.Uint16(fields))
 	l.recv.drop()

@@ -44,6 +44,9 @@ const (
 	typeRekeyAnswer  = 8 // rekeyAnswerSize bytes of fields, no data
 	typeSwitch       = 9 // no fields, no data; the last record of its epoch in this direction
 
+	typeUpdate       = 10 // no fields; data says who the sender is now, and what it has to show
+	typeUpdateAnswer = 11 // updateAnswerSize bytes of fields, no data
+
 	closeFieldsSize = 2
 )
 

@@ -125,6 +125,7 @@ func TestUnknownRecordsRefused(t *testing.T) {
 		case typePart, typePart | lastFlag:
 			reason = ReasonSize // pieces are full
 		case typeClose, typeAck, typeAsk, typeData | lastFlag, typeClose | lastFlag, typeAck | lastFlag, typeAsk | lastFlag,
+			typeUpdate, typeUpdateAnswer, typeUpdate | lastFlag, typeUpdateAnswer | lastFlag,
 			typeRekeyWanted, typeRekeyRequest, typeRekeyAnswer, typeSwitch,
 			typeRekeyWanted | lastFlag, typeRekeyRequest | lastFlag, typeRekeyAnswer | lastFlag, typeSwitch | lastFlag:
 			reason = ReasonCipher

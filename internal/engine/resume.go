@@ -144,7 +144,7 @@ func (r *Resume) Deadline() time.Time { return r.deadline }
 
 // Peer returns the other end's identity as it is now: the one that the handshake
 // proved, or a later statement by the same root. Whether it is still welcome is what
-// the driver decides.
+// the driver decides. If it is revoked the session has to end: Accept fails.
 func (r *Resume) Peer() *keys.PublicIdentity { return r.peer }
 
 // Link returns the session's new link once a Step has said [Done], else nil.
@@ -191,6 +191,8 @@ func (r *Resume) Accept(now time.Time) (Step, error) {
 	switch {
 	case r.late(now):
 		return r.end(ErrExpired)
+	case r.peer != nil && r.peer.Revoked():
+		return r.fail(ReasonIdentity)
 	case r.state == clientDecides:
 		return r.adopt()
 	case r.state == serverDecides:
@@ -353,13 +355,8 @@ func (r *Resume) open(purpose label.Label, frame []byte, fieldsSize, values int)
 // identify takes the peer's identity as it is now. It may be a later statement than
 // the one that the handshake proved, never an earlier one or another root's.
 func (r *Resume) identify(identity []byte) Reason {
-	known := r.session.Peer()
-	if string(identity) == string(known.Bytes()) {
-		r.peer = known
-		return 0
-	}
-	peer, err := keys.ParsePublic(identity)
-	if err != nil || peer.Revoked() || peer.Fingerprint() != known.Fingerprint() || peer.Serial() <= known.Serial() {
+	peer, ok := later(r.session.Peer(), identity)
+	if !ok {
 		return ReasonIdentity
 	}
 	r.peer = peer
@@ -450,8 +447,12 @@ func (r *Resume) attach(mine, theirs label.Label) {
 	s := r.session
 	link := newLink(s, r.now, r.schedule.derive(mine), r.schedule.derive(theirs), r.schedule.derive(label.ResumeLinkID))
 	link.rekey = newRekey(s, r.schedule.derive(label.ResumeRekey))
+	link.update.told = r.cfg.Identity
 	s.unlink() // with a rekey that was under way
-	s.link, s.peer = link, r.peer
+	s.link = link
+	if r.peer.Serial() > s.peer.Serial() { // an update on the old link may have told a later one
+		s.peer = r.peer
+	}
 	s.out.rewind(r.position)
 	s.stats.resume()
 	s.in.ackAt = longAgo // the first record of each end is an ack

@@ -52,6 +52,7 @@ func newSession(k *schedule, client bool, peer *keys.PublicIdentity, cfg Config,
 	}
 	s.link = newLink(s, now, k.derive(mine), k.derive(theirs), s.id[:])
 	s.link.rekey = newRekey(s, k.derive(label.RekeySecret))
+	s.link.update.told = cfg.Identity
 	return s
 }
 
@@ -190,7 +191,7 @@ func (s *Session) deadline() time.Time {
 	switch {
 	case s.link == nil:
 		return time.Time{}
-	case s.out.asks():
+	case s.out.asks(), s.link.update.pending():
 		return longAgo
 	}
 	return earlier(earlier(s.in.ackAt, s.silence()), s.link.rekey.due)

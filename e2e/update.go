@@ -1,0 +1,348 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/keys"
+)
+
+const (
+	// renewAhead is how long before credentials expire others are shown, or a quarter of
+	// their life if that is less.
+	renewAhead = 5 * time.Minute
+
+	// renewRetry is when it is tried again, or sooner if they expire before.
+	renewRetry = time.Minute
+
+	// decisionPause is the least time between two decisions about the other end. It keeps
+	// a peer who shows something new again and again from being a load.
+	decisionPause = time.Second
+)
+
+// ErrUndecided is returned by [Session.Renew] where the other end could not decide on
+// what it was shown. What it had accepted before goes on to count.
+var ErrUndecided = errors.New("e2e: the other end could not decide now")
+
+// A party is what a session knows about its own end, beside keys: who it is, and whom
+// it accepts.
+type party struct {
+	cfg    *Config
+	verify func(ctx context.Context, peer *keys.PublicIdentity) error
+}
+
+// updates is how the ends of a session keep each other up to date.
+type updates struct {
+	making atomic.Bool // an update is being made
+	heard  news        // of answers to them
+
+	mu      sync.Mutex // guards what follows
+	renewal *time.Timer
+	decided time.Time // when this end last decided on the other
+}
+
+// Renew tells the other end who this end is now and, at a client, what
+// [Config.Credentials] returns now, and waits until that is accepted. A session does so
+// by itself when its identity has changed, at the latest after about KeepAlive, and
+// before the credentials expire; Renew is for not waiting. A connection that is lost
+// meanwhile does no harm: the next one begins with the same.
+//
+// Errors: those of Credentials; [ErrUndecided]; the context's; [*CloseError], which is
+// also what follows from a refusal.
+func (s *Session) Renew(ctx context.Context) error {
+	for {
+		if err := s.linked(ctx, nil); err != nil {
+			return err
+		}
+		l := s.line.Load()
+		if l == nil {
+			continue
+		}
+		err := s.update(ctx, l)
+		switch {
+		case errors.Is(err, engine.ErrClosed):
+			err = s.wait(ctx, func() bool { return s.line.Load() == l })
+		case errors.Is(err, engine.ErrBlocked): // one is under way, with what was true then
+			err = s.wait(ctx, func() bool { return s.line.Load() == l && l.link.Updating() })
+		case err == nil:
+			return s.answerOn(ctx, l)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// answerOn waits for the answer to an update, or for the line after, which says the same.
+func (s *Session) answerOn(ctx context.Context, l *line) error {
+	if err := s.wait(ctx, func() bool { return s.line.Load() == l && l.link.Updating() }); err != nil {
+		return err
+	}
+	if l.link.Updating() {
+		return s.linked(ctx, nil)
+	}
+	if accepted, _ := l.link.Answer(); !accepted {
+		return ErrUndecided
+	}
+	return nil
+}
+
+// wait waits as long as something is so that answers and lines change.
+func (s *Session) wait(ctx context.Context, so func() bool) error {
+	for {
+		heard, moved := s.updates.heard.next(), s.moved.next()
+		switch {
+		case s.over():
+			return s.err
+		case !so():
+			return nil
+		}
+		s.pump()
+		select {
+		case <-heard:
+		case <-moved:
+		case <-s.ended:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// update has the other end told, on a line, who this end is now and what it has to show.
+func (s *Session) update(ctx context.Context, l *line) error {
+	var credentials []byte
+	if s.engine.Client() {
+		var err error
+		if credentials, err = s.party.cfg.present(ctx); err != nil {
+			return err
+		}
+	}
+	identity := s.party.cfg.Identity.Public()
+	if err := l.link.Update(identity, credentials); err != nil {
+		return err
+	}
+	l.told.Store(identity)
+	s.schedule()
+	return nil
+}
+
+// announce has the other end told if this end's identity is another by now. It is called
+// whenever something may be due, and costs next to nothing.
+func (s *Session) announce() {
+	if l := s.line.Load(); l != nil && l.told.Load() != s.party.cfg.Identity.Public() && !s.over() {
+		s.renew()
+	}
+}
+
+// renew makes an update, unless one is being made.
+func (s *Session) renew() {
+	if !s.updates.making.CompareAndSwap(false, true) {
+		return
+	}
+	go func() {
+		defer s.updates.making.Store(false)
+		ctx, cancel := context.WithTimeout(s.life, s.party.cfg.HandshakeTimeout)
+		defer cancel()
+		l := s.line.Load()
+		if l == nil {
+			return // the next one begins with it
+		}
+		err := s.update(ctx, l)
+		if err != nil && !errors.Is(err, engine.ErrBlocked) && !errors.Is(err, engine.ErrClosed) {
+			s.renewLater()
+		}
+	}()
+}
+
+// answered takes in what the other end says to an update.
+func (s *Session) answered(l *line) {
+	accepted, lifetime := l.link.Answer()
+	switch {
+	case !accepted:
+		s.renewLater()
+	case s.engine.Client():
+		s.entitle(l.link, grantFor(lifetime))
+	}
+	s.updates.heard.tell()
+	s.schedule() // there may be something new to tell
+}
+
+// renewBefore has other credentials shown in time before these expire. A server, and a
+// client without any, has none to show.
+func (s *Session) renewBefore(expiry time.Time) {
+	if !s.engine.Client() || s.party.cfg.Credentials == nil {
+		return
+	}
+	if expiry.IsZero() {
+		s.renewIn(0)
+		return
+	}
+	left := time.Until(expiry)
+	s.renewIn(max(left-min(left/4, renewAhead), 1))
+}
+
+// renewLater tries again what did not work.
+func (s *Session) renewLater() {
+	s.grantMu.Lock()
+	expiry := s.grant.Expires
+	s.grantMu.Unlock()
+	wait := renewRetry
+	if !expiry.IsZero() && s.engine.Client() {
+		wait = min(wait, max(time.Until(expiry)/4, decisionPause))
+	}
+	s.renewIn(wait)
+}
+
+// renewIn sets the time of the next update, 0 for none.
+func (s *Session) renewIn(wait time.Duration) {
+	u := &s.updates
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case s.over():
+	case wait == 0:
+		if u.renewal != nil {
+			u.renewal.Stop()
+		}
+	case u.renewal == nil:
+		u.renewal = time.AfterFunc(wait, s.renew)
+	default:
+		u.renewal.Reset(wait)
+	}
+}
+
+// stopRenewal is called when the session is over.
+func (s *Session) stopRenewal() {
+	s.updates.mu.Lock()
+	defer s.updates.mu.Unlock()
+	if s.updates.renewal != nil {
+		s.updates.renewal.Stop()
+	}
+}
+
+// decide decides on what the other end has told in an update, while the session goes on.
+func (s *Session) decide(l *line) {
+	offer := l.link.Offer()
+	ctx, cancel := context.WithTimeout(s.life, s.party.cfg.HandshakeTimeout)
+	defer cancel()
+	if !s.pause(ctx) {
+		return
+	}
+	grant, err := s.judge(ctx, offer)
+	why, no := refuses(err)
+	switch {
+	case s.over():
+		return
+	case no && (why == ReasonUntrusted || s.engine.Link() == l.link):
+		s.closeFor(CodeRefused, unwelcome(err))
+		return
+	case err != nil:
+		l.link.Decided(false, 0)
+	case s.engine.Client():
+		l.link.Decided(true, 0)
+	case s.entitle(l.link, grant):
+		l.link.Decided(true, grant.lifetime())
+	}
+	s.schedule()
+}
+
+// pause waits until it is time for another decision. It reports false where the session
+// is over before.
+func (s *Session) pause(ctx context.Context) bool {
+	u := &s.updates
+	u.mu.Lock()
+	wait := time.Until(u.decided.Add(decisionPause))
+	u.decided = time.Now().Add(max(wait, 0))
+	u.mu.Unlock()
+	if wait <= 0 {
+		return true
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// judge asks the application about an offer, as about a client that connects.
+func (s *Session) judge(ctx context.Context, offer engine.Offer) (Grant, error) {
+	if err := notRevoked(offer.Peer); err != nil {
+		return Grant{}, err
+	}
+	if err := s.party.ask(ctx, offer.Peer); err != nil || s.engine.Client() {
+		return Grant{}, err
+	}
+	return s.party.cfg.authenticate(ctx, Peer{offer.Peer, s.Peer().Claims}, offer.Credentials)
+}
+
+// ask is verify that neither panics nor outlasts its context.
+func (p *party) ask(ctx context.Context, peer *keys.PublicIdentity) error {
+	_, err := within(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, p.verify(ctx, peer) })
+	return err
+}
+
+// notRevoked is what no Verifier has to be asked about: the peer's own root has said so.
+func notRevoked(peer *keys.PublicIdentity) error {
+	if peer.Revoked() {
+		return &keys.TrustError{Reason: keys.TrustRevoked, Got: peer.Fingerprint()}
+	}
+	return nil
+}
+
+// Recheck asks the Verifier about the other end again, for when it has learned something
+// that it did not know when the session began. If the answer is no the session ends with
+// [ErrUntrusted], and the other end is told with [CodeRefused]. The error is the
+// [*CloseError] then, and otherwise that of a Verifier that has no answer.
+func (s *Session) Recheck(ctx context.Context) error {
+	if s.over() {
+		return s.err
+	}
+	err := s.party.ask(ctx, s.engine.Peer())
+	if _, no := refuses(err); no {
+		s.closeFor(CodeRefused, unwelcome(err))
+		return s.err
+	}
+	return err
+}
+
+// rechecks is how many sessions a server asks about at once.
+const rechecks = 16
+
+// Recheck is [Session.Recheck] for every session of the server, those that wait for
+// their clients included. It returns the first error of a Verifier that has no answer,
+// and otherwise nil: that sessions ended is what it is for.
+func (srv *Server) Recheck(ctx context.Context) error {
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	var first error
+	turns := make(chan struct{}, rechecks)
+	for _, s := range srv.open() {
+		turns <- struct{}{}
+		all.Go(func() {
+			defer func() { <-turns }()
+			err := s.Recheck(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			if first == nil && !s.over() {
+				first = err
+			}
+		})
+	}
+	all.Wait()
+	return first
+}
+
+func (srv *Server) open() []*Session {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return slices.Collect(maps.Keys(srv.sessions))
+}
