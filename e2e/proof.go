@@ -108,12 +108,15 @@ func (s *Session) sign(m *outgoing, number uint64) error {
 }
 
 // signer returns the key that the other end can check with: it knows this end's identity
-// as it was shown, and keys that have been retired since are still good.
+// as it was told last, and keys that have been retired since are still good.
 func (s *Session) signer() keys.Signer {
-	if signer, ok := s.identity.SignerOf(s.shown.VerifyingKey().ID()); ok {
-		return signer
+	identity := s.party.cfg.Identity
+	if l := s.line.Load(); l != nil {
+		if signer, ok := identity.SignerOf(l.link.Told().VerifyingKey().ID()); ok {
+			return signer
+		}
 	}
-	return s.identity.Signer()
+	return identity.Signer()
 }
 
 // ErrSignature is part of the end of a session in which a message did not carry its

@@ -13,7 +13,6 @@ import (
 
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/internal/label"
-	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -54,9 +53,7 @@ type Session struct {
 	calls        calls
 	refusing     feed[refused]
 	telling      feed[*RefusedError]
-	signing      half                 // the turn to sign
-	identity     *keys.Identity       // for that
-	shown        *keys.PublicIdentity // as the other end knows it
+	signing      half // the turn to sign
 	onRefused    func(*Session, *RefusedError)
 	window       int
 	refusedHere  atomic.Uint64 // messages of the other end
@@ -139,8 +136,6 @@ func bareSession(established *engine.Session, own party, events *events) *Sessio
 		window:      cfg.Window,
 		onRefused:   cfg.Refused,
 		signing:     half{turn: make(chan struct{}, 1)},
-		identity:    cfg.Identity,
-		shown:       cfg.Identity.Public(),
 		calls:       calls{slots: make(chan struct{}, cfg.MaxCalls)},
 	}
 	s.life, s.conclude = context.WithCancel(context.Background())

@@ -38,6 +38,7 @@ type Offer struct {
 // update is what a link knows about updates. It is guarded by the session's mu.
 type update struct {
 	told *keys.PublicIdentity // who this end is, as the other was told last
+	tell *keys.PublicIdentity // with the update that is due
 	due  []byte               // the data of an update that is to be sent
 	out  bool                 // one is due or sent, and not answered
 
@@ -49,7 +50,8 @@ type update struct {
 	heard verdict // the last answer of the other end
 }
 
-// Told returns who this end is as the other was told last.
+// Told returns who this end is as the other was told last: what is sealed from here on
+// can be checked by it.
 func (l *Link) Told() *keys.PublicIdentity {
 	l.session.mu.Lock()
 	defer l.session.mu.Unlock()
@@ -72,7 +74,7 @@ func (l *Link) Update(identity *keys.PublicIdentity, credentials []byte) error {
 	case l.update.out:
 		return ErrBlocked
 	}
-	l.update.told, l.update.out = identity, true
+	l.update.tell, l.update.out = identity, true
 	l.update.due = appendUpdate(nil, identity.Bytes(), credentials, s.client)
 	return nil
 }
@@ -125,7 +127,7 @@ func (u *update) next() (kind byte, plain []byte) {
 		fields := binary.BigEndian.AppendUint32([]byte{byte(u.answer.code)}, toMillis(u.answer.lifetime))
 		return typeUpdateAnswer, appendPadded(nil, fields, nil)
 	}
-	plain, u.due = appendPadded(nil, nil, u.due), nil
+	plain, u.due, u.told = appendPadded(nil, nil, u.due), nil, u.tell
 	return typeUpdate, plain
 }
 

@@ -56,7 +56,13 @@ func TestUpdateIsOfferedAndAnswered(t *testing.T) {
 		if !c.session.Deadline().Equal(longAgo) {
 			t.Error("nothing is due")
 		}
+		if i == 0 && c.Told() == carol.Public() {
+			t.Error("an update counts as told before it is sent")
+		}
 		openAs(t, s, controlRecord(t, c), Updated)
+		if c.Told() != carol.Public() {
+			t.Error("an update does not count as told")
+		}
 		offer := s.Offer()
 		if offer.Peer.Serial() != carol.Public().Serial() || string(offer.Credentials) != "a token" || s.session.Peer() != offer.Peer {
 			t.Errorf("%d: offered %v with %q", i, offer.Peer, offer.Credentials)
