@@ -17,15 +17,17 @@ import (
 type chat struct {
 	account *account
 	room    *room
+	private *private
 	console *console
 	client  *relay.Client // nil while the relay is gone
 	shown   shownPeers
 	last    []byte // sealed, as the relay had it: the last message read, dropped or sent
 }
 
-func newChat(a *account, roomName string, c *console) *chat {
+func newChat(a *account, roomName string, c *console) (*chat, error) {
 	r := &room{name: roomName, me: a.identity, known: a.known, replay: a.replay, remember: a.keep}
-	return &chat{account: a, room: r, console: c, shown: make(shownPeers)}
+	p, err := newPrivate(r)
+	return &chat{account: a, room: r, private: p, console: c, shown: make(shownPeers)}, err
 }
 
 // run takes lines and events in turn until the user quits, or ctx is done.
@@ -33,7 +35,13 @@ func (c *chat) run(ctx context.Context, l *link, first *stay) error {
 	ctx, cancel := context.WithCancel(ctx)
 	events, done := make(chan any), make(chan struct{})
 	go func() { defer close(done); l.run(ctx, first, events) }()
-	defer func() { cancel(); <-done }()
+	c.private.running.Go(func() { c.private.run(ctx) })
+	defer func() {
+		c.private.end(events)
+		cancel()
+		c.private.running.Wait()
+		<-done
+	}()
 	c.console.say("* you are %s; your fingerprint, for others to compare: %s",
 		shownName(c.account.identity.Name()), grouped(c.account.identity.Fingerprint()))
 	for {
@@ -46,6 +54,8 @@ func (c *chat) run(ctx context.Context, l *link, first *stay) error {
 			}
 		case event := <-events:
 			c.handle(event)
+		case event := <-c.private.events:
+			c.handle(event)
 		}
 		if err := c.account.keep(); err != nil {
 			c.console.say("! %v", err)
@@ -55,11 +65,15 @@ func (c *chat) run(ctx context.Context, l *link, first *stay) error {
 
 // handle takes what the link reports.
 func (c *chat) handle(event any) {
+	if e, ok := event.(relay.Event); ok && c.private.node.Handle(e) {
+		return
+	}
 	switch e := event.(type) {
 	case *stay:
 		c.enterRoom(e)
 	case lost:
 		c.client = nil
+		c.private.node.Lost()
 		c.console.say("! the relay is gone: %v; trying again in %v", e.err, e.wait)
 	case relay.Entered:
 		c.enter(e.Member)
@@ -71,15 +85,20 @@ func (c *chat) handle(event any) {
 		c.console.say("! not delivered: the relay says %q", e.Code)
 	case relay.Message:
 		c.receive(e)
+	case heard:
+		c.hear(e)
+	case told:
+		c.arrived(e)
 	}
 }
 
 func (c *chat) enterRoom(s *stay) {
 	c.client = s.client
+	c.private.node.Use(s.client, s.joined)
 	before := c.room.members
 	c.room.members = nil
-	c.console.say("* in room %s, %s", shownName(c.room.name), count(len(s.members), "other member"))
-	for _, m := range s.members {
+	c.console.say("* in room %s, %s", shownName(c.room.name), count(len(s.joined.Members), "other member"))
+	for _, m := range s.joined.Members {
 		c.enter(m)
 	}
 	c.room.inherit(before)
@@ -183,6 +202,8 @@ func (c *chat) command(ctx context.Context, line string) bool {
 		c.list()
 	case word == "/admit":
 		c.admit(strings.TrimSpace(rest))
+	case word == "/msg":
+		c.message(ctx, strings.TrimSpace(rest))
 	case word == "/hop":
 		c.hop()
 	case word == "/help":
@@ -199,6 +220,7 @@ func (c *chat) command(ctx context.Context, line string) bool {
 
 const help = `* /members            who is here, with fingerprints
 * /admit NAME         seal to them and read them, once you have compared; or the start of the fingerprint
+* /msg NAME text      to them alone, once admitted; it says when it has arrived
 * /hop                what the relay saw of the last message
 * /quit               leave
 * //text              write a message that starts with a slash`

@@ -171,7 +171,11 @@ func joinsAs(t *testing.T, w *wire, a *account, room string) *user {
 		t.Fatal(err)
 	}
 	go func() {
-		if err := newChat(a, room, console).run(ctx, l, first); err != nil {
+		c, err := newChat(a, room, console)
+		if err == nil {
+			err = c.run(ctx, l, first)
+		}
+		if err != nil {
 			t.Error(err)
 		}
 		u.code <- 0

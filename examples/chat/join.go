@@ -37,7 +37,12 @@ func join(ctx context.Context, args []string, std stdio) error {
 		return err
 	}
 	defer console.restore()
-	return newChat(a, opts.room, console).run(ctx, l, first)
+	c, err := newChat(a, opts.room, console)
+	if err != nil {
+		first.client.Close()
+		return err
+	}
+	return c.run(ctx, l, first)
 }
 
 type joinOptions struct{ name, room, url, identity string }

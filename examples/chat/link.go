@@ -25,8 +25,8 @@ const joinTimeout = 20 * time.Second
 
 // A stay in the room lasts as long as its connection.
 type stay struct {
-	client  *relay.Client
-	members []relay.Member
+	client *relay.Client
+	joined *relay.Joined
 }
 
 // lost reports the end of a stay, or an attempt that failed.
@@ -49,7 +49,7 @@ func (l *link) connect(ctx context.Context) (*stay, error) {
 		client.Close()
 		return nil, explainJoin(public.Name(), l.room, err)
 	}
-	return &stay{client, joined.Members}, nil
+	return &stay{client, joined}, nil
 }
 
 func explainJoin(name, room string, err error) error {

@@ -97,3 +97,13 @@ func standing(err error) string {
 	}
 	return "an outdated identity: it has to reconnect"
 }
+
+// cutName takes a name off the front of a line: a word, or something in quotes.
+func cutName(s string) (name, rest string) {
+	if quoted, ok := strings.CutPrefix(s, `"`); ok {
+		name, rest, _ = strings.Cut(quoted, `"`)
+	} else {
+		name, rest, _ = strings.Cut(s, " ")
+	}
+	return name, strings.TrimSpace(rest)
+}
