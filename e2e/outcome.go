@@ -15,6 +15,7 @@ type outcome string
 const (
 	outcomeEstablished outcome = "established"
 	outcomeResumed     outcome = "resumed"
+	outcomeRestored    outcome = "restored"
 
 	outcomeNotAuthentic   outcome = "not_authentic"
 	outcomeUntrusted      outcome = "untrusted"
@@ -50,7 +51,7 @@ const (
 
 // What can become of a connection at a server, and of a session.
 var (
-	greetings = []outcome{outcomeEstablished, outcomeResumed, outcomeNotAuthentic, outcomeUntrusted, outcomeUnauthorized, outcomeTimeout,
+	greetings = []outcome{outcomeEstablished, outcomeResumed, outcomeRestored, outcomeNotAuthentic, outcomeUntrusted, outcomeUnauthorized, outcomeTimeout,
 		outcomeLost, outcomeUnknownSession, outcomeFull, outcomeEvicted, outcomeShutdown, outcomeUpgrade,
 		outcomeAbandoned, outcomePanic, outcomeFailed, outcomeRolledBack, outcomeStore}
 	endings = []outcome{outcomeClosed, outcomePeerClosed, outcomeGoingAway, outcomeFailed, outcomeExpired, outcomeLost,

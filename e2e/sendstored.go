@@ -12,8 +12,8 @@ import (
 // A letter is a message that waits to be stored.
 type letter struct {
 	*outgoing
-	done      chan struct{}
-	err       error // once done is closed
+	done chan struct{}
+	err  error // once done is closed
 }
 
 func (l *letter) finish(err error) {

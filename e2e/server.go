@@ -98,9 +98,11 @@ func (srv *Server) ServeConn(ctx context.Context, conn transport.Conn) error {
 		srv.goOn(ctx, session, l)
 		return nil
 	}
-	srv.greeted(outcomeEstablished)
 	defer srv.conclude(session)
-	if session.joining != nil {
+	if session.joining == nil {
+		srv.greeted(outcomeEstablished)
+	} else {
+		srv.greeted(outcomeRestored)
 		srv.running.Go(func() { session.attach(session.joining) })
 	}
 	err = srv.serve(ctx, session)

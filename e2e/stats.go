@@ -7,8 +7,8 @@ import (
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
-// Stats are figures of a session since it began, over all its connections; those of a
-// server are sums. They hold no secrets and nothing that the other end has chosen.
+// Stats are figures of a session since it began, or was restored from a store, over all
+// its connections; those of a server are sums. They hold no secrets and nothing that the other end has chosen.
 // Counting costs next to nothing, and no traffic.
 type Stats struct {
 	MessagesSent, MessagesReceived uint64 // each once, however often it crossed the network
@@ -68,7 +68,7 @@ func (f *figures) add(other figures) {
 	f.Received += other.Received
 	f.SentBytes += other.SentBytes
 	f.ReceivedBytes += other.ReceivedBytes
-	f.Acked += other.Acked
+	f.Unacked += other.Unacked
 	f.refusedHere += other.refusedHere
 	f.refusedThere += other.refusedThere
 	f.Resent += other.Resent
@@ -89,7 +89,7 @@ func (f *figures) stats() Stats {
 		MessagesReceived: f.Received,
 		BytesSent:        f.SentBytes,
 		BytesReceived:    f.ReceivedBytes,
-		Unacked:          f.Sent - f.Acked,
+		Unacked:          f.Unacked,
 
 		MessagesRefused:    f.refusedHere,
 		MessagesTurnedDown: f.refusedThere,
@@ -132,6 +132,7 @@ type ServerStats struct {
 	//
 	//	established      a session began
 	//	resumed          a session went on
+	//	restored         a session went on that another process had begun: see Config.Store
 	//	not_authentic    what arrived proves nothing: see ReasonNotAuthentic
 	//	untrusted        the Verifier did not accept the client
 	//	unauthorized     Authenticate did not accept its credentials
@@ -194,7 +195,7 @@ func (srv *Server) conclude(s *Session) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	f := s.figures()
-	f.Acked = f.Sent // what was not is in the gap, and nobody waits for it
+	f.Unacked = 0 // they are in the gap, and nobody waits for them
 	srv.totals.sessions.add(f)
 	srv.totals.ended.count(outcomeOf(s.err), endings)
 	srv.removed(s)

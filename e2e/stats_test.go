@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
@@ -394,4 +395,34 @@ func TestRefusedReasonsAreDocumented(t *testing.T) {
 	if n := strings.Count(comment, `"`) / 2; n != len(refused) {
 		t.Errorf("%d reasons are documented, %d are there", n, len(refused))
 	}
+}
+
+// A session that comes from a store is counted as that, from the time on that it does: a
+// new process' counters begin at zero.
+func TestStatsOfARestoredSession(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		store := sessionstore.Memory()
+		r := &road{srv: newServer(t, stored(trusting(bob, alice), store), echo)}
+		c := r.client(t, trusting(alice, bob))
+		for _, message := range messages(5) {
+			mustSend(t, c, message)
+			mustReceive(t, c, message)
+		}
+		old := r.srv
+		r.set(func(r *road) { r.closed = true })
+		stop(t, old)
+		mustSendLater(t, c, "after")
+		next := newServer(t, stored(trusting(bob, alice), store), echo)
+		r.set(func(r *road) { r.srv, r.closed = next, false })
+		mustReceive(t, c, "after")
+		got := next.Stats()
+		if nonzero(got.Greeted) != "map[restored:1]" || got.Sessions != 1 || got.MessagesReceived != 1 || got.MessagesSent != 1 {
+			t.Errorf("%+v", got)
+		}
+		if was := old.Stats(); was.MessagesReceived != 5 || was.Sessions != 0 {
+			t.Errorf("before: %+v", was)
+		}
+		c.Close()
+		synctest.Wait()
+	})
 }

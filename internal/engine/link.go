@@ -335,7 +335,7 @@ func (l *Link) take(now time.Time, kind byte, fields []byte) (Event, error) {
 			return Part, nil
 		}
 		s.in.take(now, l.partial.size, l.partial.free)
-		s.stats.ReceivedBytes += uint64(l.partial.size)
+		s.stats.receive(l.partial.size)
 		l.received = s.in.received
 		return Message, nil
 	case typeAck:

@@ -5,9 +5,9 @@ import "time"
 // Stats are figures of a session. They are counted where the session's lock is held
 // anyway, and nothing is sent for their sake.
 type Stats struct {
-	Sent, Received           uint64 // messages: the number of the last one, in each direction
+	Sent, Received           uint64 // messages in each direction, since there is this Session: one that is restored begins anew
 	SentBytes, ReceivedBytes uint64 // of their data, without padding
-	Acked                    uint64 // number of the last message that the other end's session has
+	Unacked                  uint64 // messages that the other end's session is not known to have
 	Resent                   uint64 // messages sealed again on another link
 	Resumes                  uint64 // links after the first
 	Rekeys                   uint64 // times that the other end has moved to the keys of another epoch
@@ -19,7 +19,7 @@ func (s *Session) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	stats := s.stats.Stats
-	stats.Sent, stats.Received, stats.Acked = s.out.last, s.in.received, s.out.acked
+	stats.Unacked = s.out.last - s.out.acked
 	return stats
 }
 
@@ -57,8 +57,14 @@ type stats struct {
 }
 
 func (t *stats) send(now time.Time, size int) {
+	t.Sent++
 	t.SentBytes += uint64(size)
 	t.numbered = now
+}
+
+func (t *stats) receive(size int) {
+	t.Received++
+	t.ReceivedBytes += uint64(size)
 }
 
 func (t *stats) resume() {

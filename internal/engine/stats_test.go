@@ -13,15 +13,15 @@ func TestStatsCountMessages(t *testing.T) {
 	}
 	exchange1(t, s, c, []byte("four"))
 	a, b := c.session.Stats(), s.session.Stats()
-	if a.Sent != 4 || a.SentBytes != 5101 || a.Received != 1 || a.ReceivedBytes != 4 || a.Acked != 0 {
+	if a.Sent != 4 || a.SentBytes != 5101 || a.Received != 1 || a.ReceivedBytes != 4 || a.Unacked != 4 {
 		t.Errorf("client: %+v", a)
 	}
 	if b.Sent != 1 || b.SentBytes != 4 || b.Received != 4 || b.ReceivedBytes != 5101 {
 		t.Errorf("server: %+v", b)
 	}
 	pass(t, epoch.Add(ackDelay), s, c)
-	if a = c.session.Stats(); a.Acked != 4 {
-		t.Errorf("acked %d", a.Acked)
+	if a = c.session.Stats(); a.Unacked != 0 {
+		t.Errorf("%d unacked", a.Unacked)
 	}
 	c.session.Forget()
 	if after := c.session.Stats(); after != a {
