@@ -228,9 +228,9 @@ type Config struct {
 
 	// Window is how many bytes the other end may send that the application has not
 	// received yet, and how many of this end's own are kept until they have arrived,
-	// both up to one message more. Small messages count 64 bytes. It is 64 KiB to 1
-	// GiB; the throughput of a link is at most Window for each round trip. Zero means
-	// [DefaultWindow].
+	// both up to one message more; as much again is kept of requests and answers. Small
+	// messages count 64 bytes. It is 64 KiB to 1 GiB; the throughput of a link is at most
+	// Window for each round trip. Zero means [DefaultWindow].
 	Window int
 
 	// MaxCalls is how many Calls of a session may wait for their answers at a time. Zero

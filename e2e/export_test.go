@@ -69,3 +69,14 @@ func SendRaw(s *Session, message []byte) error {
 	}
 	return s.write(context.Background(), l, frame)
 }
+
+// ParseRefusal reads the body of a refusal.
+func ParseRefusal(id uint64, body []byte) (error, bool) { return parseRefusal(id, body) }
+
+// AppendRefusal writes the body that stands for an error.
+func AppendRefusal(err error) []byte {
+	if reply, ok := err.(*ReplyError); ok {
+		return appendRefusal(nil, RefusedFailed, reply)
+	}
+	return appendRefusal(nil, err.(*RefusedError).Reason, nil)
+}

@@ -202,3 +202,36 @@ func TestA34FloodOfRepliesEndsTheSession(t *testing.T) {
 	}
 	wantEnd(t, c, e2e.CloseError{Remote: true, Err: e2e.ErrMisbehaved}, false)
 }
+
+// Of many who send at once to an end that takes its time, none gives up while others get
+// on: the other end is cut only if it takes nothing.
+func TestManySendersWaitForASlowReceiver(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := overAs(t, func(c, s *e2e.Config) { c.Window, s.Window = 64<<10, 64<<10 })
+		var work sync.WaitGroup
+		for range 8 {
+			work.Go(func() { mustSend(t, c, strings.Repeat("m", 100_000)) })
+		}
+		for range 8 {
+			time.Sleep(40 * time.Second)
+			mustReceive(t, s, strings.Repeat("m", 100_000))
+		}
+		work.Wait()
+	})
+}
+
+// A32: any bytes are refused as a refusal, or stand for one error that is written so.
+func FuzzA32Refusal(f *testing.F) {
+	for _, b := range []string{"", "\x00\x01", "\x00\x05", "\x00\x06\x01\x02text", "\x00\x06\x01", "\x00\x07", "\x00\x01x"} {
+		f.Add([]byte(b))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		err, ok := e2e.ParseRefusal(7, body)
+		if !ok {
+			return
+		}
+		if again := e2e.AppendRefusal(err); !bytes.Equal(again, body) {
+			t.Fatalf("%x became %v, which is %x", body, err, again)
+		}
+	})
+}

@@ -79,6 +79,7 @@ func (s *Session) sendLater(ctx context.Context, m *outgoing) error {
 	patience := time.NewTimer(half)
 	defer patience.Stop()
 	asked, answered := false, false
+	taken := s.engine.Sent()
 	for {
 		news, moved := s.news.next(), s.moved.next()
 		err := s.sendOnce(ctx, m)
@@ -101,13 +102,16 @@ func (s *Session) sendLater(ctx context.Context, m *outgoing) error {
 			asked = false
 			patience.Reset(half)
 		case <-patience.C:
-			if asked {
+			if sent := s.engine.Sent(); sent > taken { // others were before this one
+				asked, taken = false, sent
+			} else if asked {
 				s.stall(answered)
 			} else {
 				s.engine.Ask()
 				s.control()
+				asked = true
 			}
-			asked, answered = true, false
+			answered = false
 			patience.Reset(half)
 		case <-s.ended:
 		case <-ctx.Done():

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -253,4 +254,49 @@ func TestStoreFencing(t *testing.T) {
 		}
 		_ = transport.CodeNormal
 	})
+}
+
+// Calls, refusals and signatures work in sessions that are stored; an answer is not kept
+// back by a message that has to wait.
+func TestStoredSessionsCallAndSign(t *testing.T) {
+	for _, proof := range []e2e.Proof{e2e.ProofNone, e2e.ProofEd25519} {
+		store := sessionstore.Memory()
+		scfg, ccfg := stored(trusting(bob, alice), store), stored(trusting(alice, bob), store)
+		scfg.Proof, ccfg.Proof, ccfg.StoreName = proof, proof, "calls"
+		scfg.Window, ccfg.Window = 64<<10, 64<<10
+		hold, release := context.WithCancel(context.Background())
+		mux := e2e.NewMux()
+		mux.Handle("upper", upper)
+		mux.Handle("one-way", func(_ context.Context, r *e2e.Request) ([]byte, error) {
+			<-hold.Done()
+			return nil, nil
+		})
+		srv := newServer(t, scfg, mux.Serve)
+		t.Cleanup(release)
+		c, err := e2e.DialFunc(t.Context(), "pipe", ccfg, func(context.Context) (transport.Conn, error) {
+			a, b := transport.Pipe()
+			serve(srv, b)
+			return a, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var work sync.WaitGroup
+		for range 4 { // more than the window has room for
+			work.Go(func() {
+				if _, err := c.SendMessage(context.Background(), "one-way", make([]byte, 60_000)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		for i := range 10 {
+			m := fmt.Sprint("m", i)
+			mustCall(t, c, "upper", m, strings.ToUpper(m))
+		}
+		_, err = c.Call(t.Context(), "unknown", nil)
+		wantRefused(t, err, 0, e2e.RefusedType)
+		release()
+		work.Wait()
+		c.Close()
+	}
 }

@@ -1,3 +1,5 @@
+//go:build !hopseal_npm
+
 package e2e_test
 
 import (
@@ -100,4 +102,13 @@ func TestCallValue(t *testing.T) {
 	if _, err := e2e.CallValue[receipt](ctx, c, "order", order{13, nil}); !errors.As(err, &bad) || errors.Unwrap(bad).Error() != "unlucky" {
 		t.Errorf("a request that does not validate: %v", err)
 	}
+}
+
+func TestHandleFuncRefusesWhatIsNoValue(t *testing.T) {
+	wantPanic(t, "no value", func() {
+		e2e.HandleFunc(e2e.NewMux(), "a", func(context.Context, any) (int, error) { return 0, nil })
+	})
+	wantPanic(t, "no answer", func() {
+		e2e.HandleFunc(e2e.NewMux(), "a", func(context.Context, int) (func(), error) { return nil, nil })
+	})
 }

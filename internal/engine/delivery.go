@@ -46,6 +46,7 @@ type outbox struct {
 	begun   uint64 // number of the last message that was, or some of it, on any link
 
 	ackedCost, cost uint64 // of all messages through acked, through last
+	freeCost        uint64 // of those behind acked that need no credit
 	credit          uint64 // cost that the other end takes
 	window          uint64 // cost that may be unacknowledged
 
@@ -59,18 +60,33 @@ type outbox struct {
 // never could.
 func (o *outbox) ready(free bool) bool { return o.room(free) && o.cursor == o.last }
 
+// room counts what needs no credit apart: an end that acknowledges a message only once
+// its application has taken it may need an answer for that.
 func (o *outbox) room(free bool) bool {
-	return o.cost-o.ackedCost < o.window && (free || o.cost < o.credit)
+	if free {
+		return o.freeCost < o.window
+	}
+	return o.cost-o.ackedCost-o.freeCost < o.window && o.cost < o.credit
 }
 
 // append takes a message in, for next to return.
 func (o *outbox) append(header, body []byte) {
 	o.last++
-	o.cost += uint64(len(o.unacked.push(header, body)))
+	plain := o.unacked.push(header, body)
+	o.cost += uint64(len(plain))
+	o.freeCost += freeCost(plain)
 	// In good time, so that the answer comes before there is no room.
 	if o.cost-o.ackedCost >= o.window/2 && o.askedFor <= o.acked {
 		o.ask = true
 	}
+}
+
+// freeCost returns the cost of a message's plaintext if that needs no credit, else 0.
+func freeCost(plain []byte) uint64 {
+	if binary.BigEndian.Uint32(plain) > 0 && Kind(plain[lengthSize]).Free() {
+		return uint64(len(plain))
+	}
+	return 0
 }
 
 // step moves on behind a message that was sealed on this link.
@@ -99,6 +115,7 @@ func (o *outbox) acknowledge(received, credit uint64) bool {
 		o.answers--
 	}
 	for ; o.acked < received; o.acked++ {
+		o.freeCost -= freeCost(o.unacked.at(0))
 		size := o.unacked.pop()
 		o.ackedCost += uint64(size)
 		o.offset -= size

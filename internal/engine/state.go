@@ -192,8 +192,9 @@ func (s *Session) restoreNumbers(r *strict.Reader) {
 	out.cursor, out.offset = out.acked, 0
 }
 
-// maxUnacked is how many messages fit into the largest window, and one more.
-const maxUnacked = MaxWindow/minBucket + 1
+// maxUnacked is how many messages fit into the largest window, and one more, and as many
+// that need no credit.
+const maxUnacked = 2 * (MaxWindow/minBucket + 1)
 
 // costs reports whether n messages can have this cost.
 func costs(n, cost uint64) bool {
