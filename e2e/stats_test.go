@@ -408,6 +408,7 @@ func TestStatsOfARestoredSession(t *testing.T) {
 			mustSend(t, c, message)
 			mustReceive(t, c, message)
 		}
+		synctest.Wait() // the function asks for the next
 		old := r.srv
 		r.set(func(r *road) { r.closed = true })
 		stop(t, old)
