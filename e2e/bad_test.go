@@ -9,6 +9,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -422,4 +425,135 @@ func eventually(t testing.TB, url string) *e2e.Session {
 	}
 	t.Fatal("an honest client does not get in")
 	return nil
+}
+
+// A34: requests need no credit. An end that sends nothing but those, and acknowledges none
+// of the answers, is cut off or answered with memory flat, whether or not anybody serves
+// them.
+func TestA34FloodOfRequests(t *testing.T) {
+	requests := 3_000
+	if longTests() {
+		requests = 300_000
+	}
+	for name, handle := range map[string]func(context.Context, *e2e.Session) error{
+		"nobody serves": func(ctx context.Context, s *e2e.Session) error { <-ctx.Done(); return nil },
+		"nobody answers": serveWith(func(ctx context.Context, _ *e2e.Request) ([]byte, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}),
+		"all are refused": serveWith(nil),
+		"all are answered": serveWith(func(_ context.Context, r *e2e.Request) ([]byte, error) {
+			return make([]byte, 10_000), nil
+		}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := once(trusting(bob, alice))
+			cfg.Window = engine.MinWindow
+			r := newRogue(t, listen(t, newServer(t, cfg, handle)), alice)
+			before := inUse()
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				for frame := []byte(nil); ; {
+					var err error
+					if frame, err = r.Read(context.Background(), frame[:0]); err == nil {
+						_, _, err = r.link.Open(time.Now(), nil, frame) // acks let go of what it keeps itself
+					}
+					if err != nil {
+						return
+					}
+				}
+			}()
+			header := (&engine.Header{Kind: engine.KindRequest, Type: "flood"}).Append(nil)
+			body := make([]byte, 10_000)
+			sent := 0
+			for ; sent < requests; sent++ {
+				frame, err := r.link.Seal(time.Now(), nil, header, body)
+				if err == nil {
+					err = r.Write(t.Context(), frame)
+				}
+				if err != nil {
+					break
+				}
+			}
+			grown := inUse() - before
+			t.Logf("%d requests; %d bytes more in use", sent, grown)
+			if grown > 12<<20 {
+				t.Errorf("%d requests took %d bytes", sent, grown)
+			}
+			r.Close(transport.CodeNormal, "")
+			<-ended
+		})
+	}
+}
+
+// serveWith serves requests of one type by a function, or of none.
+func serveWith(f func(context.Context, *e2e.Request) ([]byte, error)) func(context.Context, *e2e.Session) error {
+	mux := e2e.NewMux()
+	if f != nil {
+		mux.Handle("flood", f)
+	}
+	return mux.Serve
+}
+
+// Whatever a server answers with, its client ends in time with a typed error and having
+// allocated little.
+func TestA33BadServersOverSockets(t *testing.T) {
+	answers := func(frame func(m1 []byte) []byte) func(context.Context, transport.Conn) {
+		return func(ctx context.Context, conn transport.Conn) {
+			m1, err := conn.Read(ctx, nil)
+			if err == nil {
+				conn.Write(ctx, frame(m1)) // the client may hang up meanwhile
+				conn.Read(ctx, nil)
+			}
+		}
+	}
+	garbage := func(n int) func(context.Context, transport.Conn) {
+		return answers(func([]byte) []byte { return make([]byte, n) })
+	}
+	for name, test := range map[string]struct {
+		serve  func(context.Context, transport.Conn)
+		reason e2e.Reason
+	}{
+		"hangs up":            {func(context.Context, transport.Conn) {}, e2e.ReasonLost},
+		"says nothing":        {func(ctx context.Context, conn transport.Conn) { conn.Read(ctx, nil); conn.Read(ctx, nil) }, e2e.ReasonTimeout},
+		"an empty message":    {garbage(0), e2e.ReasonNotAuthentic},
+		"a refusal to resume": {garbage(1), e2e.ReasonNotAuthentic},
+		"zeros":               {garbage(2688), e2e.ReasonNotAuthentic},
+		"the largest":         {garbage(engine.MaxHandshakeFrame), e2e.ReasonNotAuthentic},
+		"one larger":          {garbage(engine.MaxHandshakeFrame + 1), 0},
+		"much larger":         {garbage(64 << 20), 0},
+		"the client's own":    {answers(func(m1 []byte) []byte { return m1 }), e2e.ReasonNotAuthentic},
+	} {
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer close(done)
+			conn, err := transport.Accept(w, r, &transport.AcceptOptions{Policy: transport.Development})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			test.serve(ctx, conn)
+			conn.Close(transport.CodeNormal, "")
+		}))
+		cfg := trusting(alice, bob)
+		cfg.HandshakeTimeout = 500 * time.Millisecond
+		before := inUse()
+		_, err := e2e.Dial(t.Context(), web.URL, cfg)
+		failed := new(e2e.HandshakeError)
+		reasons := []e2e.Reason{test.reason}
+		if test.reason == 0 { // it hangs up, which may take longer than it has left
+			reasons = []e2e.Reason{e2e.ReasonLost, e2e.ReasonTimeout}
+		}
+		if !errors.As(err, &failed) || !slices.Contains(reasons, failed.Reason) || failed.Permanent() {
+			t.Errorf("%s: %v", name, err)
+		}
+		cancel()
+		<-done
+		web.Close()
+		if grown := inUse() - before; grown > 4<<20 {
+			t.Errorf("%s: %d bytes are left", name, grown)
+		}
+	}
 }
