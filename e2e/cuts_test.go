@@ -19,6 +19,7 @@ import (
 // long as there is somebody to come back to.
 func withQuickCuts(cfg e2e.Config) e2e.Config {
 	cfg.Retry = transport.Retry{Base: time.Millisecond, Cap: 20 * time.Millisecond, Stable: time.Millisecond, MaxTime: time.Minute}
+	cfg.Window = 128 << 10 // little to send again
 	cfg.HandshakeTimeout, cfg.KeepAlive = 500*time.Millisecond, 100*time.Millisecond
 	return cfg
 }
