@@ -58,7 +58,7 @@ type rekey struct {
 
 	renewed     bool // this is not the epoch that the link began with
 	asked       bool // the server has asked for one in this epoch
-	unconfirmed bool // a server's next secret came with an epoch in which no record has opened
+	unconfirmed bool // a server's next secret came with a rekey; until the client's switch records confirm nothing
 
 	exchange *exchange // a client's, until the answer
 	kem      *mlkem.DecapsulationKey768
