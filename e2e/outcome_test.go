@@ -48,7 +48,7 @@ func TestEveryErrorHasAnOutcome(t *testing.T) {
 		"ErrTruncated", // lost, where nothing says more
 		"ErrSignature", // is ErrMisbehaved
 		"ErrNotStored", // an unknown session
-		"ErrProof", "ErrServing", "ErrCredentialsTooLarge",
+		"ErrProof", "ErrServing", "ErrCredentialsTooLarge", "ErrUndecided",
 	}
 	source, err := os.ReadFile("outcome.go")
 	if err != nil {
