@@ -111,6 +111,9 @@
 // [Config.Logger] writes it all down. None of them ever holds a message, a key or a
 // credential. [Info.ID] names a session in the logs of both ends.
 //
+// What has no bound, such as a file, goes as a stream: [Session.SendStream] and
+// [Session.ReceiveStream], in constant memory, several at a time and between messages.
+//
 // # What the caller must do
 //
 // Decide whom to trust: there is no default for [Config.Verifier]. Choose the same

@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -176,4 +177,60 @@ func ExampleListener() {
 	}
 	fmt.Printf("%s\n", body)
 	// Output: /greeting for client
+}
+
+// A file of any size goes as a stream, and takes little memory at either end.
+func ExampleSession_SendStream() {
+	ctx := context.Background()
+	client, err := keys.GenerateIdentity("client")
+	if err != nil {
+		log.Fatal(err)
+	}
+	server, err := keys.GenerateIdentity("server")
+	if err != nil {
+		log.Fatal(err)
+	}
+	srv, err := e2e.NewServer(e2e.Config{
+		Identity: server,
+		Verifier: keys.Pinned(client.Fingerprint()),
+		Protocol: "upload/1",
+	}, func(ctx context.Context, s *e2e.Session) error {
+		file, err := s.ReceiveStream(ctx)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		n, err := io.Copy(io.Discard, file) // or into a temporary file, until this returns nil
+		if err != nil {
+			return err
+		}
+		return s.Send(ctx, fmt.Appendf(nil, "%s: %d bytes", file.Data, n))
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	web := httptest.NewServer(srv)
+	defer web.Close()
+	defer srv.Shutdown(ctx)
+
+	session, err := e2e.Dial(ctx, web.URL, e2e.Config{
+		Identity: client,
+		Verifier: keys.Pinned(server.Fingerprint()),
+		Protocol: "upload/1",
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer session.Close()
+	file := bytes.NewReader(make([]byte, 3_000_000))
+	err = session.SendStream(ctx, "file", file, &e2e.StreamOptions{Data: []byte("report.pdf")})
+	if err != nil {
+		log.Fatal(err)
+	}
+	answer, err := session.Receive(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", answer)
+	// Output: report.pdf: 3000000 bytes
 }

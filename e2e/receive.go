@@ -130,10 +130,11 @@ func (s *Session) nextMessage(ctx context.Context, dst []byte) ([]byte, incoming
 // recv.
 func (s *Session) readMessage(ctx context.Context, dst []byte) ([]byte, incoming, error) {
 	for {
-		_, m, err := s.readWhole(ctx, dst)
+		out, m, err := s.readWhole(ctx, dst)
 		if err != nil {
 			return dst, m, err
 		}
+		dst = out[:len(dst)] // with what memory there is by now
 		if m.number > 0 {
 			start := len(dst)
 			dst = append(dst, m.body...)
@@ -245,6 +246,9 @@ func (s *Session) parse(number uint64, message []byte) (incoming, error) {
 	if h.Kind == engine.KindAnswer || h.Kind == engine.KindRefusal {
 		return incoming{}, s.reply(m)
 	}
+	if h.Kind >= engine.KindStreamOpen {
+		return incoming{}, s.stream(m)
+	}
 	return m, nil
 }
 
@@ -324,8 +328,12 @@ func (s *Session) pumpOne() error {
 		return err
 	}
 	defer s.leave(&s.recv)
-	_, m, err := s.readWhole(ctx, nil)
+	out, m, err := s.readWhole(ctx, s.recv.plain[:0])
+	s.recv.plain = nil
 	switch {
+	case err == nil && m.number == 0 && s.streams.any():
+		s.recv.plain = out[:0] // nobody keeps it
+		return nil
 	case err != nil || m.number == 0:
 		return err
 	case m.Kind == engine.KindRequest:

@@ -40,8 +40,9 @@ func (s *Session) SendMessage(ctx context.Context, typ string, data []byte) (id 
 type outgoing struct {
 	engine.Header // without its Time
 	body          []byte
-	call          *call  // that waits for its answer, if any does
-	number        uint64 // once it is sealed
+	call          *call         // that waits for its answer, if any does
+	stream        *StreamWriter // that it opens, if it does
+	number        uint64        // once it is sealed
 
 	signature []byte // if it is signed,
 	signed    uint64 // as the message of this number
@@ -164,7 +165,12 @@ func (s *Session) sendNow(ctx context.Context, m *outgoing) error {
 	}
 	if m.number = l.link.Sent(); m.call != nil {
 		s.calls.begin(m.number, m.call)
-		ctx = context.WithoutCancel(ctx) // which from here on waits for the answer, not for the network
+	}
+	if m.stream != nil {
+		s.streams.begin(m.number, m.stream)
+	}
+	if m.call != nil || m.Kind >= engine.KindStreamOpen {
+		ctx = context.WithoutCancel(ctx) // which from here on is for the answer or the stream, not for the network
 	}
 	failed := s.writePieces(ctx, l, now, frame)
 	if failed == errUnlinked {

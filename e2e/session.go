@@ -51,6 +51,7 @@ type Session struct {
 	wanted    atomic.Int32  // Calls and Serves under way: the session reads by itself
 
 	calls        calls
+	streams      streams
 	refusing     feed[refused]
 	telling      feed[*RefusedError]
 	signing      half // the turn to sign
@@ -98,6 +99,7 @@ type half struct {
 	turn  chan struct{} // holds a token while the half is in use
 	frame []byte        // memory for one frame, which is a piece of a message at most
 	seen  string        // type of the last message received
+	plain []byte        // memory for what a pump reads, while there are streams
 }
 
 // Info describes a session. It holds no secrets and may be logged.
@@ -137,6 +139,7 @@ func bareSession(established *engine.Session, own party, events *events) *Sessio
 		onRefused:   cfg.Refused,
 		signing:     half{turn: make(chan struct{}, 1)},
 		calls:       calls{slots: make(chan struct{}, cfg.MaxCalls)},
+		streams:     streams{slots: make(chan struct{}, MaxStreams), some: make(chan struct{}, 1)},
 	}
 	s.life, s.conclude = context.WithCancel(context.Background())
 	s.stalled = time.AfterFunc(math.MaxInt64, s.stuck)
@@ -377,7 +380,7 @@ func (s *Session) forget() {
 			if l != nil {
 				l.drop(h == &s.send)
 			}
-			h.frame = nil
+			h.frame, h.plain = nil, nil
 			<-h.turn
 		default:
 		}

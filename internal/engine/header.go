@@ -16,6 +16,12 @@ const (
 	KindRequest             // wants one
 	KindAnswer              // is one
 	KindRefusal             // says that a message, or a request, was not taken; its body is a code
+
+	KindStreamOpen   // begins a stream; its number is that of the stream
+	KindStreamPiece  // some of it
+	KindStreamEnd    // it is complete
+	KindStreamAbort  // there is no more, and it is not complete
+	KindStreamCancel // by the other end: it wants no more
 )
 
 // MaxType is the longest type of a message, in bytes.
@@ -36,8 +42,9 @@ const (
 //	1     kind
 //	6     when it was sent, by the sender's clock, in milliseconds since 1970
 //	1     length n of the type
-//	n     type: UTF-8; none in answers and refusals
-//	8     number of the message that this one answers; answers and refusals only
+//	n     type: UTF-8; none where there is such a number
+//	8     number of the message that this one answers, or that has begun its stream; not
+//	      in messages, requests, and what begins a stream
 //
 // The body follows. All of it is opaque to a [Link], but for the kind: see [Kind.Free].
 type Header struct {
@@ -48,13 +55,22 @@ type Header struct {
 }
 
 // answers reports whether messages of the kind name another one.
-func (k Kind) answers() bool { return k == KindAnswer || k == KindRefusal }
+func (k Kind) answers() bool {
+	return k == KindAnswer || k == KindRefusal || k > KindStreamOpen && k <= KindStreamCancel
+}
 
 // Free reports whether messages of the kind need no credit. An answer was asked for,
 // so whoever asked takes it at once. So do ends with requests, which they refuse where
 // there are too many. If either had to wait behind messages that nobody has taken yet,
-// two ends that ask each other before they take more would wait for ever.
-func (k Kind) Free() bool { return k == KindRequest || k.answers() }
+// two ends that ask each other before they take more would wait for ever. Nor must the
+// end of a stream that somebody gives up wait for whoever does not read it.
+func (k Kind) Free() bool {
+	switch k {
+	case KindRequest, KindAnswer, KindRefusal, KindStreamAbort, KindStreamCancel:
+		return true
+	}
+	return false
+}
 
 // free is [Kind.Free] of the message that these are the header and the body of, or all
 // of it the body.
@@ -95,7 +111,7 @@ func ParseHeader(message []byte, known string) (h Header, size int, _ error) {
 	if h.Kind.answers() {
 		size += answersSize
 	}
-	if h.Kind > KindRefusal || typeSize > MaxType || h.Kind.answers() && typeSize > 0 || len(message) < size {
+	if h.Kind > KindStreamCancel || typeSize > MaxType || h.Kind.answers() && typeSize > 0 || len(message) < size {
 		return Header{}, 0, errHeader
 	}
 	name := message[headerSize : headerSize+typeSize]

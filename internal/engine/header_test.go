@@ -17,6 +17,9 @@ func headers() []Header {
 		{Kind: KindRequest, Time: at, Type: "größe"},
 		{Kind: KindAnswer, Time: at, Answers: 1},
 		{Kind: KindRefusal, Time: at, Answers: 1<<64 - 1},
+		{Kind: KindStreamOpen, Time: at, Type: "file"},
+		{Kind: KindStreamPiece, Time: at, Answers: 7},
+		{Kind: KindStreamCancel, Time: at, Answers: 8},
 	}
 }
 
@@ -45,7 +48,7 @@ func TestHeaderRoundTrip(t *testing.T) {
 func TestA30HeaderHasOneForm(t *testing.T) {
 	good := (&Header{Type: "ab"}).Append(nil)
 	for name, change := range map[string]func(b []byte){
-		"unknown kind":         func(b []byte) { b[0] = byte(KindRefusal) + 1 },
+		"unknown kind":         func(b []byte) { b[0] = byte(KindStreamCancel) + 1 },
 		"kind 255":             func(b []byte) { b[0] = 255 },
 		"type not UTF-8":       func(b []byte) { b[8] = 0xff },
 		"half a character":     func(b []byte) { b[9] = 0xc3 },
@@ -94,7 +97,7 @@ func TestAnswersNeedNoCredit(t *testing.T) {
 		mustOpen(t, b, frame)
 		waiting += cost(1000)
 	}
-	for _, kind := range []Kind{KindRequest, KindAnswer, KindRefusal} {
+	for _, kind := range []Kind{KindRequest, KindAnswer, KindRefusal, KindStreamAbort, KindStreamCancel} {
 		for range 2 * DefaultWindow / 1024 {
 			frame, err := a.Seal(epoch, nil, []byte{byte(kind)}, make([]byte, 1000))
 			if errors.Is(err, ErrBlocked) { // until what has arrived is acknowledged

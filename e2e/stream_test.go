@@ -1,0 +1,451 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/sessionstore"
+	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/transport"
+)
+
+func mustOpenStream(t testing.TB, s *e2e.Session) *e2e.StreamWriter {
+	t.Helper()
+	w, err := s.OpenStream(t.Context(), "file", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func mustReceiveStream(t testing.TB, s *e2e.Session) *e2e.StreamReader {
+	t.Helper()
+	r, err := s.ReceiveStream(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestStreams(t *testing.T) {
+	c, s := over(t)
+	for _, size := range []int{0, 1, 64<<10 - 129, 64<<10 - 128, 64<<10 - 127, 64 << 10, 1<<20 + 3} {
+		sent := randomBytes(1, size)
+		var arrived []int64
+		done := make(chan error, 1)
+		go func() {
+			done <- c.SendStream(t.Context(), "file", bytes.NewReader(sent), &e2e.StreamOptions{
+				Data:     []byte("a name"),
+				Progress: func(n int64) { arrived = append(arrived, n) },
+			})
+		}()
+		r := mustReceiveStream(t, s)
+		if r.Type != "file" || string(r.Data) != "a name" || r.ID == 0 || time.Since(r.Time) > time.Hour {
+			t.Errorf("%+v", r.Stream)
+		}
+		got, err := io.ReadAll(r)
+		if err != nil || !bytes.Equal(got, sent) {
+			t.Fatalf("%d of %d bytes, %v", len(got), size, err)
+		}
+		if n, err := r.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+			t.Errorf("behind the end: %d, %v", n, err)
+		}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		for i := 1; i < len(arrived); i++ {
+			if arrived[i] <= arrived[i-1] {
+				t.Errorf("progress went from %d to %d", arrived[i-1], arrived[i])
+			}
+		}
+		if size > 0 && (len(arrived) == 0 || arrived[len(arrived)-1] != int64(size)) {
+			t.Errorf("progress %v, want %d at last", arrived, size)
+		}
+		r.Close()
+	}
+	mustSend(t, c, "a message")
+	mustReceive(t, s, "a message")
+}
+
+// Streams and messages go both ways at once.
+func TestStreamsBesideMessages(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := over(t)
+		var all sync.WaitGroup
+		for _, ends := range [][2]*e2e.Session{{c, s}, {s, c}} {
+			for n := range 5 {
+				data := randomBytes(uint64(n), 300_000+n)
+				all.Go(func() {
+					if err := ends[0].SendStream(t.Context(), fmt.Sprint(n), bytes.NewReader(data), nil); err != nil {
+						t.Errorf("SendStream: %v", err)
+					}
+				})
+				all.Go(func() {
+					r := mustReceiveStream(t, ends[1])
+					var n int
+					fmt.Sscan(r.Type, &n)
+					got, err := io.ReadAll(r)
+					if err != nil || !bytes.Equal(got, randomBytes(uint64(n), 300_000+n)) {
+						t.Errorf("stream %d: %d bytes, %v", n, len(got), err)
+					}
+				})
+			}
+			all.Go(func() {
+				for n := range 100 {
+					if err := ends[0].Send(t.Context(), fmt.Append(nil, n)); err != nil {
+						t.Errorf("Send: %v", err)
+					}
+				}
+			})
+			all.Go(func() {
+				for n := range 100 {
+					got, err := ends[1].Receive(t.Context())
+					if err != nil || string(got) != fmt.Sprint(n) {
+						t.Errorf("message %d: %q, %v", n, got, err)
+						return
+					}
+				}
+			})
+		}
+		all.Wait()
+	})
+}
+
+// A stream that was not completed never reads as one that was.
+func TestA15StreamsThatAreCutShort(t *testing.T) {
+	broken := errors.New("the disk broke")
+	for name, c := range map[string]struct {
+		end  func(c *e2e.Session, w *e2e.StreamWriter, cancel func())
+		want error
+	}{
+		"Abort":     {func(_ *e2e.Session, w *e2e.StreamWriter, _ func()) { w.Abort(); w.Close() }, e2e.ErrStream},
+		"a context": {func(_ *e2e.Session, w *e2e.StreamWriter, cancel func()) { cancel(); w.Close() }, e2e.ErrStream},
+		"a reader that fails": {func(c *e2e.Session, w *e2e.StreamWriter, _ func()) {
+			w.Close()
+			if err := c.SendStream(context.Background(), "", io.MultiReader(strings.NewReader("begun"), failing{broken}), nil); err != broken {
+				panic(err)
+			}
+		}, e2e.ErrStream},
+		"Close":   {func(c *e2e.Session, _ *e2e.StreamWriter, _ func()) { c.Close() }, e2e.ErrStream},
+		"the end": {func(c *e2e.Session, _ *e2e.StreamWriter, _ func()) { e2e.ConnOf(c).(*transport.PipeConn).Cut() }, e2e.ErrTruncated},
+	} {
+		t.Run(name, func(t *testing.T) {
+			near, far := over(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			w, err := near.OpenStream(ctx, "", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := mustReceiveStream(t, far)
+			mustWriteTo(t, w, "begun")
+			mustReadFrom(t, r, "begun")
+			c.end(near, w, cancel)
+			if name == "a reader that fails" {
+				if got, err := io.ReadAll(r); err != nil || len(got) != 0 {
+					t.Errorf("the one before: %q, %v", got, err)
+				}
+				r = mustReceiveStream(t, far)
+			}
+			_, err = io.ReadAll(r)
+			if !errors.Is(err, c.want) || errors.Is(err, io.EOF) {
+				t.Errorf("Read: %v, want %v", err, c.want)
+			}
+			w.Abort()
+		})
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// Whoever does not read stops the sender, not its own memory; calls and the sender's
+// second thoughts pass.
+func TestA34AReaderThatDoesNotRead(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := over(t)
+		mux := e2e.NewMux()
+		mux.Handle("ping", func(context.Context, *e2e.Request) ([]byte, error) { return []byte("pong"), nil })
+		served := make(chan error, 1)
+		go func() { served <- mux.Serve(t.Context(), s) }()
+		ctx, cancel := context.WithCancel(t.Context())
+		w, err := c.OpenStream(ctx, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := mustReceiveStream(t, s)
+		var written int
+		stopped := make(chan error, 1)
+		go func() {
+			for {
+				n, err := w.Write(make([]byte, 10_000))
+				if written += n; err != nil {
+					stopped <- err
+					return
+				}
+			}
+		}()
+		synctest.Wait()
+		time.Sleep(time.Second)
+		if written > e2e.DefaultWindow+64<<10 {
+			t.Errorf("%d bytes were taken", written)
+		}
+		if pong, err := c.Call(t.Context(), "ping", nil); err != nil || string(pong) != "pong" {
+			t.Errorf("Call: %q, %v", pong, err)
+		}
+		cancel()
+		if err := <-stopped; !errors.Is(err, e2e.ErrStream) || !errors.Is(err, context.Canceled) {
+			t.Errorf("Write: %v", err)
+		}
+		time.Sleep(time.Second)
+		if n, err := r.Read(make([]byte, 1)); n != 0 || !errors.Is(err, e2e.ErrStream) {
+			t.Errorf("Read: %d, %v", n, err)
+		}
+		for range 50 { // what the stream had is free again
+			if err := c.SendStream(t.Context(), "", bytes.NewReader(make([]byte, 1000)), nil); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadAll(mustReceiveStream(t, s)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.Close()
+		<-served
+	})
+}
+
+// A reader that has enough stops the sender.
+func TestStreamsThatTheReaderCloses(t *testing.T) {
+	for name, c := range map[string]struct {
+		end   func(r *e2e.StreamReader, cancel func())
+		times int
+	}{
+		"Close":     {func(r *e2e.StreamReader, _ func()) { r.Close() }, e2e.MaxStreams + 3}, // places are given back
+		"a context": {func(_ *e2e.StreamReader, cancel func()) { cancel() }, 3},
+	} {
+		end, times := c.end, c.times
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				c, s := over(t)
+				for range times {
+					ctx, cancel := context.WithCancel(t.Context())
+					w := mustOpenStream(t, c)
+					r, err := s.ReceiveStream(ctx)
+					if err != nil {
+						t.Fatal(err)
+					}
+					stopped := make(chan error, 1)
+					go func() {
+						for {
+							if _, err := w.Write(make([]byte, 50_000)); err != nil {
+								stopped <- err
+								return
+							}
+						}
+					}()
+					if _, err := io.ReadFull(r, make([]byte, 60_000)); err != nil {
+						t.Fatal(err)
+					}
+					end(r, cancel)
+					var given *e2e.StreamError
+					if err := <-stopped; !errors.As(err, &given) || !given.Remote {
+						t.Fatalf("Write: %v", err)
+					}
+					if err := w.Close(); !errors.As(err, &given) || !given.Remote {
+						t.Fatalf("Close: %v", err)
+					}
+					if _, err := r.Read(make([]byte, 1)); !errors.As(err, &given) || given.Remote {
+						t.Fatalf("Read: %v", err)
+					}
+					cancel()
+				}
+				mustSend(t, c, "still here")
+				mustReceive(t, s, "still here")
+			})
+		})
+	}
+}
+
+// Both ends give streams up at random, and everything that is not given up arrives.
+func TestStreamsGivenUpAtRandom(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := over(t)
+		var all sync.WaitGroup
+		pause := func() { time.Sleep(rand.N(3 * time.Millisecond)) }
+		for range 60 {
+			all.Go(func() {
+				pause()
+				w := mustOpenStream(t, c)
+				if rand.IntN(2) == 0 {
+					time.AfterFunc(rand.N(5*time.Millisecond), w.Abort)
+				}
+				for range 10 {
+					pause()
+					if _, err := w.Write(make([]byte, rand.IntN(100_000))); err != nil {
+						break
+					}
+				}
+				w.Close()
+				w.Abort()
+			})
+			all.Go(func() {
+				r := mustReceiveStream(t, s)
+				defer r.Close()
+				if rand.IntN(2) == 0 {
+					pause()
+					return
+				}
+				if _, err := io.Copy(io.Discard, r); err != nil && !errors.Is(err, e2e.ErrStream) {
+					t.Errorf("Read: %v", err)
+				}
+			})
+		}
+		all.Wait()
+		if err := c.SendStream(t.Context(), "", strings.NewReader("the last one"), nil); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(mustReceiveStream(t, s)); err != nil || string(got) != "the last one" {
+			t.Errorf("%q, %v", got, err)
+		}
+		mustSend(t, c, "still here")
+		mustReceive(t, s, "still here")
+	})
+}
+
+// What no honest end sends ends the session.
+func TestStreamsOfAHostilePeer(t *testing.T) {
+	const open, piece, end, abort, cancel = 4, 5, 6, 7, 8
+	type raw struct {
+		kind    byte
+		answers uint64
+		body    []byte
+	}
+	opens := func(n int) (all []raw) {
+		for range n {
+			all = append(all, raw{kind: open})
+		}
+		return all
+	}
+	for name, messages := range map[string][]raw{
+		"a piece of no stream":              {{piece, 1, []byte("x")}},
+		"a piece of itself":                 {{open, 0, nil}, {piece, 2, []byte("x")}},
+		"an end of no stream":               {{end, 1, make([]byte, 8)}},
+		"an abort of no stream":             {{abort, 1, nil}},
+		"an empty piece":                    {{open, 0, nil}, {piece, 1, nil}},
+		"a piece behind the end":            {{open, 0, nil}, {end, 1, make([]byte, 8)}, {piece, 1, []byte("x")}},
+		"a second end":                      {{open, 0, nil}, {end, 1, make([]byte, 8)}, {end, 1, make([]byte, 8)}},
+		"an end of another size":            {{open, 0, nil}, {end, 1, make([]byte, 7)}},
+		"an end that misses a byte":         {{open, 0, nil}, {piece, 1, []byte("x")}, {end, 1, make([]byte, 8)}},
+		"an end of more than there was":     {{open, 0, nil}, {end, 1, []byte{0, 0, 0, 0, 0, 0, 0, 1}}},
+		"an abort with words":               {{open, 0, nil}, {abort, 1, []byte("x")}},
+		"too much ahead of it":              {{open, 0, make([]byte, e2e.MaxStreamMetadata+1)}},
+		"one too many":                      opens(e2e.MaxStreams + 1),
+		"a cancel of what was never sent":   {{cancel, 1, nil}},
+		"a cancel of what was not a stream": {{cancel, 0, nil}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				c, s := over(t)
+				for _, m := range messages {
+					header := engine.Header{Kind: engine.Kind(m.kind), Answers: m.answers}
+					if err := e2e.SendRaw(c, append(header.Append(nil), m.body...)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for { // the streams before may be accepted, and are over
+					if _, err := s.ReceiveStream(t.Context()); err != nil {
+						break
+					}
+				}
+				wantEnd(t, s, e2e.CloseError{Remote: true, Err: e2e.ErrMisbehaved}, false)
+			})
+		})
+	}
+}
+
+// Memory does not grow with a stream.
+func TestStreamsTakeConstantMemory(t *testing.T) {
+	size := int64(16 << 20)
+	if os.Getenv("HOPSEAL_LONG_TESTS") != "" {
+		size = 256 << 20
+	}
+	c, s := over(t)
+	var before runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	sent := make(chan error, 1)
+	go func() { sent <- c.SendStream(t.Context(), "", io.LimitReader(zeros{}, size), nil) }()
+	r := mustReceiveStream(t, s)
+	buf := make([]byte, 100_000)
+	var most uint64
+	for got := int64(0); ; {
+		n, err := r.Read(buf)
+		if got += int64(n); err == io.EOF {
+			if got != size {
+				t.Errorf("%d of %d bytes", got, size)
+			}
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got%(1<<20) < int64(n) {
+			var now runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&now)
+			most = max(most, now.HeapAlloc)
+		}
+	}
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	if grown := int64(most) - int64(before.HeapAlloc); grown > 8<<20 {
+		t.Errorf("the heap grew by %d bytes", grown)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// A session that is stored refuses streams, at both ends, and goes on.
+func TestStreamsOfStoredSessions(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := newServer(t, stored(trusting(bob, alice), sessionstore.Memory()), func(ctx context.Context, s *e2e.Session) error {
+			if _, err := s.OpenStream(ctx, "", nil); err != e2e.ErrStreamStored {
+				t.Errorf("OpenStream: %v", err)
+			}
+			if _, err := s.ReceiveStream(ctx); err != e2e.ErrStreamStored {
+				t.Errorf("ReceiveStream: %v", err)
+			}
+			return echo(ctx, s)
+		})
+		a, b := transport.Pipe()
+		done := serve(srv, b)
+		c, err := e2e.Connect(t.Context(), a, "pipe", trusting(alice, bob))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var given *e2e.StreamError
+		if err := c.SendStream(t.Context(), "", io.LimitReader(zeros{}, 10<<20), nil); !errors.As(err, &given) || !given.Remote {
+			t.Errorf("SendStream: %v", err)
+		}
+		mustSend(t, c, "still here")
+		mustReceive(t, c, "still here")
+		c.Close()
+		<-done
+	})
+}
