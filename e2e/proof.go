@@ -66,7 +66,11 @@ func verifies(by *keys.PublicIdentity, at time.Time, signed, signature []byte) b
 // signs reports whether a message is signed: those of the applications are, what the
 // sessions themselves say is not.
 func (s *Session) signs(kind engine.Kind) bool {
-	return s.engine.Proof() == engine.ProofEd25519 && kind != engine.KindRefusal
+	switch kind {
+	case engine.KindRefusal, engine.KindStreamAbort, engine.KindStreamCancel:
+		return false
+	}
+	return s.engine.Proof() == engine.ProofEd25519
 }
 
 // errUnsigned says that a message could be sent now, and must be signed before.

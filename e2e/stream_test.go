@@ -41,6 +41,12 @@ func mustReceiveStream(t testing.TB, s *e2e.Session) *e2e.StreamReader {
 
 func TestStreams(t *testing.T) {
 	c, s := over(t)
+	streamsOfSizes(t, c, s)
+	c, s = overAs(t, signed)
+	streamsOfSizes(t, c, s)
+}
+
+func streamsOfSizes(t *testing.T, c, s *e2e.Session) {
 	for _, size := range []int{0, 1, 64<<10 - 129, 64<<10 - 128, 64<<10 - 127, 64 << 10, 1<<20 + 3} {
 		sent := randomBytes(1, size)
 		var arrived []int64
