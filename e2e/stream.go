@@ -364,7 +364,8 @@ type StreamReader struct {
 
 // ReceiveStream waits for the next stream that the other end begins. The context is for the
 // life of the stream too: when it ends the stream is given up. Up to [MaxStreams] wait, with
-// what is in them; see [Session.OpenStream] for what that holds up.
+// what is in them; see [Session.OpenStream] for what that holds up. One that its sender gives
+// up while it waits is not seen at all.
 //
 // It may be called while messages are received or served. Errors: the context's;
 // [ErrStreamStored]; [*CloseError].

@@ -132,6 +132,7 @@ func TestStreamsBesideMessages(t *testing.T) {
 // A stream that was not completed never reads as one that was.
 func TestA15StreamsThatAreCutShort(t *testing.T) {
 	broken := errors.New("the disk broke")
+	seen := make(chan struct{}) // closed when the stream of a reader that fails was received
 	for name, c := range map[string]struct {
 		end  func(c *e2e.Session, w *e2e.StreamWriter, cancel func())
 		want error
@@ -140,9 +141,12 @@ func TestA15StreamsThatAreCutShort(t *testing.T) {
 		"a context": {func(_ *e2e.Session, w *e2e.StreamWriter, cancel func()) { cancel(); w.Close() }, e2e.ErrStream},
 		"a reader that fails": {func(c *e2e.Session, w *e2e.StreamWriter, _ func()) {
 			w.Close()
-			if err := c.SendStream(context.Background(), "", io.MultiReader(strings.NewReader("begun"), failing{broken}), nil); err != broken {
-				panic(err)
-			}
+			go func() {
+				err := c.SendStream(context.Background(), "", io.MultiReader(strings.NewReader("begun"), failing{broken, seen}), nil)
+				if err != broken {
+					t.Errorf("SendStream: %v", err)
+				}
+			}()
 		}, e2e.ErrStream},
 		"Close":   {func(c *e2e.Session, _ *e2e.StreamWriter, _ func()) { c.Close() }, e2e.ErrStream},
 		"the end": {func(c *e2e.Session, _ *e2e.StreamWriter, _ func()) { e2e.ConnOf(c).(*transport.PipeConn).Cut() }, e2e.ErrTruncated},
@@ -164,6 +168,7 @@ func TestA15StreamsThatAreCutShort(t *testing.T) {
 					t.Errorf("the one before: %q, %v", got, err)
 				}
 				r = mustReceiveStream(t, far)
+				close(seen)
 			}
 			_, err = io.ReadAll(r)
 			if !errors.Is(err, c.want) || errors.Is(err, io.EOF) {
@@ -174,9 +179,15 @@ func TestA15StreamsThatAreCutShort(t *testing.T) {
 	}
 }
 
-type failing struct{ err error }
+type failing struct {
+	err  error
+	when <-chan struct{}
+}
 
-func (f failing) Read([]byte) (int, error) { return 0, f.err }
+func (f failing) Read([]byte) (int, error) {
+	<-f.when
+	return 0, f.err
+}
 
 // Whoever does not read stops the sender, not its own memory; calls and the sender's
 // second thoughts pass.
