@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -199,6 +200,22 @@ func TestCredentialsAreRenewedInBand(t *testing.T) {
 	})
 }
 
+// A33: a peer that shows something new as fast as it can is decided on once in a second.
+func TestA33DecisionsArePaced(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		m := meet(t, nil)
+		began := time.Now()
+		for range 10 {
+			if err := m.c.Renew(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(began); took < 9*time.Second || took > 11*time.Second {
+			t.Errorf("10 decisions in %v", took)
+		}
+	})
+}
+
 // A50: credentials that are refused when they are shown again end the session at both
 // ends at once; those that cannot be had, or be decided on, when the last good ones
 // expire.
@@ -367,6 +384,7 @@ func TestHandshakesDuringRotations(t *testing.T) {
 				return
 			default:
 				carol.Renew()
+				runtime.Gosched() // in wasm nobody else does
 			}
 		}
 	}()
