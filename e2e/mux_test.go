@@ -585,3 +585,45 @@ func wantPanic(t testing.TB, name string, f func()) {
 	}()
 	f()
 }
+
+// A34: who asks without end and takes no answers is cut, before much is kept for it.
+func TestA34AskingWithoutTakingAnswers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a, b := transport.Pipe(transport.WithBuffer(1))
+		stuck := &stutter{Conn: a, gate: make(chan struct{})}
+		var s *e2e.Session
+		accepted := make(chan error, 1)
+		go func() {
+			cfg := trusting(bob, alice)
+			cfg.Window = 64 << 10
+			var err error
+			s, err = e2e.Accept(context.Background(), b, cfg)
+			accepted <- err
+		}()
+		cfg := trusting(alice, bob)
+		cfg.MaxCalls = 10_000
+		c, err := e2e.Connect(context.Background(), stuck, "pipe", cfg)
+		if other := <-accepted; err != nil || other != nil {
+			t.Fatal(err, other)
+		}
+		mux := e2e.NewMux()
+		mux.Handle("upper", upper)
+		ended := make(chan error, 1)
+		go func() { ended <- mux.Serve(context.Background(), s) }()
+		stuck.hold.Store(true)
+		start := time.Now()
+		var work sync.WaitGroup
+		for range 3000 {
+			work.Go(func() { c.Call(context.Background(), "upper", []byte("x")) })
+		}
+		if err := <-ended; !errors.Is(err, e2e.ErrStalled) {
+			t.Errorf("Serve: %v", err)
+		}
+		if took := time.Since(start); took > e2e.DefaultSendTimeout {
+			t.Errorf("cut after %v", took)
+		}
+		close(stuck.gate)
+		c.Close()
+		work.Wait()
+	})
+}
