@@ -26,9 +26,13 @@ type Receipt struct {
 // A shop takes orders from customers, and from nobody else, and answers each.
 func ExampleMux() {
 	ctx := context.Background()
+	warehouse, err := keys.GenerateIdentity("warehouse")
+	if err != nil {
+		log.Fatal(err)
+	}
 	shop := e2e.NewMux()
 	shop.Authorize = func(ctx context.Context, peer e2e.Peer, m e2e.Message) error {
-		if m.Type == "stock.set" && peer.Name() != "warehouse" { // a name that the Verifier has seen to
+		if m.Type == "stock.set" && peer.Fingerprint() != warehouse.Fingerprint() { // names prove nothing
 			return errors.New("only the warehouse may")
 		}
 		return nil

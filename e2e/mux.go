@@ -71,8 +71,9 @@ func NewMux() *Mux {
 // crosses the wire, except where it is a [*ReplyError]. A panic of the function ends
 // nothing else.
 //
-// The context ends with Serve's, with the session, and after Timeout. The function may
-// use the session, Call included; [RequestFrom] finds the request in the context.
+// The context ends with Serve's and after Timeout, and where an answer is wanted with the
+// session; other messages that came before the other end closed are still served. The
+// function may use the session, Call included; [RequestFrom] finds the request in the context.
 //
 // Handle panics if the type is served already, or cannot be one (see [Message]).
 func (m *Mux) Handle(typ string, f func(ctx context.Context, r *Request) ([]byte, error)) {
@@ -99,18 +100,29 @@ func (m *Mux) find(typ string) func(context.Context, *Request) ([]byte, error) {
 // the session.
 var ErrServing = errors.New("e2e: a Mux serves this session already")
 
-// Serve serves a session until that ends, or the context does: then the functions that
-// are under way have to return first, and the session goes on. The error is the
+// Serve serves a session until that ends and what came before has been served, or the
+// context ends: then the functions that are under way have to return first, and the
+// session goes on. The error is the
 // [*CloseError], the context's, or [ErrServing]. It fits [NewServer].
 func (m *Mux) Serve(ctx context.Context, s *Session) error {
 	sv := &serving{mux: m, session: s}
-	sv.ctx, sv.cancel = context.WithCancel(ctx)
-	defer sv.cancel()
+	sv.requests, sv.cancel = context.WithCancel(ctx)
+	oneWay, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	sv.oneWay = oneWay
 	if !s.ahead.serve(sv) {
+		sv.cancel()
 		return ErrServing
 	}
 	defer sv.end()
 	defer context.AfterFunc(s.life, sv.cancel)()
+	stop := func() {
+		if !s.over() || !s.err.Remote {
+			cancel()
+		}
+	}
+	defer context.AfterFunc(ctx, stop)()
+	defer context.AfterFunc(s.life, stop)()
 	s.wanted.Add(1)
 	defer s.wanted.Add(-1)
 	s.pump()
@@ -127,9 +139,11 @@ func (m *Mux) Serve(ctx context.Context, s *Session) error {
 type serving struct {
 	mux     *Mux
 	session *Session
-	ctx     context.Context
-	cancel  context.CancelFunc
-	work    sync.WaitGroup // requests
+
+	requests context.Context    // for functions that serve them: who asked may have gone
+	cancel   context.CancelFunc // of that
+	oneWay   context.Context    // for others: what was said before the other end closed still counts
+	work     sync.WaitGroup     // requests
 
 	running int        // of them; guarded by the mu of the session's ahead, like
 	queue   []incoming // those that wait
@@ -142,19 +156,20 @@ func (sv *serving) next(ctx context.Context) (incoming, error) {
 		if s.over() && !s.err.Remote {
 			return incoming{}, s.err
 		}
-		if err := ctx.Err(); err != nil {
+		over := s.over() // before the last look
+		if err := ctx.Err(); err != nil && !over {
 			return incoming{}, err
 		}
 		if m, ok := s.ahead.take(); ok {
 			return m, nil
 		}
+		if over {
+			return incoming{}, s.err
+		}
 		select {
 		case <-s.ahead.some:
 		case <-ctx.Done():
 		case <-s.ended:
-			if !s.ahead.any() {
-				return incoming{}, s.err
-			}
 		}
 	}
 }
@@ -219,7 +234,11 @@ func (sv *serving) answer(r *Request) (reply []byte, why Refusal, err error) {
 	if f == nil {
 		return nil, RefusedType, nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithValue(sv.ctx, requestKey{}, r), sv.mux.timeout())
+	base := sv.requests
+	if r.OneWay {
+		base = sv.oneWay
+	}
+	ctx, cancel := context.WithTimeout(context.WithValue(base, requestKey{}, r), sv.mux.timeout())
 	defer cancel()
 	if err := sv.authorize(ctx, r); err != nil {
 		return nil, RefusedUnauthorized, err

@@ -311,6 +311,14 @@ func TestFunctionsHaveDeadlines(t *testing.T) {
 		if err := <-ends; err != context.Canceled {
 			t.Error(err)
 		}
+		c, s = over(t)
+		serving(t, s, mux)
+		sendTyped(t, c, "waits", "")
+		time.Sleep(time.Second)
+		s.Close()
+		if err := <-ends; err != context.Canceled {
+			t.Errorf("of a one-way message, after Close at this end: %v", err)
+		}
 	})
 }
 
@@ -625,5 +633,61 @@ func TestA34AskingWithoutTakingAnswers(t *testing.T) {
 		close(stuck.gate)
 		c.Close()
 		work.Wait()
+	})
+}
+
+// What a client's credentials say reaches Authorize and the functions.
+func TestClaimsReachFunctions(t *testing.T) {
+	for _, role := range []string{"clerk", "guest"} {
+		c, s := overAs(t, func(c, s *e2e.Config) {
+			c.Credentials = func(context.Context) ([]byte, error) { return []byte(role), nil }
+			s.Authenticate = func(_ context.Context, _ e2e.Peer, credentials []byte) (e2e.Grant, error) {
+				return e2e.Grant{Claims: string(credentials)}, nil
+			}
+		})
+		mux := e2e.NewMux()
+		mux.Authorize = func(_ context.Context, peer e2e.Peer, _ e2e.Message) error {
+			if peer.Claims != "clerk" {
+				return errors.New("clerks only")
+			}
+			return nil
+		}
+		mux.Handle("role", func(_ context.Context, r *e2e.Request) ([]byte, error) {
+			return []byte(r.Session.Peer().Claims.(string)), nil
+		})
+		serving(t, s, mux)
+		if role == "clerk" {
+			mustCall(t, c, "role", "", "clerk")
+			continue
+		}
+		_, err := c.Call(t.Context(), "role", nil)
+		wantRefused(t, err, 1, e2e.RefusedUnauthorized)
+	}
+}
+
+// What a client has sent before it closed is served, by functions whose context is good.
+func TestMuxServesWhatCameBeforeTheClose(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var served atomic.Int32
+		mux := e2e.NewMux()
+		mux.Handle("note", func(ctx context.Context, r *e2e.Request) ([]byte, error) {
+			time.Sleep(time.Second)
+			if ctx.Err() == nil {
+				served.Add(1)
+			}
+			return nil, nil
+		})
+		srv := newServer(t, trusting(bob, alice), mux.Serve)
+		c, result := join(t, srv)
+		for range 20 {
+			sendTyped(t, c, "note", "")
+		}
+		if err := c.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		if err := <-result; err != nil || served.Load() != 20 {
+			t.Errorf("%d of 20 messages served, %v", served.Load(), err)
+		}
 	})
 }
