@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/hopseal/hopseal/internal/strict"
 )
 
 // makings are all vectors. What is refused sorts before what opens.
@@ -376,6 +378,7 @@ func badRecords() (all []making) {
 	add("padding-not-zero", "the padding is not zero", ReasonEncoding, forge(typeData, lastByte(1)(padded(nil, []byte("data")))))
 	add("padding-too-much", "padded to the next bucket", ReasonEncoding, forge(typeData, nextBucket(padded(nil, []byte("data")))))
 	add("ask-with-data", "an ask with data", ReasonEncoding, forge(typeAsk, padded(nil, []byte("data"))))
+	add("update-answer-with-data", "an answer to an update with data", ReasonEncoding, forge(typeUpdateAnswer, padded(make([]byte, 5), []byte("data"))))
 	add("ack-with-data", "an ack with data", ReasonEncoding, forge(typeAck, padded(ackOf(0, 1<<20), []byte("data"))))
 	add("close-with-data", "a close with data", ReasonEncoding, forge(typeClose, padded([]byte{0, 0}, []byte("data"))))
 	add("piece-short", "a piece that is not the last, and not of 65,536 bytes", ReasonSize, func(d *direction) {
@@ -439,6 +442,11 @@ func goodRecords() (all []making) {
 	add("epoch-3", "records of the fourth epoch, whose link id and chain come from a rekey", func(v *vector) { v.Epoch, v.Number = 3, 5000 }, func(d *direction) {
 		d.say(typeData, nil, []byte("healed"))
 		d.say(typeAsk, nil, nil)
+	})
+	add("update", "a client shows credentials again", nil, func(d *direction) {
+		values := slices.Concat(bins(clientEnd().Identity, []byte("another token"))...)
+		d.say(typeUpdate, nil, append(strict.AppendArray(nil, 2), values...))
+		d.say(typeData, nil, []byte("goes on meanwhile"))
 	})
 	add("pieces", "a message in two pieces, with an ask in between", nil, func(d *direction) {
 		plain := appendPadded(nil, nil, long)

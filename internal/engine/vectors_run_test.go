@@ -198,6 +198,9 @@ func (v *vector) runRecords(t *testing.T) error {
 		if len(records) == 0 {
 			t.Fatalf("record %d: %v, and no more are told", i, event)
 		}
+		if event == Updated {
+			data = appendUpdate(nil, l.Offer().Peer.Bytes(), l.Offer().Credentials, true)
+		}
 		if want := records[0]; event != eventOf[want.Type] || !bytes.Equal(data, want.Data) {
 			t.Errorf("record %d: %v, %.40x, want %d, %.40x", i, event, data, want.Type, []byte(want.Data))
 		}
@@ -209,4 +212,4 @@ func (v *vector) runRecords(t *testing.T) error {
 	return nil
 }
 
-var eventOf = map[byte]Event{typeData: Message, typeClose: PeerClose, typeAck: Acked, typeAsk: Asked}
+var eventOf = map[byte]Event{typeData: Message, typeClose: PeerClose, typeAck: Acked, typeAsk: Asked, typeUpdate: Updated}

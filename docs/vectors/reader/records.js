@@ -6,11 +6,12 @@ import { S } from './schedule.js'
 
 const data = 1
 const part = 5
+const update = 10
 const pieceSize = 65536
 const generation = 1024
 
 // What each type has as fields, in bytes.
-const fieldsSizes = { 1: 0, 2: 2, 3: 16, 4: 0, 5: 0, 6: 0, 7: 1232, 8: 1136, 9: 0 }
+const fieldsSizes = { 1: 0, 2: 2, 3: 16, 4: 0, 5: 0, 6: 0, 7: 1232, 8: 1136, 9: 0, 10: 0, 11: 5 }
 
 // Direction opens records in their order. It begins with record number of the generation whose chain it is given.
 export class Direction {
@@ -43,7 +44,7 @@ export class Direction {
   read(type, plain) {
     if (type === part || type === data && this.pieces.length > 0) return this.readPiece(type, plain)
     const { fields, data: content } = parsePadded(plain, fieldsSizes[type])
-    if (type !== data && content.length > 0) refuse()
+    if (type !== data && type !== update && content.length > 0) refuse()
     return { type, fields, data: content }
   }
 
