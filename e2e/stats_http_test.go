@@ -17,9 +17,13 @@ func TestStatsOverHTTP(t *testing.T) {
 	var log notebook
 	cfg := trusting(bob, alice)
 	cfg.Logger, cfg.MaxSessions = log.logger(), 1
-	ended := make(chan error, 1)
+	closed := make(chan struct{})
+	cfg.Notify = func(e e2e.Event) { // behind the line about it
+		if e.State == e2e.StateClosed {
+			close(closed)
+		}
+	}
 	srv := newServer(t, cfg, func(ctx context.Context, s *e2e.Session) error {
-		defer close(ended)
 		if _, err := s.Receive(ctx); err != nil {
 			return err
 		}
@@ -42,11 +46,11 @@ func TestStatsOverHTTP(t *testing.T) {
 		t.Errorf("status %d", status)
 	}
 	mustSend(t, c, "fail")
-	<-ended
 	wantEnd(t, c, e2e.CloseError{Remote: true, Code: e2e.CodeFailed}, false)
 	if err := srv.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	<-closed
 	got := srv.Stats()
 	if nonzero(got.Greeted) != "map[established:1 full:1 upgrade:1]" || nonzero(got.Ended) != "map[failed:1]" || got.MessagesReceived != 1 {
 		t.Errorf("%+v", got)
