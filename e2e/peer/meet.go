@@ -66,10 +66,10 @@ type meeting struct {
 	taken   chan struct{} // closed when Dial has returned it
 }
 
-// A comeback is waited for where the confirm of a session may be lost.
+// A comeback says as much as a confirm, which may be lost with the first link.
 type comeback struct {
-	lost bool
-	back chan struct{}
+	times int           // that the session has got a link
+	back  chan struct{} // closed at the second
 }
 
 // verifier asks the application's Verifier about members, and decides who is let in.
@@ -183,15 +183,9 @@ func (n *Node) hand(ctx context.Context, s *e2e.Session) error {
 
 // confirmed waits for the other end's decision.
 func (n *Node) confirmed(ctx context.Context, s *e2e.Session, l *link) bool {
-	c := &comeback{back: make(chan struct{})}
 	n.mu.Lock()
-	n.waiting[s] = c
+	c := n.comebackOf(s)
 	n.mu.Unlock()
-	defer func() {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		delete(n.waiting, s)
-	}()
 	late := time.NewTimer(confirmTimeout)
 	defer late.Stop()
 	select {
@@ -207,14 +201,32 @@ func (n *Node) confirmed(ctx context.Context, s *e2e.Session, l *link) bool {
 	return true
 }
 
-// notifier looks for the comebacks that somebody waits for, and passes all events on.
+// comebackOf is called under mu.
+func (n *Node) comebackOf(s *e2e.Session) *comeback {
+	c := n.waiting[s]
+	if c == nil {
+		c = &comeback{back: make(chan struct{})}
+		if !over(s) {
+			n.waiting[s] = c
+		}
+	}
+	return c
+}
+
+// notifier counts how often sessions have begun, from the first time on, and passes all
+// events on.
 func (n *Node) notifier(next func(e2e.Event)) func(e2e.Event) {
 	return func(e e2e.Event) {
 		n.mu.Lock()
-		if c := n.waiting[e.Session]; c != nil && e.State == e2e.StateReconnecting {
-			c.lost = true
-		} else if c != nil && e.State == e2e.StateSecure && c.lost && !closed(c.back) {
-			close(c.back)
+		switch {
+		case e.Session == nil:
+		case e.State == e2e.StateSecure:
+			c := n.comebackOf(e.Session)
+			if c.times++; c.times == 2 {
+				close(c.back)
+			}
+		case e.State == e2e.StateClosed:
+			delete(n.waiting, e.Session)
 		}
 		n.mu.Unlock()
 		if next != nil {

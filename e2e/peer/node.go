@@ -73,7 +73,7 @@ type Node struct {
 	count    uint64 // of links and sessions
 	dialling map[string]*attempt
 	coming   map[*link]keys.Fingerprint // whom we have let in, and who has not confirmed it yet
-	waiting  map[*e2e.Session]*comeback
+	waiting  map[*e2e.Session]*comeback // of every session
 	met      []*meeting
 }
 
