@@ -448,7 +448,10 @@ func TestCallsBesideReceives(t *testing.T) {
 // served slowly, and do all of it at once with windows as small as they may be, get on.
 func TestTwoEndsThatCallEachOtherGetOn(t *testing.T) {
 	rounds := 60
-	if testing.Short() {
+	switch {
+	case longTests():
+		rounds = 2000
+	case testing.Short():
 		rounds = 15
 	}
 	c, s := overAs(t, func(c, s *e2e.Config) {
