@@ -4,6 +4,7 @@ package sessionstore
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -199,4 +200,20 @@ func (d *dir) tidy() error {
 		}
 	}
 	return nil
+}
+
+// A value with its version, as files hold it:
+//
+//	size      meaning
+//	8         version, big endian
+//	variable  value
+func appendVersioned(dst []byte, v versioned) []byte {
+	return append(binary.BigEndian.AppendUint64(dst, v.version), v.value...)
+}
+
+func parseVersioned(b []byte) (versioned, bool) {
+	if len(b) < 8 {
+		return versioned{}, false
+	}
+	return versioned{b[8:], binary.BigEndian.Uint64(b)}, true
 }

@@ -16,7 +16,6 @@ package sessionstore
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -352,20 +351,4 @@ func (m *memory) Keys(_ context.Context, visit func(string) bool) error {
 		}
 	}
 	return nil
-}
-
-// A value with its version, as files hold it:
-//
-//	size      meaning
-//	8         version, big endian
-//	variable  value
-func appendVersioned(dst []byte, v versioned) []byte {
-	return append(binary.BigEndian.AppendUint64(dst, v.version), v.value...)
-}
-
-func parseVersioned(b []byte) (versioned, bool) {
-	if len(b) < 8 {
-		return versioned{}, false
-	}
-	return versioned{b[8:], binary.BigEndian.Uint64(b)}, true
 }
