@@ -196,13 +196,14 @@ type incoming struct {
 // read takes one frame from the connection and does what it says. A message, or a piece
 // of one, is appended to dst.
 func (s *Session) read(ctx context.Context, l *line, dst []byte) ([]byte, engine.Event, error) {
-	frame, err := l.conn.Read(ctx, s.recv.frame[:0])
+	frame, err := l.conn.Read(s.within(ctx), s.recv.frame[:0])
 	if err != nil {
 		l.drop(false)
 		return dst, 0, s.lose(l, cut(ctx, err))
 	}
 	s.recv.frame = frame
-	out, event, err := l.link.Open(time.Now(), dst, frame)
+	now := time.Now()
+	out, event, err := l.link.Open(now, dst, frame)
 	switch {
 	case err != nil:
 		return dst, 0, s.refused(l, err)
@@ -223,7 +224,7 @@ func (s *Session) read(ctx context.Context, l *line, dst []byte) ([]byte, engine
 	case event == engine.Answered:
 		s.answered(l)
 	case event == engine.Message, event == engine.Part:
-		s.limits.touch(time.Now())
+		s.limits.touch(now)
 	}
 	return out, event, nil
 }
@@ -273,7 +274,7 @@ func (s *Session) refused(l *line, err error) error {
 func (s *Session) schedule() {
 	s.announce()
 	deadline := s.deadline()
-	if deadline.IsZero() {
+	if deadline.IsZero() || s.alarm.covers(deadline) {
 		return
 	}
 	if time.Until(deadline) <= 0 {
@@ -361,6 +362,13 @@ func (a *alarm) set(at time.Time) {
 		a.at = at
 		a.timer.Reset(time.Until(at))
 	}
+}
+
+// covers reports whether it rings no later than that.
+func (a *alarm) covers(at time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return !a.at.IsZero() && !at.Before(a.at)
 }
 
 // clear says that it has rung.

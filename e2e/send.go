@@ -59,7 +59,10 @@ func (s *Session) submit(ctx context.Context, m *outgoing) error {
 		return fmt.Errorf("e2e: send: %w", errType)
 	}
 	if s.keeper != nil {
-		return s.sendStored(ctx, m)
+		kept := *m // so that m stays on its caller's stack
+		err := s.sendStored(ctx, &kept)
+		m.number = kept.number
+		return err
 	}
 	err := s.sendOnce(ctx, m)
 	if mustWait(err) {
@@ -209,6 +212,15 @@ func (s *Session) writePieces(ctx context.Context, l *line, now time.Time, frame
 	}
 }
 
+// within returns the context for the connection. The session's own life ends behind
+// that, so there is no need to watch it, which would cost as much as a small message.
+func (s *Session) within(ctx context.Context) context.Context {
+	if ctx == s.life {
+		return context.Background()
+	}
+	return ctx
+}
+
 // write hands one frame to the connection. It is called under send.
 func (s *Session) write(ctx context.Context, l *line, frame []byte) error {
 	if s.keeper != nil {
@@ -216,9 +228,10 @@ func (s *Session) write(ctx context.Context, l *line, frame []byte) error {
 			return s.unkept(err)
 		}
 	}
-	s.stalled.Reset(s.sendTimeout)
-	defer s.stalled.Stop()
-	if err := l.conn.Write(ctx, frame); err != nil {
+	s.stalled.begin()
+	err := l.conn.Write(s.within(ctx), frame)
+	s.stalled.end()
+	if err != nil {
 		l.drop(true)
 		s.rest(l, err)
 		return s.lose(l, cut(ctx, err))
@@ -260,10 +273,11 @@ func (s *Session) writeControl(ctx context.Context, l *line, now time.Time) erro
 // time. The engine speaks of its own link: where that is another one already, the line
 // is about to be replaced, and whoever looks after it must not try again and again.
 func (s *Session) deadline() time.Time {
-	if l := s.line.Load(); l == nil || s.over() || l.link != s.engine.Link() {
+	l := s.line.Load()
+	if l == nil || s.over() {
 		return time.Time{}
 	}
-	return s.engine.Deadline()
+	return l.link.Deadline()
 }
 
 // due reports whether a control record is.

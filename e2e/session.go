@@ -64,7 +64,7 @@ type Session struct {
 	alarm alarm // for what is due while nobody calls; see tick
 
 	sendTimeout time.Duration
-	stalled     *time.Timer // runs while a Send writes
+	stalled     watch // over writes
 
 	party   party
 	updates updates
@@ -142,8 +142,7 @@ func bareSession(established *engine.Session, own party, events *events) *Sessio
 		streams:     streams{slots: make(chan struct{}, MaxStreams), some: make(chan struct{}, 1)},
 	}
 	s.life, s.conclude = context.WithCancel(context.Background())
-	s.stalled = time.AfterFunc(math.MaxInt64, s.stuck)
-	s.stalled.Stop()
+	s.stalled.start(cfg.SendTimeout, s.stuck)
 	s.alarm.timer = time.AfterFunc(math.MaxInt64, s.tick)
 	s.alarm.timer.Stop()
 	s.limits.idle, s.limits.park, s.limits.age = cfg.IdleTimeout, cfg.ParkTimeout, cfg.MaxAge
@@ -336,6 +335,7 @@ func (s *Session) hangUp(code transport.Code) {
 		l.close(code)
 	}
 	s.alarm.timer.Stop()
+	s.stalled.stop()
 	s.limits.stop()
 	s.stopRenewal()
 	s.hungUp.Store(true)

@@ -13,7 +13,7 @@ const keepQueue = 16 << 10
 type queue struct {
 	buf  []byte
 	head int // where the oldest message begins
-	peak int // the most that was in use since the queue was last empty, in bytes
+	peak int // the most that was in use lately, in bytes
 }
 
 // push appends a message in two parts and returns its plaintext, which stays as it is
@@ -56,12 +56,13 @@ func (q *queue) pop() int {
 	return size
 }
 
-// reset empties the queue for its next use.
+// reset empties the queue for its next use. What was in use counts for less each time:
+// acks come early now and then, which is no reason to begin with little again.
 func (q *queue) reset() {
 	if cap(q.buf) > keepQueue && q.peak < cap(q.buf)/8 {
 		q.buf = nil
 	}
-	q.buf, q.head, q.peak = q.buf[:0], 0, 0
+	q.buf, q.head, q.peak = q.buf[:0], 0, q.peak-q.peak/8
 }
 
 func (q *queue) empty() bool { return q.head == len(q.buf) }

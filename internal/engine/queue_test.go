@@ -48,10 +48,18 @@ func TestQueueLetsGoOfMemory(t *testing.T) {
 	for !q.empty() {
 		q.pop()
 	}
+	large := cap(q.buf)
 	q.push(nil, nil)
 	q.pop()
+	if cap(q.buf) != large {
+		t.Error("one small message takes the memory away from large ones")
+	}
+	for range 50 {
+		q.push(nil, nil)
+		q.pop()
+	}
 	if cap(q.buf) > keepQueue {
-		t.Errorf("%d bytes are kept for an empty message", cap(q.buf))
+		t.Errorf("%d bytes are kept for empty messages", cap(q.buf))
 	}
 	message := make([]byte, 1<<10)
 	if n := testing.AllocsPerRun(1000, func() { q.push(nil, message); q.push(nil, message); q.pop(); q.pop() }); n != 0 {

@@ -184,6 +184,17 @@ func (s *Session) Deadline() time.Time {
 	return s.deadline()
 }
 
+// Deadline is [Session.Deadline] while l is the session's link, else the zero time.
+func (l *Link) Deadline() time.Time {
+	s := l.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link != l {
+		return time.Time{}
+	}
+	return s.deadline()
+}
+
 // longAgo is a deadline that has passed, whatever the time.
 var longAgo = time.Unix(0, 0)
 
