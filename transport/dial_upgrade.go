@@ -85,7 +85,7 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp.Body = http.NoBody
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		x.socket = &upgraded{Conn: wholeSocket{x.conn}, rest: rest}
+		x.socket = &upgraded{Conn: &gatherer{Conn: wholeSocket{x.conn}}, rest: rest}
 		resp.Body = x.socket
 	}
 	return resp, nil
