@@ -67,7 +67,7 @@ func SendRaw(s *Session, message []byte) error {
 	if err != nil {
 		return err
 	}
-	return s.write(context.Background(), l, frame)
+	return s.write(context.Background(), l, time.Now(), frame)
 }
 
 // ParseRefusal reads the body of a refusal.

@@ -64,6 +64,9 @@ func (s *Session) use(l *line) {
 // linked waits for a line, or gives up with errOther when there is something in
 // other.
 func (s *Session) linked(ctx context.Context, other <-chan struct{}) error {
+	if s.line.Load() != nil && !s.over() { // the usual case
+		return nil
+	}
 	for {
 		moved := s.moved.next()
 		switch {
@@ -187,7 +190,7 @@ func (s *Session) sendAgain(l *line) error {
 			return nil
 		}
 		s.send.frame = frame
-		if err := s.write(context.Background(), l, frame); err != nil {
+		if err := s.write(context.Background(), l, time.Now(), frame); err != nil {
 			return err
 		}
 	}

@@ -189,7 +189,7 @@ func (s *Session) writePieces(ctx context.Context, l *line, now time.Time, frame
 	for {
 		s.limits.touch(now)
 		s.send.frame = frame
-		if err := s.write(ctx, l, frame); err != nil {
+		if err := s.write(ctx, l, now, frame); err != nil {
 			return err
 		}
 		more := l.link.Unfinished()
@@ -222,13 +222,14 @@ func (s *Session) within(ctx context.Context) context.Context {
 }
 
 // write hands one frame to the connection. It is called under send.
-func (s *Session) write(ctx context.Context, l *line, frame []byte) error {
+func (s *Session) write(ctx context.Context, l *line, now time.Time, frame []byte) error {
 	if s.keeper != nil {
 		if err := s.keeper.sync(); err != nil {
 			return s.unkept(err)
 		}
+		now = time.Now()
 	}
-	s.stalled.begin()
+	s.stalled.begin(now)
 	err := l.conn.Write(s.within(ctx), frame)
 	s.stalled.end()
 	if err != nil {
@@ -262,7 +263,7 @@ func (s *Session) writeControl(ctx context.Context, l *line, now time.Time) erro
 		case len(frame) == 0:
 			return nil
 		}
-		if err := s.write(ctx, l, frame); err != nil {
+		if err := s.write(ctx, l, time.Now(), frame); err != nil {
 			return err
 		}
 	}

@@ -24,8 +24,8 @@ func (w *watch) start(most time.Duration, stuck func()) {
 	w.timer.Stop()
 }
 
-func (w *watch) begin() {
-	w.since.Store(int64(time.Since(w.born)))
+func (w *watch) begin(now time.Time) {
+	w.since.Store(int64(now.Sub(w.born)))
 	w.arm(w.most)
 }
 
