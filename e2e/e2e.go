@@ -223,6 +223,11 @@ type Config struct {
 	// it, because a hop that reflects messages would look like that.
 	AllowSelf bool
 
+	// Known remembers identities of peers whose root has been verified, so that those who
+	// come again cost less: see [keys.PublicCache], also for whom that tells something.
+	// Their proofs of the moment, and the Verifier, are not spared. Nil remembers nobody.
+	Known *keys.PublicCache
+
 	// MaxMessage is the largest message in bytes, sent or received, at most 256
 	// MiB. Both ends should agree on it. Zero means [DefaultMaxMessage]. What
 	// crosses the connection is smaller, see [MaxFrame], which replaces MaxMessage in
@@ -470,6 +475,7 @@ func (c *Config) engine() (engine.Config, keys.Signer) {
 		KeepAlive:        c.KeepAlive,
 		HandshakeTimeout: c.HandshakeTimeout,
 		AllowSelf:        c.AllowSelf,
+		Known:            c.Known,
 		Stored:           c.Store != nil,
 	}, signer
 }

@@ -50,7 +50,10 @@ var groups = []group{
 	{"transport/echo", echoRows},
 	{"transport/idle", idleRows},
 	{"session/handshake", sessionHandshakeRows},
+	{"session/resume", sessionResumeRows},
+	{"session/record", sessionRecordRows},
 	{"session/echo", sessionEchoRows},
+	{"session/pipeline", sessionPipelineRows},
 	{"session/idle", sessionIdleRows},
 	{"session/netconn", netConnRows},
 }

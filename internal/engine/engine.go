@@ -138,6 +138,10 @@ type Config struct {
 	// peer is refused: it would be this end's own messages, reflected.
 	AllowSelf bool
 
+	// Known remembers the identities of peers, so that one that was shown before is not
+	// verified again. Nil means that each is.
+	Known *keys.PublicCache
+
 	// Stored is for a session whose states are stored before its frames are written. What
 	// this end acknowledges is then what the application has taken, not what has arrived:
 	// the rest would be lost with the process. Messages are sealed with [Session.Queue]
@@ -181,4 +185,12 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("engine: HandshakeTimeout is negative")
 	}
 	return c, nil
+}
+
+// parse returns the public identity that the bytes are, verified now or before.
+func (c Config) parse(identity []byte) (*keys.PublicIdentity, error) {
+	if c.Known != nil {
+		return c.Known.Parse(identity)
+	}
+	return keys.ParsePublic(identity)
 }

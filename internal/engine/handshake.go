@@ -335,7 +335,7 @@ func (h *Handshake) openAuth(purpose, role label.Label, fields int, sealed []byt
 	if !ok {
 		return ReasonEncoding
 	}
-	peer, err := keys.ParsePublic(a.identity)
+	peer, err := h.cfg.parse(a.identity)
 	// A revoked identity lists no keys, and so has none to prove anything with.
 	if err != nil || peer.Revoked() {
 		return ReasonIdentity
