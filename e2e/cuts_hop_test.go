@@ -27,7 +27,7 @@ type soak struct {
 }
 
 func soakSize(short soak) soak {
-	if os.Getenv("HOPSEAL_LONG_TESTS") != "" {
+	if longTests() {
 		return soak{messages: 1_000_000, cuts: 1_000, span: 4000, seed: short.seed}
 	}
 	return short

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -38,8 +37,6 @@ func newIdentity(name string) *keys.Identity {
 	}
 	return id
 }
-
-func longTests() bool { return os.Getenv("HOPSEAL_LONG_TESTS") != "" }
 
 // trusting returns the Config of one end that trusts exactly the others.
 func trusting(me *keys.Identity, others ...*keys.Identity) e2e.Config {

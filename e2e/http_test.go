@@ -28,6 +28,19 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
+// longTests reports whether tests may take minutes.
+func longTests() bool { return os.Getenv("HOPSEAL_LONG_TESTS") != "" }
+
+// inUse returns the heap and stacks of this process, in bytes.
+func inUse() int64 {
+	for range 3 { // pools take two collections to empty
+		runtime.GC()
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse)
+}
+
 // listen puts a server on a socket and returns its ws:// URL.
 func listen(t testing.TB, srv http.Handler) string {
 	t.Helper()

@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,16 +28,6 @@ func descriptors(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(open)
-}
-
-// inUse returns the heap and stacks of this process, in bytes.
-func inUse() int64 {
-	for range 3 { // pools take two collections to empty
-		runtime.GC()
-	}
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc + m.StackInuse)
 }
 
 // Sessions that come and go, in every way, leave nothing behind: no goroutine, no
