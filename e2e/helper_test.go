@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -23,6 +24,9 @@ import (
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("runtime.handleEvent"))
 }
+
+// longTests reports whether tests may take minutes.
+func longTests() bool { return os.Getenv("HOPSEAL_LONG_TESTS") != "" }
 
 var (
 	alice   = newIdentity("alice")   // the client

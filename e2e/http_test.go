@@ -28,9 +28,6 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// longTests reports whether tests may take minutes.
-func longTests() bool { return os.Getenv("HOPSEAL_LONG_TESTS") != "" }
-
 // inUse returns the heap and stacks of this process, in bytes.
 func inUse() int64 {
 	for range 3 { // pools take two collections to empty
