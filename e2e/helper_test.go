@@ -219,6 +219,3 @@ func messages(n int) (out []string) {
 	}
 	return out
 }
-
-// longTests reports whether tests may take minutes.
-func longTests() bool { return os.Getenv("HOPSEAL_LONG_TESTS") != "" }
