@@ -166,7 +166,9 @@ func (p *PublicIdentity) VerifyingKeyByID(id SigningKeyID) (VerifyingKey, bool) 
 }
 
 // VerifyingKeys returns the listed signing keys, the primary one first.
-func (p *PublicIdentity) VerifyingKeys() []VerifyingKey { return append([]VerifyingKey(nil), p.signing...) }
+func (p *PublicIdentity) VerifyingKeys() []VerifyingKey {
+	return append([]VerifyingKey(nil), p.signing...)
+}
 
 // RecipientKey returns the primary sealing key, nil for a revoked identity.
 func (p *PublicIdentity) RecipientKey() *RecipientKey {
