@@ -169,11 +169,11 @@ func (w *StreamWriter) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// ReadFrom sends all of r. It is what io.Copy calls.
+// ReadFrom sends all of r, up to its [io.EOF]. It is what io.Copy calls.
 func (w *StreamWriter) ReadFrom(r io.Reader) (n int64, err error) {
 	buf := make([]byte, w.piece())
 	for {
-		size, err := io.ReadFull(r, buf)
+		size, err := fill(r, buf)
 		if size > 0 {
 			if err := w.send(buf[:size]); err != nil {
 				return n, err
@@ -181,12 +181,24 @@ func (w *StreamWriter) ReadFrom(r io.Reader) (n int64, err error) {
 			n += int64(size)
 		}
 		switch {
-		case err == io.EOF || err == io.ErrUnexpectedEOF:
+		case err == io.EOF:
 			return n, nil
 		case err != nil:
 			return n, err
 		}
 	}
+}
+
+// fill reads until buf is full or r ends, and returns the error of r as it is. That of
+// io.ReadFull would not say whether r was cut: [io.ErrUnexpectedEOF] may be its word or
+// that of r.
+func fill(r io.Reader, buf []byte) (n int, err error) {
+	for n < len(buf) && err == nil {
+		var size int
+		size, err = r.Read(buf[n:])
+		n += size
+	}
+	return n, err
 }
 
 func (w *StreamWriter) piece() int { return min(streamPiece, w.session.info.MaxMessage) }

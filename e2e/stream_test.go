@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -178,6 +179,44 @@ func TestA15StreamsThatAreCutShort(t *testing.T) {
 		})
 	}
 }
+
+// What io says of a source that was cut is an error like others, not the end.
+func TestA15StreamsOfASourceThatWasCut(t *testing.T) {
+	whole := randomBytes(3, 1<<20)
+	for name, cut := range map[string]io.Reader{
+		"at once":           iotest.ErrReader(io.ErrUnexpectedEOF),
+		"within a piece":    io.MultiReader(bytes.NewReader(whole[:100]), iotest.ErrReader(io.ErrUnexpectedEOF)),
+		"behind a piece":    io.MultiReader(bytes.NewReader(whole[:64<<10-128]), iotest.ErrReader(io.ErrUnexpectedEOF)),
+		"with its last one": iotest.DataErrReader(io.MultiReader(bytes.NewReader(whole[:64<<10-128]), iotest.ErrReader(errCutOnce))),
+		"a body of HTTP":    io.MultiReader(bytes.NewReader(whole), iotest.ErrReader(io.ErrUnexpectedEOF)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, s := over(t)
+			sent := make(chan error, 1)
+			go func() { sent <- c.SendStream(t.Context(), "file", cut, nil) }()
+			ctx, cancel := context.WithCancel(t.Context())
+			received := make(chan struct{})
+			defer func() { cancel(); <-received }()
+			go func() {
+				defer close(received)
+				r, err := s.ReceiveStream(ctx)
+				if err != nil {
+					return // it was given up before anybody saw it
+				}
+				if n, err := io.Copy(io.Discard, r); err == nil {
+					t.Errorf("%d bytes read as all", n)
+				}
+			}()
+			if err := <-sent; !errors.Is(err, io.ErrUnexpectedEOF) && err != errCutOnce {
+				t.Errorf("SendStream: %v", err)
+			}
+			mustSend(t, c, "behind it")
+			mustReceive(t, s, "behind it")
+		})
+	}
+}
+
+var errCutOnce = errors.New("cut")
 
 type failing struct {
 	err  error
