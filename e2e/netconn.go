@@ -201,26 +201,34 @@ func (c *NetConn) CloseWrite() error {
 // Close ends the session, so that nobody can take it for a broken one. Before that it
 // waits a few seconds at most until what was written has arrived at the other end's
 // session; that is not to say that anybody has read it. The error says that it may not
-// have.
+// have. What could not even be sent by then is lost, like the rest of a Write
+// that Close interrupts, and the session ends with [CodeFailed], so that the other end does not take what it has for all.
 func (c *NetConn) Close() (err error) {
 	c.closing.Do(func() {
+		interrupted := len(c.writing) > 0 // a Write, which will not send all of its bytes
 		close(c.closed)
 		ctx, cancel := context.WithTimeout(context.Background(), netGrace)
 		defer cancel()
-		err = c.settle(ctx)
-		if failed := c.session.Close(); err == nil {
+		var code Code
+		code, err = c.settle(ctx)
+		if interrupted {
+			code = CodeFailed
+		}
+		if failed := c.session.close(code); err == nil {
 			err = failed
 		}
 	})
 	return err
 }
 
-// settle waits for what was written.
-func (c *NetConn) settle(ctx context.Context) error {
+// settle waits for what was written, and says with which code the session ends then:
+// behind a message that was sent the other end sees whether that has come, but not
+// behind one that was not.
+func (c *NetConn) settle(ctx context.Context) (Code, error) {
 	select {
 	case c.flushing <- struct{}{}:
 	case <-ctx.Done():
-		return os.ErrDeadlineExceeded
+		return CodeFailed, os.ErrDeadlineExceeded
 	}
 	defer func() { <-c.flushing }()
 	err := c.writeErr
@@ -229,11 +237,11 @@ func (c *NetConn) settle(ctx context.Context) error {
 	}
 	switch {
 	case errors.Is(err, io.EOF): // the other end wants no more
-		return nil
+		return CodeDone, nil
 	case errors.Is(err, context.DeadlineExceeded):
-		return os.ErrDeadlineExceeded
+		return CodeDone, os.ErrDeadlineExceeded
 	}
-	return err
+	return CodeDone, err
 }
 
 // LocalAddr and RemoteAddr return what is known about the connection below, or the last

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
@@ -73,6 +74,40 @@ func TestA15StreamsEndOnlyWhereTheOtherEndSaysSo(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What Close could not send any more is missed: the other end does not take what came
+// before for all.
+func TestA15CloseBeforeAllIsSent(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		near, far := streams(t)
+		for err := error(nil); err == nil; { // and the last message waits
+			near.SetWriteDeadline(time.Now().Add(time.Second))
+			_, err = near.Write(randomBytes(1, 32<<10-192))
+		}
+		if err := near.Close(); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("Close: %v", err)
+		}
+		if n, err := io.Copy(io.Discard, far); err == nil {
+			t.Errorf("%d bytes read as all", n)
+		}
+	})
+}
+
+// A Write that Close interrupts is not a whole one, even if the rest could be sent.
+func TestA15CloseWithinAWrite(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		near, far := streams(t)
+		go near.Write(make([]byte, 10<<20))
+		synctest.Wait()
+		closed := make(chan error, 1)
+		go func() { closed <- near.Close() }()
+		synctest.Wait()
+		if n, err := io.Copy(io.Discard, far); err == nil {
+			t.Errorf("%d bytes read as all", n)
+		}
+		<-closed
+	})
 }
 
 func TestCloseWriteLeavesTheOtherDirectionOpen(t *testing.T) {
