@@ -103,6 +103,9 @@
 // that HTTP, gRPC or yamux run inside of sessions unchanged, and notice nothing when a
 // link is cut.
 //
+// What has no bound, such as a file, goes as a stream: [Session.SendStream] and
+// [Session.ReceiveStream], in constant memory, several at a time and between messages.
+//
 // # Watching
 //
 // [Config.Notify] is told of each state of a session and of each connection, with what is
@@ -110,9 +113,6 @@
 // whoever asks; package e2e/prom, a module of its own, hands them to Prometheus.
 // [Config.Logger] writes it all down. None of them ever holds a message, a key or a
 // credential. [Info.ID] names a session in the logs of both ends.
-//
-// What has no bound, such as a file, goes as a stream: [Session.SendStream] and
-// [Session.ReceiveStream], in constant memory, several at a time and between messages.
 //
 // # What the caller must do
 //
