@@ -41,7 +41,8 @@ type link struct {
 	resumes bool   // the other end opened it to go on with a session
 	dialled bool
 
-	confirmed chan struct{} // closed when a confirm came; the node's mu guards it
+	admitted  bool          // by Node.admit; the node's mu guards it
+	confirmed chan struct{} // closed when a confirm came; likewise
 	dropped   chan struct{} // closed when the session on it is not wanted; likewise
 
 	once sync.Once

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -82,12 +83,8 @@ type verifier struct {
 func (v verifier) Verify(ctx context.Context, want keys.Expected, got *keys.PublicIdentity) error {
 	l, _ := ctx.Value(linkKeyOf{}).(*link)
 	member := keys.Expected{Address: want.Address, Role: keys.RoleMember, Fingerprint: want.Fingerprint}
-	switch {
-	case want.Role != keys.RoleClient:
-	case l != nil:
-		member.Address = v.node.address(l.name)
-	default: // asked again, some time later
-		member.Address = v.node.addressOf(got.Fingerprint())
+	if want.Role == keys.RoleClient {
+		member.Address = v.node.addressOf(l, got.Fingerprint())
 	}
 	if err := v.Verifier.Verify(ctx, member, got); err != nil {
 		return err
@@ -98,16 +95,39 @@ func (v verifier) Verify(ctx context.Context, want keys.Expected, got *keys.Publ
 	return v.node.admit(l, got.Fingerprint())
 }
 
-// addressOf returns the address of somebody with whom there is a session.
-func (n *Node) addressOf(peer keys.Fingerprint) string {
+// addressOf returns the address of a member that has opened a link, or of one with whom
+// there is a session, where l is nil. Who comes back does so under the name that the
+// session is with: the relay may call him something else by now, and what he is then
+// refused would end the session.
+func (n *Node) addressOf(l *link, peer keys.Fingerprint) string {
+	if l != nil && !l.resumes {
+		return n.address(l.name)
+	}
+	names := n.namesOf(peer)
+	switch {
+	case l != nil && (len(names) == 0 || slices.Contains(names, l.name)):
+		return n.address(l.name)
+	case len(names) == 0:
+		return ""
+	}
+	return n.address(names[0])
+}
+
+// namesOf returns the names under which there are sessions with a peer.
+func (n *Node) namesOf(peer keys.Fingerprint) (names []string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, m := range n.met {
-		if m.peer == peer {
-			return n.address(m.name)
+		if m.peer == peer && !over(m.session) {
+			names = append(names, m.name)
 		}
 	}
-	return ""
+	for l, coming := range n.coming {
+		if coming == peer {
+			names = append(names, l.name)
+		}
+	}
+	return names
 }
 
 // lower reports whether this end decides.
@@ -117,6 +137,9 @@ func (n *Node) lower(peer keys.Fingerprint) bool { return bytes.Compare(n.me[:],
 func (n *Node) admit(l *link, peer keys.Fingerprint) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if l.admitted { // and he has told something new since, within the session
+		return nil
+	}
 	for _, m := range n.met {
 		if m.name == l.name && m.peer == peer && m.order > l.order && !over(m.session) {
 			return errMet // what is left of a dial at the same time
@@ -131,8 +154,20 @@ func (n *Node) admit(l *link, peer keys.Fingerprint) error {
 		}
 		n.lose(a)
 	}
-	n.coming[l] = peer
+	n.supersede(l, peer)
+	n.coming[l], l.admitted = peer, true
 	return nil
+}
+
+// supersede gives up what a member has begun before and not confirmed: otherwise it could
+// take all places, one after the other. It is called under mu.
+func (n *Node) supersede(l *link, peer keys.Fingerprint) {
+	for old, coming := range n.coming {
+		if coming == peer && old.name == l.name && !closed(old.confirmed) {
+			close(old.dropped)
+			delete(n.coming, old)
+		}
+	}
 }
 
 // lose gives an attempt up: another session is the one. It is called under mu.

@@ -31,10 +31,14 @@ var ErrAbsent = errors.New("peer: no member of the topic has that name")
 // ErrMaxMessage is matched by the error of New where messages are too large for a relay.
 var ErrMaxMessage = errors.New("MaxMessage is more than fits through a relay")
 
+// ErrStore is matched by the error of New where sessions are to be stored. A session comes
+// back to whom it was made with, and a node would have to know that from before.
+var ErrStore = errors.New("sessions between members cannot be stored")
+
 // Config says who a member is and whom it talks to.
 type Config struct {
 	// Session is the Config of each session. Its Identity, Verifier and Protocol are
-	// required. The Verifier is asked about [keys.RoleMember] at the Address of the
+	// required, and there must be no Store. The Verifier is asked about [keys.RoleMember] at the Address of the
 	// member's name. MaxSessions counts the sessions that others have begun.
 	Session e2e.Config
 
@@ -98,6 +102,9 @@ func New(topic string, cfg Config) (*Node, error) {
 	s.MaxSessions = cmp.Or(s.MaxSessions, DefaultMaxSessions)
 	s.MaxHandshakes = cmp.Or(s.MaxHandshakes, DefaultMaxHandshakes)
 	s.ParkTimeout = cmp.Or(s.ParkTimeout, e2e.DefaultParkTimeout)
+	if s.Store != nil {
+		return nil, fmt.Errorf("peer: %w", ErrStore)
+	}
 	var err error
 	if n.server, err = e2e.NewServer(*s, n.hand); err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/peer"
+	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/keys"
 )
 
@@ -267,4 +268,101 @@ func TestA06NamesAreHeldAgainstIdentities(t *testing.T) {
 		}
 		talk(t, x, mustAccept(t, a))
 	})
+}
+
+// Whatever a relay calls a member that comes back, it cannot have the session refused.
+func TestA06AMemberThatComesBackUnderAnotherName(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHub()
+		known := new(keys.KnownPeers)
+		cfg := trusting(high)
+		cfg.Session.Verifier = known
+		cfg.Address = func(name string) string { return "at " + name }
+		if err := known.Admit(keys.Expected{Address: "at " + low.Name(), Role: keys.RoleMember}, low.Public()); err != nil {
+			t.Fatal(err)
+		}
+		a, b := enter(t, h, low, high), enterAs(t, h, high.Name(), cfg)
+		x, err := a.Dial(t.Context(), high.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		y := mustAccept(t, b)
+		talk(t, x, y)
+		a.cut()
+		a.name = "somebody else"
+		a.join()
+		talk(t, x, y)
+		if err := y.Recheck(t.Context()); err != nil {
+			t.Errorf("Recheck: %v", err)
+		}
+	})
+}
+
+// An identity, and credentials, are renewed within a session, in both directions.
+func TestA50MembersRenewThemselves(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHub()
+		shown := "first"
+		one, other := trusting(low, high), trusting(high, low)
+		one.Session.Credentials = func(context.Context) ([]byte, error) { return []byte(shown), nil }
+		other.Session.Authenticate = func(_ context.Context, _ e2e.Peer, credentials []byte) (e2e.Grant, error) {
+			return e2e.Grant{Claims: string(credentials), Expires: time.Now().Add(time.Hour)}, nil
+		}
+		a, b := enterAs(t, h, low.Name(), one), enterAs(t, h, high.Name(), other)
+		x, err := a.Dial(t.Context(), high.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		y := mustAccept(t, b)
+		talk(t, x, y)
+		shown = "second"
+		if err := x.Renew(t.Context()); err != nil {
+			t.Errorf("Renew: %v", err)
+		}
+		if got := y.Peer().Claims; got != "second" {
+			t.Errorf("claims %v", got)
+		}
+		if err := y.Renew(t.Context()); err != nil {
+			t.Errorf("Renew at the other end: %v", err)
+		}
+		time.Sleep(3 * time.Hour)
+		talk(t, x, y)
+	})
+}
+
+// A member that begins one session after another, and confirms none, takes one place.
+func TestA33AMemberThatConfirmsNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := newHub()
+		cfg := trusting(low, high, mallory)
+		cfg.Session.MaxSessions = 3
+		a, b := enterAs(t, h, low.Name(), cfg), enter(t, h, high, low)
+		h.change = func(from, _ string, payload []byte) [][]byte {
+			if from == mallory.Name() && payload[0] >= 3 { // neither a close nor a confirm
+				return nil
+			}
+			return [][]byte{payload}
+		}
+		for range 5 {
+			m := enter(t, h, mallory, low)
+			if _, err := m.Dial(t.Context(), low.Name()); err != nil {
+				t.Fatalf("the hostile member: %v", err)
+			}
+			t.Cleanup(func() { m.Close() })
+			time.Sleep(3 * time.Second)
+		}
+		x, err := b.Dial(t.Context(), low.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		talk(t, x, mustAccept(t, a))
+	})
+}
+
+func TestNodesStoreNothing(t *testing.T) {
+	cfg := trusting(low, high)
+	cfg.Session.Store = sessionstore.Memory()
+	if _, err := peer.New(topic, cfg); !errors.Is(err, peer.ErrStore) {
+		t.Errorf("%v, want %v", err, peer.ErrStore)
+	}
 }
