@@ -114,8 +114,15 @@ func (c *calls) take(number uint64) (_ *call, replies uint64) {
 	return waiting, c.replies
 }
 
+// answersTo returns how many answers there may be at most to so many messages: one of each
+// by every process that the other end was. A stored session goes on in another one,
+// which serves again what was not acknowledged; each begins with a link.
+func (s *Session) answersTo(messages uint64) uint64 {
+	return messages * (s.engine.Stats().Resumes + 1)
+}
+
 // reply gives an answer or a refusal to whoever waits for it. One to a message that was
-// not sent, or more of them than messages, no honest end sends. One that comes too late
+// not sent, or more of them than answersTo, no honest end sends. One that comes too late
 // is dropped.
 func (s *Session) reply(m incoming) error {
 	waiting, replies := s.calls.take(m.Answers)
@@ -124,7 +131,7 @@ func (s *Session) reply(m incoming) error {
 	if m.Kind == engine.KindRefusal {
 		a.err, ok = parseRefusal(m.Answers, m.body)
 	}
-	if sent := s.engine.Sent(); !ok || m.Answers == 0 || m.Answers > sent || replies > sent {
+	if sent := s.engine.Sent(); !ok || m.Answers == 0 || m.Answers > sent || replies > s.answersTo(sent) {
 		return s.fail(&CloseError{Remote: true, Err: ErrMisbehaved})
 	}
 	if a.err != nil {

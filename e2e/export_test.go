@@ -80,3 +80,24 @@ func AppendRefusal(err error) []byte {
 	}
 	return appendRefusal(nil, err.(*RefusedError).Reason, nil)
 }
+
+// ForgetEngine holds the moment still in which a session ends, has forgotten what it would
+// send, and has not said so yet.
+func ForgetEngine(s *Session) { s.engine.Abandon() }
+
+// CancelStreams has a session tell the other end that it does not want so many streams,
+// while it can tell it nothing.
+func CancelStreams(s *Session, n int) {
+	s.send.turn <- struct{}{}
+	defer s.leaveSend()
+	for id := range n {
+		s.cancelStream(uint64(id) + 1)
+	}
+}
+
+// Overtake gives a session another connection beside one that attach did not see.
+func Overtake(s *Session, conn transport.Conn) {
+	if s.overtake(&line{conn: conn, link: s.engine.Link(), gone: make(chan struct{})}) {
+		s.leave(&s.send)
+	}
+}

@@ -164,6 +164,9 @@ func (s *Session) overtake(l *line) bool {
 		s.leave(&s.send)
 		return false
 	}
+	if old := s.line.Load(); old != nil { // which was too late to be seen by attach
+		s.retire(old)
+	}
 	s.use(l)
 	if s.over() { // it may have been too early for whoever ended it to see this line
 		s.leave(&s.send)

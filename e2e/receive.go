@@ -148,6 +148,7 @@ func (s *Session) readMessage(ctx context.Context, dst []byte) ([]byte, incoming
 func (s *Session) hand(m incoming) {
 	if s.keeper != nil {
 		s.keeper.hand(m)
+		s.alarm.set(time.Now().Add(idleReader)) // no ack is due that would set it
 	} else {
 		s.consumed(m)
 	}

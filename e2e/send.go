@@ -79,11 +79,8 @@ func mustWait(err error) bool { return errors.Is(err, engine.ErrBlocked) || err 
 // for ever. Only a peer that could make room has to do so in time: half of that time is
 // for finding out whether it is there.
 func (s *Session) sendLater(ctx context.Context, m *outgoing) error {
-	half := s.sendTimeout / 2
-	patience := time.NewTimer(half)
-	defer patience.Stop()
-	asked, answered := false, false
-	taken := s.engine.Sent()
+	p := s.patience()
+	defer p.timer.Stop()
 	for {
 		news, moved := s.news.next(), s.moved.next()
 		err := s.sendOnce(ctx, m)
@@ -94,34 +91,59 @@ func (s *Session) sendLater(ctx context.Context, m *outgoing) error {
 			if err := s.linked(ctx, nil); err != nil {
 				return err
 			}
-			asked = false
-			patience.Reset(half)
+			p.renew()
 			continue
 		}
 		s.pump()
 		select {
 		case <-news:
-			answered = true
+			p.answered = true
 		case <-moved:
-			asked = false
-			patience.Reset(half)
-		case <-patience.C:
-			if sent := s.engine.Sent(); sent > taken { // others were before this one
-				asked, taken = false, sent
-			} else if asked {
-				s.stall(answered)
-			} else {
-				s.engine.Ask()
-				s.control()
-				asked = true
-			}
-			answered = false
-			patience.Reset(half)
+			p.renew()
+		case <-p.timer.C:
+			p.passed()
 		case <-s.ended:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// patience is how long a message waits for the other end to make room.
+type patience struct {
+	session  *Session
+	timer    *time.Timer // of one half of it
+	asked    bool        // this is the second one
+	answered bool        // in this half
+	taken    uint64      // number of the last message that had room when this half began
+}
+
+func (s *Session) patience() *patience {
+	return &patience{session: s, timer: time.NewTimer(s.sendTimeout / 2), taken: s.engine.Sent()}
+}
+
+// renew begins it anew, on another line.
+func (p *patience) renew() {
+	p.asked = false
+	p.timer.Reset(p.session.sendTimeout / 2)
+}
+
+// passed is what follows at the end of each half. While others get on, whoever waits is
+// only behind them.
+func (p *patience) passed() {
+	s := p.session
+	switch sent := s.engine.Sent(); {
+	case sent > p.taken:
+		p.asked, p.taken = false, sent
+	case p.asked:
+		s.stall(p.answered)
+	default:
+		s.engine.Ask()
+		s.control()
+		p.asked = true
+	}
+	p.answered = false
+	p.timer.Reset(s.sendTimeout / 2)
 }
 
 // stall is what follows when the other end has made no room in time. One that is there

@@ -34,8 +34,8 @@ func (s *Session) sendStored(ctx context.Context, message *outgoing) error {
 	defer func() { message.number = own.number }()
 	m := &letter{outgoing: &own, done: make(chan struct{})}
 	s.keeper.post(m)
-	patience := time.NewTimer(s.sendTimeout)
-	defer patience.Stop()
+	p := s.patience()
+	defer p.timer.Stop()
 	for {
 		news, moved := s.news.next(), s.moved.next()
 		err := s.enterOr(ctx, &s.send, m.done)
@@ -59,13 +59,14 @@ func (s *Session) sendStored(ctx context.Context, message *outgoing) error {
 		case <-m.done:
 			return m.err
 		case <-wait: // and then again
+			p.answered = true
 		case <-moved:
-			patience.Reset(s.sendTimeout)
-		case <-patience.C:
+			p.renew()
+		case <-p.timer.C:
 			if s.line.Load() == nil {
-				patience.Reset(s.sendTimeout)
+				p.renew()
 			} else {
-				s.fail(&CloseError{Remote: true, Err: ErrStalled})
+				p.passed()
 			}
 		case <-s.ended:
 			if s.keeper.withdraw(m) {
@@ -175,6 +176,7 @@ func (s *Session) sendPosted() error {
 		return err
 	}
 	if errors.Is(left, engine.ErrClosed) {
+		<-s.ended // whoever ends the session has not said so yet
 		return s.err
 	}
 	return left

@@ -521,6 +521,8 @@ type streams struct {
 	slots chan struct{}
 	some  chan struct{} // may hold a token while a stream waits
 
+	cancelling feed[uint64]
+
 	mu      sync.Mutex // guards what follows
 	out     map[uint64]*StreamWriter
 	in      map[uint64]*StreamReader // nil: given up, and the sender does not know yet
@@ -602,9 +604,17 @@ func (t *streams) drop(s *Session, id uint64) {
 	}
 }
 
-// cancelStream fails only with the session.
+// cancelStream tells the sender of a stream that it is not wanted, without waiting. Who
+// opens streams again and again and takes no cancels is cut off.
 func (s *Session) cancelStream(id uint64) {
-	go s.submit(s.life, &outgoing{Header: engine.Header{Kind: engine.KindStreamCancel, Answers: id}})
+	if !s.streams.cancelling.put(id, s.window/minCost, s.sendCancel) {
+		go s.fail(&CloseError{Remote: true, Err: ErrStalled})
+	}
+}
+
+// sendCancel fails only with the session.
+func (s *Session) sendCancel(id uint64) {
+	s.submit(s.life, &outgoing{Header: engine.Header{Kind: engine.KindStreamCancel, Answers: id}})
 }
 
 // maxSpare is how many pieces' memory is kept.
@@ -682,13 +692,13 @@ func (s *Session) streamOpens(m incoming) bool {
 }
 
 // streamCancelled is for a stream of this end's that the other one does not want. One that
-// is over may be cancelled too, but none twice.
+// is over may be cancelled too, but none twice by the same process.
 func (s *Session) streamCancelled(m incoming) bool {
 	t := &s.streams
 	t.mu.Lock()
 	w := t.out[m.Answers]
 	t.cancels++
-	ok := len(m.body) == 0 && m.Answers > 0 && m.Answers <= s.engine.Sent() && t.cancels <= t.opened
+	ok := len(m.body) == 0 && m.Answers > 0 && m.Answers <= s.engine.Sent() && t.cancels <= s.answersTo(t.opened)
 	t.mu.Unlock()
 	if ok && w != nil {
 		w.cancelled()

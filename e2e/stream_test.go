@@ -505,3 +505,18 @@ func TestStreamsOfStoredSessions(t *testing.T) {
 		<-done
 	})
 }
+
+// A34: who opens streams without end, and takes none of the words that they are not wanted,
+// is cut before much is kept for it.
+func TestA34StreamsWithoutTakingCancels(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		_, s := over(t)
+		before := runtime.NumGoroutine()
+		e2e.CancelStreams(s, 2*e2e.DefaultWindow/64)
+		if more := runtime.NumGoroutine() - before; more > 100 {
+			t.Errorf("%d goroutines wait to say that streams are not wanted", more)
+		}
+		synctest.Wait()
+		wantEnd(t, s, e2e.CloseError{Remote: true, Err: e2e.ErrStalled}, false)
+	})
+}
