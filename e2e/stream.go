@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/transport"
 )
 
 const (
@@ -607,8 +608,9 @@ func (t *streams) drop(s *Session, id uint64) {
 // cancelStream tells the sender of a stream that it is not wanted, without waiting. Who
 // opens streams again and again and takes no cancels is cut off.
 func (s *Session) cancelStream(id uint64) {
-	if !s.streams.cancelling.put(id, s.window/minCost, s.sendCancel) {
-		go s.fail(&CloseError{Remote: true, Err: ErrStalled})
+	if !s.streams.cancelling.put(id, s.window/minCost, s.sendCancel) &&
+		s.end(&CloseError{Remote: true, Err: ErrStalled}) {
+		go s.hangUp(transport.CodePolicy) // which may take long, and here is a lock held
 	}
 }
 
