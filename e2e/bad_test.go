@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -485,6 +486,75 @@ func TestA34FloodOfRequests(t *testing.T) {
 			<-ended
 		})
 	}
+}
+
+// A34: who opens streams that nobody wants, and acknowledges nothing of what is said to that,
+// is cut off before much of it waits.
+func TestA34FloodOfStreamsThatAreCancelled(t *testing.T) {
+	cancelled, ended := make(chan struct{}), make(chan error, 1)
+	cfg := once(trusting(bob, alice))
+	cfg.Window = engine.MinWindow
+	r := newRogue(t, listen(t, newServer(t, cfg, func(ctx context.Context, s *e2e.Session) error {
+		for {
+			stream, err := s.ReceiveStream(ctx)
+			if err != nil {
+				<-s.Done()
+				ended <- s.Send(context.Background(), nil)
+				return err
+			}
+			stream.Close()
+			select {
+			case cancelled <- struct{}{}:
+			case <-s.Done():
+			}
+		}
+	})), alice)
+	read, over := make(chan struct{}, 1), make(chan struct{})
+	go func() {
+		defer close(over)
+		for {
+			frame, err := r.Read(context.Background(), nil)
+			if err == nil {
+				_, _, err = r.link.Open(time.Now(), nil, frame) // of credit
+			}
+			if err != nil {
+				return
+			}
+			select {
+			case read <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	send := func(h engine.Header) bool {
+		for {
+			frame, err := r.link.Seal(time.Now(), nil, h.Append(nil), nil)
+			if err == nil {
+				return r.Write(t.Context(), frame) == nil
+			}
+			select {
+			case <-read: // and then again
+			case <-over:
+				return false
+			}
+		}
+	}
+	going := true
+	for n := uint64(0); going && n < 10_000; n++ {
+		going = send(engine.Header{Kind: engine.KindStreamOpen})
+		select {
+		case <-cancelled:
+		case <-over:
+		}
+		going = going && send(engine.Header{Kind: engine.KindStreamAbort, Answers: 2*n + 1})
+	}
+	if going {
+		t.Errorf("10000 streams were cancelled, with %d goroutines", runtime.NumGoroutine())
+	} else if err := <-ended; !errors.Is(err, e2e.ErrStalled) {
+		t.Errorf("%v, want %v", err, e2e.ErrStalled)
+	}
+	r.Close(transport.CodeNormal, "")
+	<-over
 }
 
 // serveWith serves requests of one type by a function, or of none.
