@@ -331,6 +331,14 @@ func (k *keeper) check() {
 	k.reset(wait)
 }
 
+// lasts stores that the session lasts for another time. Otherwise a client that has
+// nothing to say meanwhile would find its record expired with the credentials before.
+func (k *keeper) lasts() {
+	if err := k.save(k.session.life, true); err != nil {
+		k.session.unkept(err)
+	}
+}
+
 // stored returns when a record of the session as it is now expires: a server's when its
 // client would come too late, should this process end now.
 func (l *limits) stored(now time.Time, client bool) time.Time {

@@ -19,7 +19,8 @@ type SessionStore interface {
 	Load(ctx context.Context, id [32]byte) (StoredSession, error)
 
 	// Save stores a record in place of the one with its Key, in one step. That one must
-	// have the Version before: where there is none, the Version is 1. Otherwise nothing
+	// have the Version before: where there is none, or one that has expired, the Version
+	// is 1. Otherwise nothing
 	// changes and the error matches [ErrFenced]: somebody else has saved. Saving the very
 	// record that is stored already succeeds: it is how an unknown outcome is settled.
 	Save(ctx context.Context, s StoredSession) error

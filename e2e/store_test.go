@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -303,4 +304,83 @@ func TestStoredSessionsCallAndSign(t *testing.T) {
 		work.Wait()
 		c.Close()
 	}
+}
+
+// A50: a session whose client has renewed its credentials is there for its next process,
+// though nothing was said since.
+func TestA50StoreOfAClientThatHasRenewed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		scfg := trusting(bob, alice)
+		scfg.Authenticate = func(context.Context, e2e.Peer, []byte) (e2e.Grant, error) {
+			return e2e.Grant{Expires: time.Now().Add(4 * time.Minute)}, nil
+		}
+		r := &road{srv: newServer(t, scfg, echo)}
+		cfg := stored(trusting(alice, bob), sessionstore.Memory())
+		cfg.StoreName = "orders"
+		cfg.Credentials = func(context.Context) ([]byte, error) { return []byte("again"), nil }
+		c := r.client(t, cfg)
+		mustSend(t, c, "one")
+		mustReceive(t, c, "one")
+		time.Sleep(3*time.Minute + 30*time.Second) // renewed
+		r.set(func(r *road) { r.closed = true })
+		r.cut() // the program is gone
+		time.Sleep(time.Minute)
+		r.set(func(r *road) { r.closed = false })
+		again := r.client(t, cfg)
+		if !again.Restored() {
+			t.Error("the session is not restored")
+		}
+		again.Close()
+		c.Close()
+	})
+}
+
+// A record that has expired, and that nobody has swept, is in nobody's way.
+func TestStoreOfAClientThatComesTooLate(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := &road{srv: newServer(t, trusting(bob, alice), echo)}
+		store := sessionstore.Memory()
+		first := &leftBehind{SessionStore: store}
+		cfg := stored(trusting(alice, bob), first)
+		cfg.StoreName = "orders"
+		c := r.client(t, cfg)
+		mustSend(t, c, "one")
+		mustReceive(t, c, "one")
+		r.set(func(r *road) { r.closed = true })
+		first.gone.Store(true)
+		r.cut() // the program is gone
+		cfg.Store = store
+		time.Sleep(cfg.MaxAge + 25*time.Hour)
+		r.set(func(r *road) { r.closed = false })
+		again := r.client(t, cfg)
+		if again.Restored() {
+			t.Error("a session that has expired came back")
+		}
+		mustSend(t, again, "two")
+		mustReceive(t, again, "two")
+		again.Close()
+		c.Close()
+	})
+}
+
+// leftBehind is a store whose process is killed.
+type leftBehind struct {
+	e2e.SessionStore
+	gone atomic.Bool
+}
+
+var errGone = errors.New("the process is gone")
+
+func (l *leftBehind) Save(ctx context.Context, s e2e.StoredSession) error {
+	if l.gone.Load() {
+		return errGone
+	}
+	return l.SessionStore.Save(ctx, s)
+}
+
+func (l *leftBehind) Delete(ctx context.Context, key [32]byte, version uint64) error {
+	if l.gone.Load() {
+		return errGone
+	}
+	return l.SessionStore.Delete(ctx, key, version)
 }

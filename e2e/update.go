@@ -168,6 +168,9 @@ func (s *Session) answered(l *line) {
 		s.renewLater()
 	case s.engine.Client():
 		s.entitle(l.link, grantFor(lifetime))
+		if s.keeper != nil {
+			go s.keeper.lasts()
+		}
 	}
 	s.updates.heard.tell()
 	s.schedule() // there may be something new to tell

@@ -181,6 +181,12 @@ func (s *store) Save(ctx context.Context, r e2e.StoredSession) error {
 	if before.Version == r.Version && bytes.Equal(encodeSession(before), value) {
 		return nil
 	}
+	if r.Version == 1 && before.Version > 0 && !time.Now().Before(before.Expires) {
+		if err := s.Delete(ctx, r.Key, before.Version); err != nil {
+			return err
+		}
+		before = e2e.StoredSession{}
+	}
 	if before.Version != r.Version-1 {
 		return e2e.ErrFenced
 	}
