@@ -18,7 +18,7 @@ const gatherSize = 72 << 10
 type gatherer struct {
 	net.Conn
 	left int64   // bytes of the frame that are to come
-	held *[]byte // of those that came; nil if there are none
+	held *[]byte // those that came and are not written; nil between frames
 }
 
 var gathered = sync.Pool{New: func() any {
@@ -45,8 +45,10 @@ func (g *gatherer) Write(p []byte) (int, error) {
 	}
 	_, err := g.Conn.Write(*g.held)
 	*g.held = (*g.held)[:0]
-	gathered.Put(g.held)
-	g.held = nil
+	if g.left <= 0 {
+		gathered.Put(g.held)
+		g.held = nil
+	}
 	if err != nil {
 		return 0, err
 	}
