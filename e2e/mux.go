@@ -160,7 +160,8 @@ func (sv *serving) next(ctx context.Context) (incoming, error) {
 		if err := ctx.Err(); err != nil && !over {
 			return incoming{}, err
 		}
-		if m, ok := s.ahead.take(); ok {
+		var m incoming
+		if s.ahead.take(&m) {
 			return m, nil
 		}
 		if over {

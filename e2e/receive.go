@@ -39,13 +39,14 @@ func (s *Session) Receive(ctx context.Context) ([]byte, error) {
 // nothing.
 // After an error it returns dst as it was.
 func (s *Session) AppendReceive(ctx context.Context, dst []byte) ([]byte, error) {
-	dst, _, err := s.receive(ctx, dst, true)
-	return dst, err
+	var m incoming
+	return s.receive(ctx, dst, true, &m)
 }
 
 // ReceiveMessage is [Session.Receive] for messages of any type.
 func (s *Session) ReceiveMessage(ctx context.Context) (Message, error) {
-	body, m, err := s.receive(ctx, nil, false)
+	var m incoming
+	body, err := s.receive(ctx, nil, false, &m)
 	if err != nil {
 		return Message{}, err
 	}
@@ -54,8 +55,9 @@ func (s *Session) ReceiveMessage(ctx context.Context) (Message, error) {
 }
 
 // receive appends the body of the next message, of no type if it has to be bare, and
-// refuses what comes before it.
-func (s *Session) receive(ctx context.Context, dst []byte, bare bool) ([]byte, incoming, error) {
+// refuses what comes before it. Here and below, m is the caller's memory: a goroutine waits
+// for most of its life down there, and each copy on the way would make its stack deeper.
+func (s *Session) receive(ctx context.Context, dst []byte, bare bool, m *incoming) ([]byte, error) {
 	s.receivers.Add(1)
 	defer s.received1()
 	if s.keeper != nil {
@@ -63,22 +65,32 @@ func (s *Session) receive(ctx context.Context, dst []byte, bare bool) ([]byte, i
 	}
 	for {
 		if s.ahead.served.Load() {
-			return dst, incoming{}, ErrServing
+			return dst, ErrServing
 		}
-		out, m, err := s.nextMessage(ctx, dst)
-		switch {
-		case err != nil:
-			return dst, m, err
-		case m.Kind == engine.KindMessage && (m.Type == "" || !bare):
-			s.received.Add(1)
-			s.hand(m)
-			return out, m, nil
-		case m.Kind == engine.KindRequest && s.ahead.served.Load(): // since this one began to wait
-			s.request(m)
-		default:
-			s.refuse(m, RefusedType, nil)
+		out, err := s.nextMessage(ctx, dst, m)
+		if err != nil {
+			return dst, err
+		}
+		if s.takes(m, bare) {
+			return out, nil
 		}
 	}
+}
+
+// takes reports whether a message is for whoever receives, and else finds another end
+// for it.
+func (s *Session) takes(m *incoming, bare bool) bool {
+	switch {
+	case m.Kind == engine.KindMessage && (m.Type == "" || !bare):
+		s.received.Add(1)
+		s.hand(*m)
+		return true
+	case m.Kind == engine.KindRequest && s.ahead.served.Load(): // since the Receive began to wait
+		s.request(*m)
+	default:
+		s.refuse(*m, RefusedType, nil)
+	}
+	return false
 }
 
 // received1 is the end of a Receive. If somebody else waits for what may come, the
@@ -91,13 +103,13 @@ func (s *Session) received1() {
 
 // nextMessage appends a message that was read ahead, or reads one, or waits for
 // whoever is reading.
-func (s *Session) nextMessage(ctx context.Context, dst []byte) ([]byte, incoming, error) {
+func (s *Session) nextMessage(ctx context.Context, dst []byte, m *incoming) ([]byte, error) {
 	for {
 		if s.over() && !s.err.Remote {
-			return dst, incoming{}, s.err // closed here: what came before it is not wanted any more
+			return dst, s.err // closed here: what came before it is not wanted any more
 		}
-		if m, ok := s.ahead.take(); ok {
-			return append(dst, m.body...), m, nil
+		if s.ahead.take(m) {
+			return append(dst, m.body...), nil
 		}
 		err := s.linked(ctx, s.ahead.some)
 		if err == nil {
@@ -109,37 +121,37 @@ func (s *Session) nextMessage(ctx context.Context, dst []byte) ([]byte, incoming
 		case err != nil && s.ahead.any():
 			continue
 		case err != nil:
-			return dst, incoming{}, err
+			return dst, err
 		}
 		if s.ahead.any() { // by whoever had the turn
 			s.leave(&s.recv)
 			continue
 		}
-		out, m, err := s.readMessage(ctx, dst)
+		out, err := s.readMessage(ctx, dst, m)
 		s.leave(&s.recv)
 		if err != errUnlinked {
-			return out, m, err
+			return out, err
 		}
 		if err := ctx.Err(); err != nil { // which has cost the line
-			return dst, m, err
+			return dst, err
 		}
 	}
 }
 
 // readMessage reads up to the next message and appends its body. It is called under
 // recv.
-func (s *Session) readMessage(ctx context.Context, dst []byte) ([]byte, incoming, error) {
+func (s *Session) readMessage(ctx context.Context, dst []byte, m *incoming) ([]byte, error) {
 	for {
-		out, m, err := s.readWhole(ctx, dst)
+		out, err := s.readWhole(ctx, dst, m)
 		if err != nil {
-			return dst, m, err
+			return dst, err
 		}
 		dst = out[:len(dst)] // with what memory there is by now
 		if m.number > 0 {
 			start := len(dst)
 			dst = append(dst, m.body...)
 			m.body = dst[start:]
-			return dst, m, nil
+			return dst, nil
 		}
 	}
 }
@@ -158,19 +170,20 @@ func (s *Session) hand(m incoming) {
 // another line it would come anew. A message is appended to dst, header and body, and
 // returned, unless it answers another one. Without one the number is 0. It is called under
 // recv.
-func (s *Session) readWhole(ctx context.Context, dst []byte) (out []byte, m incoming, _ error) {
+func (s *Session) readWhole(ctx context.Context, dst []byte, m *incoming) ([]byte, error) {
+	*m = incoming{}
 	l := s.line.Load()
 	if l == nil {
-		return dst, m, errUnlinked
+		return dst, errUnlinked
 	}
 	out, event, err := s.read(ctx, l, dst)
 	for within := event == engine.Part; within && err == nil; within = event != engine.Message {
 		out, event, err = s.read(ctx, l, out)
 	}
 	if err == nil && event == engine.Message {
-		m, err = s.parse(l.link.Received(), out[len(dst):])
+		err = s.parse(l.link.Received(), out[len(dst):], m)
 	}
-	return out, m, err
+	return out, err
 }
 
 // consumed makes room for another message of the other end's.
@@ -231,27 +244,29 @@ func (s *Session) read(ctx context.Context, l *line, dst []byte) ([]byte, engine
 }
 
 // parse reads the header of a message. The other end itself has written it, so a bad one
-// ends the session. Replies go to whoever waits for them.
-func (s *Session) parse(number uint64, message []byte) (incoming, error) {
+// ends the session. Replies go to whoever waits for them, and the parts of streams to those:
+// they leave m empty, as errors do.
+func (s *Session) parse(number uint64, message []byte, m *incoming) error {
 	h, size, err := engine.ParseHeader(message, s.recv.seen)
 	if err != nil {
-		return incoming{}, s.fail(&CloseError{Remote: true, Err: ErrMisbehaved})
+		return s.fail(&CloseError{Remote: true, Err: ErrMisbehaved})
 	}
 	s.recv.seen = h.Type
-	m := incoming{Header: h, number: number, body: message[size:], size: len(message)}
-	if err := s.checkSignature(&m); err != nil {
-		return incoming{}, err
+	in := incoming{Header: h, number: number, body: message[size:], size: len(message)}
+	if err := s.checkSignature(&in); err != nil {
+		return err
 	}
-	if len(m.body) > s.info.MaxMessage { // by less than a header could take
-		return incoming{}, s.fail(&CloseError{Remote: true, Err: ErrTooLarge})
+	if len(in.body) > s.info.MaxMessage { // by less than a header could take
+		return s.fail(&CloseError{Remote: true, Err: ErrTooLarge})
 	}
 	if h.Kind == engine.KindAnswer || h.Kind == engine.KindRefusal {
-		return incoming{}, s.reply(m)
+		return s.reply(in)
 	}
 	if h.Kind >= engine.KindStreamOpen {
-		return incoming{}, s.stream(m)
+		return s.stream(in)
 	}
-	return m, nil
+	*m = in
+	return nil
 }
 
 // refused is the end of a line by one of its records, and of the session where that
@@ -330,7 +345,8 @@ func (s *Session) pumpOne() error {
 		return err
 	}
 	defer s.leave(&s.recv)
-	out, m, err := s.readWhole(ctx, s.recv.plain[:0])
+	var m incoming
+	out, err := s.readWhole(ctx, s.recv.plain[:0], &m)
 	s.recv.plain = nil
 	switch {
 	case err == nil && m.number == 0 && s.streams.any():
@@ -406,20 +422,21 @@ func (a *ahead) wake() {
 	}
 }
 
-func (a *ahead) take() (m incoming, ok bool) {
+// take moves the first message to m, if there is one.
+func (a *ahead) take(m *incoming) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.messages) == 0 {
-		return m, false
+		return false
 	}
-	m, a.messages[0] = a.messages[0], incoming{}
+	*m, a.messages[0] = a.messages[0], incoming{}
 	if a.messages = a.messages[1:]; len(a.messages) > 0 {
 		a.wake()
 	}
 	if m.Kind == engine.KindRequest {
 		a.requests, a.bytes = a.requests-1, a.bytes-m.size
 	}
-	return m, true
+	return true
 }
 
 func (a *ahead) any() bool {

@@ -83,17 +83,15 @@ func NewServer(cfg Config, handle func(ctx context.Context, s *Session) error) (
 // [*PanicError].
 func (srv *Server) ServeConn(ctx context.Context, conn transport.Conn) error {
 	if err := srv.begin(); err != nil {
-		conn.Close(transport.CodeGoingAway, "")
-		srv.turnedAway(conn.Info(), outcomeOf(err), err)
+		srv.turnAway(conn, transport.CodeGoingAway, err)
 		return err
 	}
 	defer srv.running.Done()
-	session, l, err := srv.greet(ctx, conn)
-	switch {
-	case err != nil:
-		srv.turnedAway(conn.Info(), outcomeOf(err), err)
+	session, l, err := srv.greetAside(ctx, conn)
+	if err != nil {
 		return err
-	case l != nil:
+	}
+	if l != nil {
 		srv.greeted(outcomeResumed)
 		srv.goOn(ctx, session, l)
 		return nil
@@ -110,6 +108,12 @@ func (srv *Server) ServeConn(ctx context.Context, conn transport.Conn) error {
 		logFunction(srv.cfg.Logger, session, err)
 	}
 	return err
+}
+
+// turnAway closes a connection that came to nothing.
+func (srv *Server) turnAway(conn transport.Conn, code transport.Code, err error) {
+	conn.Close(code, "")
+	srv.turnedAway(conn.Info(), outcomeOf(err), err)
 }
 
 // turnedAway counts and logs a connection that came to nothing.
@@ -160,12 +164,29 @@ func (srv *Server) stop() (open []*Session) {
 	return slices.Collect(maps.Keys(srv.sessions))
 }
 
+// errGoexit is why a handshake ended whose Verifier, or the like, did not return.
+var errGoexit = errors.New("e2e: runtime.Goexit was called in a handshake")
+
+// greetAside runs greet in a goroutine of its own. A handshake makes a stack deep, and
+// the caller's is there for as long as the session.
+func (srv *Server) greetAside(ctx context.Context, conn transport.Conn) (s *Session, l *line, err error) {
+	done := make(chan struct{})
+	err = errGoexit
+	go func() {
+		defer close(done)
+		s, l, err = srv.greet(ctx, conn)
+	}()
+	<-done
+	return s, l, err
+}
+
 // greet makes a session of a connection, or a line of one that there is. Nothing is
 // computed for a connection that the lobby does not hold.
 func (srv *Server) greet(ctx context.Context, conn transport.Conn) (_ *Session, _ *line, err error) {
+	err = errGoexit // until it is known better
 	defer func() {
 		if err != nil {
-			conn.Close(transport.CodePolicy, "")
+			srv.turnAway(conn, transport.CodePolicy, err)
 		}
 	}()
 	defer contain(&err)

@@ -82,7 +82,8 @@ func ReceiveValue[T any](ctx context.Context, s *Session, typ string) (T, Messag
 	if err != nil {
 		return none, Message{}, err
 	}
-	body, in, err := s.receive(ctx, nil, false)
+	var in incoming
+	body, err := s.receive(ctx, nil, false, &in)
 	if err != nil {
 		return none, Message{}, err
 	}
