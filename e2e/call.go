@@ -19,9 +19,10 @@ import (
 // CloseError the request may have been served too; if it was not acknowledged, the
 // [GapError] has it.
 func (s *Session) Call(ctx context.Context, typ string, data []byte) ([]byte, error) {
+	slots := s.calls.places(s.party.cfg.MaxCalls)
 	select {
-	case s.calls.slots <- struct{}{}:
-		defer func() { <-s.calls.slots }()
+	case slots <- struct{}{}:
+		defer func() { <-slots }()
 	case <-s.ended:
 		return nil, s.err
 	case <-ctx.Done():
@@ -78,11 +79,20 @@ type answer struct {
 
 // calls are the requests of a session that wait for their answers.
 type calls struct {
-	slots chan struct{}
-
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex    // guards what follows
+	slots   chan struct{} // made with the first Call
 	waiting map[uint64]*call
 	replies uint64 // answers and refusals that have come
+}
+
+// places returns the channel that holds a token for each Call under way.
+func (c *calls) places(most int) chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.slots == nil {
+		c.slots = make(chan struct{}, most)
+	}
+	return c.slots
 }
 
 // begin is called before a request is written, as its answer may follow at once.

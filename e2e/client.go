@@ -28,12 +28,13 @@ func Dial(ctx context.Context, url string, cfg Config) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	dial := func(ctx context.Context) (transport.Conn, error) {
-		return transport.Dial(ctx, url, cfg.dialOptions())
-	}
 	// A URL that names no host is for the transport to explain.
 	address, _ := addressOf(url)
-	return newClient(cfg, address, dial).dialFirst(ctx)
+	c := newClient(cfg, address, nil)
+	c.dial = func(ctx context.Context) (transport.Conn, error) {
+		return transport.Dial(ctx, url, c.cfg.dialOptions())
+	}
+	return c.dialFirst(ctx)
 }
 
 // DialFunc is [Dial] over whatever connections dial makes. Its context ends with the
@@ -173,7 +174,6 @@ func (c *client) dialFirst(ctx context.Context) (*Session, error) {
 // comesBack gives a session whatever it needs to get another line.
 func (c *client) comesBack(s *Session) *comeback {
 	back := &comeback{client: c, session: s}
-	back.redialer = transport.NewRedialer(c.cfg.retry(), back.dial)
 	s.lost = func(why *CloseError) { go back.run(why) }
 	return back
 }

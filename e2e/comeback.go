@@ -14,19 +14,28 @@ import (
 type comeback struct {
 	client   *client
 	session  *Session
-	redialer *transport.Redialer
-	next     *line // what dial has made
-	refused  bool  // the last attempt met a server that does not know the session
+	redialer *transport.Redialer // nil before the first loss
+	next     *line               // what dial has made
+	refused  bool                // the last attempt met a server that does not know the session
 }
 
 // run looks for the next line, or ends the session.
 func (b *comeback) run(why *CloseError) {
 	s := b.session
-	if _, err := b.redialer.Next(s.life, why); err != nil {
+	if err := b.redial(why); err != nil {
 		s.fail(gaveUp(err, why))
 		return
 	}
 	s.attach(b.next)
+}
+
+// redial has dial called until it works. The reason is why there is no connection.
+func (b *comeback) redial(why error) error {
+	if b.redialer == nil {
+		b.redialer = transport.NewRedialer(b.client.cfg.retry(), b.dial)
+	}
+	_, err := b.redialer.Next(b.session.life, why)
+	return err
 }
 
 // gaveUp is the end of a session that does not come back. If nothing was tried, that

@@ -55,9 +55,9 @@ var errUnlinked = errors.New("e2e: the session has no connection now")
 
 // use makes l the session's line.
 func (s *Session) use(l *line) {
-	info := s.info
+	info := s.Info()
 	info.Transport, info.HopTLS = l.conn.Info(), HopTLS(l.hop)
-	s.seen.Store(&info)
+	s.info.Store(&info)
 	s.line.Store(l)
 }
 

@@ -159,7 +159,7 @@ func (c *NetConn) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-func (c *NetConn) part() int { return min(netPart, c.session.info.MaxMessage) }
+func (c *NetConn) part() int { return min(netPart, c.session.party.cfg.MaxMessage) }
 
 // send hands a message on as soon as the one before is under way. Where that fails,
 // then is what later ones fail with, and otherwise if it is not nil.

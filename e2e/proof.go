@@ -83,10 +83,10 @@ func (s *Session) sendOnce(ctx context.Context, m *outgoing) error {
 	if !s.signs(m.Kind) {
 		return s.sendNow(ctx, m)
 	}
-	if err := s.enter(ctx, &s.signing); err != nil {
+	if err := s.enter(ctx, s.signing); err != nil {
 		return err
 	}
-	defer s.leave(&s.signing)
+	defer s.leave(s.signing)
 	for {
 		if err := s.sendNow(ctx, m); err != errUnsigned {
 			return err

@@ -256,7 +256,7 @@ func (s *Session) parse(number uint64, message []byte, m *incoming) error {
 	if err := s.checkSignature(&in); err != nil {
 		return err
 	}
-	if len(in.body) > s.info.MaxMessage { // by less than a header could take
+	if len(in.body) > s.party.cfg.MaxMessage { // by less than a header could take
 		return s.fail(&CloseError{Remote: true, Err: ErrTooLarge})
 	}
 	if h.Kind == engine.KindAnswer || h.Kind == engine.KindRefusal {

@@ -258,7 +258,7 @@ func (b *comeback) first(ctx context.Context) error {
 	go func() {
 		_, err := b.dial(s.life)
 		if err != nil {
-			_, err = b.redialer.Next(s.life, err)
+			err = b.redial(err)
 		}
 		if err != nil {
 			s.fail(&CloseError{Remote: true, Err: truncated{err}})

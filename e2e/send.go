@@ -52,8 +52,8 @@ var errType = errors.New("a type must have at most 128 bytes of UTF-8")
 
 // submit sends a message, now or when there is room and a line.
 func (s *Session) submit(ctx context.Context, m *outgoing) error {
-	if len(m.body) > s.info.MaxMessage {
-		return fmt.Errorf("e2e: send: %w: %d bytes, at most %d", ErrTooLarge, len(m.body), s.info.MaxMessage)
+	if len(m.body) > s.party.cfg.MaxMessage {
+		return fmt.Errorf("e2e: send: %w: %d bytes, at most %d", ErrTooLarge, len(m.body), s.party.cfg.MaxMessage)
 	}
 	if !engine.ValidType(m.Type) {
 		return fmt.Errorf("e2e: send: %w", errType)

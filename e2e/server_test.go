@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -86,6 +87,19 @@ func TestPanicInVerifierIsContained(t *testing.T) {
 	var p *e2e.PanicError
 	if err := <-result; !errors.As(err, &p) {
 		t.Errorf("ServeConn: %v", err)
+	}
+}
+
+// A Verifier that ends its goroutine, as a test's might, ends one handshake likewise.
+func TestGoexitInVerifierIsContained(t *testing.T) {
+	cfg := trusting(bob)
+	cfg.Verifier = &asked{answer: func(context.Context) error { runtime.Goexit(); return nil }}
+	a, b := transport.Pipe()
+	result := serve(newServer(t, cfg, echo), b)
+	_, err := e2e.Connect(t.Context(), a, "", trusting(alice, bob))
+	wantHandshake(t, err, e2e.ReasonLost)
+	if err := <-result; err == nil {
+		t.Error("ServeConn reports no error")
 	}
 }
 

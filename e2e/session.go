@@ -32,8 +32,7 @@ const goodbyeTimeout = 2 * time.Second
 // other end or the network ended it.
 type Session struct {
 	engine *engine.Session
-	info   Info // without what belongs to a line
-	seen   atomic.Pointer[Info]
+	info   atomic.Pointer[Info]
 
 	line    atomic.Pointer[line]  // nil while there is none
 	moved   news                  // of a line lost or found
@@ -54,7 +53,7 @@ type Session struct {
 	streams      streams
 	refusing     feed[refused]
 	telling      feed[*RefusedError]
-	signing      half // the turn to sign
+	signing      *half // the turn to sign; nil where nothing is signed
 	onRefused    func(*Session, *RefusedError)
 	window       int
 	refusedHere  atomic.Uint64 // messages of the other end
@@ -125,7 +124,6 @@ func bareSession(established *engine.Session, own party, events *events) *Sessio
 	s := &Session{
 		engine:  established,
 		party:   own,
-		info:    Info{ID: logID(established.ID()), Protocol: cfg.Protocol, MaxMessage: cfg.MaxMessage},
 		send:    half{turn: make(chan struct{}, 1)},
 		recv:    half{turn: make(chan struct{}, 1)},
 		ahead:   ahead{some: make(chan struct{}, 1)},
@@ -137,9 +135,9 @@ func bareSession(established *engine.Session, own party, events *events) *Sessio
 		sendTimeout: cfg.SendTimeout,
 		window:      cfg.Window,
 		onRefused:   cfg.Refused,
-		signing:     half{turn: make(chan struct{}, 1)},
-		calls:       calls{slots: make(chan struct{}, cfg.MaxCalls)},
-		streams:     streams{slots: make(chan struct{}, MaxStreams), some: make(chan struct{}, 1)},
+	}
+	if established.Proof() == engine.ProofEd25519 {
+		s.signing = &half{turn: make(chan struct{}, 1)}
 	}
 	s.life, s.conclude = context.WithCancel(context.Background())
 	s.stalled.start(cfg.SendTimeout, s.stuck)
@@ -148,8 +146,7 @@ func bareSession(established *engine.Session, own party, events *events) *Sessio
 	s.limits.idle, s.limits.park, s.limits.age = cfg.IdleTimeout, cfg.ParkTimeout, cfg.MaxAge
 	s.limits.born = established.Born()
 	s.limits.touch(time.Now())
-	info := s.info
-	s.seen.Store(&info)
+	s.info.Store(&Info{ID: logID(established.ID()), Protocol: cfg.Protocol, MaxMessage: cfg.MaxMessage})
 	return s
 }
 
@@ -157,7 +154,7 @@ func bareSession(established *engine.Session, own party, events *events) *Sessio
 func (s *Session) begun() *Session {
 	s.alarm.set(time.Now().Add(idleReader))
 	if s.line.Load() != nil { // else it is told with the first one
-		s.events.tell(Event{State: StateSecure, Session: s, Transport: s.seen.Load().Transport})
+		s.events.tell(Event{State: StateSecure, Session: s, Transport: s.Info().Transport})
 	}
 	if s.lost == nil { // the others are for sessions that outlive a connection
 		s.limits.idle, s.limits.park, s.limits.age = 0, 0, 0
@@ -201,7 +198,7 @@ func (s *Session) Peer() Peer {
 // Info returns what is known about the session and the link under it, or the last one
 // while there is none.
 func (s *Session) Info() Info {
-	return *s.seen.Load()
+	return *s.info.Load()
 }
 
 // Done returns a channel that is closed when the session has ended. Then Send and Receive
@@ -389,5 +386,5 @@ func (s *Session) forget() {
 
 // Format prints no secrets, whatever the verb.
 func (s *Session) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "e2e.Session(%s, peer %s)", s.info.Protocol, s.Peer().Fingerprint())
+	fmt.Fprintf(f, "e2e.Session(%s, peer %s)", s.party.cfg.Protocol, s.Peer().Fingerprint())
 }

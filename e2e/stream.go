@@ -120,8 +120,9 @@ func (s *Session) OpenStream(ctx context.Context, typ string, opts *StreamOption
 	case len(opts.Data) > MaxStreamMetadata:
 		return nil, fmt.Errorf("e2e: stream: %w: %d bytes of data ahead, at most %d", ErrTooLarge, len(opts.Data), MaxStreamMetadata)
 	}
+	slots := s.streams.places()
 	select {
-	case s.streams.slots <- struct{}{}:
+	case slots <- struct{}{}:
 	case <-s.ended:
 		return nil, s.err
 	case <-ctx.Done():
@@ -129,7 +130,7 @@ func (s *Session) OpenStream(ctx context.Context, typ string, opts *StreamOption
 	}
 	w := &StreamWriter{session: s, progress: opts.Progress, turn: make(chan struct{}, 1)}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
-	w.release = sync.OnceFunc(func() { <-s.streams.slots })
+	w.release = sync.OnceFunc(func() { <-slots })
 	m := &outgoing{Header: engine.Header{Kind: engine.KindStreamOpen, Type: typ}, body: opts.Data, stream: w}
 	w.turn <- struct{}{} // until all of w is set
 	defer w.leave()
@@ -202,7 +203,7 @@ func fill(r io.Reader, buf []byte) (n int, err error) {
 	return n, err
 }
 
-func (w *StreamWriter) piece() int { return min(streamPiece, w.session.info.MaxMessage) }
+func (w *StreamWriter) piece() int { return min(streamPiece, w.session.party.cfg.MaxMessage) }
 
 // send sends one piece.
 func (w *StreamWriter) send(piece []byte) error {
@@ -519,18 +520,27 @@ func (r *StreamReader) put(m incoming) bool {
 
 // streams are those of a session.
 type streams struct {
-	slots chan struct{}
-	some  chan struct{} // may hold a token while a stream waits
-
 	cancelling feed[uint64]
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex    // guards what follows
+	slots   chan struct{} // made with the first stream
+	some    chan struct{} // made by accept; may hold a token while a stream waits
 	out     map[uint64]*StreamWriter
 	in      map[uint64]*StreamReader // nil: given up, and the sender does not know yet
 	waiting []*StreamReader
 	opened  uint64   // by this end
 	cancels uint64   // by the other end
 	spare   [][]byte // memory for pieces
+}
+
+// places returns the channel that holds a token for each stream under way.
+func (t *streams) places() chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.slots == nil {
+		t.slots = make(chan struct{}, MaxStreams)
+	}
+	return t.slots
 }
 
 // begin is called before the frame that opens a stream is written.
@@ -555,6 +565,9 @@ func (t *streams) forget(id uint64) {
 func (t *streams) accept() *StreamReader {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.some == nil {
+		t.some = make(chan struct{}, 1)
+	}
 	if len(t.waiting) == 0 {
 		return nil
 	}

@@ -91,6 +91,16 @@ func sessionIdleRows(e effort) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
+	rows, err := p.idleRows(e, "session, idle, one end")
+	if err != nil {
+		return nil, err
+	}
+	p.client.Known, p.server.Known = new(keys.PublicCache), new(keys.PublicCache)
+	known, err := p.idleRows(e, "session, idle, identities known")
+	return append(rows, known...), err
+}
+
+func (p pair) idleRows(e effort, what string) ([]row, error) {
 	srv, err := e2e.NewServer(p.server, echoSession)
 	if err != nil {
 		return nil, err
@@ -105,7 +115,7 @@ func sessionIdleRows(e effort) ([]row, error) {
 		go func() { session.Receive(context.Background()); close(received) }()
 		return func() { session.Close(); <-received }, nil
 	}
-	return compareIdle(e, "session, idle, one end", srv.ServeHTTP, open, 1.3)
+	return compareIdle(e, what, srv.ServeHTTP, open, 1.3)
 }
 
 // sessionHandshakeRows hold a handshake, both ends and what they do with identities

@@ -32,14 +32,14 @@ const (
 type Link struct {
 	session    *Session
 	send, recv half
-	unfinished bool    // the last record sealed was a piece that is followed by another
 	partial    partial // what has come of a message
+	unfinished bool    // the last record sealed was a piece that is followed by another
 	peerCode   CloseCode
 
 	sent, received uint64 // number of the last message sealed, and of the last opened, on this link
 
-	heard   time.Time // when a record last came; guarded by the session's mu, like
-	probing bool      // whether since then the other end was asked if it is there
+	probing bool      // whether the other end was asked if it is there; guarded by the session's mu, like
+	heard   time.Time // when a record last came
 	rekey   rekey     // and this
 	update  update    // and this
 }

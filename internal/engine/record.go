@@ -80,7 +80,6 @@ type half struct {
 	aead  cipher.AEAD      // nil once the half is dead
 	chain [secretSize]byte // makes the next generation; the one in use cannot be found from it
 
-	epoch   byte   // as in the first byte of records
 	number  uint64 // of the next record, from 0
 	limit   uint64 // of the last one
 	records int    // in this generation
@@ -88,6 +87,7 @@ type half struct {
 	until   time.Time // its end by age, set by its first record
 
 	nonce [12]byte
+	epoch byte // as in the first byte of records
 	aad   []byte
 	plain [minBucket]byte // of a record without data
 }

@@ -36,7 +36,7 @@ const (
 const rekeyPause = MinRekeyAfter / 2
 
 // rekeyStep is how far a rekey has come at one end.
-type rekeyStep int
+type rekeyStep uint8
 
 const (
 	rekeyIdle     rekeyStep = iota
@@ -52,10 +52,10 @@ const (
 // rekey is what a link knows about rekeys. It is guarded by the session's mu.
 type rekey struct {
 	secret [secretSize]byte // of this epoch: the psk of the next exchange
-	step   rekeyStep
-	at     time.Time // from when on a record that is sent makes one wanted; zero: none does
-	due    time.Time // of the record that is next; zero: none is
+	at     time.Time        // from when on a record that is sent makes one wanted; zero: none does
+	due    time.Time        // of the record that is next; zero: none is
 
+	step        rekeyStep
 	renewed     bool // this is not the epoch that the link began with
 	asked       bool // the server has asked for one in this epoch
 	unconfirmed bool // a server's next secret came with a rekey; until the client's switch records confirm nothing

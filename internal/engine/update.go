@@ -40,14 +40,14 @@ type update struct {
 	told *keys.PublicIdentity // who this end is, as the other was told last
 	tell *keys.PublicIdentity // with the update that is due
 	due  []byte               // the data of an update that is to be sent
-	out  bool                 // one is due or sent, and not answered
 
+	out     bool // one is due or sent, and not answered
 	offered bool // the other's is not answered
-	offer   Offer
-	answer  verdict
 	answers bool // an answer is due
 
-	heard verdict // the last answer of the other end
+	offer  Offer
+	answer verdict
+	heard  verdict // the last answer of the other end
 }
 
 // Told returns who this end is as the other was told last: what is sealed from here on
