@@ -40,6 +40,23 @@ func TestFlush(t *testing.T) {
 	})
 }
 
+// An end that has taken everything and closes says both: who waits to know whether a
+// message has arrived is told.
+func TestCloseAcknowledges(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := over(t)
+		mustSend(t, c, "hello")
+		mustReceive(t, s, "hello")
+		s.Close() // long before an ack would be due
+		if _, err := c.Receive(t.Context()); !errors.Is(err, io.EOF) {
+			t.Errorf("Receive: %v", err)
+		}
+		if err := c.Flush(t.Context()); err != nil {
+			t.Errorf("Flush of what had arrived before the other end closed: %v", err)
+		}
+	})
+}
+
 // A Flush does not return before a message has arrived, gives up with its context
 // at no cost, and learns of the session's end.
 func TestFlushOfWhatDoesNotArrive(t *testing.T) {

@@ -240,8 +240,26 @@ func (s *Session) sayGoodbye(code Code) error {
 	if l == nil {
 		return errUnlinked
 	}
+	if err := s.settle(ctx, l); err != nil {
+		return err
+	}
 	frame, err := l.link.SealClose(time.Now(), s.send.frame[:0], engine.CloseCode(code))
 	if err != nil {
+		return err
+	}
+	return l.conn.Write(ctx, frame)
+}
+
+// settle acknowledges what has arrived, ahead of the goodbye: the other end may wait to
+// know, and nothing follows that could tell it. What a stored session acknowledges has to
+// be stored, and is not. It is called under send.
+func (s *Session) settle(ctx context.Context, l *line) error {
+	if s.keeper != nil {
+		return nil
+	}
+	s.engine.Settle()
+	frame, err := l.link.Control(time.Now(), s.send.frame[:0])
+	if err != nil || len(frame) == 0 {
 		return err
 	}
 	return l.conn.Write(ctx, frame)

@@ -176,6 +176,16 @@ func (s *Session) Ask() {
 	s.out.wantAck()
 }
 
+// Settle has [Link.Control] acknowledge at once what has arrived, rather than wait for
+// more: for an end that is about to close.
+func (s *Session) Settle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.in.safe().number > s.in.told {
+		s.in.ackAt = longAgo
+	}
+}
+
 // Deadline returns when the next call of [Link.Control] is due, which may have
 // passed, or the zero time if none is.
 func (s *Session) Deadline() time.Time {
