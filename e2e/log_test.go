@@ -97,7 +97,7 @@ const goldenServer = `
 level=INFO msg="session secure" session=<id> peer=<alice> state=secure
 level=WARN msg="session reconnecting" session=<id> peer=<alice> state=reconnecting reason=tampered error="a message was changed, dropped, repeated or reordered on the way"
 level=INFO msg="session secure" session=<id> peer=<alice> state=secure
-level=INFO msg="session closed" session=<id> peer=<alice> state=closed reason=peer_closed messages_sent=4 messages_received=4 bytes_sent=68 bytes_received=68 messages_refused=0 messages_turned_down=0 unacked=1 resent=0 resumes=1 rekeys=0
+level=INFO msg="session closed" session=<id> peer=<alice> state=closed reason=peer_closed messages_sent=4 messages_received=4 bytes_sent=68 bytes_received=68 messages_refused=0 messages_turned_down=0 unacked=0 resent=0 resumes=1 rekeys=0
 `
 
 // What goes wrong in the application's own code: a line for an error, one with a stack
