@@ -92,7 +92,7 @@ func (p *port) read() error {
 	for {
 		b, err := p.conn.Read(p.ctx, buf[:0])
 		if err != nil {
-			return err
+			return slow(err)
 		}
 		if tap := p.hub.opts.Tap; tap != nil {
 			tap(b)
@@ -160,7 +160,12 @@ func (p *port) write() {
 func (p *port) writeOne(b []byte) error {
 	ctx, cancel := context.WithTimeout(p.ctx, p.hub.opts.WriteTimeout)
 	defer cancel()
-	err := p.conn.Write(ctx, b)
+	return slow(p.conn.Write(ctx, b))
+}
+
+// slow says who is to blame for a time limit: only writes have one, and a write that
+// reaches it ends the connection for the reader too, who may be the first to tell.
+func slow(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return errSlow
 	}
