@@ -13,7 +13,7 @@ import (
 //	client                                            server
 //	  request: Noise m1, its payload ek    ->
 //	                                       <-         answer: Noise m2, its payload ct
-//	  switch                               ->
+//	  switch, ask                          ->
 //	                                       <-         switch
 //
 // The records travel among the others, which do not wait for them. A switch is the last
@@ -176,6 +176,8 @@ func (l *Link) switchSend() (next *fresh, err error) {
 	err = l.locked(func(r *rekey) {
 		next, r.send = r.send, nil
 		r.finish()
+		// The server keeps the old resume secret until a record comes under the new keys.
+		l.session.out.ask = l.session.out.ask || l.session.client
 	})
 	return next, err
 }

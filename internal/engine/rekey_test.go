@@ -956,3 +956,21 @@ func FuzzA32Rekey(f *testing.F) {
 		}
 	})
 }
+
+// A session in which nobody says anything behind a rekey: the client asks right behind its
+// switch, so the server drops the old resume secret within the round trip.
+func TestOldResumeSecretGoesWithTheRekey(t *testing.T) {
+	c, s := pair(t)
+	mustRekey(t, due, c, s)
+	if n := len(s.session.ResumeIDs()); n != 2 {
+		t.Fatalf("behind the switches the server has %d secrets, want both", n)
+	}
+	carry(t, due, c, s, typeAsk)
+	if ids := s.session.ResumeIDs(); len(ids) != 1 || ids[0] != c.session.ResumeIDs()[0] {
+		t.Errorf("behind the client's first record the server has %d secrets", len(ids))
+	}
+	carry(t, due, s, c, typeAck)
+	if !c.session.Deadline().IsZero() || !s.session.Deadline().IsZero() {
+		t.Error("more is due")
+	}
+}
