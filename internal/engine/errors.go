@@ -52,35 +52,37 @@ type Reason int
 
 // Reasons. None of them contains anything from the other end.
 const (
-	ReasonSize      Reason = iota + 1 // a frame of a size that this message cannot have
-	ReasonEncoding                    // authentic bytes that are not in the one accepted form
-	ReasonKeyShare                    // a key share that is not a valid key
-	ReasonCipher                      // bytes that do not authenticate: another protocol name, a change on the way, a replay
-	ReasonIdentity                    // a public identity that is malformed or not signed by its root
-	ReasonSignature                   // the signature of somebody who does not hold the identity's key
-	ReasonSelf                        // this end's own identity
-	ReasonType                        // a record of unknown type
-	ReasonCredit                      // a message that there was no credit for
-	ReasonAck                         // an acknowledgement that cannot be, or that says nothing
-	ReasonRekey                       // a step of a rekey that is not due, or a share in it that is no good
-	ReasonLength                      // a message above the limit
-	ReasonUpdate                      // an update that is not due, or that the sender's root has not signed
+	ReasonSize       Reason = iota + 1 // a frame of a size that this message cannot have
+	ReasonEncoding                     // authentic bytes that are not in the one accepted form
+	ReasonKeyShare                     // a key share that is not a valid key
+	ReasonCipher                       // bytes that do not authenticate: another protocol name, a change on the way, a replay
+	ReasonIdentity                     // a public identity that is malformed or not signed by its root
+	ReasonSignature                    // the signature of somebody who does not hold the identity's key
+	ReasonSelf                         // this end's own identity
+	ReasonType                         // a record of unknown type
+	ReasonCredit                       // a message that there was no credit for
+	ReasonAck                          // an acknowledgement that cannot be, or that says nothing
+	ReasonRekey                        // a step of a rekey that is not due, or a share in it that is no good
+	ReasonLength                       // a message above the limit
+	ReasonUpdate                       // an update that is not due, or that the sender's root has not signed
+	ReasonGeneration                   // keys that should have been replaced before, or were far too often
 )
 
 var reasonTexts = [...]string{
-	ReasonSize:      "size",
-	ReasonEncoding:  "encoding",
-	ReasonKeyShare:  "key share",
-	ReasonCipher:    "authentication",
-	ReasonIdentity:  "identity",
-	ReasonSignature: "signature",
-	ReasonSelf:      "own identity",
-	ReasonType:      "record type",
-	ReasonCredit:    "credit",
-	ReasonAck:       "acknowledgement",
-	ReasonRekey:     "rekey",
-	ReasonLength:    "message length",
-	ReasonUpdate:    "update",
+	ReasonSize:       "size",
+	ReasonEncoding:   "encoding",
+	ReasonKeyShare:   "key share",
+	ReasonCipher:     "authentication",
+	ReasonIdentity:   "identity",
+	ReasonSignature:  "signature",
+	ReasonSelf:       "own identity",
+	ReasonType:       "record type",
+	ReasonCredit:     "credit",
+	ReasonAck:        "acknowledgement",
+	ReasonRekey:      "rekey",
+	ReasonLength:     "message length",
+	ReasonUpdate:     "update",
+	ReasonGeneration: "key generation",
 }
 
 // NumReasons is above every Reason.

@@ -45,7 +45,9 @@ type Link struct {
 }
 
 func newLink(s *Session, now time.Time, mine, theirs, id []byte) *Link {
-	return &Link{session: s, send: newHalf(mine, id), recv: newHalf(theirs, id), heard: now}
+	l := &Link{session: s, send: newHalf(mine, id), recv: newHalf(theirs, id), heard: now}
+	l.recv.began = now
+	return l
 }
 
 // Seal takes a message to send, header and body, and appends to dst the frame that
@@ -245,9 +247,9 @@ func (l *Link) Open(now time.Time, dst, frame []byte) ([]byte, Event, error) {
 	if kind == typeData || kind == typePart {
 		return l.openPiece(now, dst, frame, kind)
 	}
-	plain, ok := l.recv.open(l.recv.plain[:0], frame) // not into dst, which may be full of pieces
-	if !ok {
-		return l.refuse(dst, ReasonCipher)
+	plain, reason := l.recv.open(now, l.recv.plain[:0], frame) // not into dst, which may be full of pieces
+	if reason != 0 {
+		return l.refuse(dst, reason)
 	}
 	fields, data, ok := parsePadded(plain, fieldsSize)
 	if !ok || len(data) > 0 && kind != typeUpdate {
@@ -277,9 +279,9 @@ func (l *Link) openPiece(now time.Time, dst, frame []byte, kind byte) ([]byte, E
 		return l.refuse(dst, ReasonSize)
 	}
 	dst = l.partial.room(dst, size)
-	out, ok := l.recv.open(dst, frame)
-	if !ok {
-		return l.refuse(dst, ReasonCipher)
+	out, reason := l.recv.open(now, dst, frame)
+	if reason != 0 {
+		return l.refuse(dst, reason)
 	}
 	data, reason := l.partial.take(kind, out[len(dst):], l.session.maxMessage)
 	if reason != 0 {

@@ -70,6 +70,15 @@ const (
 	generationAge     = 60 * time.Second
 )
 
+// A receiver holds the other end to these bounds. By age an honest one ends a generation
+// once in generationAge; twice as many, and some to begin with, are let pass, since the two
+// clocks differ and a link does not begin at both ends at once. Each end costs a step of
+// the chain and a key schedule, which otherwise every record could.
+const (
+	earlyEnds  = 4
+	earlyEvery = generationAge / 2
+)
+
 // lastRecord is the number of a direction's last record. At a million records a
 // second it is nine years away; it is there so that no bug can make a number, and
 // so a nonce, come round again.
@@ -85,6 +94,9 @@ type half struct {
 	records int    // in this generation
 	bytes   int
 	until   time.Time // its end by age, set by its first record
+
+	began time.Time // the link
+	early int       // generations that the other end has ended before they were full
 
 	nonce [12]byte
 	epoch byte // as in the first byte of records
@@ -116,9 +128,10 @@ type fresh struct{ chain, id []byte }
 // renew moves to the next epoch. Nothing of this one leads there. Numbers go on: they
 // stay within their bound, and would not repeat if a key ever did.
 func (h *half) renew(next *fresh) {
-	number, limit, epoch := h.number, h.limit, h.epoch
+	before := *h
 	*h = newHalf(next.chain, next.id)
-	h.number, h.limit, h.epoch = number, limit, epoch+epochStep // 3 is followed by 0
+	h.number, h.limit, h.epoch = before.number, before.limit, before.epoch+epochStep // 3 is followed by 0
+	h.began, h.early = before.began, before.early
 	clear(next.chain)
 }
 
@@ -180,18 +193,43 @@ func (h *half) seal(now time.Time, dst []byte, kind byte, plain []byte) ([]byte,
 	return dst, nil
 }
 
-// open appends the padded plaintext of one record.
-func (h *half) open(dst, frame []byte) ([]byte, bool) {
+// open appends the padded plaintext of one record, or returns why it is refused.
+func (h *half) open(now time.Time, dst, frame []byte) ([]byte, Reason) {
 	head := frame[0]
 	if !h.next(head) {
-		return dst, false
+		return dst, ReasonCipher
 	}
 	out, err := h.aead.Open(dst, h.nonce[:], frame[headSize:], h.aad)
 	if err != nil {
-		return dst, false
+		return dst, ReasonCipher
+	}
+	if !h.bounded(now, head, len(out)-len(dst)) {
+		return dst, ReasonGeneration
 	}
 	h.done(head)
-	return out, true
+	return out, 0
+}
+
+// bounded reports whether the other end keeps to the bounds of generations with a record
+// of this size: it ends one that is full, and not too many that are not.
+func (h *half) bounded(now time.Time, head byte, size int) bool {
+	h.bytes += size
+	last := head&lastFlag != 0
+	switch {
+	case h.bytes >= generationBytes:
+		return last
+	case !last || h.records == generationRecords:
+		return true
+	}
+	h.early++
+	return h.early <= earlyEnds+int(elapsed(h.began, now)/earlyEvery)
+}
+
+// elapsed is the time between two moments by whichever clock says that it was longer. The
+// monotonic one may stand still while a machine sleeps, and what its link has carried
+// meanwhile comes when it wakes.
+func elapsed(from, to time.Time) time.Duration {
+	return max(0, to.Sub(from), to.Round(0).Sub(from.Round(0)))
 }
 
 func (h *half) drop() { *h = half{} }

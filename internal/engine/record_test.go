@@ -362,6 +362,81 @@ func TestGenerationFlag(t *testing.T) {
 	}
 }
 
+// mark seals an empty message that says that its generation ends, whether it is due or not.
+func mark(l *Link, last bool) []byte {
+	l.send.until, l.send.records = epoch.Add(time.Hour), max(l.send.records, 1)
+	if last {
+		l.send.until = epoch
+	}
+	return must(l.Seal(epoch, nil, nil, nil))
+}
+
+// A receiver takes the end of a generation that is not full four times, and once more for
+// each half minute of its link; more often nobody needs to, and each costs it new keys.
+func TestGenerationsEndEarlyOnlySoOften(t *testing.T) {
+	for _, after := range []time.Duration{0, 29 * time.Second, 30 * time.Second, 5 * time.Minute} {
+		from, to := pair(t)
+		now := epoch.Add(after)
+		for range earlyEnds + int(after/(30*time.Second)) {
+			if _, _, err := to.Open(now, nil, mark(from, true)); err != nil {
+				t.Fatalf("after %v: %v (%+v)", after, err, err)
+			}
+		}
+		if _, _, err := to.Open(now, nil, mark(from, false)); err != nil {
+			t.Fatalf("after %v a record that ends nothing: %v", after, err)
+		}
+		mustRefuse(t, to, mark(from, true), ReasonGeneration)
+	}
+}
+
+// Neither a rekey nor a clock that was put back makes the count begin again, and a machine
+// that slept does not count as one whose other end is in a hurry.
+func TestEarlyGenerationsAreCountedForTheLink(t *testing.T) {
+	began := time.Now()
+	h := newHalf(make([]byte, secretSize), make([]byte, secretSize))
+	h.began = began
+	ends := func(now time.Time, n int) bool {
+		for range n {
+			if h.records = 1; !h.bounded(now, typeData|lastFlag, minBucket) {
+				return false
+			}
+		}
+		return true
+	}
+	if !ends(began.Add(-time.Hour), earlyEnds) {
+		t.Error("a clock that was put back takes ends away")
+	}
+	h.renew(&fresh{make([]byte, secretSize), make([]byte, secretSize)})
+	if ends(began, 1) {
+		t.Error("a rekey gives ends")
+	}
+	if !ends(began.Round(0).Add(5*time.Minute), 9) { // without the monotonic clock
+		t.Error("what a link carried while its end slept is refused")
+	}
+}
+
+// A receiver does not go on under keys that should be gone.
+func TestGenerationThatIsFullHasToEnd(t *testing.T) {
+	for name, early := range map[string]int{"by bytes": 0, "behind an early end": 1} {
+		from, to := pair(t)
+		full := make([]byte, pieceSize-lengthSize)
+		for range early {
+			openAt(t, epoch, to, mark(from, true))
+		}
+		for range generationBytes/pieceSize - 1 {
+			if _, _, err := to.Open(epoch, nil, must(from.Seal(epoch, nil, nil, full))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		honest := clone(to)
+		from.send.bytes = 0 // it forgets
+		mustRefuse(t, to, must(from.Seal(epoch, nil, nil, full)), ReasonGeneration)
+		if honest.recv.bytes != generationBytes-pieceSize {
+			t.Errorf("%s: the receiver has counted %d bytes", name, honest.recv.bytes)
+		}
+	}
+}
+
 // A36: the counter is not sent, so a sender that jumps only loses its peer, at the
 // cost of one refusal.
 func TestA36CounterJumpIsCheap(t *testing.T) {

@@ -405,8 +405,8 @@ func TestEveryBitOfARekeyExchangeCounts(t *testing.T) {
 	tr := newTour(t, c, s)
 	inner := func(i int) []byte {
 		l := again(tr.before[i])
-		plain, ok := l.recv.open(nil, tr.frames[i])
-		if !ok {
+		plain, reason := l.recv.open(epoch, nil, tr.frames[i])
+		if reason != 0 {
 			t.Fatal("does not open")
 		}
 		size, _ := fieldsSizeOf(tr.frames[i][0] & typeMask)
@@ -776,9 +776,9 @@ func TestA13RekeyHeals(t *testing.T) {
 	}{"to the server": {spyS.recv, toServer}, "to the client": {spyC.recv, toClient}} {
 		spy := spied.half
 		for i, frame := range spied.frames {
-			_, opened := spy.open(nil, frame)
-			if want := i < before; opened != want {
-				t.Fatalf("record %d %s opens for the spy: %v", i, name, opened)
+			_, reason := spy.open(epoch, nil, frame)
+			if want := i < before; (reason == 0) != want {
+				t.Fatalf("record %d %s opens for the spy: %v", i, name, reason)
 			}
 		}
 	}
@@ -863,7 +863,7 @@ func TestRekeyKnownAnswers(t *testing.T) {
 	tr := newTour(t, c, s)
 	fields := func(i int) []byte {
 		l := tr.before[i]
-		plain, _ := l.recv.open(nil, tr.frames[i])
+		plain, _ := l.recv.open(epoch, nil, tr.frames[i])
 		size, _ := fieldsSizeOf(tr.frames[i][0] & typeMask)
 		return plain[:size]
 	}

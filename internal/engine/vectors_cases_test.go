@@ -371,6 +371,15 @@ func badRecords() (all []making) {
 		d.advance()
 		d.say(typeData, nil, []byte("under the next key"))
 	})
+	add("generations-often", "a fifth generation ends before it is full, at once", ReasonGeneration, func(d *direction) {
+		for range 5 {
+			d.say(typeData|lastFlag, nil, nil)
+		}
+	})
+	add("generation-full", "the generation is full with this record, and does not end", ReasonGeneration, func(d *direction) {
+		d.Bytes = generationBytes - 2*64
+		d.say(typeData, nil, []byte("one too many"))
+	})
 	add("short", "a frame that no record is so short as", ReasonSize, func(d *direction) { d.Frames = append(d.Frames, make([]byte, recordOverhead+minBucket-1)) })
 	add("type-0", "type 0", ReasonType, forge(0, padded(nil, nil)))
 	add("type-31", "type 31", ReasonType, forge(31, padded(nil, nil)))
@@ -432,6 +441,18 @@ func goodRecords() (all []making) {
 	add("generations", "the sender moves on behind the bit last, twice in a row too", nil, func(d *direction) {
 		for _, kind := range []byte{typeData, typeData | lastFlag, typeData, typeAsk | lastFlag, typeData | lastFlag, typeData} {
 			d.say(kind, nil, nil)
+		}
+	})
+	add("generations-early", "four generations end before they are full, at once", nil, func(d *direction) {
+		for range 4 {
+			d.say(typeAsk|lastFlag, nil, nil)
+		}
+		d.say(typeData, nil, nil)
+	})
+	add("generation-by-bytes", "the generation ends with the record that makes it full; that is not early, however often", func(v *vector) { v.Bytes = generationBytes - 64 }, func(d *direction) {
+		d.say(typeData|lastFlag, nil, []byte("the last"))
+		for range 4 {
+			d.say(typeAsk|lastFlag, nil, nil)
 		}
 	})
 	add("generation-by-count", "the generation ends behind its 1,024th record", func(v *vector) { v.Number = 1022 }, func(d *direction) {

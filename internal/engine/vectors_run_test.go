@@ -177,7 +177,8 @@ func (v *vector) runRecords(t *testing.T) error {
 	_, session := v.established(t)
 	l := session.Link()
 	l.recv = newHalf(v.Chain, v.Link)
-	l.recv.number, l.recv.records, l.recv.epoch = v.Number, int(v.Number%generationRecords), byte(v.Epoch)<<6
+	l.recv.began, l.recv.epoch = epoch, byte(v.Epoch)<<6
+	l.recv.number, l.recv.records, l.recv.bytes = v.Number, int(v.Number%generationRecords), v.Bytes
 	records := v.Records
 	var pieces []byte
 	for i, frame := range v.Frames {

@@ -40,6 +40,7 @@ type vector struct {
 	Chain   hexBytes `json:"chain,omitempty"`   // of records
 	Epoch   int      `json:"epoch"`             // of records
 	Number  uint64   `json:"number"`            // of the first record
+	Bytes   int      `json:"bytes,omitempty"`   // of padded plaintext in its generation before it
 
 	Frames  []hexBytes          `json:"frames"`
 	Opened  *vectorOpened       `json:"opened,omitempty"`

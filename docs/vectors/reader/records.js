@@ -9,21 +9,28 @@ const part = 5
 const update = 10
 const pieceSize = 65536
 const generation = 1024
+const generationBytes = 2 ** 24
+
+// How many generations may end before they are full, while no time passes.
+const earlyEnds = 4
 
 // What each type has as fields, in bytes.
 const fieldsSizes = { 1: 0, 2: 2, 3: 16, 4: 0, 5: 0, 6: 0, 7: 1232, 8: 1136, 9: 0, 10: 0, 11: 5 }
 
-// Direction opens records in their order. It begins with record number of the generation whose chain it is given.
+// Direction opens records in their order, all at the time at which the link begins. It begins with record number of the
+// generation whose chain it is given, which has had so many bytes of padded plaintext before.
 export class Direction {
-  constructor({ chain, link, epoch, number }) {
-    Object.assign(this, { link, epoch, number, generationSize: number % generation, pieces: [] })
+  constructor({ chain, link, epoch, number, bytes }) {
+    Object.assign(this, { link, epoch, number, early: 0, pieces: [] })
     this.advance(chain)
+    Object.assign(this, { records: number % generation, bytes })
   }
 
   advance(chain) {
     const both = expand(chain, S('next generation'), 64)
     this.chain = both.subarray(0, 32)
     this.key = both.subarray(32)
+    Object.assign(this, { records: 0, bytes: 0 })
   }
 
   // open returns what a record says, or undefined for a piece of a message that is not complete.
@@ -34,11 +41,18 @@ export class Direction {
     if (head >> 6 !== this.epoch || fieldsSizes[type] === undefined) refuse()
     const nonce = concat(Buffer.alloc(4), uint64(this.number++))
     const plain = openGCM(this.key, nonce, frame.subarray(1), concat(S('record'), frame.subarray(0, 1), this.link))
-    if (++this.generationSize === generation || head & 0x20) {
-      this.advance(this.chain)
-      this.generationSize = 0
-    }
+    this.count(plain.length, (head & 0x20) !== 0)
     return this.read(type, plain)
+  }
+
+  // count holds the sender to the bounds of generations, and ends them.
+  count(size, last) {
+    this.records++
+    this.bytes += size
+    const full = this.bytes >= generationBytes
+    if (full && !last) refuse()
+    if (last && !full && this.records < generation && ++this.early > earlyEnds) refuse()
+    if (last || this.records === generation) this.advance(this.chain)
   }
 
   read(type, plain) {

@@ -24,7 +24,7 @@ function endOf({ identity, x25519, mlkem, binding }) {
 
 function inputOf(c) {
   return {
-    protocol: c.protocol, proof: c.proof, epoch: c.epoch ?? 0, number: c.number ?? 0,
+    protocol: c.protocol, proof: c.proof, epoch: c.epoch ?? 0, number: c.number ?? 0, bytes: c.bytes ?? 0,
     secret: unhex(c.secret), session: unhex(c.session), link: unhex(c.link), chain: unhex(c.chain),
     client: endOf(c.client ?? {}), server: endOf(c.server ?? {}),
   }
