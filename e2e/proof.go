@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -22,7 +23,8 @@ var ErrProof = errors.New("e2e: this does not prove that the identity has sent t
 //	32    the session's id
 //	1     1 if the client has sent the message, else 0
 //	8     the message's number
-//	64    signature by the sender
+//	32    id of the key that has signed it
+//	64    signature by that key of the sender
 //	rest  header of the message, see engine.Header
 const (
 	proofVersion = 1
@@ -42,25 +44,25 @@ func VerifyProof(by *keys.PublicIdentity, proof, data []byte) (Message, error) {
 		return Message{}, ErrProof
 	}
 	id, fromClient, number := [32]byte(proof[1:]), proof[33] == 1, binary.BigEndian.Uint64(proof[34:])
-	signature, header := proof[42:proofFixed], proof[proofFixed:]
+	key, signature := engine.SplitSignature(proof[42:proofFixed])
+	header := proof[proofFixed:]
 	h, size, err := engine.ParseHeader(header, "")
 	if err != nil || size != len(header) || h.Kind == engine.KindRefusal || number == 0 {
 		return Message{}, ErrProof
 	}
-	if !verifies(by, h.Time, engine.Signed(id, fromClient, number, header, data), signature) {
+	if !verifies(by, h.Time, key, engine.Signed(id, fromClient, number, header, key, data), signature) {
 		return Message{}, ErrProof
 	}
 	return Message{h.Type, h.Time, number, data, bytes.Clone(proof)}, nil
 }
 
-// verifies reports whether a key that the identity lists for the time has signed it.
-func verifies(by *keys.PublicIdentity, at time.Time, signed, signature []byte) bool {
-	for i, key := range by.VerifyingKeys() {
-		if (i == 0 || key.ValidAt(at)) && key.Verify(signed, signature) {
-			return true
-		}
-	}
-	return false
+// verifies reports whether the key of that name, which the identity has to list for the
+// time, has signed it. No other key is tried: an identity may list many, and each costs a
+// verification (A22).
+func verifies(by *keys.PublicIdentity, at time.Time, name keys.SigningKeyID, signed, signature []byte) bool {
+	key, listed := by.VerifyingKeyByID(name)
+	primary := name == by.VerifyingKey().ID()
+	return listed && (primary || key.ValidAt(at)) && key.Verify(signed, signature)
 }
 
 // signs reports whether a message is signed: those of the applications are, what the
@@ -99,28 +101,30 @@ func (s *Session) sendOnce(ctx context.Context, m *outgoing) error {
 
 func (s *Session) sign(m *outgoing, number uint64) error {
 	m.Time = time.Now()
-	input := engine.Signed(s.engine.ID(), s.engine.Client(), number, m.Append(nil), m.body)
-	signature, err := s.signer().Sign(input)
-	if err == nil && len(signature) != engine.SignatureSize {
+	key, signer := s.signer()
+	input := engine.Signed(s.engine.ID(), s.engine.Client(), number, m.Append(nil), key, m.body)
+	signature, err := signer.Sign(input)
+	if err == nil && len(signature) != ed25519.SignatureSize {
 		err = fmt.Errorf("the Signer returned %d bytes, not an Ed25519 signature", len(signature))
 	}
 	if err != nil {
 		return fmt.Errorf("e2e: send: signing: %w", err)
 	}
-	m.signature, m.signed = signature, number
+	m.signature, m.signed = append(key[:], signature...), number
 	return nil
 }
 
 // signer returns the key that the other end can check with: it knows this end's identity
 // as it was told last, and keys that have been retired since are still good.
-func (s *Session) signer() keys.Signer {
+func (s *Session) signer() (keys.SigningKeyID, keys.Signer) {
 	identity := s.party.cfg.Identity
 	if l := s.line.Load(); l != nil {
-		if signer, ok := identity.SignerOf(l.link.Told().VerifyingKey().ID()); ok {
-			return signer
+		name := l.link.Told().VerifyingKey().ID()
+		if signer, ok := identity.SignerOf(name); ok {
+			return name, signer
 		}
 	}
-	return identity.Signer()
+	return identity.Signing()
 }
 
 // ErrSignature is part of the end of a session in which a message did not carry its
@@ -134,8 +138,9 @@ func (s *Session) checkSignature(m *incoming) error {
 	}
 	if len(m.body) >= engine.SignatureSize {
 		m.signature, m.body = m.body[:engine.SignatureSize], m.body[engine.SignatureSize:]
-		input := engine.Signed(s.engine.ID(), !s.engine.Client(), m.number, m.Append(nil), m.body)
-		if verifies(s.engine.Peer(), m.Time, input, m.signature) {
+		key, signature := engine.SplitSignature(m.signature)
+		input := engine.Signed(s.engine.ID(), !s.engine.Client(), m.number, m.Append(nil), key, m.body)
+		if verifies(s.engine.Peer(), m.Time, key, input, signature) {
 			m.signature = bytes.Clone(m.signature) // which the body may be moved over
 			return nil
 		}

@@ -109,8 +109,8 @@ func TestBadSignatureEndsTheSession(t *testing.T) {
 	header := []byte{0, 0, 0, 0, 0, 0, 0, 0}
 	for name, message := range map[string][]byte{
 		"none":       header,
-		"half of it": append(bytes.Clone(header), make([]byte, 63)...),
-		"zeros":      append(bytes.Clone(header), make([]byte, 64)...),
+		"half of it": append(bytes.Clone(header), make([]byte, 95)...),
+		"zeros":      append(bytes.Clone(header), make([]byte, 96)...),
 		"a request":  append([]byte{1, 0, 0, 0, 0, 0, 0, 0}, make([]byte, 100)...),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -128,7 +128,7 @@ func TestBadSignatureEndsTheSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := append(bytes.Clone(m.Proof[42+64:]), m.Proof[42:42+64]...)
+	again := append(bytes.Clone(m.Proof[42+96:]), m.Proof[42:42+96]...)
 	if err := e2e.SendRaw(s, append(again, "hello"...)); err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ const MaxType = 128
 
 // MaxHeader is the size in bytes of the largest header, with the signature that may
 // follow it.
-const MaxHeader = headerSize + MaxType + answersSize + 64
+const MaxHeader = headerSize + MaxType + answersSize + SignatureSize
 
 const (
 	headerSize  = 8

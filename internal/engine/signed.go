@@ -1,23 +1,36 @@
 package engine
 
 import (
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/binary"
 
 	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/keys"
 )
 
-// SignatureSize is the size in bytes of what follows the header of a signed message.
-const SignatureSize = 64
+// SignatureSize is the size in bytes of what follows the header of a signed message:
+//
+//	size  meaning
+//	32    the id of the key that it is signed with, see [keys.SigningKeyID]
+//	64    Ed25519 signature, see [Signed]
+const SignatureSize = 32 + ed25519.SignatureSize
 
 // Signed returns what the sender of a message signs where messages are signed: in which
-// session, in which direction, as which message of that, with which header and body.
+// session, in which direction, as which message of that, with which header, body and key.
 //
-//	label ‖ session id ‖ u8 1 from the client, else 0 ‖ u64 number ‖ H(body) ‖ header
-func Signed(session [32]byte, fromClient bool, number uint64, header, body []byte) []byte {
+//	label ‖ session id ‖ u8 1 from the client, else 0 ‖ u64 number ‖ H(body) ‖ header ‖ key id
+func Signed(session [32]byte, fromClient bool, number uint64, header []byte, key keys.SigningKeyID, body []byte) []byte {
 	digest := sha256.Sum256(body)
 	place := binary.BigEndian.AppendUint64([]byte{byte(roleNumber(fromClient))}, number)
-	return label.SessionSigned.With(session[:], place, digest[:], header)
+	return label.SessionSigned.With(session[:], place, digest[:], header, key[:])
+}
+
+// SplitSignature returns the key that a signature names, and the signature by it. It takes
+// [SignatureSize] bytes.
+func SplitSignature(b []byte) (key keys.SigningKeyID, signature []byte) {
+	n := copy(key[:], b)
+	return key, b[n:]
 }
 
 // Room reports whether a message of the kind could be sealed now, or queued, for a driver
