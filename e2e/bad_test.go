@@ -182,21 +182,33 @@ func TestA37BadFirstFramesOverSockets(t *testing.T) {
 // A rogue is an end that has proved who it is, and then does not keep to the protocol.
 type rogue struct {
 	transport.Conn
-	link *engine.Link
+	link    *engine.Link
+	session *engine.Session
 }
 
 func newRogue(t testing.TB, url string, me *keys.Identity) *rogue {
 	t.Helper()
-	conn := rawDial(t, url)
-	h, err := engine.NewClient(engine.Config{Identity: me.Public(), Protocol: "test/1", KeepAlive: -1}, time.Now())
+	r, err := rogueOver(t, rawDial(t, url), me, engine.DefaultWindow)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return r
+}
+
+// rogueOver is newRogue over any connection and with any window.
+func rogueOver(t testing.TB, conn transport.Conn, me *keys.Identity, window int) (*rogue, error) {
+	t.Helper()
+	h, err := engine.NewClient(engine.Config{
+		Identity: me.Public(), Protocol: "test/1", KeepAlive: -1, Window: window, MaxMessage: e2e.DefaultMaxMessage + engine.MaxHeader,
+	}, time.Now())
+	if err != nil {
+		return nil, err
 	}
 	step, err := h.Start(time.Now())
 	for err == nil && step.Next != engine.Done {
 		if step.Frame != nil {
 			if err := conn.Write(t.Context(), step.Frame); err != nil {
-				t.Fatal(err)
+				return nil, err
 			}
 		}
 		switch step.Next {
@@ -215,9 +227,9 @@ func newRogue(t testing.TB, url string, me *keys.Identity) *rogue {
 		}
 	}
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	return &rogue{conn, h.Session().Link()}
+	return &rogue{conn, h.Session().Link(), h.Session()}, nil
 }
 
 func (r *rogue) seal(t testing.TB, message string) []byte {

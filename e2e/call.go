@@ -11,10 +11,14 @@ import (
 // Call sends a request of a type and returns the answer of the function that serves it
 // at the other end, see [Mux]. Both survive the connections that they are sent over, so
 // a Call waits until it is answered, its context ends, or the session does. If
-// [Config.MaxCalls] are waiting already it waits for one of them first.
+// [Config.MaxCalls] are waiting already it waits for one of them first, and so it does
+// while the requests that are not answered, with its own, are more than [Config.Window]
+// bytes, unless there is none: an end with the same Window holds no more. Functions at both ends
+// that call each other in turn must not need more than that: they would wait for each other,
+// until a context ends.
 //
 // A context that ends costs nothing but the answer: the request may have been served,
-// and is not called back. Errors: the context's; [*RefusedError]; [*ReplyError]; one that
+// and is not called back; it counts until the other end has answered it. Errors: the context's; [*RefusedError]; [*ReplyError]; one that
 // matches [ErrTooLarge]; one about the type, see [Message]; [*CloseError]. After a
 // CloseError the request may have been served too; if it was not acknowledged, the
 // [GapError] has it.
@@ -28,8 +32,13 @@ func (s *Session) Call(ctx context.Context, typ string, data []byte) ([]byte, er
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	c := &call{sealed: make(chan struct{}), answered: make(chan answer, 1)}
-	m := &outgoing{Header: engine.Header{Kind: engine.KindRequest, Type: typ}, body: data, call: c}
+	m := &outgoing{Header: engine.Header{Kind: engine.KindRequest, Type: typ}, body: data}
+	share := s.calls.ask(costOf(m), s.window)
+	if err := share.await(ctx, s); err != nil {
+		return nil, err
+	}
+	c := &call{cost: share.cost, sealed: make(chan struct{}), answered: make(chan answer, 1)}
+	m.call = c
 	failed := make(chan error, 1)
 	go func() {
 		if err := s.submit(ctx, m); err != nil {
@@ -39,14 +48,20 @@ func (s *Session) Call(ctx context.Context, typ string, data []byte) ([]byte, er
 	select { // both come soon after the context's end; until then data is in use
 	case <-c.sealed:
 	case err := <-failed:
+		s.calls.withdraw(share, s.window)
 		return nil, err
 	}
 	return s.await(ctx, c)
 }
 
+// costOf returns what a message counts at the other end, at most.
+func costOf(m *outgoing) int {
+	return engine.Cost(engine.MaxHeader - engine.MaxType + len(m.Type) + len(m.body))
+}
+
 // await waits for the answer to a request that is numbered.
 func (s *Session) await(ctx context.Context, c *call) ([]byte, error) {
-	defer s.calls.forget(c.number)
+	defer s.calls.giveUp(c)
 	s.wanted.Add(1)
 	defer s.wanted.Add(-1)
 	s.pump()
@@ -68,6 +83,8 @@ func (s *Session) await(ctx context.Context, c *call) ([]byte, error) {
 // A call is a request that waits for its answer.
 type call struct {
 	number   uint64
+	cost     int
+	givenUp  bool          // nobody waits any more; guarded by the mu of the session's calls
 	sealed   chan struct{} // closed once number is set
 	answered chan answer
 }
@@ -79,10 +96,11 @@ type answer struct {
 
 // calls are the requests of a session that wait for their answers.
 type calls struct {
-	mu      sync.Mutex    // guards what follows
-	slots   chan struct{} // made with the first Call
-	waiting map[uint64]*call
-	replies uint64 // answers and refusals that have come
+	mu        sync.Mutex    // guards what follows
+	slots     chan struct{} // made with the first Call
+	waiting   map[uint64]*call
+	allowance allowance
+	replies   uint64 // answers and refusals that have come
 }
 
 // places returns the channel that holds a token for each Call under way.
@@ -107,20 +125,29 @@ func (c *calls) begin(number uint64, request *call) {
 	close(request.sealed)
 }
 
-func (c *calls) forget(number uint64) {
+// giveUp says that nobody waits for an answer any more. The other end may be at it still.
+func (c *calls) giveUp(waiting *call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.waiting, number)
+	waiting.givenUp = true
 }
 
 // take returns who waits for the reply to a message, or nil, and how many replies have
 // come with this one.
-func (c *calls) take(number uint64) (_ *call, replies uint64) {
+func (c *calls) take(number uint64, window int) (_ *call, replies uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	waiting := c.waiting[number]
-	delete(c.waiting, number)
 	c.replies++
+	waiting := c.waiting[number]
+	if waiting == nil {
+		return nil, c.replies
+	}
+	delete(c.waiting, number)
+	c.allowance.used -= waiting.cost
+	c.allowance.grant(window)
+	if waiting.givenUp {
+		return nil, c.replies
+	}
 	return waiting, c.replies
 }
 
@@ -135,7 +162,7 @@ func (s *Session) answersTo(messages uint64) uint64 {
 // not sent, or more of them than answersTo, no honest end sends. One that comes too late
 // is dropped.
 func (s *Session) reply(m incoming) error {
-	waiting, replies := s.calls.take(m.Answers)
+	waiting, replies := s.calls.take(m.Answers, s.window)
 	a := answer{}
 	ok := true
 	if m.Kind == engine.KindRefusal {

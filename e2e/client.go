@@ -191,7 +191,7 @@ func Accept(ctx context.Context, conn transport.Conn, cfg Config) (*Session, err
 	if err := g.read(ctx); err != nil {
 		return nil, err
 	}
-	s, err := g.accept(ctx, func() error { return nil }, func(*Session) error { return nil })
+	s, err := g.accept(ctx, func(*keys.PublicIdentity) error { return nil }, func(*Session) error { return nil })
 	if err != nil {
 		return nil, err
 	}

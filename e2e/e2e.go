@@ -152,6 +152,7 @@ const (
 	DefaultMaxAge = 24 * time.Hour
 
 	DefaultMaxSessions             = 10_000
+	DefaultMaxSessionsPerIdentity  = 1_000
 	DefaultMaxParked               = 1_000
 	DefaultMaxParkedPerIdentity    = 16
 	DefaultParkTimeout             = 10 * time.Minute
@@ -234,11 +235,22 @@ type Config struct {
 	// Dial and Accept.
 	MaxMessage int
 
-	// Window is how many bytes the other end may send that the application has not
-	// received yet, and how many of this end's own are kept until they have arrived,
-	// both up to one message more; as much again is kept of requests and answers. Small
-	// messages count 64 bytes. It is 64 KiB to 1 GiB; the throughput of a link is at most
-	// Window for each round trip. Zero means [DefaultWindow].
+	// Window bounds what a session holds, in bytes, each of the following for itself and
+	// each up to one message more:
+	//
+	//	messages   that the other end has sent and the application has not received
+	//	requests   of the other end's, until their answers are on their way; what comes
+	//	           beyond is refused with RefusedBusy
+	//	answers    of functions of a Mux that wait to be sent: beyond, no request is begun,
+	//	           see Mux.Concurrent
+	//	own        messages, until they have arrived; and as much of calls, answers and
+	//	           refusals
+	//
+	// Small messages count 64 bytes. Memory for that may be twice as large, and a peer that
+	// sends as it likes cannot make it more. Calls wait at this end while more than Window
+	// is unanswered, so the other end should have a Window no smaller. It is 64 KiB to 1
+	// GiB; the throughput of a link is at most Window for each round trip. Zero means
+	// [DefaultWindow].
 	Window int
 
 	// MaxCalls is how many Calls of a session may wait for their answers at a time. Zero
@@ -375,9 +387,13 @@ type Config struct {
 	// What crosses it is Sealed in any case.
 	Accept *transport.AcceptOptions
 
-	// MaxSessions is how many sessions a server holds at once; further clients
-	// are told to try again later. Zero means [DefaultMaxSessions].
-	MaxSessions int
+	// MaxSessions is how many sessions a server holds at once, and MaxSessionsPerIdentity
+	// how many with one identity, so that one client cannot have them all. Those that wait
+	// for their clients count too. Further clients are told to try again later. Where many
+	// clients share an identity, set both alike. Zero means [DefaultMaxSessions] and
+	// [DefaultMaxSessionsPerIdentity].
+	MaxSessions            int
+	MaxSessionsPerIdentity int
 
 	// MaxParked is how many of its sessions a server lets wait for a client that has
 	// lost its connection, and MaxParkedPerIdentity how many of one identity. Beyond
@@ -417,6 +433,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxAge, DefaultMaxAge)
 	setDefault(&c.MaxCalls, DefaultMaxCalls)
 	setDefault(&c.MaxSessions, DefaultMaxSessions)
+	setDefault(&c.MaxSessionsPerIdentity, DefaultMaxSessionsPerIdentity)
 	setDefault(&c.MaxParked, DefaultMaxParked)
 	setDefault(&c.MaxParkedPerIdentity, DefaultMaxParkedPerIdentity)
 	setDefault(&c.ParkTimeout, DefaultParkTimeout)
@@ -439,7 +456,7 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("e2e: Config.MaxAge is %v, want at most %v", c.MaxAge, DefaultMaxAge)
 	case c.Store != nil && (c.StoreKeys == nil || c.StoreKeys.Primary() == nil):
 		return c, errors.New("e2e: Config.StoreKeys is nil: a store needs keys, see keys.GenerateSharedKeyset")
-	case c.IdleTimeout < 0 || c.ParkTimeout < 0 || c.MaxParkedPerIdentity < 0:
+	case c.IdleTimeout < 0 || c.ParkTimeout < 0 || c.MaxParkedPerIdentity < 0 || c.MaxSessionsPerIdentity < 0:
 		return c, errors.New("e2e: a limit in Config is negative")
 	case c.HandshakeTimeout < 0 || c.SendTimeout < 0 || c.MaxCalls < 0 || c.MaxSessions < 0 || c.MaxHandshakes < 0 || c.MaxHandshakesPerAddress < 0:
 		return c, errors.New("e2e: a limit in Config is negative")

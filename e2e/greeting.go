@@ -28,7 +28,7 @@ func (g *greeting) read(ctx context.Context) (err error) {
 // accept makes a session. Behind the Verifier it asks room whether there is any. The
 // client may come back for the session as soon as it has the last frame, so admit is
 // called before.
-func (g *greeting) accept(ctx context.Context, room func() error, admit func(*Session) error) (*Session, error) {
+func (g *greeting) accept(ctx context.Context, room func(*keys.PublicIdentity) error, admit func(*Session) error) (*Session, error) {
 	if _, ok := engine.ResumeID(g.first); ok {
 		return nil, g.refuse(ctx)
 	}
@@ -42,7 +42,7 @@ func (g *greeting) accept(ctx context.Context, room func() error, admit func(*Se
 		if err := g.welcome(ctx, e, Peer{PublicIdentity: peer}); err != nil {
 			return err
 		}
-		return room()
+		return room(peer)
 	}}
 	last, err := h.server(ctx, g.first)
 	if err != nil {

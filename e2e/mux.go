@@ -1,12 +1,10 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log"
-	"slices"
 	"sync"
 	"time"
 
@@ -40,8 +38,13 @@ type Mux struct {
 	Timeout time.Duration
 
 	// Concurrent is how many requests of a session are served at a time. As many wait;
-	// those beyond are refused with [RefusedBusy], and so are those that would have more
-	// than half of [Config.Window] wait. Zero means [DefaultMuxConcurrent].
+	// those beyond are refused with [RefusedBusy], and so are those that come while
+	// requests of [Config.Window] bytes are held: a request is until its answer is on its
+	// way. While answers of so many bytes wait for the other end to take those before,
+	// no request is begun. So a session holds requests of Window bytes and one more, and
+	// answers of Window bytes and of Concurrent more, each of at most Config.MaxMessage.
+	// Where answers are large and Window is small, say a smaller number. Zero means
+	// [DefaultMuxConcurrent].
 	Concurrent int
 
 	// OnError is called with what refused a message that a function serves: errors of
@@ -145,7 +148,7 @@ type serving struct {
 	oneWay   context.Context    // for others: what was said before the other end closed still counts
 	work     sync.WaitGroup     // requests
 
-	running int        // of them; guarded by the mu of the session's ahead, like
+	running int        // of them, their answers included; guarded by the mu of the session's ahead, like
 	queue   []incoming // those that wait
 }
 
@@ -204,28 +207,39 @@ func (sv *serving) run(m incoming) {
 	}
 }
 
-// handle serves one message. What becomes of the answer is the session's.
+// handle serves one message.
 func (sv *serving) handle(m incoming) {
-	s := sv.session
-	r := &Request{Message: s.message(m), Session: s, OneWay: m.Kind == engine.KindMessage}
+	r := &Request{Message: sv.session.message(m), Session: sv.session, OneWay: m.Kind == engine.KindMessage}
 	reply, why, err := sv.answer(r)
-	if why == 0 && !r.OneWay {
-		err = s.submit(s.life, &outgoing{Header: engine.Header{Kind: engine.KindAnswer, Answers: m.number}, body: reply})
-		if err != nil && !s.over() { // too large, or it could not be signed
-			why = RefusedFailed
-		}
-	}
 	switch {
+	case !r.OneWay:
+		sv.reply(m, r, reply, why, err)
 	case why != 0:
 		sv.mux.failed(r, why, err)
-		var text *ReplyError
-		if why == RefusedFailed && !r.OneWay {
-			text, _ = errors.AsType[*ReplyError](err)
-		}
-		s.refuse(m, why, text)
-	case r.OneWay:
-		s.consumed(m)
+		sv.session.refuse(m, why)
+	default:
+		sv.session.consumed(m)
 	}
+}
+
+// reply sends what became of a request. It waits until that is on its way, and what waits is
+// counted meanwhile. What becomes of it then is the session's.
+func (sv *serving) reply(m incoming, r *Request, reply []byte, why Refusal, err error) {
+	s := sv.session
+	owed := s.ahead.answering(m, reply)
+	if why == 0 {
+		answer := engine.Header{Kind: engine.KindAnswer, Answers: m.number}
+		err = s.submit(s.life, &outgoing{Header: answer, body: reply, debt: owed})
+		if err == nil || s.over() {
+			return
+		}
+		why = RefusedFailed // too large, or it could not be signed
+	}
+	sv.mux.failed(r, why, err)
+	s.refusedHere.Add(1)
+	refusal := refusalOf(m.number, why, err)
+	refusal.debt = owed
+	s.submit(s.life, refusal)
 }
 
 // answer asks whoever decides and whoever serves the type. The reason is 0 if nothing
@@ -288,100 +302,4 @@ type requestKey struct{}
 func RequestFrom(ctx context.Context) *Request {
 	r, _ := ctx.Value(requestKey{}).(*Request)
 	return r
-}
-
-// serve begins a Serve, unless there is one. Requests that came before go to it.
-func (a *ahead) serve(sv *serving) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.serving != nil {
-		return false
-	}
-	a.serving = sv
-	a.served.Store(true)
-	waiting := a.messages
-	a.messages = nil
-	for _, m := range waiting {
-		if m.Kind == engine.KindRequest {
-			a.serveRequest(m)
-		} else {
-			a.messages = append(a.messages, m)
-		}
-	}
-	return true
-}
-
-// unserve ends a Serve.
-func (a *ahead) unserve(sv *serving) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.serving = nil
-	a.served.Store(false)
-	a.messages = slices.Concat(sv.queue, a.messages)
-	sv.queue = nil
-	if len(a.messages) > 0 {
-		a.wake()
-	}
-}
-
-// request takes a request in, or reports that there are too many.
-func (a *ahead) request(m incoming, window int) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	most := DefaultMuxConcurrent
-	if a.serving != nil {
-		most = a.serving.mux.concurrent()
-		if a.serving.running < most {
-			a.requests, a.bytes = a.requests+1, a.bytes+m.size
-			a.serveRequest(m)
-			return true
-		}
-	}
-	if a.requests >= most || a.requests > 0 && a.bytes+m.size > window/2 {
-		return false
-	}
-	a.requests, a.bytes = a.requests+1, a.bytes+m.size
-	if a.serving != nil {
-		a.serveRequest(m)
-		return true
-	}
-	a.messages = append(a.messages, m)
-	a.wake()
-	return true
-}
-
-// serveRequest has a request served now, if there is a place, or later. It is counted
-// among those that wait, and called under mu.
-func (a *ahead) serveRequest(m incoming) {
-	sv := a.serving
-	if sv.running >= sv.mux.concurrent() {
-		sv.queue = append(sv.queue, m)
-		return
-	}
-	a.requests, a.bytes = a.requests-1, a.bytes-m.size
-	sv.running++
-	sv.work.Add(1)
-	go sv.run(m)
-}
-
-// nextRequest returns a request that waits for whoever has served one.
-func (a *ahead) nextRequest(sv *serving) (m incoming, ok bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(sv.queue) == 0 {
-		sv.running--
-		return m, false
-	}
-	m, sv.queue = sv.queue[0], sv.queue[1:]
-	a.requests, a.bytes = a.requests-1, a.bytes-m.size
-	return m, true
-}
-
-// request hands a request to the Serve that there is, or keeps it for one, or refuses
-// it. Its body is somebody else's memory.
-func (s *Session) request(m incoming) {
-	m.body = bytes.Clone(m.body)
-	if !s.ahead.request(m, s.window) {
-		s.refuse(m, RefusedBusy, nil)
-	}
 }

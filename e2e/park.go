@@ -8,7 +8,8 @@ import (
 // A place is what a server knows about one of its sessions. It is guarded by the
 // server's mu.
 type place struct {
-	ids [][32]byte // under which it is found
+	reservation *reservation
+	ids         [][32]byte // under which it is found
 }
 
 // find returns the session that a client wants to go on with, or nil.
@@ -40,10 +41,13 @@ func (srv *Server) indexed(s *Session) {
 	}
 }
 
-// unindex is called under mu.
+// unindex is called under mu. An id may be another session's by now: one that was restored
+// has the ids that this process knew it by before.
 func (srv *Server) unindex(s *Session) {
 	for _, id := range s.place.ids {
-		delete(srv.resumable, id)
+		if srv.resumable[id] == s {
+			delete(srv.resumable, id)
+		}
 	}
 	s.place.ids = nil
 }

@@ -88,7 +88,7 @@ func (s *Session) takes(m *incoming, bare bool) bool {
 	case m.Kind == engine.KindRequest && s.ahead.served.Load(): // since the Receive began to wait
 		s.request(*m)
 	default:
-		s.refuse(*m, RefusedType, nil)
+		s.refuse(*m, RefusedType)
 	}
 	return false
 }
@@ -403,8 +403,8 @@ type ahead struct {
 	messages []incoming // requests among them only while nobody serves
 	serving  *serving   // the Serve that there is; looked at without mu through
 	served   atomic.Bool
-	requests int // that wait, here or there
-	bytes    int // in them
+	backlog  backlog
+	window   int // bound of that, in bytes
 }
 
 func (a *ahead) put(m incoming) {
@@ -434,7 +434,7 @@ func (a *ahead) take(m *incoming) bool {
 		a.wake()
 	}
 	if m.Kind == engine.KindRequest {
-		a.requests, a.bytes = a.requests-1, a.bytes-m.size
+		a.backlog.dropped(*m)
 	}
 	return true
 }
@@ -448,5 +448,10 @@ func (a *ahead) any() bool {
 func (a *ahead) clear() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.messages, a.requests, a.bytes = nil, 0, 0
+	for _, m := range a.messages {
+		if m.Kind == engine.KindRequest {
+			a.backlog.dropped(m)
+		}
+	}
+	a.messages = nil
 }

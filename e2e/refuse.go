@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log"
 	"runtime/debug"
@@ -104,19 +105,31 @@ func parseRefusal(id uint64, body []byte) (_ error, ok bool) {
 	return nil, false
 }
 
-// A refused is a message that was not taken, on its way back.
+// refusalOf is the refusal of a message. Nothing of the error crosses the wire but the text
+// of a [ReplyError].
+func refusalOf(number uint64, why Refusal, err error) *outgoing {
+	var reply *ReplyError
+	if why == RefusedFailed {
+		reply, _ = errors.AsType[*ReplyError](err)
+	}
+	return &outgoing{Header: engine.Header{Kind: engine.KindRefusal, Answers: number}, body: appendRefusal(nil, why, reply)}
+}
+
+// A refused is what is left of a message that was not taken, while its refusal waits: no more
+// than the message counts.
 type refused struct {
-	message incoming
-	body    []byte
+	number uint64
+	size   int
+	kind   engine.Kind
+	why    Refusal
 }
 
 // refuse tells the other end that a message was not taken, without waiting. Room for
 // another one is made only once it knows; who sends what is refused and takes no
 // refusals is cut off.
-func (s *Session) refuse(m incoming, why Refusal, reply *ReplyError) {
+func (s *Session) refuse(m incoming, why Refusal) {
 	s.refusedHere.Add(1)
-	m.body = nil
-	if !s.refusing.put(refused{m, appendRefusal(nil, why, reply)}, s.window/minCost, s.sendRefusal) {
+	if !s.refusing.put(refused{m.number, m.size, m.Kind, why}, s.window/minCost, s.sendRefusal) {
 		s.fail(&CloseError{Remote: true, Err: ErrStalled})
 	}
 }
@@ -124,7 +137,7 @@ func (s *Session) refuse(m incoming, why Refusal, reply *ReplyError) {
 // refuseTaken is refuse for a message that the application has had.
 func (s *Session) refuseTaken(m incoming, why Refusal) {
 	m.Kind = engine.KindRequest // nothing is left to consume
-	s.refuse(m, why, nil)
+	s.refuse(m, why)
 }
 
 // A badRequest is the error of a request that is not the value it should be.
@@ -137,8 +150,8 @@ const minCost = 64
 
 // sendRefusal fails only with the session.
 func (s *Session) sendRefusal(r refused) {
-	s.submit(s.life, &outgoing{Header: engine.Header{Kind: engine.KindRefusal, Answers: r.message.number}, body: r.body})
-	s.consumed(r.message)
+	s.submit(s.life, refusalOf(r.number, r.why, nil))
+	s.consumed(incoming{Header: engine.Header{Kind: r.kind}, number: r.number, size: r.size})
 }
 
 // maxTold is how many refusals wait for a slow callback.

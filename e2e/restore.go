@@ -62,8 +62,8 @@ func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byt
 	}
 	c := &claim{srv: srv, greeting: g, resume: r, id: id}
 	defer func() {
-		if err != nil && c.reserved {
-			srv.remove(s)
+		if err != nil && c.reserved != nil {
+			srv.remove(s, c.reserved)
 		}
 	}()
 	h := handshake{conn: g.conn, engine: r, decide: c.decide}
@@ -74,6 +74,7 @@ func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byt
 	}
 	made := bareSession(c.session, party{&srv.cfg, srv.cfg.verifyClient}, newEvents(srv.cfg))
 	made.restored = true
+	made.place.reservation = c.reserved
 	made.entitle(r.Link(), g.grant)
 	srv.adopt(ctx, made, c.version)
 	srv.fence(made.keeper.key)
@@ -129,7 +130,7 @@ type claim struct {
 	resume   *engine.Resume
 	id       [32]byte
 
-	reserved bool            // a place at the server
+	reserved *reservation    // at the server
 	session  *engine.Session // what is claimed
 	version  uint64          // of its record
 	record   StoredSession   // that it was loaded from last
@@ -137,14 +138,13 @@ type claim struct {
 
 // decide asks whether the client is welcome, and claims the session as it is in the store then: whoever had
 // it may have gone on since the first frame.
-func (c *claim) decide(ctx context.Context, peer *keys.PublicIdentity) error {
+func (c *claim) decide(ctx context.Context, peer *keys.PublicIdentity) (err error) {
 	if err := c.greeting.welcome(ctx, c.resume, Peer{PublicIdentity: peer}); err != nil {
 		return err
 	}
-	if err := c.srv.reserve(); err != nil {
+	if c.reserved, err = c.srv.reserve(peer); err != nil {
 		return err
 	}
-	c.reserved = true
 	v := c.srv.cfg.vault()
 	for {
 		self, _ := c.srv.cfg.engine()

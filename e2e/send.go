@@ -42,6 +42,7 @@ type outgoing struct {
 	body          []byte
 	call          *call         // that waits for its answer, if any does
 	stream        *StreamWriter // that it opens, if it does
+	debt          *debt         // that it settles, if it answers a request
 	number        uint64        // once it is sealed
 
 	signature []byte // if it is signed,
@@ -188,12 +189,7 @@ func (s *Session) sendNow(ctx context.Context, m *outgoing) error {
 	if err != nil {
 		return cmp.Or(s.writeControl(ctx, l, now), err)
 	}
-	if m.number = l.link.Sent(); m.call != nil {
-		s.calls.begin(m.number, m.call)
-	}
-	if m.stream != nil {
-		s.streams.begin(m.number, m.stream)
-	}
+	s.numbered(m, l.link.Sent())
 	if m.call != nil || m.Kind >= engine.KindStreamOpen {
 		ctx = context.WithoutCancel(ctx) // which from here on is for the answer or the stream, not for the network
 	}
@@ -202,6 +198,20 @@ func (s *Session) sendNow(ctx context.Context, m *outgoing) error {
 		return nil // it is among those that are sent again
 	}
 	return failed
+}
+
+// numbered is called when a message has its number, before any of it is written: what follows
+// from it may come at once.
+func (s *Session) numbered(m *outgoing, number uint64) {
+	m.number = number
+	switch {
+	case m.call != nil:
+		s.calls.begin(number, m.call)
+	case m.stream != nil:
+		s.streams.begin(number, m.stream)
+	case m.debt != nil:
+		s.ahead.settled(m.debt)
+	}
 }
 
 // writePieces writes a message of which the first frame is given. Control records go

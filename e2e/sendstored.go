@@ -143,9 +143,7 @@ func (k *keeper) number(now time.Time, m *letter) error {
 	if err := s.engine.Queue(now, append(m.Append(header[:0]), m.signature...), m.body); err != nil {
 		return err
 	}
-	if m.number = s.engine.Sent(); m.call != nil {
-		s.calls.begin(m.number, m.call)
-	}
+	s.numbered(m.outgoing, s.engine.Sent())
 	return nil
 }
 

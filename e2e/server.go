@@ -13,6 +13,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/internal/safetext"
+	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -29,7 +30,7 @@ type Server struct {
 
 	mu       sync.Mutex // guards what follows
 	closed   bool
-	places   int // taken by sessions, and by handshakes about to become one
+	places   places
 	sessions map[*Session]struct{}
 
 	resumable map[[32]byte]*Session // by id of resume
@@ -64,6 +65,7 @@ func NewServer(cfg Config, handle func(ctx context.Context, s *Session) error) (
 		cfg:      cfg,
 		handle:   handle,
 		lobby:    lobby{most: cfg.MaxHandshakes, mostPerAddress: cfg.MaxHandshakesPerAddress},
+		places:   places{most: cfg.MaxSessions, mostPerIdentity: cfg.MaxSessionsPerIdentity},
 		sessions: map[*Session]struct{}{},
 
 		resumable: map[[32]byte]*Session{},
@@ -212,18 +214,18 @@ func (srv *Server) greet(ctx context.Context, conn transport.Conn) (_ *Session, 
 
 // accept makes a session. The first context is for its life.
 func (srv *Server) accept(ctx, entered context.Context, g *greeting) (s *Session, err error) {
-	reserved := false
+	var p *reservation
 	defer func() {
-		if reserved {
-			srv.remove(s)
+		if err != nil && p != nil {
+			srv.remove(s, p)
 		}
 	}()
-	made, err := g.accept(entered, func() error {
-		err := srv.reserve()
-		reserved = err == nil
+	made, err := g.accept(entered, func(peer *keys.PublicIdentity) (err error) {
+		p, err = srv.reserve(peer)
 		return err
 	}, func(made *Session) error {
 		s = made
+		s.place.reservation = p
 		srv.adopt(ctx, s, 0)
 		if err := srv.add(s); err != nil || s.keeper == nil {
 			return err
@@ -233,7 +235,6 @@ func (srv *Server) accept(ctx, entered context.Context, g *greeting) (s *Session
 	if err != nil {
 		return nil, err
 	}
-	reserved = false // it is the session's now
 	srv.sweep()
 	return made.begun(), nil
 }
@@ -247,30 +248,6 @@ func (srv *Server) goOn(ctx context.Context, s *Session, l *line) {
 	case <-l.gone:
 	case <-s.life.Done():
 	}
-}
-
-var errFull = errors.New("the limit of sessions is reached")
-
-// reserve takes a place for a client that is known and welcome.
-func (srv *Server) reserve() error {
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	if err := srv.full(); err != nil {
-		return err
-	}
-	srv.places++
-	return nil
-}
-
-// full says why no session can begin. It is called under mu.
-func (srv *Server) full() error {
-	switch {
-	case srv.closed:
-		return ErrServerClosed
-	case srv.places >= srv.cfg.MaxSessions:
-		return errFull
-	}
-	return nil
 }
 
 func (srv *Server) add(s *Session) error {
@@ -290,18 +267,19 @@ func (srv *Server) add(s *Session) error {
 }
 
 // remove gives a place free. The session may be nil: it did not come about.
-func (srv *Server) remove(s *Session) {
+func (srv *Server) remove(s *Session, p *reservation) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	srv.removed(s)
+	if s == nil {
+		srv.places.free(p)
+	} else {
+		srv.removed(s)
+	}
 }
 
-// removed is remove under mu.
+// removed forgets a session that has a place. It is called under mu.
 func (srv *Server) removed(s *Session) {
-	srv.places--
-	if s == nil {
-		return
-	}
+	srv.places.free(s.place.reservation)
 	srv.unindex(s)
 	if s.keeper != nil && srv.stored[s.keeper.key] == s {
 		delete(srv.stored, s.keeper.key)

@@ -60,10 +60,18 @@ func loggable(err error) string {
 	return safetext.Line(err.Error(), maxShown)
 }
 
+// turnsAway says why nobody can get a session, before anything is computed for him. While
+// sessions wait for their clients it may be one of those: they need no other place.
 func (srv *Server) turnsAway() error {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	return srv.full()
+	switch {
+	case srv.closed:
+		return ErrServerClosed
+	case srv.places.full() && len(srv.parked) == 0:
+		return errFull
+	}
+	return nil
 }
 
 func (c Config) acceptOptions() *transport.AcceptOptions {

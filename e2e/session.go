@@ -126,7 +126,7 @@ func bareSession(established *engine.Session, own party, events *events) *Sessio
 		party:   own,
 		send:    half{turn: make(chan struct{}, 1)},
 		recv:    half{turn: make(chan struct{}, 1)},
-		ahead:   ahead{some: make(chan struct{}, 1)},
+		ahead:   ahead{some: make(chan struct{}, 1), window: cfg.Window},
 		ended:   make(chan struct{}),
 		events:  events,
 		found:   func() {},

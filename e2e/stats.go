@@ -139,7 +139,7 @@ type ServerStats struct {
 	//	timeout          the client did not answer in time
 	//	lost             the connection ended
 	//	unknown_session  the client wanted to go on with a session that there is not
-	//	full             the server holds MaxSessions
+	//	full             the server holds MaxSessions, or MaxSessionsPerIdentity of this client
 	//	evicted          the handshake had to make room for others: see MaxHandshakes
 	//	shutdown         the server is shut down
 	//	upgrade          ServeHTTP found no WebSocket handshake that it could accept

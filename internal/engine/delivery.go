@@ -32,8 +32,10 @@ const (
 	ackDelay = 50 * time.Millisecond
 )
 
-// cost returns what a message of n bytes counts.
-func cost(n int) uint64 { return uint64(bucket(lengthSize + n)) }
+// Cost returns what a message of n bytes, header and body, counts.
+func Cost(n int) int { return bucket(lengthSize + n) }
+
+func cost(n int) uint64 { return uint64(Cost(n)) }
 
 // outbox is the delivery of what this end sends.
 type outbox struct {

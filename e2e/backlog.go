@@ -1,0 +1,162 @@
+package e2e
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/hopseal/hopseal/internal/engine"
+)
+
+// Requests need no credit, so what an end holds of them is bounded here, in bytes: those that
+// wait, those that are served, and those whose answers wait. Otherwise a peer could have an
+// end hold as many of the largest messages as it serves at a time.
+
+// backlog is what a session holds of the other end's requests. It is guarded by the mu of its
+// ahead.
+type backlog struct {
+	waiting int // requests that nobody serves yet
+	bytes   int // cost of all requests whose answers are not on their way
+	answers int // cost of answers that wait to be sent
+}
+
+// serve begins a Serve, unless there is one. Requests that came before go to it.
+func (a *ahead) serve(sv *serving) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.serving != nil {
+		return false
+	}
+	a.serving = sv
+	a.served.Store(true)
+	waiting := a.messages
+	a.messages = nil
+	for _, m := range waiting {
+		if m.Kind == engine.KindRequest {
+			a.serveRequest(m)
+		} else {
+			a.messages = append(a.messages, m)
+		}
+	}
+	return true
+}
+
+// unserve ends a Serve.
+func (a *ahead) unserve(sv *serving) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.serving = nil
+	a.served.Store(false)
+	a.messages = slices.Concat(sv.queue, a.messages)
+	sv.queue = nil
+	if len(a.messages) > 0 {
+		a.wake()
+	}
+}
+
+// request takes a request in, or reports that there are too many, or too much in them.
+func (a *ahead) request(m incoming) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	most := DefaultMuxConcurrent
+	if a.serving != nil {
+		most = a.serving.mux.concurrent()
+	}
+	if a.backlog.bytes >= a.window || a.backlog.waiting >= most && !a.ready() {
+		return false
+	}
+	a.backlog.bytes += engine.Cost(m.size)
+	a.backlog.waiting++
+	if a.serving != nil {
+		a.serveRequest(m)
+		return true
+	}
+	a.messages = append(a.messages, m)
+	a.wake()
+	return true
+}
+
+// ready reports whether a request can be served now. It is called under mu.
+func (a *ahead) ready() bool {
+	sv := a.serving
+	return sv != nil && sv.running < sv.mux.concurrent() && a.backlog.answers < a.window
+}
+
+// serveRequest has a request served now, if there is a place, or later. It is called under
+// mu.
+func (a *ahead) serveRequest(m incoming) {
+	sv := a.serving
+	if sv.queue = append(sv.queue, m); len(sv.queue) == 1 {
+		a.serveMore()
+	}
+}
+
+// serveMore begins to serve what waits and has a place now. It is called under mu.
+func (a *ahead) serveMore() {
+	for sv := a.serving; a.ready() && len(sv.queue) > 0; {
+		m := a.dequeue(sv)
+		sv.running++
+		sv.work.Add(1)
+		go sv.run(m)
+	}
+}
+
+// dequeue takes the first request that waits. It is called under mu.
+func (a *ahead) dequeue(sv *serving) incoming {
+	m := sv.queue[0]
+	sv.queue[0] = incoming{}
+	if sv.queue = sv.queue[1:]; len(sv.queue) == 0 {
+		sv.queue = nil
+	}
+	a.backlog.waiting--
+	return m
+}
+
+// nextRequest returns a request that waits for whoever has served one.
+func (a *ahead) nextRequest(sv *serving) (m incoming, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	sv.running--
+	if a.serving != sv || len(sv.queue) == 0 || !a.ready() {
+		return m, false
+	}
+	sv.running++
+	return a.dequeue(sv), true
+}
+
+// A debt is a request that is not answered yet, with the answer that waits: what they count.
+type debt struct{ request, answer int }
+
+// answering counts an answer that waits to be sent.
+func (a *ahead) answering(m incoming, body []byte) *debt {
+	d := &debt{engine.Cost(m.size), engine.Cost(len(body))}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.backlog.answers += d.answer
+	return d
+}
+
+// settled says that an answer is sealed. It is called before the frame is written: as soon as
+// the other end has the answer it may send another request.
+func (a *ahead) settled(d *debt) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.backlog.answers -= d.answer
+	a.backlog.bytes -= d.request
+	a.serveMore()
+}
+
+// dropped says that a request is not held any more that nobody has served. It is called under
+// mu.
+func (b *backlog) dropped(m incoming) {
+	b.waiting--
+	b.bytes -= engine.Cost(m.size)
+}
+
+// request hands a request to the Serve that there is, or keeps it for one, or refuses
+// it. Its body is somebody else's memory.
+func (s *Session) request(m incoming) {
+	m.body = bytes.Clone(m.body)
+	if !s.ahead.request(m) {
+		s.refuse(m, RefusedBusy)
+	}
+}
