@@ -174,6 +174,18 @@ inline serverTakesDone(j) {
 	x[j].state = confirmed
 }
 
+/* A process that is done with the session deletes what is stored of it. */
+inline delete() { cur = NONE; next = NONE; version++ }
+
+/* The credentials in a hello that was held back have expired: the client has made another
+   attempt since, and shows others with it. Nothing follows. */
+inline refuse(j) {
+#ifdef REFUSAL_DELETES
+	delete();
+#endif
+	x[j].state = dead
+}
+
 /* Whatever has happened: if the hop now lets one attempt through, it succeeds. */
 inline undisturbed() {
 	start();
@@ -225,6 +237,10 @@ active proctype world() {
 		:: x[j].state == committing && unfenced(j) -> commit(j)
 #endif
 		:: x[j].state == committed && !x[j].answered -> x[j].answered = true
+		:: mayCommit(j) && a[x[j].attempt].hello && a[x[j].attempt].with == j && x[j].attempt < at -> refuse(j)
+#ifdef OVERTAKEN_DELETES
+		:: x[j].state == confirmed && x[j].fence != version -> delete()
+#endif
 		:: confirms(j) && j < exchanges && a[x[j].attempt].done && a[x[j].attempt].with == j -> serverTakesDone(j)
 		:: else
 		fi;

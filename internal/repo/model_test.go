@@ -13,14 +13,25 @@ import (
 
 const models = "docs/model"
 
+var modelNames = []string{"resume", "rekey", "session", "close", "delivery"}
+
 // broken says what spin prints first for each kind of error that README.md names.
 var broken = map[string]*regexp.Regexp{
-	"stranded": regexp.MustCompile(`assertion violated 0 `),
-	"replay":   regexp.MustCompile(`assertion violated .*taken`),
-	"order":    regexp.MustCompile(`assertion violated \(count==\(e\[s\]\.got\+1\)\)`),
-	"room":     regexp.MustCompile(`assertion violated .*got-e\[s\]\.taken`),
-	"ack":      regexp.MustCompile(`assertion violated .*acked`),
-	"deadlock": regexp.MustCompile(`invalid end state`),
+	"stranded":  regexp.MustCompile(`assertion violated 0 `),
+	"replay":    regexp.MustCompile(`assertion violated .*taken`),
+	"ended":     regexp.MustCompile(`assertion violated \(adopted<=`),
+	"hasty":     regexp.MustCompile(`assertion violated \(a\[at\]\.credentials<=stale\)`),
+	"peer":      regexp.MustCompile(`assertion violated .*said\[peer\]`),
+	"signature": regexp.MustCompile(`assertion violated \(c==known\)`),
+	"cut":       regexp.MustCompile(`assertion violated \(got==numbered\)`),
+	"blamed":    regexp.MustCompile(`assertion violated \(\(number==got\)&&\(begun==0\)\)`),
+	"missing":   regexp.MustCompile(`assertion violated \(\(number>=got\)&&\(number==numbered\)\)`),
+	"nil":       regexp.MustCompile(`assertion violated .*\|\|\(got==numbered\)\)`),
+	"pieces":    regexp.MustCompile(`assertion violated \(\(count==\(got\+1\)\)&&\(number==`),
+	"order":     regexp.MustCompile(`assertion violated \(count==\(e\[s\]\.got\+1\)\)`),
+	"room":      regexp.MustCompile(`assertion violated .*got-e\[s\]\.taken`),
+	"ack":       regexp.MustCompile(`assertion violated .*acked`),
+	"deadlock":  regexp.MustCompile(`invalid end state`),
 }
 
 var (
@@ -49,7 +60,7 @@ func TestModels(t *testing.T) {
 	}
 	t.Run("README", func(t *testing.T) { t.Parallel(); runCommands(t, commands[0]) })
 
-	for _, model := range []string{"resume", "rekey", "delivery"} {
+	for _, model := range modelNames {
 		_, section, _ := strings.Cut(readme, "## "+model+".pml")
 		section, _, _ = strings.Cut(section, "\n## ")
 		named := make(map[string]string)
@@ -68,8 +79,8 @@ func TestModels(t *testing.T) {
 		}
 	}
 	if os.Getenv("HOPSEAL_LONG_TESTS") != "" {
-		for _, bound := range []string{"-DWINDOW=2", "-DWIDTH=2"} {
-			t.Run(bound, func(t *testing.T) { mustFinish(t, spin(t, "delivery", bound)) })
+		for _, larger := range [][2]string{{"delivery", "-DWINDOW=2"}, {"delivery", "-DWIDTH=2"}, {"session", "-DM=2"}, {"close", "-DWIDTH=2"}} {
+			t.Run(larger[0]+larger[1], func(t *testing.T) { mustFinish(t, spin(t, larger[0], larger[1])) })
 		}
 	}
 }
@@ -78,7 +89,7 @@ func TestModels(t *testing.T) {
 func checkNames(t *testing.T, model string, named []string) {
 	var have []string
 	for _, m := range taken.FindAllStringSubmatch(read(t, models+"/"+model+".pml"), -1) {
-		if bounds := []string{"K", "N", "WINDOW", "WIDTH"}; !slices.Contains(bounds, m[1]) {
+		if bounds := []string{"K", "M", "N", "WINDOW", "WIDTH"}; !slices.Contains(bounds, m[1]) {
 			have = append(have, m[1])
 		}
 	}
@@ -142,7 +153,8 @@ func spin(t *testing.T, model string, definitions ...string) string {
 func copied(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"resume.pml", "rekey.pml", "delivery.pml"} {
+	for _, model := range modelNames {
+		name := model + ".pml"
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(read(t, models+"/"+name)), 0o600); err != nil {
 			t.Fatal(err)
 		}
