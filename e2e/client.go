@@ -187,7 +187,7 @@ func Accept(ctx context.Context, conn transport.Conn, cfg Config) (*Session, err
 		conn.Close(transport.CodeNormal, "")
 		return nil, err
 	}
-	g := &greeting{conn: conn, cfg: &cfg, began: time.Now()}
+	g := &greeting{conn: conn, cfg: &cfg, began: time.Now(), signing: make(chan struct{}, 1)}
 	if err := g.read(ctx); err != nil {
 		return nil, err
 	}

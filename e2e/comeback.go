@@ -83,8 +83,8 @@ func (b *comeback) dial(ctx context.Context) (_ transport.Conn, err error) {
 	return conn, nil
 }
 
-// doubt has the word of a server that it does not know the session heard twice. It is
-// also what follows from an attempt that was changed on the way.
+// doubt has the word of a server that it does not know the session heard twice: behind one
+// address there may be several, of which another one does.
 func (b *comeback) doubt(err error) error {
 	var failed *HandshakeError
 	unknown := errors.As(err, &failed) && failed.Reason == ReasonUnknownSession

@@ -25,7 +25,7 @@ const (
 	ReasonUnavailable                      // the server takes no more sessions now
 	ReasonTimeout                          // the other end did not answer in time
 	ReasonLost                             // the connection ended
-	ReasonUnknownSession                   // the server does not know the session that was to go on, or a hop says so
+	ReasonUnknownSession                   // the server does not know the session that was to go on, and has signed that
 	ReasonLocal                            // something failed at this end, such as the signer; see the cause
 	ReasonUnauthorized                     // Authenticate did not accept the client's credentials; the cause is its error
 	ReasonRolledBack                       // an end has gone back to what the session was before: it was restored from a backup, or its store was

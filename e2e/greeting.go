@@ -17,6 +17,8 @@ type greeting struct {
 	began time.Time
 	first []byte // the client's first frame
 	grant Grant  // what it is entitled to, once it is welcome
+
+	signing chan struct{} // has a place for each refusal that may be signed at a time
 }
 
 // read waits for the first frame, which says what the client wants.
@@ -72,16 +74,6 @@ func (g *greeting) welcome(ctx context.Context, e exchange, peer Peer) (err erro
 
 func (c *Config) verifyClient(ctx context.Context, peer *keys.PublicIdentity) error {
 	return c.Verifier.Verify(ctx, c.expect(keys.RoleClient, ""), peer)
-}
-
-// refuse is the answer to a client that wants to go on with a session that there is
-// not, or not for it.
-func (g *greeting) refuse(ctx context.Context) error {
-	ctx, cancel := context.WithDeadline(ctx, g.began.Add(g.cfg.HandshakeTimeout))
-	defer cancel()
-	g.conn.Write(ctx, engine.ResumeRefusal()) // it failed anyway
-	g.conn.Close(transport.CodePolicy, "")
-	return &HandshakeError{Reason: ReasonUnknownSession}
 }
 
 // resume goes on with a session. Between the commit and the frame that tells the client

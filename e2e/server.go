@@ -26,6 +26,8 @@ type Server struct {
 	handle func(context.Context, *Session) error
 	lobby  lobby
 
+	signing chan struct{} // has a place for each refusal that may be signed at a time
+
 	running sync.WaitGroup // one for each ServeConn and each session that is being closed
 
 	mu       sync.Mutex // guards what follows
@@ -68,6 +70,7 @@ func NewServer(cfg Config, handle func(ctx context.Context, s *Session) error) (
 		places:   places{most: cfg.MaxSessions, mostPerIdentity: cfg.MaxSessionsPerIdentity},
 		sessions: map[*Session]struct{}{},
 
+		signing:   make(chan struct{}, maxSigning),
 		resumable: map[[32]byte]*Session{},
 		totals:    newTotals(),
 		stored:    map[[32]byte]*Session{},
@@ -194,7 +197,7 @@ func (srv *Server) greet(ctx context.Context, conn transport.Conn) (_ *Session, 
 	defer contain(&err)
 	entered, leave := srv.lobby.enter(ctx, cmp.Or(conn.Info().Client, conn.Info().Remote))
 	defer leave()
-	g := &greeting{conn: conn, cfg: &srv.cfg, began: time.Now()}
+	g := &greeting{conn: conn, cfg: &srv.cfg, began: time.Now(), signing: srv.signing}
 	if err := g.read(entered); err != nil {
 		return nil, nil, err
 	}

@@ -195,7 +195,7 @@ func TestServerCountsWhomItGreets(t *testing.T) {
 		"established":     {client: connect(alice)},
 		"untrusted":       {client: connect(mallory)},
 		"not_authentic":   {client: write(make([]byte, 100))},
-		"unknown_session": {client: write(make([]byte, 80))},
+		"unknown_session": {client: write(garbage(r1Size))},
 		"timeout":         {client: silent},
 		"lost":            {client: func(_ *testing.T, _ *e2e.Server, conn transport.Conn) { conn.Close(transport.CodeNormal, "") }},
 		"full": {

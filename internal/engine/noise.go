@@ -37,12 +37,13 @@ func (r random) encapsulateTo(ek *mlkem.EncapsulationKey768) (shared, ct []byte)
 // state that no error leaves usable, results that alias its insides.
 type exchange struct {
 	noise *noise.HandshakeState
+	share *x25519 // this end's
 	keyed bool
 }
 
-// newSuite returns the cipher suite for one exchange.
-func newSuite() noise.CipherSuite {
-	return noise.NewCipherSuite(new(x25519), noise.CipherAESGCM, noise.HashSHA256)
+// newSuite returns the cipher suite for one exchange, in which this end has this share.
+func newSuite(share *x25519) noise.CipherSuite {
+	return noise.NewCipherSuite(share, noise.CipherAESGCM, noise.HashSHA256)
 }
 
 // x25519 is Noise's Diffie-Hellman function for one exchange of the NN patterns,
@@ -77,8 +78,9 @@ func (x *x25519) DHLen() int     { return shareSize }
 func (x *x25519) DHName() string { return "25519" }
 
 func newExchange(initiator bool, prologue []byte, ephemeral io.Reader) *exchange {
-	return &exchange{noise: must(noise.NewHandshakeState(noise.Config{
-		CipherSuite: newSuite(),
+	share := new(x25519)
+	return &exchange{share: share, noise: must(noise.NewHandshakeState(noise.Config{
+		CipherSuite: newSuite(share),
 		Pattern:     noise.HandshakeNN,
 		// The key itself is made during the handshake, from the ML-KEM exchange.
 		PresharedKeyPlacement: 2,
@@ -95,8 +97,9 @@ func newKeyedExchange(initiator bool, prologue, psk []byte, ephemeral io.Reader)
 	if len(psk) != secretSize {
 		panic("hopseal: an exchange without its key")
 	}
-	return &exchange{keyed: true, noise: must(noise.NewHandshakeState(noise.Config{
-		CipherSuite:  newSuite(),
+	share := new(x25519)
+	return &exchange{keyed: true, share: share, noise: must(noise.NewHandshakeState(noise.Config{
+		CipherSuite:  newSuite(share),
 		Pattern:      noise.HandshakeNN,
 		PresharedKey: psk,
 		Initiator:    initiator,

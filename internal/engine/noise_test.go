@@ -67,7 +67,7 @@ func TestNoiseVectors(t *testing.T) {
 
 func checkNoise(t *testing.T, v noiseVector, placement int) {
 	party := func(initiator bool, ephemeral []byte) *noise.HandshakeState {
-		cfg := noise.Config{CipherSuite: newSuite(), Pattern: noise.HandshakeNN, Initiator: initiator,
+		cfg := noise.Config{CipherSuite: newSuite(new(x25519)), Pattern: noise.HandshakeNN, Initiator: initiator,
 			Prologue: v.InitPrologue, Random: bytes.NewReader(ephemeral)}
 		switch placement {
 		case 0:

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -16,8 +17,8 @@ import (
 // them, like [ErrHandshake].
 var ErrResume = errors.New("engine: resume failed")
 
-// ErrUnknownSession is returned to a client whose server does not know the session.
-// Nothing proves that it was the server who said so.
+// ErrUnknownSession is returned to a client whose server does not know the session, and
+// has signed that. Another server of the same identity may know it.
 var ErrUnknownSession = errors.New("engine: the session is not known at the other end")
 
 // Sizes in bytes of the resume's messages.
@@ -28,13 +29,6 @@ const (
 	clientHelloFields = 8 + 8
 	serverHelloFields = verdictSize + 8
 )
-
-// refusal is the answer to every r1 that does not lead on, whatever the reason.
-var refusal = []byte{0}
-
-// ResumeRefusal returns the constant frame with which a server answers an r1 whose
-// session it does not know, or does not want to go on with.
-func ResumeRefusal() []byte { return append([]byte(nil), refusal...) }
 
 // ResumeID returns the id of the session that a first frame wants to go on with.
 // It reports false for every other frame. Anybody can send any id.
@@ -95,6 +89,7 @@ type Resume struct {
 	secret   [secretSize]byte // what this attempt is made with
 	attempt  uint64
 	exchange *exchange
+	first    [hashSize]byte // H(r1), of a client's
 	schedule *schedule
 	peer     *keys.PublicIdentity
 	position uint64 // the last message that the other end has
@@ -221,8 +216,9 @@ func (r *Resume) sendFirst() (Step, error) {
 		return r.end(err)
 	}
 	id := resumeID(r.secret)
-	r.state = clientReadsM2
-	return Step{Frame: append(id[:], first...), Next: Read}, nil
+	frame := append(id[:], first...)
+	r.state, r.first = clientReadsM2, sha256.Sum256(frame)
+	return Step{Frame: frame, Next: Read}, nil
 }
 
 func (r *Resume) receiveFirst(frame []byte) (Step, error) {
@@ -248,13 +244,10 @@ func (r *Resume) receiveFirst(frame []byte) (Step, error) {
 	return Step{Frame: second, Next: Read}, nil
 }
 
-// ← e, ee; → client hello
+// ← e, ee, or a refusal; → client hello
 func (r *Resume) receiveSecond(frame []byte) (Step, error) {
-	if string(frame) == string(refusal) {
-		return r.end(ErrUnknownSession)
-	}
 	if len(frame) != r2Size {
-		return r.fail(ReasonSize)
+		return r.receiveRefusal(frame)
 	}
 	var err error
 	if r.schedule, err = r.exchange.readSecond(frame); err != nil {

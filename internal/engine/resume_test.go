@@ -432,20 +432,6 @@ func TestA20ClonedClientLosesTheSession(t *testing.T) {
 	exchange1(t, a, b, []byte("unharmed"))
 }
 
-// The refusal is one byte, and a client says what it may mean.
-func TestConstantRefusal(t *testing.T) {
-	c, _ := sessions(t)
-	x := reviverOf(t, c)
-	x.start()
-	if _, err := x.receive(ResumeRefusal()); !errors.Is(err, ErrUnknownSession) {
-		t.Errorf("%v", err)
-	}
-	x = reviverOf(t, c)
-	x.start()
-	_, err := x.receive([]byte{1})
-	wantReason(t, err, ErrResume, ReasonSize)
-}
-
 // A50: a server that no longer wants the client says so to it alone, in a frame like
 // any other, and a client that no longer wants the server stays without a link.
 func TestA50VerdictOfAResume(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 
 // makings are all vectors. What is refused sorts before what opens.
 func makings() []making {
-	return slices.Concat(badHandshakes(), badResumes(), badRekeys(), badRecords(),
-		goodHandshakes(), goodResumes(), goodRekeys(), goodRecords())
+	return slices.Concat(badHandshakes(), badResumes(), badRefusals(), badRekeys(), badRecords(),
+		goodHandshakes(), goodResumes(), goodRefusals(), goodRekeys(), goodRecords())
 }
 
 // A wrong is one thing that an attacker, or a broken program, does.
@@ -263,6 +263,53 @@ func goodResumes() (all []making) {
 		v.Opened.Code, *v.Opened.ServerReceived = byte(CodeRefused), 0
 	})
 	return all
+}
+
+// Refusals of a resume.
+
+func refusalVector() *vector {
+	v := resumeVector()
+	v.Kind, v.Opened, v.Server.Signing = "refusal", nil, testSecret("bob signing")
+	return v
+}
+
+func badRefusals() []making {
+	mallory, revoked := statement("mallory", 2), statement("bob", 1<<64-1)
+	return makingsOf("refusal", []wrong{
+		{"one-byte-0", "one byte, which anybody can send", ReasonSize, 2, one("refusal", is(0)), nil},
+		{"short", "a byte shorter than any", ReasonSize, 2, one("refusal", func(b []byte) []byte { return b[:minRefusalSize-1] }), nil},
+		{"first-byte", "the first byte is not 0", ReasonEncoding, 2, one("refusal", firstByte(1)), nil},
+		{"encapsulation-bit", "a bit of the encapsulation is changed", ReasonCipher, 2, one("refusal", flip(1)), nil},
+		{"encapsulation-low-order", "the encapsulation is of low order, and the secret zero", ReasonCipher, 2, one("refusal", func(b []byte) []byte { clear(b[1:33]); return b }), nil},
+		{"bit", "a bit of the ciphertext is changed", ReasonCipher, 2, one("refusal", flip(100)), nil},
+		{"tag-bit", "a bit of the tag is changed", ReasonCipher, 2, one("refusal", flip(-1)), nil},
+		{"other-r1", "the refusal of another r1, said again", ReasonCipher, 2, []change{{"r1 sealed for", flip(0)}, {"r1 signed for", flip(0)}}, nil},
+		{"info-without-r1", "it is sealed for no r1", ReasonCipher, 2, one("info", to(labelled("resume refusal"))), nil},
+		{"signed-other-r1", "the refusal of another r1, which was opened and sealed again for this one", ReasonSignature, 2, one("r1 signed for", flip(40)), nil},
+		{"signed-other-encapsulation", "the signature is over another encapsulation", ReasonSignature, 2, one("enc signed for", flip(0)), nil},
+		{"signed-other-identity", "the signature is over another identity", ReasonSignature, 2, one("identity signed for", to(mallory)), nil},
+		{"signed-by-another", "somebody without the identity's key has signed", ReasonSignature, 2, one("signer", to(testSecret("mallory signing"))), nil},
+		{"signed-by-root", "the root has signed in place of the signing key", ReasonSignature, 2, one("signer", to(testSecret("bob root"))), nil},
+		{"signed-as-handshake", "the signature is one of a handshake", ReasonSignature, 2, one("signed", replaced("resume refusal signature", "server signature")), nil},
+		{"signature-bit", "a bit of the signature is changed before it is sealed", ReasonSignature, 2, one("signature", flip(0)), nil},
+		{"identity-of-another", "somebody else has refused, and signed that", ReasonIdentity, 2,
+			[]change{{"identity", to(mallory)}, {"signer", to(testSecret("mallory signing"))}}, nil},
+		{"identity-earlier", "the identity is an earlier statement of its root", ReasonIdentity, 2, one("identity", to(statement("bob", 1))),
+			func(v *vector) { v.Server.Identity = statement("bob", 2) }},
+		{"identity-revoked", "the identity is revoked, so nobody can sign for it", ReasonSignature, 2, one("identity", to(revoked)), nil},
+		{"identity-bit", "the identity is not signed by its root", ReasonIdentity, 2, one("identity", flip(-1)), nil},
+		{"padding-not-zero", "the padding is not zero", ReasonEncoding, 2, one("plain", lastByte(1)), nil},
+		{"padding-too-much", "it is padded to the next bucket", ReasonEncoding, 2, one("plain", nextBucket), nil},
+		{"values-more", "a byte follows the values", ReasonEncoding, 2, one("values", longer), nil},
+	}, refusalVector, (*script).refusal)
+}
+
+func goodRefusals() []making {
+	later := func(v *vector) { v.Server.Later = statement("bob", 2) }
+	return []making{
+		goodOf("refusal", "example", "the server does not know the session", refusalVector, nil, (*script).refusal),
+		goodOf("refusal", "later-identity", "the server, by a later statement, does not know the session", refusalVector, later, (*script).refusal),
+	}
 }
 
 // Rekeys.

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"testing"
 
+	hopsealhpke "github.com/hopseal/hopseal/internal/hpke"
 	"github.com/hopseal/hopseal/internal/strict"
 )
 
@@ -266,15 +267,34 @@ func (s *script) derive(names ...string) {
 	}
 }
 
-// resume makes r1 to r4.
-func (s *script) resume() {
+// firstOfResume makes r1, and reports whether it is the last frame.
+func (s *script) firstOfResume() bool {
 	s.begin("NNpsk0", s.protocolPrologue("resume"))
 	s.noise.mixKeyAndHash(expand32(s.may("secret", s.Secret), labelled("resume psk")))
 	id, share := expand32(s.Secret, labelled("resume id")), s.clientShare()
-	if s.frame("r1", id, share, s.noise.encrypt(nil)) {
+	return s.frame("r1", id, share, s.noise.encrypt(nil))
+}
+
+// refusal makes r1 and the refusal.
+func (s *script) refusal() {
+	s.firstOfResume()
+	sealedTo, signedFor := sum(s.may("r1 sealed for", s.Frames[0])), sum(s.may("r1 signed for", s.Frames[0]))
+	identity := s.may("identity", s.Server.now().Identity)
+	enc := s.serverKey().PublicKey().Bytes()
+	toSign := labelled("resume refusal signature", signedFor, sum(s.may("enc signed for", enc)), sum(s.may("identity signed for", identity)))
+	signature := ed25519.Sign(ed25519.NewKeyFromSeed(s.may("signer", s.Server.Signing)), s.may("signed", toSign))
+	values := slices.Concat(append([][]byte{strict.AppendArray(nil, 2)}, bins(identity, s.may("signature", signature))...)...)
+	plain := s.may("plain", appendPadded(nil, nil, s.may("values", values)))
+	sealed := must(hopsealhpke.SealX25519(s.serverKey(), s.clientKey().PublicKey(), s.may("info", labelled("resume refusal", sealedTo)), plain))
+	s.frame("refusal", uint8s(0), sealed)
+}
+
+// resume makes r1 to r4.
+func (s *script) resume() {
+	if s.firstOfResume() {
 		return
 	}
-	share = s.serverShare()
+	share := s.serverShare()
 	tag := s.noise.encrypt(nil)
 	s.split()
 	if s.frame("r2", share, tag) {

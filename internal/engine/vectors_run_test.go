@@ -125,6 +125,33 @@ func (v *vector) runResume(t *testing.T) error {
 	}
 }
 
+// runRefusal has a client come back to a server that does not know its session.
+func (v *vector) runRefusal(t *testing.T) error {
+	t.Helper()
+	a, _ := v.established(t)
+	copy(a.secret.value[:], v.Secret)
+	c := &reviver{Resume: must(NewResume(v.config(v.Client.now()), a, epoch))}
+	first, err := c.start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := func(r1 []byte) ([]byte, error) {
+		r, err := NewRefusal(v.config(v.Server.now()), r1)
+		if err != nil {
+			return nil, err
+		}
+		return r.Frame(v.Server.sign(r.ToSign()))
+	}
+	switch err := v.pass(t, c.receive, server, first); {
+	case err == nil:
+		return errors.New("the client goes on")
+	case v.opens() && errors.Is(err, ErrUnknownSession):
+		return nil
+	default:
+		return err
+	}
+}
+
 // runRekey has the two ends of a link exchange the fields of request and answer.
 func (v *vector) runRekey(t *testing.T) error {
 	t.Helper()

@@ -25,7 +25,7 @@ const vectorFolder = "../../docs/vectors/session"
 // are for tests only.
 type vector struct {
 	Comment string `json:"comment"`
-	Kind    string `json:"kind"`   // "handshake", "resume", "rekey" or "records"
+	Kind    string `json:"kind"`   // "handshake", "resume", "refusal", "rekey" or "records"
 	Expect  string `json:"expect"` // "open", or why the last frame is refused: the Reason's text
 
 	Protocol string `json:"protocol,omitempty"`
@@ -149,7 +149,7 @@ func TestVectorsAreComplete(t *testing.T) {
 func (v *vector) check(t *testing.T) {
 	t.Helper()
 	err := map[string]func(*testing.T) error{
-		"handshake": v.runHandshake, "resume": v.runResume, "rekey": v.runRekey, "records": v.runRecords,
+		"handshake": v.runHandshake, "resume": v.runResume, "refusal": v.runRefusal, "rekey": v.runRekey, "records": v.runRecords,
 	}[v.Kind](t)
 	var check *Error
 	switch {

@@ -91,6 +91,8 @@ const (
 	ResumeClientKey   Label = "hopseal/1 session resume client traffic\x00"
 	ResumeServerKey   Label = "hopseal/1 session resume server traffic\x00"
 	ResumeLinkID      Label = "hopseal/1 session resume link id\x00"
+	ResumeRefusal     Label = "hopseal/1 session resume refusal\x00"
+	ResumeRefusalSign Label = "hopseal/1 session resume refusal signature\x00"
 
 	RekeySecret    Label = "hopseal/1 session rekey secret\x00"
 	ResumeRekey    Label = "hopseal/1 session resume rekey secret\x00"
@@ -128,7 +130,7 @@ func All() []Label {
 		SessionServerSign, SessionClientSign, SessionClientKey, SessionServerKey,
 		SessionNextKey, SessionID, SessionRecord, SessionSigned, SessionHop, SessionLogID,
 		ResumeSecret, ResumeNext, ResumeID, ResumePSK, ResumeClientHello, ResumeServerHello,
-		ResumeClientKey, ResumeServerKey, ResumeLinkID,
+		ResumeClientKey, ResumeServerKey, ResumeLinkID, ResumeRefusal, ResumeRefusalSign,
 		RekeySecret, ResumeRekey, RekeyKEM, RekeyClientKey, RekeyServerKey, RekeyLinkID, RekeyNext, RekeyResume,
 		SessionStoreKey, SessionStoreName, SessionStoreRecord,
 		PageStore,

@@ -1,20 +1,18 @@
 package xwing
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/ecdh"
-	"crypto/hkdf"
 	"crypto/mlkem"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/sha3"
-	"encoding/binary"
+
+	"github.com/hopseal/hopseal/internal/hpke"
 )
+
+const suite hpke.Suite = "HPKE\x64\x7a\x00\x01\x00\x02"
 
 const (
 	xwingLabel   = `\./` + `/^\` // draft-connolly-cfrg-xwing-kem, section 5.3
-	suiteID      = "HPKE\x64\x7a\x00\x01\x00\x02"
 	ciphertextPQ = mlkem.CiphertextSize768
 )
 
@@ -63,7 +61,7 @@ func (k *composedPrivate) Open(info, sealed []byte) ([]byte, error) {
 	if err != nil {
 		return nil, errOpen
 	}
-	aead, nonce := schedule(combine(ssPQ, ssT, ctT, k.t.PublicKey().Bytes()), info)
+	aead, nonce := suite.Schedule(combine(ssPQ, ssT, ctT, k.t.PublicKey().Bytes()), info)
 	plaintext, err := aead.Open(nil, nonce, sealed[EncapSize:], nil)
 	if err != nil {
 		return nil, errOpen
@@ -103,7 +101,7 @@ func (k *composedPublic) Seal(info, plaintext []byte) ([]byte, error) {
 	}
 	ssPQ, ctPQ := k.pq.Encapsulate()
 	ctT := ephemeral.PublicKey().Bytes()
-	aead, nonce := schedule(combine(ssPQ, ssT, ctT, k.t.Bytes()), info)
+	aead, nonce := suite.Schedule(combine(ssPQ, ssT, ctT, k.t.Bytes()), info)
 	return aead.Seal(append(ctPQ, ctT...), nonce, plaintext, nil), nil
 }
 
@@ -116,41 +114,4 @@ func combine(ssPQ, ssT, ctT, pkT []byte) []byte {
 	h.Write(pkT)
 	h.Write([]byte(xwingLabel))
 	return h.Sum(nil)
-}
-
-// schedule is HPKE's key schedule in base mode, without the exporter, and the
-// nonce of the first message, which is the base nonce (RFC 9180, section 5).
-func schedule(shared, info []byte) (aead cipher.AEAD, nonce []byte) {
-	context := append([]byte{0}, extract(nil, "psk_id_hash", nil)...)
-	context = append(context, extract(nil, "info_hash", info)...)
-	secret := extract(shared, "secret", nil)
-	block, err := aes.NewCipher(expand(secret, "key", context, 32))
-	if err != nil {
-		panic(err) // 32 bytes are always a key
-	}
-	if aead, err = cipher.NewGCM(block); err != nil {
-		panic(err)
-	}
-	return aead, expand(secret, "base_nonce", context, 12)
-}
-
-// extract is LabeledExtract, section 4.
-func extract(salt []byte, label string, ikm []byte) []byte {
-	labeled := append([]byte("HPKE-v1"+suiteID+label), ikm...)
-	prk, err := hkdf.Extract(sha256.New, labeled, salt)
-	if err != nil {
-		panic(err) // only for hashes that are not approved
-	}
-	return prk
-}
-
-// expand is LabeledExpand, section 4.
-func expand(prk []byte, label string, info []byte, size int) []byte {
-	labeled := binary.BigEndian.AppendUint16(nil, uint16(size))
-	labeled = append(append(labeled, "HPKE-v1"+suiteID+label...), info...)
-	key, err := hkdf.Expand(sha256.New, prk, string(labeled), size)
-	if err != nil {
-		panic(err) // sizes are within HKDF's limit
-	}
-	return key
 }

@@ -2,6 +2,7 @@
 // (docs/protocol-session.md). The reader has the fresh secrets of both ends. It judges each frame as the end does
 // that receives it, and leaves out only what needs a clock, a memory or an opinion: who is welcome.
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js'
+import { openX25519 } from './hpke.js'
 import { parseIdentity } from './identity.js'
 import { Noise } from './noise.js'
 import { parsePadded } from './padded.js'
@@ -21,6 +22,7 @@ const shapes = {
   clientAuth: array(bin(1, maxIdentity), credentials, mark, bin(64)),
   clientHello: array(bin(1, maxIdentity), credentials, mark),
   serverHello: array(bin(1, maxIdentity)),
+  refusal: array(bin(1, maxIdentity), bin(64)),
 }
 
 // identityOf judges each identity once: that costs more than all the rest of an exchange.
@@ -116,12 +118,16 @@ function readVerdict(fields, { opened, marked }) {
   Object.assign(opened, { code, hop, lifetime })
 }
 
-// resume reads r1 to r4, or as many of them as there are, or r1 and the refusal.
-export function resume(c) {
+// resume reads r1 to r4, or as many of them as there are.
+export const resume = (c) => resumeWith(c, readR1, readR2, readR3, readR4)
+
+// refusal reads r1 and what a server answers that does not know the session.
+export const refusal = (c) => resumeWith(c, readR1, readRefusal)
+
+function resumeWith(c, ...steps) {
   const state = { ...c, opened: {} }
   const noise = state.noise = new Noise('NNpsk0', prologue('resume', c))
   noise.psk(expand(c.secret, S('resume psk'), 32))
-  const steps = [readR1, readR2, readR3, readR4]
   c.frames.forEach((frame, i) => steps[i](frame, state))
   return state
 }
@@ -136,13 +142,24 @@ function readR1(frame, state) {
 }
 
 function readR2(frame, state) {
-  if (frame.length !== 48) refuse() // the refusal included
+  if (frame.length !== 48) refuse()
   const { noise } = state
   const [e, tag] = cut(frame, 32)
   noise.share(e)
   noise.mixKey(x25519(state.client.x25519, e))
   noise.payload(tag)
   state.schedule = new Schedule(noise.h, ...noise.split())
+}
+
+function readRefusal(frame, { frames, client, server }) {
+  if (frame.length < 1 + 32 + 64 + 16 || frame.length > maxFrame || frame[0] !== 0) refuse()
+  const r1 = H(frames[0])
+  const sealed = frame.subarray(1)
+  const { data } = parsePadded(openX25519(client.x25519, concat(S('resume refusal'), r1), sealed), 0)
+  const [identity, signature] = structure(data, shapes.refusal)
+  checkSuccessor(identity, server.identity)
+  const signed = concat(S('resume refusal signature'), r1, H(sealed.subarray(0, 32)), H(identity))
+  verifyEd25519(identityOf(identity).signing[0].key, signed, signature)
 }
 
 function readR3(frame, state) {

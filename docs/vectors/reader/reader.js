@@ -3,7 +3,7 @@
 //
 // Of sessions it follows the exchanges and the records of docs/protocol-session.md, given the secrets of both ends.
 export { openEnvelope as open } from './envelope.js'
-export { handshake, rekey, resume } from './exchange.js'
+export { handshake, refusal, rekey, resume } from './exchange.js'
 export { parseIdentity } from './identity.js'
 export { Opener } from './opener.js'
 export { openStream } from './stream.js'

@@ -5,15 +5,15 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { Direction, handshake, rekey, resume } from './reader.js'
+import { Direction, handshake, refusal, rekey, resume } from './reader.js'
 
 const folder = process.env.HOPSEAL_READ_SESSION_VECTORS ?? join(import.meta.dirname, '..', 'session')
 const names = readdirSync(folder).filter((name) => name.endsWith('.json'))
 const refused = { message: 'does not open' }
-const exchanges = { handshake, resume, rekey }
+const exchanges = { handshake, resume, refusal, rekey }
 
 // A change costs an exchange, with its public keys.
-const changesOf = { handshake: 40, resume: 60, rekey: 40, records: 400 }
+const changesOf = { handshake: 40, resume: 60, refusal: 200, rekey: 40, records: 400 }
 
 const unhex = (hex) => hex === undefined ? undefined : Buffer.from(hex, 'hex')
 const hex = (bytes) => Buffer.from(bytes).toString('hex')

@@ -28,7 +28,7 @@ export function x25519(scalar, point) {
   return attempt(() => diffieHellman({ privateKey: privateX25519(scalar), publicKey: fromRaw(point) }))
 }
 
-function publicX25519(scalar) {
+export function publicX25519(scalar) {
   return Buffer.from(createPublicKey(privateX25519(scalar)).export({ format: 'jwk' }).x, 'base64url')
 }
 
