@@ -13,7 +13,6 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/internal/engine"
-	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -309,14 +308,4 @@ func partly(kind engine.Kind) func(*greedy) {
 			frame, err = g.link.Next(time.Now(), frame[:0])
 		}
 	}
-}
-
-// firstOnly is a Verifier that accepts whom it is asked about first, and has no answer later.
-type firstOnly struct{ asked atomic.Bool }
-
-func (v *firstOnly) Verify(ctx context.Context, _ keys.Expected, _ *keys.PublicIdentity) error {
-	if v.asked.Swap(true) {
-		<-ctx.Done()
-	}
-	return ctx.Err()
 }

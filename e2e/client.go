@@ -94,7 +94,9 @@ func (c *client) connect(ctx context.Context, conn transport.Conn) (*Session, er
 	if err := c.run(ctx, conn, h, signer); err != nil {
 		return nil, err
 	}
-	return newSession(conn, h, grantFor(h.Lifetime()), party{&c.cfg, c.verify}, c.events), nil
+	s := newSession(conn, h, grantFor(h.Lifetime()), party{&c.cfg, c.verify}, c.events)
+	s.updates.pace.asked()
+	return s, nil
 }
 
 // run does a handshake or a resume.

@@ -51,7 +51,7 @@ func gaveUp(err error, why *CloseError) *CloseError {
 // on it: the one before is over for the other end too.
 func (b *comeback) dial(ctx context.Context) (_ transport.Conn, err error) {
 	defer contain(&err)
-	credentials, err := b.client.presentAgain(ctx, b.session.engine.Peer())
+	credentials, err := b.credentials(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +81,16 @@ func (b *comeback) dial(ctx context.Context) (_ transport.Conn, err error) {
 	b.session.entitle(r.Link(), grantFor(r.Lifetime()))
 	b.next = newLine(conn, r.Link(), r.Hop(), b.client.cfg)
 	return conn, nil
+}
+
+// credentials returns what to show the server, and has the application asked at its pace.
+func (b *comeback) credentials(ctx context.Context) ([]byte, error) {
+	if b.session.shows() {
+		if err := b.session.updates.pace.wait(ctx, true); err != nil {
+			return nil, err
+		}
+	}
+	return b.client.presentAgain(ctx, b.session.engine.Peer())
 }
 
 // doubt has the word of a server that it does not know the session heard twice: behind one

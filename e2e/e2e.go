@@ -201,8 +201,9 @@ type Config struct {
 	// ticket, whatever the two applications have agreed on, at most [MaxCredentials]
 	// bytes. It is called anew for each connection, within the handshake's deadline, once
 	// the Verifier has accepted the server, and ahead of the time at which the server
-	// lets what was shown expire. They travel inside the encryption, and nobody but the
-	// server sees them. Nil shows nothing. Servers have none.
+	// lets what was shown expire. It is called once a second at most, but for connections
+	// that replace each other: of those some follow at once. They travel inside the
+	// encryption, and nobody but the server sees them. Nil shows nothing. Servers have none.
 	Credentials func(ctx context.Context) ([]byte, error)
 
 	// Authenticate decides, at a server and after the Verifier, what a client may do by

@@ -119,7 +119,7 @@ func TestNode(t *testing.T) {
 
 // crowded makes room for many sessions of one client at one address.
 func crowded(cfg e2e.Config) e2e.Config {
-	cfg.MaxParked, cfg.MaxParkedPerIdentity = 10_000, 10_000
+	cfg.MaxParked, cfg.MaxParkedPerIdentity, cfg.MaxSessionsPerIdentity = 10_000, 10_000, 10_000
 	cfg.MaxHandshakes, cfg.MaxHandshakesPerAddress = 10_000, 10_000
 	cfg.Retry = transport.Retry{Base: 20 * time.Millisecond, Cap: 500 * time.Millisecond}
 	return cfg

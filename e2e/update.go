@@ -41,6 +41,7 @@ type party struct {
 type updates struct {
 	making atomic.Bool // an update is being made
 	heard  news        // of answers to them
+	pace   pace        // of asking for credentials
 
 	mu      sync.Mutex // guards what follows
 	renewal *time.Timer
@@ -116,6 +117,9 @@ func (s *Session) wait(ctx context.Context, so func() bool) error {
 
 // update has the other end told, on a line, who this end is now and what it has to show.
 func (s *Session) update(ctx context.Context, l *line) error {
+	if l.link.Updating() {
+		return engine.ErrBlocked // and what is fetched would be for nothing
+	}
 	var credentials []byte
 	if s.engine.Client() {
 		var err error
@@ -149,6 +153,9 @@ func (s *Session) renew() {
 		defer s.updates.making.Store(false)
 		ctx, cancel := context.WithTimeout(s.life, s.party.cfg.HandshakeTimeout)
 		defer cancel()
+		if s.shows() && s.updates.pace.wait(ctx, false) != nil {
+			return // the session is over
+		}
 		l := s.line.Load()
 		if l == nil {
 			return // the next one begins with it
@@ -159,6 +166,9 @@ func (s *Session) renew() {
 		}
 	}()
 }
+
+// shows reports whether this end has credentials.
+func (s *Session) shows() bool { return s.engine.Client() && s.party.cfg.Credentials != nil }
 
 // answered takes in what the other end says to an update.
 func (s *Session) answered(l *line) {
@@ -179,7 +189,7 @@ func (s *Session) answered(l *line) {
 // renewBefore has other credentials shown in time before these expire. A server, and a
 // client without any, has none to show.
 func (s *Session) renewBefore(expiry time.Time) {
-	if !s.engine.Client() || s.party.cfg.Credentials == nil {
+	if !s.shows() {
 		return
 	}
 	if expiry.IsZero() {
