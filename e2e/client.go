@@ -101,7 +101,7 @@ func (c *client) connect(ctx context.Context, conn transport.Conn) (*Session, er
 
 // run does a handshake or a resume.
 func (c *client) run(ctx context.Context, conn transport.Conn, e exchange, signer keys.Signer) error {
-	h := handshake{conn, e, signer, func(ctx context.Context, peer *keys.PublicIdentity) error {
+	h := handshake{conn: conn, engine: e, signer: signer, decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
 		if err := c.verify(ctx, peer); err != nil {
 			return err
 		}
@@ -164,7 +164,7 @@ func (c *client) dialFirst(ctx context.Context) (*Session, error) {
 	}
 	c.comesBack(s)
 	if c.cfg.Store != nil {
-		s.keeper = newKeeper(s, c.cfg.vault(), c.cfg.StoreName, 0)
+		s.keeper = newKeeper(s, c.cfg.vault(), c.cfg.StoreName, StoredSession{})
 		if err := s.keeper.save(ctx, true); err != nil {
 			s.closeFor(CodeFailed, &CloseError{Err: err})
 			return nil, fmt.Errorf("e2e: %w", err)

@@ -40,7 +40,7 @@ func (g *greeting) accept(ctx context.Context, room func(*keys.PublicIdentity) e
 		g.conn.Close(transport.CodeNormal, "")
 		return nil, err
 	}
-	h := handshake{g.conn, e, signer, func(ctx context.Context, peer *keys.PublicIdentity) error {
+	h := handshake{conn: g.conn, engine: e, signer: signer, decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
 		if err := g.welcome(ctx, e, Peer{PublicIdentity: peer}); err != nil {
 			return err
 		}

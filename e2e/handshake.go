@@ -17,6 +17,7 @@ type handshake struct {
 	engine exchange
 	signer keys.Signer // for a *engine.Handshake
 	decide func(ctx context.Context, peer *keys.PublicIdentity) error
+	load   func(ctx context.Context) (engine.Step, error) // of an *engine.Resume that begins without its session
 }
 
 // exchange is a *engine.Handshake or *engine.Resume.
@@ -116,6 +117,14 @@ func (h *handshake) do(ctx context.Context, step engine.Step) (engine.Step, erro
 		return explained(h.engine.Receive(time.Now(), frame))
 	case engine.Sign:
 		return h.sign(h.engine.(*engine.Handshake))
+	case engine.Load:
+		next, err := h.load(ctx)
+		if check := new(engine.Error); errors.As(err, &check) {
+			return explained(next, err)
+		} else if err != nil {
+			return step, h.refuse(ctx, err)
+		}
+		return next, nil
 	}
 	err := notRevoked(h.engine.Peer())
 	if err == nil {
@@ -142,6 +151,9 @@ func (h *handshake) refuse(ctx context.Context, why error) error {
 	reason, no := refuses(why)
 	if no {
 		code = engine.CodeRefused
+	}
+	if errors.Is(why, ErrNotStored) { // any more
+		code, reason, no = engine.CodeUnknown, ReasonUnknownSession, true
 	}
 	if step, _ := h.engine.Refuse(code); step.Frame != nil {
 		h.conn.Write(ctx, step.Frame) // it failed anyway

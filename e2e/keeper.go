@@ -1,19 +1,14 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/hopseal/hopseal/internal/engine"
-	"github.com/hopseal/hopseal/internal/label"
-	"github.com/hopseal/hopseal/internal/strict"
-	"github.com/hopseal/hopseal/keys"
 )
 
 // A keeper keeps the stored record of one session up to date: before any frame is written
@@ -28,6 +23,7 @@ type keeper struct {
 	version uint64        // of the record that is stored
 	mark    engine.Mark   // of the state in it
 	doubt   *tried        // a record of which nobody knows whether it is stored
+	ids     []StoredID    // in the latest record
 
 	gone chan struct{} // closed when the record is as it stays
 
@@ -45,127 +41,18 @@ type tried struct {
 	mark   engine.Mark
 }
 
-// A vault is a store and the keys that what is in it is encrypted with.
-type vault struct {
-	store SessionStore
-	keys  *keys.SharedKeyset
-}
-
-// storedKey is the name of a session's record, which the store may know.
-func storedKey(id [32]byte) [32]byte { return sha256.Sum256(label.SessionStoreKey.With(id[:])) }
-
-// storedName is the key and the only id of the record of a client.
-func storedName(name string) [32]byte {
-	return sha256.Sum256(label.SessionStoreName.With([]byte(name)))
-}
-
-// newKeeper gives a session a keeper, whose record has the given version, 0 for none yet.
-func newKeeper(s *Session, v vault, name string, version uint64) *keeper {
-	k := &keeper{session: s, vault: v, key: storedKey(s.engine.ID()), version: version, turn: make(chan struct{}, 1), gone: make(chan struct{})}
+// newKeeper gives a session a keeper. The record is the one that this process has claimed,
+// or has no version yet.
+func newKeeper(s *Session, v vault, name string, claimed StoredSession) *keeper {
+	k := &keeper{session: s, vault: v, key: storedKey(s.engine), version: claimed.Version, ids: claimed.IDs,
+		turn: make(chan struct{}, 1), gone: make(chan struct{})}
 	if s.engine.Client() {
 		id := storedName(name)
-		k.key, k.name = id, &id
+		k.name = &id
 	}
 	k.timer = time.AfterFunc(time.Hour, k.check)
 	k.timer.Stop()
 	return k
-}
-
-// Data of a record is
-//
-//	array(3) [ version=1, id of the pair of keys bin 32, sealed bin ]
-//
-// where sealed is, under the AEAD of that pair,
-//
-//	array(2) [ expires uint ms, the engine's state bin ]
-//
-// with the associated data label ‖ key 32 ‖ version of the record u64 ‖ id of the pair 32. So
-// a record opens in its own place only, and not as another version of itself.
-const recordVersion = 1
-
-func (v vault) seal(key [32]byte, version uint64, expires time.Time, state []byte) ([]byte, error) {
-	pair := v.keys.Primary()
-	if pair == nil {
-		return nil, errors.New("e2e: Config.StoreKeys is empty")
-	}
-	plain := strict.AppendUint(strict.AppendArray(nil, 2), uint64(expires.UnixMilli()))
-	plain = strict.AppendBin(plain, state)
-	id := pair.ID()
-	sealed, err := pair.Seal(nil, plain, recordAAD(key, version, id))
-	clear(plain)
-	if err != nil {
-		return nil, err
-	}
-	data := strict.AppendUint(strict.AppendArray(nil, 3), recordVersion)
-	return strict.AppendBin(strict.AppendBin(data, id[:]), sealed), nil
-}
-
-func recordAAD(key [32]byte, version uint64, pair keys.SharedKeyID) []byte {
-	return label.SessionStoreRecord.With(key[:], binary.BigEndian.AppendUint64(nil, version), pair[:])
-}
-
-// errRecord is why a record is as good as none: it is not of these keys, not in its own
-// place, or has expired. Which of these does not matter to anybody but a debugger.
-var errRecord = errors.New("e2e: a stored session does not open")
-
-// open returns the state in a record.
-func (v vault) open(r StoredSession) (state []byte, err error) {
-	in := strict.NewReader(r.Data)
-	in.Array(3)
-	version := in.Uint()
-	id := in.Bin(32, 32)
-	sealed := in.Bin(1, len(r.Data))
-	if in.Done() != nil || version != recordVersion {
-		return nil, errRecord
-	}
-	pair, ok := v.keys.Key(keys.SharedKeyID(id))
-	if !ok || pair.Stage() == keys.StageArchived {
-		return nil, errRecord
-	}
-	plain, err := pair.Open(nil, sealed, recordAAD(r.Key, r.Version, pair.ID()))
-	if err != nil {
-		return nil, errRecord
-	}
-	in = strict.NewReader(plain)
-	in.Array(2)
-	expires := in.Uint()
-	state = in.Bin(1, len(plain))
-	if in.Done() != nil || uint64(time.Now().UnixMilli()) >= expires {
-		return nil, errRecord
-	}
-	return state, nil
-}
-
-// load returns a session and the record that it was restored from. The error matches
-// [ErrNotStored] where there is none that is good for anything.
-func (v vault) load(ctx context.Context, id [32]byte, cfg engine.Config) (*engine.Session, StoredSession, error) {
-	r, err := v.store.Load(ctx, id)
-	if err != nil {
-		return nil, r, err
-	}
-	r.Data = bytes.Clone(r.Data)
-	state, err := v.open(r)
-	if err == nil {
-		var e *engine.Session
-		if e, err = engine.RestoreSession(cfg, state); err == nil {
-			return e, r, nil
-		}
-	}
-	return nil, r, fmt.Errorf("%w: %w", ErrNotStored, err)
-}
-
-// claim makes this process the owner of a session: whoever had it can save no more.
-func (v vault) claim(ctx context.Context, e *engine.Session, from StoredSession) (version uint64, err error) {
-	state, _, err := e.AppendState(nil)
-	if err != nil {
-		return 0, err
-	}
-	r := from
-	r.Version++
-	if r.Data, err = v.seal(r.Key, r.Version, from.Expires, state); err != nil {
-		return 0, err
-	}
-	return r.Version, v.store.Save(ctx, r)
 }
 
 // sync has what must be stored before the next frame is written.
@@ -235,18 +122,42 @@ func (k *keeper) next() (*tried, error) {
 	}
 	defer clear(state)
 	r := StoredSession{Key: k.key, Version: k.version + 1, Expires: k.session.limits.stored(time.Now(), e.Client())}
-	if k.name != nil {
-		r.IDs = [][32]byte{*k.name}
-	} else {
-		r.IDs = e.ResumeIDs()
+	if r.IDs, err = k.nextIDs(); err != nil {
+		return nil, err
 	}
-	if len(r.IDs) == 0 {
-		return nil, engine.ErrClosed
-	}
-	if r.Data, err = k.vault.seal(k.key, r.Version, r.Expires, state); err != nil {
+	if r.Data, err = k.vault.sealRecord(k.key, r.Version, r.Expires, state); err != nil {
 		return nil, err
 	}
 	return &tried{r, mark}, nil
+}
+
+// nextIDs returns what the next record is found by. What an id had a head for keeps it.
+func (k *keeper) nextIDs() (ids []StoredID, err error) {
+	heads := k.session.engine.Heads()
+	switch {
+	case len(heads) == 0:
+		return nil, engine.ErrClosed
+	case k.name != nil:
+		heads = []engine.Head{{ID: *k.name}}
+	}
+	for _, h := range heads {
+		i := slices.IndexFunc(k.ids, func(x StoredID) bool { return x.ID == h.ID })
+		if i >= 0 {
+			ids = append(ids, k.ids[i])
+			continue
+		}
+		secret := h.Secret[:]
+		if k.name != nil {
+			secret = nil
+		}
+		head, err := k.vault.seal(secret, headPlace(k.key, h.ID))
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, StoredID{h.ID, head})
+	}
+	k.ids = ids
+	return ids, nil
 }
 
 // end is called once the session is over. The record stays where it goes on elsewhere.

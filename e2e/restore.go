@@ -7,14 +7,12 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/engine"
-	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
 )
 
-func (c Config) vault() vault { return vault{c.Store, c.StoreKeys} }
-
-// adopt makes a session one of the server's, which its store has in this version.
-func (srv *Server) adopt(ctx context.Context, s *Session, version uint64) {
+// adopt makes a session one of the server's. The record is the one of it that the server has
+// claimed, or has no version yet.
+func (srv *Server) adopt(ctx context.Context, s *Session, claimed StoredSession) {
 	s.life, s.conclude = context.WithCancel(context.WithoutCancel(ctx))
 	if srv.cfg.MaxParked < 0 {
 		return
@@ -23,7 +21,7 @@ func (srv *Server) adopt(ctx context.Context, s *Session, version uint64) {
 	s.found = func() { srv.settle(s) }
 	s.renewed = func() { srv.index(s) }
 	if srv.cfg.Store != nil {
-		s.keeper = newKeeper(s, srv.cfg.vault(), "", version)
+		s.keeper = newKeeper(s, srv.cfg.vault(), "", claimed)
 	}
 }
 
@@ -41,42 +39,32 @@ func (srv *Server) committed(s *Session) error {
 }
 
 // restore goes on with a session that another process has begun, or that this one has
-// lost to another. A first frame changes nothing, whoever sent it: the session is claimed
-// when the client has shown that it holds the session's secret now and is welcome.
+// lost to another. The first frame, which anybody may have sent, is answered from the head of
+// its id alone. The session is read when r3 has opened, and claimed when the client is
+// welcome.
 func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byte) (s *Session, err error) {
 	entered, cancel := context.WithDeadline(entered, g.began.Add(srv.cfg.HandshakeTimeout))
 	defer cancel()
-	v := srv.cfg.vault()
-	cfg, _ := srv.cfg.engine()
-	peeked, _, err := v.load(entered, id, cfg)
-	if errors.Is(err, ErrNotStored) {
-		return nil, g.refuse(entered)
-	}
-	if err != nil { // which is not to say that there is none
-		g.conn.Close(transport.CodeTryLater, "")
-		return nil, fmt.Errorf("%w: %w", ErrStore, err)
-	}
-	r, err := engine.AnswerResume(cfg, peeked, g.began)
+	c, step, err := srv.beginClaim(entered, g, id)
 	if err != nil {
-		return nil, g.refuse(entered)
+		return nil, err
 	}
-	c := &claim{srv: srv, greeting: g, resume: r, id: id}
 	defer func() {
 		if err != nil && c.reserved != nil {
 			srv.remove(s, c.reserved)
 		}
 	}()
-	h := handshake{conn: g.conn, engine: r, decide: c.decide}
-	last, err := h.server(entered, g.first)
+	h := handshake{conn: g.conn, engine: c.resume, load: c.load, decide: c.decide}
+	last, err := h.run(entered, step, nil)
 	if err != nil {
 		c.failed(entered, err)
 		return nil, err
 	}
-	made := bareSession(c.session, party{&srv.cfg, srv.cfg.verifyClient}, newEvents(srv.cfg))
+	made := bareSession(c.latest.session, party{&srv.cfg, srv.cfg.verifyClient}, newEvents(srv.cfg))
 	made.restored = true
 	made.place.reservation = c.reserved
-	made.entitle(r.Link(), g.grant)
-	srv.adopt(ctx, made, c.version)
+	made.entitle(c.resume.Link(), g.grant)
+	srv.adopt(ctx, made, c.latest.record)
 	srv.fence(made.keeper.key)
 	s = made
 	if err = srv.add(s); err == nil {
@@ -90,8 +78,36 @@ func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byt
 		s.fail(&CloseError{Err: err, Stored: true})
 		return nil, err
 	}
-	s.joining = newLine(g.conn, r.Link(), r.Hop(), srv.cfg)
+	s.joining = newLine(g.conn, c.resume.Link(), c.resume.Hop(), srv.cfg)
 	return s.begun(), nil
+}
+
+// beginClaim answers a first frame, if there is a session that it could be for.
+func (srv *Server) beginClaim(ctx context.Context, g *greeting, id [32]byte) (_ *claim, step engine.Step, err error) {
+	key, secret, err := srv.lookups.find(ctx, srv.cfg.vault(), g.conn.Info(), id)
+	switch {
+	case errors.Is(err, ErrNotStored):
+		return nil, step, g.refuse(ctx)
+	case err != nil: // which is not to say that there is none
+		g.conn.Close(transport.CodeTryLater, "")
+		return nil, step, err
+	case len(secret) != 32: // a client's
+		return nil, step, g.refuse(ctx)
+	}
+	cfg, _ := srv.cfg.engine()
+	r, err := engine.AnswerStored(cfg, [32]byte(secret), g.began)
+	clear(secret)
+	if err == nil {
+		_, err = r.Start(time.Now())
+	}
+	if err == nil {
+		step, err = r.Receive(time.Now(), g.first)
+	}
+	if err != nil {
+		srv.lookups.mislead(g.conn.Info(), time.Now())
+		return nil, step, g.refuse(ctx)
+	}
+	return &claim{srv: srv, greeting: g, resume: r, key: key}, step, nil
 }
 
 // fence ends a session that this server had before somebody else did.
@@ -123,72 +139,6 @@ func (srv *Server) sweep() {
 
 const sweepTimeout = time.Minute
 
-// A claim is the decision about a client that comes back to a session of the store.
-type claim struct {
-	srv      *Server
-	greeting *greeting
-	resume   *engine.Resume
-	id       [32]byte
-
-	reserved *reservation    // at the server
-	session  *engine.Session // what is claimed
-	version  uint64          // of its record
-	record   StoredSession   // that it was loaded from last
-}
-
-// decide asks whether the client is welcome, and claims the session as it is in the store then: whoever had
-// it may have gone on since the first frame.
-func (c *claim) decide(ctx context.Context, peer *keys.PublicIdentity) (err error) {
-	if err := c.greeting.welcome(ctx, c.resume, Peer{PublicIdentity: peer}); err != nil {
-		return err
-	}
-	if c.reserved, err = c.srv.reserve(peer); err != nil {
-		return err
-	}
-	v := c.srv.cfg.vault()
-	for {
-		self, _ := c.srv.cfg.engine()
-		latest, r, err := v.load(ctx, c.id, self)
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrStore, err)
-		}
-		c.record = r
-		if err := c.resume.GoOn(latest); err != nil {
-			return err
-		}
-		version, err := v.claim(ctx, latest, r)
-		if errors.Is(err, ErrFenced) {
-			continue // it was saved meanwhile; not for ever, because there is an end to what it may send
-		}
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrStore, err)
-		}
-		c.session, c.version = latest, version
-		return nil
-	}
-}
-
-// failed removes the session of a client that is not welcome any more, or that the store
-// has a state of which cannot be: the attempt was authentic.
-func (c *claim) failed(ctx context.Context, err error) {
-	v := c.srv.cfg.vault()
-	var check *engine.Error
-	rolledBack := errors.As(err, &check) && check.Reason == engine.ReasonAck
-	if _, no := refuses(err); !no && !rolledBack {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeTimeout)
-	defer cancel()
-	if c.record.Version == 0 {
-		r, err := v.store.Load(ctx, c.id)
-		if err != nil {
-			return
-		}
-		c.record = r
-	}
-	v.store.Delete(ctx, c.record.Key, c.record.Version)
-}
-
 // keep stores that an attempt is made: another process must not make it again.
 func (b *comeback) keep() error {
 	k := b.session.keeper
@@ -214,16 +164,16 @@ func (c *client) goOn(ctx context.Context) (_ *Session, err error) {
 	}
 	v := c.cfg.vault()
 	self, _ := c.cfg.engine()
-	e, version, err := v.takeOver(ctx, storedName(c.cfg.StoreName), self)
+	l, err := v.takeOver(ctx, storedName(c.cfg.StoreName), self)
 	if err != nil {
 		return nil, fmt.Errorf("e2e: %w: %w", ErrStore, err)
 	}
-	if e == nil {
+	if l.session == nil {
 		return nil, nil
 	}
-	s := bareSession(e, party{&c.cfg, c.verify}, c.events)
+	s := bareSession(l.session, party{&c.cfg, c.verify}, c.events)
 	s.restored = true
-	s.keeper = newKeeper(s, v, c.cfg.StoreName, version)
+	s.keeper = newKeeper(s, v, c.cfg.StoreName, l.record)
 	back := c.comesBack(s)
 	s.begun()
 	if err := back.first(ctx); err != nil {
@@ -232,23 +182,41 @@ func (c *client) goOn(ctx context.Context) (_ *Session, err error) {
 	return s, nil
 }
 
-// takeOver claims a client's session, as it is then, or returns nil if there is none. What
-// has expired or does not open is removed.
-func (v vault) takeOver(ctx context.Context, id [32]byte, cfg engine.Config) (e *engine.Session, version uint64, err error) {
+// takeOver claims a client's session, as it is then, or returns none. What has expired or
+// does not open is removed.
+func (v vault) takeOver(ctx context.Context, name [32]byte, cfg engine.Config) (l loaded, err error) {
 	for {
-		e, r, err := v.load(ctx, id, cfg)
+		l, err = v.findOwn(ctx, name, cfg)
 		switch {
-		case errors.Is(err, ErrNotStored) && r.Version > 0:
-			err = v.store.Delete(ctx, r.Key, r.Version)
+		case errors.Is(err, ErrNotStored) && l.record.Version > 0:
+			err = v.store.Delete(ctx, l.record.Key, l.record.Version)
+			l = loaded{}
 		case errors.Is(err, ErrNotStored):
-			return nil, 0, nil
+			return loaded{}, nil
 		case err == nil:
-			version, err = v.claim(ctx, e, r)
+			l.record.Version, err = v.claim(ctx, l)
 		}
 		if !errors.Is(err, ErrFenced) { // by whoever has it, and saves
-			return e, version, err
+			return l, err
 		}
 	}
+}
+
+// findOwn returns the session that a name of a client's leads to.
+func (v vault) findOwn(ctx context.Context, name [32]byte, cfg engine.Config) (l loaded, err error) {
+	key, _, err := v.find(ctx, name)
+	if err != nil {
+		if key == [32]byte{} || !errors.Is(err, ErrNotStored) {
+			return l, err
+		}
+		// Somebody else's head: the record that it leads to is in the way of another.
+		record, loadErr := v.store.Load(ctx, key)
+		if loadErr != nil {
+			return l, loadErr
+		}
+		return loaded{record: record}, err
+	}
+	return v.load(ctx, key, cfg)
 }
 
 // first gets a session that was restored its first line, while the context lasts.

@@ -22,9 +22,10 @@ import (
 // function runs still; for how long the server waits is in its Config. As an http.Handler it takes WebSockets (not in browsers); [Server.ServeConn]
 // takes any connection.
 type Server struct {
-	cfg    Config
-	handle func(context.Context, *Session) error
-	lobby  lobby
+	cfg     Config
+	handle  func(context.Context, *Session) error
+	lobby   lobby
+	lookups lookups
 
 	signing chan struct{} // has a place for each refusal that may be signed at a time
 
@@ -69,6 +70,7 @@ func NewServer(cfg Config, handle func(ctx context.Context, s *Session) error) (
 		lobby:    lobby{most: cfg.MaxHandshakes, mostPerAddress: cfg.MaxHandshakesPerAddress},
 		places:   places{most: cfg.MaxSessions, mostPerIdentity: cfg.MaxSessionsPerIdentity},
 		sessions: map[*Session]struct{}{},
+		lookups:  newLookups(),
 
 		signing:   make(chan struct{}, maxSigning),
 		resumable: map[[32]byte]*Session{},
@@ -229,7 +231,7 @@ func (srv *Server) accept(ctx, entered context.Context, g *greeting) (s *Session
 	}, func(made *Session) error {
 		s = made
 		s.place.reservation = p
-		srv.adopt(ctx, s, 0)
+		srv.adopt(ctx, s, StoredSession{})
 		if err := srv.add(s); err != nil || s.keeper == nil {
 			return err
 		}

@@ -19,7 +19,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 )
 
-// Dir returns a store in a directory, with one file for each session and one for each id.
+// Dir returns a store in a directory, with one file for each session, for each id and for each part.
 // The directory is made where it does not exist, for its owner only. Several processes
 // may use it at once; on a network file system its locks have to work between machines.
 //
@@ -54,7 +54,7 @@ type dir struct {
 
 const (
 	lockPrefix = "lock-"
-	tempPrefix = "part-"
+	tempPrefix = "temp-"
 )
 
 // lock makes this the only user of a key's stripe.
@@ -172,7 +172,7 @@ func (d *dir) Keys(ctx context.Context, visit func(string) bool) error {
 	}
 	for _, e := range entries {
 		name := e.Name()
-		if !strings.HasPrefix(name, sessionPrefix) && !strings.HasPrefix(name, idPrefix) {
+		if strings.HasPrefix(name, lockPrefix) || strings.HasPrefix(name, tempPrefix) {
 			continue
 		}
 		if !visit(name) {

@@ -58,12 +58,16 @@ func write(path, at string) {
 	}}
 	s := Over(d)
 	version := uint64(0)
-	if r, err := s.Load(context.Background(), key(99)); err == nil {
+	if r, err := load(s, key(99)); err == nil {
 		version = r.Version
 	}
 	for {
 		version++
-		if err := s.Save(context.Background(), versionOf(version)); err != nil {
+		err := s.SavePart(context.Background(), partOf(version))
+		if err == nil {
+			err = s.Save(context.Background(), versionOf(version))
+		}
+		if err != nil {
 			fmt.Println("error", err)
 			os.Exit(1)
 		}
@@ -72,22 +76,35 @@ func write(path, at string) {
 }
 
 // versionOf is a record that is consistent in itself, and by whose ids every id must lead
-// to it: the one it has in common with all, the one of its version, and no older one.
+// to it: the one it has in common with all, the one of its version but for the first, and no
+// older one.
 func versionOf(version uint64) e2e.StoredSession {
 	data := strings.Repeat(fmt.Sprint(version, " "), 500+int(version%7)*300)
 	r := record(version, data, 99)
 	id := key(byte(version))
 	id[1] = 1
-	r.IDs = append(r.IDs, id)
+	if version > 1 {
+		r.IDs = append(r.IDs, headed(id))
+	}
 	r.Expires = time.UnixMilli(4e12)
+	for v := version; v > 0 && v+2 > version; v-- {
+		r.Parts = append(r.Parts, partOf(v).ID)
+	}
 	return r
+}
+
+// partOf is a part that belongs to the records of a version and the one behind it.
+func partOf(version uint64) e2e.StoredPart {
+	p := e2e.StoredPart{Key: key(1), ID: key(byte(version)), Expires: time.UnixMilli(4e12), Data: fmt.Append(nil, "part ", version)}
+	p.ID[1], p.ID[2] = 2, byte(version>>8)
+	return p
 }
 
 // checkDir looks at what a writer that was killed has left.
 func checkDir(t *testing.T, path string, announced uint64) {
 	t.Helper()
 	s := openDir(t, path)
-	r, err := s.Load(t.Context(), key(99))
+	r, err := load(s, key(99))
 	if errors.Is(err, e2e.ErrNotStored) && announced == 0 {
 		return
 	}
@@ -98,11 +115,21 @@ func checkDir(t *testing.T, path string, announced uint64) {
 	if string(r.Data) != string(want.Data) || r.Version != announced && r.Version != announced+1 {
 		t.Fatalf("after version %d: version %d with %.20q…", announced, r.Version, r.Data)
 	}
-	if again, err := s.Load(t.Context(), want.IDs[1]); err != nil || again.Version != r.Version {
+	for v := r.Version; v > 0 && v+2 > r.Version; v-- {
+		part := partOf(v)
+		if data, err := s.LoadPart(t.Context(), part.Key, part.ID); err != nil || string(data) != string(part.Data) {
+			t.Fatalf("part %d of version %d: %q, %v", v, r.Version, data, err)
+		}
+	}
+	again, err := load(s, want.IDs[len(want.IDs)-1].ID)
+	if err != nil || again.Version != r.Version {
 		t.Fatalf("the id of version %d leads to %d, %v", r.Version, again.Version, err)
 	}
+	if r.Version < 3 {
+		return
+	}
 	old := versionOf(r.Version - 1)
-	if _, err := s.Load(t.Context(), old.IDs[1]); r.Version > 1 && !errors.Is(err, e2e.ErrNotStored) {
+	if _, err := load(s, old.IDs[1].ID); !errors.Is(err, e2e.ErrNotStored) {
 		t.Fatalf("an id of version %d leads somewhere: %v", r.Version-1, err)
 	}
 }
@@ -149,15 +176,16 @@ func TestA16KillAtEveryStepOfASave(t *testing.T) {
 	for _, step := range []string{"created", "written", "synced", "renamed"} {
 		path := filepath.Join(t.TempDir(), "sessions")
 		openDir(t, path)
-		for range 2 { // each gets one file further: two ids, then the record
-			checkDir(t, path, runWriter(t, path, step, 0)+stored(t, path))
+		for range 7 { // each gets one file further at most: a part, the record, two ids, and so on
+			before := stored(t, path)
+			checkDir(t, path, max(before, runWriter(t, path, step, 0)))
 		}
 	}
 }
 
 // stored is what there was before a writer that announced nothing.
 func stored(t *testing.T, path string) uint64 {
-	r, err := openDir(t, path).Load(t.Context(), key(99))
+	r, err := load(openDir(t, path), key(99))
 	if err != nil {
 		return 0
 	}
@@ -174,9 +202,8 @@ func TestA16KillAtAnyMomentOfASave(t *testing.T) {
 	openDir(t, path)
 	last := uint64(0)
 	for range kills {
-		announced := runWriter(t, path, "", 1+rand.N(50*time.Millisecond))
-		last = max(last, announced)
-		checkDir(t, path, max(last, stored(t, path)))
+		last = max(last, runWriter(t, path, "", 1+rand.N(50*time.Millisecond)))
+		checkDir(t, path, last)
 		last = max(last, stored(t, path))
 	}
 	if last == 0 {

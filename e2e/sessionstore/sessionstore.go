@@ -15,6 +15,7 @@ package sessionstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -25,7 +26,6 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
-	"github.com/hopseal/hopseal/internal/strict"
 )
 
 // A KV is what [Over] needs of a store. Each key has a value and a version, which counts
@@ -55,99 +55,36 @@ func Over(kv KV) e2e.SessionStore { return &store{kv} }
 
 type store struct{ kv KV }
 
-// Keys are "session-" and the record's key, and "id-" and each of its ids, in hex.
-const (
-	sessionPrefix = "session-"
-	idPrefix      = "id-"
-)
-
-func sessionName(key [32]byte) string { return sessionPrefix + hex.EncodeToString(key[:]) }
-func idName(id [32]byte) string       { return idPrefix + hex.EncodeToString(id[:]) }
-
-// A value of a session is
-//
-//	array(4) [ version=1, expires uint ms, array(1 to 2) of ids bin 32, data bin ]
-//
-// and one of an id
-//
-//	array(3) [ version=1, expires uint ms, the session's key bin 32 ]
-const formatVersion = 1
-
-const maxIDs = 2
-
-func encodeSession(s e2e.StoredSession) []byte {
-	b := strict.AppendUint(strict.AppendArray(nil, 4), formatVersion)
-	b = strict.AppendUint(b, milliseconds(s.Expires))
-	b = strict.AppendArray(b, len(s.IDs))
-	for _, id := range s.IDs {
-		b = strict.AppendBin(b, id[:])
-	}
-	return strict.AppendBin(b, s.Data)
-}
-
-func milliseconds(t time.Time) uint64 { return uint64(max(t.UnixMilli(), 0)) }
-
-// errMalformed is returned for a value that this package did not write.
-var errMalformed = errors.New("sessionstore: malformed value")
-
-func decodeSession(b []byte) (s e2e.StoredSession, err error) {
-	r := strict.NewReader(b)
-	r.Array(4)
-	version, expires := r.Uint(), r.Uint()
-	for range r.ArrayLen(1, maxIDs) {
-		if id := r.Bin(32, 32); !r.Failed() {
-			s.IDs = append(s.IDs, [32]byte(id))
-		}
-	}
-	s.Data = r.Bin(0, len(b))
-	if r.Done() != nil || version != formatVersion || expires > maxTime {
-		return e2e.StoredSession{}, errMalformed
-	}
-	s.Expires = time.UnixMilli(int64(expires))
-	return s, nil
-}
-
-func encodeID(key [32]byte, expires time.Time) []byte {
-	b := strict.AppendUint(strict.AppendArray(nil, 3), formatVersion)
-	b = strict.AppendUint(b, milliseconds(expires))
-	return strict.AppendBin(b, key[:])
-}
-
-func decodeID(b []byte) (key [32]byte, expires time.Time, err error) {
-	r := strict.NewReader(b)
-	r.Array(3)
-	version, at := r.Uint(), r.Uint()
-	copy(key[:], r.Bin(32, 32))
-	if r.Done() != nil || version != formatVersion || at > maxTime {
-		return key, expires, errMalformed
-	}
-	return key, time.UnixMilli(int64(at)), nil
-}
-
-// maxTime is in ms: the end of the year 9999.
-const maxTime = 253402300799999
-
-// Load looks the id up, and then the session, which has the last word on its ids.
-func (s *store) Load(ctx context.Context, id [32]byte) (none e2e.StoredSession, _ error) {
-	b, _, err := s.kv.Get(ctx, idName(id))
-	switch {
-	case err != nil:
-		return none, fmt.Errorf("sessionstore: %w", err)
-	case b == nil:
-		return none, e2e.ErrNotStored
-	}
-	key, _, err := decodeID(b)
+// Find looks the id up, and nothing else.
+func (s *store) Find(ctx context.Context, id [32]byte) (key [32]byte, head []byte, _ error) {
+	p, _, err := s.pointer(ctx, id)
 	if err != nil {
-		return none, e2e.ErrNotStored
+		return key, nil, err
 	}
+	return p.to, p.head, nil
+}
+
+// pointer returns what an id leads to, and the version of that value.
+func (s *store) pointer(ctx context.Context, id [32]byte) (p pointer, version uint64, _ error) {
+	b, version, err := s.kv.Get(ctx, idName(id))
+	if err != nil {
+		return p, 0, fmt.Errorf("sessionstore: %w", err)
+	}
+	if p, err = decodeID(b); err != nil {
+		return p, version, e2e.ErrNotStored
+	}
+	return p, version, nil
+}
+
+// Load returns a session that has not expired.
+func (s *store) Load(ctx context.Context, key [32]byte) (none e2e.StoredSession, _ error) {
 	found, err := s.get(ctx, key)
-	if errors.Is(err, errMalformed) { // it will not get better
+	switch {
+	case errors.Is(err, errMalformed): // it will not get better
 		return none, e2e.ErrNotStored
-	}
-	if err != nil {
+	case err != nil:
 		return none, err
-	}
-	if !slices.Contains(found.IDs, id) || !time.Now().Before(found.Expires) {
+	case !time.Now().Before(found.Expires):
 		return none, e2e.ErrNotStored
 	}
 	return found, nil
@@ -166,35 +103,30 @@ func (s *store) get(ctx context.Context, key [32]byte) (none e2e.StoredSession, 
 	return found, err
 }
 
-// Save writes ids that are new first: an id that leads to a record which does not have
-// it is harmless, a record that no id leads to is lost. Ids that are gone are removed
-// when everything else is done, or else by Sweep.
+// Save writes ids that are new ahead of the record: an id that leads to a record which does
+// not have it is harmless, a record that no id leads to is lost. Only the first record comes
+// ahead of its ids: whoever finds an id in use then finds a record there as well, and of all
+// who want one id one gets it. Ids and parts that are gone are removed when everything else is
+// done, or else by Sweep.
 func (s *store) Save(ctx context.Context, r e2e.StoredSession) error {
-	if len(r.IDs) < 1 || len(r.IDs) > maxIDs || r.Version == 0 {
-		return errors.New("sessionstore: a record needs 1 to 2 ids and a version")
+	if err := fits(r); err != nil {
+		return err
 	}
 	before, err := s.get(ctx, r.Key)
 	if err != nil && !errors.Is(err, e2e.ErrNotStored) {
 		return err
 	}
 	value := encodeSession(r)
-	if before.Version == r.Version && bytes.Equal(encodeSession(before), value) {
-		return nil
-	}
-	if r.Version == 1 && before.Version > 0 && !time.Now().Before(before.Expires) {
-		if err := s.Delete(ctx, r.Key, before.Version); err != nil {
-			return err
-		}
-		before = e2e.StoredSession{}
-	}
-	if before.Version != r.Version-1 {
+	switch {
+	case before.Version == r.Version && bytes.Equal(encodeSession(before), value):
+		return s.begin(ctx, r)
+	case before.Version != r.Version-1:
+		s.dropParts(ctx, before, r)
 		return e2e.ErrFenced
 	}
-	for _, id := range r.IDs {
-		if !slices.Contains(before.IDs, id) {
-			if err := s.point(ctx, id, r.Key); err != nil {
-				return err
-			}
+	if r.Version > 1 {
+		if err := s.point(ctx, before, r); err != nil {
+			return err
 		}
 	}
 	done, err := s.kv.Put(ctx, sessionName(r.Key), value, before.Version, r.Expires)
@@ -205,41 +137,99 @@ func (s *store) Save(ctx context.Context, r e2e.StoredSession) error {
 		return e2e.ErrFenced
 	}
 	for _, id := range before.IDs {
-		if !slices.Contains(r.IDs, id) {
-			s.unpoint(ctx, id, r.Key) // what stays is swept
+		if !has(r, id.ID) {
+			s.unpoint(ctx, id.ID, r.Key) // what stays is swept
+		}
+	}
+	s.dropParts(ctx, r, before)
+	return s.begin(ctx, r)
+}
+
+// begin has the ids of a first record lead to it, or takes it back.
+func (s *store) begin(ctx context.Context, r e2e.StoredSession) error {
+	if r.Version > 1 {
+		return nil
+	}
+	err := s.point(ctx, e2e.StoredSession{}, r)
+	if errors.Is(err, e2e.ErrFenced) {
+		err = cmp.Or(s.Delete(ctx, r.Key, r.Version), err)
+	}
+	return err
+}
+
+// fits says what is wrong with a record.
+func fits(r e2e.StoredSession) error {
+	if len(r.IDs) < 1 || len(r.IDs) > maxIDs || len(r.Parts) > e2e.MaxStoredParts || r.Version == 0 {
+		return fmt.Errorf("sessionstore: a record needs a version, 1 to 2 ids and at most %d parts", e2e.MaxStoredParts)
+	}
+	for _, id := range r.IDs {
+		if len(id.Head) > e2e.MaxStoredHead {
+			return fmt.Errorf("sessionstore: a head has at most %d bytes", e2e.MaxStoredHead)
 		}
 	}
 	return nil
+}
+
+func has(r e2e.StoredSession, id [32]byte) bool {
+	return slices.ContainsFunc(r.IDs, func(x e2e.StoredID) bool { return x.ID == id })
 }
 
 // idLife is how long an id may lead to a session: as long as any session lives, and a
 // day more for clocks that differ.
 const idLife = 48 * time.Hour
 
-// point makes an id lead to a session.
-func (s *store) point(ctx context.Context, id, key [32]byte) error {
-	for {
-		b, version, err := s.kv.Get(ctx, idName(id))
-		if err != nil {
-			return fmt.Errorf("sessionstore: %w", err)
-		}
-		if to, _, err := decodeID(b); err == nil && to == key {
-			return nil
-		}
-		expires := time.Now().Add(idLife)
-		done, err := s.kv.Put(ctx, idName(id), encodeID(key, expires), version, expires)
-		if err != nil {
-			return fmt.Errorf("sessionstore: %w", err)
-		}
-		if done {
-			return nil
+// point makes the ids of a record that the one before did not have lead to it, unless they
+// lead to another one.
+func (s *store) point(ctx context.Context, before, r e2e.StoredSession) error {
+	for _, id := range r.IDs {
+		for done := has(before, id.ID); !done; {
+			var err error
+			if done, err = s.tryPoint(ctx, id, r.Key); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
+}
+
+// tryPoint reports false where somebody else has changed the id meanwhile.
+func (s *store) tryPoint(ctx context.Context, id e2e.StoredID, key [32]byte) (done bool, _ error) {
+	was, version, err := s.pointer(ctx, id.ID)
+	switch {
+	case errors.Is(err, e2e.ErrNotStored):
+	case err != nil:
+		return false, err
+	case was.to == key && bytes.Equal(was.head, id.Head):
+		return true, nil
+	case was.to != key:
+		if err := s.free(ctx, id.ID, was.to); err != nil {
+			return false, err
+		}
+	}
+	expires := time.Now().Add(idLife)
+	done, err = s.kv.Put(ctx, idName(id.ID), encodeID(pointer{key, id.Head, expires}), version, expires)
+	if err != nil {
+		return false, fmt.Errorf("sessionstore: %w", err)
+	}
+	return done, nil
+}
+
+// free returns ErrFenced if an id is that of a session that is there.
+func (s *store) free(ctx context.Context, id, key [32]byte) error {
+	other, err := s.Load(ctx, key)
+	switch {
+	case errors.Is(err, e2e.ErrNotStored):
+		return nil
+	case err != nil:
+		return err
+	case has(other, id):
+		return e2e.ErrFenced
+	}
+	return nil
 }
 
 func (s *store) unpoint(ctx context.Context, id, key [32]byte) {
-	b, version, err := s.kv.Get(ctx, idName(id))
-	if to, _, bad := decodeID(b); err == nil && bad == nil && to == key {
+	if p, version, err := s.pointer(ctx, id); err == nil && p.to == key {
 		s.kv.Delete(ctx, idName(id), version)
 	}
 }
@@ -249,7 +239,7 @@ func (s *store) Delete(ctx context.Context, key [32]byte, version uint64) error 
 	switch {
 	case errors.Is(err, e2e.ErrNotStored):
 		return nil
-	case err != nil:
+	case err != nil && !errors.Is(err, errMalformed):
 		return err
 	case before.Version != version:
 		return e2e.ErrFenced
@@ -261,10 +251,52 @@ func (s *store) Delete(ctx context.Context, key [32]byte, version uint64) error 
 	if !done {
 		return e2e.ErrFenced
 	}
-	for _, id := range before.IDs {
-		s.unpoint(ctx, id, key)
-	}
+	s.forget(ctx, before)
 	return nil
+}
+
+// forget removes what belonged to a record that is gone.
+func (s *store) forget(ctx context.Context, r e2e.StoredSession) {
+	for _, id := range r.IDs {
+		s.unpoint(ctx, id.ID, r.Key)
+	}
+	s.dropParts(ctx, e2e.StoredSession{}, r)
+}
+
+// SavePart stores a part under a key of its own.
+func (s *store) SavePart(ctx context.Context, p e2e.StoredPart) error {
+	done, err := s.kv.Put(ctx, partName(p.ID), encodePart(p), 0, p.Expires)
+	if err != nil {
+		return fmt.Errorf("sessionstore: %w", err)
+	}
+	if done {
+		return nil
+	}
+	if data, err := s.LoadPart(ctx, p.Key, p.ID); err != nil || !bytes.Equal(data, p.Data) {
+		return cmp.Or(err, errors.New("sessionstore: the id of the part is in use"))
+	}
+	return nil // by a call whose outcome was unknown
+}
+
+func (s *store) LoadPart(ctx context.Context, key, id [32]byte) ([]byte, error) {
+	b, _, err := s.kv.Get(ctx, partName(id))
+	if err != nil {
+		return nil, fmt.Errorf("sessionstore: %w", err)
+	}
+	p, err := decodePart(b)
+	if err != nil || p.Key != key {
+		return nil, e2e.ErrNotStored
+	}
+	return p.Data, nil
+}
+
+// dropParts removes the parts of a record that the one which is kept does not list.
+func (s *store) dropParts(ctx context.Context, keep, gone e2e.StoredSession) {
+	for _, id := range gone.Parts {
+		if !slices.Contains(keep.Parts, id) {
+			s.kv.Delete(ctx, partName(id), 1) // what stays is swept
+		}
+	}
 }
 
 // Sweep removes what has expired, and values that this package did not write.
@@ -285,22 +317,34 @@ func (s *store) sweep(ctx context.Context, name string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	var expires time.Time
-	switch {
-	case strings.HasPrefix(name, sessionPrefix):
-		var r e2e.StoredSession
-		r, err = decodeSession(b)
-		expires = r.Expires
-	case strings.HasPrefix(name, idPrefix):
-		_, expires, err = decodeID(b)
-	default:
-		return nil
-	}
+	expires, belongings, err := expiry(name, b)
 	if err == nil && now.Before(expires) {
 		return nil
 	}
-	_, err = s.kv.Delete(ctx, name, version)
+	done, err := s.kv.Delete(ctx, name, version)
+	if done {
+		s.forget(ctx, belongings)
+	}
 	return err
+}
+
+// expiry returns when a value expires, and what belongs to it then.
+func expiry(name string, b []byte) (expires time.Time, r e2e.StoredSession, err error) {
+	switch {
+	case strings.HasPrefix(name, sessionPrefix):
+		r, err = decodeSession(b)
+		if key, bad := hex.DecodeString(strings.TrimPrefix(name, sessionPrefix)); bad == nil && len(key) == 32 {
+			r.Key = [32]byte(key)
+		}
+		return r.Expires, r, err
+	case strings.HasPrefix(name, idPrefix):
+		p, err := decodeID(b)
+		return p.expires, r, err
+	case strings.HasPrefix(name, partPrefix):
+		p, err := decodePart(b)
+		return p.Expires, r, err
+	}
+	return time.UnixMilli(maxTime), r, nil // not ours
 }
 
 // Memory returns a store in memory, for tests and for several servers of one process.

@@ -19,6 +19,7 @@ const (
 	Read                 // give the other end's next frame to [Handshake.Receive]
 	Sign                 // sign [Handshake.ToSign] and give the result to [Handshake.Signed]
 	Decide               // decide on [Handshake.Peer] with [Handshake.Accept] or [Handshake.Refuse]
+	Load                 // give the session that a store has to [Resume.GoOn], or say with [Resume.Refuse] that there is none
 	Done                 // take [Handshake.Session]
 )
 
@@ -43,6 +44,7 @@ const (
 	serverReadsM1
 	serverSigns
 	serverReadsM3
+	serverLoads // in a resume of a session that is stored
 	serverDecides
 	established
 )

@@ -128,6 +128,10 @@ const (
 
 	// CodeUnavailable says that the server has no room now, or is shutting down.
 	CodeUnavailable
+
+	// CodeUnknown says, in a resume only, that the session is not there any more: who
+	// keeps it has found out behind r3.
+	CodeUnknown
 )
 
 // m4, server to client, has a verdict as its fields and no data, padded to one bucket.
@@ -141,5 +145,5 @@ func parseM4(plain []byte) (verdict, bool) {
 	if !ok || len(data) != 0 {
 		return verdict{}, false
 	}
-	return parseVerdict(fields)
+	return parseVerdict(fields, CodeUnavailable)
 }

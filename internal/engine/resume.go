@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -56,21 +57,6 @@ type secret struct {
 // Format prints no secrets, whatever the verb (A42).
 func (x secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, "engine.secret(redacted)") }
 
-// ResumeIDs returns the ids under which a server finds this session: that of its
-// resume secret, and that of the next one while nobody knows yet whether the client
-// has it. They change with every [Resume] that is done.
-func (s *Session) ResumeIDs() [][32]byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var ids [][32]byte
-	for _, x := range []*secret{s.secret, s.next} {
-		if x != nil {
-			ids = append(ids, resumeID(x.value))
-		}
-	}
-	return ids
-}
-
 // Resume is one end of one attempt to give a session another link. It is driven like
 // a [Handshake], but asks for no signature:
 //
@@ -92,6 +78,7 @@ type Resume struct {
 	first    [hashSize]byte // H(r1), of a client's
 	schedule *schedule
 	peer     *keys.PublicIdentity
+	shown    []byte // what the hello says to be the identity, until the session is there
 	position uint64 // the last message that the other end has
 	link     *Link
 	terms
@@ -199,7 +186,7 @@ func (r *Resume) Accept(now time.Time) (Step, error) {
 // Refuse ends the attempt. A server's peer is told so, encrypted.
 func (r *Resume) Refuse(code Code) (Step, error) {
 	step := Step{}
-	if r.state == serverDecides && code != codeAccepted {
+	if (r.state == serverDecides || r.state == serverLoads) && code != codeAccepted {
 		step.Frame = r.sealServerHello(verdict{code: code}, 0)
 	}
 	r.drop()
@@ -226,7 +213,7 @@ func (r *Resume) receiveFirst(frame []byte) (Step, error) {
 	if !ok {
 		return r.fail(ReasonSize)
 	}
-	if r.secret, ok = r.session.secretFor(id); !ok {
+	if ok = r.known(id); !ok {
 		return r.fail(ReasonCipher)
 	}
 	r.begin(false)
@@ -266,6 +253,10 @@ func (r *Resume) receiveClientHello(frame []byte) (Step, error) {
 	}
 	r.attempt = binary.BigEndian.Uint64(fields)
 	r.position = binary.BigEndian.Uint64(fields[8:])
+	if r.session == nil {
+		r.state = serverLoads
+		return Step{Next: Load}, nil
+	}
 	r.state = serverDecides
 	return Step{Next: Decide}, nil
 }
@@ -282,7 +273,7 @@ func (r *Resume) receiveServerHello(frame []byte) (Step, error) {
 		return r.fail(reason)
 	}
 	r.position = binary.BigEndian.Uint64(fields[verdictSize:])
-	switch v, ok := parseVerdict(fields); {
+	switch v, ok := parseVerdict(fields, CodeUnknown); {
 	case !ok, v.code != codeAccepted && r.position != 0:
 		return r.fail(ReasonEncoding)
 	case v.code != codeAccepted:
@@ -348,34 +339,16 @@ func (r *Resume) open(purpose label.Label, frame []byte, fieldsSize, values int)
 // identify takes the peer's identity as it is now. It may be a later statement than
 // the one that the handshake proved, never an earlier one or another root's.
 func (r *Resume) identify(identity []byte) Reason {
+	if r.session == nil {
+		r.shown = bytes.Clone(identity)
+		return 0
+	}
 	peer, ok := later(r.session.Peer(), identity)
 	if !ok {
 		return ReasonIdentity
 	}
 	r.peer = peer
 	return 0
-}
-
-// GoOn has a server's attempt that waits for a decision go on with s, the same session
-// as its store has it now: another process may have gone on with it since r1. It returns
-// whether the attempt may be committed there. Nothing is changed.
-func (r *Resume) GoOn(s *Session) error {
-	if r.state != serverDecides || s.client {
-		return ErrClosed
-	}
-	s.mu.Lock()
-	_, reason := s.committed(r)
-	s.mu.Unlock()
-	shown := r.peer.Bytes()
-	r.session = s
-	if reason == 0 {
-		reason = r.identify(shown)
-	}
-	if reason != 0 {
-		_, err := r.fail(reason)
-		return err
-	}
-	return nil
 }
 
 // commit is the step at which a server's attempt counts. The old link is retired

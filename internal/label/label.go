@@ -109,6 +109,7 @@ const (
 	SessionStoreKey    Label = "hopseal/1 session store key\x00"
 	SessionStoreName   Label = "hopseal/1 session store name\x00"
 	SessionStoreRecord Label = "hopseal/1 session store record\x00"
+	SessionStoreHead   Label = "hopseal/1 session store head\x00"
 )
 
 // Labels of the npm package, whose JavaScript repeats them.
@@ -132,7 +133,7 @@ func All() []Label {
 		ResumeSecret, ResumeNext, ResumeID, ResumePSK, ResumeClientHello, ResumeServerHello,
 		ResumeClientKey, ResumeServerKey, ResumeLinkID, ResumeRefusal, ResumeRefusalSign,
 		RekeySecret, ResumeRekey, RekeyKEM, RekeyClientKey, RekeyServerKey, RekeyLinkID, RekeyNext, RekeyResume,
-		SessionStoreKey, SessionStoreName, SessionStoreRecord,
+		SessionStoreKey, SessionStoreName, SessionStoreRecord, SessionStoreHead,
 		PageStore,
 	}
 }
