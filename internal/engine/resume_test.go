@@ -23,11 +23,16 @@ func sessions(t testing.TB) (c, s *Session) {
 type reviver struct {
 	*Resume
 	deny  Code
-	asked func() // when it has to decide
+	asked func()               // when it has to decide
+	load  func() (Step, error) // when it has to load
 }
 
 func (r *reviver) settle(step Step, err error) ([]byte, error) {
-	for err == nil && step.Next == Decide {
+	for err == nil && (step.Next == Decide || step.Next == Load) {
+		if step.Next == Load {
+			step, err = r.load()
+			continue
+		}
 		if r.asked != nil {
 			r.asked()
 		}

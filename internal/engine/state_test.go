@@ -303,7 +303,9 @@ func TestGoOnFromALaterState(t *testing.T) {
 	_, held := attempt(t, peeked)
 	mustRevive(t, c, later)
 	later = restored(t, bob, stateOf(t, later))
-	if _, err := held.GoOn(later); !errors.Is(err, ErrUnknownSession) {
+	_, err = held.GoOn(later)
+	wantReason(t, err, ErrResume, ReasonCipher)
+	if _, err := held.Accept(epoch); !errors.Is(err, ErrClosed) {
 		t.Error(err)
 	}
 }

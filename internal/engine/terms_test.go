@@ -153,7 +153,7 @@ func TestMalformedServerHelloRefused(t *testing.T) {
 	position := make([]byte, 8)
 	id := strict.AppendBin(strict.AppendArray(nil, serverHelloData), bob.Public().Bytes())
 	for name, v := range map[string]verdict{
-		"an unknown code":        {code: CodeUnavailable + 1},
+		"an unknown code":        {code: CodeUnknown + 1},
 		"an unknown hop":         {hop: HopReterminated + 1},
 		"a hop nobody asked for": {hop: HopReterminated},
 		"a refusal with a hop":   {code: CodeRefused, hop: HopUnbroken},
