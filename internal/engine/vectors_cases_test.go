@@ -12,8 +12,8 @@ import (
 
 // makings are all vectors. What is refused sorts before what opens.
 func makings() []making {
-	return slices.Concat(badHandshakes(), badResumes(), badRefusals(), badRekeys(), badRecords(),
-		goodHandshakes(), goodResumes(), goodRefusals(), goodRekeys(), goodRecords())
+	return slices.Concat(badHandshakes(), badResumes(), badRefusals(), badRekeys(), badRecords(), badMessages(),
+		goodHandshakes(), goodResumes(), goodRefusals(), goodRekeys(), goodRecords(), goodMessages())
 }
 
 // A wrong is one thing that an attacker, or a broken program, does.

@@ -50,17 +50,26 @@ func statement(name string, serial uint64) []byte {
 
 var statements = map[string][]byte{}
 
-// makeStatement follows docs/protocol.md. It is valid for the January of 2027: no vector
-// looks at the clock.
+// vectorTime is when the statements of vectors are issued, in Unix seconds: in January 2027.
+// No vector looks at the clock.
+const vectorTime = 1798761600
+
+// makeStatement follows docs/protocol.md. Carol has a retired key too, which was good in the
+// hour before.
 func makeStatement(name string, serial uint64) []byte {
-	const issued, lifetime = 1798761600, 2592000
+	const issued, lifetime = vectorTime, 2592000
 	root := testSigner(name + " root")
-	key := func(use uint64, public []byte) []byte {
+	keyIn := func(use uint64, public []byte, from, to uint64) []byte {
 		return slices.Concat(strict.AppendArray(nil, 5), strict.AppendUint(nil, use), strict.AppendUint(nil, use),
-			strict.AppendBin(nil, public), strict.AppendUint(nil, issued), strict.AppendUint(nil, 0))
+			strict.AppendBin(nil, public), strict.AppendUint(nil, from), strict.AppendUint(nil, to))
 	}
-	listed := slices.Concat(strict.AppendArray(nil, 2),
-		key(1, publicOf(testSigner(name+" signing"))),
+	key := func(use uint64, public []byte) []byte { return keyIn(use, public, issued, 0) }
+	count, retired := 2, []byte(nil)
+	if name == "carol" {
+		count, retired = 3, keyIn(1, publicOf(testSigner("carol retired signing")), issued-3600, issued)
+	}
+	listed := slices.Concat(strict.AppendArray(nil, count),
+		key(1, publicOf(testSigner(name+" signing"))), retired,
 		key(2, must(hpke.MLKEM768X25519().NewPrivateKey(testSecret(name+" sealing"))).PublicKey().Bytes()))
 	if serial == 1<<64-1 { // revoked
 		listed = strict.AppendArray(nil, 0)

@@ -25,7 +25,7 @@ const vectorFolder = "../../docs/vectors/session"
 // are for tests only.
 type vector struct {
 	Comment string `json:"comment"`
-	Kind    string `json:"kind"`   // "handshake", "resume", "refusal", "rekey" or "records"
+	Kind    string `json:"kind"`   // "handshake", "resume", "refusal", "rekey", "records" or "messages"
 	Expect  string `json:"expect"` // "open", or why the last frame is refused: the Reason's text
 
 	Protocol string `json:"protocol,omitempty"`
@@ -42,10 +42,15 @@ type vector struct {
 	Number  uint64   `json:"number"`            // of the first record
 	Bytes   int      `json:"bytes,omitempty"`   // of padded plaintext in its generation before it
 
+	Updating bool `json:"updating,omitempty"` // the reader of records waits for an answer to an update
+	Sent     int  `json:"sent,omitempty"`     // messages that the reader of messages has sent
+
 	Frames  []hexBytes          `json:"frames"`
 	Opened  *vectorOpened       `json:"opened,omitempty"`
 	Secrets map[string]hexBytes `json:"secrets,omitempty"`
 	Records []vectorRecord      `json:"records,omitempty"`
+
+	Messages []vectorMessage `json:"messages,omitempty"`
 }
 
 // A vectorEnd is one end of an exchange, with its fresh secrets.
@@ -53,7 +58,7 @@ type vectorEnd struct {
 	Identity      hexBytes `json:"identity,omitempty"` // public; in a resume, as the other end knows it
 	Later         hexBytes `json:"later,omitempty"`    // what it shows in a resume, if that is another
 	Signing       hexBytes `json:"signing,omitempty"`  // Ed25519 seed
-	X25519        hexBytes `json:"x25519"`
+	X25519        hexBytes `json:"x25519,omitempty"`
 	MLKEM         hexBytes `json:"mlkem,omitempty"`         // seed, a client's
 	Encapsulation hexBytes `json:"encapsulation,omitempty"` // randomness, a server's
 	Binding       hexBytes `json:"binding,omitempty"`       // channel binding of its TLS connection
@@ -75,6 +80,15 @@ type vectorRecord struct {
 	Type   byte     `json:"type"`
 	Fields hexBytes `json:"fields"`
 	Data   hexBytes `json:"data"`
+}
+
+// A vectorMessage is what a message says.
+type vectorMessage struct {
+	Kind    byte     `json:"kind"`
+	Time    int64    `json:"time"` // in ms since 1970
+	Type    string   `json:"type"`
+	Answers uint64   `json:"answers"`
+	Body    hexBytes `json:"body"`
 }
 
 func (h hexBytes) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(h)), nil }
@@ -149,7 +163,7 @@ func TestVectorsAreComplete(t *testing.T) {
 func (v *vector) check(t *testing.T) {
 	t.Helper()
 	err := map[string]func(*testing.T) error{
-		"handshake": v.runHandshake, "resume": v.runResume, "refusal": v.runRefusal, "rekey": v.runRekey, "records": v.runRecords,
+		"handshake": v.runHandshake, "resume": v.runResume, "refusal": v.runRefusal, "rekey": v.runRekey, "records": v.runRecords, "messages": v.runMessages,
 	}[v.Kind](t)
 	var check *Error
 	switch {

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { Direction, handshake, refusal, rekey, resume } from './reader.js'
+import { Direction, Messages, handshake, isSigned, refusal, rekey, resume } from './reader.js'
 
 const folder = process.env.HOPSEAL_READ_SESSION_VECTORS ?? join(import.meta.dirname, '..', 'session')
 const names = readdirSync(folder).filter((name) => name.endsWith('.json'))
@@ -13,7 +13,7 @@ const refused = { message: 'does not open' }
 const exchanges = { handshake, resume, refusal, rekey }
 
 // A change costs an exchange, with its public keys.
-const changesOf = { handshake: 40, resume: 60, refusal: 200, rekey: 40, records: 400 }
+const changesOf = { handshake: 40, resume: 60, refusal: 200, rekey: 40, records: 400, messages: 400 }
 
 const unhex = (hex) => hex === undefined ? undefined : Buffer.from(hex, 'hex')
 const hex = (bytes) => Buffer.from(bytes).toString('hex')
@@ -30,11 +30,18 @@ function inputOf(c) {
   }
 }
 
+// senderOf is who sends in one direction: the end that the vector tells of.
+const senderOf = ({ client, server }) => ({ sender: unhex((client ?? server)?.identity), client: client !== undefined })
+
 // read returns what is in the frames, in the form in which a vector has it.
 function read(c, frames) {
   if (c.kind === 'records') {
     const direction = new Direction(inputOf(c))
     return { records: frames.map((frame) => direction.open(frame)).filter(Boolean).map(shown) }
+  }
+  if (c.kind === 'messages') {
+    const messages = new Messages({ ...inputOf(c), session: unhex(c.session), sent: c.sent ?? 0, ...senderOf(c) })
+    return { messages: frames.map((frame) => messages.read(frame)).map(shown) }
   }
   const { opened, first, schedule } = exchanges[c.kind]({ ...inputOf(c), frames })
   return {
@@ -77,10 +84,11 @@ for (const name of names) {
       assert.throws(() => read(c, frames), refused)
       return
     }
-    const { opened, secrets, records } = c
-    assert.deepEqual(read(c, frames), JSON.parse(JSON.stringify({ opened, secrets, records })))
+    const { opened, secrets, records, messages } = c
+    assert.deepEqual(read(c, frames), JSON.parse(JSON.stringify({ opened, secrets, records, messages })))
     const most = Math.ceil(changesOf[c.kind] / frames.length)
     frames.forEach((frame, i) => {
+      if (c.kind === 'messages' && !(c.proof === 1 && isSigned(c.messages[i].kind))) return // its record keeps it
       for (const [what, changed] of changes(frame, most)) {
         assert.throws(() => read(c, frames.with(i, changed)), refused, `${what} of frame ${i + 1}`)
       }

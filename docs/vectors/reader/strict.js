@@ -95,7 +95,7 @@ export const text = (min, max) => (value) => utf8(bin(min, max)(value))
 
 export const nil = exactly(null)
 
-function utf8(bytes) {
+export function utf8(bytes) {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {
