@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-
-	"github.com/hopseal/hopseal/internal/strict"
 )
 
 // makings are all vectors. What is refused sorts before what opens.
 func makings() []making {
-	return slices.Concat(badHandshakes(), badResumes(), badRefusals(), badRekeys(), badRecords(), badMessages(),
-		goodHandshakes(), goodResumes(), goodRefusals(), goodRekeys(), goodRecords(), goodMessages())
+	return slices.Concat(badHandshakes(), badResumes(), badRefusals(), badRekeys(), badRecords(), badUpdates(), badMessages(),
+		goodHandshakes(), goodResumes(), goodRefusals(), goodRekeys(), goodRecords(), goodUpdates(), goodMessages())
 }
 
 // A wrong is one thing that an attacker, or a broken program, does.
@@ -510,11 +508,6 @@ func goodRecords() (all []making) {
 	add("epoch-3", "records of the fourth epoch, whose link id and chain come from a rekey", func(v *vector) { v.Epoch, v.Number = 3, 5000 }, func(d *direction) {
 		d.say(typeData, nil, []byte("healed"))
 		d.say(typeAsk, nil, nil)
-	})
-	add("update", "a client shows credentials again", nil, func(d *direction) {
-		values := slices.Concat(bins(clientEnd().Identity, []byte("another token"))...)
-		d.say(typeUpdate, nil, append(strict.AppendArray(nil, 2), values...))
-		d.say(typeData, nil, []byte("goes on meanwhile"))
 	})
 	add("pieces", "a message in two pieces, with an ask in between", nil, func(d *direction) {
 		plain := appendPadded(nil, nil, long)

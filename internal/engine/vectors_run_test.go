@@ -198,11 +198,31 @@ func (v *vector) runRekey(t *testing.T) error {
 	return nil
 }
 
+// reader is the end to which records come: a server's, unless the vector names a server as
+// their sender.
+func (v *vector) reader(t *testing.T) *Session {
+	t.Helper()
+	alone := *v
+	alone.Client, alone.Server = clientEnd(), serverEnd()
+	if v.Client != nil {
+		alone.Client.Identity = v.Client.Identity
+	}
+	if v.Server != nil {
+		alone.Server.Identity = v.Server.Identity
+	}
+	client, server := alone.established(t)
+	if v.Server != nil {
+		return client
+	}
+	return server
+}
+
 // runRecords opens records at one end of a link.
 func (v *vector) runRecords(t *testing.T) error {
 	t.Helper()
-	_, session := v.established(t)
+	session := v.reader(t)
 	l := session.Link()
+	l.update.out = v.Updating
 	l.recv = newHalf(v.Chain, v.Link)
 	l.recv.began, l.recv.epoch = epoch, byte(v.Epoch)<<6
 	l.recv.number, l.recv.records, l.recv.bytes = v.Number, int(v.Number%generationRecords), v.Bytes
@@ -227,7 +247,7 @@ func (v *vector) runRecords(t *testing.T) error {
 			t.Fatalf("record %d: %v, and no more are told", i, event)
 		}
 		if event == Updated {
-			data = appendUpdate(nil, l.Offer().Peer.Bytes(), l.Offer().Credentials, true)
+			data = appendUpdate(nil, l.Offer().Peer.Bytes(), l.Offer().Credentials, !session.client)
 		}
 		if want := records[0]; event != eventOf[want.Type] || !bytes.Equal(data, want.Data) {
 			t.Errorf("record %d: %v, %.40x, want %d, %.40x", i, event, data, want.Type, []byte(want.Data))
@@ -240,4 +260,4 @@ func (v *vector) runRecords(t *testing.T) error {
 	return nil
 }
 
-var eventOf = map[byte]Event{typeData: Message, typeClose: PeerClose, typeAck: Acked, typeAsk: Asked, typeUpdate: Updated}
+var eventOf = map[byte]Event{typeData: Message, typeClose: PeerClose, typeAck: Acked, typeAsk: Asked, typeUpdate: Updated, typeUpdateAnswer: Answered}

@@ -3,7 +3,7 @@
 // that receives it, and leaves out only what needs a clock, a memory or an opinion: who is welcome.
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js'
 import { openX25519 } from './hpke.js'
-import { parseIdentity } from './identity.js'
+import { checkLater, identityOf, maxIdentity } from './known.js'
 import { Noise } from './noise.js'
 import { parsePadded } from './padded.js'
 import { checkMLKEM } from './points.js'
@@ -14,7 +14,6 @@ import { array, bin, structure } from './strict.js'
 import { x25519 } from './xwing.js'
 
 const maxFrame = 12288
-const maxIdentity = 6144
 const credentials = bin(0, 4096)
 const mark = (value) => value.length === 0 ? bin(0)(value) : bin(32)(value)
 const shapes = {
@@ -24,14 +23,6 @@ const shapes = {
   serverHello: array(bin(1, maxIdentity)),
   refusal: array(bin(1, maxIdentity), bin(64)),
 }
-
-// identityOf judges each identity once: that costs more than all the rest of an exchange.
-function identityOf(bytes) {
-  const name = Buffer.from(bytes).toString('hex')
-  if (!identities.has(name)) identities.set(name, parseIdentity(bytes))
-  return identities.get(name)
-}
-const identities = new Map()
 
 // handshake reads m1 to m4, or as many of them as there are.
 export function handshake(c) {
@@ -188,9 +179,8 @@ function readHello(role, frame, fieldsSize, state) {
 
 // checkSuccessor takes an identity that is known, or a later statement by its root.
 function checkSuccessor(identity, known) {
-  if (Buffer.compare(identity, known) === 0) return
-  const [now, before] = [identity, known].map(identityOf)
-  if (now.revoked || !same(now.fingerprint, before.fingerprint) || now.serial <= before.serial) refuse()
+  checkLater(identity, known)
+  if (identityOf(identity).revoked) refuse()
 }
 
 // rekey reads the fields of a request and of its answer.

@@ -3,10 +3,12 @@ import { concat, expand, openGCM, uint32, uint64 } from './primitives.js'
 import { parsePadded, bucket } from './padded.js'
 import { refuse } from './refuse.js'
 import { S } from './schedule.js'
+import { Updates } from './updates.js'
 
 const data = 1
 const part = 5
 const update = 10
+const updateAnswer = 11
 const pieceSize = 65536
 const generation = 1024
 const generationBytes = 2 ** 24
@@ -20,8 +22,10 @@ const fieldsSizes = { 1: 0, 2: 2, 3: 16, 4: 0, 5: 0, 6: 0, 7: 1232, 8: 1136, 9: 
 // Direction opens records in their order, all at the time at which the link begins. It begins with record number of the
 // generation whose chain it is given, which has had so many bytes of padded plaintext before.
 export class Direction {
-  constructor({ chain, link, epoch, number, bytes }) {
+  // The sender is a client or not, and known by an identity; updating says that the reader waits for an answer to an update.
+  constructor({ chain, link, epoch, number, bytes, sender, client, updating }) {
     Object.assign(this, { link, epoch, number, early: 0, pieces: [] })
+    this.updates = new Updates({ known: sender, client, updating })
     this.advance(chain)
     Object.assign(this, { records: number % generation, bytes })
   }
@@ -59,6 +63,8 @@ export class Direction {
     if (type === part || type === data && this.pieces.length > 0) return this.readPiece(type, plain)
     const { fields, data: content } = parsePadded(plain, fieldsSizes[type])
     if (type !== data && type !== update && content.length > 0) refuse()
+    if (type === update) this.updates.readUpdate(content)
+    if (type === updateAnswer) this.updates.readAnswer(fields)
     return { type, fields, data: content }
   }
 
