@@ -78,7 +78,7 @@ func (b *comeback) dial(ctx context.Context) (_ transport.Conn, err error) {
 		return nil, b.doubt(err)
 	}
 	b.refused = false
-	b.session.entitle(r.Link(), grantFor(r.Lifetime()))
+	b.session.entitle(r.Link(), r.Peer(), grantFor(r.Lifetime()))
 	b.next = newLine(conn, r.Link(), r.Hop(), b.client.cfg)
 	return conn, nil
 }

@@ -360,6 +360,7 @@ type Config struct {
 	//
 	//	closed, peer_closed  an end had no more to say
 	//	going_away           an end shuts down, or the context given to ServeConn ended
+	//	incomplete           an end closed, and not everything that it had accepted is known to have arrived
 	//	failed               the function returned an error, or something at this end failed
 	//	expired              see ErrExpired
 	//	lost                 the connection was lost, for good

@@ -3,9 +3,11 @@ package e2e
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strconv"
+	"strings"
 
 	"github.com/hopseal/hopseal/internal/engine"
 )
@@ -160,6 +162,7 @@ const (
 	CodeExpired                 // a limit of time was reached
 	CodeRefused                 // it does not accept this identity, or these credentials, any more
 	CodeCredentials             // the client's credentials have expired
+	CodeIncomplete              // it could not send everything that it had accepted
 )
 
 // String returns the code's meaning.
@@ -177,6 +180,8 @@ func (c Code) String() string {
 		return "refused"
 	case CodeCredentials:
 		return "credentials expired"
+	case CodeIncomplete:
+		return "incomplete"
 	}
 	return "code " + strconv.Itoa(int(c))
 }
@@ -190,8 +195,14 @@ type CloseError struct {
 	Err    error // what broke the session, nil if it was closed
 
 	// Gap says which messages are not known to have arrived. It is nil where this end
-	// closed the session, and where it is Stored, and found by errors.As too.
+	// closed the session and everything has, and where it is Stored. It is found by
+	// errors.As too.
 	Gap *GapError
+
+	// Missing is how many messages the other end had still accepted for sending that have
+	// not arrived here, by the word of its close. It is 0 where it closed with [CodeDone].
+	// Where nobody closed the session nobody knows.
+	Missing uint64
 
 	// Stored says that only this end of the session is over: it is in [Config.Store], with
 	// every message that a Send has returned nil for, and may go on in another process.
@@ -200,6 +211,17 @@ type CloseError struct {
 
 // Error returns one line.
 func (e *CloseError) Error() string {
+	switch s := e.text(); e.Missing {
+	case 0:
+		return s
+	case 1:
+		return s + "; one message that it had accepted has not arrived"
+	default:
+		return fmt.Sprintf("%s; %d messages that it had accepted have not arrived", s, e.Missing)
+	}
+}
+
+func (e *CloseError) text() string {
 	switch {
 	case e.Err != nil && e.Stored:
 		return "e2e: session ended at this end: " + e.Err.Error()
@@ -207,6 +229,8 @@ func (e *CloseError) Error() string {
 		return "e2e: session ended: " + e.Err.Error()
 	case e.Stored:
 		return "e2e: the program goes away; the session is stored"
+	case !e.Remote && e.Code == CodeIncomplete:
+		return "e2e: the session was closed at this end before everything was known to have arrived: " + e.missed()
 	case !e.Remote:
 		return "e2e: the session was closed at this end"
 	case e.Code == CodeDone:
@@ -221,8 +245,18 @@ func (e *CloseError) Error() string {
 		return "e2e: the other end closed the session, whose credentials have expired: connect again with others"
 	case e.Code == CodeFailed:
 		return "e2e: the other end closed the session after an error of its own"
+	case e.Code == CodeIncomplete:
+		return "e2e: the other end closed the session and could not send everything"
 	}
 	return "e2e: the other end closed the session with " + e.Code.String()
+}
+
+// missed says what the gap does.
+func (e *CloseError) missed() string {
+	if e.Gap == nil {
+		return "see Gap"
+	}
+	return strings.TrimPrefix(e.Gap.Error(), "e2e: ")
 }
 
 // Unwrap returns net.ErrClosed, the cause and the gap.

@@ -83,7 +83,7 @@ func AppendRefusal(err error) []byte {
 
 // ForgetEngine holds the moment still in which a session ends, has forgotten what it would
 // send, and has not said so yet.
-func ForgetEngine(s *Session) { s.engine.Abandon() }
+func ForgetEngine(s *Session) { s.engine.Conclude() }
 
 // CancelStreams has a session tell the other end that it does not want so many streams,
 // while it can tell it nothing.

@@ -96,10 +96,11 @@ func (g *greeting) resume(ctx context.Context, s *Session, committed func() erro
 	}
 	last, err := h.run(ctx, step, nil)
 	if err != nil {
-		g.ended(s, err)
+		g.ended(s, h.counted, err)
 		return nil, err
 	}
-	s.entitle(r.Link(), g.grant)
+	s.entitle(r.Link(), r.Peer(), g.grant)
+	s.leaveOld()
 	if err := committed(); err != nil {
 		g.conn.Close(transport.CodeTryLater, "")
 		return nil, err
@@ -110,13 +111,30 @@ func (g *greeting) resume(ctx context.Context, s *Session, committed func() erro
 	return newLine(g.conn, r.Link(), r.Hop(), *g.cfg), nil
 }
 
-// ended ends a session whose client is not welcome any more. Nobody else can have come
-// so far.
-func (g *greeting) ended(s *Session, err error) {
-	if _, no := refuses(err); no {
+// ended does what follows for a session from an attempt to go on with it that failed.
+// Nothing follows from one that did not count, whatever was wrong with it: somebody may
+// have held it back until it was wrong.
+func (g *greeting) ended(s *Session, counted bool, err error) {
+	switch reason, no := refuses(err); {
+	case no && counted && reason == ReasonUntrusted:
 		s.fail(unwelcome(err))
+	case no && counted:
+		g.suspect(s, err)
 	}
 	if failed := new(HandshakeError); errors.As(err, &failed) && failed.Reason == ReasonRolledBack {
 		s.fail(&CloseError{Err: err})
 	}
+}
+
+// suspect ends a session whose client has shown credentials that are not accepted, unless
+// it comes back with others within the time that a handshake has. The attempt may be one
+// that the client has given up, and that somebody held back until the credentials in it
+// had expired.
+func (g *greeting) suspect(s *Session, err error) {
+	link := s.engine.Link()
+	time.AfterFunc(g.cfg.HandshakeTimeout, func() {
+		if !s.over() && link != nil && link.Condemn() {
+			s.closeFor(CodeRefused, unwelcome(err))
+		}
+	})
 }

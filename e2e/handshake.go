@@ -18,6 +18,8 @@ type handshake struct {
 	signer keys.Signer // for a *engine.Handshake
 	decide func(ctx context.Context, peer *keys.PublicIdentity) error
 	load   func(ctx context.Context) (engine.Step, error) // of an *engine.Resume that begins without its session
+
+	counted bool // the attempt that was refused would have counted, see engine.Resume.Counts
 }
 
 // exchange is a *engine.Handshake or *engine.Resume.
@@ -147,16 +149,12 @@ func (h *handshake) sign(e *engine.Handshake) (engine.Step, error) {
 // refuse ends the handshake after the decision went against the peer, and returns
 // why.
 func (h *handshake) refuse(ctx context.Context, why error) error {
-	code := engine.CodeUnavailable // the decision could not be made
 	reason, no := refuses(why)
-	if no {
-		code = engine.CodeRefused
-	}
 	if errors.Is(why, ErrNotStored) { // any more
-		code, reason, no = engine.CodeUnknown, ReasonUnknownSession, true
+		reason, no = ReasonUnknownSession, true
 	}
-	if step, _ := h.engine.Refuse(code); step.Frame != nil {
-		h.conn.Write(ctx, step.Frame) // it failed anyway
+	if frame := h.refusal(reason, no); frame != nil {
+		h.conn.Write(ctx, frame) // it failed anyway
 	}
 	var panicked *PanicError
 	switch {
@@ -168,6 +166,25 @@ func (h *handshake) refuse(ctx context.Context, why error) error {
 		return lost(ctx, why)
 	}
 	return &HandshakeError{Reason: ReasonLocal, Err: why}
+}
+
+// refusal returns the frame that tells the peer, if there is one. An identity that is not
+// accepted any more ends the session that was to go on, if the attempt counts.
+func (h *handshake) refusal(reason Reason, no bool) []byte {
+	var step engine.Step
+	attempt, resumes := h.engine.(*engine.Resume)
+	switch {
+	case !no: // the decision could not be made
+		step, _ = h.engine.Refuse(engine.CodeUnavailable)
+	case reason == ReasonUnknownSession:
+		step, _ = h.engine.Refuse(engine.CodeUnknown)
+	case resumes && reason == ReasonUntrusted:
+		step, h.counted = attempt.Condemn(engine.CodeRefused)
+	default:
+		h.counted = resumes && attempt.Counts()
+		step, _ = h.engine.Refuse(engine.CodeRefused)
+	}
+	return step.Frame
 }
 
 func (h *handshake) write(ctx context.Context, frame []byte) error {

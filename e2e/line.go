@@ -127,6 +127,17 @@ func (s *Session) retire(l *line) bool {
 	return true
 }
 
+// errOvertaken is why a line is lost whose client has come back on another.
+var errOvertaken = errors.New("the client came back on another connection")
+
+// leaveOld gives up the line that the session had before the engine committed to another
+// link. Nothing comes of it any more, also where the client never hears of the commit.
+func (s *Session) leaveOld() {
+	if old := s.line.Load(); old != nil && old.link != s.engine.Link() {
+		s.lose(old, &CloseError{Remote: true, Err: truncated{errOvertaken}})
+	}
+}
+
 // attach gives the session a line that the engine has committed to, unless another
 // one has overtaken it, or the session is over: then the line is closed. Behind the
 // ack that must be first, what has not arrived is sent again.

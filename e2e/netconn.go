@@ -16,9 +16,6 @@ import (
 // a session adds it fills a bucket, and nothing is wasted on padding.
 const netPart = 32<<10 - 192
 
-// netGrace is how long Close waits until what was written has arrived.
-const netGrace = 5 * time.Second
-
 // errWriteClosed is returned by Write behind CloseWrite.
 var errWriteClosed = errors.New("e2e: write after CloseWrite")
 
@@ -161,8 +158,8 @@ func (c *NetConn) Write(p []byte) (n int, err error) {
 
 func (c *NetConn) part() int { return min(netPart, c.session.party.cfg.MaxMessage) }
 
-// send hands a message on as soon as the one before is under way. Where that fails,
-// then is what later ones fail with, and otherwise if it is not nil.
+// send hands a message on as soon as the one before is under way. After a failure all
+// later ones return that error, and otherwise then, if it is not nil.
 func (c *NetConn) send(by context.Context, message []byte, then error) error {
 	if err := c.enter(c.flushing, by); err != nil {
 		return err
@@ -177,9 +174,11 @@ func (c *NetConn) send(by context.Context, message []byte, then error) error {
 }
 
 func (c *NetConn) flush(then error) {
-	if c.writeErr = c.session.Send(context.Background(), c.out); c.writeErr == nil {
-		c.writeErr = then
+	err := c.session.Send(context.Background(), c.out)
+	if err == nil || then != nil && errors.Is(err, io.EOF) { // who wants no more need not hear that there is none
+		err = then
 	}
+	c.writeErr = err
 	<-c.flushing
 }
 
@@ -198,32 +197,30 @@ func (c *NetConn) CloseWrite() error {
 	return err
 }
 
-// Close ends the session, so that nobody can take it for a broken one. Before that it
-// waits a few seconds at most until what was written has arrived at the other end's
-// session; that is not to say that anybody has read it. The error says that it may not
-// have. What could not even be sent by then is lost, like the rest of a Write
-// that Close interrupts, and the session ends with [CodeFailed], so that the other end does not take what it has for all.
+// Close ends the session like [Session.Close]: it waits a few seconds at most until what
+// was written has arrived at the other end's session, and the error says that it may not
+// have. That is not to say that anybody has read it. What could not even be handed to the
+// session by then is lost, like the rest of a Write that Close interrupts, and the session
+// ends with [CodeFailed], so that the other end does not take what it has for all.
 func (c *NetConn) Close() (err error) {
 	c.closing.Do(func() {
 		interrupted := len(c.writing) > 0 // a Write, which will not send all of its bytes
 		close(c.closed)
-		ctx, cancel := context.WithTimeout(context.Background(), netGrace)
+		ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
 		defer cancel()
-		var code Code
-		code, err = c.settle(ctx)
+		code, failed := c.settle(ctx)
 		if interrupted {
 			code = CodeFailed
 		}
-		if failed := c.session.close(code); err == nil {
+		if err = c.session.finish(ctx, code); failed != nil {
 			err = failed
 		}
 	})
 	return err
 }
 
-// settle waits for what was written, and says with which code the session ends then:
-// behind a message that was sent the other end sees whether that has come, but not
-// behind one that was not.
+// settle waits until what was written is handed to the session, and says with which code
+// the session ends then.
 func (c *NetConn) settle(ctx context.Context) (Code, error) {
 	select {
 	case c.flushing <- struct{}{}:
@@ -231,17 +228,12 @@ func (c *NetConn) settle(ctx context.Context) (Code, error) {
 		return CodeFailed, os.ErrDeadlineExceeded
 	}
 	defer func() { <-c.flushing }()
-	err := c.writeErr
-	if err == nil || err == errWriteClosed {
-		err = c.session.Flush(ctx)
-	}
-	switch {
-	case errors.Is(err, io.EOF): // the other end wants no more
+	switch err := c.writeErr; {
+	case err == nil, err == errWriteClosed:
 		return CodeDone, nil
-	case errors.Is(err, context.DeadlineExceeded):
-		return CodeDone, os.ErrDeadlineExceeded
+	default:
+		return CodeFailed, err
 	}
-	return CodeDone, err
 }
 
 // LocalAddr and RemoteAddr return what is known about the connection below, or the last

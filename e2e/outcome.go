@@ -38,6 +38,7 @@ const (
 	outcomeClosed     outcome = "closed"
 	outcomePeerClosed outcome = "peer_closed"
 	outcomeGoingAway  outcome = "going_away"
+	outcomeIncomplete outcome = "incomplete"
 	outcomeFailed     outcome = "failed"
 	outcomeExpired    outcome = "expired"
 	outcomeTampered   outcome = "tampered"
@@ -54,7 +55,7 @@ var (
 	greetings = []outcome{outcomeEstablished, outcomeResumed, outcomeRestored, outcomeNotAuthentic, outcomeUntrusted, outcomeUnauthorized, outcomeTimeout,
 		outcomeLost, outcomeUnknownSession, outcomeFull, outcomeEvicted, outcomeShutdown, outcomeUpgrade,
 		outcomeAbandoned, outcomePanic, outcomeFailed, outcomeRolledBack, outcomeStore}
-	endings = []outcome{outcomeClosed, outcomePeerClosed, outcomeGoingAway, outcomeFailed, outcomeExpired, outcomeLost,
+	endings = []outcome{outcomeClosed, outcomePeerClosed, outcomeGoingAway, outcomeIncomplete, outcomeFailed, outcomeExpired, outcomeLost,
 		outcomeTampered, outcomeMisbehaved, outcomeSilent, outcomeStalled, outcomeCrowded, outcomeUntrusted,
 		outcomeUnauthorized, outcomeRefused, outcomeAbandoned, outcomeRolledBack, outcomeFenced, outcomeStore}
 )
@@ -122,6 +123,8 @@ func outcomeOfCode(e *CloseError) outcome {
 	switch {
 	case e.Code == CodeGoingAway:
 		return outcomeGoingAway
+	case e.Code == CodeIncomplete:
+		return outcomeIncomplete
 	case e.Code == CodeExpired:
 		return outcomeExpired
 	case e.Code == CodeRefused:

@@ -140,7 +140,7 @@ func (s *Session) checkSignature(m *incoming) error {
 		m.signature, m.body = m.body[:engine.SignatureSize], m.body[engine.SignatureSize:]
 		key, signature := engine.SplitSignature(m.signature)
 		input := engine.Signed(s.engine.ID(), !s.engine.Client(), m.number, m.Append(nil), key, m.body)
-		if verifies(s.engine.Peer(), m.Time, key, input, signature) {
+		if verifies(s.engine.Stated(), m.Time, key, input, signature) {
 			m.signature = bytes.Clone(m.signature) // which the body may be moved over
 			return nil
 		}

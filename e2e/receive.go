@@ -222,7 +222,7 @@ func (s *Session) read(ctx context.Context, l *line, dst []byte) ([]byte, engine
 	case err != nil:
 		return dst, 0, s.refused(l, err)
 	case event == engine.PeerClose:
-		return dst, 0, s.fail(&CloseError{Remote: true, Code: Code(l.link.PeerCode())})
+		return dst, 0, s.fail(&CloseError{Remote: true, Code: Code(l.link.PeerCode()), Missing: l.link.PeerMissing()})
 	case s.over():
 		return dst, 0, s.err // closed at this end while the message was on its way
 	case event == engine.Acked:
@@ -277,10 +277,10 @@ func (s *Session) refused(l *line, err error) error {
 		return s.lose(l, broken(err))
 	}
 	s.refusals[check.Reason].Add(1)
-	switch {
-	case check.Reason == engine.ReasonCredit || check.Reason == engine.ReasonAck || check.Reason == engine.ReasonRekey || check.Reason == engine.ReasonUpdate:
+	switch check.Reason {
+	case engine.ReasonCredit, engine.ReasonAck, engine.ReasonRekey, engine.ReasonUpdate, engine.ReasonClose:
 		return s.fail(&CloseError{Remote: true, Err: ErrMisbehaved})
-	case check.Reason == engine.ReasonLength: // it would come again and again
+	case engine.ReasonLength: // it would come again and again
 		return s.fail(&CloseError{Remote: true, Err: ErrTooLarge})
 	}
 	return s.lose(l, &CloseError{Remote: true, Err: ErrTampered})

@@ -63,7 +63,7 @@ func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byt
 	made := bareSession(c.latest.session, party{&srv.cfg, srv.cfg.verifyClient}, newEvents(srv.cfg))
 	made.restored = true
 	made.place.reservation = c.reserved
-	made.entitle(c.resume.Link(), g.grant)
+	made.entitle(c.resume.Link(), c.resume.Peer(), g.grant)
 	srv.adopt(ctx, made, c.latest.record)
 	srv.fence(made.keeper.key)
 	s = made

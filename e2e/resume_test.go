@@ -25,6 +25,8 @@ type road struct {
 	faults []transport.PipeOption
 	each   func() []transport.PipeOption // nil, or the faults of one pipe
 	pipes  []*transport.PipeConn         // the clients' ends
+
+	atClient, atServer func(transport.Conn) transport.Conn // nil, or what stands before an end
 }
 
 func (r *road) dial(context.Context) (transport.Conn, error) {
@@ -40,8 +42,15 @@ func (r *road) dial(context.Context) (transport.Conn, error) {
 	a, b := transport.Pipe(faults...)
 	r.pipes = append(r.pipes, a)
 	srv := r.srv
-	go srv.ServeConn(context.Background(), b)
-	return a, nil
+	var client, server transport.Conn = a, b
+	if r.atClient != nil {
+		client = r.atClient(a)
+	}
+	if r.atServer != nil {
+		server = r.atServer(b)
+	}
+	go srv.ServeConn(context.Background(), server)
+	return client, nil
 }
 
 func (r *road) set(change func(r *road)) {

@@ -183,10 +183,12 @@ func (s *Session) sendNow(ctx context.Context, m *outgoing) error {
 	}
 	var header [engine.MaxHeader]byte
 	frame, err := l.link.Seal(now, s.send.frame[:0], append(m.Append(header[:0]), m.signature...), m.body)
-	if err != nil && !errors.Is(err, engine.ErrBlocked) {
+	switch {
+	case errors.Is(err, engine.ErrFinished):
+		return s.finished()
+	case err != nil && !errors.Is(err, engine.ErrBlocked):
 		return s.lose(l, broken(err))
-	}
-	if err != nil {
+	case err != nil:
 		return cmp.Or(s.writeControl(ctx, l, now), err)
 	}
 	s.numbered(m, l.link.Sent())
@@ -350,8 +352,11 @@ func (s *Session) control() {
 //
 // A context that ends while Flush waits changes nothing. Errors: the context's, or
 // a [*CloseError].
-func (s *Session) Flush(ctx context.Context) error {
-	for last := s.engine.Sent(); ; {
+func (s *Session) Flush(ctx context.Context) error { return s.arrived(ctx, s.engine.Sent()) }
+
+// arrived waits until every message through last has.
+func (s *Session) arrived(ctx context.Context, last uint64) error {
+	for {
 		news, moved := s.news.next(), s.moved.next()
 		if s.engine.Acked() >= last {
 			return nil

@@ -140,7 +140,11 @@ func (k *keeper) number(now time.Time, m *letter) error {
 		}
 	}
 	var header [engine.MaxHeader]byte
-	if err := s.engine.Queue(now, append(m.Append(header[:0]), m.signature...), m.body); err != nil {
+	err := s.engine.Queue(now, append(m.Append(header[:0]), m.signature...), m.body)
+	switch {
+	case errors.Is(err, engine.ErrFinished):
+		return s.finished()
+	case err != nil:
 		return err
 	}
 	s.numbered(m.outgoing, s.engine.Sent())

@@ -49,8 +49,9 @@ type Server struct {
 // of its own. The context ends when the session does, or the one given to
 // ServeConn; use it for what the function does beside the session. When handle
 // returns the session is closed: with [CodeDone], or with [CodeFailed] if the
-// error is not nil and not how the session itself ended. A panic of handle ends its
-// session only.
+// error is not nil and not how the session itself ended. What handle has sent has
+// [Config.SendTimeout] for arriving before that, also where the client is on its way back.
+// A panic of handle ends its session only.
 //
 // The error says what is missing in cfg.
 func NewServer(cfg Config, handle func(ctx context.Context, s *Session) error) (*Server, error) {
@@ -86,8 +87,8 @@ func NewServer(cfg Config, handle func(ctx context.Context, s *Session) error) (
 // If the client goes on with a session, over this connection, ServeConn returns when
 // the connection is over, and the function has nothing to do with it.
 //
-// Errors: [ErrServerClosed], [*HandshakeError], what the function returned, or a
-// [*PanicError].
+// Errors: [ErrServerClosed], [*HandshakeError], what the function returned, a
+// [*PanicError], or a [*CloseError] with [CodeIncomplete].
 func (srv *Server) ServeConn(ctx context.Context, conn transport.Conn) error {
 	if err := srv.begin(); err != nil {
 		srv.turnAway(conn, transport.CodeGoingAway, err)
@@ -111,7 +112,7 @@ func (srv *Server) ServeConn(ctx context.Context, conn transport.Conn) error {
 		srv.running.Go(func() { session.attach(session.joining) })
 	}
 	err = srv.serve(ctx, session)
-	if err != nil && srv.cfg.Logger != nil {
+	if err != nil && err != error(session.err) && srv.cfg.Logger != nil {
 		logFunction(srv.cfg.Logger, session, err)
 	}
 	return err
@@ -298,12 +299,23 @@ func (srv *Server) serve(ctx context.Context, s *Session) error {
 	defer context.AfterFunc(ctx, func() { s.goAway() })()
 	defer func() { <-s.life.Done() }() // somebody else may still be saying goodbye
 	err := srv.call(s.life, s)
-	if err == nil || s.over() && (errors.Is(err, s.err) || errors.Is(err, context.Canceled)) {
-		s.close(CodeDone)
+	switch {
+	case s.over() && (err == nil || errors.Is(err, s.err) || errors.Is(err, context.Canceled)):
+		s.Close()
 		return nil
+	case err == nil:
+		return srv.finish(s, CodeDone)
 	}
-	s.close(CodeFailed)
+	srv.finish(s, CodeFailed)
 	return err
+}
+
+// finish closes a session whose function has returned. Nobody waits for it as for Close, so
+// that its client has the time to come back.
+func (srv *Server) finish(s *Session, code Code) error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.sendTimeout)
+	defer cancel()
+	return s.finish(ctx, code)
 }
 
 // call runs the function and makes a panic an error.

@@ -13,11 +13,9 @@ import (
 
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
 )
-
-// goodbyeTimeout bounds how long Close waits to tell the other end.
-const goodbyeTimeout = 2 * time.Second
 
 // A Session is one end of a conversation with one authenticated peer.
 //
@@ -67,13 +65,17 @@ type Session struct {
 
 	party   party
 	updates updates
-	grantMu sync.Mutex
-	grant   Grant // guarded by grantMu; at a client, without claims
+
+	grantMu sync.Mutex // guards what follows
+	peer    Peer       // as it was accepted last
+	expires time.Time  // of the client's credentials; zero where they do not expire
 
 	limits limits
 	events *events
 
 	refusals [engine.NumReasons]atomic.Uint32 // records
+
+	finishing atomic.Bool // Close was called: no message is numbered any more
 
 	endOnce sync.Once
 	ended   chan struct{} // closed when err is set
@@ -114,7 +116,7 @@ type Info struct {
 func newSession(conn transport.Conn, made *engine.Handshake, grant Grant, own party, events *events) *Session {
 	s := bareSession(made.Session(), own, events)
 	s.use(newLine(conn, s.engine.Link(), made.Hop(), *own.cfg))
-	s.entitle(s.engine.Link(), grant)
+	s.entitle(s.engine.Link(), made.Peer(), grant)
 	return s
 }
 
@@ -129,6 +131,7 @@ func bareSession(established *engine.Session, own party, events *events) *Sessio
 		ahead:   ahead{some: make(chan struct{}, 1), window: cfg.Window},
 		ended:   make(chan struct{}),
 		events:  events,
+		peer:    Peer{PublicIdentity: established.Peer()},
 		found:   func() {},
 		renewed: func() {},
 
@@ -172,27 +175,38 @@ func logID(id [32]byte) string {
 	return hex.EncodeToString(hash[:8])
 }
 
-// entitle is told what the client's credentials are good for, as was found out on a
-// link. It counts for nothing where another link has been made since: with that came
-// other credentials.
-func (s *Session) entitle(on *engine.Link, g Grant) bool {
+// entitle is told who the peer is by now, and what the client's credentials are good for,
+// as was accepted on a link. It counts for nothing where another link has been made since:
+// with that came another identity and other credentials.
+func (s *Session) entitle(on *engine.Link, peer *keys.PublicIdentity, g Grant) bool {
 	s.grantMu.Lock()
 	defer s.grantMu.Unlock()
 	if s.engine.Link() != on {
 		return false
 	}
-	s.grant = g
+	s.peer, s.expires = Peer{peer, g.Claims}, g.Expires
 	s.limits.setExpiry(g.Expires)
 	s.renewBefore(g.Expires)
 	return true
 }
 
+// recognize is entitle for a server, whose identity is another by now.
+func (s *Session) recognize(on *engine.Link, peer *keys.PublicIdentity) {
+	s.grantMu.Lock()
+	defer s.grantMu.Unlock()
+	if s.engine.Link() == on {
+		s.peer.PublicIdentity = peer
+	}
+}
+
 // Peer returns the identity that the other end has proved and the Verifier has
-// accepted, as of the last connection.
+// accepted, and what [Config.Authenticate] has granted: both as of the last connection, or
+// of what the other end has told since. What it has told and nobody has accepted yet is
+// not in it.
 func (s *Session) Peer() Peer {
 	s.grantMu.Lock()
 	defer s.grantMu.Unlock()
-	return Peer{s.engine.Peer(), s.grant.Claims}
+	return s.peer
 }
 
 // Info returns what is known about the session and the link under it, or the last one
@@ -204,66 +218,6 @@ func (s *Session) Info() Info {
 // Done returns a channel that is closed when the session has ended. Then Send and Receive
 // say how.
 func (s *Session) Done() <-chan struct{} { return s.ended }
-
-// Close ends the session and tells the other end, in a message that no hop can
-// forge, that nothing is missing. It waits a few seconds at most. Messages that the
-// other end has sent and that were not received are lost: a protocol in which both
-// ends talk should agree on who closes. Later calls do nothing and return nil. The
-// error says that the other end could not be told.
-func (s *Session) Close() error { return s.close(CodeDone) }
-
-func (s *Session) close(code Code) error { return s.closeFor(code, &CloseError{Code: code}) }
-
-// closeFor ends the session, with a word to the other end.
-func (s *Session) closeFor(code Code, why *CloseError) error {
-	if !s.end(why) {
-		return nil
-	}
-	err := s.sayGoodbye(code)
-	s.hangUp(transport.CodeNormal)
-	if err != nil {
-		return fmt.Errorf("e2e: close: the other end could not be told: %w", err)
-	}
-	return nil
-}
-
-func (s *Session) sayGoodbye(code Code) error {
-	ctx, cancel := context.WithTimeout(context.Background(), goodbyeTimeout)
-	defer cancel()
-	select {
-	case s.send.turn <- struct{}{}: // after a Send that is under way
-		defer s.leave(&s.send)
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	l := s.line.Load()
-	if l == nil {
-		return errUnlinked
-	}
-	if err := s.settle(ctx, l); err != nil {
-		return err
-	}
-	frame, err := l.link.SealClose(time.Now(), s.send.frame[:0], engine.CloseCode(code))
-	if err != nil {
-		return err
-	}
-	return l.conn.Write(ctx, frame)
-}
-
-// settle acknowledges what has arrived, ahead of the goodbye: the other end may wait to
-// know, and nothing follows that could tell it. What a stored session acknowledges has to
-// be stored, and is not. It is called under send.
-func (s *Session) settle(ctx context.Context, l *line) error {
-	if s.keeper != nil {
-		return nil
-	}
-	s.engine.Settle()
-	frame, err := l.link.Control(time.Now(), s.send.frame[:0])
-	if err != nil || len(frame) == 0 {
-		return err
-	}
-	return l.conn.Write(ctx, frame)
-}
 
 // enter waits for the half's turn. Nothing has changed if it returns an error.
 func (s *Session) enter(ctx context.Context, h *half) error { return s.enterOr(ctx, h, nil) }
@@ -306,21 +260,6 @@ func (s *Session) leave(h *half) {
 	}
 }
 
-// end sets the reason for which the session ended, unless there is one, and
-// reports whether it did.
-func (s *Session) end(err *CloseError) (first bool) {
-	s.endOnce.Do(func() {
-		if !err.Stored && (err.Remote || err.Err != nil || err.Code != CodeDone) {
-			first, messages := s.engine.Abandon()
-			err.Gap = newGap(first, messages, s.signs(engine.KindMessage))
-		}
-		s.err, first = err, true
-		close(s.ended)
-		s.events.tell(Event{State: StateClosed, Session: s, Err: err})
-	})
-	return first
-}
-
 func (s *Session) over() bool {
 	select {
 	case <-s.ended:
@@ -330,77 +269,9 @@ func (s *Session) over() bool {
 	}
 }
 
-// fail ends the session without a word to the other end, which after a forgery
-// might be anybody, and returns the reason for which it ended.
-func (s *Session) fail(why *CloseError) error {
-	if s.end(why) {
-		code := transport.CodePolicy
-		if why.Err == nil {
-			code = transport.CodeNormal // the other end has closed
-		}
-		s.hangUp(code)
-	}
-	return s.err
-}
-
-// hangUp closes the connection of a session that is over, and drops its keys. Not
-// earlier: the goodbye needs one.
-func (s *Session) hangUp(code transport.Code) {
-	if l := s.line.Load(); l != nil {
-		l.close(code)
-	}
-	s.alarm.timer.Stop()
-	s.stalled.stop()
-	s.limits.stop()
-	s.stopRenewal()
-	s.hungUp.Store(true)
-	s.conclude()
-	s.engine.Forget()
-	if !s.err.Remote {
-		s.ahead.clear()
-	}
-	s.forget()
-	if s.keeper != nil {
-		s.keeper.end(s.err.Stored)
-	}
-}
-
-// goAway ends the session because this program ends. Where it is stored the other end is
-// told nothing, and goes on with another program.
-func (s *Session) goAway() error {
-	if s.keeper == nil {
-		return s.close(CodeGoingAway)
-	}
-	s.limits.leave(time.Now())
-	ctx, cancel := context.WithTimeout(s.life, goodbyeTimeout)
-	defer cancel()
-	s.keeper.save(ctx, true) // so that what was taken does not come again; if it fails, some does
-	if s.end(&CloseError{Code: CodeGoingAway, Stored: true}) {
-		s.hangUp(transport.CodeGoingAway)
-	}
-	return nil
-}
-
 // Restored reports whether the session was begun in another process, or in this one before
 // it was taken over by another: what its application knew there is not here.
 func (s *Session) Restored() bool { return s.restored }
-
-// forget drops the keys of a session that has hung up. A half that is in use is
-// dropped by its user, when it leaves.
-func (s *Session) forget() {
-	l := s.line.Load()
-	for _, h := range []*half{&s.send, &s.recv} {
-		select {
-		case h.turn <- struct{}{}:
-			if l != nil {
-				l.drop(h == &s.send)
-			}
-			h.frame, h.plain = nil, nil
-			<-h.turn
-		default:
-		}
-	}
-}
 
 // Format prints no secrets, whatever the verb.
 func (s *Session) Format(f fmt.State, _ rune) {

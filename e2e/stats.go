@@ -25,7 +25,7 @@ type Stats struct {
 	// Refused counts the records that were not what the peer could have sent here, by
 	// what was found: "size", "encoding", "key_share", "authentication", "identity",
 	// "signature", "own_identity", "record_type", "credit", "acknowledgement", "rekey",
-	// "message_length", "update", "key_generation". Each of them ended a connection or the session.
+	// "message_length", "update", "key_generation", "close". Each of them ended a connection or the session.
 	Refused map[string]uint64
 
 	// RoundTrip holds how long the other end's session took to answer this one's

@@ -177,7 +177,7 @@ func (s *Session) answered(l *line) {
 	case !accepted:
 		s.renewLater()
 	case s.engine.Client():
-		s.entitle(l.link, grantFor(lifetime))
+		s.entitle(l.link, s.engine.Peer(), grantFor(lifetime))
 		if s.keeper != nil {
 			go s.keeper.lasts()
 		}
@@ -203,7 +203,7 @@ func (s *Session) renewBefore(expiry time.Time) {
 // renewLater tries again what did not work.
 func (s *Session) renewLater() {
 	s.grantMu.Lock()
-	expiry := s.grant.Expires
+	expiry := s.expires
 	s.grantMu.Unlock()
 	wait := renewRetry
 	if !expiry.IsZero() && s.engine.Client() {
@@ -248,18 +248,21 @@ func (s *Session) decide(l *line) {
 		return
 	}
 	grant, err := s.judge(ctx, offer)
-	why, no := refuses(err)
+	_, no := refuses(err)
 	switch {
 	case s.over():
 		return
-	case no && (why == ReasonUntrusted || s.engine.Link() == l.link):
+	case no && !l.link.Condemn(): // another link has come with what was decided then
+		return
+	case no:
 		s.closeFor(CodeRefused, unwelcome(err))
 		return
 	case err != nil:
 		l.link.Decided(false, 0)
 	case s.engine.Client():
+		s.recognize(l.link, offer.Peer)
 		l.link.Decided(true, 0)
-	case s.entitle(l.link, grant):
+	case s.entitle(l.link, offer.Peer, grant):
 		l.link.Decided(true, grant.lifetime())
 	}
 	s.schedule()

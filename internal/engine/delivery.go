@@ -43,9 +43,12 @@ type outbox struct {
 	acked   uint64 // number of the last message that the other end has
 	last    uint64 // number of the last message
 	cursor  uint64 // number of the last message sealed on this link to its end
-	offset  int    // in unacked, of the first message that is not
-	sealed  int    // how much of that one is, in bytes
-	begun   uint64 // number of the last message that was, or some of it, on any link
+
+	finished bool // no more messages are numbered
+
+	offset int    // in unacked, of the first message that is not
+	sealed int    // how much of that one is, in bytes
+	begun  uint64 // number of the last message that was, or some of it, on any link
 
 	ackedCost, cost uint64 // of all messages through acked, through last
 	freeCost        uint64 // of those behind acked that need no credit

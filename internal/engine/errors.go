@@ -21,6 +21,14 @@ var (
 	// the other end has made room. The session goes on.
 	ErrBlocked = errors.New("engine: no room for a message now")
 
+	// ErrFinished is returned by [Link.Seal] and [Session.Queue] once the session numbers
+	// no more messages.
+	ErrFinished = errors.New("engine: no more messages in this session")
+
+	// ErrUnfinished is returned by [Link.SealClose] with [CloseDone] where messages have a
+	// number and were not sealed to their end on this link. Nothing was sealed.
+	ErrUnfinished = errors.New("engine: not everything is sealed")
+
 	// ErrRefused is returned to a client whose identity the server, itself
 	// already authenticated, did not accept.
 	ErrRefused = errors.New("engine: the server refused this identity")
@@ -66,6 +74,7 @@ const (
 	ReasonLength                       // a message above the limit
 	ReasonUpdate                       // an update that is not due, or that the sender's root has not signed
 	ReasonGeneration                   // keys that should have been replaced before, or were far too often
+	ReasonClose                        // a close that does not fit what has arrived
 )
 
 var reasonTexts = [...]string{
@@ -83,6 +92,7 @@ var reasonTexts = [...]string{
 	ReasonLength:     "message length",
 	ReasonUpdate:     "update",
 	ReasonGeneration: "key generation",
+	ReasonClose:      "close",
 }
 
 // NumReasons is above every Reason.

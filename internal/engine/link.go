@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"encoding/binary"
 	"fmt"
 	"time"
 )
@@ -34,7 +33,7 @@ type Link struct {
 	send, recv half
 	partial    partial // what has come of a message
 	unfinished bool    // the last record sealed was a piece that is followed by another
-	peerCode   CloseCode
+	peerClose  closing
 
 	sent, received uint64 // number of the last message sealed, and of the last opened, on this link
 
@@ -57,7 +56,7 @@ func newLink(s *Session, now time.Time, mine, theirs, id []byte) *Link {
 // A frame that was sealed must be sent, after those sealed before it and before any
 // other: a gap ends the link at the other end.
 //
-// Errors: [ErrTooLarge] and [ErrBlocked], which change nothing; [ErrClosed];
+// Errors: [ErrTooLarge], [ErrBlocked] and [ErrFinished], which change nothing; [ErrClosed];
 // [ErrExhausted].
 func (l *Link) Seal(now time.Time, dst, header, body []byte) ([]byte, error) {
 	if len(header)+len(body) > l.session.maxMessage {
@@ -123,6 +122,8 @@ func (s *Session) number(l *Link, now time.Time, header, body []byte) (piece []b
 	switch {
 	case s.link != l:
 		return nil, 0, ErrClosed
+	case s.out.finished:
+		return nil, 0, ErrFinished
 	case !s.out.ready(free(header, body)):
 		return nil, 0, ErrBlocked
 	}
@@ -146,6 +147,8 @@ func (s *Session) Queue(now time.Time, header, body []byte) error {
 	switch {
 	case s.secret == nil:
 		return ErrClosed
+	case s.out.finished:
+		return ErrFinished
 	case !s.out.room(free(header, body)):
 		return ErrBlocked
 	}
@@ -211,16 +214,6 @@ func (s *Session) control(l *Link, now time.Time, fields *[ackFieldsSize]byte) (
 }
 
 func passed(deadline, now time.Time) bool { return !deadline.IsZero() && !now.Before(deadline) }
-
-// SealClose appends the last frame of this direction. Without it the other end
-// cannot tell an end from a cut, and reports the latter.
-func (l *Link) SealClose(now time.Time, dst []byte, code CloseCode) ([]byte, error) {
-	var fields [closeFieldsSize]byte
-	binary.BigEndian.PutUint16(fields[:], uint16(code))
-	dst, err := l.send.sealFields(now, dst, typeClose, fields[:])
-	l.send.drop()
-	return dst, err
-}
 
 // Open opens the next frame from the other end and appends its message, if it is
 // one, to dst, which must not overlap frame. It grows dst by the size of the
@@ -356,9 +349,7 @@ func (l *Link) take(now time.Time, kind byte, fields []byte) (Event, error) {
 	case typeUpdateAnswer:
 		return l.update.takeAnswer(fields, s.client)
 	}
-	l.peerCode = CloseCode(binary.BigEndian.Uint16(fields))
-	l.recv.drop()
-	return PeerClose, nil
+	return l.takeClose(fields)
 }
 
 // Sent returns the number of the message that Seal sealed last, and Received that of the
@@ -367,9 +358,6 @@ func (l *Link) Sent() uint64 { return l.sent }
 
 // Received is described at [Link.Sent].
 func (l *Link) Received() uint64 { return l.received }
-
-// PeerCode returns the code of the other end's close, after [PeerClose].
-func (l *Link) PeerCode() CloseCode { return l.peerCode }
 
 func (l *Link) refuse(dst []byte, reason Reason) ([]byte, Event, error) {
 	l.recv.drop()

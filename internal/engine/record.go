@@ -34,7 +34,7 @@ const (
 	epochStep = 0x40
 
 	typeData  = 1 // a message, or its last piece
-	typeClose = 2 // 2-byte code, big endian; no data; nothing follows
+	typeClose = 2 // closeFieldsSize bytes of fields, no data; nothing follows; see close.go
 	typeAck   = 3 // what has arrived and may be sent, see ackFieldsSize; no data
 	typeAsk   = 4 // no fields, no data; asks for an ack
 	typePart  = 5 // a piece of a message, not its last; see piece.go
@@ -46,8 +46,6 @@ const (
 
 	typeUpdate       = 10 // no fields; data says who the sender is now, and what it has to show
 	typeUpdateAnswer = 11 // updateAnswerSize bytes of fields, no data
-
-	closeFieldsSize = 2
 )
 
 // recordOverhead is what a record adds to its padded plaintext.

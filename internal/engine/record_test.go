@@ -161,7 +161,7 @@ func TestA30AuthenticRecordHasOneForm(t *testing.T) {
 		"bucket too large by much":  {typeData, length(0, 4096)},
 		"no bucket":                 {typeData, length(61, 65)},
 		"padding not zero":          {typeData, append(length(1, 64)[:63], 1)},
-		"close with data":           {typeClose, appendPadded(nil, []byte{0, 0}, []byte("why"))},
+		"close with data":           {typeClose, appendPadded(nil, appendClose(nil, 0, 0), []byte("why"))},
 		"close in too large bucket": {typeClose, zeros(128)},
 		"close, padding not zero":   {typeClose, append(zeros(63), 1)},
 	} {

@@ -343,7 +343,7 @@ func (r *Resume) identify(identity []byte) Reason {
 		r.shown = bytes.Clone(identity)
 		return 0
 	}
-	peer, ok := later(r.session.Peer(), identity)
+	peer, ok := later(r.session.Stated(), identity)
 	if !ok {
 		return ReasonIdentity
 	}
@@ -368,21 +368,64 @@ func (r *Resume) commit() (Step, error) {
 	return Step{Frame: frame, Next: Done}, nil
 }
 
-// committed returns the secret that a server goes on from, with the attempt counted,
-// or why there is none. An attempt that was overtaken by a later one of the same
-// client does not count: it is a message that somebody held back.
-func (s *Session) committed(r *Resume) (*secret, Reason) {
+// Counts reports whether a server's attempt that waits for a decision could still be
+// committed: nothing that follows from one that cannot may change anything.
+func (r *Resume) Counts() bool {
+	if r.state != serverDecides {
+		return false
+	}
+	r.session.mu.Lock()
+	defer r.session.mu.Unlock()
+	return r.session.counts(r)
+}
+
+// Condemn is [Resume.Refuse] of a client that must not come back at all. If the attempt
+// counts, the session is closed to every other attempt from the same moment on, so that
+// none can be committed before the driver ends it. It reports whether the attempt did.
+func (r *Resume) Condemn(code Code) (step Step, counted bool) {
+	if r.state == serverDecides {
+		counted = r.session.condemn(r)
+	}
+	step, _ = r.Refuse(code)
+	return step, counted
+}
+
+// condemn takes the session's secrets away, if the attempt counts.
+func (s *Session) condemn(r *Resume) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.counts(r) {
+		return false
+	}
+	s.unlink()
+	s.secret, s.next = nil, nil
+	return true
+}
+
+// counts reports whether a server could go on from an attempt. One that was overtaken by
+// a later one of the same client, or whose secret has been replaced since, does not
+// count: it is a message that somebody held back. It is called under mu.
+func (s *Session) counts(r *Resume) bool {
 	switch {
 	case s.secret == nil:
+		return false
+	case s.next != nil && r.secret == s.next.value:
+		return r.attempt > 0
+	}
+	return r.secret == s.secret.value && r.attempt > s.secret.attempts
+}
+
+// committed returns the secret that a server goes on from, with the attempt counted,
+// or why there is none. What an attempt says is looked at only if it counts: what was
+// true when it was made may not be true any more. It is called under mu.
+func (s *Session) committed(r *Resume) (*secret, Reason) {
+	switch {
+	case !s.counts(r):
 		return nil, ReasonCipher
 	case !s.out.knows(r.position):
 		return nil, ReasonAck
-	case s.next != nil && r.secret == s.next.value && r.attempt > 0:
-		return &secret{r.secret, r.attempt}, 0
-	case r.secret == s.secret.value && r.attempt > s.secret.attempts:
-		return &secret{r.secret, r.attempt}, 0
 	}
-	return nil, ReasonCipher
+	return &secret{r.secret, r.attempt}, 0
 }
 
 // adopt is the step at which a client's attempt counts: the server has the next
@@ -416,15 +459,14 @@ func (r *Resume) attach(mine, theirs label.Label) {
 	link.update.told = r.cfg.Identity
 	s.unlink() // with a rekey that was under way
 	s.link = link
-	if r.peer.Serial() > s.peer.Serial() { // an update on the old link may have told a later one
-		s.peer = r.peer
-	}
+	s.state(r.peer)
+	s.accept(r.peer)
 	s.out.rewind(r.position)
 	s.stats.resume()
 	s.in.ackAt = longAgo // the first record of each end is an ack
-	settled := terms{hop: r.hop, lifetime: r.lifetime}
+	settled, peer := terms{hop: r.hop, lifetime: r.lifetime}, r.peer
 	r.drop()
-	r.link, r.state, r.terms = link, established, settled
+	r.link, r.peer, r.state, r.terms = link, peer, established, settled
 }
 
 // begin starts Noise with the secret of the attempt.

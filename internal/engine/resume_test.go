@@ -624,21 +624,23 @@ func FuzzA32Resume(f *testing.F) {
 	})
 }
 
-// Abandon leaves nothing between the list and the end: what is sealed after it has no
-// number, and nobody can go on.
-func TestAbandonEndsAndLists(t *testing.T) {
+// Conclude leaves nothing between the list and the end: what is sealed after it has no
+// number, and nobody can go on. The link can still be closed.
+func TestConcludeEndsAndLists(t *testing.T) {
 	c, s := sessions(t)
 	a := c.Link()
 	mustOpen(t, s.Link(), seal(t, a, "arrives"))
 	pass(t, epoch.Add(ackDelay), s.Link(), a)
-	seal(t, a, "lost")
-	if first, left := c.Abandon(); first != 2 || len(left) != 1 || string(left[0]) != "lost" {
+	lost := seal(t, a, "lost")
+	if first, left := c.Conclude(); first != 2 || len(left) != 1 || string(left[0]) != "lost" {
 		t.Errorf("%d messages from %d on", len(left), first)
 	}
-	if _, err := a.Seal(epoch, nil, nil, []byte("too late")); err != ErrClosed || c.Sent() != 2 {
+	if _, err := a.Seal(epoch, nil, nil, []byte("too late")); err != ErrFinished || c.Sent() != 2 {
 		t.Errorf("sealed behind the end: %v", err)
 	}
 	if _, err := NewResume(configFor(alice), c, epoch); err != ErrClosed {
 		t.Errorf("resumed behind the end: %v", err)
 	}
+	mustOpen(t, s.Link(), lost)
+	openAs(t, s.Link(), must(a.SealClose(epoch, nil, 1)), PeerClose)
 }

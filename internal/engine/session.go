@@ -10,9 +10,6 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// A CloseCode is why an end closed a session. It is authenticated and encrypted.
-type CloseCode uint16
-
 // Session is one end of an established session: what outlives a connection. It
 // knows what has arrived at either end. Its methods may be called at any time by
 // anybody. It redacts itself when printed.
@@ -29,9 +26,13 @@ type Session struct {
 
 	mu   sync.Mutex // guards what follows; held for moments, never while anything is encrypted
 	link *Link      // the one that counts; nil while there is none
-	peer *keys.PublicIdentity
-	out  outbox
-	in   inbox
+
+	// What the peer has stated last about its keys, by which signatures are checked, and
+	// the statement that was accepted, which is who the peer is.
+	stated, peer *keys.PublicIdentity
+
+	out outbox
+	in  inbox
 
 	stats stats
 
@@ -61,6 +62,7 @@ func emptySession(client bool, peer *keys.PublicIdentity, cfg Config) *Session {
 	s := &Session{
 		protocol:   cfg.Protocol,
 		client:     client,
+		stated:     peer,
 		peer:       peer,
 		proof:      cfg.Proof,
 		maxMessage: cfg.MaxMessage,
@@ -94,11 +96,21 @@ func (s *Session) Proof() Proof { return s.proof }
 // MaxMessage returns the largest message in bytes.
 func (s *Session) MaxMessage() int { return s.maxMessage }
 
-// Peer returns the other end's identity, as of the handshake or the last resume.
+// Peer returns the other end's identity as it was last accepted: in the handshake, a
+// resume, or by [Link.Decided].
 func (s *Session) Peer() *keys.PublicIdentity {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.peer
+}
+
+// Stated returns the latest statement of the peer's root that the peer has shown, whether
+// or not it was accepted. What the peer signs is checked by it, and nothing else follows
+// from it.
+func (s *Session) Stated() *keys.PublicIdentity {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stated
 }
 
 // received returns the number of the last message that has arrived here.
@@ -265,15 +277,24 @@ func (s *Session) Forget() {
 	s.forget()
 }
 
-// Abandon is [Session.Forget] that returns what [Session.Unacked] does. No message is
-// numbered between the two, so every one that Seal took is either known to have
-// arrived or among them.
-func (s *Session) Abandon() (first uint64, messages [][]byte) {
+// Finish numbers no more messages from here on: Seal and Queue return [ErrFinished]. It
+// returns the number of the last one.
+func (s *Session) Finish() (last uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	first, messages = s.unacked()
-	s.forget()
-	return first, messages
+	s.out.finished = true
+	return s.out.last
+}
+
+// Conclude ends the session but for the close record: no message is numbered any more,
+// and nobody can resume it. It returns what [Session.Unacked] does, so every message that
+// Seal took is either known to have arrived or among them.
+func (s *Session) Conclude() (first uint64, messages [][]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.out.finished = true
+	s.secret, s.next = nil, nil
+	return s.unacked()
 }
 
 func (s *Session) forget() {

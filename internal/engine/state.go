@@ -165,6 +165,7 @@ func RestoreSession(cfg Config, state []byte) (*Session, error) {
 	if s.peer, err = keys.ParsePublic(bytes.Clone(peer)); err != nil || s.peer.Revoked() {
 		return nil, ErrState
 	}
+	s.stated = s.peer
 	return s, nil
 }
 

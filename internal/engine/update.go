@@ -94,13 +94,17 @@ func (l *Link) Offer() Offer {
 }
 
 // Decided answers the other end's offer: it is accepted, at a server for the given
-// lifetime, as with Grant; or it could not be decided upon.
+// lifetime, as with Grant; or it could not be decided upon, and the peer is who it was.
 func (l *Link) Decided(accepted bool, lifetime time.Duration) {
-	l.session.mu.Lock()
-	defer l.session.mu.Unlock()
+	s := l.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	u := &l.update
-	if !u.offered || u.answers {
+	if s.link != l || !u.offered || u.answers {
 		return
+	}
+	if accepted {
+		s.accept(u.offer.Peer)
 	}
 	u.answer, u.answers = verdict{code: CodeUnavailable}, true
 	if accepted {
@@ -141,16 +145,30 @@ func (u *update) takeOffer() (Event, error) {
 	return Updated, nil
 }
 
-// readOffer takes in what an update says. A later statement by the peer's root counts at
-// once, so that what the peer signs from here on can be checked; that it is accepted is
-// up to the driver. It runs outside the session's mu, since it verifies a signature.
+// state takes in what the peer's root has stated: what the peer signs from here on can be
+// checked by it. A statement that is older than the one before changes nothing. It is
+// called under the session's mu, like accept.
+func (s *Session) state(peer *keys.PublicIdentity) {
+	if peer.Serial() > s.stated.Serial() {
+		s.stated = peer
+	}
+}
+
+// accept takes in that the driver has accepted a statement.
+func (s *Session) accept(peer *keys.PublicIdentity) {
+	if peer.Serial() > s.peer.Serial() {
+		s.peer = peer
+	}
+}
+
+// readOffer takes in what an update says. That it is accepted is up to the driver. It runs outside the session's mu, since it verifies a signature.
 func (l *Link) readOffer(data []byte) error {
 	s := l.session
 	identity, credentials, ok := parseUpdate(data, !s.client)
 	if !ok {
 		return &Error{ReasonUpdate, ErrRecord}
 	}
-	peer, ok := later(s.Peer(), identity)
+	peer, ok := later(s.Stated(), identity)
 	if !ok {
 		return &Error{ReasonUpdate, ErrRecord}
 	}
@@ -160,7 +178,7 @@ func (l *Link) readOffer(data []byte) error {
 		return ErrClosed
 	}
 	if !peer.Revoked() {
-		s.peer = peer
+		s.state(peer)
 	}
 	l.update.offer = Offer{peer, bytes.Clone(credentials)}
 	return nil

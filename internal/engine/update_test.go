@@ -64,8 +64,11 @@ func TestUpdateIsOfferedAndAnswered(t *testing.T) {
 			t.Error("an update does not count as told")
 		}
 		offer := s.Offer()
-		if offer.Peer.Serial() != carol.Public().Serial() || string(offer.Credentials) != "a token" || s.session.Peer() != offer.Peer {
-			t.Errorf("%d: offered %v with %q", i, offer.Peer, offer.Credentials)
+		if offer.Peer.Serial() != carol.Public().Serial() || string(offer.Credentials) != "a token" || s.session.Stated() != offer.Peer {
+			t.Errorf("%d: offered %d with %q", i, offer.Peer.Serial(), offer.Credentials)
+		}
+		if i == 0 && s.session.Peer() == offer.Peer {
+			t.Error("an offer that nobody has accepted is who the peer is")
 		}
 		exchange1(t, c, s, []byte("meanwhile"))
 		exchange1(t, s, c, []byte("meanwhile"))
@@ -75,6 +78,9 @@ func TestUpdateIsOfferedAndAnswered(t *testing.T) {
 		s.Decided(true, lifetime)
 		s.Decided(false, 0) // one answer is enough
 		openAs(t, c, controlRecord(t, s), Answered)
+		if s.session.Peer().Serial() != offer.Peer.Serial() {
+			t.Errorf("%d: accepted, and the peer is still %d", i, s.session.Peer().Serial())
+		}
 		if accepted, told := c.Answer(); !accepted || told != lifetime {
 			t.Errorf("answered %v for %v", accepted, told)
 		}
@@ -287,8 +293,8 @@ func TestA18ResumeDoesNotUndoAnUpdate(t *testing.T) {
 	if cErr, sErr := revive(t, x, y, honest); cErr != nil || sErr != nil {
 		t.Fatal(cErr, sErr)
 	}
-	if got := s.session.Peer().Serial(); got != carol.Public().Serial() {
-		t.Errorf("the peer is back at %d", got)
+	if got := s.session.Stated().Serial(); got != carol.Public().Serial() {
+		t.Errorf("what the peer has stated is back at %d", got)
 	}
 }
 

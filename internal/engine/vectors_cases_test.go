@@ -434,7 +434,7 @@ func badRecords() (all []making) {
 	add("ask-with-data", "an ask with data", ReasonEncoding, forge(typeAsk, padded(nil, []byte("data"))))
 	add("update-answer-with-data", "an answer to an update with data", ReasonEncoding, forge(typeUpdateAnswer, padded(make([]byte, 5), []byte("data"))))
 	add("ack-with-data", "an ack with data", ReasonEncoding, forge(typeAck, padded(ackOf(0, 1<<20), []byte("data"))))
-	add("close-with-data", "a close with data", ReasonEncoding, forge(typeClose, padded([]byte{0, 0}, []byte("data"))))
+	add("close-with-data", "a close with data", ReasonEncoding, forge(typeClose, padded(appendClose(nil, 0, 0), []byte("data"))))
 	add("piece-short", "a piece that is not the last, and not of 65,536 bytes", ReasonSize, func(d *direction) {
 		d.record(typePart, appendPadded(nil, nil, long)[:pieceSize-128])
 	})
@@ -476,7 +476,7 @@ func goodRecords() (all []making) {
 		d.say(typeData, nil, []byte("attack at dawn"))
 		d.say(typeAsk, nil, nil)
 		d.say(typeAck, ackOf(0, 1<<20), nil)
-		d.say(typeClose, []byte{0, 1}, nil)
+		d.say(typeClose, appendClose(nil, 1, 1), nil)
 	})
 	add("sizes", "messages around the borders of buckets", nil, func(d *direction) {
 		for _, n := range []int{0, 1, 60, 61, 124, 125, 1000, 3000} {

@@ -17,7 +17,7 @@ const generationBytes = 2 ** 24
 const earlyEnds = 4
 
 // What each type has as fields, in bytes.
-const fieldsSizes = { 1: 0, 2: 2, 3: 16, 4: 0, 5: 0, 6: 0, 7: 1232, 8: 1136, 9: 0, 10: 0, 11: 5 }
+const fieldsSizes = { 1: 0, 2: 10, 3: 16, 4: 0, 5: 0, 6: 0, 7: 1232, 8: 1136, 9: 0, 10: 0, 11: 5 }
 
 // Direction opens records in their order, all at the time at which the link begins. It begins with record number of the
 // generation whose chain it is given, which has had so many bytes of padded plaintext before.

@@ -1,0 +1,99 @@
+package engine
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// A CloseCode is why an end closed a session. It is authenticated and encrypted.
+type CloseCode uint16
+
+// CloseDone is the code of an end that has sent everything it had accepted: nothing is
+// missing. What other codes mean is up to drivers.
+const CloseDone CloseCode = 0
+
+// A close has these fields, and no data:
+//
+//	size  meaning
+//	2     code
+//	8     last: the number of the last message of the sender's, sealed or not
+//
+// With the code 0 every message through last was sealed to its end on this link, so a
+// receiver that has another number has not got what the sender meant it to have.
+const closeFieldsSize = 2 + 8
+
+// closing is what the other end has said in its close.
+type closing struct {
+	code    CloseCode
+	missing uint64 // messages that have not arrived
+}
+
+// SealClose appends the last frame of this direction. Without it the other end
+// cannot tell an end from a cut, and reports the latter. No message is numbered behind it.
+//
+// With [CloseDone] the error is [ErrUnfinished], and nothing is sealed, where a message
+// that has a number was not sealed to its end on this link. Other errors are those of
+// [Link.Seal].
+func (l *Link) SealClose(now time.Time, dst []byte, code CloseCode) ([]byte, error) {
+	if l.send.aead == nil {
+		return dst, ErrClosed
+	}
+	last, whole := l.session.finish(l)
+	if code == CloseDone && !whole {
+		return dst, ErrUnfinished
+	}
+	var fields [closeFieldsSize]byte
+	dst, err := l.send.sealFields(now, dst, typeClose, appendClose(fields[:0], code, last))
+	l.send.drop()
+	return dst, err
+}
+
+// finish is Finish that also reports whether everything was sealed on l.
+func (s *Session) finish(l *Link) (last uint64, whole bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.out.finished = true
+	return s.out.last, s.link == l && s.out.cursor == s.out.last
+}
+
+func appendClose(dst []byte, code CloseCode, last uint64) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint16(dst, uint16(code)), last)
+}
+
+func parseClose(fields []byte) (code CloseCode, last uint64) {
+	return CloseCode(binary.BigEndian.Uint16(fields)), binary.BigEndian.Uint64(fields[2:])
+}
+
+// takeClose decides whether a close can be: none takes back what has arrived, and one that
+// says "done" must not leave anything out. It is called under the session's mu.
+func (l *Link) takeClose(fields []byte) (Event, error) {
+	code, last := parseClose(fields)
+	received := l.session.in.received
+	whole := last == received && l.partial.left == 0
+	if last < received || last > maxCost || code == CloseDone && !whole {
+		return 0, &Error{ReasonClose, ErrRecord}
+	}
+	l.peerClose = closing{code, last - received}
+	l.recv.drop()
+	return PeerClose, nil
+}
+
+// PeerCode returns the code of the other end's close, after [PeerClose].
+func (l *Link) PeerCode() CloseCode { return l.peerClose.code }
+
+// PeerMissing returns how many messages the other end has numbered that have not arrived,
+// after [PeerClose]. It is 0 where that says [CloseDone].
+func (l *Link) PeerMissing() uint64 { return l.peerClose.missing }
+
+// Condemn closes the session to every resume while l is the link that counts: the other
+// end must not come back at all. It reports whether l is that link; else it changes nothing.
+func (l *Link) Condemn() bool {
+	s := l.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link != l {
+		return false
+	}
+	s.secret, s.next = nil, nil
+	return true
+}
