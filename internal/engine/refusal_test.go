@@ -109,7 +109,7 @@ func TestRefusalByALaterStatement(t *testing.T) {
 		t.Fatal(err)
 	}
 	refuse := func(cfg Config, known *keys.PublicIdentity) error {
-		c.peer = known
+		c.stated, c.peer = known, known
 		x, r1 := attempt(t, c)
 		r := must(NewRefusal(cfg, r1))
 		_, err := x.receive(must(r.Frame(must(id.Signer().Sign(r.ToSign())))))
