@@ -10,8 +10,8 @@ import (
 
 // makings are all vectors. What is refused sorts before what opens.
 func makings() []making {
-	return slices.Concat(badHandshakes(), badResumes(), badRefusals(), badRekeys(), badRecords(), badUpdates(), badMessages(),
-		goodHandshakes(), goodResumes(), goodRefusals(), goodRekeys(), goodRecords(), goodUpdates(), goodMessages())
+	return slices.Concat(badHandshakes(), badResumes(), badRefusals(), badRekeys(), badRecords(), badUpdates(), badCloses(), badMessages(),
+		goodHandshakes(), goodResumes(), goodRefusals(), goodRekeys(), goodRecords(), goodUpdates(), goodCloses(), goodMessages())
 }
 
 // A wrong is one thing that an attacker, or a broken program, does.

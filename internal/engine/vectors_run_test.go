@@ -222,7 +222,7 @@ func (v *vector) runRecords(t *testing.T) error {
 	t.Helper()
 	session := v.reader(t)
 	l := session.Link()
-	l.update.out = v.Updating
+	l.update.out, session.in.received = v.Updating, v.Received
 	l.recv = newHalf(v.Chain, v.Link)
 	l.recv.began, l.recv.epoch = epoch, byte(v.Epoch)<<6
 	l.recv.number, l.recv.records, l.recv.bytes = v.Number, int(v.Number%generationRecords), v.Bytes
@@ -233,6 +233,9 @@ func (v *vector) runRecords(t *testing.T) error {
 		if err != nil {
 			if i != len(v.Frames)-1 {
 				t.Fatalf("record %d: %v (%+v)", i, err, err)
+			}
+			if err == ErrClosed {
+				return errors.New("closed")
 			}
 			return err
 		}
@@ -251,6 +254,9 @@ func (v *vector) runRecords(t *testing.T) error {
 		}
 		if want := records[0]; event != eventOf[want.Type] || !bytes.Equal(data, want.Data) {
 			t.Errorf("record %d: %v, %.40x, want %d, %.40x", i, event, data, want.Type, []byte(want.Data))
+		}
+		if event == PeerClose && l.PeerMissing() != records[0].Missing {
+			t.Errorf("%d messages are missing, want %d", l.PeerMissing(), records[0].Missing)
 		}
 		records = records[1:]
 	}

@@ -42,8 +42,9 @@ type vector struct {
 	Number  uint64   `json:"number"`            // of the first record
 	Bytes   int      `json:"bytes,omitempty"`   // of padded plaintext in its generation before it
 
-	Updating bool `json:"updating,omitempty"` // the reader of records waits for an answer to an update
-	Sent     int  `json:"sent,omitempty"`     // messages that the reader of messages has sent
+	Received uint64 `json:"received,omitempty"` // messages that the reader of records has, of links before
+	Updating bool   `json:"updating,omitempty"` // the reader of records waits for an answer to an update
+	Sent     int    `json:"sent,omitempty"`     // messages that the reader of messages has sent
 
 	Frames  []hexBytes          `json:"frames"`
 	Opened  *vectorOpened       `json:"opened,omitempty"`
@@ -77,9 +78,10 @@ type vectorOpened struct {
 
 // A vectorRecord is what one record says, or the records of one message.
 type vectorRecord struct {
-	Type   byte     `json:"type"`
-	Fields hexBytes `json:"fields"`
-	Data   hexBytes `json:"data"`
+	Type    byte     `json:"type"`
+	Fields  hexBytes `json:"fields"`
+	Data    hexBytes `json:"data"`
+	Missing uint64   `json:"missing,omitempty"` // messages that the sender of a close has numbered, and that have not come
 }
 
 // A vectorMessage is what a message says.

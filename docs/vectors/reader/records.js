@@ -1,14 +1,19 @@
 // Records of one direction of a link (docs/protocol-session.md).
-import { concat, expand, openGCM, uint32, uint64 } from './primitives.js'
+import { concat, expand, openGCM, readUint64, uint32, uint64 } from './primitives.js'
 import { parsePadded, bucket } from './padded.js'
 import { refuse } from './refuse.js'
 import { S } from './schedule.js'
 import { Updates } from './updates.js'
 
 const data = 1
+const close = 2
 const part = 5
 const update = 10
 const updateAnswer = 11
+
+// The code of a close that leaves nothing out.
+const done = 0
+
 const pieceSize = 65536
 const generation = 1024
 const generationBytes = 2 ** 24
@@ -23,8 +28,9 @@ const fieldsSizes = { 1: 0, 2: 10, 3: 16, 4: 0, 5: 0, 6: 0, 7: 1232, 8: 1136, 9:
 // generation whose chain it is given, which has had so many bytes of padded plaintext before.
 export class Direction {
   // The sender is a client or not, and known by an identity; updating says that the reader waits for an answer to an update.
-  constructor({ chain, link, epoch, number, bytes, sender, client, updating }) {
-    Object.assign(this, { link, epoch, number, early: 0, pieces: [] })
+  // Of messages it has received some, on links before.
+  constructor({ chain, link, epoch, number, bytes, sender, client, updating, received }) {
+    Object.assign(this, { link, epoch, number, early: 0, pieces: [], received: BigInt(received), closed: false })
     this.updates = new Updates({ known: sender, client, updating })
     this.advance(chain)
     Object.assign(this, { records: number % generation, bytes })
@@ -39,7 +45,7 @@ export class Direction {
 
   // open returns what a record says, or undefined for a piece of a message that is not complete.
   open(frame) {
-    if (frame.length < 1 + 64 + 16) refuse()
+    if (this.closed || frame.length < 1 + 64 + 16) refuse()
     const head = frame[0]
     const type = head & 0x1f
     if (head >> 6 !== this.epoch || fieldsSizes[type] === undefined) refuse()
@@ -65,7 +71,19 @@ export class Direction {
     if (type !== data && type !== update && content.length > 0) refuse()
     if (type === update) this.updates.readUpdate(content)
     if (type === updateAnswer) this.updates.readAnswer(fields)
+    if (type === close) return this.readClose(fields)
+    if (type === data) this.received++
     return { type, fields, data: content }
+  }
+
+  // readClose tells how many messages will not come, if any are missing.
+  readClose(fields) {
+    const [code, last] = [fields.readUInt16BE(), readUint64(fields.subarray(2))]
+    const whole = last === this.received && this.pieces.length === 0
+    if (last < this.received || last > 2n ** 60n || code === done && !whole) refuse()
+    this.closed = true
+    const missing = last - this.received
+    return { type: close, fields, data: Buffer.alloc(0), ...missing > 0n && { missing } }
   }
 
   // readPiece keeps the padded plaintext of a message that comes in several records. Others may come between.
@@ -78,6 +96,7 @@ export class Direction {
     }
     if (plain.length !== left) refuse()
     const { fields, data: content } = parsePadded(concat(...this.pieces.splice(0)), 0)
+    this.received++
     return { type, fields, data: content }
   }
 }

@@ -36,7 +36,7 @@ const senderOf = ({ client, server }) => ({ sender: unhex((client ?? server)?.id
 // read returns what is in the frames, in the form in which a vector has it.
 function read(c, frames) {
   if (c.kind === 'records') {
-    const direction = new Direction({ ...inputOf(c), updating: c.updating ?? false, ...senderOf(c) })
+    const direction = new Direction({ ...inputOf(c), updating: c.updating ?? false, received: c.received ?? 0, ...senderOf(c) })
     return { records: frames.map((frame) => direction.open(frame)).filter(Boolean).map(shown) }
   }
   if (c.kind === 'messages') {
