@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -169,4 +170,30 @@ func TestNodeLostDuringRekey(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A client whose application says nothing behind a rekey still speaks under the new keys at
+// once: until it does, its server keeps the resume secret that the rekey has replaced.
+func TestRekeyIsConfirmedAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := newEpochs()
+		atServer, atClient := trusting(bob, alice), trusting(alice, bob)
+		atServer.KeepAlive, atClient.KeepAlive = -1, -1 // which would confirm it too, later
+		srv := newServer(t, atServer, func(ctx context.Context, s *e2e.Session) error {
+			_, err := s.Receive(ctx)
+			<-ctx.Done()
+			return err
+		})
+		r := &road{srv: srv, faults: []transport.PipeOption{transport.WithFaults(up.tap, nil)}}
+		c := r.client(t, atClient)
+		time.Sleep(16 * time.Minute)
+		mustSend(t, c, "the only message")
+		time.Sleep(time.Second)
+		up.mu.Lock()
+		confirmed := up.seen[1]
+		up.mu.Unlock()
+		if n := c.Stats().Rekeys; n != 1 || !confirmed {
+			t.Errorf("%d rekeys; the server was told of the last one: %v", n, confirmed)
+		}
+	})
 }

@@ -196,7 +196,7 @@ func TestResumeSurvivesLossAtEveryStep(t *testing.T) {
 }
 
 // A18, A17: a recording of a client's resume gets nothing from a server: no link,
-// no word about the session, and later the constant refusal.
+// no word about the session, and later the refusal.
 func TestA18ReplayedResumeChangesNothing(t *testing.T) {
 	c, s := sessions(t)
 	var recorded [][]byte
