@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/hpke"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
@@ -108,10 +110,23 @@ func asItself(t *testing.T) *forger {
 
 // A55: a hop that answers each attempt to resume in the server's place, with whatever it
 // can make, or has heard the server say, ends no session: the attempt has failed, and that
-// is all.
+// is all. A server with a store says nothing else.
 func TestA55ForgedRefusalsEndNoSession(t *testing.T) {
+	for name, server := range map[string]func() e2e.Config{
+		"":        func() e2e.Config { return trusting(bob, alice) },
+		"/stored": func() e2e.Config { return stored(trusting(bob, alice), sessionstore.Memory()) },
+	} {
+		for what, f := range forgers(t) {
+			t.Run(what+name, func(t *testing.T) {
+				bubble(t, func(t *testing.T) { f.bother(t, server()) })
+			})
+		}
+	}
+}
+
+func forgers(t *testing.T) map[string]*forger {
 	var recorded []byte
-	for name, f := range map[string]*forger{
+	return map[string]*forger{
 		"one byte":                         {down: func(_, _ []byte) []byte { return []byte{0} }},
 		"nothing":                          {down: func(_, _ []byte) []byte { return []byte{} }},
 		"random bytes":                     {down: func(_, _ []byte) []byte { return garbage(1 + int(garbage(1)[0])) }},
@@ -124,26 +139,25 @@ func TestA55ForgedRefusalsEndNoSession(t *testing.T) {
 			return recorded
 		}},
 		"a refusal of the hop itself": asItself(t),
-	} {
-		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				r := &road{srv: newServer(t, trusting(bob, alice), echo), each: f.link}
-				c := r.client(t, trusting(alice, bob))
-				mustSend(t, c, "before")
-				mustReceive(t, c, "before")
-				f.set(true)
-				r.cut()
-				mustSend(t, c, "meanwhile")
-				time.Sleep(time.Minute)
-				f.set(false)
-				mustReceive(t, c, "meanwhile")
-				mustSend(t, c, "after")
-				mustReceive(t, c, "after")
-				if f.forged < 3 {
-					t.Errorf("only %d answers were forged", f.forged)
-				}
-			})
-		})
+	}
+}
+
+// bother has a forger answer a client for a minute.
+func (f *forger) bother(t *testing.T, server e2e.Config) {
+	r := &road{srv: newServer(t, server, echo), each: f.link}
+	c := r.client(t, trusting(alice, bob))
+	mustSend(t, c, "before")
+	mustReceive(t, c, "before")
+	f.set(true)
+	r.cut()
+	mustSend(t, c, "meanwhile")
+	time.Sleep(time.Minute)
+	f.set(false)
+	mustReceive(t, c, "meanwhile")
+	mustSend(t, c, "after")
+	mustReceive(t, c, "after")
+	if f.forged < 3 {
+		t.Errorf("only %d answers were forged", f.forged)
 	}
 }
 
