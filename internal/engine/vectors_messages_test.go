@@ -156,11 +156,11 @@ func goodMessages() (all []making) {
 		p.say(vectorMessage{Kind: 4, Type: "log", Body: bytes.Repeat([]byte{7}, 4096)})
 		p.say(vectorMessage{Kind: 6, Answers: 1, Body: uint64s(0)})
 	})
-	add("streams-most", "64 streams at a time, and another once one has ended", func(p *speaker) {
+	add("streams-most", "64 streams at a time, and another once one is given up", func(p *speaker) {
 		for range 64 {
 			p.say(vectorMessage{Kind: 4})
 		}
-		p.say(vectorMessage{Kind: 6, Answers: 64, Body: uint64s(0)})
+		p.say(vectorMessage{Kind: 7, Answers: 64})
 		p.say(vectorMessage{Kind: 4})
 	})
 	return all
