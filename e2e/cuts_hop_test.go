@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/internal/chromium"
@@ -44,6 +45,9 @@ func (k soak) script(rng *rand.Rand) hostile.Script {
 	ways := []hostile.Fault{hostile.Cut, hostile.CutWithin, hostile.Reset, hostile.ResetWithin, cutAfter,
 		hostile.Drop, hostile.Repeat, hostile.Reorder(2+rng.IntN(3), rng), hostile.Replay(), hostile.Stall,
 		hostile.Truncate, hostile.Extend, hostile.Flip, hostile.Corrupt(rng)}
+	if rng.IntN(8) == 0 { // r3, which arrives when a later attempt is under way or done
+		return hostile.Frames(hostile.Nth(2, hostile.Late(time.Duration(rng.IntN(400))*time.Millisecond)), nil)
+	}
 	way, fromClient := rng.IntN(len(ways)), rng.IntN(2) == 0
 	if changes := way >= len(ways)-2; changes && fromClient && nth == 1 {
 		// A first message that was changed is refused like one for a session that is

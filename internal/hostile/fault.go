@@ -46,6 +46,10 @@ type Path interface {
 
 	// Pause waits.
 	Pause(d time.Duration)
+
+	// Late closes the connection to the sender, and only to that, and sends the piece some
+	// time later: to the receiver the sender is still there.
+	Late(piece []byte, d time.Duration)
 }
 
 // A Fault is what a hop does to one direction of a link. It is called with each
@@ -113,6 +117,9 @@ func StallWithin(p Path, piece []byte) {
 	p.Part(piece, len(piece)/2)
 	p.Stall()
 }
+
+// Late hands a piece on when its sender is long gone.
+func Late(wait time.Duration) Fault { return func(p Path, piece []byte) { p.Late(piece, wait) } }
 
 // Corrupt changes some bits, at least one.
 func Corrupt(rng *rand.Rand) Fault {
@@ -300,9 +307,10 @@ func (p *pipePath) Send(piece []byte) {
 	}
 }
 
-func (p *pipePath) Part(piece []byte, n int) { p.Send(piece[:n]) }
-func (p *pipePath) Back([]byte)              {}
-func (p *pipePath) Cut()                     { p.silent = true }
-func (p *pipePath) Reset()                   { p.silent = true }
-func (p *pipePath) Stall()                   { p.silent = true }
-func (p *pipePath) Pause(time.Duration)      {}
+func (p *pipePath) Part(piece []byte, n int)   { p.Send(piece[:n]) }
+func (p *pipePath) Back([]byte)                {}
+func (p *pipePath) Cut()                       { p.silent = true }
+func (p *pipePath) Reset()                     { p.silent = true }
+func (p *pipePath) Stall()                     { p.silent = true }
+func (p *pipePath) Pause(time.Duration)        {}
+func (p *pipePath) Late([]byte, time.Duration) { p.silent = true }

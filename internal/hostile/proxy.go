@@ -158,6 +158,7 @@ type link struct {
 
 	mu             sync.Mutex // guards what follows
 	ended, stalled int        // directions
+	late           bool       // the receiver of a piece outlives its sender
 }
 
 // An end is a socket that both directions may write to.
@@ -213,6 +214,10 @@ func (l *link) pump(from, to *end, f Fault) {
 		if err == io.EOF {
 			break
 		}
+		if err != nil && l.lates() { // the other direction ends with its first piece
+			l.count(1, 0)
+			return
+		}
 		if err != nil { // a reset goes on as one
 			l.end(true)
 			return
@@ -253,6 +258,22 @@ func (d *direction) Stall() {
 		d.count(0, 1)
 	}
 	<-d.done
+}
+
+func (d *direction) Late(piece []byte, wait time.Duration) {
+	d.mu.Lock()
+	d.late = true
+	d.mu.Unlock()
+	d.from.Close()
+	d.Pause(wait)
+	d.Send(piece)
+}
+
+// lates reports whether a sender is gone whose piece comes late.
+func (l *link) lates() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.late
 }
 
 func (d *direction) Pause(wait time.Duration) {

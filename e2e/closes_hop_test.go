@@ -1,0 +1,142 @@
+//go:build !js
+
+package e2e_test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/internal/hostile"
+)
+
+// A farewell is a session in which one end sends some messages and closes, while a hop
+// breaks whatever it can.
+type farewell struct {
+	mu   sync.Mutex
+	ends map[string]chan received // of sessions, at the server
+}
+
+func (f *farewell) end(id string) chan received {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ends[id] == nil {
+		f.ends[id] = make(chan received, 1)
+	}
+	return f.ends[id]
+}
+
+// serve does what the first message says: it sends so many messages, or receives them all.
+func (f *farewell) serve(ctx context.Context, s *e2e.Session) error {
+	first, err := s.Receive(ctx)
+	if err != nil {
+		f.end(s.Info().ID) <- received{err: err}
+		return err
+	}
+	if count := int(binary.BigEndian.Uint32(first)); count > 0 {
+		err := sendCounted(s, count, rand.New(rand.NewPCG(1, uint64(count))))
+		go func() {
+			<-s.Done()
+			f.end(s.Info().ID) <- received{messages: count, err: errors.Join(err, s.Close())}
+		}()
+		return err
+	}
+	f.end(s.Info().ID) <- receiveAll(s)
+	return nil
+}
+
+func sendCounted(s *e2e.Session, count int, rng *rand.Rand) error {
+	for n := range count {
+		size := rng.IntN(300)
+		if rng.IntN(200) == 0 {
+			size = rng.IntN(200_000)
+		}
+		if err := s.Send(context.Background(), countedMessage(n+1, size)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// from has the server send, and the client receive up to the end.
+func (f *farewell) from(t *testing.T, c *e2e.Session, count int) bool {
+	if err := c.Send(t.Context(), binary.BigEndian.AppendUint32(nil, uint32(count))); err != nil {
+		t.Error(err)
+	}
+	got := receiveAll(c)
+	sent := <-f.end(c.Info().ID)
+	if sent.messages > 0 { // else the question has not arrived
+		wantComplete(t, count, sent.err, got)
+	}
+	return errors.Is(got.err, io.EOF)
+}
+
+// to has the client send and close.
+func (f *farewell) to(t *testing.T, c *e2e.Session, count int, rng *rand.Rand) bool {
+	err := c.Send(t.Context(), binary.BigEndian.AppendUint32(nil, 0))
+	if err == nil {
+		err = sendCounted(c, count, rng)
+	}
+	closed := c.Close()
+	got := <-f.end(c.Info().ID)
+	if err != nil {
+		t.Errorf("Send: %v", err)
+	}
+	if missing := new(e2e.CloseError); errors.As(got.err, &missing) && missing.Missing > 0 {
+		got.messages = min(got.messages, count) // the first message is one of them
+	}
+	wantComplete(t, count, closed, got)
+	return errors.Is(got.err, io.EOF)
+}
+
+// A52: over links that a hop breaks all the time, in handshakes, in what is sent again and
+// in farewells, with attempts that it holds back, each session that ends in order is whole,
+// and each Close that says so is right.
+func TestA52NothingIsCutShortOverManyCuts(t *testing.T) {
+	messages := 20_000
+	if longTests() {
+		messages = 1_000_000
+	}
+	f := &farewell{ends: map[string]chan received{}}
+	cfg := withQuickCuts(trusting(bob, alice))
+	cfg.SendTimeout, cfg.ParkTimeout = 10*time.Second, 5*time.Second
+	srv := newServer(t, cfg, f.serve)
+	plan := hostile.Seeded(52, soak{span: 300}.script)
+	hop := hostile.Listen(t, listen(t, srv), plan)
+	rng := rand.New(rand.NewPCG(5, 2))
+	sessions, complete := 0, 0
+	for total := 0; total < messages; {
+		c, err := e2e.Dial(t.Context(), hop.URL(), quickClient())
+		if err != nil { // cut within the handshake
+			continue
+		}
+		count := 1 + rng.IntN(400)
+		sessions, total = sessions+1, total+count
+		whole := false
+		if rng.IntN(2) == 0 {
+			whole = f.from(t, c, count)
+		} else {
+			whole = f.to(t, c, count, rng)
+		}
+		if whole {
+			complete++
+		}
+		c.Close()
+		if t.Failed() {
+			break
+		}
+	}
+	links, _ := hop.Links()
+	t.Logf("%d messages in %d sessions over %d links; %d sessions complete", messages, sessions, links, complete)
+	if complete < sessions*9/10 || links < sessions {
+		t.Errorf("%d of %d sessions complete, over %d links", complete, sessions, links)
+	}
+}
+
+func quickClient() e2e.Config { return withQuickCuts(trusting(alice, bob)) }
