@@ -42,10 +42,12 @@ type model struct {
 	sent     [2][]string
 	got      [2][]string
 	now      time.Time
+	judges   *judges // nil: everything is accepted at once, and nobody closes
 }
 
-func newModel(t testing.TB) *model {
-	c, s := sessions(t)
+func newModel(t testing.TB) *model { return modelOf(sessions(t)) }
+
+func modelOf(c, s *Session) *model {
 	w := &wire{ends: [2]endpoint{{session: c, link: c.Link()}, {session: s, link: s.Link()}}}
 	return &model{sessions: [2]*Session{c, s}, wires: []*wire{w}, now: epoch}
 }
@@ -65,6 +67,7 @@ func (m *model) arrive(w *wire, to int, frame []byte) {
 	case e.attempt != nil:
 		reply, err := e.attempt.receive(frame)
 		m.launch(w, to, reply)
+		m.judges.attempted(w, to, err)
 		if err != nil {
 			e.die()
 		} else if link := e.attempt.Link(); link != nil {
@@ -82,6 +85,7 @@ func (m *model) arrive(w *wire, to int, frame []byte) {
 		} else if event == Rekeyed {
 			e.link.Saved()
 		}
+		m.judges.opened(w, to, event, err)
 	}
 }
 
@@ -125,7 +129,7 @@ func (m *model) reconnect(t testing.TB) *wire {
 	}
 	w := new(wire)
 	for i, s := range m.sessions {
-		w.ends[i] = endpoint{session: s, attempt: reviverOf(t, s)}
+		w.ends[i] = endpoint{session: s, attempt: m.judges.reviver(t, s)}
 	}
 	m.wires = append(m.wires, w)
 	for i := range w.ends {
@@ -140,8 +144,10 @@ func (m *model) reconnect(t testing.TB) *wire {
 
 // check is what holds at every moment.
 func (m *model) check(t interface{ Fatalf(string, ...any) }) {
-	if _, ok := m.sessions[1].secretFor(resumeID(m.sessions[0].secret.value)); !ok {
-		t.Fatalf("the server does not know the client's secret")
+	if !m.judges.ended() {
+		if _, ok := m.sessions[1].secretFor(resumeID(m.sessions[0].secret.value)); !ok {
+			t.Fatalf("the server does not know the client's secret")
+		}
 	}
 	for i := range m.got {
 		sent := m.sent[1-i]
@@ -199,72 +205,82 @@ func (m *model) calm(t testing.TB) {
 func TestModelOfDelivery(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := newModel(t)
-		wireAndEnd := func(t *rapid.T) (*wire, int) {
-			// The newest wires are where most happens.
-			back := rapid.IntRange(0, min(3, len(m.wires)-1)).Draw(t, "wire from the end")
-			return m.wires[len(m.wires)-1-back], rapid.IntRange(0, 1).Draw(t, "end")
-		}
-		flight := func(t *rapid.T) (*wire, int) {
-			w, i := wireAndEnd(t)
-			if len(w.flight[i]) == 0 {
-				t.Skip("nothing under way")
-			}
-			return w, i
-		}
-		deliver := func(t *rapid.T) {
-			w, i := flight(t)
-			frame := w.flight[i][0]
-			w.flight[i] = w.flight[i][1:]
-			m.arrive(w, i, frame)
-		}
-		send := func(t *rapid.T) {
-			m.send(rapid.IntRange(0, 1).Draw(t, "end"), rapid.SampledFrom([]int{0, 0, 10, 1000, 20_000, 70_000, 200_000}).Draw(t, "size"),
-				rapid.SampledFrom([]Kind{KindMessage, KindRequest}).Draw(t, "kind"))
-		}
-		rt.Repeat(map[string]func(*rapid.T){
-			"":         func(t *rapid.T) { m.check(t) },
-			"send":     send,
-			"send 2":   send,
-			"deliver":  deliver,
-			"deliver2": deliver,
-			"deliver3": deliver,
-			"pump": func(t *rapid.T) {
-				w, i := wireAndEnd(t)
-				m.now = m.now.Add(ackDelay / 2)
-				m.pump(w, i)
-			},
-			"age": func(*rapid.T) { m.now = m.now.Add(DefaultRekeyAfter) },
-			"drop": func(t *rapid.T) {
-				w, i := flight(t)
-				w.flight[i] = w.flight[i][1:]
-			},
-			"repeat": func(t *rapid.T) {
-				w, i := flight(t)
-				w.flight[i] = append(w.flight[i], bytes.Clone(w.flight[i][0]))
-			},
-			"reorder": func(t *rapid.T) {
-				if w, i := flight(t); len(w.flight[i]) > 1 {
-					w.flight[i][0], w.flight[i][1] = w.flight[i][1], w.flight[i][0]
-				}
-			},
-			"corrupt": func(t *rapid.T) {
-				w, i := flight(t)
-				frame := bytes.Clone(w.flight[i][0])
-				frame[rapid.IntRange(0, len(frame)-1).Draw(t, "byte")] ^= 1
-				w.flight[i][0] = frame
-			},
-			"replay": func(t *rapid.T) {
-				w, i := wireAndEnd(t)
-				if len(m.log) > 0 {
-					m.arrive(w, i, bytes.Clone(rapid.SampledFrom(m.log).Draw(t, "frame")))
-				}
-			},
-			"cut":       func(t *rapid.T) { w, i := wireAndEnd(t); w.ends[i].die() },
-			"reconnect": func(*rapid.T) { m.reconnect(t) },
-			"calm":      func(*rapid.T) { m.calm(t) },
-		})
+		rt.Repeat(m.steps(t))
 		m.calm(t)
 	})
+}
+
+// pick draws a wire and an end of it. The newest wires are where most happens.
+func (m *model) pick(t *rapid.T) (*wire, int) {
+	back := rapid.IntRange(0, min(3, len(m.wires)-1)).Draw(t, "wire from the end")
+	return m.wires[len(m.wires)-1-back], rapid.IntRange(0, 1).Draw(t, "end")
+}
+
+// flight draws an end to which something is under way.
+func (m *model) flight(t *rapid.T) (*wire, int) {
+	w, i := m.pick(t)
+	if len(w.flight[i]) == 0 {
+		t.Skip("nothing under way")
+	}
+	return w, i
+}
+
+func (m *model) deliver(t *rapid.T) {
+	w, i := m.flight(t)
+	frame := w.flight[i][0]
+	w.flight[i] = w.flight[i][1:]
+	m.arrive(w, i, frame)
+}
+
+func (m *model) sendAny(t *rapid.T) {
+	m.send(rapid.IntRange(0, 1).Draw(t, "end"), rapid.SampledFrom([]int{0, 0, 10, 1000, 20_000, 70_000, 200_000}).Draw(t, "size"),
+		rapid.SampledFrom([]Kind{KindMessage, KindRequest}).Draw(t, "kind"))
+}
+
+// steps are what may happen.
+func (m *model) steps(tb testing.TB) map[string]func(*rapid.T) {
+	return map[string]func(*rapid.T){
+		"":         func(t *rapid.T) { m.check(t) },
+		"send":     m.sendAny,
+		"send 2":   m.sendAny,
+		"deliver":  m.deliver,
+		"deliver2": m.deliver,
+		"deliver3": m.deliver,
+		"pump": func(t *rapid.T) {
+			w, i := m.pick(t)
+			m.now = m.now.Add(ackDelay / 2)
+			m.pump(w, i)
+		},
+		"age": func(*rapid.T) { m.now = m.now.Add(DefaultRekeyAfter) },
+		"drop": func(t *rapid.T) {
+			w, i := m.flight(t)
+			w.flight[i] = w.flight[i][1:]
+		},
+		"repeat": func(t *rapid.T) {
+			w, i := m.flight(t)
+			w.flight[i] = append(w.flight[i], bytes.Clone(w.flight[i][0]))
+		},
+		"reorder": func(t *rapid.T) {
+			if w, i := m.flight(t); len(w.flight[i]) > 1 {
+				w.flight[i][0], w.flight[i][1] = w.flight[i][1], w.flight[i][0]
+			}
+		},
+		"corrupt": func(t *rapid.T) {
+			w, i := m.flight(t)
+			frame := bytes.Clone(w.flight[i][0])
+			frame[rapid.IntRange(0, len(frame)-1).Draw(t, "byte")] ^= 1
+			w.flight[i][0] = frame
+		},
+		"replay": func(t *rapid.T) {
+			w, i := m.pick(t)
+			if len(m.log) > 0 {
+				m.arrive(w, i, bytes.Clone(rapid.SampledFrom(m.log).Draw(t, "frame")))
+			}
+		},
+		"cut":       func(t *rapid.T) { w, i := m.pick(t); w.ends[i].die() },
+		"reconnect": func(*rapid.T) { m.reconnect(tb) },
+		"calm":      func(*rapid.T) { m.calm(tb) },
+	}
 }
 
 // A connection that is cut at each frame in turn, in each direction, with messages

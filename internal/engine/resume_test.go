@@ -25,6 +25,8 @@ type reviver struct {
 	deny  Code
 	asked func()               // when it has to decide
 	load  func() (Step, error) // when it has to load
+	slow  bool                 // it decides when settle is called
+	due   bool                 // that is now
 }
 
 func (r *reviver) settle(step Step, err error) ([]byte, error) {
@@ -33,6 +35,11 @@ func (r *reviver) settle(step Step, err error) ([]byte, error) {
 			step, err = r.load()
 			continue
 		}
+		if r.slow && !r.due {
+			r.due = true
+			return step.Frame, nil
+		}
+		r.due = false
 		if r.asked != nil {
 			r.asked()
 		}
