@@ -505,17 +505,15 @@ func TestA34FloodOfRequests(t *testing.T) {
 }
 
 // A34: who opens streams that nobody wants, and acknowledges nothing of what is said to that,
-// is cut off before much of it waits.
+// has little kept for it.
 func TestA34FloodOfStreamsThatAreCancelled(t *testing.T) {
-	cancelled, ended := make(chan struct{}), make(chan error, 1)
+	cancelled := make(chan struct{})
 	cfg := once(trusting(bob, alice))
 	cfg.Window = engine.MinWindow
 	r := newRogue(t, listen(t, newServer(t, cfg, func(ctx context.Context, s *e2e.Session) error {
 		for {
 			stream, err := s.ReceiveStream(ctx)
 			if err != nil {
-				<-s.Done()
-				ended <- s.Send(context.Background(), nil)
 				return err
 			}
 			stream.Close()
@@ -555,7 +553,7 @@ func TestA34FloodOfStreamsThatAreCancelled(t *testing.T) {
 			}
 		}
 	}
-	going := true
+	going, before := true, runtime.NumGoroutine()
 	for n := uint64(0); going && n < 10_000; n++ {
 		going = send(engine.Header{Kind: engine.KindStreamOpen})
 		select {
@@ -564,10 +562,8 @@ func TestA34FloodOfStreamsThatAreCancelled(t *testing.T) {
 		}
 		going = going && send(engine.Header{Kind: engine.KindStreamAbort, Answers: 2*n + 1})
 	}
-	if going {
-		t.Errorf("10000 streams were cancelled, with %d goroutines", runtime.NumGoroutine())
-	} else if err := <-ended; !errors.Is(err, e2e.ErrStalled) {
-		t.Errorf("%v, want %v", err, e2e.ErrStalled)
+	if more := runtime.NumGoroutine() - before; !going || more > 10 {
+		t.Errorf("going on: %v, with %d goroutines for words that nobody takes", going, more)
 	}
 	r.Close(transport.CodeNormal, "")
 	<-over

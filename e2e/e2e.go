@@ -244,14 +244,15 @@ type Config struct {
 	//	           beyond is refused with RefusedBusy
 	//	answers    of functions of a Mux that wait to be sent: beyond, no request is begun,
 	//	           see Mux.Concurrent
+	//	streams    that the application has not read, and 16 KiB more of each
 	//	own        messages, until they have arrived; and as much of calls, answers and
 	//	           refusals
 	//
 	// Small messages count 64 bytes. Memory for that may be twice as large, and a peer that
 	// sends as it likes cannot make it more. Calls wait at this end while more than Window
 	// is unanswered, so the other end should have a Window no smaller. It is 64 KiB to 1
-	// GiB; the throughput of a link is at most Window for each round trip. Zero means
-	// [DefaultWindow].
+	// GiB; the throughput of a link is at most Window for each round trip, that of one
+	// stream half of it. Zero means [DefaultWindow].
 	Window int
 
 	// MaxCalls is how many Calls of a session may wait for their answers at a time. Zero

@@ -85,14 +85,11 @@ func AppendRefusal(err error) []byte {
 // send, and has not said so yet.
 func ForgetEngine(s *Session) { s.engine.Conclude() }
 
-// CancelStreams has a session tell the other end that it does not want so many streams,
-// while it can tell it nothing.
-func CancelStreams(s *Session, n int) {
+// HoldSends runs f while a session can tell the other end nothing.
+func HoldSends(s *Session, f func()) {
 	s.send.turn <- struct{}{}
 	defer s.leaveSend()
-	for id := range n {
-		s.cancelStream(uint64(id) + 1)
-	}
+	f()
 }
 
 // Overtake gives a session another connection beside one that attach did not see.

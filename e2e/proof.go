@@ -69,7 +69,7 @@ func verifies(by *keys.PublicIdentity, at time.Time, name keys.SigningKeyID, sig
 // sessions themselves say is not.
 func (s *Session) signs(kind engine.Kind) bool {
 	switch kind {
-	case engine.KindRefusal, engine.KindStreamAbort, engine.KindStreamCancel:
+	case engine.KindRefusal, engine.KindStreamAbort, engine.KindStreamCancel, engine.KindStreamCredit, engine.KindStreamDone:
 		return false
 	}
 	return s.engine.Proof() == engine.ProofEd25519

@@ -41,7 +41,7 @@ type outgoing struct {
 	engine.Header // without its Time
 	body          []byte
 	call          *call         // that waits for its answer, if any does
-	stream        *StreamWriter // that it opens, if it does
+	stream        *StreamWriter // that it opens or completes, if it does
 	debt          *debt         // that it settles, if it answers a request
 	number        uint64        // once it is sealed
 
@@ -210,7 +210,7 @@ func (s *Session) numbered(m *outgoing, number uint64) {
 	case m.call != nil:
 		s.calls.begin(number, m.call)
 	case m.stream != nil:
-		s.streams.begin(number, m.stream)
+		s.streams.numbered(m)
 	case m.debt != nil:
 		s.ahead.settled(m.debt)
 	}

@@ -6,7 +6,8 @@ import (
 )
 
 const (
-	// MaxStreams is how many streams each end may have under way at a time.
+	// MaxStreams is how many streams each end may have under way at a time, with those that
+	// the other end has not read to their end.
 	MaxStreams = 64
 
 	// MaxStreamMetadata bounds the Data of [Stream], in bytes.

@@ -12,22 +12,20 @@ import (
 type StreamReader struct {
 	Stream
 	session *Session
+	from    *arrival
 	unwatch func() bool
 
 	mu     sync.Mutex // guards what follows
 	some   chan struct{}
-	pieces []incoming
-	read   int   // of the first piece
-	size   int64 // that has come
-	total  int64 // -1 until it is known
-	over   error // how it ends, behind the pieces; nil while it goes on
-	opened incoming
+	unread buffer
+	over   error // how it ends, behind what is unread; nil while it goes on
 }
 
 // ReceiveStream waits for the next stream that the other end begins. The context is for the
-// life of the stream too: when it ends the stream is given up. Up to [MaxStreams] wait, with
-// what is in them; see [Session.OpenStream] for what that holds up. One that its sender gives
-// up while it waits is not seen at all.
+// life of the stream too: when it ends the stream is given up. Up to [MaxStreams] wait, or
+// are not read yet, with what is in them: 16,384 bytes each, and a [Config.Window] in all of
+// them. They hold up nothing but their writers, see [Session.OpenStream]. One that its
+// sender gives up while it waits is not seen at all.
 //
 // It may be called while messages are received or served. Errors: the context's;
 // [ErrStreamStored]; [*CloseError].
@@ -45,8 +43,7 @@ func (s *Session) ReceiveStream(ctx context.Context) (*StreamReader, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if r := s.streams.accept(); r != nil {
-			s.consumed(r.opened)
+		if r := s.acceptStream(); r != nil {
 			r.unwatch = context.AfterFunc(ctx, func() { r.giveUp(&StreamError{Err: context.Cause(ctx)}) })
 			return r, nil
 		}
@@ -94,21 +91,16 @@ func (r *StreamReader) Read(p []byte) (int, error) {
 	}
 }
 
-// take copies from the first piece.
+// take copies from what is unread.
 func (r *StreamReader) take(p []byte) (n int, some <-chan struct{}, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.pieces) == 0 {
+	if r.unread.empty() {
 		return 0, r.some, r.over
 	}
-	piece := &r.pieces[0]
-	n = copy(p, piece.body[r.read:])
-	if r.read += n; r.read == len(piece.body) {
-		done := *piece
-		*piece = incoming{}
-		r.pieces, r.read = r.pieces[1:], 0
-		r.session.streams.free(done.body)
-		r.session.consumed(done)
+	n, free := r.unread.take(&r.session.streams, p)
+	if free > 0 {
+		r.session.took(r.from, free)
 	}
 	return n, r.some, nil
 }
@@ -121,30 +113,24 @@ func (r *StreamReader) Close() error {
 	return nil
 }
 
-// giveUp drops what has come and tells the sender, if there may be more.
+// giveUp drops what has come, and has the sender told.
 func (r *StreamReader) giveUp(why error) {
-	if r.end(why, true) {
-		r.session.streams.drop(r.session, r.ID)
-	}
+	r.end(why, true)
+	r.session.unwanted(r.from)
 }
 
-// end says how the stream ends, and reports whether that was open. Where it is given up the
-// pieces are dropped.
-func (r *StreamReader) end(why error, now bool) (first bool) {
+// end says how the stream ends, unless that is known. Where it is given up what is unread
+// is dropped.
+func (r *StreamReader) end(why error, now bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	first = r.over == nil
-	if first || now && r.over == io.EOF && len(r.pieces) > 0 {
+	if r.over == nil || now && r.over == io.EOF && !r.unread.empty() {
 		r.over = why
 	}
 	if now {
-		for _, m := range r.pieces {
-			r.session.consumed(m)
-		}
-		r.pieces, r.read = nil, 0
+		r.unread = buffer{}
 	}
 	r.wake()
-	return first
 }
 
 // wake is called under mu.
@@ -153,26 +139,12 @@ func (r *StreamReader) wake() {
 	r.some = make(chan struct{})
 }
 
-// put takes a piece, or reports that the stream is given up.
-func (r *StreamReader) put(m incoming) bool {
+// put takes a piece, unless the stream is given up.
+func (r *StreamReader) put(piece []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.over != nil {
-		return false
+	if r.over == nil {
+		r.unread.put(&r.session.streams, piece)
+		r.wake()
 	}
-	r.pieces = append(r.pieces, m)
-	r.size += int64(len(m.body))
-	r.wake()
-	return true
-}
-
-// complete ends a stream of so many bytes, or reports that they are others.
-func (r *StreamReader) complete(total uint64) bool {
-	r.mu.Lock()
-	ok := uint64(r.size) == total || r.over != nil
-	r.mu.Unlock()
-	if ok {
-		r.end(io.EOF, false)
-	}
-	return ok
 }

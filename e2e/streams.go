@@ -5,22 +5,40 @@ import (
 	"sync"
 
 	"github.com/hopseal/hopseal/internal/engine"
-	"github.com/hopseal/hopseal/transport"
 )
 
 // streams are those of a session.
 type streams struct {
-	cancelling feed[uint64]
-
 	mu      sync.Mutex    // guards what follows
 	slots   chan struct{} // made with the first stream
 	some    chan struct{} // made by accept; may hold a token while a stream waits
 	out     map[uint64]*StreamWriter
-	in      map[uint64]*StreamReader // nil: given up, and the sender does not know yet
+	in      map[uint64]*arrival
 	waiting []*StreamReader
-	opened  uint64   // by this end
-	cancels uint64   // by the other end
-	spare   [][]byte // memory for pieces
+
+	opened  uint64 // by this end
+	cancels uint64 // by the other end
+	sent    uint64 // bytes of pieces, by this end
+	credits uint64 // by the other end
+
+	lent    uint64 // of the session's window, to streams of the other end's
+	telling bool   // a goroutine tells the other end what is due
+	spare   [][]byte
+}
+
+// An arrival is a stream of the other end's, from its open until the sender knows that
+// nothing of it is left here. It is guarded by the mu of its streams.
+type arrival struct {
+	reader   *StreamReader // nil once nobody wants it
+	opened   incoming      // at an end that is stored, until it may be forgotten
+	accepted bool
+	ended    bool        // all of it has come
+	owed     engine.Kind // a last word that the sender is to be told; 0: none
+
+	granted uint64 // bytes that may be sent
+	came    uint64 // of those
+	taken   uint64 // by the application
+	marked  uint64 // taken when granted was told
 }
 
 // places returns the channel that holds a token for each stream under way.
@@ -33,26 +51,44 @@ func (t *streams) places() chan struct{} {
 	return t.slots
 }
 
-// begin is called before the frame that opens a stream is written.
-func (t *streams) begin(number uint64, w *StreamWriter) {
+// numbered is called before a frame is written that opens or completes a stream, as what
+// the other end says of it may follow at once.
+func (t *streams) numbered(m *outgoing) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	w := m.stream
+	if m.Kind == engine.KindStreamEnd {
+		w.ended = true
+		t.part(w)
+		return
+	}
 	if t.out == nil {
 		t.out = map[uint64]*StreamWriter{}
 	}
-	t.out[number] = w
+	t.out[m.number] = w
 	t.opened++
-	w.id = number
+	w.id = m.number
 }
 
-// forget drops a stream of this end's that is over.
-func (t *streams) forget(id uint64) {
+// part gives the place of a stream back that is over at both ends. It is called under mu.
+func (t *streams) part(w *StreamWriter) {
+	if w.ended && w.dropped {
+		delete(t.out, w.id)
+		w.release()
+	}
+}
+
+// forget drops a stream that this end has given up.
+func (t *streams) forget(w *StreamWriter) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.out, id)
+	delete(t.out, w.id)
+	w.release()
 }
 
-func (t *streams) accept() *StreamReader {
+// accept returns a stream that waits, or nil.
+func (s *Session) acceptStream() *StreamReader {
+	t := &s.streams
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.some == nil {
@@ -65,18 +101,9 @@ func (t *streams) accept() *StreamReader {
 	if t.waiting = slices.Delete(t.waiting, 0, 1); len(t.waiting) > 0 {
 		t.wake()
 	}
+	r.from.accepted = true
+	s.look(r.from)
 	return r
-}
-
-// leave takes a stream from those that wait, and reports whether it did.
-func (t *streams) leave(r *StreamReader) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	i := slices.Index(t.waiting, r)
-	if i >= 0 {
-		t.waiting = slices.Delete(t.waiting, i, i+1)
-	}
-	return i >= 0
 }
 
 // any reports whether the other end has streams under way.
@@ -94,30 +121,24 @@ func (t *streams) wake() {
 	}
 }
 
-// drop has the sender of a stream told that it is not wanted any more. What comes of it
-// until it knows is dropped.
-func (t *streams) drop(s *Session, id uint64) {
+// unwanted is for a stream that this end has given up. What still comes of it is dropped.
+func (s *Session) unwanted(a *arrival) {
+	t := &s.streams
 	t.mu.Lock()
-	_, here := t.in[id]
-	if here {
-		t.in[id] = nil
+	defer t.mu.Unlock()
+	if a.reader == nil {
+		return
 	}
-	t.mu.Unlock()
-	if here {
-		s.cancelStream(id)
+	t.drop(a)
+	if a.owed = engine.KindStreamCancel; a.ended {
+		a.owed = engine.KindStreamDone
 	}
+	s.look(a)
 }
 
-// cancelStream tells the sender of a stream that it is not wanted, without waiting. Who
-// opens streams again and again and takes no cancels is cut off.
-func (s *Session) cancelStream(id uint64) {
-	if !s.streams.cancelling.put(id, s.window/minCost, s.sendCancel) &&
-		s.end(&CloseError{Remote: true, Err: ErrStalled}) {
-		go s.hangUp(transport.CodePolicy) // which may take long, and here is a lock held
-	}
-}
-
-// sendCancel fails only with the session.
-func (s *Session) sendCancel(id uint64) {
-	s.submit(s.life, &outgoing{Header: engine.Header{Kind: engine.KindStreamCancel, Answers: id}})
+// drop has nothing of a stream kept any more. It is called under mu.
+func (t *streams) drop(a *arrival) {
+	t.waiting = slices.DeleteFunc(t.waiting, func(r *StreamReader) bool { return r == a.reader })
+	t.lent -= a.lent()
+	a.reader, a.taken = nil, a.granted
 }

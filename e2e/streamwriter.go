@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hopseal/hopseal/internal/engine"
 )
@@ -20,6 +21,12 @@ type StreamWriter struct {
 	cancel   context.CancelCauseFunc
 	unwatch  func() bool
 	release  func() // gives the place among MaxStreams back, once
+
+	credit atomic.Uint64 // bytes that may be sent; raised by whoever reads for the session
+	more   chan struct{} // holds a token when it was
+
+	ended   bool // the end is numbered; guarded by the mu of streams, like
+	dropped bool // the other end has nothing of it any more
 
 	turn     chan struct{} // holds a token while somebody sends of the stream; guards what follows
 	id       uint64
@@ -39,11 +46,12 @@ type streamMark struct {
 // OpenStream begins a stream of a type, see [Message]: bytes without a bound, in constant
 // memory at both ends. It ends with Close, and then only it is complete; with Abort; or
 // with the context, which is for the stream's life. It waits while [MaxStreams] are under
-// way.
+// way: those that the other end has not read to their end, or given up.
 //
-// Several streams may be under way, between other messages. All share what the session may
-// have under way, its [Config.Window]: a stream that the other end does not read holds up
-// everything else but calls, and in the end the session ends, see [Config.SendTimeout].
+// Several streams may be under way, between other messages. Each has a credit of its own,
+// which the other end gives as it reads: 16,384 bytes to begin with, and then up to half of
+// its [Config.Window]. A stream that nobody reads holds up its own Write, for as long as
+// its context lasts, and nothing else.
 //
 // Errors: the context's; [ErrStreamStored]; one about the type or the options; [*CloseError].
 func (s *Session) OpenStream(ctx context.Context, typ string, opts *StreamOptions) (*StreamWriter, error) {
@@ -64,7 +72,8 @@ func (s *Session) OpenStream(ctx context.Context, typ string, opts *StreamOption
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	w := &StreamWriter{session: s, progress: opts.Progress, turn: make(chan struct{}, 1)}
+	w := &StreamWriter{session: s, progress: opts.Progress, turn: make(chan struct{}, 1), more: make(chan struct{}, 1)}
+	w.credit.Store(streamCredit)
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
 	w.release = sync.OnceFunc(func() { <-slots })
 	m := &outgoing{Header: engine.Header{Kind: engine.KindStreamOpen, Type: typ}, body: opts.Data, stream: w}
@@ -94,15 +103,15 @@ func (s *Session) SendStream(ctx context.Context, typ string, r io.Reader, opts 
 	return w.Close()
 }
 
-// Write sends p, in pieces of at most 64 KiB. It waits while the other end does not keep
-// up. Errors: a [*StreamError], or a [*CloseError].
+// Write sends p, in pieces of at most 64 KiB. It waits while the other end does not read,
+// until the stream's context ends. Errors: a [*StreamError], or a [*CloseError].
 func (w *StreamWriter) Write(p []byte) (n int, err error) {
 	for n < len(p) {
-		piece := p[n:min(len(p), n+w.piece())]
-		if err := w.send(piece); err != nil {
+		size, err := w.send(p[n:])
+		if err != nil {
 			return n, err
 		}
-		n += len(piece)
+		n += size
 	}
 	return n, nil
 }
@@ -112,11 +121,9 @@ func (w *StreamWriter) ReadFrom(r io.Reader) (n int64, err error) {
 	buf := make([]byte, w.piece())
 	for {
 		size, err := fill(r, buf)
-		if size > 0 {
-			if err := w.send(buf[:size]); err != nil {
-				return n, err
-			}
-			n += int64(size)
+		sent, failed := w.Write(buf[:size])
+		if n += int64(sent); failed != nil {
+			return n, failed
 		}
 		switch {
 		case err == io.EOF:
@@ -141,22 +148,70 @@ func fill(r io.Reader, buf []byte) (n int, err error) {
 
 func (w *StreamWriter) piece() int { return min(streamPiece, w.session.party.cfg.MaxMessage) }
 
-// send sends one piece.
-func (w *StreamWriter) send(piece []byte) error {
+// send sends one piece: as much of p as fits into it, and as there is credit for.
+func (w *StreamWriter) send(p []byte) (n int, err error) {
 	if err := w.enter(); err != nil {
-		return err
+		return 0, err
 	}
 	defer w.leave()
-	m := &outgoing{Header: engine.Header{Kind: engine.KindStreamPiece, Answers: w.id}, body: piece}
-	if err := w.session.submit(w.ctx, m); err != nil {
-		return w.why(err)
+	room, err := w.room()
+	if err != nil {
+		return 0, err
 	}
-	w.total += int64(len(piece))
+	n = min(len(p), w.piece(), room)
+	w.session.streams.sending(n)
+	m := &outgoing{Header: engine.Header{Kind: engine.KindStreamPiece, Answers: w.id}, body: p[:n]}
+	if err := w.session.submit(w.ctx, m); err != nil {
+		return 0, w.why(err)
+	}
+	w.total += int64(n)
 	if w.progress != nil {
 		w.under = append(w.under, streamMark{m.number, w.total})
 		w.tell()
 	}
-	return nil
+	return n, nil
+}
+
+// room returns how many bytes may be sent, and waits while it is none. That the other end
+// reads the stream is up to its application, which may take its time: it is for the
+// context to end that.
+func (w *StreamWriter) room() (n int, err error) {
+	if n := w.left(); n > 0 {
+		return n, nil
+	}
+	s := w.session
+	s.wanted.Add(1)
+	defer s.wanted.Add(-1)
+	for {
+		if n := w.left(); n > 0 {
+			return n, nil
+		}
+		s.pump()
+		select {
+		case <-w.more:
+		case <-s.ended:
+			return 0, w.why(s.err)
+		case <-w.ctx.Done():
+			return 0, w.why(w.ctx.Err())
+		}
+	}
+}
+
+// left returns how many bytes may be sent now. It is called under turn.
+func (w *StreamWriter) left() int { return int(w.credit.Load() - uint64(w.total)) }
+
+// allow takes more credit, or reports that it is not more, or too much.
+func (w *StreamWriter) allow(credit uint64) bool {
+	before := w.credit.Load()
+	if credit < before+streamCreditStep || credit > before+streamCreditMost {
+		return false
+	}
+	w.credit.Store(credit)
+	select {
+	case w.more <- struct{}{}:
+	default:
+	}
+	return true
 }
 
 // enter takes the turn, unless there is no more to send.
@@ -216,7 +271,7 @@ func (w *StreamWriter) Close() error {
 	}
 	defer w.leave()
 	total := binary.BigEndian.AppendUint64(nil, uint64(w.total))
-	m := &outgoing{Header: engine.Header{Kind: engine.KindStreamEnd, Answers: w.id}, body: total}
+	m := &outgoing{Header: engine.Header{Kind: engine.KindStreamEnd, Answers: w.id}, body: total, stream: w}
 	if err := w.session.submit(w.ctx, m); err != nil {
 		return w.why(err)
 	}
@@ -230,8 +285,6 @@ var errStreamClosed = errors.New("e2e: the stream is closed")
 // finish is called under turn when the other end is told that there is no more.
 func (w *StreamWriter) finish(err error) {
 	w.finished, w.err = true, err
-	w.session.streams.forget(w.id)
-	w.release()
 	w.unwatch()
 }
 
@@ -246,6 +299,8 @@ func (w *StreamWriter) await(number uint64) error {
 			w.tell()
 		}
 		switch {
+		case w.ctx.Err() != nil: // the other end may have refused it
+			return w.why(w.ctx.Err())
 		case s.engine.Acked() >= number:
 			return nil
 		case s.over():
@@ -277,5 +332,6 @@ func (w *StreamWriter) gaveUp() {
 	if !w.finished {
 		s.submit(s.life, &outgoing{Header: engine.Header{Kind: engine.KindStreamAbort, Answers: w.id}})
 		w.finish(w.why(w.ctx.Err()))
+		s.streams.forget(w)
 	}
 }

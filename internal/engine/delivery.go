@@ -51,7 +51,7 @@ type outbox struct {
 	begun  uint64 // number of the last message that was, or some of it, on any link
 
 	ackedCost, cost uint64 // of all messages through acked, through last
-	freeCost        uint64 // of those behind acked that need no credit
+	apartCost       uint64 // of those behind acked that are counted apart, see Kind.apart
 	credit          uint64 // cost that the other end takes
 	window          uint64 // cost that may be unacknowledged
 
@@ -60,18 +60,18 @@ type outbox struct {
 	answers  int    // acks without news that the other end may still send on this link
 }
 
-// ready reports whether there is room for one more message, and credit unless it is
-// free. One that may begin may be of any size: otherwise one larger than the window
+// ready reports whether there is room for one more message of a kind, and credit unless
+// it is free. One that may begin may be of any size: otherwise one larger than the window
 // never could.
-func (o *outbox) ready(free bool) bool { return o.room(free) && o.cursor == o.last }
+func (o *outbox) ready(k Kind) bool { return o.room(k) && o.cursor == o.last }
 
-// room counts what needs no credit apart: an end that acknowledges a message only once
+// room counts answers and their like apart: an end that acknowledges a message only once
 // its application has taken it may need an answer for that.
-func (o *outbox) room(free bool) bool {
-	if free {
-		return o.freeCost < o.window
+func (o *outbox) room(k Kind) bool {
+	if k.apart() {
+		return o.apartCost < o.window
 	}
-	return o.cost-o.ackedCost-o.freeCost < o.window && o.cost < o.credit
+	return o.cost-o.ackedCost-o.apartCost < o.window && (k.Free() || o.cost < o.credit)
 }
 
 // append takes a message in, for next to return.
@@ -79,16 +79,16 @@ func (o *outbox) append(header, body []byte) {
 	o.last++
 	plain := o.unacked.push(header, body)
 	o.cost += uint64(len(plain))
-	o.freeCost += freeCost(plain)
+	o.apartCost += apartCost(plain)
 	// In good time, so that the answer comes before there is no room.
 	if o.cost-o.ackedCost >= o.window/2 && o.askedFor <= o.acked {
 		o.ask = true
 	}
 }
 
-// freeCost returns the cost of a message's plaintext if that needs no credit, else 0.
-func freeCost(plain []byte) uint64 {
-	if binary.BigEndian.Uint32(plain) > 0 && Kind(plain[lengthSize]).Free() {
+// apartCost returns the cost of a message's plaintext if that is counted apart, else 0.
+func apartCost(plain []byte) uint64 {
+	if binary.BigEndian.Uint32(plain) > 0 && Kind(plain[lengthSize]).apart() {
 		return uint64(len(plain))
 	}
 	return 0
@@ -120,7 +120,7 @@ func (o *outbox) acknowledge(received, credit uint64) bool {
 		o.answers--
 	}
 	for ; o.acked < received; o.acked++ {
-		o.freeCost -= freeCost(o.unacked.at(0))
+		o.apartCost -= apartCost(o.unacked.at(0))
 		size := o.unacked.pop()
 		o.ackedCost += uint64(size)
 		o.offset -= size

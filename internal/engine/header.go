@@ -22,6 +22,10 @@ const (
 	KindStreamEnd    // it is complete
 	KindStreamAbort  // there is no more, and it is not complete
 	KindStreamCancel // by the other end: it wants no more
+	KindStreamCredit // by the other end: how much of it may be sent
+	KindStreamDone   // by the other end, behind the end: nothing of it is left there
+
+	lastKind = KindStreamDone
 )
 
 // MaxType is the longest type of a message, in bytes.
@@ -56,29 +60,38 @@ type Header struct {
 
 // answers reports whether messages of the kind name another one.
 func (k Kind) answers() bool {
-	return k == KindAnswer || k == KindRefusal || k > KindStreamOpen && k <= KindStreamCancel
+	return k == KindAnswer || k == KindRefusal || k > KindStreamOpen && k <= lastKind
 }
 
 // Free reports whether messages of the kind need no credit. An answer was asked for,
 // so whoever asked takes it at once. So do ends with requests, which they refuse where
 // there are too many. If either had to wait behind messages that nobody has taken yet,
-// two ends that ask each other before they take more would wait for ever. Nor must the
-// end of a stream that somebody gives up wait for whoever does not read it.
-func (k Kind) Free() bool {
+// two ends that ask each other before they take more would wait for ever. The pieces of
+// a stream need the credit of that stream instead, which the drivers count: nothing but
+// its own writer waits for whoever does not read it.
+func (k Kind) Free() bool { return k.apart() || k == KindStreamPiece || k == KindStreamEnd }
+
+// apart reports whether messages of the kind are counted apart from others in what an
+// end keeps until it is acknowledged. Those of streams are not, though they need no
+// credit: a large stream would stand before every answer.
+func (k Kind) apart() bool {
 	switch k {
-	case KindRequest, KindAnswer, KindRefusal, KindStreamAbort, KindStreamCancel:
+	case KindRequest, KindAnswer, KindRefusal, KindStreamAbort, KindStreamCancel, KindStreamCredit, KindStreamDone:
 		return true
 	}
 	return false
 }
 
-// free is [Kind.Free] of the message that these are the header and the body of, or all
-// of it the body.
-func free(header, body []byte) bool {
-	if len(header) == 0 {
-		header = body
+// kindOf returns the kind of the message that these are the header and the body of, or
+// all of it the body.
+func kindOf(header, body []byte) Kind {
+	switch {
+	case len(header) > 0:
+		return Kind(header[0])
+	case len(body) > 0:
+		return Kind(body[0])
 	}
-	return len(header) > 0 && Kind(header[0]).Free()
+	return KindMessage
 }
 
 var errHeader = errors.New("engine: malformed message")
@@ -111,7 +124,7 @@ func ParseHeader(message []byte, known string) (h Header, size int, _ error) {
 	if h.Kind.answers() {
 		size += answersSize
 	}
-	if h.Kind > KindStreamCancel || typeSize > MaxType || h.Kind.answers() && typeSize > 0 || len(message) < size {
+	if h.Kind > lastKind || typeSize > MaxType || h.Kind.answers() && typeSize > 0 || len(message) < size {
 		return Header{}, 0, errHeader
 	}
 	name := message[headerSize : headerSize+typeSize]

@@ -20,6 +20,8 @@ func headers() []Header {
 		{Kind: KindStreamOpen, Time: at, Type: "file"},
 		{Kind: KindStreamPiece, Time: at, Answers: 7},
 		{Kind: KindStreamCancel, Time: at, Answers: 8},
+		{Kind: KindStreamCredit, Time: at, Answers: 9},
+		{Kind: KindStreamDone, Time: at, Answers: 10},
 	}
 }
 
@@ -48,7 +50,7 @@ func TestHeaderRoundTrip(t *testing.T) {
 func TestA30HeaderHasOneForm(t *testing.T) {
 	good := (&Header{Type: "ab"}).Append(nil)
 	for name, change := range map[string]func(b []byte){
-		"unknown kind":         func(b []byte) { b[0] = byte(KindStreamCancel) + 1 },
+		"unknown kind":         func(b []byte) { b[0] = byte(KindStreamDone) + 1 },
 		"kind 255":             func(b []byte) { b[0] = 255 },
 		"type not UTF-8":       func(b []byte) { b[8] = 0xff },
 		"half a character":     func(b []byte) { b[9] = 0xc3 },
@@ -97,7 +99,7 @@ func TestAnswersNeedNoCredit(t *testing.T) {
 		mustOpen(t, b, frame)
 		waiting += cost(1000)
 	}
-	for _, kind := range []Kind{KindRequest, KindAnswer, KindRefusal, KindStreamAbort, KindStreamCancel} {
+	for _, kind := range []Kind{KindRequest, KindAnswer, KindRefusal, KindStreamPiece, KindStreamEnd, KindStreamAbort, KindStreamCancel, KindStreamCredit, KindStreamDone} {
 		for range 2 * DefaultWindow / 1024 {
 			frame, err := a.Seal(epoch, nil, []byte{byte(kind)}, make([]byte, 1000))
 			if errors.Is(err, ErrBlocked) { // until what has arrived is acknowledged
@@ -129,4 +131,32 @@ func TestAnswersNeedNoCredit(t *testing.T) {
 		t.Errorf("%d bytes wait for the application", waiting)
 	}
 	mustRefuse(t, b, sealPlain(a, typeData, appendPadded(nil, nil, nil)), ReasonCredit)
+}
+
+// Pieces of streams need no credit of the session, and still leave the room for answers
+// alone: a large stream does not stand before them.
+func TestPiecesLeaveRoomForAnswers(t *testing.T) {
+	a, b := bounded(t)
+	seal := func(kind Kind) (n int) {
+		for {
+			frame, err := a.Seal(epoch, nil, []byte{byte(kind)}, make([]byte, 1000))
+			if errors.Is(err, ErrBlocked) {
+				return n
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			mustOpen(t, b, frame)
+			n++
+		}
+	}
+	full := DefaultWindow / int(cost(1001)) // what is kept until it is acknowledged
+	for _, kind := range []Kind{KindStreamPiece, KindAnswer} {
+		if n := seal(kind); n < full || n > full+1 {
+			t.Errorf("%d messages of kind %d were taken, not %d", n, kind, full)
+		}
+	}
+	if n := seal(KindMessage) + seal(KindStreamEnd); n != 0 {
+		t.Errorf("%d messages found room where the pieces had filled it", n)
+	}
 }

@@ -124,7 +124,7 @@ func (s *Session) number(l *Link, now time.Time, header, body []byte) (piece []b
 		return nil, 0, ErrClosed
 	case s.out.finished:
 		return nil, 0, ErrFinished
-	case !s.out.ready(free(header, body)):
+	case !s.out.ready(kindOf(header, body)):
 		return nil, 0, ErrBlocked
 	}
 	l.rekey.used(s, now)
@@ -149,7 +149,7 @@ func (s *Session) Queue(now time.Time, header, body []byte) error {
 		return ErrClosed
 	case s.out.finished:
 		return ErrFinished
-	case !s.out.room(free(header, body)):
+	case !s.out.room(kindOf(header, body)):
 		return ErrBlocked
 	}
 	s.stats.send(now, len(header)+len(body))

@@ -78,7 +78,7 @@ func (m *model) arrive(w *wire, to int, frame []byte) {
 		if e.part = out; err != nil {
 			e.die()
 		} else if event == Message {
-			if !free(nil, out) {
+			if !kindOf(nil, out).Free() {
 				e.session.Consumed(m.now, len(out))
 			}
 			m.got[to], e.part = append(m.got[to], string(out)), nil

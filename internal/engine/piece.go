@@ -63,7 +63,7 @@ func (p *partial) take(kind byte, plain []byte, most int) (data []byte, _ Reason
 		}
 		*p = partial{size: int(n), left: bucket(lengthSize + int(n))}
 		data = plain[lengthSize:]
-		p.free = p.size > 0 && free(nil, data)
+		p.free = p.size > 0 && kindOf(nil, data).Free()
 	}
 	n := min(len(data), p.size-p.got)
 	if !p.fits(kind, len(plain)) || !allZero(data[n:]) {
