@@ -3,13 +3,22 @@ package e2e_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
+	"errors"
 	"io"
+	"math/rand/v2"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/sessionstore"
+	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/transport"
 )
+
+func u64(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 // flood writes a stream for as long as that goes, and counts what it was rid of.
 func flood(w *e2e.StreamWriter, written *int) <-chan error {
@@ -96,4 +105,336 @@ func mustPassStream(t *testing.T, from, to *e2e.Session, size int) {
 	if took := time.Since(start); took > time.Second {
 		t.Errorf("a stream of %d bytes took %v", size, took)
 	}
+}
+
+// What no honest reader says of a stream ends the session, and what one may say does not.
+func TestStreamsOfAHostileReader(t *testing.T) {
+	const sent = 16 << 10 // of stream 1, so that four credits may come
+	type raw struct {
+		kind    engine.Kind
+		answers uint64
+		body    []byte
+	}
+	credit := func(totals ...uint64) (all []raw) {
+		for _, n := range totals {
+			all = append(all, raw{engine.KindStreamCredit, 1, u64(n)})
+		}
+		return all
+	}
+	done := raw{engine.KindStreamDone, 1, nil}
+	for name, c := range map[string]struct {
+		says  []raw
+		ended bool // the stream, before that
+		fine  bool
+	}{
+		"four credits":                {says: credit(20<<10, 24<<10, 28<<10, 1<<30), fine: true},
+		"a credit behind the end":     {says: append(credit(20<<10), done), ended: true, fine: true},
+		"a cancel behind the end":     {says: []raw{{engine.KindStreamCancel, 1, nil}}, ended: true, fine: true},
+		"the same credit again":       {says: credit(32<<10, 32<<10)},
+		"credit that falls":           {says: credit(32<<10, 28<<10)},
+		"less than there was":         {says: credit(0)},
+		"a little more":               {says: credit(20<<10 - 1)},
+		"more than there can be":      {says: credit(1<<30 + 16<<10 + 1)},
+		"all that there is":           {says: credit(1<<64 - 1)},
+		"one too many":                {says: credit(20<<10, 24<<10, 28<<10, 32<<10, 36<<10)},
+		"of another size":             {says: []raw{{engine.KindStreamCredit, 1, make([]byte, 7)}}},
+		"of message 0":                {says: []raw{{engine.KindStreamCredit, 0, u64(32 << 10)}}},
+		"of what was never sent":      {says: []raw{{engine.KindStreamCredit, 99, u64(32 << 10)}}},
+		"done before the end":         {says: []raw{done}},
+		"done twice":                  {says: []raw{done, done}, ended: true},
+		"done with words":             {says: []raw{{engine.KindStreamDone, 1, []byte("x")}}, ended: true},
+		"a credit behind done":        {says: append([]raw{done}, credit(20<<10, 24<<10, 28<<10, 32<<10, 36<<10)...), ended: true},
+		"done of another message":     {says: []raw{{engine.KindStreamDone, 2, nil}}, ended: true},
+		"credit for a stream aborted": {says: credit(20<<10, 20<<10, 20<<10, 20<<10, 20<<10)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				hostile, s := over(t)
+				w := mustOpenStream(t, s)
+				if _, err := w.Write(make([]byte, sent)); err != nil {
+					t.Fatal(err)
+				}
+				if name == "credit for a stream aborted" {
+					w.Abort()
+				}
+				if c.ended {
+					if err := w.Close(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(time.Second)
+				for _, m := range c.says {
+					mustSendRaw(t, hostile, engine.Header{Kind: m.kind, Answers: m.answers}, m.body)
+				}
+				time.Sleep(time.Second)
+				if c.fine {
+					mustSend(t, hostile, "still here")
+					mustReceive(t, s, "still here")
+					return
+				}
+				wantEnd(t, s, e2e.CloseError{Remote: true, Err: e2e.ErrMisbehaved}, false)
+			})
+		})
+	}
+}
+
+// A56: what all streams may have unread is bounded: a window, and 16 KiB for each of them,
+// whatever was read of them before, and however small the pieces are.
+func TestA56StreamsThatAreAllUnread(t *testing.T) {
+	const most = e2e.DefaultWindow + e2e.MaxStreams*16<<10
+	bubble(t, func(t *testing.T) {
+		c, s := over(t)
+		var written [e2e.MaxStreams]int
+		var readers []*e2e.StreamReader
+		var stopped []<-chan error
+		for i := range written {
+			w := mustOpenStream(t, c)
+			readers = append(readers, mustReceiveStream(t, s))
+			stopped = append(stopped, flood(w, &written[i]))
+		}
+		synctest.Wait()
+		before := inUse()
+		read := 0
+		for range 5 { // so that each takes as much of the window as it can get
+			for _, r := range readers {
+				n, err := io.ReadFull(r, make([]byte, 300_000))
+				if read += n; err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second)
+			}
+		}
+		unread := -read
+		for _, n := range written {
+			unread += n
+		}
+		grown := inUse() - before
+		t.Logf("%d bytes are unread, the heap grew by %d", unread, grown)
+		if unread > most || unread < most/2 {
+			t.Errorf("%d bytes are unread, want %d at most and half of that at least", unread, most)
+		}
+		if grown > 2*e2e.DefaultWindow {
+			t.Errorf("the heap grew by %d bytes", grown)
+		}
+		c.Close()
+		for _, err := range stopped {
+			<-err
+		}
+	})
+}
+
+// A56: the same in pieces of a few bytes, each of which costs its sender the memory of a
+// message, and its receiver that of those bytes.
+func TestA56StreamsInSmallPieces(t *testing.T) {
+	const size = 16
+	c, s := over(t)
+	for range e2e.MaxStreams {
+		mustSendRaw(t, c, engine.Header{Kind: engine.KindStreamOpen}, nil)
+		defer mustReceiveStream(t, s).Close()
+	}
+	before := inUse()
+	for range 16 << 10 / size {
+		for id := range uint64(e2e.MaxStreams) {
+			header := engine.Header{Kind: engine.KindStreamPiece, Answers: id + 1}
+			for {
+				err := e2e.SendRaw(c, append(header.Append(nil), make([]byte, size)...))
+				if err == nil {
+					break
+				}
+				if !errors.Is(err, engine.ErrBlocked) {
+					t.Fatal(err)
+				}
+				if err := c.Flush(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	if err := c.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if grown := inUse() - before; grown > 4<<20 {
+		t.Errorf("%d bytes take %d", e2e.MaxStreams*16<<10, grown)
+	} else {
+		t.Logf("%d bytes take %d", e2e.MaxStreams*16<<10, grown)
+	}
+}
+
+// Streams go on over one link after the other, both ways, while their credit runs out and
+// comes again: no byte and no credit is lost or counted twice.
+func TestA15StreamsOverLinksThatFail(t *testing.T) {
+	const streams, size = 6, 2 << 20
+	bubble(t, func(t *testing.T) {
+		rd := &road{srv: newServer(t, withQuickCuts(trusting(bob, alice)), returnStreams)}
+		c := rd.client(t, withQuickCuts(trusting(alice, bob)))
+		var all sync.WaitGroup
+		for n := range uint64(streams) {
+			all.Go(func() {
+				if err := c.SendStream(t.Context(), string(rune('a'+n)), &slowly{bytes.NewReader(randomBytes(n, size))}, nil); err != nil {
+					t.Errorf("SendStream %d: %v", n, err)
+				}
+			})
+			all.Go(func() {
+				r := mustReceiveStream(t, c)
+				got, err := io.ReadAll(&slowly{r})
+				if n := uint64(r.Type[0] - 'a'); err != nil || !bytes.Equal(got, randomBytes(n, size)) {
+					t.Errorf("stream %d: %d bytes, %v", n, len(got), err)
+				}
+			})
+		}
+		over := make(chan struct{})
+		go func() { defer close(over); all.Wait() }()
+		cuts := 0
+		for going := true; going; {
+			select {
+			case <-over:
+				going = false
+			case <-time.After(rand.N(20 * time.Millisecond)):
+				rd.cut()
+				cuts++
+			}
+		}
+		t.Logf("%d cuts, %d links", cuts, rd.links())
+		if rd.links() < 20 {
+			t.Errorf("%d links", rd.links())
+		}
+		c.Close()
+	})
+}
+
+// returnStreams sends each stream back while it comes.
+func returnStreams(ctx context.Context, s *e2e.Session) error {
+	for {
+		r, err := s.ReceiveStream(ctx)
+		if err != nil {
+			return err
+		}
+		go s.SendStream(ctx, r.Type, r, nil)
+	}
+}
+
+// slowly reads little, at random times.
+type slowly struct{ io.Reader }
+
+func (s *slowly) Read(p []byte) (int, error) {
+	time.Sleep(rand.N(10 * time.Millisecond))
+	return s.Reader.Read(p[:min(len(p), 1+rand.IntN(30_000))])
+}
+
+// A writer waits for credit until its context ends, however long that is, and the session
+// goes on behind that.
+func TestAStreamsContextEndsWhileItWaitsForCredit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := over(t)
+		patience := 5 * e2e.DefaultSendTimeout
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		w, err := c.OpenStream(ctx, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, start := mustReceiveStream(t, s), time.Now()
+		n, err := w.Write(make([]byte, 100_000))
+		if n != 16<<10 || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, e2e.ErrStream) {
+			t.Errorf("%d bytes were written, %v", n, err)
+		}
+		if took := time.Since(start); took != patience {
+			t.Errorf("the writer waited for %v, not %v", took, patience)
+		}
+		time.Sleep(time.Second)
+		var given *e2e.StreamError
+		if _, err := r.Read(make([]byte, 1)); !errors.As(err, &given) || !given.Remote {
+			t.Errorf("Read: %v", err)
+		}
+		mustPassStream(t, c, s, 1<<20)
+	})
+}
+
+// A stream may be closed while nobody reads it, and is read later. Until then it has its
+// place among those that are under way.
+func TestStreamsClosedWithAnUnreadRest(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := over(t)
+		for range e2e.MaxStreams {
+			if err := c.SendStream(t.Context(), "", bytes.NewReader(make([]byte, 16<<10)), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 3*e2e.DefaultSendTimeout)
+		defer cancel()
+		if _, err := c.OpenStream(ctx, "", nil); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("one more than there may be: %v", err)
+		}
+		mustSend(t, c, "a message")
+		mustReceive(t, s, "a message")
+		for i := range e2e.MaxStreams {
+			r := mustReceiveStream(t, s)
+			if i%2 > 0 {
+				r.Close() // gives its place back too
+			} else if got, err := io.ReadAll(r); err != nil || len(got) != 16<<10 {
+				t.Fatalf("stream %d: %d bytes, %v", i, len(got), err)
+			}
+		}
+		for range 2 * e2e.MaxStreams {
+			mustPassStream(t, c, s, 100)
+		}
+	})
+}
+
+// A52: a stream to an end that is stored is refused, and its sender never takes it for one
+// that has arrived, however small it is and whenever the link fails.
+func TestA52StreamsThatAStoredEndRefuses(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		rd := &road{srv: newServer(t, withQuickCuts(stored(trusting(bob, alice), sessionstore.Memory())), echo)}
+		c := rd.client(t, withQuickCuts(trusting(alice, bob)))
+		for n := range 200 {
+			if n%4 == 0 {
+				time.AfterFunc(rand.N(2*time.Millisecond), rd.cut)
+			}
+			var given *e2e.StreamError
+			if err := c.SendStream(t.Context(), "", bytes.NewReader(make([]byte, n%3)), nil); !errors.As(err, &given) || !given.Remote {
+				t.Fatalf("stream %d: %v", n, err)
+			}
+		}
+		mustSend(t, c, "still here")
+		mustReceive(t, c, "still here")
+		c.Close()
+	})
+}
+
+// A stored end that dies with a stream half refused refuses it in its next process, and
+// nothing between its parts is lost.
+func TestStreamsOfAStoredEndThatIsRestarted(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		store := sessionstore.Memory()
+		cfg := withQuickCuts(stored(trusting(bob, alice), store))
+		rd := &road{srv: newServer(t, cfg, echo)}
+		rd.faults = []transport.PipeOption{}
+		c := rd.client(t, withQuickCuts(trusting(alice, bob)))
+		for round := range 20 {
+			w, err := c.OpenStream(t.Context(), "", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				mustSend(t, c, "between")
+				w.Write([]byte("some of it"))
+			}
+			old, next := rd.srv, newServer(t, cfg, echo)
+			rd.set(func(r *road) { r.srv = next })
+			if round%2 == 0 {
+				rd.cut()
+			} else {
+				stop(t, old)
+			}
+			var given *e2e.StreamError
+			if err := w.Close(); !errors.As(err, &given) || !given.Remote {
+				t.Fatalf("Close: %v", err)
+			}
+			for range 3 {
+				mustReceive(t, c, "between")
+			}
+		}
+		c.Close()
+	})
 }
