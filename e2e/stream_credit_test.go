@@ -18,6 +18,16 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
+// mustEnd fails unless a session ends within a minute.
+func mustEnd(t testing.TB, s *e2e.Session) {
+	t.Helper()
+	select {
+	case <-s.Done():
+	case <-time.After(time.Minute):
+		t.Fatal("the session goes on")
+	}
+}
+
 func u64(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 // flood writes a stream for as long as that goes, and counts what it was rid of.
@@ -172,6 +182,7 @@ func TestStreamsOfAHostileReader(t *testing.T) {
 					mustReceive(t, s, "still here")
 					return
 				}
+				mustEnd(t, s)
 				wantEnd(t, s, e2e.CloseError{Remote: true, Err: e2e.ErrMisbehaved}, false)
 			})
 		})
@@ -386,11 +397,11 @@ func TestStreamsClosedWithAnUnreadRest(t *testing.T) {
 func TestA52StreamsThatAStoredEndRefuses(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		rd := &road{srv: newServer(t, withQuickCuts(stored(trusting(bob, alice), sessionstore.Memory())), echo)}
+		rd.each = func() []transport.PipeOption { // each link ends with a frame that the server has sent
+			return []transport.PipeOption{transport.WithFaults(nil, numbered(3+rand.IntN(6), func([]byte) [][]byte { return nil }))}
+		}
 		c := rd.client(t, withQuickCuts(trusting(alice, bob)))
 		for n := range 200 {
-			if n%4 == 0 {
-				time.AfterFunc(rand.N(2*time.Millisecond), rd.cut)
-			}
 			var given *e2e.StreamError
 			if err := c.SendStream(t.Context(), "", bytes.NewReader(make([]byte, n%3)), nil); !errors.As(err, &given) || !given.Remote {
 				t.Fatalf("stream %d: %v", n, err)
@@ -436,5 +447,21 @@ func TestStreamsOfAStoredEndThatIsRestarted(t *testing.T) {
 			}
 		}
 		c.Close()
+	})
+}
+
+// What comes of a stream that was given up is dropped, and bounded by its credit all the same.
+func TestA34PiecesOfAStreamThatWasGivenUp(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		hostile, s := over(t)
+		mustSendRaw(t, hostile, engine.Header{Kind: engine.KindStreamOpen}, nil)
+		mustReceiveStream(t, s).Close()
+		piece := engine.Header{Kind: engine.KindStreamPiece, Answers: 1}
+		mustSendRaw(t, hostile, piece, make([]byte, 16<<10))
+		mustSend(t, hostile, "still here")
+		mustReceive(t, s, "still here")
+		mustSendRaw(t, hostile, piece, []byte("x"))
+		mustEnd(t, s)
+		wantEnd(t, s, e2e.CloseError{Remote: true, Err: e2e.ErrMisbehaved}, false)
 	})
 }

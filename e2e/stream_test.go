@@ -433,7 +433,8 @@ func TestStreamsOfAHostilePeer(t *testing.T) {
 					}
 				}
 				synctest.Wait()
-				time.Sleep(time.Second)              // until the session reads by itself
+				time.Sleep(time.Second) // until the session reads by itself
+				mustEnd(t, s)
 				for err := error(nil); err == nil; { // the streams before may be accepted, and are over
 					_, err = s.ReceiveStream(t.Context())
 				}
