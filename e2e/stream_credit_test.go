@@ -189,88 +189,6 @@ func TestStreamsOfAHostileReader(t *testing.T) {
 	}
 }
 
-// A56: what all streams may have unread is bounded: a window, and 16 KiB for each of them,
-// whatever was read of them before, and however small the pieces are.
-func TestA56StreamsThatAreAllUnread(t *testing.T) {
-	const most = e2e.DefaultWindow + e2e.MaxStreams*16<<10
-	bubble(t, func(t *testing.T) {
-		c, s := over(t)
-		var written [e2e.MaxStreams]int
-		var readers []*e2e.StreamReader
-		var stopped []<-chan error
-		for i := range written {
-			w := mustOpenStream(t, c)
-			readers = append(readers, mustReceiveStream(t, s))
-			stopped = append(stopped, flood(w, &written[i]))
-		}
-		synctest.Wait()
-		before := inUse()
-		read := 0
-		for range 5 { // so that each takes as much of the window as it can get
-			for _, r := range readers {
-				n, err := io.ReadFull(r, make([]byte, 300_000))
-				if read += n; err != nil {
-					t.Fatal(err)
-				}
-				time.Sleep(time.Second)
-			}
-		}
-		unread := -read
-		for _, n := range written {
-			unread += n
-		}
-		grown := inUse() - before
-		t.Logf("%d bytes are unread, the heap grew by %d", unread, grown)
-		if unread > most || unread < most/2 {
-			t.Errorf("%d bytes are unread, want %d at most and half of that at least", unread, most)
-		}
-		if grown > 2*e2e.DefaultWindow {
-			t.Errorf("the heap grew by %d bytes", grown)
-		}
-		c.Close()
-		for _, err := range stopped {
-			<-err
-		}
-	})
-}
-
-// A56: the same in pieces of a few bytes, each of which costs its sender the memory of a
-// message, and its receiver that of those bytes.
-func TestA56StreamsInSmallPieces(t *testing.T) {
-	const size = 16
-	c, s := over(t)
-	for range e2e.MaxStreams {
-		mustSendRaw(t, c, engine.Header{Kind: engine.KindStreamOpen}, nil)
-		defer mustReceiveStream(t, s).Close()
-	}
-	before := inUse()
-	for range 16 << 10 / size {
-		for id := range uint64(e2e.MaxStreams) {
-			header := engine.Header{Kind: engine.KindStreamPiece, Answers: id + 1}
-			for {
-				err := e2e.SendRaw(c, append(header.Append(nil), make([]byte, size)...))
-				if err == nil {
-					break
-				}
-				if !errors.Is(err, engine.ErrBlocked) {
-					t.Fatal(err)
-				}
-				if err := c.Flush(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-	}
-	if err := c.Flush(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if grown := inUse() - before; grown > 4<<20 {
-		t.Errorf("%d bytes take %d", e2e.MaxStreams*16<<10, grown)
-	} else {
-		t.Logf("%d bytes take %d", e2e.MaxStreams*16<<10, grown)
-	}
-}
-
 // Streams go on over one link after the other, both ways, while their credit runs out and
 // comes again: no byte and no credit is lost or counted twice.
 func TestA15StreamsOverLinksThatFail(t *testing.T) {
@@ -464,4 +382,51 @@ func TestA34PiecesOfAStreamThatWasGivenUp(t *testing.T) {
 		mustEnd(t, s)
 		wantEnd(t, s, e2e.CloseError{Remote: true, Err: e2e.ErrMisbehaved}, false)
 	})
+}
+
+// However a stream ends, it gives back what it had of the window, and its place.
+func TestStreamsGiveTheirPartOfTheWindowBack(t *testing.T) {
+	for name, end := range map[string]func(w *e2e.StreamWriter, r *e2e.StreamReader){
+		"its end, unread": func(w *e2e.StreamWriter, r *e2e.StreamReader) { w.Close(); r.Close() },
+		"its end, read":   func(w *e2e.StreamWriter, r *e2e.StreamReader) { w.Close(); io.Copy(io.Discard, r) },
+		"an abort":        func(w *e2e.StreamWriter, _ *e2e.StreamReader) { w.Abort() },
+		"a cancel":        func(_ *e2e.StreamWriter, r *e2e.StreamReader) { r.Close() },
+		"a cancel that the end has crossed": func(w *e2e.StreamWriter, r *e2e.StreamReader) {
+			r.Close()
+			time.Sleep(time.Millisecond / 2) // the cancel is under way
+			w.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				late := func(frame []byte) [][]byte { time.Sleep(time.Millisecond); return [][]byte{frame} }
+				c, s := over(t, transport.WithFaults(nil, late))
+				for range 2 * e2e.MaxStreams {
+					w, r := mustOpenStream(t, c), mustReceiveStream(t, s)
+					go w.Write(make([]byte, 300_000))
+					readFully(t, r, 200_000)
+					time.Sleep(100 * time.Millisecond)
+					end(w, r)
+					time.Sleep(10 * time.Millisecond)
+				}
+				unread := 0
+				w, r := mustOpenStream(t, c), mustReceiveStream(t, s)
+				stopped := flood(w, &unread)
+				readFully(t, r, 300_000)
+				time.Sleep(time.Second)
+				if unread -= 300_000; unread < e2e.DefaultWindow*3/8 || unread > e2e.DefaultWindow/2+16<<10 {
+					t.Errorf("%d bytes of the last stream are unread", unread)
+				}
+				w.Abort()
+				<-stopped
+			})
+		})
+	}
+}
+
+func readFully(t *testing.T, r io.Reader, n int) {
+	t.Helper()
+	if _, err := io.ReadFull(r, make([]byte, n)); err != nil {
+		t.Fatal(err)
+	}
 }
