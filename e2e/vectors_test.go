@@ -93,9 +93,11 @@ func (v *messagesVector) run(t *testing.T) {
 		frames = frames[:len(frames)-1]
 	}
 	done := make(chan struct{})
-	go func() { // it takes what the reader sends, and refuses it
+	go func() { // it takes what the reader sends, and says nothing to that
 		defer close(done)
-		sender.Receive(context.Background())
+		for err := error(nil); err == nil; {
+			_, err = sender.ReceiveMessage(context.Background())
+		}
 	}()
 	for _, frame := range frames {
 		v.send(t, sender, frame)

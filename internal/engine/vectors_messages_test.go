@@ -152,6 +152,12 @@ func goodMessages() (all []making) {
 		p.say(vectorMessage{Kind: 7, Answers: 2})
 		p.say(vectorMessage{Kind: 6, Answers: 1, Body: uint64s(12)})
 	})
+	add("streams-credit", "all of a stream that may be sent before more is granted", func(p *speaker) {
+		p.say(vectorMessage{Kind: 4, Type: "log"})
+		p.say(vectorMessage{Kind: 5, Answers: 1, Body: make([]byte, 16<<10-1)})
+		p.say(vectorMessage{Kind: 5, Answers: 1, Body: []byte{1}})
+		p.say(vectorMessage{Kind: 6, Answers: 1, Body: uint64s(16 << 10)})
+	})
 	add("streams-empty", "a stream of nothing, with the most that may stand ahead of it", func(p *speaker) {
 		p.say(vectorMessage{Kind: 4, Type: "log", Body: bytes.Repeat([]byte{7}, 4096)})
 		p.say(vectorMessage{Kind: 6, Answers: 1, Body: uint64s(0)})
@@ -185,6 +191,7 @@ func badMessages() (all []making) {
 	}
 	add("empty", "nothing", malformed, raw())
 	add("short", "a byte less than a header", malformed, raw(make([]byte, 7)...))
+	add("kind-11", "the first kind that there is not", malformed, head(11, 0, uint64s(1)...))
 	add("kind-255", "a kind that there is not", malformed, head(255, 0))
 	add("type-cut", "a type that is longer than the message", malformed, head(0, 4, 't', 'y', 'p'))
 	add("type-long", "a type of 129 bytes", malformed, head(0, 129, make([]byte, 200)...))
@@ -222,8 +229,17 @@ func badMessages() (all []making) {
 			p.say(vectorMessage{Kind: 4})
 		}
 	})
+	add("stream-65-ended", "a 65th stream, where the others have ended and nobody has read them", misbehaved, func(p *speaker) {
+		for range 64 {
+			p.say(vectorMessage{Kind: 4})
+			p.say(vectorMessage{Kind: 6, Answers: p.number - 1, Body: uint64s(0)})
+		}
+		p.say(vectorMessage{Kind: 4})
+	})
 	add("stream-none", "a piece of a stream that there is not", misbehaved, one(vectorMessage{Kind: 5, Answers: 1, Body: []byte("piece")}))
 	add("stream-cancel-none", "a cancel of a stream that there is not", misbehaved, answer(1, vectorMessage{Kind: 8, Answers: 1}))
+	add("stream-credit-none", "credit for a stream that there is not", misbehaved, answer(1, vectorMessage{Kind: 9, Answers: 1, Body: uint64s(32 << 10)}))
+	add("stream-done-none", "the end of reading a stream that there is not", misbehaved, answer(1, vectorMessage{Kind: 10, Answers: 1}))
 	inStream := func(messages ...vectorMessage) func(p *speaker) {
 		return func(p *speaker) {
 			p.say(vectorMessage{Kind: 4})
@@ -235,6 +251,8 @@ func badMessages() (all []making) {
 	}
 	piece := vectorMessage{Kind: 5, Body: []byte("piece")}
 	add("stream-piece-empty", "a piece of nothing", misbehaved, inStream(vectorMessage{Kind: 5}))
+	add("stream-piece-beyond", "a piece of a byte more than there is credit for", misbehaved, inStream(vectorMessage{Kind: 5, Body: make([]byte, 16<<10+1)}))
+	add("stream-pieces-beyond", "a piece behind one that has used the credit up", misbehaved, inStream(vectorMessage{Kind: 5, Body: make([]byte, 16<<10)}, piece))
 	add("stream-end-short", "an end of seven bytes", misbehaved, inStream(vectorMessage{Kind: 6, Body: make([]byte, 7)}))
 	add("stream-end-long", "an end of nine bytes", misbehaved, inStream(vectorMessage{Kind: 6, Body: make([]byte, 9)}))
 	add("stream-end-wrong", "an end that tells of a byte more", misbehaved, inStream(piece, vectorMessage{Kind: 6, Body: uint64s(6)}))

@@ -1,5 +1,5 @@
 // Messages of one end of a session, as its other end judges them (docs/protocol-session.md, messages and streams).
-// The reader has sent some messages itself, all of them plain ones, and opens no streams.
+// The reader has sent some messages itself, all of them plain ones. It opens no streams, and reads none: it gives no credit.
 import { parseIdentity } from './identity.js'
 import { H, concat, readUint64, uint64, verifyEd25519 } from './primitives.js'
 import { refuse, same } from './refuse.js'
@@ -13,15 +13,18 @@ const piece = 5
 const end = 6
 const abort = 7
 const cancel = 8
+const credit = 9
+const done = 10
 
 const maxType = 128
 const maxAhead = 4096
 const maxText = 1024
 const maxStreams = 64
+const streamCredit = 16384 // bytes of a stream, of which this reader reads nothing
 const ofApplication = 6 // why a message is refused
 
 const names = (kind) => kind === answer || kind === refusal || kind > open
-export const isSigned = (kind) => kind !== refusal && kind !== abort && kind !== cancel
+export const isSigned = (kind) => kind !== refusal && kind < abort
 
 export class Messages {
   // sender is the identity of who sends, and client whether that is the client; sent is how many messages the reader has
@@ -60,7 +63,7 @@ export class Messages {
         return this.checkAnswer(answers)
       case open: return this.openStream(body)
       case piece: case end: case abort: return this.goOn(kind, answers, body)
-      case cancel: return refuse() // of a stream that the reader has not opened
+      case cancel: case credit: case done: return refuse() // of a stream that the reader has not opened
     }
   }
 
@@ -71,18 +74,26 @@ export class Messages {
 
   openStream(body) {
     if (body.length > maxAhead || this.streams.size >= maxStreams) refuse()
-    this.streams.set(this.number, 0)
+    this.streams.set(this.number, { total: 0, ended: false })
   }
 
-  goOn(kind, stream, body) {
-    const total = this.streams.get(stream) ?? refuse()
-    if (kind === piece) {
-      if (body.length === 0) refuse()
-      this.streams.set(stream, total + body.length)
-      return
+  // goOn keeps a stream that has ended: it has its place until it is read.
+  goOn(kind, number, body) {
+    const stream = this.streams.get(number) ?? refuse()
+    if (stream.ended) refuse()
+    switch (kind) {
+      case piece:
+        stream.total += body.length
+        if (body.length === 0 || stream.total > streamCredit) refuse()
+        return
+      case end:
+        stream.ended = true
+        if (body.length !== 8 || readUint64(body) !== BigInt(stream.total)) refuse()
+        return
+      case abort:
+        this.streams.delete(number)
+        if (body.length > 0) refuse()
     }
-    this.streams.delete(stream)
-    if (kind === abort ? body.length > 0 : body.length !== 8 || readUint64(body) !== BigInt(total)) refuse()
   }
 }
 
@@ -104,7 +115,7 @@ function parseHeader(message) {
   const time = message.readUIntBE(1, 6)
   const typeSize = message[7]
   const size = 8 + typeSize + (names(kind) ? 8 : 0)
-  if (kind > cancel || typeSize > maxType || names(kind) && typeSize > 0 || message.length < size) refuse()
+  if (kind > done || typeSize > maxType || names(kind) && typeSize > 0 || message.length < size) refuse()
   const type = utf8(message.subarray(8, 8 + typeSize))
   const answers = names(kind) ? Number(readUint64(message.subarray(8))) : 0
   return { kind, time, type, answers, header: message.subarray(0, size), rest: message.subarray(size) }
