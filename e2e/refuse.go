@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"math"
 	"runtime/debug"
 	"strconv"
 	"unicode/utf8"
@@ -24,6 +25,7 @@ const (
 	RefusedBusy                            // too many requests wait already: try again later
 	RefusedValue                           // the message is not a value of the type that was expected
 	refusedReply                           // a ReplyError follows
+	RefusedInterrupted                     // the process that served it has ended: it may have been served, or in part
 )
 
 var refusalTexts = map[Refusal]string{
@@ -32,6 +34,7 @@ var refusalTexts = map[Refusal]string{
 	RefusedFailed:       "its function failed",
 	RefusedBusy:         "it is busy: try again later",
 	RefusedValue:        "the message is not the value that it expects",
+	RefusedInterrupted:  "its program ended while it served it: it may have been served, so find out before you send it again",
 }
 
 // A RefusedError says that the other end did not take a message. The session goes on.
@@ -42,7 +45,11 @@ type RefusedError struct {
 
 // Error returns one line.
 func (e *RefusedError) Error() string {
-	return "e2e: the other end refused message " + strconv.FormatUint(e.ID, 10) + ": " + refusalTexts[e.Reason]
+	why, known := refusalTexts[e.Reason]
+	if !known {
+		why = "for a reason that this version does not know (" + strconv.Itoa(int(e.Reason)) + "): upgrade this end to read it"
+	}
+	return "e2e: the other end refused message " + strconv.FormatUint(e.ID, 10) + ": " + why
 }
 
 // A ReplyError is an error that crosses the wire. A function that serves requests
@@ -99,7 +106,7 @@ func parseRefusal(id uint64, body []byte) (_ error, ok bool) {
 	switch {
 	case why == refusedReply && len(rest) >= 2 && len(rest)-2 <= maxReplyText && utf8.Valid(rest[2:]):
 		return &ReplyError{binary.BigEndian.Uint16(rest), string(rest[2:])}, true
-	case why > 0 && why < refusedReply && len(rest) == 0:
+	case why > 0 && why != refusedReply && len(rest) == 0: // also one that only later versions know
 		return &RefusedError{id, why}, true
 	}
 	return nil, false
@@ -144,6 +151,14 @@ func (s *Session) refuseTaken(m incoming, why Refusal) {
 type badRequest struct{ error }
 
 func (e badRequest) Unwrap() error { return e.error }
+
+// interrupted refuses what another process had taken of the other end's requests and not
+// answered when it ended: nobody serves them any more, and whoever asked would wait.
+func (s *Session) interrupted() {
+	for _, number := range s.engine.Owed() {
+		s.refusing.put(refused{number: number, kind: engine.KindRequest, why: RefusedInterrupted}, math.MaxInt, s.sendRefusal)
+	}
+}
 
 // minCost is what the smallest message counts, in bytes.
 const minCost = 64

@@ -166,6 +166,9 @@ func (s *Session) begun() *Session {
 	if s.keeper != nil {
 		s.keeper.watch()
 	}
+	if s.restored {
+		s.interrupted()
+	}
 	return s
 }
 

@@ -178,6 +178,7 @@ type inbox struct {
 	window   uint64     // cost that may be waiting for it
 	stored   bool       // what waits for it is not acknowledged
 	waiting  []position // where each of those begins, if so
+	owed     []uint64   // requests that are not answered yet, if so, in their order
 
 	granted uint64 // credit as it was last told
 	span    uint64 // how much of that was unused then

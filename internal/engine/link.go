@@ -154,6 +154,7 @@ func (s *Session) Queue(now time.Time, header, body []byte) error {
 	}
 	s.stats.send(now, len(header)+len(body))
 	s.out.append(header, body)
+	s.in.answer(header)
 	return nil
 }
 
@@ -330,6 +331,7 @@ func (l *Link) take(now time.Time, kind byte, fields []byte) (Event, error) {
 			return Part, nil
 		}
 		s.in.take(now, l.partial.size, l.partial.free)
+		s.in.owe(l.partial.asks)
 		s.stats.receive(l.partial.size)
 		l.received = s.in.received
 		return Message, nil

@@ -28,6 +28,7 @@ type partial struct {
 	got  int  // of those, how many have arrived
 	left int  // bytes of padded plaintext to come; 0 if no message has begun
 	free bool // it needs no credit
+	asks bool // it is a request
 }
 
 // fits reports whether a record with this much plaintext can be the next piece. The
@@ -64,6 +65,7 @@ func (p *partial) take(kind byte, plain []byte, most int) (data []byte, _ Reason
 		*p = partial{size: int(n), left: bucket(lengthSize + int(n))}
 		data = plain[lengthSize:]
 		p.free = p.size > 0 && kindOf(nil, data).Free()
+		p.asks = p.size > 0 && kindOf(nil, data) == KindRequest
 	}
 	n := min(len(data), p.size-p.got)
 	if !p.fits(kind, len(plain)) || !allZero(data[n:]) {

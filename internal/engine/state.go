@@ -13,7 +13,7 @@ import (
 // A state is what a session is without a link, for a store that outlives the process:
 //
 //	type     meaning
-//	array    of 18 values
+//	array    of 19 values
 //	uint     1, the version
 //	uint     1 at a client, 0 at a server
 //	bin, 32  the session's id
@@ -31,13 +31,14 @@ import (
 //	uint     the number of the last message that the other end has acknowledged
 //	uint     the cost of all messages through that one
 //	uint     credit that the other end has given
-//	array    the messages behind it, in their order, each a bin
+//	array    the numbers of requests that were acknowledged and not answered, ascending, each a uint
+//	array    the messages behind the last acknowledged one, in their order, each a bin
 //
 // No key of a link is among it: whoever goes on from a state makes a link of its own,
 // with fresh key shares, so that two copies of one state never use one key (A20).
 const (
 	stateVersion = 1
-	stateFields  = 18
+	stateFields  = 19
 )
 
 // maxCost bounds what a state says of costs and numbers, so that no sum of them can
@@ -106,7 +107,7 @@ func (s *Session) AppendState(dst []byte) ([]byte, Mark, error) {
 	for _, v := range []uint64{safe.number, safe.cost, s.in.granted, s.out.acked, s.out.ackedCost, s.out.credit} {
 		dst = strict.AppendUint(dst, v)
 	}
-	return s.out.appendMessages(dst), s.mark(), nil
+	return s.out.appendMessages(s.in.appendOwed(dst)), s.mark(), nil
 }
 
 func roleNumber(client bool) uint64 {
@@ -126,6 +127,31 @@ func (o *outbox) appendMessages(dst []byte) []byte {
 		dst = strict.AppendBin(dst, message)
 	}
 	return dst
+}
+
+// appendOwed appends the requests whose answers the other end waits for.
+func (i *inbox) appendOwed(dst []byte) []byte {
+	owed := i.settled()
+	dst = strict.AppendArray(dst, len(owed))
+	for _, number := range owed {
+		dst = strict.AppendUint(dst, number)
+	}
+	return dst
+}
+
+// restoreOwed is the reverse.
+func (i *inbox) restoreOwed(r *strict.Reader) {
+	last := uint64(0)
+	for range r.ArrayLen(0, maxUnacked) {
+		number := r.Uint()
+		if number <= last || number > i.received {
+			r.Fail()
+		}
+		if r.Failed() {
+			return
+		}
+		i.owed, last = append(i.owed, number), number
+	}
 }
 
 // RestoreSession returns the session that a state was taken of. It has no link: a client
@@ -182,6 +208,7 @@ func (s *Session) restoreNumbers(r *strict.Reader) {
 	}
 	in.consumed, in.told = in.cost, in.received
 	in.span = in.granted - min(in.granted, in.cost)
+	in.restoreOwed(r)
 	out.last, out.cost = out.acked, out.ackedCost
 	for range r.ArrayLen(0, maxUnacked) {
 		message := r.Bin(0, s.maxMessage)

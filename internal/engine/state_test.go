@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -626,5 +627,43 @@ func TestTookOutOfOrder(t *testing.T) {
 		if c.Acked() != step.acked {
 			t.Errorf("behind message %d: %d are acknowledged, want %d", step.took, c.Acked(), step.acked)
 		}
+	}
+}
+
+// Requests that were acknowledged and not answered are in the state, and in no other one.
+func TestStatesListTheRequestsThatAreOwed(t *testing.T) {
+	c, s := storedSessions(t)
+	send := func(from, to *Session, h Header) {
+		t.Helper()
+		err := from.Queue(epoch, h.Append(nil), []byte("body"))
+		frame, sealErr := from.Link().Next(epoch, nil)
+		if err != nil || sealErr != nil {
+			t.Fatal(err, sealErr)
+		}
+		mustOpen(t, to.Link(), frame)
+	}
+	owed := func(want ...uint64) {
+		t.Helper()
+		if got := restored(t, bob, stateOf(t, s)).Owed(); !slices.Equal(got, want) {
+			t.Errorf("%v are owed, want %v", got, want)
+		}
+	}
+	for range 3 {
+		send(c, s, Header{Kind: KindRequest})
+	}
+	owed(1, 2, 3)
+	send(s, c, Header{Kind: KindAnswer, Answers: 2})
+	owed(1, 3)
+	send(s, c, Header{Kind: KindRefusal, Answers: 1})
+	send(s, c, Header{Kind: KindRefusal, Answers: 9})
+	send(s, c, Header{Kind: KindStreamCancel, Answers: 3})
+	owed(3)
+	send(c, s, Header{Kind: KindMessage})
+	send(c, s, Header{Kind: KindRequest}) // behind a message that nobody has taken: it comes again
+	owed(3)
+	s.Took(epoch, 4, headerSize+len("body"))
+	owed(3, 5)
+	if s.Owed(); restored(t, bob, stateOf(t, restored(t, bob, stateOf(t, s)))).Owed() == nil {
+		t.Error("what is owed is forgotten by the process after the next")
 	}
 }
