@@ -164,7 +164,7 @@ func (c *client) dialFirst(ctx context.Context) (*Session, error) {
 	}
 	c.comesBack(s)
 	if c.cfg.Store != nil {
-		s.keeper = newKeeper(s, c.cfg.vault(), c.cfg.StoreName, StoredSession{})
+		s.keeper = newKeeper(s, c.cfg.vault(), c.cfg.StoreName, loaded{})
 		if err := s.keeper.save(ctx, true); err != nil {
 			s.closeFor(CodeFailed, &CloseError{Err: err})
 			return nil, fmt.Errorf("e2e: %w", err)

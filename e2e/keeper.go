@@ -24,6 +24,8 @@ type keeper struct {
 	mark    engine.Mark   // of the state in it
 	doubt   *tried        // a record of which nobody knows whether it is stored
 	ids     []StoredID    // in the latest record
+	unsure  *sealedPart   // that the next record will name
+	parts   []part        // of it, but for those that have arrived since
 
 	gone chan struct{} // closed when the record is as it stays
 
@@ -41,11 +43,11 @@ type tried struct {
 	mark   engine.Mark
 }
 
-// newKeeper gives a session a keeper. The record is the one that this process has claimed,
-// or has no version yet.
-func newKeeper(s *Session, v vault, name string, claimed StoredSession) *keeper {
-	k := &keeper{session: s, vault: v, key: storedKey(s.engine), version: claimed.Version, ids: claimed.IDs,
-		turn: make(chan struct{}, 1), gone: make(chan struct{})}
+// newKeeper gives a session a keeper. What this process has claimed is the zero value for a
+// session that is not stored yet.
+func newKeeper(s *Session, v vault, name string, claimed loaded) *keeper {
+	k := &keeper{session: s, vault: v, key: storedKey(s.engine), version: claimed.record.Version, ids: claimed.record.IDs,
+		parts: claimed.parts, turn: make(chan struct{}, 1), gone: make(chan struct{})}
 	if s.engine.Client() {
 		id := storedName(name)
 		k.name = &id
@@ -98,7 +100,7 @@ func (k *keeper) write(ctx context.Context, always bool) error {
 				return nil
 			}
 			var err error
-			if k.doubt, err = k.next(); err != nil {
+			if k.doubt, err = k.next(ctx); err != nil {
 				return err
 			}
 			always = false
@@ -114,18 +116,21 @@ func (k *keeper) write(ctx context.Context, always bool) error {
 }
 
 // next makes the session's next record.
-func (k *keeper) next() (*tried, error) {
+func (k *keeper) next(ctx context.Context) (*tried, error) {
 	e := k.session.engine
+	if err := k.gather(ctx); err != nil {
+		return nil, err
+	}
 	state, mark, err := e.AppendState(nil)
 	if err != nil {
 		return nil, err
 	}
-	defer clear(state)
-	r := StoredSession{Key: k.key, Version: k.version + 1, Expires: k.session.limits.stored(time.Now(), e.Client())}
+	r := StoredSession{Key: k.key, Version: k.version + 1}
 	if r.IDs, err = k.nextIDs(); err != nil {
 		return nil, err
 	}
-	if r.Data, err = k.vault.sealRecord(k.key, r.Version, r.Expires, state); err != nil {
+	expires := k.session.limits.stored(time.Now(), e.Client())
+	if err = k.vault.sealRecord(&r, contents{expires, slices.Clone(k.parts), state}); err != nil {
 		return nil, err
 	}
 	return &tried{r, mark}, nil

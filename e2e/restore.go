@@ -10,9 +10,9 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// adopt makes a session one of the server's. The record is the one of it that the server has
-// claimed, or has no version yet.
-func (srv *Server) adopt(ctx context.Context, s *Session, claimed StoredSession) {
+// adopt makes a session one of the server's. What the server has claimed is the zero value for
+// a session that is not stored yet.
+func (srv *Server) adopt(ctx context.Context, s *Session, claimed loaded) {
 	s.life, s.conclude = context.WithCancel(context.WithoutCancel(ctx))
 	if srv.cfg.MaxParked < 0 {
 		return
@@ -64,7 +64,7 @@ func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byt
 	made.restored = true
 	made.place.reservation = c.reserved
 	made.entitle(c.resume.Link(), c.resume.Peer(), g.grant)
-	srv.adopt(ctx, made, c.latest.record)
+	srv.adopt(ctx, made, c.latest)
 	srv.fence(made.keeper.key)
 	s = made
 	if err = srv.add(s); err == nil {
@@ -173,7 +173,7 @@ func (c *client) goOn(ctx context.Context) (_ *Session, err error) {
 	}
 	s := bareSession(l.session, party{&c.cfg, c.verify}, c.events)
 	s.restored = true
-	s.keeper = newKeeper(s, v, c.cfg.StoreName, l.record)
+	s.keeper = newKeeper(s, v, c.cfg.StoreName, l)
 	back := c.comesBack(s)
 	s.begun()
 	if err := back.first(ctx); err != nil {

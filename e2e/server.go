@@ -232,7 +232,7 @@ func (srv *Server) accept(ctx, entered context.Context, g *greeting) (s *Session
 	}, func(made *Session) error {
 		s = made
 		s.place.reservation = p
-		srv.adopt(ctx, s, StoredSession{})
+		srv.adopt(ctx, s, loaded{})
 		if err := srv.add(s); err != nil || s.keeper == nil {
 			return err
 		}

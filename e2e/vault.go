@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -47,7 +46,8 @@ func storedName(name string) [32]byte {
 //
 //	of      associated data                                  plaintext
 //	a head  label ‖ key of the record 32 ‖ id 32             the resume secret of the id, 32 bytes; of a client's name, nothing
-//	record  label ‖ key of the record 32 ‖ version u64       array(2) [ expires uint ms, the engine's state bin ]
+//	a part  label ‖ key of the record 32 ‖ id of the part 32 messages, see engine.Apart
+//	record  label ‖ key of the record 32 ‖ version u64       array(3) [ expires uint ms, array of its parts, the engine's state bin ]
 const sealedVersion = 1
 
 // errSealed is why what a store returned is as good as nothing: it is not of these keys, not
@@ -95,25 +95,38 @@ func recordPlace(key [32]byte, version uint64) []byte {
 	return label.SessionStoreRecord.With(key[:], binary.BigEndian.AppendUint64(nil, version))
 }
 
-func (v vault) sealRecord(key [32]byte, version uint64, expires time.Time, state []byte) ([]byte, error) {
-	plain := strict.AppendUint(strict.AppendArray(nil, 2), uint64(expires.UnixMilli()))
-	return v.seal(strict.AppendBin(plain, state), recordPlace(key, version))
+// contents is what a record says inside.
+type contents struct {
+	expires time.Time
+	parts   []part
+	state   []byte
 }
 
-// openRecord returns the state in a record, and when it expires, which is not up to the store.
-func (v vault) openRecord(r StoredSession) (state []byte, expires time.Time, err error) {
+// sealRecord fills in the Data of a record that is otherwise made. It clears the state.
+func (v vault) sealRecord(r *StoredSession, c contents) (err error) {
+	plain := strict.AppendUint(strict.AppendArray(nil, 3), uint64(c.expires.UnixMilli()))
+	plain = strict.AppendBin(appendParts(plain, c.parts), c.state)
+	clear(c.state)
+	r.Expires, r.Parts = c.expires, partIDs(c.parts)
+	r.Data, err = v.seal(plain, recordPlace(r.Key, r.Version))
+	return err
+}
+
+func (v vault) openRecord(r StoredSession) (c contents, err error) {
 	plain, err := v.open(r.Data, recordPlace(r.Key, r.Version))
 	if err != nil {
-		return nil, expires, err
+		return c, err
 	}
 	in := strict.NewReader(plain)
-	in.Array(2)
+	in.Array(3)
 	ms := in.Uint()
-	state = in.Bin(1, len(plain))
+	c.parts = readParts(&in)
+	c.state = in.Bin(1, len(plain))
 	if in.Done() != nil || uint64(time.Now().UnixMilli()) >= ms {
-		return nil, expires, errSealed
+		return c, errSealed
 	}
-	return state, time.UnixMilli(int64(ms)), nil
+	c.expires = time.UnixMilli(int64(ms))
+	return c, nil
 }
 
 // find returns the key of the record that has an id, and the secret in the id's head. What a
@@ -137,22 +150,45 @@ func (v vault) find(ctx context.Context, id [32]byte) (key [32]byte, secret []by
 type loaded struct {
 	session *engine.Session
 	record  StoredSession
+	parts   []part
 }
 
 // load returns a session and the record that it was restored from. The error matches
 // [ErrNotStored] where there is none that is good for anything; the record has a Version
 // if there is one all the same.
 func (v vault) load(ctx context.Context, key [32]byte, cfg engine.Config) (l loaded, err error) {
+	for version := uint64(0); ; version = l.record.Version {
+		l, err = v.tryLoad(ctx, key, cfg)
+		if !errors.Is(err, errPart) || l.record.Version == version {
+			return l, err
+		}
+		// Whoever has the session may have saved another record meanwhile, that does not need the part.
+	}
+}
+
+// errPart is why a record is as good as none: a part of it is not there, or another one.
+var errPart = errors.New("e2e: a part of a stored session is missing")
+
+func (v vault) tryLoad(ctx context.Context, key [32]byte, cfg engine.Config) (l loaded, err error) {
 	if l.record, err = v.store.Load(ctx, key); err != nil {
 		return loaded{}, err
 	}
-	l.record.Key, l.record.Data = key, bytes.Clone(l.record.Data)
-	state, expires, err := v.openRecord(l.record)
+	l.record.Key = key
+	c, err := v.openRecord(l.record)
+	if err != nil {
+		return l, fmt.Errorf("%w: %w", ErrNotStored, err)
+	}
+	// Only the time inside counts: the store may say another.
+	l.record.Expires, l.parts = c.expires, c.parts
+	apart, err := v.loadParts(ctx, key, c.parts)
+	if err != nil && !errors.Is(err, errPart) {
+		return loaded{}, err
+	}
 	if err == nil {
-		l.record.Expires = expires
-		if l.session, err = engine.RestoreSession(cfg, state); err == nil && storedKey(l.session) != key {
-			err = errSealed
-		}
+		l.session, err = engine.RestoreSession(cfg, c.state, apart...)
+	}
+	if err == nil && storedKey(l.session) != key {
+		err = errSealed
 	}
 	if err != nil {
 		return l, fmt.Errorf("%w: %w", ErrNotStored, err)
@@ -167,10 +203,9 @@ func (v vault) claim(ctx context.Context, l loaded) (version uint64, err error) 
 	if err != nil {
 		return 0, err
 	}
-	defer clear(state)
 	r := l.record
 	r.Version++
-	if r.Data, err = v.sealRecord(r.Key, r.Version, r.Expires, state); err != nil {
+	if err = v.sealRecord(&r, contents{r.Expires, l.parts, state}); err != nil {
 		return 0, err
 	}
 	return r.Version, v.store.Save(ctx, r)

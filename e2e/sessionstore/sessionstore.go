@@ -292,8 +292,15 @@ func (s *store) LoadPart(ctx context.Context, key, id [32]byte) ([]byte, error) 
 
 // dropParts removes the parts of a record that the one which is kept does not list.
 func (s *store) dropParts(ctx context.Context, keep, gone e2e.StoredSession) {
+	if slices.Equal(keep.Parts, gone.Parts) { // most often
+		return
+	}
+	kept := map[[32]byte]bool{}
+	for _, id := range keep.Parts {
+		kept[id] = true
+	}
 	for _, id := range gone.Parts {
-		if !slices.Contains(keep.Parts, id) {
+		if !kept[id] {
 			s.kv.Delete(ctx, partName(id), 1) // what stays is swept
 		}
 	}

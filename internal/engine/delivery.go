@@ -49,6 +49,7 @@ type outbox struct {
 	offset int    // in unacked, of the first message that is not
 	sealed int    // how much of that one is, in bytes
 	begun  uint64 // number of the last message that was, or some of it, on any link
+	apart  place  // behind which message a state has all; see [Session.Apart]
 
 	ackedCost, cost uint64 // of all messages through acked, through last
 	apartCost       uint64 // of those behind acked that are counted apart, see Kind.apart
@@ -124,6 +125,7 @@ func (o *outbox) acknowledge(received, credit uint64) bool {
 		size := o.unacked.pop()
 		o.ackedCost += uint64(size)
 		o.offset -= size
+		o.apart.pop(o.acked+1, size)
 	}
 	o.credit = credit
 	return true

@@ -13,7 +13,7 @@ import (
 // A state is what a session is without a link, for a store that outlives the process:
 //
 //	type     meaning
-//	array    of 19 values
+//	array    of 20 values
 //	uint     1, the version
 //	uint     1 at a client, 0 at a server
 //	bin, 32  the session's id
@@ -32,13 +32,15 @@ import (
 //	uint     the cost of all messages through that one
 //	uint     credit that the other end has given
 //	array    the numbers of requests that were acknowledged and not answered, ascending, each a uint
-//	array    the messages behind the last acknowledged one, in their order, each a bin
+//	uint     the number of the first message that follows, if one does. Those between the last
+//	         acknowledged one and this are stored apart, see [Session.Apart]
+//	array    the messages from there on, in their order, each a bin
 //
 // No key of a link is among it: whoever goes on from a state makes a link of its own,
 // with fresh key shares, so that two copies of one state never use one key (A20).
 const (
 	stateVersion = 1
-	stateFields  = 19
+	stateFields  = 20
 )
 
 // maxCost bounds what a state says of costs and numbers, so that no sum of them can
@@ -107,7 +109,8 @@ func (s *Session) AppendState(dst []byte) ([]byte, Mark, error) {
 	for _, v := range []uint64{safe.number, safe.cost, s.in.granted, s.out.acked, s.out.ackedCost, s.out.credit} {
 		dst = strict.AppendUint(dst, v)
 	}
-	return s.out.appendMessages(s.in.appendOwed(dst)), s.mark(), nil
+	dst = strict.AppendUint(s.in.appendOwed(dst), s.out.apart.number+1)
+	return s.out.appendMessages(dst), s.mark(), nil
 }
 
 func roleNumber(client bool) uint64 {
@@ -115,18 +118,6 @@ func roleNumber(client bool) uint64 {
 		return 1
 	}
 	return 0
-}
-
-// appendMessages appends the messages that are not known to have arrived.
-func (o *outbox) appendMessages(dst []byte) []byte {
-	dst = strict.AppendArray(dst, int(o.last-o.acked))
-	for n, offset := o.acked, 0; n < o.last; n++ {
-		plain := o.unacked.at(offset)
-		offset += len(plain)
-		_, message, _ := parsePadded(plain, 0)
-		dst = strict.AppendBin(dst, message)
-	}
-	return dst
 }
 
 // appendOwed appends the requests whose answers the other end waits for.
@@ -156,9 +147,10 @@ func (i *inbox) restoreOwed(r *strict.Reader) {
 
 // RestoreSession returns the session that a state was taken of. It has no link: a client
 // goes on with [NewResume], a server with [AnswerResume]. What the other end is known to
-// have sent begins behind what the application had taken. The error is [ErrState], or
+// have sent begins behind what the application had taken. What was stored apart has to be
+// given in its order. The error is [ErrState], or
 // says what is wrong with cfg.
-func RestoreSession(cfg Config, state []byte) (*Session, error) {
+func RestoreSession(cfg Config, state []byte, apart ...Apart) (*Session, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
@@ -180,7 +172,7 @@ func RestoreSession(cfg Config, state []byte) (*Session, error) {
 	} else if len(next) > 0 {
 		r.Fail()
 	}
-	s.restoreNumbers(&r)
+	s.restoreNumbers(&r, apart)
 	if r.Done() != nil || version != stateVersion || role > 1 || born > maxCost || healed > maxCost {
 		return nil, ErrState
 	}
@@ -196,7 +188,7 @@ func RestoreSession(cfg Config, state []byte) (*Session, error) {
 }
 
 // restoreNumbers reads what delivery counts, and the messages.
-func (s *Session) restoreNumbers(r *strict.Reader) {
+func (s *Session) restoreNumbers(r *strict.Reader, apart []Apart) {
 	in, out := &s.in, &s.out
 	for _, v := range []*uint64{&in.received, &in.cost, &in.granted, &out.acked, &out.ackedCost, &out.credit} {
 		if *v = r.Uint(); *v > maxCost {
@@ -210,6 +202,9 @@ func (s *Session) restoreNumbers(r *strict.Reader) {
 	in.span = in.granted - min(in.granted, in.cost)
 	in.restoreOwed(r)
 	out.last, out.cost = out.acked, out.ackedCost
+	if first := r.Uint(); r.Failed() || !out.restoreApart(apart, s.maxMessage) || first != out.last+1 {
+		r.Fail()
+	}
 	for range r.ArrayLen(0, maxUnacked) {
 		message := r.Bin(0, s.maxMessage)
 		if r.Failed() {

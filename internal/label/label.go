@@ -110,6 +110,7 @@ const (
 	SessionStoreName   Label = "hopseal/1 session store name\x00"
 	SessionStoreRecord Label = "hopseal/1 session store record\x00"
 	SessionStoreHead   Label = "hopseal/1 session store head\x00"
+	SessionStorePart   Label = "hopseal/1 session store part\x00"
 )
 
 // Labels of the npm package, whose JavaScript repeats them.
@@ -133,7 +134,7 @@ func All() []Label {
 		ResumeSecret, ResumeNext, ResumeID, ResumePSK, ResumeClientHello, ResumeServerHello,
 		ResumeClientKey, ResumeServerKey, ResumeLinkID, ResumeRefusal, ResumeRefusalSign,
 		RekeySecret, ResumeRekey, RekeyKEM, RekeyClientKey, RekeyServerKey, RekeyLinkID, RekeyNext, RekeyResume,
-		SessionStoreKey, SessionStoreName, SessionStoreRecord, SessionStoreHead,
+		SessionStoreKey, SessionStoreName, SessionStoreRecord, SessionStoreHead, SessionStorePart,
 		PageStore,
 	}
 }
