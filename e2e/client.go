@@ -101,7 +101,7 @@ func (c *client) connect(ctx context.Context, conn transport.Conn) (*Session, er
 
 // run does a handshake or a resume.
 func (c *client) run(ctx context.Context, conn transport.Conn, e exchange, signer keys.Signer) error {
-	h := handshake{conn: conn, engine: e, signer: signer, decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
+	h := handshake{conn: conn, engine: e, signer: signer, turns: make(chan struct{}, 1), decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
 		if err := c.verify(ctx, peer); err != nil {
 			return err
 		}
@@ -189,7 +189,7 @@ func Accept(ctx context.Context, conn transport.Conn, cfg Config) (*Session, err
 		conn.Close(transport.CodeNormal, "")
 		return nil, err
 	}
-	g := &greeting{conn: conn, cfg: &cfg, began: time.Now(), signing: make(chan struct{}, 1)}
+	g := &greeting{conn: conn, cfg: &cfg, began: time.Now(), proving: make(chan struct{}, 1), signing: make(chan struct{}, 1)}
 	if err := g.read(ctx); err != nil {
 		return nil, err
 	}

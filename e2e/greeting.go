@@ -18,7 +18,8 @@ type greeting struct {
 	first []byte // the client's first frame
 	grant Grant  // what it is entitled to, once it is welcome
 
-	signing chan struct{} // has a place for each refusal that may be signed at a time
+	proving chan struct{} // has a place for each handshake that may be signed at a time,
+	signing chan struct{} // and for each refusal
 }
 
 // read waits for the first frame, which says what the client wants.
@@ -40,7 +41,7 @@ func (g *greeting) accept(ctx context.Context, room func(*keys.PublicIdentity) e
 		g.conn.Close(transport.CodeNormal, "")
 		return nil, err
 	}
-	h := handshake{conn: g.conn, engine: e, signer: signer, decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
+	h := handshake{conn: g.conn, engine: e, signer: signer, turns: g.proving, decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
 		if err := g.welcome(ctx, e, Peer{PublicIdentity: peer}); err != nil {
 			return err
 		}

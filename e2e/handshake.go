@@ -15,7 +15,8 @@ import (
 type handshake struct {
 	conn   transport.Conn
 	engine exchange
-	signer keys.Signer // for a *engine.Handshake
+	signer keys.Signer   // for a *engine.Handshake
+	turns  chan struct{} // has a place for each time that it may be asked at once
 	decide func(ctx context.Context, peer *keys.PublicIdentity) error
 	load   func(ctx context.Context) (engine.Step, error) // of an *engine.Resume that begins without its session
 
@@ -118,7 +119,7 @@ func (h *handshake) do(ctx context.Context, step engine.Step) (engine.Step, erro
 		}
 		return explained(h.engine.Receive(time.Now(), frame))
 	case engine.Sign:
-		return h.sign(h.engine.(*engine.Handshake))
+		return h.sign(ctx, h.engine.(*engine.Handshake))
 	case engine.Load:
 		next, err := h.load(ctx)
 		if check := new(engine.Error); errors.As(err, &check) {
@@ -138,9 +139,14 @@ func (h *handshake) do(ctx context.Context, step engine.Step) (engine.Step, erro
 	return explained(h.engine.Accept(time.Now()))
 }
 
-func (h *handshake) sign(e *engine.Handshake) (engine.Step, error) {
-	signature, err := h.signer.Sign(e.ToSign())
-	if err != nil {
+func (h *handshake) sign(ctx context.Context, e *engine.Handshake) (engine.Step, error) {
+	signature, err := signAside(ctx, h.turns, h.signer, e.ToSign())
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return engine.Step{}, lost(ctx, err)
+	case errors.As(err, new(*PanicError)):
+		return engine.Step{}, err
+	case err != nil:
 		return engine.Step{}, &HandshakeError{Reason: ReasonLocal, Err: err}
 	}
 	return explained(e.Signed(time.Now(), signature))

@@ -30,11 +30,12 @@ type keeper struct {
 	gone chan struct{} // closed when the record is as it stays
 
 	timer *time.Timer // for what is due while nothing is written, see check
+	pause sync.Mutex  // guards wait. A server's lock is held meanwhile, so nothing takes long under it
+	wait  time.Duration
 
 	mu      sync.Mutex // guards what follows
 	pending []*letter  // messages that wait to be stored, in the order of their Sends
 	handed  []incoming // messages that the application was given, and may be busy with
-	wait    time.Duration
 }
 
 // tried is a record that was given to the store.
@@ -226,8 +227,8 @@ func (k *keeper) reset(wait time.Duration) {
 	if k.session.engine.Client() || k.session.over() {
 		return // a client's record expires with the session
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	k.pause.Lock()
+	defer k.pause.Unlock()
 	k.wait = max(wait, time.Millisecond)
 	k.timer.Reset(k.wait)
 }
@@ -241,9 +242,9 @@ func (k *keeper) check() {
 		s.unkept(err)
 		return
 	}
-	k.mu.Lock()
+	k.pause.Lock()
 	wait := min(2*k.wait, s.limits.park/2)
-	k.mu.Unlock()
+	k.pause.Unlock()
 	k.reset(wait)
 }
 

@@ -88,30 +88,63 @@ func (s *Session) sendOnce(ctx context.Context, m *outgoing) error {
 	if err := s.enter(ctx, s.signing); err != nil {
 		return err
 	}
-	defer s.leave(s.signing)
 	for {
 		if err := s.sendNow(ctx, m); err != errUnsigned {
+			s.leave(s.signing)
 			return err
 		}
-		if err := s.sign(m, s.engine.Sent()+1); err != nil {
+		signed, err := s.sign(ctx, s.toSign(m, s.engine.Sent()+1))
+		if err != nil {
 			return err
 		}
+		m.signed = signed
 	}
 }
 
-func (s *Session) sign(m *outgoing, number uint64) error {
-	m.Time = time.Now()
-	key, signer := s.signer()
-	input := engine.Signed(s.engine.ID(), s.engine.Client(), number, m.Append(nil), key, m.body)
-	signature, err := signer.Sign(input)
-	if err == nil && len(signature) != ed25519.SignatureSize {
+// A signed is a message's signature, or what it takes to make it.
+type signed struct {
+	number uint64    // of the message
+	at     time.Time // that is in its header
+	key    keys.SigningKeyID
+	signer keys.Signer
+	input  []byte
+
+	signature []byte // with the name of the key, nil until it is made
+}
+
+// toSign returns what it takes to sign a message as the one of this number, now.
+func (s *Session) toSign(m *outgoing, number uint64) signed {
+	as := signed{number: number, at: time.Now()}
+	as.key, as.signer = s.signer()
+	header := m.Header
+	header.Time = as.at
+	as.input = engine.Signed(s.engine.ID(), s.engine.Client(), number, header.Append(nil), as.key, m.body)
+	return as
+}
+
+// sign makes a signature, and waits no longer than the context and the session last. It is
+// called with the turn to sign. Behind an error somebody else has that, as soon as the Signer has
+// returned.
+func (s *Session) sign(ctx context.Context, as signed) (signed, error) {
+	signature, err := askSigner(ctx, s.ended, as.signer, as.input, func(late bool) {
+		if late {
+			s.leave(s.signing)
+		}
+	})
+	switch {
+	case err == errOver:
+		return as, s.err
+	case err != nil && err == ctx.Err():
+		return as, err
+	case err == nil && len(signature) != ed25519.SignatureSize:
 		err = fmt.Errorf("the Signer returned %d bytes, not an Ed25519 signature", len(signature))
 	}
 	if err != nil {
-		return fmt.Errorf("e2e: send: signing: %w", err)
+		s.leave(s.signing)
+		return as, fmt.Errorf("e2e: send: signing: %w", err)
 	}
-	m.signature, m.signed = append(key[:], signature...), number
-	return nil
+	as.input, as.signature = nil, append(as.key[:], signature...)
+	return as, nil
 }
 
 // signer returns the key that the other end can check with: it knows this end's identity

@@ -43,6 +43,11 @@ func (s *Session) sendStored(ctx context.Context, message *outgoing) error {
 			err = s.sendPosted()
 			s.leaveSend()
 		}
+		if err == errUnsigned {
+			if err = s.signPosted(ctx, m); err == nil {
+				continue
+			}
+		}
 		switch {
 		case err == nil || err == errOther:
 			return m.wait()
@@ -116,7 +121,7 @@ func (k *keeper) take(now time.Time) (taken []*letter, err error) {
 			taken = append(taken, m)
 		case mustWait(failed):
 			left, err = append(left, m), failed
-		case errors.Is(failed, engine.ErrClosed):
+		case failed == errUnsigned, errors.Is(failed, engine.ErrClosed):
 			k.pending = append(left, k.pending[i:]...)
 			return taken, failed
 		default:
@@ -127,20 +132,20 @@ func (k *keeper) take(now time.Time) (taken []*letter, err error) {
 	return taken, err
 }
 
-// number gives a message its number, and signs it if it has to be.
+// number gives a message its number, if it is signed as the one of that or need not be.
 func (k *keeper) number(now time.Time, m *letter) error {
 	s := k.session
 	switch m.Time = now; {
 	case !s.signs(m.Kind):
 	case !s.engine.Room(m.Kind):
 		return engine.ErrBlocked
+	case m.signed.number != s.engine.Sent()+1:
+		return errUnsigned
 	default:
-		if err := s.sign(m.outgoing, s.engine.Sent()+1); err != nil {
-			return err
-		}
+		m.Time = m.signed.at
 	}
 	var header [engine.MaxHeader]byte
-	err := s.engine.Queue(now, append(m.Append(header[:0]), m.signature...), m.body)
+	err := s.engine.Queue(now, append(m.Append(header[:0]), m.signed.signature...), m.body)
 	switch {
 	case errors.Is(err, engine.ErrFinished):
 		return s.finished()

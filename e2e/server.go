@@ -27,7 +27,8 @@ type Server struct {
 	lobby   lobby
 	lookups lookups
 
-	signing chan struct{} // has a place for each refusal that may be signed at a time
+	proving chan struct{} // has a place for each handshake that may be signed at a time,
+	signing chan struct{} // and for each refusal
 
 	running sync.WaitGroup // one for each ServeConn and each session that is being closed
 
@@ -73,6 +74,7 @@ func NewServer(cfg Config, handle func(ctx context.Context, s *Session) error) (
 		sessions: map[*Session]struct{}{},
 		lookups:  newLookups(),
 
+		proving:   make(chan struct{}, cfg.MaxHandshakes),
 		signing:   make(chan struct{}, maxSigning),
 		resumable: map[[32]byte]*Session{},
 		totals:    newTotals(),
@@ -200,7 +202,7 @@ func (srv *Server) greet(ctx context.Context, conn transport.Conn) (_ *Session, 
 	defer contain(&err)
 	entered, leave := srv.lobby.enter(ctx, cmp.Or(conn.Info().Client, conn.Info().Remote))
 	defer leave()
-	g := &greeting{conn: conn, cfg: &srv.cfg, began: time.Now(), signing: srv.signing}
+	g := &greeting{conn: conn, cfg: &srv.cfg, began: time.Now(), proving: srv.proving, signing: srv.signing}
 	if err := g.read(entered); err != nil {
 		return nil, nil, err
 	}

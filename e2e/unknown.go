@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/hopseal/hopseal/internal/engine"
-	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -40,36 +39,9 @@ func (g *greeting) refusal(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	signature, err := g.signAside(ctx, signer, r.ToSign())
+	signature, err := signAside(ctx, g.signing, signer, r.ToSign())
 	if err != nil {
 		return nil, err
 	}
 	return r.Frame(signature)
-}
-
-// signAside waits for a Signer no longer than the context lasts.
-func (g *greeting) signAside(ctx context.Context, signer keys.Signer, message []byte) ([]byte, error) {
-	select {
-	case g.signing <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	type result struct {
-		signature []byte
-		err       error
-	}
-	done := make(chan result, 1)
-	go func() {
-		defer func() { <-g.signing }()
-		r := result{err: errGoexit}
-		defer func() { done <- r }()
-		defer contain(&r.err)
-		r.signature, r.err = signer.Sign(message)
-	}()
-	select {
-	case r := <-done:
-		return r.signature, r.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }

@@ -108,6 +108,8 @@ func sealingKeyID(public []byte) SealingKeyID {
 type Signer interface {
 	// PublicKey returns the 32-byte public half.
 	PublicKey() ed25519.PublicKey
-	// Sign returns the 64-byte signature of message (RFC 8032, Ed25519).
+	// Sign returns the 64-byte signature of message (RFC 8032, Ed25519). It should give up
+	// after some time: package e2e stops waiting for it, but a goroutine stays in it. It may be
+	// called by several goroutines at a time.
 	Sign(message []byte) ([]byte, error)
 }
