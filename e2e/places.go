@@ -21,7 +21,10 @@ type places struct {
 }
 
 // A reservation is a place that is taken.
-type reservation struct{ who keys.Fingerprint }
+type reservation struct {
+	who     keys.Fingerprint
+	session *Session // that it is for; nil until there is one
+}
 
 func (p *places) full() bool { return p.taken >= p.most }
 
@@ -38,7 +41,7 @@ func (p *places) take(who keys.Fingerprint) (*reservation, error) {
 	}
 	p.taken++
 	p.of[who]++
-	return &reservation{who}, nil
+	return &reservation{who: who}, nil
 }
 
 // free gives a place back.
@@ -57,4 +60,19 @@ func (srv *Server) reserve(peer *keys.PublicIdentity) (*reservation, error) {
 		return nil, ErrServerClosed
 	}
 	return srv.places.take(peer.Fingerprint())
+}
+
+// reservedFor gives a place to a session.
+func (p *reservation) reservedFor(s *Session) { p.session, s.place.reservation = s, p }
+
+// cancel gives a place back of which no session came about that could be used. There may be one
+// all the same, that its client has not been told of.
+func (srv *Server) cancel(p *reservation) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if p.session == nil {
+		srv.places.free(p)
+	} else {
+		srv.removed(p.session)
+	}
 }

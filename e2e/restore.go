@@ -51,7 +51,7 @@ func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byt
 	}
 	defer func() {
 		if err != nil && c.reserved != nil {
-			srv.remove(s, c.reserved)
+			srv.cancel(c.reserved)
 		}
 	}()
 	h := handshake{conn: g.conn, engine: c.resume, load: c.load, decide: c.decide}
@@ -60,13 +60,12 @@ func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byt
 		c.failed(entered, err)
 		return nil, err
 	}
-	made := bareSession(c.latest.session, party{&srv.cfg, srv.cfg.verifyClient}, newEvents(srv.cfg))
-	made.restored = true
-	made.place.reservation = c.reserved
-	made.entitle(c.resume.Link(), c.resume.Peer(), g.grant)
-	srv.adopt(ctx, made, c.latest)
-	srv.fence(made.keeper.key)
-	s = made
+	s = bareSession(c.latest.session, party{&srv.cfg, srv.cfg.verifyClient}, newEvents(srv.cfg))
+	s.restored = true
+	c.reserved.reservedFor(s)
+	s.entitle(c.resume.Link(), c.resume.Peer(), g.grant)
+	srv.adopt(ctx, s, c.latest)
+	srv.fence(s.keeper.key)
 	if err = srv.add(s); err == nil {
 		err = s.keeper.save(entered, true)
 	}

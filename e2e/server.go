@@ -225,15 +225,14 @@ func (srv *Server) accept(ctx, entered context.Context, g *greeting) (s *Session
 	var p *reservation
 	defer func() {
 		if err != nil && p != nil {
-			srv.remove(s, p)
+			srv.cancel(p)
 		}
 	}()
 	made, err := g.accept(entered, func(peer *keys.PublicIdentity) (err error) {
 		p, err = srv.reserve(peer)
 		return err
-	}, func(made *Session) error {
-		s = made
-		s.place.reservation = p
+	}, func(s *Session) error {
+		p.reservedFor(s)
 		srv.adopt(ctx, s, loaded{})
 		if err := srv.add(s); err != nil || s.keeper == nil {
 			return err
@@ -272,17 +271,6 @@ func (srv *Server) add(s *Session) error {
 		srv.indexed(s)
 	}
 	return nil
-}
-
-// remove gives a place free. The session may be nil: it did not come about.
-func (srv *Server) remove(s *Session, p *reservation) {
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	if s == nil {
-		srv.places.free(p)
-	} else {
-		srv.removed(s)
-	}
 }
 
 // removed forgets a session that has a place. It is called under mu.

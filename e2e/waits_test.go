@@ -453,5 +453,12 @@ func stopsAndGoesOn(t *testing.T, s stopping, kept, lost bool, act func(*city)) 
 		if took := time.Since(start); took > moment && took < 30*time.Minute {
 			t.Errorf("the other session got on after %v", took)
 		}
+		c.release()
+		if err := c.srv.Shutdown(context.Background()); err != nil {
+			t.Errorf("Shutdown, once nothing stops: %v", err)
+		}
+		if left := c.srv.Stats().Sessions; left != 0 {
+			t.Errorf("%d sessions are left behind Shutdown", left)
+		}
 	})
 }
