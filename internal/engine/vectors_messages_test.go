@@ -120,6 +120,12 @@ func goodMessages() (all []making) {
 		p.say(vectorMessage{Kind: 3, Answers: 2, Body: append([]byte{0, 6, 255, 255}, strings.Repeat("t", 1024)...)})
 		p.say(vectorMessage{Kind: 3, Answers: 1, Body: []byte{0, 6, 0, 0}})
 	})
+	add("answers-unknown", "refusals for the last reason that is known, and for others", func(p *speaker) {
+		p.Sent = 3
+		p.say(vectorMessage{Kind: 3, Answers: 1, Body: []byte{0, 7}})
+		p.say(vectorMessage{Kind: 3, Answers: 2, Body: []byte{0, 8}})
+		p.say(vectorMessage{Kind: 3, Answers: 3, Body: []byte{255, 255}})
+	})
 	add("signed", "a client signs, in all kinds but those that it need not", func(p *speaker) {
 		p.signs(true, "alice", "alice signing")
 		p.Sent = 2
@@ -219,6 +225,7 @@ func badMessages() (all []making) {
 	add("refusal-short", "a refusal of one byte", misbehaved, refusal(1))
 	add("refusal-0", "a refusal for reason 0", misbehaved, refusal(0, 0))
 	add("refusal-more", "a refusal with a byte more", misbehaved, refusal(0, 1, 0))
+	add("refusal-unknown-more", "a refusal for a reason that is not known, with a byte more", misbehaved, refusal(0, 8, 0))
 	add("refusal-reply-short", "an application's refusal without all of its code", misbehaved, refusal(0, 6, 1))
 	add("refusal-reply-long", "an application's refusal with 1,025 bytes of text", misbehaved, refusal(append([]byte{0, 6, 0, 0}, make([]byte, 1025)...)...))
 	add("refusal-reply-not-utf-8", "an application's refusal whose text is not UTF-8", misbehaved, refusal(0, 6, 0, 0, 0xff))

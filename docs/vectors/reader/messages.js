@@ -101,7 +101,7 @@ function checkRefusal(body) {
   if (body.length < 2) refuse()
   const why = body.readUInt16BE()
   if (why !== ofApplication) {
-    if (why < 1 || why > ofApplication || body.length > 2) refuse()
+    if (why < 1 || body.length > 2) refuse() // others than those of the document are known to later versions
     return
   }
   if (body.length < 4 || body.length > 4 + maxText) refuse()
