@@ -276,7 +276,8 @@ type Config struct {
 	HandshakeTimeout time.Duration
 
 	// SendTimeout is how long a message may wait for the other end to make room for
-	// it, and each 64 KiB of it for the connection. A peer that takes nothing for so
+	// it, and each 64 KiB of it for the connection. It is also how long the Signer
+	// may take for one, where messages are signed. A peer that takes nothing for so
 	// long is cut. Zero means [DefaultSendTimeout].
 	SendTimeout time.Duration
 

@@ -122,11 +122,13 @@ func (s *Session) toSign(m *outgoing, number uint64) signed {
 	return as
 }
 
-// sign makes a signature, and waits no longer than the context and the session last. It is
+// sign makes a signature, and waits no longer than the context, the session and SendTimeout last. It is
 // called with the turn to sign. Behind an error somebody else has that, as soon as the Signer has
 // returned.
 func (s *Session) sign(ctx context.Context, as signed) (signed, error) {
-	signature, err := askSigner(ctx, s.ended, as.signer, as.input, func(late bool) {
+	limited, cancel := context.WithTimeout(ctx, s.sendTimeout)
+	defer cancel()
+	signature, err := askSigner(limited, s.ended, as.signer, as.input, func(late bool) {
 		if late {
 			s.leave(s.signing)
 		}
@@ -136,6 +138,8 @@ func (s *Session) sign(ctx context.Context, as signed) (signed, error) {
 		return as, s.err
 	case err != nil && err == ctx.Err():
 		return as, err
+	case err != nil && err == limited.Err():
+		return as, fmt.Errorf("e2e: send: signing: the Signer has not answered for %v: see whether what holds the key works", s.sendTimeout)
 	case err == nil && len(signature) != ed25519.SignatureSize:
 		err = fmt.Errorf("the Signer returned %d bytes, not an Ed25519 signature", len(signature))
 	}
