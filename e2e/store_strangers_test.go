@@ -104,7 +104,7 @@ func knock(t testing.TB, srv *e2e.Server, address string, first []byte) (answer 
 
 // aBigStored leaves a session in a store that holds 44 MB which the client has not
 // acknowledged, and returns a first frame of that client's which has not arrived.
-func aBigStored(t *testing.T, store *meter) (first []byte, r *road, c *e2e.Session) {
+func aBigStored(t *testing.T, store *meter) (_ []byte, r *road, c *e2e.Session) {
 	t.Helper()
 	cfg := stored(trusting(bob, alice), store)
 	cfg.Window = 64 << 20
@@ -121,6 +121,7 @@ func aBigStored(t *testing.T, store *meter) (first []byte, r *road, c *e2e.Sessi
 		return nil
 	})
 	var mu sync.Mutex
+	var first []byte
 	keep := func(m []byte) [][]byte {
 		mu.Lock()
 		defer mu.Unlock()
@@ -142,12 +143,15 @@ func aBigStored(t *testing.T, store *meter) (first []byte, r *road, c *e2e.Sessi
 	if n := store.size(); n < 44e6 {
 		t.Fatalf("%d bytes are stored", n)
 	}
-	for len(first) == 0 {
-		time.Sleep(time.Second)
+	for {
 		mu.Lock()
+		found := first
 		mu.Unlock()
+		if found != nil {
+			return found, r, c
+		}
+		time.Sleep(time.Second)
 	}
-	return first, r, c
 }
 
 // A57: what a first frame costs a server is bounded by a few KiB, however big the session is
