@@ -12,7 +12,7 @@ func TestHandshakeNamesRealTests(t *testing.T) {
 		t.Errorf("docs/handshake.md names %d tests", len(named))
 	}
 	written := make(map[string]bool)
-	for _, folder := range []string{"internal/engine", "internal/label", "e2e", "keys", "envelope"} {
+	for _, folder := range []string{"internal/engine", "internal/label", "internal/repo", "e2e", "keys", "envelope"} {
 		for _, m := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`).FindAllSubmatch(tests(t, folder), -1) {
 			written[string(m[1])] = true
 		}
