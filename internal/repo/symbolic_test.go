@@ -18,7 +18,7 @@ import (
 const (
 	symbolic      = models + "/symbolic"
 	symbolicTests = "HOPSEAL_PROVERIF_TESTS" // require: fail where there is no ProVerif
-	quick         = 5 * time.Second          // rows that take longer run with HOPSEAL_LONG_TESTS
+	quick         = 3 * time.Second          // rows that take longer run with HOPSEAL_LONG_TESTS
 )
 
 // symbolicRun is a row of README.md's table: one model, under one leak, without some of
