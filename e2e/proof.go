@@ -93,11 +93,10 @@ func (s *Session) sendOnce(ctx context.Context, m *outgoing) error {
 			s.leave(s.signing)
 			return err
 		}
-		signed, err := s.sign(ctx, s.toSign(m, s.engine.Sent()+1))
-		if err != nil {
+		m.signed = s.toSign(m, s.engine.Sent()+1)
+		if err := s.sign(ctx, m.signed); err != nil {
 			return err
 		}
-		m.signed = signed
 	}
 }
 
@@ -112,9 +111,21 @@ type signed struct {
 	signature []byte // with the name of the key, nil until it is made
 }
 
+// as reports whether a message is signed as the one of this number.
+func (as *signed) as(number uint64) bool {
+	return as != nil && as.signature != nil && as.number == number
+}
+
+func (as *signed) bytes() []byte {
+	if as == nil {
+		return nil
+	}
+	return as.signature
+}
+
 // toSign returns what it takes to sign a message as the one of this number, now.
-func (s *Session) toSign(m *outgoing, number uint64) signed {
-	as := signed{number: number, at: time.Now()}
+func (s *Session) toSign(m *outgoing, number uint64) *signed {
+	as := &signed{number: number, at: time.Now()}
 	as.key, as.signer = s.signer()
 	header := m.Header
 	header.Time = as.at
@@ -125,30 +136,30 @@ func (s *Session) toSign(m *outgoing, number uint64) signed {
 // sign makes a signature, and waits no longer than the context, the session and SendTimeout last. It is
 // called with the turn to sign. Behind an error somebody else has that, as soon as the Signer has
 // returned.
-func (s *Session) sign(ctx context.Context, as signed) (signed, error) {
+func (s *Session) sign(ctx context.Context, as *signed) error {
 	limited, cancel := context.WithTimeout(ctx, s.sendTimeout)
 	defer cancel()
-	signature, err := askSigner(limited, s.ended, as.signer, as.input, func(late bool) {
+	signature, late, err := askSigner(limited, s.ended, as.signer, as.input, func(late bool) {
 		if late {
 			s.leave(s.signing)
 		}
 	})
 	switch {
-	case err == errOver:
-		return as, s.err
-	case err != nil && err == ctx.Err():
-		return as, err
-	case err != nil && err == limited.Err():
-		return as, fmt.Errorf("e2e: send: signing: the Signer has not answered for %v: see whether what holds the key works", s.sendTimeout)
+	case late && s.over():
+		return s.err
+	case late && ctx.Err() != nil:
+		return ctx.Err()
+	case late:
+		return fmt.Errorf("e2e: send: signing: the Signer has not answered for %v: see whether what holds the key works", s.sendTimeout)
 	case err == nil && len(signature) != ed25519.SignatureSize:
 		err = fmt.Errorf("the Signer returned %d bytes, not an Ed25519 signature", len(signature))
 	}
 	if err != nil {
 		s.leave(s.signing)
-		return as, fmt.Errorf("e2e: send: signing: %w", err)
+		return fmt.Errorf("e2e: send: signing: %w", err)
 	}
 	as.input, as.signature = nil, append(as.key[:], signature...)
-	return as, nil
+	return nil
 }
 
 // signer returns the key that the other end can check with: it knows this end's identity

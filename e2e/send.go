@@ -45,7 +45,7 @@ type outgoing struct {
 	debt          *debt         // that it settles, if it answers a request
 	number        uint64        // once it is sealed
 
-	signed signed // if it is
+	signed *signed // nil: it is not
 }
 
 var errType = errors.New("a type must have at most 128 bytes of UTF-8")
@@ -174,7 +174,7 @@ func (s *Session) sendNow(ctx context.Context, m *outgoing) error {
 	switch {
 	case !s.signs(m.Kind):
 		m.Time = now
-	case m.signed.number == s.engine.Sent()+1:
+	case m.signed.as(s.engine.Sent() + 1):
 		m.Time = m.signed.at
 	case s.engine.Room(m.Kind):
 		return errUnsigned
@@ -182,7 +182,7 @@ func (s *Session) sendNow(ctx context.Context, m *outgoing) error {
 		return cmp.Or(s.writeControl(ctx, l, now), engine.ErrBlocked)
 	}
 	var header [engine.MaxHeader]byte
-	frame, err := l.link.Seal(now, s.send.frame[:0], append(m.Append(header[:0]), m.signed.signature...), m.body)
+	frame, err := l.link.Seal(now, s.send.frame[:0], append(m.Append(header[:0]), m.signed.bytes()...), m.body)
 	switch {
 	case errors.Is(err, engine.ErrFinished):
 		return s.finished()

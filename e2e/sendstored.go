@@ -139,13 +139,13 @@ func (k *keeper) number(now time.Time, m *letter) error {
 	case !s.signs(m.Kind):
 	case !s.engine.Room(m.Kind):
 		return engine.ErrBlocked
-	case m.signed.number != s.engine.Sent()+1:
+	case !m.signed.as(s.engine.Sent() + 1):
 		return errUnsigned
 	default:
 		m.Time = m.signed.at
 	}
 	var header [engine.MaxHeader]byte
-	err := s.engine.Queue(now, append(m.Append(header[:0]), m.signed.signature...), m.body)
+	err := s.engine.Queue(now, append(m.Append(header[:0]), m.signed.bytes()...), m.body)
 	switch {
 	case errors.Is(err, engine.ErrFinished):
 		return s.finished()

@@ -2,14 +2,10 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 
 	"github.com/hopseal/hopseal/keys"
 )
-
-// errOver is returned by askSigner where nobody needs the signature any more.
-var errOver = errors.New("e2e: the session is over")
 
 // A Signer may be a service, so it may take for ever: nobody waits for one under a lock, nor for
 // longer than he wants to. Each that has not returned keeps a goroutine, so how many are asked at
@@ -23,26 +19,24 @@ type asking struct {
 	err       error
 }
 
-// askSigner waits for a signature until the context ends or over is closed; the error is the
-// context's then, or errOver. Once the Signer has returned it calls then, which is told whether
-// that was too late.
-func askSigner(ctx context.Context, over <-chan struct{}, signer keys.Signer, message []byte, then func(late bool)) ([]byte, error) {
+// askSigner waits for a signature until the context ends or over is closed: then it is late, with
+// the context's error if it has one. Once the Signer has returned it calls then, which is told
+// the same.
+func askSigner(ctx context.Context, over <-chan struct{}, signer keys.Signer, message []byte, then func(late bool)) (signature []byte, late bool, err error) {
 	a := &asking{done: make(chan struct{})}
 	go a.run(signer, message, then)
-	var why error
 	select {
 	case <-a.done:
-		return a.signature, a.err
 	case <-over:
-		why = errOver
+		late = a.settled.CompareAndSwap(false, true)
 	case <-ctx.Done():
-		why = ctx.Err()
+		late = a.settled.CompareAndSwap(false, true)
 	}
-	if a.settled.CompareAndSwap(false, true) {
-		return nil, why
+	if late {
+		return nil, true, ctx.Err()
 	}
-	<-a.done // it came meanwhile
-	return a.signature, a.err
+	<-a.done // it may have come meanwhile
+	return a.signature, false, a.err
 }
 
 func (a *asking) run(signer keys.Signer, message []byte, then func(late bool)) {
@@ -62,5 +56,6 @@ func signAside(ctx context.Context, turns chan struct{}, signer keys.Signer, mes
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	return askSigner(ctx, nil, signer, message, func(bool) { <-turns })
+	signature, _, err := askSigner(ctx, nil, signer, message, func(bool) { <-turns })
+	return signature, err
 }

@@ -20,7 +20,7 @@ func (s *Session) signPosted(ctx context.Context, m *letter) error {
 			s.leave(s.signing)
 			return nil
 		}
-		as, err := s.sign(ctx, as)
+		err := s.sign(ctx, as)
 		switch {
 		case err == nil:
 			s.keeper.signed(next, as)
@@ -37,7 +37,7 @@ func (s *Session) signPosted(ctx context.Context, m *letter) error {
 
 // unsigned returns the first message in line that has to be signed for the number that it is
 // going to have, and what is to be signed, or nil.
-func (k *keeper) unsigned() (*letter, signed) {
+func (k *keeper) unsigned() (*letter, *signed) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	s := k.session
@@ -47,15 +47,15 @@ func (k *keeper) unsigned() (*letter, signed) {
 		if !room[m.Kind.Free()] {
 			continue
 		}
-		if number++; s.signs(m.Kind) && m.signed.number != number {
+		if number++; s.signs(m.Kind) && !m.signed.as(number) {
 			return m, s.toSign(m.outgoing, number)
 		}
 	}
-	return nil, signed{}
+	return nil, nil
 }
 
 // signed takes in the signature of a message, if it is in line still.
-func (k *keeper) signed(m *letter, as signed) {
+func (k *keeper) signed(m *letter, as *signed) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if slices.Contains(k.pending, m) {

@@ -168,6 +168,11 @@ func (s stoppingStore) Save(ctx context.Context, r e2e.StoredSession) error {
 	return s.SessionStore.Save(ctx, r)
 }
 
+func (s stoppingStore) SavePart(ctx context.Context, p e2e.StoredPart) error {
+	s.gate.at("SavePart")
+	return s.SessionStore.SavePart(ctx, p)
+}
+
 func (s stoppingStore) Delete(ctx context.Context, key [32]byte, version uint64) error {
 	s.gate.at("Delete")
 	return s.SessionStore.Delete(ctx, key, version)
@@ -246,6 +251,9 @@ func (c *city) serve(second keys.Fingerprint) func(context.Context, *e2e.Session
 		_, err := r.Session.SendMessage(ctx, "odd", nil)
 		return nil, err
 	})
+	mux.Handle("much", func(ctx context.Context, r *e2e.Request) ([]byte, error) {
+		return nil, r.Session.Send(ctx, make([]byte, 500_000))
+	})
 	mux.Handle("fails", func(context.Context, *e2e.Request) ([]byte, error) { return nil, errors.New("it fails") })
 	mux.Handle("stops", func(context.Context, *e2e.Request) ([]byte, error) {
 		c.gate.at("function")
@@ -310,6 +318,7 @@ var stops = []stopping{
 	{"Save of a message", "Save", true, func(c *city) { c.say("") }},
 	{"Save of a handshake", "Save", true, (*city).anew},
 	{"Save of a resume", "Save", true, func(c *city) { c.toA.cut(false) }},
+	{"SavePart of much that is under way", "SavePart", true, func(c *city) { c.say("much") }},
 	{"Delete", "Delete", true, func(c *city) { go c.a.Close() }},
 	{"Sweep", "Sweep", true, func(c *city) { time.Sleep(11 * time.Minute); c.anew() }},
 	{"Verifier in a handshake", "Verifier", false, (*city).anew},
