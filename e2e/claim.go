@@ -22,13 +22,8 @@ type claim struct {
 
 // load gives the attempt the session as the store has it now.
 func (c *claim) load(ctx context.Context) (step engine.Step, err error) {
-	done, err := turn(ctx, c.srv.lookups.loads)
-	if err != nil {
-		return step, err
-	}
-	defer done()
 	self, _ := c.srv.cfg.engine()
-	l, err := c.srv.cfg.vault().load(ctx, c.key, self)
+	l, err := c.srv.lookups.load(ctx, c.key, self)
 	switch {
 	case errors.Is(err, ErrNotStored):
 		return step, err
@@ -52,7 +47,7 @@ func (c *claim) decide(ctx context.Context, peer *keys.PublicIdentity) (err erro
 		return err
 	}
 	return c.settle(ctx, func() error {
-		version, err := c.srv.cfg.vault().claim(ctx, c.latest)
+		version, err := c.srv.vault.claim(ctx, c.latest)
 		if err == nil {
 			c.latest.record.Version = version
 		}
@@ -100,5 +95,5 @@ func (c *claim) failed(ctx context.Context, err error) {
 }
 
 func (c *claim) remove(ctx context.Context) error {
-	return c.srv.cfg.Store.Delete(ctx, c.key, c.latest.record.Version)
+	return c.srv.vault.store.Delete(ctx, c.key, c.latest.record.Version)
 }

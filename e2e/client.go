@@ -76,10 +76,11 @@ type client struct {
 	address string
 	dial    func(context.Context) (transport.Conn, error)
 	events  *events
+	vault   vault
 }
 
 func newClient(cfg Config, address string, dial func(context.Context) (transport.Conn, error)) *client {
-	return &client{cfg, address, dial, newEvents(cfg)}
+	return &client{cfg, address, dial, newEvents(cfg), cfg.vault(mostOfClient)}
 }
 
 // connect makes a session over a connection.
@@ -164,7 +165,7 @@ func (c *client) dialFirst(ctx context.Context) (*Session, error) {
 	}
 	c.comesBack(s)
 	if c.cfg.Store != nil {
-		s.keeper = newKeeper(s, c.cfg.vault(), c.cfg.StoreName, loaded{})
+		s.keeper = newKeeper(s, c.vault, c.cfg.StoreName, loaded{})
 		if err := s.keeper.save(ctx, true); err != nil {
 			s.closeFor(CodeFailed, &CloseError{Err: err})
 			return nil, fmt.Errorf("e2e: %w", err)

@@ -26,7 +26,8 @@ const (
 // Otherwise the error is a [*CloseError] whose Gap says what may be missing, and the other
 // end is told, if it can be told anything, that it has not got everything: it sees
 // [CodeIncomplete] or a connection that was cut, and never [io.EOF]. It is the same error
-// when Close is called again, and when the session had ended before. Where everything has
+// when Close is called again, and when the session had ended before. A session that is stored
+// and not over, see [CloseError.Stored], is not closed: it may go on. Where everything has
 // arrived and only the close itself could not be sent, an error says so once.
 //
 // Messages that the other end has sent and that were not received are lost: a protocol in
@@ -96,9 +97,10 @@ func (s *Session) closeFor(code Code, why *CloseError) error {
 	return nil
 }
 
-// incomplete returns how the session ended where messages are not known to have arrived.
+// incomplete returns how the session ended where messages are not known to have arrived, or
+// where it has not ended for the other end.
 func (s *Session) incomplete() error {
-	if gap := s.err.Gap; gap != nil && gap.Count > 0 {
+	if gap := s.err.Gap; s.err.Stored || gap != nil && gap.Count > 0 {
 		return s.err
 	}
 	return nil

@@ -417,6 +417,11 @@ type Config struct {
 	// that peers who stall cannot lock out those who do not. Zero means
 	// [DefaultMaxHandshakes] and [DefaultMaxHandshakesPerAddress]. Behind a
 	// reverse proxy all clients have one address: set both alike.
+	//
+	// With a Store, first frames that ask for sessions which there are not cost a look-up
+	// each. An address from which 16 of them come in a second is slowed down, to five times
+	// MaxHandshakesPerAddress of these a second; clients that come back to sessions wait with
+	// them for their turns.
 	MaxHandshakes           int
 	MaxHandshakesPerAddress int
 

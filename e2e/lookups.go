@@ -1,94 +1,74 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"time"
 
+	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/internal/netblock"
 	"github.com/hopseal/hopseal/transport"
 )
 
 // What strangers can have a server ask its store for.
 const (
-	mostFinds      = 64 // look-ups of ids at a time
-	mostLoads      = 64 // sessions that are read at a time, each for a client that has shown its secret
-	misledASecond  = 16 // first frames from one address that lead to no session
-	misledEachTime = time.Second
+	mostFinds = 64 // look-ups of ids at a time
+	mostLoads = 64 // sessions that are read at a time, each for a client that has shown its secret
 )
-
-// errMisled is why a connection was closed whose first frame was not looked up.
-var errMisled = errors.New("too many connections from this address ask for sessions that there are not: come back later")
 
 // lookups bound what a server asks its store for. Whoever wants to go on with a session
 // sends an id, and every hop has seen those of others.
 type lookups struct {
+	vault        vault         // which returns when it likes
 	finds, loads chan struct{} // hold a token for each that is under way
-
-	mu     sync.Mutex // guards what follows
-	since  time.Time
-	misled map[string]int // first frames since then that led to nothing, by address
+	suspects     suspects
 }
 
-func newLookups() lookups {
-	return lookups{finds: make(chan struct{}, mostFinds), loads: make(chan struct{}, mostLoads)}
-}
-
-// turn waits for one of the tokens.
-func turn(ctx context.Context, tokens chan struct{}) (done func(), _ error) {
-	select {
-	case tokens <- struct{}{}:
-		return func() { <-tokens }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+func newLookups(cfg Config) lookups {
+	return lookups{
+		vault:    vault{cfg.Store, cfg.StoreKeys},
+		finds:    make(chan struct{}, mostFinds),
+		loads:    make(chan struct{}, mostLoads),
+		suspects: suspects{turns: max(1, cfg.MaxHandshakesPerAddress/4)},
 	}
 }
 
-// find looks an id up, unless too many from the same address have led to nothing lately.
-func (l *lookups) find(ctx context.Context, v vault, from transport.Info, id [32]byte) (key [32]byte, secret []byte, err error) {
-	done, err := turn(ctx, l.finds)
+// A lead is what a first frame leads to.
+type lead struct{ key, secret [32]byte }
+
+// find looks up what an id leads to, and has it followed. It costs one small read, and where
+// it comes to nothing, which the error says by [ErrNotStored], some patience.
+func (l *lookups) find(ctx context.Context, from transport.Info, id [32]byte, follow func(lead) error) error {
+	return l.suspects.admit(ctx, addressIn(from), func() error {
+		to, err := aside(ctx, l.finds, func(ctx context.Context) (lead, error) { return l.read(ctx, id) })
+		defer clear(to.secret[:])
+		switch {
+		case err == nil:
+			return follow(to)
+		case errors.Is(err, ErrNotStored):
+			return err
+		}
+		return fmt.Errorf("%w: %w", ErrStore, err)
+	})
+}
+
+func (l *lookups) read(ctx context.Context, id [32]byte) (to lead, err error) {
+	key, secret, err := l.vault.find(ctx, id)
 	if err != nil {
-		return key, nil, err
+		return to, err
 	}
-	defer done()
-	if !l.welcome(from, time.Now()) {
-		return key, nil, errMisled
+	defer clear(secret)
+	if len(secret) != len(to.secret) { // the id is a client's name
+		return to, ErrNotStored
 	}
-	key, secret, err = v.find(ctx, id)
-	switch {
-	case errors.Is(err, ErrNotStored):
-		l.mislead(from, time.Now())
-	case err != nil:
-		err = fmt.Errorf("%w: %w", ErrStore, err)
-	}
-	return key, secret, err
+	return lead{key, [32]byte(secret)}, nil
 }
 
-// welcome reports whether an address may ask.
-func (l *lookups) welcome(from transport.Info, now time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if now.Sub(l.since) >= misledEachTime {
-		l.since, l.misled = now, map[string]int{}
-	}
-	return l.misled[addressIn(from)] < misledASecond
+// load reads a session.
+func (l *lookups) load(ctx context.Context, key [32]byte, cfg engine.Config) (loaded, error) {
+	return aside(ctx, l.loads, func(ctx context.Context) (loaded, error) { return l.vault.load(ctx, key, cfg) })
 }
 
-// mislead counts a first frame that led to nothing. It does not count before that is known:
-// where a server has been restarted, many clients come back from one address at a time.
-func (l *lookups) mislead(from transport.Info, now time.Time) {
-	l.welcome(from, now)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.misled[addressIn(from)]++
-}
-
-// addressIn returns what is known of where a connection comes from, or "".
-func addressIn(info transport.Info) string {
-	if info.Client != "" {
-		return netblock.Of(info.Client)
-	}
-	return netblock.Of(info.Remote)
-}
+// addressIn returns whose a connection is, as far as its address says, or "".
+func addressIn(info transport.Info) string { return netblock.Of(cmp.Or(info.Client, info.Remote)) }

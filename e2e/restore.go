@@ -21,7 +21,7 @@ func (srv *Server) adopt(ctx context.Context, s *Session, claimed loaded) {
 	s.found = func() { srv.settle(s) }
 	s.renewed = func() { srv.index(s) }
 	if srv.cfg.Store != nil {
-		s.keeper = newKeeper(s, srv.cfg.vault(), "", claimed)
+		s.keeper = newKeeper(s, srv.vault, "", claimed)
 	}
 }
 
@@ -32,7 +32,7 @@ func (srv *Server) committed(s *Session) error {
 	if s.keeper == nil {
 		return nil
 	}
-	if err := s.keeper.sync(); err != nil {
+	if err := s.keeper.sync(context.Background()); err != nil {
 		return s.unkept(err)
 	}
 	return nil
@@ -82,20 +82,26 @@ func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byt
 }
 
 // beginClaim answers a first frame, if there is a session that it could be for.
-func (srv *Server) beginClaim(ctx context.Context, g *greeting, id [32]byte) (_ *claim, step engine.Step, err error) {
-	key, secret, err := srv.lookups.find(ctx, srv.cfg.vault(), g.conn.Info(), id)
+func (srv *Server) beginClaim(ctx context.Context, g *greeting, id [32]byte) (c *claim, step engine.Step, err error) {
+	err = srv.lookups.find(ctx, g.conn.Info(), id, func(to lead) (err error) {
+		c, step, err = srv.follow(g, to)
+		return err
+	})
 	switch {
 	case errors.Is(err, ErrNotStored):
 		return nil, step, g.refuse(ctx)
 	case err != nil: // which is not to say that there is none
 		g.conn.Close(transport.CodeTryLater, "")
 		return nil, step, err
-	case len(secret) != 32: // a client's
-		return nil, step, g.refuse(ctx)
 	}
+	return c, step, nil
+}
+
+// follow answers a first frame from the head of its id. Whoever sent it has not shown the
+// secret in that if the error matches [ErrNotStored].
+func (srv *Server) follow(g *greeting, to lead) (_ *claim, step engine.Step, err error) {
 	cfg, _ := srv.cfg.engine()
-	r, err := engine.AnswerStored(cfg, [32]byte(secret), g.began)
-	clear(secret)
+	r, err := engine.AnswerStored(cfg, to.secret, g.began)
 	if err == nil {
 		_, err = r.Start(time.Now())
 	}
@@ -103,10 +109,9 @@ func (srv *Server) beginClaim(ctx context.Context, g *greeting, id [32]byte) (_ 
 		step, err = r.Receive(time.Now(), g.first)
 	}
 	if err != nil {
-		srv.lookups.mislead(g.conn.Info(), time.Now())
-		return nil, step, g.refuse(ctx)
+		return nil, step, fmt.Errorf("%w: %w", ErrNotStored, err)
 	}
-	return &claim{srv: srv, greeting: g, resume: r, key: key}, step, nil
+	return &claim{srv: srv, greeting: g, resume: r, key: to.key}, step, nil
 }
 
 // fence ends a session that this server had before somebody else did.
@@ -131,7 +136,7 @@ func (srv *Server) sweep() {
 		srv.running.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), sweepTimeout)
 			defer cancel()
-			srv.cfg.Store.Sweep(ctx) // another time
+			srv.vault.store.Sweep(ctx) // another time
 		})
 	}
 }
@@ -144,7 +149,7 @@ func (b *comeback) keep() error {
 	if k == nil {
 		return nil
 	}
-	if err := k.sync(); err != nil {
+	if err := k.sync(context.Background()); err != nil {
 		return &HandshakeError{Reason: ReasonLocal, Err: b.session.unkept(err)}
 	}
 	return nil
@@ -161,9 +166,8 @@ func (c *client) goOn(ctx context.Context) (_ *Session, err error) {
 	if c.cfg.StoreName == "" {
 		return nil, errors.New("e2e: Config.StoreName is empty: it names the session in the store")
 	}
-	v := c.cfg.vault()
 	self, _ := c.cfg.engine()
-	l, err := v.takeOver(ctx, storedName(c.cfg.StoreName), self)
+	l, err := c.vault.takeOver(ctx, storedName(c.cfg.StoreName), self)
 	if err != nil {
 		return nil, fmt.Errorf("e2e: %w: %w", ErrStore, err)
 	}
@@ -172,7 +176,7 @@ func (c *client) goOn(ctx context.Context) (_ *Session, err error) {
 	}
 	s := bareSession(l.session, party{&c.cfg, c.verify}, c.events)
 	s.restored = true
-	s.keeper = newKeeper(s, v, c.cfg.StoreName, l)
+	s.keeper = newKeeper(s, c.vault, c.cfg.StoreName, l)
 	back := c.comesBack(s)
 	s.begun()
 	if err := back.first(ctx); err != nil {

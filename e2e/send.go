@@ -258,7 +258,7 @@ func (s *Session) within(ctx context.Context) context.Context {
 // write hands one frame to the connection. It is called under send.
 func (s *Session) write(ctx context.Context, l *line, now time.Time, frame []byte) error {
 	if s.keeper != nil {
-		if err := s.keeper.sync(); err != nil {
+		if err := s.keeper.sync(ctx); err != nil {
 			return s.unkept(err)
 		}
 		now = time.Now()

@@ -26,6 +26,7 @@ type Server struct {
 	handle  func(context.Context, *Session) error
 	lobby   lobby
 	lookups lookups
+	vault   vault
 
 	proving chan struct{} // has a place for each handshake that may be signed at a time,
 	signing chan struct{} // and for each refusal
@@ -72,7 +73,8 @@ func NewServer(cfg Config, handle func(ctx context.Context, s *Session) error) (
 		lobby:    lobby{most: cfg.MaxHandshakes, mostPerAddress: cfg.MaxHandshakesPerAddress},
 		places:   places{most: cfg.MaxSessions, mostPerIdentity: cfg.MaxSessionsPerIdentity},
 		sessions: map[*Session]struct{}{},
-		lookups:  newLookups(),
+		lookups:  newLookups(cfg),
+		vault:    cfg.vault(cfg.MaxSessions),
 
 		proving:   make(chan struct{}, cfg.MaxHandshakes),
 		signing:   make(chan struct{}, maxSigning),
