@@ -36,9 +36,11 @@ var errWriteClosed = errors.New("e2e: write after CloseWrite")
 // forge, that there is nothing more: by CloseWrite, or by closing the session with
 // [CodeDone]. Every other end is a [*CloseError].
 type NetConn struct {
-	session *Session
-	closing sync.Once
-	closed  chan struct{}
+	session  *Session
+	closing  sync.Once
+	closed   chan struct{} // Close was called
+	over     chan struct{} // closed when closeErr is set
+	closeErr error
 
 	readBy    deadline.Deadline
 	reading   chan struct{} // holds a token while somebody reads, who owns what follows
@@ -48,7 +50,8 @@ type NetConn struct {
 	readErr   error
 
 	writeBy  deadline.Deadline
-	writing  chan struct{} // holds a token while somebody writes
+	writing  chan struct{} // holds a token while somebody writes, who owns what follows
+	cutShort bool          // Close came within a Write, which has not sent all of its bytes
 	flushing chan struct{} // holds a token while out is under way; whose holder owns what follows
 	out      []byte
 	writeErr error
@@ -60,7 +63,7 @@ var _ net.Conn = (*NetConn)(nil)
 // and before Send and Receive.
 func (s *Session) NetConn() *NetConn {
 	return &NetConn{
-		session: s, closed: make(chan struct{}), fetched: make(chan error, 1),
+		session: s, closed: make(chan struct{}), over: make(chan struct{}), fetched: make(chan error, 1),
 		reading: make(chan struct{}, 1), writing: make(chan struct{}, 1), flushing: make(chan struct{}, 1),
 	}
 }
@@ -149,6 +152,7 @@ func (c *NetConn) Write(p []byte) (n int, err error) {
 	for n < len(p) {
 		part := p[n:min(len(p), n+c.part())]
 		if err := c.send(by, part, nil); err != nil {
+			c.cutShort = c.cutShort || err == net.ErrClosed
 			return n, err
 		}
 		n += len(part)
@@ -201,27 +205,32 @@ func (c *NetConn) CloseWrite() error {
 // was written has arrived at the other end's session, and the error says that it may not
 // have. That is not to say that anybody has read it. What could not even be handed to the
 // session by then is lost, like the rest of a Write that Close interrupts, and the session
-// ends with [CodeFailed], so that the other end does not take what it has for all.
-func (c *NetConn) Close() (err error) {
+// ends with [CodeFailed], so that the other end does not take what it has for all. Whoever
+// calls Close again gets the same error.
+func (c *NetConn) Close() error {
 	c.closing.Do(func() {
-		interrupted := len(c.writing) > 0 // a Write, which will not send all of its bytes
 		close(c.closed)
-		ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
-		defer cancel()
-		code, failed := c.settle(ctx)
-		if interrupted {
-			code = CodeFailed
-		}
-		if err = c.session.finish(ctx, code); failed != nil {
-			err = failed
-		}
+		go c.end()
 	})
-	return err
+	<-c.over
+	return c.closeErr
+}
+
+func (c *NetConn) end() {
+	defer close(c.over)
+	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
+	defer cancel()
+	code, failed := c.settle(ctx)
+	if c.closeErr = c.session.finish(ctx, code); failed != nil {
+		c.closeErr = failed
+	}
 }
 
 // settle waits until what was written is handed to the session, and says with which code
 // the session ends then.
 func (c *NetConn) settle(ctx context.Context) (Code, error) {
+	c.writing <- struct{}{} // a Write that is under way leaves at once
+	defer func() { <-c.writing }()
 	select {
 	case c.flushing <- struct{}{}:
 	case <-ctx.Done():
@@ -229,11 +238,12 @@ func (c *NetConn) settle(ctx context.Context) (Code, error) {
 	}
 	defer func() { <-c.flushing }()
 	switch err := c.writeErr; {
-	case err == nil, err == errWriteClosed:
-		return CodeDone, nil
-	default:
+	case err != nil && err != errWriteClosed:
 		return CodeFailed, err
+	case c.cutShort:
+		return CodeFailed, nil
 	}
+	return CodeDone, nil
 }
 
 // LocalAddr and RemoteAddr return what is known about the connection below, or the last

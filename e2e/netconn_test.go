@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -316,4 +318,52 @@ func TestListener(t *testing.T) {
 	if got := fmt.Sprint(l.Addr().Network(), " ", l.Addr()); got != "hopseal sessions" {
 		t.Errorf("address %q", got)
 	}
+}
+
+// A15: a Write that a Close meets is whole, or the other end does not take what came of it for
+// all, whatever the moment.
+func TestA15CloseMeetsAWrite(t *testing.T) {
+	for moment := range 300 {
+		bubble(t, func(t *testing.T) {
+			near, far := streams(t)
+			const size = 3 * (32<<10 - 192)
+			var all sync.WaitGroup
+			var written int
+			var closed error
+			all.Go(func() { written, _ = near.Write(make([]byte, size)) })
+			all.Go(func() {
+				for range moment % 50 {
+					runtime.Gosched()
+				}
+				closed = near.Close()
+			})
+			got, err := io.Copy(io.Discard, far)
+			all.Wait()
+			if err == nil && got > 0 && got < size {
+				t.Fatalf("%d bytes of %d read as all; Write returned %d, Close %v", got, size, written, closed)
+			}
+		})
+	}
+}
+
+// A52: Close of a NetConn says the same each time, and to everybody who calls it.
+func TestA52NetConnClosesOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		v := &valve{}
+		a, b := transport.Pipe()
+		near, _ := establish(t, a, v.behind(b, 2))
+		c := near.NetConn()
+		v.shut()
+		mustWriteTo(t, c, "does not arrive")
+		results := make(chan error, 3)
+		for range 2 {
+			go func() { results <- c.Close() }()
+		}
+		first, second := <-results, <-results
+		results <- c.Close()
+		if third := <-results; first == nil || first != second || first != third {
+			t.Errorf("Close: %v, %v, %v", first, second, third)
+		}
+		v.open()
+	})
 }
