@@ -92,7 +92,7 @@ func NewServer(cfg Config, handle func(ctx context.Context, s *Session) error) (
 // the connection is over, and the function has nothing to do with it.
 //
 // Errors: [ErrServerClosed], [*HandshakeError], what the function returned, a
-// [*PanicError], or a [*CloseError] with [CodeIncomplete].
+// [*PanicError], or a [*CloseError] where not everything that was sent is known to have arrived.
 func (srv *Server) ServeConn(ctx context.Context, conn transport.Conn) error {
 	if err := srv.begin(); err != nil {
 		srv.turnAway(conn, transport.CodeGoingAway, err)
@@ -290,7 +290,14 @@ func (srv *Server) removed(s *Session) {
 func (srv *Server) serve(ctx context.Context, s *Session) error {
 	defer context.AfterFunc(ctx, func() { s.goAway() })()
 	defer func() { <-s.life.Done() }() // somebody else may still be saying goodbye
+	returned := false
+	defer func() {
+		if !returned { // but has called runtime.Goexit
+			srv.finish(s, CodeFailed)
+		}
+	}()
 	err := srv.call(s.life, s)
+	returned = true
 	switch {
 	case s.over() && (err == nil || errors.Is(err, s.err) || errors.Is(err, context.Canceled)):
 		s.Close()

@@ -334,3 +334,21 @@ func TestServerUnderMixedLoad(t *testing.T) {
 }
 
 var _ keys.Verifier = (*asked)(nil)
+
+// A session does not outlive its function, however that ends.
+func TestGoexitInAServersFunctionEndsItsSession(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		srv := newServer(t, trusting(bob, alice), func(context.Context, *e2e.Session) error {
+			runtime.Goexit()
+			return nil
+		})
+		c := (&road{srv: srv}).client(t, trusting(alice, bob))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := c.Receive(ctx)
+		var closed *e2e.CloseError
+		if !errors.As(err, &closed) || !closed.Remote || closed.Code != e2e.CodeFailed {
+			t.Errorf("the client's end: %v", err)
+		}
+	})
+}
