@@ -72,6 +72,7 @@ type events struct {
 	queue  []Event
 	missed int  // events left out before queue[0]
 	active bool // there is a goroutine
+	closed bool // a StateClosed was told: whatever is late, nothing follows that
 }
 
 // tell never waits. If the callback is slow, the oldest events are left out.
@@ -81,6 +82,10 @@ func (n *events) tell(e Event) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.closed {
+		return
+	}
+	n.closed = e.State == StateClosed
 	n.queue = append(n.queue, e)
 	if len(n.queue) > maxEvents {
 		n.queue = slices.Delete(n.queue, 0, 1)
