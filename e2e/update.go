@@ -319,15 +319,17 @@ func notRevoked(peer *keys.PublicIdentity) error {
 // [ErrUntrusted], and the other end is told with [CodeRefused]. The error is the
 // [*CloseError] then, and otherwise that of a Verifier that has no answer.
 func (s *Session) Recheck(ctx context.Context) error {
-	if s.over() {
-		return s.err
+	for !s.over() {
+		peer := s.engine.Peer()
+		err := s.party.ask(ctx, peer)
+		if _, no := refuses(err); !no {
+			return err
+		}
+		if s.engine.Peer() == peer { // else the answer is about who it was before
+			s.closeFor(CodeRefused, unwelcome(err))
+		}
 	}
-	err := s.party.ask(ctx, s.engine.Peer())
-	if _, no := refuses(err); no {
-		s.closeFor(CodeRefused, unwelcome(err))
-		return s.err
-	}
-	return err
+	return s.err
 }
 
 // rechecks is how many sessions a server asks about at once.

@@ -399,3 +399,42 @@ func TestHandshakesDuringRotations(t *testing.T) {
 	close(stop)
 	<-stopped
 }
+
+// A slowBouncer answers a question about the first statement of an identity only when it is
+// let go, and then with no.
+type slowBouncer struct {
+	asked, answer chan struct{}
+}
+
+func (b *slowBouncer) Verify(_ context.Context, _ keys.Expected, got *keys.PublicIdentity) error {
+	select {
+	case b.asked <- struct{}{}:
+		<-b.answer
+		return errNo
+	default:
+		return nil
+	}
+}
+
+// A54: what a Verifier says about who the other end was, before another statement of it was
+// accepted, ends no session.
+func TestA54RecheckIsAboutWhoTheOtherEndIs(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		slow := &slowBouncer{asked: make(chan struct{}), answer: make(chan struct{})}
+		m := meet(t, func(m *meeting) { m.serv.Verifier = slow })
+		rechecked := make(chan error, 1)
+		go func() { rechecked <- m.srv.Recheck(t.Context()) }()
+		<-slow.asked
+		if err := m.carol.Renew(); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.c.Renew(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		close(slow.answer)
+		if err := <-rechecked; err != nil {
+			t.Errorf("Recheck: %v", err)
+		}
+		m.talk(t)
+	})
+}
