@@ -69,6 +69,25 @@ func TestA53CondemnedByAnAttemptThatCounts(t *testing.T) {
 	}
 }
 
+// A53: an attempt that counts and cannot be true ends the session in one step: no other one is
+// committed between what is found out and its consequence.
+func TestA53RolledBackByAnAttemptThatCounts(t *testing.T) {
+	a, b := bounded(t)
+	c, s := a.session, b.session
+	_, _, decide := until(t, c, s)
+	_, other, commit := until(t, c, s)
+	s.out.acked, s.out.last = 7, 7 // of which the client, who was restored, has nothing
+	_, err := decide()
+	wantReason(t, err, ErrResume, ReasonAck)
+	if other.Counts() {
+		t.Error("another attempt still counts")
+	}
+	s.out.acked, s.out.last = 0, 0
+	if _, err := commit(); err == nil {
+		t.Error("another attempt was committed")
+	}
+}
+
 // A53: a decision about an update is one about its link.
 func TestA53DecisionCountsOnItsLink(t *testing.T) {
 	carol, c, s := carolAndBob(t)

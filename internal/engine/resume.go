@@ -359,6 +359,9 @@ func (r *Resume) commit() (Step, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	current, reason := s.committed(r)
+	if reason == ReasonAck { // by an attempt that counts: none may be committed any more
+		s.shut()
+	}
 	if reason != 0 {
 		return r.fail(reason)
 	}
@@ -397,9 +400,14 @@ func (s *Session) condemn(r *Resume) bool {
 	if !s.counts(r) {
 		return false
 	}
+	s.shut()
+	return true
+}
+
+// shut closes the session to every link, until the driver ends it. It is called under mu.
+func (s *Session) shut() {
 	s.unlink()
 	s.secret, s.next = nil, nil
-	return true
 }
 
 // counts reports whether a server could go on from an attempt. One that was overtaken by
