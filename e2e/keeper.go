@@ -200,9 +200,22 @@ func (k *keeper) remove() {
 	}
 }
 
+// overInStore reports whether there is nothing to store any more, because the session is over
+// for good. What was sealed before has to be written all the same, or nothing could follow it.
+func (s *Session) overInStore(err error) bool {
+	if !errors.Is(err, engine.ErrClosed) {
+		return false
+	}
+	<-s.ended // whoever ends the session has not said so yet
+	return !s.err.Stored
+}
+
 // unkept is the end of a session by its store. What was stored stays there.
 func (s *Session) unkept(err error) error {
 	switch {
+	case errors.Is(err, engine.ErrClosed): // which is no fault of the store
+		<-s.ended // whoever ends the session has not said so yet
+		return s.err
 	case s.over():
 		return s.err
 	case errors.Is(err, ErrFenced):

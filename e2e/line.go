@@ -151,6 +151,9 @@ func (s *Session) attach(l *line) {
 	}
 	if !s.overtake(l) {
 		l.close(transport.CodePolicy)
+		if !s.over() {
+			s.found() // a server has to know that there is no line
+		}
 		return
 	}
 	defer s.leaveSend()
@@ -179,7 +182,11 @@ func (s *Session) overtake(l *line) bool {
 		s.retire(old)
 	}
 	s.use(l)
-	if s.over() { // it may have been too early for whoever ended it to see this line
+	switch { // whoever changed what was true above may have been too early to see this line
+	case s.engine.Link() != l.link:
+		s.retire(l)
+		fallthrough
+	case s.over():
 		s.leave(&s.send)
 		return false
 	}
