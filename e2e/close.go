@@ -30,6 +30,9 @@ const (
 // and not over, see [CloseError.Stored], is not closed: it may go on. Where everything has
 // arrived and only the close itself could not be sent, an error says so once.
 //
+// Behind those five seconds come the end of the connection and, with a [Config.Store], the end
+// of the record: a few seconds more where these do not work.
+//
 // Messages that the other end has sent and that were not received are lost: a protocol in
 // which both ends talk should agree on who closes.
 func (s *Session) Close() error {
@@ -40,7 +43,7 @@ func (s *Session) Close() error {
 
 // finish is Close with a code. The context is for the waiting.
 func (s *Session) finish(ctx context.Context, code Code) error {
-	s.finishing.Store(true)
+	s.finishOnce.Do(func() { close(s.finishing) })
 	last := s.engine.Finish()
 	s.news.tell() // whoever waits to send
 	s.moved.tell()
@@ -55,24 +58,47 @@ func (s *Session) finish(ctx context.Context, code Code) error {
 
 // settle acknowledges what has arrived, and what the application of a stored session was
 // given, ahead of the goodbye: the other end may wait to know, and nothing follows that
-// could tell it.
+// could tell it. It does not wait for a network or a store beyond the context: if they are
+// only slow the goodbye still follows.
 func (s *Session) settle(ctx context.Context) {
 	if s.keeper != nil {
 		s.keeper.askedBehind()
 	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.settleNow(ctx)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+func (s *Session) settleNow(ctx context.Context) {
 	if s.enter(ctx, &s.send) != nil {
 		return
 	}
 	defer s.leaveSend()
 	if l := s.line.Load(); l != nil {
 		s.engine.Settle()
-		s.writeControl(ctx, l, time.Now()) // if it fails, the goodbye does
+		s.writeControl(context.Background(), l, time.Now()) // if it fails, the goodbye does
+	}
+}
+
+// closing reports whether Close was called: no message is numbered any more.
+func (s *Session) closing() bool {
+	select {
+	case <-s.finishing:
+		return true
+	default:
+		return false
 	}
 }
 
 // finished is what whoever sends gets once no message is numbered any more.
 func (s *Session) finished() error {
-	if s.finishing.Load() && !s.over() {
+	if s.closing() && !s.over() {
 		return &CloseError{Code: CodeDone}
 	}
 	<-s.ended // whoever ends the session has not said so yet

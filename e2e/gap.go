@@ -8,8 +8,8 @@ import (
 )
 
 // A GapError says which messages that this end has sent are not known to have
-// arrived: each of them may have, or not. It is part of the [CloseError] of a session
-// that this end did not close. All messages before First have arrived at the other
+// arrived: each of them may have, or not. It is part of the [CloseError] of every session but
+// those that this end has closed once everything had arrived, and those that are Stored. All messages before First have arrived at the other
 // end's session. What a Send has refused with an error has no number.
 type GapError struct {
 	First uint64 // number of the first such message; a session's messages are numbered from 1

@@ -88,7 +88,7 @@ func (s *Session) sendLater(ctx context.Context, m *outgoing) error {
 		case !mustWait(err):
 			return err
 		case err == errUnlinked:
-			if err := s.linked(ctx, nil); err != nil {
+			if err := s.linked(ctx, s.finishing); err != nil && err != errOther {
 				return err
 			}
 			p.renew()
@@ -166,6 +166,9 @@ func (s *Session) sendNow(ctx context.Context, m *outgoing) error {
 		return err
 	}
 	defer s.leaveSend()
+	if s.closing() {
+		return s.finished()
+	}
 	l := s.line.Load()
 	if l == nil {
 		return errUnlinked
@@ -258,7 +261,7 @@ func (s *Session) within(ctx context.Context) context.Context {
 // write hands one frame to the connection. It is called under send.
 func (s *Session) write(ctx context.Context, l *line, now time.Time, frame []byte) error {
 	if s.keeper != nil {
-		if err := s.keeper.sync(ctx); err != nil {
+		if err := s.keeper.sync(ctx); err != nil && !s.overInStore(err) {
 			return s.unkept(err)
 		}
 		now = time.Now()

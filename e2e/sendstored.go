@@ -38,6 +38,9 @@ func (s *Session) sendStored(ctx context.Context, message *outgoing) error {
 	defer p.timer.Stop()
 	for {
 		news, moved := s.news.next(), s.moved.next()
+		if s.closing() && s.keeper.withdraw(m) {
+			return s.finished()
+		}
 		err := s.enterOr(ctx, &s.send, m.done)
 		if err == nil {
 			err = s.sendPosted()

@@ -75,7 +75,8 @@ type Session struct {
 
 	refusals [engine.NumReasons]atomic.Uint32 // records
 
-	finishing atomic.Bool // Close was called: no message is numbered any more
+	finishOnce sync.Once
+	finishing  chan struct{} // closed when Close is called
 
 	endOnce sync.Once
 	ended   chan struct{} // closed when err is set
@@ -124,16 +125,17 @@ func newSession(conn transport.Conn, made *engine.Handshake, grant Grant, own pa
 func bareSession(established *engine.Session, own party, events *events) *Session {
 	cfg := own.cfg
 	s := &Session{
-		engine:  established,
-		party:   own,
-		send:    half{turn: make(chan struct{}, 1)},
-		recv:    half{turn: make(chan struct{}, 1)},
-		ahead:   ahead{some: make(chan struct{}, 1), window: cfg.Window},
-		ended:   make(chan struct{}),
-		events:  events,
-		peer:    Peer{PublicIdentity: established.Peer()},
-		found:   func() {},
-		renewed: func() {},
+		engine:    established,
+		party:     own,
+		send:      half{turn: make(chan struct{}, 1)},
+		recv:      half{turn: make(chan struct{}, 1)},
+		ahead:     ahead{some: make(chan struct{}, 1), window: cfg.Window},
+		ended:     make(chan struct{}),
+		finishing: make(chan struct{}),
+		events:    events,
+		peer:      Peer{PublicIdentity: established.Peer()},
+		found:     func() {},
+		renewed:   func() {},
 
 		sendTimeout: cfg.SendTimeout,
 		window:      cfg.Window,
