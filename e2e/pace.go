@@ -30,11 +30,15 @@ func (p *pace) asked() { p.next(time.Now(), true) }
 // is the context's.
 func (p *pace) wait(ctx context.Context, anew bool) error {
 	now := time.Now()
-	pause := p.next(now, anew).Sub(now)
-	if pause <= 0 {
+	return sleep(ctx, p.next(now, anew).Sub(now))
+}
+
+// sleep waits for so long, or until the context ends, with its error.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
 		return nil
 	}
-	timer := time.NewTimer(pause)
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

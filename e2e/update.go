@@ -151,11 +151,11 @@ func (s *Session) renew() {
 	}
 	go func() {
 		defer s.updates.making.Store(false)
-		ctx, cancel := context.WithTimeout(s.life, s.party.cfg.HandshakeTimeout)
-		defer cancel()
-		if s.shows() && s.updates.pace.wait(ctx, false) != nil {
+		if s.shows() && s.updates.pace.wait(s.life, false) != nil {
 			return // the session is over
 		}
+		ctx, cancel := context.WithTimeout(s.life, s.party.cfg.HandshakeTimeout)
+		defer cancel()
 		l := s.line.Load()
 		if l == nil {
 			return // the next one begins with it
@@ -242,11 +242,11 @@ func (s *Session) stopRenewal() {
 // decide decides on what the other end has told in an update, while the session goes on.
 func (s *Session) decide(l *line) {
 	offer := l.link.Offer()
-	ctx, cancel := context.WithTimeout(s.life, s.party.cfg.HandshakeTimeout)
-	defer cancel()
-	if !s.pause(ctx) {
+	if s.pause() != nil {
 		return
 	}
+	ctx, cancel := context.WithTimeout(s.life, s.party.cfg.HandshakeTimeout)
+	defer cancel()
 	grant, err := s.judge(ctx, offer)
 	_, no := refuses(err)
 	switch {
@@ -268,25 +268,15 @@ func (s *Session) decide(l *line) {
 	s.schedule()
 }
 
-// pause waits until it is time for another decision. It reports false where the session
-// is over before.
-func (s *Session) pause(ctx context.Context) bool {
+// pause waits until it is time for another decision. The error is that the session is over
+// before.
+func (s *Session) pause() error {
 	u := &s.updates
 	u.mu.Lock()
 	wait := time.Until(u.decided.Add(decisionPause))
 	u.decided = time.Now().Add(max(wait, 0))
 	u.mu.Unlock()
-	if wait <= 0 {
-		return true
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return sleep(s.life, wait)
 }
 
 // judge asks the application about an offer, as about a client that connects.
