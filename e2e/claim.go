@@ -66,6 +66,9 @@ func (c *claim) settle(ctx context.Context, do func() error) error {
 			return fmt.Errorf("%w: %w", ErrStore, err)
 		}
 		// It was saved meanwhile; not for ever, because there is an end to what its owner may send.
+		if err := sleep(ctx, storeRetryFirst); err != nil {
+			return fmt.Errorf("%w: %w", ErrStore, err)
+		}
 		if _, err := c.load(ctx); err != nil {
 			return err
 		}

@@ -91,9 +91,7 @@ func (k *keeper) save(ctx context.Context, always bool) error {
 		if err == nil || errors.Is(err, ErrFenced) || errors.Is(err, engine.ErrClosed) {
 			return err
 		}
-		select {
-		case <-time.After(delay):
-		case <-ctx.Done():
+		if sleep(ctx, delay) != nil {
 			return fmt.Errorf("%w: %w", ErrStore, err)
 		}
 	}

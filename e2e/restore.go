@@ -167,7 +167,9 @@ func (c *client) goOn(ctx context.Context) (_ *Session, err error) {
 		return nil, errors.New("e2e: Config.StoreName is empty: it names the session in the store")
 	}
 	self, _ := c.cfg.engine()
-	l, err := c.vault.takeOver(ctx, storedName(c.cfg.StoreName), self)
+	inTime, cancel := context.WithTimeout(ctx, c.cfg.SendTimeout)
+	defer cancel()
+	l, err := c.vault.takeOver(inTime, storedName(c.cfg.StoreName), self)
 	if err != nil {
 		return nil, fmt.Errorf("e2e: %w: %w", ErrStore, err)
 	}
@@ -201,6 +203,9 @@ func (v vault) takeOver(ctx context.Context, name [32]byte, cfg engine.Config) (
 		}
 		if !errors.Is(err, ErrFenced) { // by whoever has it, and saves
 			return l, err
+		}
+		if err = sleep(ctx, storeRetryFirst); err != nil {
+			return loaded{}, err
 		}
 	}
 }

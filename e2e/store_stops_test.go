@@ -240,3 +240,55 @@ func TestA52CloseOfASessionThatGoesOnElsewhere(t *testing.T) {
 		next.Close()
 	})
 }
+
+// An alwaysFenced store says of each record that somebody else has saved, and returns the one
+// before again.
+type alwaysFenced struct {
+	e2e.SessionStore
+	on    atomic.Bool
+	saves atomic.Int64
+}
+
+func (a *alwaysFenced) Save(ctx context.Context, r e2e.StoredSession) error {
+	if a.on.Load() {
+		if a.saves.Add(1) > 5000 {
+			panic("it is asked without a pause")
+		}
+		return e2e.ErrFenced
+	}
+	return a.SessionStore.Save(ctx, r)
+}
+
+// Whoever takes a session over from a store that does not make up its mind asks it now and then,
+// for SendTimeout or as long as a handshake may take.
+func TestStoreThatFencesEverybody(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		store := &alwaysFenced{SessionStore: sessionstore.Memory()}
+		cfg := stored(trusting(alice, bob), store)
+		cfg.StoreName, cfg.SendTimeout = "fenced", 10*time.Second
+		r := &road{srv: newServer(t, stored(trusting(bob, alice), store), echo)}
+		c := r.client(t, cfg)
+		mustSend(t, c, "one")
+		time.Sleep(time.Second)
+		store.on.Store(true)
+		began := time.Now()
+		if _, err := e2e.DialFunc(t.Context(), "road", cfg, r.dial); !errors.Is(err, e2e.ErrStore) {
+			t.Errorf("Dial: %v", err)
+		}
+		if d := time.Since(began); d > 11*time.Second {
+			t.Errorf("Dial returned after %v", d)
+		}
+		if n := store.saves.Load(); n > 300 {
+			t.Errorf("the store was asked %d times by a client", n)
+		}
+		store.saves.Store(0)
+		next := newServer(t, stored(trusting(bob, alice), store), echo)
+		r.move(next) // c's process has not heard of anything
+		time.Sleep(30 * time.Second)
+		if n := store.saves.Load(); n > 1000 {
+			t.Errorf("the store was asked %d times by a server", n)
+		}
+		store.on.Store(false)
+		c.Close()
+	})
+}
