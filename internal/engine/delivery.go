@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
 	"time"
@@ -213,7 +214,7 @@ func (i *inbox) take(now time.Time, n int, free bool) {
 func (i *inbox) consume(now time.Time, n int) {
 	i.consumed += cost(n)
 	if len(i.waiting) > 0 {
-		i.waiting = slices.Delete(i.waiting, 0, 1)
+		i.waiting = i.waiting[1:]
 	}
 	i.schedule(now)
 }
@@ -221,7 +222,13 @@ func (i *inbox) consume(now time.Time, n int) {
 // took is consume of message number.
 func (i *inbox) took(now time.Time, number uint64, n int) {
 	i.consumed += cost(n)
-	i.waiting = slices.DeleteFunc(i.waiting, func(p position) bool { return p.number+1 == number })
+	at, found := slices.BinarySearchFunc(i.waiting, number, func(p position, n uint64) int { return cmp.Compare(p.number+1, n) })
+	switch {
+	case found && at == 0: // most often, and there may be a million others
+		i.waiting = i.waiting[1:]
+	case found:
+		i.waiting = slices.Delete(i.waiting, at, at+1)
+	}
 	i.schedule(now)
 }
 
