@@ -32,7 +32,9 @@ import (
 // the values from 1. It must be safe for concurrent use, by several processes where they
 // share it. Keys have at most 80 ASCII letters, digits and hyphens.
 type KV interface {
-	// Get returns the value of a key and its version, or nil and 0 if there is none.
+	// Get returns the value of a key and its version, or nil and 0 if there is none. It must
+	// not be older than the last Put or Delete that has returned, in whatever process: read
+	// from the primary, not from a replica.
 	Get(ctx context.Context, key string) (value []byte, version uint64, err error)
 
 	// Put sets the value of a key, and its version to one above the given one, if it has
@@ -121,7 +123,9 @@ func (s *store) Save(ctx context.Context, r e2e.StoredSession) error {
 	case before.Version == r.Version && bytes.Equal(encodeSession(before), value):
 		return s.begin(ctx, r)
 	case before.Version != r.Version-1:
-		s.dropParts(ctx, before, r)
+		if before.Version >= r.Version { // else what was read is out of date, and does not know them
+			s.dropParts(ctx, before, r)
+		}
 		return e2e.ErrFenced
 	}
 	if r.Version > 1 {
