@@ -282,12 +282,12 @@ func (l *leaving) Read(ctx context.Context, dst []byte) ([]byte, error) {
 	}
 	read := make(chan result, 1)
 	go func() {
-		frame, err := l.Conn.Read(context.Background(), dst)
+		frame, err := l.Conn.Read(context.Background(), nil) // dst is somebody else's once this one has left
 		read <- result{frame, err}
 	}()
 	select {
 	case r := <-read:
-		return r.frame, r.err
+		return append(dst, r.frame...), r.err
 	case <-l.leaves:
 		return dst, net.ErrClosed
 	}

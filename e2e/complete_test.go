@@ -182,7 +182,7 @@ func TestA52CompleteMeansComplete(t *testing.T) {
 	var complete, cut int
 	for seed := range rounds {
 		bubble(t, func(t *testing.T) {
-			rng := rand.New(rand.NewPCG(52, uint64(seed)))
+			rng := dice(52, uint64(seed))
 			scfg, ccfg := trusting(bob, alice), trusting(alice, bob)
 			if seed%3 == 1 {
 				scfg = stored(scfg, sessionstore.Memory())
@@ -317,7 +317,7 @@ func TestA52StreamOfBytesIsComplete(t *testing.T) {
 func TestA52StoredSendsBeforeAClose(t *testing.T) {
 	for seed := range 30 {
 		bubble(t, func(t *testing.T) {
-			rng := rand.New(rand.NewPCG(1, uint64(seed)))
+			rng := dice(1, uint64(seed))
 			got := make(chan received, 1)
 			srv := newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
 				var all received
@@ -373,4 +373,20 @@ type slowStore struct {
 func (s *slowStore) Save(ctx context.Context, r e2e.StoredSession) error {
 	time.Sleep(s.wait)
 	return s.SessionStore.Save(ctx, r)
+}
+
+// dice may be thrown by several goroutines.
+func dice(seed1, seed2 uint64) *rand.Rand {
+	return rand.New(&lockedSource{Source: rand.NewPCG(seed1, seed2)})
+}
+
+type lockedSource struct {
+	mu sync.Mutex
+	rand.Source
+}
+
+func (l *lockedSource) Uint64() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.Source.Uint64()
 }

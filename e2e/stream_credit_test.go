@@ -414,6 +414,7 @@ func TestStreamsGiveTheirPartOfTheWindowBack(t *testing.T) {
 				stopped := flood(w, &unread)
 				readFully(t, r, 300_000)
 				time.Sleep(time.Second)
+				synctest.Wait()
 				if unread -= 300_000; unread < e2e.DefaultWindow*3/8 || unread > e2e.DefaultWindow/2+16<<10 {
 					t.Errorf("%d bytes of the last stream are unread", unread)
 				}
