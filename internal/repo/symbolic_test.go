@@ -63,12 +63,14 @@ func TestSymbolicModels(t *testing.T) {
 	}
 }
 
-// Each model has a row, and each rule of each file one that goes without it; and no row is
-// of anything else.
+// Each file stands behind a row, and each rule of each file has one that goes without it;
+// and no row is of anything else.
 func TestSymbolicRowsAreOfWhatIsThere(t *testing.T) {
 	named, have := make(map[string]bool), make(map[string]bool)
 	for _, r := range symbolicRuns(t) {
-		named[r.model+".pv"] = true
+		for _, name := range append(symbolicLibraries(t, r), r.model+".pv") {
+			named[name] = true
+		}
 		for _, rule := range r.without {
 			files := changed(t, r, rule)
 			if len(files) == 0 {
@@ -80,9 +82,7 @@ func TestSymbolicRowsAreOfWhatIsThere(t *testing.T) {
 		}
 	}
 	for name, text := range symbolicFiles(t) {
-		if strings.HasSuffix(name, ".pv") {
-			have[name] = true
-		}
+		have[name] = true
 		for _, m := range marked.FindAllStringSubmatch(text, -1) {
 			have[name+" "+m[1]] = true
 		}
