@@ -52,11 +52,13 @@ func (g *greeting) accept(ctx context.Context, room func(*keys.PublicIdentity) e
 		return nil, err
 	}
 	s := newSession(g.conn, e, g.grant, party{g.cfg, g.cfg.verifyClient}, newEvents(*g.cfg))
+	made := s.engine.Link()
 	if err := admit(s); err != nil {
 		s.fail(&CloseError{Err: err})
 		return nil, err
 	}
-	if err := h.finish(ctx, last); err != nil {
+	// A client that has come back meanwhile on another connection has had the frame.
+	if err := h.finish(ctx, last); err != nil && made.Condemn() {
 		s.fail(&CloseError{Remote: true, Err: err})
 		return nil, err
 	}

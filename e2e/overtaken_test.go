@@ -201,3 +201,40 @@ func (s *keptStore) Delete(ctx context.Context, key [32]byte, version uint64) er
 	s.deleted.Add(1)
 	return s.SessionStore.Delete(ctx, key, version)
 }
+
+// A lingering connection of a server's hands its second frame, the m4 of a handshake, on, and
+// says only when it is closed that it has failed.
+type lingering struct {
+	stuck
+}
+
+func (c *lingering) Write(ctx context.Context, frame []byte) error {
+	if c.writes == 1 {
+		c.Conn.Write(ctx, frame)
+	}
+	return c.stuck.Write(ctx, frame)
+}
+
+// A53: a handshake whose last frame is said to be lost ends no session whose client has come
+// back on another connection: it has had the frame.
+func TestA53HandshakeThatFailsBehindAResume(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := &road{srv: newServer(t, trusting(bob, alice), echo)}
+		leaves := make(chan struct{})
+		r.atServer = func(c transport.Conn) transport.Conn {
+			return &lingering{stuck{Conn: c, closed: make(chan struct{})}}
+		}
+		r.atClient = func(c transport.Conn) transport.Conn { return &leaving{Conn: c, leaves: leaves} }
+		c := r.client(t, trusting(alice, bob))
+		r.set(func(r *road) { r.atServer, r.atClient = nil, nil })
+		close(leaves)
+		for range 3 {
+			time.Sleep(time.Second)
+			mustSend(t, c, "hello")
+			mustReceive(t, c, "hello")
+		}
+		if links := r.links(); links != 2 {
+			t.Errorf("%d connections", links)
+		}
+	})
+}
