@@ -58,14 +58,8 @@ func newKeeper(s *Session, v vault, name string, claimed loaded) *keeper {
 	return k
 }
 
-// sync has what must be stored before the next frame is written, for as long as the context and
-// the session last.
-func (k *keeper) sync(ctx context.Context) error {
-	life, cancel := context.WithCancel(k.session.life)
-	defer cancel()
-	defer context.AfterFunc(ctx, cancel)()
-	return k.save(life, false)
-}
+// sync has what must be stored before the next frame is written.
+func (k *keeper) sync() error { return k.save(k.session.life, false) }
 
 // Delays between attempts to write a store that does not work.
 const (

@@ -32,7 +32,7 @@ func (srv *Server) committed(s *Session) error {
 	if s.keeper == nil {
 		return nil
 	}
-	if err := s.keeper.sync(context.Background()); err != nil {
+	if err := s.keeper.sync(); err != nil {
 		return s.unkept(err)
 	}
 	return nil
@@ -149,7 +149,7 @@ func (b *comeback) keep() error {
 	if k == nil {
 		return nil
 	}
-	if err := k.sync(context.Background()); err != nil {
+	if err := k.sync(); err != nil {
 		return &HandshakeError{Reason: ReasonLocal, Err: b.session.unkept(err)}
 	}
 	return nil

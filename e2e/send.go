@@ -261,7 +261,7 @@ func (s *Session) within(ctx context.Context) context.Context {
 // write hands one frame to the connection. It is called under send.
 func (s *Session) write(ctx context.Context, l *line, now time.Time, frame []byte) error {
 	if s.keeper != nil {
-		if err := s.keeper.sync(ctx); err != nil && !s.overInStore(err) {
+		if err := s.keeper.sync(); err != nil && !s.overInStore(err) {
 			return s.unkept(err)
 		}
 		now = time.Now()

@@ -169,7 +169,7 @@ func (s *Session) sendPosted() error {
 	now := time.Now()
 	taken, left := s.keeper.take(now)
 	if len(taken) > 0 {
-		if err := s.keeper.sync(context.Background()); err != nil {
+		if err := s.keeper.sync(); err != nil {
 			err = s.unkept(err)
 			for _, m := range taken {
 				m.finish(err)
