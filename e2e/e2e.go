@@ -104,7 +104,8 @@
 // link is cut.
 //
 // What has no bound, such as a file, goes as a stream: [Session.SendStream] and
-// [Session.ReceiveStream], in constant memory, several at a time and between messages.
+// [Session.ReceiveStream], in constant memory, several at a time and between messages. One
+// that the other end does not read waits, and nothing else does.
 //
 // # Watching
 //

@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -14,21 +13,8 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
-	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/transport"
 )
-
-// mustEnd fails unless a session ends within a minute.
-func mustEnd(t testing.TB, s *e2e.Session) {
-	t.Helper()
-	select {
-	case <-s.Done():
-	case <-time.After(time.Minute):
-		t.Fatal("the session goes on")
-	}
-}
-
-func u64(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 // flood writes a stream for as long as that goes, and counts what it was rid of.
 func flood(w *e2e.StreamWriter, written *int) <-chan error {
@@ -80,6 +66,7 @@ func TestA34AnUnreadStreamHoldsUpOnlyItsWriter(t *testing.T) {
 		if heard != 2000 {
 			t.Errorf("%d messages of 2,000 were served", heard)
 		}
+		synctest.Wait()
 		for i, n := range written {
 			if n > 16<<10 {
 				t.Errorf("%d bytes of stream %d were taken, and none read", n, i)
@@ -114,78 +101,6 @@ func mustPassStream(t *testing.T, from, to *e2e.Session, size int) {
 	}
 	if took := time.Since(start); took > time.Second {
 		t.Errorf("a stream of %d bytes took %v", size, took)
-	}
-}
-
-// What no honest reader says of a stream ends the session, and what one may say does not.
-func TestStreamsOfAHostileReader(t *testing.T) {
-	const sent = 16 << 10 // of stream 1, so that four credits may come
-	type raw struct {
-		kind    engine.Kind
-		answers uint64
-		body    []byte
-	}
-	credit := func(totals ...uint64) (all []raw) {
-		for _, n := range totals {
-			all = append(all, raw{engine.KindStreamCredit, 1, u64(n)})
-		}
-		return all
-	}
-	done := raw{engine.KindStreamDone, 1, nil}
-	for name, c := range map[string]struct {
-		says  []raw
-		ended bool // the stream, before that
-		fine  bool
-	}{
-		"four credits":                {says: credit(20<<10, 24<<10, 28<<10, 1<<30), fine: true},
-		"a credit behind the end":     {says: append(credit(20<<10), done), ended: true, fine: true},
-		"a cancel behind the end":     {says: []raw{{engine.KindStreamCancel, 1, nil}}, ended: true, fine: true},
-		"the same credit again":       {says: credit(32<<10, 32<<10)},
-		"credit that falls":           {says: credit(32<<10, 28<<10)},
-		"less than there was":         {says: credit(0)},
-		"a little more":               {says: credit(20<<10 - 1)},
-		"more than there can be":      {says: credit(1<<30 + 16<<10 + 1)},
-		"all that there is":           {says: credit(1<<64 - 1)},
-		"one too many":                {says: credit(20<<10, 24<<10, 28<<10, 32<<10, 36<<10)},
-		"of another size":             {says: []raw{{engine.KindStreamCredit, 1, make([]byte, 7)}}},
-		"of message 0":                {says: []raw{{engine.KindStreamCredit, 0, u64(32 << 10)}}},
-		"of what was never sent":      {says: []raw{{engine.KindStreamCredit, 99, u64(32 << 10)}}},
-		"done before the end":         {says: []raw{done}},
-		"done twice":                  {says: []raw{done, done}, ended: true},
-		"done with words":             {says: []raw{{engine.KindStreamDone, 1, []byte("x")}}, ended: true},
-		"a credit behind done":        {says: append([]raw{done}, credit(20<<10, 24<<10, 28<<10, 32<<10, 36<<10)...), ended: true},
-		"done of another message":     {says: []raw{{engine.KindStreamDone, 2, nil}}, ended: true},
-		"credit for a stream aborted": {says: credit(20<<10, 20<<10, 20<<10, 20<<10, 20<<10)},
-	} {
-		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				hostile, s := over(t)
-				w := mustOpenStream(t, s)
-				if _, err := w.Write(make([]byte, sent)); err != nil {
-					t.Fatal(err)
-				}
-				if name == "credit for a stream aborted" {
-					w.Abort()
-				}
-				if c.ended {
-					if err := w.Close(); err != nil {
-						t.Fatal(err)
-					}
-				}
-				time.Sleep(time.Second)
-				for _, m := range c.says {
-					mustSendRaw(t, hostile, engine.Header{Kind: m.kind, Answers: m.answers}, m.body)
-				}
-				time.Sleep(time.Second)
-				if c.fine {
-					mustSend(t, hostile, "still here")
-					mustReceive(t, s, "still here")
-					return
-				}
-				mustEnd(t, s)
-				wantEnd(t, s, e2e.CloseError{Remote: true, Err: e2e.ErrMisbehaved}, false)
-			})
-		})
 	}
 }
 
@@ -368,22 +283,6 @@ func TestStreamsOfAStoredEndThatIsRestarted(t *testing.T) {
 	})
 }
 
-// What comes of a stream that was given up is dropped, and bounded by its credit all the same.
-func TestA34PiecesOfAStreamThatWasGivenUp(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		hostile, s := over(t)
-		mustSendRaw(t, hostile, engine.Header{Kind: engine.KindStreamOpen}, nil)
-		mustReceiveStream(t, s).Close()
-		piece := engine.Header{Kind: engine.KindStreamPiece, Answers: 1}
-		mustSendRaw(t, hostile, piece, make([]byte, 16<<10))
-		mustSend(t, hostile, "still here")
-		mustReceive(t, s, "still here")
-		mustSendRaw(t, hostile, piece, []byte("x"))
-		mustEnd(t, s)
-		wantEnd(t, s, e2e.CloseError{Remote: true, Err: e2e.ErrMisbehaved}, false)
-	})
-}
-
 // However a stream ends, it gives back what it had of the window, and its place.
 func TestStreamsGiveTheirPartOfTheWindowBack(t *testing.T) {
 	for name, end := range map[string]func(w *e2e.StreamWriter, r *e2e.StreamReader){
@@ -420,6 +319,7 @@ func TestStreamsGiveTheirPartOfTheWindowBack(t *testing.T) {
 				}
 				w.Abort()
 				<-stopped
+				time.Sleep(time.Second) // for the last frame
 			})
 		})
 	}

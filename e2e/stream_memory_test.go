@@ -39,6 +39,7 @@ func TestA56StreamsThatAreAllUnread(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 		}
+		synctest.Wait()
 		unread := -read
 		for _, n := range written {
 			unread += n
