@@ -1,6 +1,9 @@
 package e2e
 
-import "slices"
+import (
+	"bytes"
+	"slices"
+)
 
 const (
 	// maxSpare is how many chunks' memory a session keeps.
@@ -22,15 +25,15 @@ func (b *buffer) empty() bool { return len(b.chunks) == 0 }
 
 // put appends a copy of a piece.
 func (b *buffer) put(t *streams, piece []byte) {
-	for len(piece) > 0 {
-		last := len(b.chunks) - 1
-		if last < 0 || len(b.chunks[last]) == cap(b.chunks[last]) {
-			b.chunks = append(b.chunks, t.chunk(len(piece)))
-			continue
-		}
+	if last := len(b.chunks) - 1; last >= 0 {
 		chunk := b.chunks[last]
 		n := min(len(piece), cap(chunk)-len(chunk))
 		b.chunks[last], piece = append(chunk, piece[:n]...), piece[n:]
+	}
+	for len(piece) > 0 {
+		n := min(len(piece), maxChunk)
+		b.chunks = append(b.chunks, t.chunkOf(piece[:n]))
+		piece = piece[n:]
 	}
 }
 
@@ -51,18 +54,21 @@ func (b *buffer) take(t *streams, p []byte) (n, free int) {
 	return n, free
 }
 
-// chunk returns memory for so many bytes, or for some of them.
-func (t *streams) chunk(size int) []byte {
-	size = min((size+minChunk-1)/minChunk*minChunk, maxChunk)
+// chunkOf returns a copy of what is the beginning of a chunk.
+func (t *streams) chunkOf(piece []byte) []byte {
+	size := max(len(piece), minChunk)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i, spare := range t.spare {
 		if cap(spare) >= size && cap(spare) <= 2*size {
 			t.spare = slices.Delete(t.spare, i, i+1)
-			return spare[:0]
+			return append(spare[:0], piece...)
 		}
 	}
-	return make([]byte, 0, size)
+	if len(piece) < minChunk {
+		return append(make([]byte, 0, minChunk), piece...)
+	}
+	return bytes.Clone(piece) // which clears no memory that is about to be written
 }
 
 // free takes memory back.

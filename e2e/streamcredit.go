@@ -40,12 +40,15 @@ func (s *Session) took(a *arrival, n int) {
 // due returns the credit that is to be told of a stream, or 0. A stream may take half of
 // what the others have left of the window, so that there is some left for one more; and
 // each of several that are read comes to have as much as the others. The sender is told
-// when it is a good part of that. It is called under mu.
+// when it is half of that. It is called under mu.
 func (t *streams) due(a *arrival, window int) uint64 {
 	unread := streamCredit + (uint64(window)-(t.lent-a.lent()))/2
 	credit := a.taken + unread
-	if a.reader == nil || a.ended || credit < a.granted+unread/4 || a.taken < a.marked+streamCreditStep {
+	if a.reader == nil || a.ended || credit < a.granted+unread/2 || a.taken < a.marked+streamCreditStep {
 		return 0
+	}
+	if more := credit - a.granted; more > streamPiece {
+		credit -= more % streamPiece // whole pieces, or each credit would end in a small one
 	}
 	return credit
 }

@@ -120,7 +120,7 @@ func (w *StreamWriter) Write(p []byte) (n int, err error) {
 func (w *StreamWriter) ReadFrom(r io.Reader) (n int64, err error) {
 	buf := make([]byte, w.piece())
 	for {
-		size, err := fill(r, buf)
+		size, err := fill(r, buf[:w.next()])
 		sent, failed := w.Write(buf[:size])
 		if n += int64(sent); failed != nil {
 			return n, failed
@@ -132,6 +132,15 @@ func (w *StreamWriter) ReadFrom(r io.Reader) (n int64, err error) {
 			return n, err
 		}
 	}
+}
+
+// next returns how large the next piece should be: no larger than there is credit for, if
+// there is some, so that none is cut in two.
+func (w *StreamWriter) next() int {
+	if n := w.left(); n > 0 {
+		return min(n, w.piece())
+	}
+	return w.piece()
 }
 
 // fill reads until buf is full or r ends, and returns the error of r as it is. That of
@@ -197,7 +206,7 @@ func (w *StreamWriter) room() (n int, err error) {
 	}
 }
 
-// left returns how many bytes may be sent now. It is called under turn.
+// left returns how many bytes may be sent now. It is for whoever writes.
 func (w *StreamWriter) left() int { return int(w.credit.Load() - uint64(w.total)) }
 
 // allow takes more credit, or reports that it is not more, or too much.
