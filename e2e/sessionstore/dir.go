@@ -4,7 +4,6 @@ package sessionstore
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -23,9 +22,9 @@ import (
 // The directory is made where it does not exist, for its owner only. Several processes
 // may use it at once; on a network file system its locks have to work between machines.
 //
-// Files have mode 0600 and are replaced whole: whenever a process or the machine stops,
-// each is the one before or the one after. Saving takes as long as the disk takes to make
-// sure of that.
+// Files have mode 0600. Whenever a process or the machine stops, each holds the value before
+// or the one after. Saving takes as long as the disk takes to make sure of that: a session
+// that is saved again is written once, into the room that its file has for it.
 func Dir(path string) (e2e.SessionStore, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("sessionstore: %w", err)
@@ -82,30 +81,64 @@ func (d *dir) lock(key string) (unlock func(), _ error) {
 func (d *dir) file(key string) string { return filepath.Join(d.path, key) }
 
 func (d *dir) Get(_ context.Context, key string) ([]byte, uint64, error) {
-	b, err := os.ReadFile(d.file(key))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, nil
+	f, err := d.read(key)
+	if err == nil && f.torn() { // or read while it was written
+		var unlock func()
+		if unlock, err = d.lock(key); err == nil {
+			f, err = d.read(key)
+			unlock()
+		}
 	}
-	if err != nil {
-		return nil, 0, err
-	}
-	v, ok := parseVersioned(b)
-	if !ok { // nobody here wrote it, and it is in nobody's way
-		return nil, 0, nil
-	}
-	return v.value, v.version, nil
+	return f.value, f.version, err
 }
 
-func (d *dir) Put(ctx context.Context, key string, value []byte, version uint64, _ time.Time) (bool, error) {
+// read returns what a file holds, nothing where there is none or nobody here wrote it: that
+// is in nobody's way.
+func (d *dir) read(key string) (contents, error) {
+	b, err := os.ReadFile(d.file(key))
+	if errors.Is(err, fs.ErrNotExist) {
+		return contents{}, nil
+	}
+	return parseContents(b), err
+}
+
+func (d *dir) Put(_ context.Context, key string, value []byte, version uint64, _ time.Time) (bool, error) {
 	unlock, err := d.lock(key)
 	if err != nil {
 		return false, err
 	}
 	defer unlock()
-	if _, now, err := d.Get(ctx, key); err != nil || now != version {
+	now, err := d.read(key)
+	if err != nil || now.version != version {
 		return false, err
 	}
-	return true, d.replace(key, appendVersioned(nil, versioned{value, version + 1}))
+	next := versioned{value, version + 1}
+	switch {
+	case now.fits(value):
+		return true, d.place(key, now.other(), next)
+	case version == 0:
+		return true, d.replace(key, appendWhole(nil, next))
+	}
+	return true, d.replace(key, appendSlots(nil, next))
+}
+
+// place writes a value beside the one that is there, into room that the file has.
+func (d *dir) place(key string, offset int64, v versioned) error {
+	f, err := os.OpenFile(d.file(key), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	slot := appendSlot(nil, v)
+	half := len(slot) / 2
+	_, err = f.WriteAt(slot[:half], offset)
+	d.step("half placed")
+	if err == nil {
+		_, err = f.WriteAt(slot[half:], offset+int64(half))
+	}
+	d.step("placed")
+	err = errors.Join(err, f.Sync())
+	d.step("settled")
+	return errors.Join(err, f.Close())
 }
 
 // replace writes a new file beside the old one and gives it its name.
@@ -149,14 +182,14 @@ func (d *dir) sync() error {
 	return nil
 }
 
-func (d *dir) Delete(ctx context.Context, key string, version uint64) (bool, error) {
+func (d *dir) Delete(_ context.Context, key string, version uint64) (bool, error) {
 	unlock, err := d.lock(key)
 	if err != nil {
 		return false, err
 	}
 	defer unlock()
-	_, now, err := d.Get(ctx, key)
-	if err != nil || now != 0 && now != version {
+	now, err := d.read(key)
+	if err != nil || now.version != 0 && now.version != version {
 		return false, err
 	}
 	if err := os.Remove(d.file(key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -200,20 +233,4 @@ func (d *dir) tidy() error {
 		}
 	}
 	return nil
-}
-
-// A value with its version, as files hold it:
-//
-//	size      meaning
-//	8         version, big endian
-//	variable  value
-func appendVersioned(dst []byte, v versioned) []byte {
-	return append(binary.BigEndian.AppendUint64(dst, v.version), v.value...)
-}
-
-func parseVersioned(b []byte) (versioned, bool) {
-	if len(b) < 8 {
-		return versioned{}, false
-	}
-	return versioned{b[8:], binary.BigEndian.Uint64(b)}, true
 }
