@@ -273,9 +273,7 @@ type leaving struct {
 	leaves chan struct{}
 }
 
-func (l *leaving) Read(ctx context.Context, dst []byte) ([]byte, error) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
+func (l *leaving) Read(_ context.Context, dst []byte) ([]byte, error) {
 	type result struct {
 		frame []byte
 		err   error
