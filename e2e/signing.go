@@ -24,7 +24,11 @@ type asking struct {
 // the same.
 func askSigner(ctx context.Context, over <-chan struct{}, signer keys.Signer, message []byte, then func(late bool)) (signature []byte, late bool, err error) {
 	a := &asking{done: make(chan struct{})}
-	go a.run(signer, message, then)
+	if _, immediate := signer.(interface{ Immediate() }); immediate { // a key in this process
+		a.run(signer, message, then)
+	} else {
+		go a.run(signer, message, then)
+	}
 	select {
 	case <-a.done:
 	case <-over:

@@ -253,6 +253,9 @@ func newLocalSigner(key ed25519.PrivateKey) *localSigner { return &localSigner{&
 
 func (s *localSigner) PublicKey() ed25519.PublicKey { return s.key.Public().(ed25519.PublicKey) }
 
+// Immediate says that Sign does nothing but compute, so that nobody needs to wait for it aside.
+func (s *localSigner) Immediate() {}
+
 func (s *localSigner) Sign(message []byte) ([]byte, error) {
 	return ed25519.Sign(*s.key, message), nil
 }
@@ -268,6 +271,8 @@ type noSigner struct {
 }
 
 func (s noSigner) PublicKey() ed25519.PublicKey { return s.public }
+
+func (s noSigner) Immediate() {}
 
 func (s noSigner) Sign([]byte) ([]byte, error) { return nil, s.err }
 
