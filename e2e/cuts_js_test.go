@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
 )
@@ -32,5 +34,11 @@ func TestCutsUnderNode(t *testing.T) {
 	var y tally
 	y.both(t, c, 1, y.asLongAs(messages))
 	c.Close()
+	// A connection that the hop holds up is given some seconds to close.
+	for range 3 {
+		if goleak.Find(goleak.IgnoreAnyFunction("runtime.handleEvent")) == nil {
+			break
+		}
+	}
 	t.Logf("%d messages sent, %d received", y.sent.Load(), y.received.Load())
 }
