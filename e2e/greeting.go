@@ -122,18 +122,18 @@ func (g *greeting) ended(s *Session, counted bool, err error) {
 	case no && counted && reason == ReasonUntrusted:
 		s.fail(unwelcome(err))
 	case no && counted:
-		g.suspect(s, err)
+		g.endUnlessBack(s, err)
 	}
 	if failed := new(HandshakeError); errors.As(err, &failed) && failed.Reason == ReasonRolledBack {
 		s.fail(&CloseError{Err: err})
 	}
 }
 
-// suspect ends a session whose client has shown credentials that are not accepted, unless
+// endUnlessBack ends a session whose client has shown credentials that are not accepted, unless
 // it comes back with others within the time that a handshake has. The attempt may be one
 // that the client has given up, and that somebody held back until the credentials in it
 // had expired.
-func (g *greeting) suspect(s *Session, err error) {
+func (g *greeting) endUnlessBack(s *Session, err error) {
 	link := s.engine.Link()
 	time.AfterFunc(g.cfg.HandshakeTimeout, func() {
 		if !s.over() && link != nil && link.Condemn() {
