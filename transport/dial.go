@@ -64,9 +64,9 @@ type DialOptions struct {
 	//
 	// and a user name and a password in that URL are sent to the proxy and to
 	// nobody else. Nil means the environment: HTTPS_PROXY for wss, HTTP_PROXY for
-	// ws, unless NO_PROXY lists the host, read once as by
-	// [http.ProxyFromEnvironment]. The text of its error is shown, unless that is of
-	// type [*url.Error]. Not in browsers.
+	// ws, where that is not set ALL_PROXY, unless NO_PROXY lists the host, as
+	// golang.org/x/net/http/httpproxy reads them. The text of its error is shown,
+	// unless that is of type [*url.Error]. Not in browsers.
 	Proxy func(ctx context.Context, target *url.URL) (*url.URL, error)
 
 	// ProxyAuth answers the challenges of an HTTP proxy that wants more than a

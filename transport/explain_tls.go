@@ -5,12 +5,10 @@ package transport
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"net"
 	"reflect"
 	"strings"
-	"time"
 
 	"github.com/hopseal/hopseal/internal/safetext"
 )
@@ -20,9 +18,12 @@ func explainTLS(ctx context.Context, conf *tlsConfig, err error) *DialError {
 	var cert *tls.CertificateVerificationError
 	var ech *tls.ECHRejectionError
 	var record tls.RecordHeaderError
+	var weak weakness
 	switch {
 	case errors.Is(err, ErrPin):
 		return failure("none of the pinned keys is in the server's certificate chain: something on the way terminates TLS, or the server has a new key", true, ErrPin)
+	case errors.As(err, &weak):
+		return failure(weak.Error(), true, nil)
 	case errors.As(err, &cert) && len(cert.UnverifiedCertificates) > 0: // crypto/tls has some always
 		return failure(explainCertificate(cert), true, cert)
 	case errors.As(err, &ech):
@@ -129,44 +130,4 @@ func remote(err error) error {
 		return op
 	}
 	return nil
-}
-
-// explainCertificate is for a server that has not proven its name.
-func explainCertificate(e *tls.CertificateVerificationError) string {
-	var authority x509.UnknownAuthorityError
-	var host x509.HostnameError
-	var invalid x509.CertificateInvalidError
-	switch {
-	case errors.As(e.Err, &authority):
-		return explainAuthority(e.UnverifiedCertificates)
-	case errors.As(e.Err, &host):
-		return "the server's certificate is for another name: dial the name that it was issued for"
-	case errors.As(e.Err, &invalid) && invalid.Reason == x509.Expired:
-		return explainDates(e.UnverifiedCertificates, invalid.Cert)
-	}
-	return "the server's certificate is not valid"
-}
-
-func explainAuthority(sent []*x509.Certificate) string {
-	switch leaf := sent[0]; {
-	case leaf.CheckSignatureFrom(leaf) == nil || string(leaf.RawIssuer) == string(leaf.RawSubject):
-		return "the server's certificate is self-signed: give it one of an authority, or trust this one with TLS.RootsPEM"
-	case len(sent) == 1:
-		return "the server's certificate comes from an authority unknown here, or the server leaves out the intermediate certificate that leads to one: configure its full chain, or add a private root to TLS.RootsPEM"
-	}
-	return "the server's certificate comes from an authority unknown here: add its root to TLS.RootsPEM, or use a public one"
-}
-
-func explainDates(sent []*x509.Certificate, bad *x509.Certificate) string {
-	whose := "the server's certificate"
-	if bad == nil {
-		bad = sent[0]
-	}
-	if !bad.Equal(sent[0]) {
-		whose = "a certificate in the server's chain"
-	}
-	if time.Now().Before(bad.NotBefore) {
-		return whose + " is not valid before " + bad.NotBefore.UTC().Format(time.DateOnly) + ": check the clocks of this machine and of the one that issued it"
-	}
-	return whose + " has expired on " + bad.NotAfter.UTC().Format(time.DateOnly) + ": renew it, and check this machine's clock"
 }

@@ -8,7 +8,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"net"
-	"net/http"
 	"net/url"
 	"strings"
 
@@ -49,13 +48,9 @@ func (d *dialer) wantedProxy(ctx context.Context) (*url.URL, error) {
 		}
 		return proxy, nil
 	}
-	asked := &url.URL{Scheme: "http", Host: d.target.Host}
-	if d.target.Scheme == "wss" {
-		asked.Scheme = "https"
-	}
-	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: asked})
-	if err != nil { // its text holds the password
-		return nil, d.refuse("the proxy that HTTP_PROXY or HTTPS_PROXY names is no URL such as http://proxy.example:3128")
+	proxy, problem := proxyOfEnvironment(d.target)
+	if problem != "" {
+		return nil, d.refuse(problem)
 	}
 	return proxy, nil
 }
@@ -69,8 +64,13 @@ func badProxy(u *url.URL) string {
 	if _, problem := asciiHost(u); problem != "" || u.Hostname() == "" {
 		return "the proxy's URL names no host"
 	}
+	if strings.Contains(u.Path+u.RawQuery+u.Fragment, "@") { // what stands before it is a password
+		return "the proxy's URL cannot be read: " + encodePassword
+	}
 	return ""
 }
+
+const encodePassword = "in its user name and password write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23 and % as %25"
 
 func isSOCKS(proxy *url.URL) bool { return strings.HasPrefix(proxy.Scheme, "socks5") }
 
@@ -138,13 +138,26 @@ func (d *dialer) secureProxy(ctx context.Context, conn net.Conn) (*tls.Conn, *Di
 		return nil, failure("ProxyTLS: "+err.Error(), true, nil)
 	}
 	secured := tls.Client(conn, conf.tls)
-	if err := secured.HandshakeContext(ctx); err != nil {
+	spoke := d.probe(ctx, conn)
+	err = secured.HandshakeContext(ctx)
+	failed := spoke.stop()
+	if failed == nil && err != nil {
+		failed = d.explainProxyTLS(ctx, conf, err)
+	}
+	if failed != nil {
 		conn.Close()
-		failed := explainTLS(ctx, conf, err)
-		failed.Problem = "the proxy's TLS: " + failed.Problem
 		return nil, failed
 	}
 	return secured, nil
+}
+
+func (d *dialer) explainProxyTLS(ctx context.Context, conf *tlsConfig, err error) *DialError {
+	if errors.As(err, &tls.RecordHeaderError{}) {
+		return failure("the proxy does not speak TLS on this port: is it the right port, or should its URL start with http://?", true, nil)
+	}
+	failed := explainTLS(ctx, conf, err)
+	failed.Problem = "the proxy's TLS: " + failed.Problem
+	return failed
 }
 
 // authority is how a proxy is told where to connect.

@@ -215,18 +215,19 @@ func TestAProxyThatFails(t *testing.T) {
 		status    int
 		permanent bool
 	}{
-		"not allowed":    {"HTTP/1.1 403 s3cr3t\r\n\r\n", "", "does not allow this host and port (403 Forbidden)", 403, true},
-		"bad gateway":    {"HTTP/1.1 502 s3cr3t\r\n\r\n", "", "could not reach the host (502 Bad Gateway)", 502, false},
-		"unavailable":    {"HTTP/1.1 503 s3cr3t\r\nRetry-After: 7\r\n\r\n", "", "could not reach the host (503 Service Unavailable)", 503, false},
-		"busy":           {"HTTP/1.1 429 s3cr3t\r\n\r\n", "", "try again later", 429, false},
-		"no password":    {"HTTP/1.1 407 s3cr3t\r\nProxy-Authenticate: Basic\r\n\r\n", "", "wants a user name and a password (407", 407, true},
-		"wrong password": {"HTTP/1.1 407 s3cr3t\r\nProxy-Authenticate: Basic\r\n\r\n", "me:s3cr3t@", "refuses the user name or the password (407", 407, true},
-		"a web server":   {"HTTP/1.1 405 s3cr3t\r\n\r\n", "", "is it an HTTP proxy?", 405, true},
-		"redirect":       {"HTTP/1.1 302 s3cr3t\r\nLocation: http://s3cr3t\r\n\r\n", "", "is it an HTTP proxy?", 302, true},
-		"cut":            {"", "", "closed the connection without an answer", 0, false},
-		"cut halfway":    {"HTTP/1.1 200 s3cr3t\r\nX-s3cr3t: ", "", "closed the connection without an answer", 0, false},
-		"no HTTP":        {"220 s3cr3t ESMTP\r\n", "", "does not speak HTTP", 0, true},
-		"forward":        {"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 101 Switching Protocols", "", "of its own before the server could", 0, true},
+		"not allowed":     {"HTTP/1.1 403 s3cr3t\r\n\r\n", "", "does not allow this host and port (403 Forbidden)", 403, true},
+		"bad gateway":     {"HTTP/1.1 502 s3cr3t\r\n\r\n", "", "could not reach the host (502 Bad Gateway)", 502, false},
+		"unavailable":     {"HTTP/1.1 503 s3cr3t\r\nRetry-After: 7\r\n\r\n", "", "could not reach the host (503 Service Unavailable)", 503, false},
+		"busy":            {"HTTP/1.1 429 s3cr3t\r\n\r\n", "", "try again later", 429, false},
+		"no password":     {"HTTP/1.1 407 s3cr3t\r\nProxy-Authenticate: Basic\r\n\r\n", "", "wants a user name and a password (407", 407, true},
+		"wrong password":  {"HTTP/1.1 407 s3cr3t\r\nProxy-Authenticate: Basic\r\n\r\n", "me:s3cr3t@", "refuses the user name or the password (407", 407, true},
+		"tinyproxy's 401": {"HTTP/1.1 401 s3cr3t\r\nProxy-Authenticate: Basic\r\n\r\n", "me:s3cr3t@", "refuses the user name or the password (401", 401, true},
+		"a web server":    {"HTTP/1.1 405 s3cr3t\r\n\r\n", "", "is it an HTTP proxy?", 405, true},
+		"redirect":        {"HTTP/1.1 302 s3cr3t\r\nLocation: http://s3cr3t\r\n\r\n", "", "is it an HTTP proxy?", 302, true},
+		"cut":             {"", "", "closed the connection without an answer", 0, false},
+		"cut halfway":     {"HTTP/1.1 200 s3cr3t\r\nX-s3cr3t: ", "", "closed the connection without an answer", 0, false},
+		"no HTTP":         {"220 s3cr3t ESMTP\r\n", "", "does not speak HTTP", 0, true},
+		"forward":         {"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 101 Switching Protocols", "", "of its own before the server could", 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := startHop(t, nil, answering(c.answer))
@@ -355,7 +356,7 @@ func TestASOCKSProxyThatFails(t *testing.T) {
 		"cut":              {first(""), "", "without an answer", false},
 		"cut later":        {greeted("\x05\x00"), "", "without an answer", false},
 		"cut at the end":   {greeted("\x05\x00\x00\x01\x7f\x00"), "", "without an answer", false},
-		"HTTP":             {first("HTTP/1.1 400"), "", "no SOCKS5 proxy", true},
+		"HTTP":             {first("HTTP/1.1 400"), "", "is an HTTP proxy", true},
 		"version":          {greeted("\x04\x00\x00\x01"), "", "no SOCKS5 proxy", true},
 		"address":          {greeted("\x05\x00\x00\x02"), "", "no SOCKS5 proxy", true},
 		"failed":           {greeted("\x05\x01\x00\x01"), "", "the proxy failed", false},

@@ -66,9 +66,9 @@ func explainProxyStatus(resp *http.Response, hadPassword bool) *DialError {
 		answer += " " + text
 	}
 	switch code := resp.StatusCode; {
-	case code == http.StatusProxyAuthRequired && hadPassword:
+	case wantsPassword(code) && hadPassword:
 		e.Problem = "the proxy refuses the user name or the password (" + answer + ")"
-	case code == http.StatusProxyAuthRequired:
+	case wantsPassword(code):
 		e.Problem = "the proxy wants a user name and a password (" + answer + "): write them into its URL, such as http://user:password@proxy.example, or set ProxyAuth"
 	case code == http.StatusBadGateway, code == http.StatusServiceUnavailable, code == http.StatusGatewayTimeout:
 		e.Problem, e.permanent = "the proxy could not reach the host ("+answer+"): is the server running, and can the proxy look its name up?", false
@@ -80,4 +80,10 @@ func explainProxyStatus(resp *http.Response, hadPassword bool) *DialError {
 		e.Problem = "the proxy answered " + answer + " to CONNECT: is it an HTTP proxy?"
 	}
 	return e
+}
+
+// wantsPassword reports whether a proxy's answer is about who asks. tinyproxy says 401 for a
+// password that is wrong.
+func wantsPassword(status int) bool {
+	return status == http.StatusProxyAuthRequired || status == http.StatusUnauthorized
 }

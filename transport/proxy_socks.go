@@ -56,10 +56,17 @@ func (d *dialer) greetSOCKS(ctx context.Context, conn net.Conn) *DialError {
 		return d.explainProxy(ctx, err)
 	}
 	var answer [2]byte
-	if _, err := io.ReadFull(conn, answer[:]); err != nil {
+	spoke := d.probe(ctx, conn)
+	_, err := io.ReadFull(conn, answer[:])
+	if plain := spoke.stop(); plain != nil {
+		return plain
+	}
+	if err != nil {
 		return d.explainProxy(ctx, err)
 	}
 	switch {
+	case string(answer[:]) == "HT": // TP/1.1 400
+		return isHTTP()
 	case answer[0] != socksVersion:
 		return notSOCKS()
 	case answer[1] == socksNoAuth:

@@ -12,6 +12,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/hopseal/hopseal/internal/safetext"
 )
@@ -23,7 +24,8 @@ var ErrPin = errors.New("none of the pinned keys is in the certificate chain")
 const sessionsKept = 64
 
 // TLSOptions says whom a dial trusts and who it is itself. TLS is at least 1.2, the
-// name is verified, HTTP/1.1 is agreed on. Sessions are resumed among the dials that
+// name is verified, by keys of at least 2,048 bits where they are RSA, and a certificate
+// that demands a proof of not being revoked (OCSP must-staple) comes with one. HTTP/1.1 is agreed on. Sessions are resumed among the dials that
 // share one TLSOptions, which must not change after the first of them.
 type TLSOptions struct {
 	// RootsPEM is one or more CA certificates that are trusted instead of those of
@@ -194,7 +196,10 @@ func (o *TLSOptions) addRoots(conf *tls.Config) error {
 // addVerification has the name verified here where none is sent, and the pins in
 // any case, on resumed connections too.
 func (o *TLSOptions) addVerification(conf *tls.Config) {
-	name, roots, now, more := conf.ServerName, conf.RootCAs, conf.Time, conf.VerifyConnection
+	name, roots, clock, more := conf.ServerName, conf.RootCAs, conf.Time, conf.VerifyConnection
+	if clock == nil {
+		clock = time.Now
+	}
 	hidden := o.NoSNI && !o.InsecureSkipTLSVerify
 	if o.NoSNI {
 		conf.ServerName, conf.InsecureSkipVerify = "", true
@@ -202,14 +207,14 @@ func (o *TLSOptions) addVerification(conf *tls.Config) {
 	conf.VerifyConnection = func(s tls.ConnectionState) error {
 		chains := s.VerifiedChains
 		if hidden {
-			opts := x509.VerifyOptions{DNSName: name, Roots: roots}
-			if now != nil {
-				opts.CurrentTime = now()
-			}
+			opts := x509.VerifyOptions{DNSName: name, Roots: roots, CurrentTime: clock()}
 			var err error
 			if chains, err = verifyChain(s.PeerCertificates, opts); err != nil {
 				return err
 			}
+		}
+		if err := checkStrength(s, chains, clock()); err != nil {
+			return err
 		}
 		if len(o.Pins) > 0 && !o.pinned(chains, s.PeerCertificates) {
 			return ErrPin

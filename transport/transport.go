@@ -54,8 +54,8 @@
 // failed. Redirects, old TLS and certificates that do not verify end it, and nothing
 // in the environment changes that.
 //
-// The proxy comes from DialOptions.Proxy, or from HTTPS_PROXY, HTTP_PROXY and
-// NO_PROXY. Whom a dial trusts and who it is itself is in DialOptions.TLS: private
+// The proxy comes from DialOptions.Proxy, or from HTTPS_PROXY, HTTP_PROXY, ALL_PROXY
+// and NO_PROXY. Whom a dial trusts and who it is itself is in DialOptions.TLS: private
 // roots, client certificates, pins, Encrypted Client Hello. Names in there that start
 // with Insecure mean it.
 //

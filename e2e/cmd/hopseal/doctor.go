@@ -94,7 +94,7 @@ func hopsealVersion() string {
 // proxies shows what the environment says about proxies, without passwords.
 func proxies(getenv func(string) string) map[string]string {
 	found := make(map[string]string)
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"} {
 		value := getenv(name)
 		if u, err := url.Parse(value); err == nil && u.Host != "" {
 			found[name] = shown(u.Scheme + "://" + u.Host)
