@@ -67,8 +67,15 @@ type Retry struct {
 
 	// Decide returns what to do about an error of a dial, of Refresh, or of a
 	// connection that ended. Nil means ActionFor, which it may call for the errors
-	// that it does not know itself.
+	// that it does not know itself. What it says holds, with KeepTrying too.
 	Decide func(err error) RetryAction
+
+	// KeepTrying makes a link outlast whatever a hop can answer, once there has been a
+	// connection: an ingress without its service, a login page, a certificate that was
+	// renewed too late, a close code that somebody made up. ActionFor has the table.
+	// A credential that is refused, or cannot be refreshed, does not end it either. The
+	// first dial still stops where another would not help, and the limits above hold.
+	KeepTrying bool
 
 	// Notify is told each state, in order, from a goroutine of its own that lives
 	// while there is something to tell. When it is slow, the oldest of more than
@@ -88,9 +95,6 @@ func (r Retry) withDefaults() Retry {
 	set(&r.Stable, DefaultRetryStable)
 	set(&r.MaxRetryAfter, DefaultMaxRetryAfter)
 	r.Cap = max(r.Cap, r.Base)
-	if r.Decide == nil {
-		r.Decide = ActionFor
-	}
 	return r
 }
 
@@ -122,6 +126,7 @@ type Redialer struct {
 	trouble time.Time // when it ended
 
 	connected time.Time // when the last connection came; zero if there is none
+	linked    bool      // there has been one
 	stale     bool      // the credential has to be refreshed before the next try
 	fresh     bool      // the last try was made with one just refreshed
 }
@@ -140,7 +145,7 @@ func NewRedialer(r Retry, dial func(context.Context) (Conn, error)) *Redialer {
 // happens before: by [Retry.Decide], a wait, a fresh credential, or the end. If
 // the last connection held for [Retry.Stable], the tries before it do not count
 // any more. An error of what runs above the connection, such as a handshake that
-// failed, may be given too.
+// failed, may be given too. Whoever gives an error says that there was a connection.
 //
 // A nil error starts from new, at once and with nothing counted: for the first
 // connection, or after a [*GaveUpError] when the user wants to go on.
@@ -195,7 +200,7 @@ func (d *Redialer) begin(why error) {
 	if why == nil || held || d.trouble.IsZero() {
 		d.tries, d.waits, d.trouble, d.stale = 0, 0, now, false
 	}
-	d.connected = time.Time{}
+	d.connected, d.linked = time.Time{}, d.linked || why != nil
 	select {
 	case <-d.wake: // meant for an earlier wait
 	default:
@@ -218,16 +223,16 @@ type pause struct {
 
 // plan decides what follows from an error: a pause, or the end for a reason.
 func (d *Redialer) plan(why error) (pause, GaveUpReason) {
-	action := d.retry.Decide(why)
+	action := d.decide(why)
 	switch {
 	case action == ActionStop && !errors.Is(why, ErrRefresh):
 		return pause{}, GaveUpStopped
-	case action == ActionStop, action == ActionRefresh && (d.retry.Refresh == nil || d.fresh):
+	case action == ActionStop, action == ActionRefresh && !d.refreshable():
 		return pause{}, GaveUpCredential
 	case d.retry.MaxTries > 0 && d.tries >= d.retry.MaxTries:
 		return pause{}, GaveUpTries
 	}
-	d.stale = d.stale || action == ActionRefresh
+	d.stale = action == ActionRefresh || d.stale && !d.lasting()
 	p := d.pause(action, why)
 	if d.retry.MaxTime > 0 && p.until.After(d.trouble.Add(d.retry.MaxTime)) {
 		return pause{}, GaveUpTime
@@ -338,7 +343,7 @@ func (d *Redialer) try(ctx context.Context) (Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.connected, d.fresh = time.Now(), false
+	d.connected, d.linked, d.fresh = time.Now(), true, false
 	d.events.emit(LinkEvent{State: LinkConnected, Try: d.tries})
 	return conn, nil
 }

@@ -30,7 +30,8 @@ func (a RetryAction) String() string {
 }
 
 // ActionFor returns what to do after the error of a dial or of a connection that
-// ended. It is what [Retry.Decide] means if it is nil.
+// ended. It is what [Retry.Decide] means if it is nil, but see below for
+// [Retry.KeepTrying].
 //
 //	the caller's context was cancelled           stop
 //	a dial that the server answered with
@@ -58,6 +59,17 @@ func (a RetryAction) String() string {
 // any. Where the difference between 1000 and a cut matters, what runs above has to
 // learn it from the peer itself, as a session of package e2e does, and Decide has
 // to look there.
+//
+// With [Retry.KeepTrying], once there has been a connection, only these stop:
+//
+//	the caller's context was cancelled, but for a dial that says so
+//	an error of a layer above with a method Permanent() bool that returns true
+//	a connection that this end closed
+//
+// Wait and refresh are as above, but that an answer of any status waits if it sent
+// Retry-After. Everything else is tried again. Refresh without a [Retry.Refresh] is
+// retry, and after a Refresh that failed, for good or not, the next try is made with the
+// credential that there is.
 func ActionFor(err error) RetryAction {
 	var verdict interface{ Permanent() bool }
 	var end *CloseError
