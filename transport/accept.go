@@ -30,6 +30,19 @@ type AcceptOptions struct {
 	// the public origin here.
 	Origins []string
 
+	// Hosts lists the names by which clients reach this server, such as
+	// "app.example.com"; any other gets 421, whoever asks for it. A port counts where
+	// it is given, "*.example.com" stands for all names below example.com, and "*"
+	// for every name. What counts is the Host header, or what the hops in
+	// TrustedHops say that the client asked for.
+	//
+	// If it is empty every name will do, except on a loopback address. There what
+	// comes in the clear, from this machine as far as the hops in TrustedHops tell,
+	// must have asked for localhost, a name below it, or a loopback address: web
+	// pages can have their own names lead to 127.0.0.1, and would be this server's
+	// own origin (DNS rebinding).
+	Hosts []string
+
 	// TrustedHops lists the addresses of the reverse proxies and load balancers
 	// in front of this server. Where a request comes from one of them, what the
 	// headers Forwarded (RFC 7239) or X-Forwarded-For, -Proto and -Host say about
@@ -92,7 +105,8 @@ type AcceptOptions struct {
 // request, and the error is an [*AcceptError] with the status of that answer: 426,
 // 405 or 400 where the request is no WebSocket handshake; 403 where there is no TLS
 // on the way to the client ([ErrCleartext]), or a browser's page comes from a
-// foreign origin ([ErrOrigin]); 401, 403 or 503 where Authenticate does not let the
+// foreign origin ([ErrOrigin]); 421 where this server does not go by the name that
+// was dialled ([ErrHost], see Hosts in AcceptOptions); 401, 403 or 503 where Authenticate does not let the
 // client in ([ErrUnauthorized], [ErrForbidden]); 400 for credentials or forwarding
 // headers that cannot be read; 429 or 503 where the Gate has no room
 // ([ErrRefused]); 500 or 501 where this server is set up wrong. By HTTP/1 the answer
@@ -149,6 +163,9 @@ func admit(r *http.Request, opts *AcceptOptions) (e entrant, no *refusal) {
 		return e, &refusal{status: http.StatusBadRequest, told: "the forwarding headers of this request contradict each other", problem: err.Error()}
 	}
 	if no := checkPolicy(r, e.from, opts); no != nil {
+		return e, no
+	}
+	if no := checkHost(r, e.from, opts.Hosts); no != nil {
 		return e, no
 	}
 	if e.origin, err = checkOrigin(r, e.from, opts.Origins); err != nil {

@@ -12,6 +12,10 @@ var (
 	// [Policy].
 	ErrCleartext = errors.New("cleartext refused")
 
+	// ErrHost is matched where the client dialled a name that this server does not
+	// go by, see Hosts in AcceptOptions. It was answered 421.
+	ErrHost = errors.New("host not served here")
+
 	// ErrUnauthorized is matched where a client shows no credential, or one that
 	// counts for nothing or has expired. The client was answered 401, and may
 	// come back with another.

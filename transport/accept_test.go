@@ -151,7 +151,7 @@ func TestA43OriginBehindAFront(t *testing.T) {
 		{nil, "https://app.example", false},
 	} {
 		t.Run(fmt.Sprint(c.hops, c.origin), func(t *testing.T) {
-			addr, outcomes := production(t, &transport.AcceptOptions{Sealed: true, TrustedHops: c.hops})
+			addr, outcomes := production(t, &transport.AcceptOptions{Sealed: true, TrustedHops: c.hops, Hosts: []string{"*"}})
 			resp, body, _ := send(t, addr, handshake+front+"Origin: "+c.origin+"\r\n")
 			got := <-outcomes
 			if !c.ok {

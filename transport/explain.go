@@ -152,6 +152,8 @@ func (d *dialer) explainStatus(resp *http.Response) *DialError {
 		e.Problem = answer + ": it wants other credentials, or refuses the origin"
 	case code == http.StatusUpgradeRequired: // what Accept answers to a request without these headers
 		e.Problem = answer + ": the path is right, and a proxy in front of the server leaves out the headers Upgrade and Connection, or speaks HTTP/1.0 to it: have it pass them on"
+	case code == http.StatusMisdirectedRequest:
+		e.Problem = answer + ": it does not go by the name in the URL: dial another, or list this one in AcceptOptions.Hosts"
 	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code >= 500:
 		e.Problem, e.permanent = answer+": try again later", false
 	default:

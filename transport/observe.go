@@ -28,7 +28,7 @@ type ConnEvent struct {
 	//	rate           the client connects more often than ConnRate
 	//	draining       the server is going away
 	//	unauthorized   answered 401
-	//	forbidden      answered 403, such as for a foreign origin
+	//	forbidden      answered 403 or 421, such as for a foreign origin or name
 	//	handshake      answered 400, 405 or 426: no WebSocket handshake
 	//	failed         something else, see Status
 	//
@@ -121,7 +121,7 @@ func outcomeOfStatus(status int) outcome {
 	switch status {
 	case http.StatusUnauthorized:
 		return outcomeUnauthorized
-	case http.StatusForbidden:
+	case http.StatusForbidden, http.StatusMisdirectedRequest:
 		return outcomeForbidden
 	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusUpgradeRequired:
 		return outcomeHandshake

@@ -2,10 +2,7 @@
 
 package transport
 
-import (
-	"net"
-	"net/http"
-)
+import "net/http"
 
 // checkPolicy refuses a link in the clear that the options do not allow.
 func checkPolicy(r *http.Request, from route, opts *AcceptOptions) *refusal {
@@ -41,10 +38,5 @@ func mayStayHere(r *http.Request, from route, opts *AcceptOptions) bool {
 // onThisMachine also looks at the name that the client used. Otherwise any web page
 // could make its own name point here, and be of the same origin.
 func onThisMachine(r *http.Request, from route) bool {
-	host, _, err := net.SplitHostPort(r.Host)
-	if err != nil {
-		host = r.Host
-	}
-	peer := addrOf(nextHop(r))
-	return !from.hidden && peer.IsLoopback() && from.client.IsLoopback() && (host == "localhost" || addrOf(host).IsLoopback())
+	return !from.hidden && addrOf(nextHop(r)).IsLoopback() && from.client.IsLoopback() && ownName(r.Host)
 }

@@ -467,3 +467,24 @@ func TestScreenshots(t *testing.T) {
 		shot.page.Screenshot(filepath.Join(dir, shot.name+".png"))
 	}
 }
+
+// A page elsewhere can have its name lead to this machine once it is loaded, and is then
+// of the chat's own origin for the browser (DNS rebinding).
+func TestA43APageOfAForeignNameCannotJoin(t *testing.T) {
+	b := chromium.New(t, "evil.example")
+	w := startRelay(t)
+	_, port, _ := strings.Cut(strings.TrimPrefix(w.url, "http://"), ":")
+	for host, want := range map[string]string{"evil.example": "refused", "localhost": "open"} {
+		page := b.NewPage()
+		page.ExpectErrors("WebSocket connection to 'ws://evil.example", "status of 404", "Cross-Origin-Opener-Policy header has been ignored")
+		page.Navigate("http://" + host + ":" + port + "/favicon.ico") // the origin is what counts
+		got := chromium.Eval[string](page, `new Promise(done => {
+			const socket = new WebSocket("ws://" + location.host + "/relay")
+			socket.onopen = () => { done("open"); socket.close() }
+			socket.onerror = () => done("refused")
+		})`)
+		if got != want {
+			t.Errorf("a page of %s: %s, want %s", host, got, want)
+		}
+	}
+}

@@ -23,6 +23,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,8 +45,9 @@ type Browser struct {
 	ctx context.Context // of the first tab, which stays empty; parent of the others
 }
 
-// New starts Chromium, or skips the test.
-func New(t testing.TB) *Browser {
+// New starts Chromium, or skips the test. The browser finds each of the names at
+// 127.0.0.1.
+func New(t testing.TB, names ...string) *Browser {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(find(t)),
@@ -55,6 +57,9 @@ func New(t testing.TB) *Browser {
 		chromedp.Flag("disable-component-update", true),
 		chromedp.WindowSize(1280, 800),
 	)
+	if len(names) > 0 {
+		options = append(options, chromedp.Flag("host-resolver-rules", "MAP "+strings.Join(names, " 127.0.0.1, MAP ")+" 127.0.0.1"))
+	}
 	ctx, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(stop)
 	ctx, cancel := chromedp.NewContext(ctx)

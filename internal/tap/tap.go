@@ -152,7 +152,7 @@ func subprotocols(r *http.Request) (names []string) {
 
 // acceptOptions lets every page in that letsIn has, and the server.
 func acceptOptions(r *http.Request, subprotocol string, maxMessage int) *transport.AcceptOptions {
-	opts := &transport.AcceptOptions{Origins: r.Header.Values("Origin"), Policy: transport.Development, MaxMessage: maxMessage}
+	opts := &transport.AcceptOptions{Origins: r.Header.Values("Origin"), Hosts: []string{"*"}, Policy: transport.Development, MaxMessage: maxMessage}
 	if subprotocol != "" {
 		opts.Subprotocols = []string{subprotocol}
 	}

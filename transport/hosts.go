@@ -1,0 +1,97 @@
+//go:build !js
+
+package transport
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/hopseal/hopseal/internal/safetext"
+)
+
+const wrongHost = "this server is not served under the name that was dialled"
+
+// checkHost refuses a request for a name that this server does not go by. Any web page
+// can have its own name lead to 127.0.0.1 (DNS rebinding): the browser then takes this
+// server for the page's own, and its Origin fits.
+func checkHost(r *http.Request, from route, allowed []string) *refusal {
+	problem := ""
+	switch {
+	case len(allowed) > 0:
+		problem = unlisted(from.host, allowed)
+	case fromHere(r, from) && !ownName(from.host):
+		problem = "the client is on this machine and dialled " + safetext.Quote(from.host, shownTarget) +
+			", which any web page can have lead here: list the name in AcceptOptions.Hosts, or dial localhost. " +
+			"If a front on this machine passes on what others send, list it in TrustedHops and have it write X-Forwarded-For and X-Forwarded-Proto"
+	}
+	if problem == "" {
+		return nil
+	}
+	return &refusal{status: http.StatusMisdirectedRequest, told: wrongHost, problem: ErrHost.Error() + ": " + problem, cause: ErrHost}
+}
+
+// fromHere reports whether a request has crossed nothing but loopback, as far as the
+// listed hops tell. TLS makes an exception: no page has a certificate for this server,
+// so the client has meant this one. What a page sends holds no forwarding header.
+func fromHere(r *http.Request, from route) bool {
+	local := addrOf(nextHop(r))
+	if at, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		local = addrOf(at.String())
+	}
+	return !from.secure && local.IsLoopback() && from.client.IsLoopback()
+}
+
+// ownName reports whether a name stands for this machine wherever it is looked up, so
+// that no page elsewhere can have it. RFC 6761 keeps localhost and all below it.
+func ownName(host string) bool {
+	name, _ := splitHost(host)
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") || addrOf(name).IsLoopback()
+}
+
+// unlisted says why a host is not among those that are allowed, or "". A list that
+// cannot be read refuses everybody.
+func unlisted(host string, allowed []string) (problem string) {
+	problem = safetext.Quote(host, shownTarget) + " is not in AcceptOptions.Hosts"
+	for _, entry := range allowed {
+		switch listed, ok := matchHost(entry, host); {
+		case !ok:
+			return fmt.Sprintf("AcceptOptions.Hosts holds %q, want something like app.example.com, app.example.com:8443 or *.example.com", entry)
+		case listed:
+			problem = ""
+		}
+	}
+	return problem
+}
+
+// matchHost reports whether an entry of AcceptOptions.Hosts stands for a host, and
+// whether it is one.
+func matchHost(entry, host string) (match, ok bool) {
+	want, port := splitHost(entry)
+	name, dialled := splitHost(host)
+	below, wild := strings.CutPrefix(want, "*.")
+	switch {
+	case entry == "*":
+		return true, true
+	case below == "" || strings.Contains(below, "*") || strings.ContainsAny(entry, "/@ \t"):
+		return false, false
+	case port != "" && port != dialled:
+		return false, true
+	case wild:
+		return strings.HasSuffix(name, "."+below), true
+	}
+	return name == want, true
+}
+
+// splitHost splits a Host header, and returns the one spelling of the name in it.
+func splitHost(host string) (name, port string) {
+	name = host
+	if n, p, err := net.SplitHostPort(host); err == nil {
+		name, port = n, p
+	}
+	if addr := addrOf(name); addr.IsValid() {
+		return addr.String(), port
+	}
+	return strings.ToLower(strings.TrimSuffix(name, ".")), port
+}
