@@ -117,5 +117,5 @@ func ParseClose(body []byte) (closed *CloseError, ok bool) {
 		return nil, false
 	}
 	code := Code(body[0])<<8 | Code(body[1])
-	return &CloseError{Code: fromPeer(code), Reason: string(body[2:]), Remote: true}, code.onTheWire()
+	return PeerClosed(fromPeer(code), string(body[2:])), code.onTheWire()
 }

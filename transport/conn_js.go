@@ -77,7 +77,7 @@ func (c *pageConn) event(_ js.Value, args []js.Value) any {
 		c.receive(e.Get("data"))
 	case "close":
 		code := fromPeer(Code(e.Get("code").Int()))
-		c.end.set(&CloseError{Code: code, Reason: e.Get("reason").String(), Remote: true})
+		c.end.set(PeerClosed(code, e.Get("reason").String()))
 		c.release()
 	}
 	return nil

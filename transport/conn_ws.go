@@ -177,7 +177,7 @@ func diagnose(ctx context.Context, err error) *CloseError {
 	var network net.Error
 	switch {
 	case errors.As(err, &closed):
-		return &CloseError{Code: fromPeer(Code(closed.Code)), Reason: closed.Reason, Remote: true}
+		return PeerClosed(fromPeer(Code(closed.Code)), closed.Reason)
 	case errors.Is(err, websocket.ErrMessageTooBig):
 		return &CloseError{Code: CodeTooLarge, Err: ErrTooLarge}
 	case ctx.Err() != nil:

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/hopseal/hopseal/internal/safetext"
 )
@@ -35,6 +36,11 @@ type CloseError struct {
 	Reason string // as the side that closed gave it: foreign text if Remote
 	Remote bool   // the peer or the network ended it, not we
 	Err    error  // what made it end, nil for an orderly close
+
+	// RetryAfter is how long the peer wants to be left alone, at most a day, 0 where it does
+	// not say: see [WaitReason]. Whoever closed may be a hop, so it is a hint; a
+	// [Redialer] obeys it within [Retry.MaxRetryAfter].
+	RetryAfter time.Duration
 }
 
 // Error returns one line. The reason is quoted and escaped.

@@ -137,7 +137,7 @@ func (c *PipeConn) pass(msg []byte) [][]byte {
 // Close is described at [Conn]. It always returns nil.
 func (c *PipeConn) Close(code Code, reason string) error {
 	code, reason = sendable(code, reason)
-	c.finish(&CloseError{Code: code, Reason: reason}, &CloseError{Code: code, Reason: reason, Remote: true})
+	c.finish(&CloseError{Code: code, Reason: reason}, PeerClosed(code, reason))
 	return nil
 }
 

@@ -52,7 +52,8 @@ type Retry struct {
 	// ever.
 	MaxTime time.Duration
 
-	// MaxRetryAfter is how much of a Retry-After is obeyed. A random time as above
+	// MaxRetryAfter is how much of a time to wait is obeyed, be it in a Retry-After or in
+	// the close of a connection, see [RetryAfter]. A random time as above
 	// is added to it, so that those who were sent away together do not come back
 	// together. Zero means DefaultMaxRetryAfter.
 	MaxRetryAfter time.Duration
@@ -248,9 +249,8 @@ func (d *Redialer) pause(action RetryAction, why error) pause {
 	d.waits++
 	wait := rand.N(window)
 	if action == ActionWait {
-		var refused *DialError
-		if errors.As(why, &refused) && refused.RetryAfter > 0 {
-			wait += min(refused.RetryAfter, d.retry.MaxRetryAfter)
+		if told := RetryAfter(why); told > 0 {
+			wait += min(told, d.retry.MaxRetryAfter)
 		} else {
 			least := d.retry.Cap / 6
 			wait = least + rand.N(d.retry.Cap-least)

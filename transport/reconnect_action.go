@@ -40,7 +40,8 @@ func (a RetryAction) String() string {
 //	  anything else                              stop
 //	another failed dial                          stop if it is Permanent(), else retry
 //	an error of a layer above with a method
-//	  Permanent() bool                           the same: what is below it does not count
+//	  Permanent() bool                           the same: what is below it does not count,
+//	                                             but wait where it holds a time to wait
 //	a connection that the peer closed with
 //	  1000                                       stop: it is done
 //	  1002, 1003, 1007, 1008, 1009, 1010, 3003   stop: the same would happen again
@@ -89,11 +90,16 @@ func ActionFor(err error) RetryAction {
 // actionOfDial is for an error that says whether it is permanent. What a
 // credential or time can cure is permanent for a dial, and not for a Redialer.
 func actionOfDial(verdict interface{ Permanent() bool }) RetryAction {
-	if e, ok := verdict.(*DialError); ok && e.Status != 0 {
-		return actionOfStatus(e)
+	dial, ok := verdict.(*DialError)
+	if ok && dial.Status != 0 {
+		return actionOfStatus(dial)
 	}
-	if verdict.Permanent() {
+	above, _ := verdict.(error)
+	switch {
+	case verdict.Permanent():
 		return ActionStop
+	case !ok && RetryAfter(above) > 0:
+		return ActionWait
 	}
 	return ActionRetry
 }

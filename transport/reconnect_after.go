@@ -9,9 +9,6 @@ import (
 	"time"
 )
 
-// longestRetryAfter is what a longer Retry-After is read as.
-const longestRetryAfter = 24 * time.Hour
-
 // retryAfter reads Retry-After (RFC 9110, section 10.2.3): seconds, or a date. It
 // measures a date from the Date of the same answer if there is one, so that a
 // wrong clock at either end does no harm. What cannot be read counts as absent.

@@ -238,7 +238,7 @@ func (l *link) closed(code transport.Code, reason string) {
 	if code == 0 {
 		code, reason = transport.CodeAbnormal, ""
 	}
-	l.end(&transport.CloseError{Code: code, Reason: reason, Remote: true}, false)
+	l.end(transport.PeerClosed(code, reason), false)
 }
 
 // sendable returns the code and the reason that are sent.
