@@ -3,7 +3,6 @@
 package transport
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"net"
@@ -112,6 +111,12 @@ type AcceptOptions struct {
 // ([ErrRefused]); 500 or 501 where this server is set up wrong. By HTTP/1 the answer
 // ends the connection.
 //
+// The ResponseWriter may be whatever a framework wraps around that of net/http, as long
+// as [http.ResponseController] finds a way to its Hijack. If there is none, as behind
+// [http.TimeoutHandler], the error says what is in the way. The answer 101 is written to
+// the socket itself, with the headers that middleware has set; a framework's access log
+// does not see it, and shows whatever status it shows for a connection that it gave away.
+//
 // TLS is on the way if it is on this socket, or if a trusted hop says that the
 // client used https.
 //
@@ -126,23 +131,24 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (Conn, 
 	if no != nil {
 		return nil, no.answer(w, r)
 	}
-	var conn Conn
-	catch := &socketCatcher{ResponseWriter: w, meter: m}
-	defer func() { m.settle(conn == nil, catch.status) }()
-	conn, err := accept(catch, r, opts)
-	return conn, err
+	conn, err := accept(w, r, m, opts)
+	if err != nil {
+		m.settle(err.Status)
+		return nil, err
+	}
+	return conn, nil
 }
 
-func accept(catch *socketCatcher, r *http.Request, opts *AcceptOptions) (Conn, error) {
+func accept(w http.ResponseWriter, r *http.Request, m *meter, opts *AcceptOptions) (Conn, *AcceptError) {
 	entry, no := admit(r, opts)
-	if no == nil && !canHijack(catch.ResponseWriter) {
-		no = &refusal{status: http.StatusNotImplemented, told: "this server is set up wrong",
-			problem: "the http.ResponseWriter cannot be hijacked: if middleware wraps it, give the wrapper a method Unwrap, see http.ResponseController"}
-	}
 	if no != nil {
-		return nil, no.answer(catch, r)
+		return nil, no.answer(w, r)
 	}
-	return upgrade(catch, r, opts, entry)
+	socket, no := takeOver(w, m)
+	if no != nil {
+		return nil, no.answer(w, r)
+	}
+	return upgrade(socket, r, opts, entry)
 }
 
 // An entrant is a request that may become a connection.
@@ -174,21 +180,22 @@ func admit(r *http.Request, opts *AcceptOptions) (e entrant, no *refusal) {
 	return e, authenticate(r, &e, opts)
 }
 
-func upgrade(catch *socketCatcher, r *http.Request, opts *AcceptOptions, e entrant) (Conn, error) {
+func upgrade(t *takeover, r *http.Request, opts *AcceptOptions, e entrant) (Conn, *AcceptError) {
 	subprotocol, w := choose(r.Header, opts.Subprotocols), newWrites()
-	ws, err := websocket.Accept(catch, upgradable(r, subprotocol), &websocket.AcceptOptions{
+	ws, err := websocket.Accept(t, upgradable(r, subprotocol), &websocket.AcceptOptions{
 		Subprotocols:       []string{subprotocol},
 		InsecureSkipVerify: true, // checkOrigin is stricter: it compares schemes too
 		CompressionMode:    websocket.CompressionDisabled,
 		OnPingReceived:     w.letPong,
 	})
 	if err != nil {
+		t.raw.Close()
 		// checkUpgrade has seen to it that this does not quote the request.
-		return nil, &AcceptError{Status: http.StatusNotImplemented, Problem: safetext.Line(err.Error(), shownReason)}
+		return nil, &AcceptError{Status: http.StatusInternalServerError, Problem: safetext.Line(err.Error(), shownReason)}
 	}
-	info := e.info(r, catch.socket)
+	info := e.info(r, t.socket)
 	info.Subprotocol = subprotocol
-	conn := newConn(ws, w, catch.socket, info, opts.MaxMessage, opts.KeepAlive)
+	conn := newConn(ws, w, t.socket, info, opts.MaxMessage, opts.KeepAlive)
 	conn.lease.take(e.grant, conn.expire)
 	return conn, nil
 }
@@ -215,51 +222,4 @@ func kindOf(from route) string {
 		return "wss"
 	}
 	return "ws"
-}
-
-// canHijack reports whether a Hijack has a chance. Once the client is told that there
-// is a WebSocket it is too late to find out.
-func canHijack(w http.ResponseWriter) bool {
-	for {
-		switch below := w.(type) {
-		case http.Hijacker:
-			return true
-		case interface{ Unwrap() http.ResponseWriter }:
-			w = below.Unwrap()
-		default:
-			return false
-		}
-	}
-}
-
-// A socketCatcher keeps what became of a request: the status that answers it, and
-// the socket that a WebSocket is made of, with the meter on it if there is one.
-type socketCatcher struct {
-	http.ResponseWriter
-	meter  *meter
-	status int
-	socket net.Conn
-}
-
-// WriteHeader is described at http.ResponseWriter.
-func (c *socketCatcher) WriteHeader(status int) {
-	c.status = status
-	c.ResponseWriter.WriteHeader(status)
-}
-
-// Unwrap is described at http.ResponseController.
-func (c *socketCatcher) Unwrap() http.ResponseWriter { return c.ResponseWriter }
-
-// Hijack is described at http.Hijacker.
-func (c *socketCatcher) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	socket, rw, err := http.NewResponseController(c.ResponseWriter).Hijack()
-	if err == nil && c.meter != nil {
-		c.meter.Conn, socket = socket, c.meter
-		rw.Writer.Reset(socket)
-	}
-	c.socket = socket
-	if err != nil {
-		return nil, nil, err
-	}
-	return wholeSocket{socket}, rw, nil
 }

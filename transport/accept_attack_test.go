@@ -4,11 +4,13 @@ package transport_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -159,6 +161,36 @@ func TestAcceptBehindMiddlewareThatHidesTheSocket(t *testing.T) {
 	}
 }
 
+// A heldBack writer is what gin makes of one: a status goes out with what is written.
+type heldBack struct {
+	http.ResponseWriter
+	status int
+}
+
+func (h *heldBack) WriteHeader(status int)      { h.status = status }
+func (h *heldBack) Unwrap() http.ResponseWriter { return h.ResponseWriter }
+func (h *heldBack) Write(b []byte) (int, error) {
+	h.ResponseWriter.WriteHeader(h.status)
+	return h.ResponseWriter.Write(b)
+}
+
+// The answer 101 does not depend on what a framework's writer makes of a status. The
+// frameworks themselves are in the module internal/frameworks.
+func TestAcceptBehindAWriterThatHoldsTheStatusBack(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Set-Cookie", "a=b")
+		w.Header().Set("Content-Length", "5")
+		if conn, err := transport.Accept(&heldBack{ResponseWriter: w}, r, accepting(nil)); err == nil {
+			conn.Close(transport.CodeNormal, "")
+		}
+	}))
+	t.Cleanup(s.Close)
+	resp, _, _ := send(t, s.Listener.Addr().String(), handshake)
+	if resp.StatusCode != http.StatusSwitchingProtocols || resp.Header.Get("Set-Cookie") != "a=b" || resp.Header["Content-Length"] != nil {
+		t.Errorf("%s, %v", resp.Status, resp.Header)
+	}
+}
+
 // onPipe makes an httptest.ResponseRecorder one.
 type onPipe struct {
 	http.ResponseWriter
@@ -166,7 +198,26 @@ type onPipe struct {
 }
 
 func (h onPipe) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return h.socket, bufio.NewReadWriter(bufio.NewReader(h.socket), bufio.NewWriter(h.socket)), nil
+	s := answerTaker{h.socket, h.Header()}
+	return s, bufio.NewReadWriter(bufio.NewReader(s), bufio.NewWriter(s)), nil
+}
+
+// An answerTaker is a pipe whose other end reads what follows the answer 101. The
+// header of that is kept here.
+type answerTaker struct {
+	net.Conn
+	header http.Header
+}
+
+func (a answerTaker) Write(b []byte) (int, error) {
+	if !bytes.HasPrefix(b, []byte("HTTP/1.1 101 ")) {
+		return a.Conn.Write(b)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(b)), nil)
+	if err == nil {
+		maps.Copy(a.header, resp.Header)
+	}
+	return len(b), err
 }
 
 // Middleware says "https" with a state that no handshake made.

@@ -482,17 +482,6 @@ func TestClientCertificateOverTLS(t *testing.T) {
 	}
 }
 
-// A hijackable is a request's other side over a pipe, so that it works with a
-// clock of the test's own.
-type hijackable struct {
-	*httptest.ResponseRecorder
-	socket net.Conn
-}
-
-func (h hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return h.socket, bufio.NewReadWriter(bufio.NewReader(h.socket), bufio.NewWriter(h.socket)), nil
-}
-
 // acceptInBubble accepts a connection with a grant, and returns what comes to the
 // client.
 func acceptInBubble(t *testing.T, g transport.Grant) (conn transport.Conn, toClient *bufio.Reader) {
@@ -504,7 +493,7 @@ func acceptInBubble(t *testing.T, g transport.Grant) (conn transport.Conn, toCli
 		"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="} {
 		r.Header.Set(k, v)
 	}
-	conn, err := transport.Accept(hijackable{httptest.NewRecorder(), server}, r, &transport.AcceptOptions{KeepAlive: -1, Sealed: true,
+	conn, err := transport.Accept(onPipe{httptest.NewRecorder(), server}, r, &transport.AcceptOptions{KeepAlive: -1, Sealed: true,
 		Authenticate: func(context.Context, *transport.Caller) (transport.Grant, error) { return g, nil }})
 	if err != nil {
 		t.Fatal(err)

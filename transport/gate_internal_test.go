@@ -57,7 +57,7 @@ func TestABucketStandsExtremes(t *testing.T) {
 func comeAndGo(g *Gate, client string) *refusal {
 	m, no := g.admit(client)
 	if no == nil {
-		m.settle(true, 0)
+		m.settle(0)
 	}
 	return no
 }
@@ -79,7 +79,7 @@ func TestA33StrangersDoNotGrowTheTable(t *testing.T) {
 	if g.addresses["192.0.2.1"].conns != 1 {
 		t.Error("the connection that is held was forgotten")
 	}
-	held.settle(true, 0)
+	held.settle(0)
 	if g.held != 0 || g.addresses["192.0.2.1"].conns != 0 {
 		t.Errorf("%d connections held by nobody", g.held)
 	}
@@ -90,7 +90,7 @@ func TestAddressesThatAreDoneWithAreForgotten(t *testing.T) {
 		g := NewGate(nil)
 		m, _ := g.admit("192.0.2.1")
 		time.Sleep(time.Second)
-		m.settle(true, 0)
+		m.settle(0)
 		if len(g.addresses) != 0 {
 			t.Errorf("%d addresses in the table", len(g.addresses))
 		}
@@ -147,8 +147,8 @@ func TestA33CapsCountBlocksAndKeepRoomForOthers(t *testing.T) {
 	enter("192.0.2.2", deniedFull)
 	enter("192.0.2.3", nil)
 	enter("192.0.2.4", deniedFull)
-	m.settle(true, 0)
-	m.settle(true, 0) // counts once
+	m.settle(0)
+	m.settle(0) // counts once
 	enter("192.0.2.4", nil)
 	enter("192.0.2.5", deniedFull)
 }

@@ -143,13 +143,10 @@ func (m *meter) opened(c *wsConn) {
 	}
 }
 
-// settle is called when Accept returns, without a connection if failed.
-func (m *meter) settle(failed bool, status int) {
-	if m == nil || !failed {
+// settle is called when Accept returns without a connection.
+func (m *meter) settle(status int) {
+	if m == nil {
 		return
-	}
-	if status == http.StatusSwitchingProtocols { // announced, but there was no socket to be had
-		status = http.StatusInternalServerError
 	}
 	m.gate.conclude(m, ConnEvent{Outcome: string(outcomeOfStatus(status)), Status: status}, true)
 }

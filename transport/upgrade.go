@@ -82,7 +82,7 @@ type refusal struct {
 }
 
 // answer sends the refusal and returns the error of Accept.
-func (no *refusal) answer(w http.ResponseWriter, r *http.Request) error {
+func (no *refusal) answer(w http.ResponseWriter, r *http.Request) *AcceptError {
 	for name, values := range no.header {
 		w.Header()[name] = values
 	}
