@@ -80,21 +80,21 @@ func NewCertificateCollector(expiries func() []servertls.Expiry) prometheus.Coll
 type certificates struct{ expiries func() []servertls.Expiry }
 
 var expiryDesc = prometheus.NewDesc("hopseal_certificate_expiry_timestamp_seconds",
-	"When a certificate of this server expires.", []string{"name", "file"}, nil)
+	"When a certificate of this server expires.", []string{"name", "key_type", "file"}, nil)
 
 // Describe is described at prometheus.Collector.
 func (c certificates) Describe(ch chan<- *prometheus.Desc) { ch <- expiryDesc }
 
 // Collect is described at prometheus.Collector.
 func (c certificates) Collect(ch chan<- prometheus.Metric) {
-	type key struct{ name, file string }
+	type key struct{ name, keyType, file string }
 	first := make(map[key]time.Time) // Prometheus takes one figure for each set of labels
 	for _, e := range c.expiries() {
-		if at, known := first[key{e.Name, e.File}]; !known || e.NotAfter.Before(at) {
-			first[key{e.Name, e.File}] = e.NotAfter
+		if at, known := first[key{e.Name, e.KeyType, e.File}]; !known || e.NotAfter.Before(at) {
+			first[key{e.Name, e.KeyType, e.File}] = e.NotAfter
 		}
 	}
 	for k, at := range first {
-		ch <- prometheus.MustNewConstMetric(expiryDesc, prometheus.GaugeValue, float64(at.Unix()), k.name, k.file)
+		ch <- prometheus.MustNewConstMetric(expiryDesc, prometheus.GaugeValue, float64(at.Unix()), k.name, k.keyType, k.file)
 	}
 }

@@ -146,9 +146,10 @@ func TestCertificatesTellWhenTheyExpire(t *testing.T) {
 	at := time.Unix(1_900_000_000, 0)
 	registry := prometheus.NewPedanticRegistry()
 	expiries := []servertls.Expiry{
-		{Name: "example.com", File: "a.pem", NotAfter: at.Add(time.Hour)},
-		{Name: "example.com", File: "a.pem", NotAfter: at}, // the one that counts
-		{Name: "example.org", NotAfter: at},
+		{Name: "example.com", KeyType: "ECDSA", File: "a.pem", NotAfter: at.Add(time.Hour)},
+		{Name: "example.com", KeyType: "ECDSA", File: "a.pem", NotAfter: at}, // the one that counts
+		{Name: "example.org", KeyType: "ECDSA", NotAfter: at},
+		{Name: "example.org", KeyType: "RSA", NotAfter: at.Add(1e8 * time.Second)},
 	}
 	registry.MustRegister(prom.NewCertificateCollector(func() []servertls.Expiry { return expiries }))
 	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
@@ -156,8 +157,9 @@ func TestCertificatesTellWhenTheyExpire(t *testing.T) {
 	}
 	text := scrape(t, registry)
 	for _, want := range []string{
-		`hopseal_certificate_expiry_timestamp_seconds{file="a.pem",name="example.com"} 1.9e+09`,
-		`hopseal_certificate_expiry_timestamp_seconds{file="",name="example.org"} 1.9e+09`,
+		`hopseal_certificate_expiry_timestamp_seconds{file="a.pem",key_type="ECDSA",name="example.com"} 1.9e+09`,
+		`hopseal_certificate_expiry_timestamp_seconds{file="",key_type="ECDSA",name="example.org"} 1.9e+09`,
+		`hopseal_certificate_expiry_timestamp_seconds{file="",key_type="RSA",name="example.org"} 2e+09`,
 	} {
 		if !strings.Contains(text, want+"\n") {
 			t.Errorf("the scrape lacks %s:\n%s", want, text)

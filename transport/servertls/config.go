@@ -4,8 +4,16 @@ package servertls
 
 import (
 	"crypto/tls"
+	"errors"
 	"slices"
+
+	"github.com/hopseal/hopseal/internal/safetext"
 )
+
+// ErrUnknownName is what Options.GetCertificate returns, or wraps, for a name that this
+// server does not serve. The client is told unrecognized_name, so that it does not
+// try again; after any other error it may.
+var ErrUnknownName = errors.New("this server has no certificate for the name, and gets none")
 
 // suites are those of TLS 1.2 that give forward secrecy and are AEADs, which is
 // what RFC 9325, section 4.2 recommends. TLS 1.3 has no others.
@@ -74,6 +82,9 @@ func (w *Watcher) publish() {
 	if get := w.opts.GetCertificate; get != nil {
 		c.tls13.GetCertificate = c.choose(w)
 		c.tls12.GetCertificate = c.tls13.GetCertificate
+		// It has the last word: with certificates here crypto/tls would show one of
+		// them where it should refuse the name.
+		c.tls13.Certificates, c.tls12.Certificates = nil, nil
 		c.acme = &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{acmeProtocol}, SessionTicketsDisabled: true, GetCertificate: get}
 	}
 	w.current.Store(c)
@@ -87,11 +98,24 @@ func (c *configs) choose(w *Watcher) func(*tls.ClientHelloInfo) (*tls.Certificat
 				return p.cert, nil
 			}
 		}
-		cert, err := w.opts.GetCertificate(hello)
-		if err == nil && cert != nil {
-			w.others.add(cert)
+		if hello.ServerName == "" && len(c.pairs) > 0 {
+			return c.pairs[0].cert, nil
 		}
-		return cert, err
+		turn := w.shown.turn()
+		cert, err := w.opts.GetCertificate(hello)
+		switch {
+		case errors.Is(err, ErrUnknownName):
+			w.opts.Logger.Debug("servertls: a client asked for a name without a certificate", "error", safetext.Line(err.Error(), shown))
+			return nil, nil // which crypto/tls answers with unrecognized_name
+		case err != nil:
+			return nil, err
+		case cert != nil:
+			w.shown.add(hello, turn, cert)
+			return cert, nil
+		case len(c.pairs) > 0:
+			return c.pairs[0].cert, nil
+		}
+		return nil, nil
 	}
 }
 

@@ -24,14 +24,16 @@
 //
 // A pair is refused if the key is not the certificate's, if a file ends within a
 // PEM block, if the certificate has expired or is not valid yet, if it is not for
-// servers or not for the names that Pair.Names lists. The old one then stays, and an
+// servers or not for the names that Pair.Names lists, or if its file lacks the
+// intermediate certificate that the one before it had. The old one then stays, and an
 // [Event] tells so. Each pair is by itself: one that is bad does not keep another
 // from being renewed. Watch itself refuses to start with a bad one.
 //
 // # How certificates end
 //
-// Watcher.Expiries is what a gauge shows. 30, 7 and 1 days before the end of a
-// certificate, and at the end, an [Event] tells so.
+// Watcher.Expiries is what a gauge shows: the end of what would be shown now, for each
+// name and kind of key. 30, 7 and 1 days before the end of a certificate, and at the
+// end, an [Event] tells so.
 //
 // # What clients get
 //

@@ -28,6 +28,27 @@ const (
 	// Programs that renew tend to begin at 30 days, so with those the first one
 	// says little and the second one that something is wrong.
 	Expiring
+
+	// Incomplete: a pair is in use whose file lacks the intermediate certificate
+	// that signed the server's, as cert.pem does where fullchain.pem was meant.
+	// Most clients refuse it. Where the pair before it was complete, the new one is
+	// Refused instead.
+	Incomplete
+
+	// Issued: an authority has issued a certificate, the first one or a renewal. This
+	// and what follows is told by package acme.
+	Issued
+
+	// IssueFailed: there is no certificate for a name, or none to take the place of
+	// the one that ends. Err says why, Retry when it is tried again.
+	IssueFailed
+
+	// Unsaved: the cache has not taken what was written. A certificate is kept in
+	// memory and written when that works; until then nothing is ordered.
+	Unsaved
+
+	// Saved: the cache has taken everything that was Unsaved.
+	Saved
 )
 
 // String returns one word.
@@ -39,6 +60,16 @@ func (k Kind) String() string {
 		return "refused"
 	case Expiring:
 		return "expiring"
+	case Incomplete:
+		return "incomplete"
+	case Issued:
+		return "issued"
+	case IssueFailed:
+		return "issue failed"
+	case Unsaved:
+		return "unsaved"
+	case Saved:
+		return "saved"
 	}
 	return "unknown"
 }
@@ -47,11 +78,14 @@ func (k Kind) String() string {
 type Event struct {
 	Kind  Kind
 	Files []string // that it is about, none for a certificate of Options.GetCertificate
-	Err   error    // why they are refused
+	Err   error    // why they are refused, incomplete, not issued or not saved
 
-	// Certificate is what was loaded or expires, nil where the files hold none of
-	// the server's.
+	// Certificate is what was loaded or issued, what expires, or what is shown
+	// although a renewal failed. It is nil where there is none.
 	Certificate *Expiry
+
+	Name  string        // of package acme: the server's name that it is about
+	Retry time.Duration // of IssueFailed and Unsaved: until the next try
 }
 
 // tell logs the event and hands it on.
@@ -71,12 +105,15 @@ func (w *Watcher) tell(e Event) {
 func (w *Watcher) log(e Event) {
 	attrs := []slog.Attr{slog.Any("files", e.Files)}
 	if e.Certificate != nil {
-		attrs = append(attrs, slog.String("name", e.Certificate.Name), slog.Time("not_after", e.Certificate.NotAfter))
+		attrs = append(attrs, slog.String("name", e.Certificate.Name), slog.String("key_type", e.Certificate.KeyType), slog.Time("not_after", e.Certificate.NotAfter))
 	}
 	level, text := slog.LevelInfo, "servertls: loaded"
 	switch e.Kind {
 	case Refused:
 		level, text = slog.LevelError, "servertls: refused what is new, the old stays in use"
+		attrs = append(attrs, slog.String("error", e.Err.Error()))
+	case Incomplete:
+		level, text = slog.LevelError, "servertls: a certificate lacks its intermediate certificate, most clients refuse it"
 		attrs = append(attrs, slog.String("error", e.Err.Error()))
 	case Expiring:
 		level, text = slog.LevelWarn, "servertls: a certificate expires soon"

@@ -3,18 +3,15 @@
 package servertls
 
 import (
-	"crypto/tls"
 	"crypto/x509"
-	"maps"
 	"math"
-	"slices"
-	"sync"
 	"time"
 )
 
 // An Expiry says how long a certificate is good for. It is what a gauge shows.
 type Expiry struct {
 	Name     string        // the first name that it is for
+	KeyType  string        // ECDSA, RSA or Ed25519: one name may have a certificate of each
 	File     string        // where it came from; empty if from Options.GetCertificate
 	NotAfter time.Time     // the last moment
 	Left     time.Duration // until then; negative afterwards
@@ -29,7 +26,7 @@ var warnAt = []time.Duration{30 * dayLong, 7 * dayLong, dayLong, 0}
 type expiring struct {
 	leaf *x509.Certificate
 	file string
-	told time.Duration // the last of warnAt that was
+	told time.Duration // the one of warnAt that was told last
 }
 
 func newExpiring(leaf *x509.Certificate, file string) expiring {
@@ -37,55 +34,27 @@ func newExpiring(leaf *x509.Certificate, file string) expiring {
 }
 
 func (e *expiring) at(now time.Time) *Expiry {
-	return &Expiry{Name: nameOf(e.leaf), File: e.file, NotAfter: e.leaf.NotAfter, Left: e.leaf.NotAfter.Sub(now)}
+	return &Expiry{Name: nameOf(e.leaf), KeyType: e.leaf.PublicKeyAlgorithm.String(), File: e.file, NotAfter: e.leaf.NotAfter, Left: e.leaf.NotAfter.Sub(now)}
 }
 
-// due reports whether it is time to tell. A certificate that is made for a day is
-// not warned of 30 days before.
-func (e *expiring) due(now time.Time) bool {
+// stage returns the one of warnAt that a certificate has reached. One that is made
+// for a day is not warned of 30 days before.
+func (e *expiring) stage(now time.Time) time.Duration {
 	left, life := e.leaf.NotAfter.Sub(now), e.leaf.NotAfter.Sub(e.leaf.NotBefore)
-	due := false
+	reached := time.Duration(math.MaxInt64)
 	for _, t := range warnAt {
-		if left <= t && t <= life/2 && t < e.told {
-			e.told, due = t, true
+		if left <= t && t <= life/2 {
+			reached = t
 		}
 	}
+	return reached
+}
+
+// due reports whether it is time to tell. A clock that was set back makes what it had
+// told too early due again.
+func (e *expiring) due(now time.Time) bool {
+	reached := e.stage(now)
+	due := reached < e.told
+	e.told = reached
 	return due
-}
-
-// An issuedSet remembers the certificates that were shown and came from no file, the
-// newest one for each name.
-type issuedSet struct {
-	mu     sync.Mutex // guards what follows
-	byName map[string]*expiring
-}
-
-func (s *issuedSet) add(cert *tls.Certificate) {
-	leaf := cert.Leaf
-	if leaf == nil {
-		var err error
-		if leaf, err = x509.ParseCertificate(cert.Certificate[0]); err != nil {
-			return // the handshake tells
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if old := s.byName[nameOf(leaf)]; old != nil && !leaf.NotAfter.After(old.leaf.NotAfter) {
-		return
-	}
-	if s.byName == nil {
-		s.byName = make(map[string]*expiring)
-	}
-	e := newExpiring(leaf, "")
-	s.byName[nameOf(leaf)] = &e
-}
-
-// all returns them in the order of their names.
-func (s *issuedSet) all() (out []*expiring) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, name := range slices.Sorted(maps.Keys(s.byName)) {
-		out = append(out, s.byName[name])
-	}
-	return out
 }

@@ -103,16 +103,17 @@ func TestCertificatesFromElsewhereThatEnd(t *testing.T) {
 		cert, _, get := issuer(ca, "issued.example")
 		var told recorder
 		w := watch(t, Options{GetCertificate: get, Interval: time.Hour, Notify: told.add})
-		w.others.add(cert)
+		w.shown.add(nil, w.shown.turn(), cert)
 		for range 10 { // it is shown again and again
 			time.Sleep(10 * dayLong)
-			w.others.add(cert)
+			w.shown.add(nil, w.shown.turn(), cert)
 		}
 		synctest.Wait()
 		told.expect(t, Expiring, Expiring, Expiring, Expiring)
 		newer, _, _ := issuer(ca, "issued.example")
-		w.others.add(newer)
-		w.others.add(cert) // a handshake that took its time
+		early := w.shown.turn()
+		w.shown.add(nil, w.shown.turn(), newer)
+		w.shown.add(nil, early, cert) // a handshake that took its time
 		if e := w.Expiries(); len(e) != 1 || e[0].Left < 80*dayLong {
 			t.Errorf("expiries %+v", e)
 		}

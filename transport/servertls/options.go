@@ -30,14 +30,20 @@ type Options struct {
 	Pairs []Pair
 
 	// GetCertificate is asked when none of Pairs fits, which may be empty then. If
-	// it fails, so does the handshake. It may take its time, and is called by many
-	// at once. Package acme, below this one, has it from an ACME authority such as
-	// Let's Encrypt.
+	// it fails, so does the handshake: after ErrUnknownName the client learns that
+	// the name is wrong, after another error that it may try again. It may take its
+	// time, and is called by many at once; once a day, and before a warning, it is
+	// asked what it would show. Package acme, below this one, has it from an ACME
+	// authority such as Let's Encrypt.
 	//
 	// An authority that checks by tls-alpn-01 (RFC 8737) has no client certificate
 	// and need not show one. Its connections agree on the protocol acme-tls/1,
 	// which http.Server closes at once; another kind of server has to do the same.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+
+	// Certificates lists what GetCertificate would show now, without waiting. Warnings
+	// and Expiries come from it. Nil means that they come from what was shown.
+	Certificates func() []*tls.Certificate
 
 	// ClientCAs is a PEM file of the authorities whose client certificates are
 	// accepted. Given one, clients without a certificate are refused. The
@@ -114,6 +120,8 @@ func (o *Options) check() error {
 		return errors.New("servertls: there is no certificate: list its files in Pairs, or set GetCertificate")
 	case o.Interval < 0:
 		return errors.New("servertls: Interval is negative")
+	case o.Certificates != nil && o.GetCertificate == nil:
+		return errors.New("servertls: Certificates lists what GetCertificate would show: set that too")
 	case o.TicketPeriod < minTicketPeriod || o.TicketPeriod > maxTicketPeriod:
 		return errors.New("servertls: TicketPeriod has to be between a minute and 84 hours")
 	case o.TicketSecret != nil && o.TicketFile != "":

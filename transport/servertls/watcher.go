@@ -17,7 +17,7 @@ import (
 type Watcher struct {
 	opts    Options
 	current atomic.Pointer[configs]
-	others  issuedSet
+	shown   otherSet
 
 	stop chan struct{} // closed by Close
 	done chan struct{} // closed when the goroutine has ended
@@ -33,7 +33,8 @@ type Watcher struct {
 
 // A pair is one that is loaded.
 type pair struct {
-	cert *tls.Certificate
+	cert       *tls.Certificate
+	incomplete error // what it lacks
 	expiring
 }
 
@@ -90,7 +91,14 @@ func (w *Watcher) takePair(i int, cert, key []byte) error {
 	if err != nil {
 		return err
 	}
-	w.pairs[i] = &pair{cert: loaded, expiring: newExpiring(loaded.Leaf, p.Cert)}
+	broken := checkChain(loaded)
+	if old := w.pairs[i]; broken != nil && old != nil && checkChain(old.cert) == nil {
+		return broken
+	}
+	if !likelyMissed(loaded) {
+		broken = nil
+	}
+	w.pairs[i] = &pair{cert: loaded, incomplete: broken, expiring: newExpiring(loaded.Leaf, p.Cert)}
 	return nil
 }
 
@@ -111,19 +119,17 @@ func (w *Watcher) Close() {
 }
 
 // Expiries returns how long each of the pairs is good for, in the order of
-// Options.Pairs, and then each of those that GetCertificate gave and that were shown
-// since the start, by name. It does not wait for files, so a gauge may ask whenever
-// it is read.
+// Options.Pairs, and then each of those that GetCertificate would show now, by name
+// and kind of key: those that Options.Certificates lists, or else those that were
+// shown since the start. It does not wait for files, so a gauge may ask whenever it
+// is read.
 func (w *Watcher) Expiries() []Expiry {
 	var out []Expiry
 	now := time.Now()
 	for _, p := range w.current.Load().pairs {
 		out = append(out, *p.at(now))
 	}
-	for _, e := range w.others.all() {
-		out = append(out, *e.at(now))
-	}
-	return out
+	return append(out, w.others(now)...)
 }
 
 func (w *Watcher) run(pause time.Duration) {
@@ -176,6 +182,9 @@ func (w *Watcher) takeNew(now bool) (events []Event, errs []error, pause time.Du
 				e.Certificate = w.pairs[i].at(time.Now())
 			}
 			events = append(events, e)
+			if i < len(w.pairs) && w.pairs[i].incomplete != nil {
+				events = append(events, Event{Kind: Incomplete, Files: b.files, Err: w.pairs[i].incomplete, Certificate: e.Certificate})
+			}
 		}
 	}
 	return events, errs, pause
@@ -200,10 +209,13 @@ func (w *Watcher) warnings() (events []Event) {
 			events = append(events, Event{Kind: Expiring, Files: w.bundles[i].files, Certificate: p.at(now)})
 		}
 	}
-	for _, e := range w.others.all() {
-		if e.due(now) {
-			events = append(events, Event{Kind: Expiring, Certificate: e.at(now)})
-		}
+	w.others(now) // what is listed may have changed
+	warn, ask := w.shown.due(now)
+	for _, e := range warn {
+		events = append(events, Event{Kind: Expiring, Certificate: &e})
+	}
+	for _, o := range ask {
+		go w.ask(o)
 	}
 	return events
 }

@@ -1,0 +1,206 @@
+//go:build !js
+
+package servertls
+
+import (
+	"cmp"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"maps"
+	"math"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// askAgain is how long an answer of GetCertificate counts. Between visitors
+	// nobody else finds out that a certificate was renewed.
+	askAgain = dayLong
+
+	// askPatience is how long a warning waits for GetCertificate.
+	askPatience = 30 * time.Second
+)
+
+// An otherKey tells certificates that come from no file.
+type otherKey struct{ name, keyType string }
+
+// An other is the certificate that Options.GetCertificate showed last for one name
+// and kind of key.
+type other struct {
+	expiring
+	hello   *tls.ClientHelloInfo // of the client that saw it, to ask again; nil if unknown
+	turn    uint64               // of the call that returned it
+	asked   time.Time            // when that call returned
+	busy    time.Time            // when a call was made that has not returned; zero if none is under way
+	checked time.Duration        // the one of warnAt before which a call was made
+}
+
+func newOther(leaf *x509.Certificate) *other {
+	return &other{expiring: newExpiring(leaf, ""), checked: math.MaxInt64}
+}
+
+// An otherSet remembers what would be shown now, as far as somebody has seen it.
+type otherSet struct {
+	mu    sync.Mutex // guards what follows
+	turns uint64
+	byKey map[otherKey]*other
+}
+
+// turn numbers a call of GetCertificate. Its answer does not replace one to a later
+// call.
+func (s *otherSet) turn() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turns++
+	return s.turns
+}
+
+func leafOf(cert *tls.Certificate) *x509.Certificate {
+	if cert == nil || cert.Leaf == nil && len(cert.Certificate) == 0 {
+		return nil
+	}
+	if cert.Leaf != nil {
+		return cert.Leaf
+	}
+	leaf, err := x509.ParseCertificate(cert.Certificate[0])
+	if err != nil {
+		return nil // the handshake tells
+	}
+	return leaf
+}
+
+func keyOf(leaf *x509.Certificate) otherKey {
+	return otherKey{nameOf(leaf), leaf.PublicKeyAlgorithm.String()}
+}
+
+// add notes what a call returned.
+func (s *otherSet) add(hello *tls.ClientHelloInfo, turn uint64, cert *tls.Certificate) {
+	leaf := leafOf(cert)
+	if leaf == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.byKey[keyOf(leaf)]
+	switch {
+	case old != nil && turn < old.turn:
+		return
+	case old == nil:
+		old = newOther(leaf)
+	case !old.leaf.Equal(leaf):
+		hello := old.hello
+		old = newOther(leaf)
+		old.hello = hello
+	}
+	old.turn, old.asked = turn, time.Now()
+	if hello != nil {
+		old.hello = likeHello(hello)
+	}
+	if s.byKey == nil {
+		s.byKey = make(map[otherKey]*other)
+	}
+	s.byKey[keyOf(leaf)] = old
+}
+
+// likeHello returns what chooses a certificate, without the connection.
+func likeHello(h *tls.ClientHelloInfo) *tls.ClientHelloInfo {
+	return &tls.ClientHelloInfo{ServerName: h.ServerName, CipherSuites: h.CipherSuites, SupportedCurves: h.SupportedCurves,
+		SupportedPoints: h.SupportedPoints, SignatureSchemes: h.SignatureSchemes, SupportedProtos: h.SupportedProtos, SupportedVersions: h.SupportedVersions}
+}
+
+// replace makes certs, all that there are, the set.
+func (s *otherSet) replace(certs []*tls.Certificate) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.byKey
+	s.byKey = make(map[otherKey]*other)
+	for _, cert := range certs {
+		leaf := leafOf(cert)
+		if leaf == nil {
+			continue
+		}
+		o := old[keyOf(leaf)]
+		if o == nil || !o.leaf.Equal(leaf) {
+			o = newOther(leaf)
+		}
+		s.byKey[keyOf(leaf)] = o
+	}
+}
+
+// expiries returns them in the order of their names and kinds of key.
+func (s *otherSet) expiries(now time.Time) (out []Expiry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, key := range s.sorted() {
+		out = append(out, *s.byKey[key].at(now))
+	}
+	return out
+}
+
+func (s *otherSet) sorted() []otherKey {
+	return slices.SortedFunc(maps.Keys(s.byKey), func(a, b otherKey) int {
+		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.keyType, b.keyType))
+	})
+}
+
+// due returns what is to be warned of, and the calls to make: one a day, and one before
+// a warning. A certificate that was renewed and had no visitor since is no reason to
+// warn.
+func (s *otherSet) due(now time.Time) (warn []Expiry, ask []*other) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, key := range s.sorted() {
+		switch o := s.byKey[key]; {
+		case !o.busy.IsZero() && now.Sub(o.busy) < askPatience:
+		case o.wantsAsking(now):
+			o.busy, o.checked = now, o.stage(now)
+			ask = append(ask, o)
+		case o.due(now):
+			warn = append(warn, *o.at(now))
+		}
+	}
+	return warn, ask
+}
+
+func (o *other) wantsAsking(now time.Time) bool {
+	if o.hello == nil || !o.busy.IsZero() {
+		return false
+	}
+	if reached := o.stage(now); reached < o.told {
+		return reached < o.checked
+	}
+	return now.Sub(o.asked) >= askAgain
+}
+
+// answered ends a call that due asked for, and forgets what is not shown any more:
+// the name has another certificate now, or none.
+func (s *otherSet) answered(o *other, leaf *x509.Certificate, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o.busy, o.asked = time.Time{}, time.Now()
+	key := keyOf(o.leaf)
+	if s.byKey[key] == o && (errors.Is(err, ErrUnknownName) || leaf != nil && keyOf(leaf) != key) {
+		delete(s.byKey, key)
+	}
+}
+
+// others returns the certificates of GetCertificate.
+func (w *Watcher) others(now time.Time) []Expiry {
+	if w.opts.Certificates != nil {
+		w.shown.replace(w.opts.Certificates())
+	}
+	return w.shown.expiries(now)
+}
+
+// ask finds out what would be shown now. It may take as long as GetCertificate does,
+// so nobody waits for it.
+func (w *Watcher) ask(o *other) {
+	turn := w.shown.turn()
+	cert, err := w.opts.GetCertificate(o.hello)
+	if err == nil {
+		w.shown.add(nil, turn, cert)
+	}
+	w.shown.answered(o, leafOf(cert), err)
+}
