@@ -21,7 +21,8 @@ var (
 
 // A Hub is a relay. It is an http.Handler that takes WebSocket connections.
 type Hub struct {
-	opts Options
+	opts   Options
+	stalls *stalls
 
 	mu     sync.Mutex // guards what follows, and every topic, seat and port.seats
 	topics map[string]*topic
@@ -33,7 +34,8 @@ type Hub struct {
 
 // New returns a Hub.
 func New(opts Options) *Hub {
-	return &Hub{opts: opts.withDefaults(), topics: make(map[string]*topic), ports: make(map[*port]bool)}
+	opts = opts.withDefaults()
+	return &Hub{opts: opts, stalls: newStalls(opts.MaxStall), topics: make(map[string]*topic), ports: make(map[*port]bool)}
 }
 
 // ServeHTTP takes a connection over and returns. Requests that it refuses get 403

@@ -37,10 +37,16 @@ type Options struct {
 	KeepAlive time.Duration
 
 	// WriteTimeout is how long a connection may take to accept one frame before
-	// it is cut. It is also how long one with more than half of MaxQueued or
-	// QueuedBytes waiting may hold up a publisher before it is cut. Default 10
-	// seconds.
+	// it is cut. Default 10 seconds.
 	WriteTimeout time.Duration
+
+	// MaxStall is for how long the connections of one address together may hold up
+	// those who publish. One with more than half of MaxQueued or QueuedBytes waiting
+	// does so while it takes less than 32 KiB a second; a frame being written has the
+	// time beside that it takes at 256 KiB a second. After that it is not waited
+	// for, and is cut when MaxQueued or QueuedBytes is reached. The time comes back
+	// within five minutes. Default 500 milliseconds.
+	MaxStall time.Duration
 
 	// JoinTimeout is how long a connection may take to join its first topic before
 	// it is cut. Default 10 seconds.
@@ -75,6 +81,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.WriteTimeout <= 0 {
 		o.WriteTimeout = 10 * time.Second
+	}
+	if o.MaxStall <= 0 {
+		o.MaxStall = 500 * time.Millisecond
 	}
 	if o.JoinTimeout <= 0 {
 		o.JoinTimeout = 10 * time.Second

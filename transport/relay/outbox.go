@@ -2,7 +2,10 @@
 
 package relay
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // An outbox holds the frames that wait to be sent to one connection. It takes no
 // memory while it is empty: most are, most of the time.
@@ -14,8 +17,11 @@ type outbox struct {
 	mu     sync.Mutex // guards what follows
 	frames [][]byte
 	bytes  int
+	given  int64 // bytes of all frames that were popped, small ones counted as leastFrame
+	last   int64 // bytes of the one that was popped last
 
-	relief chan struct{} // while more than half full: closed when that is over
+	relief   chan struct{} // while more than half full: closed when that is over
+	relieved time.Time     // when it was, last
 }
 
 func newOutbox(maxFrames, maxBytes int) *outbox {
@@ -50,9 +56,11 @@ func (o *outbox) pop() (b []byte, ok bool) {
 	}
 	b, o.frames[0] = o.frames[0], nil // the array must not keep it alive
 	o.frames, o.bytes = o.frames[1:], o.bytes-len(b)
+	o.last = int64(len(b))
+	o.given += max(o.last, leastFrame)
 	if o.relief != nil && !o.crowded() {
 		close(o.relief)
-		o.relief = nil
+		o.relief, o.relieved = nil, time.Now()
 	}
 	return b, true
 }
@@ -68,4 +76,29 @@ func (o *outbox) drained() <-chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.relief
+}
+
+// taken returns how much has been popped, as given counts it.
+func (o *outbox) taken() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.given
+}
+
+// latest returns the size of the frame that was popped last, in bytes.
+func (o *outbox) latest() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.last
+}
+
+// progress returns what taken does, and up to when the outbox was more than half full: now,
+// where it is.
+func (o *outbox) progress(now time.Time) (taken int64, crowded time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.relief == nil {
+		now = o.relieved
+	}
+	return o.given, now
 }

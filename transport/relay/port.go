@@ -34,7 +34,8 @@ type port struct {
 
 	seats map[string]*seat // by topic; the hub's mutex guards it
 
-	out *outbox // what waits to be sent
+	out    *outbox // what waits to be sent
+	holdup holdup  // of others, while it is full; the hub's stalls guard it
 
 	connected chan struct{} // closed when conn is set
 	conn      transport.Conn
@@ -114,27 +115,44 @@ func (p *port) read() error {
 }
 
 // await waits until nobody's outbox is more than half full, so that a burst slows
-// the connection that it comes from and does not cut those that read. Whoever has
-// not drained within the time of a write is cut.
+// the connection that it comes from and does not cut those that read. Those whose
+// patience is spent are not waited for. Whoever has not drained within the time of
+// a write is cut.
 func (p *port) await(readers []*port) {
 	if len(readers) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, p.hub.opts.WriteTimeout)
 	defer cancel()
+	for _, r := range readers { // together, so that many hold up no longer than one
+		p.hub.stalls.begin(r)
+		defer p.hub.stalls.end(r)
+	}
 	for _, r := range readers {
-		drained := r.out.drained()
-		if drained == nil {
-			continue
+		if p.awaitOne(ctx, r); p.ctx.Err() != nil {
+			return
 		}
+	}
+}
+
+func (p *port) awaitOne(ctx context.Context, r *port) {
+	for {
+		drained, left := r.out.drained(), p.hub.stalls.left(r)
+		if drained == nil || left <= 0 {
+			return
+		}
+		spent := time.NewTimer(max(left, time.Millisecond))
 		select {
 		case <-drained:
+		case <-spent.C:
 		case <-r.ctx.Done():
 		case <-ctx.Done():
-			if p.ctx.Err() != nil {
-				return
+			if p.ctx.Err() == nil {
+				r.cut(errSlow)
 			}
-			r.cut(errSlow)
+		}
+		if spent.Stop(); r.ctx.Err() != nil || p.ctx.Err() != nil {
+			return
 		}
 	}
 }

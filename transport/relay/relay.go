@@ -27,7 +27,8 @@
 // Everything that a client can make the hub keep is bounded by [Options]: whoever
 // publishes faster than the others read is slowed down, and a member that does not
 // drain what it is sent is cut off, and learns that from the end of its
-// connection. The hub stores nothing: who is not there misses it.
+// connection. Nobody is slowed down for long by one who hardly reads, however often
+// that one joins again: see MaxStall in [Options]. The hub stores nothing: who is not there misses it.
 //
 // The hub is not part of js/wasm builds; the client is.
 package relay

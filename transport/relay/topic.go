@@ -38,21 +38,21 @@ func (h *Hub) request(p *port, r frame.Request) (crowded []*port) {
 	defer h.mu.Unlock()
 	switch r := r.(type) {
 	case frame.Join:
-		if code := h.join(p, r); code != 0 {
+		code, crowded := h.join(p, r)
+		if code != 0 {
 			p.send(frame.Refused{Topic: r.Topic, Code: code})
 		}
+		return crowded
 	case frame.Leave:
 		if s := p.seats[r.Topic]; s != nil {
-			h.leave(s)
-		} else {
-			p.send(frame.Refused{Topic: r.Topic, Code: NotJoined})
+			return h.leave(s)
 		}
+		p.send(frame.Refused{Topic: r.Topic, Code: NotJoined})
 	case frame.Publish:
 		if s := p.seats[r.Topic]; s != nil {
 			return s.tellOthers(frame.Message{Topic: r.Topic, From: s.ID, Payload: r.Payload})
-		} else {
-			p.send(frame.Refused{Topic: r.Topic, Code: NotJoined})
 		}
+		p.send(frame.Refused{Topic: r.Topic, Code: NotJoined})
 	case frame.Send:
 		s := p.seats[r.Topic]
 		if s == nil {
@@ -69,10 +69,10 @@ func (h *Hub) request(p *port, r frame.Request) (crowded []*port) {
 	return nil
 }
 
-// join seats p, or returns why not.
-func (h *Hub) join(p *port, r frame.Join) Code {
+// join seats p, or returns why not. It returns what request does as well.
+func (h *Hub) join(p *port, r frame.Join) (why Code, crowded []*port) {
 	if code := r.Check(); code != 0 {
-		return code
+		return code, nil
 	}
 	t := h.topics[r.Topic]
 	if t == nil {
@@ -81,32 +81,32 @@ func (h *Hub) join(p *port, r frame.Join) Code {
 	s := &seat{Member: Member{Name: r.Name, Presence: bytes.Clone(r.Presence)}, topic: t, port: p}
 	switch {
 	case p.seats[r.Topic] != nil:
-		return AlreadyJoined
+		return AlreadyJoined, nil
 	case len(p.seats) == h.opts.MaxTopics:
-		return TooManyTopics
+		return TooManyTopics, nil
 	case t.has(r.Name):
-		return NameTaken
+		return NameTaken, nil
 	case len(t.seats) == h.opts.MaxMembers, t.roster+s.size() > maxRoster:
-		return TopicFull
+		return TopicFull, nil
 	}
 	p.idle.Stop()
 	rand.Read(s.ID[:])
 	p.send(frame.Joined{Topic: r.Topic, ID: s.ID, Members: t.members()})
 	h.topics[r.Topic], p.seats[r.Topic] = t, s
 	t.seats, t.roster = append(t.seats, s), t.roster+s.size()
-	s.tellOthers(frame.Entered{Topic: r.Topic, Member: s.Member})
-	return 0
+	return 0, s.tellOthers(frame.Entered{Topic: r.Topic, Member: s.Member})
 }
 
-// leave ends a membership.
-func (h *Hub) leave(s *seat) {
+// leave ends a membership, and returns what request does.
+func (h *Hub) leave(s *seat) (crowded []*port) {
 	t := s.topic
-	s.tellOthers(frame.Left{Topic: t.name, ID: s.ID})
+	crowded = s.tellOthers(frame.Left{Topic: t.name, ID: s.ID})
 	delete(s.port.seats, t.name)
 	t.seats, t.roster = slices.DeleteFunc(t.seats, func(other *seat) bool { return other == s }), t.roster-s.size()
 	if len(t.seats) == 0 {
 		delete(h.topics, t.name)
 	}
+	return crowded
 }
 
 func (t *topic) has(name string) bool {
