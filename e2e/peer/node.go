@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"sync"
+	"time"
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/internal/engine"
@@ -24,6 +25,9 @@ const (
 // maxStrangers is how many links one member may have open at a time on which it has not
 // proved who it is.
 const maxStrangers = 8
+
+// closeTimeout is how long Close waits at most.
+const closeTimeout = 5 * time.Second
 
 // ErrAbsent is returned by Dial for somebody who is not there.
 var ErrAbsent = errors.New("peer: no member of the topic has that name")
