@@ -72,8 +72,8 @@ func firstMessageOf(t testing.TB, prologue string) []byte {
 	return m1
 }
 
-// The prologue of docs/protocol-session.md, for the protocol of these tests.
-const goodPrologue = "hopseal/1 session prologue\x00" + "\x07session" + "\x06test/1" + "\x00"
+// The prologue of docs/protocol-session.md.
+const goodPrologue = "hopseal/1 session prologue\x00" + "\x07session"
 
 // answer is what a server does about a first frame.
 type answer struct {
@@ -139,12 +139,10 @@ func TestA37BadFirstFramesOverSockets(t *testing.T) {
 		"a changed share":          changed(0),
 		"a changed key":            changed(100),
 		"a changed tag":            changed(len(m1) - 1),
-		"another protocol":         firstMessage(t, "test/2"),
-		"a protocol's beginning":   firstMessage(t, "test/"),
 		"an older version":         firstMessageOf(t, "hopseal/0"+goodPrologue[len("hopseal/0"):]),
 		"a later version":          firstMessageOf(t, "hopseal/2"+goodPrologue[len("hopseal/2"):]),
 		"another purpose":          firstMessageOf(t, "hopseal/1 session prologue\x00\x06resume\x06test/1\x00"),
-		"another way to sign":      firstMessageOf(t, goodPrologue[:len(goodPrologue)-1]+"\x01"),
+		"a prologue with more":     firstMessageOf(t, goodPrologue+"\x06test/1\x00"),
 		"no prologue":              firstMessageOf(t, ""),
 		"the server's own message": m2,
 		"a record":                 append([]byte{1}, random(80)...),

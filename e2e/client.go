@@ -106,8 +106,8 @@ func (c *client) run(ctx context.Context, conn transport.Conn, e exchange, signe
 		if err := c.verify(ctx, peer); err != nil {
 			return err
 		}
-		if _, resume := e.(*engine.Resume); resume {
-			return nil // they were in the hello
+		if _, resume := e.(*engine.Resume); resume || differ(e) != nil {
+			return nil // they were in the hello, or are for another service
 		}
 		credentials, err := c.cfg.present(ctx)
 		if err != nil {

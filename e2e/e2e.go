@@ -190,12 +190,13 @@ type Config struct {
 	Verifier keys.Verifier
 
 	// Protocol names what the application speaks, with its version, such as
-	// "billing/2": 1 to 255 bytes. Ends with different names cannot talk.
-	// Required.
+	// "billing/2": 1 to 255 bytes. Ends with different names cannot talk, and each is
+	// told the other's: see [ProtocolError]. A server tells its own to whoever dials it, a
+	// client only to a server that its Verifier has accepted. Required.
 	Protocol string
 
 	// Proof says whether each message is signed, for third parties. Both ends must say
-	// the same: otherwise they cannot talk. Zero means [ProofNone].
+	// the same: otherwise they cannot talk, as with Protocol. Zero means [ProofNone].
 	Proof Proof
 
 	// Credentials returns what a client shows a server beside its identity: a token, a

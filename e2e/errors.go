@@ -21,7 +21,7 @@ type Reason int
 
 // Reasons.
 const (
-	ReasonNotAuthentic   Reason = iota + 1 // what arrived proves nothing: another protocol, a change on the way, somebody else's keys
+	ReasonNotAuthentic   Reason = iota + 1 // what arrived proves nothing: a change on the way, another version, somebody else's keys
 	ReasonUntrusted                        // the Verifier did not accept the other end; the cause is its error
 	ReasonRefused                          // the server did not accept this end's identity, or its credentials
 	ReasonUnavailable                      // the server takes no more sessions now
@@ -31,18 +31,20 @@ const (
 	ReasonLocal                            // something failed at this end, such as the signer; see the cause
 	ReasonUnauthorized                     // Authenticate did not accept the client's credentials; the cause is its error
 	ReasonRolledBack                       // an end has gone back to what the session was before: it was restored from a backup, or its store was
+	ReasonProtocol                         // the ends do not speak the same; the cause is a [*ProtocolError]
 )
 
 var reasonTexts = map[Reason]string{
-	ReasonNotAuthentic:   "the other end did not prove who it is: it may speak another protocol, or something in between may have changed a message",
+	ReasonNotAuthentic:   "the other end did not prove who it is: something in between may have changed a message, or the two ends are of different versions",
 	ReasonUntrusted:      "the other end is not trusted",
 	ReasonRefused:        "the server does not accept this identity, or its credentials: ask its operator to admit your fingerprint",
 	ReasonUnavailable:    "the server takes no more sessions now: try again later",
 	ReasonTimeout:        "the other end did not answer in time",
-	ReasonLost:           "the other end closed the connection: it may speak another protocol, or be another version",
+	ReasonLost:           "the other end closed the connection: it may be no server of e2e, or of another version",
 	ReasonUnknownSession: "the session is not known at the server: it may have been restarted, or have waited too long",
 	ReasonLocal:          "this end could not go on",
 	ReasonUnauthorized:   "the client's credentials are not accepted",
+	ReasonProtocol:       "the two ends do not speak the same protocol",
 	ReasonRolledBack:     "one end has gone back to an earlier state of the session, which cannot go on",
 }
 
@@ -80,7 +82,7 @@ func (e *HandshakeError) Unwrap() []error {
 // something.
 func (e *HandshakeError) Permanent() bool {
 	switch e.Reason {
-	case ReasonUntrusted, ReasonRefused, ReasonUnknownSession, ReasonUnauthorized, ReasonRolledBack:
+	case ReasonUntrusted, ReasonRefused, ReasonUnknownSession, ReasonUnauthorized, ReasonRolledBack, ReasonProtocol:
 		return true
 	}
 	return false
@@ -89,7 +91,10 @@ func (e *HandshakeError) Permanent() bool {
 // explainHandshake turns what the engine says into what the caller reads.
 func explainHandshake(err error) error {
 	var check *engine.Error
+	var other *engine.SpeechError
 	switch {
+	case errors.As(err, &other):
+		return protocolError(other)
 	case errors.As(err, &check) && check.Reason == engine.ReasonAck: // of a hello that is authentic
 		return &HandshakeError{Reason: ReasonRolledBack}
 	case errors.As(err, &check):

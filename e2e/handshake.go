@@ -20,7 +20,8 @@ type handshake struct {
 	decide func(ctx context.Context, peer *keys.PublicIdentity) error
 	load   func(ctx context.Context) (engine.Step, error) // of an *engine.Resume that begins without its session
 
-	counted bool // the attempt that was refused would have counted, see engine.Resume.Counts
+	accepted bool // decide has said yes
+	counted  bool // the attempt that was refused would have counted, see engine.Resume.Counts
 }
 
 // exchange is a *engine.Handshake or *engine.Resume.
@@ -68,7 +69,7 @@ func (h *handshake) run(ctx context.Context, step engine.Step, err error) (last 
 	}
 	if err != nil {
 		h.conn.Close(transport.CodePolicy, "")
-		return nil, err
+		return nil, h.known(err)
 	}
 	return step.Frame, nil
 }
@@ -117,7 +118,11 @@ func (h *handshake) do(ctx context.Context, step engine.Step) (engine.Step, erro
 		if err != nil {
 			return step, lost(ctx, err)
 		}
-		return explained(h.engine.Receive(time.Now(), frame))
+		next, err := h.engine.Receive(time.Now(), frame)
+		if err != nil && next.Frame != nil {
+			h.conn.Write(ctx, next.Frame) // it failed anyway
+		}
+		return explained(next, err)
 	case engine.Sign:
 		return h.sign(ctx, h.engine.(*engine.Handshake))
 	case engine.Load:
@@ -136,6 +141,7 @@ func (h *handshake) do(ctx context.Context, step engine.Step) (engine.Step, erro
 	if err != nil {
 		return step, h.refuse(ctx, err)
 	}
+	h.accepted = true
 	return explained(h.engine.Accept(time.Now()))
 }
 

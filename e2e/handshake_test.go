@@ -100,19 +100,59 @@ func TestA37UnknownClientIsRefused(t *testing.T) {
 	}
 }
 
+// Two ends that do not speak the same are both told what each speaks, and what to set.
 func TestWrongProtocol(t *testing.T) {
-	for _, change := range []func(*e2e.Config){
-		func(c *e2e.Config) { c.Protocol = "test/2" },
-		func(c *e2e.Config) { c.Proof = e2e.ProofEd25519 },
+	for name, test := range map[string]struct {
+		change         func(*e2e.Config)
+		client, server string
+	}{
+		"name": {func(c *e2e.Config) { c.Protocol = "test/2" },
+			`e2e: handshake: the two ends do not speak the same protocol: the other end speaks "test/2", this end "test/1": set Config.Protocol alike at both ends`,
+			`e2e: handshake: the two ends do not speak the same protocol: the other end speaks "test/1", this end "test/2": set Config.Protocol alike at both ends`},
+		"odd name": {func(c *e2e.Config) { c.Protocol = "\x1b[2J\n" },
+			`e2e: handshake: the two ends do not speak the same protocol: the other end speaks "\x1b[2J\n", this end "test/1": set Config.Protocol alike at both ends`,
+			`e2e: handshake: the two ends do not speak the same protocol: the other end speaks "test/1", this end "\x1b[2J\n": set Config.Protocol alike at both ends`},
+		"proof": {func(c *e2e.Config) { c.Proof = e2e.ProofEd25519 },
+			`e2e: handshake: the two ends do not speak the same protocol: both ends speak "test/1", but the other end signs messages, and this end does not sign messages: set Config.Proof alike at both ends`,
+			`e2e: handshake: the two ends do not speak the same protocol: both ends speak "test/1", but the other end does not sign messages, and this end signs messages: set Config.Proof alike at both ends`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, other := trusting(alice, bob), trusting(bob, alice)
+			client.Credentials = func(context.Context) ([]byte, error) { t.Error("asked for credentials"); return nil, nil }
+			test.change(&other)
+			cErr, sErr := both(t, client, other)
+			for _, end := range []struct {
+				err  error
+				want string
+			}{{cErr, test.client}, {sErr, test.server}} {
+				failed, told := wantHandshake(t, end.err, e2e.ReasonProtocol), new(e2e.ProtocolError)
+				if end.err.Error() != end.want || !failed.Permanent() || !errors.As(end.err, &told) {
+					t.Errorf("got  %v\nwant %s", end.err, end.want)
+				}
+			}
+		})
+	}
+}
+
+// A client that knows what the server speaks says so, also where a hop keeps the server's last
+// word from it; and one that does not trust the server says that, and nothing to the server.
+func TestWrongProtocolWithoutTheLastWord(t *testing.T) {
+	for name, lose := range map[string]func(m []byte) [][]byte{
+		"changed": func(m []byte) [][]byte { m[0] ^= 1; return [][]byte{m} },
+		"another": func(m []byte) [][]byte { return [][]byte{[]byte("?")} },
 	} {
 		other := trusting(bob, alice)
-		change(&other)
-		cErr, sErr := both(t, trusting(alice, bob), other)
-		wantHandshake(t, cErr, e2e.ReasonLost)
-		if failed := wantHandshake(t, sErr, e2e.ReasonNotAuthentic); failed.Detail == "" || strings.Contains(failed.Error(), failed.Detail+":") {
-			t.Errorf("%+v: %v", failed, failed)
+		other.Protocol = "test/2"
+		cErr, _ := both(t, trusting(alice, bob), other, transport.WithFaults(nil, numbered(2, lose)))
+		if wantHandshake(t, cErr, e2e.ReasonProtocol); t.Failed() {
+			t.Fatal(name)
 		}
 	}
+	other := trusting(bob, alice)
+	other.Protocol = "test/2"
+	cErr, sErr := both(t, trusting(alice, mallory), other)
+	wantHandshake(t, cErr, e2e.ReasonUntrusted)
+	wantHandshake(t, sErr, e2e.ReasonLost)
 }
 
 // A37: whichever check fails, the peer sees the same: a close with one code and no

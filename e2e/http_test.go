@@ -351,7 +351,7 @@ func TestDialErrorsAreReadable(t *testing.T) {
 		"no URL":          {"127.0.0.1:1", trusting(alice, bob), "URL"},
 		"wrong server":    {url, trusting(alice, mallory), "compare its fingerprint"},
 		"unknown client":  {url, trusting(mallory, bob), "ask its operator to admit"},
-		"wrong protocol":  {url, wrong, "another protocol"},
+		"wrong protocol":  {url, wrong, `the other end speaks "test/1", this end "other/1"`},
 		"nothing trusted": {url, e2e.Config{Identity: alice, Protocol: "x"}, "keys.Pinned"},
 	} {
 		_, err := e2e.Dial(t.Context(), test.url, test.cfg)

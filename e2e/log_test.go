@@ -156,11 +156,40 @@ func TestA33StrangersCannotFillTheLog(t *testing.T) {
 		knock()
 		synctest.Wait()
 		wantLog(t, &log, `
-level=WARN msg="handshake failed" reason=not_authentic check=size error="e2e: handshake: the other end did not prove who it is: it may speak another protocol, or something in between may have changed a message" count=1
+level=WARN msg="handshake failed" reason=not_authentic check=size error="e2e: handshake: the other end did not prove who it is: something in between may have changed a message, or the two ends are of different versions" count=1
 level=WARN msg="handshake failed" reason=untrusted error="e2e: handshake: the other end is not trusted: keys: peer <mallory> is unknown: compare its fingerprint with the owner, then admit it" count=1
-level=WARN msg="handshake failed" reason=not_authentic check=size error="e2e: handshake: the other end did not prove who it is: it may speak another protocol, or something in between may have changed a message" count=100
+level=WARN msg="handshake failed" reason=not_authentic check=size error="e2e: handshake: the other end did not prove who it is: something in between may have changed a message, or the two ends are of different versions" count=100
 level=WARN msg="handshake failed" reason=untrusted error="e2e: handshake: the other end is not trusted: keys: peer <mallory> is unknown: compare its fingerprint with the owner, then admit it" count=100
 `)
+	})
+}
+
+// A client that speaks another protocol is a mistake of somebody's settings: a server says so,
+// with both names, in a reason of its own.
+func TestOtherProtocolIsLoggedAsWhatItIs(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var log notebook
+		server, client := trusting(bob, alice), trusting(alice, bob)
+		server.Logger, client.Logger = log.logger(), log.logger()
+		client.Protocol = "test/2"
+		srv := newServer(t, server, echo)
+		a, b := transport.Pipe()
+		served := serve(srv, b)
+		e2e.Connect(t.Context(), a, "pipe", client)
+		<-served
+		synctest.Wait()
+		got := log.text()
+		for _, want := range []string{
+			`level=WARN msg="handshake failed" reason=protocol error="e2e: handshake: the two ends do not speak the same protocol: the other end speaks \"test/2\", this end \"test/1\": set Config.Protocol alike at both ends" count=1` + "\n",
+			`level=INFO msg="session closed" state=closed reason=protocol error="e2e: handshake: the two ends do not speak the same protocol: the other end speaks \"test/1\", this end \"test/2\": set Config.Protocol alike at both ends"` + "\n",
+		} {
+			if strings.Count(got, want) != 1 {
+				t.Errorf("lacks %s\n%s", want, got)
+			}
+		}
+		if greeted := srv.Stats().Greeted; greeted["protocol"] != 1 || greeted["not_authentic"] != 0 {
+			t.Errorf("counted as %v", greeted)
+		}
 	})
 }
 

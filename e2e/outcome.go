@@ -26,6 +26,7 @@ const (
 	outcomeUnknownSession outcome = "unknown_session"
 	outcomeUnauthorized   outcome = "unauthorized"
 	outcomeRolledBack     outcome = "rolled_back"
+	outcomeProtocol       outcome = "protocol"
 	outcomeFenced         outcome = "fenced"
 	outcomeStore          outcome = "store"
 
@@ -52,7 +53,7 @@ const (
 
 // What can become of a connection at a server, and of a session.
 var (
-	greetings = []outcome{outcomeEstablished, outcomeResumed, outcomeRestored, outcomeNotAuthentic, outcomeUntrusted, outcomeUnauthorized, outcomeTimeout,
+	greetings = []outcome{outcomeEstablished, outcomeResumed, outcomeRestored, outcomeNotAuthentic, outcomeUntrusted, outcomeUnauthorized, outcomeProtocol, outcomeTimeout,
 		outcomeLost, outcomeUnknownSession, outcomeFull, outcomeEvicted, outcomeShutdown, outcomeUpgrade,
 		outcomeAbandoned, outcomePanic, outcomeFailed, outcomeRolledBack, outcomeStore}
 	endings = []outcome{outcomeClosed, outcomePeerClosed, outcomeGoingAway, outcomeIncomplete, outcomeFailed, outcomeExpired, outcomeLost,
@@ -90,6 +91,7 @@ var ofReason = map[Reason]outcome{
 	ReasonUnknownSession: outcomeUnknownSession,
 	ReasonUnauthorized:   outcomeUnauthorized,
 	ReasonRolledBack:     outcomeRolledBack,
+	ReasonProtocol:       outcomeProtocol,
 }
 
 // outcomeOf says in a word what an error of this package is about.

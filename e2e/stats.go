@@ -136,6 +136,7 @@ type ServerStats struct {
 	//	not_authentic    what arrived proves nothing: see ReasonNotAuthentic
 	//	untrusted        the Verifier did not accept the client
 	//	unauthorized     Authenticate did not accept its credentials
+	//	protocol         the client speaks another protocol, or signs otherwise: see ReasonProtocol
 	//	timeout          the client did not answer in time
 	//	lost             the connection ended
 	//	unknown_session  the client wanted to go on with a session that there is not

@@ -86,7 +86,7 @@ const (
 // A Proof is what the messages of a session carry for third parties.
 type Proof byte
 
-// Proofs. Their values are part of the prologue.
+// Proofs. Their values are on the wire.
 const (
 	ProofNone    Proof = iota // nothing: they are authenticated to the ends only
 	ProofEd25519              // a signature on each by the sender's primary signing key
@@ -99,12 +99,12 @@ type Config struct {
 	// its primary signing key.
 	Identity *keys.PublicIdentity
 
-	// Protocol names what the application speaks, 1 to [MaxProtocol] bytes. Two
-	// ends with different names cannot complete a handshake. Required.
+	// Protocol names what the application speaks, 1 to [MaxProtocol] bytes. A handshake
+	// of two ends with different names ends with a [*SpeechError] at both. Required.
 	Protocol string
 
-	// Proof says whether messages are signed. Two ends that do not agree cannot
-	// complete a handshake. Signing is up to the driver.
+	// Proof says whether messages are signed. A handshake of two ends that do not agree
+	// ends with a [*SpeechError] at both. Signing is up to the driver.
 	Proof Proof
 
 	// MaxMessage is the largest message in bytes, sent or received, its header included.

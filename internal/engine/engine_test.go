@@ -33,12 +33,16 @@ type end struct {
 	deny Code // instead of accepting
 	now  time.Time
 	next Action
+	last []byte               // what it has sent last
 	seen *keys.PublicIdentity // what it was asked to decide on
 }
 
 func configFor(id *keys.Identity) Config {
 	return Config{Identity: id.Public(), Protocol: "test/1", KeepAlive: -1}
 }
+
+// test1 is what all ends say to speak, unless they are told otherwise.
+var test1 = Speech{Protocol: "test/1"}.bytes()
 
 func signWith(id *keys.Identity) func([]byte) []byte {
 	return func(m []byte) []byte { return must(id.Signer().Sign(m)) }
@@ -58,9 +62,13 @@ func serverOf(cfg Config, signer *keys.Identity) *end {
 // settle does what steps ask for until the other end is due, and returns what to
 // send to it.
 func (e *end) settle(step Step, err error) (frame []byte, _ error) {
-	for err == nil {
+	for {
 		if step.Frame != nil {
-			frame = step.Frame
+			frame, e.last = step.Frame, step.Frame
+		}
+		if err != nil {
+			e.next = Closed
+			return frame, err
 		}
 		e.next = step.Next
 		switch step.Next {
@@ -76,8 +84,6 @@ func (e *end) settle(step Step, err error) (frame []byte, _ error) {
 			return frame, nil
 		}
 	}
-	e.next = Closed
-	return frame, err
 }
 
 func (e *end) start() ([]byte, error)               { return e.settle(e.h.Start(e.now)) }

@@ -63,7 +63,7 @@ const (
 	ReasonSize       Reason = iota + 1 // a frame of a size that this message cannot have
 	ReasonEncoding                     // authentic bytes that are not in the one accepted form
 	ReasonKeyShare                     // a key share that is not a valid key
-	ReasonCipher                       // bytes that do not authenticate: another protocol name, a change on the way, a replay
+	ReasonCipher                       // bytes that do not authenticate: another version, a change on the way, a replay
 	ReasonIdentity                     // a public identity that is malformed or not signed by its root
 	ReasonSignature                    // the signature of somebody who does not hold the identity's key
 	ReasonSelf                         // this end's own identity

@@ -71,7 +71,7 @@ func fuzzHandshake(f *testing.F, n int) {
 }
 
 func FuzzA32ParseAuth(f *testing.F) {
-	a := auth{identity: alice.Public().Bytes(), signature: make([]byte, 64)}
+	a := auth{identity: alice.Public().Bytes(), speech: test1, signature: make([]byte, 64)}
 	f.Add(appendAuth(nil, serverAuthFields, a), true)
 	f.Add(appendAuth(nil, clientAuthFields, a), false)
 	a.credentials, a.mark = []byte("a token"), make([]byte, 32)

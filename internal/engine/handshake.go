@@ -62,6 +62,7 @@ type Handshake struct {
 	head     []byte                     // a server's m2 without its auth, until signed
 	schedule *schedule                  // from m2 to the end
 	peer     *keys.PublicIdentity       // from the time its signature is known to be good
+	differ   *SpeechError               // from then on and to the end, if the peer speaks something else
 	toSign   []byte
 	session  *Session
 	terms
@@ -87,7 +88,7 @@ func newHandshake(cfg Config, now time.Time, start state) (*Handshake, error) {
 		cfg:      cfg,
 		state:    start,
 		deadline: now.Add(cfg.HandshakeTimeout),
-		exchange: newExchange(start == clientStart, prologue("session", cfg.Protocol, cfg.Proof), cfg.random.ephemeral),
+		exchange: newExchange(start == clientStart, sessionPrologue(), cfg.random.ephemeral),
 	}, nil
 }
 
@@ -156,13 +157,20 @@ func (h *Handshake) Signed(now time.Time, signature []byte) (Step, error) {
 	return h.end(ErrClosed)
 }
 
+// Differ returns how what the two ends speak differs, or nil. It is the word of [Handshake.Peer],
+// who may still not be the one that was meant. A handshake of such ends gets no further
+// than to a [*SpeechError] at each, and no credentials are shown in it. A client whose
+// handshake fails in another way once it has accepted the server, because the server's
+// last message does not come, knows no less.
+func (h *Handshake) Differ() *SpeechError { return h.differ }
+
 // Accept says that the peer is the one that was meant.
 func (h *Handshake) Accept(now time.Time) (Step, error) {
 	switch {
 	case h.late(now):
 		return h.end(ErrExpired)
 	case h.state == clientDecides:
-		h.toSign = h.schedule.signed(label.SessionClientSign, h.cfg.Identity.Bytes())
+		h.toSign = h.signs(label.SessionClientSign)
 		h.state = clientSigns
 		return Step{Next: Sign}, nil
 	case h.state == serverDecides:
@@ -221,7 +229,7 @@ func (h *Handshake) receiveM1(frame []byte) (Step, error) {
 		return h.fail(ReasonKeyShare)
 	}
 	h.head, h.schedule, h.exchange = append(ct, second...), schedule, nil
-	h.toSign = h.schedule.signed(label.SessionServerSign, h.cfg.Identity.Bytes())
+	h.toSign = h.signs(label.SessionServerSign)
 	h.state = serverSigns
 	return Step{Next: Sign}, nil
 }
@@ -271,6 +279,11 @@ func (h *Handshake) receiveM3(frame []byte) (Step, error) {
 	if reason := h.openAuth(label.SessionClientAuth, label.SessionClientSign, clientAuthFields, frame); reason != 0 {
 		return h.fail(reason)
 	}
+	// Nobody has to decide on a client with which there is nothing to talk about.
+	if h.differ != nil {
+		step, _ := h.sendM4(codeSpeech)
+		return step, h.differ
+	}
 	h.state = serverDecides
 	return Step{Next: Decide}, nil
 }
@@ -299,8 +312,10 @@ func (h *Handshake) receiveM4(frame []byte) (Step, error) {
 		return h.fail(ReasonCipher)
 	}
 	switch v, ok := parseM4(plain); {
-	case !ok:
+	case !ok, v.code == codeSpeech && h.differ == nil:
 		return h.fail(ReasonEncoding)
+	case h.differ != nil: // whatever the server says
+		return h.end(h.differ)
 	case v.code != codeAccepted:
 		return h.end(v.code.err())
 	case !h.settle(v):
@@ -314,10 +329,13 @@ func (h *Handshake) receiveM4(frame []byte) (Step, error) {
 // transcript.
 func (h *Handshake) sealAuth(dst []byte, purpose label.Label, fields int, signature []byte) []byte {
 	start := len(dst)
-	a := auth{identity: h.cfg.Identity.Bytes(), signature: signature}
+	a := auth{identity: h.cfg.Identity.Bytes(), speech: h.cfg.speech().bytes(), signature: signature}
 	if fields == clientAuthFields {
 		h.mark = hopMark(h.schedule, h.binding)
-		a.credentials, a.mark = h.credentials, h.mark
+		a.mark = h.mark
+		if h.differ == nil { // they are for the service that was meant
+			a.credentials = h.credentials
+		}
 	}
 	plain := appendAuth(nil, fields, a)
 	dst = h.schedule.seal(dst, purpose, plain)
@@ -337,12 +355,16 @@ func (h *Handshake) openAuth(purpose, role label.Label, fields int, sealed []byt
 	if !ok {
 		return ReasonEncoding
 	}
+	speech, ok := parseSpeech(a.speech)
+	if !ok {
+		return ReasonEncoding
+	}
 	peer, err := h.cfg.parse(a.identity)
 	// A revoked identity lists no keys, and so has none to prove anything with.
 	if err != nil || peer.Revoked() {
 		return ReasonIdentity
 	}
-	if !peer.VerifyingKey().Verify(h.schedule.signed(role, a.identity), a.signature) {
+	if !peer.VerifyingKey().Verify(h.schedule.signed(role, a.identity, a.speech), a.signature) {
 		return ReasonSignature
 	}
 	// Whoever sends our own identity back has sent our own proof back, or is us.
@@ -353,8 +375,13 @@ func (h *Handshake) openAuth(purpose, role label.Label, fields int, sealed []byt
 		h.credentials, h.hop = a.credentials, compareHops(h.schedule, a.mark, h.binding)
 	}
 	h.schedule.absorb(sealed)
-	h.peer = peer
+	h.peer, h.differ = peer, h.cfg.compare(speech)
 	return 0
+}
+
+// signs returns what this end signs.
+func (h *Handshake) signs(role label.Label) []byte {
+	return h.schedule.signed(role, h.cfg.Identity.Bytes(), h.cfg.speech().bytes())
 }
 
 // establish derives what the session needs and drops the rest.
@@ -383,7 +410,7 @@ func (h *Handshake) drop() {
 	if h.schedule != nil {
 		h.schedule.clear()
 	}
-	*h = Handshake{deadline: h.deadline}
+	*h = Handshake{deadline: h.deadline, differ: h.differ}
 }
 
 // Format prints no secrets, whatever the verb (A42).

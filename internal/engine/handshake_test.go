@@ -225,13 +225,13 @@ func TestA07SignatureCoversRoleTranscriptAndIdentity(t *testing.T) {
 		return func(m []byte) []byte {
 			other := client(id)
 			other.h.schedule = newSchedule(m[:32], m[:32], m[:32])
-			return signWith(id)(other.h.schedule.signed(label.SessionServerSign, id.Public().Bytes()))
+			return signWith(id)(other.h.schedule.signed(label.SessionServerSign, id.Public().Bytes(), test1))
 		}
 	}
 	withIdentityOf := func(shown, signer *keys.Identity) func([]byte) []byte {
 		return func(m []byte) []byte {
 			// The same transcript, but the signature names the signer's own identity.
-			return signWith(signer)(append(bytes.Clone(m[:len(m)-hashSize]), sum(signer.Public().Bytes())...))
+			return signWith(signer)(bytes.Replace(m, sum(shown.Public().Bytes()), sum(signer.Public().Bytes()), 1))
 		}
 	}
 	for name, test := range map[string]struct {
@@ -339,24 +339,111 @@ func TestA26SharesCannotBeSwappedBetweenSessions(t *testing.T) {
 	wantReason(t, sErr, ErrHandshake, ReasonCipher)
 }
 
-// The prologue: a peer that speaks something else is found out before it says who
-// it is.
-func TestOtherProtocolFails(t *testing.T) {
-	for name, change := range map[string]func(*Config){
-		"name":  func(c *Config) { c.Protocol = "test/2" },
-		"proof": func(c *Config) { c.Proof = ProofEd25519 },
-	} {
-		cfg := configFor(bob)
-		change(&cfg)
-		_, err := meet(client(alice), serverOf(cfg, bob), honest)
-		if wantReason(t, err, ErrHandshake, ReasonCipher); t.Failed() {
-			t.Fatalf("another %s", name)
-		}
+// others are configurations of bob that alice has nothing to talk about with.
+func others() map[string]Config {
+	name, proof := configFor(bob), configFor(bob)
+	name.Protocol, proof.Proof = "test/2", ProofEd25519
+	return map[string]Config{"name": name, "proof": proof}
+}
 
+// Two ends that speak different things each learn what the other one does, and what a hop
+// sees of that is a client that was refused.
+func TestOtherProtocolIsToldAtBothEnds(t *testing.T) {
+	for name, cfg := range others() {
+		t.Run(name, func(t *testing.T) {
+			c, s := client(alice), serverOf(cfg, bob)
+			c.h.Bind(make([]byte, 32))
+			s.h.Bind(make([]byte, 32))
+			s.h.Grant(time.Hour)
+			seen := 0
+			_, err := meet(c, s, func(n int, f []byte) []byte { seen = n; return f })
+			own, theirs := Speech{"test/1", ProofNone}, Speech{cfg.Protocol, cfg.Proof}
+			if told := new(SpeechError); !errors.As(err, &told) || *told != (SpeechError{Own: theirs, Theirs: own}) || *s.h.Differ() != *told {
+				t.Errorf("the server is told %v", err)
+			}
+			if seen != 3 || s.seen != nil || len(s.last) != m4Size {
+				t.Errorf("after m%d; the server has decided on %v, and its last frame has %d bytes", seen, s.seen, len(s.last))
+			}
+			_, err = c.receive(s.last)
+			if told := new(SpeechError); !errors.As(err, &told) || *told != (SpeechError{Own: own, Theirs: theirs}) || *c.h.Differ() != *told {
+				t.Errorf("the client is told %v", err)
+			}
+			if c.seen == nil || c.h.Session() != nil || s.h.Session() != nil {
+				t.Error("the client has not decided, or there is a session")
+			}
+		})
+	}
+}
+
+// A resume is of ends that have agreed: one that speaks something else by now does not
+// know the session.
+func TestResumeIsOfOneProtocol(t *testing.T) {
+	for name, cfg := range others() {
 		c, s := sessions(t)
 		y := &reviver{Resume: must(AnswerResume(cfg, s, epoch))}
-		_, err = revive(t, reviverOf(t, c), y, honest)
-		wantReason(t, err, ErrResume, ReasonCipher)
+		_, err := revive(t, reviverOf(t, c), y, honest)
+		if wantReason(t, err, ErrResume, ReasonCipher); t.Failed() {
+			t.Fatalf("another %s", name)
+		}
+	}
+}
+
+// A hostile server, whatever it says, cannot make a client go on with a protocol that is
+// not its own, nor one that has the right one believe otherwise.
+func TestServerCannotTalkTheClientIntoAnotherProtocol(t *testing.T) {
+	for _, code := range []Code{codeAccepted, CodeRefused, CodeUnavailable, codeSpeech} {
+		c, s := client(alice), serverOf(others()["name"], bob)
+		meet(c, s, honest)
+		_, err := c.receive(c.h.schedule.seal(nil, label.SessionAccept, appendM4(nil, verdict{code: code})))
+		if told := new(SpeechError); !errors.As(err, &told) || c.h.Session() != nil {
+			t.Errorf("code %d: %v", code, err)
+		}
+	}
+}
+
+// Before the client has decided on the server it says nothing, and it never shows
+// credentials to one with another protocol.
+func TestA06CredentialsAreForTheProtocolThatWasMeant(t *testing.T) {
+	cfg := others()["name"]
+	c, s := client(alice), serverOf(cfg, bob)
+	c.h.Present([]byte("a token"))
+	var shown auth
+	meet(c, s, changing(3, func(m3 []byte) []byte {
+		plain := must(s.h.schedule.open(label.SessionClientAuth, m3))
+		shown, _ = parseAuth(plain, clientAuthFields)
+		return m3
+	}))
+	if len(shown.identity) == 0 || len(shown.credentials) > 0 {
+		t.Errorf("the server was shown an identity of %d bytes, and %q", len(shown.identity), shown.credentials)
+	}
+
+	c, s = client(alice), serverOf(cfg, bob)
+	c.deny = CodeRefused
+	sent := 0
+	meet(c, s, func(_ int, f []byte) []byte { sent++; return f })
+	if sent != 2 || s.h.Differ() != nil {
+		t.Errorf("%d frames crossed, the server knows %v", sent, s.h.Differ())
+	}
+}
+
+// What an end speaks has one size, and one form.
+func TestSpeechHasOneForm(t *testing.T) {
+	for _, name := range []string{"a", "test/1", string(bytes.Repeat([]byte{'p'}, MaxProtocol))} {
+		s := Speech{name, ProofEd25519}
+		b := s.bytes()
+		if got, ok := parseSpeech(b); len(b) != 257 || !ok || got != s {
+			t.Errorf("%q has %d bytes, and comes back as %q", name, len(b), got.Protocol)
+		}
+		for i := 2 + len(name); i < len(b); i++ {
+			b[i] = 1
+			if _, ok := parseSpeech(b); ok {
+				t.Errorf("%q with padding that is not zero", name)
+			}
+			b[i] = 0
+		}
+	}
+	if _, ok := parseSpeech(make([]byte, speechSize)); ok {
+		t.Error("no name at all")
 	}
 }
 
@@ -397,11 +484,12 @@ func TestA37RefusalIsConstant(t *testing.T) {
 	}
 }
 
-// Only the three codes are verdicts, a refusal says nothing else, and a verdict has no
+// Only four codes are verdicts, a refusal says nothing else, and a verdict has no
 // data.
 func TestUnknownVerdictIsMalformed(t *testing.T) {
 	for _, plain := range [][]byte{
 		appendM4(nil, verdict{code: CodeUnavailable + 1}),
+		appendM4(nil, verdict{code: codeSpeech}), // which is not so
 		appendM4(nil, verdict{code: 255}),
 		appendM4(nil, verdict{hop: HopReterminated + 1}),
 		appendM4(nil, verdict{hop: HopUnbroken}), // which the client cannot have been asked about
@@ -421,16 +509,16 @@ func TestUnknownVerdictIsMalformed(t *testing.T) {
 // An authentic message that is not in its one form is refused as well. The peer
 // here is hostile, but holds the keys.
 func TestMalformedAuthRefused(t *testing.T) {
-	good := auth{identity: bob.Public().Bytes(), signature: make([]byte, 64)}
+	good := auth{identity: bob.Public().Bytes(), speech: test1, signature: make([]byte, 64)}
 	for name, test := range map[string]struct {
 		plain  []byte
 		reason Reason
 	}{
 		"client's form":    {appendAuth(nil, clientAuthFields, good), ReasonEncoding},
-		"no identity":      {appendAuth(nil, serverAuthFields, auth{identity: nil, signature: good.signature}), ReasonEncoding},
-		"not an identity":  {appendAuth(nil, serverAuthFields, auth{identity: []byte("bob"), signature: good.signature}), ReasonIdentity},
-		"changed identity": {appendAuth(nil, serverAuthFields, auth{identity: flipped(good.identity), signature: good.signature}), ReasonIdentity},
-		"short signature":  {appendAuth(nil, serverAuthFields, auth{identity: good.identity, signature: good.signature[:63]}), ReasonEncoding},
+		"no identity":      {appendAuth(nil, serverAuthFields, auth{identity: nil, speech: test1, signature: good.signature}), ReasonEncoding},
+		"not an identity":  {appendAuth(nil, serverAuthFields, auth{identity: []byte("bob"), speech: test1, signature: good.signature}), ReasonIdentity},
+		"changed identity": {appendAuth(nil, serverAuthFields, auth{identity: flipped(good.identity), speech: test1, signature: good.signature}), ReasonIdentity},
+		"short signature":  {appendAuth(nil, serverAuthFields, auth{identity: good.identity, speech: test1, signature: good.signature[:63]}), ReasonEncoding},
 		"unpadded":         {[]byte{0, 0, 0, 0}, ReasonSize},
 		"padding not zero": {append(appendPadded(nil, nil, nil)[:63:63], 9), ReasonEncoding},
 		"trailing value":   {appendPadded(nil, nil, append(appendedBody(good), 0xc0)), ReasonEncoding},
@@ -491,7 +579,7 @@ func appendedBody(a auth) []byte {
 // The largest identity that keys makes or takes fits into the handshake, beside the
 // largest credentials.
 func TestLargestIdentityFits(t *testing.T) {
-	a := auth{make([]byte, keys.MaxPublicSize), make([]byte, MaxCredentials), make([]byte, 32), make([]byte, 64)}
+	a := auth{make([]byte, keys.MaxPublicSize), test1, make([]byte, MaxCredentials), make([]byte, 32), make([]byte, 64)}
 	for fields, head := range map[int]int{serverAuthFields: m2HeadSize, clientAuthFields: clientHelloFields} {
 		if n := head + len(appendAuth(nil, fields, a)) + tagSize; n > MaxHandshakeFrame {
 			t.Errorf("a message of %d bytes, over the limit of %d", n, MaxHandshakeFrame)
@@ -541,7 +629,7 @@ func TestA33FirstMessageIsCheapToRefuse(t *testing.T) {
 // A28: the parsers behind the encryption allocate nothing in proportion to what a
 // length says, only to what is there.
 func TestA28ParsersAllocateInProportion(t *testing.T) {
-	good := appendAuth(nil, clientAuthFields, auth{identity: alice.Public().Bytes(), signature: make([]byte, 64)})
+	good := appendAuth(nil, clientAuthFields, auth{identity: alice.Public().Bytes(), speech: test1, signature: make([]byte, 64)})
 	inputs := [][]byte{good, good[:100], make([]byte, 8<<10), bytes.Repeat([]byte{0xff}, 8<<10)}
 	for i := range good[:100] {
 		inputs = append(inputs, append(bytes.Clone(good[:i]), bytes.Repeat([]byte{0xc6}, len(good)-i)...))

@@ -78,18 +78,19 @@ func parseM2(frame []byte) (m2, bool) {
 // plaintext, padded like every other one:
 //
 //	type         meaning
-//	array        of 2 values from a server, 4 from a client
+//	array        of 3 values from a server, 5 from a client
 //	bin          the sender's public identity, at most keys.MaxPublicSize bytes
+//	bin, 257     what the sender speaks, see Speech
 //	bin          credentials, at most MaxCredentials bytes: from a client only
 //	bin, 0 | 32  hop mark: from a client only
 //	bin, 64      Ed25519 signature by the identity's primary signing key
-type auth struct{ identity, credentials, mark, signature []byte }
+type auth struct{ identity, speech, credentials, mark, signature []byte }
 
-const serverAuthFields, clientAuthFields = 2, 4
+const serverAuthFields, clientAuthFields = 3, 5
 
 func appendAuth(dst []byte, fields int, a auth) []byte {
 	body := strict.AppendArray(nil, fields)
-	body = strict.AppendBin(body, a.identity)
+	body = strict.AppendBin(strict.AppendBin(body, a.identity), a.speech)
 	if fields == clientAuthFields {
 		body = strict.AppendBin(body, a.credentials)
 		body = strict.AppendBin(body, a.mark)
@@ -107,6 +108,7 @@ func parseAuth(plain []byte, fields int) (auth, bool) {
 	var a auth
 	r.Array(fields)
 	a.identity = r.Bin(1, keys.MaxPublicSize)
+	a.speech = r.Bin(speechSize, speechSize)
 	if fields == clientAuthFields {
 		a.credentials = r.Bin(0, MaxCredentials)
 		a.mark = r.Bin(0, hashSize)
@@ -132,6 +134,9 @@ const (
 	// CodeUnknown says, in a resume only, that the session is not there any more: who
 	// keeps it has found out behind r3.
 	CodeUnknown
+
+	// codeSpeech says, in a handshake only, that the two ends do not speak the same.
+	codeSpeech
 )
 
 // m4, server to client, has a verdict as its fields and no data, padded to one bucket.
@@ -145,5 +150,5 @@ func parseM4(plain []byte) (verdict, bool) {
 	if !ok || len(data) != 0 {
 		return verdict{}, false
 	}
-	return parseVerdict(fields, CodeUnavailable)
+	return parseVerdict(fields, codeAccepted, CodeRefused, CodeUnavailable, codeSpeech)
 }

@@ -27,7 +27,7 @@ func TestA07SignatureDoesNotSpeakForAnotherRoot(t *testing.T) {
 	public, root, _ := ed25519.GenerateKey(nil)
 	// What the owner of the key signs in this handshake, being who they are.
 	signedAs := func(e *end, role label.Label, owner *keys.Identity) func([]byte) []byte {
-		return func([]byte) []byte { return signWith(owner)(e.h.schedule.signed(role, owner.Public().Bytes())) }
+		return func([]byte) []byte { return signWith(owner)(e.h.schedule.signed(role, owner.Public().Bytes(), test1)) }
 	}
 	cfg := configFor(alice)
 	cfg.Identity = underRoot(t, alice, public, root)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"crypto/ecdh"
 	"crypto/mlkem"
 	"io"
@@ -108,21 +109,26 @@ func newKeyedExchange(initiator bool, prologue, psk []byte, ephemeral io.Reader)
 	}))}
 }
 
-// prologue binds an exchange to the version, to its purpose, to what the application
-// speaks and to whether it signs. It is the same at both ends.
-func prologue(purpose, protocol string, proof Proof) []byte {
-	b := label.SessionPrologue.With()
-	b = append(append(b, byte(len(purpose))), purpose...)
-	b = append(append(b, byte(len(protocol))), protocol...)
-	return append(b, byte(proof))
+// prologue binds an exchange to the version and to its purpose. It is the same at both
+// ends.
+func prologue(purpose string, more ...[]byte) []byte {
+	b := append(label.SessionPrologue.With([]byte{byte(len(purpose))}), purpose...)
+	return append(b, bytes.Join(more, nil)...)
+}
+
+// sessionPrologue says nothing about the ends: anybody can open the payload of m1, and so
+// could try out whatever else is in here. What the ends speak they say inside the
+// encryption.
+func sessionPrologue() []byte { return prologue("session") }
+
+// resumePrologue binds a resume to what the ends have agreed to speak.
+func resumePrologue(s Speech) []byte {
+	return prologue("resume", []byte{byte(len(s.Protocol))}, []byte(s.Protocol), []byte{byte(s.Proof)})
 }
 
 // rekeyPrologue binds a rekey to its place: this session, this link, this epoch of it.
 // Their ids have come from everything that the two ends agreed on before.
-func rekeyPrologue(session, link []byte) []byte {
-	const purpose = "rekey"
-	return label.SessionPrologue.With([]byte{byte(len(purpose))}, []byte(purpose), session, link)
-}
+func rekeyPrologue(session, link []byte) []byte { return prologue("rekey", session, link) }
 
 func (x *exchange) writeFirst(payload []byte) ([]byte, error) {
 	out, _, _, err := x.noise.WriteMessage(nil, payload)

@@ -117,10 +117,10 @@ type outsider struct {
 	n        uint64
 }
 
-func newOutsider(protocol string) *outsider {
+func newOutsider() *outsider {
 	name := []byte("Noise_NNpsk2_25519_AESGCM_SHA256")
 	o := &outsider{ck: name, h: name} // 32 bytes, exactly a hash
-	o.mixHash([]byte("hopseal/1 session prologue\x00\x07session" + string(rune(len(protocol))) + protocol + "\x00"))
+	o.mixHash([]byte("hopseal/1 session prologue\x00\x07session"))
 	return o
 }
 
@@ -179,7 +179,7 @@ func (o *outsider) split() (toResponder, toInitiator []byte) {
 func TestM1PayloadIsReadableByAnyHop(t *testing.T) {
 	c := client(alice)
 	m1, _ := c.start()
-	o := newOutsider("test/1")
+	o := newOutsider()
 	o.e(m1[:32])
 	ek, err := o.decrypt(m1[32:])
 	if err != nil || !bytes.Equal(ek, c.h.kem.EncapsulationKey().Bytes()) {
@@ -190,7 +190,7 @@ func TestM1PayloadIsReadableByAnyHop(t *testing.T) {
 // withEK makes the m1 of a hop that exchanges ek for its own choice, which it can
 // encrypt as well as the client could.
 func withEK(m1, ek []byte) []byte {
-	o := newOutsider("test/1")
+	o := newOutsider()
 	o.e(m1[:32])
 	return append(bytes.Clone(m1[:32]), o.encrypt(ek)...)
 }
@@ -225,7 +225,7 @@ func TestA25PostQuantumShareCannotBeReplaced(t *testing.T) {
 // forgeM2 is the answer of a server that mixes in a pre-shared key of its choice,
 // and shows the given identity.
 func forgeM2(m1, ct []byte, psk func(o *outsider)) []byte {
-	o := newOutsider("test/1")
+	o := newOutsider()
 	o.e(m1[:32])
 	o.decrypt(m1[32:])
 	key := must(ecdh.X25519().GenerateKey(nil))
@@ -235,8 +235,8 @@ func forgeM2(m1, ct []byte, psk func(o *outsider)) []byte {
 	second := append(key.PublicKey().Bytes(), o.encrypt(nil)...)
 
 	schedule := newSchedule(o.h, o.hkdf(nil, 2)[:32], o.hkdf(nil, 2)[32:])
-	sig := signWith(bob)(schedule.signed(label.SessionServerSign, bob.Public().Bytes()))
-	plain := appendAuth(nil, serverAuthFields, auth{identity: bob.Public().Bytes(), signature: sig})
+	sig := signWith(bob)(schedule.signed(label.SessionServerSign, bob.Public().Bytes(), test1))
+	plain := appendAuth(nil, serverAuthFields, auth{identity: bob.Public().Bytes(), speech: test1, signature: sig})
 	return schedule.seal(append(ct, second...), label.SessionServerAuth, plain)
 }
 
@@ -355,7 +355,7 @@ func TestKnownAnswers(t *testing.T) {
 	eC, eS := x25519(1), x25519(3)
 	kem := must(mlkem.NewDecapsulationKey768(bytes.Repeat([]byte{2}, 64)))
 	ek, ct := kem.EncapsulationKey().Bytes(), frames[1][:ctSize]
-	o := newOutsider("test/1")
+	o := newOutsider()
 	o.e(eC.PublicKey().Bytes())
 	if m1 := append(eC.PublicKey().Bytes(), o.encrypt(ek)...); !bytes.Equal(m1, frames[0]) {
 		t.Fatal("m1 is not what the specification says")
@@ -393,10 +393,11 @@ func TestKnownAnswers(t *testing.T) {
 		t.Errorf("session id %x, want %x", got, id)
 	}
 
-	// What was signed: role, transcript, identity.
+	// What was signed: role, transcript, identity, and what the end speaks.
+	speech := append([]byte("\x00\x06test/1"), make([]byte, 257-8)...)
 	for i, want := range [][]byte{
-		bytes.Join([][]byte{[]byte("hopseal/1 session server signature\x00"), o.h, sum(bob.Public().Bytes())}, nil),
-		bytes.Join([][]byte{[]byte("hopseal/1 session client signature\x00"), t1, sum(alice.Public().Bytes())}, nil),
+		bytes.Join([][]byte{[]byte("hopseal/1 session server signature\x00"), o.h, sum(bob.Public().Bytes()), speech}, nil),
+		bytes.Join([][]byte{[]byte("hopseal/1 session client signature\x00"), t1, sum(alice.Public().Bytes()), speech}, nil),
 	} {
 		if !bytes.Equal(signed[i], want) {
 			t.Errorf("signature %d is over %q, want %q", i, signed[i], want)
@@ -438,12 +439,12 @@ func TestKnownAnswers(t *testing.T) {
 }
 
 // Shares: client X25519 32 x 01, ML-KEM seed 64 x 02; server X25519 32 x 03,
-// ML-KEM message 32 x 04; application protocol "test/1".
+// ML-KEM message 32 x 04.
 const (
-	goldenM1  = "6a50dd8e9346523c4ff7a9c70803dc30d2eff2b66d077b6caf657f472092007f"
+	goldenM1  = "9ad368b6cab5797c6bf81c1806d9c6ae1c7607b1fc196aa22b78ad82f45cb0b4"
 	goldenPSK = "0429a0cae0cb0f9f485973bfb69b6c9d8b3f1e367cd6da5778827feea919ecaa"
-	goldenH   = "3680c2c650efe9194d7d627cd94097f93117939e2280d30ff531d61d2c65b16d"
-	goldenHS  = "e2a04aedb31a879350dc4407cccb28d8eff7d5199ab80c2821081ba281713844"
+	goldenH   = "032559f495c1988e52685130a33effdd59437f1cdcd7d00b7fccf44b18d141d3"
+	goldenHS  = "0dfdd33a16e85ce26f5f48ffcfe8dc5c4c014ff482f26cd4b7d5729983c0cbe8"
 )
 
 func mustMeetVia(t testing.TB, c, s *end, via hop) {

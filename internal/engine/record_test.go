@@ -542,7 +542,7 @@ func TestA41WhatAHopReads(t *testing.T) {
 		name string
 		size int
 	}
-	identity := bucket(lengthSize + 1 + 3 + len(alice.Public().Bytes()) + 2 + 2 + 64)
+	identity := bucket(lengthSize + 1 + 3 + len(alice.Public().Bytes()) + 3 + speechSize + 2 + 2 + 64)
 	golden := [][]part{
 		{{"client's X25519 share", 32}, {"client's ML-KEM-768 key", 1184}, {"tag", 16}},
 		{{"ML-KEM-768 ciphertext", 1088}, {"server's X25519 share", 32}, {"tag", 16}, {"sealed", identity}, {"tag", 16}},

@@ -273,7 +273,7 @@ func (r *Resume) receiveServerHello(frame []byte) (Step, error) {
 		return r.fail(reason)
 	}
 	r.position = binary.BigEndian.Uint64(fields[verdictSize:])
-	switch v, ok := parseVerdict(fields, CodeUnknown); {
+	switch v, ok := parseVerdict(fields, codeAccepted, CodeRefused, CodeUnavailable, CodeUnknown); {
 	case !ok, v.code != codeAccepted && r.position != 0:
 		return r.fail(ReasonEncoding)
 	case v.code != codeAccepted:
@@ -415,7 +415,7 @@ func (r *Resume) attach(mine, theirs label.Label) {
 // begin starts Noise with the secret of the attempt.
 func (r *Resume) begin(initiator bool) {
 	psk := expand(r.secret[:], []byte(label.ResumePSK), secretSize)
-	r.exchange = newKeyedExchange(initiator, prologue("resume", r.cfg.Protocol, r.cfg.Proof), psk, r.cfg.random.ephemeral)
+	r.exchange = newKeyedExchange(initiator, resumePrologue(r.cfg.speech()), psk, r.cfg.random.ephemeral)
 }
 
 func (r *Resume) late(now time.Time) bool {

@@ -521,7 +521,7 @@ func TestA13ResumeIsForwardSecret(t *testing.T) {
 	// The thief plays the server's part with a share of his own on the recorded r1:
 	// the psk is right, the result is not what the client computed.
 	psk := expand(stolen.value[:], []byte(label.ResumePSK), secretSize)
-	thief := newKeyedExchange(false, prologue("resume", "test/1", ProofNone), psk, nil)
+	thief := newKeyedExchange(false, resumePrologue(Speech{"test/1", ProofNone}), psk, nil)
 	if _, err := thief.readFirst(frames[0][hashSize:]); err != nil {
 		t.Fatalf("the thief's key is wrong, and the test with it: %v", err)
 	}
@@ -544,7 +544,7 @@ func TestA08ResumeRefusesLowOrderShare(t *testing.T) {
 	o := &outsider{}
 	name := []byte("Noise_NNpsk0_25519_AESGCM_SHA256")
 	o.ck, o.h = name, name
-	o.mixHash(prologue("resume", "test/1", ProofNone))
+	o.mixHash(resumePrologue(Speech{"test/1", ProofNone}))
 	o.mixKeyAndHash(psk)
 	o.e(make([]byte, 32))
 	id := resumeID(c.secret.value)

@@ -63,11 +63,11 @@ func (s *schedule) derive(purpose label.Label) []byte {
 	return expand(s.secret[:], purpose.With(s.transcript[:]), secretSize)
 }
 
-// signed returns what an end signs to prove that it, holding this identity, takes
-// part in this handshake in this role.
-func (s *schedule) signed(role label.Label, identity []byte) []byte {
+// signed returns what an end signs to prove that it, holding this identity and speaking
+// this, takes part in this handshake in this role.
+func (s *schedule) signed(role label.Label, identity, speech []byte) []byte {
 	hash := sha256.Sum256(identity)
-	return role.With(s.transcript[:], hash[:])
+	return role.With(s.transcript[:], hash[:], speech)
 }
 
 // seal appends a handshake message encrypted under its own key. The nonce is

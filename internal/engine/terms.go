@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/hopseal/hopseal/internal/label"
@@ -97,7 +98,7 @@ func markFits(mark []byte) bool { return len(mark) == 0 || len(mark) == hashSize
 // A verdict is a server's decision, as m4 and r4 carry it:
 //
 //	size  meaning
-//	1     code: 0 accepted, 1 refused, 2 unavailable, 3 unknown, in r4 only; anything else is malformed
+//	1     code: 0 accepted, 1 refused, 2 unavailable; 3 unknown, in r4 only; 4 another protocol, in m4 only
 //	1     hop: 0 unknown, 1 unbroken, 2 re-terminated
 //	4     lifetime: for how many ms the client is let in, 0 for no limit
 //
@@ -114,10 +115,10 @@ func (v verdict) append(dst []byte) []byte {
 	return binary.BigEndian.AppendUint32(append(dst, byte(v.code), byte(v.hop)), toMillis(v.lifetime))
 }
 
-// parseVerdict reads verdictSize bytes, with a code that is not above the last one.
-func parseVerdict(b []byte, last Code) (v verdict, ok bool) {
+// parseVerdict reads verdictSize bytes, with one of these codes.
+func parseVerdict(b []byte, codes ...Code) (v verdict, ok bool) {
 	v = verdict{Code(b[0]), Hop(b[1]), fromMillis(binary.BigEndian.Uint32(b[2:]))}
-	return v, v.code <= last && v.hop <= HopReterminated &&
+	return v, slices.Contains(codes, v.code) && v.hop <= HopReterminated &&
 		(v.code == codeAccepted || v == verdict{code: v.code})
 }
 

@@ -10,7 +10,7 @@ import (
 
 // makings are all vectors. What is refused sorts before what opens.
 func makings() []making {
-	return slices.Concat(badHandshakes(), badResumes(), badRefusals(), badRekeys(), badRecords(), badUpdates(), badCloses(), badMessages(),
+	return slices.Concat(badHandshakes(), badAnswers(), badResumes(), badRefusals(), badRekeys(), badRecords(), badUpdates(), badCloses(), badMessages(),
 		goodHandshakes(), goodResumes(), goodRefusals(), goodRekeys(), goodRecords(), goodUpdates(), goodCloses(), goodMessages())
 }
 
@@ -102,8 +102,6 @@ func badHandshakes() []making {
 		{"m1-share-bit", "a bit of the client's share is changed", ReasonCipher, 1, one("m1", flip(0)), nil},
 		{"m1-ek-bit", "a bit of the encapsulation key is changed on the way", ReasonCipher, 1, one("m1", flip(100)), nil},
 		{"m1-tag-bit", "a bit of the tag is changed", ReasonCipher, 1, one("m1", flip(-1)), nil},
-		{"m1-other-protocol", "the client speaks another application protocol", ReasonCipher, 1, one("prologue", replaced("test/1", "test/2")), nil},
-		{"m1-other-proof", "the client signs its messages", ReasonCipher, 1, one("prologue", lastByte(1)), nil},
 		{"m1-other-version", "the client speaks another version", ReasonCipher, 1, one("prologue", replaced("hopseal/1", "hopseal/2")), nil},
 		{"m1-other-purpose", "the prologue is that of another purpose, of the same length", ReasonCipher, 1, one("prologue", replaced("\x07session", "\x07sessiom")), nil},
 		{"m1-ek-not-reduced", "a coefficient of the encapsulation key is not below 3329", ReasonKeyShare, 1, one("ek", unreducedEK), nil},
@@ -124,21 +122,25 @@ func badHandshakes() []making {
 		{"m2-padding-too-much", "server auth is padded to the next bucket", ReasonEncoding, 2, one("server auth plain", nextBucket), nil},
 		{"m2-values-more", "a byte follows the values of server auth", ReasonEncoding, 2, one("server auth values", longer), nil},
 		{"m2-values-long-array", "the array of server auth has a longer head than it needs", ReasonEncoding, 2,
-			one("server auth values", func(b []byte) []byte { return append([]byte{0xdc, 0, 2}, b[1:]...) }), nil},
+			one("server auth values", func(b []byte) []byte { return append([]byte{0xdc, 0, 3}, b[1:]...) }), nil},
 		{"m2-values-as-client", "server auth has the values of client auth", ReasonEncoding, 2,
 			one("server auth values", func(b []byte) []byte {
-				b[0] = 0x94
+				b[0] = 0x95
 				signature := bytes.Clone(b[len(b)-66:])
 				return append(append(b[:len(b)-66], 0xc4, 0, 0xc4, 0), signature...)
 			}), nil},
+		{"m2-protocol-short", "what the server speaks has 256 bytes", ReasonEncoding, 2, one("server speech", shorter), nil},
+		{"m2-protocol-empty", "the server's protocol has no name", ReasonEncoding, 2, one("server speech", to(make([]byte, 257))), nil},
+		{"m2-protocol-padding", "something stands behind the name of the server's protocol", ReasonEncoding, 2, one("server speech", lastByte(1)), nil},
 		{"m2-identity-bit", "the identity is not signed by its root", ReasonIdentity, 2, one("server identity", flip(-1)), nil},
 		{"m2-identity-revoked", "the identity is revoked", ReasonIdentity, 2, one("server identity", to(revoked)), nil},
 		{"m2-signature-bit", "a bit of the signature is changed before it is sealed", ReasonSignature, 2, one("server signature", flip(0)), nil},
 		{"m2-signed-by-another", "somebody without the identity's key has signed", ReasonSignature, 2, one("server signer", to(testSecret("mallory signing"))), nil},
 		{"m2-signed-by-root", "the root has signed in place of the signing key", ReasonSignature, 2, one("server signer", to(testSecret("bob root"))), nil},
 		{"m2-signed-as-client", "the signature is made for the other role", ReasonSignature, 2, one("server signed", replaced("server", "client")), nil},
-		{"m2-signed-another-transcript", "the signature is over another handshake", ReasonSignature, 2, one("server signed", flip(-40)), nil},
-		{"m2-signed-another-identity", "the signature is over another identity", ReasonSignature, 2, one("server signed", flip(-1)), nil},
+		{"m2-signed-another-transcript", "the signature is over another handshake", ReasonSignature, 2, one("server signed", flip(-40-257)), nil},
+		{"m2-signed-another-identity", "the signature is over another identity", ReasonSignature, 2, one("server signed", flip(-1-257)), nil},
+		{"m2-signed-another-protocol", "the signature is over another application protocol", ReasonSignature, 2, one("server signed", flip(-250)), nil},
 		{"m2-own-identity", "the server shows the client's identity, and holds its key", ReasonSelf, 2,
 			[]change{{"server identity", to(clientEnd().Identity)}, {"server signer", to(clientEnd().Signing)}}, nil},
 
@@ -152,14 +154,18 @@ func badHandshakes() []making {
 		{"m3-identity-bit", "the identity is not signed by its root", ReasonIdentity, 3, one("client identity", flip(-1)), nil},
 		{"m3-signed-by-another", "somebody without the identity's key has signed", ReasonSignature, 3, one("client signer", to(testSecret("mallory signing"))), nil},
 		{"m3-signed-as-server", "the signature is made for the other role", ReasonSignature, 3, one("client signed", replaced("client", "server")), nil},
-		{"m3-signed-before-m2", "the signature is over the transcript before server auth", ReasonSignature, 3, one("client signed", flip(-40)), nil},
+		{"m3-signed-before-m2", "the signature is over the transcript before server auth", ReasonSignature, 3, one("client signed", flip(-40-257)), nil},
+		{"m3-signed-another-protocol", "the signature is over another application protocol", ReasonSignature, 3, one("client signed", flip(-250)), nil},
+		{"m3-protocol-padding", "something stands behind the name of the client's protocol", ReasonEncoding, 3, one("client speech", lastByte(1)), nil},
 		{"m3-own-identity", "the client shows the server's identity, and holds its key", ReasonSelf, 3,
 			[]change{{"client identity", to(serverEnd().Identity)}, {"client signer", to(serverEnd().Signing)}}, nil},
 
 		{"m4-short", "m4 is one byte short", ReasonSize, 4, one("m4", shorter), nil},
 		{"m4-bit", "a bit of m4 is changed", ReasonCipher, 4, one("m4", flip(0)), nil},
 		{"m4-label", "the verdict is sealed under the label of a resume", ReasonCipher, 4, one("accept label", to(labelled("resume server hello"))), nil},
-		{"m4-code", "a code that there is not", ReasonEncoding, 4, one("accept fields", firstByte(3)), nil},
+		{"m4-code", "a code of resumes", ReasonEncoding, 4, one("accept fields", firstByte(3)), nil},
+		{"m4-code-too-high", "a code above all that there are", ReasonEncoding, 4, one("accept fields", firstByte(5)), nil},
+		{"m4-same-protocol", "the server says that the client speaks another protocol, which is not so", ReasonEncoding, 4, one("accept fields", firstByte(4)), nil},
 		{"m4-hop", "a hop that there is not", ReasonEncoding, 4, one("accept fields", func(b []byte) []byte { b[1] = 3; return b }), nil},
 		{"m4-hop-of-nothing", "a hop was compared with an empty mark", ReasonEncoding, 4, one("accept fields", func(b []byte) []byte { b[1] = 1; return b }), nil},
 		{"m4-refused-with-lifetime", "a refusal with a lifetime", ReasonEncoding, 4, one("accept fields", to([]byte{1, 0, 0, 0, 0, 1})), nil},
@@ -171,6 +177,20 @@ func badHandshakes() []making {
 			s.Frames[2] = s.Frames[1][m2HeadSize:]
 		}
 	})
+}
+
+// badAnswers are to a client that speaks another protocol.
+func badAnswers() (all []making) {
+	for name, code := range map[string]Code{"accepted": codeAccepted, "refused": CodeRefused} {
+		all = append(all, making{"bad-handshake-m4-other-protocol-" + name, func() *vector {
+			v := handshakeVector()
+			v.Comment, v.Expect = "the server says "+name+" to a client that speaks another protocol", "another protocol"
+			v.Server.Protocol, v.Opened.Code = "test/2", byte(codeSpeech)
+			(&script{vector: v, changes: one("accept fields", firstByte(byte(code))), frames: 4}).handshake()
+			return v
+		}})
+	}
+	return all
 }
 
 func goodHandshakes() (all []making) {
@@ -197,6 +217,13 @@ func goodHandshakes() (all []making) {
 	add("protocol-longest", "an application protocol of 255 bytes", func(v *vector) { v.Protocol = string(bytes.Repeat([]byte{'p'}, MaxProtocol)) })
 	add("refused", "the server refuses the client", func(v *vector) { v.Opened.Code = byte(CodeRefused) })
 	add("unavailable", "the server has no room", func(v *vector) { v.Opened.Code = byte(CodeUnavailable) })
+	add("other-protocol", "the server speaks another application protocol", func(v *vector) {
+		v.Server.Protocol, v.Opened.Code = "test/2", byte(codeSpeech)
+	})
+	add("other-proof", "the server signs its messages", func(v *vector) {
+		signs := 1
+		v.Server.Proof, v.Opened.Code = &signs, byte(codeSpeech)
+	})
 	return all
 }
 

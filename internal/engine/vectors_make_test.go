@@ -144,15 +144,18 @@ func uint64s(values ...uint64) (b []byte) {
 }
 
 // begin starts Noise.
-func (s *script) begin(pattern string, prologue ...[]byte) {
+func (s *script) begin(pattern, purpose string, more ...[]byte) {
 	name := []byte("Noise_" + pattern + "_25519_AESGCM_SHA256")
 	s.noise = &outsider{ck: name, h: name}
-	s.noise.mixHash(s.may("prologue", labelled("prologue", prologue...)))
+	prologue := slices.Concat(append([][]byte{uint8s(byte(len(purpose))), []byte(purpose)}, more...)...)
+	s.noise.mixHash(s.may("prologue", labelled("prologue", prologue)))
 }
 
-func (s *script) protocolPrologue(purpose string) []byte {
-	return slices.Concat(uint8s(byte(len(purpose))), []byte(purpose),
-		uint8s(byte(len(s.Protocol))), []byte(s.Protocol), uint8s(byte(s.Proof)))
+// said is what an end says to speak.
+func (s *script) said(end *vectorEnd) []byte {
+	speech := s.speech(end)
+	b := append(uint8s(byte(speech.Proof), byte(len(speech.Protocol))), speech.Protocol...)
+	return append(b, make([]byte, 257-len(b))...)
 }
 
 func (s *script) clientKey() *ecdh.PrivateKey {
@@ -224,9 +227,10 @@ func bins(values ...[]byte) (encoded [][]byte) {
 
 func (s *script) auth(role string, end *vectorEnd, shown ...[]byte) []byte {
 	identity := s.may(role+" identity", end.Identity)
-	toSign := s.may(role+" signed", labelled(role+" signature", s.transcript, sum(identity)))
+	speech := s.may(role+" speech", s.said(end))
+	toSign := s.may(role+" signed", labelled(role+" signature", s.transcript, sum(identity), speech))
 	signature := s.may(role+" signature", ed25519.Sign(ed25519.NewKeyFromSeed(s.may(role+" signer", end.Signing)), toSign))
-	return s.seal(role+" auth", nil, bins(append(append([][]byte{identity}, shown...), signature)...)...)
+	return s.seal(role+" auth", nil, bins(append(append([][]byte{identity, speech}, shown...), signature)...)...)
 }
 
 // mark is the client's hop mark.
@@ -244,7 +248,7 @@ func (s *script) verdict() []byte {
 
 // handshake makes m1 to m4.
 func (s *script) handshake() {
-	s.begin("NNpsk2", s.protocolPrologue("session"))
+	s.begin("NNpsk2", "session")
 	share := s.clientShare()
 	if s.frame("m1", share, s.noise.encrypt(s.may("ek", s.kem().EncapsulationKey().Bytes()))) {
 		return
@@ -278,7 +282,7 @@ func (s *script) derive(names ...string) {
 
 // firstOfResume makes r1, and reports whether it is the last frame.
 func (s *script) firstOfResume() bool {
-	s.begin("NNpsk0", s.protocolPrologue("resume"))
+	s.begin("NNpsk0", "resume", uint8s(byte(len(s.Protocol))), []byte(s.Protocol), uint8s(byte(s.Proof)))
 	s.noise.mixKeyAndHash(expand32(s.may("secret", s.Secret), labelled("resume psk")))
 	id, share := expand32(s.Secret, labelled("resume id")), s.clientShare()
 	return s.frame("r1", id, share, s.noise.encrypt(nil))
@@ -323,7 +327,7 @@ func (s *script) resume() {
 
 // rekey makes the fields of the request and of the answer.
 func (s *script) rekey() {
-	s.begin("NNpsk0", uint8s(5), []byte("rekey"), s.may("session", s.Session), s.may("link", s.Link))
+	s.begin("NNpsk0", "rekey", s.may("session", s.Session), s.may("link", s.Link))
 	s.noise.mixKeyAndHash(s.may("secret", s.Secret))
 	share := s.clientShare()
 	if s.frame("request", share, s.noise.encrypt(s.may("ek", s.kem().EncapsulationKey().Bytes()))) {

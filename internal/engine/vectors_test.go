@@ -63,6 +63,8 @@ type vectorEnd struct {
 	MLKEM         hexBytes `json:"mlkem,omitempty"`         // seed, a client's
 	Encapsulation hexBytes `json:"encapsulation,omitempty"` // randomness, a server's
 	Binding       hexBytes `json:"binding,omitempty"`       // channel binding of its TLS connection
+	Protocol      string   `json:"protocol,omitempty"`      // what it speaks in a handshake, where that is not the vector's,
+	Proof         *int     `json:"proof,omitempty"`         // and whether it signs messages
 }
 
 // vectorOpened is what the ends tell each other beside who they are.
@@ -183,11 +185,24 @@ func (v *vector) check(t *testing.T) {
 
 // config is that of one end.
 func (v *vector) config(e *vectorEnd) Config {
-	cfg := Config{Protocol: v.Protocol, Proof: Proof(v.Proof), KeepAlive: -1, random: e.random()}
+	speech := v.speech(e)
+	cfg := Config{Protocol: speech.Protocol, Proof: speech.Proof, KeepAlive: -1, random: e.random()}
 	if e.Identity != nil {
 		cfg.Identity = must(keys.ParsePublic(e.Identity))
 	}
 	return cfg
+}
+
+// speech is what an end speaks.
+func (v *vector) speech(e *vectorEnd) Speech {
+	s := Speech{v.Protocol, Proof(v.Proof)}
+	if e.Protocol != "" {
+		s.Protocol = e.Protocol
+	}
+	if e.Proof != nil {
+		s.Proof = Proof(*e.Proof)
+	}
+	return s
 }
 
 func (e *vectorEnd) random() random {

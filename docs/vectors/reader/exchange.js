@@ -9,7 +9,7 @@ import { parsePadded } from './padded.js'
 import { checkMLKEM } from './points.js'
 import { H, concat, expand, readUint64, uint32, verifyEd25519 } from './primitives.js'
 import { attempt, refuse, same } from './refuse.js'
-import { S, Schedule, bindKEM, prologue, rekeyPrologue } from './schedule.js'
+import { S, Schedule, bindKEM, rekeyPrologue, resumePrologue, sessionPrologue, speech } from './schedule.js'
 import { array, bin, structure } from './strict.js'
 import { x25519 } from './xwing.js'
 
@@ -17,8 +17,8 @@ const maxFrame = 12288
 const credentials = bin(0, 4096)
 const mark = (value) => value.length === 0 ? bin(0)(value) : bin(32)(value)
 const shapes = {
-  serverAuth: array(bin(1, maxIdentity), bin(64)),
-  clientAuth: array(bin(1, maxIdentity), credentials, mark, bin(64)),
+  serverAuth: array(bin(1, maxIdentity), bin(257), bin(64)),
+  clientAuth: array(bin(1, maxIdentity), bin(257), credentials, mark, bin(64)),
   clientHello: array(bin(1, maxIdentity), credentials, mark),
   serverHello: array(bin(1, maxIdentity)),
   refusal: array(bin(1, maxIdentity), bin(64)),
@@ -26,9 +26,9 @@ const shapes = {
 
 // handshake reads m1 to m4, or as many of them as there are.
 export function handshake(c) {
-  const noise = new Noise('NNpsk2', prologue('session', c))
+  const noise = new Noise('NNpsk2', sessionPrologue())
   const steps = [readM1, readM2, readM3, readM4]
-  const state = { ...c, noise, opened: {} }
+  const state = { ...c, noise, opened: {}, differ: false }
   c.frames.forEach((frame, i) => steps[i](frame, state))
   return state
 }
@@ -71,14 +71,21 @@ function readAuth(role, sealed, state) {
   const { schedule } = state
   const { data } = parsePadded(schedule.open(`${role} auth`, sealed), 0)
   const fields = structure(data, shapes[`${role}Auth`])
-  const [identity, signature] = [fields[0], fields.at(-1)]
+  const [identity, spoken, signature] = [fields[0], fields[1], fields.at(-1)]
+  checkSpeech(spoken)
   const { signing, fingerprint, revoked } = identityOf(identity)
   if (revoked) refuse()
-  verifyEd25519(signing[0].key, concat(S(`${role} signature`), schedule.transcript, H(identity)), signature)
+  verifyEd25519(signing[0].key, concat(S(`${role} signature`), schedule.transcript, H(identity), spoken), signature)
   const other = role === 'server' ? 'client' : 'server'
   if (same(fingerprint, identityOf(state[other].identity).fingerprint)) refuse()
-  if (role === 'client') readClaims(fields[1], fields[2], state)
+  if (role === 'client') readClaims(fields[2], fields[3], state)
+  state.differ ||= !same(spoken, speech(state[other]))
   schedule.absorb(sealed)
+}
+
+// checkSpeech refuses a name that there is not, and anything but zeros behind one.
+function checkSpeech(spoken) {
+  if (spoken[1] === 0 || spoken.subarray(2 + spoken[1]).some((b) => b !== 0)) refuse()
 }
 
 // readClaims takes what a client shows beside its identity, and tells what the server finds out about the hop.
@@ -99,12 +106,13 @@ function readM4(frame, state) {
   if (frame.length !== 80) refuse()
   const { fields, data } = parsePadded(state.schedule.open('accept', frame), 6)
   if (data.length > 0) refuse()
-  readVerdict(fields, state)
+  readVerdict(fields, state.differ ? [4] : [0, 1, 2], state)
 }
 
-function readVerdict(fields, { opened, marked }) {
+// readVerdict takes one of these codes.
+function readVerdict(fields, codes, { opened, marked }) {
   const [code, hop, lifetime] = [fields[0], fields[1], uint32(fields.subarray(2))]
-  if (code > 2 || hop > 2 || hop > 0 && !marked) refuse()
+  if (!codes.includes(code) || hop > 2 || hop > 0 && !marked) refuse()
   if (code > 0 && (hop > 0 || lifetime > 0)) refuse()
   Object.assign(opened, { code, hop, lifetime })
 }
@@ -117,7 +125,7 @@ export const refusal = (c) => resumeWith(c, readR1, readRefusal)
 
 function resumeWith(c, ...steps) {
   const state = { ...c, opened: {} }
-  const noise = state.noise = new Noise('NNpsk0', prologue('resume', c))
+  const noise = state.noise = new Noise('NNpsk0', resumePrologue(c))
   noise.psk(expand(c.secret, S('resume psk'), 32))
   c.frames.forEach((frame, i) => steps[i](frame, state))
   return state
@@ -163,7 +171,7 @@ function readR3(frame, state) {
 
 function readR4(frame, state) {
   const [fields] = readHello('server', frame, 14, state)
-  readVerdict(fields, state)
+  readVerdict(fields, [0, 1, 2, 3], state)
   state.opened.serverReceived = readUint64(fields.subarray(6))
   if (state.opened.code > 0 && state.opened.serverReceived > 0n) refuse()
   state.schedule.absorb(frame)

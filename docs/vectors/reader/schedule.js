@@ -30,12 +30,16 @@ export class Schedule {
   }
 }
 
-export function prologue(purpose, { protocol, proof }) {
-  return concat(S('prologue'), sized8(purpose), sized8(protocol), Uint8Array.of(proof))
-}
+const prologue = (purpose, ...more) => concat(S('prologue'), sized8(purpose), ...more)
 
-export function rekeyPrologue({ session, link }) {
-  return concat(S('prologue'), sized8('rekey'), session, link)
+export const sessionPrologue = () => prologue('session')
+export const resumePrologue = ({ protocol, proof }) => prologue('resume', sized8(protocol), Uint8Array.of(proof))
+export const rekeyPrologue = ({ session, link }) => prologue('rekey', session, link)
+
+// speech is what an end says to speak, in 257 bytes.
+export function speech({ protocol, proof }) {
+  const said = concat(Uint8Array.of(proof), sized8(protocol))
+  return concat(said, new Uint8Array(257 - said.length))
 }
 
 const sized8 = (text) => concat(Uint8Array.of(text.length), ascii(text))

@@ -18,15 +18,16 @@ const changesOf = { handshake: 40, resume: 60, refusal: 200, rekey: 40, records:
 const unhex = (hex) => hex === undefined ? undefined : Buffer.from(hex, 'hex')
 const hex = (bytes) => Buffer.from(bytes).toString('hex')
 
-function endOf({ identity, x25519, mlkem, binding }) {
-  return { identity: unhex(identity), x25519: unhex(x25519), mlkem: unhex(mlkem), binding: unhex(binding) }
+function endOf({ identity, x25519, mlkem, binding, ...own }, c) {
+  const { protocol, proof } = { protocol: c.protocol, proof: c.proof, ...own }
+  return { identity: unhex(identity), x25519: unhex(x25519), mlkem: unhex(mlkem), binding: unhex(binding), protocol, proof }
 }
 
 function inputOf(c) {
   return {
     protocol: c.protocol, proof: c.proof, epoch: c.epoch ?? 0, number: c.number ?? 0, bytes: c.bytes ?? 0,
     secret: unhex(c.secret), session: unhex(c.session), link: unhex(c.link), chain: unhex(c.chain),
-    client: endOf(c.client ?? {}), server: endOf(c.server ?? {}),
+    client: endOf(c.client ?? {}, c), server: endOf(c.server ?? {}, c),
   }
 }
 
