@@ -32,9 +32,19 @@ type Grant struct {
 	Claims any
 
 	// Expires is when the session ends, unless the client has shown other credentials
-	// before. The client is told how long that is. Zero means that there is no such
-	// time.
+	// before. Zero means that there is no such time. Where it is a time of the wall clock
+	// it is looked at once, when Authenticate returns it: the client is told how long the
+	// credentials last, and both ends measure that. A clock that is set later, or a
+	// machine that sleeps, moves the end by as much.
 	Expires time.Time
+}
+
+// measured is the grant with an end that no clock moves any more.
+func (g Grant) measured() Grant {
+	if now := time.Now(); !g.Expires.IsZero() {
+		g.Expires = now.Add(g.Expires.Sub(now))
+	}
+	return g
 }
 
 // lifetime is how long a grant lasts from now on, 0 for ever.
@@ -83,7 +93,7 @@ func (c Config) authenticate(ctx context.Context, peer Peer, credentials []byte)
 	case !g.Expires.IsZero() && !time.Now().Before(g.Expires):
 		return Grant{}, fmt.Errorf("%w: Authenticate granted them until %v", ErrCredentials, g.Expires)
 	}
-	return g, nil
+	return g.measured(), nil
 }
 
 // refuses reports whether an error of a Verifier or of Authenticate says no, rather

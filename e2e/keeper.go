@@ -120,7 +120,8 @@ func (k *keeper) next(ctx context.Context) (*tried, error) {
 	if err := k.gather(ctx); err != nil {
 		return nil, err
 	}
-	state, mark, err := e.AppendState(nil)
+	now := time.Now()
+	state, mark, err := e.AppendState(now, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +129,7 @@ func (k *keeper) next(ctx context.Context) (*tried, error) {
 	if r.IDs, err = k.nextIDs(); err != nil {
 		return nil, err
 	}
-	expires := k.session.limits.stored(time.Now(), e.Client())
+	expires := k.session.limits.stored(now, e.Client())
 	if err = k.vault.sealRecord(&r, contents{expires, slices.Clone(k.parts), state}); err != nil {
 		return nil, err
 	}
@@ -268,30 +269,26 @@ func (k *keeper) lasts() {
 }
 
 // stored returns when a record of the session as it is now expires: a server's when its
-// client would come too late, should this process end now.
+// client would come too late, should this process end now. The limits are measured, and what
+// is left of them is added to what the wall clock shows now.
 func (l *limits) stored(now time.Time, client bool) time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	at := l.born.Add(l.age)
-	earliest := func(t time.Time) {
-		if t.Before(at) {
-			at = t
-		}
-	}
+	left := l.age - now.Sub(l.born)
 	if !l.expiry.IsZero() {
-		earliest(l.expiry)
+		left = min(left, l.expiry.Sub(now))
 	}
 	if l.idle > 0 {
-		earliest(time.Unix(0, l.active.Load()).Add(l.idle))
+		left = min(left, l.idle-now.Sub(l.active.time()))
 	}
 	switch {
 	case client:
 	case l.parked.IsZero():
-		earliest(now.Add(2 * l.park)) // it is saved again in half of one
+		left = min(left, 2*l.park) // it is saved again in half of one
 	default:
-		earliest(l.parked.Add(l.park))
+		left = min(left, l.park-now.Sub(l.parked))
 	}
-	return at
+	return now.Add(left)
 }
 
 // hand says that the application was given a message.

@@ -12,7 +12,7 @@ import (
 type limits struct {
 	idle, park, age time.Duration // 0: none
 
-	active atomic.Int64 // when a message of the application last came or went, in ns
+	active instant // when a message of the application last came or went
 
 	mu     sync.Mutex // guards what follows
 	born   time.Time
@@ -21,7 +21,18 @@ type limits struct {
 	timer  *time.Timer
 }
 
-func (l *limits) touch(now time.Time) { l.active.Store(now.UnixNano()) }
+func (l *limits) touch(now time.Time) { l.active.set(now) }
+
+// An instant is a time that any goroutine may set. It is kept as the time that has passed
+// since another one, by the clock that nobody sets.
+type instant struct {
+	from  time.Time
+	since atomic.Int64 // in ns
+}
+
+func (i *instant) set(t time.Time) { i.since.Store(int64(t.Sub(i.from))) }
+
+func (i *instant) time() time.Time { return i.from.Add(time.Duration(i.since.Load())) }
 
 // start begins to count. The callback has to call due.
 func (l *limits) start(expire func()) {
@@ -93,7 +104,7 @@ func (l *limits) next() (at time.Time, code Code) {
 	for _, limit := range []struct {
 		since time.Time
 		most  time.Duration
-	}{{l.born, l.age}, {time.Unix(0, l.active.Load()), l.idle}, {l.parked, l.park}} {
+	}{{l.born, l.age}, {l.active.time(), l.idle}, {l.parked, l.park}} {
 		end := limit.since.Add(limit.most)
 		if limit.most > 0 && !limit.since.IsZero() && (at.IsZero() || end.Before(at)) {
 			at, code = end, CodeExpired

@@ -99,6 +99,9 @@ func (v vault) loadParts(ctx context.Context, key [32]byte, parts []part) (all [
 	return all, nil
 }
 
+// bornBy is when a session began by what the wall clock shows now, for what is stored.
+func bornBy(now time.Time, e *engine.Session) time.Time { return now.Add(-now.Sub(e.Born())) }
+
 // gather stores what has gathered apart, and forgets parts that have arrived. It is called
 // under turn, ahead of a record that names what is left.
 func (k *keeper) gather(ctx context.Context) error {
@@ -112,7 +115,7 @@ func (k *keeper) gather(ctx context.Context) error {
 		if last == 0 {
 			return engine.ErrClosed
 		}
-		p, err := k.vault.sealPart(k.key, messages, last, e.Born().Add(DefaultMaxAge+time.Hour))
+		p, err := k.vault.sealPart(k.key, messages, last, bornBy(time.Now(), e).Add(DefaultMaxAge+time.Hour))
 		if err != nil {
 			return err
 		}

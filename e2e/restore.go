@@ -124,7 +124,9 @@ func (srv *Server) fence(key [32]byte) {
 	}
 }
 
-// sweep clears the store, once in a ParkTimeout.
+// sweep clears the store, once in a ParkTimeout. Where the wall clock was set meanwhile it
+// waits for another ParkTimeout, in which every session that is alive is stored by the clock
+// as it is then: else a clock that jumps ahead would take them all.
 func (srv *Server) sweep() {
 	if srv.cfg.Store == nil {
 		return
@@ -132,7 +134,10 @@ func (srv *Server) sweep() {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	if now := time.Now(); !srv.closed && now.Sub(srv.swept) > srv.cfg.ParkTimeout {
-		srv.swept = now
+		set := !srv.swept.IsZero() && wasSet(srv.swept, now)
+		if srv.swept = now; set {
+			return
+		}
 		srv.running.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), sweepTimeout)
 			defer cancel()
@@ -142,6 +147,13 @@ func (srv *Server) sweep() {
 }
 
 const sweepTimeout = time.Minute
+
+// wasSet reports whether the wall clock was set between two times, by more than clocks are
+// set all the time.
+func wasSet(from, to time.Time) bool {
+	shown := to.Round(0).Sub(from.Round(0))
+	return (shown - to.Sub(from)).Abs() > time.Minute
+}
 
 // keep stores that an attempt is made: another process must not make it again.
 func (b *comeback) keep() error {

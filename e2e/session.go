@@ -150,7 +150,7 @@ func bareSession(established *engine.Session, own party, events *events) *Sessio
 	s.alarm.timer.Stop()
 	s.limits.idle, s.limits.park, s.limits.age = cfg.IdleTimeout, cfg.ParkTimeout, cfg.MaxAge
 	s.limits.born = established.Born()
-	s.limits.touch(time.Now())
+	s.limits.active.from = time.Now()
 	s.info.Store(&Info{ID: logID(established.ID()), Protocol: cfg.Protocol, MaxMessage: cfg.MaxMessage})
 	return s
 }

@@ -68,7 +68,7 @@ type StoredSession struct {
 type StoredPart struct {
 	Key     [32]byte // of the record
 	ID      [32]byte
-	Expires time.Time // from when on nobody needs it, whatever the record says
+	Expires time.Time // from when on nobody needs it, but for a record that lasts longer
 	Data    []byte    // encrypted
 }
 

@@ -185,7 +185,7 @@ func (v vault) tryLoad(ctx context.Context, key [32]byte, cfg engine.Config) (l 
 		return loaded{}, err
 	}
 	if err == nil {
-		l.session, err = engine.RestoreSession(cfg, c.state, apart...)
+		l.session, err = engine.RestoreSession(cfg, time.Now(), c.state, apart...)
 	}
 	if err == nil && storedKey(l.session) != key {
 		err = errSealed
@@ -199,7 +199,7 @@ func (v vault) tryLoad(ctx context.Context, key [32]byte, cfg engine.Config) (l 
 // claim makes this process the owner of a session: whoever had it can save no more. The
 // record expires when the one before did, by what that says inside.
 func (v vault) claim(ctx context.Context, l loaded) (version uint64, err error) {
-	state, _, err := l.session.AppendState(nil)
+	state, _, err := l.session.AppendState(time.Now(), nil)
 	if err != nil {
 		return 0, err
 	}

@@ -13,6 +13,7 @@ import (
 type lease struct {
 	mu    sync.Mutex // guards what follows
 	grant Grant
+	until time.Time   // its end, by a clock that nobody sets
 	timer *time.Timer // nil if there is no end
 	over  bool
 }
@@ -24,7 +25,9 @@ func (l *lease) take(g Grant, expire func()) {
 	l.grant = g
 	l.halt()
 	if !g.Expires.IsZero() && !l.over {
-		l.timer = time.AfterFunc(time.Until(g.Expires), expire)
+		left := time.Until(g.Expires)
+		l.until = time.Now().Add(left)
+		l.timer = time.AfterFunc(left, expire)
 	}
 }
 
@@ -43,15 +46,15 @@ func (l *lease) end() {
 	l.halt()
 }
 
-// expired reports whether the time is over. A renewal may have come between, and
-// a clock may have been set back: then the rest is waited for.
+// expired reports whether the time is over. A renewal may have come between: then the
+// rest is waited for.
 func (l *lease) expired() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.timer == nil {
 		return false
 	}
-	left := time.Until(l.grant.Expires)
+	left := time.Until(l.until)
 	if left > 0 {
 		l.timer.Reset(left)
 	}

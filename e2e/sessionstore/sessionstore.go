@@ -329,7 +329,7 @@ func (s *store) sweep(ctx context.Context, name string, now time.Time) error {
 		return err
 	}
 	expires, belongings, err := expiry(name, b)
-	if err == nil && now.Before(expires) {
+	if err == nil && (now.Before(expires) || s.needed(ctx, name, b)) {
 		return nil
 	}
 	done, err := s.kv.Delete(ctx, name, version)
@@ -337,6 +337,30 @@ func (s *store) sweep(ctx context.Context, name string, now time.Time) error {
 		s.forget(ctx, belongings)
 	}
 	return err
+}
+
+// needed reports whether a record that is there and has not expired needs an id or a part.
+// These are written once, and a clock that was set since may take them for old.
+func (s *store) needed(ctx context.Context, name string, b []byte) bool {
+	hexID, isID := strings.CutPrefix(name, idPrefix)
+	p, err := decodeID(b)
+	if !isID {
+		var of e2e.StoredPart
+		of, err = decodePart(b)
+		hexID, p.to = strings.TrimPrefix(name, partPrefix), of.Key
+	}
+	id, bad := hex.DecodeString(hexID)
+	if err != nil || bad != nil || len(id) != 32 {
+		return false
+	}
+	r, err := s.Load(ctx, p.to)
+	switch {
+	case err != nil:
+		return !errors.Is(err, e2e.ErrNotStored) // another time
+	case isID:
+		return has(r, [32]byte(id))
+	}
+	return slices.Contains(r.Parts, [32]byte(id))
 }
 
 // expiry returns when a value expires, and what belongs to it then.

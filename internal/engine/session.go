@@ -84,7 +84,8 @@ func emptySession(client bool, peer *keys.PublicIdentity, cfg Config) *Session {
 // session.
 func (s *Session) ID() [32]byte { return s.id }
 
-// Born returns when the handshake was that made the session.
+// Born returns when the handshake was that made the session. It is good for measuring how
+// long ago that was; the wall clock may have been set since.
 func (s *Session) Born() time.Time { return s.born }
 
 // Client reports whether this end is the client.
@@ -218,7 +219,7 @@ func (l *Link) Deadline() time.Time {
 }
 
 // longAgo is a deadline that has passed, whatever the time.
-var longAgo = time.Unix(0, 0)
+var longAgo = time.Time{}.Add(1)
 
 func (s *Session) deadline() time.Time {
 	switch {

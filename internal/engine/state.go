@@ -82,9 +82,10 @@ func (s *Session) mark() Mark {
 	return m
 }
 
-// AppendState appends the session's state, which has to be kept secret, and returns the
-// Mark that it has. The error is [ErrClosed] for a session that was forgotten.
-func (s *Session) AppendState(dst []byte) ([]byte, Mark, error) {
+// AppendState appends the session's state as it is now, which has to be kept secret, and
+// returns the Mark that it has. What a state says of times is by the wall clock as it shows
+// now: it may have been set since. The error is [ErrClosed] for a session that was forgotten.
+func (s *Session) AppendState(now time.Time, dst []byte) ([]byte, Mark, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.secret == nil {
@@ -95,8 +96,8 @@ func (s *Session) AppendState(dst []byte) ([]byte, Mark, error) {
 	dst = strict.AppendBin(dst, s.id[:])
 	dst = strict.AppendStr(dst, s.protocol)
 	dst = strict.AppendUint(dst, uint64(s.proof))
-	dst = strict.AppendUint(dst, uint64(s.born.UnixMilli()))
-	dst = strict.AppendUint(dst, uint64(s.healed.UnixMilli()))
+	dst = strict.AppendUint(dst, milliseconds(now, s.born))
+	dst = strict.AppendUint(dst, milliseconds(now, s.healed))
 	dst = strict.AppendBin(dst, s.peer.Bytes())
 	dst = strict.AppendBin(dst, s.secret.value[:])
 	dst = strict.AppendUint(dst, s.secret.attempts)
@@ -111,6 +112,16 @@ func (s *Session) AppendState(dst []byte) ([]byte, Mark, error) {
 	}
 	dst = strict.AppendUint(s.in.appendOwed(dst), s.out.apart.number+1)
 	return s.out.appendMessages(dst), s.mark(), nil
+}
+
+// milliseconds is how a time is stored: what has passed since, by the clock that nobody
+// sets, before what the wall clock shows now.
+func milliseconds(now, t time.Time) uint64 { return uint64(now.Add(-now.Sub(t)).UnixMilli()) }
+
+// moment is the reverse: a time that the wall clock moves no more. One that is still to come,
+// since that clock was set back meanwhile, counts as now.
+func moment(now time.Time, ms uint64) time.Time {
+	return now.Add(-max(now.Sub(time.UnixMilli(int64(ms))), 0))
 }
 
 func roleNumber(client bool) uint64 {
@@ -150,7 +161,7 @@ func (i *inbox) restoreOwed(r *strict.Reader) {
 // have sent begins behind what the application had taken. What was stored apart has to be
 // given in its order. The error is [ErrState], or
 // says what is wrong with cfg.
-func RestoreSession(cfg Config, state []byte, apart ...Apart) (*Session, error) {
+func RestoreSession(cfg Config, now time.Time, state []byte, apart ...Apart) (*Session, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
@@ -179,7 +190,7 @@ func RestoreSession(cfg Config, state []byte, apart ...Apart) (*Session, error) 
 	if s.protocol != cfg.Protocol || proof != uint64(cfg.Proof) {
 		return nil, ErrState
 	}
-	s.born, s.healed = time.UnixMilli(int64(born)), time.UnixMilli(int64(healed))
+	s.born, s.healed = moment(now, born), moment(now, healed)
 	if s.peer, err = keys.ParsePublic(bytes.Clone(peer)); err != nil || s.peer.Revoked() {
 		return nil, ErrState
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	setclock "github.com/hopseal/hopseal/internal/stepclock"
 	"github.com/hopseal/hopseal/keys"
 )
 
@@ -30,7 +32,7 @@ func storedSessions(t testing.TB) (c, s *Session) {
 
 func stateOf(t testing.TB, s *Session) []byte {
 	t.Helper()
-	state, _, err := s.AppendState(nil)
+	state, _, err := s.AppendState(epoch, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +41,7 @@ func stateOf(t testing.TB, s *Session) []byte {
 
 func restored(t testing.TB, me *keys.Identity, state []byte) *Session {
 	t.Helper()
-	s, err := RestoreSession(configFor(me), state)
+	s, err := RestoreSession(configFor(me), epoch, state)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +115,7 @@ func TestMarks(t *testing.T) {
 	c, s := storedSessions(t)
 	a, b := c.Link(), s.Link()
 	mark := func(s *Session) Mark {
-		_, m, err := s.AppendState(nil)
+		_, m, err := s.AppendState(epoch, nil)
 		if err != nil || m != s.Mark() {
 			t.Fatal("the mark of a state is not that of its session")
 		}
@@ -148,7 +150,7 @@ func TestMarks(t *testing.T) {
 		t.Error("the end of a secret is never stored")
 	}
 	if c.Forget(); true {
-		if _, _, err := c.AppendState(nil); !errors.Is(err, ErrClosed) {
+		if _, _, err := c.AppendState(epoch, nil); !errors.Is(err, ErrClosed) {
 			t.Error("a forgotten session has a state", err)
 		}
 		if err := c.Queue(epoch, nil, nil); !errors.Is(err, ErrClosed) {
@@ -342,12 +344,12 @@ func TestStatesOfOthers(t *testing.T) {
 	} {
 		cfg := configFor(alice)
 		change(&cfg)
-		if _, err := RestoreSession(cfg, state); !errors.Is(err, ErrState) {
+		if _, err := RestoreSession(cfg, epoch, state); !errors.Is(err, ErrState) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for n := range state {
-		if _, err := RestoreSession(configFor(alice), state[:n]); !errors.Is(err, ErrState) {
+		if _, err := RestoreSession(configFor(alice), epoch, state[:n]); !errors.Is(err, ErrState) {
 			t.Fatalf("the first %d bytes: %v", n, err)
 		}
 	}
@@ -366,18 +368,65 @@ func FuzzA32RestoreSession(f *testing.F) {
 	greet(f, a, b)
 	f.Add(stateOf(f, s))
 	f.Fuzz(func(t *testing.T, state []byte) {
-		s, err := RestoreSession(configFor(alice), state)
+		s, err := RestoreSession(configFor(alice), epoch, state)
 		if err != nil {
 			if !errors.Is(err, ErrState) {
 				t.Error(err)
 			}
 			return
 		}
-		if again, _, err := s.AppendState(nil); err != nil || !bytes.Equal(again, state) {
-			t.Errorf("a second encoding was accepted: %v", err)
+		again := stateOf(t, s)
+		if s.born.Equal(epoch) || s.healed.Equal(epoch) || longBefore(s.born) || longBefore(s.healed) {
+			// A time out of what can be measured is another one from here on.
+			state, again = again, stateOf(t, restored(t, alice, again))
+		}
+		if !bytes.Equal(again, state) {
+			t.Error("a second encoding was accepted")
 		}
 	})
 }
+
+// longBefore reports whether a time is as long ago as can be measured.
+func longBefore(t time.Time) bool { return epoch.Sub(t) == math.MaxInt64 }
+
+// What a state says of times is by the wall clock, and what a session does is not: a clock that
+// is set moves neither how old the session is nor when it heals next.
+func TestStoredTimesOutliveASetClock(t *testing.T) {
+	c, _ := storedSessions(t)
+	c.healed = epoch.Add(time.Minute)
+	for name, c := range map[string]struct{ atSave, atRestore, want time.Duration }{
+		"nothing":                     {0, 0, time.Hour},
+		"an hour on before it":        {time.Hour, time.Hour, time.Hour},
+		"an hour back before it":      {-time.Hour, -time.Hour, time.Hour},
+		"a year on before it":         {8760 * time.Hour, 8760 * time.Hour, time.Hour},
+		"ten minutes on between":      {0, 10 * time.Minute, 70 * time.Minute},
+		"back by more than it is old": {0, -2 * time.Hour, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := storedSessions(t)
+			start := time.Now() // with a reading that nobody sets
+			s.born, s.healed = start, start
+			later := start.Add(time.Hour)
+			state, _, err := s.AppendState(stepped(later, c.atSave), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			now := stepped(later, c.atRestore)
+			again, err := RestoreSession(configFor(alice), now, state)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for what, at := range map[string]time.Time{"began": again.Born(), "healed": again.healed} {
+				if age := now.Sub(at); (age - c.want).Abs() > time.Millisecond {
+					t.Errorf("it %s %v ago, want %v", what, age, c.want)
+				}
+			}
+		})
+	}
+}
+
+// stepped is a time as [time.Now] returns it once the wall clock was set.
+func stepped(t time.Time, by time.Duration) time.Time { return setclock.At(t, by) }
 
 // A durable is one end of the model with a store: what it has stored, and what its
 // application takes. A message counts as taken when the application asks for the next.
@@ -411,7 +460,7 @@ func newDurables(t testing.TB) *durables {
 func (d *durables) save(t testing.TB, i int) {
 	if s, e := d.sessions[i], &d.ends[i]; e.disk == nil || e.mark != s.Mark() {
 		var err error
-		if e.disk, e.mark, err = s.AppendState(nil); err != nil {
+		if e.disk, e.mark, err = s.AppendState(d.now, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
