@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/about"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
@@ -88,7 +89,7 @@ func (g *greeting) resume(ctx context.Context, s *Session, committed func() erro
 		return nil, g.refuse(ctx)
 	}
 	h := handshake{conn: g.conn, engine: r, decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
-		return g.welcome(ctx, r, Peer{peer, s.Peer().Claims})
+		return g.welcome(about.Session(ctx, s.life), r, Peer{peer, s.Peer().Claims})
 	}}
 	step, err := r.Start(time.Now())
 	if err == nil {

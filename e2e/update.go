@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/about"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 )
@@ -311,7 +312,7 @@ func notRevoked(peer *keys.PublicIdentity) error {
 func (s *Session) Recheck(ctx context.Context) error {
 	for !s.over() {
 		peer := s.engine.Peer()
-		err := s.party.ask(ctx, peer)
+		err := s.party.ask(about.Session(ctx, s.life), peer)
 		if _, no := refuses(err); !no {
 			return err
 		}

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -122,20 +123,44 @@ const ClockSkew = 5 * time.Minute
 type pinned []Fingerprint
 
 // Pinned trusts exactly the identities with the given fingerprints, wherever
-// they answer. A caller that dials several of them sets [Expected.Fingerprint],
-// else one could answer for another (A06). It remembers nothing: an older statement
-// of a pinned root counts until it expires.
-func Pinned(roots ...Fingerprint) Verifier { return pinned(slices.Clone(roots)) }
+// they answer: several are for one place at which any of them may. A caller that
+// dials several of them sets [Expected.Fingerprint], else one could answer for
+// another (A06). Members that are told apart by a name ([RoleMember] with an
+// Address) are refused where there are several and no fingerprint is expected:
+// package peer has Config.Members for that. It remembers nothing: an older
+// statement of a pinned root counts until it expires.
+func Pinned(roots ...Fingerprint) Verifier {
+	p := slices.Clone(roots)
+	slices.SortFunc(p, func(a, b Fingerprint) int { return bytes.Compare(a[:], b[:]) })
+	return pinned(slices.Compact(p))
+}
 
 func (p pinned) Verify(_ context.Context, want Expected, got *PublicIdentity) error {
 	if err := checkCurrent(want, got, time.Now()); err != nil {
 		return err
 	}
-	if !slices.Contains(p, got.Fingerprint()) {
-		return &TrustError{TrustUnknown, want, got.Fingerprint(), nil}
+	unknown := &TrustError{TrustUnknown, want, got.Fingerprint(), nil}
+	switch {
+	case !slices.Contains(p, got.Fingerprint()):
+		return unknown
+	case p.Several() && want.Role == RoleMember && want.Address != "" && want.Fingerprint == Fingerprint{}:
+		return &namelessError{unknown}
 	}
 	return nil
 }
+
+// Several reports whether more than one identity is pinned. Package peer asks.
+func (p pinned) Several() bool { return len(p) > 1 }
+
+// A namelessError refuses a pinned identity of which nobody has said that it is the one
+// with the name that was asked for.
+type namelessError struct{ cause *TrustError }
+
+func (*namelessError) Error() string {
+	return "keys: several identities are pinned, and not which of them goes by which name: set Expected.Fingerprint, or Members in peer.Config"
+}
+
+func (e *namelessError) Unwrap() error { return e.cause }
 
 type anyone struct{}
 

@@ -711,3 +711,27 @@ func FuzzParseCleartextIdentity(f *testing.F) {
 		}
 	})
 }
+
+// Several pins do not say which of them goes by a name, so that each could for all others.
+func TestA06SeveralPinsAndNames(t *testing.T) {
+	bob, mallory := testIdentity(t, "bob"), testIdentity(t, "mallory")
+	pins := Pinned(bob.Fingerprint(), mallory.Fingerprint())
+	for name, c := range map[string]struct {
+		pins Verifier
+		want Expected
+		ok   bool
+	}{
+		"a name":                  {pins, Expected{Role: RoleMember, Address: "room/bob"}, false},
+		"a name, one pin":         {Pinned(mallory.Fingerprint(), mallory.Fingerprint()), Expected{Role: RoleMember, Address: "room/bob"}, true},
+		"a name and whose it is":  {pins, Expected{Role: RoleMember, Address: "room/mallory", Fingerprint: mallory.Fingerprint()}, true},
+		"a name, and another's":   {pins, Expected{Role: RoleMember, Address: "room/bob", Fingerprint: bob.Fingerprint()}, false},
+		"a server, any of these":  {pins, Expected{Role: RoleServer, Address: "example.com/socket"}, true},
+		"a client":                {pins, Expected{Role: RoleClient}, true},
+		"a member without a name": {pins, Expected{Role: RoleMember, Room: "room"}, true},
+	} {
+		err := c.pins.Verify(t.Context(), c.want, mallory.Public())
+		if _, refused := errors.AsType[*TrustError](err); (err == nil) != c.ok || refused == c.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

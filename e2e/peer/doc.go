@@ -3,11 +3,8 @@
 // other hop; see package e2e for what a session is, and package relay for the hub.
 //
 //	node, err := peer.Join(ctx, "wss://example.com/relay", "room", peer.Config{
-//		Session: e2e.Config{
-//			Identity: me,
-//			Verifier: keys.Pinned(bob),
-//			Protocol: "chat/1",
-//		},
+//		Session: e2e.Config{Identity: me, Protocol: "chat/1"},
+//		Members: map[string]keys.Fingerprint{"bob": bob, "carol": carol},
 //	})
 //	session, err := node.Dial(ctx, "bob") // begins one
 //	session, err := node.Accept(ctx)      // or waits until somebody else does
@@ -16,10 +13,11 @@
 //
 // # Who is who
 //
-// A relay can give any member any name. That does not matter: the Verifier of the
-// session's Config is asked whether the identity that a member has proved is the one that
-// is meant by its name, in both directions alike, with the address of [Config.Address]
-// and [keys.RoleMember].
+// A relay can give any member any name. That does not matter: whether a member dials or is
+// dialled, the identity that it has proved must be the one that is meant by its name. Either Members in
+// [Config] says who that is, or the Verifier of the session's Config, which is asked with
+// the address of [Config.Address] and [keys.RoleMember]. keys.KnownPeers keeps an identity
+// for each address; keys.Pinned does not, so with several identities it needs Members.
 //
 // # One session for two
 //

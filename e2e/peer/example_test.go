@@ -33,11 +33,10 @@ func Example() {
 		log.Fatal(err)
 	}
 	join := func(me, other *keys.Identity) *peer.Node {
-		node, err := peer.Join(ctx, web.URL, "room", peer.Config{Session: e2e.Config{
-			Identity: me,
-			Verifier: keys.Pinned(other.Fingerprint()),
-			Protocol: "hello/1",
-		}})
+		node, err := peer.Join(ctx, web.URL, "room", peer.Config{
+			Session: e2e.Config{Identity: me, Protocol: "hello/1"},
+			Members: map[string]keys.Fingerprint{other.Name(): other.Fingerprint()},
+		})
 		if err != nil {
 			log.Fatal(err)
 		}

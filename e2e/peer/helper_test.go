@@ -166,12 +166,12 @@ type member struct {
 }
 
 func trusting(me *keys.Identity, others ...*keys.Identity) peer.Config {
-	var pins []keys.Fingerprint
+	members := map[string]keys.Fingerprint{}
 	for _, o := range others {
-		pins = append(pins, o.Fingerprint())
+		members[o.Name()] = o.Fingerprint()
 	}
-	return peer.Config{Session: e2e.Config{
-		Identity: me, Verifier: keys.Pinned(pins...), Protocol: "test/1",
+	return peer.Config{Members: members, Session: e2e.Config{
+		Identity: me, Protocol: "test/1",
 		Retry: transport.Retry{Base: time.Millisecond, Cap: 50 * time.Millisecond},
 	}}
 }

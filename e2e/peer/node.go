@@ -39,12 +39,24 @@ var ErrMaxMessage = errors.New("MaxMessage is more than fits through a relay")
 // back to whom it was made with, and a node would have to know that from before.
 var ErrStore = errors.New("sessions between members cannot be stored")
 
+// ErrNames is matched by the error of New where the Verifier pins several identities, and
+// nobody says which of them goes by which name: each could answer for all others.
+var ErrNames = errors.New("keys.Pinned with several identities says nothing of names: set Members")
+
 // Config says who a member is and whom it talks to.
 type Config struct {
-	// Session is the Config of each session. Its Identity, Verifier and Protocol are
-	// required, and there must be no Store. The Verifier is asked about [keys.RoleMember] at the Address of the
-	// member's name. MaxSessions counts the sessions that others have begun.
+	// Session is the Config of each session. Its Identity and Protocol are required, a
+	// Verifier where there are no Members, and there must be no Store. The Verifier is
+	// asked about [keys.RoleMember] at the Address of the member's name. MaxSessions
+	// counts the sessions that others have begun.
 	Session e2e.Config
+
+	// Members says who is expected under each name: sessions come about with nobody
+	// else, whoever takes a name and whatever the Verifier thinks. Without a Verifier
+	// it is all that is trusted. Nil leaves names to the Verifier, such as
+	// [keys.KnownPeers]; [keys.Pinned] with several identities knows nothing of names,
+	// and needs Members.
+	Members map[string]keys.Fingerprint
 
 	// Address is what the Verifier is asked about for a member's name, foreign text. Nil
 	// means the topic and the name, both escaped as in a URL's path, with a slash between
@@ -98,9 +110,6 @@ func New(topic string, cfg Config) (*Node, error) {
 		n.address = func(name string) string { return url.PathEscape(topic) + "/" + url.PathEscape(name) }
 	}
 	s := &n.session
-	if s.Verifier != nil {
-		s.Verifier = verifier{n, s.Verifier}
-	}
 	s.Notify = n.notifier(s.Notify)
 	s.MaxMessage = cmp.Or(s.MaxMessage, defaultMaxMessage())
 	s.MaxSessions = cmp.Or(s.MaxSessions, DefaultMaxSessions)
@@ -110,6 +119,9 @@ func New(topic string, cfg Config) (*Node, error) {
 		return nil, fmt.Errorf("peer: %w", ErrStore)
 	}
 	var err error
+	if s.Verifier, err = newVerifier(n, cfg); err != nil {
+		return nil, err
+	}
 	if n.server, err = e2e.NewServer(*s, n.hand); err != nil {
 		return nil, err
 	}

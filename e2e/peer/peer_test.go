@@ -245,7 +245,7 @@ func TestA06NamesAreHeldAgainstIdentities(t *testing.T) {
 		h := newHub()
 		known := new(keys.KnownPeers)
 		cfg := trusting(low)
-		cfg.Session.Verifier = known
+		cfg.Session.Verifier, cfg.Members = known, nil
 		cfg.Address = func(name string) string { return "at " + name }
 		for _, id := range []*keys.Identity{high, mallory} {
 			if err := known.Admit(keys.Expected{Address: "at " + id.Name(), Role: keys.RoleMember}, id.Public()); err != nil {
@@ -276,7 +276,7 @@ func TestA06AMemberThatComesBackUnderAnotherName(t *testing.T) {
 		h := newHub()
 		known := new(keys.KnownPeers)
 		cfg := trusting(high)
-		cfg.Session.Verifier = known
+		cfg.Session.Verifier, cfg.Members = known, nil
 		cfg.Address = func(name string) string { return "at " + name }
 		if err := known.Admit(keys.Expected{Address: "at " + low.Name(), Role: keys.RoleMember}, low.Public()); err != nil {
 			t.Fatal(err)

@@ -2,64 +2,109 @@ package peer
 
 import (
 	"context"
-	"slices"
+	"fmt"
 
+	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/internal/about"
 	"github.com/hopseal/hopseal/keys"
 )
 
-// verifier asks the application's Verifier about members, and decides who is let in.
+// A verifier asks the application's Verifier about members, and decides who is let in.
 type verifier struct {
 	node *Node
 	keys.Verifier
+	expected map[string]keys.Fingerprint // by address; nil leaves it to the Verifier
+}
+
+// newVerifier returns the verifier of a Config. Where that has none, the Members are all
+// that is trusted.
+func newVerifier(n *Node, cfg Config) (keys.Verifier, error) {
+	v := verifier{n, cfg.Session.Verifier, nil}
+	if cfg.Members == nil {
+		if pins, ok := v.Verifier.(interface{ Several() bool }); ok && pins.Several() {
+			return nil, fmt.Errorf("peer: %w", ErrNames)
+		}
+		if v.Verifier == nil {
+			return nil, nil // which NewServer refuses
+		}
+		return v, nil
+	}
+	v.expected = make(map[string]keys.Fingerprint, len(cfg.Members))
+	var all []keys.Fingerprint
+	for name, who := range cfg.Members {
+		address := n.address(name)
+		if other, taken := v.expected[address]; taken && other != who {
+			return nil, fmt.Errorf("peer: Config.Address gives %q to two of the Members", address)
+		}
+		v.expected[address], all = who, append(all, who)
+	}
+	if v.Verifier == nil {
+		v.Verifier = keys.Pinned(all...)
+	}
+	return v, nil
 }
 
 // Verify is described at [keys.Verifier].
 func (v verifier) Verify(ctx context.Context, want keys.Expected, got *keys.PublicIdentity) error {
-	l, _ := ctx.Value(linkKeyOf{}).(*link)
+	l, _ := about.Life(ctx).Value(linkKeyOf{}).(*link)
 	member := keys.Expected{Address: want.Address, Role: keys.RoleMember, Fingerprint: want.Fingerprint}
-	if want.Role == keys.RoleClient {
-		member.Address = v.node.addressOf(l, got.Fingerprint())
+	begins := want.Role == keys.RoleClient && l != nil
+	if begins {
+		// Of a session that there is, this is the link on which it began: the relay may
+		// call the member something else by now, and what he is then refused would end
+		// the session.
+		member.Address = v.node.address(l.name)
 	}
-	if err := v.Verifier.Verify(ctx, member, got); err != nil {
+	if err := v.holds(&member, got); err != nil {
 		return err
 	}
-	if want.Role != keys.RoleClient || l == nil || l.resumes {
-		return nil
+	if err := v.Verifier.Verify(ctx, member, got); err != nil || !begins {
+		return err
 	}
 	return v.node.admit(l, got.Fingerprint())
 }
 
-// addressOf returns the address of a member that has opened a link, or of one with whom
-// there is a session, where l is nil. Who comes back does so under the name that the
-// session is with: the relay may call him something else by now, and what he is then
-// refused would end the session.
-func (n *Node) addressOf(l *link, peer keys.Fingerprint) string {
-	if l != nil && !l.resumes {
-		return n.address(l.name)
+// holds says who is expected under an address, and refuses anybody else whatever the
+// Verifier thinks.
+func (v verifier) holds(member *keys.Expected, got *keys.PublicIdentity) error {
+	if v.expected == nil {
+		return nil
 	}
-	names := n.namesOf(peer)
+	who, known := v.expected[member.Address]
 	switch {
-	case l != nil && (len(names) == 0 || slices.Contains(names, l.name)):
-		return n.address(l.name)
-	case len(names) == 0:
-		return ""
+	case !known:
+		return &keys.TrustError{Reason: keys.TrustUnknown, Want: *member, Got: got.Fingerprint()}
+	case got.Fingerprint() != who:
+		return &keys.TrustError{Reason: keys.TrustChanged, Want: *member, Got: got.Fingerprint(), Known: []keys.Fingerprint{who}}
 	}
-	return n.address(names[0])
+	if (member.Fingerprint == keys.Fingerprint{}) {
+		member.Fingerprint = who
+	}
+	return nil
 }
 
-// namesOf returns the names under which there are sessions with a peer.
-func (n *Node) namesOf(peer keys.Fingerprint) (names []string) {
+// Recheck asks the Verifier about the other end of every session again, under the name
+// that the session is with, for when it has learned something that it did not know when
+// they began; sessions without a link are among them. It ends those of which the answer is
+// no, and returns the first error of a Verifier that has no answer. See [e2e.Session.Recheck].
+func (n *Node) Recheck(ctx context.Context) error {
+	first := n.server.Recheck(ctx)
+	for _, s := range n.made() {
+		if err := s.Recheck(ctx); first == nil && !over(s) {
+			first = err
+		}
+	}
+	return first
+}
+
+// made returns the sessions that this end has begun.
+func (n *Node) made() (sessions []*e2e.Session) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, m := range n.met {
-		if m.peer == peer && !over(m.session) {
-			names = append(names, m.name)
+		if m.dialled {
+			sessions = append(sessions, m.session)
 		}
 	}
-	for l, coming := range n.coming {
-		if coming == peer {
-			names = append(names, l.name)
-		}
-	}
-	return names
+	return sessions
 }
