@@ -16,13 +16,15 @@ import (
 
 // Dial connects to the server at a ws:// or wss:// URL and makes a session with it.
 // When the connection is lost the session makes another by itself, as [Config.Retry]
-// says. The context bounds the first dial and the handshake, not the session.
+// says. The context bounds the first dial and the handshake, not the session. A first dial
+// is made once; for a session that is stored already see [Config.StoreName].
 //
 // The Verifier is asked about [keys.RoleServer] at the address host:port, or
 // host:port/path where the URL has a path, and again for each new connection.
 //
 // Errors: one that says what is missing in cfg; [*transport.DialError];
-// [*HandshakeError]. The latter two have a method Permanent() bool.
+// [*HandshakeError]; for a session that was stored [*CloseError]. A method Permanent() bool
+// says of them whether the same would happen again.
 func Dial(ctx context.Context, url string, cfg Config) (*Session, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {

@@ -247,14 +247,19 @@ func (s *Session) goAway() error {
 	if s.keeper == nil {
 		return s.close(CodeGoingAway)
 	}
+	s.leaveStored(&CloseError{Code: CodeGoingAway, Stored: true})
+	return nil
+}
+
+// leaveStored ends this end of a session, which goes on with another program.
+func (s *Session) leaveStored(why *CloseError) {
 	s.limits.leave(time.Now())
 	ctx, cancel := context.WithTimeout(s.life, goodbyeTimeout)
 	defer cancel()
 	s.keeper.save(ctx, true) // so that what was taken does not come again; if it fails, some does
-	if s.end(&CloseError{Code: CodeGoingAway, Stored: true}) {
+	if s.end(why) {
 		s.hangUp(transport.CodeGoingAway)
 	}
-	return nil
 }
 
 // forget drops the keys of a session that has hung up. A half that is in use is

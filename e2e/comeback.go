@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/hopseal/hopseal/internal/engine"
@@ -17,43 +18,85 @@ type comeback struct {
 	redialer *transport.Redialer // nil before the first loss
 	next     *line               // what dial has made
 	refused  bool                // the last attempt met a server that does not know the session
+	decided  error               // a panic of the application's Decide
+
+	mu   sync.Mutex // guards what follows
+	last error      // that an attempt failed with
 }
 
 // run looks for the next line, or ends the session.
 func (b *comeback) run(why *CloseError) {
-	s := b.session
-	if err := b.redial(why); err != nil {
-		s.fail(gaveUp(err, why))
-		return
+	s, err := b.session, errGoexit
+	defer func() {
+		if err != nil {
+			s.fail(gaveUp(err, why))
+		}
+	}()
+	if err = b.redial(disconnected(why)); err == nil {
+		s.attach(b.next)
 	}
-	s.attach(b.next)
 }
 
 // redial has dial called until it works. The reason is why there is no connection.
 func (b *comeback) redial(why error) error {
 	if b.redialer == nil {
-		b.redialer = transport.NewRedialer(b.client.cfg.retry(), b.dial)
+		b.redialer = transport.NewRedialer(b.retry(), b.dial)
 	}
 	_, err := b.redialer.Next(b.session.life, why)
+	if b.decided != nil {
+		return b.decided
+	}
 	return err
 }
 
 // gaveUp is the end of a session that does not come back. If nothing was tried, that
 // is the end of its line.
 func gaveUp(err error, why *CloseError) *CloseError {
-	if last := new(transport.GaveUpError); errors.As(err, &last) && last.Err == error(why) {
-		return why
+	var last *transport.GaveUpError
+	if errors.As(err, &last) {
+		if _, untried := last.Err.(*DisconnectError); untried {
+			return why
+		}
 	}
 	return &CloseError{Remote: true, Err: truncated{err}}
 }
 
-// dial makes a connection and goes on with the session over it. Then the engine counts
-// on it: the one before is over for the other end too.
-func (b *comeback) dial(ctx context.Context) (_ transport.Conn, err error) {
-	defer contain(&err)
+// dial makes a connection and goes on with the session over it.
+func (b *comeback) dial(ctx context.Context) (transport.Conn, error) {
+	conn, err := b.attempt(ctx)
+	if err != nil {
+		b.failed(err)
+		return nil, b.doubt(err)
+	}
+	b.refused = false
+	return conn, nil
+}
+
+// failed tells of an attempt that came to nothing.
+func (b *comeback) failed(err error) {
+	if by, ok := err.(said); ok {
+		err = by.error
+	}
+	b.mu.Lock()
+	b.last = err
+	b.mu.Unlock()
+	b.client.events.tell(Event{State: StateReconnecting, Session: b.session, Err: err})
+}
+
+// lastFailure returns why the last attempt failed, or nil.
+func (b *comeback) lastFailure() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.last
+}
+
+// attempt makes a connection, and then the engine counts on it: the one before is over for
+// the other end too.
+func (b *comeback) attempt(ctx context.Context) (_ transport.Conn, err error) {
+	defer own(&err)
 	credentials, err := b.credentials(ctx)
 	if err != nil {
-		return nil, err
+		return nil, said{err}
 	}
 	conn, err := b.client.dial(ctx)
 	if err != nil {
@@ -74,10 +117,8 @@ func (b *comeback) dial(ctx context.Context) (_ transport.Conn, err error) {
 	}
 	b.client.events.tell(Event{State: StateHandshaking, Session: b.session, Transport: conn.Info()})
 	if err := b.client.run(ctx, conn, r, nil); err != nil {
-		b.client.events.tell(Event{State: StateReconnecting, Session: b.session, Err: err})
-		return nil, b.doubt(err)
+		return nil, said{err}
 	}
-	b.refused = false
 	b.session.entitle(r.Link(), r.Peer(), grantFor(r.Lifetime()))
 	b.next = newLine(conn, r.Link(), r.Hop(), b.client.cfg)
 	return conn, nil
@@ -96,48 +137,10 @@ func (b *comeback) credentials(ctx context.Context) ([]byte, error) {
 // doubt has the word of a server that it does not know the session heard twice: behind one
 // address there may be several, of which another one does.
 func (b *comeback) doubt(err error) error {
-	var failed *HandshakeError
-	unknown := errors.As(err, &failed) && failed.Reason == ReasonUnknownSession
-	if unknown && !b.refused {
+	again := ends(err) && isUnknown(err)
+	if again && !b.refused {
 		err = unconfirmed{err}
 	}
-	b.refused = unknown
+	b.refused = again
 	return err
-}
-
-// unconfirmed is the error of an attempt that may be made again, whatever it says.
-type unconfirmed struct{ error }
-
-func (e unconfirmed) Unwrap() error   { return e.error }
-func (e unconfirmed) Permanent() bool { return false }
-
-// retry returns the policy of a comeback. No hop can end it with a close code of its
-// own, nor make it go on with a session that the server does not know.
-func (c Config) retry() transport.Retry {
-	r, decide := c.Retry, c.Retry.Decide
-	if decide == nil {
-		decide = decideRetry
-	}
-	r.Decide = func(err error) transport.RetryAction {
-		var failed *HandshakeError
-		var again unconfirmed
-		var panicked *PanicError
-		unknown := errors.As(err, &failed) && failed.Reason == ReasonUnknownSession && !errors.As(err, &again)
-		if unknown || errors.As(err, &panicked) {
-			return transport.ActionStop
-		}
-		return decide(err)
-	}
-	return r
-}
-
-// decideRetry is [transport.ActionFor] that never takes the end of a connection for
-// that of the session: the other end would have closed that.
-func decideRetry(err error) transport.RetryAction {
-	action := transport.ActionFor(err)
-	var line *CloseError
-	if errors.As(err, &line) && action == transport.ActionStop {
-		return transport.ActionRetry
-	}
-	return action
 }

@@ -80,7 +80,10 @@
 //
 // A session ends when the server does not know it any more, because it was restarted or
 // has let it wait for longer than its limits allow, when an end is not trusted any
-// more, and after [Config.MaxAge]. Then a [GapError] lists what may be lost, at each end
+// more, and after [Config.MaxAge]. Nothing that is said outside the encryption ends one that
+// was secure once: no answer to a dial, whatever its status, no certificate, no close code.
+// While a hop answers in the server's place the client goes on trying, and tells
+// [Config.Notify] each time what it met. Then a [GapError] lists what may be lost, at each end
 // for what it sent. Nothing of it is sent over a new session unless the application
 // does so: the other end may have had it.
 //
@@ -284,10 +287,21 @@ type Config struct {
 	SendTimeout time.Duration
 
 	// Retry says how a client comes back when its connection is lost. Its zero value
-	// tries for as long as the session may live. For the end of a connection Decide is
-	// given the reason as a [*CloseError], and for an attempt that failed what Dial
-	// returns, where a [*HandshakeError] says whether it is Permanent. A Decide that
-	// always returns [transport.ActionStop] makes a session end with its connection.
+	// tries for as long as the session may live, see [ActionFor]: KeepTrying is always set.
+	// Refresh is asked after a 401 or a close code 3000; where there is none, or it fails,
+	// the client goes on with the credential that it has.
+	//
+	// A Stable of zero means [DefaultStable]: a connection that was secure for so long makes
+	// the tries and waits before it forgotten. One that was not counts like a dial that
+	// failed, so that a server which lets a client come back and cuts it at once is asked
+	// no more often than one that is down.
+	//
+	// Limits, and a Decide, are the caller's word, and hold: MaxTries, MaxTime and
+	// [transport.ActionStop] end the session. Decide is given a [*DisconnectError] for a
+	// connection that was lost, and for an attempt that failed what Dial returns, for
+	// errors.As to look into. One that always stops makes a session end with its connection.
+	// One that calls [transport.ActionFor], and not ActionFor of this package, lets any hop
+	// end the session. The first dial is made once, whatever Retry says.
 	Retry transport.Retry
 
 	// IdleTimeout is how long a session may be without a message of the applications,
@@ -320,8 +334,10 @@ type Config struct {
 	StoreKeys *keys.SharedKeyset
 
 	// StoreName names a client's session in the Store. Dial goes on with the session that
-	// was stored under it, if there is one: the error then is a [*CloseError] if that is
-	// over, with the gap, and the next Dial begins another. Of two processes with one name
+	// was stored under it, if there is one, and tries for as long as its context lasts,
+	// whatever it meets on the way. The error then is a [*CloseError]: with the gap if the
+	// session is over, so that the next Dial begins another; otherwise Stored, with the last
+	// thing that failed, so that the next Dial finds it as it was. Of two processes with one name
 	// the later takes the session over from the other, which ends with [ErrFenced].
 	// Required with a Store in Dial.
 	StoreName string
@@ -376,7 +392,7 @@ type Config struct {
 	//	untrusted            the other end is not trusted any more
 	//	unauthorized         the client's credentials are not accepted any more, or have expired
 	//	refused              the other end does not accept this one any more
-	//	abandoned            a context of this end ended
+	//	abandoned            a context of this end ended, or Dial gave up on a session that stays stored
 	//	rolled_back          an end has gone back to what the session was before
 	//	fenced               see ErrFenced
 	//	store                see ErrStore

@@ -47,7 +47,10 @@ func (s State) String() string {
 type Event struct {
 	State   State
 	Session *Session // nil while there is none yet
-	Err     error    // what ended the connection, the attempt to get another, or the session
+	// Err is, for a StateReconnecting, a [*DisconnectError] if a connection was lost, and else
+	// what an attempt to get another one failed with; for a StateClosed what ended the session,
+	// or why none began. Nil otherwise.
+	Err error
 
 	// Transport is the connection of a StateHandshaking or StateSecure: what is known
 	// about its next hop. It is nobody's word but this hop's; whom the session is with

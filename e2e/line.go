@@ -96,7 +96,7 @@ func (s *Session) lose(l *line, why *CloseError) error {
 		return s.err
 	}
 	if s.retire(l) {
-		s.events.tell(Event{State: StateReconnecting, Session: s, Err: why})
+		s.events.tell(Event{State: StateReconnecting, Session: s, Err: disconnected(why)})
 		s.lost(why)
 	}
 	if s.over() {

@@ -72,11 +72,15 @@ func attrsOfError(why outcome, err error) (attrs []slog.Attr) {
 	return attrs
 }
 
-// cause leaves out what the message of a line says already, or what is not so: a
-// connection has ended, but maybe not the session.
+// cause leaves out what the message of a line says already.
 func cause(err error) error {
-	if closed, ok := err.(*CloseError); ok && closed.Err != nil {
-		return closed.Err
+	switch e := err.(type) {
+	case *DisconnectError:
+		return e.Err
+	case *CloseError:
+		if e.Err != nil {
+			return e.Err
+		}
 	}
 	return err
 }

@@ -87,7 +87,7 @@ const goldenClient = `
 level=DEBUG msg="session connecting" state=connecting
 level=DEBUG msg="session handshaking" state=handshaking
 level=INFO msg="session secure" session=<id> peer=<bob> state=secure
-level=INFO msg="session reconnecting" session=<id> peer=<bob> state=reconnecting reason=lost error="the connection ended before the other end closed the session; messages may be missing (transport: the peer closed the connection: policy violation (1008))"
+level=INFO msg="session reconnecting" session=<id> peer=<bob> state=reconnecting reason=lost error="transport: the peer closed the connection: policy violation (1008)"
 level=DEBUG msg="session handshaking" session=<id> peer=<bob> state=handshaking
 level=INFO msg="session secure" session=<id> peer=<bob> state=secure
 level=INFO msg="session closed" session=<id> peer=<bob> state=closed reason=closed messages_sent=4 messages_received=4 bytes_sent=68 bytes_received=68 messages_refused=0 messages_turned_down=0 unacked=0 resent=1 resumes=1 rekeys=0

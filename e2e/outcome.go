@@ -96,8 +96,11 @@ var ofReason = map[Reason]outcome{
 
 // outcomeOf says in a word what an error of this package is about.
 func outcomeOf(err error) outcome {
-	if errors.As(err, new(*PanicError)) {
+	switch {
+	case errors.As(err, new(*PanicError)):
 		return outcomePanic
+	case errors.As(err, new(*notYet)):
+		return outcomeAbandoned
 	}
 	for _, k := range known {
 		if errors.Is(err, k.err) {
@@ -112,7 +115,7 @@ func outcomeOf(err error) outcome {
 		return outcomeOfCode(closed)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return outcomeAbandoned
-	case errors.Is(err, ErrTruncated):
+	case errors.Is(err, ErrTruncated), errors.As(err, new(*DisconnectError)):
 		return outcomeLost
 	case errors.As(err, new(*transport.DialError)):
 		return outcomeDial

@@ -239,27 +239,74 @@ func (v vault) findOwn(ctx context.Context, name [32]byte, cfg engine.Config) (l
 	return v.load(ctx, key, cfg)
 }
 
-// first gets a session that was restored its first line, while the context lasts.
+// first gets a session that was restored its first line, while the context lasts. Unless the
+// session itself is over, it stays in the store.
 func (b *comeback) first(ctx context.Context) error {
 	s := b.session
-	defer context.AfterFunc(ctx, func() { s.goAway() })()
+	defer context.AfterFunc(ctx, func() { b.putBack(ctx.Err()) })()
 	go func() {
-		_, err := b.dial(s.life)
-		if err != nil {
-			err = b.redial(err)
+		err := errGoexit
+		defer func() {
+			switch {
+			case err == nil:
+			case ends(err):
+				s.fail(&CloseError{Remote: true, Err: truncated{err}})
+			default:
+				b.putBack(err)
+			}
+		}()
+		if err = b.firstLine(); err == nil {
+			s.attach(b.next)
 		}
-		if err != nil {
-			s.fail(&CloseError{Remote: true, Err: truncated{err}})
-			return
-		}
-		s.attach(b.next)
 	}()
 	if err := s.linked(context.Background(), nil); err != nil {
 		<-s.keeper.gone // so that the next Dial does not find it
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
 		return err
 	}
 	return nil
 }
+
+// firstLine has dial called until it works, or until it cannot: then nothing was sent, so
+// that this is nobody's answer.
+func (b *comeback) firstLine() error {
+	_, err := b.dial(b.session.life)
+	if err == nil || cannotDial(err) {
+		return err
+	}
+	return b.redial(err)
+}
+
+// cannotDial reports whether a dial failed before it began, by its URL or its options.
+func cannotDial(err error) bool {
+	var failed *transport.DialError
+	return errors.As(err, &failed) && failed.Phase == 0 && failed.Status == 0 && failed.Permanent()
+}
+
+// putBack ends a session that has had no line at this end, and leaves it stored.
+func (b *comeback) putBack(why error) {
+	s := b.session
+	s.leaveStored(&CloseError{Err: &notYet{why, b.lastFailure()}, Stored: true})
+}
+
+// notYet is why a stored session did not go on, for now.
+type notYet struct {
+	why  error // what ended the trying
+	last error // what the last attempt failed with; nil if there was none
+}
+
+func (e *notYet) Error() string {
+	if e.last == nil || errors.Is(e.why, e.last) {
+		return "it has no connection yet, and stays stored: " + e.why.Error()
+	}
+	return "it has no connection yet, and stays stored: " + e.why.Error() + ": " + e.last.Error()
+}
+
+func (e *notYet) Unwrap() []error {
+	if e.last == nil {
+		return []error{e.why}
+	}
+	return []error{e.why, e.last}
+}
+
+// Permanent reports that the next Dial will fail in the same way, whatever is on the way.
+func (e *notYet) Permanent() bool { return cannotDial(e.why) }

@@ -1,0 +1,127 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"time"
+
+	"github.com/hopseal/hopseal/transport"
+)
+
+// DefaultStable is what [transport.Retry.Stable] means for a session if it is zero. A
+// connection of a session is not there before the other end has proved who it is, so that
+// one which holds for a moment says more than a connection without that.
+const DefaultStable = 2 * time.Second
+
+// ActionFor returns what a client does about an error while it looks for the next
+// connection of a session. It is what Decide of [Config.Retry] means if it is nil, and is
+// there for a Decide that does not know itself. It stops for these alone:
+//
+//	what the other end has said inside the encryption
+//	  it does not accept this identity, or its credentials, any more
+//	  it does not know the session: it has signed that, twice in a row
+//	  the session has gone back to an earlier state
+//	what this end's own code has said
+//	  its Verifier does not accept the other end any more
+//	  its Credentials returned an error such as ErrCredentials
+//	  it panicked
+//
+// No answer to a dial stops it, whatever the status, the certificate or the close code, and
+// no frame that does not prove where it comes from. Of these [transport.ActionFor] says
+// whether to wait or to refresh a credential; an answer of any status is waited for if it
+// asks for that.
+func ActionFor(err error) transport.RetryAction {
+	if ends(err) {
+		return transport.ActionStop
+	}
+	switch action := transport.ActionFor(err); action {
+	case transport.ActionWait, transport.ActionRefresh:
+		return action
+	}
+	var refused *transport.DialError
+	if errors.As(err, &refused) && refused.RetryAfter > 0 {
+		return transport.ActionWait
+	}
+	return transport.ActionRetry
+}
+
+// ends reports whether an attempt to get a connection ends the session. It is the list of
+// all that does: what is not in it is tried again.
+func ends(err error) bool {
+	var by said
+	if !errors.As(err, &by) || errors.As(err, new(unconfirmed)) {
+		return false
+	}
+	if failed := new(HandshakeError); errors.As(by, &failed) {
+		return failed.Permanent()
+	}
+	return errors.As(by, new(*PanicError))
+}
+
+// said is the error of an attempt that an end of the session is behind: the other one,
+// inside the encryption, or the application at this one. Nothing else counts, whatever types
+// of errors a dial may return.
+type said struct{ error }
+
+func (e said) Unwrap() error { return e.error }
+
+// unconfirmed is the error of an attempt that may be made again, whatever it says.
+type unconfirmed struct{ error }
+
+func (e unconfirmed) Unwrap() error   { return e.error }
+func (e unconfirmed) Permanent() bool { return false }
+
+// retry returns the policy of a comeback. An application cannot make it go on with a session
+// that the server does not know, nor behind a panic of its own.
+func (b *comeback) retry() transport.Retry {
+	r := b.client.cfg.Retry
+	r.KeepTrying = true
+	if r.Stable <= 0 {
+		r.Stable = DefaultStable
+	}
+	r.Refresh = b.refresh(r.Refresh)
+	decide := r.Decide
+	if decide == nil {
+		decide = ActionFor
+	}
+	r.Decide = func(err error) (action transport.RetryAction) {
+		if ends(err) && (isUnknown(err) || errors.As(err, new(*PanicError))) {
+			return transport.ActionStop
+		}
+		action = transport.ActionStop // if it panics
+		defer contain(&b.decided)
+		return decide(err)
+	}
+	return r
+}
+
+// isUnknown reports whether the server has said that it does not know the session.
+func isUnknown(err error) bool {
+	var failed *HandshakeError
+	return errors.As(err, &failed) && failed.Reason == ReasonUnknownSession
+}
+
+// refresh is the application's Refresh, of which the session tells when it fails, and which
+// does not take the program with it when it panics.
+func (b *comeback) refresh(ask func(context.Context) error) func(context.Context) error {
+	if ask == nil {
+		return nil
+	}
+	return func(ctx context.Context) (err error) {
+		defer func() {
+			if err != nil {
+				b.failed(transport.ErrRefresh) // its own text may hold the credential
+			}
+		}()
+		defer own(&err)
+		return ask(ctx)
+	}
+}
+
+// own is contain for code of the application that the session asks, and not the network.
+func own(err *error) {
+	if v := recover(); v != nil {
+		*err = said{&PanicError{v, debug.Stack()}}
+	}
+}
