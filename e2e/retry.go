@@ -39,8 +39,7 @@ func ActionFor(err error) transport.RetryAction {
 	case transport.ActionWait, transport.ActionRefresh:
 		return action
 	}
-	var refused *transport.DialError
-	if errors.As(err, &refused) && refused.RetryAfter > 0 {
+	if transport.RetryAfter(err) > 0 {
 		return transport.ActionWait
 	}
 	return transport.ActionRetry

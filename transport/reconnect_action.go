@@ -67,10 +67,9 @@ func (a RetryAction) String() string {
 //	an error of a layer above with a method Permanent() bool that returns true
 //	a connection that this end closed
 //
-// Wait and refresh are as above, but that an answer of any status waits if it sent
-// Retry-After. Everything else is tried again. Refresh without a [Retry.Refresh] is
-// retry, and after a Refresh that failed, for good or not, the next try is made with the
-// credential that there is.
+// Wait and refresh are as above, but that whatever holds a time to wait waits. Everything
+// else is tried again. Refresh without a [Retry.Refresh] is retry, and after a Refresh that
+// failed, for good or not, the next try is made with the credential that there is.
 func ActionFor(err error) RetryAction {
 	var verdict interface{ Permanent() bool }
 	var end *CloseError

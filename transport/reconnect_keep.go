@@ -42,10 +42,9 @@ func keepTrying(err error) RetryAction {
 	return waitOrRetry(err)
 }
 
-// waitOrRetry waits where a server has asked for it.
+// waitOrRetry waits where somebody has asked for it.
 func waitOrRetry(err error) RetryAction {
-	var refused *DialError
-	if errors.As(err, &refused) && refused.RetryAfter > 0 {
+	if RetryAfter(err) > 0 {
 		return ActionWait
 	}
 	return ActionRetry
