@@ -1,0 +1,138 @@
+package repo
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// wallTime are the functions and methods of package time whose results tell what the wall clock
+// shows, without what has passed, and Until, which may be asked about such a time.
+var wallTime = []string{"Unix", "UnixNano", "UnixMilli", "UnixMicro", "Round", "Truncate", "UTC", "AddDate",
+	"time.Unix", "time.UnixMilli", "time.UnixMicro", "time.Date", "time.Parse", "time.Until"}
+
+// wallTimes are the places where that is right, and why. All else measures: a clock that is set
+// moves no time-out.
+var wallTimes = map[string]string{
+	"e2e/cmd/hopseal/inspect.go: UTC":                  "shown",
+	"e2e/cmd/hopseal/output.go: Truncate":              "shown",
+	"e2e/cmd/hopseal/output.go: UTC":                   "shown",
+	"e2e/cmd/hopseal/trace.go: UTC":                    "shown",
+	"e2e/grant.go: time.Until":                         "an end that Authenticate tells as it likes, looked at when a connection or an update begins",
+	"e2e/limits.go: time.Until":                        "a time that this process has measured",
+	"e2e/receive.go: time.Until":                       "a time that this process has measured",
+	"e2e/restore.go: Round":                            "how a clock that was set is noticed",
+	"e2e/sessionstore/encoding.go: UnixMilli":          "stored",
+	"e2e/sessionstore/encoding.go: time.UnixMilli":     "stored",
+	"e2e/sessionstore/sessionstore.go: time.UnixMilli": "stored",
+	"e2e/update.go: time.Until":                        "a time that this process has measured",
+	"e2e/vault.go: UnixMilli":                          "stored",
+	"e2e/vault.go: time.UnixMilli":                     "stored",
+	"envelope/replay.go: Truncate":                     "compares times that senders state, and stores them",
+	"envelope/replay.go: UnixMilli":                    "compares times that senders state, and stores them",
+	"envelope/replay.go: time.UnixMilli":               "compares times that senders state, and stores them",
+	"envelope/wire.go: UnixMilli":                      "on the wire, told and never measured",
+	"envelope/wire.go: time.UnixMilli":                 "on the wire, told and never measured",
+	"internal/deadline/deadline.go: time.Until":        "a deadline as the caller of a net.Conn gives it",
+	"internal/engine/header.go: UnixMilli":             "on the wire, told and never measured",
+	"internal/engine/header.go: time.UnixMilli":        "on the wire, told and never measured",
+	"internal/engine/record.go: Round":                 "the longer of both, since a machine may sleep: a clock that is set lets the other end do more, and nothing ends",
+	"internal/engine/state.go: UnixMilli":              "stored",
+	"internal/engine/state.go: time.UnixMilli":         "stored",
+	"keys/agent/client.go: time.Unix":                  "a time that has passed",
+	"keys/authority.go: Unix":                          "in a statement, which others verify",
+	"keys/authority.go: time.Unix":                     "in a statement, which others verify",
+	"keys/issue.go: Truncate":                          "in a statement, which others verify",
+	"keys/issue.go: Unix":                              "in a statement, which others verify",
+	"keys/issue.go: time.Unix":                         "in a statement, which others verify",
+	"keys/lock.go: Truncate":                           "a file",
+	"keys/lock.go: UTC":                                "shown",
+	"keys/public.go: Unix":                             "in a statement, which others verify",
+	"keys/public.go: time.Unix":                        "in a statement, which others verify",
+	"keys/ring.go: Unix":                               "stored with the key",
+	"keys/steps.go: Unix":                              "stored with the key",
+	"keys/succession.go: Unix":                         "in a statement, which others verify",
+	"keys/succession.go: time.Unix":                    "in a statement, which others verify",
+	"keys/tinkio.go: Unix":                             "stored with the key",
+	"transport/close_wait.go: Round":                   "a duration, shown",
+	"transport/diagnose_dial.go: UTC":                  "shown, of a certificate",
+	"transport/diagnose_handler.go: UnixMilli":         "told to the other end, to compare the clocks",
+	"transport/diagnose_link.go: Round":                "a duration, shown",
+	"transport/diagnose_link.go: time.UnixMilli":       "told to the other end, to compare the clocks",
+	"transport/dial.go: time.Unix":                     "a time that has passed",
+	"transport/explain_cert.go: UTC":                   "shown, of a certificate",
+	"transport/jwtauth/claims.go: time.Unix":           "in a token",
+	"transport/lease.go: time.Until":                   "an end that Authenticate tells as it likes, looked at when it is granted, and measured then",
+	"transport/prom/prom.go: Unix":                     "told to a monitor",
+	"transport/proxy_probe.go: time.Unix":              "a time that has passed",
+	"transport/reconnect.go: time.Until":               "a time that this process has measured",
+	"transport/reconnect_error.go: Round":              "a duration, shown",
+	"transport/servertls/pair.go: UTC":                 "shown, of a certificate",
+	"transport/servertls/ticket.go: Unix":              "periods that several nodes count alike",
+	"transport/servertls/ticket.go: time.Unix":         "periods that several nodes count alike",
+	"transport/servertls/watcher.go: time.Until":       "the end of such a period",
+	"wasm/internal/core/fields.go: UnixMilli":          "told to JavaScript",
+	"wasm/internal/core/fields.go: time.UnixMilli":     "told to JavaScript",
+}
+
+// Nobody measures by what the wall clock shows. Who needs what it shows stores it, tells it to
+// others, or shows it, and stands in the list.
+func TestWallTimeIsNotMeasured(t *testing.T) {
+	found := map[string]bool{}
+	for _, folder := range []string{"keys", "envelope", "transport", "e2e", "wasm", "internal"} {
+		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, d fs.DirEntry, err error) error {
+			switch name, _ := filepath.Rel(root, path); {
+			case err != nil:
+				return err
+			case d.IsDir() && (slices.Contains([]string{"internal/bench", "internal/stepclock"}, filepath.ToSlash(name)) || d.Name() == "node_modules" || d.Name() == "testdata"):
+				return filepath.SkipDir
+			case d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go"):
+				return nil
+			default:
+				return wallTimesIn(path, filepath.ToSlash(name), found)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, place := range slices.Sorted(maps.Keys(found)) {
+		if wallTimes[place] == "" {
+			t.Errorf("%q: a time of the wall clock is nothing to measure by. If it is stored, told or shown, say so in wallTimes", place)
+		}
+	}
+	for place := range wallTimes {
+		if !found[place] {
+			t.Errorf("%q is not there any more", place)
+		}
+	}
+}
+
+// wallTimesIn finds places such as "keys/lock.go: UTC".
+func wallTimesIn(path, name string, found map[string]bool) error {
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+	if err != nil {
+		return err
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		s, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		called := s.Sel.Name
+		if x, ok := s.X.(*ast.Ident); ok && x.Name == "time" {
+			called = "time." + called
+		}
+		if slices.Contains(wallTime, called) {
+			found[name+": "+called] = true
+		}
+		return true
+	})
+	return nil
+}
