@@ -340,10 +340,10 @@ func TestA54PeerIsWhoWasAccepted(t *testing.T) {
 					return nil, nil
 				})
 				carol := newIdentity("carol")
-				server := e2e.Config{Identity: bob, Verifier: gate, Protocol: "test/1"}
+				server := e2e.Config{Identity: bob, Verifier: gate, Protocol: "test/1", Logger: silent}
 				srv := newServer(t, server, mux.Serve)
 				r := &road{srv: srv}
-				c := r.client(t, e2e.Config{Identity: carol, Verifier: keys.Pinned(bob.Fingerprint()), Protocol: "test/1"})
+				c := r.client(t, e2e.Config{Identity: carol, Verifier: keys.Pinned(bob.Fingerprint()), Protocol: "test/1", Logger: silent})
 				before := carol.Public().Serial()
 				who := func() (by, as uint64, err error) {
 					if _, err = c.Call(t.Context(), "who", nil); err != nil {
@@ -423,7 +423,7 @@ func TestA54IdentityAndClaimsChangeTogether(t *testing.T) {
 			begun <- s
 			return echo(ctx, s)
 		})}
-		client := e2e.Config{Identity: carol, Verifier: keys.Pinned(bob.Fingerprint()), Protocol: "test/1"}
+		client := e2e.Config{Identity: carol, Verifier: keys.Pinned(bob.Fingerprint()), Protocol: "test/1", Logger: silent}
 		client.Credentials = func(context.Context) ([]byte, error) { return nil, nil }
 		c := r.client(t, client)
 		s := <-begun

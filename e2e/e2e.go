@@ -266,7 +266,7 @@ type Config struct {
 
 	// Refused is told which messages the other end has refused that no Call waits for, in
 	// order, from a goroutine of its own. Where it is slow, later ones are left out. Nil
-	// means that nobody is told.
+	// tells Logger.
 	Refused func(*Session, *RefusedError)
 
 	// KeepAlive is how long nothing may come from the other end before it is asked, inside
@@ -348,9 +348,9 @@ type Config struct {
 	Notify func(Event)
 
 	// Logger is told what becomes of sessions, in the order of Notify's events, and of
-	// the handshakes with a server that fail. Nil means that nothing is logged but what
-	// OnError says. No line holds a message, a key, a credential or the name of an
-	// identity, and what others have chosen is escaped.
+	// the handshakes with a server that fail. Nil means [slog.Default]; who wants silence
+	// gives slog.New(slog.DiscardHandler). No line holds a message, a key, a credential or
+	// the name of an identity, and what others have chosen is escaped.
 	//
 	//	level  message                              when
 	//	debug  session connecting, handshaking      a client dials; it has a connection
@@ -358,10 +358,13 @@ type Config struct {
 	//	warn   session reconnecting, closed         for a reason that no honest end and no bad network gives
 	//	warn   handshake failed                     a client got no session; info where networks and restarts do that
 	//	warn   the function of a session failed     it has returned an error of its own
-	//	error  the function of a session panicked   also where Notify, or the Verifier in a handshake, did
+	//	warn   message refused                      by a function of a Mux without OnError; error if it panicked
+	//	warn   message refused by the other end     no Call waits for it, and Refused is nil
+	//	error  the function of a session panicked   also where Notify, Refused, or the Verifier in a handshake, did
 	//
-	// Strangers can make handshakes fail at will: for each reason there is one line a
-	// minute at most, about the latest. The attributes are, where there is one,
+	// Others can make handshakes fail, and messages be refused, at will: for each reason
+	// there is one line a minute at most, about the latest. The attributes are, where
+	// there is one,
 	//
 	//	session  names the session at both ends, see Info.ID
 	//	peer     fingerprint of the other end's identity
@@ -370,7 +373,8 @@ type Config struct {
 	//	reason   why, in one word
 	//	check    for not_authentic: which check failed
 	//	error    the same in words; stack, for a panic
-	//	count    handshakes that failed for this reason since the last such line
+	//	count    handshakes that failed, or messages refused, for this reason since the last such line
+	//	type     of a message that was refused; message, its number
 	//	missed   lines about this session that were left out, because Notify was slow
 	//
 	// and, when a session is closed, its [Stats] as messages_sent, messages_received,
@@ -443,16 +447,18 @@ type Config struct {
 	MaxHandshakes           int
 	MaxHandshakesPerAddress int
 
-	// OnError is called by a server with what ended a handshake or a session other
-	// than well, and with each panic of its function. It must not block. Nil logs
-	// the errors and panics of the function with package log, and ignores the
-	// rest.
+	// OnError is called by ServeHTTP with what ended a handshake or a session other
+	// than well, and with each panic of the server's function, beside what Logger is
+	// told. It must not block. Nil means that Logger alone is told.
 	OnError func(error)
 }
 
 // withDefaults returns a copy of c with zero values replaced, or an error that
 // says what is missing.
 func (c Config) withDefaults() (Config, error) {
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
 	setDefault(&c.MaxMessage, DefaultMaxMessage)
 	setDefault(&c.Window, DefaultWindow)
 	setDefault(&c.HandshakeTimeout, DefaultHandshakeTimeout)

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"log"
 	"log/slog"
 	"runtime/debug"
 	"slices"
@@ -68,8 +67,8 @@ const maxEvents = 16
 // events hands events on to a callback, in order. Its goroutine lives while there are
 // some, so the callback may call whatever it likes.
 type events struct {
-	call func(Event)  // nil if nobody listens
-	log  *slog.Logger // nil if nothing is logged
+	call func(Event) // nil if nobody listens
+	log  *slog.Logger
 
 	mu     sync.Mutex // guards what follows
 	queue  []Event
@@ -80,7 +79,7 @@ type events struct {
 
 // tell never waits. If the callback is slow, the oldest events are left out.
 func (n *events) tell(e Event) {
-	if n.call == nil && n.log == nil {
+	if n.call == nil && !n.log.Enabled(context.Background(), slog.LevelError) { // nobody wants anything
 		return
 	}
 	n.mu.Lock()
@@ -126,18 +125,12 @@ func (n *events) deliver(e Event) {
 			n.panicked(&PanicError{v, debug.Stack()})
 		}
 	}()
-	if n.log != nil {
-		logEvent(n.log, e)
-	}
+	logEvent(n.log, e)
 	if n.call != nil {
 		n.call(e)
 	}
 }
 
 func (n *events) panicked(p *PanicError) {
-	if n.log == nil {
-		log.Print(p.Error())
-		return
-	}
 	n.log.LogAttrs(context.Background(), slog.LevelError, "Notify panicked", attrsOfError(outcomePanic, p)...)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"sync"
@@ -48,8 +49,11 @@ func trusting(me *keys.Identity, others ...*keys.Identity) e2e.Config {
 	for _, o := range others {
 		pins = append(pins, o.Fingerprint())
 	}
-	return e2e.Config{Identity: me, Verifier: keys.Pinned(pins...), Protocol: "test/1"}
+	return e2e.Config{Identity: me, Verifier: keys.Pinned(pins...), Protocol: "test/1", Logger: silent}
 }
+
+// silent is the Logger of tests that are about something else.
+var silent = slog.New(slog.DiscardHandler)
 
 // bubble runs f on a clock of its own. That starts long before any identity was
 // issued, so it is put forward first.

@@ -478,6 +478,27 @@ func (w logWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// Requests that come to nothing, and a writer that a server cannot take over, are logged where a
+// program has set nothing.
+func TestRefusedRequestsAreLoggedByDefault(t *testing.T) {
+	n := logs(t)
+	srv := newServer(t, talkative(trusting(bob, alice)), echo)
+	srv.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+	if got := n.text(); strings.Count(got, `level=WARN msg="handshake failed" reason=upgrade error="e2e: handshake failed: transport: accept: the request is no WebSocket handshake`) != 1 {
+		t.Errorf("logged\n%s", got)
+	}
+	n = logs(t)
+	srv = newServer(t, talkative(trusting(bob, alice)), echo)
+	r := httptest.NewRequest("GET", "/", nil)
+	for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="} {
+		r.Header.Set(name, value)
+	}
+	srv.ServeHTTP(httptest.NewRecorder(), r)
+	if got := n.text(); strings.Count(got, `level=WARN msg="handshake failed" reason=upgrade`) != 1 || !strings.Contains(got, "ResponseWriter") {
+		t.Errorf("logged\n%s", got)
+	}
+}
+
 // Applications quote their clients in errors and panics, and the log has them.
 func TestA47TheLogShowsClientsEscaped(t *testing.T) {
 	logged := make(logWriter, 16)
@@ -488,7 +509,9 @@ func TestA47TheLogShowsClientsEscaped(t *testing.T) {
 		"an error": func(m string) error { return errors.New("bad message: " + m) },
 		"a panic":  func(m string) error { panic("bad message: " + m) },
 	} {
-		url := listen(t, newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+		cfg := trusting(bob, alice)
+		cfg.Logger = nil
+		url := listen(t, newServer(t, cfg, func(ctx context.Context, s *e2e.Session) error {
 			m, err := s.Receive(ctx)
 			if err != nil {
 				return err
@@ -500,7 +523,7 @@ func TestA47TheLogShowsClientsEscaped(t *testing.T) {
 			if !strings.Contains(line, "bad message") { // a warning about ws://
 				continue
 			}
-			if !strings.Contains(line, `bad message: \x1b[2J\nroot`) || strings.Contains(line, forged) {
+			if !strings.Contains(line, `bad message: \\x1b[2J\\nroot`) || strings.Contains(line, forged) {
 				t.Errorf("%s: the log shows %q", name, line)
 			}
 			break

@@ -5,15 +5,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/ration"
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/transport"
 )
-
-// logEvery is how often a log tells of one thing that strangers can cause at will.
-const logEvery = time.Minute
 
 // logEvent writes one line about a state of a session.
 func logEvent(log *slog.Logger, e Event) {
@@ -26,6 +23,9 @@ func logEvent(log *slog.Logger, e Event) {
 		level = slog.LevelDebug
 	case suspicious(why):
 		level = slog.LevelWarn
+	}
+	if !log.Enabled(context.Background(), level) {
+		return
 	}
 	attrs := append(attrsOf(e.Session, e.Transport), slog.String("state", e.State.String()))
 	attrs = append(attrs, attrsOfError(why, e.Err)...)
@@ -119,21 +119,12 @@ func logFunction(log *slog.Logger, s *Session, err error) {
 	log.LogAttrs(context.Background(), level, text, attrs...)
 }
 
-// A doorbell logs handshakes that failed. Anybody can cause these at will, and a log is
-// not theirs to fill: so of each outcome there is one line in a while, about the latest,
-// with the number of all since the one before.
-type doorbell struct {
-	mu   sync.Mutex // guards what follows
-	rung map[outcome]*ringing
-}
-
-type ringing struct {
-	quiet time.Time // until when there is no further line
-	count int       // since the last one
-}
+// A doorbell logs handshakes that failed. Anybody can cause these at will, so of each outcome
+// there is one line in a while.
+type doorbell struct{ rations ration.Ration }
 
 func (d *doorbell) ring(log *slog.Logger, on transport.Info, why outcome, err error) {
-	count := d.count(why, time.Now())
+	count := d.rations.Take(string(why), time.Now())
 	if count == 0 {
 		return
 	}
@@ -148,22 +139,47 @@ func (d *doorbell) ring(log *slog.Logger, on transport.Info, why outcome, err er
 	log.LogAttrs(context.Background(), level, "handshake failed", append(attrs, slog.Int("count", count))...)
 }
 
-// count counts one more, and returns how many to tell of now.
-func (d *doorbell) count(why outcome, now time.Time) (n int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.rung == nil {
-		d.rung = make(map[outcome]*ringing)
+// refused logs that a message was refused which a function of a Mux serves. Each client can
+// cause that at will too.
+func (d *doorbell) refused(log *slog.Logger, r *Request, why Refusal, err error) {
+	level, of := slog.LevelWarn, wordFor(why)
+	if errors.As(err, new(*PanicError)) {
+		level, of = slog.LevelError, outcomePanic
 	}
-	r := d.rung[why]
-	if r == nil {
-		r = new(ringing)
-		d.rung[why] = r
+	count := d.rations.Take(string(of), time.Now())
+	if count == 0 {
+		return
 	}
-	r.count++
-	if now.Before(r.quiet) {
-		return 0
+	attrs := append(attrsOf(r.Session, r.Session.Info().Transport), slog.String("type", r.Type))
+	attrs = append(attrs, attrsOfError(of, err)...)
+	log.LogAttrs(context.Background(), level, "message refused", append(attrs, slog.Int("count", count))...)
+}
+
+// refusedThere logs that the other end has refused a message which nobody waits for.
+func (d *doorbell) refusedThere(s *Session, why *RefusedError) {
+	of := wordFor(why.Reason)
+	if count := d.rations.Take(string(of), time.Now()); count > 0 {
+		attrs := append(attrsOf(s, s.Info().Transport), slog.Uint64("message", why.ID))
+		attrs = append(attrs, attrsOfError(of, why)...)
+		s.logger().LogAttrs(context.Background(), slog.LevelWarn, "message refused by the other end", append(attrs, slog.Int("count", count))...)
 	}
-	n, r.count, r.quiet = r.count, 0, now.Add(logEvery)
-	return n
+}
+
+// wordFor says why a message was refused. There are few words, whatever the other end says.
+func wordFor(why Refusal) outcome {
+	switch why {
+	case RefusedType:
+		return "type"
+	case RefusedUnauthorized:
+		return outcomeUnauthorized
+	case RefusedFailed:
+		return outcomeFailed
+	case RefusedBusy:
+		return "busy"
+	case RefusedValue:
+		return "value"
+	case RefusedInterrupted:
+		return "interrupted"
+	}
+	return "other"
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"sync"
 	"time"
 
@@ -49,8 +48,13 @@ type Mux struct {
 
 	// OnError is called with what refused a message that a function serves: errors of
 	// Authorize, and errors and panics of the function, but no [*ReplyError]. It must not
-	// block. Nil logs panics with package log and ignores the rest.
+	// block. Nil tells Config.Logger of the session's end: "message refused" with the type
+	// and the reason, unauthorized, value or failed, at level warn, and panic at level
+	// error. For each reason there is one line a minute at most, about the latest, with
+	// their number.
 	OnError func(*Request, error)
+
+	doorbell doorbell
 
 	mu       sync.RWMutex
 	handlers map[string]func(context.Context, *Request) ([]byte, error)
@@ -285,13 +289,12 @@ func guarded(f func() ([]byte, error)) (_ []byte, err error) {
 // failed tells the application why a message that a function serves was refused.
 func (m *Mux) failed(r *Request, why Refusal, err error) {
 	var reply *ReplyError
-	var panicked *PanicError
 	switch {
 	case why == RefusedType || errors.As(err, &reply):
 	case m.OnError != nil:
 		m.OnError(r, err)
-	case errors.As(err, &panicked):
-		log.Print(panicked.Error())
+	case !r.Session.over() || errors.As(err, new(*PanicError)): // else it may be no more than the end of the session
+		m.doorbell.refused(r.Session.logger(), r, why, err)
 	}
 }
 

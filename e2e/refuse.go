@@ -1,10 +1,11 @@
 package e2e
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"log"
+	"log/slog"
 	"math"
 	"runtime/debug"
 	"strconv"
@@ -175,7 +176,7 @@ const maxTold = 16
 // toldRefused tells the application that the other end has refused a message which
 // nobody waits for.
 func (s *Session) toldRefused(err error) {
-	if why, ok := err.(*RefusedError); ok && s.onRefused != nil {
+	if why, ok := err.(*RefusedError); ok {
 		s.telling.put(why, maxTold, s.tellRefused)
 	}
 }
@@ -183,8 +184,15 @@ func (s *Session) toldRefused(err error) {
 func (s *Session) tellRefused(why *RefusedError) {
 	defer func() {
 		if v := recover(); v != nil {
-			log.Print((&PanicError{v, debug.Stack()}).Error())
+			s.logger().LogAttrs(context.Background(), slog.LevelError, "Refused panicked", attrsOfError(outcomePanic, &PanicError{v, debug.Stack()})...)
 		}
 	}()
+	if s.onRefused == nil {
+		s.doorbell.refusedThere(s, why)
+		return
+	}
 	s.onRefused(s, why)
 }
+
+// logger is that of this end.
+func (s *Session) logger() *slog.Logger { return s.party.cfg.Logger }

@@ -93,7 +93,7 @@ func TestNode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := crowded(e2e.Config{Identity: identity, Verifier: keys.Pinned(client), Protocol: "test/1"})
+	cfg := crowded(e2e.Config{Identity: identity, Verifier: keys.Pinned(client), Protocol: "test/1", Logger: silent})
 	if dir := os.Getenv(nodeDir); dir != "" {
 		set, err := keys.ParseCleartextSharedKeyset(unhex(nodeKeyset), insecurecleartext.Token{})
 		if err != nil {

@@ -116,7 +116,7 @@ func (srv *Server) ServeConn(ctx context.Context, conn transport.Conn) error {
 		srv.running.Go(func() { session.attach(session.joining) })
 	}
 	err = srv.serve(ctx, session)
-	if err != nil && err != error(session.err) && srv.cfg.Logger != nil {
+	if err != nil && err != error(session.err) {
 		logFunction(srv.cfg.Logger, session, err)
 	}
 	return err
@@ -131,9 +131,7 @@ func (srv *Server) turnAway(conn transport.Conn, code transport.Code, err error)
 // turnedAway counts and logs a connection that came to nothing.
 func (srv *Server) turnedAway(on transport.Info, why outcome, err error) {
 	srv.greeted(why)
-	if srv.cfg.Logger != nil {
-		srv.doorbell.ring(srv.cfg.Logger, on, why, err)
-	}
+	srv.doorbell.ring(srv.cfg.Logger, on, why, err)
 }
 
 // Shutdown closes every session with [CodeGoingAway], breaks off every handshake,

@@ -4,12 +4,9 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log"
 	"net/http"
 
-	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -36,28 +33,11 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	go func() { srv.report(srv.ServeConn(context.WithoutCancel(r.Context()), conn)) }()
 }
 
-// report hands an error of ServeConn to whoever wants it.
+// report hands an error of ServeConn to whoever wants it. It is logged already.
 func (srv *Server) report(err error) {
-	switch {
-	case err == nil:
-	case srv.cfg.OnError != nil:
+	if err != nil && srv.cfg.OnError != nil {
 		srv.cfg.OnError(err)
-	case srv.cfg.Logger != nil:
-		// It is logged already.
-	case errors.Is(err, ErrHandshake), errors.Is(err, ErrServerClosed):
-		// Strangers cause these at will; a log is not theirs to fill.
-	default:
-		log.Print(loggable(err))
 	}
-}
-
-// loggable returns what a log may show of an error of the application, which tends
-// to quote its clients. Only a panic takes more than a line.
-func loggable(err error) string {
-	if p, ok := errors.AsType[*PanicError](err); ok {
-		return p.Error()
-	}
-	return safetext.Line(err.Error(), maxShown)
 }
 
 // turnsAway says why nobody can get a session, before anything is computed for him. While

@@ -53,6 +53,7 @@ type Session struct {
 	telling      feed[*RefusedError]
 	signing      *half // the turn to sign; nil where nothing is signed
 	onRefused    func(*Session, *RefusedError)
+	doorbell     doorbell // of what it would be told
 	window       int
 	refusedHere  atomic.Uint64 // messages of the other end
 	refusedThere atomic.Uint64 // messages of this end

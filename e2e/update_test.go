@@ -58,8 +58,8 @@ type meeting struct {
 func meet(t *testing.T, change func(*meeting)) *meeting {
 	t.Helper()
 	m := &meeting{carol: newIdentity("carol"), dave: newIdentity("dave"), ended: make(chan error, 1)}
-	m.client = e2e.Config{Identity: m.carol, Verifier: &m.atC, Protocol: "test/1"}
-	m.serv = e2e.Config{Identity: m.dave, Verifier: &m.atD, Protocol: "test/1"}
+	m.client = e2e.Config{Identity: m.carol, Verifier: &m.atC, Protocol: "test/1", Logger: silent}
+	m.serv = e2e.Config{Identity: m.dave, Verifier: &m.atD, Protocol: "test/1", Logger: silent}
 	if change != nil {
 		change(m)
 	}

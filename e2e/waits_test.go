@@ -208,7 +208,7 @@ func found(t *testing.T, site string, kept bool) *city {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := e2e.Config{Identity: self, Verifier: stoppingVerifier{g}, Protocol: "test/1", IdleTimeout: 30 * time.Minute}
+	cfg := e2e.Config{Identity: self, Verifier: stoppingVerifier{g}, Protocol: "test/1", Logger: silent, IdleTimeout: 30 * time.Minute}
 	cfg.Authenticate = func(context.Context, e2e.Peer, []byte) (e2e.Grant, error) {
 		g.at("Authenticate")
 		return e2e.Grant{}, nil
@@ -216,7 +216,7 @@ func found(t *testing.T, site string, kept bool) *city {
 	cfg.Notify = func(e2e.Event) { g.at("Notify") }
 	cfg.Refused = func(*e2e.Session, *e2e.RefusedError) { g.at("Refused") }
 	cfg.Logger = slog.New(stoppingLog{slog.DiscardHandler, g})
-	client := e2e.Config{Identity: c.first, Verifier: keys.Pinned(self.Fingerprint()), Protocol: "test/1", Retry: transport.Retry{Base: time.Millisecond, Cap: time.Second}}
+	client := e2e.Config{Identity: c.first, Verifier: keys.Pinned(self.Fingerprint()), Protocol: "test/1", Logger: silent, Retry: transport.Retry{Base: time.Millisecond, Cap: time.Second}}
 	client.Credentials = func(context.Context) ([]byte, error) {
 		g.at("Credentials")
 		return nil, nil

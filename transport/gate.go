@@ -3,6 +3,7 @@
 package transport
 
 import (
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -53,7 +54,11 @@ type GateOptions struct {
 
 	// Notify is called with each connection that has ended and with each that was
 	// refused, in order, by a goroutine of its own. If it is slow, events are left
-	// out, and the next one says how many. [LogTo] makes one of a slog.Logger.
+	// out, and the next one says how many. [LogTo] makes one of a slog.Logger. Nil logs
+	// "connection refused" to [slog.Default] with client, outcome, status and count: for
+	// each outcome one line a minute at most, about the latest, with their number; at
+	// level warn, and info for handshake and draining. Silence is a function that does
+	// nothing.
 	Notify func(ConnEvent)
 }
 
@@ -61,6 +66,9 @@ func (o *GateOptions) withDefaults() GateOptions {
 	var opts GateOptions
 	if o != nil {
 		opts = *o
+	}
+	if opts.Notify == nil {
+		opts.Notify = logRefused(slog.Default())
 	}
 	setDefault(&opts.MaxConns, 10_000)
 	setDefault(&opts.MaxConnsPerAddress, 64)

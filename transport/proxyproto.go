@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -37,9 +38,11 @@ type ProxyProtocol struct {
 	// Timeout is how long a hop may take for the header. Zero means 5 seconds.
 	Timeout time.Duration
 
-	// OnRefuse, if set, is told why connections were cut before anybody saw
-	// them. It may be slow: calls come one after the other, and of more than 16
-	// that wait the oldest are left out.
+	// OnRefuse is told why connections were cut before anybody saw them. It may be
+	// slow: calls come one after the other, and of more than 16 that wait the oldest
+	// are left out. Nil logs "connection refused" to [slog.Default] at level warn:
+	// one line a minute at most, about the latest, with their number. Silence is a
+	// function that does nothing.
 	OnRefuse func(error)
 }
 
@@ -66,6 +69,9 @@ func ListenProxy(l net.Listener, opts ProxyProtocol) (net.Listener, error) {
 		return nil, errors.New("transport: ProxyProtocol.Timeout is negative")
 	case opts.Timeout == 0:
 		opts.Timeout = proxyTimeout
+	}
+	if opts.OnRefuse == nil {
+		opts.OnRefuse = logCut(slog.Default())
 	}
 	p := &proxyListener{Listener: l, opts: opts,
 		ready: make(chan net.Conn), failed: make(chan error), waits: make(chan struct{}, maxProxyWaits)}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"log/slog"
 	"net"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ func converse(t testing.TB, url string, me *keys.Identity, other string, verifie
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	node, err := peer.Join(ctx, url, topic, peer.Config{Session: e2e.Config{
-		Identity: me, Verifier: verifier, Protocol: "test/1",
+		Identity: me, Verifier: verifier, Protocol: "test/1", Logger: slog.New(slog.DiscardHandler),
 		Retry: transport.Retry{Base: 10 * time.Millisecond, Cap: 200 * time.Millisecond},
 	}})
 	if err != nil {

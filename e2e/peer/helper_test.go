@@ -3,6 +3,7 @@ package peer_test
 import (
 	"context"
 	"crypto/rand"
+	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -171,7 +172,7 @@ func trusting(me *keys.Identity, others ...*keys.Identity) peer.Config {
 		members[o.Name()] = o.Fingerprint()
 	}
 	return peer.Config{Members: members, Session: e2e.Config{
-		Identity: me, Protocol: "test/1",
+		Identity: me, Protocol: "test/1", Logger: slog.New(slog.DiscardHandler),
 		Retry: transport.Retry{Base: time.Millisecond, Cap: 50 * time.Millisecond},
 	}}
 }

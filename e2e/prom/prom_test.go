@@ -3,6 +3,7 @@ package prom_test
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -25,7 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func configOf(t *testing.T, me, other *keys.Identity) e2e.Config {
 	t.Helper()
-	return e2e.Config{Identity: me, Verifier: keys.Pinned(other.Fingerprint()), Protocol: "test/1"}
+	return e2e.Config{Identity: me, Verifier: keys.Pinned(other.Fingerprint()), Protocol: "test/1", Logger: slog.New(slog.DiscardHandler)}
 }
 
 func identity(t *testing.T, name string) *keys.Identity {

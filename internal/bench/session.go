@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http/httptest"
 	"time"
 
@@ -24,7 +25,7 @@ func newPair() (pair, error) {
 		return pair{}, err
 	}
 	config := func(me, other *keys.Identity) e2e.Config {
-		return e2e.Config{Identity: me, Verifier: keys.Pinned(other.Fingerprint()), Protocol: "bench/1", MaxHandshakesPerAddress: 256}
+		return e2e.Config{Identity: me, Verifier: keys.Pinned(other.Fingerprint()), Protocol: "bench/1", Logger: slog.New(slog.DiscardHandler), MaxHandshakesPerAddress: 256}
 	}
 	return pair{config(alice, bob), config(bob, alice)}, nil
 }

@@ -6,10 +6,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/hopseal/hopseal/internal/netblock"
+	"github.com/hopseal/hopseal/internal/ration"
+	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -23,6 +27,7 @@ var (
 type Hub struct {
 	opts   Options
 	stalls *stalls
+	told   ration.Ration
 
 	mu     sync.Mutex // guards what follows, and every topic, seat and port.seats
 	topics map[string]*topic
@@ -51,6 +56,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Connection", "close") // as Accept does
 		}
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		h.tell(slog.LevelWarn, "connection refused", transport.ClientAddr(r, opts.TrustedHops), err.Error(), err)
 		return
 	}
 	var conn transport.Conn
@@ -59,8 +65,38 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.vacate(p)
 		}
 	}()
-	if conn, err = transport.Accept(w, r, opts); err == nil {
-		go p.run(conn)
+	if conn, err = transport.Accept(w, r, opts); err != nil {
+		h.tell(slog.LevelWarn, "connection refused", transport.ClientAddr(r, opts.TrustedHops), kindOf(err), err)
+		return
+	}
+	go func() { h.ended(conn, p.run(conn)) }()
+}
+
+// tell logs what clients can cause at will, see Options.Logger.
+func (h *Hub) tell(level slog.Level, text, client, kind string, err error) {
+	if count := h.told.Take(text+kind, time.Now()); count > 0 {
+		h.opts.Logger.LogAttrs(context.Background(), level, text, slog.String("client", client),
+			slog.String("error", safetext.Line(err.Error(), maxShown)), slog.Int("count", count))
+	}
+}
+
+// kindOf tells refusals of Accept apart by their status.
+func kindOf(err error) string {
+	if no := new(transport.AcceptError); errors.As(err, &no) {
+		return http.StatusText(no.Status)
+	}
+	return ""
+}
+
+// maxShown bounds what is logged of an error, in characters.
+const maxShown = 300
+
+// ended tells of a connection that the hub has cut.
+func (h *Hub) ended(conn transport.Conn, why error) {
+	for _, own := range []error{errFrame, errIdle, errSlow, transport.ErrTooLarge} {
+		if errors.Is(why, own) {
+			h.tell(slog.LevelInfo, "connection cut", cmp.Or(conn.Info().Client, conn.Info().Remote), own.Error(), own)
+		}
 	}
 }
 
@@ -70,9 +106,12 @@ func (h *Hub) ServeConn(conn transport.Conn) error {
 	p, err := h.admit(cmp.Or(conn.Info().Client, conn.Info().Remote))
 	if err != nil {
 		conn.Close(transport.CodeTryLater, err.Error())
+		h.tell(slog.LevelWarn, "connection refused", cmp.Or(conn.Info().Client, conn.Info().Remote), err.Error(), err)
 		return err
 	}
-	return p.run(conn)
+	err = p.run(conn)
+	h.ended(conn, err)
+	return err
 }
 
 // Shutdown refuses new connections, closes all others and returns when they have

@@ -3,6 +3,7 @@
 package relay
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/hopseal/hopseal/transport"
@@ -52,6 +53,13 @@ type Options struct {
 	// it is cut. Default 10 seconds.
 	JoinTimeout time.Duration
 
+	// Logger is told of clients that the hub refuses, and of those that it cuts because
+	// they break the protocol, join no topic or do not take what they are sent: for each
+	// reason one line a minute at most, about the latest, with their number. "connection
+	// refused" has level warn, "connection cut" info. Default slog.Default(); silence is
+	// slog.New(slog.DiscardHandler).
+	Logger *slog.Logger
+
 	// Tap, if set, is called with every frame that comes in, as it came. It must
 	// be quick, may be called from many goroutines, and must neither keep nor
 	// change the frame.
@@ -87,6 +95,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.JoinTimeout <= 0 {
 		o.JoinTimeout = 10 * time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
 	}
 	return o
 }

@@ -4,10 +4,12 @@ package relay_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -35,11 +37,19 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // local is for dials without TLS: all servers here are on this machine.
 var local = &transport.DialOptions{Policy: transport.Development}
 
+// noLog is the Logger of tests that are about something else.
+var noLog = slog.New(slog.DiscardHandler)
+
 // start serves a hub on loopback until the test ends.
 func start(t *testing.T, opts relay.Options) (hub *relay.Hub, url string) {
 	t.Helper()
 	opts.Accept = &transport.AcceptOptions{Policy: transport.Development}
-	hub = relay.New(opts)
+	opts.Logger = cmp.Or(opts.Logger, noLog)
+	return serveHub(t, relay.New(opts))
+}
+
+func serveHub(t *testing.T, hub *relay.Hub) (_ *relay.Hub, url string) {
+	t.Helper()
 	server := httptest.NewServer(hub)
 	t.Cleanup(func() {
 		if err := hub.Shutdown(context.Background()); err != nil {
