@@ -84,6 +84,11 @@ func NewServer(cfg Config, handle func(ctx context.Context, s *Session) error) (
 	}, nil
 }
 
+// Format prints who the server is and what it speaks, and no secrets, whatever the verb.
+func (srv *Server) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "e2e.Server(%s, %v)", quoteProtocol(srv.cfg.Protocol), srv.cfg.Identity.Public())
+}
+
 // ServeConn runs the handshake and then the server's function over a connection
 // that is already open, and returns when both are done. It takes the connection
 // over. When the context ends, so does the session, with [CodeGoingAway].

@@ -281,5 +281,5 @@ func (s *Session) Restored() bool { return s.restored }
 
 // Format prints no secrets, whatever the verb.
 func (s *Session) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "e2e.Session(%s, peer %s)", s.party.cfg.Protocol, s.Peer().Fingerprint())
+	fmt.Fprintf(f, "e2e.Session(%s, peer %v)", quoteProtocol(s.party.cfg.Protocol), s.Peer())
 }

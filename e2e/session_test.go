@@ -462,6 +462,45 @@ func TestA42SessionRedactsItself(t *testing.T) {
 	}
 }
 
+// Whom a session is with is one line, whatever they call themselves.
+func TestPeersSayWhoTheyAre(t *testing.T) {
+	vandal := newIdentity("bob\x1b[2J\n\u202e\"")
+	vandal.Public() // as others see it
+	quoted := `"bob\x1b[2J\n\u202e\"" ` + vandal.Fingerprint().String()
+	a, b := transport.Pipe()
+	srv := newServer(t, trusting(vandal, alice), echo)
+	served := serve(srv, b)
+	c, err := e2e.Connect(t.Context(), a, "pipe", trusting(alice, vandal))
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer := c.Peer()
+	peer.Claims = "PLANTED"
+	for _, test := range []struct {
+		v    any
+		want string
+	}{
+		{peer, quoted},
+		{&peer, quoted},
+		{peer.PublicIdentity, quoted},
+		{e2e.Peer{}, "nobody"},
+		{c, `e2e.Session("test/1", peer ` + quoted + `)`},
+		{srv, `e2e.Server("test/1", ` + quoted + `)`},
+	} {
+		var log bytes.Buffer
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("", "v", slog.AnyValue(test.v))
+		quotedAgain, _ := json.Marshal(test.want)
+		if got := fmt.Sprintln(test.v); got != test.want+"\n" || fmt.Sprintf("%+v", test.v) != test.want {
+			t.Errorf("prints as %s, want %s", got, test.want)
+		}
+		if _, ok := test.v.(slog.LogValuer); ok && !strings.Contains(log.String(), strings.ReplaceAll(string(quotedAgain), `\u003c`, "<")) {
+			t.Errorf("is logged as %s, want %s", log.String(), quotedAgain)
+		}
+	}
+	c.Close()
+	<-served
+}
+
 func TestCloseErrorTexts(t *testing.T) {
 	seen := map[string]bool{}
 	for _, err := range []*e2e.CloseError{

@@ -1,6 +1,11 @@
 package keys
 
-import "fmt"
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/hopseal/hopseal/internal/safetext"
+)
 
 // redacted is what every secret type prints as, whatever the verb (A42).
 const redacted = "[redacted]"
@@ -19,6 +24,24 @@ func (id *Identity) Format(s fmt.State, _ rune) {
 // MarshalJSON writes the same placeholder as Format, so that a logger that
 // encodes its arguments cannot leak a key.
 func (id *Identity) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+
+// maxShownName is how much of a name is shown, in characters.
+const maxShownName = 64
+
+// String returns the name, quoted and escaped since its owner chose it and it proves nothing,
+// and the fingerprint: who this is, in one line.
+func (p *PublicIdentity) String() string {
+	switch {
+	case p == nil:
+		return "nobody"
+	case p.Revoked():
+		return safetext.Quote(p.name, maxShownName) + " " + p.fingerprint.String() + " (revoked)"
+	}
+	return safetext.Quote(p.name, maxShownName) + " " + p.fingerprint.String()
+}
+
+// LogValue is what String returns.
+func (p *PublicIdentity) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
 // Format prints a placeholder, whatever the verb.
 func (s *SharedKeyset) Format(state fmt.State, _ rune) { printRedacted(state, "keys.SharedKeyset") }
