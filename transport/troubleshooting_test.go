@@ -11,12 +11,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
 // TestTroubleshootingQuotesTheCode holds the texts in docs/troubleshooting.md against
-// the literals of this package and of servertls: users search for what they see.
+// the literals of this package, of servertls and of acme: users search for what they see.
 func TestTroubleshootingQuotesTheCode(t *testing.T) {
 	doc, err := os.ReadFile("../docs/troubleshooting.md")
 	if err != nil {
@@ -31,7 +32,11 @@ func TestTroubleshootingQuotesTheCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range append(own, ofServers...) {
+	ofAuthorities, err := filepath.Glob("servertls/acme/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range slices.Concat(own, ofServers, ofAuthorities) {
 		if b, err := os.ReadFile(file); err == nil && !strings.HasSuffix(file, "_test.go") {
 			code.Write(b)
 		}

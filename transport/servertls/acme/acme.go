@@ -1,40 +1,64 @@
 //go:build !js
 
 // Package acme gets a server's certificates from an ACME authority (RFC 8555) such
-// as Let's Encrypt: golang.org/x/crypto/acme/autocert, with the decisions made that
-// must not be left open.
+// as Let's Encrypt, with the protocol of golang.org/x/crypto/acme.
 //
 //	manager, err := acme.New(acme.Options{
 //		Hosts:       []string{"chat.example.com"},
 //		Cache:       autocert.DirCache("/var/lib/chat/certificates"),
 //		AcceptTerms: true,
 //	})
-//	certs, err := servertls.Watch(servertls.Options{GetCertificate: manager.GetCertificate})
+//	certs, err := servertls.Watch(servertls.Options{
+//		GetCertificate: manager.GetCertificate, Certificates: manager.Certificates,
+//	})
 //	server := &http.Server{Addr: ":443", Handler: handler, TLSConfig: certs.TLSConfig()}
+//	go manager.Warm(ctx)
 //	err = server.ListenAndServeTLS("", "")
 //
-// A certificate is asked for when the first client comes that wants it, which takes
-// some seconds, and renewed a month before its end, or when two thirds of its life
-// are over if that is later.
+// # When it orders
+//
+// A certificate is ordered when the first client comes that wants it, which takes some
+// seconds, or before that by Warm. It is renewed about a month before its end, or when
+// two thirds of its life are over if that is later, with the same key. One order for a name
+// is under way at a time. A handshake waits ten seconds for it; one for a certificate
+// that is known waits for nobody. After a failure handshakes fail with its cause until the
+// next try, which comes after seconds if the failure cost no order, after minutes if it
+// did, and not before the authority's Retry-After.
+//
 // The authority checks who has the name by connecting to port 443 (tls-alpn-01), or
 // to port 80 where a server there has manager.HTTPHandler.
 //
+// # The cache
+//
 // Whoever can write to the cache can give the server another certificate, and
-// whoever can read it has the keys: keep it as carefully. Nodes of one service
-// share one, so that any of them can answer the authority.
+// whoever can read it has the keys: keep it as carefully. Its entries are those of
+// autocert, whose caches this package takes over.
+//
+// Nodes of one service share one, so that any of them can answer the authority, and so
+// that one of them orders while the others wait for what it gets: an entry with the
+// ending +lease says which. A node that has ended without a word is waited for a quarter
+// of a minute.
+//
+// As long as the cache cannot be written nothing is ordered, since an order whose result
+// is lost at the next restart counts towards the authority's limits all the same. A
+// certificate that was issued and could not be written is shown, and written later.
 package acme
 
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	xacme "golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
 	"golang.org/x/net/idna"
+
+	"github.com/hopseal/hopseal/transport/servertls"
 )
 
 // Options says whom to ask and for what.
@@ -46,8 +70,10 @@ type Options struct {
 	Hosts []string
 
 	// HostPolicy decides instead where names change while the server runs. It is
-	// called at each handshake, before the cache. It must allow nothing but names
-	// that the service knows.
+	// called at each handshake, before the cache, and has ten seconds. It must allow
+	// nothing but names that the service knows. An error that wraps
+	// servertls.ErrUnknownName tells the client that the name is wrong; after another
+	// one it may try again.
 	HostPolicy autocert.HostPolicy
 
 	// Cache keeps certificates, keys and the account. It is required: without it
@@ -65,31 +91,41 @@ type Options struct {
 	// Directory is the authority's https URL. Empty means Let's Encrypt's.
 	Directory string
 
-	// HTTPClient reaches the authority. Nil means http.DefaultClient.
+	// HTTPClient reaches the authority. A private authority needs one whose transport
+	// has its root in TLSClientConfig.RootCAs. A Timeout of zero means 30 seconds for
+	// each request. Nil means such a client with http.DefaultTransport.
 	HTTPClient *http.Client
+
+	// ExternalAccountBinding is what an authority gives its customers to bind an
+	// account to them (RFC 8555, section 7.3.4). Nil means that none is asked for.
+	ExternalAccountBinding *xacme.ExternalAccountBinding
+
+	// Challenge is the only kind of check that the authority is asked to make:
+	// "tls-alpn-01" or "http-01". Empty means http-01 first once HTTPHandler was
+	// called, then tls-alpn-01, and the one that worked first from then on; without
+	// HTTPHandler only tls-alpn-01. Set it to "http-01" where port 443 of the name
+	// leads to a front that terminates TLS.
+	Challenge string
+
+	// Notify is told of orders and of writes to the cache that failed, one event after
+	// the other. It must not call Close. Nil means that nobody is told.
+	Notify func(servertls.Event)
+
+	// Logger gets the same, where the level is Error for what needs somebody to act
+	// now. Nil means slog.Default().
+	Logger *slog.Logger
 }
 
-// New returns a manager whose GetCertificate is made for servertls.Options. It asks
-// for nothing yet.
-func New(opts Options) (*autocert.Manager, error) {
-	if err := opts.check(); err != nil {
-		return nil, err
+// withDefaults returns a copy.
+func (o Options) withDefaults() Options {
+	o.Hosts = slices.Clone(o.Hosts)
+	if o.Directory == "" {
+		o.Directory = autocert.DefaultACMEDirectory
 	}
-	policy := opts.HostPolicy
-	if policy == nil {
-		policy = autocert.HostWhitelist(opts.Hosts...)
+	if o.Logger == nil {
+		o.Logger = slog.Default()
 	}
-	directory := opts.Directory
-	if directory == "" {
-		directory = autocert.DefaultACMEDirectory
-	}
-	return &autocert.Manager{
-		Prompt:     autocert.AcceptTOS,
-		Cache:      opts.Cache,
-		HostPolicy: policy,
-		Email:      opts.Email,
-		Client:     &xacme.Client{DirectoryURL: directory, HTTPClient: opts.HTTPClient, UserAgent: "hopseal"},
-	}, nil
+	return o
 }
 
 func (o *Options) check() error {
@@ -98,6 +134,8 @@ func (o *Options) check() error {
 		return errors.New("acme: say which names certificates may be asked for: either list Hosts, or set HostPolicy")
 	case o.Cache == nil:
 		return errors.New("acme: there is no Cache: without one each restart asks for new certificates, until the authority refuses")
+	case o.Challenge != "" && o.Challenge != http01 && o.Challenge != tlsALPN01:
+		return fmt.Errorf("acme: Challenge is %q: it has to be %q, %q or empty", o.Challenge, tlsALPN01, http01)
 	case !o.AcceptTerms:
 		return errors.New("acme: authorities want their terms of service accepted: read them and set AcceptTerms")
 	}

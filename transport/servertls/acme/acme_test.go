@@ -29,7 +29,8 @@ func serve(t *testing.T, a *authority, opts Options) (address string, certs *ser
 	if err != nil {
 		t.Fatal(err)
 	}
-	certs, err = servertls.Watch(servertls.Options{GetCertificate: manager.GetCertificate, HTTP2: true, Logger: slog.New(slog.DiscardHandler)})
+	t.Cleanup(manager.Close)
+	certs, err = servertls.Watch(servertls.Options{GetCertificate: manager.GetCertificate, Certificates: manager.Certificates, HTTP2: true, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,8 +44,8 @@ func serve(t *testing.T, a *authority, opts Options) (address string, certs *ser
 	t.Cleanup(func() { server.Close(); <-done; certs.Close() })
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.at = l.Addr().String()
-	return a.at, certs
+	a.address = l.Addr().String()
+	return a.address, certs
 }
 
 // visit returns the serial of the certificate that a client sees.
@@ -60,7 +61,11 @@ func visit(a *authority, address, name string) (int64, error) {
 func (a *authority) asked() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return slices.Clone(a.orders)
+	var names []string
+	for _, o := range a.orders {
+		names = append(names, o.name)
+	}
+	return names
 }
 
 func TestACertificateFromAnAuthority(t *testing.T) {
@@ -135,6 +140,7 @@ func TestOptionsThatLeaveADecisionOpen(t *testing.T) {
 	}
 	for want, rows := range map[string][]Options{
 		"either list Hosts, or set HostPolicy": {{Cache: cache, AcceptTerms: true}, {Hosts: hosts, HostPolicy: policy, Cache: cache, AcceptTerms: true}},
+		"Challenge is":                         {{Hosts: hosts, Cache: cache, AcceptTerms: true, Challenge: "dns-01"}},
 		"there is no Cache":                    {{Hosts: hosts, AcceptTerms: true}},
 		"set AcceptTerms":                      {{Hosts: hosts, Cache: cache}},
 		"Directory is not an https URL":        {{Hosts: hosts, Cache: cache, AcceptTerms: true, Directory: "http://authority.example/"}, {Hosts: hosts, Cache: cache, AcceptTerms: true, Directory: "https:///x"}},
@@ -150,8 +156,11 @@ func TestOptionsThatLeaveADecisionOpen(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"chat.example.com", "CHAT.example.com", "bücher.example"} {
-		if _, err := New(host(name)); err != nil {
+		manager, err := New(host(name))
+		if err != nil {
 			t.Errorf("%s: %v", name, err)
+			continue
 		}
+		manager.Close()
 	}
 }

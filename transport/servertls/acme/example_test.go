@@ -3,6 +3,7 @@
 package acme_test
 
 import (
+	"context"
 	"log"
 	"net/http"
 
@@ -24,13 +25,15 @@ func ExampleNew() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	certs, err := servertls.Watch(servertls.Options{GetCertificate: manager.GetCertificate})
+	defer manager.Close()
+	certs, err := servertls.Watch(servertls.Options{GetCertificate: manager.GetCertificate, Certificates: manager.Certificates})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer certs.Close()
 
 	go func() { log.Fatal(http.ListenAndServe(":80", manager.HTTPHandler(nil))) }()
+	go manager.Warm(context.Background()) // before the first client; failures are logged, and tried again
 	server := &http.Server{Addr: ":443", TLSConfig: certs.TLSConfig()}
 	log.Fatal(server.ListenAndServeTLS("", ""))
 }

@@ -1,0 +1,214 @@
+//go:build !js
+
+package acme
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hopseal/hopseal/transport/servertls"
+)
+
+var errFull = errors.New("no space left on device")
+
+func full(_ context.Context, call, key string) error {
+	if call == "put" {
+		return errFull
+	}
+	return nil
+}
+
+// Each restart ordered anew and threw away what it got.
+func TestNothingIsOrderedThatCannotBeKept(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cache.fault(full)
+		for range 3 {
+			n := w.node(Options{})
+			w.expect("no certificate", n.visit(name) == 0)
+			why := n.because(name)
+			w.expect("the cause", strings.Contains(why, "the cache cannot be written: no space left on device"), why)
+			w.expect("told", len(n.told(servertls.Unsaved)) > 0 && len(n.told(servertls.IssueFailed)) == 1)
+			n.close()
+		}
+		w.expect("no order", len(w.asked()) == 0, w.asked())
+		w.cache.fault(nil)
+		w.expect("ordered", w.node(Options{}).visit(name) == 1)
+	})
+}
+
+// A certificate whose write fails is kept, told of, and written later; until then nothing
+// else is ordered.
+func TestACertificateThatCannotBeWritten(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cache.fault(func(ctx context.Context, call, key string) error {
+			if key == name {
+				return full(ctx, call, key)
+			}
+			return nil
+		})
+		n := w.node(Options{})
+		w.expect("shown", n.visit(name) == 1)
+		w.expect("shown again", n.visit(name) == 1)
+		w.expect("told", len(n.told(servertls.Issued)) == 1 && len(n.told(servertls.Unsaved)) == 1)
+		w.expect("nothing else", n.visit("other.example.com") == 0 && len(w.asked()) == 1, w.asked())
+		why := n.because("other.example.com")
+		w.expect("the cause", strings.Contains(why, "nothing is ordered as long as the cache cannot be written"), why)
+		time.Sleep(time.Hour)
+		failed := len(n.told(servertls.Unsaved))
+		w.expect("tried again and told each time", failed > 10 && failed < 30, failed)
+		w.cache.fault(nil)
+		time.Sleep(flushLast)
+		synctest.Wait()
+		w.expect("written", slices.Contains(w.cache.keys(), name) && len(n.told(servertls.Saved)) == 1, w.cache.keys())
+		w.expect("ordering again", n.visit("other.example.com") == 2)
+		w.expect("a restart", w.node(Options{}).visit(name) == 1)
+	})
+}
+
+// A renewal that cannot be written is shown all the same, past the old one's end.
+func TestARenewalThatCannotBeWritten(t *testing.T) {
+	inWorld(t, func(w *world) {
+		n := w.node(Options{})
+		w.expect("first", n.visit(name) == 1)
+		w.cache.fault(func(ctx context.Context, call, key string) error {
+			if key == name {
+				return full(ctx, call, key)
+			}
+			return nil
+		})
+		time.Sleep(100 * day)
+		w.expect("renewed", n.visit(name) == 2)
+		w.expect("told", len(n.told(servertls.Unsaved)) > 0 && len(n.told(servertls.Expiring)) == 0)
+		w.expect("one order", len(w.asked()) == 2, w.asked())
+	})
+}
+
+// A cache that cannot be read may have everything, so nothing is ordered.
+func TestACacheThatCannotBeRead(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cache.fault(func(_ context.Context, call, key string) error {
+			if call == "get" {
+				return errors.New("connection refused")
+			}
+			return nil
+		})
+		n := w.node(Options{})
+		why := n.because(name)
+		w.expect("the cause", strings.Contains(why, "the cache cannot be read: connection refused"), why)
+		w.cache.fault(nil)
+		time.Sleep(2 * tryFirst)
+		w.expect("soon after", n.visit(name) == 1 && len(w.asked()) == 1)
+	})
+}
+
+// One slow look into the cache holds up nobody whose certificate is known, and its own
+// clients for ten seconds.
+func TestASlowLookIntoTheCache(t *testing.T) {
+	inWorld(t, func(w *world) {
+		n := w.node(Options{})
+		w.expect("known", n.visit(name) == 1)
+		free := make(chan struct{})
+		w.cache.fault(func(_ context.Context, _, key string) error {
+			<-free // whatever the context says
+			return nil
+		})
+		go n.visit("other.example.com")
+		synctest.Wait()
+		start := time.Now()
+		w.expect("known", n.visit(name) == 1 && time.Since(start) == 0, time.Since(start))
+		time.Sleep(handshakeTime + time.Second)
+		synctest.Wait()
+		w.expect("nobody waits any more", n.open.Load() == 0, n.open.Load())
+		why := n.because("other.example.com")
+		w.expect("the cause", strings.Contains(why, "it does not answer: 10s have passed"), why)
+		close(free)
+	})
+}
+
+// Nodes with an empty cache make one order between them, whichever the authority asks.
+func TestNodesShareAnOrder(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a, b := w.node(Options{}), w.node(Options{})
+		serials := make(chan int64, 2)
+		for _, n := range []*node{a, b} {
+			go func() { serials <- n.visit(name) }()
+		}
+		w.expect("one is served", <-serials == 1)
+		w.expect("so is the other", <-serials == 1)
+		w.expect("one order", len(w.asked()) == 1, w.asked())
+		time.Sleep(70 * day) // both renew
+		synctest.Wait()
+		w.expect("one renewal", a.visit(name) == 2 && b.visit(name) == 2 && len(w.asked()) == 2, w.asked())
+		w.expect("nothing is left over", !slices.ContainsFunc(w.cache.keys(), func(key string) bool {
+			return strings.Contains(key, "lease") || strings.Contains(key, "token")
+		}), w.cache.keys())
+	})
+}
+
+// A node that died in the middle of an order is not waited for for long, whatever the
+// clocks show.
+func TestALeaseOfTheDead(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cache.Put(w.Context(), leaseName(name), lease{Owner: "dead", Beat: 7}.encode())
+		n := w.node(Options{})
+		start := time.Now()
+		w.expect("not at once", n.visit(name) == 0 && len(w.asked()) == 0)
+		why := n.because(name)
+		w.expect("after a while", why == "" && time.Since(start) < leaseLife+handshakeTime, why, time.Since(start))
+	})
+}
+
+// A node that lives is waited for, even for longer than a lease lasts without a sign.
+func TestALeaseOfTheLiving(t *testing.T) {
+	inWorld(t, func(w *world) {
+		a := w.node(Options{})
+		go a.visit(name)
+		w.fault(silence)
+		time.Sleep(2 * time.Second)
+		b := w.node(Options{})
+		go b.visit(name)
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		w.fault(nil)
+		asked := w.requests.Load()
+		time.Sleep(5 * time.Second)
+		w.expect("b has asked nobody", w.requests.Load() == asked, asked)
+	})
+}
+
+// A certificate that came into the cache while an order failed is taken.
+func TestAfterAnErrorTheCacheIsAskedAgain(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.expect("elsewhere", w.node(Options{}).visit(name) == 1)
+		mine := &cache{entries: make(map[string][]byte)}
+		w.fault(func(r *http.Request) *http.Response {
+			if strings.HasSuffix(r.URL.Path, "/new-order") {
+				mine.copyFrom(w.cache, name)
+				return problem(403, "unauthorized", "another node was asked")
+			}
+			return nil
+		})
+		w.expect("the other's", w.node(Options{Cache: mine}).visit(name) == 1)
+	})
+}
+
+// What a crash leaves half-written is made anew.
+func TestDamagedEntries(t *testing.T) {
+	for what, damaged := range map[string][]byte{"empty": {}, "garbage": []byte("-----BEGIN")} {
+		t.Run(what, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				for _, key := range []string{accountName, name, leaseName(name)} {
+					w.cache.Put(w.Context(), key, damaged)
+				}
+				w.expect("ordered", w.node(Options{}).visit(name) == 1)
+				w.expect("and kept", w.node(Options{}).visit(name) == 1 && len(w.asked()) == 1)
+			})
+		})
+	}
+}

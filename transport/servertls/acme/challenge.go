@@ -1,0 +1,216 @@
+//go:build !js
+
+package acme
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"path"
+	"regexp"
+	"strings"
+	"sync"
+
+	xacme "golang.org/x/crypto/acme"
+)
+
+// The checks of RFC 8555, section 8.3, and of RFC 8737 that this package answers.
+const (
+	http01    = "http-01"
+	tlsALPN01 = "tls-alpn-01"
+)
+
+// maxLookups bounds how many answers are looked up in the cache at once, since
+// strangers can ask for them.
+const maxLookups = 16
+
+// answers are what the authority wants to find where a name leads. Other nodes find them
+// in the cache.
+type answers struct {
+	store   *store
+	lookups chan struct{} // has one element for each look into the cache
+
+	mu     sync.RWMutex // guards what follows
+	tls    map[string]*tls.Certificate
+	http   map[string]string // by token
+	byHTTP bool              // somebody serves handler
+	proved string            // the kind of check that passed last
+}
+
+func newAnswers(s *store) *answers {
+	return &answers{store: s, lookups: make(chan struct{}, maxLookups), tls: make(map[string]*tls.Certificate), http: make(map[string]string)}
+}
+
+// kinds returns the kinds of checks to try, the likeliest first: what has worked, then
+// http-01 where somebody serves its handler.
+func (a *answers) kinds(only string) []string {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	switch {
+	case only != "":
+		return []string{only}
+	case !a.byHTTP:
+		return []string{tlsALPN01}
+	case a.proved == tlsALPN01:
+		return []string{tlsALPN01, http01}
+	}
+	return []string{http01, tlsALPN01}
+}
+
+func (a *answers) passed(kind string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.proved = kind
+}
+
+// Their names in the cache are those of autocert.
+func tlsName(host string) string   { return host + "+token" }
+func httpName(token string) string { return token + "+http-01" }
+
+// prepare makes the answer to a check ready, at every node. The authority may look from
+// then on until clean is called.
+func (a *answers) prepare(ctx context.Context, client *xacme.Client, host string, c *xacme.Challenge) (clean func(context.Context), err error) {
+	if c.Type == http01 {
+		answer, err := client.HTTP01ChallengeResponse(c.Token)
+		if err != nil {
+			return nil, err
+		}
+		a.set(func() { a.http[c.Token] = answer })
+		clean = func(ctx context.Context) {
+			a.set(func() { delete(a.http, c.Token) })
+			a.store.remove(ctx, httpName(c.Token))
+		}
+		return clean, a.publish(ctx, httpName(c.Token), []byte(answer), clean)
+	}
+	cert, err := client.TLSALPN01ChallengeCert(c.Token, host)
+	if err != nil {
+		return nil, err
+	}
+	text, err := encodeCert(&cert)
+	if err != nil {
+		return nil, err
+	}
+	a.set(func() { a.tls[host] = &cert })
+	clean = func(ctx context.Context) { a.set(func() { delete(a.tls, host) }); a.store.remove(ctx, tlsName(host)) }
+	return clean, a.publish(ctx, tlsName(host), text, clean)
+}
+
+func (a *answers) set(change func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	change()
+}
+
+func (a *answers) publish(ctx context.Context, name string, data []byte, clean func(context.Context)) error {
+	err := a.store.put(ctx, name, data)
+	if err != nil {
+		clean(ctx)
+	}
+	return err
+}
+
+// lookUp reads from the cache what another node has published.
+func (a *answers) lookUp(ctx context.Context, name string) ([]byte, error) {
+	select {
+	case a.lookups <- struct{}{}:
+		defer func() { <-a.lookups }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	return a.store.get(ctx, name)
+}
+
+// tlsAnswer returns the certificate that an authority checks for.
+func (a *answers) tlsAnswer(ctx context.Context, host string, allowed func(context.Context, string) error) (*tls.Certificate, error) {
+	a.mu.RLock()
+	cert := a.tls[host]
+	a.mu.RUnlock()
+	if cert != nil {
+		return cert, nil
+	}
+	if err := allowed(ctx, host); err != nil {
+		return nil, err
+	}
+	text, err := a.lookUp(ctx, tlsName(host))
+	if err == nil && text == nil {
+		err = fmt.Errorf("no order is under way")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("acme: %s has nothing to show to an authority: %w", host, err)
+	}
+	return decodeCert(text)
+}
+
+const httpFolder = "/.well-known/acme-challenge/"
+
+// tokenForm is base64url, as RFC 8555, section 8.3 says.
+var tokenForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,200}$`)
+
+// httpAnswer serves what an authority checks for. The token is the authority's secret, and
+// the answer is none, so it does not matter which Host a front has put in.
+func (a *answers) httpAnswer(w http.ResponseWriter, r *http.Request) {
+	token := path.Base(r.URL.Path)
+	if !tokenForm.MatchString(token) || httpFolder+token != r.URL.Path {
+		http.NotFound(w, r)
+		return
+	}
+	a.mu.RLock()
+	answer := a.http[token]
+	a.mu.RUnlock()
+	if answer == "" {
+		text, err := a.lookUp(r.Context(), httpName(token))
+		if err != nil {
+			http.Error(w, "The cache cannot be read.", http.StatusServiceUnavailable)
+			return
+		}
+		answer = string(text)
+	}
+	if answer == "" {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Write([]byte(answer))
+}
+
+// HTTPHandler answers authorities that check by http-01 on port 80, and hands all other
+// requests to next. Nil stands for a handler that sends browsers on to https, at the
+// host that they asked for. From the call on, checks by http-01 are preferred, unless
+// Options.Challenge says otherwise.
+func (m *Manager) HTTPHandler(next http.Handler) http.Handler {
+	m.answers.set(func() { m.answers.byHTTP = true })
+	if next == nil {
+		next = http.HandlerFunc(toHTTPS)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, httpFolder) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		ctx, cancel := within(r.Context(), handshakeTime, "the cache")
+		defer cancel()
+		m.answers.httpAnswer(w, r.WithContext(ctx))
+	})
+}
+
+func toHTTPS(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		http.Error(w, "Use https.", http.StatusBadRequest)
+		return
+	}
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+		if strings.Contains(name, ":") {
+			host = "[" + name + "]"
+		}
+	}
+	http.Redirect(w, r, "https://"+host+r.URL.RequestURI(), http.StatusFound)
+}
+
+// answerTLS is GetCertificate for an authority that checks.
+func (m *Manager) answerTLS(ctx context.Context, host string) (*tls.Certificate, error) {
+	return m.answers.tlsAnswer(ctx, host, m.allowed)
+}

@@ -1,0 +1,61 @@
+//go:build !js
+
+package acme
+
+import (
+	"time"
+)
+
+// lookEvery is the longest time between looks at what is due. The ends of certificates are
+// times of the wall clock, which may be set, so no timer is set for them.
+const lookEvery = time.Minute
+
+// run renews certificates, tries again what failed, and writes what is unsaved.
+func (m *Manager) run() {
+	timer := time.NewTimer(lookEvery)
+	defer timer.Stop()
+	for {
+		select {
+		case <-m.ctx.Done():
+			return
+		case <-timer.C:
+		case <-m.kick:
+		}
+		if at := m.store.due(); !at.IsZero() && time.Until(at) <= 0 {
+			m.store.flush(m.ctx)
+		}
+		timer.Reset(max(m.startDue(), time.Second))
+	}
+}
+
+func (m *Manager) wake() {
+	select {
+	case m.kick <- struct{}{}:
+	default:
+	}
+}
+
+// startDue starts what is due, and returns the time until it is to be called again.
+func (m *Manager) startDue() time.Duration {
+	pause := lookEvery
+	if at := m.store.due(); !at.IsZero() {
+		pause = min(pause, time.Until(at))
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	for name, h := range m.hosts {
+		for i, rsa := range []bool{false, true} {
+			s := &h.byKind[i]
+			if s.cert == nil && !s.wanted || s.cert != nil && now.Before(s.renew) || h.flight != nil {
+				continue
+			}
+			if wait := s.retry.Sub(now); wait > 0 {
+				pause = min(pause, wait)
+				continue
+			}
+			m.start(h, certKey{host: name, rsa: rsa})
+		}
+	}
+	return pause
+}

@@ -1,0 +1,252 @@
+//go:build !js
+
+package acme
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/net/idna"
+
+	"github.com/hopseal/hopseal/internal/safetext"
+	"github.com/hopseal/hopseal/transport/servertls"
+)
+
+const (
+	// handshakeTime is how long a handshake waits for a certificate.
+	handshakeTime = 10 * time.Second
+
+	// orderTime bounds an order, with the looks into the cache around it.
+	orderTime = 5 * time.Minute
+
+	maxWaiting  = 256 // handshakes that wait for a certificate
+	maxOrders   = 4   // orders under way, of all names
+	maxPolicies = 64  // calls of HostPolicy under way
+)
+
+// A Manager has a server's certificates, and gets new ones. It may be used by many
+// goroutines at once. Close ends it.
+type Manager struct {
+	opts    Options
+	names   map[string]bool // Options.Hosts in ASCII; nil with a HostPolicy
+	store   *store
+	answers *answers
+	account *account
+
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
+	flights sync.WaitGroup
+	kick    chan struct{} // has an element when the loop has to look at once
+
+	waiting, orders, policies chan struct{} // each has an element for everybody who is busy
+
+	telling sync.Mutex // held while Notify runs
+
+	mu    sync.Mutex // guards what follows; nobody waits for anything under it
+	hosts map[string]*host
+}
+
+var (
+	errClosed  = errors.New("acme: the manager is closed")
+	errCrowded = errors.New("too many clients wait for certificates already")
+	errNoName  = fmt.Errorf("acme: the client asks for no name: %w", servertls.ErrUnknownName)
+)
+
+// A missingError is what a handshake fails with.
+type missingError struct {
+	key   certKey
+	cause error
+	retry time.Duration
+}
+
+func (e *missingError) Error() string {
+	text := "acme: there is no " + e.key.keyType() + " certificate for " + e.key.host + ": " + e.cause.Error()
+	if e.retry > 0 {
+		text += fmt.Sprintf("; the next try is in %v", e.retry.Round(time.Second))
+	}
+	return text
+}
+
+func (e *missingError) Unwrap() error { return e.cause }
+
+// New returns a manager whose GetCertificate and Certificates are made for
+// servertls.Options. It asks the authority for nothing yet.
+func New(opts Options) (*Manager, error) {
+	if err := opts.check(); err != nil {
+		return nil, err
+	}
+	m := &Manager{opts: opts.withDefaults(), hosts: make(map[string]*host), kick: make(chan struct{}, 1),
+		waiting: make(chan struct{}, maxWaiting), orders: make(chan struct{}, maxOrders), policies: make(chan struct{}, maxPolicies)}
+	for _, name := range opts.Hosts {
+		if m.names == nil {
+			m.names = make(map[string]bool)
+		}
+		ascii, _ := idna.Lookup.ToASCII(name) // as check has seen
+		m.names[ascii] = true
+	}
+	m.store = newStore(m.opts.Cache, m.tell)
+	m.answers = newAnswers(m.store)
+	m.account = newAccount(&m.opts, m.store)
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	m.flights.Go(m.run)
+	return m, nil
+}
+
+// Close ends orders and renewals, and writes once more what the cache has not taken.
+// Certificates that are known are still shown.
+func (m *Manager) Close() {
+	m.mu.Lock()
+	m.cancel()
+	m.mu.Unlock()
+	m.flights.Wait()
+	m.inTheEnd(m.ctx, func(ctx context.Context) { m.store.flush(ctx) })
+}
+
+// Certificates lists what is shown now, for servertls.Options. It does not wait.
+func (m *Manager) Certificates() []*tls.Certificate { return m.certificates() }
+
+// GetCertificate is made for servertls.Options. A certificate that is known is returned at
+// once, whatever the cache and the authority do. Otherwise it waits for the one order
+// that is under way for the name, ten seconds at most; the order goes on without it.
+// After a failure it returns the cause, until the next try is due.
+func (m *Manager) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	name, err := hostOf(hello.ServerName)
+	if err != nil {
+		return nil, err
+	}
+	ctx := hello.Context()
+	if ctx == nil {
+		ctx = context.Background() // a hello that a program made
+	}
+	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
+	defer cancel()
+	if len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == alpn {
+		return m.answerTLS(ctx, name)
+	}
+	if err := m.allowed(ctx, name); err != nil {
+		return nil, err
+	}
+	return m.get(ctx, certKey{host: name, rsa: !knowsECDSA(hello)}, m.waiting)
+}
+
+// alpn is the protocol of RFC 8737.
+const alpn = "acme-tls/1"
+
+// hostOf returns a name as certificates have it.
+func hostOf(server string) (string, error) {
+	if server == "" {
+		return "", errNoName
+	}
+	name, err := idna.Lookup.ToASCII(strings.TrimSuffix(server, "."))
+	if err != nil || !strings.Contains(name, ".") {
+		return "", fmt.Errorf("acme: %s is no name of a server: %w", safetext.Quote(server, shown), servertls.ErrUnknownName)
+	}
+	if _, err := netip.ParseAddr(name); err == nil {
+		return "", errNoName
+	}
+	return name, nil
+}
+
+// allowed reports whether there may be a certificate for a name. Anything but a nil error
+// that does not wrap ErrUnknownName may change.
+func (m *Manager) allowed(ctx context.Context, name string) error {
+	if m.opts.HostPolicy == nil {
+		if !m.names[name] {
+			return fmt.Errorf("acme: %s is not among Options.Hosts: %w", name, servertls.ErrUnknownName)
+		}
+		return nil
+	}
+	select {
+	case m.policies <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("acme: HostPolicy was not asked for %s: %w", name, context.Cause(ctx))
+	}
+	_, err := aside(ctx, func(ctx context.Context) (struct{}, error) {
+		defer func() { <-m.policies }()
+		return struct{}{}, m.opts.HostPolicy(ctx, name)
+	})
+	if err != nil {
+		return fmt.Errorf("acme: HostPolicy refuses %s: %w", name, err)
+	}
+	return nil
+}
+
+func unknown(err error) bool { return errors.Is(err, servertls.ErrUnknownName) }
+
+// get returns a certificate, or waits for it with those whom room counts.
+func (m *Manager) get(ctx context.Context, key certKey, room chan struct{}) (*tls.Certificate, error) {
+	for inside := false; ; {
+		cert, f, err := m.find(key)
+		if f == nil {
+			return cert, err
+		}
+		if room != nil && !inside {
+			select {
+			case room <- struct{}{}:
+				defer func() { <-room }()
+				inside = true
+			default:
+				return nil, &missingError{key: key, cause: errCrowded}
+			}
+		}
+		select {
+		case <-f.done:
+			if f.key == key {
+				return f.cert, f.err
+			}
+		case <-ctx.Done():
+			return nil, &missingError{key: key, cause: m.late(f)}
+		}
+	}
+}
+
+// late says what a handshake has waited for, with the last failure if there was one.
+func (m *Manager) late(f *flight) error {
+	m.mu.Lock()
+	cause := m.host(f.key.host).slot(f.key).cause
+	m.mu.Unlock()
+	if cause == nil {
+		return errors.New("it is being ordered, which takes longer than a handshake waits: try again later")
+	}
+	return fmt.Errorf("it is being ordered, which takes longer than a handshake waits, after a failure: %w", cause)
+}
+
+// Warm gets the certificates for names, all of Options.Hosts if none are given, before
+// the first client asks: the ECDSA ones, which nearly all clients know. It returns when
+// each is there or has failed once, or when ctx ends; the error has the causes. What
+// failed is tried again by itself, until Close. An authority that checks by tls-alpn-01
+// has to reach the server meanwhile, so call it once the server listens.
+func (m *Manager) Warm(ctx context.Context, names ...string) error {
+	if len(names) == 0 {
+		names = m.opts.Hosts
+	}
+	errs := make([]error, len(names))
+	var group sync.WaitGroup
+	for i, name := range names {
+		group.Go(func() { errs[i] = m.warm(ctx, name) })
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
+func (m *Manager) warm(ctx context.Context, name string) error {
+	name, err := hostOf(name)
+	if err != nil {
+		return err
+	}
+	if err := m.allowed(ctx, name); err != nil {
+		return err
+	}
+	key := certKey{host: name}
+	m.mu.Lock()
+	m.host(name).slot(key).wanted = true
+	m.mu.Unlock()
+	_, err = m.get(ctx, key, nil)
+	return err
+}

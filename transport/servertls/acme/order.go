@@ -1,0 +1,205 @@
+//go:build !js
+
+package acme
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	xacme "golang.org/x/crypto/acme"
+
+	"github.com/hopseal/hopseal/internal/safetext"
+)
+
+// An orderError says at which step the authority, or the way to it, failed.
+type orderError struct {
+	step    string
+	err     error
+	counted bool // the authority had taken the order, so that it counts towards its limits
+}
+
+func (e *orderError) Error() string {
+	return "the authority did not give a certificate, at the step of " + e.step + ": " + safetext.Line(e.err.Error(), shown)
+}
+
+func (e *orderError) Unwrap() error { return e.err }
+
+// failures are those of one order, one kind of check after the other.
+type failures []error
+
+func (f failures) Error() string {
+	var texts []string
+	for _, err := range f {
+		texts = append(texts, err.Error())
+	}
+	return strings.Join(texts, "; ")
+}
+
+func (f failures) Unwrap() []error { return f }
+
+// forgotten is the problem of RFC 8555, section 6.7.
+const forgotten = "urn:ietf:params:acme:error:accountDoesNotExist"
+
+// order gets a certificate from the authority. An account that it has forgotten is
+// registered anew.
+func (m *Manager) order(ctx context.Context, key certKey, old *tls.Certificate) (*tls.Certificate, error) {
+	for first := true; ; first = false {
+		client, err := m.account.get(ctx)
+		if err != nil {
+			return nil, err
+		}
+		cert, err := m.orderFrom(ctx, client, key, old)
+		var problem *xacme.Error
+		if !errors.As(err, &problem) || problem.ProblemType != forgotten {
+			return cert, err
+		}
+		m.account.forget(ctx, client)
+		if !first {
+			return nil, err
+		}
+		m.opts.Logger.Warn("acme: the authority does not know the account any more, it is registered anew")
+	}
+}
+
+func (m *Manager) orderFrom(ctx context.Context, client *xacme.Client, key certKey, old *tls.Certificate) (*tls.Certificate, error) {
+	order, err := m.authorize(ctx, client, key.host)
+	if err != nil {
+		return nil, err
+	}
+	signer, request, err := requestFor(key, old)
+	if err != nil {
+		return nil, err
+	}
+	chain, _, err := client.CreateCertFromOrder(ctx, order, request, true)
+	if err == nil {
+		var cert *tls.Certificate
+		if cert, err = pair(chain, signer); err == nil {
+			err = checkFor(key, cert)
+		}
+		if err == nil {
+			return cert, nil
+		}
+	}
+	return nil, &orderError{step: "issuing it", err: because(ctx, err), counted: true}
+}
+
+// requestFor returns a certificate request. The key stays the same over renewals, since
+// clients may have pinned it.
+func requestFor(key certKey, old *tls.Certificate) (crypto.Signer, []byte, error) {
+	var signer crypto.Signer
+	var err error
+	if old != nil {
+		signer, _ = old.PrivateKey.(crypto.Signer)
+	}
+	if signer == nil {
+		if signer, err = key.newKey(); err != nil {
+			return nil, nil, err
+		}
+	}
+	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: key.host}, DNSNames: []string{key.host}}
+	if len(key.host) > 64 { // a common name has no more (RFC 5280, appendix A)
+		template.Subject = pkix.Name{}
+	}
+	request, err := x509.CreateCertificateRequest(rand.Reader, template, signer)
+	return signer, request, err
+}
+
+// authorize returns an order whose name is proved. Each kind of check takes an order of
+// its own, since one that fails spoils the order.
+func (m *Manager) authorize(ctx context.Context, client *xacme.Client, host string) (*xacme.Order, error) {
+	var failed []error
+	for _, kind := range m.answers.kinds(m.opts.Challenge) {
+		order, err := client.AuthorizeOrder(ctx, xacme.DomainIDs(host))
+		if err != nil {
+			return nil, &orderError{step: "the order", err: failures(append(failed, because(ctx, err))), counted: len(failed) > 0}
+		}
+		if order.Status != xacme.StatusReady {
+			order, err = m.prove(ctx, client, host, kind, order)
+		}
+		if err == nil {
+			return order, nil
+		}
+		failed = append(failed, fmt.Errorf("%s: %w", kind, because(ctx, err)))
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, &orderError{step: "its check of the name", err: failures(failed), counted: true}
+}
+
+// prove has the authority check the name.
+func (m *Manager) prove(ctx context.Context, client *xacme.Client, host, kind string, order *xacme.Order) (*xacme.Order, error) {
+	for _, url := range order.AuthzURLs {
+		z, err := client.GetAuthorization(ctx, url)
+		if err != nil {
+			return nil, err
+		}
+		if z.Status != xacme.StatusPending {
+			continue
+		}
+		if err := m.pass(ctx, client, host, kind, z); err != nil {
+			m.giveBack(ctx, client, url)
+			return nil, err
+		}
+		m.answers.passed(kind)
+	}
+	return client.WaitOrder(ctx, order.URI)
+}
+
+// pass answers one check and waits for its result.
+func (m *Manager) pass(ctx context.Context, client *xacme.Client, host, kind string, z *xacme.Authorization) error {
+	i := slices.IndexFunc(z.Challenges, func(c *xacme.Challenge) bool { return c.Type == kind })
+	if i < 0 {
+		var offered []string
+		for _, c := range z.Challenges {
+			offered = append(offered, c.Type)
+		}
+		return errors.New("the authority checks this name only by " + strings.Join(offered, ", "))
+	}
+	clean, err := m.answers.prepare(ctx, client, host, z.Challenges[i])
+	if err != nil {
+		return err
+	}
+	defer m.inTheEnd(ctx, clean)
+	if _, err := client.Accept(ctx, z.Challenges[i]); err != nil {
+		return err
+	}
+	_, err = client.WaitAuthorization(ctx, z.URI)
+	return err
+}
+
+// giveBack gives up what is pending at the authority, which limits how much of it there
+// may be.
+func (m *Manager) giveBack(ctx context.Context, client *xacme.Client, url string) {
+	m.inTheEnd(ctx, func(ctx context.Context) {
+		if z, err := client.GetAuthorization(ctx, url); err == nil && z.Status == xacme.StatusPending {
+			client.RevokeAuthorization(ctx, url)
+		}
+	})
+}
+
+// endTime is how long tidying up may take, whatever has become of the order.
+const endTime = 5 * time.Second
+
+func (m *Manager) inTheEnd(ctx context.Context, call func(context.Context)) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
+	defer cancel()
+	call(ctx)
+}
+
+// because returns the reason why a context ended, where that is what an error is about.
+func because(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return context.Cause(ctx)
+	}
+	return err
+}
