@@ -43,7 +43,7 @@ func (n *Node) Dial(ctx context.Context, name string) (*e2e.Session, error) {
 			if try++; try > dialTries || !temporary(err) || ctx.Err() != nil {
 				return nil, err
 			}
-			if err := n.wait(ctx, name, time.After(pause+rand.N(pause))); err != nil {
+			if err := n.wait(ctx, name, time.After(transport.RetryAfter(err)+pause+rand.N(pause))); err != nil {
 				return nil, err
 			}
 			pause *= 2

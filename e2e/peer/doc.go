@@ -33,5 +33,7 @@
 //
 // What a relay or a member can make a node keep is bounded: links whose other end has not
 // proved who it is, in all and of each member, the bytes that wait on a link, and the
-// sessions.
+// sessions. Strangers in the topic who open links and prove nothing have half of
+// MaxHandshakes in all; the other half is for sessions that come back and for members with
+// whom there is one. Whoever finds no place is told to try later, and Dial does.
 package peer

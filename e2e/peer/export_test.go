@@ -44,8 +44,10 @@ func AcceptLinks(n *Node, room int, links chan<- transport.Conn, event relay.Eve
 		n.mu.Unlock()
 		name, _ := w.nameOf(d.From)
 		l := newLink(w, f.id, d.From, name, false, room)
-		l.stranger = false
-		w.add(l)
+		l.guest = false
+		w.mu.Lock()
+		w.links[linkKey{l.member, l.id}] = l
+		w.mu.Unlock()
 		l.deliver(f.body)
 		links <- l
 		return

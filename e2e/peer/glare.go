@@ -71,6 +71,7 @@ func (n *Node) admit(l *link, peer keys.Fingerprint) error {
 	}
 	n.supersede(l, peer)
 	n.coming[l], l.admitted = peer, true
+	l.way.welcome(l)
 	return nil
 }
 

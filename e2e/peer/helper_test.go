@@ -53,7 +53,8 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 // A hub is a relay that runs everywhere, with one topic, and as hostile as the test wants.
 type hub struct {
 	change func(from, to string, payload []byte) [][]byte // of what is sent; nil changes nothing
-	delay  func() time.Duration                           // before each event; nil: none
+	delay  func() time.Duration                           // before each event, one after the other; nil: none
+	late   time.Duration                                  // by how much each event is
 
 	mu    sync.Mutex
 	seats map[frame.MemberID]*seat
@@ -62,15 +63,22 @@ type hub struct {
 type seat struct {
 	frame.Member
 	conn *transport.PipeConn
-	out  chan []byte
+	out  chan event
 }
+
+type event struct {
+	bytes []byte
+	sent  time.Time
+}
+
+func (s *seat) put(b []byte) { s.out <- event{b, time.Now()} }
 
 func newHub() *hub { return &hub{seats: map[frame.MemberID]*seat{}} }
 
 // connect returns the client's end of a new connection.
 func (h *hub) connect() (*transport.PipeConn, *seat) {
 	near, far := transport.Pipe(transport.WithMaxMessage(1 << 20))
-	s := &seat{conn: far, out: make(chan []byte, 10_000)}
+	s := &seat{conn: far, out: make(chan event, 10_000)}
 	rand.Read(s.ID[:])
 	go h.serve(s)
 	return near, s
@@ -81,11 +89,12 @@ func (h *hub) serve(s *seat) {
 	go func() {
 		for {
 			select {
-			case b := <-s.out:
+			case e := <-s.out:
 				if h.delay != nil {
 					time.Sleep(h.delay())
 				}
-				if s.conn.Write(context.Background(), b) != nil {
+				time.Sleep(time.Until(e.sent.Add(h.late)))
+				if s.conn.Write(context.Background(), e.bytes) != nil {
 					return
 				}
 			case <-gone:
@@ -120,10 +129,10 @@ func (h *hub) join(s *seat, r frame.Join) {
 	joined := frame.Joined{Topic: r.Topic, ID: s.ID}
 	for _, other := range h.seats {
 		joined.Members = append(joined.Members, other.Member)
-		other.out <- frame.Entered{Topic: r.Topic, Member: s.Member}.Append(nil)
+		other.put(frame.Entered{Topic: r.Topic, Member: s.Member}.Append(nil))
 	}
 	h.seats[s.ID] = s
-	s.out <- joined.Append(nil)
+	s.put(joined.Append(nil))
 }
 
 func (h *hub) leave(s *seat) {
@@ -131,7 +140,7 @@ func (h *hub) leave(s *seat) {
 	defer h.mu.Unlock()
 	delete(h.seats, s.ID)
 	for _, other := range h.seats {
-		other.out <- frame.Left{Topic: topic, ID: s.ID}.Append(nil)
+		other.put(frame.Left{Topic: topic, ID: s.ID}.Append(nil))
 	}
 }
 
@@ -140,7 +149,7 @@ func (h *hub) send(from *seat, r frame.Send) {
 	defer h.mu.Unlock()
 	to := h.seats[r.To]
 	if to == nil {
-		from.out <- frame.Refused{Topic: r.Topic, Code: frame.NotThere}.Append(nil)
+		from.put(frame.Refused{Topic: r.Topic, Code: frame.NotThere}.Append(nil))
 		return
 	}
 	payloads := [][]byte{r.Payload}
@@ -148,7 +157,7 @@ func (h *hub) send(from *seat, r frame.Send) {
 		payloads = h.change(from.Name, to.Name, r.Payload)
 	}
 	for _, p := range payloads {
-		to.out <- frame.Direct{Topic: r.Topic, From: from.ID, Payload: p}.Append(nil)
+		to.put(frame.Direct{Topic: r.Topic, From: from.ID, Payload: p}.Append(nil))
 	}
 }
 

@@ -18,9 +18,9 @@ const (
 	// default, with the topic and what stands around the message.
 	maxPayload = 256<<10 - 512
 
-	// strangerBytes may wait on a link that somebody else has opened and whose other end
+	// guestBytes may wait on a link that somebody else has opened and whose other end
 	// is not known: an honest one sends two messages of a handshake before it is.
-	strangerBytes = 2 * (engine.MaxHandshakeFrame + overhead)
+	guestBytes = 2 * (engine.MaxHandshakeFrame + overhead)
 
 	// overhead is what a waiting message counts beside its bytes.
 	overhead = 64
@@ -38,7 +38,7 @@ type link struct {
 	member  relay.MemberID
 	name    string // of the member, as the relay says
 	order   uint64 // in which links and sessions of the node began
-	resumes bool   // the other end opened it to go on with a session
+	kind    guestKind
 	dialled bool
 
 	admitted  bool          // by Node.admit; the node's mu guards it
@@ -56,7 +56,8 @@ type link struct {
 	room     int  // for size
 	limit    int  // of a message, in bytes
 	written  int  // messages
-	stranger bool // the other end has not proved who it is
+	received int  // messages
+	guest    bool // the other end has opened it, and not proved who it is
 }
 
 var _ transport.Conn = (*link)(nil)
@@ -65,7 +66,7 @@ func newLink(w *way, id linkID, member relay.MemberID, name string, dialled bool
 	return &link{
 		way: w, id: id, member: member, name: name, dialled: dialled,
 		confirmed: make(chan struct{}), dropped: make(chan struct{}), done: make(chan struct{}),
-		some: make(chan struct{}, 1), room: room, limit: maxPayload, stranger: !dialled,
+		some: make(chan struct{}, 1), room: room, limit: maxPayload, guest: !dialled,
 	}
 }
 
@@ -73,9 +74,10 @@ func newLink(w *way, id linkID, member relay.MemberID, name string, dialled bool
 func (l *link) deliver(message []byte) {
 	l.mu.Lock()
 	room := l.room
-	if l.stranger {
-		room = strangerBytes
+	if l.guest {
+		room = guestBytes
 	}
+	l.received++
 	fits := l.size+len(message)+overhead <= room
 	if fits {
 		l.queue = append(l.queue, message)
@@ -84,7 +86,8 @@ func (l *link) deliver(message []byte) {
 	}
 	l.mu.Unlock()
 	if !fits {
-		go l.Close(transport.CodePolicy, "")
+		l.end(&transport.CloseError{Code: transport.CodePolicy}, false)
+		l.way.mention(l.member, l.id, transport.CodePolicy, "")
 	}
 }
 
@@ -176,7 +179,7 @@ func (l *link) frame(msg []byte) frame {
 	case l.dialled && l.written == 1:
 		kind = kindOpen
 	case l.written == 2:
-		l.stranger = false
+		l.guest = false
 	}
 	return frame{kind, l.id, msg}
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
-	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport/relay"
 )
@@ -21,10 +20,6 @@ const (
 	DefaultMaxSessions   = 256
 	DefaultMaxHandshakes = 64
 )
-
-// maxStrangers is how many links one member may have open at a time on which it has not
-// proved who it is.
-const maxStrangers = 8
 
 // closeTimeout is how long Close waits at most.
 const closeTimeout = 5 * time.Second
@@ -48,7 +43,8 @@ type Config struct {
 	// Session is the Config of each session. Its Identity and Protocol are required, a
 	// Verifier where there are no Members, and there must be no Store. The Verifier is
 	// asked about [keys.RoleMember] at the Address of the member's name. MaxSessions
-	// counts the sessions that others have begun.
+	// counts the sessions that others have begun, MaxHandshakes links that others have
+	// opened and on which they have not proved who they are.
 	Session e2e.Config
 
 	// Members says who is expected under each name: sessions come about with nobody
@@ -79,6 +75,7 @@ type Node struct {
 	me      keys.Fingerprint
 	server  *e2e.Server
 	room    int // bytes that may wait on a link
+	shares  shares
 
 	accepted chan *e2e.Session
 	closed   chan struct{}
@@ -113,7 +110,8 @@ func New(topic string, cfg Config) (*Node, error) {
 	s.Notify = n.notifier(s.Notify)
 	s.MaxMessage = cmp.Or(s.MaxMessage, defaultMaxMessage())
 	s.MaxSessions = cmp.Or(s.MaxSessions, DefaultMaxSessions)
-	s.MaxHandshakes = cmp.Or(s.MaxHandshakes, DefaultMaxHandshakes)
+	n.shares = sharesOf(cmp.Or(s.MaxHandshakes, DefaultMaxHandshakes))
+	s.MaxHandshakes = 2 * (n.shares.strangers + n.shares.others) // a handshake may outlive its link's place
 	s.ParkTimeout = cmp.Or(s.ParkTimeout, e2e.DefaultParkTimeout)
 	if s.Store != nil {
 		return nil, fmt.Errorf("peer: %w", ErrStore)
@@ -225,19 +223,26 @@ func (n *Node) take(w *way, e relay.Direct) {
 	}
 }
 
-// greet takes a link that a member opens, if there is room for one more.
-func (n *Node) greet(w *way, member relay.MemberID, f frame) {
-	name, ok := w.nameOf(member)
-	all, same := w.strangers(member)
-	if !ok || same >= maxStrangers || all >= n.session.MaxHandshakes {
+// greet takes a link that a member opens, if there is a place for one more.
+func (n *Node) greet(w *way, from relay.MemberID, f frame) {
+	name, ok := w.nameOf(from)
+	if !ok {
 		return
 	}
-	l := newLink(w, f.id, member, name, false, n.room)
-	_, l.resumes = engine.ResumeID(f.body)
+	l := newLink(w, f.id, from, name, false, n.room)
+	l.kind = n.kindOf(name, f.body)
 	n.mu.Lock()
 	l.order = n.next()
 	n.mu.Unlock()
-	w.add(l)
+	out, ok := w.admit(l, n.shares)
+	if !ok {
+		w.refuse(from, f.id)
+		return
+	}
+	if out != nil {
+		w.turnOut(out)
+	}
+	w.added(l)
 	l.deliver(f.body)
 	go func() {
 		n.server.ServeConn(context.WithValue(context.Background(), linkKeyOf{}, l), l)

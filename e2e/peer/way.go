@@ -16,12 +16,15 @@ type way struct {
 	name   string // our own
 	out    chan outgoing
 
+	farewells chan outgoing
+
 	once sync.Once
 	gone chan struct{}
 
 	mu      sync.Mutex // guards what follows
 	members []relay.Member
 	links   map[linkKey]*link
+	paces   map[relay.MemberID]*pace // of those who have opened links
 }
 
 // A linkKey has the member in it: nobody else but the relay can write to a link.
@@ -37,8 +40,8 @@ type outgoing struct {
 
 func newWay(client *relay.Client, joined *relay.Joined, name string) *way {
 	w := &way{
-		client: client, topic: joined.Topic, name: name, out: make(chan outgoing),
-		gone: make(chan struct{}), links: map[linkKey]*link{},
+		client: client, topic: joined.Topic, name: name, out: make(chan outgoing), farewells: make(chan outgoing, maxFarewells),
+		gone: make(chan struct{}), links: map[linkKey]*link{}, paces: map[relay.MemberID]*pace{},
 	}
 	for _, m := range joined.Members {
 		w.entered(m)
@@ -51,13 +54,15 @@ func newWay(client *relay.Client, joined *relay.Joined, name string) *way {
 // is thereby no reason to break off a message of another.
 func (w *way) write() {
 	for {
+		var o outgoing
 		select {
-		case o := <-w.out:
-			if w.client.Send(context.Background(), w.topic, o.to, o.payload) != nil {
-				w.end()
-				return
-			}
+		case o = <-w.out:
+		case o = <-w.farewells:
 		case <-w.gone:
+			return
+		}
+		if w.client.Send(context.Background(), w.topic, o.to, o.payload) != nil {
+			w.end()
 			return
 		}
 	}
@@ -137,6 +142,7 @@ func (w *way) left(id relay.MemberID) {
 		}
 	}
 	w.members = kept
+	delete(w.paces, id)
 	w.mu.Unlock()
 	for _, l := range w.all(func(l *link) bool { return l.member == id }) {
 		l.end(&transport.CloseError{Code: transport.CodeAbnormal, Remote: true}, false)
@@ -148,14 +154,14 @@ func (w *way) open(member relay.MemberID, name string, room int) *link {
 	var id linkID
 	rand.Read(id[:])
 	l := newLink(w, id, member, name, true, room)
-	w.add(l)
-	return l
-}
-
-func (w *way) add(l *link) {
 	w.mu.Lock()
 	w.links[linkKey{l.member, l.id}] = l
 	w.mu.Unlock()
+	w.added(l)
+	return l
+}
+
+func (w *way) added(l *link) {
 	if w.over() { // since: nobody else may have seen this link
 		l.end(&transport.CloseError{Code: transport.CodeAbnormal, Remote: true}, false)
 	}
@@ -171,21 +177,4 @@ func (w *way) forget(l *link) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.links, linkKey{l.member, l.id})
-}
-
-// strangers counts the links that others have opened and on which nobody has proved who
-// they are, in all and of one member.
-func (w *way) strangers(member relay.MemberID) (all, same int) {
-	for _, l := range w.all((*link).isStranger) {
-		if all++; l.member == member {
-			same++
-		}
-	}
-	return all, same
-}
-
-func (l *link) isStranger() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.stranger
 }
