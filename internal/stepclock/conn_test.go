@@ -98,4 +98,3 @@ func (l pipes) Accept() (net.Conn, error) {
 
 func (l pipes) Close() error   { return nil }
 func (l pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
-

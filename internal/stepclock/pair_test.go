@@ -121,4 +121,3 @@ func (p *pair) until(set func(), after time.Duration) time.Duration {
 	<-p.ended
 	return time.Since(start)
 }
-

@@ -198,4 +198,3 @@ func (b *broken) Save(ctx context.Context, r e2e.StoredSession) error {
 	}
 	return b.SessionStore.Save(ctx, r)
 }
-

@@ -100,4 +100,3 @@ func whatever(t *testing.T, takes func(t *testing.T, set func()) time.Duration) 
 		t.Error("nobody has looked at the clock: there is no overlay")
 	}
 }
-
