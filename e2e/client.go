@@ -121,7 +121,7 @@ func (c *client) run(ctx context.Context, conn transport.Conn, e exchange, signe
 }
 
 func (c *client) verify(ctx context.Context, peer *keys.PublicIdentity) error {
-	return c.cfg.Verifier.Verify(ctx, c.cfg.expect(keys.RoleServer, c.address), peer)
+	return c.cfg.verify(ctx, c.cfg.expect(keys.RoleServer, c.address), peer)
 }
 
 // presentAgain returns what to show a server that is known from before, unless the

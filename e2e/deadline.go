@@ -2,9 +2,10 @@ package e2e
 
 import "context"
 
-// A store is not this package's: it may be a disk, or a file that another machine has locked,
-// and take for ever, whatever its context says. So nobody waits for one longer than that lasts.
-// Each call that has not returned keeps a goroutine, and one of so many turns.
+// A store is not this package's, and neither are a Verifier, Authenticate and Credentials: behind
+// them may be a disk, a file that another machine has locked or a service, and they take for
+// ever, whatever their context says. So nobody waits for one longer than that lasts. Each call
+// that has not returned keeps a goroutine, and one of so many turns.
 
 // mostOfClient is how many turns a client has, which has one session.
 const mostOfClient = 16

@@ -451,6 +451,8 @@ type Config struct {
 	// than well, and with each panic of the server's function, beside what Logger is
 	// told. It must not block. Nil means that Logger alone is told.
 	OnError func(error)
+
+	asking chan struct{} // holds a token for each question to the application that it has not answered
 }
 
 // withDefaults returns a copy of c with zero values replaced, or an error that
@@ -472,6 +474,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.ParkTimeout, DefaultParkTimeout)
 	setDefault(&c.MaxHandshakes, DefaultMaxHandshakes)
 	setDefault(&c.MaxHandshakesPerAddress, DefaultMaxHandshakesPerAddress)
+	c.asking = make(chan struct{}, max(c.MaxHandshakes, mostOfClient))
 	switch {
 	case c.Identity == nil:
 		return c, errors.New("e2e: Config.Identity is nil: make one with keys.GenerateIdentity, or load it")

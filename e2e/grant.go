@@ -69,7 +69,7 @@ func (c Config) present(ctx context.Context) ([]byte, error) {
 	if c.Credentials == nil {
 		return nil, nil
 	}
-	credentials, err := within(ctx, c.Credentials)
+	credentials, err := aside(ctx, c.asking, c.Credentials)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("credentials: %w", err)
@@ -84,7 +84,7 @@ func (c Config) authenticate(ctx context.Context, peer Peer, credentials []byte)
 	if c.Authenticate == nil {
 		return Grant{}, nil
 	}
-	g, err := within(ctx, func(ctx context.Context) (Grant, error) {
+	g, err := aside(ctx, c.asking, func(ctx context.Context) (Grant, error) {
 		return c.Authenticate(ctx, peer, credentials)
 	})
 	switch {
@@ -123,13 +123,22 @@ func unwelcome(err error) *CloseError {
 	return &CloseError{Err: err}
 }
 
+// verify asks the application whom it trusts.
+func (c *Config) verify(ctx context.Context, want keys.Expected, peer *keys.PublicIdentity) error {
+	_, err := aside(ctx, c.asking, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, c.Verifier.Verify(ctx, want, peer)
+	})
+	return err
+}
+
 // within calls the application, and waits for its answer no longer than the context
-// lasts. A panic is an error.
+// lasts. A panic is an error, and so is a goroutine that ends: whoever does not answer has
+// not said yes.
 func within[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
 	var answer T
 	done := make(chan error, 1)
 	go func() {
-		var err error
+		err := errGoexit // until it is known better
 		defer func() { done <- err }()
 		defer contain(&err)
 		answer, err = call(ctx)

@@ -77,7 +77,7 @@ func (g *greeting) welcome(ctx context.Context, e exchange, peer Peer) (err erro
 }
 
 func (c *Config) verifyClient(ctx context.Context, peer *keys.PublicIdentity) error {
-	return c.Verifier.Verify(ctx, c.expect(keys.RoleClient, ""), peer)
+	return c.verify(ctx, c.expect(keys.RoleClient, ""), peer)
 }
 
 // resume goes on with a session. Between the commit and the frame that tells the client

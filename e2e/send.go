@@ -21,7 +21,8 @@ import (
 // later costs the connection, because a message that may have been sent cannot be
 // taken back: a session that has no other ends, and else keeps the message, to send it
 // again on the next one, and Send returns nil. With a [Config.Store] it returns once the
-// message is stored; messages that are sent at the same time are stored in one go. Errors: the context's; one that matches
+// message is stored, and for that a store has [Config.SendTimeout], whatever the context says:
+// the message may be stored. Messages that are sent at the same time are stored in one go. Errors: the context's; one that matches
 // [ErrTooLarge], after which the session goes on; [*CloseError].
 func (s *Session) Send(ctx context.Context, message []byte) error {
 	return s.submit(ctx, &outgoing{body: message})

@@ -179,8 +179,8 @@ func (srv *Server) stop() (open []*Session) {
 	return slices.Collect(maps.Keys(srv.sessions))
 }
 
-// errGoexit is why a handshake ended whose Verifier, or the like, did not return.
-var errGoexit = errors.New("e2e: runtime.Goexit was called in a handshake")
+// errGoexit is what it counts as where a Verifier, a store or the like does not return.
+var errGoexit = errors.New("e2e: runtime.Goexit was called where an answer was waited for")
 
 // greetAside runs greet in a goroutine of its own. A handshake makes a stack deep, and
 // the caller's is there for as long as the session.

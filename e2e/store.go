@@ -15,7 +15,8 @@ import (
 // use, and what Save has returned for must survive what the sessions are to survive. Nobody
 // waits for a call once its context is over, and what it does then counts as not known. A call
 // that does not return even so keeps a goroutine, of which a [Server] has no more than
-// Config.MaxSessions, and 128 for clients that come back.
+// Config.MaxSessions, and 128 for clients that come back; a client has 16. One that panics, or
+// ends its goroutine, is a store that does not work.
 type SessionStore interface {
 	// Find returns the Key of the record that has this id among its IDs, and the Head
 	// beside it. It is asked for whatever id a stranger sends, and so must cost one small

@@ -285,16 +285,10 @@ func (s *Session) judge(ctx context.Context, offer engine.Offer) (Grant, error) 
 	if err := notRevoked(offer.Peer); err != nil {
 		return Grant{}, err
 	}
-	if err := s.party.ask(ctx, offer.Peer); err != nil || s.engine.Client() {
+	if err := s.party.verify(ctx, offer.Peer); err != nil || s.engine.Client() {
 		return Grant{}, err
 	}
 	return s.party.cfg.authenticate(ctx, Peer{offer.Peer, s.Peer().Claims}, offer.Credentials)
-}
-
-// ask is verify that neither panics nor outlasts its context.
-func (p *party) ask(ctx context.Context, peer *keys.PublicIdentity) error {
-	_, err := within(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, p.verify(ctx, peer) })
-	return err
 }
 
 // notRevoked is what no Verifier has to be asked about: the peer's own root has said so.
@@ -312,7 +306,7 @@ func notRevoked(peer *keys.PublicIdentity) error {
 func (s *Session) Recheck(ctx context.Context) error {
 	for !s.over() {
 		peer := s.engine.Peer()
-		err := s.party.ask(about.Session(ctx, s.life), peer)
+		err := s.party.verify(about.Session(ctx, s.life), peer)
 		if _, no := refuses(err); !no {
 			return err
 		}
