@@ -188,8 +188,11 @@ type Config struct {
 	Identity *keys.Identity
 
 	// Verifier decides whether the other end is the one that was meant. It runs
-	// within the handshake's deadline. Required, and there is no default: see
-	// [keys.Pinned] and [keys.KnownPeers].
+	// within the handshake's deadline, or that of whoever calls Recheck: nobody waits for
+	// it any longer, and no answer is not a yes. A call of it, of Authenticate or of
+	// Credentials that goes on all the same keeps a goroutine, and one of MaxHandshakes
+	// turns of this Config's Server, or of 256 of a client. Required, and there is no
+	// default: see [keys.Pinned] and [keys.KnownPeers].
 	Verifier keys.Verifier
 
 	// Protocol names what the application speaks, with its version, such as

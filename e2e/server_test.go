@@ -83,7 +83,7 @@ func TestPanicInVerifierIsContained(t *testing.T) {
 	a, b := transport.Pipe()
 	result := serve(newServer(t, cfg, echo), b)
 	_, err := e2e.Connect(t.Context(), a, "", trusting(alice, bob))
-	wantHandshake(t, err, e2e.ReasonLost)
+	wantHandshake(t, err, e2e.ReasonUnavailable)
 	var p *e2e.PanicError
 	if err := <-result; !errors.As(err, &p) {
 		t.Errorf("ServeConn: %v", err)
@@ -97,7 +97,7 @@ func TestGoexitInVerifierIsContained(t *testing.T) {
 	a, b := transport.Pipe()
 	result := serve(newServer(t, cfg, echo), b)
 	_, err := e2e.Connect(t.Context(), a, "", trusting(alice, bob))
-	wantHandshake(t, err, e2e.ReasonLost)
+	wantHandshake(t, err, e2e.ReasonUnavailable)
 	if err := <-result; err == nil {
 		t.Error("ServeConn reports no error")
 	}

@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
@@ -21,6 +21,10 @@ import (
 // Dir returns a store in a directory, with one file for each session, for each id and for each part.
 // The directory is made where it does not exist, for its owner only. Several processes
 // may use it at once; on a network file system its locks have to work between machines.
+//
+// A call waits for other processes while its context lasts. It does not wait for them once it
+// writes, and a disk that hangs then holds it up for as long: nobody can take a write back. Package
+// e2e waits for no call any longer than it has promised to.
 //
 // Files have mode 0600. Whenever a process or the machine stops, each holds the value before
 // or the one after. Saving takes as long as the disk takes to make sure of that: a session
@@ -36,7 +40,7 @@ func Dir(path string) (e2e.SessionStore, error) {
 	if m := info.Mode().Perm(); runtime.GOOS != "windows" && m&0o077 != 0 {
 		return nil, fmt.Errorf("sessionstore: %s is open to other users (mode %#o): run chmod 700", path, m)
 	}
-	d := &dir{path: path}
+	d := newDir(path)
 	return Over(d), d.tidy()
 }
 
@@ -47,8 +51,16 @@ const stripes = 64
 // this one: a lock of the system's belongs to an open file.
 type dir struct {
 	path  string
-	mutex [stripes]sync.Mutex
-	wrote func(step string) // tests end the process within a write
+	mutex [stripes]chan struct{} // each holds a token while somebody has its lock
+	wrote func(step string)      // tests end the process within a write
+}
+
+func newDir(path string) *dir {
+	d := &dir{path: path}
+	for i := range d.mutex {
+		d.mutex[i] = make(chan struct{}, 1)
+	}
+	return d
 }
 
 const (
@@ -56,35 +68,66 @@ const (
 	tempPrefix = "temp-"
 )
 
-// lock makes this the only user of a key's stripe.
-func (d *dir) lock(key string) (unlock func(), _ error) {
+// lock makes this the only user of a key's stripe, for which it waits while the context lasts.
+func (d *dir) lock(ctx context.Context, key string) (unlock func(), _ error) {
 	h := fnv.New32a()
 	h.Write([]byte(key))
 	n := h.Sum32() % stripes
-	d.mutex[n].Lock()
+	select {
+	case d.mutex[n] <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	f, err := os.OpenFile(filepath.Join(d.path, fmt.Sprintf("%s%02d", lockPrefix, n)), os.O_RDWR|os.O_CREATE, 0o600)
 	if err == nil {
-		if err = lockFile(f); err != nil {
+		if err = waitForFile(ctx, f); err != nil {
 			f.Close()
 		}
 	}
 	if err != nil {
-		d.mutex[n].Unlock()
+		<-d.mutex[n]
 		return nil, err
 	}
 	return func() {
 		f.Close() // and the lock with it
-		d.mutex[n].Unlock()
+		<-d.mutex[n]
 	}, nil
 }
 
+// How long to wait before another look at a lock that another process has. The system would wake
+// whoever waits for it, but lets nobody stop waiting.
+const (
+	lockLookFirst = time.Millisecond
+	lockLookMost  = 32 * time.Millisecond
+)
+
+// waitForFile locks a file once nobody else has it locked. The error is the context's where that
+// ends before, and says whom it waited for.
+func waitForFile(ctx context.Context, f *os.File) error {
+	for wait := lockLookFirst; ; wait = min(2*wait, lockLookMost) {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("another process holds the lock %s: %w", f.Name(), err)
+		}
+		if err := lockFile(f); err != errLocked {
+			return err
+		}
+		select {
+		case <-time.After(wait/2 + rand.N(wait)):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// errLocked is returned by lockFile where another process has the lock.
+var errLocked = errors.New("locked")
+
 func (d *dir) file(key string) string { return filepath.Join(d.path, key) }
 
-func (d *dir) Get(_ context.Context, key string) ([]byte, uint64, error) {
+func (d *dir) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 	f, err := d.read(key)
 	if err == nil && f.torn() { // or read while it was written
 		var unlock func()
-		if unlock, err = d.lock(key); err == nil {
+		if unlock, err = d.lock(ctx, key); err == nil {
 			f, err = d.read(key)
 			unlock()
 		}
@@ -102,8 +145,8 @@ func (d *dir) read(key string) (contents, error) {
 	return parseContents(b), err
 }
 
-func (d *dir) Put(_ context.Context, key string, value []byte, version uint64, _ time.Time) (bool, error) {
-	unlock, err := d.lock(key)
+func (d *dir) Put(ctx context.Context, key string, value []byte, version uint64, _ time.Time) (bool, error) {
+	unlock, err := d.lock(ctx, key)
 	if err != nil {
 		return false, err
 	}
@@ -182,8 +225,8 @@ func (d *dir) sync() error {
 	return nil
 }
 
-func (d *dir) Delete(_ context.Context, key string, version uint64) (bool, error) {
-	unlock, err := d.lock(key)
+func (d *dir) Delete(ctx context.Context, key string, version uint64) (bool, error) {
+	unlock, err := d.lock(ctx, key)
 	if err != nil {
 		return false, err
 	}

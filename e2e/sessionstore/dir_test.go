@@ -50,12 +50,13 @@ func TestMain(m *testing.M) {
 // write saves versions of one record without end, announces each that is saved, and ends
 // as a crash does where it is told to.
 func write(path, at string) {
-	d := &dir{path: path, wrote: func(step string) {
+	d := newDir(path)
+	d.wrote = func(step string) {
 		if step == at {
 			syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
 		}
-	}}
+	}
 	s := Over(d)
 	version := uint64(0)
 	if r, err := load(s, key(99)); err == nil {
@@ -292,7 +293,7 @@ func TestNoRoom(t *testing.T) {
 	first := record(1, "x", 10)
 	mustSave(t, s, first)
 	full := errors.New("no space left on device")
-	failing := Over(&failingKV{KV: &dir{path: path}, put: full})
+	failing := Over(&failingKV{KV: newDir(path), put: full})
 	if err := failing.Save(t.Context(), record(2, "y", 10, 11)); !errors.Is(err, full) {
 		t.Error(err)
 	}

@@ -7,10 +7,15 @@ import (
 	"syscall"
 )
 
-// lockFile waits for the lock. It goes with the file, and so with the process.
+// lockFile takes the lock, unless another process has it. It goes with the file, and so with the
+// process.
 func lockFile(f *os.File) error {
 	for {
-		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != syscall.EINTR {
+		switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err {
+		case syscall.EINTR:
+		case syscall.EWOULDBLOCK:
+			return errLocked
+		default:
 			return err
 		}
 	}

@@ -52,7 +52,8 @@ func TestSlotsTakeValuesOfAllSizes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sessions")
 	openDir(t, path)
 	writes := map[string]int{}
-	one, two := &dir{path: path, wrote: func(step string) { writes[step]++ }}, &dir{path: path}
+	one, two := newDir(path), newDir(path)
+	one.wrote = func(step string) { writes[step]++ }
 	sizes := []int{100, 0, 1, 200, 4000, 4096, 5, 100_000, 99_999, 3, 1 << 20}
 	for i, size := range sizes {
 		value := bytes.Repeat([]byte{byte(i)}, size)
@@ -73,7 +74,7 @@ func TestSlotsTakeValuesOfAllSizes(t *testing.T) {
 func TestFileWithTwoTornSlotsIsNone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sessions")
 	openDir(t, path)
-	d := &dir{path: path}
+	d := newDir(path)
 	file := appendSlots(nil, versioned{[]byte("x"), 1})
 	file[slottedHead] ^= 1
 	if err := os.WriteFile(d.file("session-x"), file, 0o600); err != nil {
