@@ -32,6 +32,9 @@ func explainEvent(e DialEvent, d *dialer, now time.Time) Finding {
 		f.Saw = append(f.Saw, describeHandshake(e.TLS)...)
 		f.warnOfEnd(e.TLS.Peer, now)
 	}
+	for _, line := range e.Answered {
+		f.Saw = append(f.Saw, "answered by "+line)
+	}
 	if e.Err != nil {
 		f.Result, f.Problem = Failed, e.Err.Problem
 		f.addChain(e.Err)

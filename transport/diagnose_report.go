@@ -21,7 +21,7 @@ const (
 // A Finding is what [Diagnose] saw at one step of the way. Text from outside in it
 // is safe to show, and no part of it holds a credential, a path or a query.
 type Finding struct {
-	Step    string        `json:"step"`          // "url", "name", "tcp", "proxy", "tls", "upgrade", "echo", "keep-alive" or "idle"
+	Step    string        `json:"step"`          // "url", "name", "tcp", "proxy", "tls", "upgrade", "echo", "keep-alive" or "idle"; and what goes on where Diagnose ends
 	Hop     string        `json:"hop,omitempty"` // who did it, or did not: a host and port, or a proxy
 	Result  Result        `json:"result"`
 	Took    time.Duration `json:"took_ns,omitempty"` // nanoseconds in JSON

@@ -145,6 +145,8 @@ type dialer struct {
 	tls    *tlsConfig // of the handshake with the target
 	events *notifier[DialEvent]
 	trace  func(DialEvent) // told at once; nil if nobody listens
+
+	answered []string // see DialEvent, of the phase under way
 }
 
 func newDialer(target *url.URL, opts *DialOptions) *dialer {
@@ -221,7 +223,9 @@ func (d *dialer) in(ctx context.Context, phase Phase, limit time.Duration, do fu
 	defer cancel()
 	begin := time.Now()
 	e := DialEvent{Phase: phase, Target: shown(d.target), Proxy: d.info.Proxy}
+	d.answered = nil
 	e.Err = do(ctx, &e)
+	e.Answered = d.answered
 	e.Took = time.Since(begin)
 	if e.Err != nil {
 		e.Err.Phase, e.Err.Target, e.Err.Proxy = phase, e.Target, e.Proxy

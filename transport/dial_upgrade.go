@@ -31,6 +31,9 @@ func (d *dialer) upgrade(ctx context.Context, conn net.Conn) (*wsConn, error) {
 			CompressionMode: websocket.CompressionDisabled,
 			OnPingReceived:  w.letPong,
 		})
+		if resp != nil {
+			d.answered = answeredBy(resp.Header)
+		}
 		if err != nil {
 			conn.Close()
 			return d.explainUpgrade(ctx, resp, err)

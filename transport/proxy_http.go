@@ -31,6 +31,9 @@ func (d *dialer) askHTTP(ctx context.Context, conn net.Conn, login *proxyLogin) 
 			return d.explainProxy(ctx, err)
 		}
 		resp, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
+		if err == nil {
+			d.answered = answeredBy(resp.Header)
+		}
 		switch {
 		case err != nil:
 			return d.explainProxy(ctx, err)

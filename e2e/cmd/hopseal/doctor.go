@@ -16,7 +16,7 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-var doctorCommand = command{name: "doctor", args: "URL", summary: "walk the way to a WebSocket server and say which hop fails, and why", run: doctor}
+var doctorCommand = command{name: "doctor", args: "URL", summary: "walk the way to a WebSocket server, and into a session with it, and say who fails, and why", run: doctor}
 
 // doctorResult is a transport.Report for people and programs.
 type doctorResult struct {
@@ -26,17 +26,26 @@ type doctorResult struct {
 
 func (r doctorResult) text(w io.Writer) { io.WriteString(w, r.Report.String()) }
 
-// errDiagnosed is for a walk that did not reach its end. The report tells why.
-var errDiagnosed = errors.New("the way is not free: see the step that failed")
+// What a walk that did not reach its end comes to. The report tells why.
+var (
+	errDiagnosed = errors.New("the way is not free: see the step that failed")
+	errNoSession = errors.New("there is no session with the server: see the step that failed")
+)
 
 func doctor(ctx context.Context, c *call) error {
 	var way wayFlags
+	var session sessionFlags
 	way.add(c)
+	session.add(c)
 	c.Var(&way.subprotocols, "subprotocol", "offer this `name` to the server; may be repeated")
 	idle := c.Duration("idle", 0, "then watch the silent connection for so long, to find hops that forget it")
 	timeout := c.Duration("timeout", time.Minute, "how long all but that may take")
 	file := c.String("report", "", "write a report without secrets to this `file`, to be sent to others")
 	if err := c.parse(1, 1); err != nil {
+		return err
+	}
+	client, err := session.client(ctx, c)
+	if err != nil {
 		return err
 	}
 	opts, err := way.options(c)
@@ -47,6 +56,12 @@ func doctor(ctx context.Context, c *call) error {
 	ctx, cancel := context.WithTimeout(ctx, *timeout+*idle)
 	defer cancel()
 	report := transport.Diagnose(ctx, c.args[0], &transport.DiagnoseOptions{Dial: opts, Idle: *idle})
+	failure := errDiagnosed
+	if client != nil && report.OK() {
+		failure = errNoSession
+		client.meet(ctx, c.args[0], opts, report)
+	}
+	inFlags(report)
 	result := doctorResult{report.OK(), report}
 	if *file != "" {
 		if err := writeReport(*file, c, result); err != nil {
@@ -57,7 +72,7 @@ func doctor(ctx context.Context, c *call) error {
 		return err
 	}
 	if !report.OK() {
-		return errDiagnosed
+		return failure
 	}
 	return nil
 }

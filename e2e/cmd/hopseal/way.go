@@ -28,7 +28,7 @@ type wayFlags struct {
 }
 
 func (f *wayFlags) add(c *call) {
-	c.StringVar(&f.roots, "roots", "", "trust the CA certificates in this PEM `file`, beside the system's")
+	c.StringVar(&f.roots, "roots", "", "trust the CA certificates in this PEM `file`, beside the system's, of the server and of an https proxy")
 	c.StringVar(&f.cert, "cert", "", "show the client certificate in this PEM `file`")
 	c.StringVar(&f.key, "key", "", "the PEM `file` with its key")
 	c.StringVar(&f.proxy, "proxy", "", "use the proxy at this `URL`, or none for \"direct\", instead of what the environment says")
@@ -73,6 +73,8 @@ func (f *wayFlags) options(c *call) (*transport.DialOptions, error) {
 			return nil, fmt.Errorf("-roots: %w", err)
 		}
 	}
+	// An https proxy has a certificate too. It is not shown this end's.
+	opts.ProxyTLS = &transport.TLSOptions{RootsPEM: opts.TLS.RootsPEM, SystemRoots: true, InsecureSkipTLSVerify: f.insecure}
 	if f.keyLog != "" {
 		if f.log, err = os.OpenFile(f.keyLog, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
 			return nil, fmt.Errorf("-insecure-key-log: %w", err)

@@ -1,0 +1,235 @@
+//go:build !js
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/internal/safetext"
+	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/transport"
+)
+
+// envCredentials holds what a client shows a server beside its identity, inside the session's
+// encryption: a command line can be read by everybody on the machine.
+const envCredentials = "HOPSEAL_CREDENTIALS"
+
+// sessionFlags say who wants a session with whom. The doctor makes one where -protocol is given.
+type sessionFlags struct {
+	peer, protocol string
+	proof          bool
+}
+
+func (f *sessionFlags) add(c *call) {
+	c.storeFlag()
+	c.StringVar(&f.peer, "peer", "", "the server must have this `fingerprint`; without it, one that the store admits at the URL's address")
+	c.StringVar(&f.protocol, "protocol", "", "go on to a session that speaks this application protocol, `name`, as the identity in -store. Put credentials into "+envCredentials)
+	c.BoolVar(&f.proof, "proof", false, "sign messages: Config.Proof of the service is ProofEd25519")
+}
+
+// wanted reports whether a session is to be made.
+func (f *sessionFlags) wanted() bool { return f.protocol != "" }
+
+// A client is an end that the doctor plays.
+type client struct {
+	flags sessionFlags
+	cfg   e2e.Config
+	judge *judge
+}
+
+// client opens the store, before anything is dialled.
+func (f *sessionFlags) client(ctx context.Context, c *call) (*client, error) {
+	var verifier keys.Verifier
+	if f.peer != "" {
+		fingerprint, err := keys.ParseFingerprint(f.peer)
+		if err != nil {
+			return nil, c.wrong("-peer wants a fingerprint: fp1 and 52 characters, as 'hopseal key show' prints it at the server")
+		}
+		verifier = keys.Pinned(fingerprint)
+	}
+	if !f.wanted() {
+		if f.peer != "" || f.proof || given(c, "store") {
+			return nil, c.wrong("-store, -peer and -proof are for a session, which wants -protocol NAME too")
+		}
+		return nil, nil
+	}
+	if len(f.protocol) > maxProtocol {
+		return nil, c.wrong(fmt.Sprintf("-protocol wants a name of at most %d bytes", maxProtocol))
+	}
+	store, err := c.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if verifier == nil {
+		verifier = store.KnownPeers()
+	}
+	j := &judge{Verifier: verifier}
+	cfg := e2e.Config{
+		Identity: store.Identity(), Verifier: j, Protocol: f.protocol, Logger: slog.New(slog.DiscardHandler),
+		Retry: transport.Retry{Decide: func(error) transport.RetryAction { return transport.ActionStop }},
+	}
+	if f.proof {
+		cfg.Proof = e2e.ProofEd25519
+	}
+	if credentials := c.getenv(envCredentials); credentials != "" {
+		cfg.Credentials = func(context.Context) ([]byte, error) { return []byte(credentials), nil }
+	}
+	return &client{*f, cfg, j}, nil
+}
+
+const maxProtocol = 255
+
+// given reports whether a flag stands in the call.
+func given(c *call, name string) (found bool) {
+	c.Visit(func(f *flag.Flag) { found = found || f.Name == name })
+	return found
+}
+
+// A judge is a Verifier that keeps what it was shown.
+type judge struct {
+	keys.Verifier
+	seen *keys.PublicIdentity
+	at   keys.Expected
+}
+
+func (j *judge) Verify(ctx context.Context, want keys.Expected, got *keys.PublicIdentity) error {
+	j.seen, j.at = got, want
+	return j.Verifier.Verify(ctx, want, got)
+}
+
+// meet makes a session with the server at the end of a way that is free, closes it, and adds
+// what each of the two ends says about the other.
+func (cl *client) meet(ctx context.Context, url string, opts *transport.DialOptions, report *transport.Report) {
+	begin := time.Now()
+	cfg := cl.cfg
+	cfg.Dial = opts
+	session, err := e2e.Dial(ctx, url, cfg)
+	if err == nil {
+		switch session.Info().HopTLS { // which both ends have found out
+		case e2e.HopUnbroken:
+			report.HopTLS = transport.HopTLSUnbroken
+		case e2e.HopReterminated:
+			report.HopTLS = transport.HopTLSReTerminated
+		}
+		err = session.Close()
+	}
+	findings := cl.findings(err)
+	findings[len(findings)-1].Took = time.Since(begin)
+	report.Findings = append(report.Findings, findings...)
+}
+
+// findings says what this end thinks of the server, whether both speak the same, and what the
+// server thinks of this end: as many of these as came to pass.
+func (cl *client) findings(err error) []transport.Finding {
+	server := transport.Finding{Step: "server", Result: transport.Passed}
+	if cl.judge.seen != nil {
+		server.Saw = []string{"the server is " + cl.judge.seen.String()}
+	}
+	protocol := transport.Finding{Step: "protocol", Result: transport.Passed, Saw: []string{"both ends speak " + safetext.Quote(cl.flags.protocol, maxProtocol)}}
+	client := transport.Finding{Step: "client", Result: transport.Passed, Saw: []string{"this end is " + cl.cfg.Identity.Public().String()}}
+	var failed *e2e.HandshakeError
+	switch {
+	case err == nil:
+		return []transport.Finding{server, protocol, client}
+	case !errors.As(err, &failed) && cl.judge.seen == nil:
+		server.Result, server.Problem = transport.Failed, said(err)
+		return []transport.Finding{server}
+	case !errors.As(err, &failed): // the session came about, and did not end well
+		client.Result, client.Problem = transport.Warned, "the session did not end as it should: "+said(err)
+		return []transport.Finding{server, protocol, client}
+	case failed.Reason == e2e.ReasonUntrusted:
+		cl.distrusted(&server, failed.Err)
+		return []transport.Finding{server}
+	case failed.Reason == e2e.ReasonProtocol:
+		cl.otherProtocol(&protocol, failed.Err)
+		return []transport.Finding{server, protocol}
+	case cl.judge.seen == nil: // before the server has said who it is
+		cl.noServer(&server, failed)
+		return []transport.Finding{server}
+	}
+	cl.turnedAway(&client, failed)
+	return []transport.Finding{server, protocol, client}
+}
+
+// distrusted is for a server that this end does not have.
+func (cl *client) distrusted(f *transport.Finding, err error) {
+	f.Result, f.Problem = transport.Failed, "this end does not have the server: "+said(err)
+	var trust *keys.TrustError
+	if !errors.As(err, &trust) {
+		return
+	}
+	switch {
+	case cl.flags.peer != "" && (trust.Reason == keys.TrustUnknown || trust.Reason == keys.TrustChanged):
+		f.Problem = "this end does not have the server: it has another fingerprint than -peer says"
+		f.Advice = "compare with what 'hopseal key show' prints at the server: correct -peer, or dial the server that is meant; somebody may be in the middle"
+	case trust.Reason == keys.TrustUnknown:
+		f.Problem = "this end does not have the server: the store admits nobody at " + safetext.Line(cl.judge.at.Address, maxShownPath)
+		f.Advice = "compare the fingerprint above with its owner, and give it as -peer, or admit it with 'hopseal key import -address URL'"
+	case trust.Reason == keys.TrustChanged:
+		f.Problem = "this end does not have the server: the store admits another one at " + safetext.Line(cl.judge.at.Address, maxShownPath)
+	}
+}
+
+// otherProtocol is for two ends that do not speak the same.
+func (cl *client) otherProtocol(f *transport.Finding, err error) {
+	f.Result, f.Saw, f.Problem = transport.Failed, nil, said(err)
+	var other *e2e.ProtocolError
+	switch {
+	case !errors.As(err, &other):
+	case other.Own != other.Theirs:
+		f.Problem = fmt.Sprintf("neither end has the other: the server speaks %s, and -protocol says %s", safetext.Quote(other.Theirs, maxProtocol), safetext.Quote(other.Own, maxProtocol))
+		f.Advice = "correct -protocol and Config.Protocol of the client, or Config.Protocol of the server: they have to be alike"
+	case cl.flags.proof:
+		f.Problem = "neither end has the other: the server does not sign messages as -proof does"
+		f.Advice = "leave out -proof, or set Config.Proof alike at both ends"
+	default:
+		f.Problem = "neither end has the other: the server signs messages"
+		f.Advice = "give -proof, or set Config.Proof alike at both ends"
+	}
+}
+
+// noServer is for what did not prove to be anybody.
+func (cl *client) noServer(f *transport.Finding, failed *e2e.HandshakeError) {
+	f.Result, f.Problem = transport.Failed, said(failed)
+	switch failed.Reason {
+	case e2e.ReasonLost, e2e.ReasonTimeout:
+		f.Advice = "see whether this path is served by package e2e, in the same version, and what its log says of a handshake that failed"
+	case e2e.ReasonNotAuthentic:
+		f.Advice = "see whether both ends are of one version; if they are, something on the way changes messages"
+	}
+}
+
+// turnedAway is for a server that does not have this end.
+func (cl *client) turnedAway(f *transport.Finding, failed *e2e.HandshakeError) {
+	f.Result, f.Problem = transport.Failed, said(failed)
+	switch failed.Reason {
+	case e2e.ReasonRefused:
+		f.Problem, f.Advice = "the server does not have this end: it does not accept this identity", "ask its operator to admit the fingerprint above; the server's log says untrusted"
+		if cl.cfg.Credentials != nil {
+			f.Problem += ", or the credentials in " + envCredentials
+			f.Advice += ", or unauthorized where it is the credentials"
+		} else {
+			f.Advice += ", or unauthorized where it wants credentials, which go into " + envCredentials
+		}
+	case e2e.ReasonUnavailable:
+		f.Problem, f.Advice = "the server does not have this end now: it has no room, is shutting down, or could not check", "try again later; the server's log says why"
+	case e2e.ReasonLost, e2e.ReasonTimeout:
+		f.Advice = "the server has not said whether it has this end: see its log"
+	}
+}
+
+// said is the text of an error without the names of packages.
+func said(err error) string {
+	text := err.Error()
+	for _, prefix := range []string{"e2e: handshake: ", "e2e: ", "transport: ", "keys: "} {
+		text = strings.TrimPrefix(text, prefix)
+	}
+	return safetext.Line(text, maxErrorText)
+}
