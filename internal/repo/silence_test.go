@@ -19,20 +19,22 @@ import (
 //	returned  the caller has it in an error, at the end at the latest, or logs it by another field here
 //	data      it is no news, but what crosses the link
 var listeners = map[string]string{
-	"e2e.Config.Logger":                  "logged",
-	"e2e.Config.OnError":                 "returned", // Logger is told the same
-	"e2e.Config.Notify":                  "returned", // Logger is told the same
-	"e2e.Config.Refused":                 "logged",
-	"e2e.Mux.OnError":                    "logged",
-	"e2e.StreamOptions.Progress":         "data",
-	"transport.DialOptions.Notify":       "returned",
-	"transport.GateOptions.Notify":       "logged",
-	"transport.ProxyProtocol.OnRefuse":   "logged",
-	"transport.Retry.Notify":             "returned",
-	"transport/relay.Options.Logger":     "logged",
-	"transport/relay.Options.Tap":        "data",
-	"transport/servertls.Options.Logger": "logged",
-	"transport/servertls.Options.Notify": "returned", // Logger is told the same
+	"e2e.Config.Logger":                       "logged",
+	"e2e.Config.OnError":                      "returned", // Logger is told the same
+	"e2e.Config.Notify":                       "returned", // Logger is told the same
+	"e2e.Config.Refused":                      "logged",
+	"e2e.Mux.OnError":                         "logged",
+	"e2e.StreamOptions.Progress":              "data",
+	"transport.DialOptions.Notify":            "returned",
+	"transport.GateOptions.Notify":            "logged",
+	"transport.ProxyProtocol.OnRefuse":        "logged",
+	"transport.Retry.Notify":                  "returned",
+	"transport/relay.Options.Logger":          "logged",
+	"transport/relay.Options.Tap":             "data",
+	"transport/servertls.Options.Logger":      "logged",
+	"transport/servertls/acme.Options.Logger": "logged",
+	"transport/servertls/acme.Options.Notify": "returned", // Logger is told the same
+	"transport/servertls.Options.Notify":      "returned", // Logger is told the same
 }
 
 // A program that sets nothing is not left in the dark: each field that takes news is known here,

@@ -3,6 +3,7 @@
 package acme
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -162,5 +163,23 @@ func TestOptionsThatLeaveADecisionOpen(t *testing.T) {
 			continue
 		}
 		manager.Close()
+	}
+}
+
+// Without a Logger, slog.Default is told what failed and what was issued.
+func TestWhoSetsNothingIsTold(t *testing.T) {
+	before, log := slog.Default(), new(bytes.Buffer)
+	slog.SetDefault(slog.New(slog.NewTextHandler(log, nil)))
+	defer slog.SetDefault(before)
+	a := newAuthority(t)
+	manager := must(New(Options{Hosts: []string{name}, Cache: autocert.DirCache("/dev/null/x"), AcceptTerms: true, Directory: a.URL + "/directory", HTTPClient: a.Client()}))
+	if err := manager.Warm(t.Context()); err == nil {
+		t.Error("there was a certificate")
+	}
+	manager.Close()
+	for _, want := range []string{"level=ERROR", "acme: there is no certificate, clients are refused", "name=" + name, "the cache cannot be"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %q:\n%s", want, log)
+		}
 	}
 }

@@ -47,7 +47,11 @@ func (m *Manager) startDue() time.Duration {
 	for name, h := range m.hosts {
 		for i, rsa := range []bool{false, true} {
 			s := &h.byKind[i]
-			if s.cert == nil && !s.wanted || s.cert != nil && now.Before(s.renew) || h.flight != nil {
+			if s.cert == nil && !s.wanted || h.flight != nil {
+				continue
+			}
+			if s.cert != nil && now.Before(s.renew) {
+				pause = min(pause, s.renew.Sub(now))
 				continue
 			}
 			if wait := s.retry.Sub(now); wait > 0 {
