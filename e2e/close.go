@@ -272,7 +272,7 @@ func (s *Session) forget() {
 			if l != nil {
 				l.drop(h == &s.send)
 			}
-			h.frame, h.plain = nil, nil
+			h.frame, h.plain, h.begun = nil, nil, nil
 			<-h.turn
 		default:
 		}

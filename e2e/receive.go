@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"sync"
@@ -166,22 +167,27 @@ func (s *Session) hand(m incoming) {
 	}
 }
 
-// readWhole reads one frame, and where a message begins with it, all of that: from
-// another line it would come anew. A message is appended to dst, header and body, and
-// returned, unless it answers another one. Without one the number is 0. It is called under
-// recv.
+// readWhole reads one frame, and where a message begins with it, or has begun, all of that. A
+// message is appended to dst, header and body, and returned, unless it answers another one.
+// Without one the number is 0. What has come of a message when the line is lost waits for the
+// next one. It is called under recv.
 func (s *Session) readWhole(ctx context.Context, dst []byte, m *incoming) ([]byte, error) {
 	*m = incoming{}
 	l := s.line.Load()
 	if l == nil {
 		return dst, errUnlinked
 	}
-	out, event, err := s.read(ctx, l, dst)
-	for within := event == engine.Part; within && err == nil; within = event != engine.Message {
+	within := len(s.recv.begun) > 0
+	out, event, err := s.read(ctx, l, append(dst, s.recv.begun...))
+	for within = within || event == engine.Part; within && err == nil; within = event != engine.Message {
 		out, event, err = s.read(ctx, l, out)
 	}
-	if err == nil && event == engine.Message {
+	s.recv.begun = nil
+	switch {
+	case err == nil && event == engine.Message:
 		err = s.parse(l.link.Received(), out[len(dst):], m)
+	case err != nil && len(out) > len(dst) && !s.over():
+		s.recv.begun = bytes.Clone(out[len(dst):]) // dst may be the caller's
 	}
 	return out, err
 }
@@ -226,6 +232,7 @@ func (s *Session) read(ctx context.Context, l *line, dst []byte) ([]byte, engine
 	case s.over():
 		return dst, 0, s.err // closed at this end while the message was on its way
 	case event == engine.Acked:
+		s.progress(now)
 		s.news.tell()
 	case event == engine.Asked:
 		s.schedule()
@@ -237,10 +244,22 @@ func (s *Session) read(ctx context.Context, l *line, dst []byte) ([]byte, engine
 		go s.decide(l)
 	case event == engine.Answered:
 		s.answered(l)
-	case event == engine.Message, event == engine.Part:
+	case event == engine.Part:
+		s.schedule() // the other end may wait long for the ack of a whole message
+		s.limits.touch(now)
+	case event == engine.Message:
 		s.limits.touch(now)
 	}
 	return out, event, nil
+}
+
+// progress counts what has arrived at the other end as a sign of life of the applications: the
+// last byte of a message may leave this end long before it is there. It is called under recv.
+func (s *Session) progress(now time.Time) {
+	if moved := s.engine.Moved(); moved != s.recv.moved {
+		s.recv.moved = moved
+		s.limits.touch(now)
+	}
 }
 
 // parse reads the header of a message. The other end itself has written it, so a bad one

@@ -116,11 +116,12 @@ type patience struct {
 	timer    *time.Timer // of one half of it
 	asked    bool        // this is the second one
 	answered bool        // in this half
-	taken    uint64      // number of the last message that had room when this half began
+	moved    uint64      // how far what this end sends had got when this half began
+	came     uint64      // and what the other end sends
 }
 
 func (s *Session) patience() *patience {
-	return &patience{session: s, timer: time.NewTimer(s.sendTimeout / 2), taken: s.engine.Sent()}
+	return &patience{session: s, timer: time.NewTimer(s.sendTimeout / 2), moved: s.engine.Moved(), came: s.engine.Came()}
 }
 
 // renew begins it anew, on another line.
@@ -129,21 +130,23 @@ func (p *patience) renew() {
 	p.timer.Reset(p.session.sendTimeout / 2)
 }
 
-// passed is what follows at the end of each half. While others get on, whoever waits is
-// only behind them.
+// passed is what follows at the end of each half. While others get on, or pieces arrive, whoever
+// waits is only behind them. While the other end's messages come its answer may be behind those:
+// without acks for them it must stop soon.
 func (p *patience) passed() {
 	s := p.session
-	switch sent := s.engine.Sent(); {
-	case sent > p.taken:
-		p.asked, p.taken = false, sent
-	case p.asked:
+	moved, came := s.engine.Moved(), s.engine.Came()
+	switch {
+	case moved != p.moved:
+		p.asked = false
+	case p.asked && (p.answered || came == p.came):
 		s.stall(p.answered)
-	default:
+	case !p.asked:
 		s.engine.Ask()
 		s.control()
 		p.asked = true
 	}
-	p.answered = false
+	p.moved, p.came, p.answered = moved, came, false
 	p.timer.Reset(s.sendTimeout / 2)
 }
 

@@ -103,6 +103,8 @@ type half struct {
 	frame []byte        // memory for one frame, which is a piece of a message at most
 	seen  string        // type of the last message received
 	plain []byte        // memory for what a pump reads, while there are streams
+	begun []byte        // what has come of a message on the lines before
+	moved uint64        // how far what this end sends had got when the other end told it last
 }
 
 // Info describes a session. It holds no secrets and may be logged.

@@ -31,7 +31,28 @@ const (
 
 	// ackDelay is how long an ack waits for more to acknowledge.
 	ackDelay = 50 * time.Millisecond
+
+	// progressStep is how much must have arrived, in bytes of cost, for an ack that says
+	// nothing else. It bounds these acks like creditStep does.
+	progressStep = 4 << 10
+
+	// progressDelay is how long such an ack waits, at most: until then a message that
+	// comes fast is whole. It is far below any sensible keep-alive of the other end, which
+	// has no other sign that its bytes arrive.
+	progressDelay = time.Second
+
+	// smooth is how much one link has to bring, in bytes of cost, until pieces are large
+	// again.
+	smooth = 1 << 20
 )
+
+// progressAfter returns how long an ack of pieces waits at an end with this keep-alive.
+func progressAfter(keepAlive time.Duration) time.Duration {
+	if keepAlive > 0 {
+		return min(progressDelay, keepAlive/8)
+	}
+	return progressDelay
+}
 
 // Cost returns what a message of n bytes, header and body, counts.
 func Cost(n int) int { return bucket(lengthSize + n) }
@@ -48,9 +69,15 @@ type outbox struct {
 	finished bool // no more messages are numbered
 
 	offset int    // in unacked, of the first message that is not
-	sealed int    // how much of that one is, in bytes
+	sealed int    // how much of that one is, or had arrived before, in bytes
 	begun  uint64 // number of the last message that was, or some of it, on any link
 	apart  place  // behind which message a state has all; see [Session.Apart]
+
+	// These are costs of all messages before, and of what is counted of the next one.
+	from    uint64 // where this link began
+	reach   uint64 // what was sealed on any link, or may have been
+	arrived uint64 // what the other end is known to have; less on a later link if it has lost some
+	fine    bool   // the pieces are small: the last link has brought nothing of a larger one
 
 	ackedCost, cost uint64 // of all messages through acked, through last
 	apartCost       uint64 // of those behind acked that are counted apart, see Kind.apart
@@ -107,14 +134,21 @@ func (o *outbox) step(plain []byte) {
 // not asked for: the other end gives some when it has some.
 func (o *outbox) wantAck() { o.ask = o.ask || o.askedFor < o.last }
 
+// sent returns the cost of what was sealed on this link or had arrived before.
+func (o *outbox) sent() uint64 { return o.ackedCost + uint64(o.offset+o.sealed) }
+
 // acknowledge takes an ack in. It reports false for one that no honest end sends:
 // of what was not sent, of less than before, with less credit or more than any
 // window allows, or again and again with nothing new in it.
-func (o *outbox) acknowledge(received, credit uint64) bool {
+func (o *outbox) acknowledge(a ack) bool {
+	received, credit := a.received, a.credit
 	if received < o.acked || received > o.cursor || credit < o.credit || credit > o.cost+MaxWindow {
 		return false
 	}
-	news := received > o.acked || credit >= o.credit+creditStep
+	if a.arrived < o.arrived || a.arrived > o.sent() || a.arrived < o.through(received) {
+		return false
+	}
+	news := received > o.acked || credit >= o.credit+creditStep || a.arrived >= o.arrived+progressStep
 	if !news && o.answers == 0 {
 		return false
 	}
@@ -128,21 +162,61 @@ func (o *outbox) acknowledge(received, credit uint64) bool {
 		o.offset -= size
 		o.apart.pop(o.acked+1, size)
 	}
-	o.credit = credit
+	o.credit, o.arrived = credit, a.arrived
+	if o.fine && o.arrived >= o.from+smooth {
+		o.fine = false
+	}
 	return true
 }
 
-// knows reports whether the other end may say that it has messages through n.
-func (o *outbox) knows(n uint64) bool { return o.acked <= n && n <= o.last }
+// through returns the cost of all messages through n, which is one that is kept.
+func (o *outbox) through(n uint64) uint64 {
+	offset := 0
+	for k := o.acked; k < n; k++ {
+		offset += len(o.unacked.at(offset))
+	}
+	return o.ackedCost + uint64(offset)
+}
 
-// rewind has everything behind message n sent again, on a new link. It frees nothing:
-// only an ack does.
-func (o *outbox) rewind(n uint64) {
+// A progress is what an end has of the other's messages: all through received, and of the
+// next one what makes the cost of both arrived.
+type progress struct{ received, arrived uint64 }
+
+// knows reports whether the other end may say that it has got so far: no less than it has
+// acknowledged, and whole pieces of what was sealed.
+func (o *outbox) knows(p progress) bool {
+	if p.received < o.acked || p.received > o.last || p.arrived > o.reach {
+		return false
+	}
+	whole := o.through(p.received)
+	if p.arrived <= whole || p.received == o.last {
+		return p.arrived == whole
+	}
+	next := o.unacked.at(int(whole - o.ackedCost))
+	within := p.arrived - whole
+	return within < uint64(len(next)) && within%fineSize == 0
+}
+
+// rewind has everything behind what has arrived sent again, on a new link. It frees
+// nothing: only an ack does.
+func (o *outbox) rewind(p progress) {
+	lost := p.arrived <= o.from && o.sent() > o.from // all that the last link had
 	o.cursor, o.offset, o.sealed = o.acked, 0, 0
-	for o.cursor < n {
+	for o.cursor < p.received {
 		o.step(o.unacked.at(o.offset))
 	}
+	o.sealed = int(p.arrived - o.sent())
+	o.fine = o.fine || lost && o.cursor < o.last && len(o.unacked.at(o.offset)) > fineSize
+	o.from, o.arrived = p.arrived, p.arrived
 	o.ask, o.askedFor, o.answers = false, o.acked, 1
+}
+
+// pieces returns the size of pieces on this link.
+func (o *outbox) pieces() int {
+	if o.fine {
+		return fineSize
+	}
+	return pieceSize
 }
 
 // next returns the plaintext of the next record that was not sealed on this link, a
@@ -153,10 +227,11 @@ func (o *outbox) next() (piece []byte, kind byte) {
 	}
 	o.begun = max(o.begun, o.cursor+1)
 	plain := o.unacked.at(o.offset)
-	piece, kind = cutPiece(plain[o.sealed:])
+	piece, kind = cutPiece(plain[o.sealed:], o.pieces())
 	if o.sealed += len(piece); kind == typeData {
 		o.step(plain)
 	}
+	o.reach = max(o.reach, o.sent())
 	return piece, kind
 }
 
@@ -164,8 +239,11 @@ func (o *outbox) next() (piece []byte, kind byte) {
 // would come too early.
 func (o *outbox) asks() bool { return o.ask && o.cursor == o.last }
 
-// repeats reports whether next returns a message again, from its beginning.
-func (o *outbox) repeats() bool { return o.cursor < o.begun && o.sealed == 0 }
+// repeats reports whether next returns a message again, of which this is the first piece on
+// this link.
+func (o *outbox) repeats() bool {
+	return o.cursor < o.begun && (o.sealed == 0 || o.sent() == o.from)
+}
 
 // asked counts an ask that is sent.
 func (o *outbox) asked() {
@@ -182,12 +260,19 @@ type inbox struct {
 	stored   bool       // what waits for it is not acknowledged
 	waiting  []position // where each of those begins, if so
 	owed     []uint64   // requests that are not answered yet, if so, in their order
+	partial  partial    // what has come of the next one, on whatever links
 
-	granted uint64 // credit as it was last told
-	span    uint64 // how much of that was unused then
-	told    uint64 // number of the last message that was acknowledged
+	granted uint64        // credit as it was last told
+	span    uint64        // how much of that was unused then
+	told    uint64        // number of the last message that was acknowledged
+	shown   uint64        // cost of what was last said to have arrived
+	pace    time.Duration // how long an ack of pieces waits
 	ackAt   time.Time
+	waits   bool // that is for pieces only: for what is whole it may be too late
 }
+
+// progress returns what has arrived.
+func (i *inbox) progress() progress { return progress{i.received, i.cost + i.partial.arrived()} }
 
 // A position is behind a message: its number, and the cost of all through it.
 type position struct{ number, cost uint64 }
@@ -207,6 +292,13 @@ func (i *inbox) take(now time.Time, n int, free bool) {
 	}
 	i.received++
 	i.cost += cost(n)
+	i.partial = partial{}
+	i.schedule(now)
+}
+
+// takePiece counts a piece of a message that is not complete.
+func (i *inbox) takePiece(now time.Time, p partial) {
+	i.partial = p
 	i.schedule(now)
 }
 
@@ -245,8 +337,12 @@ func (i *inbox) safe() position {
 // to wait for it, otherwise some time after the first message that it acknowledges.
 func (i *inbox) schedule(now time.Time) {
 	due := i.ackAt
-	if i.safe().number > i.told && due.IsZero() {
-		due = now.Add(ackDelay)
+	switch {
+	case !due.IsZero() && !i.waits:
+	case i.safe().number > i.told:
+		due, i.waits = now.Add(ackDelay), false
+	case !i.waits && i.progress().arrived >= i.shown+progressStep:
+		due, i.waits = now.Add(i.pace), true
 	}
 	if i.cost+i.span/2 >= i.granted && i.grant() >= i.granted+creditStep {
 		due = now
@@ -260,12 +356,12 @@ func (i *inbox) schedule(now time.Time) {
 func (i *inbox) grant() uint64 { return max(i.granted, i.consumed+i.window) }
 
 // ack returns what to tell now, as told from here on.
-func (i *inbox) ack() (received, credit uint64) {
+func (i *inbox) ack() ack {
 	if grant := i.grant(); grant >= i.granted+creditStep {
 		i.granted, i.span = grant, grant-min(grant, i.cost)
 	}
-	i.told, i.ackAt = i.safe().number, time.Time{}
-	return i.told, i.granted
+	i.told, i.shown, i.ackAt, i.waits = i.safe().number, i.progress().arrived, time.Time{}, false
+	return ack{i.told, i.granted, i.shown}
 }
 
 // An ack has these fields, and no data:
@@ -273,12 +369,28 @@ func (i *inbox) ack() (received, credit uint64) {
 //	size  meaning
 //	8     received: the number of the last message that has arrived
 //	8     credit: the cost of all messages, from the first, that may be sent
-const ackFieldsSize = 16
+//	8     arrived: the cost of all that has arrived, pieces too; see [progress]
+const ackFieldsSize = 24
 
-func appendAck(dst []byte, received, credit uint64) []byte {
-	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(dst, received), credit)
+type ack struct{ received, credit, arrived uint64 }
+
+func (a ack) append(dst []byte) []byte {
+	dst = binary.BigEndian.AppendUint64(dst, a.received)
+	dst = binary.BigEndian.AppendUint64(dst, a.credit)
+	return binary.BigEndian.AppendUint64(dst, a.arrived)
 }
 
-func parseAck(fields []byte) (received, credit uint64) {
-	return binary.BigEndian.Uint64(fields), binary.BigEndian.Uint64(fields[8:])
+func parseAck(fields []byte) ack {
+	return ack{binary.BigEndian.Uint64(fields), binary.BigEndian.Uint64(fields[8:]), binary.BigEndian.Uint64(fields[16:])}
+}
+
+// progressSize is what a progress has in a hello: two u64.
+const progressSize = 8 + 8
+
+func (p progress) append(dst []byte) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(dst, p.received), p.arrived)
+}
+
+func parseProgress(fields []byte) progress {
+	return progress{binary.BigEndian.Uint64(fields), binary.BigEndian.Uint64(fields[8:])}
 }

@@ -60,7 +60,8 @@ func pass(t testing.TB, now time.Time, from, to *Link) (n int) {
 
 // ackRecord is an ack as only a hostile peer would make it.
 func ackRecord(l *Link, received, credit uint64) []byte {
-	return sealPlain(l, typeAck, appendPadded(nil, appendAck(nil, received, credit), nil))
+	a := ack{received, credit, l.session.progress().arrived}
+	return sealPlain(l, typeAck, appendPadded(nil, a.append(nil), nil))
 }
 
 // A18: acknowledgements are held against what was sent. Whatever cannot be true ends
@@ -369,21 +370,28 @@ func TestBlockedChangesNothing(t *testing.T) {
 
 // FuzzA32Acknowledge tells an outbox anything at all.
 func FuzzA32Acknowledge(f *testing.F) {
-	f.Add(uint8(10), uint64(4), uint64(initialCredit), uint64(10), uint64(2*initialCredit))
-	f.Add(uint8(0), uint64(0), uint64(math.MaxUint64), uint64(1), uint64(0))
-	f.Fuzz(func(t *testing.T, sent uint8, received1, credit1, received2, credit2 uint64) {
+	f.Add(uint8(10), uint16(10), uint64(4), uint64(initialCredit), uint64(640), uint64(10), uint64(2*initialCredit), uint64(640))
+	f.Add(uint8(0), uint16(0), uint64(0), uint64(math.MaxUint64), uint64(0), uint64(1), uint64(0), uint64(1))
+	f.Add(uint8(4), uint16(7), uint64(0), uint64(initialCredit), uint64(2*pieceSize), uint64(2), uint64(initialCredit), uint64(4*pieceSize))
+	f.Fuzz(func(t *testing.T, sent uint8, sealed uint16, received1, credit1, arrived1, received2, credit2, arrived2 uint64) {
 		o := outbox{credit: initialCredit, window: DefaultWindow}
 		for i := range sent {
-			o.append(nil, make([]byte, i))
+			o.append(nil, make([]byte, int(i)*int(i)*10))
 		}
-		for _, ack := range [][2]uint64{{received1, credit1}, {received2, credit2}} {
+		for range sealed {
+			o.next()
+		}
+		for _, a := range []ack{{received1, credit1, arrived1}, {received2, credit2, arrived2}} {
 			before := o
-			ok := o.acknowledge(ack[0], ack[1])
-			if ok && (o.acked != ack[0] || o.credit != ack[1]) || !ok && (o.acked != before.acked || o.credit != before.credit) {
-				t.Fatalf("%v: %+v became %+v", ack, before, o)
+			ok := o.acknowledge(a)
+			if ok && (o.acked != a.received || o.credit != a.credit || o.arrived != a.arrived) || !ok && (o.acked != before.acked || o.credit != before.credit || o.arrived != before.arrived) {
+				t.Fatalf("%v: %+v became %+v", a, before, o)
 			}
-			if o.acked > o.last || o.ackedCost > o.cost || o.credit < before.credit || o.unacked.empty() != (o.acked == o.last) {
-				t.Fatalf("%v leads to %+v", ack, o)
+			if o.acked > o.cursor || o.ackedCost > o.arrived || o.arrived > o.sent() || o.sent() > o.reach || o.reach > o.cost || o.credit < before.credit {
+				t.Fatalf("%v leads to %+v", a, o)
+			}
+			if o.unacked.empty() != (o.acked == o.last) {
+				t.Fatalf("%v leads to %+v", a, o)
 			}
 		}
 	})

@@ -31,7 +31,7 @@ const (
 type Link struct {
 	session    *Session
 	send, recv half
-	partial    partial // what has come of a message
+	partial    partial // what has come of a message; as the inbox has it, but guarded by this half's lock
 	unfinished bool    // the last record sealed was a piece that is followed by another
 	peerClose  closing
 
@@ -194,8 +194,7 @@ func (s *Session) control(l *Link, now time.Time, fields *[ackFieldsSize]byte) (
 	silent := passed(s.silence(), now)
 	switch {
 	case passed(s.in.ackAt, now):
-		received, credit := s.in.ack()
-		kind, size = typeAck, len(appendAck(fields[:0], received, credit))
+		kind, size = typeAck, len(s.in.ack().append(fields[:0]))
 	case silent && l.probing:
 		return 0, 0, nil, ErrSilent
 	case silent || s.out.asks():
@@ -223,8 +222,8 @@ func passed(deadline, now time.Time) bool { return !deadline.IsZero() && !now.Be
 // [ErrClosed].
 //
 // After [Part] the next piece belongs behind this one: the driver passes what Open
-// has returned as the next dst. Other records may come in between. A message of
-// which the link brings no end must be dropped: the next link brings all of it again.
+// has returned as the next dst. Other records may come in between. If the link brings no end
+// of the message, the driver keeps what it has: the next link goes on behind it.
 func (l *Link) Open(now time.Time, dst, frame []byte) ([]byte, Event, error) {
 	if l.recv.aead == nil {
 		return dst, 0, ErrClosed
@@ -328,6 +327,7 @@ func (l *Link) take(now time.Time, kind byte, fields []byte) (Event, error) {
 			return 0, &Error{ReasonCredit, ErrRecord}
 		}
 		if kind == typePart {
+			s.in.takePiece(now, l.partial)
 			return Part, nil
 		}
 		s.in.take(now, l.partial.size, l.partial.free)

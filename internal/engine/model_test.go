@@ -23,10 +23,9 @@ type endpoint struct {
 	session *Session
 	attempt *reviver // while resuming
 	link    *Link    // when linked
-	part    []byte   // what has come of a message on it
 }
 
-func (e *endpoint) die() { e.attempt, e.link, e.part = nil, nil, nil }
+func (e *endpoint) die() { e.attempt, e.link = nil, nil }
 
 // A wire is one connection. The client's end has index 0, the server's 1; flight is
 // what is under way to that end.
@@ -41,6 +40,7 @@ type model struct {
 	log      [][]byte // every frame ever sent
 	sent     [2][]string
 	got      [2][]string
+	parts    [2][]byte // what has come of a message to each end, on whatever wires
 	now      time.Time
 	judges   *judges // nil: everything is accepted at once, and nobody closes
 }
@@ -74,14 +74,14 @@ func (m *model) arrive(w *wire, to int, frame []byte) {
 			e.attempt, e.link = nil, link
 		}
 	case e.link != nil:
-		out, event, err := e.link.Open(m.now, e.part, frame)
-		if e.part = out; err != nil {
+		out, event, err := e.link.Open(m.now, m.parts[to], frame)
+		if m.parts[to] = out; err != nil {
 			e.die()
 		} else if event == Message {
 			if !kindOf(nil, out).Free() {
 				e.session.Consumed(m.now, len(out))
 			}
-			m.got[to], e.part = append(m.got[to], string(out)), nil
+			m.got[to], m.parts[to] = append(m.got[to], string(out)), nil
 		} else if event == Rekeyed {
 			e.link.Saved()
 		}

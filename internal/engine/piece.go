@@ -7,22 +7,25 @@ import (
 
 // A message's padded plaintext is cut into pieces of pieceSize bytes and a last one
 // with the rest, each a record of its own: type 5, and type 1 for the last. So acks
-// and keep-alives wait for one piece at most, and links need not take more at once.
-// The length at the front of the first piece says how many there are and how large
-// the last one is; there is one way to cut a message.
-const pieceSize = 64 << 10
+// and keep-alives wait for one piece at most, and links need not take more at once. On
+// a line that loses such pieces they have fineSize bytes, see [outbox].fine. The length at
+// the front of the first piece says how much follows.
+const (
+	pieceSize = 64 << 10
+	fineSize  = 4 << 10
+)
 
-// cutPiece returns the next piece of what is left of a padded plaintext, and the type
-// of its record.
-func cutPiece(plain []byte) (piece []byte, kind byte) {
-	if len(plain) > pieceSize {
-		return plain[:pieceSize], typePart
+// cutPiece returns the next piece, of size bytes, of what is left of a padded plaintext,
+// and the type of its record.
+func cutPiece(plain []byte, size int) (piece []byte, kind byte) {
+	if len(plain) > size {
+		return plain[:size], typePart
 	}
 	return plain, typeData
 }
 
 // partial is the message of which this end has some pieces. Its bytes are with the
-// driver. It dies with the link: on the next one the message begins anew.
+// driver. It outlives the link: the next one goes on behind what has arrived.
 type partial struct {
 	size int  // of the message, in bytes
 	got  int  // of those, how many have arrived
@@ -31,12 +34,20 @@ type partial struct {
 	asks bool // it is a request
 }
 
+// arrived returns how many bytes of padded plaintext there are.
+func (p *partial) arrived() uint64 {
+	if p.left == 0 {
+		return 0
+	}
+	return cost(p.size) - uint64(p.left)
+}
+
 // fits reports whether a record with this much plaintext can be the next piece. The
 // size of a message's only piece is not known before it is opened.
 func (p *partial) fits(kind byte, size int) bool {
 	switch {
 	case kind == typePart:
-		return size == pieceSize && (p.left == 0 || size < p.left)
+		return (size == pieceSize || size == fineSize) && (p.left == 0 || size < p.left)
 	case p.left > 0:
 		return size == p.left
 	}

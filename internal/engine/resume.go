@@ -27,8 +27,8 @@ const (
 	r1Size = hashSize + shareSize + tagSize
 	r2Size = shareSize + tagSize
 
-	clientHelloFields = 8 + 8
-	serverHelloFields = verdictSize + 8
+	clientHelloFields = 8 + progressSize
+	serverHelloFields = verdictSize + progressSize
 )
 
 // ResumeID returns the id of the session that a first frame wants to go on with.
@@ -78,8 +78,8 @@ type Resume struct {
 	first    [hashSize]byte // H(r1), of a client's
 	schedule *schedule
 	peer     *keys.PublicIdentity
-	shown    []byte // what the hello says to be the identity, until the session is there
-	position uint64 // the last message that the other end has
+	shown    []byte   // what the hello says to be the identity, until the session is there
+	position progress // what the other end has
 	link     *Link
 	terms
 }
@@ -187,7 +187,7 @@ func (r *Resume) Accept(now time.Time) (Step, error) {
 func (r *Resume) Refuse(code Code) (Step, error) {
 	step := Step{}
 	if (r.state == serverDecides || r.state == serverLoads) && code != codeAccepted {
-		step.Frame = r.sealServerHello(verdict{code: code}, 0)
+		step.Frame = r.sealServerHello(verdict{code: code}, progress{})
 	}
 	r.drop()
 	return step, nil
@@ -242,7 +242,7 @@ func (r *Resume) receiveSecond(frame []byte) (Step, error) {
 	}
 	r.exchange, r.state = nil, clientReadsM4
 	fields := binary.BigEndian.AppendUint64(nil, r.attempt)
-	fields = binary.BigEndian.AppendUint64(fields, r.session.received())
+	fields = r.session.progress().append(fields)
 	return Step{Frame: r.seal(label.ResumeClientHello, fields, clientHelloData), Next: Read}, nil
 }
 
@@ -252,7 +252,7 @@ func (r *Resume) receiveClientHello(frame []byte) (Step, error) {
 		return r.fail(reason)
 	}
 	r.attempt = binary.BigEndian.Uint64(fields)
-	r.position = binary.BigEndian.Uint64(fields[8:])
+	r.position = parseProgress(fields[8:])
 	if r.session == nil {
 		r.state = serverLoads
 		return Step{Next: Load}, nil
@@ -262,8 +262,8 @@ func (r *Resume) receiveClientHello(frame []byte) (Step, error) {
 }
 
 // ← server hello
-func (r *Resume) sealServerHello(v verdict, received uint64) []byte {
-	fields := binary.BigEndian.AppendUint64(v.append(nil), received)
+func (r *Resume) sealServerHello(v verdict, has progress) []byte {
+	fields := has.append(v.append(nil))
 	return r.seal(label.ResumeServerHello, fields, serverHelloData)
 }
 
@@ -272,9 +272,9 @@ func (r *Resume) receiveServerHello(frame []byte) (Step, error) {
 	if reason != 0 {
 		return r.fail(reason)
 	}
-	r.position = binary.BigEndian.Uint64(fields[verdictSize:])
+	r.position = parseProgress(fields[verdictSize:])
 	switch v, ok := parseVerdict(fields, codeAccepted, CodeRefused, CodeUnavailable, CodeUnknown); {
-	case !ok, v.code != codeAccepted && r.position != 0:
+	case !ok, v.code != codeAccepted && r.position != progress{}:
 		return r.fail(ReasonEncoding)
 	case v.code != codeAccepted:
 		return r.end(v.code.err())
@@ -365,7 +365,7 @@ func (r *Resume) commit() (Step, error) {
 	if reason != 0 {
 		return r.fail(reason)
 	}
-	frame := r.sealServerHello(r.granted(), s.in.received)
+	frame := r.sealServerHello(r.granted(), s.in.progress())
 	s.secret, s.next = current, r.nextSecret()
 	r.attach(label.ResumeServerKey, label.ResumeClientKey)
 	return Step{Frame: frame, Next: Done}, nil
@@ -405,8 +405,9 @@ func (r *Resume) attach(mine, theirs label.Label) {
 	s.state(r.peer)
 	s.accept(r.peer)
 	s.out.rewind(r.position)
+	link.partial = s.in.partial
 	s.stats.resume()
-	s.in.ackAt = longAgo // the first record of each end is an ack
+	s.in.ackAt, s.in.waits = longAgo, false // the first record of each end is an ack
 	settled, peer := terms{hop: r.hop, lifetime: r.lifetime}, r.peer
 	r.drop()
 	r.link, r.peer, r.state, r.terms = link, peer, established, settled

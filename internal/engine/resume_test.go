@@ -161,7 +161,7 @@ func TestResumeSendsAgainWhatIsMissing(t *testing.T) {
 	}
 	exchange1(t, a, b, []byte("new"))
 	exchange1(t, b, a, []byte("new"))
-	if c.ID() != id || s.ID() != id || c.received() != s.Sent() || s.received() != c.Sent() {
+	if c.ID() != id || s.ID() != id || c.in.received != s.Sent() || s.in.received != c.Sent() {
 		t.Error("the session is not what it was")
 	}
 	if first, left := c.Unacked(); first != 5 || len(left) != 7 || string(left[0]) != "to server 4" {

@@ -73,6 +73,7 @@ func emptySession(client bool, peer *keys.PublicIdentity, cfg Config) *Session {
 		out:        outbox{credit: initialCredit, window: uint64(cfg.Window)},
 		in:         inbox{granted: initialCredit, span: initialCredit, window: uint64(cfg.Window), stored: cfg.Stored},
 	}
+	s.in.pace = progressAfter(s.keepAlive)
 	if !client {
 		s.keepAlive += s.keepAlive / 2
 		s.rekeyAfter += s.rekeyAfter / 3
@@ -114,11 +115,11 @@ func (s *Session) Stated() *keys.PublicIdentity {
 	return s.stated
 }
 
-// received returns the number of the last message that has arrived here.
-func (s *Session) received() uint64 {
+// progress returns what has arrived here.
+func (s *Session) progress() progress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.in.received
+	return s.in.progress()
 }
 
 // secretFor returns the resume secret that has this id.
@@ -179,6 +180,22 @@ func (s *Session) Acked() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.out.acked
+}
+
+// Moved returns how far what this end sends has got, as far as it knows, and Came how far what
+// the other end sends has: figures that change whenever bytes of messages have arrived, and
+// mean nothing else.
+func (s *Session) Moved() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.last + s.out.arrived
+}
+
+// Came is described at [Session.Moved].
+func (s *Session) Came() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.in.progress().arrived
 }
 
 // Ask has [Link.Control] ask the other end whether the last message has arrived,
@@ -300,7 +317,7 @@ func (s *Session) Conclude() (first uint64, messages [][]byte) {
 
 func (s *Session) forget() {
 	s.unlink()
-	s.secret, s.next, s.out.unacked = nil, nil, queue{}
+	s.secret, s.next, s.out.unacked, s.in.partial = nil, nil, queue{}, partial{}
 }
 
 // unlink has the link count no more. What a rekey has left on it goes; its driver drops

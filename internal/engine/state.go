@@ -224,6 +224,9 @@ func (s *Session) restoreNumbers(r *strict.Reader, apart []Apart) {
 		out.append(nil, message)
 	}
 	out.cursor, out.offset = out.acked, 0
+	out.from, out.arrived = out.ackedCost, out.ackedCost
+	out.reach = out.cost // which of these were sent nobody knows
+	in.shown = in.cost
 }
 
 // maxUnacked is how many messages fit into the largest window, and one more, and as many

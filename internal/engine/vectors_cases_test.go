@@ -231,11 +231,12 @@ func goodHandshakes() (all []making) {
 
 func resumeVector() *vector {
 	v := &vector{Kind: "resume", Protocol: "test/1", Client: clientEnd(), Server: serverEnd(),
-		Secret: testSecret("resume secret"), Opened: &vectorOpened{Attempt: new(uint64), ClientReceived: new(uint64), ServerReceived: new(uint64)}}
+		Secret: testSecret("resume secret"), Opened: &vectorOpened{Attempt: new(uint64), ClientReceived: new(uint64), ServerReceived: new(uint64), ClientArrived: new(uint64), ServerArrived: new(uint64)}}
 	for _, e := range []*vectorEnd{v.Client, v.Server} {
 		e.Signing, e.MLKEM, e.Encapsulation = nil, nil, nil
 	}
 	*v.Opened.Attempt, *v.Opened.ClientReceived, *v.Opened.ServerReceived = 1, 7, 12
+	*v.Opened.ClientArrived, *v.Opened.ServerArrived = 7*minBucket, 12*minBucket
 	return v
 }
 
@@ -281,11 +282,15 @@ func goodResumes() (all []making) {
 		v.Client.Binding, v.Server.Binding = testSecret("binding"), testSecret("binding")
 		v.Opened.Hop = byte(HopUnbroken)
 	})
+	add("within-messages", "each end has some of a message, and the link goes on behind it", func(v *vector) {
+		*v.Opened.ClientArrived += pieceSize
+		*v.Opened.ServerArrived += 3 * fineSize
+	})
 	add("later-identities", "both ends show later statements of their roots", func(v *vector) {
 		v.Client.Later, v.Server.Later = statement("alice", 3), statement("bob", 2)
 	})
 	add("refused", "the server refuses the client", func(v *vector) {
-		v.Opened.Code, *v.Opened.ServerReceived = byte(CodeRefused), 0
+		v.Opened.Code, *v.Opened.ServerReceived, *v.Opened.ServerArrived = byte(CodeRefused), 0, 0
 	})
 	return all
 }
@@ -387,7 +392,9 @@ func recordsVector() *vector {
 // long takes two pieces.
 var long = bytes.Repeat([]byte("piece"), 13_300)
 
-func ackOf(received, credit uint64) []byte { return appendAck(nil, received, credit) }
+func ackOf(received, credit, arrived uint64) []byte {
+	return ack{received, credit, arrived}.append(nil)
+}
 
 func badRecords() (all []making) {
 	add := func(name, comment string, reason Reason, say func(d *direction)) {
@@ -460,13 +467,16 @@ func badRecords() (all []making) {
 	add("padding-too-much", "padded to the next bucket", ReasonEncoding, forge(typeData, nextBucket(padded(nil, []byte("data")))))
 	add("ask-with-data", "an ask with data", ReasonEncoding, forge(typeAsk, padded(nil, []byte("data"))))
 	add("update-answer-with-data", "an answer to an update with data", ReasonEncoding, forge(typeUpdateAnswer, padded(make([]byte, 5), []byte("data"))))
-	add("ack-with-data", "an ack with data", ReasonEncoding, forge(typeAck, padded(ackOf(0, 1<<20), []byte("data"))))
+	add("ack-with-data", "an ack with data", ReasonEncoding, forge(typeAck, padded(ackOf(0, 1<<20, 0), []byte("data"))))
 	add("close-with-data", "a close with data", ReasonEncoding, forge(typeClose, padded(appendClose(nil, 0, 0), []byte("data"))))
 	add("piece-short", "a piece that is not the last, and not of 65,536 bytes", ReasonSize, func(d *direction) {
 		d.record(typePart, appendPadded(nil, nil, long)[:pieceSize-128])
 	})
 	add("piece-of-short-message", "a piece of a message that needs only one", ReasonEncoding, func(d *direction) {
 		d.record(typePart, appendPadded(nil, nil, make([]byte, pieceSize-lengthSize)))
+	})
+	add("piece-between-sizes", "a piece of 8,192 bytes", ReasonSize, func(d *direction) {
+		d.record(typePart, appendPadded(nil, nil, long)[:2*fineSize])
 	})
 	add("piece-last-short", "the last piece is shorter than what is left", ReasonSize, func(d *direction) {
 		plain := appendPadded(nil, nil, long)
@@ -502,7 +512,7 @@ func goodRecords() (all []making) {
 	add("example", "one record of each type", nil, func(d *direction) {
 		d.say(typeData, nil, []byte("attack at dawn"))
 		d.say(typeAsk, nil, nil)
-		d.say(typeAck, ackOf(0, 1<<20), nil)
+		d.say(typeAck, ackOf(0, 1<<20, 0), nil)
 		d.say(typeClose, appendClose(nil, 1, 1), nil)
 	})
 	add("sizes", "messages around the borders of buckets", nil, func(d *direction) {
@@ -542,6 +552,15 @@ func goodRecords() (all []making) {
 		d.say(typeAsk, nil, nil)
 		d.record(typeData, plain[pieceSize:])
 		d.Records = append(d.Records, vectorRecord{Type: typeData, Data: long})
+	})
+	add("pieces-of-both-sizes", "a message in pieces of which the first are small", nil, func(d *direction) {
+		longer := appendPadded(nil, nil, bytes.Repeat(long, 2))
+		for _, size := range []int{fineSize, fineSize, pieceSize} {
+			d.record(typePart, longer[:size])
+			longer = longer[size:]
+		}
+		d.record(typeData, longer)
+		d.Records = append(d.Records, vectorRecord{Type: typeData, Data: bytes.Repeat(long, 2)})
 	})
 	return all
 }

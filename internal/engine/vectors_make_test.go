@@ -315,11 +315,11 @@ func (s *script) resume() {
 	}
 	o := s.Opened
 	values := bins(s.may("client identity", s.Client.now().Identity), s.may("credentials", o.Credentials), s.may("mark", s.mark()))
-	if s.frame("r3", s.seal("resume client hello", uint64s(*o.Attempt, *o.ClientReceived), values...)) {
+	if s.frame("r3", s.seal("resume client hello", uint64s(*o.Attempt, *o.ClientReceived, *o.ClientArrived), values...)) {
 		return
 	}
 	identity := s.may("server identity", s.Server.now().Identity)
-	s.frame("r4", s.seal("resume server hello", append(s.verdict(), uint64s(*o.ServerReceived)...), bins(identity)...))
+	s.frame("r4", s.seal("resume server hello", append(s.verdict(), uint64s(*o.ServerReceived, *o.ServerArrived)...), bins(identity)...))
 	if o.Code == 0 {
 		s.derive("resume next secret", "resume client traffic", "resume server traffic", "resume link id", "resume rekey secret")
 	}

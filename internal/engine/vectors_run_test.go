@@ -105,8 +105,8 @@ func (v *vector) runResume(t *testing.T) error {
 		copy(s.secret.value[:], v.Secret)
 	}
 	a.secret.attempts = *o.Attempt - 1
-	a.in.received, b.in.received = *o.ClientReceived, *o.ServerReceived
-	a.out.last, a.out.acked, b.out.last, b.out.acked = *o.ServerReceived, *o.ServerReceived, *o.ClientReceived, *o.ClientReceived
+	hasSent(b, a, progress{*o.ClientReceived, *o.ClientArrived})
+	hasSent(a, b, progress{*o.ServerReceived, *o.ServerArrived})
 	c := &reviver{Resume: must(NewResume(v.config(v.Client.now()), a, epoch))}
 	s := &reviver{Resume: must(AnswerResume(v.config(v.Server.now()), b, epoch)), deny: Code(o.Code)}
 	c.Bind(v.Client.Binding)
@@ -133,6 +133,19 @@ func (v *vector) runResume(t *testing.T) error {
 		return nil
 	default:
 		return err
+	}
+}
+
+// hasSent makes one end one that has sent empty messages, and perhaps a long one, and the other
+// one that has got so far.
+func hasSent(from, to *Session, p progress) {
+	to.in.received, to.in.cost = p.received, p.received*minBucket
+	o := &from.out
+	o.last, o.acked, o.cursor, o.cost, o.ackedCost, o.reach = p.received, p.received, p.received, to.in.cost, to.in.cost, to.in.cost
+	if within := p.arrived - to.in.cost; within > 0 {
+		o.append(nil, long)
+		o.reach = o.cost
+		to.in.partial = partial{size: len(long), got: int(within) - lengthSize, left: Cost(len(long)) - int(within)}
 	}
 }
 

@@ -76,6 +76,8 @@ type vectorOpened struct {
 	Attempt        *uint64  `json:"attempt,omitempty"`
 	ClientReceived *uint64  `json:"clientReceived,omitempty"`
 	ServerReceived *uint64  `json:"serverReceived,omitempty"`
+	ClientArrived  *uint64  `json:"clientArrived,omitempty"`
+	ServerArrived  *uint64  `json:"serverArrived,omitempty"`
 }
 
 // A vectorRecord is what one record says, or the records of one message.

@@ -162,18 +162,20 @@ function readRefusal(frame, { frames, client, server }) {
 }
 
 function readR3(frame, state) {
-  const [fields, values] = readHello('client', frame, 16, state)
+  const [fields, values] = readHello('client', frame, 24, state)
   state.opened.attempt = readUint64(fields)
   state.opened.clientReceived = readUint64(fields.subarray(8))
+  state.opened.clientArrived = readUint64(fields.subarray(16))
   readClaims(values[1], values[2], state)
   state.schedule.absorb(frame)
 }
 
 function readR4(frame, state) {
-  const [fields] = readHello('server', frame, 14, state)
+  const [fields] = readHello('server', frame, 22, state)
   readVerdict(fields, [0, 1, 2, 3], state)
   state.opened.serverReceived = readUint64(fields.subarray(6))
-  if (state.opened.code > 0 && state.opened.serverReceived > 0n) refuse()
+  state.opened.serverArrived = readUint64(fields.subarray(14))
+  if (state.opened.code > 0 && (state.opened.serverReceived > 0n || state.opened.serverArrived > 0n)) refuse()
   state.schedule.absorb(frame)
 }
 

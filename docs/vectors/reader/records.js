@@ -14,7 +14,7 @@ const updateAnswer = 11
 // The code of a close that leaves nothing out.
 const done = 0
 
-const pieceSize = 65536
+const pieceSizes = [65536, 4096]
 const generation = 1024
 const generationBytes = 2 ** 24
 
@@ -22,7 +22,7 @@ const generationBytes = 2 ** 24
 const earlyEnds = 4
 
 // What each type has as fields, in bytes.
-const fieldsSizes = { 1: 0, 2: 10, 3: 16, 4: 0, 5: 0, 6: 0, 7: 1232, 8: 1136, 9: 0, 10: 0, 11: 5 }
+const fieldsSizes = { 1: 0, 2: 10, 3: 24, 4: 0, 5: 0, 6: 0, 7: 1232, 8: 1136, 9: 0, 10: 0, 11: 5 }
 
 // Direction opens records in their order, all at the time at which the link begins. It begins with record number of the
 // generation whose chain it is given, which has had so many bytes of padded plaintext before.
@@ -89,9 +89,9 @@ export class Direction {
   // readPiece keeps the padded plaintext of a message that comes in several records. Others may come between.
   readPiece(type, plain) {
     this.pieces.push(plain)
-    const left = bucket(4 + uint32(this.pieces[0])) - pieceSize * (this.pieces.length - 1)
+    const left = bucket(4 + uint32(this.pieces[0])) - this.pieces.slice(0, -1).reduce((sum, piece) => sum + piece.length, 0)
     if (type === part) {
-      if (plain.length !== pieceSize || left <= pieceSize) refuse()
+      if (!pieceSizes.includes(plain.length) || left <= plain.length) refuse()
       return undefined
     }
     if (plain.length !== left) refuse()
