@@ -41,8 +41,8 @@ const (
 	// has no other sign that its bytes arrive.
 	progressDelay = time.Second
 
-	// smooth is how much one link has to bring, in bytes of cost, until pieces are large
-	// again.
+	// smooth is how much a link has to bring, in bytes of cost, for its pieces to be worth
+	// their size: behind one that brings less, and loses some, they are small.
 	smooth = 1 << 20
 )
 
@@ -77,7 +77,7 @@ type outbox struct {
 	from    uint64 // where this link began
 	reach   uint64 // what was sealed on any link, or may have been
 	arrived uint64 // what the other end is known to have; less on a later link if it has lost some
-	fine    bool   // the pieces are small: the last link has brought nothing of a larger one
+	fine    bool   // the pieces are small: links are slow, or do not last
 
 	ackedCost, cost uint64 // of all messages through acked, through last
 	apartCost       uint64 // of those behind acked that are counted apart, see Kind.apart
@@ -200,13 +200,13 @@ func (o *outbox) knows(p progress) bool {
 // rewind has everything behind what has arrived sent again, on a new link. It frees
 // nothing: only an ack does.
 func (o *outbox) rewind(p progress) {
-	lost := p.arrived <= o.from && o.sent() > o.from // all that the last link had
+	rough := o.sent() > p.arrived && p.arrived < o.from+smooth
 	o.cursor, o.offset, o.sealed = o.acked, 0, 0
 	for o.cursor < p.received {
 		o.step(o.unacked.at(o.offset))
 	}
 	o.sealed = int(p.arrived - o.sent())
-	o.fine = o.fine || lost && o.cursor < o.last && len(o.unacked.at(o.offset)) > fineSize
+	o.fine = o.fine || rough && o.cursor < o.last && len(o.unacked.at(o.offset)) > fineSize
 	o.from, o.arrived = p.arrived, p.arrived
 	o.ask, o.askedFor, o.answers = false, o.acked, 1
 }
