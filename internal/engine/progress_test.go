@@ -205,17 +205,17 @@ func TestKeepAliveOnASlowLink(t *testing.T) {
 			t.Fatal("the other end was asked, though pieces arrive")
 		}
 	}
-	heard := now
-	now = heard.Add(DefaultKeepAlive)
-	must(a.Control(now, nil)) // lost, like the rest
-	must(a.Seal(now, nil, nil, mixed(DefaultMaxMessage)))
-	for frame := must(a.Next(now, nil)); len(frame) > 0; frame = must(a.Next(now, nil)) {
+
+	a, _ = alive(t)
+	must(a.Seal(epoch, nil, nil, mixed(DefaultMaxMessage))) // lost, like all that follows
+	must(a.Control(epoch.Add(DefaultKeepAlive), nil))
+	for now = epoch.Add(DefaultKeepAlive); len(must(a.Next(now, nil))) > 0; {
 		now = now.Add(time.Second)
 	}
-	if _, err := a.Control(heard.Add(2*DefaultKeepAlive-1), nil); err != nil {
+	if _, err := a.Control(epoch.Add(2*DefaultKeepAlive-1), nil); err != nil {
 		t.Errorf("given up early: %v", err)
 	}
-	if _, err := a.Control(heard.Add(2*DefaultKeepAlive), nil); !errors.Is(err, ErrSilent) {
+	if _, err := a.Control(epoch.Add(2*DefaultKeepAlive), nil); !errors.Is(err, ErrSilent) {
 		t.Errorf("%v, want silence", err)
 	}
 }
