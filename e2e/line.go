@@ -27,6 +27,9 @@ type line struct {
 // newLine makes a line of a connection behind its handshake.
 func newLine(conn transport.Conn, link *engine.Link, hop engine.Hop, cfg Config) *line {
 	limit(conn, MaxFrame(cfg.MaxMessage))
+	if c, ok := conn.(interface{ Watch(heard func() time.Time) }); ok {
+		c.Watch(link.Heard)
+	}
 	l := &line{conn: conn, link: link, hop: hop, gone: make(chan struct{})}
 	l.told.Store(link.Told())
 	return l

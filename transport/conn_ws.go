@@ -32,8 +32,9 @@ type wsConn struct {
 
 	lease lease // what Accept's Authenticate granted
 
-	every time.Duration // between pings, 0 for none
-	pulse *time.Timer   // runs beat
+	every time.Duration                    // between pings, 0 for none
+	pulse *time.Timer                      // runs beat
+	above atomic.Pointer[func() time.Time] // what Watch was given
 
 	meter *meter // of the Gate, or nil
 }

@@ -76,6 +76,20 @@ func (c *wsConn) beat() {
 	c.pulse.Reset(c.every)
 }
 
+// Watch tells the connection of a layer above that hears from the peer by itself, and when it
+// last did. A ping waits in the buffers on the way behind what is under way already; what the
+// layer above hears about that shows the peer as well. It is called before anything is read.
+func (c *wsConn) Watch(heard func() time.Time) { c.above.Store(&heard) }
+
+// spared returns how long the peer may still be silent for what the layer above has heard: twice
+// the time between pings, as long as it takes to notice a peer that has always been silent.
+func (c *wsConn) spared() time.Duration {
+	if heard := c.above.Load(); heard != nil {
+		return 2*c.every - time.Since((*heard)())
+	}
+	return 0
+}
+
 // silent pings the peer and reports whether it is gone. A pong only shows while
 // somebody reads, and only between the frames of messages, so its absence proves
 // nothing by itself: the peer is gone if one Read waited all the time for a pong
@@ -93,8 +107,26 @@ func (c *wsConn) silent() bool {
 	if c.ws.Ping(ctx) == nil || ctx.Err() == nil { // answered, or never sent
 		return false
 	}
-	if now, pausing := c.meter.heard(); pausing || now != bytes {
+	gone := func() bool {
+		now, pausing := c.meter.heard()
+		return !pausing && now == bytes && before%2 == 1 && c.heard.Load() == before && c.writes.underway.Load() == 0
+	}
+	for left := c.spared(); left > 0 && gone(); left = c.spared() {
+		if !c.pause(left) {
+			return false
+		}
+	}
+	return gone()
+}
+
+// pause waits, and reports whether the connection is still there.
+func (c *wsConn) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-c.end.done:
 		return false
 	}
-	return before%2 == 1 && c.heard.Load() == before && c.writes.underway.Load() == 0
 }

@@ -354,6 +354,13 @@ func (l *Link) take(now time.Time, kind byte, fields []byte) (Event, error) {
 	return l.takeClose(fields)
 }
 
+// Heard returns when the last record came, or the link was made.
+func (l *Link) Heard() time.Time {
+	l.session.mu.Lock()
+	defer l.session.mu.Unlock()
+	return l.heard
+}
+
 // Sent returns the number of the message that Seal sealed last, and Received that of the
 // one that Open opened last. Each belongs to its half of the Link.
 func (l *Link) Sent() uint64 { return l.sent }
