@@ -276,6 +276,9 @@ type Config struct {
 	// the encryption, whether it is there. Where nothing comes for as long once more
 	// the session ends. It is the only way to find out in a browser, and the only one
 	// anywhere that reaches beyond the next hop. A server waits half as long again.
+	// A slow line is no silence while 64 KiB of a message arrive in less than twice
+	// KeepAlive, which by default takes 11 kbit/s; on slower ones a connection is lost
+	// once, and then 4 KiB have to.
 	// Zero means [DefaultKeepAlive], a negative value that nobody asks.
 	KeepAlive time.Duration
 
@@ -284,7 +287,7 @@ type Config struct {
 	HandshakeTimeout time.Duration
 
 	// SendTimeout is how long a message may wait for the other end to make room for
-	// it, and each 64 KiB of it for the connection. It is also how long the Signer
+	// it, while nothing of those before it arrives, and each 64 KiB of it for the connection. It is also how long the Signer
 	// may take for one, where messages are signed. A peer that takes nothing for so
 	// long is cut. Zero means [DefaultSendTimeout].
 	SendTimeout time.Duration
@@ -308,7 +311,8 @@ type Config struct {
 	Retry transport.Retry
 
 	// IdleTimeout is how long a session may be without a message of the applications,
-	// connected or not. What the session itself sends does not count. Zero means that
+	// connected or not, and without a part of one that is known to have arrived. What
+	// the session itself sends does not count. Zero means that
 	// there is no such limit.
 	IdleTimeout time.Duration
 

@@ -1,11 +1,13 @@
 /*
  * Close: who is told that everything has arrived has everything.
  *
- * One end sends messages, each in two pieces, and either end may close, in any way and
+ * One end sends messages, each in two pieces or more, and either end may close, in any way and
  * at any moment. The client sends, or the server does: the first comes back by itself,
  * the second waits for its client. Links are those of delivery.pml: frames arrive in
  * order or not at all, a cut takes what has not arrived, and the client notices it
- * sooner or later. An end that has closed is gone: it answers nobody who comes back.
+ * sooner or later. An end that has closed is gone: it answers nobody who comes back. The
+ * receiver may lose its process between two links, and with it the pieces of a message that
+ * is not whole.
  *
  * Close waits until everything is acknowledged, on whatever links, for as long as it
  * likes. Then it says so, with the number of the last message. Whoever closes for another
@@ -20,7 +22,9 @@
 #ifndef WIDTH
 #define WIDTH  1   /* frames that a link holds each way */
 #endif
+#ifndef PIECES
 #define PIECES 2   /* of each message */
+#endif
 #define LINKS  3   /* two cuts */
 
 #define NONE   255
@@ -135,40 +139,57 @@ inline hear(code, number) {
 
 inline sayHello(s) {
 	if
-	:: s == R -> out(s) ! hello(got, 0); told = NONE   /* a hello acknowledges nothing */
+	:: s == R -> out(s) ! hello(got, begun); told = NONE   /* a hello acknowledges nothing */
 	:: else -> out(s) ! hello(0, 0)
 	fi
 }
 
-/* A new link begins behind what the other end has, and with the first piece. */
-inline greet(s, count) {
+/* A new link begins behind what the other end has, pieces too. */
+inline greet(s, count, pieces) {
 	if
 	:: s == S -> sealed = count;
-#ifndef GOES_ON_INSIDE
+#ifdef BEGINS_ANEW
 		half = 0
+#else
+#ifdef GOES_ON_BEHIND_SENT
+		skip
+#else
+		half = pieces
+#endif
 #endif
 	:: else
 	fi;
 	e[s].greeted = true
 }
 
+/* Before it says hello, an end may lose its process. */
 inline arrive(s, to) {
 	e[s].link = to;
-#ifndef KEEPS_PIECES
+	if
+	:: s == R -> begun = 0
+	:: true
+	fi
+}
+
+#ifdef DROPS_PIECES
+inline dropPieces(s) {
 	if
 	:: s == R -> begun = 0
 	:: else
 	fi
-#endif
 }
+#else
+#define dropPieces(s) skip
+#endif
 
 #define comes(s, l) (s == server && !e[s].over && (l > e[s].link || !e[s].greeted) && wire[2*(l) + client] ? [hello(_, _)])
 inline move(s, to) {
-	wire[2*(to) + client] ? hello(count, _);
+	wire[2*(to) + client] ? hello(count, number);
 	arrive(s, to);
-	greet(s, count);
+	greet(s, count, number);
 	sayHello(s);
-	count = 0
+	dropPieces(s);
+	count = 0; number = 0
 }
 
 #ifdef STOPS_SENDING
@@ -202,8 +223,8 @@ proctype end(byte s) {
 	:: atomic { s == R && up(s) && !patient && nfull(out(s)) -> say(s, done, 0) }
 
 	/* The client gives the link up and comes back. */
-	:: atomic { s == client && !e[s].over && e[s].link < LINKS-1 -> arrive(s, e[s].link+1); e[s].greeted = false; sayHello(s) }
-	:: atomic { s == client && !e[s].over && !e[s].greeted && in(s) ? [hello(_, _)] -> in(s) ? hello(count, _); greet(s, count); count = 0 }
+	:: atomic { s == client && !e[s].over && e[s].link < LINKS-1 -> arrive(s, e[s].link+1); e[s].greeted = false; sayHello(s); dropPieces(s) }
+	:: atomic { s == client && !e[s].over && !e[s].greeted && in(s) ? [hello(_, _)] -> in(s) ? hello(count, number); greet(s, count, number); count = 0; number = 0 }
 	:: atomic { comes(s, 0) -> move(s, 0) }
 	:: atomic { comes(s, 1) -> move(s, 1) }
 	:: atomic { comes(s, 2) -> move(s, 2) }
