@@ -369,7 +369,7 @@ func TestCutAtEachPiece(t *testing.T) {
 				if got, event, err = b.Open(epoch, got, frame); err != nil {
 					t.Fatalf("cut %d: %v", cut, err)
 				}
-				opened++
+				opened += len(frame) - recordOverhead
 			}
 			for _, frame := range frames[:cut] {
 				open(frame)
@@ -389,8 +389,8 @@ func TestCutAtEachPiece(t *testing.T) {
 			if event != Message || !bytes.Equal(got, message) {
 				t.Fatalf("cut %d: %v with %d bytes of %d", cut, event, len(got), len(message))
 			}
-			if cut > 0 && opened != len(frames) {
-				t.Errorf("cut %d: %d pieces were opened, want %d", cut, opened, len(frames))
+			if want := Cost(len(message)); opened != want && cut < len(frames) {
+				t.Errorf("cut %d: pieces of %d bytes were opened, want %d", cut, opened, want)
 			}
 			exchange1(t, a, b, []byte("behind"))
 			if got := s.Stats(); got.Received != 3 || got.ReceivedBytes != uint64(len(message)+12) {
