@@ -23,7 +23,7 @@ const (
 // It may be one that the other end has begun, and one that another Dial, or Accept, has
 // returned: callers share it.
 //
-// Errors: [ErrAbsent]; what [e2e.DialFunc] returns; the context's; [net.ErrClosed].
+// Errors: [ErrAbsent]; what [e2e.DialFunc] returns; the context's; [net.ErrClosed]; [ErrLeft].
 func (n *Node) Dial(ctx context.Context, name string) (*e2e.Session, error) {
 	yields, pause := false, dialPause
 	for try := 1; ; {
@@ -104,6 +104,9 @@ func (n *Node) begin(ctx context.Context, name string, yields bool) (*e2e.Sessio
 	if err := ctx.Err(); err != nil {
 		return nil, nil, nil, err
 	}
+	if n.left != nil {
+		return nil, nil, nil, n.left
+	}
 	if m := n.find(name); m != nil {
 		m.once.Do(func() { close(m.taken) })
 		return m.session, nil, nil, nil
@@ -145,8 +148,11 @@ func (n *Node) attempt(ctx context.Context, name string, a *attempt) (*e2e.Sessi
 func (n *Node) open(ctx context.Context, name string, a *attempt) (transport.Conn, error) {
 	for {
 		n.mu.Lock()
-		w, changed := n.way, n.changed
+		w, changed, left := n.way, n.changed, n.left
 		n.mu.Unlock()
+		if left != nil {
+			return nil, left
+		}
 		if w != nil {
 			if member, there := w.find(name); there {
 				return n.openTo(w, member, name, a), nil

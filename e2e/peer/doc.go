@@ -27,7 +27,8 @@
 // lost its end, so its new session takes the place of the old one.
 //
 // Sessions come back when either member or the relay itself has lost its connection, over
-// new links, as soon as both members are there again under their names.
+// new links, as soon as both members are there again under their names. Nothing that a relay,
+// or a hop before it, says or answers ends one.
 //
 // # Bounds
 //

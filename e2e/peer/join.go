@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime/debug"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/relay"
 )
@@ -24,9 +26,11 @@ const (
 var errSilent = fmt.Errorf("peer: the relay does not answer: %w", net.ErrClosed)
 
 // Join returns a Node in a topic of the relay at a ws:// or wss:// URL. When the relay is
-// lost it joins again, as the Retry of the sessions' Config says. The context bounds the
-// first join only. The Dial of the sessions' Config is used for the relay; what crosses
-// it is Sealed in any case.
+// lost it joins again, as the Retry of the sessions' Config says: whatever the relay or a hop
+// answers, for as long as the node is open, unless that has limits or a Decide, which hold
+// here too. Behind these Accept and Dial return [ErrLeft] until there is another Use. The
+// context bounds the first join only, which is made once. The Dial of the sessions' Config
+// is used for the relay; what crosses it is Sealed in any case.
 //
 // Errors: those of New, of [relay.Dial] and of [relay.Client.Join].
 func Join(ctx context.Context, url, topic string, cfg Config) (*Node, error) {
@@ -82,31 +86,43 @@ func (j *joiner) dial(ctx context.Context) (transport.Conn, error) {
 	return conn, nil
 }
 
-// run hands on what the relay says, and joins again when it is lost.
+// run hands on what the relay says, and joins again when it is lost. If it stops, the node
+// is told why.
 func (j *joiner) run(ctx context.Context) {
-	retry := j.node.session.Retry
-	retry.Decide = goOn
-	redialer := transport.NewRedialer(retry, j.dial)
+	err := errGoexit
+	defer func() {
+		if v := recover(); v != nil {
+			err = &e2e.PanicError{Value: v, Stack: debug.Stack()}
+		}
+		j.node.leave(err)
+	}()
+	redialer := transport.NewRedialer(rejoining(j.node.session.Retry), j.dial)
 	for {
-		err := j.serve(ctx)
+		lost := j.serve(ctx)
 		j.node.Lost()
 		j.client.Close()
-		if ctx.Err() != nil {
+		if _, err = redialer.Next(ctx, lost); err != nil {
 			return
 		}
-		if _, err = redialer.Next(ctx, err); err != nil {
-			return // of the context: there is no end to trying
-		}
 		j.node.Use(j.client, j.result)
+		err = errGoexit
 	}
 }
 
-// goOn never stops: neither a relay nor a hop before it says when a room is over.
-func goOn(err error) transport.RetryAction {
-	if action := transport.ActionFor(err); action != transport.ActionStop {
-		return action
+// errGoexit is why nobody joins again after a function of the application did not return.
+var errGoexit = errors.New("peer: runtime.Goexit was called in Retry")
+
+// rejoining returns the policy of a joiner. Neither a relay nor a hop before it says when a
+// room is over.
+func rejoining(r transport.Retry) transport.Retry {
+	r.KeepTrying = true
+	if r.Stable <= 0 {
+		r.Stable = e2e.DefaultStable
 	}
-	return transport.ActionRetry
+	if r.Decide == nil {
+		r.Decide = e2e.ActionFor
+	}
+	return r
 }
 
 // serve takes events until the relay is lost.

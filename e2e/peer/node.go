@@ -24,6 +24,10 @@ const (
 // closeTimeout is how long Close waits at most.
 const closeTimeout = 5 * time.Second
 
+// ErrLeft is matched by the errors of Accept and Dial once [Join] does not join the relay
+// again: by a limit or a Decide of the sessions' Retry, or a panic in it. The error says why.
+var ErrLeft = errors.New("peer: the node has left the relay, and does not join again")
+
 // ErrAbsent is returned by Dial for somebody who is not there.
 var ErrAbsent = errors.New("peer: no member of the topic has that name")
 
@@ -86,6 +90,7 @@ type Node struct {
 
 	mu       sync.Mutex // guards what follows; taken before a way's or a link's
 	way      *way       // nil while there is no relay
+	left     error      // why there will be none, by itself
 	changed  chan struct{}
 	count    uint64 // of links and sessions
 	dialling map[string]*attempt
@@ -146,7 +151,7 @@ func (n *Node) Use(client *relay.Client, joined *relay.Joined) {
 	w := newWay(client, joined, n.session.Identity.Name())
 	n.mu.Lock()
 	old := n.way
-	n.way = w
+	n.way, n.left = w, nil
 	n.news()
 	n.mu.Unlock()
 	if old != nil {
@@ -160,10 +165,15 @@ func (n *Node) Use(client *relay.Client, joined *relay.Joined) {
 }
 
 // Lost tells the node that its relay is gone. The sessions wait for the next Use.
-func (n *Node) Lost() {
+func (n *Node) Lost() { n.lost(nil) }
+
+// leave is Lost where nobody joins the relay again.
+func (n *Node) leave(why error) { n.lost(fmt.Errorf("%w: %w", ErrLeft, why)) }
+
+func (n *Node) lost(left error) {
 	n.mu.Lock()
 	old := n.way
-	n.way = nil
+	n.way, n.left = nil, left
 	n.news()
 	n.mu.Unlock()
 	if old != nil {
@@ -254,17 +264,31 @@ func (n *Node) greet(w *way, from relay.MemberID, f frame) {
 type linkKeyOf struct{}
 
 // Accept waits for a session that somebody else has begun, and that no Dial has returned.
-// A node that wants none has to take and close them. The error is the context's or
-// [net.ErrClosed].
+// A node that wants none has to take and close them. The error is the context's,
+// [net.ErrClosed], or [ErrLeft].
 func (n *Node) Accept(ctx context.Context) (*e2e.Session, error) {
-	select {
-	case s := <-n.accepted:
-		return s, nil
-	case <-n.closed:
-		return nil, net.ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	for {
+		changed, left := n.now()
+		if left != nil && !closed(n.closed) {
+			return nil, left
+		}
+		select {
+		case s := <-n.accepted:
+			return s, nil
+		case <-changed:
+		case <-n.closed:
+			return nil, net.ErrClosed
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
+}
+
+// now returns what is closed when there is something new, and why there is no relay any more.
+func (n *Node) now() (changed <-chan struct{}, left error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.changed, n.left
 }
 
 // Close ends all sessions, with [e2e.CodeGoingAway] those that others have begun, and what
