@@ -295,8 +295,8 @@ func TestFrameworks(t *testing.T) {
 // its own to set.
 func TestHeadersOfMiddleware(t *testing.T) {
 	for name, header := range map[string]string{
-		"gin, logger, recovery, gzip, headers":              "gin",
-		"chi, logger, recoverer, compress, headers":         "chi",
+		"gin, logger, recovery, gzip, headers":             "gin",
+		"chi, logger, recoverer, compress, headers":        "chi",
 		"echo, logger, recover, gzip, body limit, headers": "echo",
 	} {
 		t.Run(name, func(t *testing.T) {
