@@ -136,6 +136,21 @@ func nextFrame(b []byte) (frame, payload []byte) {
 	return b[:end], payload
 }
 
+// CloseFrame returns the frame by which a server closes a WebSocket with a code.
+func CloseFrame(code uint16) []byte { return binary.BigEndian.AppendUint16([]byte{0x80 | opClose, 2}, code) }
+
+// Close closes the WebSocket towards the receiver of a message with a code of the hop's
+// own, and takes nothing more. It works on the messages of a server; others it cuts.
+func Close(code uint16) Fault {
+	return func(p Path, _ []byte) {
+		if m, ok := p.(messagePath); ok && !m.s.masked {
+			m.Path.Send(CloseFrame(code))
+			p.Stall()
+		}
+		p.Cut()
+	}
+}
+
 // A messagePath frames what goes through it.
 type messagePath struct {
 	Path // of the bytes
