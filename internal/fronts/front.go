@@ -58,6 +58,9 @@ func Start(t testing.TB, kind *Kind, setup Setup) *Front {
 			t.Logf("%s wrote:\n%s", kind.Name, f.Logs())
 		}
 		os.RemoveAll(f.dir)
+		for _, name := range f.litter() {
+			os.Remove(name)
+		}
 	})
 	f.conf = filepath.Join(f.dir, "front.conf")
 	if err := os.WriteFile(f.conf, []byte(kind.conf(f)), 0o644); err != nil {
@@ -67,6 +70,12 @@ func Start(t testing.TB, kind *Kind, setup Setup) *Front {
 		t.Fatal(err)
 	}
 	return f
+}
+
+// litter returns what a killed squid leaves behind.
+func (f *Front) litter() []string {
+	names, _ := filepath.Glob("/dev/shm/" + squidName(f) + "-*")
+	return names
 }
 
 // Need skips a test whose program is missing, unless it has to be there.
@@ -116,6 +125,7 @@ func (f *Front) Start() error {
 	}
 	cmd := exec.Command(program, f.Kind.args(f)...)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = &f.out, &f.out, f.dir
+	cmd.Env = append(os.Environ(), "TMPDIR="+f.dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // with its workers
 	cmd.WaitDelay = time.Second
 	if err := cmd.Start(); err != nil {

@@ -36,7 +36,7 @@ var (
 		return []string{"-W", "-f", f.conf}
 	}}
 	Squid = &Kind{Name: "squid", Program: "squid", Proxy: "http", conf: squidConf, reload: syscall.SIGHUP, args: func(f *Front) []string {
-		return []string{"-N", "-n", "hopseal" + portOf(f.Addr), "-f", f.conf}
+		return []string{"-N", "-n", squidName(f), "-f", f.conf}
 	}}
 	Tinyproxy = &Kind{Name: "tinyproxy", Program: "tinyproxy", Proxy: "http", conf: tinyproxyConf, reload: syscall.SIGUSR1, args: func(f *Front) []string {
 		return []string{"-d", "-c", f.conf}
@@ -101,6 +101,9 @@ func (f *Front) nodes(conf, language string, part *regexp.Regexp) string {
 	}
 	return part.ReplaceAllLiteralString(conf, two)
 }
+
+// squidName names what a squid shares between its processes.
+func squidName(f *Front) string { return "hopsealfront" + portOf(f.Addr) }
 
 func squidConf(f *Front) string {
 	return fmt.Sprintf(`http_port %s

@@ -8,10 +8,12 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/signal"
 	"runtime"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -88,6 +90,8 @@ func TestSoak(t *testing.T) {
 	s.startAll()
 	s.log("%d sessions that are not stored, %d that are; %v", len(s.plain.sessions), len(s.clients)*2, d)
 	over := time.After(d)
+	early, ignore := signal.NotifyContext(ctx, syscall.SIGTERM) // ends the soak before its time
+	defer ignore()
 	faults, stop := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	s.disturb(faults, &running)
@@ -98,6 +102,8 @@ func TestSoak(t *testing.T) {
 		case <-minute.C:
 			s.report()
 		case <-over:
+			done = true
+		case <-early.Done():
 			done = true
 		}
 	}

@@ -137,7 +137,9 @@ func nextFrame(b []byte) (frame, payload []byte) {
 }
 
 // CloseFrame returns the frame by which a server closes a WebSocket with a code.
-func CloseFrame(code uint16) []byte { return binary.BigEndian.AppendUint16([]byte{0x80 | opClose, 2}, code) }
+func CloseFrame(code uint16) []byte {
+	return binary.BigEndian.AppendUint16([]byte{0x80 | opClose, 2}, code)
+}
 
 // Close closes the WebSocket towards the receiver of a message with a code of the hop's
 // own, and takes nothing more. It works on the messages of a server; others it cuts.
