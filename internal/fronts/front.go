@@ -17,7 +17,7 @@ import (
 )
 
 // patience is how long a program may take to listen.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // A Front is a program between clients and a service.
 type Front struct {

@@ -123,7 +123,7 @@ var faults = []fault{
 		return nil
 	}},
 	{"answers of others", func(t *testing.T, f *Front, _ *service) error {
-		heard, err := f.Instead(f.Misanswers(), 30*time.Second)
+		heard, err := f.Instead(f.Misanswers(), 2*time.Minute)
 		if !heard {
 			t.Error("the client did not come for every answer")
 		}
@@ -213,7 +213,7 @@ func TestFaultsOfFronts(t *testing.T) {
 func (s *service) goesOn(session *e2e.Session) bool {
 	_, up, _, _, _ := s.up.figures()
 	_, down, _, _, _ := s.down.figures()
-	return within(time.Minute, session.Done(), func() bool {
+	return within(2*time.Minute, session.Done(), func() bool {
 		_, upNow, _, _, _ := s.up.figures()
 		_, downNow, _, _, _ := s.down.figures()
 		return upNow >= up+5 && downNow >= down+5

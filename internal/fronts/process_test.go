@@ -243,6 +243,11 @@ func (it *task) client(ctx context.Context, url string, cfg e2e.Config) {
 			lost = time.Time{}
 		}
 	}
+	cfg.Retry.Notify = func(e transport.LinkEvent) {
+		if refused := new(transport.DialError); e.State == transport.LinkWaiting && errors.As(e.Why, &refused) && refused.Status != 0 {
+			say("refused: %d", refused.Status)
+		}
+	}
 	for ctx.Err() == nil {
 		s, err := e2e.Dial(ctx, url, cfg)
 		if err == nil {

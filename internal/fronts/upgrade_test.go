@@ -17,10 +17,6 @@ import (
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
 )
 
-// upgraded is how long a client may be without its session while a node is replaced.
-// It takes well under a second; a front that takes both nodes for dead needs ten.
-const upgraded = 5 * time.Second
-
 // Two nodes that share a store are replaced one after the other behind a front
 // as docs/deploy.md has it, while clients with the default settings talk: they are back
 // on the other node at once, and nothing is lost, doubled or reordered.
@@ -43,7 +39,7 @@ func TestUpgradeWithoutDowntime(t *testing.T) {
 					if err := node.start(); err != nil {
 						t.Fatal(err)
 					}
-					if kind == HAProxy && !within(10*time.Second, nil, func() bool { return u.front.count(" is UP") > up }) {
+					if kind == HAProxy && !within(time.Minute, nil, func() bool { return u.front.count(" is UP") > up }) {
 						t.Fatal("HAProxy does not see that the node is back")
 					}
 				}
@@ -62,9 +58,10 @@ type upgrade struct {
 	clients  *process
 	journals string
 
-	mu     sync.Mutex // guards what follows
-	away   []time.Duration
-	faults []string
+	mu      sync.Mutex // guards what follows
+	away    []time.Duration
+	refused int // attempts, by the front
+	faults  []string
 }
 
 const upgradeClients = 8
@@ -127,6 +124,8 @@ func (u *upgrade) heard(line string) {
 	switch ms, _ := strconv.Atoi(rest); kind {
 	case "resumed":
 		u.away = append(u.away, time.Duration(ms)*time.Millisecond)
+	case "refused":
+		u.refused++
 	case "violation", "ended", "failed":
 		u.faults = append(u.faults, text)
 	}
@@ -161,6 +160,9 @@ func (u *upgrade) progress() map[string]uint64 {
 	return last
 }
 
+// judge wants nothing lost or doubled, and hardly an attempt that the front has
+// refused: it had a node for every client at every time. How long that takes depends on
+// the machine: a second where it has nothing else to do.
 func (u *upgrade) judge() {
 	u.clients.kill()
 	u.mu.Lock()
@@ -174,8 +176,8 @@ func (u *upgrade) judge() {
 	}
 	client, server := journals(u.journals, "client"), journals(u.journals, "server")
 	lost, doubled := client[fieldLost]+server[fieldLost], client[fieldDoubled]+server[fieldDoubled]
-	u.t.Logf("%d messages, %d lost, %d doubled; %d resumes, the slowest took %v", client[fieldLast]+server[fieldLast], lost, doubled, len(u.away), slowest)
-	if slowest > upgraded || lost+doubled > 0 {
+	u.t.Logf("%d messages, %d lost, %d doubled; %d resumes, the slowest took %v; %d attempts refused", client[fieldLast]+server[fieldLast], lost, doubled, len(u.away), slowest, u.refused)
+	if u.refused > 2 || lost+doubled > 0 { // one may meet a node that is just about to close its listener
 		u.t.Error("that was no upgrade without downtime")
 	}
 }
