@@ -54,9 +54,11 @@ type AcceptOptions struct {
 	TrustedHops []netip.Prefix
 
 	// Authenticate, if set, is asked who the client is before it gets a
-	// connection, and has 10 seconds for an answer. Nobody is let in with an
+	// connection, and has 10 seconds for an answer. Nobody waits any longer: a call that
+	// goes on keeps a goroutine, and one of 4,096 turns of the program. Nobody is let in with an
 	// error: one that matches [ErrUnauthorized] makes it 401, [ErrForbidden] 403,
-	// and any other 503, since a check that fails is no verdict. It has to decide
+	// and any other 503, since a check that fails is no verdict: an
+	// [*UnavailableError] says when to come back, and otherwise that is after 5 seconds. It has to decide
 	// about clients that show no credential too. Credentials that come without
 	// TLS are refused unasked. Do not repeat them in errors.
 	Authenticate func(ctx context.Context, c *Caller) (Grant, error)

@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"strconv"
+	"time"
 )
 
 // Why an Accept refused a request, beside [ErrOrigin]. Its [*AcceptError] matches
@@ -25,6 +26,19 @@ var (
 	// was answered 403.
 	ErrForbidden = errors.New("forbidden")
 )
+
+// An UnavailableError is for an Authenticate that cannot decide now. Accept answers 503 with its
+// time to wait. It matches neither [ErrUnauthorized] nor [ErrForbidden].
+type UnavailableError struct {
+	RetryAfter time.Duration // 0 where that is not known; rounded up to seconds
+	Err        error
+}
+
+// Error returns the text of Err.
+func (e *UnavailableError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *UnavailableError) Unwrap() error { return e.Err }
 
 // An AcceptError says to the server why it turned a request down. The client was
 // told less: the status, and a text that is the same for all. It holds no

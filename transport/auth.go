@@ -3,13 +3,14 @@
 package transport
 
 import (
-	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -95,10 +96,8 @@ func authenticate(r *http.Request, e *entrant, opts *AcceptOptions) *refusal {
 	if no != nil {
 		return no
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), authTimeout)
-	defer cancel()
 	var err error
-	e.grant, err = opts.Authenticate(ctx, &Caller{Token: token, Certificate: cert,
+	e.grant, err = inTime(r.Context(), opts.Authenticate, &Caller{Token: token, Certificate: cert,
 		Client: e.from.address(r), Origin: e.origin, Request: withoutToken(r, e.origin)})
 	if err != nil {
 		return notGranted(r, token, err)
@@ -124,10 +123,19 @@ func notGranted(r *http.Request, token Token, err error) *refusal {
 		no.problem = "Authenticate turned the client down" + text
 	default:
 		no.status, no.told = http.StatusServiceUnavailable, "credentials cannot be checked now"
-		no.header = http.Header{"Retry-After": {"5"}}
+		no.header = http.Header{"Retry-After": {secondsToWait(err)}}
 		no.problem = "Authenticate failed" + text
 	}
 	return no
+}
+
+// secondsToWait is how long a client has to wait for an answer of an Authenticate that has none.
+func secondsToWait(err error) string {
+	wait := 5 * time.Second
+	if later := new(UnavailableError); errors.As(err, &later) && later.RetryAfter > 0 {
+		wait = min(later.RetryAfter, longestRetryAfter)
+	}
+	return strconv.Itoa(int(math.Ceil(wait.Seconds())))
 }
 
 func orSentinel(err, sentinel error) error {

@@ -24,11 +24,15 @@
 //
 // Keys come over https from the one configured address, without redirects, and are
 // kept. They are fetched again from time to time, and when a token names an unknown
-// key, but not twice within 30 seconds, so that strangers with invented names
-// neither load the issuer nor hold up others. A key that the issuer withdraws counts
-// until the next fetch. While the issuer cannot be reached the keys stay good for a
-// day. What cannot be decided for want of keys gives an error that does not match
-// transport.ErrUnauthorized, so that Accept answers 503.
+// key: once in 30 seconds in the long run, and four times at once, so that strangers with
+// invented names do not load the issuer. A token whose key is not published is refused once
+// a fetch that was made for its sake has said so, and again for 30 seconds. Where such a
+// fetch may not be made yet, or fails, nothing is decided: the error is a
+// [*transport.UnavailableError] that says when to try again, Accept answers 503, and
+// a session goes on. So a genuine token under a new key waits for half a minute where
+// strangers have used the fetches up, and is not turned down. A key that the issuer
+// withdraws counts until the next fetch. While the issuer cannot be reached the keys stay
+// good for a day.
 //
 // Tokens are bearer tokens: whoever reads one has it. They are never shown in
 // errors.

@@ -14,13 +14,18 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/safetext"
+	"github.com/hopseal/hopseal/transport"
 )
 
 const (
 	maxSet       = 256 << 10        // bytes of a JWK Set
 	fetchTimeout = 10 * time.Second // for the whole answer
-	pause        = 30 * time.Second // between two fetches, whoever asks for them
 	maxAge       = 24 * time.Hour   // of keys that cannot be fetched again
+
+	// pause is the time between two fetches in the long run, whoever asks for them, and burst
+	// is how many there may be at once for the sake of names that are not known.
+	pause = 30 * time.Second
+	burst = 4
 )
 
 // A source keeps the keys of an issuer.
@@ -34,7 +39,9 @@ type source struct {
 	set     set
 	fetched time.Time     // when set came
 	tried   time.Time     // when the last fetch began
-	err     error         // what became of it
+	full    time.Time     // when there may be a burst of fetches again
+	absent  absent        // names that the issuer is known not to publish
+	err     error         // what became of the last fetch
 	pending chan struct{} // closed at the end of the fetch that is under way, nil if none is
 }
 
@@ -50,62 +57,99 @@ func newSource(o Options) *source {
 }
 
 // find returns the key of that name, waiting for a fetch only where there is no
-// key without it. It waits for one at most, since another must not follow so soon.
+// key without it, and for one at most. Whether the issuer publishes a name is known from a
+// fetch that was begun for its sake. Until then the answer is that it is not known.
 func (s *source) find(ctx context.Context, id string) (key, error) {
-	k, pending, err := s.look(id)
+	k, pending, err := s.look(id, true)
 	if pending == nil {
 		return k, err
 	}
 	select {
 	case <-pending:
 	case <-ctx.Done():
-		return key{}, fmt.Errorf("%w: %w", errUnavailable, ctx.Err())
+		return key{}, s.unavailable(0, ctx.Err())
 	}
-	k, _, err = s.look(id)
+	k, _, err = s.look(id, false)
 	return k, err
 }
 
 // look returns what is known now: a key, or an error and perhaps a fetch that may
-// help. It starts fetches that are due.
-func (s *source) look(id string) (k key, pending <-chan struct{}, err error) {
+// help. It starts fetches that are due, unless whoever asks has waited for one.
+func (s *source) look(id string, may bool) (k key, pending <-chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	fresh := s.url == "" || s.set != nil && now.Sub(s.fetched) < s.refresh
 	usable := s.url == "" || s.set != nil && now.Sub(s.fetched) < maxAge
 	k, known := s.set.find(id)
-	if s.url != "" && s.pending == nil && (!fresh || !known) && (s.tried.IsZero() || now.Sub(s.tried) >= pause) {
-		s.tried, s.pending = now, make(chan struct{})
-		go s.fetch(s.pending)
-	}
-	switch {
-	case known && usable:
+	if known && usable {
+		if may && s.stale(now) {
+			s.begin(now, id)
+		}
 		return k, nil, nil
-	case !usable || s.err != nil:
-		return key{}, s.pending, s.unavailable()
 	}
-	return key{}, s.pending, invalid("it names a key that its issuer does not publish")
+	if s.url == "" || usable && s.absent.has(id, now) {
+		return key{}, nil, invalid("it names a key that its issuer does not publish")
+	}
+	wait := s.debt(now)
+	if may && s.pending == nil && wait <= 0 {
+		s.begin(now, id)
+	}
+	if s.pending != nil {
+		return key{}, s.pending, s.unavailable(max(wait, time.Second), s.err)
+	}
+	return key{}, nil, s.unavailable(max(wait, time.Second), s.err)
 }
 
-// unavailable is for a question that keys would have to answer.
-func (s *source) unavailable() error {
-	if s.err == nil {
-		return errUnavailable
+// stale reports whether keys that are good should be fetched again. It is called under mu.
+func (s *source) stale(now time.Time) bool {
+	return s.url != "" && s.pending == nil && now.Sub(s.fetched) >= s.refresh && now.Sub(s.tried) >= pause
+}
+
+// debt returns how long it is until another fetch may begin. It is called under mu.
+func (s *source) debt(now time.Time) time.Duration {
+	return s.full.Add(-(burst - 1) * pause).Sub(now)
+}
+
+// begin fetches for the sake of a name. It is called under mu.
+func (s *source) begin(now time.Time, id string) {
+	if s.full.Before(now) {
+		s.full = now
 	}
-	return fmt.Errorf("%w: %w", errUnavailable, s.err)
+	s.full = s.full.Add(pause)
+	s.tried, s.pending = now, make(chan struct{})
+	go s.fetch(s.pending, id)
+}
+
+// unavailable is for a question that keys would have to answer. It says when to ask again.
+func (s *source) unavailable(after time.Duration, why error) error {
+	err := errUnavailable
+	if why != nil {
+		err = fmt.Errorf("%w: %w", errUnavailable, why)
+	}
+	return &transport.UnavailableError{RetryAfter: after, Err: err}
 }
 
 // fetch is nobody's in particular: a client that hangs up must not end it for the
 // others.
-func (s *source) fetch(done chan struct{}) {
+func (s *source) fetch(done chan struct{}, id string) {
 	defer close(done)
 	set, err := s.get()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pending, s.err = nil, err
-	if err == nil {
-		s.set, s.fetched = set, time.Now()
+	if err != nil {
+		return
 	}
+	now := time.Now()
+	for before := range s.set {
+		if _, still := set.find(before); !still {
+			s.absent.add(before, now)
+		}
+	}
+	if _, there := set.find(id); !there {
+		s.absent.add(id, now)
+	}
+	s.set, s.fetched = set, now
 }
 
 func (s *source) get() (set, error) {
