@@ -11,34 +11,28 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 )
 
 // TestTroubleshootingQuotesTheCode holds the texts in docs/troubleshooting.md against
-// the literals of this package, of servertls and of acme: users search for what they see.
+// the literals of this package, of servertls and acme, and of e2e, keys and envelope: users
+// search for what they see. (That none of the latter's is missing is checked in internal/repo.)
 func TestTroubleshootingQuotesTheCode(t *testing.T) {
 	doc, err := os.ReadFile("../docs/troubleshooting.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var code strings.Builder
-	own, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ofServers, err := filepath.Glob("servertls/*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ofAuthorities, err := filepath.Glob("servertls/acme/*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range slices.Concat(own, ofServers, ofAuthorities) {
-		if b, err := os.ReadFile(file); err == nil && !strings.HasSuffix(file, "_test.go") {
-			code.Write(b)
+	for _, folder := range []string{".", "servertls", "servertls/acme", "../e2e", "../keys", "../envelope"} {
+		files, err := filepath.Glob(folder + "/*.go")
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %d files, %v", folder, len(files), err)
+		}
+		for _, file := range files {
+			if b, err := os.ReadFile(file); err == nil && !strings.HasSuffix(file, "_test.go") {
+				code.Write(b)
+			}
 		}
 	}
 	quoted := regexp.MustCompile("(?m)^\\| `([^-][^`]*)` \\|").FindAllStringSubmatch(string(doc), -1)
