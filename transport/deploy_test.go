@@ -9,12 +9,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/fronts"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -61,54 +60,23 @@ func told(t *testing.T, conn transport.Conn) (info transport.Info) {
 // onThisMachine trusts fronts on loopback.
 var onThisMachine = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 
-// certificateFiles writes a certificate for localhost, its key, and both in one file,
-// and returns the root to trust.
-func certificateFiles(t *testing.T) (cert, key, both string, trust *transport.TLSOptions) {
-	t.Helper()
-	root := newRoot(t)
-	leaf := sign(t, "front", root, named("localhost"))
-	dir := t.TempDir()
-	write := func(name string, content []byte) string {
-		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return file
-	}
-	certText, keyText := pemOf(leaf.cert), keyPEM(t, leaf.key)
-	return write("cert.pem", certText), write("key.pem", keyText), write("both.pem", append(certText, keyText...)),
-		&transport.TLSOptions{RootsPEM: pemOf(root.cert)}
+// authorityOf returns what a client needs that trusts the authority of a certificate.
+func authorityOf(cert *fronts.Cert) *transport.TLSOptions {
+	return &transport.TLSOptions{RootsPEM: cert.RootPEM}
 }
 
 // TestFrontsThatEndTLS runs the configurations of docs/deploy.md that terminate TLS,
 // with a service that wants to hear of https.
 func TestFrontsThatEndTLS(t *testing.T) {
-	cert, key, both, trust := certificateFiles(t)
-	for name, start := range map[string]func(t *testing.T, address, service string) front{
-		"nginx": func(t *testing.T, address, service string) front {
-			return startNginx(t, address, configuration(t, "nginx, terminating TLS", map[string]string{
-				"listen 443 ssl": "listen " + address + " ssl",
-				"127.0.0.1:8080": service,
-				"/etc/letsencrypt/live/app.example.com/fullchain.pem": cert,
-				"/etc/letsencrypt/live/app.example.com/privkey.pem":   key,
-			}))
-		},
-		"HAProxy": func(t *testing.T, address, service string) front {
-			return startHAProxy(t, address, configuration(t, "HAProxy, terminating TLS", map[string]string{
-				"bind :443":                  "bind " + address,
-				"127.0.0.1:8080":             service,
-				"/etc/haproxy/certs/app.pem": both,
-				"/readyz":                    "/readyz",
-			}))
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			address := strings.Replace(freePort(t), "127.0.0.1", "localhost", 1)
+	cert := fronts.NewCert()
+	for _, kind := range []*fronts.Kind{fronts.Nginx, fronts.HAProxy} {
+		t.Run(kind.Name, func(t *testing.T) {
 			service := startBackend(t, &transport.AcceptOptions{RequireTLS: true, TrustedHops: onThisMachine})
-			front := start(t, strings.Replace(address, "localhost", "127.0.0.1", 1), service)
-			testFront(t, "wss://"+address+"/socket", trust)
-			if logs := front.logs(t); strings.Contains(logs, "s3cr3t") || !strings.Contains(logs, "/socket") {
-				t.Errorf("%s wrote:\n%s", name, logs)
+			front := fronts.Start(t, kind, fronts.Setup{Services: []string{service}, Cert: cert})
+			url, _ := front.Dial(service)
+			testFront(t, url, authorityOf(cert))
+			if logs := front.Logs(); strings.Contains(logs, "s3cr3t") || !strings.Contains(logs, "/socket") {
+				t.Errorf("%s wrote:\n%s", kind.Name, logs)
 			}
 		})
 	}
@@ -143,15 +111,11 @@ func testFront(t *testing.T, url string, trust *transport.TLSOptions) {
 // terminates TLS, to a service, with wss and with ws. The diagnosis names every hop, and
 // what the proxy reads holds no credential of the service.
 func TestTheWholeWay(t *testing.T) {
-	cert, key, _, trust := certificateFiles(t)
+	cert := fronts.NewCert()
+	trust := authorityOf(cert)
 	service := startBackend(t, &transport.AcceptOptions{Sealed: true, TrustedHops: onThisMachine})
-	secure, plain := freePort(t), freePort(t)
-	startNginx(t, secure, configuration(t, "nginx, terminating TLS", map[string]string{
-		"listen 443 ssl http2;": "listen " + secure + " ssl http2; listen " + plain + ";",
-		"127.0.0.1:8080":        service,
-		"/etc/letsencrypt/live/app.example.com/fullchain.pem": cert,
-		"/etc/letsencrypt/live/app.example.com/privkey.pem":   key,
-	}))
+	plain := freePort(t)
+	secure := fronts.Start(t, fronts.Nginx, fronts.Setup{Services: []string{service}, Cert: cert, Plain: plain}).Addr
 	for scheme, nginx := range map[string]string{"wss": secure, "ws": plain} {
 		t.Run(scheme, func(t *testing.T) {
 			proxy := startHop(t, nil, connectProxy(nginx, basicAuth("user:pr0xy")))
@@ -211,27 +175,12 @@ func wantHops(t *testing.T, r *transport.Report, scheme, proxy, server string) {
 // server's name only. The service learns the client's address by a PROXY header, and
 // one TLS connection reaches it from end to end.
 func TestFrontsThatPassTLSThrough(t *testing.T) {
-	cert, key, _, trust := certificateFiles(t)
-	pair, err := tls.LoadX509KeyPair(cert, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, start := range map[string]func(t *testing.T, address, service string) front{
-		"nginx": func(t *testing.T, address, service string) front {
-			return startNginx(t, address, configuration(t, "nginx, passing TLS through (L4)", map[string]string{
-				"listen 443": "listen " + address, "127.0.0.1:8443": service, "app.example.com": "localhost",
-			}))
-		},
-		"HAProxy": func(t *testing.T, address, service string) front {
-			return startHAProxy(t, address, configuration(t, "HAProxy, passing TLS through (L4)", map[string]string{
-				"bind :443": "bind " + address, "127.0.0.1:8443": service, "app.example.com": "localhost",
-			}))
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			service := listenBehindL4(t, pair)
-			address := freePort(t)
-			front := start(t, address, service)
+	cert := fronts.NewCert()
+	trust := authorityOf(cert)
+	for _, kind := range []*fronts.Kind{fronts.NginxL4, fronts.HAProxyL4} {
+		t.Run(kind.Name, func(t *testing.T) {
+			front := fronts.Start(t, kind, fronts.Setup{Services: []string{listenBehindL4(t, cert.Pair)}})
+			address := front.Addr
 			base := "wss://" + strings.Replace(address, "127.0.0.1", "localhost", 1)
 			conn := dial(t, base+"/socket", &transport.DialOptions{TLS: trust, BearerToken: "s3cr3t"})
 			if info := told(t, conn); info.Kind != "wss" || info.TLS == nil || info.TLS.ServerName != "localhost" || info.Client != "127.0.0.1" || info.Remote == info.Local {
@@ -245,8 +194,8 @@ func TestFrontsThatPassTLSThrough(t *testing.T) {
 			if e := dialError(t, "wss://"+address+"/socket", &transport.DialOptions{TLS: &transport.TLSOptions{Base: &tls.Config{ServerName: "other.example"}}}); e.Phase != transport.PhaseTLS {
 				t.Errorf("another name: %v", e)
 			}
-			if logs := front.logs(t); strings.Contains(logs, "s3cr3t") {
-				t.Errorf("%s wrote:\n%s", name, logs)
+			if logs := front.Logs(); strings.Contains(logs, "s3cr3t") {
+				t.Errorf("%s wrote:\n%s", kind.Name, logs)
 			}
 		})
 	}

@@ -13,6 +13,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/hopseal/hopseal/internal/fronts"
 )
 
 // TestTroubleshootingQuotesTheCode holds the texts in docs/troubleshooting.md against
@@ -64,7 +66,7 @@ func shellBlock(t *testing.T, word string) string {
 
 // TestOpensslRecipes runs the commands of docs/troubleshooting.md against a server here.
 func TestOpensslRecipes(t *testing.T) {
-	need(t, "openssl")
+	fronts.Need(t, "openssl")
 	server, _ := wellKept(t, nil)
 	commands := strings.ReplaceAll(shellBlock(t, "s_client"), "app.example.com:443", server.Listener.Addr().String())
 	out := shell(t, t.TempDir(), commands)

@@ -16,6 +16,9 @@ import (
 	"time"
 )
 
+// holds is for how long a certificate is good: nobody warns of its end yet.
+const holds = 60 * 24 * time.Hour
+
 // A Cert is a certificate for localhost, of an authority of its own.
 type Cert struct {
 	RootPEM []byte
@@ -28,15 +31,15 @@ type Cert struct {
 
 // NewCert makes a certificate that holds for long enough.
 func NewCert() *Cert {
-	root, rootKey := issue("root", true, 24*time.Hour, nil, nil)
-	return newCert(root, rootKey, 24*time.Hour)
+	root, rootKey := issue("root", true, holds, nil, nil)
+	return newCert(root, rootKey, holds)
 }
 
 // Expired returns a certificate of the same authority whose time is over.
 func (c *Cert) Expired() *Cert { return newCert(c.root, c.rootKey, -time.Hour) }
 
-func newCert(root *x509.Certificate, rootKey *ecdsa.PrivateKey, holds time.Duration) *Cert {
-	leaf, key := issue("localhost", false, holds, root, rootKey)
+func newCert(root *x509.Certificate, rootKey *ecdsa.PrivateKey, left time.Duration) *Cert {
+	leaf, key := issue("localhost", false, left, root, rootKey)
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	must(err)
 	c := &Cert{RootPEM: pemOf("CERTIFICATE", root.Raw), certPEM: pemOf("CERTIFICATE", leaf.Raw), keyPEM: pemOf("PRIVATE KEY", der), root: root, rootKey: rootKey}
@@ -45,14 +48,14 @@ func newCert(root *x509.Certificate, rootKey *ecdsa.PrivateKey, holds time.Durat
 	return c
 }
 
-func issue(name string, authority bool, holds time.Duration, parent *x509.Certificate, by *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
+func issue(name string, authority bool, left time.Duration, parent *x509.Certificate, by *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(err)
 	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
 	must(err)
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-		NotBefore: time.Now().Add(-24 * time.Hour), NotAfter: time.Now().Add(holds),
+		NotBefore: time.Now().Add(-24 * time.Hour), NotAfter: time.Now().Add(left),
 		IsCA: authority, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}

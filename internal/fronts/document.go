@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// Configuration returns the first file that stands under a heading of docs/deploy.md,
+// configuration returns the first file that stands under a heading of docs/deploy.md,
 // with what differs on this machine replaced. It panics where one of these is not in it.
-func Configuration(heading string, replace map[string]string) string {
+func configuration(heading string, replace map[string]string) string {
 	return block(heading, "(?:nginx|haproxy)", replace)
 }
 

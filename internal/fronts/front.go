@@ -37,6 +37,7 @@ type Front struct {
 type Setup struct {
 	Services []string // host:port of each node of the service, for those that stand before one
 	Cert     *Cert    // for those that end TLS
+	Plain    string   // host:port on which nginx listens without TLS too, or ""
 }
 
 // Start runs a front until the test ends. It skips the test if the program is missing,

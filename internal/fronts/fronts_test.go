@@ -5,6 +5,7 @@ package fronts
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -27,9 +28,12 @@ func long() bool { return os.Getenv("HOPSEAL_LONG_TESTS") != "" }
 
 // quick makes a client notice soon that its link is dead, and come back soon.
 var quick = e2e.Config{
-	Protocol: "count/1", KeepAlive: 200 * time.Millisecond, HandshakeTimeout: 2 * time.Second, Window: 128 << 10,
+	Protocol: "count/1", Logger: silent, KeepAlive: 200 * time.Millisecond, HandshakeTimeout: 2 * time.Second, Window: 128 << 10,
 	Retry: transport.Retry{Base: 5 * time.Millisecond, Cap: 100 * time.Millisecond, Stable: time.Millisecond},
 }
+
+// silent is where news goes that are what a test is for.
+var silent = slog.New(slog.DiscardHandler)
 
 // A service counts in both directions, with whoever comes.
 type service struct {

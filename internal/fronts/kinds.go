@@ -46,7 +46,13 @@ var (
 	}}
 )
 
-// All has every Kind.
+// Kinds that pass TLS through to the service, with the configuration of docs/deploy.md.
+var (
+	NginxL4   = &Kind{Name: "nginx, L4", Program: "nginx", conf: nginxL4Conf, reload: syscall.SIGHUP, args: Nginx.args}
+	HAProxyL4 = &Kind{Name: "HAProxy, L4", Program: "haproxy", conf: haproxyL4Conf, reload: syscall.SIGUSR2, args: HAProxy.args}
+)
+
+// All has the kinds that the tests of faults go through.
 var All = []*Kind{Nginx, HAProxy, Squid, Tinyproxy, Dante}
 
 // Dial tells a client how to get through the front to a service at address: the URL
@@ -69,8 +75,12 @@ func portOf(address string) string {
 }
 
 func nginxConf(f *Front) string {
-	conf := Configuration("nginx, terminating TLS", map[string]string{
-		"listen 443 ssl": "listen " + f.Addr + " ssl",
+	plain := ""
+	if f.setup.Plain != "" {
+		plain = " listen " + f.setup.Plain + ";"
+	}
+	conf := configuration("nginx, terminating TLS", map[string]string{
+		"listen 443 ssl http2;":                               "listen " + f.Addr + " ssl http2;" + plain,
 		"/etc/letsencrypt/live/app.example.com/fullchain.pem": f.setup.Cert.file(f.dir, "cert.pem"),
 		"/etc/letsencrypt/live/app.example.com/privkey.pem":   f.setup.Cert.file(f.dir, "key.pem"),
 		"/var/log/nginx/app.log":                              filepath.Join(f.dir, "access.log"),
@@ -82,7 +92,7 @@ func nginxConf(f *Front) string {
 }
 
 func haproxyConf(f *Front) string {
-	conf := Configuration("HAProxy, terminating TLS", map[string]string{
+	conf := configuration("HAProxy, terminating TLS", map[string]string{
 		"bind :443":                  "bind " + f.Addr,
 		"/etc/haproxy/certs/app.pem": f.setup.Cert.file(f.dir, "both.pem"),
 	})
@@ -100,6 +110,23 @@ func (f *Front) nodes(conf, language string, part *regexp.Regexp) string {
 		panic("the configuration has no place for two nodes")
 	}
 	return part.ReplaceAllLiteralString(conf, two)
+}
+
+func nginxL4Conf(f *Front) string {
+	return configuration("nginx, passing TLS through (L4)", map[string]string{
+		"listen 443":             "listen " + f.Addr,
+		"127.0.0.1:8443":         f.setup.Services[0],
+		"app.example.com":        "localhost",
+		"/var/log/nginx/app.log": filepath.Join(f.dir, "access.log"),
+		"load_module modules/":   "load_module /usr/lib/nginx/modules/",
+		"worker_processes auto":  "worker_processes 1",
+	})
+}
+
+func haproxyL4Conf(f *Front) string {
+	return configuration("HAProxy, passing TLS through (L4)", map[string]string{
+		"bind :443": "bind " + f.Addr, "127.0.0.1:8443": f.setup.Services[0], "app.example.com": "localhost",
+	})
 }
 
 // squidName names what a squid shares between its processes.

@@ -163,7 +163,7 @@ func (it *task) config(identity []byte) (cfg e2e.Config, err error) {
 	if !it.Default {
 		cfg = quick
 	}
-	cfg.Protocol = "journal/1"
+	cfg.Protocol, cfg.Logger = "journal/1", silent
 	var store e2e.SessionStore
 	if store, err = sessionstore.Dir(it.Store); err != nil {
 		return cfg, err

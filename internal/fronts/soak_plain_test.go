@@ -71,7 +71,7 @@ func startPlain(s *soak) *plain {
 
 // config is that of sessions with the defaults, but for what a test needs.
 func (p *plain) config(cfg e2e.Config) e2e.Config {
-	cfg.Protocol = "soak/1"
+	cfg.Protocol, cfg.Logger = "soak/1", silent
 	cfg.OnError = func(error) {} // hops do that
 	cfg.Accept = &transport.AcceptOptions{TrustedHops: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	if p.soak.short {
