@@ -33,7 +33,7 @@ type Options struct {
 	// it fails, so does the handshake: after ErrUnknownName the client learns that
 	// the name is wrong, after another error that it may try again. It may take its
 	// time, and is called by many at once; once a day, and before a warning, it is
-	// asked what it would show. Package acme, below this one, has it from an ACME
+	// asked what it would show, by a hello with neither Conn nor Context. Package acme, below this one, has it from an ACME
 	// authority such as Let's Encrypt.
 	//
 	// An authority that checks by tls-alpn-01 (RFC 8737) has no client certificate

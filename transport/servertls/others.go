@@ -7,11 +7,15 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"maps"
 	"math"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/hopseal/hopseal/internal/safetext"
 )
 
 const (
@@ -198,9 +202,21 @@ func (w *Watcher) others(now time.Time) []Expiry {
 // so nobody waits for it.
 func (w *Watcher) ask(o *other) {
 	turn := w.shown.turn()
-	cert, err := w.opts.GetCertificate(o.hello)
+	cert, err := w.getAgain(o.hello)
 	if err == nil {
 		w.shown.add(nil, turn, cert)
 	}
 	w.shown.answered(o, leafOf(cert), err)
+}
+
+// getAgain holds a panic, as net/http does in a handshake: here there is no connection,
+// which GetCertificate may not expect.
+func (w *Watcher) getAgain(hello *tls.ClientHelloInfo) (cert *tls.Certificate, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			w.opts.Logger.Error("servertls: GetCertificate panicked without a connection", "panic", safetext.Line(fmt.Sprint(v), shown), "stack", string(debug.Stack()))
+			cert, err = nil, errors.New("GetCertificate panicked")
+		}
+	}()
+	return w.opts.GetCertificate(hello)
 }

@@ -198,6 +198,47 @@ func TestAfterAnErrorTheCacheIsAskedAgain(t *testing.T) {
 	})
 }
 
+// So is one that comes while this node has to wait until it may order again.
+func TestWhileItWaitsTheCacheIsAskedAgain(t *testing.T) {
+	inWorld(t, func(w *world) {
+		mine := &cache{entries: make(map[string][]byte)}
+		n := w.node(Options{Cache: mine})
+		w.fault(func(*http.Request) *http.Response {
+			return problem(429, "rateLimited", "too many", "Retry-After", "3600")
+		})
+		w.expect("refused", n.visit(name) == 0)
+		requests := w.requests.Load()
+		for range 100 {
+			time.Sleep(time.Second)
+			why := n.because(name)
+			w.expect("the cause", strings.Contains(why, "too many") && strings.Contains(why, "the next try is in"), why)
+		}
+		w.fault(nil)
+		w.expect("elsewhere", w.node(Options{}).visit(name) == 1)
+		requests = w.requests.Load() - requests
+		mine.copyFrom(w.cache, name)
+		time.Sleep(tryFirst)
+		w.expect("the other's", n.visit(name) == 1 && len(w.asked()) == 1 && requests < 15, requests)
+		w.expect("told once", len(n.told(servertls.IssueFailed)) == 1)
+	})
+}
+
+// A panic in code that is not ours takes no server down.
+func TestForeignCodeThatPanics(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cache.fault(func(context.Context, string, string) error { panic("a bug") })
+		n := w.node(Options{HostPolicy: func(_ context.Context, host string) error {
+			if host != name {
+				panic("another")
+			}
+			return nil
+		}})
+		a, b := n.because(name), n.because("other.example.com")
+		w.expect("errors", strings.Contains(a, "it panicked: a bug") && strings.Contains(b, "it panicked: another"), a, b)
+		w.cache.fault(nil)
+	})
+}
+
 // What a crash leaves half-written is made anew.
 func TestDamagedEntries(t *testing.T) {
 	for what, damaged := range map[string][]byte{"empty": {}, "garbage": []byte("-----BEGIN")} {

@@ -8,7 +8,7 @@ import (
 
 // lookEvery is the longest time between looks at what is due. The ends of certificates are
 // times of the wall clock, which may be set, so no timer is set for them.
-const lookEvery = time.Minute
+const lookEvery = 10 * time.Minute
 
 // run renews certificates, tries again what failed, and writes what is unsaved.
 func (m *Manager) run() {
@@ -58,7 +58,7 @@ func (m *Manager) startDue() time.Duration {
 				pause = min(pause, wait)
 				continue
 			}
-			m.start(h, certKey{host: name, rsa: rsa})
+			m.start(h, certKey{host: name, rsa: rsa}, true)
 		}
 	}
 	return pause

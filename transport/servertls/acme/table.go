@@ -29,15 +29,17 @@ type slot struct {
 	failures int
 	cause    error     // of the last failure; nil after a success
 	retry    time.Time // when the next try is allowed
+	look     time.Time // when the next look into the cache is, before that
 }
 
 // A flight is a look into the cache, and the order that may follow. It belongs to nobody
 // who waits for it.
 type flight struct {
-	key  certKey
-	done chan struct{} // closed when what follows is set
-	cert *tls.Certificate
-	err  error
+	key    certKey
+	orders bool          // or only looks into the cache
+	done   chan struct{} // closed when what follows is set
+	cert   *tls.Certificate
+	err    error
 }
 
 func (h *host) slot(key certKey) *slot {
@@ -102,9 +104,12 @@ func (s *slot) fail(now time.Time, err error) time.Duration {
 		pause = max(pause, parseRetryAfter(problem.Header))
 	}
 	s.failures++
-	s.cause, s.retry = err, now.Add(pause)
+	s.cause, s.retry, s.look = err, now.Add(pause), now.Add(tryFirst)
 	return pause
 }
+
+// errNotYet: the cache has nothing, and the next order is not due.
+var errNotYet = errors.New("it is too early for another order")
 
 // find returns what a handshake gets at once, or the flight to wait for.
 func (m *Manager) find(key certKey) (cert *tls.Certificate, f *flight, err error) {
@@ -118,11 +123,15 @@ func (m *Manager) find(key certKey) (cert *tls.Certificate, f *flight, err error
 		return cert, nil, nil
 	case h.flight != nil:
 		return nil, h.flight, nil
-	case s.cause != nil && now.Before(s.retry):
-		return nil, nil, &missingError{key: key, cause: s.cause, retry: s.retry.Sub(now)}
+	case s.cause != nil && now.Before(s.retry) && now.Before(s.look):
+		return nil, nil, s.missing(key, now)
 	}
-	f, err = m.start(h, key)
+	f, err = m.start(h, key, s.cause == nil || !now.Before(s.retry))
 	return nil, f, err
+}
+
+func (s *slot) missing(key certKey, now time.Time) error {
+	return &missingError{key: key, cause: s.cause, retry: s.retry.Sub(now)}
 }
 
 func (m *Manager) host(name string) *host {
@@ -135,11 +144,11 @@ func (m *Manager) host(name string) *host {
 }
 
 // start begins a flight. The caller holds m.mu.
-func (m *Manager) start(h *host, key certKey) (*flight, error) {
+func (m *Manager) start(h *host, key certKey, orders bool) (*flight, error) {
 	if m.ctx.Err() != nil {
 		return nil, errClosed
 	}
-	f := &flight{key: key, done: make(chan struct{})}
+	f := &flight{key: key, orders: orders, done: make(chan struct{})}
 	h.flight = f
 	old := h.slot(key).cert
 	m.flights.Go(func() { m.fly(f, old) })
@@ -149,7 +158,7 @@ func (m *Manager) start(h *host, key certKey) (*flight, error) {
 func (m *Manager) fly(f *flight, old *tls.Certificate) {
 	ctx, cancel := within(m.ctx, orderTime, "the authority")
 	defer cancel()
-	cert, issued, err := m.obtain(ctx, f.key, old)
+	cert, issued, err := m.obtain(ctx, f, old)
 	m.land(f, cert, issued, err)
 }
 
@@ -160,6 +169,9 @@ func (m *Manager) land(f *flight, cert *tls.Certificate, issued bool, err error)
 	s := h.slot(f.key)
 	now, retry := time.Now(), time.Duration(0)
 	switch {
+	case err == errNotYet && s.cause != nil:
+		s.look = now.Add(tryFirst)
+		f.err = s.missing(f.key, now)
 	case err != nil:
 		retry = s.fail(now, err)
 		f.err = &missingError{key: f.key, cause: err, retry: retry}
@@ -175,7 +187,7 @@ func (m *Manager) land(f *flight, cert *tls.Certificate, issued bool, err error)
 		delete(m.hosts, f.key.host)
 	}
 	m.mu.Unlock()
-	if m.ctx.Err() == nil && (err != nil || issued) && !unknown(err) {
+	if m.ctx.Err() == nil && (err != nil || issued) && err != errNotYet && !unknown(err) {
 		m.tellLanding(f.key, shown, retry, err)
 	}
 	close(f.done)
@@ -197,7 +209,8 @@ func (m *Manager) certificates() (out []*tls.Certificate) {
 }
 
 // obtain looks into the cache, and orders if there is nothing better than the old one.
-func (m *Manager) obtain(ctx context.Context, key certKey, old *tls.Certificate) (cert *tls.Certificate, issued bool, err error) {
+func (m *Manager) obtain(ctx context.Context, f *flight, old *tls.Certificate) (cert *tls.Certificate, issued bool, err error) {
+	key := f.key
 	if old != nil { // the handshake that asks for a first one has asked itself
 		if err := m.allowed(ctx, key.host); err != nil {
 			return nil, false, err
@@ -206,6 +219,9 @@ func (m *Manager) obtain(ctx context.Context, key certKey, old *tls.Certificate)
 	look := func(ctx context.Context) (*tls.Certificate, error) { return m.lookUp(ctx, key, old) }
 	if cert, err := look(ctx); cert != nil || err != nil {
 		return cert, false, err
+	}
+	if !f.orders {
+		return nil, false, errNotYet
 	}
 	if err := m.store.flush(ctx); err != nil {
 		return nil, false, fmt.Errorf("%w, and %w", err, errUnsaved)
