@@ -213,6 +213,13 @@ func TestWhileItWaitsTheCacheIsAskedAgain(t *testing.T) {
 			why := n.because(name)
 			w.expect("the cause", strings.Contains(why, "too many") && strings.Contains(why, "the next try is in"), why)
 		}
+		mine.fault(func(_ context.Context, call, key string) error { return errors.New("away") })
+		for range 100 {
+			time.Sleep(time.Second)
+			n.because(name)
+		}
+		mine.fault(nil)
+		w.expect("no request", w.requests.Load() == requests, w.requests.Load(), requests)
 		w.fault(nil)
 		w.expect("elsewhere", w.node(Options{}).visit(name) == 1)
 		requests = w.requests.Load() - requests

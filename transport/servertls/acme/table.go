@@ -169,9 +169,12 @@ func (m *Manager) land(f *flight, cert *tls.Certificate, issued bool, err error)
 	s := h.slot(f.key)
 	now, retry := time.Now(), time.Duration(0)
 	switch {
-	case err == errNotYet && s.cause != nil:
+	case err != nil && !f.orders: // whatever it is, it moves no order
 		s.look = now.Add(tryFirst)
-		f.err = s.missing(f.key, now)
+		f.err = &missingError{key: f.key, cause: err, retry: s.retry.Sub(now)}
+		if err == errNotYet && s.cause != nil {
+			f.err = s.missing(f.key, now)
+		}
 	case err != nil:
 		retry = s.fail(now, err)
 		f.err = &missingError{key: f.key, cause: err, retry: retry}
@@ -187,7 +190,7 @@ func (m *Manager) land(f *flight, cert *tls.Certificate, issued bool, err error)
 		delete(m.hosts, f.key.host)
 	}
 	m.mu.Unlock()
-	if m.ctx.Err() == nil && (err != nil || issued) && err != errNotYet && !unknown(err) {
+	if m.ctx.Err() == nil && (err != nil && f.orders || issued) && !unknown(err) {
 		m.tellLanding(f.key, shown, retry, err)
 	}
 	close(f.done)
