@@ -20,6 +20,9 @@ type outbox struct {
 	given  int64 // bytes of all frames that were popped, small ones counted as leastFrame
 	last   int64 // bytes of the one that was popped last
 
+	began   time.Time     // when the last one was popped; zero when that is written
+	writing time.Duration // that all before it took to be written
+
 	relief   chan struct{} // while more than half full: closed when that is over
 	relieved time.Time     // when it was, last
 }
@@ -46,21 +49,23 @@ func (o *outbox) push(b []byte) bool {
 	return true
 }
 
-// pop removes the oldest frame, if there is one.
+// pop removes the oldest frame, if there is one. The one before it has been written.
 func (o *outbox) pop() (b []byte, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	now := time.Now()
+	o.writing, o.began = o.wrote(now), time.Time{}
 	if len(o.frames) == 0 {
 		o.frames = nil
 		return nil, false
 	}
 	b, o.frames[0] = o.frames[0], nil // the array must not keep it alive
 	o.frames, o.bytes = o.frames[1:], o.bytes-len(b)
-	o.last = int64(len(b))
+	o.last, o.began = int64(len(b)), now
 	o.given += max(o.last, leastFrame)
 	if o.relief != nil && !o.crowded() {
 		close(o.relief)
-		o.relief, o.relieved = nil, time.Now()
+		o.relief, o.relieved = nil, now
 	}
 	return b, true
 }
@@ -78,27 +83,28 @@ func (o *outbox) drained() <-chan struct{} {
 	return o.relief
 }
 
-// taken returns how much has been popped, as given counts it.
-func (o *outbox) taken() int64 {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.given
-}
-
-// latest returns the size of the frame that was popped last, in bytes.
-func (o *outbox) latest() int64 {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.last
-}
-
-// progress returns what taken does, and up to when the outbox was more than half full: now,
-// where it is.
-func (o *outbox) progress(now time.Time) (taken int64, crowded time.Time) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.relief == nil {
-		now = o.relieved
+// wrote returns for how long frames have been written. It is called under mu.
+func (o *outbox) wrote(now time.Time) time.Duration {
+	if o.began.IsZero() {
+		return o.writing
 	}
-	return o.given, now
+	return o.writing + now.Sub(o.began)
+}
+
+// A progress is how far an outbox has come.
+type progress struct {
+	taken   int64         // what has been popped, as given counts it
+	writing time.Duration // for how long frames have been written
+	crowded time.Time     // up to when it was more than half full: now, where it is
+	last    int64         // bytes of the frame that is being written, or was last
+}
+
+func (o *outbox) progress(now time.Time) progress {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p := progress{o.given, o.wrote(now), now, o.last}
+	if o.relief == nil {
+		p.crowded = o.relieved
+	}
+	return p
 }

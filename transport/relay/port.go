@@ -5,6 +5,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/hopseal/hopseal/transport"
@@ -119,6 +120,7 @@ func (p *port) read() error {
 // patience is spent are not waited for. Whoever has not drained within the time of
 // a write is cut.
 func (p *port) await(readers []*port) {
+	readers = slices.DeleteFunc(readers, func(r *port) bool { return r.out.drained() == nil })
 	if len(readers) == 0 {
 		return
 	}

@@ -44,7 +44,7 @@ type holdup struct {
 	stall   *stall // of the address
 	waiters int
 	since   time.Time // up to which it is counted
-	taken   int64     // what the outbox had given by then
+	then    progress  // of the outbox at that time
 	debt    time.Duration
 }
 
@@ -64,7 +64,8 @@ func (s *stalls) begin(r *port) {
 		h.stall = s.of(r.address)
 	}
 	h.stall.held++
-	h.since, h.taken = time.Now(), r.out.taken()
+	h.since = time.Now()
+	h.then = r.out.progress(h.since)
 }
 
 // end counts somebody out.
@@ -82,20 +83,22 @@ func (s *stalls) left(r *port) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.settle(r)
-	return s.most + timeFor(r.out.latest(), frameRate) - r.holdup.stall.spent
+	return s.most + timeFor(r.holdup.then.last, frameRate) - r.holdup.stall.spent
 }
 
-// settle brings up to date what r has spent: the time that it held somebody up, less what it
-// has taken meanwhile. It gives back no more than it has spent itself. It is called under mu.
+// settle brings up to date what r has spent: the time in which it held somebody up while a
+// frame was being written to it, less what it has taken meanwhile. A hub that does not get to
+// write charges nobody for that. It gives back no more than r has spent itself. It is called
+// under mu.
 func (s *stalls) settle(r *port) {
 	now, h := time.Now(), &r.holdup
 	s.regain(h.stall, now)
-	taken, until := r.out.progress(now)
-	spent := max(0, until.Sub(h.since)) - timeFor(taken-h.taken, slowestRate)
+	p := r.out.progress(now)
+	spent := min(p.writing-h.then.writing, max(0, p.crowded.Sub(h.since))) - timeFor(p.taken-h.then.taken, slowestRate)
 	spent = max(spent, -h.debt)
 	h.debt += spent
 	h.stall.spent = max(0, h.stall.spent+spent)
-	h.since, h.taken = now, taken
+	h.since, h.then = now, p
 }
 
 func (s *stalls) regain(a *stall, now time.Time) {
