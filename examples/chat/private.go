@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -57,6 +58,7 @@ func newPrivate(r *room) (*private, error) {
 			Verifier:   r.known, // those whom the user has admitted, and nobody else
 			Protocol:   privateProtocol,
 			MaxMessage: maxText,
+			Logger:     slog.New(slog.DiscardHandler), // the terminal is for the chat
 		},
 		Address: func(name string) string { return r.expect(name).Address },
 	})

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"time"
 
@@ -62,6 +63,7 @@ func (d dialer) dial(ctx context.Context, notify func(e2e.Event)) (*e2e.Session,
 		Verifier: keys.Pinned(d.fingerprint),
 		Protocol: protocol,
 		Notify:   notify,
+		Logger:   slog.New(slog.DiscardHandler), // whoever runs this reads what it prints
 		Dial:     &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: d.roots}},
 		// A connection is cut every second here: that is no reason to hesitate longer
 		// and longer, as a client should whose server cannot keep it.

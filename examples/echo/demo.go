@@ -15,6 +15,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"sync"
@@ -36,7 +37,7 @@ func demo(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s, err := newService("127.0.0.1:0")
+	s, err := newService("127.0.0.1:0", slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

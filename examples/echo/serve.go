@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"time"
 
@@ -24,7 +25,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	if err := parse(flags, args, out, "echo serve [-addr host:port]", 0, 0); err != nil {
 		return err
 	}
-	s, err := newService(*addr)
+	s, err := newService(*addr, nil)
 	if err != nil {
 		return err
 	}
@@ -45,7 +46,7 @@ type service struct {
 
 // newService makes a new identity, whose fingerprint its clients have to know. A real
 // service loads its identity from a file (keys.LoadIdentity), so that they learn it once.
-func newService(addr string) (*service, error) {
+func newService(addr string, log *slog.Logger) (*service, error) {
 	me, err := keys.GenerateIdentity("echo service")
 	if err != nil {
 		return nil, err
@@ -56,6 +57,7 @@ func newService(addr string) (*service, error) {
 		// anything. Its clients still know for sure whom they talk to.
 		Verifier: keys.InsecureTrustAnyone(),
 		Protocol: protocol,
+		Logger:   log, // nil: slog.Default()
 	}, echo)
 	if err != nil {
 		return nil, err
