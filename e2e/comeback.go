@@ -64,16 +64,21 @@ func gaveUp(err error, why *CloseError) *CloseError {
 // dial makes a connection and goes on with the session over it.
 func (b *comeback) dial(ctx context.Context) (transport.Conn, error) {
 	conn, err := b.attempt(ctx)
-	if err != nil {
-		b.failed(err)
-		return nil, b.doubt(err)
+	if err == nil {
+		b.refused = false
+		return conn, nil
 	}
-	b.refused = false
-	return conn, nil
+	if err = b.doubt(err); !ends(err) { // else the end of the session says it
+		b.failed(err)
+	}
+	return nil, err
 }
 
 // failed tells of an attempt that came to nothing.
 func (b *comeback) failed(err error) {
+	if again, ok := err.(unconfirmed); ok {
+		err = again.error
+	}
 	if by, ok := err.(said); ok {
 		err = by.error
 	}

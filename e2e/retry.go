@@ -109,7 +109,7 @@ func (b *comeback) refresh(ask func(context.Context) error) func(context.Context
 	}
 	return func(ctx context.Context) (err error) {
 		defer func() {
-			if err != nil {
+			if err != nil && !ends(err) {
 				b.failed(transport.ErrRefresh) // its own text may hold the credential
 			}
 		}()
