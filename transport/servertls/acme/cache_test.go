@@ -4,6 +4,7 @@ package acme
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net/http"
 	"slices"
@@ -131,6 +132,26 @@ func TestASlowLookIntoTheCache(t *testing.T) {
 	})
 }
 
+// Nor can strangers who say that they are authorities pile up while the cache is slow.
+func TestStrangersWhoCheck(t *testing.T) {
+	inWorld(t, func(w *world) {
+		n := w.node(Options{})
+		w.cache.fault(func(ctx context.Context, _, _ string) error {
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		for range maxQueue + 100 {
+			go n.visit(name, func(c *tls.Config) { c.NextProtos = []string{alpn} })
+		}
+		synctest.Wait()
+		w.expect("as many wait as may", n.open.Load() == maxQueue, n.open.Load())
+		time.Sleep(handshakeTime)
+		synctest.Wait()
+		w.expect("all have gone", n.open.Load() == 0, n.open.Load())
+		w.cache.fault(nil)
+	})
+}
+
 // Nodes with an empty cache make one order between them, whichever the authority asks.
 func TestNodesShareAnOrder(t *testing.T) {
 	inWorld(t, func(w *world) {
@@ -219,6 +240,10 @@ func TestWhileItWaitsTheCacheIsAskedAgain(t *testing.T) {
 			n.because(name)
 		}
 		mine.fault(nil)
+		for range 400 {
+			time.Sleep(time.Second)
+			n.because(name)
+		}
 		w.expect("no request", w.requests.Load() == requests, w.requests.Load(), requests)
 		w.fault(nil)
 		w.expect("elsewhere", w.node(Options{}).visit(name) == 1)

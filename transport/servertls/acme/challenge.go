@@ -22,15 +22,15 @@ const (
 	tlsALPN01 = "tls-alpn-01"
 )
 
-// maxLookups bounds how many answers are looked up in the cache at once, since
-// strangers can ask for them.
-const maxLookups = 16
+// Strangers can ask for answers too: so many are looked up in the cache at once, and so
+// many wait for their turn.
+const maxLookups, maxQueue = 16, 256
 
 // answers are what the authority wants to find where a name leads. Other nodes find them
 // in the cache.
 type answers struct {
-	store   *store
-	lookups chan struct{} // has one element for each look into the cache
+	store          *store
+	queue, lookups chan struct{} // each has an element for everybody who waits or looks
 
 	mu     sync.RWMutex // guards what follows
 	tls    map[string]*tls.Certificate
@@ -40,7 +40,7 @@ type answers struct {
 }
 
 func newAnswers(s *store) *answers {
-	return &answers{store: s, lookups: make(chan struct{}, maxLookups), tls: make(map[string]*tls.Certificate), http: make(map[string]string)}
+	return &answers{store: s, queue: make(chan struct{}, maxQueue), lookups: make(chan struct{}, maxLookups), tls: make(map[string]*tls.Certificate), http: make(map[string]string)}
 }
 
 // kinds returns the kinds of checks to try, the likeliest first: what has worked, then
@@ -113,6 +113,12 @@ func (a *answers) publish(ctx context.Context, name string, data []byte, clean f
 
 // lookUp reads from the cache what another node has published.
 func (a *answers) lookUp(ctx context.Context, name string) ([]byte, error) {
+	select {
+	case a.queue <- struct{}{}:
+		defer func() { <-a.queue }()
+	default:
+		return nil, errCrowded
+	}
 	select {
 	case a.lookups <- struct{}{}:
 		defer func() { <-a.lookups }()

@@ -3,10 +3,8 @@
 package acme
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -209,91 +207,4 @@ func (m *Manager) certificates() (out []*tls.Certificate) {
 		}
 	}
 	return out
-}
-
-// obtain looks into the cache, and orders if there is nothing better than the old one.
-func (m *Manager) obtain(ctx context.Context, f *flight, old *tls.Certificate) (cert *tls.Certificate, issued bool, err error) {
-	key := f.key
-	if old != nil { // the handshake that asks for a first one has asked itself
-		if err := m.allowed(ctx, key.host); err != nil {
-			return nil, false, err
-		}
-	}
-	look := func(ctx context.Context) (*tls.Certificate, error) { return m.lookUp(ctx, key, old) }
-	if cert, err := look(ctx); cert != nil || err != nil {
-		return cert, false, err
-	}
-	if !f.orders {
-		return nil, false, errNotYet
-	}
-	if err := m.store.flush(ctx); err != nil {
-		return nil, false, fmt.Errorf("%w, and %w", err, errUnsaved)
-	}
-	release, cert, err := m.acquire(ctx, key.host, look)
-	if release == nil {
-		return cert, false, err
-	}
-	defer release()
-	if cert, err := look(ctx); cert != nil || err != nil {
-		return cert, false, err
-	}
-	return m.orderAndSave(ctx, key, old)
-}
-
-func (m *Manager) orderAndSave(ctx context.Context, key certKey, old *tls.Certificate) (cert *tls.Certificate, issued bool, err error) {
-	select {
-	case m.orders <- struct{}{}:
-		defer func() { <-m.orders }()
-	case <-ctx.Done():
-		return nil, false, errors.New("too many other orders are under way")
-	}
-	if old == nil { // one that has ended still has the key that clients may have pinned
-		old, _ = m.cached(ctx, key)
-	}
-	cert, err = m.order(ctx, key, old)
-	if err != nil { // another node may have got one all the same
-		if cert, err := m.lookUp(context.WithoutCancel(ctx), key, old); cert != nil && err == nil {
-			return cert, false, nil
-		}
-		return nil, false, err
-	}
-	text, err := encodeCert(cert)
-	if err != nil {
-		return nil, false, err
-	}
-	m.store.save(ctx, key.String(), text)
-	if now := time.Now(); now.After(cert.Leaf.NotAfter) || now.Before(cert.Leaf.NotBefore) {
-		m.opts.Logger.Error("acme: the authority issues certificates that are not valid by this machine's clock: check it", "name", key.host,
-			"not_before", cert.Leaf.NotBefore, "not_after", cert.Leaf.NotAfter, "now", now)
-	}
-	return cert, true, nil
-}
-
-// cached returns what is in the cache, if it is of any use; nil if there is nothing.
-func (m *Manager) cached(ctx context.Context, key certKey) (*tls.Certificate, error) {
-	text := m.store.keeps(key.String())
-	if text == nil {
-		var err error
-		if text, err = m.store.get(ctx, key.String()); text == nil {
-			return nil, err
-		}
-	}
-	cert, err := decodeCert(text)
-	if err == nil {
-		err = checkFor(key, cert)
-	}
-	if err != nil {
-		m.opts.Logger.Warn("acme: what the cache has for a name is of no use and will be replaced", "name", key.host, "error", err)
-		return nil, nil
-	}
-	return cert, nil
-}
-
-// lookUp returns what is in the cache if it is good, and better than the old one.
-func (m *Manager) lookUp(ctx context.Context, key certKey, old *tls.Certificate) (*tls.Certificate, error) {
-	cert, err := m.cached(ctx, key)
-	if cert == nil || time.Now().After(cert.Leaf.NotAfter) || old != nil && !cert.Leaf.NotAfter.After(old.Leaf.NotAfter) {
-		return nil, err
-	}
-	return cert, nil
 }
