@@ -530,3 +530,45 @@ func TestA47TheLogShowsClientsEscaped(t *testing.T) {
 		}
 	}
 }
+
+// A web page whose own name leads to this machine is no page of this server's.
+func TestA43AServerOnLoopbackTakesNoForeignName(t *testing.T) {
+	for _, c := range []struct {
+		hosts   []string
+		dialled string
+		status  int
+	}{
+		{nil, "evil.example", 421},
+		{nil, "localhost", 101},
+		{[]string{"app.example.com"}, "app.example.com", 101},
+		{[]string{"app.example.com"}, "localhost", 421},
+	} {
+		cfg := trusting(bob, alice)
+		cfg.Accept = &transport.AcceptOptions{Hosts: c.hosts}
+		srv, err := e2e.NewServer(cfg, func(context.Context, *e2e.Session) error { return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		web := httptest.NewServer(srv)
+		r, err := http.NewRequestWithContext(t.Context(), "GET", web.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = c.dialled
+		r.Header = http.Header{"Origin": {"http://" + c.dialled}, "Connection": {"Upgrade"}, "Upgrade": {"websocket"},
+			"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}}
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != c.status {
+			t.Errorf("%v, a page of %s: %s, want %d", c.hosts, c.dialled, resp.Status, c.status)
+		}
+		if err := srv.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		web.Close()
+	}
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"syscall"
 	"time"
 
@@ -21,7 +22,7 @@ const defaultAddr = "127.0.0.1:8090"
 
 // serve runs the relay and the page until ctx is done.
 func serve(ctx context.Context, args []string, std stdio) error {
-	addr, err := parseServe(args, std)
+	addr, hosts, err := parseServe(args, std)
 	if err != nil {
 		return err
 	}
@@ -42,22 +43,26 @@ Open it in two browser windows. To join from a terminal as well:
 Ctrl-C ends it.
 `, url)
 	warnOpen(listener.Addr(), std)
-	return serveUntil(ctx, listener, relay.New(relay.Options{Accept: &transport.AcceptOptions{Sealed: true}}), built.Dir)
+	return serveUntil(ctx, listener, relay.New(relay.Options{Accept: &transport.AcceptOptions{Sealed: true, Hosts: hosts}}), built.Dir)
 }
 
-func parseServe(args []string, std stdio) (addr string, err error) {
+func parseServe(args []string, std stdio) (addr string, hosts []string, err error) {
 	fs := flag.NewFlagSet("chat", flag.ContinueOnError)
 	fs.Usage = func() {
-		fmt.Fprintln(fs.Output(), "usage: chat [-addr HOST:PORT]                     serve the relay and the page\n"+
+		fmt.Fprintln(fs.Output(), "usage: chat [-addr HOST:PORT] [-host NAMES]       serve the relay and the page\n"+
 			"       chat join -name NAME -room ROOM URL       be in a room, in the terminal")
 		fs.PrintDefaults()
 	}
 	fs.StringVar(&addr, "addr", defaultAddr, "`address` to listen on")
+	fs.Func("host", "`names`, with commas, by which the page is reached where that is not this machine's own, such as chat.example.com behind an https front", func(names string) error {
+		hosts = append(strings.Split(names, ","), "localhost", "127.0.0.1", "[::1]")
+		return nil
+	})
 	rest, err := parseFlags(fs, args, std)
 	if err == nil && len(rest) > 0 {
 		err = usageError{fmt.Errorf("there is no command %s: it is join, or none to serve the page", shownName(rest[0]))}
 	}
-	return addr, err
+	return addr, hosts, err
 }
 
 func listen(addr string) (net.Listener, error) {
@@ -77,7 +82,7 @@ func listen(addr string) (net.Listener, error) {
 func warnOpen(addr net.Addr, std stdio) {
 	at, err := netip.ParseAddrPort(addr.String())
 	if err == nil && !at.Addr().IsLoopback() {
-		fmt.Fprintln(std.out, "Other machines can reach this address. Over plain http their browsers keep no keys: put https in front of it.")
+		fmt.Fprintln(std.out, "Other machines can reach this address. Over plain http their browsers keep no keys: put https in front of it, and name it with -host.")
 	}
 }
 

@@ -12,6 +12,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/relay"
 )
 
 // The program answers on the address that it prints, a client finds the relay
@@ -138,4 +141,32 @@ func TestA43ForeignOriginIsRefused(t *testing.T) {
 	if r.StatusCode != http.StatusForbidden {
 		t.Errorf("status %d, want 403", r.StatusCode)
 	}
+}
+
+// A server behind a front goes by the front's name, and on this machine by its own.
+func TestHostNames(t *testing.T) {
+	_, hosts, err := parseServe([]string{"-host", "chat.example.com,chat.example.org"}, stdio{out: io.Discard, err: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := startWire(t, "", func(*wire) http.Handler {
+		return relay.New(relay.Options{Accept: &transport.AcceptOptions{Sealed: true, Hosts: hosts}})
+	})
+	for host, status := range map[string]int{"chat.example.com": 101, "chat.example.org:8090": 101, "localhost": 101, "127.0.0.1:1": 101, "evil.example": 421} {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", w.url+relayPath, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		r.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}}
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != status {
+			t.Errorf("%s: %s, want %d", host, resp.Status, status)
+		}
+	}
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 }
