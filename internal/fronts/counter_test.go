@@ -75,15 +75,15 @@ func (c *counter) faultless() bool {
 }
 
 // talk sends numbers until enough is closed, one in pace, and then waits until all have
-// arrived. Some are as long as several records.
-func talk(ctx context.Context, s *e2e.Session, c *counter, pace time.Duration, enough <-chan struct{}) error {
+// arrived. One in a hundred is long, up to so many bytes.
+func talk(ctx context.Context, s *e2e.Session, c *counter, pace time.Duration, long int, enough <-chan struct{}) error {
 	clock := time.NewTicker(pace)
 	defer clock.Stop()
 	for {
 		n := c.next()
 		size := rand.IntN(200)
 		if n%100 == 50 {
-			size = rand.IntN(100_000)
+			size = rand.IntN(long)
 		}
 		if err := s.Send(ctx, append(binary.BigEndian.AppendUint64(nil, n), make([]byte, size)...)); err != nil {
 			return fmt.Errorf("sending message %d: %w", n, err)

@@ -80,7 +80,7 @@ func identity(t testing.TB, name string) *keys.Identity {
 func (s *service) serve(ctx context.Context, session *e2e.Session) error {
 	s.runs.Add(1)
 	sent := make(chan error, 1)
-	go func() { sent <- talk(ctx, session, &s.down, 5*time.Millisecond, s.enough) }()
+	go func() { sent <- talk(ctx, session, &s.down, 5*time.Millisecond, 100_000, s.enough) }()
 	err := listen(ctx, session, &s.up)
 	if err == nil {
 		err = <-sent
@@ -175,13 +175,10 @@ func TestFaultsOfFronts(t *testing.T) {
 			url, opts := f.Dial(s.address)
 			cfg := s.cfg
 			cfg.Identity, cfg.Verifier, cfg.Dial = identity(t, "client"), keys.Pinned(s.identity.Fingerprint()), opts
-			session, err := e2e.Dial(t.Context(), url, cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
+			session := dialSoon(t, url, cfg)
 			defer session.Close()
 			sent, heard := make(chan error, 1), make(chan error, 1)
-			go func() { sent <- talk(context.Background(), session, &s.up, 5*time.Millisecond, s.enough) }()
+			go func() { sent <- talk(context.Background(), session, &s.up, 5*time.Millisecond, 100_000, s.enough) }()
 			go func() { heard <- listen(context.Background(), session, &s.down) }()
 			for _, it := range faults {
 				began := time.Now()
@@ -211,6 +208,16 @@ func TestFaultsOfFronts(t *testing.T) {
 			t.Logf("up: %s; down: %s; %d resumes", &s.up, &s.down, session.Stats().Resumes)
 		})
 	}
+}
+
+// dialSoon dials through a front that may not have found its service yet.
+func dialSoon(t *testing.T, url string, cfg e2e.Config) (s *e2e.Session) {
+	t.Helper()
+	var err error
+	if !within(time.Minute, nil, func() bool { s, err = e2e.Dial(t.Context(), url, cfg); return err == nil }) {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // goesOn waits until messages arrive in both directions.

@@ -111,6 +111,22 @@ func (j *journal) came(n, run uint64) error {
 
 func (j *journal) close() { j.file.Close() }
 
+// enough is a file beside the journals that tells every process to send no more.
+const enough = "enough"
+
+func sayEnough(dir string) { must(os.WriteFile(filepath.Join(dir, enough), nil, 0o600)) }
+
+func isEnough(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, enough))
+	return err == nil
+}
+
+// settled reports whether everything that was sent has been received.
+func settled(dir string) bool {
+	client, server := journals(dir, "client"), journals(dir, "server")
+	return client[fieldLast] == server[fieldSent] && server[fieldLast] == client[fieldSent] && client[fieldLast] > 0
+}
+
 // journals adds up the files of one kind of end.
 func journals(dir, end string) (sum [fields]uint64) {
 	files, _ := filepath.Glob(filepath.Join(dir, "*"+end))

@@ -286,6 +286,10 @@ func (it *task) journalled(ctx context.Context, s *e2e.Session, end string) erro
 
 func (it *task) send(ctx context.Context, s *e2e.Session, j *journal) error {
 	for {
+		if isEnough(it.Journals) {
+			<-ctx.Done()
+			return ctx.Err()
+		}
 		n, err := j.next()
 		if err != nil {
 			return err

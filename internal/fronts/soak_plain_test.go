@@ -48,6 +48,7 @@ type pair struct {
 	runs     atomic.Int64 // of the service's function
 	pace     time.Duration
 	slow     bool
+	long     int // bytes of a long message
 	calling  *e2e.Session
 	sending  sync.WaitGroup // what either end still has to say
 	closing  atomic.Bool
@@ -88,9 +89,12 @@ func throughHop(h *hostile.Proxy) (string, *transport.DialOptions) {
 // dial begins a pair of sessions. Half of them notice soon that a link is dead, the
 // others have the defaults.
 func (p *plain) dial(name, url string, opts *transport.DialOptions, defaults bool) {
-	it := &pair{name: name, pace: p.soak.pace(), slow: name == "slow line"}
+	it := &pair{name: name, pace: p.soak.pace(), long: 100_000, slow: name == "slow line"}
 	if it.slow {
 		it.pace *= 8
+	}
+	if it.slow && !p.soak.short {
+		it.long = 1 << 20 // takes two minutes
 	}
 	me := identity(p.soak.t, name)
 	p.mu.Lock()
@@ -112,7 +116,7 @@ func (p *plain) dial(name, url string, opts *transport.DialOptions, defaults boo
 		return nil
 	}
 	it.session, it.calling = dial(""), dial("/calls")
-	it.sending.Go(func() { p.note(it, "messages", talk(p.soak.ctx, it.session, &it.up, it.pace, p.soak.enough)) })
+	it.sending.Go(func() { p.note(it, "messages", talk(p.soak.ctx, it.session, &it.up, it.pace, it.long, p.soak.enough)) })
 	it.sending.Go(func() { p.note(it, "streams", p.sendStreams(it, it.session)) })
 	it.sending.Go(func() { p.note(it, "calls", p.call(it)) })
 	p.running.Go(func() { p.note(it, "answers", listen(p.soak.ctx, it.session, &it.down)) })
@@ -145,7 +149,7 @@ func (p *plain) serve(ctx context.Context, s *e2e.Session) error {
 	if it.runs.Add(1) > 1 {
 		p.soak.log("VIOLATION: %s begins another session", it.name)
 	}
-	it.sending.Go(func() { p.note(it, "the service's messages", talk(ctx, s, &it.down, it.pace, p.soak.enough)) })
+	it.sending.Go(func() { p.note(it, "the service's messages", talk(ctx, s, &it.down, it.pace, it.long, p.soak.enough)) })
 	it.sending.Go(func() { p.note(it, "the service's streams", p.sendStreams(it, s)) })
 	p.running.Go(func() { p.note(it, "streams that come to the service", p.readStreams(s)) })
 	return listen(ctx, s, &it.up)

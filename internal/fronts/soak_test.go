@@ -35,7 +35,7 @@ func soakTime(t *testing.T) time.Duration {
 	case long():
 		return 30 * time.Minute
 	}
-	return 5 * time.Second
+	return 4 * time.Second
 }
 
 // A soak has sessions of every kind go through fronts, proxies and hostile hops while
@@ -61,6 +61,7 @@ type soak struct {
 	ended      int
 	violations []string
 	resumes    uint64 // of clients in processes of their own
+	refused    uint64 // attempts of these, by an answer
 	slowest    time.Duration
 	vitals     map[string]string
 }
@@ -150,8 +151,8 @@ func (s *soak) startHops() {
 	}
 }
 
-// script picks what a hop does to one link: the first is left alone, so that there is
-// a session.
+// script picks what a hop does to one link. It leaves the handshake alone, so that there
+// is a session.
 func script(rng *rand.Rand) hostile.Script {
 	at := 2000 + rng.IntN(60_000)
 	var f hostile.Fault
@@ -264,6 +265,9 @@ func (s *soak) heard(name, line string) {
 		s.resumes++
 		s.slowest = max(s.slowest, time.Duration(ms)*time.Millisecond)
 		return
+	case "refused":
+		s.refused++
+		return
 	case "vitals":
 		s.vitals[name] = rest
 		return
@@ -284,13 +288,13 @@ func (s *soak) report() {
 	client, server := journals(s.journals, "client"), journals(s.journals, "server")
 	s.mu.Lock()
 	faults, vitals := fmt.Sprint(s.faults), fmt.Sprint(s.vitals)
-	resumes, slowest, ended, violations := s.resumes, s.slowest, s.ended, len(s.violations)
+	resumes, slowest, refused, ended, violations := s.resumes, s.slowest, s.refused, s.ended, len(s.violations)
 	s.slowest = 0
 	s.mu.Unlock()
 	s.log("not stored: %s", s.plain)
-	s.log("stored: %d sent, %d received, %d lost, %d doubled, %d came again after a kill; %d resumes, the slowest %v",
+	s.log("stored: %d sent, %d received, %d lost, %d doubled, %d came again after a kill; %d resumes, the slowest %v, %d attempts refused",
 		client[fieldSent]+server[fieldSent], client[fieldLast]+server[fieldLast], client[fieldLost]+server[fieldLost],
-		client[fieldDoubled]+server[fieldDoubled], client[fieldAgain]+server[fieldAgain], resumes, slowest)
+		client[fieldDoubled]+server[fieldDoubled], client[fieldAgain]+server[fieldAgain], resumes, slowest, refused)
 	s.log("ended: %d, violations: %d; goroutines %d, heap %d KiB; %s; faults: %s",
 		ended+s.plain.endings(), violations, runtime.NumGoroutine(), m.HeapAlloc>>10, vitals, faults)
 }
@@ -298,8 +302,12 @@ func (s *soak) report() {
 // finish has everything that was sent arrive, and judges.
 func (s *soak) finish() {
 	close(s.enough)
+	sayEnough(s.journals)
 	s.plain.finish()
-	for _, p := range s.clients { // what they still have to say arrives while the nodes live
+	if !within(2*time.Minute, nil, func() bool { return settled(s.journals) }) {
+		s.t.Error("not everything that is stored has arrived")
+	}
+	for _, p := range s.clients {
 		p.kill()
 	}
 	for _, p := range s.nodes {

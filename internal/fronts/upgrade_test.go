@@ -78,7 +78,7 @@ func startUpgrade(t *testing.T, kind *Kind) *upgrade {
 	var addresses []string
 	for range 2 {
 		node := it
-		node.Address, node.Identities, node.Drain = FreePort(t), [][]byte{clear(me)}, 1500*time.Millisecond
+		node.Address, node.Identities, node.Drain = FreePort(t), [][]byte{clear(me)}, drainLead(kind)
 		addresses = append(addresses, node.Address)
 		u.nodes = append(u.nodes, u.process(node))
 	}
@@ -92,6 +92,14 @@ func startUpgrade(t *testing.T, kind *Kind) *upgrade {
 	}
 	u.clients = u.process(clients)
 	return u
+}
+
+// drainLead is how long a node says that it is going before it goes. nginx does not ask.
+func drainLead(kind *Kind) time.Duration {
+	if kind == Nginx {
+		return 0
+	}
+	return 2500 * time.Millisecond
 }
 
 // count returns how often the front has written something down.
@@ -164,6 +172,10 @@ func (u *upgrade) progress() map[string]uint64 {
 // refused: it had a node for every client at every time. How long that takes depends on
 // the machine: a second where it has nothing else to do.
 func (u *upgrade) judge() {
+	sayEnough(u.journals)
+	if !within(time.Minute, nil, func() bool { return settled(u.journals) }) {
+		u.t.Error("not everything has arrived")
+	}
 	u.clients.kill()
 	u.mu.Lock()
 	defer u.mu.Unlock()
