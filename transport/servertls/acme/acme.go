@@ -25,6 +25,9 @@
 // next try, which comes after seconds if the failure cost no order, after minutes if it
 // did, and not before the authority's Retry-After.
 //
+// Certificates are for ECDSA keys. The first client of a name that does not know those, or
+// a stranger who says so, makes it order one for an RSA key too.
+//
 // The authority checks who has the name by connecting to port 443 (tls-alpn-01), or
 // to port 80 where a server there has manager.HTTPHandler.
 //

@@ -6,12 +6,16 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	xacme "golang.org/x/crypto/acme"
+	"golang.org/x/crypto/acme/autocert"
 
 	"github.com/hopseal/hopseal/transport/servertls"
 )
@@ -269,6 +273,39 @@ func TestForeignCodeThatPanics(t *testing.T) {
 		w.expect("errors", strings.Contains(a, "it panicked: a bug") && strings.Contains(b, "it panicked: another"), a, b)
 		w.cache.fault(nil)
 	})
+}
+
+// A cache of autocert's is taken over, account and all, and the other way round.
+func TestACacheOfAutocert(t *testing.T) {
+	inWorld(t, func(w *world) {
+		other := &autocert.Manager{Prompt: autocert.AcceptTOS, Cache: w.cache, HostPolicy: autocert.HostWhitelist(name),
+			Client: &xacme.Client{DirectoryURL: w.URL + "/directory", HTTPClient: &http.Client{Transport: w}}}
+		ours := w.dial
+		w.dial = func(context.Context) (net.Conn, error) {
+			client, server := net.Pipe()
+			go func() {
+				tls.Server(server, other.TLSConfig()).Handshake()
+				server.Close()
+			}()
+			return client, nil
+		}
+		if _, err := other.GetCertificate(hello(name)); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		account := w.thumbprint
+		w.dial = ours
+		n := w.node(Options{})
+		w.expect("autocert's", n.visit(name) == 1 && len(w.asked()) == 1)
+		w.expect("the account", n.visit("other.example.com") == 2 && w.thumbprint == account)
+		other.HostPolicy = nil
+		cert, err := other.GetCertificate(hello("other.example.com"))
+		w.expect("ours", err == nil && cert.Leaf.SerialNumber.Int64() == 2, err)
+	})
+}
+
+func hello(name string) *tls.ClientHelloInfo {
+	return &tls.ClientHelloInfo{ServerName: name, CipherSuites: ecdsaSuites}
 }
 
 // What a crash leaves half-written is made anew.

@@ -226,6 +226,9 @@ func (m *Manager) Warm(ctx context.Context, names ...string) error {
 	if len(names) == 0 {
 		names = m.opts.Hosts
 	}
+	if len(names) == 0 {
+		return errors.New("acme: Warm needs names where HostPolicy decides about them")
+	}
 	errs := make([]error, len(names))
 	var group sync.WaitGroup
 	for i, name := range names {

@@ -135,6 +135,7 @@ func TestWarm(t *testing.T) {
 		n := w.node(Options{})
 		w.fault(func(*http.Request) *http.Response { return problem(503, "serverInternal", "maintenance") })
 		err := n.Warm(w.Context(), name, "wrong.example.com")
+		w.expect("tells", w.node(Options{HostPolicy: func(context.Context, string) error { return nil }}).Warm(w.Context()) != nil)
 		w.expect("the causes", err != nil && strings.Contains(err.Error(), "maintenance") && errors.Is(err, servertls.ErrUnknownName), err)
 		w.fault(nil)
 		time.Sleep(time.Minute)
