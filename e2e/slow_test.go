@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -330,5 +331,47 @@ func TestLongMessagesThatAreSignedAndStored(t *testing.T) {
 			t.Errorf("%d and %d bytes have passed", up, down)
 		}
 		stop()
+	})
+}
+
+// A server that is replaced in the middle of a message takes what has come of it along: the next
+// one is sent all of it, and then it is there once.
+func TestRestartWithinALongMessage(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		line := slowLine()
+		t.Cleanup(line.Cut)
+		store, accepted := sessionstore.Memory(), make(chan *e2e.Session, 9)
+		start := func() *e2e.Server {
+			return newServer(t, stored(trusting(bob, alice), store), func(ctx context.Context, s *e2e.Session) error {
+				accepted <- s
+				<-s.Done()
+				return nil
+			})
+		}
+		var srv atomic.Pointer[e2e.Server]
+		srv.Store(start())
+		c, err := e2e.DialFunc(t.Context(), "line", trusting(alice, bob), func(context.Context) (transport.Conn, error) {
+			near, far := line.Connect()
+			go srv.Load().ServeConn(context.Background(), far)
+			return near, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		<-accepted
+		message := pattern(mebibyte)
+		sent := make(chan error, 1)
+		go func() { sent <- c.Send(context.Background(), message) }()
+		time.Sleep(40 * time.Second)
+		stop(t, srv.Swap(start()))
+		s := <-accepted
+		if got := mustReceiveWithin(t, s, time.Hour); !bytes.Equal(got, message) {
+			t.Errorf("%d bytes came", len(got))
+		}
+		if err := <-sent; err != nil {
+			t.Error(err)
+		}
+		carry(t, c, s, []byte("and on"))
 	})
 }
