@@ -118,6 +118,7 @@ type patience struct {
 	answered bool        // in this half
 	moved    uint64      // how far what this end sends had got when this half began
 	came     uint64      // and what the other end sends
+	behind   uint64      // how far that may get before an answer has to be among it
 }
 
 func (s *Session) patience() *patience {
@@ -131,20 +132,20 @@ func (p *patience) renew() {
 }
 
 // passed is what follows at the end of each half. While others get on, or pieces arrive, whoever
-// waits is only behind them. While the other end's messages come its answer may be behind those:
-// without acks for them it must stop soon.
+// waits is only behind them. While the other end's messages come its answer may be behind those
+// that were on their way, which windows bound.
 func (p *patience) passed() {
 	s := p.session
 	moved, came := s.engine.Moved(), s.engine.Came()
 	switch {
 	case moved != p.moved:
 		p.asked = false
-	case p.asked && (p.answered || came == p.came):
+	case p.asked && (p.answered || came == p.came || came > p.behind):
 		s.stall(p.answered)
 	case !p.asked:
 		s.engine.Ask()
 		s.control()
-		p.asked = true
+		p.asked, p.behind = true, came+uint64(4*s.window+2*s.party.cfg.MaxMessage)
 	}
 	p.moved, p.came, p.answered = moved, came, false
 	p.timer.Reset(s.sendTimeout / 2)
