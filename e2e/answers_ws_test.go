@@ -18,7 +18,7 @@ import (
 func throughFront(f *hostile.Front) e2e.Config {
 	cfg := trusting(alice, bob)
 	cfg.Dial = &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: f.Roots}}
-	cfg.Retry = transport.Retry{Base: time.Millisecond, Cap: 6 * time.Millisecond, MaxRetryAfter: time.Millisecond}
+	cfg.Retry = transport.Retry{Base: 2 * time.Millisecond, Cap: 12 * time.Millisecond, MaxRetryAfter: time.Millisecond}
 	return cfg
 }
 

@@ -23,7 +23,7 @@ func throughFront(t *testing.T, f *hostile.Front, me, other *keys.Identity, chan
 	t.Helper()
 	cfg := trusting(me, other)
 	cfg.Session.Dial = &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: f.Roots}}
-	cfg.Session.Retry = transport.Retry{Base: time.Millisecond, Cap: 6 * time.Millisecond, MaxRetryAfter: time.Millisecond}
+	cfg.Session.Retry = transport.Retry{Base: 5 * time.Millisecond, Cap: 30 * time.Millisecond, MaxRetryAfter: time.Millisecond}
 	change(&cfg.Session)
 	node, err := peer.Join(t.Context(), f.URL, topic, cfg)
 	if err != nil {
@@ -66,16 +66,14 @@ func TestA55MembersOutlastEveryAnswer(t *testing.T) {
 	}
 	for _, answer := range hostile.Answers(os.Getenv("HOPSEAL_LONG_TESTS") != "") {
 		t.Run(answer.Name, func(t *testing.T) {
-			for range 2 {
-				f.Set(&answer)
-				f.End(answer.Close)
-				mustSend(t, s, "there")
-				mustSend(t, other, "back")
-				waitMet(t, f, 4)
-				f.Set(nil)
-				mustReceive(t, other, "there")
-				mustReceive(t, s, "back")
-			}
+			f.Set(&answer)
+			f.End(answer.Close)
+			mustSend(t, s, "there")
+			mustSend(t, other, "back")
+			waitMet(t, f, 4)
+			f.Set(nil)
+			mustReceive(t, other, "there")
+			mustReceive(t, s, "back")
 		})
 	}
 }
