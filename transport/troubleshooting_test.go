@@ -18,15 +18,15 @@ import (
 )
 
 // TestTroubleshootingQuotesTheCode holds the texts in docs/troubleshooting.md against
-// the literals of this package, of servertls and acme, and of e2e, keys and envelope: users
-// search for what they see. (That none of the latter's is missing is checked in internal/repo.)
+// the literals of this package, of servertls and acme, relay and peer, and of e2e, keys and
+// envelope: users search for what they see. (That none of the last three's is missing is checked in internal/repo.)
 func TestTroubleshootingQuotesTheCode(t *testing.T) {
 	doc, err := os.ReadFile("../docs/troubleshooting.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var code strings.Builder
-	for _, folder := range []string{".", "servertls", "servertls/acme", "../e2e", "../keys", "../envelope"} {
+	for _, folder := range []string{".", "servertls", "servertls/acme", "relay", "../e2e", "../e2e/peer", "../keys", "../envelope"} {
 		files, err := filepath.Glob(folder + "/*.go")
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %d files, %v", folder, len(files), err)
