@@ -21,9 +21,10 @@ func legacy(c *tls.Config) {
 
 // The first issue, by tls-alpn-01, of both kinds, and a restart.
 func TestIssue(t *testing.T) {
-	address, cache := freeAddress(t), dir(t)
-	p := startPebble(t, pebbleOptions{tls: portOf(address), http: 1})
-	n := p.node(t, nodeOptions{address: address, cache: cache})
+	t.Parallel()
+	at, cache := listen(t), dir(t)
+	p := startPebble(t, pebbleOptions{tls: portOf(at.Addr().String()), http: 1})
+	n := p.node(t, nodeOptions{at: at, cache: cache})
 	if err := n.Warm(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
@@ -52,9 +53,10 @@ func TestIssue(t *testing.T) {
 
 // Two nodes with an empty shared cache, of which the authority asks only one.
 func TestNodesShareACache(t *testing.T) {
-	address, cache := freeAddress(t), dir(t)
-	p := startPebble(t, pebbleOptions{tls: portOf(address), http: 1})
-	nodes := []*node{p.node(t, nodeOptions{cache: cache}), p.node(t, nodeOptions{address: address, cache: cache})}
+	t.Parallel()
+	at, cache := listen(t), dir(t)
+	p := startPebble(t, pebbleOptions{tls: portOf(at.Addr().String()), http: 1})
+	nodes := []*node{p.node(t, nodeOptions{cache: cache}), p.node(t, nodeOptions{at: at, cache: cache})}
 	serials := make([]string, 2)
 	var group sync.WaitGroup
 	for i, n := range nodes {
@@ -73,9 +75,10 @@ func TestNodesShareACache(t *testing.T) {
 
 // Certificates of six seconds are renewed while clients come, none of which fails.
 func TestRenewal(t *testing.T) {
-	address := freeAddress(t)
-	p := startPebble(t, pebbleOptions{tls: portOf(address), http: 1, lifetime: 6})
-	n := p.node(t, nodeOptions{address: address, cache: dir(t)})
+	t.Parallel()
+	at := listen(t)
+	p := startPebble(t, pebbleOptions{tls: portOf(at.Addr().String()), http: 1, lifetime: 6})
+	n := p.node(t, nodeOptions{at: at, cache: dir(t)})
 	seen, visits := map[string]bool{}, 0
 	for end := time.Now().Add(time.Minute); len(seen) < 2; visits++ {
 		serial, err := n.visit(name)
@@ -92,9 +95,10 @@ func TestRenewal(t *testing.T) {
 // A restart of the authority, which forgets accounts, and a crash, which leaves an empty
 // account key, cure themselves.
 func TestWhatIsForgotten(t *testing.T) {
-	address, cache := freeAddress(t), dir(t)
-	p := startPebble(t, pebbleOptions{tls: portOf(address), http: 1})
-	n := p.node(t, nodeOptions{address: address, cache: cache})
+	t.Parallel()
+	at, cache := listen(t), dir(t)
+	p := startPebble(t, pebbleOptions{tls: portOf(at.Addr().String()), http: 1})
+	n := p.node(t, nodeOptions{at: at, cache: cache})
 	if _, err := n.visit(name); err != nil {
 		t.Fatal(err)
 	}
@@ -112,18 +116,20 @@ func TestWhatIsForgotten(t *testing.T) {
 }
 
 func TestAnEmptyAccountKey(t *testing.T) {
-	address, cache := freeAddress(t), dir(t)
+	t.Parallel()
+	at, cache := listen(t), dir(t)
 	if err := os.WriteFile(filepath.Join(string(cache), "acme_account+key"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := startPebble(t, pebbleOptions{tls: portOf(address), http: 1})
-	if _, err := p.node(t, nodeOptions{address: address, cache: cache}).visit(name); err != nil {
+	p := startPebble(t, pebbleOptions{tls: portOf(at.Addr().String()), http: 1})
+	if _, err := p.node(t, nodeOptions{at: at, cache: cache}).visit(name); err != nil {
 		t.Error(err)
 	}
 }
 
 // The authority's words reach whoever looks, as often as they look.
 func TestCauses(t *testing.T) {
+	t.Parallel()
 	p := startPebble(t, pebbleOptions{tls: portOf(freeAddress(t)), http: 1, blocked: "blocked.example.com"})
 	n := p.node(t, nodeOptions{cache: dir(t)})
 	for host, want := range map[string][]string{
@@ -145,14 +151,15 @@ func TestCauses(t *testing.T) {
 
 // An authority that wants accounts bound gets the binding, or its no is told.
 func TestExternalAccountBinding(t *testing.T) {
-	address := freeAddress(t)
-	p := startPebble(t, pebbleOptions{tls: portOf(address), http: 1, bindings: map[string]string{"kid-1": "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"}})
+	t.Parallel()
+	at := listen(t)
+	p := startPebble(t, pebbleOptions{tls: portOf(at.Addr().String()), http: 1, bindings: map[string]string{"kid-1": "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"}})
 	without := p.node(t, nodeOptions{cache: dir(t)})
 	if why := without.why(name); !strings.Contains(why, "the account") || !strings.Contains(why, "externalAccountRequired") {
 		t.Errorf("without: %s", why)
 	}
 	key := must(decodeBinding("zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"))
-	with := p.node(t, nodeOptions{address: address, cache: dir(t), binding: &xacme.ExternalAccountBinding{KID: "kid-1", Key: key}})
+	with := p.node(t, nodeOptions{at: at, cache: dir(t), binding: &xacme.ExternalAccountBinding{KID: "kid-1", Key: key}})
 	if _, err := with.visit(name); err != nil {
 		t.Error(err, with.why(name))
 	}

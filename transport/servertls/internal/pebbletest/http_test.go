@@ -20,6 +20,7 @@ func decodeBinding(text string) ([]byte, error) { return base64.RawURLEncoding.D
 // Where a front has both ports, only http-01 can work, and nothing else is tried. The
 // lines for nginx are those of docs/deploy.md.
 func TestHTTP01BehindNginx(t *testing.T) {
+	t.Parallel()
 	front, service := freeAddress(t), freeAddress(t)
 	startNginx(t, front, service)
 	for what, opts := range map[string]nodeOptions{"handler alone": {}, "Challenge": {challenge: "http-01"}} {

@@ -32,7 +32,7 @@ type node struct {
 
 // nodeOptions are those that differ.
 type nodeOptions struct {
-	address   string // to listen at; empty for any
+	at        net.Listener // nil for any
 	cache     autocert.Cache
 	challenge string
 	binding   *xacme.ExternalAccountBinding
@@ -47,17 +47,22 @@ func (p *pebble) node(t *testing.T, opts nodeOptions) *node {
 	t.Cleanup(n.Manager.Close)
 	certs := must(servertls.Watch(servertls.Options{GetCertificate: n.GetCertificate, Certificates: n.Certificates, Logger: quiet}))
 	t.Cleanup(certs.Close)
-	if opts.address == "" {
-		opts.address = "127.0.0.1:0"
+	if opts.at == nil {
+		opts.at = listen(t)
 	}
-	l := must(net.Listen("tcp", opts.address))
-	n.address = l.Addr().String()
-	serve(t, tls.NewListener(l, certs.TLSConfig()), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") }))
+	n.address = opts.at.Addr().String()
+	serve(t, tls.NewListener(opts.at, certs.TLSConfig()), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") }))
 	return n
 }
 
 // wfeDirectory is where Pebble has its directory.
 const wfeDirectory = "/dir"
+
+func listen(t *testing.T) net.Listener {
+	l := must(net.Listen("tcp", "127.0.0.1:0"))
+	t.Cleanup(func() { l.Close() })
+	return l
+}
 
 func serve(t *testing.T, l net.Listener, handler http.Handler) {
 	server := &http.Server{Handler: handler, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}

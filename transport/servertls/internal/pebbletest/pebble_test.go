@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,13 @@ import (
 	"github.com/letsencrypt/pebble/v2/va"
 	"github.com/letsencrypt/pebble/v2/wfe"
 )
+
+// TestMain sets what Pebble reads from the environment.
+func TestMain(m *testing.M) {
+	os.Setenv("PEBBLE_VA_NOSLEEP", "1")
+	os.Setenv("PEBBLE_AUTHZREUSE", "0")
+	os.Exit(m.Run())
+}
 
 // A pebble is a Pebble with its resolver, to which every name is 127.0.0.1. It rejects
 // good nonces now and then, as it does by itself.
@@ -47,8 +55,6 @@ type instance struct {
 
 func startPebble(t *testing.T, opts pebbleOptions) *pebble {
 	t.Helper()
-	t.Setenv("PEBBLE_VA_NOSLEEP", "1")
-	t.Setenv("PEBBLE_AUTHZREUSE", "0")
 	p := &pebble{opts: opts, resolver: startResolver(t)}
 	p.restart(t)
 	p.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.now.Load().handler.ServeHTTP(w, r) }))
