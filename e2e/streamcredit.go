@@ -58,6 +58,9 @@ func (s *Session) look(a *arrival) {
 	t := &s.streams
 	if a.reader != nil && a.accepted && a.ended && a.taken == a.came {
 		a.owed = engine.KindStreamDone
+		if a.came > 0 { // else the application has yet to look
+			t.unheld(a.reader)
+		}
 	}
 	if (a.owed != 0 || t.due(a, s.window) > 0) && !t.telling {
 		t.telling = true

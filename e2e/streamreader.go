@@ -14,6 +14,7 @@ type StreamReader struct {
 	session *Session
 	from    *arrival
 	unwatch func() bool
+	held    bool // it counts among those that the application was given; guarded by the mu of the streams
 
 	mu     sync.Mutex // guards what follows
 	some   chan struct{}
@@ -26,6 +27,10 @@ type StreamReader struct {
 // are not read yet, with what is in them: 16,384 bytes each, and a [Config.Window] in all of
 // them. They hold up nothing but their writers, see [Session.OpenStream]. One that its
 // sender gives up while it waits is not seen at all.
+//
+// No more than MaxStreams are with the application at a time, also where their senders have given
+// them up meanwhile and begun others: ReceiveStream waits until one of them has been read to
+// its end, or to the error that it ends with, or is closed.
 //
 // It may be called while messages are received or served. Errors: the context's;
 // [ErrStreamStored]; [*CloseError].
@@ -43,16 +48,21 @@ func (s *Session) ReceiveStream(ctx context.Context) (*StreamReader, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if r := s.acceptStream(); r != nil {
+		r, crowded := s.acceptStream()
+		if r != nil {
 			r.unwatch = context.AfterFunc(ctx, func() { r.giveUp(&StreamError{Err: context.Cause(ctx)}) })
 			return r, nil
 		}
-		if s.over() {
+		ended := s.ended
+		switch {
+		case s.over() && !crowded:
 			return nil, s.err
+		case s.over(): // what came before has yet to be handed out
+			ended = nil
 		}
 		select {
 		case <-s.streams.some:
-		case <-s.ended:
+		case <-ended:
 		case <-ctx.Done():
 		}
 	}
@@ -75,6 +85,9 @@ func (r *StreamReader) Read(p []byte) (int, error) {
 			return 0, s.err
 		}
 		n, some, err := r.take(p)
+		if n == 0 && err != nil {
+			s.streams.doneWith(r)
+		}
 		switch {
 		case n > 0 || err != nil:
 			return n, err
@@ -117,6 +130,7 @@ func (r *StreamReader) Close() error {
 func (r *StreamReader) giveUp(why error) {
 	r.end(why, true)
 	r.session.unwanted(r.from)
+	r.session.streams.doneWith(r)
 }
 
 // end says how the stream ends, unless that is known. Where it is given up what is unread

@@ -15,6 +15,7 @@ type streams struct {
 	out     map[uint64]*StreamWriter
 	in      map[uint64]*arrival
 	waiting []*StreamReader
+	held    int // readers that the application was given and is not done with
 
 	opened  uint64 // by this end
 	cancels uint64 // by the other end
@@ -86,24 +87,45 @@ func (t *streams) forget(w *StreamWriter) {
 	w.release()
 }
 
-// accept returns a stream that waits, or nil.
-func (s *Session) acceptStream() *StreamReader {
+// acceptStream returns a stream that waits, or nil. There are some then that wait until the
+// application is done with others, if crowded.
+func (s *Session) acceptStream() (r *StreamReader, crowded bool) {
 	t := &s.streams
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.some == nil {
 		t.some = make(chan struct{}, 1)
 	}
-	if len(t.waiting) == 0 {
-		return nil
+	if len(t.waiting) == 0 || t.held >= MaxStreams {
+		return nil, len(t.waiting) > 0
 	}
-	r := t.waiting[0]
-	if t.waiting = slices.Delete(t.waiting, 0, 1); len(t.waiting) > 0 {
+	r = t.waiting[0]
+	r.held = true
+	t.held++
+	if t.waiting = slices.Delete(t.waiting, 0, 1); len(t.waiting) > 0 && t.held < MaxStreams {
 		t.wake()
 	}
 	r.from.accepted = true
 	s.look(r.from)
-	return r
+	return r, false
+}
+
+// doneWith says that the application has nothing to come of a reader any more.
+func (t *streams) doneWith(r *StreamReader) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.unheld(r)
+}
+
+// unheld is doneWith under mu.
+func (t *streams) unheld(r *StreamReader) {
+	if !r.held {
+		return
+	}
+	r.held = false
+	if t.held--; len(t.waiting) > 0 {
+		t.wake()
+	}
 }
 
 // any reports whether the other end has streams under way.

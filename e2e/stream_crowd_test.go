@@ -1,0 +1,177 @@
+//go:build !js
+
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hopseal/hopseal/e2e"
+)
+
+// A crowd counts the readers that an application holds.
+type crowd struct {
+	held, most, all atomic.Int64
+	readers         sync.WaitGroup
+}
+
+// take has each stream read by a goroutine of its own, which looks at it only after a while.
+func (c *crowd) take(ctx context.Context, s *e2e.Session, done func(r *e2e.StreamReader)) error {
+	for {
+		r, err := s.ReceiveStream(ctx)
+		if err != nil {
+			return err
+		}
+		c.all.Add(1)
+		if now := c.held.Add(1); now > c.most.Load() {
+			c.most.Store(now)
+		}
+		c.readers.Go(func() {
+			time.Sleep(time.Minute)
+			c.held.Add(-1)
+			done(r)
+		})
+	}
+}
+
+// A56: however fast streams are begun, and given up or completed, the application has no more of
+// them to look after than may be under way.
+func TestA56StreamsWithTheApplication(t *testing.T) {
+	read := func(r *e2e.StreamReader) { io.ReadAll(r) }
+	for name, c := range map[string]struct {
+		end  func(t *testing.T, w *e2e.StreamWriter, give func())
+		done func(r *e2e.StreamReader)
+	}{
+		"given up at once":          {func(_ *testing.T, _ *e2e.StreamWriter, give func()) { give() }, read},
+		"given up, and closed":      {func(_ *testing.T, _ *e2e.StreamWriter, give func()) { give() }, func(r *e2e.StreamReader) { r.Close() }},
+		"given up behind some":      {func(_ *testing.T, w *e2e.StreamWriter, give func()) { w.Write(make([]byte, 5000)); give() }, read},
+		"given up after a while":    {func(_ *testing.T, _ *e2e.StreamWriter, give func()) { time.Sleep(time.Second); give() }, read},
+		"completed, empty":          {func(t *testing.T, w *e2e.StreamWriter, _ func()) { mustCloseStream(t, w) }, read},
+		"completed with some in it": {func(t *testing.T, w *e2e.StreamWriter, _ func()) { w.Write(make([]byte, 5000)); mustCloseStream(t, w) }, read},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				client, server := over(t)
+				var crowd crowd
+				ctx, cancel := context.WithCancel(t.Context())
+				taken := make(chan error, 1)
+				go func() { taken <- crowd.take(ctx, server, c.done) }()
+				before := inUse()
+				for range 2000 {
+					life, give := context.WithCancel(t.Context())
+					w, err := client.OpenStream(life, "", nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					synctest.Wait()
+					c.end(t, w, give)
+					give()
+				}
+				if most := crowd.most.Load(); most > e2e.MaxStreams {
+					t.Errorf("the application has had %d readers at a time, want %d at most", most, e2e.MaxStreams)
+				}
+				if grown := inUse() - before; grown > 4<<20 {
+					t.Errorf("the heap grew by %d bytes", grown)
+				}
+				time.Sleep(time.Hour)
+				if held := crowd.held.Load(); held != 0 || crowd.all.Load() < e2e.MaxStreams {
+					t.Errorf("%d of %d readers are held in the end", held, crowd.all.Load())
+				}
+				w := mustOpenStream(t, client) // there is room again
+				mustCloseStream(t, w)
+				time.Sleep(2 * time.Minute)
+				mustSend(t, client, "still here")
+				mustReceive(t, server, "still here")
+				cancel()
+				if err := <-taken; !errors.Is(err, context.Canceled) {
+					t.Error(err)
+				}
+				crowd.readers.Wait()
+			})
+		})
+	}
+}
+
+func mustCloseStream(t *testing.T, w *e2e.StreamWriter) {
+	t.Helper()
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Streams that wait for room are handed out also once the other end has closed the session.
+func TestStreamsThatWaitForRoomOutliveTheSession(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		client, server := over(t)
+		var held []*e2e.StreamReader
+		for range e2e.MaxStreams {
+			w := mustOpenStream(t, client)
+			r := mustReceiveStream(t, server)
+			mustCloseStream(t, w) // it is empty, and nobody has looked
+			held = append(held, r)
+		}
+		w := mustOpenStream(t, client)
+		go func() { w.Write([]byte("last")); w.Close() }()
+		got := make(chan string, 1)
+		go func() {
+			r, err := server.ReceiveStream(t.Context())
+			if err != nil {
+				got <- err.Error()
+				return
+			}
+			b, err := io.ReadAll(r)
+			if err != nil {
+				t.Error(err)
+			}
+			got <- string(b)
+		}()
+		synctest.Wait()
+		client.Close()
+		synctest.Wait()
+		if len(got) > 0 {
+			t.Fatalf("there was no room for %q", <-got)
+		}
+		if b, err := io.ReadAll(held[7]); len(b) > 0 || err != nil {
+			t.Error(b, err)
+		}
+		if text := <-got; text != "last" {
+			t.Errorf("got %q", text)
+		}
+		for _, r := range held {
+			r.Close()
+		}
+	})
+}
+
+// Requests whose callers have gone count until they are served: so many of them are served at a
+// time, however many are sent.
+func TestA56RequestsWithTheApplication(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		client, server := over(t)
+		var held, most atomic.Int64
+		mux := e2e.NewMux()
+		mux.Handle("slow", func(context.Context, *e2e.Request) ([]byte, error) {
+			if now := held.Add(1); now > most.Load() {
+				most.Store(now)
+			}
+			time.Sleep(30 * time.Second)
+			held.Add(-1)
+			return nil, nil
+		})
+		serving(t, server, mux)
+		for range 2000 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			client.Call(ctx, "slow", nil)
+			cancel()
+		}
+		if got := most.Load(); got > e2e.DefaultMuxConcurrent || got == 0 {
+			t.Errorf("%d requests were served at a time, want %d at most", got, e2e.DefaultMuxConcurrent)
+		}
+	})
+}
