@@ -288,7 +288,7 @@ func TestStreamsGiveTheirPartOfTheWindowBack(t *testing.T) {
 	for name, end := range map[string]func(w *e2e.StreamWriter, r *e2e.StreamReader){
 		"its end, unread": func(w *e2e.StreamWriter, r *e2e.StreamReader) { w.Close(); r.Close() },
 		"its end, read":   func(w *e2e.StreamWriter, r *e2e.StreamReader) { w.Close(); io.Copy(io.Discard, r) },
-		"an abort":        func(w *e2e.StreamWriter, _ *e2e.StreamReader) { w.Abort() },
+		"an abort":        func(w *e2e.StreamWriter, r *e2e.StreamReader) { w.Abort(); io.Copy(io.Discard, r) },
 		"a cancel":        func(_ *e2e.StreamWriter, r *e2e.StreamReader) { r.Close() },
 		"a cancel that the end has crossed": func(w *e2e.StreamWriter, r *e2e.StreamReader) {
 			r.Close()
