@@ -50,6 +50,7 @@ func TestCutsEveryThreeSecondsCostTheFirstWait(t *testing.T) {
 		r := &road{srv: newServer(t, trusting(bob, alice), echo)}
 		dial, dials := r.dialsCutAfter(3 * time.Second)
 		echoed, ticks := talkFor(t, 2*time.Minute, dial)
+		t.Logf("%d of %d came back, over %d connections", echoed, ticks, len(*dials))
 		if len(*dials) < 28 || echoed < ticks*3/4 {
 			t.Errorf("%d of %d came back, over %d connections", echoed, ticks, len(*dials))
 		}
@@ -71,6 +72,7 @@ func TestAServerThatFlapsIsLeftAlone(t *testing.T) {
 					first++
 				}
 			}
+			t.Logf("held for %v: %d dials in the first minute, %d in 20 minutes", held, first, len(*dials))
 			// 20 minutes of waits of 15 s on average are 80.
 			if n := len(*dials); first > 15 || n > 120 || n < 40 {
 				t.Errorf("held for %v: %d dials in the first minute, %d in all", held, first, n)
