@@ -365,6 +365,7 @@ type Config struct {
 	//	warn   session reconnecting, closed         for a reason that no honest end and no bad network gives
 	//	warn   handshake failed                     a client got no session; info where networks and restarts do that
 	//	warn   the function of a session failed     it has returned an error of its own
+	//	warn   stored session dropped               it is of no use to this Config: with another Protocol, or other StoreKeys
 	//	warn   message refused                      by a function of a Mux without OnError; error if it panicked
 	//	warn   message refused by the other end     no Call waits for it, and Refused is nil
 	//	error  the function of a session panicked   also where Notify, Refused, or the Verifier in a handshake, did

@@ -39,10 +39,14 @@ func (p Proof) habit() string {
 }
 
 func protocolError(e *engine.SpeechError) *HandshakeError {
-	return &HandshakeError{Reason: ReasonProtocol, Err: &ProtocolError{
+	return &HandshakeError{Reason: ReasonProtocol, Err: spoken(e)}
+}
+
+func spoken(e *engine.SpeechError) *ProtocolError {
+	return &ProtocolError{
 		Own: e.Own.Protocol, OwnProof: Proof(e.Own.Proof),
 		Theirs: e.Theirs.Protocol, TheirsProof: Proof(e.Theirs.Proof),
-	}}
+	}
 }
 
 // differ returns how what the ends speak differs, or nil, also for a resume: its ends have

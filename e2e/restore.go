@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/hopseal/hopseal/internal/engine"
@@ -185,6 +186,9 @@ func (c *client) goOn(ctx context.Context) (_ *Session, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("e2e: %w: %w", ErrStore, err)
 	}
+	if l.dropped != nil { // with what it had to send
+		c.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "stored session dropped", attrsOfError(outcomeStore, l.dropped)...)
+	}
 	if l.session == nil {
 		return nil, nil
 	}
@@ -206,8 +210,9 @@ func (v vault) takeOver(ctx context.Context, name [32]byte, cfg engine.Config) (
 		l, err = v.findOwn(ctx, name, cfg)
 		switch {
 		case errors.Is(err, ErrNotStored) && l.record.Version > 0:
+			why := err
 			err = v.store.Delete(ctx, l.record.Key, l.record.Version)
-			l = loaded{}
+			l = loaded{dropped: why}
 		case errors.Is(err, ErrNotStored):
 			return loaded{}, nil
 		case err == nil:

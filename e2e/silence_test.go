@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -129,4 +130,28 @@ func meetAndSend(t *testing.T, server e2e.Config, handle func(context.Context, *
 	synctest.Wait()
 	c.Close()
 	<-served
+}
+
+// A stored session that is of no use any more is dropped, with what it had to send: not in silence.
+func TestDroppedSessionsAreTold(t *testing.T) {
+	n := logs(t)
+	bubble(t, func(t *testing.T) {
+		cfg := stored(talkative(trusting(alice, bob)), sessionstore.Memory())
+		cfg.StoreName = "client"
+		old := &road{srv: newServer(t, trusting(bob, alice), echo)}
+		c := old.client(t, cfg)
+		mustSend(t, c, "hello")
+		mustReceive(t, c, "hello")
+		server := trusting(bob, alice)
+		server.Protocol, cfg.Protocol = "test/2", "test/2"
+		young := &road{srv: newServer(t, server, echo)}
+		c = young.client(t, cfg)
+		mustSend(t, c, "hello")
+		mustReceive(t, c, "hello")
+		synctest.Wait()
+	})
+	const want = `level=WARN msg="stored session dropped" reason=store error="no such session is stored: the stored session is of another protocol: it speaks \"test/1\" and does not sign messages, this end \"test/2\" and does not sign messages"`
+	if got := n.text(); strings.Count(got, want) != 1 {
+		t.Errorf("lacks %s\n%s", want, got)
+	}
 }

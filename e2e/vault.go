@@ -151,6 +151,8 @@ type loaded struct {
 	session *engine.Session
 	record  StoredSession
 	parts   []part
+
+	dropped error // why there is no session, where a record was removed that was good for nothing
 }
 
 // load returns a session and the record that it was restored from. The error matches
@@ -186,6 +188,11 @@ func (v vault) tryLoad(ctx context.Context, key [32]byte, cfg engine.Config) (l 
 	}
 	if err == nil {
 		l.session, err = engine.RestoreSession(cfg, time.Now(), c.state, apart...)
+	}
+	if other := new(engine.SpeechError); errors.As(err, &other) {
+		was, is := spoken(other), other.Own
+		err = fmt.Errorf("the stored session is of another protocol: it speaks %s and %s, this end %s and %s",
+			quoteProtocol(was.Theirs), was.TheirsProof.habit(), quoteProtocol(is.Protocol), Proof(is.Proof).habit())
 	}
 	if err == nil && storedKey(l.session) != key {
 		err = errSealed

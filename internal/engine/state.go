@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/hopseal/hopseal/internal/strict"
@@ -159,8 +160,8 @@ func (i *inbox) restoreOwed(r *strict.Reader) {
 // RestoreSession returns the session that a state was taken of. It has no link: a client
 // goes on with [NewResume], a server with [AnswerResume]. What the other end is known to
 // have sent begins behind what the application had taken. What was stored apart has to be
-// given in its order. The error is [ErrState], or
-// says what is wrong with cfg.
+// given in its order. The error matches [ErrState], and is a [*SpeechError] too for a session
+// of ends that spoke something else than cfg; or it says what is wrong with cfg.
 func RestoreSession(cfg Config, now time.Time, state []byte, apart ...Apart) (*Session, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -184,11 +185,11 @@ func RestoreSession(cfg Config, now time.Time, state []byte, apart ...Apart) (*S
 		r.Fail()
 	}
 	s.restoreNumbers(&r, apart)
-	if r.Done() != nil || version != stateVersion || role > 1 || born > maxCost || healed > maxCost {
+	if r.Done() != nil || version != stateVersion || role > 1 || proof > math.MaxUint8 || born > maxCost || healed > maxCost {
 		return nil, ErrState
 	}
-	if s.protocol != cfg.Protocol || proof != uint64(cfg.Proof) {
-		return nil, ErrState
+	if differ := cfg.compare(Speech{s.protocol, Proof(proof)}); differ != nil {
+		return nil, fmt.Errorf("%w: %w", ErrState, differ)
 	}
 	s.born, s.healed = moment(now, born), moment(now, healed)
 	if s.peer, err = keys.ParsePublic(bytes.Clone(peer)); err != nil || s.peer.Revoked() {

@@ -77,7 +77,7 @@ func TestAHubTellsWhomItCuts(t *testing.T) {
 		go func() { done <- hub.ServeConn(b) }()
 		a.Write(t.Context(), []byte{0xff})
 		<-done
-		a, b = transport.Pipe()
+		_, b = transport.Pipe()
 		go func() { done <- hub.ServeConn(b) }()
 		time.Sleep(time.Minute)
 		<-done
