@@ -3,6 +3,7 @@
 package acme
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -121,8 +122,10 @@ func TestARenewalWithoutVisitors(t *testing.T) {
 	inWorld(t, func(w *world) {
 		n := w.node(Options{})
 		w.expect("first", n.visit(name) == 1)
+		key := n.Certificates()[0].Leaf.RawSubjectPublicKeyInfo
 		time.Sleep(300 * day)
 		synctest.Wait()
+		w.expect("the key that clients may have pinned", bytes.Equal(key, n.Certificates()[0].Leaf.RawSubjectPublicKeyInfo))
 		w.expect("no alarm", len(n.told(servertls.Expiring)) == 0)
 		e := n.certs.Expiries()
 		w.expect("the gauge", len(e) == 1 && e[0].Left > 29*day && e[0].KeyType == "ECDSA", e)
