@@ -157,8 +157,6 @@ const (
 
 	DefaultMaxSessions             = 10_000
 	DefaultMaxSessionsPerIdentity  = 1_000
-	DefaultMaxParked               = 1_000
-	DefaultMaxParkedPerIdentity    = 16
 	DefaultParkTimeout             = 10 * time.Minute
 	DefaultMaxHandshakes           = 256
 	DefaultMaxHandshakesPerAddress = 64
@@ -432,8 +430,9 @@ type Config struct {
 	// MaxParked is how many of its sessions a server lets wait for a client that has
 	// lost its connection, and MaxParkedPerIdentity how many of one identity. Beyond
 	// that the one ends that has waited longest, of the same identity where that has
-	// too many. Zero means [DefaultMaxParked] and [DefaultMaxParkedPerIdentity], a
-	// negative MaxParked that sessions end with their connections.
+	// too many. Zero means MaxSessions and MaxSessionsPerIdentity: when what stands before a
+	// server fails, all of its sessions wait. A negative MaxParked means that sessions end
+	// with their connections.
 	MaxParked            int
 	MaxParkedPerIdentity int
 
@@ -477,8 +476,8 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxCalls, DefaultMaxCalls)
 	setDefault(&c.MaxSessions, DefaultMaxSessions)
 	setDefault(&c.MaxSessionsPerIdentity, DefaultMaxSessionsPerIdentity)
-	setDefault(&c.MaxParked, DefaultMaxParked)
-	setDefault(&c.MaxParkedPerIdentity, DefaultMaxParkedPerIdentity)
+	setDefault(&c.MaxParked, c.MaxSessions)
+	setDefault(&c.MaxParkedPerIdentity, c.MaxSessionsPerIdentity)
 	setDefault(&c.ParkTimeout, DefaultParkTimeout)
 	setDefault(&c.MaxHandshakes, DefaultMaxHandshakes)
 	setDefault(&c.MaxHandshakesPerAddress, DefaultMaxHandshakesPerAddress)

@@ -1,15 +1,13 @@
 package e2e
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // A place is what a server knows about one of its sessions. It is guarded by the
 // server's mu.
 type place struct {
 	reservation *reservation
 	ids         [][32]byte // under which it is found
+	spot        spot       // where it waits
 }
 
 // find returns the session that a client wants to go on with, or nil.
@@ -65,46 +63,29 @@ func (srv *Server) settle(s *Session) {
 func (srv *Server) park(s *Session) (last []*Session) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	i := slices.Index(srv.parked, s)
 	_, here := srv.sessions[s]
+	waited := s.place.spot.all != nil
 	switch waits := here && s.line.Load() == nil; {
-	case waits && i < 0:
-		srv.parked = append(srv.parked, s)
+	case waits && !waited:
+		srv.parking.enter(s)
 		s.limits.setParked(time.Now())
 		if s.keeper != nil {
 			s.keeper.parked(true)
 		}
-	case !waits && i >= 0:
-		srv.parked = slices.Delete(srv.parked, i, i+1)
+	case !waits && waited:
+		srv.parking.leave(s)
 		s.limits.setParked(time.Time{})
 		if s.keeper != nil {
 			s.keeper.parked(false)
 		}
 	}
-	for i := srv.crowded(s); i >= 0; i = srv.crowded(s) {
-		last = append(last, srv.parked[i])
-		srv.parked = slices.Delete(srv.parked, i, i+1)
+	if !here {
+		return nil
+	}
+	who := s.place.reservation.who
+	for one := srv.parking.crowded(who); one != nil; one = srv.parking.crowded(who) {
+		srv.parking.leave(one)
+		last = append(last, one)
 	}
 	return last
-}
-
-// crowded returns which of those that wait has to make room behind the latest, or -1.
-// It is called under mu.
-func (srv *Server) crowded(latest *Session) int {
-	who, same, first := latest.Peer().Fingerprint(), 0, -1
-	for i, s := range srv.parked {
-		if s.Peer().Fingerprint() != who {
-			continue
-		}
-		if same++; first < 0 {
-			first = i
-		}
-	}
-	switch {
-	case same > srv.cfg.MaxParkedPerIdentity:
-		return first
-	case len(srv.parked) > srv.cfg.MaxParked:
-		return 0
-	}
-	return -1
 }

@@ -41,7 +41,7 @@ type Server struct {
 	resumable map[[32]byte]*Session // by id of resume
 	stored    map[[32]byte]*Session // by key in the store
 	swept     time.Time             // when the store was, last
-	parked    []*Session            // without a line; the one that has waited longest first
+	parking   parking               // of those without a line
 
 	totals   totals
 	doorbell doorbell
@@ -71,6 +71,7 @@ func NewServer(cfg Config, handle func(ctx context.Context, s *Session) error) (
 		cfg:      cfg,
 		handle:   handle,
 		lobby:    lobby{most: cfg.MaxHandshakes, mostPerAddress: cfg.MaxHandshakesPerAddress},
+		parking:  parking{most: cfg.MaxParked, mostPerIdentity: cfg.MaxParkedPerIdentity},
 		places:   places{most: cfg.MaxSessions, mostPerIdentity: cfg.MaxSessionsPerIdentity},
 		sessions: map[*Session]struct{}{},
 		lookups:  newLookups(cfg),
@@ -286,7 +287,7 @@ func (srv *Server) removed(s *Session) {
 		delete(srv.stored, s.keeper.key)
 	}
 	delete(srv.sessions, s)
-	srv.parked = slices.DeleteFunc(srv.parked, func(other *Session) bool { return other == s })
+	srv.parking.leave(s)
 }
 
 // serve runs the function and closes the session.

@@ -48,7 +48,7 @@ func (srv *Server) turnsAway() error {
 	switch {
 	case srv.closed:
 		return ErrServerClosed
-	case srv.places.full() && len(srv.parked) == 0:
+	case srv.places.full() && srv.parking.all.Len() == 0:
 		return errFull
 	}
 	return nil

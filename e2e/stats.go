@@ -169,7 +169,7 @@ func (srv *Server) Stats() ServerStats {
 	return ServerStats{
 		Stats:      all.stats(),
 		Sessions:   len(srv.sessions),
-		Parked:     len(srv.parked),
+		Parked:     srv.parking.all.Len(),
 		Handshakes: handshakes,
 		Greeted:    srv.totals.greeted.figures(greetings),
 		Ended:      srv.totals.ended.figures(endings),
