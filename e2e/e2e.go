@@ -440,12 +440,19 @@ type Config struct {
 	// [DefaultParkTimeout].
 	ParkTimeout time.Duration
 
-	// MaxHandshakes is how many handshakes a server has under way at once, and
-	// MaxHandshakesPerAddress how many for one address (for IPv6, one /64). A
-	// newcomer beyond that takes the place of the one that has waited longest, so
-	// that peers who stall cannot lock out those who do not. Zero means
-	// [DefaultMaxHandshakes] and [DefaultMaxHandshakesPerAddress]. Behind a
-	// reverse proxy all clients have one address: set both alike.
+	// MaxHandshakes is how many handshakes with strangers, who ask for a session, a server has
+	// under way at once, and MaxHandshakesPerAddress how many for one address (for IPv6, one
+	// /64). Others wait for a place, up to half of HandshakeTimeout. A place is taken from a
+	// stranger who is silent while it is his turn, for longer than those who get on, so that
+	// peers who stall cannot lock out those who do not. There is room for as many connections
+	// again that have said nothing yet, and for every client whom the server waits for: those
+	// come back before strangers get in, however many they are and also behind one address.
+	// What is furthest is computed first.
+	//
+	// Whoever finds no room is told when to come back, by a Retry-After or a close with
+	// [transport.CodeTryLater]. Its error is a [HandshakeError] with ReasonUnavailable, or a
+	// [transport.DialError], and a session that comes back keeps to it. Zero means
+	// [DefaultMaxHandshakes] and [DefaultMaxHandshakesPerAddress].
 	//
 	// With a Store, first frames that ask for sessions which there are not cost a look-up
 	// each. An address from which 16 of them come in a second is slowed down, to five times

@@ -8,8 +8,10 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/transport"
 )
 
 // ErrHandshake is matched by every error of a handshake; [HandshakeError] says
@@ -24,7 +26,7 @@ const (
 	ReasonNotAuthentic   Reason = iota + 1 // what arrived proves nothing: a change on the way, another version, somebody else's keys
 	ReasonUntrusted                        // the Verifier did not accept the other end; the cause is its error
 	ReasonRefused                          // the server did not accept this end's identity, or its credentials
-	ReasonUnavailable                      // the server takes no more sessions now
+	ReasonUnavailable                      // the server has no room now; [transport.RetryAfter] of the error says until when, if it told
 	ReasonTimeout                          // the other end did not answer in time
 	ReasonLost                             // the connection ended
 	ReasonUnknownSession                   // the server does not know the session that was to go on, and has signed that
@@ -38,7 +40,7 @@ var reasonTexts = map[Reason]string{
 	ReasonNotAuthentic:   "the other end did not prove who it is: something in between may have changed a message, or the two ends are of different versions",
 	ReasonUntrusted:      "the other end is not trusted",
 	ReasonRefused:        "the server does not accept this identity, or its credentials: ask its operator to admit your fingerprint",
-	ReasonUnavailable:    "the server takes no more sessions now: try again later",
+	ReasonUnavailable:    "the server has no room for another client now: try again later",
 	ReasonTimeout:        "the other end did not answer in time",
 	ReasonLost:           "the other end closed the connection: it may be no server of e2e, or of another version",
 	ReasonUnknownSession: "the session is not known at the server: it may have been restarted, or have waited too long",
@@ -64,6 +66,9 @@ type HandshakeError struct {
 // Error returns one line that says what failed, at which end, and what to do.
 func (e *HandshakeError) Error() string {
 	s := "e2e: handshake: " + reasonTexts[e.Reason]
+	if wait := transport.RetryAfter(e.Err); wait > 0 && e.Reason == ReasonUnavailable {
+		s += ", in " + wait.Round(time.Millisecond).String() + " at the earliest"
+	}
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}

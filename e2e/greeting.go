@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -19,6 +20,9 @@ type greeting struct {
 	first []byte // the client's first frame
 	grant Grant  // what it is entitled to, once it is welcome
 
+	guest *guest // in a server's lobby
+	desk  *desk
+
 	proving chan struct{} // has a place for each handshake that may be signed at a time,
 	signing chan struct{} // and for each refusal
 }
@@ -26,6 +30,11 @@ type greeting struct {
 // read waits for the first frame, which says what the client wants.
 func (g *greeting) read(ctx context.Context) (err error) {
 	g.first, err = firstFrame(ctx, g.conn, g.began.Add(g.cfg.HandshakeTimeout))
+	g.guest.spoke()
+	if err != nil {
+		g.guest.over()
+		g.conn.Close(transport.CodePolicy, "")
+	}
 	return err
 }
 
@@ -36,13 +45,16 @@ func (g *greeting) accept(ctx context.Context, room func(*keys.PublicIdentity) e
 	if _, ok := engine.ResumeID(g.first); ok {
 		return nil, g.refuse(ctx)
 	}
+	if err := g.guest.admit(ctx, g.cfg.HandshakeTimeout/2); err != nil {
+		return nil, g.turnedDown(ctx, err)
+	}
 	self, signer := g.cfg.engine()
 	e, err := engine.NewServer(self, g.began)
 	if err != nil {
 		g.conn.Close(transport.CodeNormal, "")
 		return nil, err
 	}
-	h := handshake{conn: g.conn, engine: e, signer: signer, turns: g.proving, decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
+	h := handshake{conn: g.conn, engine: e, guest: g.guest, desk: g.desk, signer: signer, turns: g.proving, decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
 		if err := g.welcome(ctx, e, Peer{PublicIdentity: peer}); err != nil {
 			return err
 		}
@@ -63,7 +75,18 @@ func (g *greeting) accept(ctx context.Context, room func(*keys.PublicIdentity) e
 		s.fail(&CloseError{Remote: true, Err: err})
 		return nil, err
 	}
+	g.guest.welcome()
 	return s, nil
+}
+
+// turnedDown is the end of a connection for which there is no room.
+func (g *greeting) turnedDown(ctx context.Context, why error) error {
+	if ctx.Err() != nil {
+		why = context.Cause(ctx)
+	}
+	g.guest.over()
+	hangUp(g.conn, transport.CodePolicy, why)
+	return &HandshakeError{Reason: ReasonLocal, Err: why}
 }
 
 // welcome decides on a client, first on its identity and then on its credentials.
@@ -88,12 +111,12 @@ func (g *greeting) resume(ctx context.Context, s *Session, committed func() erro
 	if err != nil {
 		return nil, g.refuse(ctx)
 	}
-	h := handshake{conn: g.conn, engine: r, decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
+	h := handshake{conn: g.conn, engine: r, guest: g.guest, desk: g.desk, decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
 		return g.welcome(about.Session(ctx, s.life), r, Peer{peer, s.Peer().Claims})
 	}}
-	step, err := r.Start(time.Now())
-	if err == nil {
-		step, err = r.Receive(time.Now(), g.first)
+	step, err := g.answer(ctx, r)
+	if busy := ctx.Err(); busy != nil || errors.Is(err, errBusy) {
+		return nil, g.turnedDown(ctx, err)
 	}
 	if err != nil {
 		return nil, g.refuse(ctx)
@@ -113,6 +136,23 @@ func (g *greeting) resume(ctx context.Context, s *Session, committed func() erro
 		return nil, err
 	}
 	return newLine(g.conn, r.Link(), r.Hop(), *g.cfg), nil
+}
+
+// answer gives a resume its first frame. The error is errBusy where there are too many of its
+// kind; any other but the context's says that whoever sent it does not hold the session's secret.
+func (g *greeting) answer(ctx context.Context, r *engine.Resume) (step engine.Step, err error) {
+	ctx, cancel := context.WithDeadline(ctx, r.Deadline())
+	defer cancel()
+	late := g.desk.compute(ctx, stageResume, func() {
+		if step, err = r.Start(time.Now()); err == nil {
+			step, err = r.Receive(time.Now(), g.first)
+		}
+	})
+	if err = cmp.Or(late, err); err != nil {
+		return step, err
+	}
+	id, _ := engine.ResumeID(g.first)
+	return step, g.guest.returns(id, g.first)
 }
 
 // ended does what follows for a session from an attempt to go on with it that failed.

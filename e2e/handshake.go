@@ -16,6 +16,8 @@ type handshake struct {
 	conn   transport.Conn
 	engine exchange
 	signer keys.Signer   // for a *engine.Handshake
+	guest  *guest        // in a server's lobby
+	desk   *desk         // of a server
 	turns  chan struct{} // has a place for each time that it may be asked at once
 	decide func(ctx context.Context, peer *keys.PublicIdentity) error
 	load   func(ctx context.Context) (engine.Step, error) // of an *engine.Resume that begins without its session
@@ -46,6 +48,16 @@ type exchange interface {
 func (h *handshake) client(ctx context.Context) error {
 	step, err := explained(h.engine.Start(time.Now()))
 	_, err = h.run(ctx, step, err)
+	return turnedAway(err)
+}
+
+// turnedAway tells a connection that the server closed because it is too busy from one that was
+// lost otherwise. A hop can close in the same way: nothing but a wait follows from it.
+func turnedAway(err error) error {
+	failed, closed := new(HandshakeError), new(transport.CloseError)
+	if errors.As(err, &failed) && failed.Reason == ReasonLost && errors.As(err, &closed) && closed.Remote && closed.Code == transport.CodeTryLater {
+		return &HandshakeError{Reason: ReasonUnavailable, Err: failed.Err}
+	}
 	return err
 }
 
@@ -54,7 +66,7 @@ func (h *handshake) client(ctx context.Context) error {
 func (h *handshake) server(ctx context.Context, first []byte) (last []byte, err error) {
 	step, err := explained(h.engine.Start(time.Now()))
 	if err == nil {
-		step, err = explained(h.engine.Receive(time.Now(), first))
+		step, err = h.receive(ctx, stageStranger, first)
 	}
 	return h.run(ctx, step, err)
 }
@@ -68,6 +80,7 @@ func (h *handshake) run(ctx context.Context, step engine.Step, err error) (last 
 		step, err = h.do(ctx, step)
 	}
 	if err != nil {
+		h.guest.over()
 		h.conn.Close(transport.CodePolicy, "")
 		return nil, h.known(err)
 	}
@@ -80,6 +93,7 @@ func (h *handshake) finish(ctx context.Context, last []byte) error {
 	defer cancel()
 	err := h.write(ctx, last)
 	if err != nil {
+		h.guest.over()
 		h.conn.Close(transport.CodePolicy, "")
 	}
 	return err
@@ -92,7 +106,6 @@ func firstFrame(ctx context.Context, conn transport.Conn, deadline time.Time) ([
 	limit(conn, engine.MaxFirstFrame)
 	frame, err := conn.Read(ctx, nil)
 	if err != nil {
-		conn.Close(transport.CodePolicy, "")
 		return nil, lost(ctx, err)
 	}
 	return frame, nil
@@ -114,15 +127,17 @@ func (h *handshake) do(ctx context.Context, step engine.Step) (engine.Step, erro
 	}
 	switch step.Next {
 	case engine.Read:
+		h.guest.asks()
 		frame, err := h.conn.Read(ctx, nil)
 		if err != nil {
 			return step, lost(ctx, err)
 		}
-		next, err := h.engine.Receive(time.Now(), frame)
+		h.guest.spoke()
+		next, err := h.receive(ctx, stageLast, frame)
 		if err != nil && next.Frame != nil {
 			h.conn.Write(ctx, next.Frame) // it failed anyway
 		}
-		return explained(next, err)
+		return next, err
 	case engine.Sign:
 		return h.sign(ctx, h.engine.(*engine.Handshake))
 	case engine.Load:
@@ -143,6 +158,17 @@ func (h *handshake) do(ctx context.Context, step engine.Step) (engine.Step, erro
 	}
 	h.accepted = true
 	return explained(h.engine.Accept(time.Now()))
+}
+
+// receive computes what follows from a frame, in a turn.
+func (h *handshake) receive(ctx context.Context, at stage, frame []byte) (step engine.Step, err error) {
+	ctx, cancel := context.WithDeadline(ctx, h.engine.Deadline())
+	defer cancel()
+	late := h.desk.compute(ctx, at, func() { step, err = explained(h.engine.Receive(time.Now(), frame)) })
+	if late != nil {
+		return step, lost(ctx, late)
+	}
+	return step, err
 }
 
 func (h *handshake) sign(ctx context.Context, e *engine.Handshake) (engine.Step, error) {

@@ -1,66 +1,222 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"sync"
+	"time"
 
 	"github.com/hopseal/hopseal/internal/netblock"
+	"github.com/hopseal/hopseal/transport"
 )
 
 // errEvicted is why a handshake ended that had to make room.
-var errEvicted = errors.New("too many handshakes at once; this one had waited longest")
+var errEvicted = errors.New("too many handshakes at once, and this one was silent for longest")
 
-// A lobby holds the handshakes that are under way. When it is full a newcomer takes
-// the place of whoever has waited longest: an honest client needs two round trips,
-// so under a flood it is through before its turn comes, while peers who stall make
-// room for one another.
+// A lobby holds the handshakes that are under way. Nobody who gets on has to make room for
+// a newcomer: he who does is silent while it is his turn to speak, for longer than others.
+// There are three kinds of guests:
+//
+//	newcomers  have said nothing. There is room for MaxHandshakes of them, and for everybody whom
+//	           the server waits for
+//	strangers  want a session, see strangers
+//	returners  go on with a session, see returners
+//
+// Whoever finds no room is told when to come back.
 type lobby struct {
 	most, mostPerAddress int
+	desk                 *desk
 
-	mu     sync.Mutex
-	guests []*guest // the one that has waited longest first
-	closed error    // why nobody may enter any more
+	mu        sync.Mutex // guards what follows
+	guests    map[*guest]struct{}
+	closed    error // why nobody may enter any more
+	newcomers hush
+	strangers strangers
+	returners returners
+	slots     slots
+	goodbyes  int // guests that are being told that they were turned out
 }
 
+func newLobby(cfg Config, d *desk) *lobby {
+	return &lobby{most: cfg.MaxHandshakes, mostPerAddress: cfg.MaxHandshakesPerAddress, desk: d, guests: map[*guest]struct{}{},
+		strangers: strangers{patience: leastPatience, most: max(cfg.HandshakeTimeout/5, leastPatience)}, returners: returners{of: map[[32]byte][]*guest{}}}
+}
+
+// A guest is one handshake in a lobby. What is behind the first fields is guarded by the
+// lobby's mu. A nil guest is bounded by nothing.
 type guest struct {
+	lobby   *lobby
+	conn    transport.Conn
 	address string // "" if it is not known: then only the whole is bounded
-	evict   context.CancelCauseFunc
+	cancel  context.CancelCauseFunc
+
+	kind  guestKind
+	why   error         // it was turned out
+	quiet quiet         // where it is silent
+	took  time.Duration // how long it was silent before it spoke last
+
+	id, frame [32]byte // of a returner: what it goes on with, and the hash of its first frame
 }
 
-// enter lets a handshake in. It has to end when the context does, and to call leave.
-func (l *lobby) enter(ctx context.Context, remote string) (_ context.Context, leave func()) {
+type guestKind int
+
+const (
+	newcomer guestKind = iota
+	stranger
+	returner
+)
+
+// enter lets a handshake in. Beside MaxHandshakes there is room for so many. The handshake has
+// to end when the context does, and to leave.
+func (l *lobby) enter(ctx context.Context, conn transport.Conn, room int) (context.Context, *guest, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	g := &guest{netblock.Of(remote), cancel}
+	g := &guest{lobby: l, conn: conn, address: addressIn(conn.Info()), cancel: cancel}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed != nil {
-		cancel(l.closed)
-		return ctx, func() {}
+	err := l.closed
+	if err == nil {
+		err = l.makeRoom(g.address, room)
 	}
-	same := func(other *guest) bool { return other.address == g.address }
-	if g.address != "" && count(l.guests, same) >= l.mostPerAddress {
-		l.turnOut(slices.IndexFunc(l.guests, same))
-	} else if len(l.guests) >= l.most {
-		l.turnOut(0)
+	if err != nil {
+		cancel(err)
+		return ctx, nil, err
 	}
-	l.guests = append(l.guests, g)
-	return ctx, func() { l.leave(g) }
+	l.guests[g] = struct{}{}
+	l.newcomers.add(g, time.Now())
+	return ctx, g, nil
 }
 
-func (l *lobby) turnOut(i int) {
-	l.guests[i].evict(errEvicted)
-	l.guests = slices.Delete(l.guests, i, i+1)
-}
-
-func (l *lobby) leave(g *guest) {
+// full says why a newcomer would find no room now, or nil.
+func (l *lobby) full(room int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if i := slices.Index(l.guests, g); i >= 0 {
-		l.guests = slices.Delete(l.guests, i, i+1)
+	if l.here() < l.most+room || l.spare("") != nil {
+		return nil
 	}
-	g.evict(nil) // releases the context
+	return l.busy(l.desk.line())
+}
+
+// here returns how many there are but for strangers, who have a bound of their own. It is
+// called under mu.
+func (l *lobby) here() int { return len(l.guests) - l.strangers.all() }
+
+// makeRoom sees that there is room for a newcomer. It is called under mu.
+func (l *lobby) makeRoom(address string, room int) error {
+	if l.here() < l.most+room {
+		return nil
+	}
+	other := l.spare(address)
+	if other == nil {
+		return l.busy(l.desk.line())
+	}
+	l.turnOut(other)
+	return nil
+}
+
+// spare returns the newcomer who has to make room for one of an address, or nil. Where the server
+// is busy it may not have looked yet whether he has said something. It is called under mu.
+func (l *lobby) spare(address string) *guest {
+	other := l.newcomers.longest()
+	if address != "" && l.newcomers.count(address) >= l.mostPerAddress {
+		other = l.newcomers.longestOf(address)
+	}
+	if other == nil || l.desk.line() > 0 && time.Since(other.quiet.since) < l.strangers.patience {
+		return nil
+	}
+	return other
+}
+
+// mostGoodbyes is how many guests are told at a time that they were turned out. Others are cut:
+// whoever stalls may not listen either.
+const mostGoodbyes = 64
+
+// turnOut ends a handshake for others, and tells its client when to come back. It is called
+// under mu.
+func (l *lobby) turnOut(g *guest) {
+	why := &busyError{errEvicted, l.slots.next(time.Now(), l.desk, 0)}
+	g.why = why
+	l.forget(g)
+	if l.goodbyes >= mostGoodbyes {
+		g.cancel(why)
+		return
+	}
+	l.goodbyes++
+	go func() {
+		hangUp(g.conn, transport.CodeTryLater, why)
+		g.cancel(why)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.goodbyes--
+	}()
+}
+
+// forget is called under mu.
+func (l *lobby) forget(g *guest) {
+	delete(l.guests, g)
+	g.quiet.end()
+	switch g.kind {
+	case stranger:
+		l.strangers.left(g)
+	case returner:
+		l.returners.left(g)
+	}
+}
+
+// leave is over for a handshake that has ended, and returns why it was turned out, if it was.
+func (g *guest) leave() error {
+	g.over()
+	g.cancel(nil) // releases the context
+	return g.why
+}
+
+// over forgets a guest of whom nothing comes any more. It is called before his connection is
+// closed, for which a peer may take its time.
+func (g *guest) over() {
+	if g == nil {
+		return
+	}
+	l := g.lobby
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, here := l.guests[g]; here {
+		l.forget(g)
+		l.slots.done++
+		l.serveLines()
+	}
+}
+
+// asks says that it is the guest's turn to speak.
+func (g *guest) asks() {
+	if g == nil {
+		return
+	}
+	l := g.lobby
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, here := l.guests[g]; !here {
+		return
+	}
+	switch g.kind {
+	case stranger:
+		l.strangers.silent.add(g, time.Now())
+	case returner:
+		l.returners.silence(g)
+	}
+	l.watchLines()
+}
+
+// spoke says that what the guest was asked for has come.
+func (g *guest) spoke() {
+	if g == nil {
+		return
+	}
+	g.lobby.mu.Lock()
+	defer g.lobby.mu.Unlock()
+	if g.quiet.hush != nil {
+		g.took = time.Since(g.quiet.since)
+		g.quiet.end()
+	}
 }
 
 // size returns how many there are.
@@ -75,17 +231,12 @@ func (l *lobby) close(why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = why
-	for _, g := range l.guests {
-		g.evict(why)
+	for g := range l.guests {
+		g.why = why
+		g.cancel(why)
+		l.forget(g)
 	}
-	l.guests = nil
 }
 
-func count(guests []*guest, match func(*guest) bool) (n int) {
-	for _, g := range guests {
-		if match(g) {
-			n++
-		}
-	}
-	return n
-}
+// addressIn returns whose a connection is, as far as its address says, or "".
+func addressIn(info transport.Info) string { return netblock.Of(cmp.Or(info.Client, info.Remote)) }

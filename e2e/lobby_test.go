@@ -3,64 +3,331 @@ package e2e
 import (
 	"context"
 	"errors"
-	"slices"
+	"fmt"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hopseal/hopseal/transport"
 )
 
-// A33: each address has its own bound, so that one of them cannot use up the whole.
-func TestA33LobbyBoundsEachAddress(t *testing.T) {
-	l := lobby{most: 6, mostPerAddress: 3}
-	evicted := func(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errEvicted) }
-	enter := func(remote string) context.Context {
-		ctx, _ := l.enter(context.Background(), remote)
-		return ctx
+// comes is a connection from an address.
+type comes struct {
+	transport.Conn
+	from string
+}
+
+func (c comes) Info() transport.Info { return transport.Info{Remote: c.from} }
+
+// A hall is a lobby that a test looks at.
+type hall struct {
+	*testing.T
+	*lobby
+	room int
+}
+
+func aHall(t *testing.T, most, mostPerAddress int) *hall {
+	cfg := Config{MaxHandshakes: most, MaxHandshakesPerAddress: mostPerAddress, HandshakeTimeout: 10 * time.Second}
+	return &hall{T: t, lobby: newLobby(cfg, &desk{free: 1})}
+}
+
+// come lets a guest in, who has said nothing yet.
+func (h *hall) come(from string) *guest {
+	h.Helper()
+	_, conn := transport.Pipe()
+	_, g, err := h.enter(context.Background(), comes{conn, from}, h.room)
+	if err != nil {
+		h.Fatal(err)
 	}
-	quiet := enter("192.0.2.1:1000")
-	var flood []context.Context
+	return g
+}
+
+// stranger is come for one who has asked for a session, and has to speak again.
+func (h *hall) stranger(from string) *guest {
+	h.Helper()
+	g := h.come(from)
+	g.spoke()
+	if err := g.admit(context.Background(), 5*time.Second); err != nil {
+		h.Fatal(err)
+	}
+	g.asks()
+	return g
+}
+
+func (h *hall) out(g *guest) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return errors.Is(g.why, errEvicted)
+}
+
+// A33: who has said nothing makes room for others, within his address where that has many.
+func TestA33NewcomersMakeRoom(t *testing.T) {
+	h := aHall(t, 6, 3)
+	quiet := h.come("192.0.2.1:1000")
+	var flood []*guest
 	for range 20 {
-		flood = append(flood, enter("192.0.2.2:1"))
+		flood = append(flood, h.come("192.0.2.2:1"))
 	}
-	if evicted(quiet) {
+	if h.out(quiet) {
 		t.Error("one address pushed out another")
 	}
-	for i, ctx := range flood {
-		if evicted(ctx) != (i < 17) {
-			t.Errorf("guest %d: evicted %v", i, evicted(ctx))
+	for i, g := range flood {
+		if h.out(g) != (i < 15) {
+			t.Errorf("guest %d: out %v", i, h.out(g))
 		}
 	}
-	// From many addresses the whole is bounded, and the longest wait ends first.
-	for _, remote := range []string{"192.0.2.3:1", "192.0.2.4:1", "192.0.2.5:1"} {
-		enter(remote)
+	for _, from := range []string{"192.0.2.3:1", "192.0.2.4:1"} {
+		h.come(from)
 	}
-	if !evicted(quiet) || len(l.guests) != 6 {
-		t.Errorf("%d guests; the first is still there: %v", len(l.guests), !evicted(quiet))
+	if !h.out(quiet) || h.size() != 6 {
+		t.Errorf("%d guests; the first is still there: %v", h.size(), !h.out(quiet))
+	}
+}
+
+// There is room for everybody whom the server waits for.
+func TestRoomForThoseWhoAreExpected(t *testing.T) {
+	h := aHall(t, 2, 2)
+	h.room = 100
+	var all []*guest
+	for range 102 {
+		all = append(all, h.come("192.0.2.1:1"))
+	}
+	for i, g := range all {
+		if h.out(g) {
+			t.Errorf("guest %d is out", i)
+		}
+	}
+	if h.come("192.0.2.1:1"); !h.out(all[0]) {
+		t.Error("there is room for one more")
+	}
+}
+
+// Nobody who has spoken makes room for a newcomer: that one is told when to come back.
+func TestWhoGetsOnIsNotTurnedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := aHall(t, 2, 2)
+		var all []*guest
+		for range 2 {
+			all = append(all, h.come(""))
+			all[len(all)-1].spoke()
+		}
+		time.Sleep(time.Minute)
+		a, conn := transport.Pipe()
+		_, _, err := h.enter(t.Context(), comes{conn, ""}, 0)
+		busy := new(busyError)
+		if !errors.As(err, &busy) || !errors.Is(err, errBusy) || busy.wait < leastWait || busy.wait > mostWait {
+			t.Fatalf("let in with %v", err)
+		}
+		hangUp(conn, transport.CodePolicy, err)
+		_, err = a.Read(t.Context(), nil)
+		if wait := transport.RetryAfter(err); wait.Round(time.Millisecond) != busy.wait.Round(time.Millisecond) {
+			t.Errorf("the client was told %v (%v), want %v", wait, err, busy.wait)
+		}
+		for i, g := range all {
+			if h.out(g) {
+				t.Errorf("guest %d is out", i)
+			}
+			g.leave()
+		}
+		h.come("")
+	})
+}
+
+// A stranger keeps his place while he speaks in time, and for as long as nobody waits for it.
+func TestStrangersLoseTheirPlacesToOthersOnlyWhenTheyStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := aHall(t, 2, 2)
+		h.room = 100
+		first, second := h.stranger(""), h.stranger("")
+		time.Sleep(5 * time.Second) // nobody waits
+		if h.out(first) || h.out(second) {
+			t.Fatal("turned out for nobody")
+		}
+		second.spoke() // and is computed for
+		began := time.Now()
+		third := h.stranger("") // at once, instead of the first
+		if !h.out(first) || h.out(second) || time.Since(began) != 0 {
+			t.Fatalf("out: %v, %v, after %v", h.out(first), h.out(second), time.Since(began))
+		}
+		patience := h.strangers.patience
+		fourth := h.stranger("")
+		if took := time.Since(began); !h.out(third) || took < patience || took > patience+leastLook {
+			t.Errorf("the third is out: %v, after %v", h.out(third), took)
+		}
+		fifth := h.come("")
+		fifth.spoke()
+		time.AfterFunc(leastPatience/2, func() { second.leave() })
+		if err := fifth.admit(t.Context(), 5*time.Second); err != nil || h.out(fourth) {
+			t.Errorf("%v; the fourth is out: %v", err, h.out(fourth))
+		}
+		fourth.spoke()
+		sixth := h.come("")
+		sixth.spoke()
+		if err := sixth.admit(t.Context(), 5*time.Second); !errors.Is(err, errBusy) {
+			t.Errorf("a place in spite of those who are computed for: %v", err)
+		}
+	})
+}
+
+// The time for which a stranger may be silent follows those who are welcome, and grows while
+// nobody gets on.
+func TestPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := aHall(t, 2, 2)
+		for _, test := range []struct{ takes, patience time.Duration }{
+			{0, leastPatience}, {200 * time.Millisecond, 400 * time.Millisecond}, {time.Hour, 2 * time.Second},
+		} {
+			g := h.stranger("")
+			time.Sleep(test.takes)
+			g.spoke()
+			g.welcome()
+			g.leave()
+			if got := h.strangers.patience; got != test.patience {
+				t.Errorf("%v after somebody took %v, want %v", got, test.takes, test.patience)
+			}
+		}
+		h.strangers.patience = leastPatience
+		for range 20 {
+			h.stranger("")
+		}
+		if got := h.strangers.patience; got != 2*time.Second {
+			t.Errorf("%v after 18 who had no time to speak", got)
+		}
+	})
+}
+
+// Who finds no place waits in line, and is sent away for another one only from the head of the longest.
+func TestLinesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := aHall(t, 4, 4)
+		h.room = 1000
+		for range 4 {
+			h.stranger("192.0.2.1:1").spoke() // and takes the server long
+		}
+		var mu sync.Mutex
+		sent := map[string]int{}
+		for _, from := range []string{"192.0.2.1:1", "192.0.2.1:1", "192.0.2.2:1", "192.0.2.1:1", "192.0.2.1:1", "192.0.2.3:1"} {
+			g := h.come(from)
+			g.spoke()
+			go func() {
+				if err := g.admit(t.Context(), time.Minute); errors.Is(err, errBusy) {
+					mu.Lock()
+					defer mu.Unlock()
+					sent[from]++
+				}
+			}()
+			synctest.Wait()
+		}
+		if got := fmt.Sprint(sent); got != "map[192.0.2.1:1:2]" {
+			t.Errorf("sent away: %s", got)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if x := &h.strangers; x.queued != 0 || len(x.lines) != 0 || x.order.Len() != 0 || fmt.Sprint(sent) != "map[192.0.2.1:1:4 192.0.2.2:1:1 192.0.2.3:1:1]" {
+			t.Errorf("%d in %d lines; sent away: %v", x.queued, len(x.lines), sent)
+		}
+	})
+}
+
+// Addresses in line take turns, so that one with many does not hold up another.
+func TestAddressesInLineTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := aHall(t, 4, 4)
+		h.room = 1000
+		for range 4 {
+			h.stranger("192.0.2.1:1")
+		}
+		var order []string
+		for _, from := range []string{"192.0.2.1:1", "192.0.2.1:1", "192.0.2.1:1", "192.0.2.2:1"} {
+			g := h.come(from)
+			g.spoke()
+			go func() {
+				if g.admit(t.Context(), time.Minute) == nil {
+					order = append(order, from)
+					g.asks()
+				}
+			}()
+			synctest.Wait()
+		}
+		for range 4 {
+			h.mu.Lock()
+			h.turnOut(h.strangers.silent.longest())
+			h.serveLines()
+			h.mu.Unlock()
+			synctest.Wait()
+		}
+		if got := fmt.Sprint(order); got != "[192.0.2.1:1 192.0.2.2:1 192.0.2.1:1 192.0.2.1:1]" {
+			t.Errorf("served %s", got)
+		}
+	})
+}
+
+// A57: there are few attempts for a session at a time, also of somebody who has seen its first
+// frames, and the honest one is among them.
+func TestA57AttemptsForOneSessionAreFew(t *testing.T) {
+	h := aHall(t, 100, 100)
+	id := [32]byte{1}
+	try := func(frame string) (*guest, error) {
+		g := h.come("")
+		g.spoke()
+		err := g.returns(id, []byte(frame))
+		if err == nil {
+			g.asks()
+		} else {
+			g.leave()
+		}
+		return g, err
+	}
+	for range 2 {
+		if _, err := try("seen"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	honest, err := try("honest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		if _, err := try("seen"); !errors.Is(err, errBusy) {
+			t.Fatalf("a repetition: %v", err)
+		}
+	}
+	if h.out(honest) {
+		t.Error("repetitions pushed the honest one out")
+	}
+	for i := range 10 {
+		if _, err := try(fmt.Sprint("another ", i)); err != nil {
+			t.Errorf("attempt %d: %v", i, err)
+		}
+	}
+	if n := len(h.returners.of[id]); n != mostAttempts || !h.out(honest) {
+		t.Errorf("%d attempts; the one that was silent for longest is out: %v", n, h.out(honest))
+	}
+	if err := h.come("").returns([32]byte{2}, []byte("seen")); err != nil {
+		t.Errorf("another session: %v", err)
 	}
 }
 
 func TestLobbyLeave(t *testing.T) {
-	l := lobby{most: 2, mostPerAddress: 2}
-	first, leaveFirst := l.enter(context.Background(), "")
-	second, leaveSecond := l.enter(context.Background(), "")
-	leaveFirst()
-	leaveFirst() // twice does no harm
-	l.enter(context.Background(), "")
-	if second.Err() != nil {
+	h := aHall(t, 2, 2)
+	first := h.come("")
+	second := h.come("")
+	first.leave()
+	first.leave() // twice does no harm
+	h.come("")
+	if h.out(second) {
 		t.Error("somebody was pushed out although there was room")
 	}
-	if first.Err() == nil {
-		t.Error("leaving does not release the context")
-	}
 	why := errors.New("closing")
-	l.close(why)
-	if context.Cause(second) != why || len(l.guests) != 0 {
-		t.Errorf("after close: %v, %d guests", context.Cause(second), len(l.guests))
+	h.close(why)
+	if got := second.leave(); got != why || h.size() != 0 {
+		t.Errorf("after close: %v, %d guests", got, h.size())
 	}
-	leaveSecond()
-	late, leaveLate := l.enter(context.Background(), "")
-	if context.Cause(late) != why || len(l.guests) != 0 {
-		t.Errorf("entered a closed lobby: %v, %d guests", context.Cause(late), len(l.guests))
+	ctx, _, err := h.enter(context.Background(), comes{nil, ""}, 0)
+	if err != why || ctx.Err() == nil || h.size() != 0 {
+		t.Errorf("entered a closed lobby: %v, %d guests", err, h.size())
 	}
-	leaveLate()
 }
 
 func TestAddressOf(t *testing.T) {
@@ -83,12 +350,22 @@ func TestAddressOf(t *testing.T) {
 
 // A lobby that is entered and left many times keeps nothing.
 func TestLobbyKeepsNothing(t *testing.T) {
-	l := lobby{most: 100, mostPerAddress: 10}
-	for range 1000 {
-		_, leave := l.enter(context.Background(), "192.0.2.1:1")
-		leave()
+	h := aHall(t, 100, 10)
+	for i := range 1000 {
+		g := h.come("192.0.2.1:1")
+		g.spoke()
+		switch i % 3 {
+		case 0:
+			g.admit(t.Context(), time.Second)
+			g.asks()
+		case 1:
+			g.returns([32]byte{byte(i)}, []byte{byte(i)})
+			g.asks()
+		}
+		g.leave()
 	}
-	if len(l.guests) != 0 || slices.ContainsFunc(l.guests[:cap(l.guests)], func(g *guest) bool { return g != nil }) {
+	x := &h.strangers
+	if h.size()+x.all()+len(x.of)+len(x.lines)+len(x.silent.of)+len(h.returners.of)+len(h.returners.silent.of)+len(h.newcomers.of) != 0 {
 		t.Error("guests are left behind")
 	}
 }

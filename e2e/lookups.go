@@ -1,13 +1,11 @@
 package e2e
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 
 	"github.com/hopseal/hopseal/internal/engine"
-	"github.com/hopseal/hopseal/internal/netblock"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -69,6 +67,3 @@ func (l *lookups) read(ctx context.Context, id [32]byte) (to lead, err error) {
 func (l *lookups) load(ctx context.Context, key [32]byte, cfg engine.Config) (loaded, error) {
 	return aside(ctx, l.loads, func(ctx context.Context) (loaded, error) { return l.vault.load(ctx, key, cfg) })
 }
-
-// addressIn returns whose a connection is, as far as its address says, or "".
-func addressIn(info transport.Info) string { return netblock.Of(cmp.Or(info.Client, info.Remote)) }

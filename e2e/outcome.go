@@ -31,6 +31,7 @@ const (
 	outcomeStore          outcome = "store"
 
 	outcomeFull     outcome = "full"
+	outcomeBusy     outcome = "busy"
 	outcomeEvicted  outcome = "evicted"
 	outcomeShutdown outcome = "shutdown"
 	outcomeUpgrade  outcome = "upgrade"
@@ -54,7 +55,7 @@ const (
 // What can become of a connection at a server, and of a session.
 var (
 	greetings = []outcome{outcomeEstablished, outcomeResumed, outcomeRestored, outcomeNotAuthentic, outcomeUntrusted, outcomeUnauthorized, outcomeProtocol, outcomeTimeout,
-		outcomeLost, outcomeUnknownSession, outcomeFull, outcomeEvicted, outcomeShutdown, outcomeUpgrade,
+		outcomeLost, outcomeUnknownSession, outcomeFull, outcomeBusy, outcomeEvicted, outcomeShutdown, outcomeUpgrade,
 		outcomeAbandoned, outcomePanic, outcomeFailed, outcomeRolledBack, outcomeStore}
 	endings = []outcome{outcomeClosed, outcomePeerClosed, outcomeGoingAway, outcomeIncomplete, outcomeFailed, outcomeExpired, outcomeLost,
 		outcomeTampered, outcomeMisbehaved, outcomeSilent, outcomeStalled, outcomeCrowded, outcomeUntrusted,
@@ -67,6 +68,7 @@ var known = []struct {
 	outcome
 }{
 	{errFull, outcomeFull},
+	{errBusy, outcomeBusy},
 	{errEvicted, outcomeEvicted},
 	{ErrServerClosed, outcomeShutdown},
 	{ErrTampered, outcomeTampered},

@@ -55,7 +55,7 @@ func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byt
 			srv.cancel(c.reserved)
 		}
 	}()
-	h := handshake{conn: g.conn, engine: c.resume, load: c.load, decide: c.decide}
+	h := handshake{conn: g.conn, engine: c.resume, guest: g.guest, desk: g.desk, load: c.load, decide: c.decide}
 	last, err := h.run(entered, step, nil)
 	if err != nil {
 		c.failed(entered, err)
@@ -85,10 +85,12 @@ func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byt
 // beginClaim answers a first frame, if there is a session that it could be for.
 func (srv *Server) beginClaim(ctx context.Context, g *greeting, id [32]byte) (c *claim, step engine.Step, err error) {
 	err = srv.lookups.find(ctx, g.conn.Info(), id, func(to lead) (err error) {
-		c, step, err = srv.follow(g, to)
+		c, step, err = srv.follow(ctx, g, to)
 		return err
 	})
 	switch {
+	case errors.Is(err, errBusy):
+		return nil, step, g.turnedDown(ctx, srv.lobby.sent(err))
 	case errors.Is(err, ErrNotStored):
 		return nil, step, g.refuse(ctx)
 	case err != nil: // which is not to say that there is none
@@ -100,16 +102,16 @@ func (srv *Server) beginClaim(ctx context.Context, g *greeting, id [32]byte) (c 
 
 // follow answers a first frame from the head of its id. Whoever sent it has not shown the
 // secret in that if the error matches [ErrNotStored].
-func (srv *Server) follow(g *greeting, to lead) (_ *claim, step engine.Step, err error) {
+func (srv *Server) follow(ctx context.Context, g *greeting, to lead) (_ *claim, step engine.Step, err error) {
 	cfg, _ := srv.cfg.engine()
 	r, err := engine.AnswerStored(cfg, to.secret, g.began)
 	if err == nil {
-		_, err = r.Start(time.Now())
+		step, err = g.answer(ctx, r)
 	}
-	if err == nil {
-		step, err = r.Receive(time.Now(), g.first)
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errBusy), ctx.Err() != nil:
+		return nil, step, err
+	case err != nil:
 		return nil, step, fmt.Errorf("%w: %w", ErrNotStored, err)
 	}
 	return &claim{srv: srv, greeting: g, resume: r, key: to.key}, step, nil

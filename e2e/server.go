@@ -1,11 +1,11 @@
 package e2e
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -24,7 +24,8 @@ import (
 type Server struct {
 	cfg     Config
 	handle  func(context.Context, *Session) error
-	lobby   lobby
+	desk    *desk
+	lobby   *lobby
 	lookups lookups
 	vault   vault
 
@@ -67,10 +68,12 @@ func NewServer(cfg Config, handle func(ctx context.Context, s *Session) error) (
 	if handle == nil {
 		return nil, errors.New("e2e: NewServer: the function is nil")
 	}
+	d := &desk{free: runtime.GOMAXPROCS(0)}
 	return &Server{
 		cfg:      cfg,
 		handle:   handle,
-		lobby:    lobby{most: cfg.MaxHandshakes, mostPerAddress: cfg.MaxHandshakesPerAddress},
+		desk:     d,
+		lobby:    newLobby(cfg, d),
 		parking:  parking{most: cfg.MaxParked, mostPerIdentity: cfg.MaxParkedPerIdentity},
 		places:   places{most: cfg.MaxSessions, mostPerIdentity: cfg.MaxSessionsPerIdentity},
 		sessions: map[*Session]struct{}{},
@@ -130,7 +133,7 @@ func (srv *Server) ServeConn(ctx context.Context, conn transport.Conn) error {
 
 // turnAway closes a connection that came to nothing.
 func (srv *Server) turnAway(conn transport.Conn, code transport.Code, err error) {
-	conn.Close(code, "")
+	hangUp(conn, code, err)
 	srv.turnedAway(conn.Info(), outcomeOf(err), err)
 }
 
@@ -206,9 +209,16 @@ func (srv *Server) greet(ctx context.Context, conn transport.Conn) (_ *Session, 
 		}
 	}()
 	defer contain(&err)
-	entered, leave := srv.lobby.enter(ctx, cmp.Or(conn.Info().Client, conn.Info().Remote))
-	defer leave()
-	g := &greeting{conn: conn, cfg: &srv.cfg, began: time.Now(), proving: srv.proving, signing: srv.signing}
+	entered, guest, full := srv.lobby.enter(ctx, conn, srv.room())
+	if full != nil {
+		return nil, nil, &HandshakeError{Reason: ReasonLocal, Err: full}
+	}
+	defer func() {
+		if why := guest.leave(); why != nil && err != nil {
+			err = &HandshakeError{Reason: ReasonLocal, Err: why}
+		}
+	}()
+	g := &greeting{conn: conn, cfg: &srv.cfg, began: time.Now(), guest: guest, desk: srv.desk, proving: srv.proving, signing: srv.signing}
 	if err := g.read(entered); err != nil {
 		return nil, nil, err
 	}
@@ -224,6 +234,18 @@ func (srv *Server) greet(ctx context.Context, conn transport.Conn) (_ *Session, 
 	}
 	s, err := srv.accept(ctx, entered, g)
 	return s, nil, err
+}
+
+// room returns how many connections there may be, beside those of MaxHandshakes, for sessions
+// that wait for their clients. Those in a store may all be on their way.
+func (srv *Server) room() int {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	waiting := srv.parking.all.Len()
+	if srv.cfg.Store != nil {
+		waiting += max(0, srv.cfg.MaxSessions-len(srv.sessions))
+	}
+	return waiting
 }
 
 // accept makes a session. The first context is for its life.

@@ -4,8 +4,11 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/hopseal/hopseal/transport"
 )
@@ -13,13 +16,8 @@ import (
 // ServeHTTP upgrades the request to a WebSocket, as [Config.Accept] says, and hands
 // it over to [Server.ServeConn] in a goroutine; it does not wait for the session.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if why := srv.turnsAway(); why != nil {
-		srv.turnedAway(transport.Info{}, outcomeOf(why), why)
-		w.Header().Set("Retry-After", "5")
-		if r.ProtoMajor == 1 {
-			w.Header().Set("Connection", "close") // as Accept does
-		}
-		http.Error(w, "no room for another session now", http.StatusServiceUnavailable)
+	if why := srv.awaitDoor(r.Context()); why != nil {
+		srv.answerFull(w, r, why)
 		return
 	}
 	conn, err := transport.Accept(w, r, srv.cfg.acceptOptions())
@@ -31,6 +29,38 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// Not the request's context: that ends with this call.
 	go func() { srv.report(srv.ServeConn(context.WithoutCancel(r.Context()), conn)) }()
+}
+
+// awaitDoor waits until there is time for another connection: before its upgrade a client
+// waits for nothing yet, and has computed nothing. The error says why there is no room.
+func (srv *Server) awaitDoor(ctx context.Context) error {
+	if err := srv.turnsAway(); err != nil {
+		return err
+	}
+	if err := srv.lobby.full(srv.room()); err != nil {
+		return err
+	}
+	inTime, cancel := context.WithTimeout(ctx, srv.cfg.HandshakeTimeout/2)
+	defer cancel()
+	err := srv.desk.compute(inTime, stageDoor, func() {})
+	if err != nil && ctx.Err() == nil {
+		return srv.lobby.late()
+	}
+	return err
+}
+
+// answerFull tells a client when to come back.
+func (srv *Server) answerFull(w http.ResponseWriter, r *http.Request, why error) {
+	srv.turnedAway(transport.Info{}, outcomeOf(why), why)
+	wait, told := 5*time.Second, "no room for another session now"
+	if busy, ok := errors.AsType[*busyError](why); ok {
+		wait, told = busy.wait, busy.why.Error()
+	}
+	w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
+	if r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close") // as Accept does
+	}
+	http.Error(w, told, http.StatusServiceUnavailable)
 }
 
 // report hands an error of ServeConn to whoever wants it. It is logged already.

@@ -141,6 +141,7 @@ type ServerStats struct {
 	//	lost             the connection ended
 	//	unknown_session  the client wanted to go on with a session that there is not
 	//	full             the server holds MaxSessions, or MaxSessionsPerIdentity of this client
+	//	busy             there was no room among the handshakes, and the client was told when to come back: see MaxHandshakes
 	//	evicted          the handshake had to make room for others: see MaxHandshakes
 	//	shutdown         the server is shut down
 	//	upgrade          ServeHTTP found no WebSocket handshake that it could accept

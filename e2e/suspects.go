@@ -14,10 +14,13 @@ import (
 const (
 	misledASecond = 16 // such frames from one address, from which on it is suspect
 	misledPause   = 50 * time.Millisecond
+
+	suspectsInLine = 8 // who may wait for each turn of an address
 )
 
 // suspects are the addresses of late whose first frames led to nothing. One with many of them
-// gets so many turns, and a turn that leads to nothing again takes misledPause.
+// gets so many turns, and a turn that leads to nothing again takes misledPause. Whoever finds too
+// many there is told to come back.
 type suspects struct {
 	turns int
 
@@ -41,8 +44,12 @@ func (s *suspects) admit(ctx context.Context, address string, call func() error)
 	if address == "" {
 		return call()
 	}
-	x, suspected := s.enter(address)
-	if suspected {
+	x, suspected, crowded := s.enter(address)
+	switch {
+	case suspected && crowded:
+		s.leave(x, errBusy)
+		return errBusy
+	case suspected:
 		return s.slowly(ctx, x, call)
 	}
 	err := call()
@@ -69,8 +76,9 @@ func (s *suspects) slowly(ctx context.Context, x *suspect, call func() error) er
 	return err
 }
 
-// enter returns what is known of an address, and whether it is suspected.
-func (s *suspects) enter(address string) (x *suspect, suspected bool) {
+// enter returns what is known of an address, whether it is suspected, and whether there are
+// too many who wait with it.
+func (s *suspects) enter(address string) (x *suspect, suspected, crowded bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pass(time.Now())
@@ -79,7 +87,7 @@ func (s *suspects) enter(address string) (x *suspect, suspected bool) {
 		s.known[address] = x
 	}
 	x.users++
-	return x, x.suspected()
+	return x, x.suspected(), x.users > s.turns*suspectsInLine
 }
 
 // pass forgets, once in a second, what is out of date. It is called under mu.

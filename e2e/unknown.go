@@ -19,7 +19,14 @@ const maxSigning = 64
 func (g *greeting) refuse(ctx context.Context) error {
 	ctx, cancel := context.WithDeadline(ctx, g.began.Add(g.cfg.HandshakeTimeout))
 	defer cancel()
+	if err := g.guest.admit(ctx, g.cfg.HandshakeTimeout/2); err != nil {
+		return g.turnedDown(ctx, err)
+	}
 	frame, err := g.refusal(ctx)
+	if err == nil {
+		g.conn.Write(ctx, frame) // it failed anyway
+	}
+	g.guest.over()
 	if errors.Is(err, engine.ErrResume) { // the r1 of nobody honest
 		g.conn.Close(transport.CodePolicy, "")
 		return explainHandshake(err)
@@ -28,7 +35,6 @@ func (g *greeting) refuse(ctx context.Context) error {
 		g.conn.Close(transport.CodeTryLater, "")
 		return &HandshakeError{Reason: ReasonLocal, Err: fmt.Errorf("refusing an unknown session: %w", err)}
 	}
-	g.conn.Write(ctx, frame) // it failed anyway
 	g.conn.Close(transport.CodePolicy, "")
 	return &HandshakeError{Reason: ReasonUnknownSession}
 }
