@@ -15,7 +15,7 @@ import (
 // Over real sockets, whose pings wait behind a long message like the session's own: a piece takes
 // longer than the time between two of them.
 func TestLongMessageThroughASlowHop(t *testing.T) {
-	const keepAlive, piece = 500 * time.Millisecond, 600 * time.Millisecond
+	const keepAlive, piece = time.Second, 1200 * time.Millisecond
 	slow := func() hostile.Fault { return hostile.Trickle(8<<10, piece/8) }
 	for name, up := range map[string]bool{"up": true, "down": false} {
 		t.Run(name, func(t *testing.T) {
@@ -45,7 +45,7 @@ func TestLongMessageThroughASlowHop(t *testing.T) {
 			if string(got) != string(pattern(5*64<<10)) {
 				t.Errorf("%d bytes came, %v", len(got), err)
 			}
-			if links, _ := hop.Links(); links > 2 { // on a loaded machine one may be lost
+			if links, _ := hop.Links(); links > 3 { // on a loaded machine one or two may be lost
 				t.Errorf("it took %d links", links)
 			}
 		})
