@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -161,13 +162,16 @@ LogLevel Warning
 }
 
 func danteConf(f *Front) string {
-	return fmt.Sprintf(`logoutput: stderr
+	conf := fmt.Sprintf(`logoutput: stderr
 internal: 127.0.0.1 port = %s
 external: 127.0.0.1
 socksmethod: none
 clientmethod: none
-user.unprivileged: nobody
 client pass { from: 127.0.0.0/8 to: 0.0.0.0/0 }
 socks pass { from: 127.0.0.0/8 to: 0.0.0.0/0 }
 `, portOf(f.Addr))
+	if os.Geteuid() == 0 {
+		conf = "user.unprivileged: nobody\n" + conf
+	}
+	return conf
 }
