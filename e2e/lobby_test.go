@@ -205,8 +205,13 @@ func TestLinesAreBounded(t *testing.T) {
 		for range 4 {
 			h.stranger("192.0.2.1:1").spoke() // and takes the server long
 		}
-		var mu sync.Mutex
+		var mu sync.Mutex // guards sent
 		sent := map[string]int{}
+		sentAway := func() string {
+			mu.Lock()
+			defer mu.Unlock()
+			return fmt.Sprint(sent)
+		}
 		for _, from := range []string{"192.0.2.1:1", "192.0.2.1:1", "192.0.2.2:1", "192.0.2.1:1", "192.0.2.1:1", "192.0.2.3:1"} {
 			g := h.come(from)
 			g.spoke()
@@ -219,13 +224,13 @@ func TestLinesAreBounded(t *testing.T) {
 			}()
 			synctest.Wait()
 		}
-		if got := fmt.Sprint(sent); got != "map[192.0.2.1:1:2]" {
+		if got := sentAway(); got != "map[192.0.2.1:1:2]" {
 			t.Errorf("sent away: %s", got)
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if x := &h.strangers; x.queued != 0 || len(x.lines) != 0 || x.order.Len() != 0 || fmt.Sprint(sent) != "map[192.0.2.1:1:4 192.0.2.2:1:1 192.0.2.3:1:1]" {
-			t.Errorf("%d in %d lines; sent away: %v", x.queued, len(x.lines), sent)
+		if x := &h.strangers; x.queued != 0 || len(x.lines) != 0 || x.order.Len() != 0 || sentAway() != "map[192.0.2.1:1:4 192.0.2.2:1:1 192.0.2.3:1:1]" {
+			t.Errorf("%d in %d lines; sent away: %v", x.queued, len(x.lines), sentAway())
 		}
 	})
 }
