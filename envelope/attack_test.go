@@ -304,7 +304,7 @@ func TestA19StreamsRepeatNothing(t *testing.T) {
 				w.cipher.AEAD = nonces{w.cipher.AEAD, &used}
 				w.padding = Buckets(4 * segmentData) // segments of padding, too
 				w.Write(make([]byte, segmentData+5))
-				if err := w.Close(); err != nil || len(used) != 5 {
+				if err := w.Finish(); err != nil || len(used) != 5 {
 					t.Fatalf("%d segments, %v", len(used), err)
 				}
 				slices.Sort(used)

@@ -99,7 +99,7 @@ func (l *link) exchange(gateway *Verifier, text string) error {
 	if _, err = io.WriteString(w, text); err != nil {
 		return err
 	}
-	if err := w.Close(); err != nil {
+	if err := w.Finish(); err != nil {
 		return err
 	}
 	if gateway.From != nil {

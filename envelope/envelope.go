@@ -16,7 +16,7 @@
 // with HMAC.
 //
 // Content of any size goes through [Sealer.NewWriter] and [Opener.NewReader] in
-// segments; values of Go types through [SealValue] and [OpenValue]; a gateway that
+// segments, and opens only if [Writer.Finish] was called; values of Go types through [SealValue] and [OpenValue]; a gateway that
 // cannot read checks proofs with a [Verifier]; [Sealer.Rewrap] seals a stored message
 // again for other recipients; [Inspect] shows what everybody on the way sees.
 //

@@ -86,8 +86,9 @@ func people() (alice, bob *keys.Identity) {
 	return alice, bob
 }
 
-// Content of any size goes through a stream, in constant memory. The reader must
-// not be believed before its end.
+// Content of any size goes through a stream, in constant memory. Only Finish makes it
+// one that opens, so it comes after all errors; Close, which is deferred, gives up a
+// stream that is not finished. The reader must not be believed before its end.
 func ExampleSealer_NewWriter() {
 	alice, bob := people()
 	sealer := envelope.Sealer{From: alice, To: []*keys.PublicIdentity{bob.Public()}, ContentType: "text/csv"}
@@ -96,10 +97,11 @@ func ExampleSealer_NewWriter() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	defer w.Close()
 	if _, err := io.Copy(w, bytes.NewReader(make([]byte, 1_000_000))); err != nil {
 		log.Fatal(err)
 	}
-	if err := w.Close(); err != nil { // without it the stream does not open
+	if err := w.Finish(); err != nil {
 		log.Fatal(err)
 	}
 
@@ -123,7 +125,7 @@ func ExampleOpener_NewReaderAt() {
 		log.Fatal(err)
 	}
 	fmt.Fprint(w, "forty-two crates")
-	if err := w.Close(); err != nil {
+	if err := w.Finish(); err != nil {
 		log.Fatal(err)
 	}
 

@@ -85,7 +85,7 @@ func TestPaddingMisuse(t *testing.T) {
 	if _, err := w.Write(make([]byte, 11)); err != errBucket {
 		t.Errorf("no bucket for a stream: %v", err)
 	}
-	if err := w.Close(); err != errBucket {
+	if err := w.Finish(); err != errBucket {
 		t.Errorf("closed as if nothing was: %v", err)
 	}
 	if _, err := openStream(&l.Opener, b.Bytes()); !errors.Is(err, ErrOpen) {

@@ -53,7 +53,7 @@ func TestA42NothingPrintsContentOrKeys(t *testing.T) {
 		}
 		w.Write(data)
 		show(w, *w)
-		if err := w.Close(); err != nil {
+		if err := w.Finish(); err != nil {
 			t.Fatal(err)
 		}
 		show(w, *w)

@@ -77,8 +77,8 @@ func TestSignerFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			outside.sign = c.sign
-			if err := w.Close(); err == nil || c.want != nil && !errors.Is(err, c.want) {
-				t.Errorf("%s, %s: Close: %v", l.name, name, err)
+			if err := w.Finish(); err == nil || c.want != nil && !errors.Is(err, c.want) {
+				t.Errorf("%s, %s: Finish: %v", l.name, name, err)
 			}
 		}
 	}

@@ -334,7 +334,7 @@ func TestStreamSourceFails(t *testing.T) {
 		w, err := l.Sealer.NewWriter(&limited{n, full})
 		if err == nil {
 			_, err = w.Write(content(2 * segmentData))
-			err = errors.Join(err, w.Close())
+			err = errors.Join(err, w.Finish())
 		}
 		if !errors.Is(err, full) {
 			t.Errorf("after %d writes: %v", n, err)
@@ -409,7 +409,7 @@ func TestA28StreamMemoryIsFlat(t *testing.T) {
 					_, err = w.Write(chunk)
 				}
 			}
-			pw.CloseWithError(errors.Join(err, w.Close()))
+			pw.CloseWithError(errors.Join(err, w.Finish()))
 		}()
 		r, err := l.Opener.NewReader(pr)
 		if err != nil {

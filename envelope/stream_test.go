@@ -27,7 +27,7 @@ func sealStream(t testing.TB, s *Sealer, data []byte) []byte {
 	if _, err := w.Write(data); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Close(); err != nil {
+	if err := w.Finish(); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -85,7 +85,7 @@ func TestStreamThroughCopyAndReaderAt(t *testing.T) {
 			if _, err := io.Copy(w, struct{ io.Reader }{bytes.NewReader(content(n))}); err != nil {
 				t.Fatal(err)
 			}
-			if err := w.Close(); err != nil {
+			if err := w.Finish(); err != nil {
 				t.Fatal(err)
 			}
 			at, err := l.Opener.NewReaderAt(bytes.NewReader(sealed.Bytes()), int64(sealed.Len()))
@@ -148,19 +148,19 @@ func TestStreamMisuse(t *testing.T) {
 	}
 	w.Write([]byte("x"))
 	if _, err := openStream(&l.Opener, b.Bytes()); !errors.Is(err, ErrOpen) {
-		t.Errorf("a stream that was not closed: %v", err)
+		t.Errorf("a stream that was not finished: %v", err)
 	}
-	if err := w.Close(); err != nil {
+	if err := w.Finish(); err != nil {
 		t.Fatal(err)
 	}
 	whole := b.Len()
-	if err := w.Close(); err != nil || b.Len() != whole {
-		t.Errorf("closed twice: %v, %d bytes more", err, b.Len()-whole)
+	if err := w.Finish(); err != nil || b.Len() != whole {
+		t.Errorf("finished twice: %v, %d bytes more", err, b.Len()-whole)
 	}
-	if _, err := w.Write([]byte("y")); err != errClosed || b.Len() != whole {
-		t.Errorf("written after it was closed: %v", err)
+	if _, err := w.Write([]byte("y")); err != errFinished || b.Len() != whole {
+		t.Errorf("written after it was finished: %v", err)
 	}
-	if _, err := w.ReadFrom(bytes.NewReader([]byte("y"))); !errors.Is(err, errClosed) {
-		t.Errorf("read from after it was closed: %v", err)
+	if _, err := w.ReadFrom(bytes.NewReader([]byte("y"))); err != errFinished {
+		t.Errorf("read from after it was finished: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package envelope
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -8,11 +9,27 @@ import (
 	"github.com/hopseal/hopseal/internal/label"
 )
 
-var errClosed = errors.New("envelope: write to a stream that is closed")
+var (
+	errFinished   = errors.New("envelope: write to a stream that is finished")
+	errUnfinished = errors.New("envelope: the stream was closed before Finish and does not open")
+)
 
 // A Writer seals content of any size as a stream, in segments of 64 KiB and in
-// constant memory. [Writer.Close] ends it: a stream that was not closed does not
-// open. A Writer is for one goroutine.
+// constant memory. Only [Writer.Finish] makes the stream one that opens: call it when
+// all of the content is written, and do not defer it. What may be deferred is
+// [Writer.Close], which gives up a stream that is not finished:
+//
+//	w, err := sealer.NewWriter(file)
+//	if err != nil {
+//		return err
+//	}
+//	defer w.Close() // gives the stream up, unless Finish was called
+//	if _, err := io.Copy(w, source); err != nil {
+//		return err
+//	}
+//	return w.Finish()
+//
+// A Writer is for one goroutine.
 type Writer struct {
 	dst     io.Writer
 	suite   Suite
@@ -23,7 +40,7 @@ type Writer struct {
 	buf     *[segmentSize]byte // the segment that is filled: behind a pointer, which fmt does not follow
 	n       int                // bytes of content in it
 	number  int64              // segments so far
-	err     error              // the first, and every later one
+	err     error              // the first, and every later one; errFinished after Finish
 }
 
 // NewWriter writes the head of a stream to dst and returns a Writer for its
@@ -79,7 +96,8 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 	return n, w.err
 }
 
-// ReadFrom seals all of src, without a copy in between: for [io.Copy].
+// ReadFrom seals all of src, without a copy in between: for [io.Copy]. If src fails,
+// its error is kept: what was read is not all, and the stream cannot be finished.
 func (w *Writer) ReadFrom(src io.Reader) (total int64, err error) {
 	for w.err == nil && err == nil {
 		var n int
@@ -89,10 +107,10 @@ func (w *Writer) ReadFrom(src io.Reader) (total int64, err error) {
 			w.filled(n)
 		}
 	}
-	if err == io.EOF {
-		err = nil
+	if err != io.EOF {
+		w.err = cmp.Or(w.err, err)
 	}
-	return total, errors.Join(err, w.err)
+	return total, w.err
 }
 
 func (w *Writer) content() int64 { return w.number*segmentData + int64(w.n) }
@@ -115,16 +133,15 @@ func (w *Writer) seal(length uint32, size int64, last bool) {
 	_, w.err = w.dst.Write(sealed)
 }
 
-// Close seals what is left, the padding and the final proof. It does not close
-// what the stream is written to.
-func (w *Writer) Close() error {
-	if w.err == errClosed {
+// Finish seals what is left, the padding and the final proof, which says that this is
+// all of the content. It does not close what the stream is written to. Its error is the
+// first that the Writer met: then there is no final proof, and the stream does not open.
+func (w *Writer) Finish() error {
+	if w.err == errFinished {
 		return nil
 	}
 	total, mark, err := w.padding.stream(w.content())
-	if w.err == nil {
-		w.err = err
-	}
+	w.err = cmp.Or(w.err, err)
 	length := uint32(w.n) | mark
 	clear(w.buf[lengthSize+w.n:])
 	for left := total - w.number*segmentPlain; w.err == nil && left > 0; left -= segmentPlain {
@@ -136,8 +153,26 @@ func (w *Writer) Close() error {
 		w.err = w.prove()
 	}
 	clear(w.buf[:])
-	err, w.err = w.err, errClosed
-	return err
+	if err := w.err; err != nil {
+		return err
+	}
+	w.err = errFinished
+	return nil
+}
+
+// Abort gives the stream up, unless it is finished: nothing more is written, and what
+// is written does not open as a whole.
+func (w *Writer) Abort() {
+	w.err = cmp.Or(w.err, errUnfinished)
+	clear(w.buf[:])
+}
+
+// Close is Abort, and returns an error unless the stream was finished.
+func (w *Writer) Close() error {
+	if w.Abort(); w.err != errFinished {
+		return w.err
+	}
+	return nil
 }
 
 func (w *Writer) prove() error {

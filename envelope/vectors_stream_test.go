@@ -157,7 +157,7 @@ func streamOf(s *Sealer, plaintext []byte) []byte {
 	var b bytes.Buffer
 	w := made(s.NewWriter(&b))
 	made(w.Write(plaintext))
-	must(w.Close())
+	must(w.Finish())
 	return b.Bytes()
 }
 

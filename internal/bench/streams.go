@@ -84,7 +84,7 @@ func sealedStream(s *envelope.Sealer, o *envelope.Opener) streamer {
 			if _, err := w.Write(content); err != nil {
 				return err
 			}
-			return w.Close()
+			return w.Finish()
 		},
 		func(dst io.Writer, sealed []byte) error {
 			r, err := o.NewReader(bytes.NewReader(sealed))
@@ -193,7 +193,7 @@ func writeParts(s *envelope.Sealer, dst io.Writer, part []byte, n int64) error {
 			return err
 		}
 	}
-	return w.Close()
+	return w.Finish()
 }
 
 func readAll(o *envelope.Opener, src io.Reader) (int64, error) {
