@@ -133,9 +133,16 @@ func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (Conn, 
 	if no != nil {
 		return nil, no.answer(w, r)
 	}
+	var conn Conn
+	status := http.StatusInternalServerError // where the application panics in here
+	defer func() {
+		if conn == nil {
+			m.settle(status)
+		}
+	}()
 	conn, err := accept(w, r, m, opts)
 	if err != nil {
-		m.settle(err.Status)
+		status = err.Status
 		return nil, err
 	}
 	return conn, nil
