@@ -31,7 +31,7 @@ type AcceptOptions struct {
 
 	// Hosts lists the names by which clients reach this server, such as
 	// "app.example.com"; any other gets 421, whoever asks for it. A port counts where
-	// it is given, "*.example.com" stands for all names below example.com, and "*"
+	// it is given, as 443 or 80 where the client leaves it out; "*.example.com" stands for all names below example.com, and "*"
 	// for every name. What counts is the Host header, or what the hops in
 	// TrustedHops say that the client asked for.
 	//

@@ -3,6 +3,7 @@
 package transport
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/http"
@@ -20,7 +21,7 @@ func checkHost(r *http.Request, from route, allowed []string) *refusal {
 	problem := ""
 	switch {
 	case len(allowed) > 0:
-		problem = unlisted(from.host, allowed)
+		problem = unlisted(from, allowed)
 	case fromHere(r, from) && !ownName(from.host):
 		problem = "the client is on this machine and dialled " + safetext.Quote(from.host, shownTarget) +
 			", which any web page can have lead here: list the name in AcceptOptions.Hosts, or dial localhost. " +
@@ -52,10 +53,10 @@ func ownName(host string) bool {
 
 // unlisted says why a host is not among those that are allowed, or "". A list that
 // cannot be read refuses everybody.
-func unlisted(host string, allowed []string) (problem string) {
-	problem = safetext.Quote(host, shownTarget) + " is not in AcceptOptions.Hosts"
+func unlisted(from route, allowed []string) (problem string) {
+	problem = safetext.Quote(from.host, shownTarget) + " is not in AcceptOptions.Hosts"
 	for _, entry := range allowed {
-		switch listed, ok := matchHost(entry, host); {
+		switch listed, ok := matchHost(entry, from); {
 		case !ok:
 			return fmt.Sprintf("AcceptOptions.Hosts holds %q, want something like app.example.com, app.example.com:8443 or *.example.com", entry)
 		case listed:
@@ -65,11 +66,12 @@ func unlisted(host string, allowed []string) (problem string) {
 	return problem
 }
 
-// matchHost reports whether an entry of AcceptOptions.Hosts stands for a host, and
-// whether it is one.
-func matchHost(entry, host string) (match, ok bool) {
+// matchHost reports whether an entry of AcceptOptions.Hosts stands for the host that was
+// asked for, and whether it is one. Clients leave out the port of their scheme.
+func matchHost(entry string, from route) (match, ok bool) {
 	want, port := splitHost(entry)
-	name, dialled := splitHost(host)
+	name, dialled := splitHost(from.host)
+	dialled = cmp.Or(dialled, defaultPorts[from.scheme()])
 	below, wild := strings.CutPrefix(want, "*.")
 	switch {
 	case entry == "*":
