@@ -298,7 +298,9 @@ type Config struct {
 	// A Stable of zero means [DefaultStable]: a connection that was secure for so long makes
 	// the tries and waits before it forgotten. One that was not counts like a dial that
 	// failed, so that a server which lets a client come back and cuts it at once is asked
-	// no more often than one that is down.
+	// no more often than one that is down. A MaxRetryAfter of zero means
+	// [DefaultMaxRetryAfter]: set a shorter one where the server has a ParkTimeout of a few
+	// minutes or less.
 	//
 	// Limits, and a Decide, are the caller's word, and hold: MaxTries, MaxTime and
 	// [transport.ActionStop] end the session. Decide is given a [*DisconnectError] for a

@@ -14,6 +14,11 @@ import (
 // one which holds for a moment says more than a connection without that.
 const DefaultStable = 2 * time.Second
 
+// DefaultMaxRetryAfter is what [transport.Retry.MaxRetryAfter] means for a session if it is
+// zero. A hop can ask for any time, and the server lets the session wait for
+// [Config.ParkTimeout] only.
+const DefaultMaxRetryAfter = time.Minute
+
 // ActionFor returns what a client does about an error while it looks for the next
 // connection of a session. It is what Decide of [Config.Retry] means if it is nil, and is
 // there for a Decide that does not know itself. It stops for these alone:
@@ -75,10 +80,13 @@ func (e unconfirmed) Permanent() bool { return false }
 // that the server does not know, nor behind a panic of its own.
 func (b *comeback) retry() transport.Retry {
 	r := b.client.cfg.Retry
-	r.KeepTrying = true
 	if r.Stable <= 0 {
 		r.Stable = DefaultStable
 	}
+	if r.MaxRetryAfter <= 0 {
+		r.MaxRetryAfter = DefaultMaxRetryAfter
+	}
+	r.KeepTrying = true
 	r.Refresh = b.refresh(r.Refresh)
 	decide := r.Decide
 	if decide == nil {

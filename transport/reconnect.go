@@ -48,8 +48,8 @@ type Retry struct {
 	MaxTries int
 
 	// MaxTime is how long there may be no stable connection. A dial is cancelled
-	// when it is over, and no wait begins that would outlast it. Zero means for
-	// ever.
+	// when it is over, and no wait begins that would outlast it; where KeepTrying
+	// rules, one that a server has asked for is not obeyed then. Zero means for ever.
 	MaxTime time.Duration
 
 	// MaxRetryAfter is how much of a time to wait is obeyed, be it in a Retry-After or in
@@ -235,28 +235,40 @@ func (d *Redialer) plan(why error) (pause, GaveUpReason) {
 	}
 	d.stale = action == ActionRefresh || d.stale && !d.lasting()
 	p := d.pause(action, why)
-	if d.retry.MaxTime > 0 && p.until.After(d.trouble.Add(d.retry.MaxTime)) {
+	if d.outlasts(p) {
 		return pause{}, GaveUpTime
 	}
 	return p, 0
 }
 
-// pause returns how long to wait. Where a server wants to be left alone and does
-// not say how long, it is between a sixth of Cap and Cap: with the default that
-// is the 5 to 30 seconds that the registry of close codes advises for 1012.
+// outlasts reports whether a pause goes on behind MaxTime.
+func (d *Redialer) outlasts(p pause) bool {
+	return d.retry.MaxTime > 0 && p.until.After(d.trouble.Add(d.retry.MaxTime))
+}
+
+// pause returns how long to wait. A link that is to last is not given up for what a hop
+// may have asked for.
 func (d *Redialer) pause(action RetryAction, why error) pause {
-	window := d.window()
+	wait, now := rand.N(d.window()), time.Now()
 	d.waits++
-	wait := rand.N(window)
 	if action == ActionWait {
-		if told := RetryAfter(why); told > 0 {
-			wait += min(told, d.retry.MaxRetryAfter)
-		} else {
-			least := d.retry.Cap / 6
-			wait = least + rand.N(d.retry.Cap-least)
+		p := pause{until: now.Add(d.asked(why, wait)), firm: true}
+		if !d.lasting() || !d.outlasts(p) {
+			return p
 		}
 	}
-	return pause{until: time.Now().Add(wait), firm: action == ActionWait}
+	return pause{until: now.Add(wait)}
+}
+
+// asked is the wait where a server wants to be left alone. Where it does not say how
+// long, that is between a sixth of Cap and Cap: with the default the 5 to 30 seconds that
+// the registry of close codes advises for 1012.
+func (d *Redialer) asked(why error, wait time.Duration) time.Duration {
+	if told := RetryAfter(why); told > 0 {
+		return wait + min(told, d.retry.MaxRetryAfter)
+	}
+	least := d.retry.Cap / 6
+	return least + rand.N(d.retry.Cap-least)
 }
 
 // window returns min(Cap, Base·2^waits).

@@ -17,6 +17,10 @@ const (
 	// long it waits in between at first.
 	dialTries = 6
 	dialPause = 250 * time.Millisecond
+
+	// longestAsked is how long Dial waits at most where the answer asks for it. A member
+	// asks for twice tryAgain; the relay, and whoever has taken a name, for anything.
+	longestAsked = 5 * time.Second
 )
 
 // Dial returns the session with the member of that name, and makes one if there is none.
@@ -43,7 +47,8 @@ func (n *Node) Dial(ctx context.Context, name string) (*e2e.Session, error) {
 			if try++; try > dialTries || !temporary(err) || ctx.Err() != nil {
 				return nil, err
 			}
-			if err := n.wait(ctx, name, time.After(transport.RetryAfter(err)+pause+rand.N(pause))); err != nil {
+			asked := min(transport.RetryAfter(err), longestAsked)
+			if err := n.wait(ctx, name, time.After(asked+pause+rand.N(pause))); err != nil {
 				return nil, err
 			}
 			pause *= 2

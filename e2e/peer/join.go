@@ -119,6 +119,9 @@ func rejoining(r transport.Retry) transport.Retry {
 	if r.Stable <= 0 {
 		r.Stable = e2e.DefaultStable
 	}
+	if r.MaxRetryAfter <= 0 {
+		r.MaxRetryAfter = e2e.DefaultMaxRetryAfter
+	}
 	if r.Decide == nil {
 		r.Decide = e2e.ActionFor
 	}

@@ -1,0 +1,47 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/transport"
+)
+
+// A55: a time to wait is the word of whoever answers, a maintenance page for instance. Some of
+// them in a row cost no session with default settings, and one is no reason to give up before
+// MaxTime is over.
+func TestA55ATimeToWaitEndsNoSession(t *testing.T) {
+	const day = 24 * time.Hour
+	for name, test := range map[string]struct {
+		cause   error
+		retry   transport.Retry
+		answers int
+	}{
+		"answers":            {&transport.DialError{Status: http.StatusServiceUnavailable, RetryAfter: day}, transport.Retry{}, 5},
+		"closes":             {transport.PeerClosed(transport.CodeTryLater, transport.WaitReason(day, "")), transport.Retry{}, 5},
+		"within MaxTime":     {&transport.DialError{Status: http.StatusServiceUnavailable, RetryAfter: day}, transport.Retry{MaxTime: 50 * time.Second}, 1},
+		"Cap beyond MaxTime": {&transport.DialError{Status: http.StatusTooManyRequests}, transport.Retry{MaxTime: 4 * time.Second}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				m := &misanswer{cause: test.cause, road: road{srv: newServer(t, trusting(bob, alice), echo)}}
+				cfg := trusting(alice, bob)
+				cfg.Retry = test.retry
+				c, err := e2e.DialFunc(t.Context(), "road", cfg, m.dial)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				for n := range 2 {
+					m.strike(test.answers)
+					mustSend(t, c, fmt.Sprint(n))
+					mustReceive(t, c, fmt.Sprint(n))
+					time.Sleep(time.Minute)
+				}
+			})
+		})
+	}
+}
