@@ -26,8 +26,8 @@
 // kept. They are fetched again from time to time, and when a token names an unknown
 // key: once in 30 seconds in the long run, and four times at once, so that strangers with
 // invented names do not load the issuer. A token whose key is not published is refused once
-// a fetch that was made for its sake has said so, and again for 30 seconds. Where such a
-// fetch may not be made yet, or fails, nothing is decided: the error is a
+// a fetch that was made for its sake has said so. Where such a fetch may not be made yet, one
+// of the last 30 seconds for the same name will do; else, or where it fails, nothing is decided: the error is a
 // [*transport.UnavailableError] that says when to try again, Accept answers 503, and
 // a session goes on. So a genuine token under a new key waits for half a minute where
 // strangers have used the fetches up, and is not turned down. A key that the issuer

@@ -434,7 +434,7 @@ func TestUnknownKeysAreFetchedNowAndThen(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := r.asked.Load(); got != 1 {
+		if got := r.asked.Load(); got != burst {
 			t.Errorf("fetched %d times", got)
 		}
 		r.answer = answering(200, jwks(jwk("ec", "", ecKey.Public()), jwk("new", "", otherKey.Public())))
@@ -442,7 +442,7 @@ func TestUnknownKeysAreFetchedNowAndThen(t *testing.T) {
 		if err := unknown(); err != nil {
 			t.Errorf("a new key: %v", err)
 		}
-		if got := r.asked.Load(); got != 2 {
+		if got := r.asked.Load(); got != burst+1 {
 			t.Errorf("fetched %d times", got)
 		}
 		// The issuer has withdrawn a key.

@@ -87,15 +87,15 @@ func (s *source) look(id string, may bool) (k key, pending <-chan struct{}, err 
 		}
 		return k, nil, nil
 	}
-	if s.url == "" || usable && s.absent.has(id, now) {
-		return key{}, nil, invalid("it names a key that its issuer does not publish")
-	}
 	wait := s.debt(now)
-	if may && s.pending == nil && wait <= 0 {
+	if may && s.url != "" && s.pending == nil && wait <= 0 {
 		s.begin(now, id)
 	}
-	if s.pending != nil {
+	switch absent := usable && s.err == nil && s.absent.has(id, now); {
+	case may && s.pending != nil: // also for a name that was not there: somebody may have guessed it too early
 		return key{}, s.pending, s.unavailable(max(wait, time.Second), s.err)
+	case s.url == "" || absent:
+		return key{}, nil, invalid("it names a key that its issuer does not publish")
 	}
 	return key{}, nil, s.unavailable(max(wait, time.Second), s.err)
 }

@@ -121,3 +121,19 @@ func TestWithdrawnKey(t *testing.T) {
 		}
 	})
 }
+
+// Somebody knows the name of the next key, and asks for it before the issuer publishes it: that
+// it was not there then says nothing about now.
+func TestNameAskedForTooEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &remote{answer: answering(200, published)}
+		v := fetching(t, r)
+		if err := named(t, v, "new"); !errors.Is(err, transport.ErrUnauthorized) {
+			t.Fatal(err)
+		}
+		r.answer = answering(200, jwks(jwk("ec", "", ecKey.Public()), jwk("new", "", otherKey.Public())))
+		if err := named(t, v, "new"); err != nil {
+			t.Errorf("a genuine token: %v", err)
+		}
+	})
+}
