@@ -39,8 +39,8 @@ func Dial(ctx context.Context, url string, cfg Config) (*Session, error) {
 	return c.dialFirst(ctx)
 }
 
-// DialFunc is [Dial] over whatever connections dial makes. Its context ends with the
-// dial. They must let messages of [MaxFrame] bytes through. The Verifier is asked about
+// DialFunc is [Dial] over whatever connections dial makes. It has to return when its context
+// ends, which is that of the first dial, and later one of the session's. The connections must let messages of [MaxFrame] bytes through. The Verifier is asked about
 // the given address.
 func DialFunc(ctx context.Context, address string, cfg Config, dial func(context.Context) (transport.Conn, error)) (*Session, error) {
 	cfg, err := cfg.withDefaults()

@@ -30,7 +30,8 @@ type StreamReader struct {
 //
 // No more than MaxStreams are with the application at a time, also where their senders have given
 // them up meanwhile and begun others: ReceiveStream waits until one of them has been read to
-// its end, or to the error that it ends with, or is closed.
+// its end, or to the error that it ends with, or is closed. Once the session has ended it waits
+// for none.
 //
 // It may be called while messages are received or served. Errors: the context's;
 // [ErrStreamStored]; [*CloseError].
@@ -48,21 +49,17 @@ func (s *Session) ReceiveStream(ctx context.Context) (*StreamReader, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		r, crowded := s.acceptStream()
-		if r != nil {
+		over := s.over()
+		if r := s.acceptStream(); r != nil {
 			r.unwatch = context.AfterFunc(ctx, func() { r.giveUp(&StreamError{Err: context.Cause(ctx)}) })
 			return r, nil
 		}
-		ended := s.ended
-		switch {
-		case s.over() && !crowded:
+		if over {
 			return nil, s.err
-		case s.over(): // what came before has yet to be handed out
-			ended = nil
 		}
 		select {
 		case <-s.streams.some:
-		case <-ended:
+		case <-s.ended:
 		case <-ctx.Done():
 		}
 	}

@@ -87,19 +87,19 @@ func (t *streams) forget(w *StreamWriter) {
 	w.release()
 }
 
-// acceptStream returns a stream that waits, or nil. There are some then that wait until the
-// application is done with others, if crowded.
-func (s *Session) acceptStream() (r *StreamReader, crowded bool) {
+// acceptStream returns a stream that waits, or nil if there is none, or the application has yet
+// to be done with others: those that wait when the session ends are the last ones.
+func (s *Session) acceptStream() *StreamReader {
 	t := &s.streams
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.some == nil {
 		t.some = make(chan struct{}, 1)
 	}
-	if len(t.waiting) == 0 || t.held >= MaxStreams {
-		return nil, len(t.waiting) > 0
+	if len(t.waiting) == 0 || t.held >= MaxStreams && !s.over() {
+		return nil
 	}
-	r = t.waiting[0]
+	r := t.waiting[0]
 	r.held = true
 	t.held++
 	if t.waiting = slices.Delete(t.waiting, 0, 1); len(t.waiting) > 0 && t.held < MaxStreams {
@@ -107,7 +107,7 @@ func (s *Session) acceptStream() (r *StreamReader, crowded bool) {
 	}
 	r.from.accepted = true
 	s.look(r.from)
-	return r, false
+	return r
 }
 
 // doneWith says that the application has nothing to come of a reader any more.
