@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"regexp"
 	"sync/atomic"
 	"time"
 )
@@ -55,7 +56,8 @@ func isHTTP() *DialError {
 	return failure("what answers at the proxy's address is an HTTP proxy: its URL should start with http://", true, nil)
 }
 
-// speaksHTTP asks for something that no HTTP server does.
+// speaksHTTP asks for something that no HTTP server does. One that wants TLS says so, in
+// plain HTTP: it is as slow as it looks, and no plain proxy.
 func speaksHTTP(ctx context.Context, addr string) bool {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil {
@@ -63,8 +65,18 @@ func speaksHTTP(ctx context.Context, addr string) bool {
 	}
 	defer conn.Close()
 	defer unblock(ctx, conn)()
-	var answer [5]byte
 	io.WriteString(conn, "OPTIONS * HTTP/1.1\r\nHost: "+addr+"\r\nConnection: close\r\n\r\n")
-	_, err = io.ReadFull(conn, answer[:])
-	return err == nil && string(answer[:]) == "HTTP/"
+	answer := make([]byte, len("HTTP/"), maxProbed)
+	if _, err = io.ReadFull(conn, answer); err != nil || string(answer) != "HTTP/" {
+		return false
+	}
+	conn.SetReadDeadline(time.Now().Add(probeAfter)) // for the rest, which may have no end
+	n, _ := io.ReadFull(conn, answer[len(answer):maxProbed])
+	return ctx.Err() == nil && !wantsTLS.Match(answer[:len(answer)+n])
 }
+
+// maxProbed is how much of an answer is looked at, in bytes.
+const maxProbed = 2 << 10
+
+// wantsTLS matches what Go, nginx, Apache and Tomcat say to those who speak no TLS to them.
+var wantsTLS = regexp.MustCompile(`(?i)plain HTTP|HTTPS (server|port)|SSL-enabled|requires TLS`)

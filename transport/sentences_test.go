@@ -188,7 +188,7 @@ func TestAPlainProxyIsRecognized(t *testing.T) {
 				return
 			}
 			if b.Write(one); bytes.HasSuffix(b.Bytes(), []byte("\r\n\r\n")) {
-				io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n")
+				io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\nby <a href='https://tinyproxy.github.io/'>tinyproxy</a>")
 				return
 			}
 		}
