@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/hopseal/hopseal/internal/notify"
 )
 
 // DialOptions changes how [Dial] connects. Nil means the zero value. One value may
@@ -143,7 +145,7 @@ type dialer struct {
 	info   Info
 	socket net.Conn   // to the next hop, below everything
 	tls    *tlsConfig // of the handshake with the target
-	events *notifier[DialEvent]
+	events *notify.Notifier[DialEvent]
 	trace  func(DialEvent) // told at once; nil if nobody listens
 
 	answered []string // see DialEvent, of the phase under way
@@ -151,8 +153,8 @@ type dialer struct {
 
 func newDialer(target *url.URL, opts *DialOptions) *dialer {
 	return &dialer{target: target, opts: opts, info: Info{Kind: target.Scheme},
-		events: &notifier[DialEvent]{name: "DialOptions.Notify", call: opts.Notify,
-			note: func(e *DialEvent, missed int) { e.Missed = missed }}}
+		events: &notify.Notifier[DialEvent]{Name: "transport: DialOptions.Notify", Call: opts.Notify,
+			Note: func(e *DialEvent, missed int) { e.Missed = missed }}}
 }
 
 func (d *dialer) dial(ctx context.Context) (conn *wsConn, err error) {
@@ -230,7 +232,7 @@ func (d *dialer) in(ctx context.Context, phase Phase, limit time.Duration, do fu
 	if e.Err != nil {
 		e.Err.Phase, e.Err.Target, e.Err.Proxy = phase, e.Target, e.Proxy
 	}
-	d.events.emit(e)
+	d.events.Emit(e)
 	if d.trace != nil {
 		d.trace(e)
 	}

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hopseal/hopseal/internal/notify"
 )
 
 // GateOptions says what a [Gate] lets through. Nil means the zero value.
@@ -104,7 +106,7 @@ func setDefault[T int | time.Duration](field *T, standard T) {
 type Gate struct {
 	opts  GateOptions
 	start time.Time
-	tell  notifier[ConnEvent]
+	tell  notify.Notifier[ConnEvent]
 
 	pauses atomic.Int64 // times that a connection was slowed down
 
@@ -130,7 +132,7 @@ func NewGate(opts *GateOptions) *Gate {
 		open:      make(map[*meter]*wsConn),
 		totals:    totals{ended: make(map[outcome]uint64)},
 	}
-	g.tell = notifier[ConnEvent]{name: "GateOptions.Notify", call: g.opts.Notify, note: g.noteMissed, room: maxConnEvents}
+	g.tell = notify.Notifier[ConnEvent]{Name: "transport: GateOptions.Notify", Call: g.opts.Notify, Note: g.noteMissed, Room: maxConnEvents}
 	return g
 }
 
@@ -236,7 +238,7 @@ func (g *Gate) conclude(m *meter, e ConnEvent, held bool) {
 	if held {
 		g.release(m)
 	}
-	g.tell.emit(e)
+	g.tell.Emit(e)
 }
 
 // release counts a connection out. The caller holds g.mu.

@@ -12,6 +12,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/hopseal/hopseal/internal/notify"
 )
 
 const (
@@ -76,14 +78,14 @@ func ListenProxy(l net.Listener, opts ProxyProtocol) (net.Listener, error) {
 	p := &proxyListener{Listener: l, opts: opts,
 		ready: make(chan net.Conn), failed: make(chan error), waits: make(chan struct{}, maxProxyWaits)}
 	p.ctx, p.stop = context.WithCancel(context.Background())
-	p.refused.name, p.refused.call = "ProxyProtocol.OnRefuse", opts.OnRefuse
+	p.refused.Name, p.refused.Call = "transport: ProxyProtocol.OnRefuse", opts.OnRefuse
 	return p, nil
 }
 
 type proxyListener struct {
 	net.Listener
 	opts    ProxyProtocol
-	refused notifier[error]
+	refused notify.Notifier[error]
 
 	ctx    context.Context // ends with Close
 	stop   context.CancelFunc
@@ -144,7 +146,7 @@ func (l *proxyListener) greet(conn net.Conn) {
 	}
 	if err != nil {
 		conn.Close()
-		l.refused.emit(fmt.Errorf("transport: PROXY protocol: %s: %w", conn.RemoteAddr(), err))
+		l.refused.Emit(fmt.Errorf("transport: PROXY protocol: %s: %w", conn.RemoteAddr(), err))
 		return
 	}
 	select {

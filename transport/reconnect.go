@@ -5,6 +5,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"time"
+
+	"github.com/hopseal/hopseal/internal/notify"
 )
 
 // Defaults of [Retry].
@@ -118,7 +120,7 @@ type Redialer struct {
 	retry  Retry
 	dial   func(context.Context) (Conn, error)
 	watch  func() network
-	events notifier[LinkEvent]
+	events notify.Notifier[LinkEvent]
 	wake   chan struct{} // holds a token after Wake
 
 	// Since the last stable connection. Used by Next only.
@@ -137,8 +139,8 @@ func NewRedialer(r Retry, dial func(context.Context) (Conn, error)) *Redialer {
 	r = r.withDefaults()
 	return &Redialer{
 		retry: r, dial: dial, watch: watchNetwork, wake: make(chan struct{}, 1),
-		events: notifier[LinkEvent]{name: "Retry.Notify", call: r.Notify,
-			note: func(e *LinkEvent, missed int) { e.Missed = missed }},
+		events: notify.Notifier[LinkEvent]{Name: "transport: Retry.Notify", Call: r.Notify,
+			Note: func(e *LinkEvent, missed int) { e.Missed = missed }},
 	}
 }
 
@@ -292,7 +294,7 @@ func (d *Redialer) rest(ctx context.Context, link network, p pause, why error) b
 			return ctx.Err() == nil
 		}
 		if !told || offline != wasOffline {
-			d.events.emit(LinkEvent{State: LinkWaiting, Try: d.tries, Until: p.until, Offline: offline, Why: why})
+			d.events.Emit(LinkEvent{State: LinkWaiting, Try: d.tries, Until: p.until, Offline: offline, Why: why})
 			told, wasOffline = true, offline
 		}
 		switch d.sleep(ctx, link, left, offline) {
@@ -344,7 +346,7 @@ func (d *Redialer) sleep(ctx context.Context, link network, left time.Duration, 
 func (d *Redialer) try(ctx context.Context) (Conn, error) {
 	d.tries++
 	d.fresh = false
-	d.events.emit(LinkEvent{State: LinkConnecting, Try: d.tries})
+	d.events.Emit(LinkEvent{State: LinkConnecting, Try: d.tries})
 	if d.stale {
 		if err := d.retry.Refresh(ctx); err != nil {
 			return nil, &refreshError{err}
@@ -356,14 +358,14 @@ func (d *Redialer) try(ctx context.Context) (Conn, error) {
 		return nil, err
 	}
 	d.connected, d.linked, d.fresh = time.Now(), true, false
-	d.events.emit(LinkEvent{State: LinkConnected, Try: d.tries})
+	d.events.Emit(LinkEvent{State: LinkConnected, Try: d.tries})
 	return conn, nil
 }
 
 // giveUp returns the error of Next, and tells of it.
 func (d *Redialer) giveUp(reason GaveUpReason, ended, why error) error {
 	err := &GaveUpError{Reason: reason, Tries: d.tries, Time: time.Since(d.trouble), Err: why, ended: ended}
-	d.events.emit(LinkEvent{State: LinkGaveUp, Try: d.tries, Why: err})
+	d.events.Emit(LinkEvent{State: LinkGaveUp, Try: d.tries, Why: err})
 	return err
 }
 

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hopseal/hopseal/internal/notify"
 )
 
 var errDown = errors.New("the server is down")
@@ -679,8 +681,8 @@ func TestASlowNotifyHoldsNothingUp(t *testing.T) {
 				t.Errorf("event %d is out of order: %+v", i, e)
 			}
 		}
-		if len(told.all) != maxEvents+1 || missed+len(told.all) != 2*tries || told.all[maxEvents].State != LinkGaveUp {
-			t.Errorf("%d told, %d missed, the last %v", len(told.all), missed, told.all[maxEvents])
+		if len(told.all) != notify.MaxEvents+1 || missed+len(told.all) != 2*tries || told.all[notify.MaxEvents].State != LinkGaveUp {
+			t.Errorf("%d told, %d missed, the last %v", len(told.all), missed, told.all[notify.MaxEvents])
 		}
 	})
 }

@@ -86,6 +86,8 @@ type Event struct {
 
 	Name  string        // of package acme: the server's name that it is about
 	Retry time.Duration // of IssueFailed and Unsaved: until the next try
+
+	Missed int // of package acme: events that were left out before this one, as Notify was slow
 }
 
 // tell logs the event and hands it on.

@@ -3,6 +3,7 @@
 package acme
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"errors"
@@ -116,6 +117,7 @@ func (o *Options) httpClient() *http.Client {
 	if o.HTTPClient != nil {
 		client = *o.HTTPClient
 	}
+	client.Transport = sober{cmp.Or(client.Transport, http.DefaultTransport)}
 	if client.Timeout == 0 {
 		client.Timeout = requestTime
 	}

@@ -111,7 +111,8 @@ type Options struct {
 	Challenge string
 
 	// Notify is told of orders and of writes to the cache that failed, one event after
-	// the other. It must not call Close. Nil means that nobody is told.
+	// the other. Nobody waits for it: where it is slow, 16 events wait, and older ones
+	// are left out and counted (Event.Missed). Nil means that nobody is told.
 	Notify func(servertls.Event)
 
 	// Logger gets the same, where the level is Error for what needs somebody to act
@@ -153,6 +154,15 @@ func (o *Options) check() error {
 	return nil
 }
 
+// names are those of RFC 5891 that DNS has room for, without empty labels.
+var names = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.VerifyDNSLength(true))
+
+// fullName returns a name in ASCII and small letters, if it is one of several labels.
+func fullName(name string) (ascii string, ok bool) {
+	ascii, err := names.ToASCII(name)
+	return ascii, err == nil && strings.Contains(ascii, ".") && !strings.HasSuffix(ascii, ".")
+}
+
 // checkHost refuses what autocert would pass over in silence.
 func checkHost(host string) error {
 	if _, err := netip.ParseAddr(host); err == nil {
@@ -161,7 +171,7 @@ func checkHost(host string) error {
 	if strings.Contains(host, "*") {
 		return fmt.Errorf("acme: %q is a wildcard: list each name", host)
 	}
-	if ascii, err := idna.Lookup.ToASCII(host); err != nil || !strings.Contains(strings.Trim(ascii, "."), ".") || strings.HasSuffix(ascii, ".") {
+	if _, ok := fullName(host); !ok {
 		return fmt.Errorf("acme: %q is not a full DNS name, such as chat.example.com", host)
 	}
 	return nil

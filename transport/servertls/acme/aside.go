@@ -4,6 +4,7 @@ package acme
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 
@@ -20,7 +21,7 @@ func aside[T any](ctx context.Context, call func(context.Context) (T, error)) (T
 	}
 	done := make(chan result, 1)
 	go func() {
-		var r result
+		r := result{err: errors.New("its goroutine ended")} // an answer that did not come is a no
 		defer func() {
 			if v := recover(); v != nil {
 				r.err = fmt.Errorf("it panicked: %s\n%s", safetext.Line(fmt.Sprint(v), shown), debug.Stack())

@@ -4,6 +4,7 @@ package acme
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -42,6 +43,7 @@ type authority struct {
 	orders     []*order
 	failure    error // of the last check
 	lag        time.Duration
+	life       time.Duration // of certificates; zero for 90 days
 }
 
 // An order is for one name. What belongs to it has its number at the end of its path.
@@ -210,7 +212,7 @@ func (a *authority) check(name string) error {
 
 func (a *authority) issue(o *order, csr *x509.CertificateRequest) []byte {
 	template := &x509.Certificate{SerialNumber: big.NewInt(int64(o.number + 1)), DNSNames: csr.DNSNames,
-		NotBefore: time.Now().Add(-a.lag - time.Hour), NotAfter: time.Now().Add(90*24*time.Hour - a.lag),
+		NotBefore: time.Now().Add(-a.lag - time.Hour), NotAfter: time.Now().Add(cmp.Or(a.life, 90*24*time.Hour) - a.lag),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	return must(x509.CreateCertificate(rand.Reader, template, a.cert, csr.PublicKey, a.key))
 }

@@ -29,6 +29,7 @@ const maxLookups, maxQueue = 16, 256
 // answers are what the authority wants to find where a name leads. Other nodes find them
 // in the cache.
 type answers struct {
+	ctx            context.Context // of the manager
 	store          *store
 	queue, lookups chan struct{} // each has an element for everybody who waits or looks
 
@@ -39,8 +40,8 @@ type answers struct {
 	proved string            // the kind of check that passed last
 }
 
-func newAnswers(s *store) *answers {
-	return &answers{store: s, queue: make(chan struct{}, maxQueue), lookups: make(chan struct{}, maxLookups), tls: make(map[string]*tls.Certificate), http: make(map[string]string)}
+func newAnswers(ctx context.Context, s *store) *answers {
+	return &answers{ctx: ctx, store: s, queue: make(chan struct{}, maxQueue), lookups: make(chan struct{}, maxLookups), tls: make(map[string]*tls.Certificate), http: make(map[string]string)}
 }
 
 // kinds returns the kinds of checks to try, the likeliest first: what has worked, then
@@ -121,11 +122,13 @@ func (a *answers) lookUp(ctx context.Context, name string) ([]byte, error) {
 	}
 	select {
 	case a.lookups <- struct{}{}:
-		defer func() { <-a.lookups }()
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	return a.store.get(ctx, name)
+	return aside(ctx, func(context.Context) ([]byte, error) {
+		defer func() { <-a.lookups }() // no sooner, however often strangers come and leave
+		return a.store.read(a.ctx, name)
+	})
 }
 
 // tlsAnswer returns the certificate that an authority checks for.

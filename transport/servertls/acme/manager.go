@@ -12,8 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/net/idna"
-
+	"github.com/hopseal/hopseal/internal/notify"
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/transport/servertls"
 )
@@ -22,7 +21,8 @@ const (
 	// handshakeTime is how long a handshake waits for a certificate.
 	handshakeTime = 10 * time.Second
 
-	// orderTime bounds an order, with the looks into the cache around it.
+	// orderTime bounds an order, with the looks into the cache around it, from when it
+	// is one of maxOrders.
 	orderTime = 5 * time.Minute
 
 	maxWaiting  = 256 // handshakes that wait for a certificate
@@ -46,7 +46,7 @@ type Manager struct {
 
 	waiting, orders, policies chan struct{} // each has an element for everybody who is busy
 
-	telling sync.Mutex // held while Notify runs
+	events notify.Notifier[servertls.Event]
 
 	mu    sync.Mutex // guards what follows; nobody waits for anything under it
 	hosts map[string]*host
@@ -87,13 +87,15 @@ func New(opts Options) (*Manager, error) {
 		if m.names == nil {
 			m.names = make(map[string]bool)
 		}
-		ascii, _ := idna.Lookup.ToASCII(name) // as check has seen
+		ascii, _ := fullName(name) // as check has seen
 		m.names[ascii] = true
 	}
+	m.events = notify.Notifier[servertls.Event]{Name: "acme: Options.Notify", Call: m.notify,
+		Note: func(e *servertls.Event, missed int) { e.Missed = missed }}
 	m.store = newStore(m.opts.Cache, m.tell)
-	m.answers = newAnswers(m.store)
 	m.account = newAccount(&m.opts, m.store)
 	m.ctx, m.cancel = context.WithCancel(context.Background())
+	m.answers = newAnswers(m.ctx, m.store)
 	m.flights.Go(m.run)
 	return m, nil
 }
@@ -143,8 +145,8 @@ func hostOf(server string) (string, error) {
 	if server == "" {
 		return "", errNoName
 	}
-	name, err := idna.Lookup.ToASCII(strings.TrimSuffix(server, "."))
-	if err != nil || !strings.Contains(name, ".") {
+	name, ok := fullName(strings.TrimSuffix(server, "."))
+	if !ok {
 		return "", fmt.Errorf("acme: %s is no name of a server: %w", safetext.Quote(server, shown), servertls.ErrUnknownName)
 	}
 	if _, err := netip.ParseAddr(name); err == nil {

@@ -5,16 +5,15 @@ package acme
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"time"
 )
 
 // obtain looks into the cache, and orders if there is nothing better than the old one.
-func (m *Manager) obtain(ctx context.Context, f *flight, old *tls.Certificate) (cert *tls.Certificate, issued bool, err error) {
-	key := f.key
+func (m *Manager) obtain(f *flight, old *tls.Certificate) (cert *tls.Certificate, issued bool, err error) {
+	key, ctx := f.key, m.ctx
 	if old != nil { // the handshake that asks for a first one has asked itself
-		if err := m.allowed(ctx, key.host); err != nil {
+		if err := m.stillAllowed(ctx, key.host); err != nil {
 			return nil, false, err
 		}
 	}
@@ -28,6 +27,14 @@ func (m *Manager) obtain(ctx context.Context, f *flight, old *tls.Certificate) (
 	if err := m.store.flush(ctx); err != nil {
 		return nil, false, fmt.Errorf("%w, and %w", err, errUnsaved)
 	}
+	select { // before the lease, which would hold up other nodes, and before the time counts
+	case m.orders <- struct{}{}:
+		defer func() { <-m.orders }()
+	case <-m.ctx.Done():
+		return nil, false, errClosed
+	}
+	ctx, cancel := within(ctx, orderTime, "the authority")
+	defer cancel()
 	release, cert, err := m.acquire(ctx, key.host, look)
 	if release == nil {
 		return cert, false, err
@@ -39,13 +46,13 @@ func (m *Manager) obtain(ctx context.Context, f *flight, old *tls.Certificate) (
 	return m.orderAndSave(ctx, key, old)
 }
 
+func (m *Manager) stillAllowed(ctx context.Context, name string) error {
+	ctx, cancel := within(ctx, handshakeTime, "it")
+	defer cancel()
+	return m.allowed(ctx, name)
+}
+
 func (m *Manager) orderAndSave(ctx context.Context, key certKey, old *tls.Certificate) (cert *tls.Certificate, issued bool, err error) {
-	select {
-	case m.orders <- struct{}{}:
-		defer func() { <-m.orders }()
-	case <-ctx.Done():
-		return nil, false, errors.New("too many other orders are under way")
-	}
 	if old == nil { // one that has ended still has the key that clients may have pinned
 		old, _ = m.cached(ctx, key)
 	}

@@ -89,8 +89,13 @@ func checkFor(key certKey, cert *tls.Certificate) error {
 	if err := cert.Leaf.VerifyHostname(key.host); err != nil {
 		return errors.New("the certificate is for another name")
 	}
-	if _, isRSA := cert.PrivateKey.(*rsa.PrivateKey); isRSA != key.rsa {
+	_, isRSA := cert.PrivateKey.(*rsa.PrivateKey)
+	_, isECDSA := cert.PrivateKey.(*ecdsa.PrivateKey)
+	switch {
+	case key.rsa && !isRSA || !key.rsa && !isECDSA:
 		return errors.New("the certificate has another kind of key")
+	case life(cert) <= 0:
+		return errors.New("the certificate ends before it begins")
 	}
 	return nil
 }

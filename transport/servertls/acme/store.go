@@ -22,6 +22,10 @@ const (
 	// cacheTime is how long a call of the cache may take.
 	cacheTime = 10 * time.Second
 
+	// maxCalls is how many calls of the cache may be under way, those among them for which
+	// nobody waits any more. Those of strangers are apart, see maxLookups.
+	maxCalls = 64
+
 	// A write that failed is tried again after flushFirst, then after twice as long,
 	// and so on up to flushLast.
 	flushFirst = 5 * time.Second
@@ -36,6 +40,7 @@ type store struct {
 	cache autocert.Cache
 	tell  func(servertls.Event)
 
+	calls    chan struct{} // has an element for each call of the cache that has not returned
 	flushing chan struct{} // whoever flushes has put something into it
 
 	mu       sync.Mutex // guards what follows
@@ -45,7 +50,7 @@ type store struct {
 }
 
 func newStore(cache autocert.Cache, tell func(servertls.Event)) *store {
-	return &store{cache: cache, tell: tell, flushing: make(chan struct{}, 1), unsaved: make(map[string][]byte)}
+	return &store{cache: cache, tell: tell, calls: make(chan struct{}, maxCalls), flushing: make(chan struct{}, 1), unsaved: make(map[string][]byte)}
 }
 
 // errUnsaved is the reason of an order that was not made.
@@ -59,7 +64,31 @@ func within(ctx context.Context, d time.Duration, what string) (context.Context,
 func (s *store) get(ctx context.Context, name string) ([]byte, error) {
 	ctx, cancel := within(ctx, cacheTime, "it")
 	defer cancel()
-	data, err := aside(ctx, func(ctx context.Context) ([]byte, error) { return s.cache.Get(ctx, name) })
+	return notRead(s.call(ctx, func(ctx context.Context) ([]byte, error) { return s.cache.Get(ctx, name) }))
+}
+
+// read is get for whoever waits no longer than he likes, and counts those calls himself.
+func (s *store) read(ctx context.Context, name string) ([]byte, error) {
+	ctx, cancel := within(ctx, cacheTime, "it")
+	defer cancel()
+	return notRead(s.cache.Get(ctx, name))
+}
+
+// call waits for a call of the cache for as long as ctx lasts. Its place is free again when
+// it has returned in truth.
+func (s *store) call(ctx context.Context, f func(context.Context) ([]byte, error)) ([]byte, error) {
+	select {
+	case s.calls <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	return aside(ctx, func(ctx context.Context) ([]byte, error) {
+		defer func() { <-s.calls }()
+		return f(ctx)
+	})
+}
+
+func notRead(data []byte, err error) ([]byte, error) {
 	switch {
 	case errors.Is(err, autocert.ErrCacheMiss):
 		return nil, nil
@@ -73,7 +102,7 @@ func (s *store) get(ctx context.Context, name string) ([]byte, error) {
 func (s *store) put(ctx context.Context, name string, data []byte) error {
 	ctx, cancel := within(ctx, cacheTime, "it")
 	defer cancel()
-	_, err := aside(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.cache.Put(ctx, name, data) })
+	_, err := s.call(ctx, func(ctx context.Context) ([]byte, error) { return nil, s.cache.Put(ctx, name, data) })
 	return s.note(name, err)
 }
 
@@ -81,7 +110,7 @@ func (s *store) put(ctx context.Context, name string, data []byte) error {
 func (s *store) remove(ctx context.Context, name string) {
 	ctx, cancel := within(ctx, cacheTime, "it")
 	defer cancel()
-	_, err := aside(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.cache.Delete(ctx, name) })
+	_, err := s.call(ctx, func(ctx context.Context) ([]byte, error) { return nil, s.cache.Delete(ctx, name) })
 	s.note(name, err)
 }
 

@@ -154,9 +154,7 @@ func (m *Manager) start(h *host, key certKey, orders bool) (*flight, error) {
 }
 
 func (m *Manager) fly(f *flight, old *tls.Certificate) {
-	ctx, cancel := within(m.ctx, orderTime, "the authority")
-	defer cancel()
-	cert, issued, err := m.obtain(ctx, f, old)
+	cert, issued, err := m.obtain(f, old)
 	m.land(f, cert, issued, err)
 }
 
@@ -188,10 +186,10 @@ func (m *Manager) land(f *flight, cert *tls.Certificate, issued bool, err error)
 		delete(m.hosts, f.key.host)
 	}
 	m.mu.Unlock()
+	close(f.done)
 	if m.ctx.Err() == nil && (err != nil && f.orders || issued) && !unknown(err) {
 		m.tellLanding(f.key, shown, retry, err)
 	}
-	close(f.done)
 	m.wake()
 }
 

@@ -27,15 +27,18 @@ func (m *Manager) tellLanding(key certKey, shown *tls.Certificate, retry time.Du
 	m.tell(e)
 }
 
-// tell logs the event and hands it on, one after the other.
+// tell logs the event and hands it on. It does not wait for Notify.
 func (m *Manager) tell(e servertls.Event) {
-	m.telling.Lock()
-	defer m.telling.Unlock()
 	m.log(e)
+	m.events.Emit(e)
+}
+
+// notify survives a bug, which must not take the server down.
+func (m *Manager) notify(e servertls.Event) {
 	if m.opts.Notify == nil {
 		return
 	}
-	defer func() { // a bug there must not take the server down
+	defer func() {
 		if v := recover(); v != nil {
 			m.opts.Logger.Error("acme: Notify panicked", "panic", safetext.Line(fmt.Sprint(v), shown), "stack", string(debug.Stack()))
 		}

@@ -190,7 +190,10 @@ func (w *world) node(opts Options) *node {
 	w.Helper()
 	n := &node{world: w}
 	opts.AcceptTerms, opts.Directory, opts.HTTPClient = true, w.URL+"/directory", &http.Client{Transport: w}
-	opts.Notify, opts.Logger = n.add, quiet
+	opts.Logger = quiet
+	if opts.Notify == nil {
+		opts.Notify = n.add
+	}
 	if opts.Hosts == nil && opts.HostPolicy == nil {
 		opts.Hosts = []string{name, "other.example.com", "third.example.com"}
 	}
@@ -230,6 +233,7 @@ func (n *node) add(e servertls.Event) {
 
 // told returns the events of a kind since the last call for it.
 func (n *node) told(kind servertls.Kind) (out []servertls.Event) {
+	synctest.Wait() // nobody waits for Notify
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.events = slices.DeleteFunc(n.events, func(e servertls.Event) bool {

@@ -42,8 +42,8 @@ func TestIssue(t *testing.T) {
 	if _, err := n.visit("wrong.example.com"); err == nil || !strings.Contains(err.Error(), "unrecognized name") {
 		t.Errorf("a wrong name: %v", err)
 	}
-	if p.orders() != 2 || n.told(servertls.Issued) != 2 {
-		t.Errorf("%d orders, %d told", p.orders(), n.told(servertls.Issued))
+	if p.orders() != 2 || !n.told(servertls.Issued, 2) {
+		t.Errorf("%d orders, %d told", p.orders(), n.count(servertls.Issued))
 	}
 	n.Close()
 	if want := []string{"acme_account+key", name, name + "+rsa"}; !slices.Equal(entries(t, cache), want) {
@@ -144,8 +144,8 @@ func TestCauses(t *testing.T) {
 			}
 		}
 	}
-	if p.orders() != 1 || n.told(servertls.IssueFailed) != 2 {
-		t.Errorf("%d orders, told %d times", p.orders(), n.told(servertls.IssueFailed))
+	if p.orders() != 1 || !n.told(servertls.IssueFailed, 2) {
+		t.Errorf("%d orders, told %d times", p.orders(), n.count(servertls.IssueFailed))
 	}
 }
 

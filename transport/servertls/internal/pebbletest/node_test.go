@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	xacme "golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
@@ -77,8 +78,15 @@ func (n *node) add(e servertls.Event) {
 	n.events = append(n.events, e)
 }
 
-// told counts the events of a kind.
-func (n *node) told(kind servertls.Kind) (count int) {
+// told reports whether as many events of a kind come as are wanted, and no more so far.
+func (n *node) told(kind servertls.Kind, want int) bool {
+	for end := time.Now().Add(10 * time.Second); n.count(kind) < want && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	return n.count(kind) == want
+}
+
+func (n *node) count(kind servertls.Kind) (count int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, e := range n.events {
