@@ -20,10 +20,12 @@ var wallTime = []string{"Unix", "UnixNano", "UnixMilli", "UnixMicro", "Round", "
 // wallTimes are the places where that is right, and why. All else measures: a clock that is set
 // moves no time-out.
 var wallTimes = map[string]string{
+	"e2e/busy.go: Round":                               "a duration, shown",
 	"e2e/cmd/hopseal/inspect.go: UTC":                  "shown",
 	"e2e/cmd/hopseal/output.go: Truncate":              "shown",
 	"e2e/cmd/hopseal/output.go: UTC":                   "shown",
 	"e2e/cmd/hopseal/trace.go: UTC":                    "shown",
+	"e2e/errors.go: Round":                             "a duration, shown",
 	"e2e/grant.go: time.Until":                         "an end that Authenticate tells as it likes, looked at when a connection or an update begins",
 	"e2e/limits.go: time.Until":                        "a time that this process has measured",
 	"e2e/receive.go: time.Until":                       "a time that this process has measured",
@@ -31,6 +33,7 @@ var wallTimes = map[string]string{
 	"e2e/sessionstore/encoding.go: UnixMilli":          "stored",
 	"e2e/sessionstore/encoding.go: time.UnixMilli":     "stored",
 	"e2e/sessionstore/sessionstore.go: time.UnixMilli": "stored",
+	"e2e/strangers.go: time.Until":                     "a time that this process has measured",
 	"e2e/update.go: time.Until":                        "a time that this process has measured",
 	"e2e/vault.go: UnixMilli":                          "stored",
 	"e2e/vault.go: time.UnixMilli":                     "stored",
