@@ -108,7 +108,9 @@
 //
 // What has no bound, such as a file, goes as a stream: [Session.SendStream] and
 // [Session.ReceiveStream], in constant memory, several at a time and between messages. One
-// that the other end does not read waits, and nothing else does.
+// that the other end does not read waits, and nothing else does. Whoever writes one by
+// [Session.OpenStream] ends it by [StreamWriter.Finish]; one that is closed before, as by a
+// Close that is deferred, never reads as complete.
 //
 // # Watching
 //

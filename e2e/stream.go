@@ -61,12 +61,12 @@ type StreamOptions struct {
 	// Data goes ahead of the stream, at most [MaxStreamMetadata] bytes: a name, a size.
 	Data []byte
 
-	// Progress is called by Write and Close with the number of bytes that have arrived at
+	// Progress is called by Write and Finish with the number of bytes that have arrived at
 	// the other end's session, each time with a larger one. It must not block.
 	Progress func(arrived int64)
 }
 
-// Abort gives the stream up, unless it is closed: the other end learns that it is not
+// Abort gives the stream up, unless it is finished: the other end learns that it is not
 // complete.
 func (w *StreamWriter) Abort() { w.cancel(&StreamError{}) }
 

@@ -272,8 +272,8 @@ func TestStreamsOfAStoredEndThatIsRestarted(t *testing.T) {
 				stop(t, old)
 			}
 			var given *e2e.StreamError
-			if err := w.Close(); !errors.As(err, &given) || !given.Remote {
-				t.Fatalf("Close: %v", err)
+			if err := w.Finish(); !errors.As(err, &given) || !given.Remote {
+				t.Fatalf("Finish: %v", err)
 			}
 			for range 3 {
 				mustReceive(t, c, "between")
@@ -286,14 +286,14 @@ func TestStreamsOfAStoredEndThatIsRestarted(t *testing.T) {
 // However a stream ends, it gives back what it had of the window, and its place.
 func TestStreamsGiveTheirPartOfTheWindowBack(t *testing.T) {
 	for name, end := range map[string]func(w *e2e.StreamWriter, r *e2e.StreamReader){
-		"its end, unread": func(w *e2e.StreamWriter, r *e2e.StreamReader) { w.Close(); r.Close() },
-		"its end, read":   func(w *e2e.StreamWriter, r *e2e.StreamReader) { w.Close(); io.Copy(io.Discard, r) },
+		"its end, unread": func(w *e2e.StreamWriter, r *e2e.StreamReader) { w.Finish(); r.Close() },
+		"its end, read":   func(w *e2e.StreamWriter, r *e2e.StreamReader) { w.Finish(); io.Copy(io.Discard, r) },
 		"an abort":        func(w *e2e.StreamWriter, r *e2e.StreamReader) { w.Abort(); io.Copy(io.Discard, r) },
 		"a cancel":        func(_ *e2e.StreamWriter, r *e2e.StreamReader) { r.Close() },
 		"a cancel that the end has crossed": func(w *e2e.StreamWriter, r *e2e.StreamReader) {
 			r.Close()
 			time.Sleep(time.Millisecond / 2) // the cancel is under way
-			w.Close()
+			w.Finish()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

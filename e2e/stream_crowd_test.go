@@ -100,7 +100,7 @@ func TestA56StreamsWithTheApplication(t *testing.T) {
 
 func mustCloseStream(t *testing.T, w *e2e.StreamWriter) {
 	t.Helper()
-	if err := w.Close(); err != nil {
+	if err := w.Finish(); err != nil {
 		t.Error(err)
 	}
 }
@@ -116,7 +116,7 @@ func TestStreamsThatWaitForRoomOutliveTheSession(t *testing.T) {
 			mustCloseStream(t, w) // it is empty, and nobody ever looks
 		}
 		w := mustOpenStream(t, client)
-		go func() { w.Write([]byte("last")); w.Close() }()
+		go func() { w.Write([]byte("last")); w.Finish() }()
 		got := make(chan string)
 		ended := make(chan error, 1)
 		go func() {

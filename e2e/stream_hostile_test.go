@@ -126,7 +126,7 @@ func TestStreamsOfAHostileReader(t *testing.T) {
 					w.Abort()
 				}
 				if c.ended {
-					if err := w.Close(); err != nil {
+					if err := w.Finish(); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -137,10 +137,10 @@ func TestA15StreamsThatAreCutShort(t *testing.T) {
 		end  func(c *e2e.Session, w *e2e.StreamWriter, cancel func())
 		want error
 	}{
-		"Abort":     {func(_ *e2e.Session, w *e2e.StreamWriter, _ func()) { w.Abort(); w.Close() }, e2e.ErrStream},
-		"a context": {func(_ *e2e.Session, w *e2e.StreamWriter, cancel func()) { cancel(); w.Close() }, e2e.ErrStream},
+		"Abort":     {func(_ *e2e.Session, w *e2e.StreamWriter, _ func()) { w.Abort(); w.Finish() }, e2e.ErrStream},
+		"a context": {func(_ *e2e.Session, w *e2e.StreamWriter, cancel func()) { cancel(); w.Finish() }, e2e.ErrStream},
 		"a reader that fails": {func(c *e2e.Session, w *e2e.StreamWriter, _ func()) {
-			w.Close()
+			w.Finish()
 			go func() {
 				err := c.SendStream(context.Background(), "", io.MultiReader(strings.NewReader("begun"), failing{broken, seen}), nil)
 				if err != broken {
@@ -319,8 +319,8 @@ func TestStreamsThatTheReaderCloses(t *testing.T) {
 					if err := <-stopped; !errors.As(err, &given) || !given.Remote {
 						t.Fatalf("Write: %v", err)
 					}
-					if err := w.Close(); !errors.As(err, &given) || !given.Remote {
-						t.Fatalf("Close: %v", err)
+					if err := w.Finish(); !errors.As(err, &given) || !given.Remote {
+						t.Fatalf("Finish: %v", err)
 					}
 					if _, err := r.Read(make([]byte, 1)); !errors.As(err, &given) || given.Remote {
 						t.Fatalf("Read: %v", err)
@@ -353,7 +353,7 @@ func TestStreamsGivenUpAtRandom(t *testing.T) {
 						break
 					}
 				}
-				w.Close()
+				w.Finish()
 				w.Abort()
 			})
 			all.Go(func() {

@@ -12,8 +12,9 @@ import (
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
-// A StreamWriter sends one stream. One goroutine may use it at a time; Abort may be called
-// by any.
+// A StreamWriter sends one stream. Only [StreamWriter.Finish] makes it complete: do not defer
+// that. What may be deferred is [StreamWriter.Close], which gives up a stream that is not
+// finished. One goroutine may use it at a time; Abort and Close may be called by any.
 type StreamWriter struct {
 	session  *Session
 	progress func(int64)
@@ -24,6 +25,8 @@ type StreamWriter struct {
 
 	credit atomic.Uint64 // bytes that may be sent; raised by whoever reads for the session
 	more   chan struct{} // holds a token when it was
+
+	complete atomic.Bool // Finish has returned nil
 
 	ended   bool // the end is numbered; guarded by the mu of streams, like
 	dropped bool // the other end has nothing of it any more
@@ -44,8 +47,8 @@ type streamMark struct {
 }
 
 // OpenStream begins a stream of a type, see [Message]: bytes without a bound, in constant
-// memory at both ends. It ends with Close, and then only it is complete; with Abort; or
-// with the context, which is for the stream's life. It waits while [MaxStreams] are under
+// memory at both ends. It ends with Finish, and then only it is complete; with Close or
+// Abort; or with the context, which is for the stream's life. It waits while [MaxStreams] are under
 // way: those that the other end has not read to their end, or given up.
 //
 // Several streams may be under way, between other messages. Each has a credit of its own,
@@ -96,11 +99,11 @@ func (s *Session) SendStream(ctx context.Context, typ string, r io.Reader, opts 
 	if err != nil {
 		return err
 	}
+	defer w.Close()
 	if _, err := w.ReadFrom(r); err != nil {
-		w.Abort()
 		return err
 	}
-	return w.Close()
+	return w.Finish()
 }
 
 // Write sends p, in pieces of at most 64 KiB. It waits while the other end does not read,
@@ -116,7 +119,8 @@ func (w *StreamWriter) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// ReadFrom sends all of r, up to its [io.EOF]. It is what io.Copy calls.
+// ReadFrom sends all of r, up to its [io.EOF]. It is what io.Copy calls. If r fails the
+// stream is given up: what was read is not all.
 func (w *StreamWriter) ReadFrom(r io.Reader) (n int64, err error) {
 	buf := make([]byte, w.piece())
 	for {
@@ -129,6 +133,7 @@ func (w *StreamWriter) ReadFrom(r io.Reader) (n int64, err error) {
 		case err == io.EOF:
 			return n, nil
 		case err != nil:
+			w.cancel(err)
 			return n, err
 		}
 	}
@@ -270,11 +275,11 @@ func (w *StreamWriter) tell() {
 	}
 }
 
-// Close completes the stream, and returns when all of it has arrived at the other end's
+// Finish completes the stream, and returns when all of it has arrived at the other end's
 // session; its reader may be still at it. Errors: a [*StreamError] or a [*CloseError], and
 // then the other end does not take the stream for complete, unless the error came while
-// Close waited.
-func (w *StreamWriter) Close() error {
+// Finish waited.
+func (w *StreamWriter) Finish() error {
 	if err := w.enter(); err != nil {
 		return err
 	}
@@ -284,12 +289,23 @@ func (w *StreamWriter) Close() error {
 	if err := w.session.submit(w.ctx, m); err != nil {
 		return w.why(err)
 	}
-	w.finish(errStreamClosed)
+	w.finish(errStreamFinished)
 	defer w.cancel(nil)
-	return w.await(m.number)
+	err := w.await(m.number)
+	w.complete.Store(err == nil)
+	return err
 }
 
-var errStreamClosed = errors.New("e2e: the stream is closed")
+// Close is Abort, and returns an error unless the stream is finished.
+func (w *StreamWriter) Close() error {
+	if w.complete.Load() {
+		return nil
+	}
+	w.Abort()
+	return w.why(w.ctx.Err())
+}
+
+var errStreamFinished = errors.New("e2e: the stream is finished")
 
 // finish is called under turn when the other end is told that there is no more.
 func (w *StreamWriter) finish(err error) {
