@@ -294,8 +294,8 @@ type Config struct {
 
 	// Retry says how a client comes back when its connection is lost. Its zero value
 	// tries for as long as the session may live, see [ActionFor]: KeepTrying is always set.
-	// Refresh is asked after a 401 or a close code 3000; where there is none, or it fails,
-	// the client goes on with the credential that it has.
+	// Refresh is asked after a 401 or a close code 3000, and has a minute; where there is
+	// none, or it fails, the client goes on with the credential that it has.
 	//
 	// A Stable of zero means [DefaultStable]: a connection that was secure for so long makes
 	// the tries and waits before it forgotten. One that was not counts like a dial that

@@ -1,14 +1,44 @@
 package e2e_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/transport"
 )
+
+// A55: a login page says 401, and swallows what Refresh asks. When the network is back the
+// session is too, whatever became of Refresh.
+func TestA55ARefreshThatHangsHoldsUpNoSession(t *testing.T) {
+	for name, hang := range map[string]func(context.Context, chan struct{}){
+		"for its context":     func(ctx context.Context, _ chan struct{}) { <-ctx.Done() },
+		"whatever is over":    func(_ context.Context, over chan struct{}) { <-over },
+		"and ends its thread": func(context.Context, chan struct{}) { runtime.Goexit() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				over := make(chan struct{})
+				defer close(over)
+				m := &misanswer{cause: &transport.DialError{Status: http.StatusUnauthorized}, road: road{srv: newServer(t, trusting(bob, alice), echo)}}
+				cfg := trusting(alice, bob)
+				cfg.Retry.Refresh = func(ctx context.Context) error { hang(ctx, over); return ctx.Err() }
+				c, err := e2e.DialFunc(t.Context(), "road", cfg, m.dial)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				m.strike(1)
+				mustSend(t, c, "meanwhile")
+				mustReceiveBy(t, c, "meanwhile")
+			})
+		})
+	}
+}
 
 // A55: a time to wait is the word of whoever answers, a maintenance page for instance. Some of
 // them in a row cost no session with default settings, and one is no reason to give up before

@@ -109,8 +109,8 @@ func isUnknown(err error) bool {
 	return errors.As(err, &failed) && failed.Reason == ReasonUnknownSession
 }
 
-// refresh is the application's Refresh, of which the session tells when it fails, and which
-// does not take the program with it when it panics.
+// refresh is the application's Refresh, of which the session tells when it fails. It does not
+// take the program with it when it panics, and is not waited for when its context has ended.
 func (b *comeback) refresh(ask func(context.Context) error) func(context.Context) error {
 	if ask == nil {
 		return nil
@@ -121,8 +121,11 @@ func (b *comeback) refresh(ask func(context.Context) error) func(context.Context
 				b.failed(transport.ErrRefresh) // its own text may hold the credential
 			}
 		}()
-		defer own(&err)
-		return ask(ctx)
+		_, err = aside(ctx, b.client.cfg.asking, func(ctx context.Context) (struct{}, error) { return struct{}{}, ask(ctx) })
+		if panicked, ok := err.(*PanicError); ok {
+			err = said{panicked}
+		}
+		return err
 	}
 }
 

@@ -62,7 +62,8 @@ type Retry struct {
 
 	// Refresh is asked for a fresh credential before the next try, after an error
 	// for which Decide says ActionRefresh, and has to make the dial function use
-	// it. The context is that of Next. If it fails, it is asked again after a
+	// it. The context is that of Next, and with KeepTrying it ends after a minute: the
+	// refusal, and the silence of whoever has to be asked, may both be a hop's. If it fails, it is asked again after a
 	// wait, unless its error has a method Permanent() bool that returns true. Its
 	// error is wrapped and not shown: it may hold the credential. Nil means that
 	// there is no fresh one.
@@ -348,7 +349,7 @@ func (d *Redialer) try(ctx context.Context) (Conn, error) {
 	d.fresh = false
 	d.events.Emit(LinkEvent{State: LinkConnecting, Try: d.tries})
 	if d.stale {
-		if err := d.retry.Refresh(ctx); err != nil {
+		if err := d.refresh(ctx); err != nil {
 			return nil, &refreshError{err}
 		}
 		d.stale, d.fresh = false, true

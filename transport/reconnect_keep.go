@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // lasting reports whether nothing that a hop can answer ends the tries now.
@@ -28,6 +29,19 @@ func (d *Redialer) decide(why error) RetryAction {
 // refreshable reports whether a refused credential can be followed by another one.
 func (d *Redialer) refreshable() bool {
 	return d.lasting() || d.retry.Refresh != nil && !d.fresh
+}
+
+// refreshTime is how long a link that is to last waits for a credential. Then it tries the one
+// that there is.
+const refreshTime = time.Minute
+
+func (d *Redialer) refresh(ctx context.Context) error {
+	if d.lasting() {
+		limited, cancel := context.WithTimeout(ctx, refreshTime)
+		defer cancel()
+		ctx = limited
+	}
+	return d.retry.Refresh(ctx)
 }
 
 // keepTrying is ActionFor for a link that is to outlast what hops answer.
