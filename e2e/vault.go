@@ -104,7 +104,7 @@ type contents struct {
 
 // sealRecord fills in the Data of a record that is otherwise made. It clears the state.
 func (v vault) sealRecord(r *StoredSession, c contents) (err error) {
-	plain := strict.AppendUint(strict.AppendArray(nil, 3), uint64(c.expires.UnixMilli()))
+	plain := strict.AppendUint(strict.AppendArray(nil, 3), uint64(max(c.expires.UnixMilli(), 0)))
 	plain = strict.AppendBin(appendParts(plain, c.parts), c.state)
 	clear(c.state)
 	r.Expires, r.Parts = c.expires, partIDs(c.parts)

@@ -116,8 +116,9 @@ func (s *Session) AppendState(now time.Time, dst []byte) ([]byte, Mark, error) {
 }
 
 // milliseconds is how a time is stored: what has passed since, by the clock that nobody
-// sets, before what the wall clock shows now.
-func milliseconds(now, t time.Time) uint64 { return uint64(now.Add(-now.Sub(t)).UnixMilli()) }
+// sets, before what the wall clock shows now. A machine without a clock begins in 1970, and what
+// it has from before then is from 1970 too.
+func milliseconds(now, t time.Time) uint64 { return uint64(max(now.Add(-now.Sub(t)).UnixMilli(), 0)) }
 
 // moment is the reverse: a time that the wall clock moves no more. One that is still to come,
 // since that clock was set back meanwhile, counts as now.
