@@ -319,7 +319,9 @@ type Config struct {
 	IdleTimeout time.Duration
 
 	// MaxAge is how long a session may live, at most 24 hours: then its ends have to
-	// prove anew who they are. Zero means [DefaultMaxAge].
+	// prove anew who they are. Zero means [DefaultMaxAge]. This and the other limits are
+	// measured by a clock that nobody sets. On most systems it stands still while the machine
+	// sleeps, so a client that wakes may find that the server's limits have passed.
 	MaxAge time.Duration
 
 	// Store keeps sessions so that they outlive this process: they go on after a restart,
