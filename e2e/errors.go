@@ -42,7 +42,7 @@ var reasonTexts = map[Reason]string{
 	ReasonRefused:        "the server does not accept this identity, or its credentials: ask its operator to admit your fingerprint",
 	ReasonUnavailable:    "the server has no room for another client now: try again later",
 	ReasonTimeout:        "the other end did not answer in time",
-	ReasonLost:           "the other end closed the connection: it may be no server of e2e, or of another version",
+	ReasonLost:           "the other end closed the connection: it may not speak e2e, or be of another version",
 	ReasonUnknownSession: "the session is not known at the server: it may have been restarted, or have waited too long",
 	ReasonLocal:          "this end could not go on",
 	ReasonUnauthorized:   "the client's credentials are not accepted",

@@ -16,7 +16,8 @@ import (
 
 var stepOf = map[Phase]string{PhaseResolve: "name", PhaseConnect: "tcp", PhaseProxy: "proxy", PhaseTLS: "tls", PhaseUpgrade: "upgrade"}
 
-// soon is when the end of a certificate is worth a word.
+// soon is when the end of a certificate is worth a word, unless it is made for a short
+// time: then that is when a third of the time is left.
 const soon = 30 * 24 * time.Hour
 
 // explainEvent makes a finding of a phase.
@@ -84,7 +85,7 @@ func describeValidity(c Certificate) string {
 // warnOfEnd warns of certificates that end soon.
 func (f *Finding) warnOfEnd(chain []Certificate, now time.Time) {
 	for i, c := range chain {
-		if left := c.NotAfter.Sub(now); left < soon && f.Result == Passed {
+		if left := c.NotAfter.Sub(now); left < min(soon, c.NotAfter.Sub(c.NotBefore)/3) && f.Result == Passed {
 			f.Result = Warned
 			f.Problem = fmt.Sprintf("certificate %d ends in %d days", i+1, int(left.Hours()/24))
 			if left < 0 {

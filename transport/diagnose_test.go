@@ -141,9 +141,18 @@ func TestDiagnoseAServerThatDoesNotKnowIt(t *testing.T) {
 
 func TestDiagnoseWarnsOfTheEndOfACertificate(t *testing.T) {
 	root := newRoot(t)
-	ending := sign(t, "s", root, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(73 * time.Hour) })
+	ending := sign(t, "s", root, func(c *x509.Certificate) {
+		c.NotBefore, c.NotAfter = time.Now().AddDate(0, -3, 0), time.Now().Add(73*time.Hour)
+	})
 	r := transport.Diagnose(t.Context(), withChain(t, transport.DiagnoseHandler(nil), ending.pair()).URL, trusting(root))
 	if !r.OK() || !strings.Contains(steps(r), "tls warned") || !strings.Contains(r.String(), "certificate 1 ends in 3 days") {
+		t.Errorf("%s:\n%s", steps(r), r)
+	}
+	short := sign(t, "s", root, func(c *x509.Certificate) { // of six days, renewed on the third
+		c.NotBefore, c.NotAfter = time.Now().Add(-48*time.Hour), time.Now().Add(4*24*time.Hour)
+	})
+	r = transport.Diagnose(t.Context(), withChain(t, transport.DiagnoseHandler(nil), short.pair()).URL, trusting(root))
+	if !strings.Contains(steps(r), "tls passed") {
 		t.Errorf("%s:\n%s", steps(r), r)
 	}
 	r = transport.Diagnose(t.Context(), withChain(t, transport.DiagnoseHandler(nil), sign(t, "s", root, expired).pair()).URL,

@@ -21,6 +21,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -32,6 +33,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // what there is to tell is in what the commands print
 	os.Exit(run(ctx, operatingSystem(), os.Args[1:]))
 }
 
