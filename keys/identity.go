@@ -45,6 +45,7 @@ type identityState struct {
 	sealing ring
 	signer  Signer // of the primary signing key, nil while detached
 	openers map[SealingKeyID]opener
+	infos   []KeyInfo // of the keys in the rings, the signing keys first
 	public  *PublicIdentity
 }
 
@@ -121,12 +122,16 @@ func (s *identityState) external() bool { return s.signing.lives == nil }
 
 // load takes the keys in use out of the keysets.
 func (s *identityState) load() error {
+	s.infos = nil // not those of the state before
 	if !s.external() {
 		k, err := s.signing.set.keyset()
 		if err != nil {
 			return err
 		}
 		s.signer = newLocalSigner(ed25519.NewKeyFromSeed(k.Keys[s.signing.primary()].Secret))
+		for i, key := range k.Keys {
+			s.infos = append(s.infos, s.signing.lives[i].info(UseSigning, signingKeyID(key.Public).String()))
+		}
 	}
 	k, err := s.sealing.set.keyset()
 	if err != nil {
@@ -138,7 +143,9 @@ func (s *identityState) load() error {
 		if err != nil {
 			return ErrIdentity
 		}
-		s.openers[sealingKeyID(private.PublicKey())] = opener{private, s.sealing.lives[i].stage()}
+		name := sealingKeyID(private.PublicKey())
+		s.openers[name] = opener{private, s.sealing.lives[i].stage()}
+		s.infos = append(s.infos, s.sealing.lives[i].info(UseSealing, name.String()))
 	}
 	return nil
 }

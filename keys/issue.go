@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
 )
@@ -200,25 +199,7 @@ type KeyInfo struct {
 
 // Keys lists the keys that the identity holds, in the order in which they were
 // made, signing keys first.
-func (id *Identity) Keys() []KeyInfo {
-	s := id.state.Load()
-	var out []KeyInfo
-	if !s.external() {
-		out = s.signing.info(out, UseSigning, func(k keyset.Key) string { return signingKeyID(k.Public).String() })
-	}
-	return s.sealing.info(out, UseSealing, func(k keyset.Key) string { return sealingKeyID(k.Public).String() })
-}
-
-func (r ring) info(out []KeyInfo, use Use, name func(keyset.Key) string) []KeyInfo {
-	set, err := r.set.keyset()
-	if err != nil {
-		return out // agrees has read it before
-	}
-	for i, l := range r.lives {
-		out = append(out, l.info(use, name(set.Keys[i])))
-	}
-	return out
-}
+func (id *Identity) Keys() []KeyInfo { return slices.Clone(id.state.Load().infos) }
 
 func (l life) info(use Use, name string) KeyInfo {
 	return KeyInfo{use, l.id, name, l.stage(), atTime(l.created), atTime(l.promoted), atTime(l.retired), atTime(l.parted)}

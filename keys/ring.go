@@ -77,7 +77,9 @@ func (r ring) primary() int {
 	return slices.IndexFunc(r.lives, func(l life) bool { return l.stage() == StagePrimary })
 }
 
-const maxRingKeys = 16
+// maxRingKeys leaves room for emergencies beside what [DefaultRotation] keeps. An identity
+// with so many sealing and signing keys is shorter than the 64 KiB that a store gives it.
+const maxRingKeys = 32
 
 // append writes the ring:
 //

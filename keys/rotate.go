@@ -29,9 +29,12 @@ type RotationPolicy struct {
 }
 
 // DefaultRotation changes keys every 30 days, with a day to distribute a new one
-// and two days for what is in transit. Archived keys stay.
+// and two days for what is in transit. It destroys archived keys after a year: what was
+// sealed to them, and is to be opened later than that, has to be opened and kept
+// otherwise before. A Keep of zero never destroys them; the keyset is then full after
+// some 31 changes, and keeps its last key from there on, see [KeysetFullError].
 var DefaultRotation = RotationPolicy{
-	Age: 30 * 24 * time.Hour, Messages: 1 << 30, Lead: 24 * time.Hour, Overlap: 48 * time.Hour,
+	Age: 30 * 24 * time.Hour, Messages: 1 << 30, Lead: 24 * time.Hour, Overlap: 48 * time.Hour, Keep: 365 * 24 * time.Hour,
 }
 
 // A KeyRef names a key in a store, or a keyset where TinkID is 0.
@@ -50,7 +53,7 @@ func (k KeyRef) String() string {
 
 // Add makes a new key, pending: an identity's signing key is listed for peers at
 // once, a shared pair must be brought to the other holders. It returns the key's
-// Tink id.
+// Tink id, or a [*KeysetFullError].
 func (s *Store) Add(ref KeyRef) (uint32, error) {
 	var made uint32
 	now := s.clock() // once, since the two rings of a pair must tell the same times
@@ -61,6 +64,9 @@ func (s *Store) Add(ref KeyRef) (uint32, error) {
 		}
 		return next, err
 	})
+	if errors.Is(err, ErrKeysetFull) {
+		err = full(ref, s.keys(ref), now)
+	}
 	return made, err
 }
 
@@ -162,29 +168,31 @@ func (s *Store) changeSharedLocked(name string, change func(*sharedState) (*shar
 // and renews the identity's statement when half its life is over. It returns when
 // the next step will be due, the zero time for never. Each step is on disk before
 // it takes effect, so that it may be interrupted and called again.
+//
+// What fails for one keyset stops neither the others nor the renewal: the errors are
+// joined, a [*KeysetFullError] for each keyset without room for a key that is due.
 func (s *Store) Rotate(p RotationPolicy) (next time.Time, err error) {
 	due := new(agenda)
-	own := []Use{UseSigning, UseSealing}
-	if s.Identity().Public().Revoked() {
-		own = nil // its keys are of no use any more; those that are shared go on
+	var failed []error
+	for _, ref := range s.rotated(p) {
+		failed = append(failed, s.rotate(ref, p, due))
 	}
-	for _, use := range own {
-		if err := s.rotate(KeyRef{Use: use}, p, due); err != nil {
-			return time.Time{}, err
-		}
+	failed = append(failed, s.renewWhenDue(due))
+	return due.next, errors.Join(failed...)
+}
+
+// rotated returns the keysets that a policy is for. The keys of an identity that was
+// revoked are of no use any more; those that are shared go on.
+func (s *Store) rotated(p RotationPolicy) (refs []KeyRef) {
+	if !s.Identity().Public().Revoked() {
+		refs = []KeyRef{{Use: UseSigning}, {Use: UseSealing}}
 	}
 	for _, name := range s.SharedKeysets() {
-		if slices.Contains(p.Follow, name) {
-			continue
-		}
-		if err := s.rotate(KeyRef{Use: UseShared, Keyset: name}, p, due); err != nil {
-			return time.Time{}, err
+		if !slices.Contains(p.Follow, name) {
+			refs = append(refs, KeyRef{Use: UseShared, Keyset: name})
 		}
 	}
-	if err := s.renewWhenDue(due); err != nil {
-		return time.Time{}, err
-	}
-	return due.next, nil
+	return refs
 }
 
 // agenda collects the earliest time at which something will be due.
@@ -206,12 +214,12 @@ func (a *agenda) reached(at, now time.Time) bool {
 func (s *Store) rotate(ref KeyRef, p RotationPolicy, due *agenda) error {
 	for range 4 * maxRingKeys {
 		var wait agenda
-		step := s.dueStep(ref, p, &wait)
+		step, full := s.dueStep(ref, p, &wait)
 		if step == nil {
 			if !wait.next.IsZero() {
 				due.reached(wait.next, time.Time{})
 			}
-			return nil
+			return full
 		}
 		if err := step(); err != nil {
 			return err
@@ -220,8 +228,9 @@ func (s *Store) rotate(ref KeyRef, p RotationPolicy, due *agenda) error {
 	return errors.New("keys: a rotation does not come to an end")
 }
 
-// dueStep returns the step that one of the keys is due for, nil for none.
-func (s *Store) dueStep(ref KeyRef, p RotationPolicy, wait *agenda) func() error {
+// dueStep returns the step that one of the keys is due for, nil for none, and an error
+// for one that there is no room for, which keeps no other from being taken.
+func (s *Store) dueStep(ref KeyRef, p RotationPolicy, wait *agenda) (step func() error, noRoom error) {
 	now := s.clock()
 	infos := s.keys(ref)
 	pending := false
@@ -233,16 +242,20 @@ func (s *Store) dueStep(ref KeyRef, p RotationPolicy, wait *agenda) func() error
 		at.TinkID = k.TinkID
 		switch {
 		case k.Stage == StagePending && wait.reached(k.Created.Add(p.Lead), now):
-			return func() error { return s.Promote(at) }
+			return func() error { return s.Promote(at) }, nil
 		case k.Stage == StagePrimary && !pending && s.worn(ref, k, p, wait, now):
-			return func() error { _, err := s.Add(ref); return err }
-		case k.Stage == StageRetiring && wait.reached(k.Retired.Add(p.Overlap), now):
-			return func() error { return s.Disable(at) }
+			if isFull(ref, infos) {
+				noRoom = full(ref, infos, now)
+				continue
+			}
+			return func() error { _, err := s.Add(ref); return err }, nil
+		case k.Stage == StageRetiring && wait.reached(k.Retired.Add(p.overlap(ref)), now):
+			return func() error { return s.Disable(at) }, nil
 		case k.Stage == StageArchived && p.Keep > 0 && wait.reached(k.Archived.Add(p.Keep), now):
-			return func() error { return s.Destroy(at) }
+			return func() error { return s.Destroy(at) }, nil
 		}
 	}
-	return nil
+	return nil, noRoom
 }
 
 // worn reports whether the policy wants a successor for the primary. The new key

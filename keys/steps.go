@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/hopseal/hopseal/internal/keyset"
 )
 
 // The steps of a key's life. Only a [Store] takes them, which browsers do not have.
@@ -35,8 +37,9 @@ func (r ring) expect(id uint32, stages ...Stage) (int, error) {
 }
 
 func (r ring) add(now time.Time) (ring, uint32, error) {
-	if len(r.lives) >= maxRingKeys {
-		return ring{}, 0, fmt.Errorf("keys: a keyset has at most %d keys: destroy old ones first", maxRingKeys)
+	r, err := r.withRoom()
+	if err != nil {
+		return ring{}, 0, err
 	}
 	set, id, err := r.set.add(r.kind)
 	if err != nil {
@@ -44,6 +47,24 @@ func (r ring) add(now time.Time) (ring, uint32, error) {
 	}
 	lives := append(slices.Clone(r.lives), life{id: id, created: uint64(now.Unix())})
 	return ring{r.kind, set, lives}, id, nil
+}
+
+// withRoom returns the ring with room for another key. Of signing keys that have retired only
+// the public half is of use, which statements go on listing: the oldest makes room. What was
+// sealed to a key is lost with it, so that destroying one of those is for others to decide.
+func (r ring) withRoom() (ring, error) {
+	if len(r.lives) < maxRingKeys {
+		return r, nil
+	}
+	oldest := slices.IndexFunc(r.lives, func(l life) bool { return l.stage() > StagePrimary })
+	if r.kind != keyset.Ed25519 || oldest < 0 {
+		return ring{}, fmt.Errorf("keys: %w", ErrKeysetFull)
+	}
+	set, err := r.set.destroy(r.lives[oldest].id)
+	if err != nil {
+		return ring{}, err
+	}
+	return ring{r.kind, set, slices.Delete(slices.Clone(r.lives), oldest, oldest+1)}, nil
 }
 
 func (r ring) promote(id uint32, now time.Time) (ring, error) {

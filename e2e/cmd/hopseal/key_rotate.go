@@ -23,6 +23,9 @@ type changeResult struct {
 	identityResult
 	Next *time.Time `json:"next,omitempty"` // when the next step will be due, of a rotation
 
+	// Warnings tell of keysets that will be full within a month, of a rotation.
+	Warnings []string `json:"warnings,omitempty"`
+
 	rotation bool
 }
 
@@ -59,6 +62,9 @@ func (r changeResult) text(w io.Writer) {
 	}
 	if r.rotation {
 		fmt.Fprintf(w, "next step due: %s\n", timeText(r.Next))
+	}
+	for _, text := range r.Warnings {
+		fmt.Fprintf(w, "warning: %s\n", text)
 	}
 }
 
@@ -164,19 +170,22 @@ func keyRotate(ctx context.Context, c *call) error {
 	case *add:
 		rotation = func() (time.Time, error) { _, err := s.Add(selected.ref()); return time.Time{}, err }
 	}
-	return c.rotate(s, rotation, selected.any())
+	return c.rotate(s, rotation, selected.any(), p)
 }
 
 // rotate tells what a rotation did, and if it is one of all keysets, when the next
 // step will be due.
-func (c *call) rotate(s *keys.Store, rotation func() (time.Time, error), all bool) error {
+func (c *call) rotate(s *keys.Store, rotation func() (time.Time, error), all bool, p keys.RotationPolicy) error {
 	var next time.Time
 	r, err := changing(s, func() (err error) {
 		next, err = rotation()
 		return err
 	})
 	r.rotation, r.Next = all && err == nil, moment(next)
-	if err != nil && len(r.Changes) > 0 {
+	if err == nil && all {
+		r.Warnings = warnings(s.Filling(p))
+	}
+	if err != nil && (len(r.Changes) > 0 || r.Renewed) {
 		// Each step stands for itself: tell what was done before it failed.
 		return errors.Join(c.print(r), err)
 	}
@@ -184,6 +193,13 @@ func (c *call) rotate(s *keys.Store, rotation func() (time.Time, error), all boo
 		return err
 	}
 	return c.print(r)
+}
+
+func warnings(full []*keys.KeysetFullError) (out []string) {
+	for _, e := range full {
+		out = append(out, explain(e))
+	}
+	return out
 }
 
 func replacePrimary(s *keys.Store, ref keys.KeyRef) (err error) {

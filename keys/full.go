@@ -1,0 +1,125 @@
+//go:build !js
+
+package keys
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrKeysetFull is wrapped by a [*KeysetFullError].
+var ErrKeysetFull = errors.New("the keyset is full")
+
+// A KeysetFullError says that a keyset has no room for a key that is due, now or later. The
+// signing keyset is never full: its oldest retired key makes room, whose secret half is of no
+// use any more.
+type KeysetFullError struct {
+	Keyset KeyRef    // TinkID is the oldest archived key, 0 for none
+	Due    time.Time // when there is to be another key
+}
+
+func (e *KeysetFullError) Error() string {
+	set := KeyRef{Use: e.Keyset.Use, Keyset: e.Keyset.Keyset}.keyset()
+	advice := "archive a key that is not needed, then destroy it"
+	if e.Keyset.TinkID != 0 {
+		advice = fmt.Sprintf("destroy its oldest archived key, %d, with which what was sealed to that key opens no more, or have the policy do so (Keep)", e.Keyset.TinkID)
+	}
+	return fmt.Sprintf("keys: %s has %d keys, and no room for the one due %s: %v: %s",
+		set, maxRingKeys, e.Due.UTC().Format(time.RFC3339), ErrKeysetFull, advice)
+}
+
+// Unwrap returns [ErrKeysetFull].
+func (e *KeysetFullError) Unwrap() error { return ErrKeysetFull }
+
+func (k KeyRef) keyset() string {
+	if k.Use == UseShared {
+		return fmt.Sprintf("shared keyset %q", k.Keyset)
+	}
+	return fmt.Sprintf("the %s keyset", k.Use)
+}
+
+// full returns the error for a key that is due in a keyset of these keys.
+func full(ref KeyRef, infos []KeyInfo, due time.Time) *KeysetFullError {
+	ref.TinkID = 0
+	for _, k := range infos {
+		if k.Stage == StageArchived {
+			ref.TinkID = k.TinkID
+			break
+		}
+	}
+	return &KeysetFullError{ref, due}
+}
+
+// isFull reports whether another key needs room that is to be made first.
+func isFull(ref KeyRef, infos []KeyInfo) bool {
+	return ref.Use != UseSigning && len(infos) >= maxRingKeys
+}
+
+// foresight is how long before a keyset is full somebody is told.
+const foresight = 30 * 24 * time.Hour
+
+// Filling returns the keysets that will be full within a month by that policy, when a key is due
+// that they have no room for. Keys that become due by a count are not foreseen.
+func (s *Store) Filling(p RotationPolicy) []*KeysetFullError {
+	var out []*KeysetFullError
+	for _, ref := range s.rotated(p) {
+		if e := s.filling(ref, p); e != nil {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func (s *Store) filling(ref KeyRef, p RotationPolicy) *KeysetFullError {
+	infos, now := s.keys(ref), s.clock()
+	if p.Age <= 0 || ref.Use == UseSigning {
+		return nil
+	}
+	at := nextDue(infos, p)
+	for made := 0; made <= 2*maxRingKeys && at.Before(now.Add(foresight)); made++ {
+		if keysLeft(ref, infos, p, at)+min(made, p.lasting(ref)) >= maxRingKeys {
+			return full(ref, infos, at)
+		}
+		at = at.Add(p.Age)
+	}
+	return nil
+}
+
+// nextDue returns when the policy wants another key.
+func nextDue(infos []KeyInfo, p RotationPolicy) (at time.Time) {
+	for _, k := range infos {
+		switch k.Stage {
+		case StagePending:
+			return k.Created.Add(p.Age)
+		case StagePrimary:
+			at = k.Promoted.Add(max(p.Age-p.Lead, 0))
+		}
+	}
+	return at
+}
+
+// keysLeft counts the keys that the policy has not destroyed by then.
+func keysLeft(ref KeyRef, infos []KeyInfo, p RotationPolicy, at time.Time) (n int) {
+	for _, k := range infos {
+		end := k.Archived
+		if k.Stage == StageRetiring {
+			end = k.Retired.Add(p.overlap(ref))
+		}
+		if p.Keep <= 0 || end.IsZero() || at.Before(end.Add(p.Keep)) {
+			n++
+		}
+	}
+	return n
+}
+
+// lasting is how many of the keys that are made from now on there are at a time.
+func (p RotationPolicy) lasting(ref KeyRef) int {
+	if p.Keep <= 0 {
+		return maxRingKeys
+	}
+	return int((p.Lead+p.overlap(ref)+p.Keep)/p.Age) + 2
+}
+
+// overlap is how long a key goes on being accepted after it has retired.
+func (p RotationPolicy) overlap(KeyRef) time.Duration { return p.Overlap }
