@@ -274,7 +274,7 @@ type Config struct {
 
 	// KeepAlive is how long nothing may come from the other end before it is asked, inside
 	// the encryption, whether it is there. Where nothing comes for as long once more
-	// the session ends. It is the only way to find out in a browser, and the only one
+	// the connection is given up. It is the only way to find out in a browser, and the only one
 	// anywhere that reaches beyond the next hop. A server waits half as long again.
 	// A slow line is no silence while 64 KiB of a message arrive in less than twice
 	// KeepAlive, which by default takes 11 kbit/s; on slower ones a connection is lost
