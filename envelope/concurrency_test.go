@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/hopseal/hopseal/keys"
 )
@@ -35,7 +36,7 @@ func TestOneOfEachForManyGoroutines(t *testing.T) {
 	const workers = 6
 	rotations := make(chan struct{})
 	for _, l := range r.links() {
-		guard := new(ReplayGuard)
+		guard := NewReplayGuard(time.Time{})
 		l.Opener.Replay, l.InsecureAllowReplay = guard, false
 		long := content(3*segmentData + 9)
 		sealed := sealStream(t, &l.Sealer, long)

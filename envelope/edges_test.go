@@ -124,7 +124,7 @@ func TestReplayWindowToTheMillisecond(t *testing.T) {
 		-replayWindow: true, replayWindow: true, 0: true,
 		-replayWindow - time.Millisecond: false, replayWindow + time.Millisecond: false,
 	} {
-		if err := new(ReplayGuard).accept(Header{ID: newMessageID(), Time: now.Add(offset)}, now); (err == nil) != ok {
+		if err := NewReplayGuard(time.Time{}).accept(Header{ID: newMessageID(), Time: now.Add(offset)}, now); (err == nil) != ok {
 			t.Errorf("%v from now: %v", offset, ReasonOf(err))
 		}
 	}
@@ -141,7 +141,7 @@ func TestReplayWindowToTheMillisecond(t *testing.T) {
 // also after a restart.
 func TestReplayShareToTheMessage(t *testing.T) {
 	now := time.Now().Truncate(time.Millisecond)
-	g := new(ReplayGuard)
+	g := NewReplayGuard(time.Time{})
 	at := func(i int) Header {
 		return Header{ID: newMessageID(), Time: now.Add(time.Duration(i) * time.Millisecond)}
 	}

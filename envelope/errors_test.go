@@ -72,7 +72,7 @@ func failures(t *testing.T) (out []failure) {
 		}
 		note(ReasonTime, k, change(func(o *Opener) { o.Replay = NewReplayGuard(time.Now()) }))
 		note(ReasonSize, k, change(func(o *Opener) { o.MaxSize = 100 }))
-		guard := new(ReplayGuard)
+		guard := NewReplayGuard(time.Time{})
 		for _, sealed := range []func(o *Opener) error{
 			func(o *Opener) error { _, _, err := o.Open(nil, k.envelope()); return err },
 		} {

@@ -106,6 +106,9 @@ func (o *Opener) suite() (Suite, error) {
 	if o.Replay == nil && !o.InsecureAllowReplay {
 		return 0, errors.New("envelope: an Opener needs a Replay guard")
 	}
+	if o.Replay != nil && !o.Replay.made {
+		return 0, errNoGuard
+	}
 	identity, shared := o.Identity != nil && o.Identity.Public() != nil, o.Shared != nil && o.Shared.Primary() != nil
 	from, party, fromParty := o.From != nil, o.Party != "", o.FromParty != ""
 	switch {

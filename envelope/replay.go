@@ -24,10 +24,12 @@ const (
 // that sender rises. It refuses rather than forgets. Its memory is bounded by that
 // share for each sender that the caller's Openers expect.
 //
-// One guard serves all Openers of one identity. [ReplayGuard.Bytes] keeps it over
-// a restart. The zero ReplayGuard is one of [NewReplayGuard] with the zero time. A
+// One guard serves all Openers of one identity for as long as the process runs: a
+// guard for each request would remember nothing. [ReplayGuard.Bytes] keeps it over a
+// restart. The zero ReplayGuard opens nothing: make one with [NewReplayGuard]. A
 // ReplayGuard is safe for concurrent use; it must not be copied.
 type ReplayGuard struct {
+	made    bool // by NewReplayGuard or ParseReplayGuard
 	mu      sync.Mutex
 	floor   time.Time        // nothing at or before it is accepted from a new sender
 	senders map[sender]*seen // only senders whose proof verified
@@ -65,15 +67,20 @@ type seen struct {
 // of that is refused. Pass the zero time only where nothing can have been opened
 // before, as with an identity that was made just now.
 func NewReplayGuard(start time.Time) *ReplayGuard {
-	g := new(ReplayGuard)
+	g := &ReplayGuard{made: true}
 	if !start.IsZero() {
 		g.floor = start.Add(replayWindow)
 	}
 	return g
 }
 
+var errNoGuard = errors.New("envelope: a zero ReplayGuard opens nothing: make one with NewReplayGuard, once for an identity and not for each message")
+
 // accept records the message, whose proof has verified, or refuses it.
 func (g *ReplayGuard) accept(h Header, now time.Time) error {
+	if !g.made {
+		return errNoGuard
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	h.Time = h.Time.Truncate(time.Millisecond) // as it is on the way, and remembered
@@ -162,13 +169,17 @@ var ErrReplayGuard = errors.New("envelope: not a valid replay guard")
 
 // Bytes returns the guard for storage: at most 26 bytes for each message of the
 // last five minutes. Store it before acting on a message, or a restart lets that
-// message in again. It holds no secret; whoever sets it back can replay.
+// message in again. It holds no secret; whoever sets it back can replay. The zero
+// ReplayGuard gives nil, which [ParseReplayGuard] refuses.
 //
 //	array(3) [ version=1, floor ms, array of array(4) [ fingerprint | pair id bin 32, party str, floor ms,
 //	           array of array(2) [ message id bin 16, time ms ] ] ]
 //
 // Senders and ids stand in ascending order.
 func (g *ReplayGuard) Bytes() []byte {
+	if !g.made {
+		return nil
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.forgetIdle(time.Now())
@@ -222,7 +233,7 @@ func ParseReplayGuard(b []byte) (*ReplayGuard, error) {
 	r := strict.NewReader(b)
 	r.Array(3)
 	version := r.Uint()
-	g := &ReplayGuard{floor: fromMilli(readMilli(&r))}
+	g := &ReplayGuard{made: true, floor: fromMilli(readMilli(&r))}
 	n := r.ArrayLen(0, len(b)/leastSender)
 	g.senders = make(map[sender]*seen, n)
 	var last sender

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/hopseal/hopseal/internal/label"
 )
@@ -307,7 +308,7 @@ func TestA07StreamOneThingExchanged(t *testing.T) {
 // The guard takes a stream before its content is seen, and takes it once.
 func TestA15StreamReplay(t *testing.T) {
 	for _, l := range links(t) {
-		l.Opener.Replay, l.Opener.InsecureAllowReplay = new(ReplayGuard), false
+		l.Opener.Replay, l.Opener.InsecureAllowReplay = NewReplayGuard(time.Time{}), false
 		sealed := sealStream(t, &l.Sealer, []byte("m"))
 		if _, err := openStream(&l.Opener, sealed); err != nil {
 			t.Fatal(err)

@@ -63,7 +63,7 @@ func newAccount(name string) (*account, error) {
 		return nil, usageError{errors.New("who are you? say it with -name NAME")}
 	}
 	identity, err := keys.GenerateIdentity(name)
-	return &account{identity: identity, known: new(keys.KnownPeers), replay: new(envelope.ReplayGuard)}, err
+	return &account{identity: identity, known: new(keys.KnownPeers), replay: envelope.NewReplayGuard(time.Time{})}, err
 }
 
 func createAccount(path, name string, secret keys.Secret) (*account, error) {

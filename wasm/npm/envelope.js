@@ -1,6 +1,6 @@
 import { bytesOf, call, handleOf, hold, release, textOf } from "./core.js";
 import { badArgument } from "./errors.js";
-import { Identity, publicHandle, SharedKeyset } from "./keys.js";
+import { firstGuardOf, Identity, publicHandle, SharedKeyset } from "./keys.js";
 import { op } from "./ops.js";
 
 const none = 0; // handle of nothing
@@ -13,7 +13,11 @@ export class ReplayGuard {
     hold(this, handle);
   }
 
-  static async create({ start = new Date() } = {}) {
+  static async create({ identity, start } = {}) {
+    if (identity !== undefined) handleOf(identity, Identity, "identity");
+    // Asked also if start is given: another guard must not begin at the birth again.
+    const first = firstGuardOf(identity);
+    start ??= first ? new Date(0) : new Date();
     if (!(start instanceof Date) || Number.isNaN(start.getTime())) throw badArgument("start must be a valid Date");
     return new ReplayGuard(token, call(op.guardCreate, start).number());
   }

@@ -202,13 +202,15 @@ export class KnownPeers {
 export class ReplayGuard {
   private constructor();
   /**
-   * An empty one. What an earlier page opened cannot be told from a replay if its
-   * guard is lost, so that messages dated up to five minutes after `start` (default:
-   * now) are refused: senders' clocks may be ahead by that. Keep the guard with the
-   * identity instead (`store.save`), or pass `new Date(0)` where nothing can have
-   * been opened before, as with an identity that was made a moment ago.
+   * An empty one. Make it once for an identity, not for each message: a new one
+   * knows nothing of what others have opened. The first for an `identity` that this
+   * page has generated opens whatever is sealed to it. Any other refuses messages
+   * dated up to five minutes after `start` (default: now): an earlier page may have
+   * opened them, and senders' clocks may be ahead by that. So keep the guard with the
+   * identity (`store.save`). With a `SharedKeyset`, pass `new Date(0)` as `start`
+   * where nothing can have been opened before.
    */
-  static create(options?: { start?: Date }): Promise<ReplayGuard>;
+  static create(options?: { identity?: Identity; start?: Date }): Promise<ReplayGuard>;
   /** Reads what `bytes()` gave. Rejects with "invalid". */
   static parse(bytes: Uint8Array): Promise<ReplayGuard>;
   /** For storage, before a message that was opened is acted on. */

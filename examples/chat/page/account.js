@@ -23,8 +23,7 @@ async function load(store, name, trouble) {
   const identity = kept?.identity ?? (await Identity.generate(name));
   const knownPeers = kept?.knownPeers ?? (await KnownPeers.create());
   const account = new Account(store, identity, knownPeers, trouble);
-  // Nothing can have been sealed to an identity that is new.
-  account.replay = kept?.replay ?? (await ReplayGuard.create(kept ? {} : { start: new Date(0) }));
+  account.replay = kept?.replay ?? (await ReplayGuard.create({ identity }));
   const stale = Date.now() - identity.public.issued.getTime() > renewAfter;
   if (kept && stale) await identity.renew();
   // Saved before anybody sees it: the same serial under two statements is an alarm.

@@ -71,6 +71,18 @@ test("a guard that lost its memory refuses what may have been opened before", as
   assert.equal((await rejects(open(sealed, { identity: bob, from: ann.public, replay }), "open-failed")).reason, "time");
 });
 
+// What the README's first example does.
+test("the first guard for an identity that was just made opens what is sealed to it, and no second one does", async () => {
+  const me = await Identity.generate("me");
+  const sealed = await seal(encoder.encode("hi"), { from: ann, to: [me.public] });
+  const options = { identity: me, from: ann.public, replay: await ReplayGuard.create({ identity: me }) };
+  assert.equal((await open(sealed, options)).data.length, 2);
+  assert.equal((await rejects(open(sealed, options), "open-failed")).reason, "replay");
+  options.replay = await ReplayGuard.create({ identity: me });
+  assert.equal((await rejects(open(sealed, options), "open-failed")).reason, "time");
+  await rejects(ReplayGuard.create({ identity: me.public }), "bad-argument");
+});
+
 test("inspect covers the whole envelope and needs no key", async () => {
   const sealed = await seal(encoder.encode("hi"), { from: ann, to: [bob.public, eve.public], context: "c" });
   const { header, recipients, parts } = await inspect(sealed);
