@@ -400,20 +400,20 @@ func TestHandshakesDuringRotations(t *testing.T) {
 	<-stopped
 }
 
-// A slowBouncer answers a question about the first statement of an identity only when it is
-// let go, and then with no.
+// A slowBouncer answers the first question since it was armed only when it is let go, and then
+// with no. It accepts everybody else.
 type slowBouncer struct {
+	armed         atomic.Bool
 	asked, answer chan struct{}
 }
 
-func (b *slowBouncer) Verify(_ context.Context, _ keys.Expected, got *keys.PublicIdentity) error {
-	select {
-	case b.asked <- struct{}{}:
-		<-b.answer
-		return errNo
-	default:
+func (b *slowBouncer) Verify(context.Context, keys.Expected, *keys.PublicIdentity) error {
+	if !b.armed.CompareAndSwap(true, false) {
 		return nil
 	}
+	close(b.asked)
+	<-b.answer
+	return errNo
 }
 
 // A54: what a Verifier says about who the other end was, before another statement of it was
@@ -422,6 +422,7 @@ func TestA54RecheckIsAboutWhoTheOtherEndIs(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		slow := &slowBouncer{asked: make(chan struct{}), answer: make(chan struct{})}
 		m := meet(t, func(m *meeting) { m.serv.Verifier = slow })
+		slow.armed.Store(true)
 		rechecked := make(chan error, 1)
 		go func() { rechecked <- m.srv.Recheck(t.Context()) }()
 		<-slow.asked
