@@ -19,8 +19,8 @@ const (
 	stages
 )
 
-// turnsBehind is in how many turns one is for the stages from behind, so that they come on
-// whatever there is before them.
+// turnsBehind is in how many turns one is kept for each stage in rotation, so that all come
+// on, whatever there is before them.
 const turnsBehind = 8
 
 // A desk is where a server computes for handshakes, so many at a time. Those that are furthest
@@ -87,12 +87,14 @@ func (d *desk) leave(busy time.Duration) {
 // under mu.
 func (d *desk) next() {
 	d.turns++
+	kept := stage(0)
+	if d.turns%turnsBehind == 0 {
+		kept = stage(d.turns/turnsBehind) % stages
+	}
 	for i := range stages {
-		if d.turns%turnsBehind == 0 {
-			i = stages - 1 - i
-		}
-		if first := d.waiting[i].Front(); first != nil {
-			d.waiting[i].Remove(first)
+		line := &d.waiting[(kept+i)%stages]
+		if first := line.Front(); first != nil {
+			line.Remove(first)
 			close(first.Value.(chan struct{}))
 			return
 		}
@@ -108,6 +110,13 @@ func (d *desk) line() (n int) {
 		n += d.waiting[i].Len()
 	}
 	return n
+}
+
+// waitingAt returns how many of a stage wait for a turn.
+func (d *desk) waitingAt(at stage) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.waiting[at].Len()
 }
 
 // spent returns how long all turns took that are over.

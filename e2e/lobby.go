@@ -57,6 +57,7 @@ type guest struct {
 	took  time.Duration // how long it was silent before it spoke last
 
 	id, frame [32]byte // of a returner: what it goes on with, and the hash of its first frame
+	repeated  bool     // which somebody has sent before
 }
 
 type guestKind int
@@ -87,11 +88,13 @@ func (l *lobby) enter(ctx context.Context, conn transport.Conn, room int) (conte
 	return ctx, g, nil
 }
 
-// full says why a newcomer would find no room now, or nil.
+// full says why a newcomer would find no room now, or nil. No more wait at the door than could
+// come in.
 func (l *lobby) full(room int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.here() < l.most+room || l.spare("") != nil {
+	most := l.most + room
+	if l.desk.waitingAt(stageDoor) < most && (l.here() < most || l.spare("") != nil) {
 		return nil
 	}
 	return l.busy(l.desk.line())
