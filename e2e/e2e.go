@@ -450,7 +450,8 @@ type Config struct {
 	// under way at once, and MaxHandshakesPerAddress how many for one address (for IPv6, one
 	// /64). Others wait for a place, up to half of HandshakeTimeout. A place is taken from a
 	// stranger who is silent while it is his turn, for longer than those who get on, so that
-	// peers who stall cannot lock out those who do not. There is room for as many connections
+	// peers who stall cannot lock out those who do not. Honest clients of an address from which a
+	// flood comes get in as often as their share of it allows. There is room for as many connections
 	// again that have said nothing yet, and for every client whom the server waits for: those
 	// come back before strangers get in, however many they are and also behind one address.
 	// What is furthest is computed first.

@@ -3,6 +3,7 @@ package e2e
 import (
 	"container/list"
 	"context"
+	"math/bits"
 	"time"
 )
 
@@ -22,9 +23,10 @@ type strangers struct {
 	order  list.List // of *queue: whose turn is next first
 	timed  bool      // a timer will serve the lines
 
-	patience time.Duration // for how long a stranger may be silent while others wait for his place
+	patience time.Duration // for how long a stranger may be silent while others wait for his place, at least
 	most     time.Duration // the bound of that
 	slowest  time.Duration // that somebody welcome took lately to speak
+	stallers int           // who have lost their places
 }
 
 // A queue is the line of one address.
@@ -64,10 +66,13 @@ func (g *guest) welcome() {
 	x.patience = min(max(2*x.slowest, leastPatience), x.most)
 }
 
-// lessHasty is called when somebody has lost his place. Where nobody gets on meanwhile the
-// honest ones may take longer than is thought.
-func (x *strangers) lessHasty(places int) {
-	x.patience = min(x.patience+x.patience/time.Duration(places), x.most)
+// patient returns for how long a stranger may be silent now while others wait for his place. Those
+// who get on may be only the fast ones, so it is twice as long in every second round of the
+// places, four times in every fourth, and so on.
+func (l *lobby) patient() time.Duration {
+	x := &l.strangers
+	round := x.stallers/min(l.most, l.mostPerAddress) + 1
+	return min(x.patience<<min(bits.TrailingZeros(uint(round)), 10), x.most)
 }
 
 // admit waits for a place for a guest, for so long at most.
@@ -181,11 +186,11 @@ func (l *lobby) place(g *guest) bool {
 
 // stalled turns a stranger out who has been silent for too long, and reports whether it did.
 func (l *lobby) stalled(g *guest) bool {
-	if g == nil || time.Since(g.quiet.since) < l.strangers.patience {
+	if g == nil || time.Since(g.quiet.since) < l.patient() {
 		return false
 	}
 	l.turnOut(g)
-	l.strangers.lessHasty(l.most)
+	l.strangers.stallers++
 	return true
 }
 
@@ -223,7 +228,7 @@ func (l *lobby) watchLines() {
 		return
 	}
 	x.timed = true
-	time.AfterFunc(max(time.Until(longest.quiet.since.Add(x.patience)), leastLook), func() {
+	time.AfterFunc(max(time.Until(longest.quiet.since.Add(l.patient())), leastLook), func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		x.timed = false
