@@ -83,9 +83,9 @@ func (l *lobby) late() error {
 }
 
 // sent is an errBusy with the time that the client is told.
-func (l *lobby) sent(err error) error {
-	if errors.As(err, new(*busyError)) {
+func (g *guest) sent(err error) error {
+	if g == nil || errors.As(err, new(*busyError)) {
 		return err
 	}
-	return l.late()
+	return g.lobby.late()
 }

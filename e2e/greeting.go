@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -116,7 +115,7 @@ func (g *greeting) resume(ctx context.Context, s *Session, committed func() erro
 	}}
 	step, err := g.answer(ctx, r)
 	if busy := ctx.Err(); busy != nil || errors.Is(err, errBusy) {
-		return nil, g.turnedDown(ctx, err)
+		return nil, g.turnedDown(ctx, g.guest.sent(err))
 	}
 	if err != nil {
 		return nil, g.refuse(ctx)
@@ -139,20 +138,29 @@ func (g *greeting) resume(ctx context.Context, s *Session, committed func() erro
 }
 
 // answer gives a resume its first frame. The error is errBusy where there are too many of its
-// kind; any other but the context's says that whoever sent it does not hold the session's secret.
+// kind, or no time for it; any other but the context's says that whoever sent it does not hold
+// the session's secret.
 func (g *greeting) answer(ctx context.Context, r *engine.Resume) (step engine.Step, err error) {
-	ctx, cancel := context.WithDeadline(ctx, r.Deadline())
+	id, _ := engine.ResumeID(g.first)
+	if err := g.guest.repeats(id, g.first); err != nil {
+		return step, err
+	}
+	inTime, cancel := context.WithDeadline(ctx, r.Deadline())
 	defer cancel()
-	late := g.desk.compute(ctx, stageResume, func() {
+	late := g.desk.compute(inTime, stageResume, func() {
 		if step, err = r.Start(time.Now()); err == nil {
 			step, err = r.Receive(time.Now(), g.first)
 		}
 	})
-	if err = cmp.Or(late, err); err != nil {
-		return step, err
+	switch {
+	case err == nil && late == nil:
+		return step, g.guest.returns(id, g.first)
+	case ctx.Err() != nil:
+		return step, ctx.Err()
+	case inTime.Err() != nil: // which says nothing of who sent it
+		return step, errBusy
 	}
-	id, _ := engine.ResumeID(g.first)
-	return step, g.guest.returns(id, g.first)
+	return step, err
 }
 
 // ended does what follows for a session from an attempt to go on with it that failed.

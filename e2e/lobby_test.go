@@ -170,8 +170,8 @@ func TestStrangersLoseTheirPlacesToOthersOnlyWhenTheyStall(t *testing.T) {
 	})
 }
 
-// The time for which a stranger may be silent follows those who are welcome, and grows while
-// nobody gets on.
+// The time for which a stranger may be silent follows those who are welcome, and is longer now
+// and then, for honest ones who are slower.
 func TestPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := aHall(t, 2, 2)
@@ -183,16 +183,20 @@ func TestPatience(t *testing.T) {
 			g.spoke()
 			g.welcome()
 			g.leave()
-			if got := h.strangers.patience; got != test.patience {
+			if got := h.patient(); got != test.patience {
 				t.Errorf("%v after somebody took %v, want %v", got, test.takes, test.patience)
 			}
 		}
 		h.strangers.patience = leastPatience
-		for range 20 {
-			h.stranger("")
-		}
-		if got := h.strangers.patience; got != 2*time.Second {
-			t.Errorf("%v after 18 who had no time to speak", got)
+		for round := 1; round <= 128; round++ {
+			want := leastPatience
+			for n := round; n%2 == 0; n /= 2 {
+				want = min(2*want, 2*time.Second)
+			}
+			if got := h.patient(); got != want {
+				t.Errorf("%v in round %d, want %v", got, round, want)
+			}
+			h.strangers.stallers += 2
 		}
 	})
 }
@@ -301,8 +305,22 @@ func TestA57AttemptsForOneSessionAreFew(t *testing.T) {
 	if h.out(honest) {
 		t.Error("repetitions pushed the honest one out")
 	}
+	if _, err := try("held back"); err != nil || h.out(honest) {
+		t.Errorf("an attempt that was held back: %v; the honest one is out: %v", err, h.out(honest))
+	}
+	another, err := try("another") // instead of a repetition
+	if err != nil || h.out(honest) {
+		t.Errorf("another attempt: %v; the honest one is out: %v", err, h.out(honest))
+	}
+	for range 100 {
+		for _, frame := range []string{"seen", "honest", "held back", "another"} {
+			if g, err := try(frame); !errors.Is(err, errBusy) || h.out(another) {
+				t.Fatalf("%s, repeated: %v, %v; the honest one is out: %v", frame, err, g.repeats(id, []byte(frame)), h.out(another))
+			}
+		}
+	}
 	for i := range 10 {
-		if _, err := try(fmt.Sprint("another ", i)); err != nil {
+		if _, err := try(fmt.Sprint("new ", i)); err != nil {
 			t.Errorf("attempt %d: %v", i, err)
 		}
 	}

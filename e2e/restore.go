@@ -90,7 +90,7 @@ func (srv *Server) beginClaim(ctx context.Context, g *greeting, id [32]byte) (c 
 	})
 	switch {
 	case errors.Is(err, errBusy):
-		return nil, step, g.turnedDown(ctx, srv.lobby.sent(err))
+		return nil, step, g.turnedDown(ctx, g.guest.sent(err))
 	case errors.Is(err, ErrNotStored):
 		return nil, step, g.refuse(ctx)
 	case err != nil: // which is not to say that there is none
