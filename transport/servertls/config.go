@@ -85,9 +85,23 @@ func (w *Watcher) publish() {
 		// It has the last word: with certificates here crypto/tls would show one of
 		// them where it should refuse the name.
 		c.tls13.Certificates, c.tls12.Certificates = nil, nil
-		c.acme = &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{acmeProtocol}, SessionTicketsDisabled: true, GetCertificate: get}
+		c.acme = w.forAuthorities(get)
 	}
 	w.current.Store(c)
+}
+
+// forAuthorities returns what an authority meets. It shows no client certificate, so where
+// those are required nobody gets beyond the handshake this way: it is refused when the
+// authority has seen what it wants, which TLS 1.3 alone allows.
+func (w *Watcher) forAuthorities(get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls.Config {
+	c := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{acmeProtocol}, SessionTicketsDisabled: true, GetCertificate: get}
+	if w.opts.clientAuth() == tls.RequireAndVerifyClientCert {
+		c.MinVersion = tls.VersionTLS13
+		c.VerifyConnection = func(tls.ConnectionState) error {
+			return errors.New("servertls: an authority has checked the name, and gets no connection: it shows no client certificate")
+		}
+	}
+	return c
 }
 
 // choose returns how a certificate is chosen where files do not have all.
