@@ -68,7 +68,7 @@ func (b *comeback) dial(ctx context.Context) (transport.Conn, error) {
 		b.refused = false
 		return conn, nil
 	}
-	if err = b.doubt(err); !ends(err) { // else the end of the session says it
+	if err = b.doubt(err); !ends(err) { // else the end of the session says it, or Decide has it told
 		b.failed(err)
 	}
 	return nil, err

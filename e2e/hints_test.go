@@ -2,13 +2,18 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"runtime"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -74,4 +79,53 @@ func TestA55ATimeToWaitEndsNoSession(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A no that a Decide does not take for one is told as a failed attempt is.
+func TestWhatDecideGoesOnBehindIsTold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var doubts atomic.Int32
+		told := make(chan error, 10)
+		m := &misanswer{cause: net.ErrClosed, road: road{srv: newServer(t, trusting(bob, alice), echo)}}
+		cfg := trusting(alice, bob)
+		trusted := cfg.Verifier
+		cfg.Verifier = verifierFunc(func(ctx context.Context, want keys.Expected, got *keys.PublicIdentity) error {
+			if doubts.Add(-1) >= 0 {
+				return &keys.TrustError{Reason: keys.TrustUnknown, Want: want, Got: got.Fingerprint()}
+			}
+			return trusted.Verify(ctx, want, got)
+		})
+		cfg.Retry.Decide = func(error) transport.RetryAction { return transport.ActionRetry }
+		cfg.Notify = func(e e2e.Event) {
+			if failed := new(e2e.HandshakeError); e.State == e2e.StateReconnecting && errors.As(e.Err, &failed) {
+				told <- failed
+			}
+		}
+		c, err := e2e.DialFunc(t.Context(), "road", cfg, m.dial)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		doubts.Store(2)
+		m.strike(0)
+		mustSend(t, c, "meanwhile")
+		mustReceive(t, c, "meanwhile")
+		synctest.Wait()
+		for range 2 {
+			select {
+			case err := <-told:
+				if failed := err.(*e2e.HandshakeError); failed.Reason != e2e.ReasonUntrusted {
+					t.Errorf("told %v", err)
+				}
+			default:
+				t.Fatal("an attempt that failed was not told")
+			}
+		}
+	})
+}
+
+type verifierFunc func(context.Context, keys.Expected, *keys.PublicIdentity) error
+
+func (f verifierFunc) Verify(ctx context.Context, want keys.Expected, got *keys.PublicIdentity) error {
+	return f(ctx, want, got)
 }

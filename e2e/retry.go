@@ -98,7 +98,11 @@ func (b *comeback) retry() transport.Retry {
 		}
 		action = transport.ActionStop // if it panics
 		defer contain(&b.decided)
-		return decide(err)
+		action = decide(err)
+		if action != transport.ActionStop && ends(err) { // so that no end of the session says it
+			b.failed(err)
+		}
+		return action
 	}
 	return r
 }
