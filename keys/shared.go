@@ -93,6 +93,9 @@ func (s *sharedState) load(before *sharedState) error {
 	if err != nil {
 		return err
 	}
+	if firstCommon(a, m) != 0 {
+		return ErrSharedKeyset
+	}
 	reserved := make([]uint64, len(a.Keys))
 	copy(reserved, s.reserved)
 	s.pairs, s.reserved = nil, reserved
@@ -117,6 +120,27 @@ func (s *sharedState) load(before *sharedState) error {
 	}
 	s.primary = s.pairs[s.aeads.primary()]
 	return nil
+}
+
+// common returns the id of a key of r that is one of the other ring's too, 0 for none.
+func (r ring) common(other ring) (uint32, error) {
+	a, err := r.set.keyset()
+	if err != nil {
+		return 0, err
+	}
+	b, err := other.set.keyset()
+	return firstCommon(a, b), err
+}
+
+// firstCommon is for keysets with different purposes: a key that serves two is safe for
+// neither.
+func firstCommon(a, b keyset.Keyset) uint32 {
+	for _, key := range a.Keys {
+		if slices.ContainsFunc(b.Keys, func(k keyset.Key) bool { return hmac.Equal(k.Secret, key.Secret) }) {
+			return key.ID
+		}
+	}
+	return 0
 }
 
 // index returns the place of the pair of that id, -1 for none.

@@ -60,6 +60,8 @@ const (
 	TinkRepeatedKey                       // one key stands there under two ids
 	TinkTooMany                           // more keys than a keyset here holds
 	TinkUnpaired                          // the AEAD and the HMAC keyset do not go together key by key
+	TinkPrimary                           // the primary key is disabled, destroyed or missing
+	TinkSharedKey                         // one key stands in two keysets that have different purposes
 )
 
 var tinkReasons = map[TinkReason]string{
@@ -73,6 +75,8 @@ var tinkReasons = map[TinkReason]string{
 	TinkRepeatedKey: "the same key stands there under another id as well",
 	TinkTooMany:     fmt.Sprintf("a keyset has at most %d keys: delete old ones first", maxRingKeys),
 	TinkUnpaired:    "the AEAD and the HMAC keyset must have as many keys, in the same order and states",
+	TinkPrimary:     "the primary key is disabled, destroyed or missing: enable it, or make another one primary",
+	TinkSharedKey:   "the same key stands in both keysets: a key has one purpose: make a new one for the other",
 }
 
 // A TinkKeysetError says why a Tink keyset was not taken. It shows no key.
@@ -244,7 +248,7 @@ func ReadCleartextTinkKeyset(b []byte, f TinkFormat, _ insecurecleartext.Token) 
 	// In the one encoding that is kept here, without what Tink ignores.
 	canonical, err := k.Append(nil)
 	if err != nil {
-		return nil, tinkError(TinkUnreadable, k.Primary) // the primary is disabled or missing
+		return nil, tinkError(TinkUnreadable, 0)
 	}
 	set, err := parseTinkset(canonical)
 	return &TinkKeyset{k.Keys[0].Type, set}, err
@@ -270,6 +274,10 @@ func takeTinkKeyset(read *tinkpb.Keyset) (keyset.Keyset, error) {
 	}
 	if len(k.Keys) == 0 {
 		return keyset.Keyset{}, tinkError(TinkUnreadable, 0)
+	}
+	works := func(key keyset.Key) bool { return key.ID == k.Primary && key.Status == keyset.Enabled }
+	if !slices.ContainsFunc(k.Keys, works) {
+		return keyset.Keyset{}, tinkError(TinkPrimary, k.Primary)
 	}
 	return k, unambiguous(k)
 }
@@ -412,6 +420,11 @@ func ImportSharedKeyset(aeads, macs *TinkKeyset) (*SharedKeyset, error) {
 	}
 	if !s.paired() {
 		return nil, tinkError(TinkUnpaired, 0)
+	}
+	if common, err := s.aeads.common(s.macs); err != nil {
+		return nil, err
+	} else if common != 0 {
+		return nil, tinkError(TinkSharedKey, common)
 	}
 	if err := s.load(nil); err != nil {
 		return nil, err

@@ -363,8 +363,8 @@ func TestTinkKeysetsNotTaken(t *testing.T) {
 			k.Key = k.Key[:1]
 			k.Key[0].Status = tinkpb.KeyStatusType_DESTROYED
 		}), TinkUnreadable},
-		"disabled primary": {two(func(k *tinkpb.Keyset) { k.Key[0].Status = tinkpb.KeyStatusType_DISABLED }), TinkUnreadable},
-		"no primary":       {two(func(k *tinkpb.Keyset) { k.PrimaryKeyId ^= 1 }), TinkUnreadable},
+		"disabled primary": {two(func(k *tinkpb.Keyset) { k.Key[0].Status = tinkpb.KeyStatusType_DISABLED }), TinkPrimary},
+		"no primary":       {two(func(k *tinkpb.Keyset) { k.PrimaryKeyId ^= 1 }), TinkPrimary},
 		"no state":         {two(func(k *tinkpb.Keyset) { k.Key[1].Status = 0 }), TinkUnreadable},
 		"no key data":      {two(func(k *tinkpb.Keyset) { k.Key[1].KeyData = nil }), TinkType},
 		"a public keyset":  {proto(must(tinkMade(0, signing).Public())), TinkType},
