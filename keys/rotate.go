@@ -3,9 +3,9 @@
 package keys
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 )
@@ -26,6 +26,10 @@ type RotationPolicy struct {
 	// Follow names the shared keysets that another holder rotates and hands over,
 	// see [Store.UpdateSharedKeyset]: they are left alone here.
 	Follow []string
+
+	// Logger is told by [Store.Run] of what failed, and of keysets that will be full. Nil
+	// means slog.Default().
+	Logger *slog.Logger
 }
 
 // DefaultRotation changes keys every 30 days, with a day to distribute a new one
@@ -300,28 +304,4 @@ func (s *Store) renewWhenDue(due *agenda) error {
 		return s.renewWhenDue(due)
 	}
 	return nil
-}
-
-// rotationCheck is how often Run looks at what cannot be foreseen: messages, bytes
-// and a clock that jumps.
-const rotationCheck = time.Minute
-
-// Run rotates by the policy until ctx ends, and returns its error, or the first
-// error of a step.
-func (s *Store) Run(ctx context.Context, p RotationPolicy) error {
-	for {
-		next, err := s.Rotate(p)
-		if err != nil {
-			return err
-		}
-		wait := rotationCheck
-		if !next.IsZero() {
-			wait = min(wait, next.Sub(s.clock()))
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(wait):
-		}
-	}
 }

@@ -25,6 +25,7 @@ var listeners = map[string]string{
 	"e2e.Config.Refused":                      "logged",
 	"e2e.Mux.OnError":                         "logged",
 	"e2e.StreamOptions.Progress":              "data",
+	"keys.RotationPolicy.Logger":              "logged",
 	"transport.DialOptions.Notify":            "returned",
 	"transport.GateOptions.Notify":            "logged",
 	"transport.ProxyProtocol.OnRefuse":        "logged",
