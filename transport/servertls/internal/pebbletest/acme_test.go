@@ -2,6 +2,7 @@ package pebbletest
 
 import (
 	"crypto/tls"
+	"encoding/pem"
 	"os"
 	"path/filepath"
 	"slices"
@@ -48,6 +49,19 @@ func TestIssue(t *testing.T) {
 	n.Close()
 	if want := []string{"acme_account+key", name, name + "+rsa"}; !slices.Equal(entries(t, cache), want) {
 		t.Errorf("the cache has %v, want %v", entries(t, cache), want)
+	}
+}
+
+// The authority checks a server whose clients have to show certificates, and has none.
+func TestIssueWhereClientsShowCertificates(t *testing.T) {
+	t.Parallel()
+	at, cas := listen(t), filepath.Join(t.TempDir(), "ca.pem")
+	p := startPebble(t, pebbleOptions{tls: portOf(at.Addr().String()), http: 1})
+	if err := os.WriteFile(cas, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.node(t, nodeOptions{at: at, cache: dir(t), clientCAs: cas}).Warm(t.Context(), name); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -37,6 +37,7 @@ type nodeOptions struct {
 	cache     autocert.Cache
 	challenge string
 	binding   *xacme.ExternalAccountBinding
+	clientCAs string // a file, where clients have to show certificates
 }
 
 func (p *pebble) node(t *testing.T, opts nodeOptions) *node {
@@ -46,7 +47,7 @@ func (p *pebble) node(t *testing.T, opts nodeOptions) *node {
 	n.Manager = must(acme.New(acme.Options{Hosts: []string{name, "other.example.com", "blocked.example.com"}, Cache: opts.cache, AcceptTerms: true, Email: "operator@example.com",
 		Directory: p.URL + wfeDirectory, HTTPClient: p.Client(), Challenge: opts.challenge, ExternalAccountBinding: opts.binding, Notify: n.add, Logger: quiet}))
 	t.Cleanup(n.Manager.Close)
-	certs := must(servertls.Watch(servertls.Options{GetCertificate: n.GetCertificate, Certificates: n.Certificates, Logger: quiet}))
+	certs := must(servertls.Watch(servertls.Options{GetCertificate: n.GetCertificate, Certificates: n.Certificates, ClientCAs: opts.clientCAs, Logger: quiet}))
 	t.Cleanup(certs.Close)
 	if opts.at == nil {
 		opts.at = listen(t)
