@@ -216,7 +216,11 @@ func toHTTPS(w http.ResponseWriter, r *http.Request) {
 			host = "[" + name + "]"
 		}
 	}
-	http.Redirect(w, r, "https://"+host+r.URL.RequestURI(), http.StatusFound)
+	where := r.URL.RequestURI()
+	if !strings.HasPrefix(where, "/") { // "GET http:.evil.example" would go on with the host's name
+		where = "/"
+	}
+	http.Redirect(w, r, "https://"+host+where, http.StatusFound)
 }
 
 // answerTLS is GetCertificate for an authority that checks.

@@ -3,6 +3,7 @@
 package acme
 
 import (
+	"bufio"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -210,5 +211,28 @@ func TestAPolicyThatEndsItsGoroutine(t *testing.T) {
 		n := w.node(Options{HostPolicy: func(context.Context, string) error { runtime.Goexit(); return nil }})
 		why := n.because(name)
 		w.expect("refused", strings.Contains(why, "HostPolicy refuses") && len(w.asked()) == 0, why)
+	})
+}
+
+// A request line of any form leads to no other host than the one that was asked for.
+func TestARedirectKeepsTheHost(t *testing.T) {
+	inWorld(t, func(w *world) {
+		handler := w.node(Options{}).HTTPHandler(nil)
+		for line, want := range map[string]string{
+			"/a?b=c":                  "https://chat.example.com/a?b=c",
+			"//evil.example/a":        "https://chat.example.com//evil.example/a",
+			"http:.evil.example":      "https://chat.example.com/",
+			"http:@evil.example":      "https://chat.example.com/",
+			"http://chat.example.com": "https://chat.example.com/",
+			"*":                       "https://chat.example.com/",
+		} {
+			r, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET " + line + " HTTP/1.1\r\nHost: chat.example.com:80\r\n\r\n")))
+			if err != nil {
+				continue // net/http refuses it
+			}
+			out := httptest.NewRecorder()
+			handler.ServeHTTP(out, r)
+			w.expect(line, out.Header().Get("Location") == want, out.Code, out.Header().Get("Location"))
+		}
 	})
 }
