@@ -42,8 +42,8 @@ func (r exportResult) text(w io.Writer) {
 
 func keyExport(ctx context.Context, c *call) error {
 	c.storeFlag()
-	out := c.String("o", "", "the new `file` to write to, instead of standard output")
-	raw := c.Bool("raw", false, "write the bytes themselves to the file, not base64")
+	out := c.String("o", "", "the new `file` to write to; \"-\" is standard output, as without -o")
+	raw := c.Bool("raw", false, "write the bytes themselves to the file or to \"-\", not base64")
 	shared := c.String("shared", "", "export the shared keyset of this `name`, sealed to the peer that -to names")
 	to := c.String("to", "", "the `file` with the public identity of the peer that shall have the shared keyset")
 	fingerprint := c.String("fingerprint", "", "the peer's `fingerprint`, instead of typing it")
@@ -89,7 +89,11 @@ func keyExport(ctx context.Context, c *call) error {
 
 // deliver writes what was exported to the file, or as the result.
 func (c *call) deliver(r exportResult, file string, raw bool, content []byte) error {
-	if file == "" {
+	if file == "-" && raw {
+		_, err := c.stdout.Write(content)
+		return err
+	}
+	if file == "" || file == "-" {
 		return c.print(r)
 	}
 	if !raw {

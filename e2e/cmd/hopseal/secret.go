@@ -141,10 +141,19 @@ func readPassphrase(r io.Reader, source string) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w: check what it names", source, err)
+	case byteOrderMark(b):
+		return nil, fmt.Errorf("%s: it begins with a byte order mark, which would be part of the passphrase: save it as UTF-8 without one", source)
 	case len(p) == 0:
 		return nil, fmt.Errorf("%s: the passphrase is empty: check what it names", source)
 	case len(b) > maxPassphrase:
 		return nil, fmt.Errorf("%s: more than %d bytes: that is no passphrase", source, maxPassphrase)
 	}
 	return p, nil
+}
+
+// byteOrderMark reports whether an editor has put a mark in front. Two bytes are one only
+// in front of text of 16 bits a character: a passphrase may be random bytes.
+func byteOrderMark(b []byte) bool {
+	wide := bytes.HasPrefix(b, []byte{0xff, 0xfe}) || bytes.HasPrefix(b, []byte{0xfe, 0xff})
+	return bytes.HasPrefix(b, []byte("\ufeff")) || wide && len(b)%2 == 0 && bytes.IndexByte(b, 0) >= 0
 }

@@ -35,7 +35,7 @@ func (f *wayFlags) add(c *call) {
 	c.StringVar(&f.network, "network", "", "tcp4 or tcp6 for one kind of addresses only")
 	c.Var(&f.headers, "header", "send this `Name: value` in the handshake; may be repeated. Put a bearer token into "+envToken)
 	c.BoolVar(&f.insecure, "insecure-skip-tls-verify", false, "accept any certificate: everybody on the way may be the server")
-	c.StringVar(&f.keyLog, "insecure-key-log", "", "append the secrets of TLS to this `file`, for Wireshark")
+	c.StringVar(&f.keyLog, "insecure-key-log", "", "append the secrets of TLS to this `file`, for Wireshark: a new one, or a key log of mode 0600")
 }
 
 type listFlag []string
@@ -76,7 +76,7 @@ func (f *wayFlags) options(c *call) (*transport.DialOptions, error) {
 	// An https proxy has a certificate too. It is not shown this end's.
 	opts.ProxyTLS = &transport.TLSOptions{RootsPEM: opts.TLS.RootsPEM, SystemRoots: true, InsecureSkipTLSVerify: f.insecure}
 	if f.keyLog != "" {
-		if f.log, err = os.OpenFile(f.keyLog, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
+		if f.log, err = openKeyLog(f.keyLog); err != nil {
 			return nil, fmt.Errorf("-insecure-key-log: %w", err)
 		}
 		opts.TLS.InsecureKeyLogWriter = f.log
