@@ -39,15 +39,16 @@ func Dial(ctx context.Context, url string, cfg Config) (*Session, error) {
 	return c.dialFirst(ctx)
 }
 
-// DialFunc is [Dial] over whatever connections dial makes. It has to return when its context
-// ends, which is that of the first dial, and later one of the session's. The connections must let messages of [MaxFrame] bytes through. The Verifier is asked about
-// the given address.
+// DialFunc is [Dial] over whatever connections dial makes. It is waited for no longer than
+// its context lasts: the first time that is ctx, and later, when the session comes back, one of
+// a minute. The connections must outlive that context and let messages of [MaxFrame] bytes
+// through. The Verifier is asked about the given address.
 func DialFunc(ctx context.Context, address string, cfg Config, dial func(context.Context) (transport.Conn, error)) (*Session, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	return newClient(cfg, address, dial).dialFirst(ctx)
+	return newClient(cfg, address, func(ctx context.Context) (transport.Conn, error) { return dialAside(ctx, dial) }).dialFirst(ctx)
 }
 
 // Connect makes a session, as the client, over a connection that is already open, and

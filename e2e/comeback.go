@@ -103,7 +103,7 @@ func (b *comeback) attempt(ctx context.Context) (_ transport.Conn, err error) {
 	if err != nil {
 		return nil, said{err}
 	}
-	conn, err := b.client.dial(ctx)
+	conn, err := b.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -127,6 +127,12 @@ func (b *comeback) attempt(ctx context.Context) (_ transport.Conn, err error) {
 	b.session.entitle(r.Link(), r.Peer(), grantFor(r.Lifetime()))
 	b.next = newLine(conn, r.Link(), r.Hop(), b.client.cfg)
 	return conn, nil
+}
+
+func (b *comeback) connect(ctx context.Context) (transport.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, longestDial)
+	defer cancel()
+	return b.client.dial(ctx)
 }
 
 // credentials returns what to show the server, and has the application asked at its pace.

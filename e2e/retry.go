@@ -135,7 +135,11 @@ func (b *comeback) refresh(ask func(context.Context) error) func(context.Context
 
 // own is contain for code of the application that the session asks, and not the network.
 func own(err *error) {
-	if v := recover(); v != nil {
+	switch v := recover().(type) {
+	case nil:
+	case *PanicError: // of another goroutine
+		*err = said{v}
+	default:
 		*err = said{&PanicError{v, debug.Stack()}}
 	}
 }
