@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hopseal/hopseal/keys"
@@ -54,7 +55,8 @@ type Server struct {
 
 // Listen makes the socket, mode 0600. Its directory must be the user's own and
 // closed to others, or the error wraps [ErrNotPrivate]. A socket that an agent left
-// behind is replaced; where one listens, the error wraps [ErrInUse].
+// behind, which refuses connections, is replaced; where one listens, busy or not, the
+// error wraps [ErrInUse].
 func Listen(path string, ks ...Key) (*Server, error) {
 	if err := checkKeys(ks); err != nil {
 		return nil, err
@@ -100,11 +102,17 @@ func removeStale(path string) error {
 	if err != nil || info.Mode().Type() != fs.ModeSocket {
 		return agentError(path, fs.ErrExist, "it is not a socket: choose another path")
 	}
-	if c, err := net.Dial("unix", path); err == nil {
+	c, err := net.Dial("unix", path)
+	switch {
+	case err == nil:
 		c.Close()
 		return agentError(path, ErrInUse, "stop it first, or choose another path")
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return os.Remove(path)
+	case errors.Is(err, syscall.EAGAIN): // its queue is full: somebody listens
+		return agentError(path, ErrInUse, "it is busy: stop it first, or choose another path")
 	}
-	return os.Remove(path)
+	return fmt.Errorf("agent: whether one listens at the socket is not known: %w: try again", err)
 }
 
 // Serve answers requests until ctx ends or the server is closed. It returns when
