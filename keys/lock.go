@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,33 +19,157 @@ import (
 // errLocked is returned by lockFile where another process holds the lock.
 var errLocked = errors.New("locked")
 
-// fileLock is a store's one writer. The lock is on a file beside the store, since
-// the store's own file is replaced by every write, and goes with the process.
-type fileLock struct{ f *os.File }
+// ErrStoreReplaced is wrapped by the error of a write where the store's file is not the one that
+// this process has opened or written: somebody put another in its place.
+var ErrStoreReplaced = errors.New("another file has taken the place of the store")
+
+// fileLock is a store's one writer. It holds two locks that go with the process: one on a file
+// beside the store, which says who it is, and one on the store's own file, under whatever name
+// somebody else opens it. The latter moves to each file that takes the place of the one before.
+type fileLock struct {
+	f    *os.File
+	held *os.File    // the store's file, nil before there is one, and on Windows
+	info os.FileInfo // of the store's file
+	kept []*os.File  // files of before that have other names
+}
 
 func lockStore(path string) (*fileLock, error) {
-	f, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE|noFollow, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
 	}
-	if err := lockFile(f); err != nil {
-		defer f.Close()
-		if errors.Is(err, errLocked) {
-			return nil, fileError(path, ErrStoreInUse, "held by "+holder(f)+": stop it, or ask it to make the change")
-		}
-		return nil, fmt.Errorf("keys: locking %s: %w", path, err)
+	l := &fileLock{f: f}
+	if err := l.claim(path); err != nil {
+		l.release()
+		return nil, err
 	}
-	if err := sign(f); err != nil {
+	return l, nil
+}
+
+func (l *fileLock) claim(path string) error {
+	if !isLock(l.f) {
+		return fmt.Errorf("keys: %s.lock is a file of something else: move it away", path)
+	}
+	err := lockFile(l.f)
+	if err == nil {
+		err = l.claimStore(path)
+	}
+	if err == nil {
+		err = sign(l.f)
+	}
+	if errors.Is(err, errLocked) {
+		return fileError(path, ErrStoreInUse, "held by "+holder(l.f)+": stop it, or ask it to make the change")
+	}
+	if err != nil {
+		return fmt.Errorf("keys: locking %s: %w", path, err)
+	}
+	return nil
+}
+
+// isLock reports whether a file may be written over, since it has been a lock before or is new.
+func isLock(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || links(f) != 1 {
+		return false
+	}
+	head, _ := io.ReadAll(io.NewSectionReader(f, 0, int64(len(lockHead))))
+	return info.Size() == 0 || string(head) == lockHead
+}
+
+const lockHead = "process "
+
+// claimStore locks the store's own file, if there is one.
+func (l *fileLock) claimStore(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|noFollow, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := l.take(f); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("keys: locking %s: %w", path, err)
+		return err
 	}
-	return &fileLock{f}, nil
+	if n := links(f); n > 1 {
+		return fmt.Errorf("it has %d names (hard links), of which a write would leave the others with old keys: remove them, or copy it", n)
+	}
+	return l.check(path)
+}
+
+// take locks a file that is the store, or is about to be.
+func (l *fileLock) take(f *os.File) (err error) {
+	if locksStore {
+		err = lockFile(f)
+	}
+	info, statErr := f.Stat()
+	if err = errors.Join(err, statErr); err != nil {
+		return err
+	}
+	old := l.held
+	if l.info, l.held = info, f; !locksStore {
+		l.held = nil
+		return f.Close()
+	}
+	if old != nil {
+		l.kept = append(l.kept, old)
+	}
+	return nil
+}
+
+// check reports whether the store's file is still the one that is locked.
+func (l *fileLock) check(path string) error {
+	info, err := os.Lstat(path)
+	switch missing := errors.Is(err, fs.ErrNotExist); {
+	case missing && (l.held == nil || links(l.held) == 0):
+		return nil // it is new, or was removed: what is in memory is all there is
+	case missing:
+		return fileError(path, ErrStoreReplaced, "it was moved: move it back, or stop this process")
+	case err != nil:
+		return fmt.Errorf("keys: %w", err)
+	case l.info == nil:
+		return fileError(path, fs.ErrExist, "choose another path, or open it")
+	case !os.SameFile(info, l.info):
+		return fileError(path, ErrStoreReplaced, "stop this process, and start it again with the one file that is to stay")
+	}
+	return nil
+}
+
+// replace has a new file take the place of the store's, and the lock go over to it.
+func (l *fileLock) replace(path string, f *os.File) error {
+	if err := l.check(path); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	before := *l
+	if err := l.take(f); err != nil {
+		*l = before
+		return errors.Join(fmt.Errorf("keys: %s not written: %w", path, err), f.Close())
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		*l = before
+		return errors.Join(fmt.Errorf("keys: %w", err), closed(f))
+	}
+	l.forget()
+	return nil
+}
+
+func closed(f *os.File) error {
+	if locksStore {
+		return f.Close()
+	}
+	return nil // take has done so
+}
+
+// forget lets go of files that have no name any more. Others stay locked, since they hold what
+// would become a second history of the store.
+func (l *fileLock) forget() {
+	l.kept = slices.DeleteFunc(l.kept, func(f *os.File) bool { return links(f) == 0 && f.Close() == nil })
 }
 
 // sign writes who holds the lock, for the error that the next one gets.
 func sign(f *os.File) error {
 	host, _ := os.Hostname()
-	text := fmt.Sprintf("process %d on %s since %s\n", os.Getpid(), host, time.Now().UTC().Format(time.RFC3339))
+	text := fmt.Sprintf(lockHead+"%d on %s since %s\n", os.Getpid(), host, time.Now().UTC().Format(time.RFC3339))
 	if err := f.Truncate(0); err != nil {
 		return err
 	}
@@ -60,4 +187,22 @@ func holder(f *os.File) string {
 
 // release leaves the lock file in place: removing it would let two processes lock
 // two files of that name.
-func (l *fileLock) release() error { return l.f.Close() }
+func (l *fileLock) release() error {
+	for _, f := range append(l.kept, l.held) {
+		if f != nil {
+			f.Close()
+		}
+	}
+	return l.f.Close()
+}
+
+// realPath returns where a store is, behind symbolic links, so that what is replaced is the file
+// and not the link.
+func realPath(path string) (string, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return real, err
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	return filepath.Join(dir, filepath.Base(path)), err
+}

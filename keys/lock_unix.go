@@ -14,3 +14,17 @@ func lockFile(f *os.File) error {
 	}
 	return err
 }
+
+const (
+	noFollow   = syscall.O_NOFOLLOW
+	locksStore = true // a file that is open and locked can be replaced
+)
+
+// links returns how many names a file has.
+func links(f *os.File) uint64 {
+	info, err := f.Stat()
+	if err != nil {
+		return 1
+	}
+	return uint64(info.Sys().(*syscall.Stat_t).Nlink)
+}

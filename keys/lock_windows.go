@@ -15,3 +15,17 @@ func lockFile(f *os.File) error {
 	}
 	return err
 }
+
+const (
+	noFollow   = 0
+	locksStore = false // a file that is open cannot be replaced, nor the lock beside it be removed
+)
+
+// links returns how many names a file has.
+func links(f *os.File) uint64 {
+	var info windows.ByHandleFileInformation
+	if windows.GetFileInformationByHandle(windows.Handle(f.Fd()), &info) != nil {
+		return 1
+	}
+	return uint64(info.NumberOfLinks)
+}

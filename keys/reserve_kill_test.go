@@ -66,7 +66,7 @@ func TestA19KillBetweenReservationAndUse(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	points := []string{"directory synced", "created", "renamed", "written", "closed", "synced"}
+	points := []string{"directory synced", "created", "renamed", "written", "synced"}
 	sealed, reserved := 0, uint64(0)
 	for run := 0; ; run++ {
 		point, write := points[run%len(points)], 1+run%3

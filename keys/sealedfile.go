@@ -144,8 +144,9 @@ func readPrivate(path string) ([]byte, error) {
 
 // writeAtomic replaces path by way of a new file beside it: a reader, or a
 // restart after power loss, finds the old content or the new, never a part.
-// After each of its steps it calls done, which tests use to end it there.
-func writeAtomic(path string, b []byte, done func(step string)) error {
+// The new file is locked before it has the name, and does not take it from a file that is
+// not the locked one. After each of its steps it calls done, which tests use to end it there.
+func writeAtomic(path string, b []byte, lock *fileLock, done func(step string)) error {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, tempPrefix(path)+"*"+tempSuffix) // mode 0600
 	if err != nil {
@@ -157,12 +158,11 @@ func writeAtomic(path string, b []byte, done func(step string)) error {
 	done("written")
 	err = errors.Join(err, f.Sync())
 	done("synced")
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("keys: %s not written: %w", path, err)
+	if err != nil {
+		return fmt.Errorf("keys: %s not written: %w", path, errors.Join(err, f.Close()))
 	}
-	done("closed")
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("keys: %w", err)
+	if err := lock.replace(path, f); err != nil {
+		return err
 	}
 	done("renamed")
 	err = syncDir(dir)

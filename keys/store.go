@@ -23,7 +23,8 @@ import (
 // One Store writes at a time, held by a lock (A20); any number of [Replica]s
 // follow it. A Store is safe for concurrent use.
 type Store struct {
-	path      string
+	name      string // as the caller gave it
+	path      string // behind symbolic links
 	lock      *fileLock
 	master    []byte
 	protector []byte
@@ -80,13 +81,17 @@ func createStore(ctx context.Context, path string, secret Secret, c contents) (*
 }
 
 // claimStore makes this process the one writer.
-func claimStore(path string) (*Store, error) {
+func claimStore(name string) (*Store, error) {
+	path, err := realPath(name)
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
 	lock, err := lockStore(path)
 	if err != nil {
 		return nil, err
 	}
 	removeLeftovers(path)
-	return &Store{path: path, lock: lock, clock: time.Now, written: func(string) {}}, nil
+	return &Store{name: name, path: path, lock: lock, clock: time.Now, written: func(string) {}}, nil
 }
 
 func (s *Store) create(ctx context.Context, secret Secret) error {
@@ -173,7 +178,7 @@ func (s *Store) Close() error {
 }
 
 // Path returns the path of the store's file.
-func (s *Store) Path() string { return s.path }
+func (s *Store) Path() string { return s.name }
 
 // Identity returns the store's identity. It follows every rotation.
 func (s *Store) Identity() *Identity { return s.contents.identity }
@@ -253,7 +258,7 @@ func (s *Store) write(f frozen) error {
 	if _, err := parseFrozen(content); err != nil { // what takes the place of keys has to open
 		return fmt.Errorf("keys: %s was not written, since it could not be read again: %w", s.path, err)
 	}
-	if err := writeAtomic(s.path, sealFile(content, s.master, s.protector), s.written); err != nil {
+	if err := writeAtomic(s.path, sealFile(content, s.master, s.protector), s.lock, s.written); err != nil {
 		return err
 	}
 	s.contents.generation++
