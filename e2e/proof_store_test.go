@@ -16,7 +16,7 @@ import (
 // rotatedIdentity returns an identity that lists two signing keys and holds both.
 func rotatedIdentity(t *testing.T) *keys.Identity {
 	t.Helper()
-	store, err := keys.CreateStore(t.Context(), filepath.Join(t.TempDir(), "carol"), keys.Passphrase([]byte("correct horse battery staple")), newIdentity("carol"))
+	store, err := keys.CreateStore(t.Context(), filepath.Join(t.TempDir(), "carol"), keys.Passphrase([]byte("upriver lagoon cassette mulberry trombone")), newIdentity("carol"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 // key, by which messages are checked that are signed from then on, and in the end the
 // revocation, which ends them at both ends.
 func TestA50StoreRotatesAndRevokesInOpenSessions(t *testing.T) {
-	store, err := keys.CreateStore(t.Context(), filepath.Join(t.TempDir(), "carol"), keys.Passphrase([]byte("correct horse battery staple")), newIdentity("carol"))
+	store, err := keys.CreateStore(t.Context(), filepath.Join(t.TempDir(), "carol"), keys.Passphrase([]byte("upriver lagoon cassette mulberry trombone")), newIdentity("carol"))
 	if err != nil {
 		t.Fatal(err)
 	}

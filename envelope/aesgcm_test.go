@@ -107,7 +107,7 @@ func TestA19AESNothingRepeats(t *testing.T) {
 func TestA19AESSealerTellsTheLimit(t *testing.T) {
 	_, parsed, store, _ := aesKeyset(t)
 	backup := made(store.MarshalCleartext(insecurecleartext.Token{}))
-	secret := keys.Passphrase([]byte("correct horse battery staple"))
+	secret := keys.Passphrase([]byte("upriver lagoon cassette mulberry trombone"))
 	restored := made(keys.RestoreStore(t.Context(), filepath.Join(t.TempDir(), "s"), secret, backup, insecurecleartext.Token{}))
 	t.Cleanup(func() { restored.Close() })
 	spent, _ := restored.SharedKeyset("s")

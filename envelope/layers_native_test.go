@@ -13,7 +13,7 @@ import (
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
 )
 
-var testPassphrase = []byte("correct horse battery staple")
+var testPassphrase = []byte("upriver lagoon cassette mulberry trombone")
 
 // gcmTwins returns the links of the shared suites with AES256_GCM keys that have the
 // bytes of their XAES-256-GCM keys, in a store that counts what they seal.

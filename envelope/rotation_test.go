@@ -150,7 +150,7 @@ func rotateUnderLoad(t *testing.T, kind int, shared *keys.SharedKeyset) {
 func testStore(t *testing.T, name string) *keys.Store {
 	t.Helper()
 	s, err := keys.CreateStore(t.Context(), filepath.Join(t.TempDir(), name),
-		keys.Passphrase([]byte("correct horse battery staple")), identity(t, name))
+		keys.Passphrase([]byte("upriver lagoon cassette mulberry trombone")), identity(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}

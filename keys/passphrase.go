@@ -18,7 +18,7 @@ const estimated = 100
 
 // A WeakPassphraseError says that a passphrase would be guessed too soon.
 type WeakPassphraseError struct {
-	Bits float64 // of entropy, as zxcvbn (Wheeler, USENIX Security 2016) estimates it
+	Bits float64 // of entropy, as zxcvbn (Wheeler, USENIX Security 2016) estimates it, less for famous texts
 }
 
 // Error says what to do. It does not repeat the passphrase.
@@ -27,9 +27,15 @@ func (e *WeakPassphraseError) Error() string {
 }
 
 func checkPassphrase(p []byte) error {
-	bits := zxcvbn.PasswordStrength(string(p[:min(len(p), estimated)]), nil).Entropy
+	text := string(p[:min(len(p), estimated)])
+	bits := entropy(text)
+	if rest, pieces := withoutFamous(text); pieces > 0 {
+		bits = min(bits, entropy(rest)+famousBits*float64(pieces))
+	}
 	if len(p) == 0 || bits < minEntropy {
 		return &WeakPassphraseError{bits}
 	}
 	return nil
 }
+
+func entropy(text string) float64 { return zxcvbn.PasswordStrength(text, nil).Entropy }

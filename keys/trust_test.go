@@ -595,7 +595,7 @@ func TestA42UnexportedFieldsPrintNoSecret(t *testing.T) {
 	}
 }
 
-const testPassphrase = "correct horse battery staple"
+const testPassphrase = "upriver lagoon cassette mulberry trombone"
 
 // Attached keys: the private half stays where it is.
 func TestExternalRootAndSigner(t *testing.T) {

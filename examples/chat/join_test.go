@@ -215,7 +215,7 @@ func TestIdentityFileKeepsFingerprintAndAdmissions(t *testing.T) {
 	}
 }
 
-const testPassphrase = "correct horse battery staple"
+const testPassphrase = "upriver lagoon cassette mulberry trombone"
 
 func TestAccountErrors(t *testing.T) {
 	dir := t.TempDir()
