@@ -288,8 +288,11 @@ func TestStampede(t *testing.T) {
 		return
 	}
 	n := 1000
-	if longTests() {
+	switch {
+	case longTests():
 		n = 10_000
+	case raced:
+		n = 200
 	}
 	if s := os.Getenv("HOPSEAL_STAMPEDE"); s != "" {
 		fmt.Sscan(s, &n)
