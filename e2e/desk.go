@@ -112,13 +112,6 @@ func (d *desk) line() (n int) {
 	return n
 }
 
-// waitingAt returns how many of a stage wait for a turn.
-func (d *desk) waitingAt(at stage) int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.waiting[at].Len()
-}
-
 // spent returns how long all turns took that are over.
 func (d *desk) spent() time.Duration {
 	d.mu.Lock()

@@ -88,18 +88,6 @@ func (l *lobby) enter(ctx context.Context, conn transport.Conn, room int) (conte
 	return ctx, g, nil
 }
 
-// full says why a newcomer would find no room now, or nil. No more wait at the door than could
-// come in.
-func (l *lobby) full(room int) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	most := l.most + room
-	if l.desk.waitingAt(stageDoor) < most && (l.here() < most || l.spare("") != nil) {
-		return nil
-	}
-	return l.busy(l.desk.line())
-}
-
 // here returns how many there are but for strangers, who have a bound of their own. It is
 // called under mu.
 func (l *lobby) here() int { return len(l.guests) - l.strangers.all() }

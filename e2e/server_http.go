@@ -93,3 +93,22 @@ func (c Config) acceptOptions() *transport.AcceptOptions {
 	opts.Sealed = true // by the session
 	return opts
 }
+
+// full says why a newcomer would find no room now, or nil. No more wait at the door than could
+// come in.
+func (l *lobby) full(room int) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	most := l.most + room
+	if l.desk.waitingAt(stageDoor) < most && (l.here() < most || l.spare("") != nil) {
+		return nil
+	}
+	return l.busy(l.desk.line())
+}
+
+// waitingAt returns how many of a stage wait for a turn.
+func (d *desk) waitingAt(at stage) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.waiting[at].Len()
+}

@@ -122,16 +122,6 @@ func (s *sharedState) load(before *sharedState) error {
 	return nil
 }
 
-// common returns the id of a key of r that is one of the other ring's too, 0 for none.
-func (r ring) common(other ring) (uint32, error) {
-	a, err := r.set.keyset()
-	if err != nil {
-		return 0, err
-	}
-	b, err := other.set.keyset()
-	return firstCommon(a, b), err
-}
-
 // firstCommon is for keysets with different purposes: a key that serves two is safe for
 // neither.
 func firstCommon(a, b keyset.Keyset) uint32 {

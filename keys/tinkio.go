@@ -438,3 +438,13 @@ func importRing(t *TinkKeyset, kind keyset.Type, now time.Time) (ring, error) {
 	}
 	return t.ring(kind, now)
 }
+
+// common returns the id of a key of r that is one of the other ring's too, 0 for none.
+func (r ring) common(other ring) (uint32, error) {
+	a, err := r.set.keyset()
+	if err != nil {
+		return 0, err
+	}
+	b, err := other.set.keyset()
+	return firstCommon(a, b), err
+}
