@@ -1,8 +1,8 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"time"
 
 	"github.com/hopseal/hopseal/transport"
@@ -12,31 +12,44 @@ import (
 // half the time.
 const longestDial = time.Minute
 
+// A dialled is what a dial function has returned.
+type dialled struct {
+	conn transport.Conn
+	err  error
+}
+
 // dialAside calls a dial function of the application's and waits for it no longer than the
 // context lasts. A connection that it makes later is closed. A panic goes on in the caller.
 func dialAside(ctx context.Context, dial func(context.Context) (transport.Conn, error)) (transport.Conn, error) {
 	made := make(chan transport.Conn) // without room: what nobody takes is still here
 	failed := make(chan error, 1)
+	panicked := make(chan *PanicError, 1)
 	go func() {
-		conn, err := within(context.WithoutCancel(ctx), func(context.Context) (transport.Conn, error) { return dial(ctx) })
-		if err != nil {
+		got, err := within(context.WithoutCancel(ctx), func(context.Context) (dialled, error) {
+			conn, err := dial(ctx)
+			return dialled{conn, err}, nil
+		})
+		if p, ok := err.(*PanicError); ok {
+			panicked <- p
+			return
+		}
+		if err = cmp.Or(err, got.err); err != nil {
 			failed <- err
 			return
 		}
 		select {
-		case made <- conn:
+		case made <- got.conn:
 		case <-ctx.Done():
-			conn.Close(transport.CodeNormal, "")
+			got.conn.Close(transport.CodeNormal, "")
 		}
 	}()
 	select {
 	case conn := <-made:
 		return conn, nil
 	case err := <-failed:
-		if panicked := new(PanicError); errors.As(err, &panicked) {
-			panic(panicked)
-		}
 		return nil, err
+	case p := <-panicked:
+		panic(p)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
