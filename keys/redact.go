@@ -2,7 +2,6 @@ package keys
 
 import (
 	"fmt"
-	"log/slog"
 
 	"github.com/hopseal/hopseal/internal/safetext"
 )
@@ -39,9 +38,6 @@ func (p *PublicIdentity) String() string {
 	}
 	return safetext.Quote(p.name, maxShownName) + " " + p.fingerprint.String()
 }
-
-// LogValue is what String returns.
-func (p *PublicIdentity) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
 // Format prints a placeholder, whatever the verb.
 func (s *SharedKeyset) Format(state fmt.State, _ rune) { printRedacted(state, "keys.SharedKeyset") }

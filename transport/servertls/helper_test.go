@@ -23,6 +23,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -243,8 +244,8 @@ func answerOK(w http.ResponseWriter, _ *http.Request) {
 }
 
 // serveHTTP runs an http.Server as the package's documentation says. It must have
-// nothing to log.
-func serveHTTP(t *testing.T, w *Watcher, handler http.Handler) (address string) {
+// nothing to log but one line with each of the given texts.
+func serveHTTP(t *testing.T, w *Watcher, handler http.Handler, lines ...string) (address string) {
 	t.Helper()
 	logged := new(bytes.Buffer)
 	server := &http.Server{Handler: handler, TLSConfig: w.TLSConfig(), ErrorLog: log.New(logged, "", 0)}
@@ -257,7 +258,8 @@ func serveHTTP(t *testing.T, w *Watcher, handler http.Handler) (address string) 
 	t.Cleanup(func() {
 		server.Close()
 		<-done
-		if logged.Len() > 0 {
+		said := slices.Collect(strings.Lines(logged.String()))
+		if !slices.EqualFunc(said, lines, strings.Contains) {
 			t.Errorf("the server says:\n%s", logged)
 		}
 	})

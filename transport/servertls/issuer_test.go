@@ -70,7 +70,7 @@ func TestTheChallengeProtocol(t *testing.T) {
 	ca := newAuthority()
 	_, challenge, get := issuer(ca, "issued.example")
 	w := watch(t, Options{GetCertificate: get, ClientCAs: newFolder(t).write("clients", ca.pem()), HTTP2: true})
-	address := serveHTTP(t, w, http.HandlerFunc(answerOK))
+	address := serveHTTP(t, w, http.HandlerFunc(answerOK), "an authority has checked the name, and gets no connection")
 	config := &tls.Config{RootCAs: ca.pool(), ServerName: "issued.example", NextProtos: []string{acmeProtocol}}
 	conn, err := tls.Dial("tcp", address, config)
 	if err != nil {
