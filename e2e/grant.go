@@ -123,8 +123,11 @@ func unwelcome(err error) *CloseError {
 	return &CloseError{Err: err}
 }
 
-// verify asks the application whom it trusts.
+// verify asks the application whom it trusts: aside, unless the answer is in this process.
 func (c *Config) verify(ctx context.Context, want keys.Expected, peer *keys.PublicIdentity) error {
+	if _, immediate := c.Verifier.(interface{ Immediate() }); immediate {
+		return c.Verifier.Verify(ctx, want, peer)
+	}
 	_, err := aside(ctx, c.asking, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, c.Verifier.Verify(ctx, want, peer)
 	})
