@@ -177,6 +177,7 @@ func FuzzA32Pieces(f *testing.F) {
 	f.Add(uint32(pieceSize), uint32(1), byte(1), uint8(0), uint8(1))
 	f.Add(uint32(2*pieceSize), uint32(pieceSize), byte(0), uint8(1), uint8(3))
 	f.Add(uint32(0), uint32(0), byte(0), uint8(67), uint8(0))
+	f.Add(uint32(65429), uint32(1), byte(1), uint8(1), uint8(0))
 	f.Fuzz(func(t *testing.T, n, at uint32, change byte, retype, fine uint8) {
 		const most = 4 * pieceSize
 		plain := appendPadded(nil, nil, make([]byte, n%most))
@@ -204,6 +205,9 @@ func FuzzA32Pieces(f *testing.F) {
 			if p.left < 0 || p.got > p.size || kind == typeData && p.left != 0 {
 				t.Fatalf("%+v", p)
 			}
+		}
+		if retyped && p.left > 0 { // the beginning of a longer message, and none yet
+			return
 		}
 		if retyped || p.left > 0 || !bytes.Equal(appendPadded(nil, nil, got), plain) {
 			t.Errorf("a second form was accepted: %+v", p)
