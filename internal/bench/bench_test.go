@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,18 @@ func printed(t *testing.T, rows []row) {
 	var back struct{ Rows []row }
 	if err := print(&asJSON, rows, true); err != nil || json.Unmarshal(asJSON.Bytes(), &back) != nil || len(back.Rows) != len(rows) {
 		t.Errorf("the JSON is %q: %v", asJSON.String(), err)
+	}
+}
+
+// A clock that moves in steps longer than a batch must not make a ratio of 0 or of
+// infinity.
+func TestCoarseClock(t *testing.T) {
+	var calls int
+	c := comparison{rounds: 20, calls: 2, clock: func() time.Duration { return time.Duration(calls/7) * time.Millisecond },
+		a: func(int) { calls++ }, b: func(int) { calls++ }}
+	r := c.run()
+	if r.Time <= 0 || r.AgainstTime <= 0 || r.RatioLow <= 0 || math.IsInf(r.RatioHigh, 1) {
+		t.Errorf("measured %+v", r)
 	}
 }
 

@@ -103,8 +103,20 @@ func (c comparison) run() row {
 	return r
 }
 
-// time returns the nanoseconds of one call.
+// time returns the nanoseconds of one call. It goes on until the clock has moved:
+// some kernels count the time of a processor in steps of milliseconds, and a call
+// that takes no time has no ratio.
 func (c comparison) time(f func(int), round int) float64 {
+	var taken time.Duration
+	var calls int
+	for ; taken <= 0; calls += c.calls {
+		taken += c.batch(f, round)
+	}
+	return float64(taken.Nanoseconds()) / float64(calls)
+}
+
+// batch returns what calls calls take together.
+func (c comparison) batch(f func(int), round int) time.Duration {
 	if c.prepare != nil {
 		c.prepare()
 	}
@@ -116,7 +128,7 @@ func (c comparison) time(f func(int), round int) float64 {
 	for range c.calls {
 		f(round)
 	}
-	return float64((clock() - start).Nanoseconds()) / float64(c.calls)
+	return clock() - start
 }
 
 var begun = time.Now()
