@@ -24,7 +24,7 @@ func read(t *testing.T, name string) string {
 
 // The top level explains the system; nothing else belongs there.
 func TestTopLevel(t *testing.T) {
-	want := []string{"README.md", "docs", "e2e", "envelope", "examples", "go.mod", "go.sum", "internal", "keys", "transport", "wasm"}
+	want := []string{"CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md", "docs", "e2e", "envelope", "examples", "go.mod", "go.sum", "internal", "keys", "transport", "wasm"}
 	entries, err := os.ReadDir(root)
 	if err != nil {
 		t.Fatal(err)
@@ -37,6 +37,66 @@ func TestTopLevel(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("top level is %v, want %v", got, want)
+	}
+}
+
+// The map of the documents leads to each of them.
+func TestMapOfTheDocuments(t *testing.T) {
+	text := read(t, "docs/README.md")
+	entries, err := os.ReadDir(filepath.Join(root, "docs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if name := e.Name(); e.IsDir() && !strings.Contains(text, "]("+name+"/") || filepath.Ext(name) == ".md" && name != "README.md" && !strings.Contains(text, "]("+name+")") {
+			t.Errorf("docs/README.md does not lead to %s", name)
+		}
+	}
+}
+
+// What CONTRIBUTING.md has people type is what there is.
+func TestContributorsCommands(t *testing.T) {
+	script := read(t, ".ci/run")
+	for _, line := range strings.Split(strings.Join(blocks(read(t, "CONTRIBUTING.md"), "sh"), "\n"), "\n") {
+		command, what, _ := strings.Cut(line, "#")
+		words := strings.Fields(command)
+		if len(words) == 0 || words[0] == "go" {
+			continue
+		}
+		if words[0] != ".ci/run" {
+			t.Errorf("%q is not checked", command)
+		}
+		steps := words[1:]
+		if _, all, found := strings.Cut(what, "some steps of it: "); found {
+			steps = append(steps, strings.Fields(all)...)
+		}
+		for _, s := range steps {
+			if !strings.Contains(script, s+"()") && !strings.Contains(script, "= "+s+" ]") && s != "wasm" {
+				t.Errorf("%q: .ci/run has no %s", command, s)
+			}
+		}
+	}
+}
+
+// A link in a document leads to a file that there is.
+func TestLinksLead(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#\s]+)(?:#[^)]*)?\)`)
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md", "examples/*.md", "wasm/npm/*.md"} {
+		files, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v", pattern, err)
+		}
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range link.FindAllStringSubmatch(string(b), -1) {
+				if _, err := os.Stat(filepath.Join(filepath.Dir(f), m[1])); err != nil && !strings.Contains(m[1], "://") {
+					t.Errorf("%s leads to %s, which there is not", f, m[1])
+				}
+			}
+		}
 	}
 }
 
