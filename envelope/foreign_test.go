@@ -138,7 +138,7 @@ func (k tinker) wrap(recipients, headerDigest, content []byte) []byte {
 }
 
 func digestOf(p parts, receiver string) []byte {
-	return blake(labelled("envelope digest", lengthPrefixed(p.header, p.recipients, p.body, []byte(receiver))))
+	return sha(labelled("envelope digest", lengthPrefixed(p.header, p.recipients, p.body, []byte(receiver))))
 }
 
 // Tink reads and verifies our envelopes, and we read and verify Tink's: bodies under
@@ -150,7 +150,7 @@ func TestTinkEnvelopes(t *testing.T) {
 		k := tinker{t, l}
 		sealed := seal(t, &l.Sealer, "from us to Tink")
 		p := made(parseParts(sealed))
-		aad, digest := labelled("envelope body", p.header), blake(labelled("envelope header", p.header))
+		aad, digest := labelled("envelope body", p.header), sha(labelled("envelope header", p.header))
 
 		// Ours, by Tink.
 		if err := k.verify("envelope proof", digestOf(p, l.ToParty), p.proof); err != nil {
@@ -197,25 +197,25 @@ func TestTinkStreams(t *testing.T) {
 		sealed := sealStream(t, &l.Sealer, content(2*segmentData))
 		c := cutStream(t, sealed)
 		s := made(readStream(bytes.NewReader(sealed), "", "", 0))
-		head, digest := s.head, blake(labelled("envelope stream header", s.head.header))
+		head, digest := s.head, sha(labelled("envelope stream header", s.head.header))
 		opening := func() []byte {
-			return blake(labelled("envelope stream opening digest", lengthPrefixed(head.header, head.recipients, []byte(l.ToParty))))
+			return sha(labelled("envelope stream opening digest", lengthPrefixed(head.header, head.recipients, []byte(l.ToParty))))
 		}
 		final := labelled("envelope stream final digest", digest, lengthPrefixed([]byte(l.ToParty)))
 		for _, segment := range c.segments {
-			final = append(final, blake(labelled("envelope stream segment", segment))...)
+			final = append(final, sha(labelled("envelope stream segment", segment))...)
 		}
 		if err := k.verify("envelope stream opening proof", opening(), head.proof); err != nil {
 			t.Errorf("%s: the opening proof: %v", l.name, err)
 		}
-		if err := k.verify("envelope stream final proof", blake(final), c.proof); err != nil {
+		if err := k.verify("envelope stream final proof", sha(final), c.proof); err != nil {
 			t.Errorf("%s: the final proof: %v", l.name, err)
 		}
 		if l.Sealer.Shared == nil {
 			head.recipients = k.wrap(head.recipients, digest, k.content(head.recipients, digest))
 		}
 		head.proof = k.prove("envelope stream opening proof", opening())
-		c.head, c.proof = head.append(nil), k.prove("envelope stream final proof", blake(final))
+		c.head, c.proof = head.append(nil), k.prove("envelope stream final proof", sha(final))
 		r, err := l.Opener.NewReader(bytes.NewReader(c.join()))
 		if err != nil {
 			t.Fatalf("%s: with Tink's proofs: %v (%v)", l.name, err, ReasonOf(err))

@@ -1,11 +1,10 @@
 package envelope
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"hash"
 	"sync"
-
-	"golang.org/x/crypto/blake2b"
 
 	"github.com/hopseal/hopseal/internal/label"
 )
@@ -16,19 +15,11 @@ import (
 type scratch struct {
 	header []byte
 	aad    []byte
-	hash   hash.Hash // BLAKE2b-512
+	hash   hash.Hash // SHA-256
 	proof  []byte
 }
 
-var scratches = sync.Pool{New: func() any { return &scratch{hash: newBLAKE2b()} }}
-
-func newBLAKE2b() hash.Hash {
-	h, err := blake2b.New512(nil)
-	if err != nil {
-		panic(err) // only for a key that is too long
-	}
-	return h
-}
+var scratches = sync.Pool{New: func() any { return &scratch{hash: sha256.New()} }}
 
 func getScratch() *scratch  { return scratches.Get().(*scratch) }
 func putScratch(s *scratch) { scratches.Put(s) }
@@ -39,7 +30,7 @@ func (s *scratch) bodyAAD(header []byte) []byte {
 	return s.aad
 }
 
-// proofInput is what the sender signs or MACs: label ‖ BLAKE2b-512(label ‖
+// proofInput is what the sender signs or MACs: label ‖ SHA-256(label ‖
 // length-prefixed header, recipients, body, receiver), always one short input. The
 // lengths are 8 bytes, big-endian; an absent field has length 0, which a present
 // one never has.

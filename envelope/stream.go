@@ -3,6 +3,7 @@ package envelope
 import (
 	"crypto/cipher"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"hash"
 
@@ -110,12 +111,12 @@ func (c *segmentCipher) nonceOf(number int64, last bool) []byte {
 // hashed after the header's and the receiver.
 type streamDigest struct {
 	total, segment hash.Hash
-	sum            [64]byte
+	sum            [sha256.Size]byte
 	room           []byte
 }
 
 func newStreamDigest(headerDigest []byte, receiver string) *streamDigest {
-	d := &streamDigest{total: newBLAKE2b(), segment: newBLAKE2b()}
+	d := &streamDigest{total: sha256.New(), segment: sha256.New()}
 	d.total.Write([]byte(label.StreamFinalDigest))
 	d.total.Write(headerDigest)
 	d.total.Write(binary.BigEndian.AppendUint64(nil, uint64(len(receiver))))
@@ -125,7 +126,7 @@ func newStreamDigest(headerDigest []byte, receiver string) *streamDigest {
 }
 
 // add returns the digest of a segment. It is overwritten by the next.
-func (d *streamDigest) add(segment []byte) *[64]byte {
+func (d *streamDigest) add(segment []byte) *[sha256.Size]byte {
 	d.segment.Reset()
 	d.segment.Write(d.room)
 	d.segment.Write(segment)

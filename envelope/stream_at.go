@@ -1,12 +1,13 @@
 package envelope
 
 import (
+	"crypto/sha256"
 	"errors"
 	"io"
 	"sync"
 )
 
-// A ReaderAt reads the content of a verified stream at random. It holds 64 bytes
+// A ReaderAt reads the content of a verified stream at random. It holds 32 bytes
 // for each 64 KiB of the stream: the digest of every segment, so that what it
 // reads later is what it verified, even if the stream changes in between. A
 // ReaderAt is safe for concurrent use.
@@ -17,7 +18,7 @@ type ReaderAt struct {
 	end     int64 // of the last one
 	size    int64 // of the content
 	cipher  *segmentCipher
-	digests [][64]byte
+	digests [][sha256.Size]byte
 
 	mu     sync.Mutex
 	number int64              // of the segment that is open, -1 for none
@@ -38,7 +39,7 @@ func (o *Opener) NewReaderAt(src io.ReaderAt, size int64) (*ReaderAt, error) {
 		end:    size - int64(pass.stream.Suite.proofSize()),
 		cipher: pass.cipher, hash: newStreamDigest(nil, ""), number: -1,
 	}
-	pass.keep = func(digest *[64]byte) { r.digests = append(r.digests, *digest) }
+	pass.keep = func(digest *[sha256.Size]byte) { r.digests = append(r.digests, *digest) }
 	if r.size, err = pass.WriteTo(io.Discard); err != nil {
 		return nil, err
 	}

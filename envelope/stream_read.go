@@ -1,6 +1,7 @@
 package envelope
 
 import (
+	"crypto/sha256"
 	"io"
 
 	"github.com/hopseal/hopseal/internal/label"
@@ -21,7 +22,7 @@ type UnverifiedReader struct {
 	layout layout
 	number int64
 	err    error // io.EOF once the final proof has verified
-	keep   func(digest *[64]byte)
+	keep   func(digest *[sha256.Size]byte)
 }
 
 // NewReader reads the head of a stream from src, verifies the sender's opening

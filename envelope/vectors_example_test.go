@@ -112,7 +112,7 @@ func explainEnvelope(t *testing.T, v vector) *example {
 		}
 	}
 	e.value("padded plaintext", padded)
-	e.value("BLAKE2b-512 that the proof is over", m.digest(section(v, in, "recipients")))
+	e.value("SHA-256 that the proof is over", m.digest(section(v, in, "recipients")))
 	m.holds(t, v, "envelope proof", m.digest(section(v, in, "recipients")), section(v, in, "proof"))
 	return e
 }
@@ -201,12 +201,12 @@ func explainStream(t *testing.T, v vector) *example {
 		t.Error("the segment opens to something else")
 	}
 	e.value("header digest", s.headerDigest())
-	e.value("BLAKE2b-512 that the opening proof is over", s.openingDigest())
+	e.value("SHA-256 that the opening proof is over", s.openingDigest())
 	e.value("stream key", s.key())
 	e.value("nonce of segment 0", nonce)
 	e.value("plaintext of segment 0", plain)
-	e.value("digest of segment 0", blake(labelled("envelope stream segment", segment)))
-	e.value("BLAKE2b-512 that the final proof is over", s.finalDigest())
+	e.value("digest of segment 0", sha(labelled("envelope stream segment", segment)))
+	e.value("SHA-256 that the final proof is over", s.finalDigest())
 	s.holds(t, v, "envelope stream opening proof", s.openingDigest(), section(v, in, "opening proof"))
 	s.holds(t, v, "envelope stream final proof", s.finalDigest(), section(v, in, "final proof"))
 	return e

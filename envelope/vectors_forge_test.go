@@ -15,8 +15,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/crypto/blake2b"
-
 	"github.com/hopseal/hopseal/internal/strict"
 )
 
@@ -43,11 +41,6 @@ func longBin32(b []byte) []byte {
 // labelled is L(text) ‖ parts, section 1.
 func labelled(text string, parts ...[]byte) []byte {
 	return append([]byte("hopseal/1 "+text+"\x00"), slices.Concat(parts...)...)
-}
-
-func blake(b []byte) []byte {
-	sum := blake2b.Sum512(b)
-	return sum[:]
 }
 
 func hkdf32(secret, salt, info []byte) []byte {
@@ -204,7 +197,7 @@ func (m *message) sealedKey(a addressee) []byte {
 	return made(hpke.Seal(public, hpke.HKDFSHA256(), hpke.AES256GCM(), m.recipientInfo(a), content))
 }
 
-func (m *message) headerDigest() []byte { return blake(labelled(m.headerLabel, m.header)) }
+func (m *message) headerDigest() []byte { return sha(labelled(m.headerLabel, m.header)) }
 
 func (m *message) recipientInfo(a addressee) []byte {
 	return labelled("envelope recipient", m.headerDigest(), a.fingerprint, a.id())
@@ -246,7 +239,7 @@ func (m *message) proveOver(recipients []byte) *message {
 
 // digest is section 3.3.
 func (m *message) digest(recipients []byte) []byte {
-	return blake(labelled("envelope digest", lengthPrefixed(m.header, recipients, m.body, []byte(m.receiver))))
+	return sha(labelled("envelope digest", lengthPrefixed(m.header, recipients, m.body, []byte(m.receiver))))
 }
 
 // proofOf is the suite's proof for a purpose, by whoever proves.

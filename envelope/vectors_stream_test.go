@@ -63,7 +63,7 @@ func (s *streamMessage) proveOpening() {
 }
 
 func (s *streamMessage) openingDigest() []byte {
-	return blake(labelled("envelope stream opening digest", lengthPrefixed(s.header, s.recipients(), []byte(s.receiver))))
+	return sha(labelled("envelope stream opening digest", lengthPrefixed(s.header, s.recipients(), []byte(s.receiver))))
 }
 
 // key is the stream key.
@@ -93,9 +93,9 @@ func (s *streamMessage) finish() *streamMessage {
 func (s *streamMessage) finalDigest() []byte {
 	b := labelled("envelope stream final digest", s.headerDigest(), lengthPrefixed([]byte(s.receiver)))
 	for _, segment := range s.segments {
-		b = append(b, blake(labelled("envelope stream segment", segment))...)
+		b = append(b, sha(labelled("envelope stream segment", segment))...)
 	}
-	return blake(b)
+	return sha(b)
 }
 
 // headParts are the four values of the head, encoded.

@@ -2,9 +2,8 @@ package envelope
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"time"
-
-	"golang.org/x/crypto/blake2b"
 
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
@@ -189,8 +188,8 @@ func recipientInfo(headerDigest []byte, to keys.Fingerprint, id keys.SealingKeyI
 	return label.EnvelopeRecipient.With(headerDigest, to[:], id[:])
 }
 
-// headerDigest is BLAKE2b-512(label ‖ header).
+// headerDigest is SHA-256(label ‖ header).
 func headerDigest(l label.Label, header []byte) []byte {
-	sum := blake2b.Sum512(l.With(header))
+	sum := sha256.Sum256(l.With(header))
 	return sum[:]
 }

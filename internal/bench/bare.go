@@ -5,10 +5,9 @@ import (
 	"crypto/cipher"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-
-	"golang.org/x/crypto/blake2b"
 )
 
 // gcm is AES-256-GCM as its fastest user has it: the key prepared, the nonce
@@ -54,7 +53,7 @@ type signedGCM struct {
 	gcm
 	public  ed25519.PublicKey
 	private ed25519.PrivateKey
-	input   func() []byte // what is signed, 64 bytes
+	input   func() []byte // what is signed, 32 bytes
 	sig     []byte
 }
 
@@ -80,18 +79,18 @@ func (s *signedGCM) open() ([]byte, error) {
 
 // newSignedGCM signs an input that costs nothing to make.
 func newSignedGCM() (codec, error) {
-	input := message(64)
+	input := message(sha256.Size)
 	s := &signedGCM{input: func() []byte { return input }}
 	return codec{"AES-256-GCM + Ed25519", s.seal, s.open}, s.init()
 }
 
 // newDigestedGCM signs the digest of the ciphertext.
 func newDigestedGCM() (codec, error) {
-	var digest [64]byte
+	var digest [sha256.Size]byte
 	s := new(signedGCM)
 	s.input = func() []byte {
-		digest = blake2b.Sum512(s.sealed)
+		digest = sha256.Sum256(s.sealed)
 		return digest[:]
 	}
-	return codec{"AES-256-GCM + BLAKE2b-512 + Ed25519", s.seal, s.open}, s.init()
+	return codec{"AES-256-GCM + SHA-256 + Ed25519", s.seal, s.open}, s.init()
 }

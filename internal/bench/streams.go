@@ -3,19 +3,18 @@ package main
 import (
 	"bytes"
 	"crypto/cipher"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
 
-	"golang.org/x/crypto/blake2b"
-
 	"github.com/hopseal/hopseal/envelope"
 )
 
 // streamRows hold streams, from memory and to nowhere, against AES-256-GCM and
-// BLAKE2b-512 of their segments; and long ones against short ones.
+// SHA-256 of their segments; and long ones against short ones.
 func streamRows(e effort) ([]row, error) {
 	s, o, err := sharedPair()
 	if err != nil {
@@ -118,9 +117,8 @@ func bareSegments() (streamer, error) {
 	if err := g.init(); err != nil {
 		return streamer{}, err
 	}
-	h, err := blake2b.New512(nil)
-	s := segments{aead: g.aead, hash: h, buf: make([]byte, 0, segmentSize+16)}
-	return streamer{"64 KiB segments of AES-256-GCM + BLAKE2b-512", s.write, s.read}, err
+	s := segments{aead: g.aead, hash: sha256.New(), buf: make([]byte, 0, segmentSize+16)}
+	return streamer{"64 KiB segments of AES-256-GCM + SHA-256", s.write, s.read}, nil
 }
 
 func (s *segments) write(dst io.Writer, content []byte) error {

@@ -4,7 +4,7 @@ import {
   sized,
 } from './message.js'
 import { checkTotal, checkZeros, maxContent, splitLength } from './padding.js'
-import { HKDF, L, blake2b, concat, openGCM, openXAES, uint32 } from './primitives.js'
+import { H, HKDF, L, concat, openGCM, openXAES, uint32 } from './primitives.js'
 import { refuse } from './refuse.js'
 import { array, bin, exactly, structure } from './strict.js'
 
@@ -16,7 +16,7 @@ export function openEnvelope(sealed, opener) {
   const message = parseHeader(header, suite)
   const entries = recipients && parseRecipients(recipients)
   checkParties(message, opener)
-  const digest = blake2b(
+  const digest = H(
     L('envelope digest'), sized(header), sized(recipients), sized(body), sized(receiver(opener)))
   checkProof('envelope proof', digest, proof, message, opener)
   const aad = concat(L('envelope body'), header)
@@ -27,7 +27,7 @@ export function openEnvelope(sealed, opener) {
 }
 
 function openForRecipient(message, header, entries, body, aad, opener) {
-  const content = contentKey(message, blake2b(L('envelope header'), header), entries, opener)
+  const content = contentKey(message, H(L('envelope header'), header), entries, opener)
   return openBody(openGCM, 12, HKDF(content, L('envelope body key'), 32), body, aad)
 }
 

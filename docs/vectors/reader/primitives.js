@@ -8,11 +8,8 @@ export const concat = (...parts) => Buffer.concat(parts)
 export const ascii = (text) => Buffer.from(text, 'ascii')
 export const L = (purpose) => ascii(`hopseal/1 ${purpose}\0`)
 
-// H and blake2b hash the concatenation of their arguments.
-export const H = (...parts) => hash('sha256', parts)
-export const blake2b = (...parts) => hash('blake2b512', parts)
-
-const hash = (name, parts) => createHash(name).update(concat(...parts)).digest()
+// H hashes the concatenation of its arguments.
+export const H = (...parts) => createHash('sha256').update(concat(...parts)).digest()
 
 export const hmac = (key, ...parts) => createHmac('sha256', key).update(concat(...parts)).digest()
 

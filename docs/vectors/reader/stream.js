@@ -4,7 +4,7 @@ import {
   sized,
 } from './message.js'
 import { checkTotal, checkZeros, splitLength } from './padding.js'
-import { HKDF, L, blake2b, concat, openGCM, uint32, uint64 } from './primitives.js'
+import { H, HKDF, L, concat, openGCM, uint32, uint64 } from './primitives.js'
 import { refuse } from './refuse.js'
 import { array, bin, exactly, structure, valueSize } from './strict.js'
 
@@ -23,7 +23,7 @@ export function openStream(sealed, opener) {
   const proofSize = opener.suite === 1 ? 32 : 64
   const end = sealed.length - proofSize
   const segments = split(sealed.subarray(headSize, Math.max(headSize, end)))
-  const headerDigest = blake2b(L('envelope stream header'), head.header)
+  const headerDigest = H(L('envelope stream header'), head.header)
   const key = streamKey(head, headerDigest, opener)
   const plain = segments.map((segment, i) => openGCM(key, nonce(i, i === segments.length - 1), segment))
   const content = unpadSegments(plain)
@@ -39,14 +39,14 @@ function parseHead(bytes, suite) {
 }
 
 function checkOpeningProof({ header, recipients, proof, message }, opener) {
-  const digest = blake2b(
+  const digest = H(
     L('envelope stream opening digest'), sized(header), sized(recipients), sized(receiver(opener)))
   checkProof('envelope stream opening proof', digest, proof, message, opener)
 }
 
 function checkFinalProof({ message }, headerDigest, segments, proof, opener) {
-  const digests = segments.map((segment) => blake2b(L('envelope stream segment'), segment))
-  const digest = blake2b(L('envelope stream final digest'), headerDigest, sized(receiver(opener)), ...digests)
+  const digests = segments.map((segment) => H(L('envelope stream segment'), segment))
+  const digest = H(L('envelope stream final digest'), headerDigest, sized(receiver(opener)), ...digests)
   checkProof('envelope stream final proof', digest, proof, message, opener)
 }
 
