@@ -14,6 +14,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // A misanswer is a hop that ends connections, and refuses the next ones, as it likes.
@@ -93,8 +94,8 @@ func foreignAnswers() map[string]error {
 		"another session's no":   &e2e.HandshakeError{Reason: e2e.ReasonRefused},
 		"another session's end":  &e2e.HandshakeError{Reason: e2e.ReasonUnknownSession},
 		"a panic somewhere else": fmt.Errorf("far away: %w", &e2e.PanicError{Value: "oops"}),
-		"a Redialer's end":       &transport.GaveUpError{Reason: transport.GaveUpStopped},
-		"a refused refresh":      transport.ErrRefresh,
+		"a Redialer's end":       &redial.GaveUpError{Reason: redial.GaveUpStopped},
+		"a refused refresh":      redial.ErrRefresh,
 		"wrong credentials":      transport.ErrUnauthorized,
 	}
 	for _, status := range []int{101, 200, 302, 400, 401, 403, 404, 405, 407, 410, 421, 426, 429, 500, 502, 503} {

@@ -12,13 +12,14 @@ import (
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/hostile"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // throughFront returns the Config of a client behind a front, which comes back soon.
 func throughFront(f *hostile.Front) e2e.Config {
 	cfg := trusting(alice, bob)
 	cfg.Dial = &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: f.Roots}}
-	cfg.Retry = transport.Retry{Base: 2 * time.Millisecond, Cap: 12 * time.Millisecond, MaxRetryAfter: time.Millisecond}
+	cfg.Retry = redial.Policy{Base: 2 * time.Millisecond, Cap: 12 * time.Millisecond, MaxRetryAfter: time.Millisecond}
 	return cfg
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // A holder is a hop that keeps a client's frame n of the next connection back until it is
@@ -70,7 +71,7 @@ func newLate(t *testing.T, server, client e2e.Config) *late {
 	t.Helper()
 	l := &late{holder: holder{n: 2}, ends: make(chan error, 9)}
 	client.HandshakeTimeout = time.Second
-	client.Retry = transport.Retry{Base: time.Millisecond, Cap: 10 * time.Millisecond}
+	client.Retry = redial.Policy{Base: time.Millisecond, Cap: 10 * time.Millisecond}
 	begun := make(chan *e2e.Session, 9)
 	l.road = &road{srv: newServer(t, server, func(ctx context.Context, s *e2e.Session) error {
 		begun <- s

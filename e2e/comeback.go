@@ -8,6 +8,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // A comeback gives a client's session another line each time that it has lost one. A
@@ -15,10 +16,10 @@ import (
 type comeback struct {
 	client   *client
 	session  *Session
-	redialer *transport.Redialer // nil before the first loss
-	next     *line               // what dial has made
-	refused  bool                // the last attempt met a server that does not know the session
-	decided  error               // a panic of the application's Decide
+	redialer *redial.Redialer // nil before the first loss
+	next     *line            // what dial has made
+	refused  bool             // the last attempt met a server that does not know the session
+	decided  error            // a panic of the application's Decide
 
 	mu   sync.Mutex // guards what follows
 	last error      // that an attempt failed with
@@ -40,7 +41,7 @@ func (b *comeback) run(why *CloseError) {
 // redial has dial called until it works. The reason is why there is no connection.
 func (b *comeback) redial(why error) error {
 	if b.redialer == nil {
-		b.redialer = transport.NewRedialer(b.retry(), b.dial)
+		b.redialer = redial.New(b.retry(), b.dial)
 	}
 	_, err := b.redialer.Next(b.session.life, why)
 	if b.decided != nil {
@@ -52,7 +53,7 @@ func (b *comeback) redial(why error) error {
 // gaveUp is the end of a session that does not come back. If nothing was tried, that
 // is the end of its line.
 func gaveUp(err error, why *CloseError) *CloseError {
-	var last *transport.GaveUpError
+	var last *redial.GaveUpError
 	if errors.As(err, &last) {
 		if _, untried := last.Err.(*DisconnectError); untried {
 			return why

@@ -12,13 +12,13 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
-	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // withQuickCuts makes an end notice soon that its link is dead, and come back soon, as
 // long as there is somebody to come back to.
 func withQuickCuts(cfg e2e.Config) e2e.Config {
-	cfg.Retry = transport.Retry{Base: time.Millisecond, Cap: 20 * time.Millisecond, Stable: time.Millisecond, MaxTime: time.Minute}
+	cfg.Retry = redial.Policy{Base: time.Millisecond, Cap: 20 * time.Millisecond, Stable: time.Millisecond, MaxTime: time.Minute}
 	cfg.Window = 128 << 10 // little to send again
 	cfg.HandshakeTimeout, cfg.KeepAlive = 500*time.Millisecond, 100*time.Millisecond
 	return cfg

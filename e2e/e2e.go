@@ -143,6 +143,7 @@ import (
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // Defaults of [Config].
@@ -305,12 +306,12 @@ type Config struct {
 	// minutes or less.
 	//
 	// Limits, and a Decide, are the caller's word, and hold: MaxTries, MaxTime and
-	// [transport.ActionStop] end the session. Decide is given a [*DisconnectError] for a
+	// [redial.Stop] end the session. Decide is given a [*DisconnectError] for a
 	// connection that was lost, and for an attempt that failed what Dial returns, for
 	// errors.As to look into. One that always stops makes a session end with its connection.
-	// One that calls [transport.ActionFor], and not ActionFor of this package, lets any hop
+	// One that calls [redial.ActionFor], and not ActionFor of this package, lets any hop
 	// end the session. The first dial is made once, whatever Retry says.
-	Retry transport.Retry
+	Retry redial.Policy
 
 	// IdleTimeout is how long a session may be without a message of the applications,
 	// connected or not, and without a part of one that is known to have arrived. What

@@ -15,6 +15,7 @@ import (
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // A foreigner is what is called and is not ours. From some time on each call of one kind takes for
@@ -139,7 +140,7 @@ func newAbroad(t *testing.T, site, how string, kept bool) *abroad {
 	a.server = e2e.Config{Identity: self, Verifier: f, Protocol: "test/1", SendTimeout: sendPromise, HandshakeTimeout: handshakePromise}
 	a.server.Authenticate = func(context.Context, e2e.Peer, []byte) (e2e.Grant, error) { return e2e.Grant{}, f.at("Authenticate") }
 	a.client = a.server
-	a.client.Identity, a.client.Retry = newIdentity("client"), transport.Retry{Base: time.Millisecond, Cap: time.Second}
+	a.client.Identity, a.client.Retry = newIdentity("client"), redial.Policy{Base: time.Millisecond, Cap: time.Second}
 	a.client.Authenticate = nil
 	a.client.Credentials = func(context.Context) ([]byte, error) { return nil, f.at("Credentials") }
 	if kept {

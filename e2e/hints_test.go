@@ -15,6 +15,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // A55: a login page says 401, and swallows what Refresh asks. When the network is back the
@@ -52,13 +53,13 @@ func TestA55ATimeToWaitEndsNoSession(t *testing.T) {
 	const day = 24 * time.Hour
 	for name, test := range map[string]struct {
 		cause   error
-		retry   transport.Retry
+		retry   redial.Policy
 		answers int
 	}{
-		"answers":            {&transport.DialError{Status: http.StatusServiceUnavailable, RetryAfter: day}, transport.Retry{}, 5},
-		"closes":             {transport.PeerClosed(transport.CodeTryLater, transport.WaitReason(day, "")), transport.Retry{}, 5},
-		"within MaxTime":     {&transport.DialError{Status: http.StatusServiceUnavailable, RetryAfter: day}, transport.Retry{MaxTime: 50 * time.Second}, 1},
-		"Cap beyond MaxTime": {&transport.DialError{Status: http.StatusTooManyRequests}, transport.Retry{MaxTime: 4 * time.Second}, 1},
+		"answers":            {&transport.DialError{Status: http.StatusServiceUnavailable, RetryAfter: day}, redial.Policy{}, 5},
+		"closes":             {transport.PeerClosed(transport.CodeTryLater, transport.WaitReason(day, "")), redial.Policy{}, 5},
+		"within MaxTime":     {&transport.DialError{Status: http.StatusServiceUnavailable, RetryAfter: day}, redial.Policy{MaxTime: 50 * time.Second}, 1},
+		"Cap beyond MaxTime": {&transport.DialError{Status: http.StatusTooManyRequests}, redial.Policy{MaxTime: 4 * time.Second}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -95,7 +96,7 @@ func TestWhatDecideGoesOnBehindIsTold(t *testing.T) {
 			}
 			return trusted.Verify(ctx, want, got)
 		})
-		cfg.Retry.Decide = func(error) transport.RetryAction { return transport.ActionRetry }
+		cfg.Retry.Decide = func(error) redial.Action { return redial.Retry }
 		cfg.Notify = func(e e2e.Event) {
 			if failed := new(e2e.HandshakeError); e.State == e2e.StateReconnecting && errors.As(e.Err, &failed) {
 				told <- failed

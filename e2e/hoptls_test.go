@@ -15,6 +15,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // terminate runs a hop that ends TLS, as a load balancer does, in front of a server
@@ -90,7 +91,7 @@ func TestHopTLS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg := trusting(alice, bob)
 			cfg.Dial = &transport.DialOptions{TLS: &transport.TLSOptions{Base: &tls.Config{RootCAs: roots}}}
-			cfg.Retry = transport.Retry{Base: time.Millisecond}
+			cfg.Retry = redial.Policy{Base: time.Millisecond}
 			c := mustDialAs(t, test.url, cfg)
 			for range 2 {
 				mustSend(t, c, "what do you see")

@@ -26,6 +26,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // inUse returns the heap and stacks of this process, in bytes.
@@ -49,7 +50,7 @@ func listen(t testing.TB, srv http.Handler) string {
 // once makes a session end with its first connection, for tests of what is noticed on
 // that.
 func once(cfg e2e.Config) e2e.Config {
-	cfg.Retry.Decide = func(error) transport.RetryAction { return transport.ActionStop }
+	cfg.Retry.Decide = func(error) redial.Action { return redial.Stop }
 	cfg.MaxParked = -1
 	return cfg
 }

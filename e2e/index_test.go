@@ -9,6 +9,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // A session that was taken over and has come back is found under its own ids, although the one
@@ -49,7 +50,7 @@ func TestSessionKeepsItsIDsWhenTheOneBeforeGoes(t *testing.T) {
 		n := 0
 		cfg := trusting(alice, bob)
 		cfg.HandshakeTimeout = time.Second
-		cfg.Retry = transport.Retry{Base: 100 * time.Millisecond, Cap: 100 * time.Millisecond}
+		cfg.Retry = redial.Policy{Base: 100 * time.Millisecond, Cap: 100 * time.Millisecond}
 		c, err := e2e.DialFunc(t.Context(), "pipe", cfg, func(context.Context) (transport.Conn, error) {
 			dial := dials[min(n, len(dials)-1)]
 			if n++; n == len(dials) {

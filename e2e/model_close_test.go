@@ -15,6 +15,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // A judge is the server's Verifier.
@@ -130,7 +131,7 @@ func (r *judgedRun) configs() (server, client e2e.Config) {
 	server.Verifier = &r.judge
 	server.Window, client.Window = 64<<10, 64<<10
 	client.HandshakeTimeout = 2 * time.Second
-	client.Retry = transport.Retry{Base: 10 * time.Millisecond, Cap: 200 * time.Millisecond, MaxTime: 5 * time.Minute}
+	client.Retry = redial.Policy{Base: 10 * time.Millisecond, Cap: 200 * time.Millisecond, MaxTime: 5 * time.Minute}
 	if r.planned.life > 0 {
 		client.Credentials = func(context.Context) ([]byte, error) { return time.Now().Add(r.planned.life).MarshalBinary() }
 		server.Authenticate = func(_ context.Context, _ e2e.Peer, token []byte) (e2e.Grant, error) {

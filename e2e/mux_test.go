@@ -17,6 +17,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // serving has a Mux serve an end until the test ends.
@@ -529,7 +530,7 @@ func TestCallsSurviveCuts(t *testing.T) {
 		srv := newServer(t, trusting(bob, alice), mux.Serve)
 		var last atomic.Pointer[transport.PipeConn]
 		cfg := trusting(alice, bob)
-		cfg.Retry = transport.Retry{Base: time.Millisecond, Cap: 20 * time.Millisecond}
+		cfg.Retry = redial.Policy{Base: time.Millisecond, Cap: 20 * time.Millisecond}
 		c, err := e2e.DialFunc(t.Context(), "pipe", cfg, func(context.Context) (transport.Conn, error) {
 			a, b := transport.Pipe()
 			last.Store(a)

@@ -18,7 +18,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/internal/hostile"
-	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // The Go project's own tests of a net.Conn.
@@ -35,7 +35,7 @@ func tunnel(t *testing.T, protocol func(*http.Protocols), handler http.HandlerFu
 	protocols := new(http.Protocols)
 	protocol(protocols)
 	scfg, ccfg := trusting(bob, alice), trusting(alice, bob)
-	ccfg.Retry = transport.Retry{Base: time.Millisecond, Cap: 20 * time.Millisecond}
+	ccfg.Retry = redial.Policy{Base: time.Millisecond, Cap: 20 * time.Millisecond}
 	scfg.KeepAlive, ccfg.KeepAlive = 300*time.Millisecond, 300*time.Millisecond
 	l := newListener(t, scfg)
 	inside := &http.Server{Handler: handler, Protocols: protocols}
@@ -122,7 +122,7 @@ func TestHTTPSurvivesCuts(t *testing.T) {
 // What was written before Close arrives, although the link is cut right then.
 func TestCloseWaitsForWhatWasWritten(t *testing.T) {
 	scfg, ccfg := trusting(bob, alice), trusting(alice, bob)
-	ccfg.Retry = transport.Retry{Base: time.Millisecond, Cap: 20 * time.Millisecond}
+	ccfg.Retry = redial.Policy{Base: time.Millisecond, Cap: 20 * time.Millisecond}
 	l := newListener(t, scfg)
 	web := httptest.NewServer(l)
 	defer web.Close()
@@ -169,7 +169,7 @@ func TestStreamsSurviveCuts(t *testing.T) {
 	const cuts = 20
 	file := randomBytes(4, 3<<20)
 	scfg, ccfg := trusting(bob, alice), trusting(alice, bob)
-	ccfg.Retry = transport.Retry{Base: time.Millisecond, Cap: 20 * time.Millisecond}
+	ccfg.Retry = redial.Policy{Base: time.Millisecond, Cap: 20 * time.Millisecond}
 	got := make(chan []byte, 1)
 	srv := newServer(t, scfg, func(ctx context.Context, s *e2e.Session) error {
 		r, err := s.ReceiveStream(ctx)

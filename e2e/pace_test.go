@@ -10,6 +10,7 @@ import (
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // A stingy server lets its client in for a moment at a time, and takes whatever it shows then.
@@ -123,7 +124,7 @@ func TestCutsDoNotHaveCredentialsFetchedInALoop(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		srv := newServer(t, trusting(bob, alice), echo)
 		cfg, fetched := fetching()
-		cfg.Retry = transport.Retry{Base: time.Millisecond, Cap: 5 * time.Millisecond}
+		cfg.Retry = redial.Policy{Base: time.Millisecond, Cap: 5 * time.Millisecond}
 		c, err := e2e.DialFunc(t.Context(), "pipe", cfg, func(context.Context) (transport.Conn, error) {
 			a, b := transport.Pipe()
 			serve(srv, b)

@@ -25,7 +25,7 @@ import (
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
-	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // A node is a server in a process of its own, that can be killed.
@@ -121,7 +121,7 @@ func TestNode(t *testing.T) {
 func crowded(cfg e2e.Config) e2e.Config {
 	cfg.MaxParked, cfg.MaxParkedPerIdentity, cfg.MaxSessionsPerIdentity = 10_000, 10_000, 10_000
 	cfg.MaxHandshakes, cfg.MaxHandshakesPerAddress = 10_000, 10_000
-	cfg.Retry = transport.Retry{Base: 20 * time.Millisecond, Cap: 500 * time.Millisecond}
+	cfg.Retry = redial.Policy{Base: 20 * time.Millisecond, Cap: 500 * time.Millisecond}
 	return cfg
 }
 

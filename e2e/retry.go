@@ -7,14 +7,15 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
-// DefaultStable is what [transport.Retry.Stable] means for a session if it is zero. A
+// DefaultStable is what [redial.Policy.Stable] means for a session if it is zero. A
 // connection of a session is not there before the other end has proved who it is, so that
 // one which holds for a moment says more than a connection without that.
 const DefaultStable = 2 * time.Second
 
-// DefaultMaxRetryAfter is what [transport.Retry.MaxRetryAfter] means for a session if it is
+// DefaultMaxRetryAfter is what [redial.Policy.MaxRetryAfter] means for a session if it is
 // zero. A hop can ask for any time, and the server lets the session wait for
 // [Config.ParkTimeout] only.
 const DefaultMaxRetryAfter = time.Minute
@@ -33,21 +34,21 @@ const DefaultMaxRetryAfter = time.Minute
 //	  it panicked
 //
 // No answer to a dial stops it, whatever the status, the certificate or the close code, and
-// no frame that does not prove where it comes from. Of these [transport.ActionFor] says
+// no frame that does not prove where it comes from. Of these [redial.ActionFor] says
 // whether to wait or to refresh a credential; an answer of any status is waited for if it
 // asks for that.
-func ActionFor(err error) transport.RetryAction {
+func ActionFor(err error) redial.Action {
 	if ends(err) {
-		return transport.ActionStop
+		return redial.Stop
 	}
-	switch action := transport.ActionFor(err); action {
-	case transport.ActionWait, transport.ActionRefresh:
+	switch action := redial.ActionFor(err); action {
+	case redial.Wait, redial.Refresh:
 		return action
 	}
 	if transport.RetryAfter(err) > 0 {
-		return transport.ActionWait
+		return redial.Wait
 	}
-	return transport.ActionRetry
+	return redial.Retry
 }
 
 // ends reports whether an attempt to get a connection ends the session. It is the list of
@@ -78,7 +79,7 @@ func (e unconfirmed) Permanent() bool { return false }
 
 // retry returns the policy of a comeback. An application cannot make it go on with a session
 // that the server does not know, nor behind a panic of its own.
-func (b *comeback) retry() transport.Retry {
+func (b *comeback) retry() redial.Policy {
 	r := b.client.cfg.Retry
 	if r.Stable <= 0 {
 		r.Stable = DefaultStable
@@ -92,14 +93,14 @@ func (b *comeback) retry() transport.Retry {
 	if decide == nil {
 		decide = ActionFor
 	}
-	r.Decide = func(err error) (action transport.RetryAction) {
+	r.Decide = func(err error) (action redial.Action) {
 		if ends(err) && (isUnknown(err) || errors.As(err, new(*PanicError))) {
-			return transport.ActionStop
+			return redial.Stop
 		}
-		action = transport.ActionStop // if it panics
+		action = redial.Stop // if it panics
 		defer contain(&b.decided)
 		action = decide(err)
-		if action != transport.ActionStop && ends(err) { // so that no end of the session says it
+		if action != redial.Stop && ends(err) { // so that no end of the session says it
 			b.failed(err)
 		}
 		return action
@@ -122,7 +123,7 @@ func (b *comeback) refresh(ask func(context.Context) error) func(context.Context
 	return func(ctx context.Context) (err error) {
 		defer func() {
 			if err != nil && !ends(err) {
-				b.failed(transport.ErrRefresh) // its own text may hold the credential
+				b.failed(redial.ErrRefresh) // its own text may hold the credential
 			}
 		}()
 		_, err = aside(ctx, b.client.cfg.asking, func(ctx context.Context) (struct{}, error) { return struct{}{}, ask(ctx) })

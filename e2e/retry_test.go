@@ -15,6 +15,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // A Dial that does not bring a stored session back leaves it where it is, says why, and the
@@ -32,7 +33,7 @@ func TestDialLeavesASessionThatIsStored(t *testing.T) {
 		"its context ends":       {notFound, func(*e2e.Config) {}, context.DeadlineExceeded, false, time.Hour},
 		"its tries are over":     {notFound, func(cfg *e2e.Config) { cfg.Retry.MaxTries = 3 }, notFound, false, 0},
 		"its time is over":       {notFound, func(cfg *e2e.Config) { cfg.Retry.MaxTime = time.Minute }, notFound, false, 0},
-		"the caller's Decide":    {notFound, func(cfg *e2e.Config) { cfg.Retry.Decide = transport.ActionFor }, notFound, false, 0},
+		"the caller's Decide":    {notFound, func(cfg *e2e.Config) { cfg.Retry.Decide = redial.ActionFor }, notFound, false, 0},
 		"the URL cannot be used": {badURL, func(*e2e.Config) {}, badURL, true, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -83,14 +84,14 @@ func TestDialLeavesASessionThatIsStored(t *testing.T) {
 func TestTheApplicationEndsItsSession(t *testing.T) {
 	for name, test := range map[string]struct {
 		status int
-		change func(*transport.Retry)
+		change func(*redial.Policy)
 		want   any // in the error
 	}{
-		"Decide":         {403, func(r *transport.Retry) { r.Decide = transport.ActionFor }, new(*transport.DialError)},
-		"Decide panics":  {403, func(r *transport.Retry) { r.Decide = func(error) transport.RetryAction { panic("oops") } }, new(*e2e.PanicError)},
-		"Refresh panics": {401, func(r *transport.Retry) { r.Refresh = func(context.Context) error { panic("oops") } }, new(*e2e.PanicError)},
-		"MaxTries":       {401, func(r *transport.Retry) { r.MaxTries = 2 }, new(*transport.DialError)},
-		"MaxTime":        {401, func(r *transport.Retry) { r.MaxTime = time.Minute }, new(*transport.DialError)},
+		"Decide":         {403, func(r *redial.Policy) { r.Decide = redial.ActionFor }, new(*transport.DialError)},
+		"Decide panics":  {403, func(r *redial.Policy) { r.Decide = func(error) redial.Action { panic("oops") } }, new(*e2e.PanicError)},
+		"Refresh panics": {401, func(r *redial.Policy) { r.Refresh = func(context.Context) error { panic("oops") } }, new(*e2e.PanicError)},
+		"MaxTries":       {401, func(r *redial.Policy) { r.MaxTries = 2 }, new(*transport.DialError)},
+		"MaxTime":        {401, func(r *redial.Policy) { r.MaxTime = time.Minute }, new(*transport.DialError)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -151,7 +152,7 @@ func TestALostConnectionIsNoEnd(t *testing.T) {
 				lost++
 			case errors.As(err, new(*transport.DialError)):
 				dial++
-			case errors.Is(err, transport.ErrRefresh):
+			case errors.Is(err, redial.ErrRefresh):
 				refresh++
 			}
 			text := err.Error()

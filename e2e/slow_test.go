@@ -12,6 +12,7 @@ import (
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/hostile"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 const kbit = 1000 / 8 // bytes
@@ -31,7 +32,7 @@ func bothEnds(t testing.TB, line *hostile.Line, change func(cfg *e2e.Config)) (c
 func bothEndsBy(t testing.TB, line *hostile.Line, change func(cfg *e2e.Config), show func(transport.Conn)) (client, server *e2e.Session) {
 	t.Helper()
 	clientCfg, serverCfg := trusting(alice, bob), trusting(bob, alice)
-	clientCfg.Retry = transport.Retry{Base: 200 * time.Millisecond, Cap: 200 * time.Millisecond}
+	clientCfg.Retry = redial.Policy{Base: 200 * time.Millisecond, Cap: 200 * time.Millisecond}
 	for _, cfg := range []*e2e.Config{&clientCfg, &serverCfg} {
 		if change != nil {
 			change(cfg)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
-	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // Sessions that are stored get on, on a network that cuts each connection within 20 ms, like
@@ -59,7 +59,7 @@ func messagesUnderCuts(t *testing.T, way string, store e2e.SessionStore) int64 {
 		scfg, ccfg = stored(scfg, store), stored(ccfg, store)
 		ccfg.StoreName = "cuts"
 	}
-	ccfg.Retry = transport.Retry{Base: time.Millisecond, Cap: 5 * time.Millisecond}
+	ccfg.Retry = redial.Policy{Base: time.Millisecond, Cap: 5 * time.Millisecond}
 	r := &road{srv: newServer(t, scfg, atServer)}
 	c := r.client(t, ccfg)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -17,6 +17,7 @@ import (
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // What is outside of the process, or the application's, may take for ever. In these tests it does
@@ -216,7 +217,7 @@ func found(t *testing.T, site string, kept bool) *city {
 	cfg.Notify = func(e2e.Event) { g.at("Notify") }
 	cfg.Refused = func(*e2e.Session, *e2e.RefusedError) { g.at("Refused") }
 	cfg.Logger = slog.New(stoppingLog{slog.DiscardHandler, g})
-	client := e2e.Config{Identity: c.first, Verifier: keys.Pinned(self.Fingerprint()), Protocol: "test/1", Logger: silent, Retry: transport.Retry{Base: time.Millisecond, Cap: time.Second}}
+	client := e2e.Config{Identity: c.first, Verifier: keys.Pinned(self.Fingerprint()), Protocol: "test/1", Logger: silent, Retry: redial.Policy{Base: time.Millisecond, Cap: time.Second}}
 	client.Credentials = func(context.Context) ([]byte, error) {
 		g.at("Credentials")
 		return nil, nil

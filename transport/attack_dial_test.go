@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // TestA48ErrorsOfHooksMayHoldURLs has hooks fail as they do if they parse a proxy's
@@ -68,7 +69,7 @@ func TestARedirectThatLeadsNowhere(t *testing.T) {
 func TestAProxyHasNoSayInTheServersCredential(t *testing.T) {
 	h := startHop(t, nil, answering("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"))
 	_, err := transport.Dial(t.Context(), "wss://service.example", &transport.DialOptions{Proxy: via("http://" + h.Addr().String())})
-	if action := transport.ActionFor(err); action != transport.ActionStop {
+	if action := redial.ActionFor(err); action != redial.Stop {
 		t.Errorf("%v: %v", action, err)
 	}
 }

@@ -23,6 +23,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/hostile"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 const (
@@ -99,9 +100,9 @@ type chaosClient struct {
 
 // run lives until ctx ends.
 func (c *chaosClient) run(ctx context.Context, t *testing.T, url string, rng *rand.Rand) {
-	d := transport.NewRedialer(transport.Retry{
+	d := redial.New(redial.Policy{
 		Base: 5 * time.Millisecond, Cap: 100 * time.Millisecond,
-		Decide: func(error) transport.RetryAction { return transport.ActionRetry },
+		Decide: func(error) redial.Action { return redial.Retry },
 	}, func(ctx context.Context) (transport.Conn, error) {
 		ctx, cancel := context.WithTimeout(ctx, chaosPatience)
 		defer cancel()
@@ -112,8 +113,8 @@ func (c *chaosClient) run(ctx context.Context, t *testing.T, url string, rng *ra
 		c.links.Add(1)
 		conn, err = d.Next(ctx, c.use(ctx, t, conn, rng))
 	}
-	var gone *transport.GaveUpError
-	if !errors.As(err, &gone) || gone.Reason != transport.GaveUpContext {
+	var gone *redial.GaveUpError
+	if !errors.As(err, &gone) || gone.Reason != redial.GaveUpContext {
 		t.Errorf("a client gave up: %v", err)
 	}
 }

@@ -1,8 +1,6 @@
 package transport
 
 import (
-	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -42,33 +40,5 @@ func TestWhatIsNoWaitIsIgnored(t *testing.T) {
 	a.Close(CodeTryLater, WaitReason(time.Minute, "")) // by this end
 	if _, err := a.Read(t.Context(), nil); RetryAfter(err) != 0 {
 		t.Errorf("this end obeys itself: %v", RetryAfter(err))
-	}
-}
-
-// layered is an error of what runs above a connection.
-type layered struct{ error }
-
-func (e layered) Unwrap() error { return e.error }
-func (layered) Permanent() bool { return false }
-
-func TestARedialerObeysAClose(t *testing.T) {
-	for _, test := range []struct {
-		why         error
-		least, most time.Duration
-	}{
-		{PeerClosed(CodeTryLater, WaitReason(7*time.Second, "")), 7 * time.Second, 8 * time.Second},
-		{fmt.Errorf("above: %w", PeerClosed(CodeRestart, WaitReason(7*time.Second, ""))), 7 * time.Second, 8 * time.Second},
-		{layered{PeerClosed(CodeTryLater, WaitReason(7*time.Second, ""))}, 7 * time.Second, 8 * time.Second},
-		{PeerClosed(CodeTryLater, WaitReason(24*time.Hour, "")), DefaultMaxRetryAfter, DefaultMaxRetryAfter + time.Second},
-		{layered{errors.New("x")}, 0, time.Second},
-	} {
-		fakeTime(t, func(t *testing.T) {
-			d := NewRedialer(Retry{}, up)
-			began := time.Now()
-			mustNext(t, d, test.why)
-			if took := time.Since(began); took < test.least || took > test.most {
-				t.Errorf("%v: after %v", test.why, took)
-			}
-		})
 	}
 }

@@ -28,7 +28,7 @@ var wasm = []string{"GOOS=js", "GOARCH=wasm"}
 func TestWebPagesCarryNoServer(t *testing.T) {
 	forbidden := map[string]bool{"net/http": true, "crypto/tls": true, "crypto/x509": true,
 		"encoding/json": true, "log/slog": true, "github.com/coder/websocket": true}
-	for _, dep := range strings.Fields(goCommand(t, wasm, "list", "-deps", ".", "./relay")) {
+	for _, dep := range strings.Fields(goCommand(t, wasm, "list", "-deps", ".", "./redial", "./relay")) {
 		if forbidden[dep] {
 			t.Errorf("%s reaches the js build", dep)
 		}

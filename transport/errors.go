@@ -39,7 +39,7 @@ type CloseError struct {
 
 	// RetryAfter is how long the peer wants to be left alone, at most a day, 0 where it does
 	// not say: see [WaitReason]. Whoever closed may be a hop, so it is a hint; a
-	// [Redialer] obeys it within [Retry.MaxRetryAfter].
+	// redial.Redialer obeys it within its MaxRetryAfter.
 	RetryAfter time.Duration
 }
 

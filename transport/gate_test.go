@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 func init() {
@@ -160,7 +161,7 @@ func TestARefusedClientLearnsWhenToComeBack(t *testing.T) {
 	if e.Status != http.StatusTooManyRequests || e.Permanent() || e.RetryAfter < 90*time.Second || e.RetryAfter > 100*time.Second {
 		t.Errorf("%v, again after %v", e, e.RetryAfter)
 	}
-	if action := transport.ActionFor(e); action != transport.ActionWait {
+	if action := redial.ActionFor(e); action != redial.Wait {
 		t.Errorf("the client would %v", action)
 	}
 }

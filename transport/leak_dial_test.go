@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // TestADialThatEndsAnywhereLeavesNothing has whoever is dialled say a part of what it
@@ -56,7 +57,7 @@ func TestADialThatEndsAnywhereLeavesNothing(t *testing.T) {
 				opts.Proxy, address = via(c.proxy+"://"+h.Addr().String()), c.url
 			}
 			_, err := transport.Dial(ctx, address, opts)
-			if transport.ActionFor(err) != transport.ActionStop || ctx.Err() == nil {
+			if redial.ActionFor(err) != redial.Stop || ctx.Err() == nil {
 				t.Errorf("%v", err)
 			}
 		})

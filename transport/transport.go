@@ -71,7 +71,7 @@
 // comes in the header Authorization, among the subprotocols where the client is a
 // page ([BearerSubprotocol]), or in a named cookie together with an Origin that was
 // checked. Package jwtauth checks JSON Web Tokens. When what was granted ends, the
-// connection closes with [CodeUnauthorized], on which a [Redialer] has the
+// connection closes with [CodeUnauthorized], on which a redial.Redialer has the
 // credential refreshed.
 //
 // # Servers that strangers can reach
@@ -86,8 +86,8 @@
 //
 // # Coming back
 //
-// A Conn that has ended stays so. A [Retry] dials until it has a connection, and a
-// [Redialer] keeps a link: it waits between tries with a back-off that spreads the
+// A Conn that has ended stays so. Package redial dials until there is a connection,
+// and keeps a link: it waits between tries with a back-off that spreads the
 // clients of a server, obeys Retry-After, has expired credentials refreshed, and
 // knows which errors make another try pointless.
 //

@@ -16,6 +16,7 @@ import (
 	"github.com/hopseal/hopseal/internal/hostile"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // throughFront makes a member of a relay behind a front.
@@ -23,7 +24,7 @@ func throughFront(t *testing.T, f *hostile.Front, me, other *keys.Identity, chan
 	t.Helper()
 	cfg := trusting(me, other)
 	cfg.Session.Dial = &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: f.Roots}}
-	cfg.Session.Retry = transport.Retry{Base: 5 * time.Millisecond, Cap: 30 * time.Millisecond, MaxRetryAfter: time.Millisecond}
+	cfg.Session.Retry = redial.Policy{Base: 5 * time.Millisecond, Cap: 30 * time.Millisecond, MaxRetryAfter: time.Millisecond}
 	change(&cfg.Session)
 	node, err := peer.Join(t.Context(), f.URL, topic, cfg)
 	if err != nil {
@@ -83,8 +84,8 @@ func TestAJoinerThatGivesUpIsTold(t *testing.T) {
 	for name, change := range map[string]func(*e2e.Config){
 		"MaxTries": func(cfg *e2e.Config) { cfg.Retry.MaxTries = 3 },
 		"MaxTime":  func(cfg *e2e.Config) { cfg.Retry.MaxTime = 50 * time.Millisecond },
-		"Decide":   func(cfg *e2e.Config) { cfg.Retry.Decide = transport.ActionFor },
-		"a panic":  func(cfg *e2e.Config) { cfg.Retry.Decide = func(error) transport.RetryAction { panic("oops") } },
+		"Decide":   func(cfg *e2e.Config) { cfg.Retry.Decide = redial.ActionFor },
+		"a panic":  func(cfg *e2e.Config) { cfg.Retry.Decide = func(error) redial.Action { panic("oops") } },
 		"Close":    func(*e2e.Config) {},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/peer"
 	"github.com/hopseal/hopseal/keys"
-	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // converse is one of two members that dial each other at once, and have a conversation
@@ -22,7 +22,7 @@ func converse(t testing.TB, url string, me *keys.Identity, other string, verifie
 	defer cancel()
 	node, err := peer.Join(ctx, url, topic, peer.Config{Session: e2e.Config{
 		Identity: me, Verifier: verifier, Protocol: "test/1", Logger: slog.New(slog.DiscardHandler),
-		Retry: transport.Retry{Base: 10 * time.Millisecond, Cap: 200 * time.Millisecond},
+		Retry: redial.Policy{Base: 10 * time.Millisecond, Cap: 200 * time.Millisecond},
 	}})
 	if err != nil {
 		t.Errorf("Join: %v", err)

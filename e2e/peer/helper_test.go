@@ -15,6 +15,7 @@ import (
 	"github.com/hopseal/hopseal/e2e/peer"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 	"github.com/hopseal/hopseal/transport/relay"
 	"github.com/hopseal/hopseal/transport/relay/frame"
 )
@@ -182,7 +183,7 @@ func trusting(me *keys.Identity, others ...*keys.Identity) peer.Config {
 	}
 	return peer.Config{Members: members, Session: e2e.Config{
 		Identity: me, Protocol: "test/1", Logger: slog.New(slog.DiscardHandler),
-		Retry: transport.Retry{Base: time.Millisecond, Cap: 50 * time.Millisecond},
+		Retry: redial.Policy{Base: time.Millisecond, Cap: 50 * time.Millisecond},
 	}}
 }
 

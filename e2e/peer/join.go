@@ -11,6 +11,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 	"github.com/hopseal/hopseal/transport/relay"
 )
 
@@ -96,7 +97,7 @@ func (j *joiner) run(ctx context.Context) {
 		}
 		j.node.leave(err)
 	}()
-	redialer := transport.NewRedialer(rejoining(j.node.session.Retry), j.dial)
+	redialer := redial.New(rejoining(j.node.session.Retry), j.dial)
 	for {
 		lost := j.serve(ctx)
 		j.node.Lost()
@@ -114,7 +115,7 @@ var errGoexit = errors.New("peer: runtime.Goexit was called in Retry")
 
 // rejoining returns the policy of a joiner. Neither a relay nor a hop before it says when a
 // room is over.
-func rejoining(r transport.Retry) transport.Retry {
+func rejoining(r redial.Policy) redial.Policy {
 	r.KeepTrying = true
 	if r.Stable <= 0 {
 		r.Stable = e2e.DefaultStable

@@ -15,6 +15,7 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // client runs the client by itself: it sends the texts that it is given, or, without
@@ -67,7 +68,7 @@ func (d dialer) dial(ctx context.Context, notify func(e2e.Event)) (*e2e.Session,
 		Dial:     &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: d.roots}},
 		// A connection is cut every second here: that is no reason to hesitate longer
 		// and longer, as a client should whose server cannot keep it.
-		Retry: transport.Retry{Base: 200 * time.Millisecond, Cap: time.Second, Stable: 100 * time.Millisecond},
+		Retry: redial.Policy{Base: 200 * time.Millisecond, Cap: time.Second, Stable: 100 * time.Millisecond},
 	})
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/hopseal/hopseal/internal/hostile"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -29,7 +30,7 @@ func long() bool { return os.Getenv("HOPSEAL_LONG_TESTS") != "" }
 // quick makes a client notice soon that its link is dead, and come back soon.
 var quick = e2e.Config{
 	Protocol: "count/1", Logger: silent, KeepAlive: 200 * time.Millisecond, HandshakeTimeout: 2 * time.Second, Window: 128 << 10,
-	Retry: transport.Retry{Base: 5 * time.Millisecond, Cap: 100 * time.Millisecond, Stable: time.Millisecond},
+	Retry: redial.Policy{Base: 5 * time.Millisecond, Cap: 100 * time.Millisecond, Stable: time.Millisecond},
 }
 
 // silent is where news goes that are what a test is for.

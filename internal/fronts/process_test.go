@@ -28,6 +28,7 @@ import (
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // A task is what a process of its own is told to do: to be a node of a service, or the
@@ -243,8 +244,8 @@ func (it *task) client(ctx context.Context, url string, cfg e2e.Config) {
 			lost = time.Time{}
 		}
 	}
-	cfg.Retry.Notify = func(e transport.LinkEvent) {
-		if refused := new(transport.DialError); e.State == transport.LinkWaiting && errors.As(e.Why, &refused) && refused.Status != 0 {
+	cfg.Retry.Notify = func(e redial.Event) {
+		if refused := new(transport.DialError); e.State == redial.Waiting && errors.As(e.Why, &refused) && refused.Status != 0 {
 			say("refused: %d", refused.Status)
 		}
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/hopseal/hopseal/internal/hostile"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // plain are the sessions of a soak that are not stored: each has messages and streams
@@ -103,7 +104,7 @@ func (p *plain) dial(name, url string, opts *transport.DialOptions, defaults boo
 	p.mu.Unlock()
 	cfg := p.config(e2e.Config{Identity: me, Verifier: keys.Pinned(p.identity.Fingerprint()), Dial: opts})
 	if !defaults {
-		cfg.KeepAlive, cfg.Retry = 2*time.Second, transport.Retry{Base: 20 * time.Millisecond, Cap: time.Second, Stable: time.Second}
+		cfg.KeepAlive, cfg.Retry = 2*time.Second, redial.Policy{Base: 20 * time.Millisecond, Cap: time.Second, Stable: time.Second}
 	}
 	var err error
 	dial := func(path string) (s *e2e.Session) {

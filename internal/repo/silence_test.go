@@ -29,7 +29,7 @@ var listeners = map[string]string{
 	"transport.DialOptions.Notify":            "returned",
 	"transport.GateOptions.Notify":            "logged",
 	"transport.ProxyProtocol.OnRefuse":        "logged",
-	"transport.Retry.Notify":                  "returned",
+	"transport/redial.Policy.Notify":          "returned",
 	"transport/relay.Options.Logger":          "logged",
 	"transport/relay.Options.Tap":             "data",
 	"transport/servertls.Options.Logger":      "logged",

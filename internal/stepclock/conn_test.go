@@ -13,13 +13,14 @@ import (
 
 	"github.com/hopseal/hopseal/internal/stepclock"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // A pause that a server has asked for lasts as long as it asked.
 func TestSetRedial(t *testing.T) {
 	whatever(t, func(t *testing.T, set func()) time.Duration {
 		tries := 0
-		redialer := transport.NewRedialer(transport.Retry{Base: time.Nanosecond}, func(context.Context) (transport.Conn, error) {
+		redialer := redial.New(redial.Policy{Base: time.Nanosecond}, func(context.Context) (transport.Conn, error) {
 			if tries++; tries == 1 {
 				return nil, &transport.DialError{Status: http.StatusServiceUnavailable, RetryAfter: 4 * time.Minute}
 			}

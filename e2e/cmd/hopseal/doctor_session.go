@@ -15,6 +15,7 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // envCredentials holds what a client shows a server beside its identity, inside the session's
@@ -73,7 +74,7 @@ func (f *sessionFlags) client(ctx context.Context, c *call) (*client, error) {
 	j := &judge{Verifier: verifier}
 	cfg := e2e.Config{
 		Identity: store.Identity(), Verifier: j, Protocol: f.protocol, Logger: slog.New(slog.DiscardHandler),
-		Retry: transport.Retry{Decide: func(error) transport.RetryAction { return transport.ActionStop }},
+		Retry: redial.Policy{Decide: func(error) redial.Action { return redial.Stop }},
 	}
 	if f.proof {
 		cfg.Proof = e2e.ProofEd25519

@@ -1,4 +1,4 @@
-package transport
+package redial
 
 import (
 	"context"
@@ -16,15 +16,16 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/notify"
+	"github.com/hopseal/hopseal/transport"
 )
 
 var errDown = errors.New("the server is down")
 
 // down is a dial that fails at once.
-func down(context.Context) (Conn, error) { return nil, errDown }
+func down(context.Context) (transport.Conn, error) { return nil, errDown }
 
 // up is a dial that succeeds at once.
-func up(context.Context) (Conn, error) { conn, _ := Pipe(); return conn, nil }
+func up(context.Context) (transport.Conn, error) { conn, _ := transport.Pipe(); return conn, nil }
 
 // wantGaveUp checks the error of Next.
 func wantGaveUp(t *testing.T, err error, reason GaveUpReason, tries int) *GaveUpError {
@@ -36,7 +37,7 @@ func wantGaveUp(t *testing.T, err error, reason GaveUpReason, tries int) *GaveUp
 	return gaveUp
 }
 
-func mustNext(t *testing.T, d *Redialer, why error) Conn {
+func mustNext(t *testing.T, d *Redialer, why error) transport.Conn {
 	t.Helper()
 	conn, err := d.Next(t.Context(), why)
 	if err != nil {
@@ -45,11 +46,11 @@ func mustNext(t *testing.T, d *Redialer, why error) Conn {
 	return conn
 }
 
-// waits returns the times between the tries of a Retry whose dials all fail.
-func waits(t *testing.T, r Retry, cause error) (all []time.Duration) {
+// waits returns the times between the tries of a Policy whose dials all fail.
+func waits(t *testing.T, r Policy, cause error) (all []time.Duration) {
 	t.Helper()
 	var last time.Time
-	_, err := r.Dial(t.Context(), func(context.Context) (Conn, error) {
+	_, err := r.Dial(t.Context(), func(context.Context) (transport.Conn, error) {
 		if !last.IsZero() {
 			all = append(all, time.Since(last))
 		}
@@ -66,7 +67,7 @@ func TestBackOffHasFullJitter(t *testing.T) {
 	var low, high [8]int
 	for range runs {
 		fakeTime(t, func(t *testing.T) {
-			for n, wait := range waits(t, Retry{MaxTries: len(windows) + 1}, errDown) {
+			for n, wait := range waits(t, Policy{MaxTries: len(windows) + 1}, errDown) {
 				window := windows[n] * time.Second
 				if wait < 0 || wait >= window {
 					t.Errorf("wait %d is %v, above %v", n, wait, window)
@@ -93,9 +94,9 @@ func TestBackOffIsCappedWithoutOverflow(t *testing.T) {
 		waits     int
 		want      time.Duration
 	}{
-		{0, 0, 0, DefaultRetryBase},
-		{-1, -1, 0, DefaultRetryBase},
-		{0, 0, 1 << 30, DefaultRetryCap},
+		{0, 0, 0, DefaultBase},
+		{-1, -1, 0, DefaultBase},
+		{0, 0, 1 << 30, DefaultCap},
 		{3, 10, 0, 3}, {3, 10, 1, 6}, {3, 10, 2, 10}, {3, 10, 3, 10},
 		{4, 16, 2, 16},
 		{time.Minute, time.Second, 0, time.Minute}, // Cap is at least Base
@@ -103,7 +104,7 @@ func TestBackOffIsCappedWithoutOverflow(t *testing.T) {
 		{1, most, 62, 1 << 62}, {1, most, 63, most}, {1, most, 70, most},
 		{most, most, 5, most},
 	} {
-		d := NewRedialer(Retry{Base: test.base, Cap: test.cap}, down)
+		d := New(Policy{Base: test.base, Cap: test.cap}, down)
 		d.waits = test.waits
 		if got := d.window(); got != test.want {
 			t.Errorf("%v: got %v", test, got)
@@ -120,7 +121,7 @@ func TestAThousandClientsSpread(t *testing.T) {
 		var first []time.Duration
 		var all sync.WaitGroup
 		for range clients {
-			d := NewRedialer(Retry{}, func(ctx context.Context) (Conn, error) {
+			d := New(Policy{}, func(ctx context.Context) (transport.Conn, error) {
 				mu.Lock()
 				defer mu.Unlock()
 				first = append(first, time.Since(start))
@@ -131,7 +132,7 @@ func TestAThousandClientsSpread(t *testing.T) {
 		all.Wait()
 		var tenths [10]int
 		for _, after := range first {
-			tenths[after/(DefaultRetryBase/10)]++
+			tenths[after/(DefaultBase/10)]++
 		}
 		if len(first) != clients || slices.Min(tenths[:]) < 50 || slices.Max(tenths[:]) > 150 {
 			t.Errorf("tries in each tenth of the first second: %d", tenths)
@@ -142,7 +143,7 @@ func TestAThousandClientsSpread(t *testing.T) {
 func TestTheFirstDialIsAtOnce(t *testing.T) {
 	fakeTime(t, func(t *testing.T) {
 		start := time.Now()
-		conn, err := Retry{}.Dial(t.Context(), up)
+		conn, err := Policy{}.Dial(t.Context(), up)
 		if err != nil || conn == nil || time.Since(start) != 0 {
 			t.Errorf("got %v, %v after %v", conn, err, time.Since(start))
 		}
@@ -151,12 +152,12 @@ func TestTheFirstDialIsAtOnce(t *testing.T) {
 
 func TestAStableConnectionMakesTheTriesForgotten(t *testing.T) {
 	for held, want := range map[time.Duration]struct{ tries, waits int }{
-		DefaultRetryStable - 1: {5, 4}, // three, then one that connects, then the next
-		DefaultRetryStable:     {1, 1},
+		DefaultStable - 1: {5, 4}, // three, then one that connects, then the next
+		DefaultStable:     {1, 1},
 	} {
 		fakeTime(t, func(t *testing.T) {
 			n := 0
-			d := NewRedialer(Retry{}, func(ctx context.Context) (Conn, error) {
+			d := New(Policy{}, func(ctx context.Context) (transport.Conn, error) {
 				if n++; n < 4 {
 					return down(ctx)
 				}
@@ -175,14 +176,14 @@ func TestAStableConnectionMakesTheTriesForgotten(t *testing.T) {
 // TestFailuresThatLastAreNoStableConnection: the connection before them is counted once.
 func TestFailuresThatLastAreNoStableConnection(t *testing.T) {
 	fakeTime(t, func(t *testing.T) {
-		d := NewRedialer(Retry{MaxTries: 3}, up)
+		d := New(Policy{MaxTries: 3}, up)
 		mustNext(t, d, nil)
-		time.Sleep(DefaultRetryStable)
+		time.Sleep(DefaultStable)
 		dials := 0
-		d.dial = func(context.Context) (Conn, error) { dials++; return nil, errDown }
+		d.dial = func(context.Context) (transport.Conn, error) { dials++; return nil, errDown }
 		_, err := d.Next(t.Context(), lost(nil))
 		wantGaveUp(t, err, GaveUpTries, 3)
-		time.Sleep(DefaultRetryStable)
+		time.Sleep(DefaultStable)
 		_, err = d.Next(t.Context(), errDown)
 		wantGaveUp(t, err, GaveUpTries, 3)
 		if dials != 3 {
@@ -194,7 +195,7 @@ func TestFailuresThatLastAreNoStableConnection(t *testing.T) {
 // TestAServerThatDropsConnectionsIsLeftAlone: a dial that succeeds proves nothing.
 func TestAServerThatDropsConnectionsIsLeftAlone(t *testing.T) {
 	fakeTime(t, func(t *testing.T) {
-		d := NewRedialer(Retry{MaxTries: 6}, up)
+		d := New(Policy{MaxTries: 6}, up)
 		_, err := d.Next(t.Context(), nil)
 		for err == nil {
 			_, err = d.Next(t.Context(), lost(io.ErrUnexpectedEOF))
@@ -210,7 +211,7 @@ func TestTriesAreLimited(t *testing.T) {
 	for _, limit := range []int{1, 2, 7} {
 		fakeTime(t, func(t *testing.T) {
 			n := 0
-			d := NewRedialer(Retry{MaxTries: limit}, func(context.Context) (Conn, error) { n++; return nil, errDown })
+			d := New(Policy{MaxTries: limit}, func(context.Context) (transport.Conn, error) { n++; return nil, errDown })
 			_, err := d.Next(t.Context(), nil)
 			gaveUp := wantGaveUp(t, err, GaveUpTries, limit)
 			if n != limit || !errors.Is(err, errDown) || gaveUp.Permanent() {
@@ -232,7 +233,7 @@ func TestTimeIsLimited(t *testing.T) {
 		fakeTime(t, func(t *testing.T) {
 			start := time.Now()
 			var last time.Time
-			_, err := Retry{MaxTime: time.Minute}.Dial(t.Context(), func(context.Context) (Conn, error) {
+			_, err := Policy{MaxTime: time.Minute}.Dial(t.Context(), func(context.Context) (transport.Conn, error) {
 				last = time.Now()
 				return nil, errDown
 			})
@@ -250,7 +251,7 @@ func TestTimeIsLimited(t *testing.T) {
 func TestADialIsCancelledWhenTheTimeIsOver(t *testing.T) {
 	fakeTime(t, func(t *testing.T) {
 		start := time.Now()
-		_, err := Retry{MaxTime: time.Minute}.Dial(t.Context(), func(ctx context.Context) (Conn, error) {
+		_, err := Policy{MaxTime: time.Minute}.Dial(t.Context(), func(ctx context.Context) (transport.Conn, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		})
@@ -263,7 +264,7 @@ func TestADialIsCancelledWhenTheTimeIsOver(t *testing.T) {
 
 func TestTheTimeBeginsWhenAStableConnectionEnds(t *testing.T) {
 	fakeTime(t, func(t *testing.T) {
-		d := NewRedialer(Retry{MaxTime: time.Minute}, up)
+		d := New(Policy{MaxTime: time.Minute}, up)
 		mustNext(t, d, nil)
 		time.Sleep(time.Hour)
 		mustNext(t, d, lost(nil))
@@ -275,27 +276,27 @@ func TestTheTimeBeginsWhenAStableConnectionEnds(t *testing.T) {
 
 func TestTheContextEndsNextAtEveryMoment(t *testing.T) {
 	hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-	expired := &DialError{Status: 401, permanent: true}
+	expired := &transport.DialError{Status: 401}
 	for name, test := range map[string]struct {
-		retry Retry
-		dial  func(context.Context) (Conn, error)
+		retry Policy
+		dial  func(context.Context) (transport.Conn, error)
 		why   error
 		link  *fakeNetwork
 		cause error // what is told beside the context's end
 	}{
-		"in the first dial": {dial: func(ctx context.Context) (Conn, error) { return nil, hang(ctx) }, cause: context.Canceled},
-		"in a later dial":   {dial: func(ctx context.Context) (Conn, error) { return nil, hang(ctx) }, why: errDown, cause: errDown},
-		"while waiting":     {dial: down, retry: Retry{Base: time.Hour, Cap: time.Hour}, cause: errDown},
-		"while the server wants a wait": {dial: func(context.Context) (Conn, error) {
-			return nil, &DialError{Status: 503, RetryAfter: time.Hour}
-		}, retry: Retry{MaxRetryAfter: time.Hour}},
+		"in the first dial": {dial: func(ctx context.Context) (transport.Conn, error) { return nil, hang(ctx) }, cause: context.Canceled},
+		"in a later dial":   {dial: func(ctx context.Context) (transport.Conn, error) { return nil, hang(ctx) }, why: errDown, cause: errDown},
+		"while waiting":     {dial: down, retry: Policy{Base: time.Hour, Cap: time.Hour}, cause: errDown},
+		"while the server wants a wait": {dial: func(context.Context) (transport.Conn, error) {
+			return nil, &transport.DialError{Status: 503, RetryAfter: time.Hour}
+		}, retry: Policy{MaxRetryAfter: time.Hour}},
 		"while offline": {dial: down, link: &fakeNetwork{off: true}},
-		"in a refresh":  {dial: up, why: expired, retry: Retry{Refresh: hang}, cause: expired},
+		"in a refresh":  {dial: up, why: expired, retry: Policy{Refresh: hang}, cause: expired},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fakeTime(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
-				d := NewRedialer(test.retry, test.dial)
+				d := New(test.retry, test.dial)
 				if test.link != nil {
 					d.watch = test.link.watch
 				}
@@ -318,7 +319,7 @@ func TestAnEndedContextDialsNothing(t *testing.T) {
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
 	for _, why := range []error{nil, errDown, context.Canceled} {
-		d := NewRedialer(Retry{}, func(context.Context) (Conn, error) { t.Error("dialled"); return nil, errDown })
+		d := New(Policy{}, func(context.Context) (transport.Conn, error) { t.Error("dialled"); return nil, errDown })
 		_, err := d.Next(ctx, why)
 		wantGaveUp(t, err, GaveUpContext, 0)
 		if !errors.Is(err, context.DeadlineExceeded) {
@@ -332,12 +333,12 @@ func TestRetryAfterIsObeyedAndCapped(t *testing.T) {
 		time.Second: time.Second, 4 * time.Minute: 4 * time.Minute, 24 * time.Hour: DefaultMaxRetryAfter,
 	} {
 		fakeTime(t, func(t *testing.T) {
-			all := waits(t, Retry{MaxTries: 8}, &DialError{Status: 503, RetryAfter: asked})
+			all := waits(t, Policy{MaxTries: 8}, &transport.DialError{Status: 503, RetryAfter: asked})
 			if slices.Max(all) == want {
 				t.Errorf("asked for %v: nothing random in %v", asked, all)
 			}
 			for n, wait := range all {
-				if extra := wait - want; extra < 0 || extra >= DefaultRetryCap || n == 0 && extra >= DefaultRetryBase {
+				if extra := wait - want; extra < 0 || extra >= DefaultCap || n == 0 && extra >= DefaultBase {
 					t.Errorf("asked for %v: wait %d is %v", asked, n, wait)
 				}
 			}
@@ -346,9 +347,9 @@ func TestRetryAfterIsObeyedAndCapped(t *testing.T) {
 }
 
 func TestAWaitOfUnknownLength(t *testing.T) {
-	for _, cause := range []error{&DialError{Status: 429}, &CloseError{Code: CodeRestart, Remote: true}} {
+	for _, cause := range []error{&transport.DialError{Status: 429}, &transport.CloseError{Code: transport.CodeRestart, Remote: true}} {
 		fakeTime(t, func(t *testing.T) {
-			for n, wait := range waits(t, Retry{MaxTries: 50}, cause) {
+			for n, wait := range waits(t, Policy{MaxTries: 50}, cause) {
 				if wait < 5*time.Second || wait >= 30*time.Second {
 					t.Errorf("%v: wait %d is %v", cause, n, wait)
 				}
@@ -372,10 +373,10 @@ func (c *credentials) Refresh(context.Context) error {
 	return err
 }
 
-func (c *credentials) dial(ctx context.Context) (Conn, error) {
+func (c *credentials) dial(ctx context.Context) (transport.Conn, error) {
 	c.log = append(c.log, "dial")
 	if !c.valid {
-		return nil, &DialError{Status: 401, permanent: true}
+		return nil, &transport.DialError{Status: 401}
 	}
 	return up(ctx)
 }
@@ -402,7 +403,7 @@ func TestARefusedCredentialIsRefreshed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			fakeTime(t, func(t *testing.T) {
 				c := &credentials{refresh: test.refresh}
-				d := NewRedialer(Retry{Refresh: c.Refresh, MaxTries: 5}, c.dial)
+				d := New(Policy{Refresh: c.Refresh, MaxTries: 5}, c.dial)
 				_, err := d.Next(t.Context(), nil)
 				if got := strings.Join(c.log, " "); got != test.want {
 					t.Errorf("got %q, want %q", got, test.want)
@@ -424,11 +425,11 @@ func TestARefusedCredentialIsRefreshed(t *testing.T) {
 
 func TestAFreshCredentialThatIsRefusedEndsIt(t *testing.T) {
 	fakeTime(t, func(t *testing.T) {
-		refused := &DialError{Status: 401, permanent: true}
+		refused := &transport.DialError{Status: 401}
 		results := []error{refused, errDown, refused, refused} // after errDown it may have expired again
 		refreshed := 0
-		d := NewRedialer(Retry{Refresh: func(context.Context) error { refreshed++; return nil }},
-			func(context.Context) (Conn, error) {
+		d := New(Policy{Refresh: func(context.Context) error { refreshed++; return nil }},
+			func(context.Context) (transport.Conn, error) {
 				err := results[0]
 				results = results[1:]
 				return nil, err
@@ -444,31 +445,31 @@ func TestAFreshCredentialThatIsRefusedEndsIt(t *testing.T) {
 func TestACredentialThatExpiresOnALinkIsRefreshed(t *testing.T) {
 	fakeTime(t, func(t *testing.T) {
 		c := &credentials{valid: true, refresh: []error{nil, nil}}
-		d := NewRedialer(Retry{Refresh: c.Refresh}, c.dial)
+		d := New(Policy{Refresh: c.Refresh}, c.dial)
 		mustNext(t, d, nil)
 		for range 2 { // the second time it has not held for long
 			c.valid = false
-			mustNext(t, d, &CloseError{Code: CodeUnauthorized, Remote: true})
+			mustNext(t, d, &transport.CloseError{Code: transport.CodeUnauthorized, Remote: true})
 		}
 		if got := strings.Join(c.log, " "); got != "dial refresh dial refresh dial" {
 			t.Errorf("got %q", got)
 		}
-		d = NewRedialer(Retry{}, c.dial)
-		_, err := d.Next(t.Context(), &CloseError{Code: CodeUnauthorized, Remote: true})
+		d = New(Policy{}, c.dial)
+		_, err := d.Next(t.Context(), &transport.CloseError{Code: transport.CodeUnauthorized, Remote: true})
 		wantGaveUp(t, err, GaveUpCredential, 0)
 	})
 }
 
 func TestDecideIsAsked(t *testing.T) {
 	fakeTime(t, func(t *testing.T) {
-		mine := &CloseError{Code: 4321, Remote: true}
-		d := NewRedialer(Retry{Decide: func(err error) RetryAction {
+		mine := &transport.CloseError{Code: 4321, Remote: true}
+		d := New(Policy{Decide: func(err error) Action {
 			if err == mine {
-				return ActionStop
+				return Stop
 			}
 			return ActionFor(err)
 		}}, up)
-		mustNext(t, d, &CloseError{Code: 4320, Remote: true})
+		mustNext(t, d, &transport.CloseError{Code: 4320, Remote: true})
 		_, err := d.Next(t.Context(), mine)
 		wantGaveUp(t, err, GaveUpStopped, 1)
 	})
@@ -506,7 +507,7 @@ func TestNothingIsTriedWhileOffline(t *testing.T) {
 		fakeTime(t, func(t *testing.T) {
 			link := &fakeNetwork{off: true}
 			var told events
-			d := NewRedialer(Retry{Notify: told.add}, func(ctx context.Context) (Conn, error) {
+			d := New(Policy{Notify: told.add}, func(ctx context.Context) (transport.Conn, error) {
 				if !link.online() {
 					t.Error("dialled")
 				}
@@ -520,7 +521,7 @@ func TestNothingIsTriedWhileOffline(t *testing.T) {
 				t.Errorf("after %v, %d still watching", time.Since(start), link.watched.Load())
 			}
 			synctest.Wait()
-			if first := told.all[0]; first.State != LinkWaiting || !first.Offline || first.Why != why || len(told.all) != 3 {
+			if first := told.all[0]; first.State != Waiting || !first.Offline || first.Why != why || len(told.all) != 3 {
 				t.Errorf("told %+v", told.all)
 			}
 		})
@@ -530,7 +531,7 @@ func TestNothingIsTriedWhileOffline(t *testing.T) {
 func TestTheNetworksReturnEndsAWait(t *testing.T) {
 	fakeTime(t, func(t *testing.T) {
 		link := &fakeNetwork{}
-		d := NewRedialer(Retry{Base: time.Hour, Cap: 100 * time.Hour}, up)
+		d := New(Policy{Base: time.Hour, Cap: 100 * time.Hour}, up)
 		d.watch = link.watch
 		d.waits = 5
 		start := time.Now()
@@ -547,12 +548,12 @@ func TestTheNetworkIsAwaitedAfterAWait(t *testing.T) {
 	fakeTime(t, func(t *testing.T) {
 		link := &fakeNetwork{}
 		var told events
-		d := NewRedialer(Retry{Notify: told.add}, up)
+		d := New(Policy{Notify: told.add}, up)
 		d.watch = link.watch
 		start := time.Now()
 		time.AfterFunc(1, func() { link.set(true) })
 		time.AfterFunc(time.Minute, func() { link.set(false) })
-		mustNext(t, d, &CloseError{Code: CodeTryLater, Remote: true})
+		mustNext(t, d, &transport.CloseError{Code: transport.CodeTryLater, Remote: true})
 		synctest.Wait()
 		if time.Since(start) != time.Minute || told.states() != "waiting, waiting, connecting, connected" || !told.all[1].Offline {
 			t.Errorf("after %v: %+v", time.Since(start), told.all)
@@ -564,7 +565,7 @@ func TestAWaitThatTheServerWantsIsNotCutShort(t *testing.T) {
 	fakeTime(t, func(t *testing.T) {
 		link := &fakeNetwork{}
 		var told events
-		d := NewRedialer(Retry{Notify: told.add}, up)
+		d := New(Policy{Notify: told.add}, up)
 		d.watch = link.watch
 		start := time.Now()
 		time.AfterFunc(time.Second, d.Wake)
@@ -572,8 +573,8 @@ func TestAWaitThatTheServerWantsIsNotCutShort(t *testing.T) {
 		time.AfterFunc(3*time.Second, func() { link.set(true) })
 		time.AfterFunc(4*time.Second, d.Wake) // offline, and not yet time
 		time.AfterFunc(5*time.Second, func() { link.set(false) })
-		mustNext(t, d, &DialError{Status: 503, RetryAfter: time.Minute})
-		if took := time.Since(start); took < time.Minute || took > time.Minute+DefaultRetryBase {
+		mustNext(t, d, &transport.DialError{Status: 503, RetryAfter: time.Minute})
+		if took := time.Since(start); took < time.Minute || took > time.Minute+DefaultBase {
 			t.Errorf("after %v", took)
 		}
 		synctest.Wait() // the network went at 3 s, which is seen when something wakes the wait
@@ -586,7 +587,7 @@ func TestAWaitThatTheServerWantsIsNotCutShort(t *testing.T) {
 func TestTheTimeIsLimitedOfflineToo(t *testing.T) {
 	fakeTime(t, func(t *testing.T) {
 		link := &fakeNetwork{off: true}
-		d := NewRedialer(Retry{MaxTime: time.Minute}, up)
+		d := New(Policy{MaxTime: time.Minute}, up)
 		d.watch = link.watch
 		start := time.Now()
 		_, err := d.Next(t.Context(), nil)
@@ -601,7 +602,7 @@ func TestWake(t *testing.T) {
 	for _, off := range []bool{false, true} { // a browser may be wrong about its network
 		fakeTime(t, func(t *testing.T) {
 			link := &fakeNetwork{off: off}
-			d := NewRedialer(Retry{Base: 1000 * time.Hour, Cap: 1000 * time.Hour}, up)
+			d := New(Policy{Base: 1000 * time.Hour, Cap: 1000 * time.Hour}, up)
 			d.watch = link.watch
 			d.Wake() // nobody waits: forgotten
 			d.Wake()
@@ -616,9 +617,9 @@ func TestWake(t *testing.T) {
 }
 
 // events collects what Notify is told.
-type events struct{ all []LinkEvent }
+type events struct{ all []Event }
 
-func (e *events) add(event LinkEvent) { e.all = append(e.all, event) }
+func (e *events) add(event Event) { e.all = append(e.all, event) }
 
 func (e *events) states() string {
 	var all []string
@@ -632,14 +633,14 @@ func TestStatesAreTold(t *testing.T) {
 	fakeTime(t, func(t *testing.T) {
 		n := 0
 		var told events
-		d := NewRedialer(Retry{Notify: told.add}, func(ctx context.Context) (Conn, error) {
+		d := New(Policy{Notify: told.add}, func(ctx context.Context) (transport.Conn, error) {
 			if n++; n == 1 {
 				return down(ctx)
 			}
 			return up(ctx)
 		})
 		mustNext(t, d, nil)
-		_, err := d.Next(t.Context(), &CloseError{Code: CodeNormal, Remote: true})
+		_, err := d.Next(t.Context(), &transport.CloseError{Code: transport.CodeNormal, Remote: true})
 		wantGaveUp(t, err, GaveUpStopped, 2)
 		synctest.Wait()
 		if got := told.states(); got != "connecting, waiting, connecting, connected, gave up" {
@@ -651,7 +652,7 @@ func TestStatesAreTold(t *testing.T) {
 			}
 		}
 		wait := told.all[1]
-		if wait.Why != errDown || wait.Offline || time.Until(wait.Until) > 0 || time.Since(wait.Until) > DefaultRetryBase {
+		if wait.Why != errDown || wait.Offline || time.Until(wait.Until) > 0 || time.Since(wait.Until) > DefaultBase {
 			t.Errorf("while waiting: %+v", wait)
 		}
 		if told.all[4].Why != err {
@@ -667,7 +668,7 @@ func TestASlowNotifyHoldsNothingUp(t *testing.T) {
 		const tries = 1000 // connecting and waiting each, the last one gives up
 		release := make(chan struct{})
 		var told events
-		_, err := Retry{MaxTries: tries, Notify: func(e LinkEvent) {
+		_, err := Policy{MaxTries: tries, Notify: func(e Event) {
 			<-release
 			told.add(e)
 		}}.Dial(t.Context(), down)
@@ -681,7 +682,7 @@ func TestASlowNotifyHoldsNothingUp(t *testing.T) {
 				t.Errorf("event %d is out of order: %+v", i, e)
 			}
 		}
-		if len(told.all) != notify.MaxEvents+1 || missed+len(told.all) != 2*tries || told.all[notify.MaxEvents].State != LinkGaveUp {
+		if len(told.all) != notify.MaxEvents+1 || missed+len(told.all) != 2*tries || told.all[notify.MaxEvents].State != GaveUp {
 			t.Errorf("%d told, %d missed, the last %v", len(told.all), missed, told.all[notify.MaxEvents])
 		}
 	})
@@ -691,7 +692,7 @@ func TestAPanicInNotifyIsSurvived(t *testing.T) {
 	out := captureLog(t)
 	fakeTime(t, func(t *testing.T) {
 		var told events
-		conn, err := Retry{Notify: func(e LinkEvent) {
+		conn, err := Policy{Notify: func(e Event) {
 			told.add(e)
 			panic("oops \x1b[2J")
 		}}.Dial(t.Context(), up)
@@ -700,7 +701,7 @@ func TestAPanicInNotifyIsSurvived(t *testing.T) {
 			t.Errorf("%v, told %s", err, told.states())
 		}
 	})
-	if n := strings.Count(out.String(), `Retry.Notify panicked: oops \x1b[2J`); n != 2 {
+	if n := strings.Count(out.String(), `Policy.Notify panicked: oops \x1b[2J`); n != 2 {
 		t.Errorf("A47: logged %d times: %q", n, out.String())
 	}
 }
@@ -714,7 +715,7 @@ func captureLog(t *testing.T) *strings.Builder {
 }
 
 func TestGaveUpSaysWhy(t *testing.T) {
-	refused := &DialError{Target: "wss://example.com", Problem: "nothing listens there", Status: 0}
+	refused := &transport.DialError{Target: "wss://example.com", Problem: "nothing listens there", Status: 0}
 	for _, test := range []struct {
 		err  GaveUpError
 		want string

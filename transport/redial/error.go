@@ -1,4 +1,4 @@
-package transport
+package redial
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 // characters. It leaves room for a DialError or a CloseError of full length.
 const shownCause = 600
 
-// ErrRefresh is matched by errors after [Retry.Refresh] failed.
+// ErrRefresh is matched by errors after [Policy.Refresh] failed.
 var ErrRefresh = errors.New("the credential could not be refreshed")
 
 // A GaveUpReason is why nothing more is tried.
@@ -22,8 +22,8 @@ type GaveUpReason int
 const (
 	GaveUpStopped    GaveUpReason = iota + 1 // the last error says that it would not help
 	GaveUpCredential                         // the credential is refused, and there is no other: the user has to log in again
-	GaveUpTries                              // Retry.MaxTries is used up
-	GaveUpTime                               // Retry.MaxTime is over, or would be before the next try
+	GaveUpTries                              // Policy.MaxTries is used up
+	GaveUpTime                               // Policy.MaxTime is over, or would be before the next try
 	GaveUpContext                            // the caller's context ended
 )
 

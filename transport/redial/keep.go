@@ -1,17 +1,19 @@
-package transport
+package redial
 
 import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/hopseal/hopseal/transport"
 )
 
 // lasting reports whether nothing that a hop can answer ends the tries now.
-func (d *Redialer) lasting() bool { return d.retry.KeepTrying && d.linked }
+func (d *Redialer) lasting() bool { return d.policy.KeepTrying && d.linked }
 
 // decide returns what an error leads to.
-func (d *Redialer) decide(why error) RetryAction {
-	decide := d.retry.Decide
+func (d *Redialer) decide(why error) Action {
+	decide := d.policy.Decide
 	switch {
 	case decide != nil:
 	case d.lasting():
@@ -20,7 +22,7 @@ func (d *Redialer) decide(why error) RetryAction {
 		decide = ActionFor
 	}
 	action := decide(why)
-	if action == ActionRefresh && d.lasting() && d.retry.Refresh == nil {
+	if action == Refresh && d.lasting() && d.policy.Refresh == nil {
 		return waitOrRetry(why)
 	}
 	return action
@@ -28,7 +30,7 @@ func (d *Redialer) decide(why error) RetryAction {
 
 // refreshable reports whether a refused credential can be followed by another one.
 func (d *Redialer) refreshable() bool {
-	return d.lasting() || d.retry.Refresh != nil && !d.fresh
+	return d.lasting() || d.policy.Refresh != nil && !d.fresh
 }
 
 // refreshTime is how long a link that is to last waits for a credential. Then it tries the one
@@ -41,38 +43,38 @@ func (d *Redialer) refresh(ctx context.Context) error {
 		defer cancel()
 		ctx = limited
 	}
-	return d.retry.Refresh(ctx)
+	return d.policy.Refresh(ctx)
 }
 
 // keepTrying is ActionFor for a link that is to outlast what hops answer.
-func keepTrying(err error) RetryAction {
+func keepTrying(err error) Action {
 	if ownEnd(err) {
-		return ActionStop
+		return Stop
 	}
 	switch action := ActionFor(err); action {
-	case ActionWait, ActionRefresh:
+	case Wait, Refresh:
 		return action
 	}
 	return waitOrRetry(err)
 }
 
 // waitOrRetry waits where somebody has asked for it.
-func waitOrRetry(err error) RetryAction {
-	if RetryAfter(err) > 0 {
-		return ActionWait
+func waitOrRetry(err error) Action {
+	if transport.RetryAfter(err) > 0 {
+		return Wait
 	}
-	return ActionRetry
+	return Retry
 }
 
 // ownEnd reports whether this end wanted to stop, or a layer above that can tell.
 func ownEnd(err error) bool {
 	var verdict interface{ Permanent() bool }
-	var end *CloseError
+	var end *transport.CloseError
 	switch {
 	case errors.Is(err, ErrRefresh):
 		return false
 	case errors.As(err, &verdict):
-		_, dial := verdict.(*DialError)
+		_, dial := verdict.(*transport.DialError)
 		return !dial && verdict.Permanent()
 	case errors.As(err, &end):
 		return !end.Remote && (end.Err == nil || errors.Is(end.Err, context.Canceled))

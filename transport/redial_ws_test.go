@@ -15,11 +15,12 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // quick is a Retry for servers on this host.
-func quick() transport.Retry {
-	return transport.Retry{Base: time.Millisecond, Cap: 20 * time.Millisecond, MaxRetryAfter: time.Millisecond}
+func quick() redial.Policy {
+	return redial.Policy{Base: time.Millisecond, Cap: 20 * time.Millisecond, MaxRetryAfter: time.Millisecond}
 }
 
 // to returns a dial function.
@@ -84,13 +85,13 @@ func TestAServerIsKilledAndComesBack(t *testing.T) {
 	url, kill := echoOn(t, "127.0.0.1:0")
 	retry := quick()
 	var back atomic.Bool
-	retry.Notify = func(e transport.LinkEvent) {
+	retry.Notify = func(e redial.Event) {
 		var refused *transport.DialError
-		if e.State == transport.LinkWaiting && errors.As(e.Why, &refused) && !back.Swap(true) {
+		if e.State == redial.Waiting && errors.As(e.Why, &refused) && !back.Swap(true) {
 			_, kill = echoOn(t, strings.TrimPrefix(url, "ws://")) // not before a dial has failed
 		}
 	}
-	d := transport.NewRedialer(retry, to(url, nil))
+	d := redial.New(retry, to(url, nil))
 	conn, err := d.Next(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -133,12 +134,12 @@ func TestRetryAfterOverASocket(t *testing.T) {
 				}
 			})
 			retry := quick()
-			retry.Decide = func(err error) transport.RetryAction {
+			retry.Decide = func(err error) redial.Action {
 				var refused *transport.DialError
 				if !errors.As(err, &refused) || refused.Status != test.status || refused.RetryAfter != test.want {
 					t.Errorf("got %#v", err)
 				}
-				return transport.ActionFor(err)
+				return redial.ActionFor(err)
 			}
 			conn, err := retry.Dial(t.Context(), to(url, nil))
 			if err != nil {
@@ -186,7 +187,7 @@ func TestAnExpiredTokenIsRefreshed(t *testing.T) {
 		return nil
 	}
 	expire <- struct{}{}
-	d := transport.NewRedialer(retry, to(url, opts))
+	d := redial.New(retry, to(url, opts))
 	conn, err := d.Next(t.Context(), nil)
 	if err != nil || refreshes != 1 {
 		t.Fatalf("%v after %d refreshes", err, refreshes)
@@ -203,18 +204,18 @@ func TestAnExpiredTokenIsRefreshed(t *testing.T) {
 	retry.Refresh = nil
 	opts.Header.Set("Authorization", "Bearer old")
 	_, err = retry.Dial(t.Context(), to(url, opts))
-	wantReason(t, err, transport.GaveUpCredential)
+	wantReason(t, err, redial.GaveUpCredential)
 	retry.Refresh = func(context.Context) error { return nil } // and it changes nothing
 	_, err = retry.Dial(t.Context(), to(url, opts))
-	wantReason(t, err, transport.GaveUpCredential)
+	wantReason(t, err, redial.GaveUpCredential)
 	if strings.Contains(err.Error(), "old") {
 		t.Errorf("A48: %v", err)
 	}
 }
 
-func wantReason(t *testing.T, err error, reason transport.GaveUpReason) {
+func wantReason(t *testing.T, err error, reason redial.GaveUpReason) {
 	t.Helper()
-	var gaveUp *transport.GaveUpError
+	var gaveUp *redial.GaveUpError
 	if !errors.As(err, &gaveUp) || gaveUp.Reason != reason {
 		t.Errorf("got %v", err)
 	}
@@ -229,26 +230,26 @@ func TestWhatNoTimeCuresIsTriedOnce(t *testing.T) {
 			w.WriteHeader(status)
 		})
 		_, err := quick().Dial(t.Context(), to(url, nil))
-		wantReason(t, err, transport.GaveUpStopped)
+		wantReason(t, err, redial.GaveUpStopped)
 		var refused *transport.DialError
 		if !errors.As(err, &refused) || refused.Status != status || dials.Load() != 1 || strings.Contains(err.Error(), "s3cr3t") {
 			t.Errorf("%d: %d dials, %v", status, dials.Load(), err)
 		}
 	}
 	_, err := quick().Dial(t.Context(), to("gopher://example.com", nil))
-	wantReason(t, err, transport.GaveUpStopped)
+	wantReason(t, err, redial.GaveUpStopped)
 }
 
 func TestAnOrderlyEndIsTheEnd(t *testing.T) {
 	url := serve(t, nil, func(conn transport.Conn) { conn.Close(transport.CodeNormal, "that was all") })
-	d := transport.NewRedialer(quick(), to(url, nil))
+	d := redial.New(quick(), to(url, nil))
 	conn, err := d.Next(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, why := conn.Read(t.Context(), nil)
 	_, err = d.Next(t.Context(), why)
-	wantReason(t, err, transport.GaveUpStopped)
+	wantReason(t, err, redial.GaveUpStopped)
 	if !errors.Is(err, io.EOF) || !errors.Is(err, net.ErrClosed) {
 		t.Errorf("got %v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // pretend makes the page believe that it is offline, or not, and counts who
@@ -44,15 +45,15 @@ func TestBrowserWakesWithItsNetwork(t *testing.T) {
 	online, listeners := pretend(t)
 	url, _ := wsURL("echo?")
 	dials := 0
-	retry := transport.Retry{
+	retry := redial.Policy{
 		Base: 1000 * time.Hour, Cap: 1000 * time.Hour, // only the event can end such a wait
-		Notify: func(e transport.LinkEvent) {
-			if e.State == transport.LinkWaiting {
+		Notify: func(e redial.Event) {
+			if e.State == redial.Waiting {
 				online(true) // in an event of its own, while Next waits
 			}
 		},
 	}
-	d := transport.NewRedialer(retry, func(ctx context.Context) (transport.Conn, error) {
+	d := redial.New(retry, func(ctx context.Context) (transport.Conn, error) {
 		dials++
 		if !js.Global().Get("navigator").Get("onLine").Bool() {
 			t.Error("dialled while offline")
@@ -89,8 +90,8 @@ func TestBrowserOfflineIsCancelled(t *testing.T) {
 	online, listeners := pretend(t)
 	online(false)
 	ctx, cancel := context.WithCancel(t.Context())
-	retry := transport.Retry{Notify: func(e transport.LinkEvent) {
-		if e.State == transport.LinkWaiting && e.Offline {
+	retry := redial.Policy{Notify: func(e redial.Event) {
+		if e.State == redial.Waiting && e.Offline {
 			cancel()
 		}
 	}}
@@ -105,14 +106,14 @@ func TestBrowserOfflineIsCancelled(t *testing.T) {
 
 // TestBrowserComesBackAfterTheServersClose: with each code, translated on the way.
 func TestBrowserComesBackAfterTheServersClose(t *testing.T) {
-	for code, want := range map[string]transport.RetryAction{
-		"1000": transport.ActionStop, "1001": transport.ActionRetry, "1008": transport.ActionStop,
-		"1011": transport.ActionRetry, "1012": transport.ActionWait, "1013": transport.ActionWait,
-		"3000": transport.ActionRefresh, "3003": transport.ActionStop, "4000": transport.ActionRetry,
+	for code, want := range map[string]redial.Action{
+		"1000": redial.Stop, "1001": redial.Retry, "1008": redial.Stop,
+		"1011": redial.Retry, "1012": redial.Wait, "1013": redial.Wait,
+		"3000": redial.Refresh, "3003": redial.Stop, "4000": redial.Retry,
 	} {
 		conn, _ := dial(t, "count?n=0&code="+code, nil)
 		_, err := conn.Read(t.Context(), nil)
-		if got := transport.ActionFor(err); got != want {
+		if got := redial.ActionFor(err); got != want {
 			t.Errorf("%v: %v, want %v", err, got, want)
 		}
 	}
@@ -121,7 +122,7 @@ func TestBrowserComesBackAfterTheServersClose(t *testing.T) {
 func TestBrowserGivesUpWhereNobodyAnswers(t *testing.T) {
 	browser(t)
 	url, _ := wsURL("../missing?")
-	_, err := transport.Retry{Base: time.Millisecond, MaxTries: 3}.Dial(t.Context(), func(ctx context.Context) (transport.Conn, error) {
+	_, err := redial.Policy{Base: time.Millisecond, MaxTries: 3}.Dial(t.Context(), func(ctx context.Context) (transport.Conn, error) {
 		return transport.Dial(ctx, url, local)
 	})
 	if err == nil || !strings.HasPrefix(err.Error(), "transport: gave up after 3 tries: cannot dial ws://") {

@@ -1,35 +1,35 @@
-package transport
+package redial
 
 import "time"
 
-// A LinkState is what a [Redialer] is doing.
-type LinkState int
+// A State is what a [Redialer] is doing.
+type State int
 
 const (
-	LinkConnecting LinkState = iota + 1 // it dials
-	LinkConnected                       // it has returned a connection
-	LinkWaiting                         // it waits before it dials again, or for a network
-	LinkGaveUp                          // it has returned an error
+	Connecting State = iota + 1 // it dials
+	Connected                   // it has returned a connection
+	Waiting                     // it waits before it dials again, or for a network
+	GaveUp                      // it has returned an error
 )
 
 // String returns the state in words.
-func (s LinkState) String() string {
+func (s State) String() string {
 	switch s {
-	case LinkConnecting:
+	case Connecting:
 		return "connecting"
-	case LinkConnected:
+	case Connected:
 		return "connected"
-	case LinkWaiting:
+	case Waiting:
 		return "waiting"
-	case LinkGaveUp:
+	case GaveUp:
 		return "gave up"
 	}
 	return "unknown"
 }
 
-// A LinkEvent tells a state that has begun.
-type LinkEvent struct {
-	State LinkState
+// A Event tells a state that has begun.
+type Event struct {
+	State State
 	Try   int // dials since the last stable connection, this one included
 
 	Until   time.Time // while waiting: when the next try is due

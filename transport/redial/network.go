@@ -1,4 +1,4 @@
-package transport
+package redial
 
 // A network knows whether there is one. Outside of browsers nobody does.
 type network interface {

@@ -1,4 +1,4 @@
-package transport
+package redial
 
 import "syscall/js"
 

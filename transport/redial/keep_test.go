@@ -1,4 +1,4 @@
-package transport
+package redial
 
 import (
 	"context"
@@ -10,29 +10,30 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hopseal/hopseal/transport"
 )
 
 // answers are what a hop can make of a dial or of a connection.
 func answers() (all []error) {
 	for _, status := range []int{101, 200, 301, 302, 307, 400, 401, 403, 404, 405, 407, 408, 410, 418, 421, 425, 426, 429, 451, 500, 502, 503, 504, 511} {
-		permanent := status < 500 && status != 408 && status != 429
-		all = append(all, &DialError{Status: status, permanent: permanent},
-			&DialError{Status: status, permanent: permanent, RetryAfter: time.Second},
-			&DialError{Status: status, permanent: permanent, Phase: PhaseProxy})
+		all = append(all, &transport.DialError{Status: status},
+			&transport.DialError{Status: status, RetryAfter: time.Second},
+			&transport.DialError{Status: status, Phase: transport.PhaseProxy})
 	}
-	codes := []Code{0, 999, 2999, 3000, 3001, 3003, 3999, 4000, 4321, 4999}
-	for code := range Code(16) {
+	codes := []transport.Code{0, 999, 2999, 3000, 3001, 3003, 3999, 4000, 4321, 4999}
+	for code := range transport.Code(16) {
 		codes = append(codes, 1000+code)
 	}
 	for _, code := range codes {
-		all = append(all, &CloseError{Code: code, Remote: true}, &CloseError{Code: code, Remote: true, Err: io.ErrUnexpectedEOF})
+		all = append(all, &transport.CloseError{Code: code, Remote: true}, &transport.CloseError{Code: code, Remote: true, Err: io.ErrUnexpectedEOF})
 	}
 	return append(all,
-		&DialError{Phase: PhaseTLS, Problem: "has expired on", permanent: true},
-		&DialError{Phase: PhaseConnect}, &DialError{err: context.DeadlineExceeded}, badURL("no host"),
-		&CloseError{Code: CodeUnsupported, Err: errors.New("a text message")},
-		&CloseError{Code: CodeTooLarge, Err: ErrTooLarge},
-		&CloseError{Code: CodeAbnormal, Err: context.DeadlineExceeded},
+		&transport.DialError{Phase: transport.PhaseTLS, Problem: "has expired on"},
+		&transport.DialError{Phase: transport.PhaseConnect}, late(), malformed(),
+		&transport.CloseError{Code: transport.CodeUnsupported, Err: errors.New("a text message")},
+		&transport.CloseError{Code: transport.CodeTooLarge, Err: transport.ErrTooLarge},
+		&transport.CloseError{Code: transport.CodeAbnormal, Err: context.DeadlineExceeded},
 		io.EOF, net.ErrClosed, errDown)
 }
 
@@ -42,10 +43,10 @@ func TestA55KeepTryingOutlastsEveryAnswer(t *testing.T) {
 	fakeTime(t, func(t *testing.T) {
 		for _, cause := range answers() {
 			cause := fmt.Errorf("wrapped: %w", cause)
-			stops := ActionFor(cause) == ActionStop || ActionFor(cause) == ActionRefresh
+			stops := ActionFor(cause) == Stop || ActionFor(cause) == Refresh
 			for _, keep := range []bool{false, true} {
 				left := 3
-				d := NewRedialer(Retry{KeepTrying: keep, Base: 1, Cap: 6, MaxRetryAfter: 1}, func(ctx context.Context) (Conn, error) {
+				d := New(Policy{KeepTrying: keep, Base: 1, Cap: 6, MaxRetryAfter: 1}, func(ctx context.Context) (transport.Conn, error) {
 					if left--; left >= 0 {
 						return nil, cause
 					}
@@ -72,22 +73,22 @@ func TestA55KeepTryingOutlastsEveryAnswer(t *testing.T) {
 // TestKeepTryingEndsByThisEnd: by its context, its limits, its Decide, and what it has closed.
 func TestKeepTryingEndsByThisEnd(t *testing.T) {
 	for name, test := range map[string]struct {
-		retry  Retry
+		retry  Policy
 		why    error
 		reason GaveUpReason
 		tries  int
 	}{
-		"closed here":         {why: &CloseError{Code: CodeNormal}, reason: GaveUpStopped, tries: 1},
+		"closed here":         {why: &transport.CloseError{Code: transport.CodeNormal}, reason: GaveUpStopped, tries: 1},
 		"a read was given up": {why: gaveUp(context.Canceled), reason: GaveUpStopped, tries: 1},
-		"a layer above":       {why: verdict{true, &DialError{Status: 401}}, reason: GaveUpStopped, tries: 1},
+		"a layer above":       {why: verdict{true, &transport.DialError{Status: 401}}, reason: GaveUpStopped, tries: 1},
 		"a Redialer above":    {why: &GaveUpError{Reason: GaveUpStopped, Err: errDown}, reason: GaveUpStopped, tries: 1},
-		"Decide":              {retry: Retry{Decide: ActionFor}, why: &CloseError{Code: CodeForbidden, Remote: true}, reason: GaveUpStopped, tries: 1},
-		"tries":               {retry: Retry{MaxTries: 4}, why: lost(nil), reason: GaveUpTries, tries: 4},
+		"Decide":              {retry: Policy{Decide: ActionFor}, why: &transport.CloseError{Code: transport.CodeForbidden, Remote: true}, reason: GaveUpStopped, tries: 1},
+		"tries":               {retry: Policy{MaxTries: 4}, why: lost(nil), reason: GaveUpTries, tries: 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fakeTime(t, func(t *testing.T) {
 				test.retry.KeepTrying = true
-				d := NewRedialer(test.retry, up)
+				d := New(test.retry, up)
 				mustNext(t, d, nil)
 				d.dial = down
 				_, err := d.Next(t.Context(), test.why)
@@ -114,10 +115,10 @@ func TestKeepTryingAsksForACredential(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			fakeTime(t, func(t *testing.T) {
 				c := &credentials{refresh: test.refresh, valid: test.foreign > 0}
-				d := NewRedialer(Retry{Refresh: c.Refresh, KeepTrying: true}, func(ctx context.Context) (Conn, error) {
+				d := New(Policy{Refresh: c.Refresh, KeepTrying: true}, func(ctx context.Context) (transport.Conn, error) {
 					if test.foreign--; test.foreign >= 0 {
 						c.log = append(c.log, "dial")
-						return nil, &DialError{Status: 401, permanent: true}
+						return nil, &transport.DialError{Status: 401}
 					}
 					c.valid = c.valid || slices.Contains(test.refresh, error(lockedOut{}))
 					return c.dial(ctx)
@@ -135,10 +136,10 @@ func TestKeepTryingAsksForACredential(t *testing.T) {
 func TestKeepTryingWaitsAsAsked(t *testing.T) {
 	for _, status := range []int{302, 401, 403, 404, 429, 503} {
 		fakeTime(t, func(t *testing.T) {
-			d := NewRedialer(Retry{KeepTrying: true}, up)
+			d := New(Policy{KeepTrying: true}, up)
 			start := time.Now()
-			mustNext(t, d, &DialError{Status: status, permanent: true, RetryAfter: time.Minute})
-			if took := time.Since(start); took < time.Minute || took > time.Minute+DefaultRetryBase {
+			mustNext(t, d, &transport.DialError{Status: status, RetryAfter: time.Minute})
+			if took := time.Since(start); took < time.Minute || took > time.Minute+DefaultBase {
 				t.Errorf("%d: back after %v", status, took)
 			}
 		})

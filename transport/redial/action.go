@@ -1,37 +1,39 @@
-package transport
+package redial
 
 import (
 	"context"
 	"errors"
 	"io"
+
+	"github.com/hopseal/hopseal/transport"
 )
 
-// A RetryAction is what to do after an error.
-type RetryAction int
+// A Action is what to do after an error.
+type Action int
 
 const (
-	ActionRetry   RetryAction = iota // try again after a back-off
-	ActionWait                       // try again when the server wants it: no wake-up makes the wait shorter
-	ActionRefresh                    // get a fresh credential, after a back-off, and try again
-	ActionStop                       // give up: trying again would not help
+	Retry   Action = iota // try again after a back-off
+	Wait                  // try again when the server wants it: no wake-up makes the wait shorter
+	Refresh               // get a fresh credential, after a back-off, and try again
+	Stop                  // give up: trying again would not help
 )
 
 // String returns the action's name.
-func (a RetryAction) String() string {
+func (a Action) String() string {
 	switch a {
-	case ActionRetry:
+	case Retry:
 		return "retry"
-	case ActionWait:
+	case Wait:
 		return "wait"
-	case ActionRefresh:
+	case Refresh:
 		return "refresh"
 	}
 	return "stop"
 }
 
 // ActionFor returns what to do after the error of a dial or of a connection that
-// ended. It is what [Retry.Decide] means if it is nil, but see below for
-// [Retry.KeepTrying].
+// ended. It is what [Policy.Decide] means if it is nil, but see below for
+// [Policy.KeepTrying].
 //
 //	the caller's context was cancelled           stop
 //	a dial that the server answered with
@@ -61,86 +63,86 @@ func (a RetryAction) String() string {
 // learn it from the peer itself, as a session of package e2e does, and Decide has
 // to look there.
 //
-// With [Retry.KeepTrying], once there has been a connection, only these stop:
+// With [Policy.KeepTrying], once there has been a connection, only these stop:
 //
 //	the caller's context was cancelled, but for a dial that says so
 //	an error of a layer above with a method Permanent() bool that returns true
 //	a connection that this end closed
 //
 // Wait and refresh are as above, but that whatever holds a time to wait waits. Everything
-// else is tried again. Refresh without a [Retry.Refresh] is retry, and after a Refresh that
+// else is tried again. Refresh without a [Policy.Refresh] is retry, and after a Refresh that
 // failed, for good or not, the next try is made with the credential that there is.
-func ActionFor(err error) RetryAction {
+func ActionFor(err error) Action {
 	var verdict interface{ Permanent() bool }
-	var end *CloseError
+	var end *transport.CloseError
 	switch {
 	case errors.Is(err, context.Canceled):
-		return ActionStop
+		return Stop
 	case errors.As(err, &verdict):
 		return actionOfDial(verdict)
 	case errors.As(err, &end):
 		return actionOfEnd(end)
 	case errors.Is(err, io.EOF):
-		return ActionStop
+		return Stop
 	}
-	return ActionRetry
+	return Retry
 }
 
 // actionOfDial is for an error that says whether it is permanent. What a
 // credential or time can cure is permanent for a dial, and not for a Redialer.
-func actionOfDial(verdict interface{ Permanent() bool }) RetryAction {
-	dial, ok := verdict.(*DialError)
+func actionOfDial(verdict interface{ Permanent() bool }) Action {
+	dial, ok := verdict.(*transport.DialError)
 	if ok && dial.Status != 0 {
 		return actionOfStatus(dial)
 	}
 	above, _ := verdict.(error)
 	switch {
 	case verdict.Permanent():
-		return ActionStop
-	case !ok && RetryAfter(above) > 0:
-		return ActionWait
+		return Stop
+	case !ok && transport.RetryAfter(above) > 0:
+		return Wait
 	}
-	return ActionRetry
+	return Retry
 }
 
 // actionOfStatus is for a dial that a server has answered. Statuses are those of
 // RFC 9110, section 15, 425 of RFC 8470, 429 of RFC 6585.
-func actionOfStatus(e *DialError) RetryAction {
+func actionOfStatus(e *transport.DialError) Action {
 	switch {
-	case e.Status == 401 && e.Phase != PhaseProxy: // which has nothing to say about it
-		return ActionRefresh
+	case e.Status == 401 && e.Phase != transport.PhaseProxy: // which has nothing to say about it
+		return Refresh
 	case e.Status == 429:
-		return ActionWait
+		return Wait
 	case e.Status != 408 && e.Status != 425 && e.Status < 500:
-		return ActionStop
+		return Stop
 	case e.RetryAfter > 0:
-		return ActionWait
+		return Wait
 	}
-	return ActionRetry
+	return Retry
 }
 
-func actionOfEnd(e *CloseError) RetryAction {
+func actionOfEnd(e *transport.CloseError) Action {
 	switch {
 	case e.Remote:
 		return actionOfCode(e.Code)
-	case e.Err == nil, e.Code == CodeUnsupported, e.Code == CodeTooLarge:
-		return ActionStop
+	case e.Err == nil, e.Code == transport.CodeUnsupported, e.Code == transport.CodeTooLarge:
+		return Stop
 	}
-	return ActionRetry
+	return Retry
 }
 
 // actionOfCode is for a connection that the peer has closed.
-func actionOfCode(code Code) RetryAction {
+func actionOfCode(code transport.Code) Action {
 	const invalidText, missingExtension = 1007, 1010
 	switch code {
-	case CodeNormal:
-		return ActionStop
-	case CodeProtocol, CodeUnsupported, invalidText, CodePolicy, CodeTooLarge, missingExtension, CodeForbidden:
-		return ActionStop
-	case CodeRestart, CodeTryLater:
-		return ActionWait
-	case CodeUnauthorized:
-		return ActionRefresh
+	case transport.CodeNormal:
+		return Stop
+	case transport.CodeProtocol, transport.CodeUnsupported, invalidText, transport.CodePolicy, transport.CodeTooLarge, missingExtension, transport.CodeForbidden:
+		return Stop
+	case transport.CodeRestart, transport.CodeTryLater:
+		return Wait
+	case transport.CodeUnauthorized:
+		return Refresh
 	}
-	return ActionRetry
+	return Retry
 }

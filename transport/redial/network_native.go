@@ -1,5 +1,5 @@
 //go:build !js
 
-package transport
+package redial
 
 func watchNetwork() network { return anyNetwork{} }
