@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hopseal/hopseal/internal/pki"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
 )
@@ -41,7 +42,7 @@ func TestA48ErrorsOfHooksMayHoldURLs(t *testing.T) {
 // TestVerifyConnectionMayFailInAnyWay has the application's own check return what
 // crypto/tls returns, without the certificates that it has there.
 func TestVerifyConnectionMayFailInAnyWay(t *testing.T) {
-	url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{sign(t, "x", nil).pair()}})
+	url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{pki.Issue("x", nil).Pair()}})
 	for _, err := range []error{x509.UnknownAuthorityError{}, x509.CertificateInvalidError{Reason: x509.Expired}, x509.HostnameError{}} {
 		opts := &transport.DialOptions{TLS: &transport.TLSOptions{InsecureSkipTLSVerify: true, Base: &tls.Config{
 			VerifyConnection: func(tls.ConnectionState) error { return &tls.CertificateVerificationError{Err: err} },
@@ -77,12 +78,12 @@ func TestAProxyHasNoSayInTheServersCredential(t *testing.T) {
 // TestACutIsNotForEver has a server ask for a certificate that nobody needs to have,
 // and somebody on the way cut the connection after that.
 func TestACutIsNotForEver(t *testing.T) {
-	root := newRoot(t)
-	for _, own := range [][]tls.Certificate{nil, {sign(t, "me", root).pair()}} {
-		h := startHop(t, &tls.Config{Certificates: []tls.Certificate{sign(t, "x", root).pair()}, ClientAuth: tls.RequestClientCert}, func(c net.Conn) {
+	root := pki.Root()
+	for _, own := range [][]tls.Certificate{nil, {pki.Issue("me", root).Pair()}} {
+		h := startHop(t, &tls.Config{Certificates: []tls.Certificate{pki.Issue("x", root).Pair()}, ClientAuth: tls.RequestClientCert}, func(c net.Conn) {
 			c.Read(make([]byte, 1<<10))
 		})
-		e := dialError(t, "wss://"+h.Addr().String(), &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: pemOf(root.cert), Certificates: own}})
+		e := dialError(t, "wss://"+h.Addr().String(), &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: root.PEM(), Certificates: own}})
 		if e.Phase != transport.PhaseUpgrade || e.Permanent() {
 			t.Errorf("%v: permanent %v: %v", e.Phase, e.Permanent(), e)
 		}
@@ -91,7 +92,7 @@ func TestACutIsNotForEver(t *testing.T) {
 
 // TestA42ChannelBindingsAreNotPrinted prints what may be logged.
 func TestA42ChannelBindingsAreNotPrinted(t *testing.T) {
-	url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{sign(t, "x", nil).pair()}})
+	url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{pki.Issue("x", nil).Pair()}})
 	info := dial(t, url, &transport.DialOptions{TLS: &transport.TLSOptions{InsecureSkipTLSVerify: true}}).Info().TLS
 	binding := info.ChannelBinding()
 	if len(binding) != 32 {
@@ -108,23 +109,23 @@ func TestA42ChannelBindingsAreNotPrinted(t *testing.T) {
 // TestASharedCacheSharesNoTrust resumes nothing that a dial would not have accepted.
 // Everybody here shares one cache of sessions.
 func TestASharedCacheSharesNoTrust(t *testing.T) {
-	root, other := newRoot(t), sign(t, "other", nil, asCA)
-	leaf := sign(t, "x", root)
-	url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{leaf.pair()}})
+	root, other := pki.Root(), pki.Issue("other", nil, pki.CA)
+	leaf := pki.Issue("x", root)
+	url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{leaf.Pair()}})
 	for name, trusting := range map[string]*transport.TLSOptions{
 		"nobody":       {InsecureSkipTLSVerify: true},
 		"nobody, mute": {InsecureSkipTLSVerify: true, NoSNI: true},
-		"root":         {RootsPEM: pemOf(root.cert)},
-		"root, mute":   {RootsPEM: pemOf(root.cert), NoSNI: true},
+		"root":         {RootsPEM: root.PEM()},
+		"root, mute":   {RootsPEM: root.PEM(), NoSNI: true},
 	} {
 		cache := tls.NewLRUClientSessionCache(9)
 		trusting.Base = &tls.Config{ClientSessionCache: cache}
 		for _, strict := range []*transport.TLSOptions{
-			{RootsPEM: pemOf(other.cert)},
-			{RootsPEM: pemOf(other.cert), NoSNI: true},
-			{RootsPEM: pemOf(root.cert), Pins: [][32]byte{{1}, {2}}},
-			{RootsPEM: pemOf(root.cert), Pins: [][32]byte{{1}, {2}}, NoSNI: true},
-			{InsecureSkipTLSVerify: true, Pins: [][32]byte{{1}, spki(root.cert)}, NoSNI: true},
+			{RootsPEM: other.PEM()},
+			{RootsPEM: other.PEM(), NoSNI: true},
+			{RootsPEM: root.PEM(), Pins: [][32]byte{{1}, {2}}},
+			{RootsPEM: root.PEM(), Pins: [][32]byte{{1}, {2}}, NoSNI: true},
+			{InsecureSkipTLSVerify: true, Pins: [][32]byte{{1}, spki(root.Cert)}, NoSNI: true},
 		} {
 			for _, resumed := range []bool{false, true} { // leaves something to resume, once
 				conn := dial(t, url, &transport.DialOptions{TLS: trusting})
@@ -169,13 +170,13 @@ func TestA48ServersThatAnswerWithTheToken(t *testing.T) {
 // TestOneBadBitIsNotForEver has somebody on the way change a bit of the server's first
 // answer, in each of its parts: that is no reason never to come back.
 func TestOneBadBitIsNotForEver(t *testing.T) {
-	root := newRoot(t)
-	server := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{sign(t, "x", root).pair()}})
+	root := pki.Root()
+	server := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{pki.Issue("x", root).Pair()}})
 	for _, at := range []int{20, 200, 1000} {
 		h := startHop(t, nil, func(client net.Conn) {
 			splice(&bitFlipper{client, at}, client, strings.TrimPrefix(server, "wss://"))
 		})
-		e := dialError(t, "wss://"+h.Addr().String(), &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: pemOf(root.cert)}})
+		e := dialError(t, "wss://"+h.Addr().String(), &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: root.PEM()}})
 		if e.Phase != transport.PhaseTLS || e.Permanent() {
 			t.Errorf("byte %d: %v, permanent %v: %v", at, e.Phase, e.Permanent(), e)
 		}

@@ -5,12 +5,8 @@ package transport_test
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -18,7 +14,6 @@ import (
 	"io"
 	"log"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -28,6 +23,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/pki"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -370,23 +366,12 @@ func TestSubprotocols(t *testing.T) {
 }
 
 // certificate makes one for a client, signed by itself.
-func certificate(t *testing.T, name string) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
+func certificate(name string) tls.Certificate { return pki.Issue(name, nil, pki.CA, forClients).Pair() }
+
+func forClients(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }
 
 func TestA49ForwardedCertificatesCountFromListedHopsOnly(t *testing.T) {
-	bob := certificate(t, "bob")
+	bob := certificate("bob")
 	claim := "Client-Cert: :" + base64.StdEncoding.EncodeToString(bob.Certificate[0]) + ":\r\n"
 	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 	elsewhere := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
@@ -430,7 +415,7 @@ func TestA49ForwardedCertificatesCountFromListedHopsOnly(t *testing.T) {
 // TestClientCertificateOverTLS also shows that a hop's own certificate is nobody
 // else's.
 func TestClientCertificateOverTLS(t *testing.T) {
-	ann := certificate(t, "ann")
+	ann := certificate("ann")
 	leaf, err := x509.ParseCertificate(ann.Certificate[0])
 	if err != nil {
 		t.Fatal(err)

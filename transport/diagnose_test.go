@@ -20,14 +20,15 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/hopseal/hopseal/internal/pki"
 	"github.com/hopseal/hopseal/transport"
 )
 
 // wellKept is a server with a chain that root verifies.
-func wellKept(t *testing.T, handler http.Handler) (server *httptest.Server, root *issuer) {
+func wellKept(t *testing.T, handler http.Handler) (server *httptest.Server, root *pki.Certificate) {
 	t.Helper()
-	root = newRoot(t)
-	return withChain(t, handler, sign(t, "service", root).pair()), root
+	root = pki.Root()
+	return withChain(t, handler, pki.Issue("service", root).Pair()), root
 }
 
 func withChain(t *testing.T, handler http.Handler, pair tls.Certificate) *httptest.Server {
@@ -40,8 +41,8 @@ func withChain(t *testing.T, handler http.Handler, pair tls.Certificate) *httpte
 	return s
 }
 
-func trusting(root *issuer) *transport.DiagnoseOptions {
-	return &transport.DiagnoseOptions{Dial: &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: pemOf(root.cert)}}}
+func trusting(root *pki.Certificate) *transport.DiagnoseOptions {
+	return &transport.DiagnoseOptions{Dial: &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: root.PEM()}}}
 }
 
 // steps is "name passed, tcp passed, …", in order.
@@ -82,7 +83,7 @@ func TestDiagnoseSeesWhoEndsTLS(t *testing.T) {
 		front := httputil.NewSingleHostReverseProxy(to)
 		transportTo := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 		front.Transport = transportTo
-		server := withChain(t, front, sign(t, "front", root).pair())
+		server := withChain(t, front, pki.Issue("front", root).Pair())
 		r := transport.Diagnose(t.Context(), server.URL, trusting(root))
 		if steps(r) != fullWay || r.HopTLS != transport.HopTLSReTerminated {
 			t.Errorf("%s, TLS %s:\n%s", steps(r), r.HopTLS, r)
@@ -92,9 +93,9 @@ func TestDiagnoseSeesWhoEndsTLS(t *testing.T) {
 }
 
 func TestDiagnoseNamesTheStepThatFails(t *testing.T) {
-	root := newRoot(t)
-	middle := sign(t, "middle", root, asCA)
-	incomplete := sign(t, "service", middle, func(c *x509.Certificate) { c.IssuingCertificateURL = []string{"http://ca.example/middle.crt"} })
+	root := pki.Root()
+	middle := pki.Issue("middle", root, pki.CA)
+	incomplete := pki.Issue("service", middle, func(c *x509.Certificate) { c.IssuingCertificateURL = []string{"http://ca.example/middle.crt"} })
 	handler := transport.DiagnoseHandler(nil)
 	status := func(code int) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(code) })
@@ -104,13 +105,13 @@ func TestDiagnoseNamesTheStepThatFails(t *testing.T) {
 		"unknown":    {"wss://service.invalid", "name failed", "no host of that name"},
 		"refused":    {"wss://" + freePort(t), "name passed, tcp failed", "nothing listens there"},
 		"no TLS":     {strings.Replace(httpServer(t, handler), "http:", "https:", 1), "name passed, tcp passed, tls failed", "does not speak TLS"},
-		"expired":    {withChain(t, handler, sign(t, "s", root, expired).pair()).URL, "name passed, tcp passed, tls failed", "valid 2020-01-01 to 2021-02-03"},
-		"early":      {withChain(t, handler, sign(t, "s", root, notYet).pair()).URL, "name passed, tcp passed, tls failed", "is not valid before"},
-		"stranger":   {withChain(t, handler, sign(t, "s", newRoot(t)).pair()).URL, "name passed, tcp passed, tls failed", "issued by CN=root"},
-		"other name": {withChain(t, handler, sign(t, "s", root, named("other.example")).pair()).URL, "name passed, tcp passed, tls failed", `for ["other.example"]`},
-		"incomplete": {withChain(t, handler, incomplete.pair()).URL, "name passed, tcp passed, tls failed", "http://ca.example/middle.crt"},
-		"not found":  {withChain(t, status(404), sign(t, "s", root).pair()).URL, "name passed, tcp passed, tls passed, upgrade failed", "the server answered 404 Not Found"},
-		"forbidden":  {withChain(t, status(403), sign(t, "s", root).pair()).URL, "name passed, tcp passed, tls passed, upgrade failed", "403 Forbidden"},
+		"expired":    {withChain(t, handler, pki.Issue("s", root, pki.Expired).Pair()).URL, "name passed, tcp passed, tls failed", "valid 2020-01-01 to 2021-02-03"},
+		"early":      {withChain(t, handler, pki.Issue("s", root, pki.NotYet).Pair()).URL, "name passed, tcp passed, tls failed", "is not valid before"},
+		"stranger":   {withChain(t, handler, pki.Issue("s", pki.Root()).Pair()).URL, "name passed, tcp passed, tls failed", "issued by CN=root"},
+		"other name": {withChain(t, handler, pki.Issue("s", root, pki.Named("other.example")).Pair()).URL, "name passed, tcp passed, tls failed", `for ["other.example"]`},
+		"incomplete": {withChain(t, handler, incomplete.Pair()).URL, "name passed, tcp passed, tls failed", "http://ca.example/middle.crt"},
+		"not found":  {withChain(t, status(404), pki.Issue("s", root).Pair()).URL, "name passed, tcp passed, tls passed, upgrade failed", "the server answered 404 Not Found"},
+		"forbidden":  {withChain(t, status(403), pki.Issue("s", root).Pair()).URL, "name passed, tcp passed, tls passed, upgrade failed", "403 Forbidden"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := transport.Diagnose(t.Context(), c.url, trusting(root))
@@ -140,22 +141,22 @@ func TestDiagnoseAServerThatDoesNotKnowIt(t *testing.T) {
 }
 
 func TestDiagnoseWarnsOfTheEndOfACertificate(t *testing.T) {
-	root := newRoot(t)
-	ending := sign(t, "s", root, func(c *x509.Certificate) {
+	root := pki.Root()
+	ending := pki.Issue("s", root, func(c *x509.Certificate) {
 		c.NotBefore, c.NotAfter = time.Now().AddDate(0, -3, 0), time.Now().Add(73*time.Hour)
 	})
-	r := transport.Diagnose(t.Context(), withChain(t, transport.DiagnoseHandler(nil), ending.pair()).URL, trusting(root))
+	r := transport.Diagnose(t.Context(), withChain(t, transport.DiagnoseHandler(nil), ending.Pair()).URL, trusting(root))
 	if !r.OK() || !strings.Contains(steps(r), "tls warned") || !strings.Contains(r.String(), "certificate 1 ends in 3 days") {
 		t.Errorf("%s:\n%s", steps(r), r)
 	}
-	short := sign(t, "s", root, func(c *x509.Certificate) { // of six days, renewed on the third
+	short := pki.Issue("s", root, func(c *x509.Certificate) { // of six days, renewed on the third
 		c.NotBefore, c.NotAfter = time.Now().Add(-48*time.Hour), time.Now().Add(4*24*time.Hour)
 	})
-	r = transport.Diagnose(t.Context(), withChain(t, transport.DiagnoseHandler(nil), short.pair()).URL, trusting(root))
+	r = transport.Diagnose(t.Context(), withChain(t, transport.DiagnoseHandler(nil), short.Pair()).URL, trusting(root))
 	if !strings.Contains(steps(r), "tls passed") {
 		t.Errorf("%s:\n%s", steps(r), r)
 	}
-	r = transport.Diagnose(t.Context(), withChain(t, transport.DiagnoseHandler(nil), sign(t, "s", root, expired).pair()).URL,
+	r = transport.Diagnose(t.Context(), withChain(t, transport.DiagnoseHandler(nil), pki.Issue("s", root, pki.Expired).Pair()).URL,
 		&transport.DiagnoseOptions{Dial: &transport.DialOptions{TLS: &transport.TLSOptions{InsecureSkipTLSVerify: true}}})
 	if !r.OK() || !strings.Contains(r.String(), "certificate 1 has ended on 2021-02-03") {
 		t.Errorf("%s:\n%s", steps(r), r)
@@ -295,7 +296,7 @@ func TestDiagnoseThroughAProxy(t *testing.T) {
 // succeed and that fail.
 func TestA48DiagnosesHoldNoCredential(t *testing.T) {
 	server, root := wellKept(t, transport.DiagnoseHandler(nil))
-	refusing := withChain(t, http.NotFoundHandler(), sign(t, "s", root).pair())
+	refusing := withChain(t, http.NotFoundHandler(), pki.Issue("s", root).Pair())
 	for _, base := range []string{server.URL, refusing.URL, "https://" + freePort(t), "https://user:s3cr3t@host"} {
 		opts := trusting(root)
 		opts.Dial.BearerToken = "s3cr3t-token"

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hopseal/hopseal/internal/pki"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -47,7 +48,7 @@ func TestDialTellsItsPhases(t *testing.T) {
 	defer server.Close()
 	h := startHop(t, nil, connectProxy(server.Listener.Addr().String(), ""))
 	opts := transport.DialOptions{
-		TLS:   &transport.TLSOptions{RootsPEM: pemOf(server.Certificate())},
+		TLS:   &transport.TLSOptions{RootsPEM: pki.PEM(server.Certificate())},
 		Proxy: via("http://" + h.Addr().String()),
 	}
 

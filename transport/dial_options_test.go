@@ -13,6 +13,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/hopseal/hopseal/internal/pki"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -76,7 +77,7 @@ func TestDialSendsCredentials(t *testing.T) {
 	defer server.Close()
 	jar, _ := cookiejar.New(nil)
 	header := http.Header{"X-Trace": {"1", "2"}}
-	opts := &transport.DialOptions{Header: header, BearerToken: "abc.DEF-_~+/==", Jar: jar, TLS: &transport.TLSOptions{RootsPEM: pemOf(server.Certificate())}}
+	opts := &transport.DialOptions{Header: header, BearerToken: "abc.DEF-_~+/==", Jar: jar, TLS: &transport.TLSOptions{RootsPEM: pki.PEM(server.Certificate())}}
 	for _, cookie := range []string{"", "node=7"} {
 		dial(t, server.URL, opts)
 		h := <-got

@@ -21,6 +21,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/hopseal/hopseal/internal/pki"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -165,7 +166,7 @@ func TestFaultsOnTheWay(t *testing.T) {
 			return fault{url: "wss://service.example", opts: opts, want: "no answer in time from the proxy", phase: transport.PhaseProxy, cause: context.DeadlineExceeded}
 		},
 		"proxy of an unknown authority": func(t *testing.T) fault {
-			h := startHop(t, &tls.Config{Certificates: []tls.Certificate{sign(t, "proxy", newRoot(t)).pair()}}, stalls)
+			h := startHop(t, &tls.Config{Certificates: []tls.Certificate{pki.Issue("proxy", pki.Root()).Pair()}}, stalls)
 			return fault{url: "wss://service.example", opts: transport.DialOptions{Proxy: via("https://" + h.Addr().String())}, want: "the proxy's TLS: the server's certificate comes from an authority unknown here", phase: transport.PhaseProxy, permanent: true}
 		},
 		"no WebSocket server": func(t *testing.T) fault {
@@ -242,30 +243,30 @@ func fullBacklog(t *testing.T) string {
 
 func TestFaultsOfTLS(t *testing.T) {
 	wantEcho(t, dial(t, serve(t, nil, echo), nil))
-	root := newRoot(t)
-	middle := sign(t, "middle", root, asCA)
-	other := newRoot(t)
-	good := sign(t, "good", root)
-	trust := func() *transport.TLSOptions { return &transport.TLSOptions{RootsPEM: pemOf(root.cert)} }
+	root := pki.Root()
+	middle := pki.Issue("middle", root, pki.CA)
+	other := pki.Root()
+	good := pki.Issue("good", root)
+	trust := func() *transport.TLSOptions { return &transport.TLSOptions{RootsPEM: root.PEM()} }
 	serving := func(cert tls.Certificate) *tls.Config { return &tls.Config{Certificates: []tls.Certificate{cert}} }
-	pin := func(i *issuer) [32]byte { return spki(i.cert) }
+	pin := func(i *pki.Certificate) [32]byte { return spki(i.Cert) }
 	for name, c := range map[string]struct {
 		server *tls.Config
 		client *transport.TLSOptions
 		want   string
 	}{
-		"expired":                {serving(sign(t, "x", root, expired).pair()), trust(), "has expired on 2021-02-03: renew it, and check this machine's clock"},
-		"not yet":                {serving(sign(t, "x", root, notYet).pair()), trust(), "is not valid before " + time.Now().AddDate(1, 0, 0).UTC().Format(time.DateOnly)},
-		"self-signed":            {serving(sign(t, "x", nil).pair()), trust(), "is self-signed"},
-		"other root":             {serving(sign(t, "x", other).pair(other)), trust(), "an authority unknown here: add its root to TLS.RootsPEM"},
-		"wrong host":             {serving(sign(t, "x", root, named("other.example")).pair()), trust(), "is for another name"},
-		"missing intermediate":   {serving(sign(t, "x", middle).pair()), trust(), "leaves out the intermediate certificate"},
-		"expired intermediate":   {serving(sign(t, "x", sign(t, "old", root, asCA, expired)).pair()), nil, "authority unknown here"},
-		"wrong pin":              {serving(good.pair()), &transport.TLSOptions{RootsPEM: pemOf(root.cert), Pins: [][32]byte{pin(other), pin(middle)}}, "none of the pinned keys"},
-		"TLS 1.0":                {&tls.Config{Certificates: []tls.Certificate{good.pair()}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10}, trust(), "no TLS as new as 1.2"},
-		"TLS 1.1":                {&tls.Config{Certificates: []tls.Certificate{good.pair()}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, trust(), "no TLS as new as 1.2"},
-		"no common suite":        {&tls.Config{Certificates: []tls.Certificate{good.pair()}, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_3DES_EDE_CBC_SHA}}, trust(), "no cipher suite, key exchange or signature in common"},
-		"no common key exchange": {&tls.Config{Certificates: []tls.Certificate{good.pair()}, CurvePreferences: []tls.CurveID{tls.CurveP521}}, &transport.TLSOptions{RootsPEM: pemOf(root.cert), Base: &tls.Config{CurvePreferences: []tls.CurveID{tls.X25519}}}, "no cipher suite, key exchange or signature in common"},
+		"expired":                {serving(pki.Issue("x", root, pki.Expired).Pair()), trust(), "has expired on 2021-02-03: renew it, and check this machine's clock"},
+		"not yet":                {serving(pki.Issue("x", root, pki.NotYet).Pair()), trust(), "is not valid before " + time.Now().AddDate(1, 0, 0).UTC().Format(time.DateOnly)},
+		"self-signed":            {serving(pki.Issue("x", nil).Pair()), trust(), "is self-signed"},
+		"other root":             {serving(pki.Issue("x", other).Pair(other)), trust(), "an authority unknown here: add its root to TLS.RootsPEM"},
+		"wrong host":             {serving(pki.Issue("x", root, pki.Named("other.example")).Pair()), trust(), "is for another name"},
+		"missing intermediate":   {serving(pki.Issue("x", middle).Pair()), trust(), "leaves out the intermediate certificate"},
+		"expired intermediate":   {serving(pki.Issue("x", pki.Issue("old", root, pki.CA, pki.Expired)).Pair()), nil, "authority unknown here"},
+		"wrong pin":              {serving(good.Pair()), &transport.TLSOptions{RootsPEM: root.PEM(), Pins: [][32]byte{pin(other), pin(middle)}}, "none of the pinned keys"},
+		"TLS 1.0":                {&tls.Config{Certificates: []tls.Certificate{good.Pair()}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10}, trust(), "no TLS as new as 1.2"},
+		"TLS 1.1":                {&tls.Config{Certificates: []tls.Certificate{good.Pair()}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, trust(), "no TLS as new as 1.2"},
+		"no common suite":        {&tls.Config{Certificates: []tls.Certificate{good.Pair()}, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_3DES_EDE_CBC_SHA}}, trust(), "no cipher suite, key exchange or signature in common"},
+		"no common key exchange": {&tls.Config{Certificates: []tls.Certificate{good.Pair()}, CurvePreferences: []tls.CurveID{tls.CurveP521}}, &transport.TLSOptions{RootsPEM: root.PEM(), Base: &tls.Config{CurvePreferences: []tls.CurveID{tls.X25519}}}, "no cipher suite, key exchange or signature in common"},
 		"no such name": {&tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 			return &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil }}, nil
 		}}, trust(), "no certificate for this name"},
@@ -301,10 +302,10 @@ func TestFaultsOfTLS(t *testing.T) {
 
 func TestFaultsOfClientCertificates(t *testing.T) {
 	wantEcho(t, dial(t, serve(t, nil, echo), nil))
-	root, other := newRoot(t), sign(t, "other", nil, asCA)
-	server := sign(t, "server", root).pair()
+	root, other := pki.Root(), pki.Issue("other", nil, pki.CA)
+	server := pki.Issue("server", root).Pair()
 	pool := x509.NewCertPool()
-	pool.AddCert(root.cert)
+	pool.AddCert(root.Cert)
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		conf := &tls.Config{Certificates: []tls.Certificate{server}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, MaxVersion: version}
 		blind := conf.Clone() // asks for any, and takes only those of root
@@ -323,12 +324,12 @@ func TestFaultsOfClientCertificates(t *testing.T) {
 			want   string
 		}{
 			"missing":         {conf, nil, "the server wants a client certificate: set TLS.CertFile and TLS.KeyFile"},
-			"wrong":           {conf, []tls.Certificate{sign(t, "me", other).pair()}, "the server wants a client certificate from another authority"},
-			"wrong, and sent": {blind, []tls.Certificate{sign(t, "me", other).pair()}, "the server refuses the client certificate"},
-			"expired":         {conf, []tls.Certificate{sign(t, "me", root, expired).pair()}, "the client certificate has expired"},
+			"wrong":           {conf, []tls.Certificate{pki.Issue("me", other).Pair()}, "the server wants a client certificate from another authority"},
+			"wrong, and sent": {blind, []tls.Certificate{pki.Issue("me", other).Pair()}, "the server refuses the client certificate"},
+			"expired":         {conf, []tls.Certificate{pki.Issue("me", root, pki.Expired).Pair()}, "the client certificate has expired"},
 		} {
 			leavesNothing(t, tls.VersionName(version)+" "+name, func(t *testing.T) {
-				own := &transport.TLSOptions{RootsPEM: pemOf(root.cert), Certificates: c.own}
+				own := &transport.TLSOptions{RootsPEM: root.PEM(), Certificates: c.own}
 				fault{url: tlsHop(t, c.server), opts: transport.DialOptions{TLS: own}, want: c.want, phase: phase, permanent: true}.check(t)
 			})
 		}

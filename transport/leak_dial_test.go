@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"testing"
 
+	"github.com/hopseal/hopseal/internal/pki"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
 )
@@ -19,7 +20,7 @@ import (
 // should, and then cancels the dial.
 func TestADialThatEndsAnywhereLeavesNothing(t *testing.T) {
 	wantEcho(t, dial(t, serve(t, nil, echo), nil)) // opens what stays open, such as the poller
-	pair := sign(t, "x", nil).pair()
+	pair := pki.Issue("x", nil).Pair()
 	inside := &tls.Config{Certificates: []tls.Certificate{pair}}
 	lax := &transport.TLSOptions{InsecureSkipTLSVerify: true}
 	const target, connected = "wss://service.example", "HTTP/1.1 200 OK\r\n\r\n"
@@ -67,7 +68,7 @@ func TestADialThatEndsAnywhereLeavesNothing(t *testing.T) {
 // TestAHookThatPanicsLeavesNothing has the functions of a caller panic while there is
 // a connection. The panic is the caller's.
 func TestAHookThatPanicsLeavesNothing(t *testing.T) {
-	address := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{sign(t, "x", nil).pair()}})
+	address := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{pki.Issue("x", nil).Pair()}})
 	wantEcho(t, dial(t, address, &transport.DialOptions{TLS: &transport.TLSOptions{InsecureSkipTLSVerify: true}}))
 	h := startHop(t, nil, func(c net.Conn) { io.Copy(io.Discard, c) })
 	for name, opts := range map[string]*transport.DialOptions{

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/pki"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -146,7 +147,7 @@ func TestA48ThroughProxies(t *testing.T) {
 	plain, secure := httptest.NewServer(handler), httptest.NewTLSServer(handler)
 	defer plain.Close()
 	defer secure.Close()
-	roots := &transport.TLSOptions{RootsPEM: pemOf(secure.Certificate())}
+	roots := &transport.TLSOptions{RootsPEM: pki.PEM(secure.Certificate())}
 	wantPassword := basicAuth("us er:pa:ss")
 	for _, scheme := range []string{"http", "https", "socks5", "socks5h"} {
 		for _, target := range []*httptest.Server{plain, secure} {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/pki"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -87,7 +88,7 @@ func TestASlowProxyOverTLSIsNoPlainProxy(t *testing.T) {
 			defer s.Close()
 			conn := dial(t, "ws://localhost:1234/", &transport.DialOptions{
 				Proxy:    via("https://" + l.Addr().String()),
-				ProxyTLS: &transport.TLSOptions{RootsPEM: pemOf(s.Certificate())},
+				ProxyTLS: &transport.TLSOptions{RootsPEM: pki.PEM(s.Certificate())},
 				Sealed:   true,
 			})
 			wantEcho(t, conn)

@@ -13,18 +13,19 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hopseal/hopseal/internal/pki"
 	"github.com/hopseal/hopseal/transport"
 )
 
 func TestA42OptionsDoNotShowThemselves(t *testing.T) {
-	own := sign(t, "me", nil)
+	own := pki.Issue("me", nil)
 	opts := transport.DialOptions{
 		BearerToken:  "s3cr3t",
 		Header:       http.Header{"Cookie": {"s3cr3t"}},
 		Subprotocols: []string{"hopseal.bearer.s3cr3t"},
-		TLS:          &transport.TLSOptions{Certificates: []tls.Certificate{own.pair()}, RootsPEM: []byte("s3cr3t")},
+		TLS:          &transport.TLSOptions{Certificates: []tls.Certificate{own.Pair()}, RootsPEM: []byte("s3cr3t")},
 	}
-	private, err := own.key.Bytes()
+	private, err := own.Key.Bytes()
 	if err != nil {
 		t.Fatal(err)
 	}

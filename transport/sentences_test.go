@@ -20,14 +20,15 @@ import (
 
 	"golang.org/x/crypto/ocsp"
 
+	"github.com/hopseal/hopseal/internal/pki"
 	"github.com/hopseal/hopseal/transport"
 )
 
-func usage(uses ...x509.ExtKeyUsage) change {
+func usage(uses ...x509.ExtKeyUsage) pki.Change {
 	return func(c *x509.Certificate) { c.ExtKeyUsage = uses }
 }
 
-func permitting(domain string) change {
+func permitting(domain string) pki.Change {
 	return func(c *x509.Certificate) {
 		c.PermittedDNSDomainsCritical, c.PermittedDNSDomains = true, []string{domain}
 		c.PermittedIPRanges = []*net.IPNet{{IP: net.IPv4(192, 0, 2, 0).To4(), Mask: net.CIDRMask(24, 32)}}
@@ -41,38 +42,42 @@ func stapled(c *x509.Certificate) {
 // TestCertificateFaults has a sentence for each kind of chain that is refused.
 func TestCertificateFaults(t *testing.T) {
 	wantEcho(t, dial(t, serve(t, nil, echo), nil))
-	root := newRoot(t)
-	middle := func(changes ...change) *issuer { return sign(t, "middle", root, append([]change{asCA}, changes...)...) }
-	chain := func(of *issuer, changes ...change) tls.Certificate { return sign(t, "x", of, changes...).pair(of) }
-	notCA := sign(t, "not a CA", root)
+	root := pki.Root()
+	middle := func(changes ...pki.Change) *pki.Certificate {
+		return pki.Issue("middle", root, append([]pki.Change{pki.CA}, changes...)...)
+	}
+	chain := func(of *pki.Certificate, changes ...pki.Change) tls.Certificate {
+		return pki.Issue("x", of, changes...).Pair(of)
+	}
+	notCA := pki.Issue("not a CA", root)
 	for name, c := range map[string]struct {
 		served tls.Certificate
 		want   string
 	}{
-		"for clients":          {sign(t, "x", root, usage(x509.ExtKeyUsageClientAuth)).pair(), "is not for servers: have it issued with the extended key usage serverAuth"},
+		"for clients":          {pki.Issue("x", root, usage(x509.ExtKeyUsageClientAuth)).Pair(), "is not for servers: have it issued with the extended key usage serverAuth"},
 		"authority of clients": {chain(middle(usage(x509.ExtKeyUsageClientAuth))), "may not issue any for servers"},
 		"name constraints":     {chain(middle(permitting("other.example"))), "may not issue any for this name"},
-		"path length":          {sign(t, "x", sign(t, "lower", middle(func(c *x509.Certificate) { c.MaxPathLenZero = true }), asCA)).pair(), "unknown here"},
-		"SHA-1":                {sign(t, "x", root, func(c *x509.Certificate) { c.SignatureAlgorithm = x509.ECDSAWithSHA1 }).pair(), "is signed with SHA-1, which can be forged"},
+		"path length":          {pki.Issue("x", pki.Issue("lower", middle(func(c *x509.Certificate) { c.MaxPathLenZero = true }), pki.CA)).Pair(), "unknown here"},
+		"SHA-1":                {pki.Issue("x", root, func(c *x509.Certificate) { c.SignatureAlgorithm = x509.ECDSAWithSHA1 }).Pair(), "is signed with SHA-1, which can be forged"},
 		"intermediate no CA":   {chain(notCA), "was issued by one that is no authority"},
-		"critical extension": {sign(t, "x", root, func(c *x509.Certificate) {
+		"critical extension": {pki.Issue("x", root, func(c *x509.Certificate) {
 			c.ExtraExtensions = []pkix.Extension{{Id: []int{1, 2, 3, 4}, Critical: true, Value: []byte{5, 0}}}
-		}).pair(), "demands something that this version does not know"},
-		"must-staple":       {sign(t, "x", root, stapled).pair(), "demands a proof that it is not revoked (OCSP must-staple), and the server sends none"},
-		"staple of nothing": {withStaple(sign(t, "x", root, stapled).pair(), []byte("no proof")), "proof that its certificate is not revoked (OCSP) is none"},
+		}).Pair(), "demands something that this version does not know"},
+		"must-staple":       {pki.Issue("x", root, stapled).Pair(), "demands a proof that it is not revoked (OCSP must-staple), and the server sends none"},
+		"staple of nothing": {withStaple(pki.Issue("x", root, stapled).Pair(), []byte("no proof")), "proof that its certificate is not revoked (OCSP) is none"},
 		"short RSA":         {rsaLeaf(t, root, 1024), "has an RSA key of 1024 bits, which can be broken"},
 	} {
 		leavesNothing(t, name, func(t *testing.T) {
 			f := fault{url: tlsHop(t, &tls.Config{Certificates: []tls.Certificate{c.served}}), want: c.want, phase: transport.PhaseTLS, permanent: true}
-			f.opts.TLS = &transport.TLSOptions{RootsPEM: pemOf(root.cert)}
+			f.opts.TLS = &transport.TLSOptions{RootsPEM: root.PEM()}
 			f.check(t)
 		})
 	}
 	longer := middle(func(c *x509.Certificate) { c.MaxPathLenZero = true })
-	lower := sign(t, "lower", longer, asCA)
+	lower := pki.Issue("lower", longer, pki.CA)
 	leavesNothing(t, "path length, whole chain", func(t *testing.T) {
-		f := fault{url: tlsHop(t, &tls.Config{Certificates: []tls.Certificate{sign(t, "x", lower).pair(lower, longer)}}), phase: transport.PhaseTLS, permanent: true}
-		f.opts.TLS, f.want = &transport.TLSOptions{RootsPEM: pemOf(root.cert)}, "longer than one of its authorities allows"
+		f := fault{url: tlsHop(t, &tls.Config{Certificates: []tls.Certificate{pki.Issue("x", lower).Pair(lower, longer)}}), phase: transport.PhaseTLS, permanent: true}
+		f.opts.TLS, f.want = &transport.TLSOptions{RootsPEM: root.PEM()}, "longer than one of its authorities allows"
 		f.check(t)
 	})
 	dialTrusting(t, root, rsaLeaf(t, root, 2048))
@@ -80,7 +85,7 @@ func TestCertificateFaults(t *testing.T) {
 
 // TestStaples: what a server says about the revocation of its certificate counts.
 func TestStaples(t *testing.T) {
-	root := newRoot(t)
+	root := pki.Root()
 	for name, c := range map[string]struct {
 		demanded bool
 		status   int
@@ -101,23 +106,23 @@ func TestStaples(t *testing.T) {
 		"revoked, by an old response": {false, ocsp.Revoked, 3 * time.Hour, -time.Hour, "is revoked"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			leaf := sign(t, "x", root)
+			leaf := pki.Issue("x", root)
 			if c.demanded {
-				leaf = sign(t, "x", root, stapled)
+				leaf = pki.Issue("x", root, stapled)
 			}
 			now := time.Now()
-			der, err := ocsp.CreateResponse(root.cert, root.cert, ocsp.Response{Status: c.status, SerialNumber: leaf.cert.SerialNumber,
-				ThisUpdate: now.Add(-c.from), NextUpdate: now.Add(c.until), RevokedAt: now.Add(-c.from)}, root.key)
+			der, err := ocsp.CreateResponse(root.Cert, root.Cert, ocsp.Response{Status: c.status, SerialNumber: leaf.Cert.SerialNumber,
+				ThisUpdate: now.Add(-c.from), NextUpdate: now.Add(c.until), RevokedAt: now.Add(-c.from)}, root.Key)
 			if err != nil {
 				t.Fatal(err)
 			}
-			served := withStaple(leaf.pair(), der)
+			served := withStaple(leaf.Pair(), der)
 			if c.want == "" {
 				dialTrusting(t, root, served)
 				return
 			}
 			url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{served}})
-			e := dialError(t, url, &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: pemOf(root.cert)}})
+			e := dialError(t, url, &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: root.PEM()}})
 			if !strings.Contains(e.Error(), c.want) || !e.Permanent() {
 				t.Errorf("got %v", e)
 			}
@@ -125,9 +130,9 @@ func TestStaples(t *testing.T) {
 	}
 }
 
-func dialTrusting(t *testing.T, root *issuer, served tls.Certificate) {
+func dialTrusting(t *testing.T, root *pki.Certificate, served tls.Certificate) {
 	t.Helper()
-	opts := &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: pemOf(root.cert)}}
+	opts := &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: root.PEM()}}
 	url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{served}})
 	for range 2 { // the second resumes the session of TLS
 		wantEcho(t, dial(t, url, opts))
@@ -139,15 +144,15 @@ func withStaple(c tls.Certificate, staple []byte) tls.Certificate {
 	return c
 }
 
-func rsaLeaf(t *testing.T, root *issuer, bits int) tls.Certificate {
+func rsaLeaf(t *testing.T, root *pki.Certificate, bits int) tls.Certificate {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, bits)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := sign(t, "x", root).cert
+	c := pki.Issue("x", root).Cert
 	c.SerialNumber, c.SignatureAlgorithm = big.NewInt(7), x509.ECDSAWithSHA256
-	der, err := x509.CreateCertificate(rand.Reader, c, root.cert, &key.PublicKey, (*ecdsa.PrivateKey)(root.key))
+	der, err := x509.CreateCertificate(rand.Reader, c, root.Cert, &key.PublicKey, (*ecdsa.PrivateKey)(root.Key))
 	if err != nil {
 		t.Fatal(err)
 	}

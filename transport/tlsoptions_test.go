@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/pki"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -41,10 +42,10 @@ func refusedOptions(t *testing.T, want string, opts *transport.TLSOptions) {
 }
 
 func TestTLSOptionsAreCheckedBeforeTheDial(t *testing.T) {
-	root := newRoot(t)
-	good := pemOf(root.cert)
-	key := keyPEM(t, root.key)
-	pin := spki(root.cert)
+	root := pki.Root()
+	good := root.PEM()
+	key := root.KeyPEM()
+	pin := spki(root.Cert)
 	missing := filepath.Join(t.TempDir(), "missing")
 	refusedOptions(t, "RootsPEM cannot be read", &transport.TLSOptions{RootsPEM: []byte("no PEM")})
 	refusedOptions(t, "RootsPEM cannot be read", &transport.TLSOptions{RootsPEM: append(good[:len(good):len(good)], good[:len(good)/2]...)})
@@ -66,34 +67,34 @@ func TestOnlyOptionsSwitchVerificationOff(t *testing.T) {
 	for _, name := range []string{"InsecureSkipTLSVerify", "INSECURE_SKIP_TLS_VERIFY", "NODE_TLS_REJECT_UNAUTHORIZED"} {
 		t.Setenv(name, "1")
 	}
-	url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{sign(t, "x", nil, expired, named("other.example")).pair()}})
+	url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{pki.Issue("x", nil, pki.Expired, pki.Named("other.example")).Pair()}})
 	dialError(t, url, nil)
 	wantEcho(t, dial(t, url, &transport.DialOptions{TLS: &transport.TLSOptions{InsecureSkipTLSVerify: true}}))
 }
 
 func TestPrivateRootsTakeThePlaceOfTheSystems(t *testing.T) {
-	root := newRoot(t)
-	middle := sign(t, "middle", root, asCA)
-	url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{sign(t, "x", middle).pair(middle)}})
-	other := sign(t, "other", nil, asCA)
+	root := pki.Root()
+	middle := pki.Issue("middle", root, pki.CA)
+	url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{pki.Issue("x", middle).Pair(middle)}})
+	other := pki.Issue("other", nil, pki.CA)
 	for _, system := range []bool{false, true} {
-		conn := dial(t, url, &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: pemOf(other.cert, root.cert), SystemRoots: system}})
+		conn := dial(t, url, &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: pki.PEM(other.Cert, root.Cert), SystemRoots: system}})
 		wantEcho(t, conn)
 		peer := conn.Info().TLS.Peer
-		if len(peer) != 2 || peer[0].Subject != "CN=x" || peer[0].Issuer != "CN=middle" || strings.Join(peer[0].Names, " ") != "service.example 127.0.0.1" || peer[1].SPKI != spki(middle.cert) {
+		if len(peer) != 2 || peer[0].Subject != "CN=x" || peer[0].Issuer != "CN=middle" || strings.Join(peer[0].Names, " ") != "service.example 127.0.0.1" || peer[1].SPKI != spki(middle.Cert) {
 			t.Errorf("the chain is %+v", peer)
 		}
-		dialError(t, url, &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: pemOf(other.cert), SystemRoots: system}})
+		dialError(t, url, &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: other.PEM(), SystemRoots: system}})
 	}
 }
 
 func TestPins(t *testing.T) {
-	root := newRoot(t)
-	leaf, foreign := sign(t, "x", root), sign(t, "foreign", nil, asCA)
+	root := pki.Root()
+	leaf, foreign := pki.Issue("x", root), pki.Issue("foreign", nil, pki.CA)
 	backup := [32]byte{1}
-	url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{leaf.pair(foreign)}}) // which leads nowhere
+	url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{leaf.Pair(foreign)}}) // which leads nowhere
 	dialWith := func(insecure bool, pins ...[32]byte) error {
-		opts := &transport.TLSOptions{RootsPEM: pemOf(root.cert), Pins: pins, InsecureSkipTLSVerify: insecure}
+		opts := &transport.TLSOptions{RootsPEM: root.PEM(), Pins: pins, InsecureSkipTLSVerify: insecure}
 		var first error
 		for range 2 { // the second is resumed
 			conn, err := transport.Dial(t.Context(), url, &transport.DialOptions{TLS: opts})
@@ -110,12 +111,12 @@ func TestPins(t *testing.T) {
 		pins     [][32]byte
 		ok       bool
 	}{
-		"leaf":                           {false, [][32]byte{spki(leaf.cert), backup}, true},
-		"root, as the backup":            {false, [][32]byte{backup, spki(root.cert)}, true},
+		"leaf":                           {false, [][32]byte{spki(leaf.Cert), backup}, true},
+		"root, as the backup":            {false, [][32]byte{backup, spki(root.Cert)}, true},
 		"none":                           {false, [][32]byte{backup, {2}}, false},
-		"sent, not in the chain":         {false, [][32]byte{spki(foreign.cert), backup}, false},
-		"unverified, leaf":               {true, [][32]byte{spki(leaf.cert), backup}, true},
-		"unverified, behind another key": {true, [][32]byte{spki(foreign.cert), spki(root.cert)}, false},
+		"sent, not in the chain":         {false, [][32]byte{spki(foreign.Cert), backup}, false},
+		"unverified, leaf":               {true, [][32]byte{spki(leaf.Cert), backup}, true},
+		"unverified, behind another key": {true, [][32]byte{spki(foreign.Cert), spki(root.Cert)}, false},
 	} {
 		if err := dialWith(c.insecure, c.pins...); (err == nil) != c.ok || !c.ok && !errors.Is(err, transport.ErrPin) {
 			t.Errorf("%s: %v", name, err)
@@ -124,23 +125,23 @@ func TestPins(t *testing.T) {
 }
 
 func TestSessionsAreResumed(t *testing.T) {
-	root := newRoot(t)
-	url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{sign(t, "x", root).pair()}})
+	root := pki.Root()
+	url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{pki.Issue("x", root).Pair()}})
 	resumed := func(opts *transport.TLSOptions) bool {
 		conn := dial(t, url, &transport.DialOptions{TLS: opts})
 		wantEcho(t, conn) // reads the ticket of TLS 1.3
 		return conn.Info().TLS.Resumed
 	}
-	options := func() *transport.TLSOptions { return &transport.TLSOptions{RootsPEM: pemOf(root.cert)} }
+	options := func() *transport.TLSOptions { return &transport.TLSOptions{RootsPEM: root.PEM()} }
 	for name, c := range map[string]struct {
 		first, second *transport.TLSOptions
 		want          bool
 	}{
 		"the same options": {nil, options(), true},
 		"other options":    {options(), options(), false},
-		"switched off":     {nil, &transport.TLSOptions{RootsPEM: pemOf(root.cert), NoResumption: true}, false},
-		"TLS 1.2":          {nil, &transport.TLSOptions{RootsPEM: pemOf(root.cert), Base: &tls.Config{MaxVersion: tls.VersionTLS12}}, true},
-		"no name":          {nil, &transport.TLSOptions{RootsPEM: pemOf(root.cert), NoSNI: true}, true},
+		"switched off":     {nil, &transport.TLSOptions{RootsPEM: root.PEM(), NoResumption: true}, false},
+		"TLS 1.2":          {nil, &transport.TLSOptions{RootsPEM: root.PEM(), Base: &tls.Config{MaxVersion: tls.VersionTLS12}}, true},
+		"no name":          {nil, &transport.TLSOptions{RootsPEM: root.PEM(), NoSNI: true}, true},
 	} {
 		if c.first == nil {
 			c.first = c.second
@@ -155,18 +156,18 @@ func TestSessionsAreResumed(t *testing.T) {
 }
 
 func TestNoSNISendsNoNameAndVerifiesIt(t *testing.T) {
-	root := newRoot(t)
-	conf := &tls.Config{Certificates: []tls.Certificate{sign(t, "x", root).pair()}}
+	root := pki.Root()
+	conf := &tls.Config{Certificates: []tls.Certificate{pki.Issue("x", root).Pair()}}
 	asked := recording(conf)
 	h := startHop(t, nil, connectProxy(strings.TrimPrefix(tlsHop(t, conf), "wss://"), ""))
 	options := func(noSNI bool, roots ...*x509.Certificate) *transport.DialOptions {
-		return &transport.DialOptions{Proxy: via("http://" + h.Addr().String()), TLS: &transport.TLSOptions{RootsPEM: pemOf(roots...), NoSNI: noSNI}}
+		return &transport.DialOptions{Proxy: via("http://" + h.Addr().String()), TLS: &transport.TLSOptions{RootsPEM: pki.PEM(roots...), NoSNI: noSNI}}
 	}
-	wantEcho(t, dial(t, "wss://service.example", options(false, root.cert)))
+	wantEcho(t, dial(t, "wss://service.example", options(false, root.Cert)))
 	if got := <-asked; got != "service.example" {
 		t.Errorf("asked for %q", got)
 	}
-	shared := options(true, root.cert)
+	shared := options(true, root.Cert)
 	wantEcho(t, dial(t, "wss://service.example", shared))
 	if got := <-asked; got != "" {
 		t.Errorf("asked for %q", got)
@@ -175,10 +176,10 @@ func TestNoSNISendsNoNameAndVerifiesIt(t *testing.T) {
 	if e := dialError(t, "wss://other.example", shared); !strings.Contains(e.Error(), "is for another name") || e.Phase != transport.PhaseTLS {
 		t.Errorf("got %v", e)
 	}
-	if e := dialError(t, "wss://service.example", options(true, newRoot(t).cert)); !strings.Contains(e.Error(), "authority unknown here") {
+	if e := dialError(t, "wss://service.example", options(true, pki.Root().Cert)); !strings.Contains(e.Error(), "authority unknown here") {
 		t.Errorf("got %v", e)
 	}
-	later := options(true, root.cert)
+	later := options(true, root.Cert)
 	later.TLS.Base = &tls.Config{Time: func() time.Time { return time.Now().AddDate(10, 0, 0) }}
 	var cert *tls.CertificateVerificationError
 	if e := dialError(t, "wss://service.example", later); !strings.Contains(e.Error(), "has expired") || !errors.As(e, &cert) {
@@ -187,10 +188,10 @@ func TestNoSNISendsNoNameAndVerifiesIt(t *testing.T) {
 }
 
 func TestNoSNIResumesUnderTheSameNameOnly(t *testing.T) {
-	root := newRoot(t)
-	both := sign(t, "x", root, func(c *x509.Certificate) { c.DNSNames = []string{"one.example", "two.example"} })
-	h := startHop(t, nil, connectProxy(strings.TrimPrefix(tlsHop(t, &tls.Config{Certificates: []tls.Certificate{both.pair()}}), "wss://"), ""))
-	opts := &transport.DialOptions{Proxy: via("http://" + h.Addr().String()), TLS: &transport.TLSOptions{RootsPEM: pemOf(root.cert), NoSNI: true}}
+	root := pki.Root()
+	both := pki.Issue("x", root, func(c *x509.Certificate) { c.DNSNames = []string{"one.example", "two.example"} })
+	h := startHop(t, nil, connectProxy(strings.TrimPrefix(tlsHop(t, &tls.Config{Certificates: []tls.Certificate{both.Pair()}}), "wss://"), ""))
+	opts := &transport.DialOptions{Proxy: via("http://" + h.Addr().String()), TLS: &transport.TLSOptions{RootsPEM: root.PEM(), NoSNI: true}}
 	for _, c := range []struct {
 		host    string
 		resumed bool
@@ -204,12 +205,12 @@ func TestNoSNIResumesUnderTheSameNameOnly(t *testing.T) {
 }
 
 func TestClientCertificates(t *testing.T) {
-	root := newRoot(t)
+	root := pki.Root()
 	pool := x509.NewCertPool()
-	pool.AddCert(root.cert)
+	pool.AddCert(root.Cert)
 	seen := make(chan string, 1)
 	url := tlsHop(t, &tls.Config{
-		Certificates: []tls.Certificate{sign(t, "server", root).pair()},
+		Certificates: []tls.Certificate{pki.Issue("server", root).Pair()},
 		ClientAuth:   tls.RequireAndVerifyClientCert, ClientCAs: pool,
 		VerifyConnection: func(s tls.ConnectionState) error {
 			seen <- s.PeerCertificates[0].Subject.CommonName
@@ -218,23 +219,23 @@ func TestClientCertificates(t *testing.T) {
 	})
 	shows := func(want string, opts *transport.TLSOptions) {
 		t.Helper()
-		opts.RootsPEM = pemOf(root.cert)
+		opts.RootsPEM = root.PEM()
 		wantEcho(t, dial(t, url, &transport.DialOptions{TLS: opts}))
 		if got := <-seen; got != want {
 			t.Errorf("the server saw %q, want %q", got, want)
 		}
 	}
-	mine, foreign := sign(t, "me", root), sign(t, "foreign", sign(t, "other", nil, asCA))
-	shows("me", &transport.TLSOptions{Certificates: []tls.Certificate{foreign.pair(), mine.pair()}})
-	shows("me", &transport.TLSOptions{Base: &tls.Config{Certificates: []tls.Certificate{mine.pair()}}})
-	own := mine.pair()
+	mine, foreign := pki.Issue("me", root), pki.Issue("foreign", pki.Issue("other", nil, pki.CA))
+	shows("me", &transport.TLSOptions{Certificates: []tls.Certificate{foreign.Pair(), mine.Pair()}})
+	shows("me", &transport.TLSOptions{Base: &tls.Config{Certificates: []tls.Certificate{mine.Pair()}}})
+	own := mine.Pair()
 	shows("me", &transport.TLSOptions{Base: &tls.Config{GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &own, nil }}})
 
 	dir := t.TempDir()
 	files := &transport.TLSOptions{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem"), NoResumption: true}
 	for _, name := range []string{"first", "renewed"} {
-		i := sign(t, name, root)
-		if err := errors.Join(os.WriteFile(files.CertFile, pemOf(i.cert), 0o600), os.WriteFile(files.KeyFile, keyPEM(t, i.key), 0o600)); err != nil {
+		i := pki.Issue(name, root)
+		if err := errors.Join(os.WriteFile(files.CertFile, i.PEM(), 0o600), os.WriteFile(files.KeyFile, i.KeyPEM(), 0o600)); err != nil {
 			t.Fatal(err)
 		}
 		shows(name, files)
@@ -242,9 +243,9 @@ func TestClientCertificates(t *testing.T) {
 }
 
 func TestDialAgreesOnHTTP1(t *testing.T) {
-	root := newRoot(t)
-	url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{sign(t, "x", root).pair()}, NextProtos: []string{"h2", "http/1.1"}})
-	conn := dial(t, url, &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: pemOf(root.cert), Base: &tls.Config{NextProtos: []string{"h2"}}}})
+	root := pki.Root()
+	url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{pki.Issue("x", root).Pair()}, NextProtos: []string{"h2", "http/1.1"}})
+	conn := dial(t, url, &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: root.PEM(), Base: &tls.Config{NextProtos: []string{"h2"}}}})
 	wantEcho(t, conn)
 	if got := conn.Info().TLS.ALPN; got != "http/1.1" {
 		t.Errorf("both agreed on %q", got)
@@ -252,10 +253,10 @@ func TestDialAgreesOnHTTP1(t *testing.T) {
 }
 
 func TestKeyLog(t *testing.T) {
-	root := newRoot(t)
-	url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{sign(t, "x", root).pair()}})
+	root := pki.Root()
+	url := tlsHop(t, &tls.Config{Certificates: []tls.Certificate{pki.Issue("x", root).Pair()}})
 	var keys bytes.Buffer
-	wantEcho(t, dial(t, url, &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: pemOf(root.cert), InsecureKeyLogWriter: &keys}}))
+	wantEcho(t, dial(t, url, &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: root.PEM(), InsecureKeyLogWriter: &keys}}))
 	if !strings.Contains(keys.String(), "CLIENT_TRAFFIC_SECRET_0 ") {
 		t.Errorf("the log is %q", keys.String())
 	}
@@ -280,16 +281,16 @@ func echConfig(t *testing.T, id byte, publicName string) (list []byte, key tls.E
 }
 
 func TestECHHidesTheName(t *testing.T) {
-	root := newRoot(t)
+	root := pki.Root()
 	list, key := echConfig(t, 7, "public.example")
 	newer, newerKey := echConfig(t, 8, "public.example")
 	conf := &tls.Config{
-		Certificates:             []tls.Certificate{sign(t, "x", root).pair(), sign(t, "y", root, named("public.example")).pair()},
+		Certificates:             []tls.Certificate{pki.Issue("x", root).Pair(), pki.Issue("y", root, pki.Named("public.example")).Pair()},
 		EncryptedClientHelloKeys: []tls.EncryptedClientHelloKey{key},
 	}
 	h := startHop(t, nil, connectProxy(strings.TrimPrefix(tlsHop(t, conf), "wss://"), ""))
 	dialWith := func(list []byte) *transport.DialOptions {
-		return &transport.DialOptions{Proxy: via("http://" + h.Addr().String()), TLS: &transport.TLSOptions{RootsPEM: pemOf(root.cert), ECHConfigList: list}}
+		return &transport.DialOptions{Proxy: via("http://" + h.Addr().String()), TLS: &transport.TLSOptions{RootsPEM: root.PEM(), ECHConfigList: list}}
 	}
 	conn := dial(t, "wss://service.example", dialWith(list))
 	wantEcho(t, conn)

@@ -3,17 +3,11 @@
 package hostile
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
-	"net"
-	"testing"
 	"time"
+
+	"github.com/hopseal/hopseal/internal/pki"
 )
 
 // faults are what can be wrong with a certificate for 127.0.0.1.
@@ -33,51 +27,16 @@ func CertificateFaults() []string {
 }
 
 // certificates returns a root and a certificate for each fault.
-func certificates(t testing.TB) (roots []byte, leaves map[string]*tls.Certificate) {
-	t.Helper()
-	ca, stranger := issue(t, nil, asRoot), issue(t, nil, asRoot)
+func certificates() (roots []byte, leaves map[string]*tls.Certificate) {
+	ca, stranger := pki.Root(), pki.Root()
 	leaves = map[string]*tls.Certificate{}
 	for name, change := range faults {
-		by := map[string]*tls.Certificate{"unknown CA": stranger, "self-signed": nil}
-		issuer, special := by[name]
+		by, special := map[string]*pki.Certificate{"unknown CA": stranger, "self-signed": nil}[name]
 		if !special {
-			issuer = ca
+			by = ca
 		}
-		leaves[name] = issue(t, issuer, change)
+		pair := pki.Issue("front", by, change).Pair()
+		leaves[name] = &pair
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Leaf.Raw}), leaves
-}
-
-func asRoot(c *x509.Certificate) {
-	c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign
-}
-
-// issue makes a certificate, self-signed without an issuer.
-func issue(t testing.TB, issuer *tls.Certificate, change func(*x509.Certificate)) *tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	serial, _ := rand.Int(rand.Reader, big.NewInt(1<<62))
-	c := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: "front"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	change(c)
-	parent, signer := c, key
-	if issuer != nil {
-		parent, signer = issuer.Leaf, issuer.PrivateKey.(*ecdsa.PrivateKey)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+	return ca.PEM(), leaves
 }

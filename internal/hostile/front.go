@@ -84,7 +84,7 @@ func NewFront(t testing.TB, target string) *Front {
 		t.Fatal(err)
 	}
 	f := &Front{URL: "wss://" + l.Addr().String(), target: target, listener: l, open: map[*frontConn]struct{}{}}
-	f.Roots, f.certs = certificates(t)
+	f.Roots, f.certs = certificates()
 	f.running.Go(f.accept)
 	t.Cleanup(func() {
 		l.Close()

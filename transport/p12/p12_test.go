@@ -4,55 +4,29 @@ package p12_test
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
 	"errors"
 	"io/fs"
-	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"software.sslmate.com/src/go-pkcs12"
 
+	"github.com/hopseal/hopseal/internal/pki"
 	"github.com/hopseal/hopseal/transport/p12"
 )
 
-func sign(t testing.TB, name string, parent *x509.Certificate, by *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().AddDate(1, 0, 0),
-		IsCA: true, BasicConstraintsValid: true}
-	if parent == nil {
-		parent, by = c, key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), by)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err = x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c, key
-}
-
 func TestParse(t *testing.T) {
-	root, rootKey := sign(t, "root", nil, nil)
-	middle, middleKey := sign(t, "middle", root, rootKey)
-	leaf, key := sign(t, "me", middle, middleKey)
+	root := pki.Root()
+	middle := pki.Issue("middle", root, pki.CA)
+	own := pki.Issue("me", middle)
+	leaf, key := own.Cert, own.Key
 	for name, encoder := range map[string]*pkcs12.Encoder{"RC2": pkcs12.LegacyRC2, "DES": pkcs12.LegacyDES, "2023": pkcs12.Modern2023, "2026": pkcs12.Modern2026} {
-		data, err := encoder.Encode(key, leaf, []*x509.Certificate{root, middle}, "s3cr3t")
+		data, err := encoder.Encode(key, leaf, []*x509.Certificate{root.Cert, middle.Cert}, "s3cr3t")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +34,7 @@ func TestParse(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if len(pair.Certificate) != 2 || !bytes.Equal(pair.Certificate[0], leaf.Raw) || !bytes.Equal(pair.Certificate[1], middle.Raw) {
+		if len(pair.Certificate) != 2 || !bytes.Equal(pair.Certificate[0], leaf.Raw) || !bytes.Equal(pair.Certificate[1], middle.Cert.Raw) {
 			t.Errorf("%s: %d certificates, leaf %v", name, len(pair.Certificate), pair.Leaf.Subject)
 		}
 		if !key.Equal(pair.PrivateKey) {
@@ -80,10 +54,11 @@ func TestParse(t *testing.T) {
 }
 
 func TestParseFindsTheKeysCertificate(t *testing.T) {
-	root, rootKey := sign(t, "root", nil, nil)
-	middle, middleKey := sign(t, "middle", root, rootKey)
-	leaf, key := sign(t, "me", middle, middleKey)
-	data, err := pkcs12.Modern2023.Encode(key, middle, []*x509.Certificate{leaf}, "")
+	root := pki.Root()
+	middle := pki.Issue("middle", root, pki.CA)
+	own := pki.Issue("me", middle)
+	leaf, key := own.Cert, own.Key
+	data, err := pkcs12.Modern2023.Encode(key, middle.Cert, []*x509.Certificate{leaf}, "")
 	if err != nil {
 		t.Skipf("the encoder refuses it: %v", err)
 	}
@@ -91,7 +66,7 @@ func TestParseFindsTheKeysCertificate(t *testing.T) {
 	if err != nil || !pair.Leaf.Equal(leaf) || len(pair.Certificate) != 2 {
 		t.Errorf("%v, %v", pair.Leaf, err)
 	}
-	if data, err = pkcs12.Modern2023.Encode(key, middle, nil, ""); err != nil {
+	if data, err = pkcs12.Modern2023.Encode(key, middle.Cert, nil, ""); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := p12.Parse(data, ""); err == nil || !strings.Contains(err.Error(), "none of the certificates") {
@@ -139,8 +114,8 @@ func TestLoadRefuses(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	root, key := sign(f, "root", nil, nil)
-	data, err := pkcs12.LegacyDES.WithIterations(1).Encode(key, root, nil, "pw")
+	root := pki.Root()
+	data, err := pkcs12.LegacyDES.WithIterations(1).Encode(root.Key, root.Cert, nil, "pw")
 	if err != nil {
 		f.Fatal(err)
 	}
