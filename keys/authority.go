@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -88,11 +89,16 @@ func parseVoucher(b []byte) (v voucher, ok bool) {
 
 // An Authority trusts the identities that one identity, an organisation's, has
 // vouched for: each for the address, room or role that the voucher names, and
-// until it expires. It is safe for concurrent use.
+// until it expires. Of a root that is revoked it takes no earlier statement any more; it
+// forgets that with the process, see [KnownPeers.RefuseRevoked]. It is safe for concurrent
+// use.
 type Authority struct {
 	mu       sync.Mutex // guards what follows
 	identity *PublicIdentity
 	vouchers []voucher
+	revoked  map[Fingerprint]struct{}
+
+	notices notices
 }
 
 // NewAuthority returns an Authority without vouchers. The caller has made sure
@@ -103,6 +109,14 @@ func NewAuthority(identity *PublicIdentity) *Authority { return &Authority{ident
 // then nobody is trusted any more. It returns a [*TrustError] for another root or
 // an older statement.
 func (a *Authority) Update(p *PublicIdentity) error {
+	if err := a.update(p); err != nil {
+		return err
+	}
+	a.notices.tell()
+	return nil
+}
+
+func (a *Authority) update(p *PublicIdentity) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
@@ -125,6 +139,11 @@ func (a *Authority) Add(b []byte) error {
 	if err != nil {
 		return err
 	}
+	return a.add(v, sig)
+}
+
+// add changes no yes into a no, so nobody is told.
+func (a *Authority) add(v voucher, sig []byte) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	key, listed := a.identity.VerifyingKeyByID(v.key)
@@ -158,24 +177,75 @@ func readVoucher(b []byte) (v voucher, sig []byte, err error) {
 	return v, sig, nil
 }
 
+// Revoke takes in a revocation, as [KnownPeers.Revoke] does: whatever is vouched for its
+// root counts no more. Errors: [ErrNotRevocation], [ErrTooManyRevoked].
+func (a *Authority) Revoke(p *PublicIdentity) error {
+	if p == nil || !p.Revoked() {
+		return ErrNotRevocation
+	}
+	if !a.revoke(p.Fingerprint()) {
+		return ErrTooManyRevoked
+	}
+	a.notices.tell()
+	return nil
+}
+
+// revoke reports whether there is room, as there always is for a root that is vouched for.
+func (a *Authority) revoke(root Fingerprint) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.revoked) >= MaxRevoked && !a.vouches(root) {
+		return false
+	}
+	if a.revoked == nil {
+		a.revoked = map[Fingerprint]struct{}{}
+	}
+	a.revoked[root] = struct{}{}
+	return true
+}
+
+// vouches is called under mu.
+func (a *Authority) vouches(root Fingerprint) bool {
+	return slices.ContainsFunc(a.vouchers, func(v voucher) bool { return v.root == root })
+}
+
+// heard remembers a revocation that is shown instead of an identity, if there is a voucher
+// for its root. A stranger can make any number of others.
+func (a *Authority) heard(p *PublicIdentity) {
+	a.mu.Lock()
+	_, known := a.revoked[p.Fingerprint()]
+	news := !known && a.vouches(p.Fingerprint())
+	a.mu.Unlock()
+	if news && a.revoke(p.Fingerprint()) {
+		a.notices.tell()
+	}
+}
+
+// OnChange is described at [ChangeNotifier].
+func (a *Authority) OnChange(f func()) (stop func()) { return a.notices.add(f) }
+
 // Verify returns nil for an identity with a voucher for what was expected. Where
 // the authority vouches for another one there, the reason is [TrustChanged].
 func (a *Authority) Verify(_ context.Context, want Expected, got *PublicIdentity) error {
 	now := time.Now()
+	if got != nil && got.Revoked() {
+		a.heard(got)
+	}
 	if err := checkCurrent(want, got, now); err != nil {
 		return err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.identity.Revoked() {
+	_, itself := a.revoked[a.identity.Fingerprint()]
+	if _, revoked := a.revoked[got.Fingerprint()]; revoked || itself || a.identity.Revoked() {
 		return &TrustError{TrustRevoked, want, got.Fingerprint(), nil}
 	}
 	place := want
 	place.Fingerprint = Fingerprint{}
 	var known []Fingerprint
-	expired := false
+	expired, from, to := false, now.Add(ClockSkew).Unix(), now.Unix()
 	for _, v := range a.vouchers {
-		switch current := now.Unix() < int64(v.expires) && now.Add(ClockSkew).Unix() >= int64(v.issued); {
+		switch current := to < int64(v.expires) && from >= int64(v.issued); {
 		case v.place != place:
 		case v.root != got.Fingerprint() && current:
 			known = append(known, v.root)

@@ -10,10 +10,9 @@ type KnownPeer struct {
 
 // All lists the admissions, addresses first, then rooms, then clients.
 func (k *KnownPeers) All() []KnownPeer {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	out := make([]KnownPeer, 0, len(k.known.admissions))
-	for _, a := range k.known.admissions {
+	n := k.now()
+	out := make([]KnownPeer, 0, len(n.admissions))
+	for _, a := range n.admissions {
 		at := Expected{Role: a.place.role, Fingerprint: a.root}
 		switch a.place.kind {
 		case placeAddress:
@@ -21,16 +20,22 @@ func (k *KnownPeers) All() []KnownPeer {
 		case placeRoom:
 			at.Room = a.place.name
 		}
-		s := k.known.state(a.root)
+		s := n.state(a.root)
 		out = append(out, KnownPeer{at, a.level, s.serial, s.serial == revokedSerial})
 	}
 	return out
 }
 
 // Knows reports whether anything is remembered of a root: that it was admitted
-// somewhere once, or succeeded one that was.
+// somewhere once, succeeded one that was, or was revoked.
 func (k *KnownPeers) Knows(root Fingerprint) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.known.state(root) != nil
+	n := k.now()
+	return n.state(root) != nil
+}
+
+// Revoked reports whether a root is remembered as revoked.
+func (k *KnownPeers) Revoked(root Fingerprint) bool {
+	n := k.now()
+	s := n.state(root)
+	return s != nil && s.serial == revokedSerial
 }

@@ -116,9 +116,7 @@ func (c *contents) follow(f frozen) bool {
 	}
 	c.shared = shared
 	if known, err := ParseKnownPeers(f.known); err == nil {
-		c.known.mu.Lock()
-		c.known.known = known.known
-		c.known.mu.Unlock()
+		c.known.replace(known.now())
 	}
 	return changed
 }

@@ -84,7 +84,10 @@ func TestRootsAreRememberedForGood(t *testing.T) {
 	for name, drop := range map[string]func(*KnownPeers, *Identity){
 		"replaced":  func(k *KnownPeers, _ *Identity) { _ = k.Admit(at, testIdentity(t, "next").Public()) },
 		"forgotten": func(k *KnownPeers, id *Identity) { _ = k.Forget(at, id.Fingerprint()) },
-		"stored":    func(k *KnownPeers, _ *Identity) { again, _ := ParseKnownPeers(k.Bytes()); k.known = again.known },
+		"stored": func(k *KnownPeers, _ *Identity) {
+			again, _ := ParseKnownPeers(k.Bytes())
+			k.known.Store(again.known.Load())
+		},
 	} {
 		id := testIdentity(t, "alice")
 		stolen := id.Public()

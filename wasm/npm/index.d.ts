@@ -191,6 +191,12 @@ export class KnownPeers {
    */
   admit(expected: Expected, peer: PublicIdentity): Promise<void>;
   forget(expected: Expected, fingerprint: string): Promise<void>;
+  /**
+   * Takes in a revocation, a PublicIdentity that is `revoked`: its root is never trusted
+   * again, known or not. For what a person or your own service hands over: strangers could
+   * fill the list, which holds 10,000. Rejects with "bad-argument".
+   */
+  revoke(revocation: PublicIdentity): Promise<void>;
   /** The fingerprints admitted for this address or room. */
   admitted(expected: Expected): Promise<string[]>;
   /** For storage. No secret in it, but whoever changes it changes whom the user trusts. */

@@ -207,6 +207,10 @@ export class KnownPeers {
     call(op.peersForget, this.#handle(), ...expectedFields(expected), textOf(fingerprint, "fingerprint"));
   }
 
+  async revoke(revocation) {
+    call(op.peersRevoke, this.#handle(), publicHandle(revocation, "revocation"));
+  }
+
   async admitted(expected) {
     return call(op.peersAdmitted, this.#handle(), ...expectedFields(expected)).texts();
   }

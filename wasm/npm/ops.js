@@ -15,6 +15,7 @@ export const op = {
   peersForget: 24,
   peersAdmitted: 25,
   peersBytes: 26,
+  peersRevoke: 27,
   sharedGenerate: 30,
   sharedMarshal: 31,
   sharedParse: 32,

@@ -25,7 +25,7 @@ type importResult struct {
 	Shared      string      `json:"shared,omitempty"`
 	Changed     bool        `json:"changed"` // whether it was news
 
-	unknown bool // it is about a peer that the store does not know
+	unknown bool // it is about a peer that the store did not know
 }
 
 const (
@@ -42,7 +42,7 @@ func (r importResult) text(w io.Writer) {
 	case r.Imported == importedBackup:
 		fmt.Fprintf(w, "made %s of the backup of %s\n", shown(r.Store), r.Fingerprint)
 	case r.unknown:
-		fmt.Fprintf(w, "nothing changed: %s does not know %s\n", shown(r.Store), r.Fingerprint)
+		fmt.Fprintf(w, "noted: %s was not known to %s; it can never be admitted now\n", r.Fingerprint, shown(r.Store))
 	case !r.Changed:
 		fmt.Fprintf(w, "nothing changed: this is not news to %s\n", shown(r.Store))
 	case r.Imported == importedPeer:
@@ -209,13 +209,13 @@ func (c *call) importRevocation(ctx context.Context, p *keys.PublicIdentity) err
 	if err := notOwn(s, p); err != nil {
 		return err
 	}
-	changed, err := teaching(s, func() error { return s.KnownPeers().Verify(ctx, keys.Expected{}, p) })
-	// That it is revoked is what was to be learned; more than that is a failure.
-	if all, ok := err.(interface{ Unwrap() []error }); !ok || len(all.Unwrap()) > 1 {
+	unknown := !s.KnownPeers().Knows(p.Fingerprint())
+	changed, err := teaching(s, func() error { return s.KnownPeers().Revoke(p) })
+	if err != nil {
 		return err
 	}
 	return c.print(importResult{Store: s.Path(), Imported: importedRevocation, Fingerprint: p.Fingerprint().String(),
-		Changed: changed, unknown: !s.KnownPeers().Knows(p.Fingerprint())})
+		Changed: changed, unknown: unknown})
 }
 
 func (c *call) importSuccession(ctx context.Context, succession *keys.Succession) error {

@@ -190,12 +190,13 @@ func TestRevoke(t *testing.T) {
 	w.fails(exitFailure, "is revoked", "import", "-store", "bob.store", "alice.pub", "-client", "-fingerprint", alice)
 	w.fails(exitFailure, "the store itself", "import", prepared)
 	w.store("eve")
-	if got := keyJSON[importResult](w, "import", "-store", "eve.store", prepared); got.Changed {
-		t.Error("a revocation of somebody unknown changed something")
-	}
-	if out := w.key("import", "-store", "eve.store", prepared); !strings.Contains(out, "does not know "+alice) {
+	if out := w.key("import", "-store", "eve.store", prepared); out != "noted: "+alice+" was not known to eve.store; it can never be admitted now\n" {
 		t.Error(out)
 	}
+	if got := keyJSON[importResult](w, "import", "-store", "eve.store", prepared); got.Changed {
+		t.Errorf("the second time: %+v", got)
+	}
+	w.fails(exitFailure, "is revoked", "import", "-store", "eve.store", "alice.pub", "-client", "-fingerprint", alice)
 }
 
 func (w *world) fingerprint(file string) string {

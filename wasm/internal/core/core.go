@@ -129,6 +129,7 @@ var operations = [...]operation{
 	24: {"peersForget", (*Core).peersForget},
 	25: {"peersAdmitted", (*Core).peersAdmitted},
 	26: {"peersBytes", (*Core).peersBytes},
+	27: {"peersRevoke", (*Core).peersRevoke},
 	30: {"sharedGenerate", (*Core).sharedGenerate},
 	31: {"sharedMarshal", (*Core).sharedMarshal},
 	32: {"sharedParse", (*Core).sharedParse},

@@ -269,6 +269,23 @@ func TestA06KnownPeers(t *testing.T) {
 	f.end()
 	c.wantCode("bad-argument", "peersVerify", with(peers, []any{"", "", 1, ""}, a.public.handle)...)
 	c.wantCode("bad-argument", "peersForget", with(peers, room, "fp1")...)
+	c.wantCode("bad-argument", "peersRevoke", peers, b.public.handle)
+	eve, err := keys.GenerateIdentity("eve")
+	if err != nil {
+		t.Fatal(err)
+	}
+	revocation, err := eve.Revocation()
+	if err != nil {
+		t.Fatal(err)
+	}
+	parse := func(p *keys.PublicIdentity) uint32 {
+		f := c.must("publicParse", p.Bytes())
+		return readPublic(&f).handle
+	}
+	c.must("peersRevoke", peers, parse(revocation))
+	f = c.must("peersBytes", peers)
+	f = c.must("peersParse", f.bytes())
+	c.wantCode("trust-revoked", "peersAdmit", with(f.number(), room, parse(eve.Public()))...)
 	c.wantCode("invalid", "peersParse", []byte{1})
 }
 

@@ -27,6 +27,7 @@ func FuzzA32Call(f *testing.F) {
 	seed("peersVerify", append(append([]any{6}, room...), 4)...)
 	seed("peersAdmit", append(append([]any{6}, room...), 4)...)
 	seed("peersForget", append(append([]any{6}, room...), keys.Fingerprint{}.String())...)
+	seed("peersRevoke", 6, 4)
 	seed("peersAdmitted", append([]any{6}, room...)...)
 	seed("sharedMarshal", 5)
 	seed("sharedParse", []byte{1})

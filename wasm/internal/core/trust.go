@@ -75,6 +75,15 @@ func (c *Core) peersForget(r *request, out []byte) ([]byte, error) {
 	return out, k.Forget(want, root)
 }
 
+// peersRevoke: known peers handle, public identity handle → nothing.
+func (c *Core) peersRevoke(r *request, out []byte) ([]byte, error) {
+	k, revocation := required[*keys.KnownPeers](r), required[*keys.PublicIdentity](r)
+	if err := r.done(); err != nil {
+		return nil, err
+	}
+	return out, k.Revoke(revocation)
+}
+
 // peersAdmitted: known peers handle, expected → fingerprint text …
 func (c *Core) peersAdmitted(r *request, out []byte) ([]byte, error) {
 	k, want := required[*keys.KnownPeers](r), r.expected()

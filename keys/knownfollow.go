@@ -1,0 +1,25 @@
+//go:build !js
+
+package keys
+
+// replace makes next known, as another process has written it. What this process has
+// learned itself of its roots stays: revocations, and later statements.
+func (k *KnownPeers) replace(next known) {
+	k.changing.Lock()
+	before := k.now()
+	next.owned = true // nobody else has it yet
+	for _, s := range before.roots {
+		switch t := next.state(s.root); {
+		case s.serial == revokedSerial && (t == nil || t.serial != revokedSerial):
+			next.revoke(s.root, s.digest)
+		case t != nil && t.serial < s.serial:
+			t.serial, t.digest = s.serial, s.digest
+		}
+	}
+	next.owned = false
+	k.known.Store(&next)
+	k.changing.Unlock()
+	if !next.trustsLike(before) {
+		k.notices.tell()
+	}
+}

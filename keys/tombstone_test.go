@@ -1,0 +1,356 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
+
+// A revocation that comes before the peer is known counts, whatever follows.
+func TestRevocationBeforeThePeerIsKnown(t *testing.T) {
+	alice := testIdentity(t, "alice")
+	known := new(KnownPeers)
+	if err := known.Revoke(revocationOf(t, alice)); err != nil || !known.Knows(alice.Fingerprint()) || !known.Revoked(alice.Fingerprint()) {
+		t.Fatalf("Revoke: %v", err)
+	}
+	at := Expected{Address: "x", Role: RoleServer}
+	stored, err := ParseKnownPeers(known.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []*KnownPeers{known, stored} {
+		for name, try := range map[string]error{
+			"admitted":           k.Admit(at, alice.Public()),
+			"on first use":       k.TrustOnFirstUse().Verify(t.Context(), at, alice.Public()),
+			"though pinned":      k.RefuseRevoked(Pinned(alice.Fingerprint())).Verify(t.Context(), at, alice.Public()),
+			"though it is right": k.Verify(t.Context(), at, alice.Public()),
+		} {
+			if reason(try) != TrustRevoked {
+				t.Errorf("%s: %v", name, try)
+			}
+		}
+	}
+	if err := known.Revoke(alice.Public()); !errors.Is(err, ErrNotRevocation) {
+		t.Errorf("Revoke with an identity: %v", err)
+	}
+}
+
+// What strangers show is refused and leaves nothing behind; what a root that is known
+// shows leaves one entry, however often it signs.
+func TestStrangersDoNotFillTheList(t *testing.T) {
+	alice, bob := testIdentity(t, "alice"), testIdentity(t, "bob")
+	known := new(KnownPeers)
+	writes := 0
+	known.persist = func([]byte) error { writes++; return nil }
+	clients := Expected{Role: RoleClient}
+	if err := known.Admit(clients, bob.Public()); err != nil {
+		t.Fatal(err)
+	}
+	before := known.Bytes()
+	for _, v := range []Verifier{known, known.TrustOnFirstUse(), known.RefuseRevoked(InsecureTrustAnyone())} {
+		if err := v.Verify(t.Context(), Expected{Address: "x", Role: RoleServer}, revocationOf(t, alice)); reason(err) != TrustRevoked {
+			t.Errorf("a stranger: %v", err)
+		}
+	}
+	if !slices.Equal(before, known.Bytes()) || writes != 1 {
+		t.Errorf("a stranger was remembered, in %d writes", writes)
+	}
+	for range 3 {
+		time.Sleep(time.Millisecond)
+		if err := known.Verify(t.Context(), clients, bobsRevocation(t, bob)); reason(err) != TrustRevoked {
+			t.Errorf("bob: %v", err)
+		}
+	}
+	if writes != 2 || len(known.now().roots) != 1 {
+		t.Errorf("%d roots in %d writes", len(known.now().roots), writes)
+	}
+}
+
+// bobsRevocation is another one each time.
+func bobsRevocation(t *testing.T, bob *Identity) *PublicIdentity {
+	t.Helper()
+	name := fmt.Sprint("bob", time.Now().UnixNano())
+	return mustParse(t, signed(t, bob, func(p *PublicIdentity) {
+		p.name, p.serial, p.signing, p.sealing = name, revokedSerial, nil, nil
+	}))
+}
+
+// The list has an end, and beyond that there is room for whom it knows.
+func TestRevocationsAreBounded(t *testing.T) {
+	alice, bob := testIdentity(t, "alice"), testIdentity(t, "bob")
+	known := new(KnownPeers)
+	if err := known.Admit(Expected{Role: RoleClient}, bob.Public()); err != nil {
+		t.Fatal(err)
+	}
+	n := known.now()
+	for i := range MaxRevoked {
+		n.revoke(Fingerprint{1, byte(i >> 8), byte(i)}, [32]byte{1})
+	}
+	known.known.Store(&n)
+	if err := known.Revoke(revocationOf(t, alice)); !errors.Is(err, ErrTooManyRevoked) || known.Knows(alice.Fingerprint()) {
+		t.Errorf("one more: %v", err)
+	}
+	if err := known.Revoke(revocationOf(t, bob)); err != nil || !known.Revoked(bob.Fingerprint()) {
+		t.Errorf("one that was known: %v", err)
+	}
+	if size := len(known.Bytes()); size > 120*MaxRevoked {
+		t.Errorf("%d bytes", size)
+	}
+}
+
+// It is nobody's heir who is trusted on the word of a revoked root, in whichever order the
+// two statements come, also down a chain; but for whom a person has compared.
+func TestRevocationUndoesSuccessions(t *testing.T) {
+	for name, compared := range map[string]bool{"on its word": false, "compared": true} {
+		t.Run(name, func(t *testing.T) {
+			a, b, c := testIdentity(t, "a"), testIdentity(t, "b"), testIdentity(t, "c")
+			known := new(KnownPeers)
+			at, room := Expected{Address: "x", Role: RoleServer}, Expected{Room: "blue"}
+			ab, _ := a.Succeed(b)
+			bc, _ := b.Succeed(c)
+			err := errors.Join(known.Admit(at, a.Public()), known.Admit(room, a.Public()), known.Succeed(ab), known.Succeed(bc))
+			if err == nil && compared {
+				err = known.Admit(at, c.Public())
+			}
+			if err == nil {
+				err = known.Revoke(revocationOf(t, a))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var expect TrustReason
+			if !compared {
+				expect = TrustChanged
+			}
+			if err := known.Verify(t.Context(), at, c.Public()); reason(err) != expect || (err == nil) != compared {
+				t.Errorf("the heir: %v", err)
+			}
+			if err := known.TrustOnFirstUse().Verify(t.Context(), at, c.Public()); reason(err) != expect || (err == nil) != compared {
+				t.Errorf("the heir on first use: %v", err)
+			}
+			if err := known.Verify(t.Context(), room, c.Public()); reason(err) != TrustUnknown {
+				t.Errorf("the heir in the room: %v", err)
+			}
+			if err := known.Succeed(ab); reason(err) != TrustRevoked {
+				t.Errorf("once more: %v", err)
+			}
+			if err := errors.Join(known.Admit(at, c.Public()), known.Verify(t.Context(), at, c.Public())); err != nil {
+				t.Errorf("compared: %v", err)
+			}
+		})
+	}
+}
+
+// A root that is withdrawn inherits nothing, and nobody inherits from himself.
+func TestSuccessorMustBeSomebody(t *testing.T) {
+	a, b, c := testIdentity(t, "a"), testIdentity(t, "b"), testIdentity(t, "c")
+	at := Expected{Address: "x", Role: RoleServer}
+	ab, _ := a.Succeed(b)
+	ba, _ := b.Succeed(a)
+	bc, _ := b.Succeed(c)
+	known := new(KnownPeers)
+	if err := errors.Join(known.Revoke(revocationOf(t, b)), known.Admit(at, a.Public())); err != nil {
+		t.Fatal(err)
+	}
+	if err := known.Succeed(ab); reason(err) != TrustRevoked || known.Verify(t.Context(), at, a.Public()) != nil {
+		t.Errorf("a revoked heir: %v", err)
+	}
+	known = new(KnownPeers)
+	if err := errors.Join(known.Admit(at, a.Public()), known.Succeed(ab)); err != nil {
+		t.Fatal(err)
+	}
+	if err := known.Succeed(ba); reason(err) != TrustRevoked || known.Verify(t.Context(), at, b.Public()) != nil {
+		t.Errorf("back: %v", err)
+	}
+	// Whoever hears of the later one first trusts the same in the end.
+	known = new(KnownPeers)
+	err := errors.Join(known.Admit(at, a.Public()), known.Admit(Expected{Room: "r"}, b.Public()), known.Succeed(bc), known.Succeed(ab))
+	if err != nil || known.Verify(t.Context(), at, c.Public()) != nil {
+		t.Errorf("the end of the chain: %v", err)
+	}
+}
+
+// Whatever is done in whatever order, a root that is revoked is trusted nowhere, nor is
+// whoever is trusted on its word; and everybody is told of each no.
+func TestTombstonesWin(t *testing.T) {
+	const roots = 3
+	var ids [roots]*Identity
+	var statements [roots][]*PublicIdentity
+	var revocations [roots]*PublicIdentity
+	for i := range ids {
+		ids[i] = testIdentity(t, fmt.Sprint(i))
+		statements[i] = append(statements[i], ids[i].Public())
+		if err := ids[i].Renew(); err != nil {
+			t.Fatal(err)
+		}
+		statements[i] = append(statements[i], ids[i].Public())
+		revocations[i] = revocationOf(t, ids[i])
+	}
+	places := []Expected{{Address: "x", Role: RoleServer}, {Room: "blue"}, {Role: RoleClient}}
+	for seed := range uint64(60) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		known, revoked, told := new(KnownPeers), map[int]bool{}, false
+		known.OnChange(func() { told = true })
+		var log []string
+		for range 30 {
+			i, j, at := r.IntN(roots), r.IntN(roots), places[r.IntN(len(places))]
+			p := statements[i][r.IntN(2)]
+			before := trustedIn(known, statements[:], places)
+			told = false
+			step := r.IntN(8)
+			log = append(log, fmt.Sprint(step, i, j, at))
+			switch step {
+			case 0:
+				if r.IntN(3) == 0 && known.Revoke(revocations[i]) == nil {
+					revoked[i] = true
+				}
+			case 1:
+				known.Admit(at, p)
+			case 2:
+				known.TrustOnFirstUse().Verify(t.Context(), at, p)
+			case 3:
+				known.Verify(t.Context(), at, p)
+			case 4:
+				known.Forget(at, ids[i].Fingerprint())
+			case 5:
+				if i != j {
+					s, _ := ids[i].Succeed(ids[j])
+					known.Succeed(s)
+				}
+			case 6:
+				again, err := ParseKnownPeers(known.Bytes())
+				if err != nil {
+					t.Fatal(err)
+				}
+				known.known.Store(again.known.Load())
+			case 7:
+				if r.IntN(3) == 0 && known.Knows(ids[i].Fingerprint()) {
+					known.Verify(t.Context(), at, revocations[i])
+					revoked[i] = true
+				}
+			}
+			after := trustedIn(known, statements[:], places)
+			for what, yes := range after {
+				if yes && revoked[what.root] {
+					t.Fatalf("seed %d: %+v is trusted after %v", seed, what, log)
+				}
+			}
+			for what, yes := range before {
+				if yes && !anyOf(after, what) && !told {
+					t.Fatalf("seed %d: nobody was told that %+v is not trusted any more: %v", seed, what, log)
+				}
+			}
+		}
+	}
+}
+
+type trusted struct{ root, statement, place int }
+
+// trustedIn asks a copy, which then may learn.
+func trustedIn(k *KnownPeers, statements [][]*PublicIdentity, places []Expected) map[trusted]bool {
+	out := map[trusted]bool{}
+	for root, all := range statements {
+		for i, p := range all {
+			for j, at := range places {
+				copied := new(KnownPeers)
+				n := k.now()
+				copied.known.Store(&n)
+				out[trusted{root, i, j}] = copied.Verify(context.Background(), at, p) == nil
+			}
+		}
+	}
+	return out
+}
+
+// anyOf reports whether any statement of the root is trusted there: of another one that
+// has been seen nobody is told.
+func anyOf(yes map[trusted]bool, what trusted) bool {
+	return yes[what] || yes[trusted{what.root, 1, what.place}]
+}
+
+// An authority forgets no revocation of whom it vouches for.
+func TestAuthorityRemembersRevocations(t *testing.T) {
+	boss, shop, eve := testIdentity(t, "boss"), testIdentity(t, "shop"), testIdentity(t, "eve")
+	at := Expected{Address: "x", Role: RoleServer}
+	until := time.Now().Add(time.Hour)
+	voucher, err := boss.Vouch(at, shop.Fingerprint(), until)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, revoke := range map[string]func(*Authority) error{
+		"shown":    func(a *Authority) error { a.Verify(t.Context(), at, revocationOf(t, shop)); return nil },
+		"imported": func(a *Authority) error { return a.Revoke(revocationOf(t, shop)) },
+	} {
+		a := NewAuthority(boss.Public())
+		told := 0
+		stop := a.OnChange(func() { told++ })
+		if err := errors.Join(a.Add(voucher), a.Verify(t.Context(), at, shop.Public()), revoke(a), a.Add(voucher)); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Verify(t.Context(), at, shop.Public()); reason(err) != TrustRevoked || told != 1 {
+			t.Errorf("%s: %v, told %d times", name, err, told)
+		}
+		a.Verify(t.Context(), at, revocationOf(t, eve))
+		if len(a.revoked) != 1 {
+			t.Errorf("%s: a stranger was remembered", name)
+		}
+		stop()
+		if err := a.Revoke(revocationOf(t, boss)); err != nil || told != 1 {
+			t.Errorf("%s: %v, told %d times", name, err, told)
+		}
+		a.revoked = map[Fingerprint]struct{}{boss.Fingerprint(): {}}
+		if err := a.Verify(t.Context(), at, shop.Public()); reason(err) != TrustRevoked {
+			t.Errorf("%s, the authority itself: %v", name, err)
+		}
+	}
+
+	// It may be combined with a list that is stored.
+	known, a := new(KnownPeers), NewAuthority(boss.Public())
+	v := known.RefuseRevoked(a)
+	if err := errors.Join(a.Add(voucher), v.Verify(t.Context(), at, shop.Public()), known.Revoke(revocationOf(t, shop))); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Verify(t.Context(), at, shop.Public()); reason(err) != TrustRevoked {
+		t.Errorf("combined: %v", err)
+	}
+}
+
+// Whoever has stopped is not told; a Verifier around others tells of all of them; later
+// statements of a peer are no news.
+func TestOnChange(t *testing.T) {
+	boss, alice := testIdentity(t, "boss"), testIdentity(t, "alice")
+	known, a := new(KnownPeers), NewAuthority(boss.Public())
+	var told int
+	for name, v := range map[string]Verifier{"known": known, "first use": known.TrustOnFirstUse(), "around": known.RefuseRevoked(a)} {
+		stop := v.(ChangeNotifier).OnChange(func() { told++ })
+		told = 0
+		if err := known.Revoke(revocationOf(t, testIdentity(t, "x"))); err != nil || told != 1 {
+			t.Errorf("%s: told %d times, %v", name, told, err)
+		}
+		stop()
+		stop()
+	}
+	stop := known.RefuseRevoked(a).(ChangeNotifier).OnChange(func() { told++ })
+	told = 0
+	if err := a.Revoke(revocationOf(t, alice)); err != nil || told != 1 {
+		t.Errorf("told %d times, %v", told, err)
+	}
+	stop()
+	if len(known.notices.who)+len(a.notices.who) != 0 {
+		t.Error("somebody is left")
+	}
+
+	bob, at := testIdentity(t, "bob"), Expected{Role: RoleClient}
+	if err := known.Admit(at, bob.Public()); err != nil {
+		t.Fatal(err)
+	}
+	told = 0
+	known.OnChange(func() { told++ })
+	if err := errors.Join(bob.Renew(), known.Verify(t.Context(), at, bob.Public())); err != nil || told != 0 {
+		t.Errorf("told %d times of a renewal, %v", told, err)
+	}
+}
