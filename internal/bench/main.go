@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"os"
 	"regexp"
-	"runtime"
 	"text/tabwriter"
 	"time"
 )
@@ -107,12 +106,11 @@ func print(w io.Writer, rows []row, asJSON bool) error {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
 		return e.Encode(struct {
-			Go, OS, Arch string
-			CPUs         int
-			Rows         []row
-		}{runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), rows})
+			machine
+			Rows []row
+		}{thisMachine(), rows})
 	}
-	fmt.Fprintf(w, "%s %s/%s, %d CPUs\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	fmt.Fprintln(w, thisMachine())
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	var group string
 	for _, r := range rows {
