@@ -83,7 +83,7 @@ func proofInput(l label.Label, p parts, receiver string) []byte {
 }
 
 func (p parts) append(dst []byte) []byte {
-	dst = appendHead(dst, p, len(p.body), len(p.proof))
+	dst = appendHead(dst, p, len(p.body))
 	return strict.AppendBin(append(dst, p.body...), p.proof)
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/hopseal/hopseal/internal/label"
@@ -44,7 +45,8 @@ func (s *Sealer) Rewrap(dst, sealed []byte) ([]byte, error) {
 	if p.recipients, err = s.rewrapKey(&h, p.recipients, headerDigest(label.EnvelopeHeader, p.header)); err != nil {
 		return nil, err
 	}
-	dst = append(appendHead(dst, p, len(p.body), signSize), p.body...)
+	dst = appendHead(slices.Grow(dst, p.room(len(p.body), h.Suite)), p, len(p.body))
+	dst = append(dst, p.body...)
 	return by.appendBin(dst, h.Suite, w.proofInput(envelopeProof.signed, p, ""))
 }
 

@@ -32,6 +32,8 @@ type Sealer struct {
 	Padding Padding // which lengths look alike, Padmé unless set
 }
 
+var errTooLong = errors.New("envelope: a message has less than 2 GiB: use NewWriter")
+
 // Seal appends the envelope of plaintext to dst, whose spare capacity must not
 // overlap plaintext. It returns an error only where it cannot be used like this,
 // or where the keys cannot: an external signer that fails, a key that has sealed
@@ -41,7 +43,7 @@ func (s *Sealer) Seal(dst, plaintext []byte) ([]byte, error) {
 		return nil, errOverlap
 	}
 	if len(plaintext) > maxPlaintext {
-		return nil, errors.New("envelope: a message has less than 2 GiB: use NewWriter")
+		return nil, errTooLong
 	}
 	m, err := s.begin()
 	if err != nil {
@@ -59,16 +61,21 @@ func (s *Sealer) Seal(dst, plaintext []byte) ([]byte, error) {
 		return nil, err
 	}
 	key := m.bodyKey()
-	dst = appendHead(dst, p, key.Overhead()+size, m.Suite.proofSize())
+	body := key.Overhead() + size
+	dst = appendHead(slices.Grow(dst, p.room(body, m.Suite)), p, body)
 	if dst, p.body, err = appendBody(dst, plaintext, size, length, key, w.bodyAAD(p.header)); err != nil {
 		return nil, err
 	}
 	return m.by.appendBin(dst, m.Suite, w.proofInput(envelopeProof.label(m.Suite), p, s.ToParty))
 }
 
-// appendHead appends all that stands before the body, and makes room for the rest.
-func appendHead(dst []byte, p parts, body, proof int) []byte {
-	dst = slices.Grow(dst, len(p.header)+len(p.recipients)+body+proof+maxFraming)
+// room is enough for an envelope with a body of this size, in bytes.
+func (p parts) room(body int, s Suite) int {
+	return len(p.header) + len(p.recipients) + body + s.proofSize() + maxFraming
+}
+
+// appendHead appends all that stands before a body of this size.
+func appendHead(dst []byte, p parts, body int) []byte {
 	dst = strict.AppendUint(strict.AppendArray(dst, 5), version)
 	dst = strict.AppendBin(dst, p.header)
 	dst = appendRecipients(dst, p.recipients)

@@ -202,11 +202,19 @@ func (k *SharedKey) Overhead() int { return k.aead.Overhead() }
 // AES256_GCM key the error may wrap [ErrSealLimit], or be that of writing the store
 // where the key's count is kept.
 func (k *SharedKey) Seal(dst, plaintext, aad []byte) ([]byte, error) {
-	if err := k.sealed.count(); err != nil {
+	if err := k.count(len(plaintext)); err != nil {
 		return nil, err
 	}
-	k.sealed.bytes.Add(uint64(len(plaintext)))
 	return k.aead.Seal(dst, plaintext, aad), nil
+}
+
+// count counts a message before it is sealed.
+func (k *SharedKey) count(size int) error {
+	if err := k.sealed.count(); err != nil {
+		return err
+	}
+	k.sealed.bytes.Add(uint64(size))
+	return nil
 }
 
 // StreamKey derives a 32-byte key from both keys of the pair, HKDF-SHA-256. The

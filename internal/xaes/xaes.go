@@ -57,15 +57,7 @@ func (a *AEAD) message(nonce []byte) cipher.AEAD {
 	key := messageKeys.Get().(*[KeySize]byte)
 	defer messageKeys.Put(key)
 	defer clear(key[:])
-	for half := range 2 {
-		block := key[half*aes.BlockSize:][:aes.BlockSize]
-		block[1], block[2] = byte(half+1), 'X'
-		copy(block[4:], nonce[:12])
-		for i, k := range a.subkey {
-			block[i] ^= k
-		}
-		a.block.Encrypt(block, block)
-	}
+	a.MessageKey(key, nonce)
 	c, err := aes.NewCipher(key[:])
 	if err != nil {
 		panic(err) // 32 bytes are always a key
@@ -75,6 +67,20 @@ func (a *AEAD) message(nonce []byte) cipher.AEAD {
 		panic(err)
 	}
 	return gcm
+}
+
+// MessageKey derives the AES-256-GCM key of one nonce, of which the last 12 bytes are left
+// for GCM. The key must be zeros.
+func (a *AEAD) MessageKey(key *[KeySize]byte, nonce []byte) {
+	for half := range 2 {
+		block := key[half*aes.BlockSize:][:aes.BlockSize]
+		block[1], block[2] = byte(half+1), 'X'
+		copy(block[4:], nonce[:12])
+		for i, k := range a.subkey {
+			block[i] ^= k
+		}
+		a.block.Encrypt(block, block)
+	}
 }
 
 // Overhead returns [Overhead].

@@ -246,7 +246,8 @@ export function toHex(bytes) {
 const held = new WeakMap(); // object -> { core, handle }
 const forgotten = new FinalizationRegistry(({ core, handle }) => free(core, handle));
 
-function free(core, handle) {
+// free lets the core's object of a handle go.
+export function free(core, handle) {
   if (core.dead) return;
   try {
     core.call(op.release, [handle]);

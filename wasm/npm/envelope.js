@@ -2,6 +2,7 @@ import { bytesOf, call, handleOf, hold, release, textOf } from "./core.js";
 import { badArgument } from "./errors.js";
 import { firstGuardOf, Identity, publicHandle, SharedKeyset } from "./keys.js";
 import { op } from "./ops.js";
+import { isLarge, openInSteps, sealInSteps } from "./webcrypto.js";
 
 const none = 0; // handle of nothing
 
@@ -38,8 +39,7 @@ export class ReplayGuard {
 export async function seal(plaintext, options) {
   const { from, to = [], shared, party = "", toParty = "", contentType = "", context = "" } = options ?? {};
   if (!Array.isArray(to)) throw badArgument("to must be an array of PublicIdentity");
-  return call(
-    op.seal,
+  const sealer = [
     from === undefined ? none : handleOf(from, Identity, "from"),
     to.map((peer, i) => publicHandle(peer, `to[${i}]`)),
     shared === undefined ? none : handleOf(shared, SharedKeyset, "shared"),
@@ -47,14 +47,14 @@ export async function seal(plaintext, options) {
     textOf(toParty, "toParty"),
     textOf(contentType, "contentType"),
     textOf(context, "context"),
-    bytesOf(plaintext, "plaintext"),
-  ).bytes();
+  ];
+  const steps = isLarge(bytesOf(plaintext, "plaintext")) ? sealInSteps(sealer, plaintext) : null;
+  return steps ?? call(op.seal, ...sealer, plaintext).bytes();
 }
 
 export async function open(sealed, options) {
   const { identity, from, shared, party = "", fromParty = "", context = "", replay } = options ?? {};
-  const response = call(
-    op.open,
+  const opener = [
     identity === undefined ? none : handleOf(identity, Identity, "identity"),
     from === undefined ? none : publicHandle(from, "from"),
     shared === undefined ? none : handleOf(shared, SharedKeyset, "shared"),
@@ -62,13 +62,20 @@ export async function open(sealed, options) {
     textOf(fromParty, "fromParty"),
     textOf(context, "context"),
     handleOf(replay, ReplayGuard, "replay"),
-    bytesOf(sealed, "sealed"),
-  );
+  ];
+  const steps = isLarge(bytesOf(sealed, "sealed")) ? openInSteps(opener, sealed) : null;
+  return steps ? openLarge(await steps) : openWhole(opener, sealed);
+}
+
+function openWhole(opener, sealed) {
+  const response = call(op.open, ...opener, sealed);
   const data = response.bytes();
   const header = readHeader(response);
   response.wipe();
   return { data, header };
 }
+
+const openLarge = ({ data, response }) => ({ data, header: readHeader(response) });
 
 export async function inspect(sealed) {
   const response = call(op.inspect, bytesOf(sealed, "sealed"));

@@ -29,4 +29,9 @@ export const op = {
   relayLeave: 51,
   relayPublish: 52,
   relayEvent: 53,
+  sealBegin: 60,
+  sealEnd: 61,
+  openBegin: 62,
+  openVerify: 63,
+  openEnd: 64,
 };

@@ -143,6 +143,11 @@ var operations = [...]operation{
 	51: {"relayLeave", (*Core).relayLeave},
 	52: {"relayPublish", (*Core).relayPublish},
 	53: {"relayEvent", (*Core).relayEvent},
+	60: {"sealBegin", (*Core).sealBegin},
+	61: {"sealEnd", (*Core).sealEnd},
+	62: {"openBegin", (*Core).openBegin},
+	63: {"openVerify", (*Core).openVerify},
+	64: {"openEnd", (*Core).openEnd},
 }
 
 // info: nothing → version.

@@ -39,11 +39,7 @@ func (c *Core) guardBytes(r *request, out []byte) ([]byte, error) {
 // seal: from identity handle, to handles, shared keyset handle, party text, to
 // party text, content type text, context text, plaintext bytes → envelope bytes.
 func (c *Core) seal(r *request, out []byte) ([]byte, error) {
-	s := envelope.Sealer{
-		From: object[*keys.Identity](r), To: list[*keys.PublicIdentity](r),
-		Shared: object[*keys.SharedKeyset](r), Party: r.text(), ToParty: r.text(),
-		ContentType: r.text(), Context: r.text(),
-	}
+	s := sealer(r)
 	plaintext := r.bytes()
 	if err := r.done(); err != nil {
 		return nil, err
@@ -51,21 +47,28 @@ func (c *Core) seal(r *request, out []byte) ([]byte, error) {
 	return appendWith(out, func(dst []byte) ([]byte, error) {
 		dst, err := s.Seal(dst, plaintext)
 		if err != nil {
-			return nil, &Error{Code: "seal-failed", Message: err.Error()}
+			return nil, sealFailed(err)
 		}
 		return dst, nil
 	})
 }
 
+// sealer reads the fields of seal, up to the plaintext.
+func sealer(r *request) envelope.Sealer {
+	return envelope.Sealer{
+		From: object[*keys.Identity](r), To: list[*keys.PublicIdentity](r),
+		Shared: object[*keys.SharedKeyset](r), Party: r.text(), ToParty: r.text(),
+		ContentType: r.text(), Context: r.text(),
+	}
+}
+
+func sealFailed(err error) error { return &Error{Code: "seal-failed", Message: err.Error()} }
+
 // open: identity handle, from public identity handle, shared keyset handle, party
 // text, from party text, context text, replay guard handle, envelope bytes →
 // data bytes, header.
 func (c *Core) open(r *request, out []byte) ([]byte, error) {
-	o := envelope.Opener{
-		Identity: object[*keys.Identity](r), From: object[*keys.PublicIdentity](r),
-		Shared: object[*keys.SharedKeyset](r), Party: r.text(), FromParty: r.text(),
-		Context: r.text(), Replay: required[*envelope.ReplayGuard](r),
-	}
+	o := opener(r)
 	sealed := r.bytes()
 	if err := r.done(); err != nil {
 		return nil, err
@@ -79,6 +82,15 @@ func (c *Core) open(r *request, out []byte) ([]byte, error) {
 		return nil, err
 	}
 	return appendHeader(out, header), nil
+}
+
+// opener reads the fields of open, up to the envelope.
+func opener(r *request) envelope.Opener {
+	return envelope.Opener{
+		Identity: object[*keys.Identity](r), From: object[*keys.PublicIdentity](r),
+		Shared: object[*keys.SharedKeyset](r), Party: r.text(), FromParty: r.text(),
+		Context: r.text(), Replay: required[*envelope.ReplayGuard](r),
+	}
 }
 
 // inspect: envelope bytes → header, recipients bytes (32 each), and for every section

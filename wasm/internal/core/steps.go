@@ -1,0 +1,99 @@
+package core
+
+import (
+	"github.com/hopseal/hopseal/envelope"
+	"github.com/hopseal/hopseal/internal/webcrypto"
+)
+
+// Messages whose body is WebCrypto's, see package webcrypto. What waits for JavaScript between
+// two steps is held like any object, and released by it.
+
+// sealBegin: as seal, with a number, the size of the plaintext, in its place → sealing handle,
+// key bytes, nonce bytes, AAD bytes, before bytes, after bytes, head bytes, length number, padded
+// number; the handle alone, 0, where only seal seals this.
+func (c *Core) sealBegin(r *request, out []byte) ([]byte, error) {
+	s, size := sealer(r), r.uint32()
+	if err := r.done(); err != nil {
+		return nil, err
+	}
+	sealing, err := webcrypto.Seal(&s, int(size))
+	if err != nil {
+		return nil, sealFailed(err)
+	}
+	if sealing == nil {
+		return appendUint32(out, 0), nil
+	}
+	if out, err = c.objects.appendHandle(out, sealing); err != nil {
+		return nil, err
+	}
+	out = appendBody(out, sealing.Body)
+	out = appendBytes(appendBytes(out, sealing.Before), sealing.After)
+	out = appendBytes(out, sealing.Head)
+	return appendUint32(appendUint32(out, sealing.Length), uint32(sealing.Padded)), nil
+}
+
+// sealEnd: sealing handle, digest bytes → tail bytes.
+func (c *Core) sealEnd(r *request, out []byte) ([]byte, error) {
+	sealing, digest := required[*webcrypto.Sealing](r), r.fixed(32)
+	if err := r.done(); err != nil {
+		return nil, err
+	}
+	tail, err := sealing.Prove(digest)
+	if err != nil {
+		return nil, sealFailed(err)
+	}
+	return appendBytes(out, tail), nil
+}
+
+// openBegin: as open → opening handle, before bytes, after bytes, body's offset number, body's
+// size number; the handle alone, 0, where only open opens this.
+func (c *Core) openBegin(r *request, out []byte) ([]byte, error) {
+	o, sealed := opener(r), r.bytes()
+	if err := r.done(); err != nil {
+		return nil, err
+	}
+	opening, err := webcrypto.Open(&o, sealed)
+	if err != nil {
+		return nil, err
+	}
+	if opening == nil {
+		return appendUint32(out, 0), nil
+	}
+	if out, err = c.objects.appendHandle(out, opening); err != nil {
+		return nil, err
+	}
+	out = appendBytes(appendBytes(out, opening.Before), opening.After)
+	return appendUint32(appendUint32(out, uint32(opening.At)), uint32(opening.Size)), nil
+}
+
+// openVerify: opening handle, digest bytes → key bytes, nonce bytes, AAD bytes, ciphertext's
+// offset in the body number.
+func (c *Core) openVerify(r *request, out []byte) ([]byte, error) {
+	opening, digest := required[*webcrypto.Opening](r), r.fixed(32)
+	if err := r.done(); err != nil {
+		return nil, err
+	}
+	body, err := opening.Verify(digest)
+	if err != nil {
+		return nil, err
+	}
+	return appendUint32(appendBody(out, body), uint32(body.Start)), nil
+}
+
+// openEnd: opening handle, padded plaintext bytes, empty where the body does not open → data's
+// size number, header. The data begins behind the first 4 bytes.
+func (c *Core) openEnd(r *request, out []byte) ([]byte, error) {
+	opening, padded := required[*webcrypto.Opening](r), r.bytes()
+	if err := r.done(); err != nil {
+		return nil, err
+	}
+	data, header, err := opening.Finish(padded)
+	if err != nil {
+		return nil, err
+	}
+	return appendHeader(appendUint32(out, uint32(len(data))), header.(envelope.Header)), nil
+}
+
+func appendBody(out []byte, b webcrypto.Body) []byte {
+	return appendBytes(appendBytes(appendBytes(out, b.Key), b.Nonce), b.AAD)
+}

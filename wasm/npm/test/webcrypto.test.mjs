@@ -1,0 +1,128 @@
+// Large messages: what WebCrypto does and what the core does alone are the same.
+import assert from "node:assert/strict";
+import { before, test } from "node:test";
+import { call } from "../core.js";
+import { Identity, init, open, ReplayGuard, seal, SharedKeyset } from "../index.js";
+import { op } from "../ops.js";
+import { threshold } from "../webcrypto.js";
+import { rejects } from "./helpers.mjs";
+
+let ann, bob, shared;
+const guard = () => ReplayGuard.create({ start: new Date(0) });
+
+before(async () => {
+  await init();
+  [ann, bob] = await Promise.all(["ann", "bob"].map((n) => Identity.generate(n)));
+  shared = await SharedKeyset.generate();
+});
+
+const suites = {
+  recipients: () => [{ from: ann, to: [bob.public] }, { identity: bob, from: ann.public }],
+  shared: () => [{ shared, party: "x", toParty: "y" }, { shared, party: "y", fromParty: "x" }],
+  "shared-signed": () => [{ shared, from: ann, toParty: "y" }, { shared, party: "y", identity: bob, from: ann.public }],
+};
+
+const patterned = (size) => new Uint8Array(size).map((_, i) => i ^ (i >> 8));
+
+// inCore hides WebCrypto for what run begins.
+async function inCore(run) {
+  Object.defineProperty(crypto, "subtle", { value: undefined, configurable: true });
+  try {
+    return await run();
+  } finally {
+    delete crypto.subtle;
+  }
+}
+
+// counted returns how often WebCrypto encrypted, decrypted and digested.
+async function counted(run) {
+  const counts = [];
+  const methods = ["encrypt", "decrypt", "digest"];
+  for (const name of methods) {
+    const original = crypto.subtle[name];
+    crypto.subtle[name] = (...args) => {
+      counts.push(name);
+      return original.apply(crypto.subtle, args);
+    };
+  }
+  try {
+    await run();
+  } finally {
+    for (const name of methods) delete crypto.subtle[name];
+  }
+  return counts.join(" ");
+}
+
+for (const [suite, sides] of Object.entries(suites)) {
+  test(`suite ${suite}: each way opens what the other seals, from the threshold on`, async () => {
+    const [sealer, opener] = sides();
+    for (const size of [threshold - 1, threshold, threshold + 1, 70_000, 1 << 20]) {
+      const plaintext = patterned(size);
+      let sealed;
+      const used = await counted(async () => (sealed = await seal(plaintext, { ...sealer, context: "c", contentType: "t" })));
+      assert.equal(used, size < threshold ? "" : "encrypt digest");
+      const inside = await inCore(() => seal(plaintext, { ...sealer, context: "c", contentType: "t" }));
+      assert.equal(sealed.length, inside.length);
+      for (const message of [sealed, inside]) {
+        const options = async () => ({ ...opener, context: "c", replay: await guard() });
+        const [a, b] = [await open(message, await options()), await inCore(async () => open(message, await options()))];
+        assert.deepEqual(a, b);
+        assert.deepEqual(a.data, plaintext);
+        assert.equal(a.data.buffer.byteLength, size);
+      }
+    }
+    const sealed = await seal(patterned(70_000), sealer);
+    const replay = await guard();
+    assert.equal(await counted(() => open(sealed, { ...opener, replay })), "digest decrypt");
+  });
+
+  test(`suite ${suite}: each way refuses the same for the same reason`, async () => {
+    const [sealer, opener] = sides();
+    const sealed = await seal(patterned(threshold), sealer);
+    const refused = async (message) => (await rejects(open(message, { ...opener, replay: await guard() }), "open-failed")).reason;
+    for (let i = 0; i < sealed.length; i += 1 + (i % 97)) {
+      const changed = sealed.slice();
+      changed[i] ^= 1;
+      assert.equal(await refused(changed), await inCore(() => refused(changed)), `byte ${i}`);
+    }
+    assert.equal(await refused(sealed.subarray(0, sealed.length - 1)), "malformed");
+  });
+
+  test(`suite ${suite}: bytes are copied on the call, and nothing stays in the core`, async () => {
+    const [sealer, opener] = sides();
+    const plaintext = patterned(threshold);
+    const sealing = seal(plaintext, sealer);
+    plaintext.fill(0);
+    const sealed = await sealing;
+    const opening = open(sealed, { ...opener, replay: await guard() });
+    sealed.fill(0);
+    assert.deepEqual((await opening).data, patterned(threshold));
+    const last = call(op.guardCreate, new Date(0)).number();
+    for (const handle of [last - 1, last - 2, last - 3]) {
+      assert.throws(() => call(op.sealEnd, handle, new Uint8Array(32)), { code: "closed" });
+      assert.throws(() => call(op.openVerify, handle, new Uint8Array(32)), { code: "closed" });
+    }
+  });
+
+  test(`suite ${suite}: of two openings at once, one opens`, async () => {
+    const [sealer, opener] = sides();
+    const sealed = await seal(patterned(threshold), sealer);
+    const options = { ...opener, replay: await guard() };
+    const both = await Promise.allSettled([open(sealed, options), open(sealed, options)]);
+    assert.deepEqual(both.map(({ reason }) => reason?.reason ?? "opened").sort(), ["opened", "replay"]);
+  });
+}
+
+test("a WebCrypto that does not take a body is named", async () => {
+  const original = crypto.subtle.digest;
+  crypto.subtle.digest = async () => {
+    throw new Error("out of memory");
+  };
+  try {
+    const error = await rejects(seal(patterned(threshold), { from: ann, to: [bob.public] }), "too-large");
+    assert.equal(error.cause.message, "out of memory");
+  } finally {
+    crypto.subtle.digest = original;
+    delete crypto.subtle.digest;
+  }
+});

@@ -1,0 +1,118 @@
+// Large messages: their body is WebCrypto's, AES-256-GCM and SHA-256, which is dozens of times
+// as fast as Go's in wasm and leaves the main thread free. All else stays in the core, which is
+// asked in steps (wasm/internal/core/steps.go). Both ways give the same bytes.
+import { free, theCore } from "./core.js";
+import { wrap } from "./errors.js";
+import { op } from "./ops.js";
+
+// From this size on, in bytes, WebCrypto is faster: its calls take some 100 µs in all.
+export const threshold = 8192;
+
+const most = 64 << 20; // what the core takes in one call
+
+export const isLarge = ({ length }) => length >= threshold && length <= most && globalThis.crypto?.subtle !== undefined;
+
+// sealInSteps takes the fields of a sealer. It returns a promise, and null where only the core
+// seals this. The plaintext is copied before it returns.
+export function sealInSteps(sealer, plaintext) {
+  const core = theCore();
+  const started = core.call(op.sealBegin, [...sealer, plaintext.length]);
+  const handle = started.number();
+  return handle === 0 ? null : sealBegun(core, handle, started, plaintext);
+}
+
+async function sealBegun(core, handle, started, plaintext) {
+  try {
+    const body = bodyOf(started);
+    const [before, after, head] = [started.bytes(), started.bytes(), started.bytes()];
+    const padded = pad(plaintext, started.number(), started.number());
+    started.wipe();
+    const ciphertext = await encrypt(body, padded);
+    const tail = core.call(op.sealEnd, [handle, await digest(before, ciphertext, after)]).bytes();
+    return concat(head, ciphertext, tail);
+  } finally {
+    free(core, handle);
+  }
+}
+
+// openInSteps takes the fields of an opener. It returns null where only the core opens this,
+// else a promise of the data and of the response that goes on with the header.
+export function openInSteps(opener, sealed) {
+  const core = theCore();
+  const started = core.call(op.openBegin, [...opener, sealed]);
+  const handle = started.number();
+  return handle === 0 ? null : openBegun(core, handle, started, sealed);
+}
+
+async function openBegun(core, handle, started, sealed) {
+  try {
+    const [before, after, at, size] = [started.bytes(), started.bytes(), started.number(), started.number()];
+    const body = sealed.slice(at, at + size); // the caller may change its own meanwhile
+    const verified = core.call(op.openVerify, [handle, await digest(before, body, after)]);
+    const key = bodyOf(verified);
+    const start = verified.number();
+    verified.wipe();
+    const padded = await decrypt(key, body.subarray(start));
+    const response = core.call(op.openEnd, [handle, padded]);
+    const data = padded.slice(4, 4 + response.number());
+    padded.fill(0);
+    return { data, response };
+  } finally {
+    free(core, handle);
+  }
+}
+
+const bodyOf = (response) => ({ raw: response.bytes(), iv: response.bytes(), additionalData: response.bytes() });
+
+function pad(plaintext, length, size) {
+  const padded = new Uint8Array(size);
+  new DataView(padded.buffer).setUint32(0, length);
+  padded.set(plaintext, 4);
+  return padded;
+}
+
+async function encrypt(body, padded) {
+  try {
+    const key = await importKey(body, "encrypt");
+    return new Uint8Array(await taken(crypto.subtle.encrypt(algorithm(body), key, padded)));
+  } finally {
+    padded.fill(0);
+  }
+}
+
+// decrypt returns nothing for a body that does not open: the core says so.
+async function decrypt(body, ciphertext) {
+  const key = await importKey(body, "decrypt");
+  try {
+    return new Uint8Array(await crypto.subtle.decrypt(algorithm(body), key, ciphertext));
+  } catch (cause) {
+    if (cause.name === "OperationError") return new Uint8Array(0);
+    throw notTaken(cause);
+  }
+}
+
+// taken is for what fails only where memory is short.
+const taken = (promise) => promise.catch((cause) => Promise.reject(notTaken(cause)));
+const notTaken = (cause) => wrap("too-large", "WebCrypto did not take a body of this size", cause);
+
+const algorithm = ({ iv, additionalData }) => ({ name: "AES-GCM", iv, additionalData, tagLength: 128 });
+
+async function importKey({ raw }, usage) {
+  try {
+    return await taken(crypto.subtle.importKey("raw", raw, "AES-GCM", false, [usage]));
+  } finally {
+    raw.fill(0);
+  }
+}
+
+const digest = async (...parts) => new Uint8Array(await taken(crypto.subtle.digest("SHA-256", concat(...parts))));
+
+function concat(...parts) {
+  const all = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
