@@ -17,6 +17,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/pki"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/diagnose"
 	"github.com/hopseal/hopseal/transport/redial"
 )
 
@@ -50,7 +51,7 @@ func TestVerifyConnectionMayFailInAnyWay(t *testing.T) {
 		if e := dialError(t, url, opts); e.Phase != transport.PhaseTLS || !e.Permanent() {
 			t.Errorf("%v: %v", err, e)
 		}
-		if r := transport.Diagnose(t.Context(), url, &transport.DiagnoseOptions{Dial: opts}); steps(r) != "name passed, tcp passed, tls failed" {
+		if r := diagnose.Run(t.Context(), url, &diagnose.Options{Dial: opts}); steps(r) != "name passed, tcp passed, tls failed" {
 			t.Errorf("%v: %v", err, r)
 		}
 	}

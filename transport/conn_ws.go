@@ -134,6 +134,9 @@ func (c *wsConn) awaitReader(ctx context.Context) {
 	}
 }
 
+// Ping waits for the answer to a ping, while somebody reads. It is for package diagnose.
+func (c *wsConn) Ping(ctx context.Context) error { return c.ws.Ping(ctx) }
+
 // Close is described at [Conn].
 func (c *wsConn) Close(code Code, reason string) error {
 	code, reason = sendable(code, reason)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/fronts"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/diagnose"
 )
 
 // A backend is a service behind a front. It tells each client first what it knows of
@@ -29,7 +30,7 @@ func startBackend(t *testing.T, opts *transport.AcceptOptions) (address string) 
 func backend(opts *transport.AcceptOptions) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/readyz", func(http.ResponseWriter, *http.Request) {})
-	mux.Handle("/socket/diagnose", transport.DiagnoseHandler(opts))
+	mux.Handle("/socket/diagnose", diagnose.Handler(opts))
 	mux.HandleFunc("/socket", func(w http.ResponseWriter, r *http.Request) {
 		conn, err := transport.Accept(w, r, opts)
 		if err != nil {
@@ -101,8 +102,8 @@ func testFront(t *testing.T, url string, trust *transport.TLSOptions) {
 	if e := dialError(t, url, opts("https://evil.example")); e.Status != http.StatusForbidden {
 		t.Errorf("a foreign page: %v", e)
 	}
-	r := transport.Diagnose(t.Context(), url+"/diagnose", &transport.DiagnoseOptions{Dial: &transport.DialOptions{TLS: trust}})
-	if steps(r) != fullWay || r.HopTLS != transport.HopTLSReTerminated {
+	r := diagnose.Run(t.Context(), url+"/diagnose", &diagnose.Options{Dial: &transport.DialOptions{TLS: trust}})
+	if steps(r) != fullWay || r.HopTLS != diagnose.HopTLSReTerminated {
 		t.Errorf("%s, TLS %s:\n%s", steps(r), r.HopTLS, r)
 	}
 }
@@ -136,14 +137,14 @@ func TestTheWholeWay(t *testing.T) {
 				t.Errorf("the link is %+v", info)
 			}
 			conn.Close(transport.CodeNormal, "")
-			r := transport.Diagnose(t.Context(), url+"/diagnose", &transport.DiagnoseOptions{Dial: opts})
+			r := diagnose.Run(t.Context(), url+"/diagnose", &diagnose.Options{Dial: opts})
 			wantHops(t, r, scheme, "proxy http://"+proxy.Addr().String(), strings.Replace(nginx, "127.0.0.1", "localhost", 1))
 			if saw := proxy.saw(); strings.Contains(saw, "s3cr3t") || !strings.Contains(saw, basicAuth("user:pr0xy")) {
 				t.Errorf("the proxy read %q", saw)
 			}
 			wrong := *opts
 			wrong.Proxy = via("http://user:wrong@" + proxy.Addr().String())
-			r = transport.Diagnose(t.Context(), url, &transport.DiagnoseOptions{Dial: &wrong})
+			r = diagnose.Run(t.Context(), url, &diagnose.Options{Dial: &wrong})
 			if steps(r) != "name passed, tcp passed, proxy failed" {
 				t.Errorf("with a wrong password:\n%s", r)
 			}
@@ -152,13 +153,13 @@ func TestTheWholeWay(t *testing.T) {
 }
 
 // wantHops checks which hop each step is about.
-func wantHops(t *testing.T, r *transport.Report, scheme, proxy, server string) {
+func wantHops(t *testing.T, r *diagnose.Report, scheme, proxy, server string) {
 	t.Helper()
 	want := map[string]string{"name": proxy, "tcp": proxy, "proxy": proxy, "tls": server, "upgrade": server}
-	verdict := transport.HopTLSReTerminated
+	verdict := diagnose.HopTLSReTerminated
 	if scheme == "ws" {
 		delete(want, "tls")
-		verdict = transport.HopTLSNone
+		verdict = diagnose.HopTLSNone
 	}
 	for _, f := range r.Findings {
 		if hop, ok := want[f.Step]; ok && f.Hop != hop {
@@ -187,8 +188,8 @@ func TestFrontsThatPassTLSThrough(t *testing.T) {
 				t.Errorf("the service sees %+v", info)
 			}
 			wantEcho(t, conn)
-			r := transport.Diagnose(t.Context(), base+"/socket/diagnose", &transport.DiagnoseOptions{Dial: &transport.DialOptions{TLS: trust}})
-			if steps(r) != fullWay || r.HopTLS != transport.HopTLSUnbroken {
+			r := diagnose.Run(t.Context(), base+"/socket/diagnose", &diagnose.Options{Dial: &transport.DialOptions{TLS: trust}})
+			if steps(r) != fullWay || r.HopTLS != diagnose.HopTLSUnbroken {
 				t.Errorf("%s, TLS %s:\n%s", steps(r), r.HopTLS, r)
 			}
 			if e := dialError(t, "wss://"+address+"/socket", &transport.DialOptions{TLS: &transport.TLSOptions{Base: &tls.Config{ServerName: "other.example"}}}); e.Phase != transport.PhaseTLS {

@@ -61,8 +61,7 @@ var forms = strings.NewReplacer(
 // nativeOnly lists names that a page has no use for, because a page accepts nothing,
 // and its browser decides how to dial.
 var nativeOnly = map[string]bool{"ClientAddr": true, "Caller": true, "Token": true, "Grant": true, "GrantOf": true, "Renew": true,
-	"DialEvent": true, "DialTimeouts": true, "Diagnose": true, "DiagnoseHandler": true, "DiagnoseOptions": true,
-	"Finding": true, "HopTLS": true, "HopTLSUnknown": true, "Report": true, "Result": true, "Passed": true, "ErrPin": true, "TLSOptions": true}
+	"DialEvent": true, "DialTimeouts": true, "ErrPin": true, "TLSOptions": true, "CertificateOf": true}
 
 // withoutNative leaves the names in nativeOnly out of a listing of go doc.
 func withoutNative(doc string) string {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/notify"
+	"github.com/hopseal/hopseal/transport/internal/dialtrace"
 )
 
 // DialOptions changes how [Dial] connects. Nil means the zero value. One value may
@@ -128,7 +129,11 @@ func Dial(ctx context.Context, rawURL string, opts *DialOptions) (Conn, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	conn, err := newDialer(u, opts).dial(ctx)
+	d := newDialer(u, opts)
+	if trace := dialtrace.From(ctx); trace != nil {
+		d.trace = func(e DialEvent) { trace(e) }
+	}
+	conn, err := d.dial(ctx)
 	if err != nil {
 		return nil, err
 	}

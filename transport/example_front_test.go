@@ -10,6 +10,7 @@ import (
 	"net/netip"
 
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/diagnose"
 )
 
 // A service behind a load balancer at 10.0.0.0/8 that terminates TLS.
@@ -30,7 +31,7 @@ func ExampleAcceptOptions_front() {
 		}
 		go serve(conn)
 	})
-	mux.Handle("/socket/diagnose", transport.DiagnoseHandler(opts))
+	mux.Handle("/socket/diagnose", diagnose.Handler(opts))
 	mux.Handle("/healthz", gate.Live())
 	mux.Handle("/readyz", gate.Ready())
 

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/diagnose"
 )
 
 // A page of a foreign name, which leads here, would be of this server's own origin.
@@ -155,7 +156,7 @@ func TestOnlyLoopbackMindsNames(t *testing.T) {
 }
 
 func TestDiagnosesMindNames(t *testing.T) {
-	s := httptest.NewServer(transport.DiagnoseHandler(nil))
+	s := httptest.NewServer(diagnose.Handler(nil))
 	defer s.Close()
 	for host, status := range map[string]int{"evil.example": 421, "localhost": 101} {
 		resp, _, socket := send(t, s.Listener.Addr().String(), handshake+"Host: "+host+"\r\nSec-WebSocket-Protocol: hopseal.diagnose.1\r\n")

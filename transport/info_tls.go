@@ -30,7 +30,7 @@ func describeTLS(s *tls.ConnectionState) *TLSInfo {
 		t.Curve = s.CurveID.String()
 	}
 	for _, c := range s.PeerCertificates {
-		t.Peer = append(t.Peer, describeCertificate(c))
+		t.Peer = append(t.Peer, CertificateOf(c))
 	}
 	t.binding = bindingOf(s)
 	return t
@@ -48,7 +48,8 @@ func bindingOf(s *tls.ConnectionState) *[32]byte {
 	return (*[32]byte)(b)
 }
 
-func describeCertificate(c *x509.Certificate) Certificate {
+// CertificateOf describes a certificate, such as one of a [tls.CertificateVerificationError].
+func CertificateOf(c *x509.Certificate) Certificate {
 	d := Certificate{
 		Subject:     safetext.Line(c.Subject.String(), shownTarget),
 		Issuer:      safetext.Line(c.Issuer.String(), shownTarget),

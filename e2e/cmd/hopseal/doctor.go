@@ -13,15 +13,15 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/diagnose"
 )
 
 var doctorCommand = command{name: "doctor", args: "URL", summary: "walk the way to a WebSocket server, and into a session with it, and say who fails, and why", run: doctor}
 
-// doctorResult is a transport.Report for people and programs.
+// doctorResult is a diagnose.Report for people and programs.
 type doctorResult struct {
 	OK bool `json:"ok"`
-	*transport.Report
+	*diagnose.Report
 }
 
 func (r doctorResult) text(w io.Writer) { io.WriteString(w, r.Report.String()) }
@@ -55,7 +55,7 @@ func doctor(ctx context.Context, c *call) error {
 	defer way.close()
 	ctx, cancel := context.WithTimeout(ctx, *timeout+*idle)
 	defer cancel()
-	report := transport.Diagnose(ctx, c.args[0], &transport.DiagnoseOptions{Dial: opts, Idle: *idle})
+	report := diagnose.Run(ctx, c.args[0], &diagnose.Options{Dial: opts, Idle: *idle})
 	failure := errDiagnosed
 	if client != nil && report.OK() {
 		failure = errNoSession

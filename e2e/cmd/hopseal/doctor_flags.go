@@ -5,7 +5,7 @@ package main
 import (
 	"strings"
 
-	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/diagnose"
 )
 
 // The texts of package transport name the fields of its options, since programs set those. Who
@@ -30,7 +30,7 @@ var flagsFor = strings.NewReplacer(
 )
 
 // inFlags puts the words of this command into a report.
-func inFlags(report *transport.Report) {
+func inFlags(report *diagnose.Report) {
 	for i := range report.Findings {
 		f := &report.Findings[i]
 		f.Problem, f.Advice = flagsFor.Replace(f.Problem), flagsFor.Replace(f.Advice)

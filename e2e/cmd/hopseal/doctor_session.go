@@ -15,6 +15,7 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/diagnose"
 	"github.com/hopseal/hopseal/transport/redial"
 )
 
@@ -107,7 +108,7 @@ func (j *judge) Verify(ctx context.Context, want keys.Expected, got *keys.Public
 
 // meet makes a session with the server at the end of a way that is free, closes it, and adds
 // what each of the two ends says about the other.
-func (cl *client) meet(ctx context.Context, url string, opts *transport.DialOptions, report *transport.Report) {
+func (cl *client) meet(ctx context.Context, url string, opts *transport.DialOptions, report *diagnose.Report) {
 	begin := time.Now()
 	cfg := cl.cfg
 	cfg.Dial = opts
@@ -115,9 +116,9 @@ func (cl *client) meet(ctx context.Context, url string, opts *transport.DialOpti
 	if err == nil {
 		switch session.Info().HopTLS { // which both ends have found out
 		case e2e.HopUnbroken:
-			report.HopTLS = transport.HopTLSUnbroken
+			report.HopTLS = diagnose.HopTLSUnbroken
 		case e2e.HopReterminated:
-			report.HopTLS = transport.HopTLSReTerminated
+			report.HopTLS = diagnose.HopTLSReTerminated
 		}
 		err = session.Close()
 	}
@@ -128,40 +129,40 @@ func (cl *client) meet(ctx context.Context, url string, opts *transport.DialOpti
 
 // findings says what this end thinks of the server, whether both speak the same, and what the
 // server thinks of this end: as many of these as came to pass.
-func (cl *client) findings(err error) []transport.Finding {
-	server := transport.Finding{Step: "server", Result: transport.Passed}
+func (cl *client) findings(err error) []diagnose.Finding {
+	server := diagnose.Finding{Step: "server", Result: diagnose.Passed}
 	if cl.judge.seen != nil {
 		server.Saw = []string{"the server is " + cl.judge.seen.String()}
 	}
-	protocol := transport.Finding{Step: "protocol", Result: transport.Passed, Saw: []string{"both ends speak " + safetext.Quote(cl.flags.protocol, maxProtocol)}}
-	client := transport.Finding{Step: "client", Result: transport.Passed, Saw: []string{"this end is " + cl.cfg.Identity.Public().String()}}
+	protocol := diagnose.Finding{Step: "protocol", Result: diagnose.Passed, Saw: []string{"both ends speak " + safetext.Quote(cl.flags.protocol, maxProtocol)}}
+	client := diagnose.Finding{Step: "client", Result: diagnose.Passed, Saw: []string{"this end is " + cl.cfg.Identity.Public().String()}}
 	var failed *e2e.HandshakeError
 	switch {
 	case err == nil:
-		return []transport.Finding{server, protocol, client}
+		return []diagnose.Finding{server, protocol, client}
 	case !errors.As(err, &failed) && cl.judge.seen == nil:
-		server.Result, server.Problem = transport.Failed, said(err)
-		return []transport.Finding{server}
+		server.Result, server.Problem = diagnose.Failed, said(err)
+		return []diagnose.Finding{server}
 	case !errors.As(err, &failed): // the session came about, and did not end well
-		client.Result, client.Problem = transport.Warned, "the session did not end as it should: "+said(err)
-		return []transport.Finding{server, protocol, client}
+		client.Result, client.Problem = diagnose.Warned, "the session did not end as it should: "+said(err)
+		return []diagnose.Finding{server, protocol, client}
 	case failed.Reason == e2e.ReasonUntrusted:
 		cl.distrusted(&server, failed.Err)
-		return []transport.Finding{server}
+		return []diagnose.Finding{server}
 	case failed.Reason == e2e.ReasonProtocol:
 		cl.otherProtocol(&protocol, failed.Err)
-		return []transport.Finding{server, protocol}
+		return []diagnose.Finding{server, protocol}
 	case cl.judge.seen == nil: // before the server has said who it is
 		cl.noServer(&server, failed)
-		return []transport.Finding{server}
+		return []diagnose.Finding{server}
 	}
 	cl.turnedAway(&client, failed)
-	return []transport.Finding{server, protocol, client}
+	return []diagnose.Finding{server, protocol, client}
 }
 
 // distrusted is for a server that this end does not have.
-func (cl *client) distrusted(f *transport.Finding, err error) {
-	f.Result, f.Problem = transport.Failed, "this end does not have the server: "+said(err)
+func (cl *client) distrusted(f *diagnose.Finding, err error) {
+	f.Result, f.Problem = diagnose.Failed, "this end does not have the server: "+said(err)
 	var trust *keys.TrustError
 	if !errors.As(err, &trust) {
 		return
@@ -179,8 +180,8 @@ func (cl *client) distrusted(f *transport.Finding, err error) {
 }
 
 // otherProtocol is for two ends that do not speak the same.
-func (cl *client) otherProtocol(f *transport.Finding, err error) {
-	f.Result, f.Saw, f.Problem = transport.Failed, nil, said(err)
+func (cl *client) otherProtocol(f *diagnose.Finding, err error) {
+	f.Result, f.Saw, f.Problem = diagnose.Failed, nil, said(err)
 	var other *e2e.ProtocolError
 	switch {
 	case !errors.As(err, &other):
@@ -197,8 +198,8 @@ func (cl *client) otherProtocol(f *transport.Finding, err error) {
 }
 
 // noServer is for what did not prove to be anybody.
-func (cl *client) noServer(f *transport.Finding, failed *e2e.HandshakeError) {
-	f.Result, f.Problem = transport.Failed, said(failed)
+func (cl *client) noServer(f *diagnose.Finding, failed *e2e.HandshakeError) {
+	f.Result, f.Problem = diagnose.Failed, said(failed)
 	switch failed.Reason {
 	case e2e.ReasonLost, e2e.ReasonTimeout:
 		f.Advice = "see whether this path is served by package e2e, in the same version, and what its log says of a handshake that failed"
@@ -208,8 +209,8 @@ func (cl *client) noServer(f *transport.Finding, failed *e2e.HandshakeError) {
 }
 
 // turnedAway is for a server that does not have this end.
-func (cl *client) turnedAway(f *transport.Finding, failed *e2e.HandshakeError) {
-	f.Result, f.Problem = transport.Failed, said(failed)
+func (cl *client) turnedAway(f *diagnose.Finding, failed *e2e.HandshakeError) {
+	f.Result, f.Problem = diagnose.Failed, said(failed)
 	switch failed.Reason {
 	case e2e.ReasonRefused:
 		f.Problem, f.Advice = "the server does not have this end: it does not accept this identity", "ask its operator to admit the fingerprint above; the server's log says untrusted"

@@ -28,6 +28,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/diagnose"
 )
 
 // A service is what the doctor makes sessions with.
@@ -288,7 +289,8 @@ func TestDoctorShowsWhoAnswered(t *testing.T) {
 func TestDoctorNamesItsFlags(t *testing.T) {
 	field := regexp.MustCompile(`\b(RootsPEM|CertFile|KeyFile|BearerToken|Subprotocols|DialOptions\.(Network|Header|Proxy)\b)`)
 	files, err := filepath.Glob("../../../transport/*.go")
-	if err != nil || len(files) < 50 {
+	more, _ := filepath.Glob("../../../transport/diagnose/*.go")
+	if files = append(files, more...); err != nil || len(files) < 50 {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
 	found := 0
@@ -322,7 +324,7 @@ func TestDoctorNamesItsFlags(t *testing.T) {
 	if found < 10 {
 		t.Errorf("only %d texts name a field: the test does not find them", found)
 	}
-	report := &transport.Report{Findings: []transport.Finding{{Problem: "add its root to TLS.RootsPEM", Advice: "set TLS.CertFile and TLS.KeyFile"}}}
+	report := &diagnose.Report{Findings: []diagnose.Finding{{Problem: "add its root to TLS.RootsPEM", Advice: "set TLS.CertFile and TLS.KeyFile"}}}
 	if inFlags(report); fmt.Sprint(report.Findings[0].Problem, report.Findings[0].Advice) != "add its root to -rootsgive -cert and -key" {
 		t.Errorf("shown as %+v", report.Findings[0])
 	}

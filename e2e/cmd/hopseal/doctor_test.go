@@ -16,11 +16,12 @@ import (
 	"testing"
 
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/diagnose"
 )
 
 // diagnosed is a server that answers diagnoses.
 func diagnosed(t *testing.T) string {
-	s := httptest.NewServer(transport.DiagnoseHandler(nil))
+	s := httptest.NewServer(diagnose.Handler(nil))
 	t.Cleanup(s.Close)
 	return "ws" + strings.TrimPrefix(s.URL, "http")
 }
@@ -120,7 +121,7 @@ func TestTrace(t *testing.T) {
 			var rest strings.Builder
 			read := make(chan struct{})
 			go func() { io.Copy(&rest, lines); close(read) }()
-			report := transport.Diagnose(ctx, regexp.MustCompile(`ws://[0-9.:]+`).FindString(first), nil)
+			report := diagnose.Run(ctx, regexp.MustCompile(`ws://[0-9.:]+`).FindString(first), nil)
 			if !report.OK() {
 				t.Errorf("through the trace:\n%s", report)
 			}
@@ -183,7 +184,7 @@ func TestTraceListensHereOnly(t *testing.T) {
 
 // TestTheKeyLogIsWhatWiresharkReads looks at the form of the secrets of a TLS link.
 func TestTheKeyLogIsWhatWiresharkReads(t *testing.T) {
-	server := httptest.NewUnstartedServer(transport.DiagnoseHandler(nil))
+	server := httptest.NewUnstartedServer(diagnose.Handler(nil))
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	w := newWorld(t)

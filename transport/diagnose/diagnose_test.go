@@ -1,6 +1,6 @@
 //go:build !js
 
-package transport_test
+package diagnose_test
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -22,6 +24,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/pki"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/diagnose"
 )
 
 // wellKept is a server with a chain that root verifies.
@@ -35,18 +38,18 @@ func withChain(t *testing.T, handler http.Handler, pair tls.Certificate) *httpte
 	t.Helper()
 	s := httptest.NewUnstartedServer(handler)
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
-	s.Config.ErrorLog = quiet()
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes fail on purpose
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s
 }
 
-func trusting(root *pki.Certificate) *transport.DiagnoseOptions {
-	return &transport.DiagnoseOptions{Dial: &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: root.PEM()}}}
+func trusting(root *pki.Certificate) *diagnose.Options {
+	return &diagnose.Options{Dial: &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: root.PEM()}}}
 }
 
 // steps is "name passed, tcp passed, …", in order.
-func steps(r *transport.Report) string {
+func steps(r *diagnose.Report) string {
 	var all []string
 	for _, f := range r.Findings {
 		all = append(all, f.Step+" "+string(f.Result))
@@ -57,11 +60,11 @@ func steps(r *transport.Report) string {
 const fullWay = "name passed, tcp passed, tls passed, upgrade passed, echo passed, keep-alive passed"
 
 func TestDiagnoseTheWholeWay(t *testing.T) {
-	server, root := wellKept(t, transport.DiagnoseHandler(nil))
+	server, root := wellKept(t, diagnose.Handler(nil))
 	opts := trusting(root)
 	opts.Idle = time.Millisecond
-	r := transport.Diagnose(t.Context(), server.URL, opts)
-	if !r.OK() || steps(r) != fullWay+", idle passed" || r.HopTLS != transport.HopTLSUnbroken {
+	r := diagnose.Run(t.Context(), server.URL, opts)
+	if !r.OK() || steps(r) != fullWay+", idle passed" || r.HopTLS != diagnose.HopTLSUnbroken {
 		t.Errorf("%s, TLS %s:\n%s", steps(r), r.HopTLS, r)
 	}
 	for _, want := range []string{"TLS 1.3", "CN=service", "issued by CN=root", "the server sees 127.0.0.1, over TLS 1.3", "65536 bytes came back", "unbroken"} {
@@ -75,17 +78,17 @@ func TestDiagnoseTheWholeWay(t *testing.T) {
 // goes on in cleartext or with a TLS connection of its own.
 func TestDiagnoseSeesWhoEndsTLS(t *testing.T) {
 	trusted := &transport.AcceptOptions{TrustedHops: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
-	clear := httptest.NewServer(transport.DiagnoseHandler(trusted))
+	clear := httptest.NewServer(diagnose.Handler(trusted))
 	t.Cleanup(clear.Close)
-	secret, root := wellKept(t, transport.DiagnoseHandler(trusted))
+	secret, root := wellKept(t, diagnose.Handler(trusted))
 	for _, service := range []string{clear.URL, secret.URL} {
 		to, _ := url.Parse(service)
 		front := httputil.NewSingleHostReverseProxy(to)
 		transportTo := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 		front.Transport = transportTo
 		server := withChain(t, front, pki.Issue("front", root).Pair())
-		r := transport.Diagnose(t.Context(), server.URL, trusting(root))
-		if steps(r) != fullWay || r.HopTLS != transport.HopTLSReTerminated {
+		r := diagnose.Run(t.Context(), server.URL, trusting(root))
+		if steps(r) != fullWay || r.HopTLS != diagnose.HopTLSReTerminated {
 			t.Errorf("%s, TLS %s:\n%s", steps(r), r.HopTLS, r)
 		}
 		transportTo.CloseIdleConnections()
@@ -96,14 +99,14 @@ func TestDiagnoseNamesTheStepThatFails(t *testing.T) {
 	root := pki.Root()
 	middle := pki.Issue("middle", root, pki.CA)
 	incomplete := pki.Issue("service", middle, func(c *x509.Certificate) { c.IssuingCertificateURL = []string{"http://ca.example/middle.crt"} })
-	handler := transport.DiagnoseHandler(nil)
+	handler := diagnose.Handler(nil)
 	status := func(code int) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(code) })
 	}
 	for name, c := range map[string]struct{ url, steps, says string }{
 		"scheme":     {"ftp://service.example", "url failed", "must start with wss://"},
 		"unknown":    {"wss://service.invalid", "name failed", "no host of that name"},
-		"refused":    {"wss://" + freePort(t), "name passed, tcp failed", "nothing listens there"},
+		"refused":    {"wss://" + closedPort(t), "name passed, tcp failed", "nothing listens there"},
 		"no TLS":     {strings.Replace(httpServer(t, handler), "http:", "https:", 1), "name passed, tcp passed, tls failed", "does not speak TLS"},
 		"expired":    {withChain(t, handler, pki.Issue("s", root, pki.Expired).Pair()).URL, "name passed, tcp passed, tls failed", "valid 2020-01-01 to 2021-02-03"},
 		"early":      {withChain(t, handler, pki.Issue("s", root, pki.NotYet).Pair()).URL, "name passed, tcp passed, tls failed", "is not valid before"},
@@ -114,7 +117,7 @@ func TestDiagnoseNamesTheStepThatFails(t *testing.T) {
 		"forbidden":  {withChain(t, status(403), pki.Issue("s", root).Pair()).URL, "name passed, tcp passed, tls passed, upgrade failed", "403 Forbidden"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := transport.Diagnose(t.Context(), c.url, trusting(root))
+			r := diagnose.Run(t.Context(), c.url, trusting(root))
 			if steps(r) != c.steps || r.OK() || !strings.Contains(r.String(), c.says) {
 				t.Errorf("want %s, saying %q; got %s:\n%s", c.steps, c.says, steps(r), r)
 			}
@@ -134,8 +137,8 @@ func TestDiagnoseAServerThatDoesNotKnowIt(t *testing.T) {
 			echo(conn)
 		}
 	}))
-	r := transport.Diagnose(t.Context(), server.URL, trusting(root))
-	if !r.OK() || !strings.Contains(steps(r), "upgrade passed, echo skipped, keep-alive passed") || r.HopTLS != transport.HopTLSUnknown {
+	r := diagnose.Run(t.Context(), server.URL, trusting(root))
+	if !r.OK() || !strings.Contains(steps(r), "upgrade passed, echo skipped, keep-alive passed") || r.HopTLS != diagnose.HopTLSUnknown {
 		t.Errorf("%s, TLS %s:\n%s", steps(r), r.HopTLS, r)
 	}
 }
@@ -145,19 +148,19 @@ func TestDiagnoseWarnsOfTheEndOfACertificate(t *testing.T) {
 	ending := pki.Issue("s", root, func(c *x509.Certificate) {
 		c.NotBefore, c.NotAfter = time.Now().AddDate(0, -3, 0), time.Now().Add(73*time.Hour)
 	})
-	r := transport.Diagnose(t.Context(), withChain(t, transport.DiagnoseHandler(nil), ending.Pair()).URL, trusting(root))
+	r := diagnose.Run(t.Context(), withChain(t, diagnose.Handler(nil), ending.Pair()).URL, trusting(root))
 	if !r.OK() || !strings.Contains(steps(r), "tls warned") || !strings.Contains(r.String(), "certificate 1 ends in 3 days") {
 		t.Errorf("%s:\n%s", steps(r), r)
 	}
 	short := pki.Issue("s", root, func(c *x509.Certificate) { // of six days, renewed on the third
 		c.NotBefore, c.NotAfter = time.Now().Add(-48*time.Hour), time.Now().Add(4*24*time.Hour)
 	})
-	r = transport.Diagnose(t.Context(), withChain(t, transport.DiagnoseHandler(nil), short.Pair()).URL, trusting(root))
+	r = diagnose.Run(t.Context(), withChain(t, diagnose.Handler(nil), short.Pair()).URL, trusting(root))
 	if !strings.Contains(steps(r), "tls passed") {
 		t.Errorf("%s:\n%s", steps(r), r)
 	}
-	r = transport.Diagnose(t.Context(), withChain(t, transport.DiagnoseHandler(nil), pki.Issue("s", root, pki.Expired).Pair()).URL,
-		&transport.DiagnoseOptions{Dial: &transport.DialOptions{TLS: &transport.TLSOptions{InsecureSkipTLSVerify: true}}})
+	r = diagnose.Run(t.Context(), withChain(t, diagnose.Handler(nil), pki.Issue("s", root, pki.Expired).Pair()).URL,
+		&diagnose.Options{Dial: &transport.DialOptions{TLS: &transport.TLSOptions{InsecureSkipTLSVerify: true}}})
 	if !r.OK() || !strings.Contains(r.String(), "certificate 1 has ended on 2021-02-03") {
 		t.Errorf("%s:\n%s", steps(r), r)
 	}
@@ -212,7 +215,7 @@ func TestDiagnoseAHostileServer(t *testing.T) {
 		"gone":         {func(context.Context, *websocket.Conn) {}, "echo failed", "broke"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := transport.Diagnose(t.Context(), liar(t, c.answer), nil)
+			r := diagnose.Run(t.Context(), liar(t, c.answer), nil)
 			if !strings.Contains(steps(r), c.echo) || !strings.Contains(r.String(), c.says) || strings.ContainsAny(r.String(), "\x1b\u202e") {
 				t.Errorf("want %s, saying %q; got %s:\n%q", c.echo, c.says, steps(r), r)
 			}
@@ -245,7 +248,7 @@ func TestDiagnoseAHopThatForgets(t *testing.T) {
 				conn.Ping(r.Context())
 				c.end(conn)
 			}))
-			r := transport.Diagnose(t.Context(), server, &transport.DiagnoseOptions{Idle: time.Minute})
+			r := diagnose.Run(t.Context(), server, &diagnose.Options{Idle: time.Minute})
 			if !strings.HasSuffix(steps(r), "keep-alive passed, "+c.want) {
 				t.Errorf("%s:\n%s", steps(r), r)
 			}
@@ -264,25 +267,25 @@ func TestDiagnoseAHopThatSwallowsPings(t *testing.T) {
 	}))
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	r := transport.Diagnose(ctx, server, &transport.DiagnoseOptions{Idle: time.Minute})
+	r := diagnose.Run(ctx, server, &diagnose.Options{Idle: time.Minute})
 	if !strings.HasSuffix(steps(r), "keep-alive failed") || !strings.Contains(r.String(), "swallows control frames") {
 		t.Errorf("%s:\n%s", steps(r), r)
 	}
 }
 
 func TestDiagnoseThroughAProxy(t *testing.T) {
-	server, root := wellKept(t, transport.DiagnoseHandler(nil))
+	server, root := wellKept(t, diagnose.Handler(nil))
 	address := server.Listener.Addr().String()
-	h := startHop(t, nil, connectProxy(address, basicAuth("user:s3cr3t")))
+	h := listen(t, connectProxy(address, "user:s3cr3t"))
 	opts := trusting(root)
-	opts.Dial.Proxy = via("http://user:s3cr3t@" + h.Addr().String())
-	r := transport.Diagnose(t.Context(), server.URL, opts)
-	if steps(r) != "name passed, tcp passed, proxy passed, tls passed, upgrade passed, echo passed, keep-alive passed" || r.HopTLS != transport.HopTLSUnbroken {
+	opts.Dial.Proxy = via("http://user:s3cr3t@" + h)
+	r := diagnose.Run(t.Context(), server.URL, opts)
+	if steps(r) != "name passed, tcp passed, proxy passed, tls passed, upgrade passed, echo passed, keep-alive passed" || r.HopTLS != diagnose.HopTLSUnbroken {
 		t.Errorf("%s, TLS %s:\n%s", steps(r), r.HopTLS, r)
 	}
-	opts.Dial.Proxy = via("http://user:wr0ng@" + h.Addr().String())
-	r = transport.Diagnose(t.Context(), server.URL, opts)
-	if steps(r) != "name passed, tcp passed, proxy failed" || !strings.Contains(r.String(), "proxy http://"+h.Addr().String()) {
+	opts.Dial.Proxy = via("http://user:wr0ng@" + h)
+	r = diagnose.Run(t.Context(), server.URL, opts)
+	if steps(r) != "name passed, tcp passed, proxy failed" || !strings.Contains(r.String(), "proxy http://"+h) {
 		t.Errorf("%s:\n%s", steps(r), r)
 	}
 	for _, secret := range []string{"s3cr3t", "wr0ng"} {
@@ -295,13 +298,13 @@ func TestDiagnoseThroughAProxy(t *testing.T) {
 // TestA48DiagnosesHoldNoCredential looks for planted secrets in reports of dials that
 // succeed and that fail.
 func TestA48DiagnosesHoldNoCredential(t *testing.T) {
-	server, root := wellKept(t, transport.DiagnoseHandler(nil))
+	server, root := wellKept(t, diagnose.Handler(nil))
 	refusing := withChain(t, http.NotFoundHandler(), pki.Issue("s", root).Pair())
-	for _, base := range []string{server.URL, refusing.URL, "https://" + freePort(t), "https://user:s3cr3t@host"} {
+	for _, base := range []string{server.URL, refusing.URL, "https://" + closedPort(t), "https://user:s3cr3t@host"} {
 		opts := trusting(root)
 		opts.Dial.BearerToken = "s3cr3t-token"
 		opts.Dial.Header = http.Header{"Cookie": {"id=s3cr3t-cookie"}, "X-Key": {"s3cr3t-key"}}
-		r := transport.Diagnose(t.Context(), base+"/s3cr3t-path?token=s3cr3t-query", opts)
+		r := diagnose.Run(t.Context(), base+"/s3cr3t-path?token=s3cr3t-query", opts)
 		asJSON, err := json.Marshal(r)
 		if err != nil || strings.Contains(r.String()+string(asJSON), "s3cr3t") {
 			t.Errorf("%v\n%s\n%s", err, r, asJSON)
@@ -311,10 +314,10 @@ func TestA48DiagnosesHoldNoCredential(t *testing.T) {
 
 // TestDiagnoseObeysItsContext dials somebody who never answers.
 func TestDiagnoseObeysItsContext(t *testing.T) {
-	h := startHop(t, nil, func(c net.Conn) { c.Read(make([]byte, 1<<10)); c.Read(make([]byte, 1)) })
+	h := listen(t, func(c net.Conn) { c.Read(make([]byte, 1<<10)); c.Read(make([]byte, 1)) })
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	r := transport.Diagnose(ctx, "ws://"+h.Addr().String(), nil)
+	r := diagnose.Run(ctx, "ws://"+h, nil)
 	if steps(r) != "name passed, tcp passed, upgrade failed" {
 		t.Errorf("%s:\n%s", steps(r), r)
 	}

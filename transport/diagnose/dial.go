@@ -1,28 +1,29 @@
 //go:build !js
 
-package transport
+package diagnose
 
 import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/url"
-	"strconv"
+	"net"
+	"strings"
 	"time"
 
 	"github.com/hopseal/hopseal/internal/safetext"
+	"github.com/hopseal/hopseal/transport"
 )
 
-var stepOf = map[Phase]string{PhaseResolve: "name", PhaseConnect: "tcp", PhaseProxy: "proxy", PhaseTLS: "tls", PhaseUpgrade: "upgrade"}
+var stepOf = map[transport.Phase]string{transport.PhaseResolve: "name", transport.PhaseConnect: "tcp", transport.PhaseProxy: "proxy", transport.PhaseTLS: "tls", transport.PhaseUpgrade: "upgrade"}
 
 // soon is when the end of a certificate is worth a word, unless it is made for a short
 // time: then that is when a third of the time is left.
 const soon = 30 * 24 * time.Hour
 
 // explainEvent makes a finding of a phase.
-func explainEvent(e DialEvent, d *dialer, now time.Time) Finding {
-	f := Finding{Step: stepOf[e.Phase], Hop: hopOf(e, d), Result: Passed, Took: e.Took}
+func explainEvent(e transport.DialEvent, now time.Time) Finding {
+	f := Finding{Step: stepOf[e.Phase], Hop: hopOf(e), Result: Passed, Took: e.Took}
 	for _, addr := range e.Addresses {
 		f.Saw = append(f.Saw, addr.String())
 	}
@@ -44,22 +45,23 @@ func explainEvent(e DialEvent, d *dialer, now time.Time) Finding {
 }
 
 // hopOf says who has to answer in a phase.
-func hopOf(e DialEvent, d *dialer) string {
-	if e.Proxy != "" && e.Phase <= PhaseProxy {
+func hopOf(e transport.DialEvent) string {
+	if e.Proxy != "" && e.Phase <= transport.PhaseProxy {
 		return "proxy " + e.Proxy
 	}
-	return hostPort(d.target)
+	return hostPort(e.Target)
 }
 
-func hostPort(u *url.URL) string {
-	host := shown(u)[len(u.Scheme+"://"):]
-	if u.Port() == "" {
-		host += ":" + strconv.Itoa(int(hopPorts[u.Scheme]))
+// hostPort returns the host and port of a ws or wss URL without a path.
+func hostPort(target string) string {
+	scheme, host, _ := strings.Cut(target, "://")
+	if _, _, err := net.SplitHostPort(host); err == nil {
+		return host
 	}
-	return host
+	return host + map[string]string{"ws": ":80", "wss": ":443"}[scheme]
 }
 
-func describeHandshake(t *TLSInfo) []string {
+func describeHandshake(t *transport.TLSInfo) []string {
 	line := t.Version + ", " + t.CipherSuite
 	if t.Curve != "" {
 		line += ", " + t.Curve
@@ -74,7 +76,7 @@ func describeHandshake(t *TLSInfo) []string {
 	return lines
 }
 
-func describeValidity(c Certificate) string {
+func describeValidity(c transport.Certificate) string {
 	line := c.Subject
 	if len(c.Names) > 0 {
 		line += fmt.Sprintf(" for %q", c.Names)
@@ -83,7 +85,7 @@ func describeValidity(c Certificate) string {
 }
 
 // warnOfEnd warns of certificates that end soon.
-func (f *Finding) warnOfEnd(chain []Certificate, now time.Time) {
+func (f *Finding) warnOfEnd(chain []transport.Certificate, now time.Time) {
 	for i, c := range chain {
 		if left := c.NotAfter.Sub(now); left < min(soon, c.NotAfter.Sub(c.NotBefore)/3) && f.Result == Passed {
 			f.Result = Warned
@@ -97,13 +99,13 @@ func (f *Finding) warnOfEnd(chain []Certificate, now time.Time) {
 }
 
 // addChain shows the certificates of a server that has not proven its name.
-func (f *Finding) addChain(err *DialError) {
+func (f *Finding) addChain(err *transport.DialError) {
 	var refused *tls.CertificateVerificationError
 	if !errors.As(err, &refused) || len(refused.UnverifiedCertificates) == 0 {
 		return
 	}
 	for i, c := range refused.UnverifiedCertificates {
-		f.Saw = append(f.Saw, fmt.Sprintf("certificate %d: %s", i+1, describeValidity(describeCertificate(c))))
+		f.Saw = append(f.Saw, fmt.Sprintf("certificate %d: %s", i+1, describeValidity(transport.CertificateOf(c))))
 	}
 	f.Advice = missingLink(refused.UnverifiedCertificates)
 }
@@ -115,5 +117,5 @@ func missingLink(sent []*x509.Certificate) string {
 	if len(last.IssuingCertificateURL) == 0 || string(last.RawIssuer) == string(last.RawSubject) {
 		return ""
 	}
-	return "if the chain is incomplete, this is the next certificate that the server has to send: " + safetext.Line(last.IssuingCertificateURL[0], shownTarget)
+	return "if the chain is incomplete, this is the next certificate that the server has to send: " + safetext.Line(last.IssuingCertificateURL[0], shown)
 }

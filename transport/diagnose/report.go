@@ -1,14 +1,16 @@
 //go:build !js
 
-package transport
+package diagnose
 
 import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/hopseal/hopseal/transport"
 )
 
-// A Result is how a step of [Diagnose] went.
+// A Result is how a step of [Run] went.
 type Result string
 
 const (
@@ -18,10 +20,10 @@ const (
 	Skipped Result = "skipped" // it was not tried
 )
 
-// A Finding is what [Diagnose] saw at one step of the way. Text from outside in it
+// A Finding is what [Run] saw at one step of the way. Text from outside in it
 // is safe to show, and no part of it holds a credential, a path or a query.
 type Finding struct {
-	Step    string        `json:"step"`          // "url", "name", "tcp", "proxy", "tls", "upgrade", "echo", "keep-alive" or "idle"; and what goes on where Diagnose ends
+	Step    string        `json:"step"`          // "url", "name", "tcp", "proxy", "tls", "upgrade", "echo", "keep-alive" or "idle"; and what goes on where Run ends
 	Hop     string        `json:"hop,omitempty"` // who did it, or did not: a host and port, or a proxy
 	Result  Result        `json:"result"`
 	Took    time.Duration `json:"took_ns,omitempty"` // nanoseconds in JSON
@@ -40,13 +42,13 @@ const (
 	HopTLSReTerminated HopTLS = "re-terminated" // something on the way decrypts
 )
 
-// A Report is what [Diagnose] found.
+// A Report is what [Run] found.
 type Report struct {
-	Target   string    `json:"target"` // scheme and host
-	Time     time.Time `json:"time"`
-	Findings []Finding `json:"findings"`
-	HopTLS   HopTLS    `json:"hop_tls"`
-	TLS      *TLSInfo  `json:"-"` // of the first hop; nil if it did not come so far
+	Target   string             `json:"target"` // scheme and host
+	Time     time.Time          `json:"time"`
+	Findings []Finding          `json:"findings"`
+	HopTLS   HopTLS             `json:"hop_tls"`
+	TLS      *transport.TLSInfo `json:"-"` // of the first hop; nil if it did not come so far
 }
 
 // OK reports that nothing failed.
@@ -101,5 +103,5 @@ func (h HopTLS) explain() string {
 	case HopTLSReTerminated:
 		return "TLS is terminated on the way: that hop can read what is not sealed."
 	}
-	return "Whether TLS is terminated on the way is unknown: the server does not answer diagnoses (transport.DiagnoseHandler)."
+	return "Whether TLS is terminated on the way is unknown: the server does not answer diagnoses (diagnose.Handler)."
 }

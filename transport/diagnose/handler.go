@@ -1,6 +1,6 @@
 //go:build !js
 
-package transport
+package diagnose
 
 import (
 	"context"
@@ -11,15 +11,16 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/transport"
 )
 
-// diagnoseProtocol is the subprotocol of a server that answers diagnoses: its first
+// subprotocol is the subprotocol of a server that answers diagnoses: its first
 // message is what it sees, and every message after it goes back as it came.
-const diagnoseProtocol = "hopseal.diagnose.1"
+const subprotocol = "hopseal.diagnose.1"
 
 const (
-	diagnoseTime  = time.Minute // a diagnosis is over by then
-	diagnoseLimit = 64 << 10    // bytes in a message of one
+	longest    = time.Minute // a diagnosis is over by then
+	maxMessage = 64 << 10    // bytes in a message of one
 )
 
 // seen is what a server sees of a client, of use to nobody but the client.
@@ -30,32 +31,32 @@ type seen struct {
 	Time    int64  `json:"time"`              // of the server's clock, in milliseconds since 1970
 }
 
-// DiagnoseHandler returns a handler that answers [Diagnose]: it tells the client
+// Handler returns a handler that answers [Run]: it tells the client
 // what this server sees of its connection, and echoes messages of up to 64 KiB for
 // at most a minute. It tells nobody anything about anybody else. Serve it at a path
 // of its own, behind the same hops as the service:
 //
-//	mux.Handle("/diagnose", transport.DiagnoseHandler(opts))
-func DiagnoseHandler(opts *AcceptOptions) http.Handler {
-	o := AcceptOptions{}
+//	mux.Handle("/diagnose", diagnose.Handler(opts))
+func Handler(opts *transport.AcceptOptions) http.Handler {
+	o := transport.AcceptOptions{}
 	if opts != nil {
 		o = *opts
 	}
-	o.MaxMessage, o.Subprotocols = diagnoseLimit, []string{diagnoseProtocol}
+	o.MaxMessage, o.Subprotocols = maxMessage, []string{subprotocol}
 	o.Sealed = true // nothing crosses it that is worth it
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := Accept(w, r, &o)
+		conn, err := transport.Accept(w, r, &o)
 		if err != nil {
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), diagnoseTime)
+		ctx, cancel := context.WithTimeout(r.Context(), longest)
 		defer cancel()
 		answerDiagnosis(ctx, conn)
 	})
 }
 
-func answerDiagnosis(ctx context.Context, conn Conn) {
-	defer conn.Close(CodeNormal, "")
+func answerDiagnosis(ctx context.Context, conn transport.Conn) {
+	defer conn.Close(transport.CodeNormal, "")
 	msg, err := json.Marshal(see(conn.Info(), time.Now()))
 	for err == nil {
 		if err = conn.Write(ctx, msg); err == nil {
@@ -64,7 +65,7 @@ func answerDiagnosis(ctx context.Context, conn Conn) {
 	}
 }
 
-func see(info Info, now time.Time) seen {
+func see(info transport.Info, now time.Time) seen {
 	s := seen{Client: info.Client, Time: now.UnixMilli()}
 	if info.TLS != nil {
 		s.TLS, s.Binding = info.TLS.Version, bindingText(info.TLS)
@@ -74,7 +75,7 @@ func see(info Info, now time.Time) seen {
 
 // bindingText stands for a channel binding where others may see it. Only the two
 // ends of one TLS connection get the same.
-func bindingText(t *TLSInfo) string {
+func bindingText(t *transport.TLSInfo) string {
 	b := t.ChannelBinding()
 	if b == nil {
 		return ""
@@ -84,7 +85,7 @@ func bindingText(t *TLSInfo) string {
 }
 
 // hopTLS compares what both ends see.
-func hopTLS(ours *TLSInfo, theirs *seen) HopTLS {
+func hopTLS(ours *transport.TLSInfo, theirs *seen) HopTLS {
 	switch {
 	case ours == nil:
 		return HopTLSNone

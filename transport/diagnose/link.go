@@ -1,6 +1,6 @@
 //go:build !js
 
-package transport
+package diagnose
 
 import (
 	"bytes"
@@ -13,19 +13,21 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/safetext"
+	"github.com/hopseal/hopseal/transport"
 )
 
 const (
 	answerTimeout = 10 * time.Second // for an echo or a pong
 	maxSkew       = time.Minute      // between the clocks of both ends
 	seenLimit     = 4 << 10          // bytes in what a server says that it sees
+	shown         = 200              // characters of foreign text in a report
 )
 
 // examine uses an open connection, and closes it.
-func (d *diagnosis) examine(ctx context.Context, conn *wsConn) {
-	defer conn.Close(CodeNormal, "")
-	if conn.info.Subprotocol != diagnoseProtocol {
-		d.add(Finding{Step: "echo", Result: Skipped, Advice: "serve transport.DiagnoseHandler beside the service to have messages echoed"})
+func (d *diagnosis) examine(ctx context.Context, conn transport.Conn) {
+	defer conn.Close(transport.CodeNormal, "")
+	if conn.Info().Subprotocol != subprotocol {
+		d.add(Finding{Step: "echo", Result: Skipped, Advice: "serve diagnose.Handler beside the service to have messages echoed"})
 	} else if !d.timed(ctx, "echo", func(ctx context.Context, f *Finding) error { return d.echo(ctx, conn, f) }) {
 		return
 	}
@@ -34,7 +36,7 @@ func (d *diagnosis) examine(ctx context.Context, conn *wsConn) {
 	if alive && d.idle > 0 {
 		d.wait(ctx, r)
 	}
-	conn.Close(CodeNormal, "")
+	conn.Close(transport.CodeNormal, "")
 	<-r.done
 }
 
@@ -45,7 +47,7 @@ func (d *diagnosis) timed(ctx context.Context, step string, do func(context.Cont
 	f := Finding{Step: step, Result: Passed}
 	begin := time.Now()
 	if err := do(ctx, &f); err != nil {
-		f.Result, f.Problem = Failed, safetext.Line(err.Error(), shownReason)
+		f.Result, f.Problem = Failed, safetext.Line(err.Error(), shown)
 	}
 	f.Took = time.Since(begin)
 	d.add(f)
@@ -53,7 +55,7 @@ func (d *diagnosis) timed(ctx context.Context, step string, do func(context.Cont
 }
 
 // echo takes what the server sees, and has messages of several sizes sent back.
-func (d *diagnosis) echo(ctx context.Context, conn *wsConn, f *Finding) error {
+func (d *diagnosis) echo(ctx context.Context, conn transport.Conn, f *Finding) error {
 	asked := time.Now()
 	msg, err := conn.Read(ctx, nil)
 	if err != nil {
@@ -63,10 +65,10 @@ func (d *diagnosis) echo(ctx context.Context, conn *wsConn, f *Finding) error {
 	if err != nil {
 		return err
 	}
-	d.report.HopTLS = hopTLS(conn.info.TLS, theirs)
+	d.report.HopTLS = hopTLS(conn.Info().TLS, theirs)
 	f.Saw = append(f.Saw, theirs.lines()...)
 	f.warnOfSkew(time.UnixMilli(theirs.Time).Sub(asked))
-	for _, size := range []int{1, 1 << 10, diagnoseLimit} {
+	for _, size := range []int{1, 1 << 10, maxMessage} {
 		begin := time.Now()
 		if err := echoes(ctx, conn, size); err != nil {
 			return err
@@ -108,7 +110,7 @@ func (s *seen) lines() []string {
 	return []string{"the server sees " + safetext.Line(s.Client, 60) + ", " + how}
 }
 
-func echoes(ctx context.Context, conn *wsConn, size int) error {
+func echoes(ctx context.Context, conn transport.Conn, size int) error {
 	msg := make([]byte, size)
 	rand.Read(msg)
 	if err := conn.Write(ctx, msg); err != nil {
@@ -124,9 +126,12 @@ func echoes(ctx context.Context, conn *wsConn, size int) error {
 	return nil
 }
 
+// A pinger is the Conn that transport.Dial returns.
+type pinger interface{ Ping(context.Context) error }
+
 // pong waits for the answer to a ping. Somebody has to be reading.
-func pong(ctx context.Context, conn *wsConn) error {
-	if err := conn.ws.Ping(ctx); err != nil {
+func pong(ctx context.Context, conn transport.Conn) error {
+	if err := conn.(pinger).Ping(ctx); err != nil {
 		return errors.New("no answer to a ping: a hop swallows control frames, or the server is stuck")
 	}
 	return nil
@@ -138,7 +143,7 @@ type drained struct {
 	err  error         // why it ended, then
 }
 
-func drain(ctx context.Context, conn *wsConn) *drained {
+func drain(ctx context.Context, conn transport.Conn) *drained {
 	r := &drained{done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
@@ -168,11 +173,11 @@ func (d *diagnosis) wait(ctx context.Context, r *drained) {
 // explainEnd is for a connection that ended in silence.
 func (f *Finding) explainEnd(err error, after time.Duration) {
 	f.Result = Warned
-	f.Problem = "the silent connection was ended: " + safetext.Line(err.Error(), shownReason)
-	f.Advice = "pings every 25 seconds, which Dial and Accept send, keep it; the limit of the hop could be higher"
+	f.Problem = "the silent connection was ended: " + safetext.Line(err.Error(), shown)
+	f.Advice = "pings every 25 seconds, which Dial and transport.Accept send, keep it; the limit of the hop could be higher"
 	if errors.Is(err, io.EOF) {
 		f.Advice = "the server closed it itself: see its idle timeout"
-	} else if after < DefaultKeepAlive {
+	} else if after < transport.DefaultKeepAlive {
 		f.Result = Failed
 		f.Advice = "pings come every 25 seconds: raise the idle timeout of the hops above that, or set a shorter KeepAlive at both ends"
 	}
