@@ -28,6 +28,7 @@ func Buckets(sizes ...int64) Padding {
 
 var (
 	errBuckets = errors.New("envelope: Buckets takes one or more sizes, positive and ascending")
+	errTooMuch = errors.New("envelope: a stream holds at most 2^47 bytes of content")
 	errBucket  = errors.New("envelope: the message is larger than the largest bucket of its Padding")
 )
 
@@ -50,6 +51,9 @@ func (p Padding) check() error {
 
 // bucket returns how many bytes the content of n bytes is to look like.
 func (p Padding) bucket(n int64) (int64, error) {
+	if n > maxStream {
+		return 0, errTooMuch
+	}
 	if p.sizes == nil {
 		return n, nil
 	}
@@ -68,6 +72,7 @@ const (
 	minPadded    = 64
 	chosenTotal  = 1 << 31
 	maxPlaintext = 1<<31 - 1 - lengthSize // what an int holds everywhere
+	maxPadded    = 1 << 31                // the largest plaintext by Padmé
 )
 
 // padme returns max(64, Padmé(size)). Padmé (Nikitin et al., PURBs, PETS 2019,
@@ -120,12 +125,12 @@ func appendPadded(dst, data []byte, size int, length uint32) []byte {
 // the total it must be the exact one, and the rest is zeros in any case: there is
 // one encoding.
 func unpad(b []byte) ([]byte, bool) {
-	if len(b) < lengthSize {
+	if len(b) < lengthSize || uint64(len(b)) > maxPadded {
 		return nil, false
 	}
 	length := binary.BigEndian.Uint32(b)
 	n := length &^ chosenTotal
-	if uint64(n) > uint64(len(b)-lengthSize) {
+	if n > maxPlaintext || uint64(n) > uint64(len(b)-lengthSize) {
 		return nil, false
 	}
 	if length&chosenTotal == 0 && padme(int64(n)+lengthSize) != int64(len(b)) {

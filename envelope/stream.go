@@ -25,7 +25,8 @@ const (
 	segmentSize  = segmentPlain + gcmTagSize
 	saltSize     = 32
 
-	maxStream = 1 << 47 // bytes of content: fewer than 2^32 segments, padding and all
+	maxStream   = 1 << 47 // bytes of content
+	maxSegments = 1 << 32 // of that and its padding
 )
 
 var (
@@ -161,6 +162,8 @@ func (l *layout) take(plain []byte, last bool) ([]byte, bool) {
 	l.total += int64(len(plain))
 	l.content += n
 	switch {
+	case l.content > maxStream:
+		return nil, false
 	case l.ended:
 		return nil, length == 0 && zeros(plain) && l.fits(last)
 	case length == segmentData && len(plain) == segmentPlain:

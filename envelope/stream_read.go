@@ -140,6 +140,9 @@ func (r *UnverifiedReader) open() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.number == maxSegments {
+		return nil, fail(ReasonMalformed)
+	}
 	sum := r.digest.add(segment)
 	if r.keep != nil {
 		r.keep(sum)

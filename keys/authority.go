@@ -83,7 +83,7 @@ func parseVoucher(b []byte) (v voucher, ok bool) {
 	copy(v.root[:], r.Bin(32, 32))
 	v.issued, v.expires = r.Uint(), r.Uint()
 	v.place.Role = Role(min(role, uint64(RoleMember)+1))
-	ok = r.Done() == nil && version == 1 && v.place.Role <= RoleMember && v.issued < v.expires && v.expires <= maxUnixSeconds
+	ok = r.Done() == nil && version == 1 && v.place.Role <= RoleMember && v.issued < v.expires && v.expires < maxUnixSeconds
 	return v, ok
 }
 

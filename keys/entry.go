@@ -22,9 +22,10 @@ var errWeakKey = errors.New("keys: public key is not acceptable")
 var fieldPrime = append(append([]byte{0xed}, bytes.Repeat([]byte{0xff}, 30)...), 0x7f)
 
 // The y coordinates of the eight Ed25519 points of small order, little-endian:
-// orders 4, 1, 2, 8 and 8; the sign of x makes them eight. Under the identity
-// point as public key one signature verifies every message, and crypto/ed25519
-// and Tink let it pass (A08).
+// orders 4, 1, 2, 8 and 8; the sign of x makes them eight. With both signs they are ten
+// encodings: two, of x = 0 with its sign set, stand for no point, but crypto/ed25519
+// takes them for one. Under the identity point as public key one signature verifies every
+// message, and crypto/ed25519 and Tink let it pass (A08).
 var smallOrderY = points(
 	"0000000000000000000000000000000000000000000000000000000000000000",
 	"0100000000000000000000000000000000000000000000000000000000000000",

@@ -22,7 +22,7 @@ const (
 	publicVersion  = 1
 	maxListedKeys  = 32
 	revokedSerial  = math.MaxUint64
-	maxUnixSeconds = 1 << 40
+	maxUnixSeconds = 1 << 40 // times are below it
 )
 
 // ErrPublicIdentity is returned by [ParsePublic] for bytes that are not a
@@ -53,9 +53,11 @@ type PublicIdentity struct {
 // is set.
 type window struct{ from, to uint64 }
 
-func (w window) contains(t time.Time) bool {
-	s := t.Unix()
-	return s >= int64(w.from) && (w.to == 0 || s < int64(w.to))
+func (w window) contains(t time.Time) bool { return w.meets(t, t) }
+
+// meets reports whether a moment of the window is not before first and not after last.
+func (w window) meets(first, last time.Time) bool {
+	return int64(w.from) <= last.Unix() && (w.to == 0 || first.Unix() < int64(w.to))
 }
 
 // A VerifyingKey is one signing key of a [PublicIdentity].
@@ -229,7 +231,7 @@ func parseStatement(b []byte) (*PublicIdentity, error) {
 	if err := r.Done(); err != nil {
 		return nil, err
 	}
-	if version != publicVersion || issued >= maxUnixSeconds || expires >= maxUnixSeconds || expires <= issued ||
+	if version != publicVersion || p.serial == 0 || issued >= maxUnixSeconds || expires >= maxUnixSeconds || expires <= issued ||
 		expires-issued > uint64(MaxLifetime/time.Second) || !p.keysComplete() {
 		return nil, ErrPublicIdentity
 	}

@@ -123,8 +123,7 @@ const maxKeysetSize = 1 << 16
 
 func (l life) ordered() bool {
 	after := func(a, b uint64) bool { return b == 0 || a != 0 && a <= b }
-	return l.created > 0 && l.parted <= maxUnixSeconds && l.created <= maxUnixSeconds && l.promoted <= maxUnixSeconds &&
-		l.retired <= maxUnixSeconds && after(l.created, l.promoted) && after(l.promoted, l.retired) && after(l.retired, l.parted)
+	return l.created > 0 && max(l.created, l.promoted, l.retired, l.parted) < maxUnixSeconds && after(l.created, l.promoted) && after(l.promoted, l.retired) && after(l.retired, l.parted)
 }
 
 // agrees reports whether lives and keyset tell of the same keys in the same

@@ -79,7 +79,7 @@ func ParseSuccession(b []byte) (*Succession, error) {
 	version := r.Uint()
 	old, next := r.Bin(ed25519PublicSize, ed25519PublicSize), r.Bin(ed25519PublicSize, ed25519PublicSize)
 	issued := r.Uint()
-	if r.Done() != nil || version != 1 || issued > maxUnixSeconds || bytes.Equal(old, next) ||
+	if r.Done() != nil || version != 1 || issued >= maxUnixSeconds || bytes.Equal(old, next) ||
 		!signedBy(old, statement, byOld) || !signedBy(next, statement, byNext) {
 		return nil, ErrSuccession
 	}

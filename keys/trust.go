@@ -110,11 +110,10 @@ func checkCurrent(want Expected, got *PublicIdentity, now time.Time) error {
 
 var errNoPeer = errors.New("keys: there is no identity to verify")
 
-// currentKey reports whether the primary signing key is in use now, as far as two
-// clocks can agree on that.
+// currentKey reports whether the primary signing key is in use at a moment that is no
+// more than ClockSkew away.
 func currentKey(p *PublicIdentity, now time.Time) bool {
-	k := p.VerifyingKey()
-	return k.ValidAt(now) || k.ValidAt(now.Add(ClockSkew)) || k.ValidAt(now.Add(-ClockSkew))
+	return p.VerifyingKey().window.meets(now.Add(-ClockSkew), now.Add(ClockSkew))
 }
 
 // ClockSkew is by how much two ends' clocks may differ.

@@ -738,3 +738,31 @@ func TestA06SeveralPinsAndNames(t *testing.T) {
 		}
 	}
 }
+
+// A peer whose clock is one and a half minutes ahead takes its key for one that is in use,
+// however short that is.
+func TestCurrentKeyWithinClockSkew(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	for name, c := range map[string]struct {
+		from, to int
+		current  bool
+	}{
+		"in use":               {0, 0, true},
+		"in use for a moment":  {0, 1, true},
+		"a minute, soon":       {60, 120, true},
+		"a minute, before":     {-120, -60, true},
+		"from five minutes on": {300, 0, true},
+		"a second later":       {301, 0, false},
+		"until a moment since": {-600, -299, true},
+		"until five minutes":   {-600, -300, false},
+	} {
+		w := window{from: uint64(int(now.Unix()) + c.from)}
+		if c.to != 0 {
+			w.to = uint64(int(now.Unix()) + c.to)
+		}
+		p := &PublicIdentity{signing: []VerifyingKey{{id: SigningKeyID{1}, window: w}}}
+		if currentKey(p, now) != c.current || currentKey(p, now.Add(999*time.Millisecond)) != c.current {
+			t.Errorf("%s: not %v", name, c.current)
+		}
+	}
+}

@@ -50,7 +50,7 @@ function keysOf(wanted, keys) {
 
 function checkStatement(identity, keys) {
   const { issued, expires, signing, sealing, revoked } = identity
-  if (expires <= issued || expires - issued > maxLifetime) refuse()
+  if (identity.serial === 0n || expires <= issued || expires - issued > maxLifetime) refuse()
   if (revoked ? keys.length > 0 : signing.length === 0 || sealing.length === 0) refuse()
   if (keys.length !== signing.length + sealing.length) refuse() // another use
   if (keys.some(([use], i) => i > 0 && use < keys[i - 1][0])) refuse()
