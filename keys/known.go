@@ -33,8 +33,8 @@ type KnownPeers struct {
 	notices  notices
 
 	// persist, if not nil, stores the encoded list before a change takes
-	// effect.
-	persist func([]byte) error
+	// effect, and reports whether it did.
+	persist func([]byte) (done bool, err error)
 }
 
 // known is what is known at one moment.
@@ -221,12 +221,13 @@ func (k *KnownPeers) store(before, next known) error {
 	if next.equal(before) {
 		return nil
 	}
+	done, err := true, error(nil)
 	if k.persist != nil {
-		if err := k.persist(next.append(nil)); err != nil {
-			return err
-		}
+		done, err = k.persist(next.append(nil))
 	}
-	next.owned = false
-	k.known.Store(&next)
-	return nil
+	if done {
+		next.owned = false
+		k.known.Store(&next)
+	}
+	return err
 }

@@ -5,15 +5,10 @@ package keys
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"time"
-
-	"github.com/hopseal/hopseal/internal/safetext"
 )
 
 // errLocked is returned by lockFile where another process holds the lock.
@@ -28,55 +23,44 @@ var ErrStoreReplaced = errors.New("another file has taken the place of the store
 // somebody else opens it. The latter moves to each file that takes the place of the one before.
 type fileLock struct {
 	f    *os.File
+	made bool        // f was not there before
 	held *os.File    // the store's file, nil before there is one, and on Windows
 	info os.FileInfo // of the store's file
 	kept []*os.File  // files of before that have other names
 }
 
 func lockStore(path string) (*fileLock, error) {
-	f, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE|noFollow, 0o600)
+	f, made, err := lockBeside(path)
 	if err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
+		return nil, err
 	}
-	l := &fileLock{f: f}
+	l := &fileLock{f: f, made: made}
 	if err := l.claim(path); err != nil {
-		l.release()
+		l.abandon()
 		return nil, err
 	}
 	return l, nil
 }
 
 func (l *fileLock) claim(path string) error {
-	if !isLock(l.f) {
-		return fmt.Errorf("keys: %s.lock is a file of something else: move it away", path)
+	if err := l.claimStore(path); err != nil {
+		return lockError(path, l.f, err)
 	}
-	err := lockFile(l.f)
-	if err == nil {
-		err = l.claimStore(path)
+	if err := keepOwner(l.f, path, nil); err != nil && l.made {
+		return err
 	}
-	if err == nil {
-		err = sign(l.f)
-	}
-	if errors.Is(err, errLocked) {
-		return fileError(path, ErrStoreInUse, "held by "+holder(l.f)+": stop it, or ask it to make the change")
-	}
-	if err != nil {
+	return lockError(path, l.f, sign(l.f))
+}
+
+func lockError(path string, f *os.File, err error) error {
+	switch {
+	case errors.Is(err, errLocked):
+		return fileError(path, ErrStoreInUse, "held by "+holder(f)+": stop it, or ask it to make the change")
+	case err != nil:
 		return fmt.Errorf("keys: locking %s: %w", path, err)
 	}
 	return nil
 }
-
-// isLock reports whether a file may be written over, since it has been a lock before or is new.
-func isLock(f *os.File) bool {
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() || links(f) != 1 {
-		return false
-	}
-	head, _ := io.ReadAll(io.NewSectionReader(f, 0, int64(len(lockHead))))
-	return info.Size() == 0 || string(head) == lockHead
-}
-
-const lockHead = "process "
 
 // claimStore locks the store's own file, if there is one.
 func (l *fileLock) claimStore(path string) error {
@@ -166,27 +150,7 @@ func (l *fileLock) forget() {
 	l.kept = slices.DeleteFunc(l.kept, func(f *os.File) bool { return links(f) == 0 && f.Close() == nil })
 }
 
-// sign writes who holds the lock, for the error that the next one gets.
-func sign(f *os.File) error {
-	host, _ := os.Hostname()
-	text := fmt.Sprintf(lockHead+"%d on %s since %s\n", os.Getpid(), host, time.Now().UTC().Format(time.RFC3339))
-	if err := f.Truncate(0); err != nil {
-		return err
-	}
-	_, err := f.WriteAt([]byte(text), 0)
-	return err
-}
-
-func holder(f *os.File) string {
-	b, err := io.ReadAll(io.NewSectionReader(f, 0, 256))
-	if text := strings.TrimSpace(string(b)); err == nil && text != "" {
-		return safetext.Line(text, 200)
-	}
-	return "another process"
-}
-
-// release leaves the lock file in place: removing it would let two processes lock
-// two files of that name.
+// release leaves the lock file in place, for the next writer.
 func (l *fileLock) release() error {
 	for _, f := range append(l.kept, l.held) {
 		if f != nil {
@@ -194,6 +158,18 @@ func (l *fileLock) release() error {
 		}
 	}
 	return l.f.Close()
+}
+
+// abandon is release where nothing came of the lock: what was made for it goes.
+func (l *fileLock) abandon() {
+	name := l.f.Name()
+	if l.made && locksStore {
+		os.Remove(name)
+	}
+	l.release()
+	if l.made && !locksStore {
+		os.Remove(name) // fails where the next one has it open
+	}
 }
 
 // realPath returns where a store is, behind symbolic links, so that what is replaced is the file

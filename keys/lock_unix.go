@@ -17,7 +17,7 @@ func lockFile(f *os.File) error {
 
 const (
 	noFollow   = syscall.O_NOFOLLOW
-	locksStore = true // a file that is open and locked can be replaced
+	locksStore = true // a file that is open and locked can be replaced, and removed
 )
 
 // links returns how many names a file has.

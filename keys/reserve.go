@@ -29,17 +29,31 @@ func (s *Store) ledger(name string) ledger {
 		if n <= u.room.Load() {
 			return nil // who came before has reserved for both
 		}
-		var room uint64
-		err := s.changeSharedLocked(name, func(before *sharedState) (after *sharedState, err error) {
-			after, room, err = before.reserve(id)
-			return after, err
-		})
-		if err != nil {
-			return err
+		if err := s.settleLocked(); err != nil {
+			return err // a power cut would take back what was reserved
+		}
+		room := s.contents.reserved(name, id)
+		if room <= u.room.Load() { // else the disk has confirmed a block late
+			err := s.changeSharedLocked(name, func(before *sharedState) (after *sharedState, err error) {
+				after, room, err = before.reserve(id)
+				return after, err
+			})
+			if err != nil {
+				return err
+			}
 		}
 		u.room.Store(room)
 		return nil
 	}
+}
+
+// reserved returns all that a pair may have sealed, by the store's file.
+func (c *contents) reserved(name string, id SharedKeyID) uint64 {
+	set, _ := c.keyset(name)
+	if i := set.state.Load().index(id); i >= 0 {
+		return set.state.Load().reserved[i]
+	}
+	return 0
 }
 
 // reserve returns the state with a block more for the pair, and all that the pair

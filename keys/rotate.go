@@ -130,11 +130,9 @@ func (s *Store) changeIdentity(change func(*identityState) (*identityState, erro
 		}
 		f := s.freeze()
 		f.identity = after
-		if err := s.write(f); err != nil {
+		err = s.write(f)
+		if !tookEffect(err) || state.CompareAndSwap(before, after) {
 			return err
-		}
-		if state.CompareAndSwap(before, after) {
-			return nil
 		}
 		// A Signer was attached meanwhile: take the step again from there.
 	}
@@ -161,11 +159,11 @@ func (s *Store) changeSharedLocked(name string, change func(*sharedState) (*shar
 			f.shared[i].state = after
 		}
 	}
-	if err := s.write(f); err != nil {
-		return err
+	err = s.write(f)
+	if tookEffect(err) {
+		set.state.Store(after)
 	}
-	set.state.Store(after)
-	return nil
+	return err
 }
 
 // Rotate takes every step that is due by the policy, for all keysets of the store,
@@ -181,7 +179,7 @@ func (s *Store) Rotate(p RotationPolicy) (next time.Time, err error) {
 	for _, ref := range s.rotated(p) {
 		failed = append(failed, s.rotate(ref, p, due))
 	}
-	failed = append(failed, s.renewWhenDue(due))
+	failed = append(failed, s.renewWhenDue(due), s.settle())
 	return due.next, errors.Join(failed...)
 }
 
@@ -225,7 +223,7 @@ func (s *Store) rotate(ref KeyRef, p RotationPolicy, due *agenda) error {
 			}
 			return full
 		}
-		if err := step(); err != nil {
+		if err := step(); !tookEffect(err) {
 			return err
 		}
 	}
@@ -298,7 +296,7 @@ func (s *Store) renewWhenDue(due *agenda) error {
 		return nil
 	}
 	if half := p.Issued().Add(p.Expires().Sub(p.Issued()) / 2); due.reached(half, s.clock()) {
-		if err := s.Renew(); err != nil {
+		if err := s.Renew(); !tookEffect(err) {
 			return err
 		}
 		return s.renewWhenDue(due)

@@ -50,13 +50,21 @@ type reporter struct {
 }
 
 func (r *reporter) report(err error, filling []*KeysetFullError) {
-	if err != nil {
+	switch {
+	case onlyDoubt(err):
+		if r.due(doubt) {
+			r.log.Warn("keys: a rotation took effect, and may not survive a power cut: the disk is asked again every minute",
+				"store", r.store.Path(), "error", err)
+		}
+		return
+	case err != nil:
 		r.failed(err)
 		return
 	}
 	told := len(r.told)
-	delete(r.told, failure)
-	delete(r.told, expired)
+	for _, kind := range []string{failure, expired, doubt} {
+		delete(r.told, kind)
+	}
 	if len(r.told) < told {
 		r.log.Info("keys: rotation of a store works again", "store", r.store.Path())
 	}
@@ -68,7 +76,7 @@ func (r *reporter) report(err error, filling []*KeysetFullError) {
 }
 
 // Kinds of lines.
-const failure, expired = "failure", "expired"
+const failure, expired, doubt = "failure", "expired", "doubt"
 
 func (r *reporter) failed(err error) {
 	public := r.store.Identity().Public()

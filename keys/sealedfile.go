@@ -12,11 +12,8 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
-	"strings"
 
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
@@ -140,63 +137,4 @@ func readPrivate(path string) ([]byte, error) {
 		return nil, fileError(path, ErrDamaged, "expected a regular file of at most 16 MiB")
 	}
 	return os.ReadFile(path)
-}
-
-// writeAtomic replaces path by way of a new file beside it: a reader, or a
-// restart after power loss, finds the old content or the new, never a part.
-// The new file is locked before it has the name, and does not take it from a file that is
-// not the locked one. After each of its steps it calls done, which tests use to end it there.
-func writeAtomic(path string, b []byte, lock *fileLock, done func(step string)) error {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, tempPrefix(path)+"*"+tempSuffix) // mode 0600
-	if err != nil {
-		return fmt.Errorf("keys: %w", err)
-	}
-	defer os.Remove(f.Name()) // fails once renamed
-	done("created")
-	_, err = f.Write(b)
-	done("written")
-	err = errors.Join(err, f.Sync())
-	done("synced")
-	if err != nil {
-		return fmt.Errorf("keys: %s not written: %w", path, errors.Join(err, f.Close()))
-	}
-	if err := lock.replace(path, f); err != nil {
-		return err
-	}
-	done("renamed")
-	err = syncDir(dir)
-	done("directory synced")
-	return err
-}
-
-const tempSuffix = ".part"
-
-func tempPrefix(path string) string { return "." + filepath.Base(path) + "." }
-
-// removeLeftovers removes what writers that were killed left beside a store: parts
-// of files that nobody reads, with keys that may have been destroyed since. Only
-// the holder of the store's lock may call it.
-func removeLeftovers(path string) {
-	dir := filepath.Dir(path)
-	entries, _ := os.ReadDir(dir) // a folder that cannot be listed keeps them
-	for _, e := range entries {
-		middle, prefixed := strings.CutPrefix(e.Name(), tempPrefix(path))
-		digits, suffixed := strings.CutSuffix(middle, tempSuffix)
-		if prefixed && suffixed && e.Type().IsRegular() && strings.Trim(digits, "0123456789") == "" {
-			os.Remove(filepath.Join(dir, e.Name()))
-		}
-	}
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("keys: %w", err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, fs.ErrInvalid) && runtime.GOOS != "windows" {
-		return fmt.Errorf("keys: %w", err)
-	}
-	return nil
 }

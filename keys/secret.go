@@ -159,6 +159,9 @@ func kmsError(uri string, err error) error {
 }
 
 func (k kmsSecret) create(ctx context.Context) (master, protector []byte, err error) {
+	if k.client == nil {
+		return nil, nil, errNil("registry.KMSClient")
+	}
 	if !k.client.Supported(k.uri) || len(k.uri) > maxURISize {
 		return nil, nil, kmsError(k.uri, errors.New("the client does not support this key URI"))
 	}
@@ -185,6 +188,9 @@ func (k kmsSecret) unlock(ctx context.Context, protector []byte) ([]byte, error)
 	r := strict.NewReader(protector)
 	if r.ArrayLen(3, 5) != 3 || r.Str(3, 8) != kindKMS {
 		return nil, fmt.Errorf("%w: it wants a passphrase, not a KMS key", errProtector)
+	}
+	if k.client == nil {
+		return nil, errNil("registry.KMSClient")
 	}
 	uri, wrapped := readKMS(&r)
 	if r.Done() != nil {

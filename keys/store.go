@@ -13,12 +13,15 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/atomicfile"
 	"github.com/hopseal/hopseal/internal/strict"
 )
 
 // A Store is an encrypted file with an identity, the shared keysets and the known
 // peers that go with it. Every change is on disk before it takes effect: whatever
-// happens to the process, the file is the old one or the new one.
+// happens to the process, the file is the old one or the new one. It keeps its owner and its
+// mode, also where root makes the change. An error that matches [ErrNotDurable] is about a
+// change that took effect.
 //
 // One Store writes at a time, held by a lock (A20); any number of [Replica]s
 // follow it. A Store is safe for concurrent use.
@@ -29,11 +32,13 @@ type Store struct {
 	master    []byte
 	protector []byte
 	clock     func() time.Time
-	written   func(step string) // for tests: what has been done of a write
+	written   func(step string)        // for tests: what has been done of a write
+	sync      func(dir *os.File) error // atomicfile.Sync, but in tests
 
 	mu       sync.Mutex // guards what follows, and the order of writes
 	contents contents
 	known    []byte // the list of known peers as it was last written
+	doubt    bool   // the last write may not survive a power cut
 	closed   bool
 }
 
@@ -62,7 +67,7 @@ var ErrStoreClosed = errors.New("keys: the store is closed")
 var ErrStoreInUse = errors.New("the store is in use")
 
 // CreateStore makes a store for an identity. It refuses a path that exists, and a
-// weak passphrase with a [*WeakPassphraseError].
+// weak passphrase with a [*WeakPassphraseError]. One that fails leaves nothing behind.
 func CreateStore(ctx context.Context, path string, secret Secret, id *Identity) (*Store, error) {
 	return createStore(ctx, path, secret, contents{identity: id, known: new(KnownPeers)})
 }
@@ -74,7 +79,7 @@ func createStore(ctx context.Context, path string, secret Secret, c contents) (*
 	}
 	s.contents = c
 	if err := s.create(ctx, secret); err != nil {
-		s.lock.release()
+		s.lock.abandon()
 		return nil, err
 	}
 	return s, nil
@@ -91,7 +96,7 @@ func claimStore(name string) (*Store, error) {
 		return nil, err
 	}
 	removeLeftovers(path)
-	return &Store{name: name, path: path, lock: lock, clock: time.Now, written: func(string) {}}, nil
+	return &Store{name: name, path: path, lock: lock, clock: time.Now, written: func(string) {}, sync: atomicfile.Sync}, nil
 }
 
 func (s *Store) create(ctx context.Context, secret Secret) error {
@@ -104,6 +109,9 @@ func (s *Store) create(ctx context.Context, secret Secret) error {
 	}
 	s.known = s.contents.known.Bytes()
 	if err := s.write(s.freeze()); err != nil {
+		if e, ok := err.(*notDurableError); ok {
+			err = errors.Join(fmt.Errorf("keys: %s not written: %w", s.path, e.err), os.Remove(s.path))
+		}
 		return err
 	}
 	s.follow()
@@ -112,15 +120,22 @@ func (s *Store) create(ctx context.Context, secret Secret) error {
 
 // OpenStore opens a store for writing, and removes the unfinished files that a
 // writer before it may have left when it was killed. Errors wrap [ErrStoreInUse],
-// [ErrPassphrase], [ErrKMS], [ErrDamaged], [ErrPermissions] or the file system's.
+// [ErrPassphrase], [ErrKMS], [ErrDamaged], [ErrPermissions], [ErrOwner] or the file system's.
+// One that fails leaves nothing behind.
 func OpenStore(ctx context.Context, path string, secret Secret) (*Store, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("keys: %w", err) // with no lock left beside nothing
+	}
 	s, err := claimStore(path)
 	if err != nil {
 		return nil, err
 	}
 	f, err := s.read(ctx, secret)
+	if err == nil {
+		err = s.checkOwner()
+	}
 	if err != nil {
-		s.lock.release()
+		s.lock.abandon()
 		return nil, err
 	}
 	s.contents, s.known = f.thaw(), f.known
@@ -151,16 +166,16 @@ func (s *Store) follow() {
 	for _, n := range s.contents.shared {
 		n.set.state.Store(n.set.state.Load().countedBy(s.ledger(n.name)))
 	}
-	s.contents.known.persist = func(b []byte) error {
+	s.contents.known.persist = func(b []byte) (done bool, err error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		f := s.freeze()
 		f.known = b
-		if err := s.write(f); err != nil {
-			return err
+		err = s.write(f)
+		if done = tookEffect(err); done {
+			s.known = b
 		}
-		s.known = b
-		return nil
+		return done, err
 	}
 }
 
@@ -235,17 +250,17 @@ func (s *Store) PutSharedKeyset(name string, set *SharedKeyset) error {
 	f := s.freeze()
 	f.shared = append(f.shared, frozenKeyset{name, state})
 	slices.SortFunc(f.shared, frozenKeyset.compare)
-	if err := s.write(f); err != nil {
-		return err
+	err := s.write(f)
+	if tookEffect(err) {
+		set.state.Store(state)
+		s.contents.shared = append(s.contents.shared, namedKeyset{name, set})
+		slices.SortFunc(s.contents.shared, namedKeyset.compare)
 	}
-	set.state.Store(state)
-	s.contents.shared = append(s.contents.shared, namedKeyset{name, set})
-	slices.SortFunc(s.contents.shared, namedKeyset.compare)
-	return nil
+	return err
 }
 
-// write puts the contents on disk as the next generation. The caller holds mu, but
-// for a new store.
+// write puts the contents on disk as the next generation. What they are about takes effect if
+// the file has changed, see tookEffect. The caller holds mu, but for a new store.
 func (s *Store) write(f frozen) error {
 	if s.closed {
 		return ErrStoreClosed
@@ -258,11 +273,11 @@ func (s *Store) write(f frozen) error {
 	if _, err := parseFrozen(content); err != nil { // what takes the place of keys has to open
 		return fmt.Errorf("keys: %s was not written, since it could not be read again: %w", s.path, err)
 	}
-	if err := writeAtomic(s.path, sealFile(content, s.master, s.protector), s.lock, s.written); err != nil {
-		return err
+	err = s.replaceFile(sealFile(content, s.master, s.protector))
+	if tookEffect(err) {
+		s.contents.generation++
 	}
-	s.contents.generation++
-	return nil
+	return err
 }
 
 // Format prints the path.

@@ -45,7 +45,7 @@ func TestStrangersDoNotFillTheList(t *testing.T) {
 	alice, bob := testIdentity(t, "alice"), testIdentity(t, "bob")
 	known := new(KnownPeers)
 	writes := 0
-	known.persist = func([]byte) error { writes++; return nil }
+	known.persist = func([]byte) (bool, error) { writes++; return true, nil }
 	clients := Expected{Role: RoleClient}
 	if err := known.Admit(clients, bob.Public()); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,30 @@
+//go:build unix
+
+package atomicfile
+
+import (
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+func keepOwner(f *os.File, like fs.FileInfo, mode fs.FileMode) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	have, want := info.Sys().(*syscall.Stat_t), like.Sys().(*syscall.Stat_t)
+	if have.Uid == want.Uid && have.Gid == want.Gid {
+		return nil
+	}
+	err = f.Chown(int(want.Uid), int(want.Gid))
+	if err == nil || have.Uid == want.Uid && mode&0o070 == 0 {
+		return nil
+	}
+	return &OwnerError{want.Uid, want.Gid, err}
+}
+
+// Foreign reports whether a file belongs to another user than this process's.
+func Foreign(info fs.FileInfo) bool {
+	return int(info.Sys().(*syscall.Stat_t).Uid) != os.Geteuid()
+}
