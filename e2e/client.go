@@ -199,7 +199,7 @@ func Accept(ctx context.Context, conn transport.Conn, cfg Config) (*Session, err
 	}
 	s, err := g.accept(ctx, func(*keys.PublicIdentity) error { return nil }, func(*Session) error { return nil })
 	if err != nil {
-		return nil, err
+		return nil, cfg.ownFault(err)
 	}
 	return s.begun(), nil
 }

@@ -407,6 +407,8 @@ type Config struct {
 	//	stalled              see ErrStalled
 	//	crowded              see ErrCrowded
 	//	untrusted            the other end is not trusted any more
+	//	peer_expired         as untrusted, since the other end's statement has expired or is from the future
+	//	identity             this end's own identity has expired, is from the future, or was revoked
 	//	unauthorized         the client's credentials are not accepted any more, or have expired
 	//	refused              the other end does not accept this one any more
 	//	abandoned            a context of this end ended, or Dial gave up on a session that stays stored
@@ -519,7 +521,7 @@ func (c Config) withDefaults() (Config, error) {
 	case c.HandshakeTimeout < 0 || c.SendTimeout < 0 || c.MaxCalls < 0 || c.MaxSessions < 0 || c.MaxHandshakes < 0 || c.MaxHandshakesPerAddress < 0:
 		return c, errors.New("e2e: a limit in Config is negative")
 	}
-	return c, nil
+	return c, c.checkIdentity()
 }
 
 // maxMessageLimit is the largest Config.MaxMessage, in bytes.

@@ -34,6 +34,7 @@ const (
 	ReasonUnauthorized                     // Authenticate did not accept the client's credentials; the cause is its error
 	ReasonRolledBack                       // an end has gone back to what the session was before: it was restored from a backup, or its store was
 	ReasonProtocol                         // the ends do not speak the same; the cause is a [*ProtocolError]
+	ReasonIdentity                         // this end's own identity has expired, is from the future, or was revoked; the cause says which
 )
 
 var reasonTexts = map[Reason]string{
@@ -47,6 +48,7 @@ var reasonTexts = map[Reason]string{
 	ReasonLocal:          "this end could not go on",
 	ReasonUnauthorized:   "the client's credentials are not accepted",
 	ReasonProtocol:       "the two ends do not speak the same protocol",
+	ReasonIdentity:       "this end's own identity cannot be used",
 	ReasonRolledBack:     "one end has gone back to an earlier state of the session, which cannot go on",
 }
 
@@ -87,7 +89,7 @@ func (e *HandshakeError) Unwrap() []error {
 // something.
 func (e *HandshakeError) Permanent() bool {
 	switch e.Reason {
-	case ReasonUntrusted, ReasonRefused, ReasonUnknownSession, ReasonUnauthorized, ReasonRolledBack, ReasonProtocol:
+	case ReasonUntrusted, ReasonRefused, ReasonUnknownSession, ReasonUnauthorized, ReasonRolledBack, ReasonProtocol, ReasonIdentity:
 		return true
 	}
 	return false
@@ -106,6 +108,8 @@ func explainHandshake(err error) error {
 		return &HandshakeError{Reason: ReasonNotAuthentic, Detail: check.Reason.String()}
 	case errors.Is(err, engine.ErrRefused):
 		return &HandshakeError{Reason: ReasonRefused}
+	case errors.Is(err, engine.ErrLapsed):
+		return &HandshakeError{Reason: ReasonIdentity, Err: errToldLapsed}
 	case errors.Is(err, engine.ErrUnavailable):
 		return &HandshakeError{Reason: ReasonUnavailable}
 	case errors.Is(err, engine.ErrUnknownSession):

@@ -210,6 +210,10 @@ func (h *handshake) refuse(ctx context.Context, why error) error {
 // accepted any more ends the session that was to go on, if the attempt counts.
 func (h *handshake) refusal(reason Reason, no bool) []byte {
 	var step engine.Step
+	code := engine.CodeRefused
+	if reason == ReasonUntrusted && h.engine.Peer().Lapsed(time.Now()) {
+		code = engine.CodeLapsed
+	}
 	attempt, resumes := h.engine.(*engine.Resume)
 	switch {
 	case !no: // the decision could not be made
@@ -217,10 +221,10 @@ func (h *handshake) refusal(reason Reason, no bool) []byte {
 	case reason == ReasonUnknownSession:
 		step, _ = h.engine.Refuse(engine.CodeUnknown)
 	case resumes && reason == ReasonUntrusted:
-		step, h.counted = attempt.Condemn(engine.CodeRefused)
+		step, h.counted = attempt.Condemn(code)
 	default:
 		h.counted = resumes && attempt.Counts()
-		step, _ = h.engine.Refuse(engine.CodeRefused)
+		step, _ = h.engine.Refuse(code)
 	}
 	return step.Frame
 }

@@ -21,6 +21,8 @@ func logEvent(log *slog.Logger, e Event) {
 	switch {
 	case e.State == StateConnecting || e.State == StateHandshaking:
 		level = slog.LevelDebug
+	case why == outcomeIdentity:
+		level = slog.LevelError
 	case suspicious(why):
 		level = slog.LevelWarn
 	}
@@ -38,10 +40,10 @@ func logEvent(log *slog.Logger, e Event) {
 	log.LogAttrs(context.Background(), level, "session "+e.State.String(), attrs...)
 }
 
-// suspicious reports whether somebody did what no honest end and no bad network does.
+// suspicious reports whether somebody did what no well-kept end and no bad network does.
 func suspicious(o outcome) bool {
 	switch o {
-	case outcomeTampered, outcomeMisbehaved, outcomeNotAuthentic, outcomeUntrusted:
+	case outcomeTampered, outcomeMisbehaved, outcomeNotAuthentic, outcomeUntrusted, outcomePeerExpired:
 		return true
 	}
 	return false
@@ -132,7 +134,7 @@ func (d *doorbell) ring(log *slog.Logger, on transport.Info, why outcome, err er
 	switch why {
 	case outcomeLost, outcomeTimeout, outcomeUnknownSession, outcomeShutdown, outcomeAbandoned:
 		level = slog.LevelInfo // networks, port scanners and restarts do that
-	case outcomePanic:
+	case outcomePanic, outcomeIdentity:
 		level = slog.LevelError
 	}
 	attrs := append(attrsOf(nil, on), attrsOfError(why, err)...)

@@ -27,6 +27,8 @@ const (
 	outcomeUnauthorized   outcome = "unauthorized"
 	outcomeRolledBack     outcome = "rolled_back"
 	outcomeProtocol       outcome = "protocol"
+	outcomeIdentity       outcome = "identity"
+	outcomePeerExpired    outcome = "peer_expired"
 	outcomeFenced         outcome = "fenced"
 	outcomeStore          outcome = "store"
 
@@ -54,11 +56,11 @@ const (
 
 // What can become of a connection at a server, and of a session.
 var (
-	greetings = []outcome{outcomeEstablished, outcomeResumed, outcomeRestored, outcomeNotAuthentic, outcomeUntrusted, outcomeUnauthorized, outcomeProtocol, outcomeTimeout,
+	greetings = []outcome{outcomeEstablished, outcomeResumed, outcomeRestored, outcomeNotAuthentic, outcomeUntrusted, outcomePeerExpired, outcomeUnauthorized, outcomeProtocol, outcomeIdentity, outcomeTimeout,
 		outcomeLost, outcomeUnknownSession, outcomeFull, outcomeBusy, outcomeEvicted, outcomeShutdown, outcomeUpgrade,
 		outcomeAbandoned, outcomePanic, outcomeFailed, outcomeRolledBack, outcomeStore}
 	endings = []outcome{outcomeClosed, outcomePeerClosed, outcomeGoingAway, outcomeIncomplete, outcomeFailed, outcomeExpired, outcomeLost,
-		outcomeTampered, outcomeMisbehaved, outcomeSilent, outcomeStalled, outcomeCrowded, outcomeUntrusted,
+		outcomeTampered, outcomeMisbehaved, outcomeSilent, outcomeStalled, outcomeCrowded, outcomeUntrusted, outcomePeerExpired, outcomeIdentity,
 		outcomeUnauthorized, outcomeRefused, outcomeAbandoned, outcomeRolledBack, outcomeFenced, outcomeStore}
 )
 
@@ -94,6 +96,7 @@ var ofReason = map[Reason]outcome{
 	ReasonUnauthorized:   outcomeUnauthorized,
 	ReasonRolledBack:     outcomeRolledBack,
 	ReasonProtocol:       outcomeProtocol,
+	ReasonIdentity:       outcomeIdentity,
 }
 
 // outcomeOf says in a word what an error of this package is about.
@@ -103,6 +106,8 @@ func outcomeOf(err error) outcome {
 		return outcomePanic
 	case errors.As(err, new(*notYet)):
 		return outcomeAbandoned
+	case ofLapsedPeer(err):
+		return outcomePeerExpired
 	}
 	for _, k := range known {
 		if errors.Is(err, k.err) {

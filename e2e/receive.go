@@ -326,6 +326,7 @@ func (s *Session) tick() {
 	if s.over() {
 		return
 	}
+	s.remind()
 	s.schedule()
 	if s.receivers.Load() > 0 {
 		return

@@ -46,6 +46,7 @@ type Server struct {
 
 	totals   totals
 	doorbell doorbell
+	reminder reminder
 }
 
 // NewServer returns a server that runs handle once for each session, in a goroutine
@@ -69,7 +70,7 @@ func NewServer(cfg Config, handle func(ctx context.Context, s *Session) error) (
 		return nil, errors.New("e2e: NewServer: the function is nil")
 	}
 	d := &desk{free: runtime.GOMAXPROCS(0)}
-	return &Server{
+	srv := &Server{
 		cfg:      cfg,
 		handle:   handle,
 		desk:     d,
@@ -85,7 +86,10 @@ func NewServer(cfg Config, handle func(ctx context.Context, s *Session) error) (
 		resumable: map[[32]byte]*Session{},
 		totals:    newTotals(),
 		stored:    map[[32]byte]*Session{},
-	}, nil
+		reminder:  reminder{whose: "server"},
+	}
+	srv.remind()
+	return srv, nil
 }
 
 // Format prints who the server is and what it speaks, and no secrets, whatever the verb.
@@ -205,6 +209,7 @@ func (srv *Server) greet(ctx context.Context, conn transport.Conn) (_ *Session, 
 	err = errGoexit // until it is known better
 	defer func() {
 		if err != nil {
+			err = srv.cfg.ownFault(err)
 			srv.turnAway(conn, transport.CodePolicy, err)
 		}
 	}()

@@ -64,8 +64,9 @@ type Session struct {
 	sendTimeout time.Duration
 	stalled     watch // over writes
 
-	party   party
-	updates updates
+	party    party
+	updates  updates
+	reminder *reminder // nil at a server
 
 	grantMu sync.Mutex // guards what follows
 	peer    Peer       // as it was accepted last
@@ -147,6 +148,9 @@ func bareSession(established *engine.Session, own party, events *events) *Sessio
 	if established.Proof() == engine.ProofEd25519 {
 		s.signing = &half{turn: make(chan struct{}, 1)}
 	}
+	if established.Client() {
+		s.reminder = reminderOf(own.cfg.Identity)
+	}
 	s.life, s.conclude = context.WithCancel(context.Background())
 	s.stalled.start(cfg.SendTimeout, s.stuck)
 	s.alarm.timer = time.AfterFunc(math.MaxInt64, s.tick)
@@ -168,6 +172,7 @@ func (s *Session) begun() *Session {
 		s.limits.idle, s.limits.park, s.limits.age = 0, 0, 0
 	}
 	s.limits.start(s.expire)
+	s.remind()
 	if s.keeper != nil {
 		s.keeper.watch()
 	}

@@ -22,6 +22,10 @@ type Stats struct {
 	Resumes uint64 // connections after the first
 	Rekeys  uint64 // times that the other end has moved to keys from another exchange
 
+	// IdentityExpires is when the statement of this end's own identity expires, as it is now:
+	// later the peers refuse it. It is the zero time for an identity that was revoked.
+	IdentityExpires time.Time
+
 	// Refused counts the records that were not what the peer could have sent here, by
 	// what was found: "size", "encoding", "key_share", "authentication", "identity",
 	// "signature", "own_identity", "record_type", "credit", "acknowledgement", "rekey",
@@ -117,7 +121,9 @@ func (f *figures) byReason() map[string]uint64 {
 // they were.
 func (s *Session) Stats() Stats {
 	f := s.figures()
-	return f.stats()
+	all := f.stats()
+	all.IdentityExpires = s.party.cfg.identityExpires()
+	return all
 }
 
 // ServerStats are figures of a [Server] since it was made.
@@ -135,8 +141,10 @@ type ServerStats struct {
 	//	restored         a session went on that another process had begun: see Config.Store
 	//	not_authentic    what arrived proves nothing: see ReasonNotAuthentic
 	//	untrusted        the Verifier did not accept the client
+	//	peer_expired     the client's statement has expired or is from the future: its owner has to renew it
 	//	unauthorized     Authenticate did not accept its credentials
 	//	protocol         the client speaks another protocol, or signs otherwise: see ReasonProtocol
+	//	identity         the client went away while the server's own identity had expired, or was revoked: see ReasonIdentity
 	//	timeout          the client did not answer in time
 	//	lost             the connection ended
 	//	unknown_session  the client wanted to go on with a session that there is not
@@ -167,8 +175,10 @@ func (srv *Server) Stats() ServerStats {
 	for s := range srv.sessions {
 		all.add(s.figures())
 	}
+	sessions := all.stats()
+	sessions.IdentityExpires = srv.cfg.identityExpires()
 	return ServerStats{
-		Stats:      all.stats(),
+		Stats:      sessions,
 		Sessions:   len(srv.sessions),
 		Parked:     srv.parking.all.Len(),
 		Handshakes: handshakes,

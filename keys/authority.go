@@ -243,7 +243,8 @@ func (a *Authority) Verify(_ context.Context, want Expected, got *PublicIdentity
 	place := want
 	place.Fingerprint = Fingerprint{}
 	var known []Fingerprint
-	expired, from, to := false, now.Add(ClockSkew).Unix(), now.Unix()
+	var lapsed *voucher // that has expired, or begins later
+	from, to := now.Add(ClockSkew).Unix(), now.Unix()
 	for _, v := range a.vouchers {
 		switch current := to < int64(v.expires) && from >= int64(v.issued); {
 		case v.place != place:
@@ -252,12 +253,12 @@ func (a *Authority) Verify(_ context.Context, want Expected, got *PublicIdentity
 		case v.root == got.Fingerprint() && current:
 			return nil
 		case v.root == got.Fingerprint():
-			expired = true
+			lapsed = &v
 		}
 	}
 	switch {
-	case expired:
-		return &TrustError{TrustExpired, want, got.Fingerprint(), known}
+	case lapsed != nil:
+		return lapsed.lapsed(&TrustError{TrustExpired, want, got.Fingerprint(), known}, now)
 	case known != nil && want.Address != "":
 		return &TrustError{TrustChanged, want, got.Fingerprint(), known}
 	}

@@ -430,7 +430,7 @@ func TestEveryVerifierRefusesExpiredAndRevoked(t *testing.T) {
 			if err := v.Verify(t.Context(), Expected{Room: "r"}, id.Public()); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
-			if err := v.Verify(t.Context(), Expected{Room: "r"}, future); reason(err) != TrustExpired {
+			if err := v.Verify(t.Context(), Expected{Room: "r"}, future); reason(err) != TrustNotYetValid {
 				t.Errorf("%s, from the future: %v", name, err)
 			}
 		}

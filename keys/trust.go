@@ -41,11 +41,12 @@ type Verifier interface {
 type TrustReason byte
 
 const (
-	TrustUnknown    TrustReason = iota + 1 // never admitted for what was expected
-	TrustChanged                           // another root is known for it, or another statement under the same serial
-	TrustRevoked                           // its root has withdrawn it
-	TrustExpired                           // its statement is older than it says it may be
-	TrustRolledBack                        // a newer statement of the same root has been seen
+	TrustUnknown     TrustReason = iota + 1 // never admitted for what was expected
+	TrustChanged                            // another root is known for it, or another statement under the same serial
+	TrustRevoked                            // its root has withdrawn it
+	TrustExpired                            // its statement, or the voucher for it, is older than it says it may be
+	TrustRolledBack                         // a newer statement of the same root has been seen
+	TrustNotYetValid                        // its statement was issued in the future, by the clock of this end
 )
 
 func (r TrustReason) String() string {
@@ -60,6 +61,8 @@ func (r TrustReason) String() string {
 		return "expired"
 	case TrustRolledBack:
 		return "rolled back"
+	case TrustNotYetValid:
+		return "not yet valid"
 	}
 	return fmt.Sprintf("TrustReason(%d)", r)
 }
@@ -78,6 +81,8 @@ var trustAdvice = map[TrustReason]string{
 	TrustRevoked:    "its owner has withdrawn it: ask for the new one",
 	TrustExpired:    "its owner has to renew it; check both clocks",
 	TrustRolledBack: "an older copy was presented: ask its owner for the current one",
+
+	TrustNotYetValid: "its statement is from the future: check both clocks",
 }
 
 // Error names the fingerprint and what to do. It shows no text that the peer
@@ -100,8 +105,8 @@ func checkCurrent(want Expected, got *PublicIdentity, now time.Time) error {
 		return errNoPeer
 	case got.Revoked():
 		return fail(TrustRevoked)
-	case !now.Before(got.Expires()), now.Add(ClockSkew).Before(got.Issued()), !currentKey(got, now):
-		return fail(TrustExpired)
+	case got.Lapsed(now):
+		return lapsed(want, got, now)
 	case want.Fingerprint != Fingerprint{} && got.Fingerprint() != want.Fingerprint:
 		return &TrustError{TrustChanged, want, got.Fingerprint(), []Fingerprint{want.Fingerprint}}
 	}

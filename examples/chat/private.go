@@ -233,6 +233,8 @@ func (c *chat) arrived(t told) {
 		c.console.say("* %s has your private message", name)
 	case ok && failed.Reason == e2e.ReasonRefused:
 		c.console.say("! your private message did not go to %s, who has not admitted you, or not yet", name)
+	case ok && failed.Reason == e2e.ReasonIdentity:
+		c.console.say("! your private message did not go to %s: your own identity has expired: start again, and check both clocks", name)
 	default:
 		c.console.say("! a private message to %s is not known to have arrived: %s", name, safetext.Line(t.err.Error(), maxText))
 	}

@@ -92,6 +92,8 @@ func standing(err error) string {
 		return "ALARM: another fingerprint was admitted under this name"
 	case keys.TrustRevoked:
 		return "withdrawn by its owner"
+	case keys.TrustNotYetValid:
+		return "from the future: check both clocks"
 	case keys.TrustExpired:
 		return "expired: it has to reconnect; check both clocks"
 	}

@@ -33,6 +33,10 @@ var (
 	// already authenticated, did not accept.
 	ErrRefused = errors.New("engine: the server refused this identity")
 
+	// ErrLapsed is returned to a client whose statement does not count at this time, by the
+	// clock of the server, which does not accept it.
+	ErrLapsed = errors.New("engine: the server says that this identity's statement has expired")
+
 	// ErrUnavailable is returned to a client whom the server turned away for a
 	// reason that has nothing to do with its identity.
 	ErrUnavailable = errors.New("engine: the server takes no more sessions now")

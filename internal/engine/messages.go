@@ -137,6 +137,11 @@ const (
 
 	// codeSpeech says, in a handshake only, that the two ends do not speak the same.
 	codeSpeech
+
+	// CodeLapsed says that the client's statement has expired, or is from the future, by the
+	// server's clock. The server says so of every statement that it refuses and of which that is
+	// true, whatever else it knows of its owner.
+	CodeLapsed
 )
 
 // m4, server to client, has a verdict as its fields and no data, padded to one bucket.
@@ -150,5 +155,5 @@ func parseM4(plain []byte) (verdict, bool) {
 	if !ok || len(data) != 0 {
 		return verdict{}, false
 	}
-	return parseVerdict(fields, codeAccepted, CodeRefused, CodeUnavailable, codeSpeech)
+	return parseVerdict(fields, codeAccepted, CodeRefused, CodeUnavailable, codeSpeech, CodeLapsed)
 }

@@ -164,7 +164,7 @@ func badHandshakes() []making {
 		{"m4-bit", "a bit of m4 is changed", ReasonCipher, 4, one("m4", flip(0)), nil},
 		{"m4-label", "the verdict is sealed under the label of a resume", ReasonCipher, 4, one("accept label", to(labelled("resume server hello"))), nil},
 		{"m4-code", "a code of resumes", ReasonEncoding, 4, one("accept fields", firstByte(3)), nil},
-		{"m4-code-too-high", "a code above all that there are", ReasonEncoding, 4, one("accept fields", firstByte(5)), nil},
+		{"m4-code-too-high", "a code above all that there are", ReasonEncoding, 4, one("accept fields", firstByte(6)), nil},
 		{"m4-same-protocol", "the server says that the client speaks another protocol, which is not so", ReasonEncoding, 4, one("accept fields", firstByte(4)), nil},
 		{"m4-hop", "a hop that there is not", ReasonEncoding, 4, one("accept fields", func(b []byte) []byte { b[1] = 3; return b }), nil},
 		{"m4-hop-of-nothing", "a hop was compared with an empty mark", ReasonEncoding, 4, one("accept fields", func(b []byte) []byte { b[1] = 1; return b }), nil},

@@ -220,6 +220,8 @@ func (cl *client) turnedAway(f *diagnose.Finding, failed *e2e.HandshakeError) {
 		} else {
 			f.Advice += ", or unauthorized where it wants credentials, which go into " + envCredentials
 		}
+	case e2e.ReasonIdentity:
+		f.Problem, f.Advice = "the server says that the statement of this identity has expired, or is from the future", "run 'hopseal key rotate', and compare the clocks of both ends"
 	case e2e.ReasonUnavailable:
 		f.Problem, f.Advice = "the server does not have this end now: it has no room, is shutting down, or could not check", "try again later; the server's log says why"
 	case e2e.ReasonLost, e2e.ReasonTimeout:
