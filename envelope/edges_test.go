@@ -179,12 +179,12 @@ func TestSealableWindow(t *testing.T) {
 		from.Add(-keys.ClockSkew - time.Second): false, from.Add(-keys.ClockSkew): true, from: true,
 		to.Add(-time.Second): true, to: false, to.Add(keys.ClockSkew): false,
 	} {
-		if sealable(p, at) != want {
+		if got := sealable(0, p, at) == nil; got != want {
 			t.Errorf("%v after it came into use: not %v", at.Sub(from), want)
 		}
 	}
 	open := made(keys.ParsePublic(castAlice.statement().sign()))
-	if sealable(open, open.Expires()) || !sealable(open, open.Expires().Add(-time.Second)) {
+	if sealable(0, open, open.Expires()) == nil || sealable(0, open, open.Expires().Add(-time.Second)) != nil {
 		t.Error("the end of a statement is not where it is")
 	}
 }

@@ -170,24 +170,35 @@ func (s *Sealer) check(now time.Time) error {
 		return errors.New("envelope: Party, ContentType or Context is too long")
 	case !utf8.ValidString(s.Party) || !utf8.ValidString(s.ToParty) || !utf8.ValidString(s.ContentType) || !utf8.ValidString(s.Context):
 		return errors.New("envelope: Party, ContentType or Context is not UTF-8")
-	case s.From != nil && s.From.Public().Revoked():
-		return keys.ErrRevoked
 	case len(s.To) > MaxRecipients:
 		return fmt.Errorf("envelope: at most %d recipients", MaxRecipients)
 	}
+	if s.From != nil {
+		if err := s.From.Check(now); err != nil {
+			return fmt.Errorf("envelope: Sealer.From: %w", err)
+		}
+	}
 	for i, p := range s.To {
-		if !sealable(p, now) {
-			return fmt.Errorf("envelope: recipient %d is missing, revoked or expired: ask it for its current identity", i)
+		if err := sealable(i, p, now); err != nil {
+			return err
 		}
 	}
 	return s.Padding.check()
 }
 
-// sealable reports whether an identity, and the key that it lists, are in use. Its
-// clock may be ahead.
-func sealable(p *keys.PublicIdentity, now time.Time) bool {
-	if p == nil || p.RecipientKey() == nil || !now.Before(p.Expires()) {
-		return false
+// sealable returns why a recipient cannot be sealed to, or nil if its identity, and the key that
+// it lists, are in use. Its clock may be ahead.
+func sealable(i int, p *keys.PublicIdentity, now time.Time) error {
+	switch {
+	case p == nil:
+		return fmt.Errorf("envelope: recipient %d is missing", i)
+	case p.Revoked():
+		return fmt.Errorf("envelope: recipient %d has been revoked: ask it for its new identity", i)
+	case !now.Before(p.Expires()):
+		return fmt.Errorf("envelope: the statement of recipient %d expired at %s: ask it for its current identity, and check this clock",
+			i, p.Expires().UTC().Format(time.RFC3339))
+	case !p.RecipientKey().ValidAt(now) && !p.RecipientKey().ValidAt(now.Add(keys.ClockSkew)):
+		return fmt.Errorf("envelope: the sealing key of recipient %d is not in use at this time: check both clocks", i)
 	}
-	return p.RecipientKey().ValidAt(now) || p.RecipientKey().ValidAt(now.Add(keys.ClockSkew))
+	return nil
 }

@@ -40,6 +40,7 @@ var wallTimes = map[string]string{
 	"envelope/replay.go: Truncate":                     "compares times that senders state, and stores them",
 	"envelope/replay.go: UnixMilli":                    "compares times that senders state, and stores them",
 	"envelope/replay.go: time.UnixMilli":               "compares times that senders state, and stores them",
+	"envelope/seal.go: UTC":                            "shown",
 	"envelope/wire.go: UnixMilli":                      "on the wire, told and never measured",
 	"envelope/wire.go: time.UnixMilli":                 "on the wire, told and never measured",
 	"internal/hostile/slow.go: time.Until":             "a time that this process has measured",

@@ -14,11 +14,13 @@ const hints = {
   aborted: "",
   invalid: "The bytes are damaged, cut short or something else: get them again.",
   "seal-failed": "",
+  "identity-expired": "Call renew() on it and save it; openStore() does both when a page loads its identity.",
   "open-failed": "Ask the sender to send it again; error.reason says more, for local use only.",
   "trust-unknown": "Compare the fingerprint with its owner, then admit it.",
   "trust-changed": "Somebody may be in the middle: compare fingerprints before going on.",
   "trust-revoked": "Its owner has withdrawn it: ask for the new one.",
   "trust-expired": "Its owner has to renew it; check both clocks.",
+  "trust-not-yet-valid": "Check both clocks.",
   "trust-rolled-back": "An older copy was presented: ask its owner for the current one.",
   "store-unavailable":
     "Serve the page over https or from localhost, outside of private mode, or keep the identity in memory only with { memory: true }.",

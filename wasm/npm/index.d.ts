@@ -62,12 +62,14 @@ export type ErrorCode =
   // Messages and trust
   | "invalid" // bytes that are not what was to be parsed
   | "seal-failed" // a recipient expired or was revoked, or is listed twice
+  | "identity-expired" // that of the page itself: renew() it
   | "open-failed"
   | "trust-unknown" // never admitted for what was expected
   | "trust-changed" // another root is known for it, or another statement under the same serial
   | "trust-revoked"
   | "trust-expired"
   | "trust-rolled-back"
+  | "trust-not-yet-valid" // issued in the future, by this clock
   // The store
   | "store-unavailable" // no IndexedDB, no crypto.subtle or no Web Locks here
   | "store-in-use" // another tab, or another openStore, holds this record
@@ -130,7 +132,9 @@ export class Identity {
   /** The signed public half as it stands now, to be handed to others. */
   readonly public: PublicIdentity;
   /**
-   * Signs a new public half, valid for 30 days from now. Save the identity after it.
+   * Signs a new public half, valid for 30 days from now. Save the identity after it. After 30 days
+   * without that peers refuse it, and seal() rejects with "identity-expired"; openStore() renews what it
+   * loads. A page that stays open for weeks, and whoever keeps identities elsewhere, calls it once a week.
    */
   renew(): Promise<void>;
   /** Lets the core drop the keys. Later calls with it reject with "closed". */
@@ -182,8 +186,8 @@ export class KnownPeers {
   static parse(bytes: Uint8Array): Promise<KnownPeers>;
   /**
    * Resolves for a peer that was admitted for what is expected. Rejects with
-   * "trust-unknown", "trust-changed", "trust-revoked", "trust-expired" or
-   * "trust-rolled-back".
+   * "trust-unknown", "trust-changed", "trust-revoked", "trust-expired",
+   * "trust-not-yet-valid" or "trust-rolled-back".
    */
   verify(expected: Expected, peer: PublicIdentity): Promise<void>;
   /**
@@ -376,7 +380,11 @@ export interface StoreOptions {
 export function openStore(options: StoreOptions): Promise<Store>;
 
 export interface Store {
-  /** null when nothing was saved. Rejects with "store-damaged" or "store-failed". */
+  /**
+   * null when nothing was saved. An identity whose statement is in the second half of its 30 days, or has
+   * expired, is renewed and saved first: a page that is opened again stays known to its peers. Where saving
+   * fails the identity is renewed all the same. Rejects with "store-damaged" or "store-failed".
+   */
   load(): Promise<{ identity: Identity; knownPeers: KnownPeers; replay: ReplayGuard | null } | null>;
   /** Resolves once the record was written and read back. */
   save(content: { identity: Identity; knownPeers: KnownPeers; replay?: ReplayGuard | null }): Promise<void>;

@@ -27,24 +27,16 @@ class Store {
 
   load() {
     return this.#inTurn(async (record) => {
-      const content = await record.read();
-      return content && parse(content);
+      const bytes = await record.read();
+      const content = bytes && (await parse(bytes));
+      if (content && isOld(content.identity.public)) await renew(content, record);
+      return content;
     });
   }
 
   save(content) {
     return this.#inTurn(async (record) => {
-      const { identity, knownPeers, replay } = content ?? {};
-      const bytes = serialise(
-        handleOf(identity, Identity, "identity"),
-        handleOf(knownPeers, KnownPeers, "knownPeers"),
-        replay === undefined || replay === null ? null : handleOf(replay, ReplayGuard, "replay"),
-      );
-      try {
-        await record.write(bytes);
-      } finally {
-        bytes.fill(0);
-      }
+      await write(content, record);
     });
   }
 
@@ -62,6 +54,41 @@ class Store {
     const done = this.#queue.then(() => job(record));
     this.#queue = done.catch(() => {});
     return done;
+  }
+}
+
+async function write(content, record) {
+  const { identity, knownPeers, replay } = content ?? {};
+  const bytes = serialise(
+    handleOf(identity, Identity, "identity"),
+    handleOf(knownPeers, KnownPeers, "knownPeers"),
+    replay === undefined || replay === null ? null : handleOf(replay, ReplayGuard, "replay"),
+  );
+  try {
+    await record.write(bytes);
+  } finally {
+    bytes.fill(0);
+  }
+}
+
+const clockSkew = 5 * 60 * 1000; // ms, as in package keys
+
+// isOld reports whether it is time for a new statement: half of the life of this one is over, or it
+// is from the future, since a clock was wrong.
+function isOld({ issued, expires, revoked }) {
+  const now = Date.now();
+  return !revoked && (now >= (issued.getTime() + expires.getTime()) / 2 || now + clockSkew < issued.getTime());
+}
+
+// renew keeps an identity alive whose page was not open for long: a statement counts for 30 days.
+// If it cannot be saved, the page has it all the same, and the next load renews again, under a
+// higher serial.
+async function renew(content, record) {
+  try {
+    await content.identity.renew();
+    await write(content, record);
+  } catch (cause) {
+    if (cause.code === "core-dead") throw cause;
   }
 }
 

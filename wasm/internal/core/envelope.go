@@ -62,7 +62,13 @@ func sealer(r *request) envelope.Sealer {
 	}
 }
 
-func sealFailed(err error) error { return &Error{Code: "seal-failed", Message: err.Error()} }
+// sealFailed tells an identity that has expired from all else for which nothing is sealed.
+func sealFailed(err error) error {
+	if e := asError(err); e.Code == "identity-expired" {
+		return e
+	}
+	return &Error{Code: "seal-failed", Message: err.Error()}
+}
 
 // open: identity handle, from public identity handle, shared keyset handle, party
 // text, from party text, context text, replay guard handle, envelope bytes →

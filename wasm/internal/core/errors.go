@@ -40,9 +40,11 @@ func asError(err error) *Error {
 		return e
 	}
 	if e, ok := errors.AsType[*keys.TrustError](err); ok {
-		return trustError(e)
+		return trustError(e, err)
 	}
 	switch {
+	case errors.Is(err, keys.ErrExpired), errors.Is(err, keys.ErrNotYetValid):
+		return &Error{Code: "identity-expired", Message: err.Error()}
 	case errors.Is(err, envelope.ErrOpen):
 		return &Error{Code: "open-failed", Message: err.Error(), Reason: openReasons[envelope.ReasonOf(err)]}
 	case errors.Is(err, keys.ErrPublicIdentity), errors.Is(err, keys.ErrIdentity),
@@ -52,8 +54,9 @@ func asError(err error) *Error {
 	return &Error{Code: "bad-argument", Message: err.Error()}
 }
 
-func trustError(e *keys.TrustError) *Error {
-	out := &Error{Code: "trust-" + strings.ReplaceAll(e.Reason.String(), " ", "-"), Message: e.Error()}
+// trustError is for an error of a Verifier, which may say more than the TrustError in it.
+func trustError(e *keys.TrustError, whole error) *Error {
+	out := &Error{Code: "trust-" + strings.ReplaceAll(e.Reason.String(), " ", "-"), Message: whole.Error()}
 	for _, k := range e.Known {
 		out.Known = append(out.Known, k.String())
 	}

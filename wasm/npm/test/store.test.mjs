@@ -2,7 +2,7 @@
 // rest is in the Chromium test of package wasm.
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { Identity, init, KnownPeers, openStore } from "../index.js";
+import { Identity, init, KnownPeers, openStore, seal } from "../index.js";
 import { rejects } from "./helpers.mjs";
 
 before(() => init());
@@ -34,6 +34,52 @@ test("a memory store keeps what was saved until it is closed", async () => {
   await store.close();
   await store.close();
   await rejects(store.load(), "closed");
+});
+
+// at has what runs believe that it is later by so many days, the core included.
+async function at(days, run) {
+  const RealDate = Date;
+  const ahead = days * 24 * 3600 * 1000;
+  globalThis.Date = class extends RealDate {
+    constructor(...args) {
+      super(...(args.length ? args : [RealDate.now() + ahead]));
+    }
+    static now() {
+      return RealDate.now() + ahead;
+    }
+  };
+  try {
+    return await run();
+  } finally {
+    globalThis.Date = RealDate;
+  }
+}
+
+test("a page that was not visited for long finds its identity renewed", async () => {
+  const store = await openStore({ record: "ann", memory: true });
+  const ann = await Identity.generate("ann");
+  await store.save({ identity: ann, knownPeers: await KnownPeers.create() });
+  const first = ann.public;
+  assert.equal((await at(10, () => store.load())).identity.public.serial, first.serial, "it is not renewed at every load");
+  await at(31, async () => {
+    const bob = await Identity.generate("bob");
+    const expired = await rejects(seal(new Uint8Array(1), { from: ann, to: [bob.public], context: "c" }), "identity-expired");
+    assert.match(expired.hint, /renew\(\)/);
+    const { identity, knownPeers } = await store.load();
+    assert.ok(identity.public.expires > new Date(), `it expires ${identity.public.expires}`);
+    assert.equal(identity.fingerprint, ann.fingerprint);
+    await seal(new Uint8Array(1), { from: identity, to: [bob.public], context: "c" });
+    assert.equal((await store.load()).identity.public.serial, identity.public.serial, "the renewal was saved");
+    await knownPeers.admit({ room: "r" }, identity.public);
+    const old = await rejects(knownPeers.verify({ room: "r" }, first), "trust-expired");
+    assert.match(old.message, /expired at \d{4}-.*, 1 day ago/);
+  });
+  // A clock that was wrong for a while has left a statement from the future: it is renewed at once.
+  const ahead = await at(400, () => store.load());
+  const now = await store.load();
+  assert.ok(now.identity.public.serial > ahead.identity.public.serial);
+  assert.ok(now.identity.public.issued <= new Date());
+  await store.close();
 });
 
 test("bad arguments", async () => {
