@@ -13,6 +13,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/hopseal/hopseal/internal/safetext"
+	"github.com/hopseal/hopseal/transport/internal/hops"
 )
 
 // AcceptOptions changes whom and what [Accept] takes. Nil means the zero value.
@@ -162,7 +163,7 @@ func accept(w http.ResponseWriter, r *http.Request, m *meter, opts *AcceptOption
 
 // An entrant is a request that may become a connection.
 type entrant struct {
-	from   route
+	from   hops.Route
 	origin string // of a browser's page, or ""
 	grant  Grant
 }
@@ -174,7 +175,7 @@ func admit(r *http.Request, opts *AcceptOptions) (e entrant, no *refusal) {
 		return e, no
 	}
 	var err error
-	if e.from, err = trace(r, opts.TrustedHops); err != nil {
+	if e.from, err = hops.Trace(r, opts.TrustedHops); err != nil {
 		return e, &refusal{status: http.StatusBadRequest, told: "the forwarding headers of this request contradict each other", problem: err.Error()}
 	}
 	if no := checkPolicy(r, e.from, opts); no != nil {
@@ -214,7 +215,7 @@ func (e entrant) info(r *http.Request, socket net.Conn) Info {
 		Kind:   kindOf(e.from),
 		Local:  socket.LocalAddr().String(),
 		Remote: safetext.Line(nextHop(r), shownTarget),
-		Client: e.from.address(r),
+		Client: e.from.Address(r),
 		Origin: e.origin,
 
 		Principal: e.grant.Principal,
@@ -224,10 +225,10 @@ func (e entrant) info(r *http.Request, socket net.Conn) Info {
 	}
 }
 
-func nextHop(r *http.Request) string { return cmp.Or(tunnelOf(r).hop, r.RemoteAddr) }
+func nextHop(r *http.Request) string { return cmp.Or(hops.TunnelOf(r).Hop, r.RemoteAddr) }
 
-func kindOf(from route) string {
-	if from.secure {
+func kindOf(from hops.Route) string {
+	if from.Secure {
 		return "wss"
 	}
 	return "ws"

@@ -88,7 +88,7 @@ func authenticate(r *http.Request, e *entrant, opts *AcceptOptions) *refusal {
 	if no != nil {
 		return no
 	}
-	if !e.from.secure && (token != "" || r.Header.Get("Authorization") != "") && !mayStayHere(r, e.from, opts) {
+	if !e.from.Secure && (token != "" || r.Header.Get("Authorization") != "") && !mayStayHere(r, e.from, opts) {
 		return &refusal{status: http.StatusForbidden, told: needTLS, cause: ErrCleartext,
 			problem: "a credential came over a link without TLS, where others may have read it: replace it, and serve wss:// or list what terminates TLS in TrustedHops"}
 	}
@@ -98,7 +98,7 @@ func authenticate(r *http.Request, e *entrant, opts *AcceptOptions) *refusal {
 	}
 	var err error
 	e.grant, err = inTime(r.Context(), opts.Authenticate, &Caller{Token: token, Certificate: cert,
-		Client: e.from.address(r), Origin: e.origin, Request: withoutToken(r, e.origin)})
+		Client: e.from.Address(r), Origin: e.origin, Request: withoutToken(r, e.origin)})
 	if err != nil {
 		return notGranted(r, token, err)
 	}

@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"net/http"
 	"strings"
+
+	"github.com/hopseal/hopseal/transport/internal/hops"
 )
 
 // maxCertificate bounds the header Client-Cert, in bytes.
@@ -15,11 +17,11 @@ const maxCertificate = 16 << 10
 // certificateOf returns the certificate that a client proved to have, nil if
 // none. What a hop that ends the client's TLS shows on this socket is its own; the client's is in the
 // header Client-Cert then (RFC 9440, section 2.2), if the hop is known to write it.
-func certificateOf(r *http.Request, from route, trust bool) (*x509.Certificate, *refusal) {
+func certificateOf(r *http.Request, from hops.Route, trust bool) (*x509.Certificate, *refusal) {
 	switch {
-	case !from.hop && !tunnelOf(r).secure && r.TLS != nil && len(r.TLS.VerifiedChains) > 0:
+	case !from.Hop && !hops.TunnelOf(r).Secure && r.TLS != nil && len(r.TLS.VerifiedChains) > 0:
 		return r.TLS.VerifiedChains[0][0], nil
-	case !from.hop || !trust:
+	case !from.Hop || !trust:
 		return nil, nil
 	}
 	sent := r.Header.Values("Client-Cert")

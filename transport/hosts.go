@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/hopseal/hopseal/internal/safetext"
+	"github.com/hopseal/hopseal/transport/internal/hops"
 )
 
 const wrongHost = "this server is not served under the name that was dialled"
@@ -17,13 +18,13 @@ const wrongHost = "this server is not served under the name that was dialled"
 // checkHost refuses a request for a name that this server does not go by. Any web page
 // can have its own name lead to 127.0.0.1 (DNS rebinding): the browser then takes this
 // server for the page's own, and its Origin fits.
-func checkHost(r *http.Request, from route, allowed []string) *refusal {
+func checkHost(r *http.Request, from hops.Route, allowed []string) *refusal {
 	problem := ""
 	switch {
 	case len(allowed) > 0:
 		problem = unlisted(from, allowed)
-	case fromHere(r, from) && !ownName(from.host):
-		problem = "the client is on this machine and dialled " + safetext.Quote(from.host, shownTarget) +
+	case fromHere(r, from) && !ownName(from.Host):
+		problem = "the client is on this machine and dialled " + safetext.Quote(from.Host, shownTarget) +
 			", which any web page can have lead here: list the name in AcceptOptions.Hosts, or dial localhost. " +
 			"If a front on this machine passes on what others send, list it in TrustedHops and have it write X-Forwarded-For and X-Forwarded-Proto"
 	}
@@ -36,25 +37,25 @@ func checkHost(r *http.Request, from route, allowed []string) *refusal {
 // fromHere reports whether a request has crossed nothing but loopback, as far as the
 // listed hops tell. TLS makes an exception: no page has a certificate for this server,
 // so the client has meant this one. What a page sends holds no forwarding header.
-func fromHere(r *http.Request, from route) bool {
-	local := addrOf(nextHop(r))
+func fromHere(r *http.Request, from hops.Route) bool {
+	local := hops.Addr(nextHop(r))
 	if at, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
-		local = addrOf(at.String())
+		local = hops.Addr(at.String())
 	}
-	return !from.secure && local.IsLoopback() && from.client.IsLoopback()
+	return !from.Secure && local.IsLoopback() && from.Client.IsLoopback()
 }
 
 // ownName reports whether a name stands for this machine wherever it is looked up, so
 // that no page elsewhere can have it. RFC 6761 keeps localhost and all below it.
 func ownName(host string) bool {
 	name, _ := splitHost(host)
-	return name == "localhost" || strings.HasSuffix(name, ".localhost") || addrOf(name).IsLoopback()
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") || hops.Addr(name).IsLoopback()
 }
 
 // unlisted says why a host is not among those that are allowed, or "". A list that
 // cannot be read refuses everybody.
-func unlisted(from route, allowed []string) (problem string) {
-	problem = safetext.Quote(from.host, shownTarget) + " is not in AcceptOptions.Hosts"
+func unlisted(from hops.Route, allowed []string) (problem string) {
+	problem = safetext.Quote(from.Host, shownTarget) + " is not in AcceptOptions.Hosts"
 	for _, entry := range allowed {
 		switch listed, ok := matchHost(entry, from); {
 		case !ok:
@@ -68,10 +69,10 @@ func unlisted(from route, allowed []string) (problem string) {
 
 // matchHost reports whether an entry of AcceptOptions.Hosts stands for the host that was
 // asked for, and whether it is one. Clients leave out the port of their scheme.
-func matchHost(entry string, from route) (match, ok bool) {
+func matchHost(entry string, from hops.Route) (match, ok bool) {
 	want, port := splitHost(entry)
-	name, dialled := splitHost(from.host)
-	dialled = cmp.Or(dialled, defaultPorts[from.scheme()])
+	name, dialled := splitHost(from.Host)
+	dialled = cmp.Or(dialled, defaultPorts[schemeOf(from)])
 	below, wild := strings.CutPrefix(want, "*.")
 	switch {
 	case entry == "*":
@@ -92,7 +93,7 @@ func splitHost(host string) (name, port string) {
 	if n, p, err := net.SplitHostPort(host); err == nil {
 		name, port = n, p
 	}
-	if addr := addrOf(name); addr.IsValid() {
+	if addr := hops.Addr(name); addr.IsValid() {
 		return addr.String(), port
 	}
 	return strings.ToLower(strings.TrimSuffix(name, ".")), port

@@ -10,12 +10,13 @@ import (
 	"strings"
 
 	"github.com/hopseal/hopseal/internal/safetext"
+	"github.com/hopseal/hopseal/transport/internal/hops"
 )
 
 // checkOrigin returns the origin of the page that makes the request, "" if it
 // comes from no page, or an error where the origin is neither the server's own
 // nor listed (requirement A43). A list that cannot be read refuses everybody.
-func checkOrigin(r *http.Request, from route, allowed []string) (string, error) {
+func checkOrigin(r *http.Request, from hops.Route, allowed []string) (string, error) {
 	sent := r.Header.Values("Origin")
 	if len(sent) == 0 {
 		return "", nil
@@ -24,7 +25,7 @@ func checkOrigin(r *http.Request, from route, allowed []string) (string, error) 
 	if !ok || len(sent) > 1 {
 		return "", fmt.Errorf("%w: %s", ErrOrigin, safetext.Quote(sent[0], shownTarget))
 	}
-	if own, ok := parseOrigin(from.scheme() + "://" + from.host); ok && origin == own {
+	if own, ok := parseOrigin(schemeOf(from) + "://" + from.Host); ok && origin == own {
 		return origin, nil
 	}
 	for _, entry := range allowed {
@@ -39,8 +40,8 @@ func checkOrigin(r *http.Request, from route, allowed []string) (string, error) 
 	return "", fmt.Errorf("%w: %s", ErrOrigin, safetext.Quote(origin, shownTarget))
 }
 
-func (from route) scheme() string {
-	if from.secure {
+func schemeOf(from hops.Route) string {
+	if from.Secure {
 		return "https"
 	}
 	return "http"

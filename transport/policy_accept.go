@@ -2,15 +2,19 @@
 
 package transport
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/hopseal/hopseal/transport/internal/hops"
+)
 
 // checkPolicy refuses a link in the clear that the options do not allow.
-func checkPolicy(r *http.Request, from route, opts *AcceptOptions) *refusal {
+func checkPolicy(r *http.Request, from hops.Route, opts *AcceptOptions) *refusal {
 	switch {
 	case opts.Policy != Production && opts.Policy != Development:
 		return &refusal{status: http.StatusInternalServerError, told: "this server is set up wrong",
 			problem: "AcceptOptions.Policy has no such value: use transport.Production or transport.Development"}
-	case from.secure:
+	case from.Secure:
 		return nil
 	case !opts.RequireTLS && (opts.Sealed || mayStayHere(r, from, opts)):
 		return nil
@@ -31,12 +35,12 @@ const needTLS = "connections to this address need TLS (wss://)"
 
 // mayStayHere reports that the link stays on this machine, and may because of the
 // policy.
-func mayStayHere(r *http.Request, from route, opts *AcceptOptions) bool {
+func mayStayHere(r *http.Request, from hops.Route, opts *AcceptOptions) bool {
 	return opts.Policy == Development && onThisMachine(r, from)
 }
 
 // onThisMachine also looks at the name that the client used. Otherwise any web page
 // could make its own name point here, and be of the same origin.
-func onThisMachine(r *http.Request, from route) bool {
-	return !from.hidden && addrOf(nextHop(r)).IsLoopback() && from.client.IsLoopback() && ownName(r.Host)
+func onThisMachine(r *http.Request, from hops.Route) bool {
+	return !from.Hidden && hops.Addr(nextHop(r)).IsLoopback() && from.Client.IsLoopback() && ownName(r.Host)
 }

@@ -3,28 +3,28 @@
 package transport
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
-	"sync"
 	"time"
 
-	"github.com/hopseal/hopseal/internal/notify"
+	"github.com/hopseal/hopseal/transport/internal/hops"
 )
 
-const (
-	// proxyTimeout bounds the wait for a PROXY header where an option does not
-	// say otherwise.
-	proxyTimeout = 5 * time.Second
+// ClientAddr returns the IP address of the client that made a request, as Accept
+// shows it in Info.Client: the peer's, or what the listed hops tell, see
+// TrustedHops in [AcceptOptions]. It is for limits and logs of other handlers
+// beside Accept. Where the peer has no IP address, as on a Unix socket, it returns
+// what the request gives for one.
+func ClientAddr(r *http.Request, trusted []netip.Prefix) string {
+	from, _ := hops.Trace(r, trusted) // the peer, if the hops make no sense
+	return from.Address(r)
+}
 
-	// maxProxyWaits is how many connections are waited for at a time. Others
-	// stay with the operating system meanwhile.
-	maxProxyWaits = 1024
-)
+// proxyTimeout bounds the wait for a PROXY header where an option does not say otherwise.
+const proxyTimeout = 5 * time.Second
 
 // ProxyProtocol says who may send PROXY headers.
 type ProxyProtocol struct {
@@ -75,148 +75,5 @@ func ListenProxy(l net.Listener, opts ProxyProtocol) (net.Listener, error) {
 	if opts.OnRefuse == nil {
 		opts.OnRefuse = logCut(slog.Default())
 	}
-	p := &proxyListener{Listener: l, opts: opts,
-		ready: make(chan net.Conn), failed: make(chan error), waits: make(chan struct{}, maxProxyWaits)}
-	p.ctx, p.stop = context.WithCancel(context.Background())
-	p.refused.Name, p.refused.Call = "transport: ProxyProtocol.OnRefuse", opts.OnRefuse
-	return p, nil
-}
-
-type proxyListener struct {
-	net.Listener
-	opts    ProxyProtocol
-	refused notify.Notifier[error]
-
-	ctx    context.Context // ends with Close
-	stop   context.CancelFunc
-	begin  sync.Once
-	ready  chan net.Conn
-	failed chan error
-	waits  chan struct{} // one for each goroutine that reads a header
-}
-
-// Accept is described at net.Listener. A hop that is slow with its header keeps
-// nobody else waiting.
-func (l *proxyListener) Accept() (net.Conn, error) {
-	l.begin.Do(func() { go l.run() })
-	select {
-	case conn := <-l.ready:
-		return conn, nil
-	case err := <-l.failed:
-		return nil, err
-	case <-l.ctx.Done():
-		return nil, &net.OpError{Op: "accept", Net: l.Addr().Network(), Addr: l.Addr(), Err: net.ErrClosed}
-	}
-}
-
-// Close is described at net.Listener.
-func (l *proxyListener) Close() error {
-	l.stop()
-	return l.Listener.Close()
-}
-
-func (l *proxyListener) run() {
-	for {
-		select {
-		case l.waits <- struct{}{}:
-		case <-l.ctx.Done():
-			return
-		}
-		conn, err := l.Listener.Accept()
-		if err == nil {
-			go l.greet(conn)
-			continue
-		}
-		<-l.waits
-		select {
-		case l.failed <- err: // whoever calls Accept decides whether to go on
-		case <-l.ctx.Done():
-			return
-		}
-	}
-}
-
-// greet hands conn on, or closes it.
-func (l *proxyListener) greet(conn net.Conn) {
-	defer func() { <-l.waits }()
-	cut := context.AfterFunc(l.ctx, func() { conn.Close() })
-	whose, err := l.identify(conn)
-	if !cut() {
-		return // closed
-	}
-	if err != nil {
-		conn.Close()
-		l.refused.Emit(fmt.Errorf("transport: PROXY protocol: %s: %w", conn.RemoteAddr(), err))
-		return
-	}
-	select {
-	case l.ready <- whose:
-	case <-l.ctx.Done():
-		conn.Close()
-	}
-}
-
-func (l *proxyListener) identify(conn net.Conn) (net.Conn, error) {
-	if !listed(l.opts.Hops, addrOf(conn.RemoteAddr().String())) {
-		if l.opts.AllowDirect {
-			return conn, nil
-		}
-		return nil, errors.New("the peer is none of ProxyProtocol.Hops")
-	}
-	if err := conn.SetReadDeadline(time.Now().Add(l.opts.Timeout)); err != nil {
-		return nil, err
-	}
-	p, err := readProxyHeader(conn)
-	if err != nil {
-		return nil, err
-	}
-	if err := conn.SetReadDeadline(time.Time{}); err != nil {
-		return nil, err
-	}
-	if !p.source.IsValid() {
-		return conn, nil
-	}
-	return &proxiedConn{
-		Conn:   conn,
-		remote: net.TCPAddrFromAddrPort(p.source),
-		local:  &tunnelAddr{net.TCPAddrFromAddrPort(p.destination), tunnel{conn.RemoteAddr().String(), p.secure}},
-	}, nil
-}
-
-// A proxiedConn is a client's connection by way of a hop.
-type proxiedConn struct {
-	net.Conn
-	remote *net.TCPAddr
-	local  *tunnelAddr
-}
-
-func (c *proxiedConn) RemoteAddr() net.Addr { return c.remote }
-func (c *proxiedConn) LocalAddr() net.Addr  { return c.local }
-
-// CloseWrite lets net/http end a connection without losing its last answer.
-func (c *proxiedConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return errors.ErrUnsupported
-}
-
-// A tunnelAddr is the address that the client connected to. net/http hands it on
-// with each request, so that it can carry what else is known.
-type tunnelAddr struct {
-	*net.TCPAddr
-	tunnel
-}
-
-// A tunnel is the hop that a request came through without being changed.
-type tunnel struct {
-	hop    string // its address and port; "" if there is none
-	secure bool   // the client's TLS ends at the hop
-}
-
-func tunnelOf(r *http.Request) tunnel {
-	if at, ok := r.Context().Value(http.LocalAddrContextKey).(*tunnelAddr); ok {
-		return at.tunnel
-	}
-	return tunnel{}
+	return hops.Listen(l, hops.ListenOptions(opts)), nil
 }

@@ -7,6 +7,8 @@ import (
 	"iter"
 	"net/http"
 	"strings"
+
+	"github.com/hopseal/hopseal/transport/internal/hops"
 )
 
 // tokenOf returns the one bearer token in a request, "" if there is none. Two of
@@ -50,7 +52,7 @@ func shownTokens(h http.Header) (tokens []string, no *refusal) {
 			tokens = append(tokens, token)
 		}
 	}
-	for item := range listOf(h, "Sec-WebSocket-Protocol") {
+	for item := range hops.List(h, "Sec-WebSocket-Protocol") {
 		coded, ok := cutBearer(item)
 		if !ok {
 			continue
@@ -91,7 +93,7 @@ func badToken(problem string) *refusal {
 // offers returns the subprotocols that the client really offers.
 func offers(h http.Header) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for item := range listOf(h, "Sec-WebSocket-Protocol") {
+		for item := range hops.List(h, "Sec-WebSocket-Protocol") {
 			if _, ok := cutBearer(item); !ok && !yield(item) {
 				return
 			}

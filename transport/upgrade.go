@@ -4,10 +4,11 @@ package transport
 
 import (
 	"encoding/base64"
-	"iter"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/hopseal/hopseal/transport/internal/hops"
 )
 
 // checkUpgrade refuses, before anything else is done for it, a request that is no
@@ -50,26 +51,12 @@ func isNonce(key string) bool {
 // hasToken reports whether the list in a header holds token, which is in lower
 // case.
 func hasToken(h http.Header, name, token string) bool {
-	for item := range listOf(h, name) {
+	for item := range hops.List(h, name) {
 		if strings.EqualFold(item, token) {
 			return true
 		}
 	}
 	return false
-}
-
-// listOf returns the items of a header that is a list (RFC 9110, section 5.6.1)
-// and holds no quoted strings. Empty items are left out.
-func listOf(h http.Header, name string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for _, line := range h.Values(name) {
-			for item := range strings.SplitSeq(line, ",") {
-				if item = strings.Trim(item, " \t"); item != "" && !yield(item) {
-					return
-				}
-			}
-		}
-	}
 }
 
 // A refusal is a request that gets no connection.

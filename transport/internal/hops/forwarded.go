@@ -1,6 +1,6 @@
 //go:build !js
 
-package transport
+package hops
 
 import (
 	"net/http"
@@ -17,14 +17,14 @@ func parseForwarded(h http.Header) ([]step, error) {
 	case len(lines) == 0:
 		return nil, nil
 	case sizeOf(h, "Forwarded") > maxForwarded:
-		return nil, errHops
+		return nil, ErrForwarded
 	}
 	rest := strings.Join(lines, ",")
 	var steps []step
 	for {
 		s, after, ok := parseElement(rest)
 		if !ok {
-			return nil, errHops
+			return nil, ErrForwarded
 		}
 		steps = append(steps, s)
 		if after == "" {
@@ -48,7 +48,7 @@ func parseElement(s string) (e step, rest string, ok bool) {
 		}
 		switch name {
 		case "for":
-			e.from = addrOf(value)
+			e.from = Addr(value)
 		case "proto":
 			e.proto = value
 		case "host":

@@ -1,9 +1,10 @@
 //go:build !js
 
-package transport
+package hops
 
 import (
 	"errors"
+	"iter"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -12,17 +13,20 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 )
 
-// A route is how a request came here, as far as that can be believed.
-type route struct {
-	client netip.Addr // the client, or the last of the listed hops that did not say; invalid without IP
-	secure bool       // the client spoke TLS
-	host   string     // which host the client asked for
-	hop    bool       // the peer is a listed hop: what its own TLS shows is not the client's
-	hidden bool       // somebody not listed says to have forwarded this
+// shownAddress bounds what is shown of an address that is none, in characters.
+const shownAddress = 200
+
+// A Route is how a request came here, as far as that can be believed.
+type Route struct {
+	Client netip.Addr // the client, or the last of the listed hops that did not say; invalid without IP
+	Secure bool       // the client spoke TLS
+	Host   string     // which host the client asked for
+	Hop    bool       // the peer is a listed hop: what its own TLS shows is not the client's
+	Hidden bool       // somebody not listed says to have forwarded this
 }
 
-// errHops refuses a request, rather than guess which hop is wrong.
-var errHops = errors.New("a trusted hop sends forwarding headers that cannot be read, or Forwarded and X-Forwarded-For that disagree: make the outermost hop write one of them and remove the other")
+// ErrForwarded refuses a request, rather than guess which hop is wrong.
+var ErrForwarded = errors.New("a trusted hop sends forwarding headers that cannot be read, or Forwarded and X-Forwarded-For that disagree: make the outermost hop write one of them and remove the other")
 
 // A step is what one hop says about whoever sent it the request.
 type step struct {
@@ -31,16 +35,16 @@ type step struct {
 	host  string
 }
 
-// trace walks back over the hops that are listed, starting at the peer. Each hop
+// Trace walks back over the hops that are listed, starting at the peer. Each hop
 // adds to the right of what it got, so everything further left than the last
 // listed hop's own word is hearsay, and not looked at (requirement A49).
-func trace(r *http.Request, hops []netip.Prefix) (route, error) {
-	direct := route{client: addrOf(r.RemoteAddr), secure: r.TLS != nil || tunnelOf(r).secure, host: r.Host}
-	if !listed(hops, direct.client) {
-		direct.hidden = len(r.Header["Forwarded"]) > 0 || len(r.Header["X-Forwarded-For"]) > 0
+func Trace(r *http.Request, hops []netip.Prefix) (Route, error) {
+	direct := Route{Client: Addr(r.RemoteAddr), Secure: r.TLS != nil || TunnelOf(r).Secure, Host: r.Host}
+	if !listed(hops, direct.Client) {
+		direct.Hidden = len(r.Header["Forwarded"]) > 0 || len(r.Header["X-Forwarded-For"]) > 0
 		return direct, nil
 	}
-	direct.hop = true
+	direct.Hop = true
 	standard, err := parseForwarded(r.Header)
 	if err != nil {
 		return direct, err
@@ -58,44 +62,35 @@ func trace(r *http.Request, hops []netip.Prefix) (route, error) {
 	case one != other: // which includes that only one of them tells the host
 		// A hop that writes one of them and passes the other on would let
 		// clients choose what to be taken for.
-		return direct, errHops
+		return direct, ErrForwarded
 	}
 	return one, nil
 }
 
-// ClientAddr returns the IP address of the client that made a request, as Accept
-// shows it in Info.Client: the peer's, or what the listed hops tell, see
-// TrustedHops in [AcceptOptions]. It is for limits and logs of other handlers
-// beside Accept. Where the peer has no IP address, as on a Unix socket, it returns
-// what the request gives for one.
-func ClientAddr(r *http.Request, hops []netip.Prefix) string {
-	from, _ := trace(r, hops) // the peer, if the hops make no sense
-	return from.address(r)
-}
-
-func (from route) address(r *http.Request) string {
-	if from.client.IsValid() {
-		return from.client.String()
+// Address returns the client's IP address, or what the request gives for one.
+func (from Route) Address(r *http.Request) string {
+	if from.Client.IsValid() {
+		return from.Client.String()
 	}
-	return safetext.Line(r.RemoteAddr, shownTarget)
+	return safetext.Line(r.RemoteAddr, shownAddress)
 }
 
 // walk follows steps from the right until one leads to somebody not listed.
-func walk(at route, steps []step, hops []netip.Prefix) route {
+func walk(at Route, steps []step, hops []netip.Prefix) Route {
 	for i, s := range slices.Backward(steps) {
 		switch {
 		case s.proto != "":
-			at.secure = strings.EqualFold(s.proto, "https") || strings.EqualFold(s.proto, "wss")
+			at.Secure = strings.EqualFold(s.proto, "https") || strings.EqualFold(s.proto, "wss")
 		case i < len(steps)-1:
-			at.secure = false // this link is not the one that we know of
+			at.Secure = false // this link is not the one that we know of
 		}
 		if s.host != "" {
-			at.host = s.host
+			at.Host = s.host
 		}
 		if !s.from.IsValid() {
 			break
 		}
-		if at.client = s.from; !listed(hops, at.client) {
+		if at.Client = s.from; !listed(hops, at.Client) {
 			break
 		}
 	}
@@ -106,9 +101,9 @@ func listed(hops []netip.Prefix, addr netip.Addr) bool {
 	return slices.ContainsFunc(hops, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// addrOf returns the IP address in s, which may have a port behind it, in its one
+// Addr returns the IP address in s, which may have a port behind it, in its one
 // form: never an IPv4 address inside of IPv6, which no prefix of IPv4 would match.
-func addrOf(s string) netip.Addr {
+func Addr(s string) netip.Addr {
 	if at, err := netip.ParseAddrPort(s); err == nil {
 		return at.Addr().Unmap().WithZone("")
 	}
@@ -128,21 +123,35 @@ const maxForwarded = 4 << 10
 func parseXForwarded(h http.Header) ([]step, error) {
 	for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host"} {
 		if sizeOf(h, name) > maxForwarded {
-			return nil, errHops
+			return nil, ErrForwarded
 		}
 	}
-	from := slices.Collect(listOf(h, "X-Forwarded-For"))
-	proto := slices.Collect(listOf(h, "X-Forwarded-Proto"))
-	host := slices.Collect(listOf(h, "X-Forwarded-Host"))
+	from := slices.Collect(List(h, "X-Forwarded-For"))
+	proto := slices.Collect(List(h, "X-Forwarded-Proto"))
+	host := slices.Collect(List(h, "X-Forwarded-Host"))
 	n := len(from)
 	if n == 0 && len(proto)+len(host) > 0 {
 		n = 1
 	}
 	var steps []step
 	for back := n; back > 0; back-- { // 1 is the nearest hop
-		steps = append(steps, step{addrOf(itemBack(from, back)), itemBack(proto, back), itemBack(host, back)})
+		steps = append(steps, step{Addr(itemBack(from, back)), itemBack(proto, back), itemBack(host, back)})
 	}
 	return steps, nil
+}
+
+// List returns the items of a header that is a list (RFC 9110, section 5.6.1)
+// and holds no quoted strings. Empty items are left out.
+func List(h http.Header, name string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, line := range h.Values(name) {
+			for item := range strings.SplitSeq(line, ",") {
+				if item = strings.Trim(item, " \t"); item != "" && !yield(item) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func sizeOf(h http.Header, name string) (n int) {

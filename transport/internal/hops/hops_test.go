@@ -1,11 +1,9 @@
 //go:build !js
 
-package transport
+package hops
 
 import (
-	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -74,47 +72,53 @@ func TestA49HeadersCountFromListedHopsOnly(t *testing.T) {
 			for k, v := range c.sent {
 				r.Header.Set(k, v)
 			}
-			got, err := trace(r, testHops)
+			got, err := Trace(r, testHops)
 			if c.client == "" {
 				if err == nil {
 					t.Fatalf("got %+v, want an error", got)
 				}
-				if addr := ClientAddr(r, testHops); addr != "10.0.0.1" {
+				if addr := clientAddr(r); addr != "10.0.0.1" {
 					t.Fatalf("the client is %s", addr)
 				}
 				return
 			}
-			if err != nil || got.client.String() != c.client || kindOf(got) != c.kind || got.host != c.host {
+			if err != nil || got.Client.String() != c.client || got.Secure != (c.kind == "wss") || got.Host != c.host {
 				t.Fatalf("got %+v, %v, want %+v", got, err, c)
 			}
-			if addr := ClientAddr(r, testHops); addr != c.client {
+			if addr := clientAddr(r); addr != c.client {
 				t.Fatalf("the client is %s", addr)
 			}
-			if direct, err := trace(r, nil); err != nil || direct.hop || direct.client != addrOf(c.peer) || direct.host != "app.example" {
+			if direct, err := Trace(r, nil); err != nil || direct.Hop || direct.Client != Addr(c.peer) || direct.Host != "app.example" {
 				t.Fatalf("without a list: %+v, %v", direct, err)
 			}
 		})
 	}
 }
 
+// clientAddr is what transport.ClientAddr returns.
+func clientAddr(r *http.Request) string {
+	from, _ := Trace(r, testHops)
+	return from.Address(r)
+}
+
 func TestALineForEachHop(t *testing.T) {
 	r := httptest.NewRequest("GET", "http://app.example/", nil)
 	r.RemoteAddr = "10.0.0.1:5"
 	r.Header["Forwarded"] = []string{"for=1.1.1.1", "for=192.0.2.7", "for=10.0.0.2"}
-	if got, err := trace(r, testHops); err != nil || got.client.String() != "192.0.2.7" {
+	if got, err := Trace(r, testHops); err != nil || got.Client.String() != "192.0.2.7" {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	r.Header = http.Header{"X-Forwarded-For": {"1.1.1.1", "192.0.2.7", "10.0.0.2"}}
-	if got, err := trace(r, testHops); err != nil || got.client.String() != "192.0.2.7" {
+	if got, err := Trace(r, testHops); err != nil || got.Client.String() != "192.0.2.7" {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
 
-func TestClientAddrWithoutIP(t *testing.T) {
+func TestAddressWithoutIP(t *testing.T) {
 	r := httptest.NewRequest("GET", "http://app.example/", nil)
 	r.RemoteAddr = "@\n"
 	r.Header.Set("X-Forwarded-For", "192.0.2.7")
-	if got := ClientAddr(r, testHops); got != `@\n` {
+	if got := clientAddr(r); got != `@\n` {
 		t.Errorf("got %q", got)
 	}
 }
@@ -129,44 +133,12 @@ func FuzzA49Forwarded(f *testing.F) {
 		r := httptest.NewRequest("GET", "http://app.example/", nil)
 		r.RemoteAddr = "10.0.0.1:5"
 		r.Header["Forwarded"] = []string{claimed + ", for=192.0.2.7;proto=http"}
-		if got, err := trace(r, testHops); err == nil && (got.client.String() != "192.0.2.7" || got.secure) {
+		if got, err := Trace(r, testHops); err == nil && (got.Client.String() != "192.0.2.7" || got.Secure) {
 			t.Fatalf("%q gives %+v", claimed, got)
 		}
 		r.Header = http.Header{"X-Forwarded-For": {claimed + ", 192.0.2.7"}}
-		if got, err := trace(r, testHops); err == nil && got.client.String() != "192.0.2.7" {
+		if got, err := Trace(r, testHops); err == nil && got.Client.String() != "192.0.2.7" {
 			t.Fatalf("%q gives %+v", claimed, got)
 		}
 	})
-}
-
-// TestA49WhatATunnelsEndIsNot: behind a load balancer that ends the client's TLS,
-// the certificate on the socket is the load balancer's; and one that is elsewhere
-// does not make a client local by saying so.
-func TestA49WhatATunnelsEndIsNot(t *testing.T) {
-	cert := new(x509.Certificate)
-	for _, c := range []struct {
-		tunnel tunnel
-		want   *x509.Certificate
-		local  bool
-	}{
-		{tunnel{}, cert, true},
-		{tunnel{"127.0.0.1:1", false}, cert, true},
-		{tunnel{"10.0.0.1:1", false}, cert, false},
-		{tunnel{"127.0.0.1:1", true}, nil, true},
-	} {
-		r := httptest.NewRequest("GET", "http://localhost/", nil)
-		r.RemoteAddr = "127.0.0.1:5"
-		r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{cert}}}
-		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, &tunnelAddr{tunnel: c.tunnel}))
-		from, err := trace(r, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, no := certificateOf(r, from, true); got != c.want || no != nil {
-			t.Errorf("%+v: certificate %v, %v", c.tunnel, got, no)
-		}
-		if got := onThisMachine(r, from); got != c.local {
-			t.Errorf("%+v: local %v", c.tunnel, got)
-		}
-	}
 }
