@@ -11,6 +11,7 @@ import (
 func lockFile(*os.File) error { return errors.New("this system has no file locks that Hopseal knows") }
 
 const (
+	noWait     = 0
 	noFollow   = 0
 	locksStore = false
 )

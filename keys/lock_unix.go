@@ -16,6 +16,7 @@ func lockFile(f *os.File) error {
 }
 
 const (
+	noWait     = syscall.O_NONBLOCK // for a pipe in the place of a file
 	noFollow   = syscall.O_NOFOLLOW
 	locksStore = true // a file that is open and locked can be replaced, and removed
 )

@@ -17,6 +17,7 @@ func lockFile(f *os.File) error {
 }
 
 const (
+	noWait     = 0
 	noFollow   = 0
 	locksStore = false // a file that is open cannot be replaced, nor the lock beside it be removed
 )

@@ -4,7 +4,7 @@ package keys
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"time"
@@ -21,44 +21,26 @@ type Replica struct {
 
 	mu       sync.Mutex // guards what follows
 	contents contents
-	seen     os.FileInfo
+	seen     reading     // what contents are
+	refused  os.FileInfo // a file that is not followed
+	refusal  error       // why not
 	master   []byte
 	sealedBy []byte // the protector that master belongs to
 }
 
 // OpenReplica reads a store without locking it. Errors are those of [OpenStore]
-// but for [ErrStoreInUse].
+// but for [ErrStoreInUse] and [ErrOwner].
+//
+// It takes the file that it finds for the newest one: that a backup had been put there
+// before, only peers can tell.
 func OpenReplica(ctx context.Context, path string, secret Secret) (*Replica, error) {
 	r := &Replica{path: path, secret: secret}
-	f, err := r.read(ctx)
+	found, err := r.read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	r.contents = f.thaw()
+	r.contents, r.seen = found.frozen.thaw(), found
 	return r, nil
-}
-
-// read reads the file. Argon2 or the KMS is asked again only where the master key
-// has changed.
-func (r *Replica) read(ctx context.Context) (frozen, error) {
-	info, err := os.Stat(r.path)
-	if err != nil {
-		return frozen{}, err
-	}
-	b, err := readPrivate(r.path)
-	if err != nil {
-		return frozen{}, err
-	}
-	content, err := r.open(ctx, b)
-	if err != nil {
-		return frozen{}, err
-	}
-	f, err := parseFrozen(content)
-	if err != nil {
-		return frozen{}, damaged(r.path)
-	}
-	r.seen = info
-	return f, nil
 }
 
 func (r *Replica) open(ctx context.Context, b []byte) ([]byte, error) {
@@ -73,30 +55,32 @@ func (r *Replica) open(ctx context.Context, b []byte) ([]byte, error) {
 	return content, err
 }
 
-// ErrRolledBack is returned by [Replica.Refresh] for a file that is older than
-// one that it has read.
-var ErrRolledBack = errors.New("keys: the store on disk is older than the one read before")
-
 // Refresh reads the store again if its file has changed, and reports whether it
-// had. On an error what was read before stays in use.
+// had. On an error what was read before stays in use: those of [OpenReplica],
+// [ErrRolledBack], [ErrOtherIdentity] and [ErrOtherHistory]. Each later Refresh returns it
+// too, until there is a file that can be followed.
 func (r *Replica) Refresh(ctx context.Context) (changed bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	info, err := os.Stat(r.path)
-	if err != nil {
-		return false, err
-	}
-	if os.SameFile(info, r.seen) && info.ModTime().Equal(r.seen.ModTime()) && info.Size() == r.seen.Size() {
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("keys: %w", err)
+	case unchanged(info, r.seen.info):
 		return false, nil
+	case r.refusal != nil && unchanged(info, r.refused):
+		return false, r.refusal
 	}
-	f, err := r.read(ctx)
-	if err != nil {
+	found, err := r.read(ctx)
+	if err == nil {
+		err = r.seen.precedes(found)
+	}
+	if r.refused, r.refusal = nil, nil; err != nil {
+		r.refuse(found, err)
 		return false, err
 	}
-	if f.generation < r.contents.generation {
-		return false, ErrRolledBack
-	}
-	return r.contents.follow(f), nil
+	r.seen = found
+	return r.contents.follow(found.frozen), nil
 }
 
 // follow moves the live objects to the states of f.

@@ -12,6 +12,8 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"runtime"
 
@@ -125,16 +127,30 @@ func fileKeys(master, head []byte) (cipher.AEAD, []byte) {
 	return aead, out[32:]
 }
 
-func readPrivate(path string) ([]byte, error) {
-	info, err := os.Stat(path)
+// readPrivate reads a file that only its owner may read, and says which one that was. It looks
+// once: whoever replaces the file meanwhile changes nothing about the one that is open.
+func readPrivate(path string) ([]byte, os.FileInfo, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|noWait, 0)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, nil, fmt.Errorf("keys: %w: run this as the owner of the file, or give it back with chown", err)
+	case err != nil:
+		return nil, nil, fmt.Errorf("keys: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
+		return nil, nil, fmt.Errorf("keys: %w", err)
 	}
 	if m := info.Mode().Perm(); runtime.GOOS != "windows" && m&0o077 != 0 {
-		return nil, fileError(path, ErrPermissions, fmt.Sprintf("mode is %#o; run chmod 600", m))
+		return nil, info, fileError(path, ErrPermissions, fmt.Sprintf("mode is %#o; run chmod 600", m))
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxFileSize {
-		return nil, fileError(path, ErrDamaged, "expected a regular file of at most 16 MiB")
+		return nil, info, fileError(path, ErrDamaged, "expected a regular file of at most 16 MiB")
 	}
-	return os.ReadFile(path)
+	b, err := io.ReadAll(io.LimitReader(f, maxFileSize))
+	if err != nil {
+		return nil, nil, fmt.Errorf("keys: %w", err)
+	}
+	return b, info, nil
 }

@@ -144,7 +144,7 @@ func OpenStore(ctx context.Context, path string, secret Secret) (*Store, error) 
 }
 
 func (s *Store) read(ctx context.Context, secret Secret) (frozen, error) {
-	b, err := readPrivate(s.path)
+	b, _, err := readPrivate(s.path)
 	if err != nil {
 		return frozen{}, err
 	}
