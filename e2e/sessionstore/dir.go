@@ -26,9 +26,10 @@ import (
 // writes, and a disk that hangs then holds it up for as long: nobody can take a write back. Package
 // e2e waits for no call any longer than it has promised to.
 //
-// Files have mode 0600. Whenever a process or the machine stops, each holds the value before
-// or the one after. Saving takes as long as the disk takes to make sure of that: a session
-// that is saved again is written once, into the room that its file has for it.
+// Files have mode 0600, and belong to the owner of the directory, also those that root writes.
+// Whenever a process or the machine stops, each holds the value before or the one after. Saving
+// takes as long as the disk takes to make sure of that: a session that is saved again is written
+// once, into the room that its file has for it.
 func Dir(path string) (e2e.SessionStore, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("sessionstore: %w", err)
@@ -41,6 +42,9 @@ func Dir(path string) (e2e.SessionStore, error) {
 		return nil, fmt.Errorf("sessionstore: %s is open to other users (mode %#o): run chmod 700", path, m)
 	}
 	d := newDir(path)
+	if err := d.belong(info); err != nil {
+		return nil, err
+	}
 	return Over(d), d.tidy()
 }
 
@@ -52,11 +56,14 @@ const stripes = 64
 type dir struct {
 	path  string
 	mutex [stripes]chan struct{} // each holds a token while somebody has its lock
-	wrote func(step string)      // tests end the process within a write
+	doubts
+	folder fs.FileInfo          // nil where it is this process's user's
+	wrote  func(step string)    // tests end the process within a write
+	flush  func(*os.File) error // Sync, but in tests
 }
 
 func newDir(path string) *dir {
-	d := &dir{path: path}
+	d := &dir{path: path, flush: (*os.File).Sync}
 	for i := range d.mutex {
 		d.mutex[i] = make(chan struct{}, 1)
 	}
@@ -80,7 +87,7 @@ func (d *dir) lock(ctx context.Context, key string) (unlock func(), _ error) {
 	}
 	f, err := os.OpenFile(filepath.Join(d.path, fmt.Sprintf("%s%02d", lockPrefix, n)), os.O_RDWR|os.O_CREATE, 0o600)
 	if err == nil {
-		if err = waitForFile(ctx, f); err != nil {
+		if err = errors.Join(d.own(f), waitForFile(ctx, f)); err != nil {
 			f.Close()
 		}
 	}
@@ -125,10 +132,10 @@ func (d *dir) file(key string) string { return filepath.Join(d.path, key) }
 
 func (d *dir) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 	f, err := d.read(key)
-	if err == nil && f.torn() { // or read while it was written
+	if err == nil && (f.torn() || d.doubts.has(key)) { // torn, or read while it was written
 		var unlock func()
 		if unlock, err = d.lock(ctx, key); err == nil {
-			f, err = d.read(key)
+			f, err = d.settled(key)
 			unlock()
 		}
 	}
@@ -151,7 +158,7 @@ func (d *dir) Put(ctx context.Context, key string, value []byte, version uint64,
 		return false, err
 	}
 	defer unlock()
-	now, err := d.read(key)
+	now, err := d.settled(key)
 	if err != nil || now.version != version {
 		return false, err
 	}
@@ -179,14 +186,14 @@ func (d *dir) place(key string, offset int64, v versioned) error {
 		_, err = f.WriteAt(slot[half:], offset+int64(half))
 	}
 	d.step("placed")
-	err = errors.Join(err, f.Sync())
+	err = errors.Join(err, d.flush(f))
 	d.step("settled")
-	return errors.Join(err, f.Close())
+	return d.doubts.note(key, errors.Join(err, f.Close()))
 }
 
 // replace writes a new file beside the old one and gives it its name.
 func (d *dir) replace(key string, b []byte) error {
-	f, err := os.CreateTemp(d.path, tempPrefix+"*") // mode 0600
+	f, err := d.create()
 	if err != nil {
 		return err
 	}
@@ -194,7 +201,7 @@ func (d *dir) replace(key string, b []byte) error {
 	d.step("created")
 	_, err = f.Write(b)
 	d.step("written")
-	err = errors.Join(err, f.Sync())
+	err = errors.Join(err, d.flush(f))
 	d.step("synced")
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
@@ -203,7 +210,7 @@ func (d *dir) replace(key string, b []byte) error {
 		return err
 	}
 	d.step("renamed")
-	return d.sync()
+	return d.doubts.note(key, d.sync())
 }
 
 func (d *dir) step(name string) {
@@ -219,7 +226,7 @@ func (d *dir) sync() error {
 		return err
 	}
 	defer f.Close()
-	if err := f.Sync(); err != nil && !errors.Is(err, fs.ErrInvalid) && runtime.GOOS != "windows" {
+	if err := d.flush(f); err != nil && !errors.Is(err, fs.ErrInvalid) && runtime.GOOS != "windows" {
 		return err
 	}
 	return nil
