@@ -7,9 +7,8 @@ import (
 	"net"
 	"os"
 	"sync"
-	"time"
 
-	"github.com/hopseal/hopseal/internal/deadline"
+	"github.com/hopseal/hopseal/internal/streamconn"
 )
 
 // netPart is the largest message that a NetConn makes, in bytes: with the lengths that
@@ -36,26 +35,21 @@ var errWriteClosed = errors.New("e2e: write after CloseWrite")
 // forge, that there is nothing more: by CloseWrite, or by closing the session with
 // [CodeDone]. Every other end is a [*CloseError].
 type NetConn struct {
+	*base
 	session  *Session
 	closing  sync.Once
-	closed   chan struct{} // Close was called
 	over     chan struct{} // closed when closeErr is set
 	closeErr error
 
-	readBy    deadline.Deadline
-	reading   chan struct{} // holds a token while somebody reads, who owns what follows
-	fetching  bool
-	fetched   chan error // the result of fetch, which owns buf until then
-	buf, rest []byte
-	readErr   error
-
-	writeBy  deadline.Deadline
-	writing  chan struct{} // holds a token while somebody writes, who owns what follows
-	cutShort bool          // Close came within a Write, which has not sent all of its bytes
-	flushing chan struct{} // holds a token while out is under way; whose holder owns what follows
+	writing  streamconn.Turn // whose holder owns what follows
+	cutShort bool            // Close came within a Write, which has not sent all of its bytes
+	flushing streamconn.Turn // is held while out is under way; whose holder owns what follows
 	out      []byte
 	writeErr error
 }
+
+// A base reads, and keeps the deadlines.
+type base = streamconn.Base
 
 var _ net.Conn = (*NetConn)(nil)
 
@@ -63,92 +57,30 @@ var _ net.Conn = (*NetConn)(nil)
 // and before Send and Receive.
 func (s *Session) NetConn() *NetConn {
 	return &NetConn{
-		session: s, closed: make(chan struct{}), over: make(chan struct{}), fetched: make(chan error, 1),
-		reading: make(chan struct{}, 1), writing: make(chan struct{}, 1), flushing: make(chan struct{}, 1),
+		base: streamconn.New(s.nextPart), session: s, over: make(chan struct{}),
+		writing: streamconn.NewTurn(), flushing: streamconn.NewTurn(),
 	}
+}
+
+// nextPart returns what the next Write of the other end sent, in one message.
+func (s *Session) nextPart(buf []byte) ([]byte, error) {
+	message, err := s.AppendReceive(context.Background(), buf)
+	if err == nil && len(message) == 0 || errors.Is(err, io.EOF) {
+		err = io.EOF // as such, since readers compare with it
+	}
+	return message, err
 }
 
 // Session returns the session below, for its Peer and Info.
 func (c *NetConn) Session() *Session { return c.session }
 
-// enter takes a turn, unless the deadline is over or the connection closed.
-func (c *NetConn) enter(turn chan struct{}, by context.Context) error {
-	select { // first, since a turn may be free
-	case <-c.closed:
-		return net.ErrClosed
-	case <-by.Done():
-		return os.ErrDeadlineExceeded
-	default:
-	}
-	select {
-	case turn <- struct{}{}:
-		return nil
-	case <-c.closed:
-		return net.ErrClosed
-	case <-by.Done():
-		return os.ErrDeadlineExceeded
-	}
-}
-
-// Read is described at net.Conn.
-func (c *NetConn) Read(p []byte) (int, error) {
-	by := c.readBy.Context()
-	if err := c.enter(c.reading, by); err != nil {
-		return 0, err
-	}
-	defer func() { <-c.reading }()
-	if len(p) == 0 {
-		return 0, nil
-	}
-	for len(c.rest) == 0 {
-		if err := c.more(by); err != nil {
-			return 0, err
-		}
-	}
-	n := copy(p, c.rest)
-	c.rest = c.rest[n:]
-	return n, nil
-}
-
-// more waits for a message. One that comes too late is there for the next Read.
-func (c *NetConn) more(by context.Context) error {
-	if c.readErr != nil {
-		return c.readErr
-	}
-	if !c.fetching {
-		c.fetching = true
-		go c.fetch()
-	}
-	select {
-	case c.readErr = <-c.fetched:
-		c.fetching = false
-		c.rest = c.buf
-		return c.readErr
-	case <-c.closed:
-		return net.ErrClosed
-	case <-by.Done():
-		return os.ErrDeadlineExceeded
-	}
-}
-
-func (c *NetConn) fetch() {
-	message, err := c.session.AppendReceive(context.Background(), c.buf[:0])
-	if err == nil && len(message) == 0 || errors.Is(err, io.EOF) {
-		err = io.EOF // as such, since readers compare with it
-	}
-	if c.buf = message; err != nil {
-		c.buf = nil
-	}
-	c.fetched <- err
-}
-
 // Write is described at net.Conn.
 func (c *NetConn) Write(p []byte) (n int, err error) {
-	by := c.writeBy.Context()
-	if err := c.enter(c.writing, by); err != nil {
+	by := c.WriteBy.Context()
+	if err := c.Enter(c.writing, by); err != nil {
 		return 0, err
 	}
-	defer func() { <-c.writing }()
+	defer c.writing.Leave()
 	for n < len(p) {
 		part := p[n:min(len(p), n+c.part())]
 		if err := c.send(by, part, nil); err != nil {
@@ -165,11 +97,11 @@ func (c *NetConn) part() int { return min(netPart, c.session.party.cfg.MaxMessag
 // send hands a message on as soon as the one before is under way. After a failure all
 // later ones return that error, and otherwise then, if it is not nil.
 func (c *NetConn) send(by context.Context, message []byte, then error) error {
-	if err := c.enter(c.flushing, by); err != nil {
+	if err := c.Enter(c.flushing, by); err != nil {
 		return err
 	}
 	if c.writeErr != nil {
-		defer func() { <-c.flushing }()
+		defer c.flushing.Leave()
 		return c.writeErr
 	}
 	c.out = append(c.out[:0], message...)
@@ -183,17 +115,17 @@ func (c *NetConn) flush(then error) {
 		err = then
 	}
 	c.writeErr = err
-	<-c.flushing
+	c.flushing.Leave()
 }
 
 // CloseWrite tells the other end that nothing more will be written: behind what was, its
 // Read returns [io.EOF]. Reading goes on. The deadline for writing applies.
 func (c *NetConn) CloseWrite() error {
-	by := c.writeBy.Context()
-	if err := c.enter(c.writing, by); err != nil {
+	by := c.WriteBy.Context()
+	if err := c.Enter(c.writing, by); err != nil {
 		return err
 	}
-	defer func() { <-c.writing }()
+	defer c.writing.Leave()
 	err := c.send(by, nil, errWriteClosed) // an empty message, which no Write makes
 	if err == errWriteClosed {
 		return nil // closed before
@@ -209,7 +141,7 @@ func (c *NetConn) CloseWrite() error {
 // calls Close again gets the same error.
 func (c *NetConn) Close() error {
 	c.closing.Do(func() {
-		close(c.closed)
+		close(c.Closed)
 		go c.end()
 	})
 	<-c.over
@@ -230,13 +162,13 @@ func (c *NetConn) end() {
 // the session ends then.
 func (c *NetConn) settle(ctx context.Context) (Code, error) {
 	c.writing <- struct{}{} // a Write that is under way leaves at once
-	defer func() { <-c.writing }()
+	defer c.writing.Leave()
 	select {
 	case c.flushing <- struct{}{}:
 	case <-ctx.Done():
 		return CodeFailed, os.ErrDeadlineExceeded
 	}
-	defer func() { <-c.flushing }()
+	defer c.flushing.Leave()
 	switch err := c.writeErr; {
 	case err != nil && err != errWriteClosed:
 		return CodeFailed, err
@@ -250,36 +182,11 @@ func (c *NetConn) settle(ctx context.Context) (Code, error) {
 // one. It says nothing about who the other end is: see [Session.Peer].
 func (c *NetConn) LocalAddr() net.Addr {
 	info := c.session.Info().Transport
-	return addr{info.Kind, info.Local}
+	return streamconn.Addr{Kind: info.Kind, Address: info.Local}
 }
 
 // RemoteAddr is described at LocalAddr.
 func (c *NetConn) RemoteAddr() net.Addr {
 	info := c.session.Info().Transport
-	return addr{info.Kind, info.Remote}
+	return streamconn.Addr{Kind: info.Kind, Address: info.Remote}
 }
-
-// SetDeadline is described at net.Conn.
-func (c *NetConn) SetDeadline(t time.Time) error {
-	c.readBy.Set(t)
-	c.writeBy.Set(t)
-	return nil
-}
-
-// SetReadDeadline is described at net.Conn.
-func (c *NetConn) SetReadDeadline(t time.Time) error {
-	c.readBy.Set(t)
-	return nil
-}
-
-// SetWriteDeadline is described at net.Conn.
-func (c *NetConn) SetWriteDeadline(t time.Time) error {
-	c.writeBy.Set(t)
-	return nil
-}
-
-// An addr is an address as a transport.Info has it.
-type addr struct{ network, address string }
-
-func (a addr) Network() string { return a.network }
-func (a addr) String() string  { return a.address }

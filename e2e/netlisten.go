@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"sync"
+
+	"github.com/hopseal/hopseal/internal/streamconn"
 )
 
 // A Listener is a [Server] whose sessions come out of Accept, each as a [*NetConn], for
@@ -75,4 +77,4 @@ func (l *Listener) Shutdown(ctx context.Context) error {
 
 // Addr returns an address of network "hopseal". It says nothing: where clients connect
 // is up to whoever serves them.
-func (l *Listener) Addr() net.Addr { return addr{"hopseal", "sessions"} }
+func (l *Listener) Addr() net.Addr { return streamconn.Addr{Kind: "hopseal", Address: "sessions"} }

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hopseal/hopseal/internal/deadline"
+	"github.com/hopseal/hopseal/internal/streamconn"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -98,103 +98,30 @@ func (f *prefixFraming) head(b []byte) {
 }
 
 type netConn struct {
+	*streamconn.Base
 	conn    transport.Conn
 	framing framing
 	closing sync.Once
-	closed  chan struct{}
 
-	readBy    deadline.Deadline
-	reading   chan struct{} // holds a token while somebody reads, who owns what follows
-	fetching  bool
-	fetched   chan error // the result of fetch, which owns buf until then
-	buf, rest []byte
-	readErr   error
-
-	writeBy  deadline.Deadline
-	writing  chan struct{} // holds a token while somebody writes
-	flushing chan struct{} // holds a token while out is under way; whose holder owns what follows
+	writing  streamconn.Turn
+	flushing streamconn.Turn // is held while out is under way; whose holder owns what follows
 	out      []byte
 	writeErr error
 }
 
 func newNetConn(c transport.Conn, f framing) *netConn {
-	return &netConn{
-		conn: c, framing: f, closed: make(chan struct{}), fetched: make(chan error, 1),
-		reading: make(chan struct{}, 1), writing: make(chan struct{}, 1), flushing: make(chan struct{}, 1),
-	}
+	n := &netConn{conn: c, framing: f, writing: streamconn.NewTurn(), flushing: streamconn.NewTurn()}
+	n.Base = streamconn.New(n.next)
+	return n
 }
 
-// enter takes a turn, unless the deadline is over or the connection closed.
-func (c *netConn) enter(turn chan struct{}, by context.Context) error {
-	select { // first, since a turn may be free
-	case <-c.closed:
-		return net.ErrClosed
-	case <-by.Done():
-		return os.ErrDeadlineExceeded
-	default:
-	}
-	select {
-	case turn <- struct{}{}:
-		return nil
-	case <-c.closed:
-		return net.ErrClosed
-	case <-by.Done():
-		return os.ErrDeadlineExceeded
-	}
-}
-
-// Read is described at net.Conn.
-func (c *netConn) Read(p []byte) (int, error) {
-	by := c.readBy.Context()
-	if err := c.enter(c.reading, by); err != nil {
-		return 0, err
-	}
-	defer func() { <-c.reading }()
-	if len(p) == 0 {
-		return 0, nil
-	}
-	for len(c.rest) == 0 {
-		if err := c.more(by); err != nil {
-			return 0, err
-		}
-	}
-	n := copy(p, c.rest)
-	c.rest = c.rest[n:]
-	return n, nil
-}
-
-// more waits for a message. One that comes too late is there for the next Read.
-func (c *netConn) more(by context.Context) error {
-	if c.readErr != nil {
-		return c.readErr
-	}
-	if !c.fetching {
-		c.fetching = true
-		go c.fetch()
-	}
-	select {
-	case c.readErr = <-c.fetched:
-		c.fetching = false
-		c.rest = c.buf
-		return c.readErr
-	case <-c.closed:
-		return net.ErrClosed
-	case <-by.Done():
-		return os.ErrDeadlineExceeded
-	}
-}
-
-func (c *netConn) fetch() {
-	space := make([]byte, c.framing.room())
-	msg, err := c.conn.Read(context.Background(), append(c.buf[:0], space...))
+func (c *netConn) next(buf []byte) ([]byte, error) {
+	msg, err := c.conn.Read(context.Background(), append(buf, make([]byte, c.framing.room())...))
 	if err != nil {
-		c.buf = nil
-		c.fetched <- ended(err)
-		return
+		return nil, ended(err)
 	}
 	c.framing.head(msg)
-	c.buf = msg
-	c.fetched <- nil
+	return msg, nil
 }
 
 // ended makes an orderly end the error that readers compare with.
@@ -207,24 +134,24 @@ func ended(err error) error {
 
 // Write is described at net.Conn.
 func (c *netConn) Write(p []byte) (n int, err error) {
-	by := c.writeBy.Context()
-	if err := c.enter(c.writing, by); err != nil {
+	by := c.WriteBy.Context()
+	if err := c.Enter(c.writing, by); err != nil {
 		return 0, err
 	}
-	defer func() { <-c.writing }()
+	defer c.writing.Leave()
 	for n < len(p) {
-		if err := c.enter(c.flushing, by); err != nil {
+		if err := c.Enter(c.flushing, by); err != nil {
 			return n, err
 		}
 		if c.writeErr != nil {
-			<-c.flushing
+			c.flushing.Leave()
 			return n, c.writeErr
 		}
 		msg, taken, err := c.framing.cut(p[n:])
 		n += taken
 		if err != nil || msg == nil {
 			c.writeErr = err
-			<-c.flushing
+			c.flushing.Leave()
 			continue
 		}
 		c.out = append(c.out[:0], msg...)
@@ -235,20 +162,20 @@ func (c *netConn) Write(p []byte) (n int, err error) {
 
 func (c *netConn) flush() {
 	c.writeErr = c.conn.Write(context.Background(), c.out)
-	<-c.flushing
+	c.flushing.Leave()
 }
 
 // Close is described at net.Conn. It returns an error if what was written last could
 // not be sent.
 func (c *netConn) Close() (err error) {
 	c.closing.Do(func() {
-		close(c.closed)
+		close(c.Closed)
 		late := time.NewTimer(closeGrace)
 		defer late.Stop()
 		select {
 		case c.flushing <- struct{}{}:
 			err = c.writeErr
-			<-c.flushing
+			c.flushing.Leave()
 		case <-late.C:
 			err = os.ErrDeadlineExceeded
 		}
@@ -257,27 +184,12 @@ func (c *netConn) Close() (err error) {
 	return err
 }
 
-func (c *netConn) LocalAddr() net.Addr  { return addr{c.conn.Info().Kind, c.conn.Info().Local} }
-func (c *netConn) RemoteAddr() net.Addr { return addr{c.conn.Info().Kind, c.conn.Info().Remote} }
-
-func (c *netConn) SetDeadline(t time.Time) error {
-	c.readBy.Set(t)
-	c.writeBy.Set(t)
-	return nil
+func (c *netConn) LocalAddr() net.Addr {
+	info := c.conn.Info()
+	return streamconn.Addr{Kind: info.Kind, Address: info.Local}
 }
 
-func (c *netConn) SetReadDeadline(t time.Time) error {
-	c.readBy.Set(t)
-	return nil
+func (c *netConn) RemoteAddr() net.Addr {
+	info := c.conn.Info()
+	return streamconn.Addr{Kind: info.Kind, Address: info.Remote}
 }
-
-func (c *netConn) SetWriteDeadline(t time.Time) error {
-	c.writeBy.Set(t)
-	return nil
-}
-
-// An addr is an address as an Info has it.
-type addr struct{ network, address string }
-
-func (a addr) Network() string { return a.network }
-func (a addr) String() string  { return a.address }

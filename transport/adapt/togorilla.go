@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/deadline"
+	"github.com/hopseal/hopseal/internal/streamconn"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -98,10 +99,14 @@ func (g *Gorilla) SetWriteDeadline(t time.Time) error {
 }
 
 // LocalAddr returns our address, as the connection's Info has it.
-func (g *Gorilla) LocalAddr() net.Addr { return addr{g.conn.Info().Kind, g.conn.Info().Local} }
+func (g *Gorilla) LocalAddr() net.Addr {
+	return streamconn.Addr{Kind: g.conn.Info().Kind, Address: g.conn.Info().Local}
+}
 
 // RemoteAddr returns the address of the next hop, as the connection's Info has it.
-func (g *Gorilla) RemoteAddr() net.Addr { return addr{g.conn.Info().Kind, g.conn.Info().Remote} }
+func (g *Gorilla) RemoteAddr() net.Addr {
+	return streamconn.Addr{Kind: g.conn.Info().Kind, Address: g.conn.Info().Remote}
+}
 
 // late is the context of a deadline, and says so when it ends.
 type late struct{ context.Context }
