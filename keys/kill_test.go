@@ -58,6 +58,9 @@ func beWriter(path string) error {
 			return err
 		}
 	}
+	if step == "serve" {
+		return s.Serve(context.Background())
+	}
 	return errors.Join(takeStep(s, step), errors.New("survived"))
 }
 

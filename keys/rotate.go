@@ -27,6 +27,9 @@ type RotationPolicy struct {
 	// see [Store.UpdateSharedKeyset]: they are left alone here.
 	Follow []string
 
+	// NoRequests has [Store.Run] take no requests from [StoreClient]s.
+	NoRequests bool
+
 	// Logger is told by [Store.Run] of what failed, and of keysets that will be full. Nil
 	// means slog.Default().
 	Logger *slog.Logger

@@ -21,9 +21,10 @@ const (
 // Run rotates by the policy until ctx ends or the store is closed, and returns the error of
 // that. What fails is told to the policy's Logger, with the time at which the identity will have
 // expired if nothing changes, and tried again every minute: a disk that was full for a moment
-// ends nothing.
+// ends nothing. Meanwhile it takes requests, as [Store.Serve] does.
 func (s *Store) Run(ctx context.Context, p RotationPolicy) error {
 	news := &reporter{log: cmp.Or(p.Logger, slog.Default()), store: s, told: map[string]time.Time{}}
+	defer s.serveBeside(ctx, p, news.log)()
 	for {
 		next, err := s.Rotate(p)
 		if errors.Is(err, ErrStoreClosed) {
@@ -37,6 +38,8 @@ func (s *Store) Run(ctx context.Context, p RotationPolicy) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-s.control.closing:
+			return ErrStoreClosed
 		case <-time.After(wait):
 		}
 	}

@@ -34,6 +34,7 @@ type Store struct {
 	clock     func() time.Time
 	written   func(step string)        // for tests: what has been done of a write
 	sync      func(dir *os.File) error // atomicfile.Sync, but in tests
+	control   controls
 
 	mu       sync.Mutex // guards what follows, and the order of writes
 	contents contents
@@ -96,7 +97,8 @@ func claimStore(name string) (*Store, error) {
 		return nil, err
 	}
 	removeLeftovers(path)
-	return &Store{name: name, path: path, lock: lock, clock: time.Now, written: func(string) {}, sync: atomicfile.Sync}, nil
+	return &Store{name: name, path: path, lock: lock, clock: time.Now, written: func(string) {}, sync: atomicfile.Sync,
+		control: controls{closing: make(chan struct{})}}, nil
 }
 
 func (s *Store) create(ctx context.Context, secret Secret) error {
@@ -179,7 +181,7 @@ func (s *Store) follow() {
 	}
 }
 
-// Close releases the store's lock. What came out of it stays usable, and changes
+// Close ends [Store.Run] and [Store.Serve] and releases the store's lock. What came out of it stays usable, and changes
 // no more.
 func (s *Store) Close() error {
 	s.mu.Lock()
@@ -188,6 +190,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
+	s.control.end() // before another writer can listen there
 	clear(s.master)
 	return s.lock.release()
 }

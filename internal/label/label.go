@@ -34,6 +34,7 @@ const (
 	Succession   Label = "hopseal/1 keys succession\x00"
 	Voucher      Label = "hopseal/1 keys voucher\x00"
 	SafetyNumber Label = "hopseal/1 keys safety number\x00"
+	StoreControl Label = "hopseal/1 keys store control\x00"
 )
 
 // Labels of the transport layer.
@@ -122,7 +123,7 @@ const (
 func All() []Label {
 	return []Label{
 		Fingerprint, SigningKeyID, SealingKeyID, SharedKeyID, Identity, IdentityFile,
-		Succession, Voucher, SafetyNumber,
+		Succession, Voucher, SafetyNumber, StoreControl,
 		DiagnoseBinding,
 		EnvelopeBody, EnvelopeBodyKey, EnvelopeContentID, EnvelopeHeader, EnvelopeRecipient,
 		EnvelopeDigest, EnvelopeProof, EnvelopeProofKeyed,

@@ -1,0 +1,20 @@
+//go:build !unix && !js
+
+package keys
+
+import (
+	"context"
+	"errors"
+	"net"
+)
+
+var errNoSocket = errors.New("keys: nobody listens")
+
+func socketBeside(store string) string { return store + ".sock" }
+
+// Who may open a socket can be told on Unix only.
+func listenBeside(store string) (*controlSocket, error) {
+	return nil, unservable(store, errors.ErrUnsupported)
+}
+
+func dialBeside(context.Context, string) (net.Conn, error) { return nil, errNoSocket }

@@ -1,0 +1,276 @@
+//go:build !js
+
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// controls is what a store has for taking requests.
+type controls struct {
+	closing chan struct{} // closed by Close
+
+	mu      sync.Mutex      // guards what follows
+	ended   bool            // by Close
+	serving *controlSocket  // nil for none
+	policy  *RotationPolicy // of Run, nil for none
+}
+
+// controlSocket is where a store's writer listens.
+type controlSocket struct {
+	listener *net.UnixListener
+	path     string
+	info     os.FileInfo // of the socket: only that one is removed
+	peer     func(*net.UnixConn) error
+}
+
+// Serve takes requests of [StoreClient]s, and so of the command hopseal, over a Unix socket beside
+// the store, until ctx ends or the store is closed, and returns the error of that. [Store.Run]
+// does the same beside its rotations: Serve is for a store that does not rotate here. Where
+// there are no Unix sockets with owners, on Windows, the error wraps [errors.ErrUnsupported].
+//
+// Whoever asks has to know the store's passphrase, or have its KMS key, and be the same user or root.
+func (s *Store) Serve(ctx context.Context) error {
+	l, err := s.listen()
+	if err != nil {
+		return err
+	}
+	return newControlServer(s, l).serve(ctx)
+}
+
+var errServed = errors.New("keys: the store takes requests already")
+
+// listen makes the socket, unless Close was first.
+func (s *Store) listen() (*controlSocket, error) {
+	c := &s.control
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.ended:
+		return nil, ErrStoreClosed
+	case c.serving != nil:
+		return nil, errServed
+	}
+	l, err := listenBeside(s.path)
+	if err != nil {
+		return nil, err
+	}
+	c.serving = l
+	return l, nil
+}
+
+// unlisten takes the socket away.
+func (c *controls) unlisten() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.serving != nil {
+		c.serving.close()
+		c.serving = nil
+	}
+}
+
+// end is for Close, before it lets the next writer in.
+func (c *controls) end() {
+	c.mu.Lock()
+	c.ended = true
+	c.mu.Unlock()
+	close(c.closing)
+	c.unlisten()
+}
+
+func (l *controlSocket) close() {
+	l.listener.Close()
+	if info, err := os.Lstat(l.path); err == nil && os.SameFile(info, l.info) {
+		os.Remove(l.path)
+	}
+}
+
+// serveBeside takes requests while Run rotates by that policy. The function that it returns ends
+// that.
+func (s *Store) serveBeside(ctx context.Context, p RotationPolicy, log *slog.Logger) (end func()) {
+	if p.NoRequests || !serves {
+		return func() {}
+	}
+	s.control.setPolicy(&p)
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.serveOn(ctx, log)
+	}()
+	return func() {
+		cancel()
+		<-done
+		s.control.setPolicy(nil)
+	}
+}
+
+// serves is false in tests that have a clock of their own, which stands still where somebody
+// listens.
+var serves = true
+
+func (c *controls) setPolicy(p *RotationPolicy) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.policy = p
+}
+
+// serveOn goes on when the socket cannot be made, because its folder is read-only: it tries again
+// every minute.
+func (s *Store) serveOn(ctx context.Context, log *slog.Logger) {
+	for told := false; ; {
+		err := s.Serve(ctx)
+		if ctx.Err() != nil || errors.Is(err, ErrStoreClosed) || errors.Is(err, errors.ErrUnsupported) {
+			return
+		}
+		if !told && !errors.Is(err, errServed) {
+			log.Warn("keys: a store takes no requests, so that it has to be closed before the command hopseal can change it", "store", s.Path(), "error", err)
+			told = true
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.control.closing:
+			return
+		case <-time.After(rotationCheck):
+		}
+	}
+}
+
+type controlServer struct {
+	store  *Store
+	socket *controlSocket
+	slots  chan struct{}
+	time   time.Duration // for a request to come
+	taking sync.WaitGroup
+}
+
+func newControlServer(s *Store, l *controlSocket) *controlServer {
+	return &controlServer{store: s, socket: l, slots: make(chan struct{}, controlConnections), time: controlTime}
+}
+
+// serve returns when the last request has been answered.
+func (w *controlServer) serve(ctx context.Context) error {
+	key, err := w.store.controlKey()
+	if err != nil {
+		return err
+	}
+	defer w.taking.Wait()
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer w.store.control.unlisten()
+	defer context.AfterFunc(ctx, w.store.control.unlisten)()
+	for {
+		select { // at the limit others wait in the kernel
+		case w.slots <- struct{}{}:
+		case <-w.store.control.closing:
+			return ErrStoreClosed
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		conn, err := w.socket.listener.AcceptUnix()
+		switch {
+		case err == nil:
+			w.taking.Go(func() {
+				defer func() { <-w.slots }()
+				defer conn.Close()
+				_ = w.take(waiting, conn, key) // whoever asks hears of it, or is not told
+			})
+			continue
+		case errors.Is(err, net.ErrClosed):
+			return w.ended(ctx)
+		}
+		<-w.slots
+		select { // out of file descriptors, for example
+		case <-ctx.Done():
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func (w *controlServer) ended(ctx context.Context) error {
+	select {
+	case <-w.store.control.closing:
+		return ErrStoreClosed
+	default:
+		return ctx.Err()
+	}
+}
+
+// controlKey is taken while the master key is there: Close clears it.
+func (s *Store) controlKey() ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrStoreClosed
+	}
+	return controlKey(s.master), nil
+}
+
+// take answers one request. What is late is not begun: whoever asked has given up. What is not
+// there when ctx ends is not waited for.
+func (w *controlServer) take(ctx context.Context, conn *net.UnixConn, control []byte) error {
+	begin := time.Now()
+	if err := conn.SetDeadline(begin.Add(w.time)); err != nil {
+		return err
+	}
+	stop := endWith(ctx, conn)
+	defer stop()
+	if err := w.socket.peer(conn); err != nil {
+		return err
+	}
+	link, q, err := receive(conn, control)
+	if err != nil {
+		return err
+	}
+	if !stop() || time.Since(begin) >= w.time {
+		return os.ErrDeadlineExceeded
+	}
+	a := w.store.do(q).append(nil)
+	if err := conn.SetDeadline(time.Now().Add(w.time)); err != nil {
+		return err
+	}
+	return writeFrame(conn, sealOnce(link.answer, a))
+}
+
+// receive returns a request of somebody who knows the store's key.
+func receive(conn net.Conn, control []byte) (link linkKeys, q request, err error) {
+	if link, err = greet(conn, control); err != nil {
+		return linkKeys{}, request{}, err
+	}
+	b, err := readFrame(conn, maxRequest+64)
+	if err != nil {
+		return linkKeys{}, request{}, err
+	}
+	if b, err = openOnce(link.request, b); err != nil {
+		return linkKeys{}, request{}, err
+	}
+	q, err = parseRequest(b)
+	return link, q, err
+}
+
+// greet is the writer's half of the greeting.
+func greet(conn net.Conn, control []byte) (linkKeys, error) {
+	b, err := readFrame(conn, maxGreeting)
+	if err != nil {
+		return linkKeys{}, err
+	}
+	client, err := parseHello(b)
+	if err != nil {
+		return linkKeys{}, err
+	}
+	writer := newNonce()
+	link := newLinkKeys(control, client, writer)
+	return link, writeFrame(conn, appendHi(nil, writer, link.proof))
+}
+
+func unservable(path string, err error) error {
+	return fmt.Errorf("keys: %s takes no requests: %w", path, err)
+}

@@ -1,0 +1,113 @@
+//go:build unix
+
+package keys
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// errNoSocket is returned where nobody listens for requests to a store.
+var errNoSocket = errors.New("keys: nobody listens")
+
+const (
+	maxSocketPath = 103 // bytes: macOS and the BSDs have 104 with a zero, Linux 108
+	maxSocketName = 60  // bytes, so that a descriptor's path goes in front
+)
+
+// socketBeside returns the path of the socket of a store. The name of a store that has a long one
+// is hashed.
+func socketBeside(store string) string {
+	dir, name := filepath.Split(store)
+	if len(name)+len(".sock") > maxSocketName {
+		sum := sha256.Sum256([]byte(name))
+		name = ".hopseal-" + hex.EncodeToString(sum[:16])
+	}
+	return dir + name + ".sock"
+}
+
+// withSocket calls f with a path to the socket that is short enough.
+func withSocket(store string, f func(path string) error) error {
+	path := socketBeside(store)
+	if len(path) <= maxSocketPath {
+		return f(path)
+	}
+	dir, short, err := openFolder(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("the path %s is longer than the %d bytes that a socket may have here: move the store to a shorter one: %w", path, maxSocketPath, err)
+	}
+	defer dir.Close()
+	return f(filepath.Join(short, filepath.Base(path)))
+}
+
+// listenBeside makes the socket of a store. The caller holds the store's lock.
+func listenBeside(store string) (*controlSocket, error) {
+	l := &controlSocket{path: socketBeside(store), peer: samePeer}
+	err := withSocket(store, func(path string) (err error) {
+		if err = removeStale(path, l.path); err == nil {
+			l.listener, err = net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+		}
+		return err
+	})
+	if err != nil {
+		return nil, unservable(store, err)
+	}
+	l.listener.SetUnlinkOnClose(false) // close does so, if it is still that one
+	// Until here others may connect, as far as the umask lets them. They are turned away for
+	// who they are, and know no key.
+	l.info, err = os.Lstat(l.path)
+	if err = errors.Join(err, os.Chmod(l.path, 0o600)); err != nil {
+		l.listener.Close()
+		return nil, unservable(store, err)
+	}
+	return l, nil
+}
+
+// removeStale removes a socket that refuses connections, since the writer that made it was
+// killed. The path is for people, the short one for the kernel.
+func removeStale(short, path string) error {
+	info, err := os.Lstat(short)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil || info.Mode().Type() != fs.ModeSocket {
+		return fmt.Errorf("%s is not a socket: move it away", path)
+	}
+	c, err := net.Dial("unix", short)
+	if err == nil {
+		c.Close()
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return os.Remove(short)
+	}
+	return fmt.Errorf("another process listens at %s, or may do so: stop it", path)
+}
+
+// dialBeside connects to the writer of a store.
+func dialBeside(ctx context.Context, store string) (conn net.Conn, err error) {
+	err = withSocket(store, func(path string) error {
+		var d net.Dialer
+		conn, err = d.DialContext(ctx, "unix", path)
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		err = errNoSocket
+	}
+	return conn, err
+}
+
+// allowed refuses other users than the one that this process runs as, and root.
+func allowed(uid uint32) error {
+	if int(uid) != os.Geteuid() && uid != 0 {
+		return fmt.Errorf("keys: user %d may not ask", uid)
+	}
+	return nil
+}
