@@ -50,9 +50,11 @@ const (
 
 // What can go wrong between a [StoreClient] and the writer of its store.
 var (
-	// ErrNotServed is wrapped where the writer takes no requests, or does not answer. Nothing
-	// was changed.
-	ErrNotServed = errors.New("the process that has the store open takes no requests")
+	// ErrNotServed is wrapped where the writer takes no requests, or nobody has the store open.
+	// Nothing was changed.
+	ErrNotServed = errors.New("no process takes requests for the store")
+	// ErrWriterBusy is wrapped where the writer does not answer. Nothing was changed.
+	ErrWriterBusy = errors.New("the process that has the store open does not answer")
 	// ErrNotTheWriter is wrapped where what answers does not know the store's key. It was told
 	// nothing, and nothing was changed.
 	ErrNotTheWriter = errors.New("what answers beside the store is not its writer")

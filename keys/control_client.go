@@ -17,8 +17,8 @@ import (
 // A StoreClient has the process that has a store open for writing change it: see [Store.Serve].
 // It reads the store as a [Replica] does, and has read what was changed when a call returns.
 //
-// A call returns the writer's error, or one that wraps [ErrNotServed] or [ErrNotTheWriter], where
-// nothing was changed, or [ErrNoAnswer], where it may have been. Nothing is done after the call
+// A call returns the writer's error, or one that wraps [ErrNotServed], [ErrWriterBusy] or
+// [ErrNotTheWriter], where nothing was changed, or [ErrNoAnswer], where it may have been. Nothing is done after the call
 // has returned, but for what was under way by then.
 type StoreClient struct {
 	*Replica
@@ -28,7 +28,7 @@ type StoreClient struct {
 }
 
 // OpenStoreClient reads the store, and finds out whether its writer takes requests. Errors are
-// those of [OpenReplica], and those that wrap [ErrNotServed] and [ErrNotTheWriter].
+// those of [OpenReplica], and those that wrap [ErrNotServed], [ErrWriterBusy] or [ErrNotTheWriter].
 func OpenStoreClient(ctx context.Context, path string, secret Secret) (*StoreClient, error) {
 	real, err := realPath(path)
 	if err != nil {
@@ -63,8 +63,8 @@ func (c *StoreClient) Forget(ctx context.Context, want Expected, root Fingerprin
 	return c.change(ctx, request{op: opForget, want: want, root: root})
 }
 
-// LearnRevocation has the writer's known peers learn that an identity was withdrawn.
-func (c *StoreClient) LearnRevocation(ctx context.Context, revoked *PublicIdentity) error {
+// RevokePeer is [KnownPeers.Revoke] of the writer's.
+func (c *StoreClient) RevokePeer(ctx context.Context, revoked *PublicIdentity) error {
 	if revoked == nil {
 		return errNoPeer
 	}
@@ -250,7 +250,7 @@ func (c *StoreClient) explain(ctx context.Context, err error) error {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return fmt.Errorf("keys: %s: nothing was changed: %w", c.Path(), context.Canceled)
 	}
-	return fmt.Errorf("%w (%w)", fileError(c.Path(), ErrNotServed, "nothing was changed: it is stopped, busy, or of another version: try again, or stop it"), err)
+	return fmt.Errorf("%w (%w)", fileError(c.Path(), ErrWriterBusy, "nothing was changed: it is suspended, busy, another user's, or of another version: try again, or stop it"), err)
 }
 
 func appendHello(b, client []byte) []byte {

@@ -3,7 +3,6 @@
 package keys
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"time"
@@ -37,7 +36,7 @@ func (s *Store) change(q request, a *answer) (err error) {
 		if err != nil {
 			return err
 		}
-		return s.KnownPeers().learnRevocation(p)
+		return s.KnownPeers().Revoke(p)
 	case opSucceed:
 		succession, err := ParseSuccession(q.data)
 		if err != nil {
@@ -119,22 +118,6 @@ func (s *Store) Replace(ref KeyRef) (uint32, error) {
 	return id, s.Promote(ref)
 }
 
-// learnRevocation learns that a root has withdrawn its identity, and nothing else.
-func (k *KnownPeers) learnRevocation(p *PublicIdentity) error {
-	if !p.Revoked() {
-		return errors.New("keys: that is not a revocation")
-	}
-	err := k.Verify(context.Background(), Expected{}, p)
-	if t, ok := errors.AsType[*TrustError](err); !ok || t.Reason != TrustRevoked {
-		return err
-	}
-	// That it is revoked is what was to be learned; what is joined to it is a failure to write.
-	if all, ok := err.(interface{ Unwrap() []error }); ok && len(all.Unwrap()) > 1 {
-		return err
-	}
-	return nil
-}
-
 // Codes of answers that callers branch on. From codeTrust on it is a [*TrustError]'s reason.
 const (
 	codeOther = 1
@@ -142,7 +125,7 @@ const (
 )
 
 var codes = []error{2: ErrStage, ErrRevoked, ErrDetached, ErrKeysetFull, ErrSharedHistory, ErrStoreClosed, ErrStoreReplaced,
-	ErrOtherPolicy, fs.ErrPermission}
+	ErrOtherPolicy, ErrNotRevocation, ErrTooManyRevoked, fs.ErrPermission}
 
 func codeOf(err error) uint64 {
 	if t, ok := errors.AsType[*TrustError](err); ok {

@@ -148,12 +148,12 @@ type controlServer struct {
 	store  *Store
 	socket *controlSocket
 	slots  chan struct{}
-	time   time.Duration // for a request to come
+	late   func(begin time.Time) bool // whether a request is not begun any more
 	taking sync.WaitGroup
 }
 
 func newControlServer(s *Store, l *controlSocket) *controlServer {
-	return &controlServer{store: s, socket: l, slots: make(chan struct{}, controlConnections), time: controlTime}
+	return &controlServer{store: s, socket: l, slots: make(chan struct{}, controlConnections), late: late}
 }
 
 // serve returns when the last request has been answered.
@@ -204,6 +204,8 @@ func (w *controlServer) ended(ctx context.Context) error {
 	}
 }
 
+func late(begin time.Time) bool { return time.Since(begin) >= controlTime }
+
 // controlKey is taken while the master key is there: Close clears it.
 func (s *Store) controlKey() ([]byte, error) {
 	s.mu.Lock()
@@ -218,7 +220,7 @@ func (s *Store) controlKey() ([]byte, error) {
 // there when ctx ends is not waited for.
 func (w *controlServer) take(ctx context.Context, conn *net.UnixConn, control []byte) error {
 	begin := time.Now()
-	if err := conn.SetDeadline(begin.Add(w.time)); err != nil {
+	if err := conn.SetDeadline(begin.Add(controlTime)); err != nil {
 		return err
 	}
 	stop := endWith(ctx, conn)
@@ -230,11 +232,11 @@ func (w *controlServer) take(ctx context.Context, conn *net.UnixConn, control []
 	if err != nil {
 		return err
 	}
-	if !stop() || time.Since(begin) >= w.time {
+	if !stop() || w.late(begin) {
 		return os.ErrDeadlineExceeded
 	}
 	a := w.store.do(q).append(nil)
-	if err := conn.SetDeadline(time.Now().Add(w.time)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(controlTime)); err != nil {
 		return err
 	}
 	return writeFrame(conn, sealOnce(link.answer, a))

@@ -109,7 +109,7 @@ func TestEveryRequest(t *testing.T) {
 			func(k *contents) bool { return len(k.known.Admitted(at)) == 1 }},
 		{"succeed", func() error { return c.Succeed(ctx, succession(t, peer, next)) },
 			func(k *contents) bool { return slices.Contains(k.known.Admitted(at), next.Fingerprint()) }},
-		{"revoked", func() error { return c.LearnRevocation(ctx, withdrawn()) },
+		{"revoked", func() error { return c.RevokePeer(ctx, withdrawn()) },
 			func(k *contents) bool { return k.known.All()[0].Revoked }},
 		{"forget", func() error { return c.Forget(ctx, at, next.Fingerprint()) },
 			func(k *contents) bool { return len(k.known.All()) == 0 }},
@@ -182,7 +182,7 @@ func TestARefusalIsTheWriters(t *testing.T) {
 		"no keyset":     {c.Promote(ctx, KeyRef{Use: UseShared, Keyset: "none"}), s.Promote(KeyRef{Use: UseShared, Keyset: "none"})},
 		"trust":         {c.Admit(ctx, Expected{}, revoked), known.Admit(Expected{}, revoked)},
 		"other root":    {c.Admit(ctx, Expected{Fingerprint: c.Identity().Fingerprint()}, bob.Public()), known.Admit(Expected{Fingerprint: c.Identity().Fingerprint()}, bob.Public())},
-		"not a revoked": {c.LearnRevocation(ctx, bob.Public()), known.learnRevocation(bob.Public())},
+		"not a revoked": {c.RevokePeer(ctx, bob.Public()), known.Revoke(bob.Public())},
 	} {
 		remote, own := pair[0], pair[1]
 		if remote == nil || own == nil || remote.Error() != own.Error() || errors.Is(remote, ErrStage) != errors.Is(own, ErrStage) {
@@ -621,7 +621,7 @@ func TestAnotherUser(t *testing.T) {
 	serving(t, s, func(w *controlServer) {
 		w.socket.peer = func(*net.UnixConn) error { return allowed(uint32(os.Geteuid() + 1)) }
 	})
-	if _, err := OpenStoreClient(t.Context(), path, passphrase); !errors.Is(err, ErrNotServed) {
+	if _, err := OpenStoreClient(t.Context(), path, passphrase); !errors.Is(err, ErrWriterBusy) {
 		t.Error(err)
 	}
 }
@@ -668,7 +668,7 @@ func TestALateRequestIsNotBegun(t *testing.T) {
 		s, path := newStore(t)
 		stop := serving(t, s, func(w *controlServer) {
 			if !ended {
-				w.time = 100 * time.Millisecond
+				w.late = func(time.Time) bool { return true }
 			}
 		})
 		c := newClient(t, path)
@@ -680,8 +680,6 @@ func TestALateRequestIsNotBegun(t *testing.T) {
 		<-held
 		if ended {
 			stop() // waits for none that has not said all
-		} else {
-			time.Sleep(150 * time.Millisecond)
 		}
 		close(free)
 		if err := <-done; !errors.Is(err, ErrNoAnswer) || s.contents.generation != generation {

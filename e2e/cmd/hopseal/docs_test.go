@@ -257,6 +257,8 @@ func fieldsOf(r reflect.Type, identity bool, out *[]string) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case f.Type == reflect.TypeFor[identityResult]() && !identity:
+		case f.Type == reflect.TypeFor[doneBy]():
+			fieldsOf(f.Type, false, out)
 		case name == "":
 		default:
 			*out = append(*out, name)

@@ -19,6 +19,8 @@ var advice = []struct {
 	{keys.ErrRevoked, "make a new identity with 'hopseal key new'"},
 	{keys.ErrDetached, "the key is kept outside of the store, where this command does not reach"},
 	{keys.ErrSharedHistory, "let one holder rotate it, 'hopseal key rotate -follow NAME' everywhere else, and import in the order of the exports"},
+	{keys.ErrNoAnswer, "'hopseal key show' tells what is there"},
+	{keys.ErrOtherPolicy, "leave -age, -lead, -overlap, -keep and -follow out: it takes the steps that are due by its own"},
 	{fs.ErrPermission, "check who owns the file and its folder"},
 }
 

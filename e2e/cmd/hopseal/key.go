@@ -20,9 +20,10 @@ var keyCommands = command{name: "key", args: "COMMAND", summary: "make, show, ro
 	{name: "new", summary: "make an identity in a new store, or a shared keyset in a store", run: keyNew},
 	{name: "show", summary: "show a store's identity, keys and known peers", run: keyShow},
 	{name: "rotate", summary: "take the steps that are due, or change a key now", run: keyRotate},
-	{name: "promote", args: "KEY", summary: "make a pending key the primary", run: keyStep((*keys.Store).Promote)},
-	{name: "disable", args: "KEY", summary: "archive a key: it opens stored messages only", run: keyStep((*keys.Store).Disable)},
-	{name: "destroy", args: "KEY", summary: "remove an archived key for good", run: keyStep((*keys.Store).Destroy)},
+	{name: "renew", summary: "sign a new statement of the identity now", run: keyRenew},
+	{name: "promote", args: "KEY", summary: "make a pending key the primary", run: keyStep(writer.Promote)},
+	{name: "disable", args: "KEY", summary: "archive a key: it opens stored messages only", run: keyStep(writer.Disable)},
+	{name: "destroy", args: "KEY", summary: "remove an archived key for good", run: keyStep(writer.Destroy)},
 	{name: "revoke", summary: "withdraw the identity for good, or prepare to", run: keyRevoke},
 	{name: "succeed", args: "NEXT-STORE", summary: "name the identity of another store as the successor", run: keySucceed},
 	{name: "export", summary: "write the public identity, or a shared keyset for a peer", run: keyExport},
@@ -55,20 +56,6 @@ func (c *call) existing(ctx context.Context) (string, keys.Secret, error) {
 	}
 	secret, err := c.secret(ctx, path, false)
 	return path, secret, err
-}
-
-// open opens the store for writing.
-func (c *call) open(ctx context.Context) (*keys.Store, error) {
-	path, secret, err := c.existing(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer c.progress("unlocking " + path)()
-	s, err := keys.OpenStore(ctx, path, secret)
-	if ctx.Err() != nil && err == nil {
-		s.Close()
-	}
-	return s, interrupted(ctx, err)
 }
 
 // interrupted is asked after what takes its time, before what changes something.

@@ -25,6 +25,8 @@ type importResult struct {
 	Shared      string      `json:"shared,omitempty"`
 	Changed     bool        `json:"changed"` // whether it was news
 
+	doneBy
+
 	unknown bool // it is about a peer that the store did not know
 }
 
@@ -38,6 +40,7 @@ const (
 )
 
 func (r importResult) text(w io.Writer) {
+	defer r.doneBy.text(w)
 	switch {
 	case r.Imported == importedBackup:
 		fmt.Fprintf(w, "made %s of the backup of %s\n", shown(r.Store), r.Fingerprint)
@@ -163,17 +166,17 @@ func (c *call) importPeer(ctx context.Context, file string, p *keys.PublicIdenti
 	if err := c.confirm(ctx, about, p.Fingerprint(), fingerprint); err != nil {
 		return err
 	}
-	changed, err := teaching(s, func() error { return s.KnownPeers().Admit(want, p) })
+	changed, err := teaching(s, func() error { return s.Admit(want, p) })
 	if err != nil {
 		return err
 	}
 	return c.print(importResult{Store: s.Path(), Imported: importedPeer, Fingerprint: p.Fingerprint().String(),
-		Peer: peerAt(s, want, p.Fingerprint()), Changed: changed})
+		Peer: peerAt(s, want, p.Fingerprint()), Changed: changed, doneBy: s.doneBy()})
 }
 
 // notOwn refuses the store's own identity as a peer: whoever echoes a message back
 // would pass for one.
-func notOwn(s *keys.Store, p *keys.PublicIdentity) error {
+func notOwn(s writer, p *keys.PublicIdentity) error {
 	if p.Fingerprint() == s.Identity().Fingerprint() {
 		return errors.New("that is the identity of the store itself: import it at the peer")
 	}
@@ -181,7 +184,7 @@ func notOwn(s *keys.Store, p *keys.PublicIdentity) error {
 }
 
 // peerAt finds an admission.
-func peerAt(s *keys.Store, want keys.Expected, root keys.Fingerprint) *peerResult {
+func peerAt(s writer, want keys.Expected, root keys.Fingerprint) *peerResult {
 	want.Fingerprint = root
 	for _, p := range s.KnownPeers().All() {
 		if p.At == want {
@@ -193,7 +196,7 @@ func peerAt(s *keys.Store, want keys.Expected, root keys.Fingerprint) *peerResul
 }
 
 // teaching runs f and reports whether the known peers learned something.
-func teaching(s *keys.Store, f func() error) (changed bool, err error) {
+func teaching(s writer, f func() error) (changed bool, err error) {
 	before := string(s.KnownPeers().Bytes())
 	err = f()
 	return string(s.KnownPeers().Bytes()) != before, err
@@ -210,12 +213,12 @@ func (c *call) importRevocation(ctx context.Context, p *keys.PublicIdentity) err
 		return err
 	}
 	unknown := !s.KnownPeers().Knows(p.Fingerprint())
-	changed, err := teaching(s, func() error { return s.KnownPeers().Revoke(p) })
+	changed, err := teaching(s, func() error { return s.RevokePeer(p) })
 	if err != nil {
 		return err
 	}
 	return c.print(importResult{Store: s.Path(), Imported: importedRevocation, Fingerprint: p.Fingerprint().String(),
-		Changed: changed, unknown: unknown})
+		Changed: changed, unknown: unknown, doneBy: s.doneBy()})
 }
 
 func (c *call) importSuccession(ctx context.Context, succession *keys.Succession) error {
@@ -224,12 +227,12 @@ func (c *call) importSuccession(ctx context.Context, succession *keys.Succession
 		return err
 	}
 	defer s.Close()
-	changed, err := teaching(s, func() error { return s.KnownPeers().Succeed(succession) })
+	changed, err := teaching(s, func() error { return s.Succeed(succession) })
 	if err != nil {
 		return err
 	}
 	return c.print(importResult{Store: s.Path(), Imported: importedSuccession, Changed: changed,
-		Fingerprint: succession.Old().String(), Successor: succession.Next().String()})
+		Fingerprint: succession.Old().String(), Successor: succession.Next().String(), doneBy: s.doneBy()})
 }
 
 func (c *call) importShared(ctx context.Context, file, name, from, fingerprint string) error {
@@ -260,7 +263,7 @@ func (c *call) importShared(ctx context.Context, file, name, from, fingerprint s
 		return err
 	}
 	return c.print(importResult{Store: s.Path(), Imported: importedShared, Fingerprint: peer.Fingerprint().String(),
-		Shared: name, Changed: len(changes(before, keysOf(s))) > 0})
+		Shared: name, Changed: len(changes(before, keysOf(s))) > 0, doneBy: s.doneBy()})
 }
 
 func (c *call) importBackup(ctx context.Context, file string) error {
@@ -311,8 +314,8 @@ func keyForget(ctx context.Context, c *call) error {
 	if peer == nil {
 		return fmt.Errorf("%s is not admitted there: 'hopseal key show' lists the peers", root)
 	}
-	if err := s.KnownPeers().Forget(want, root); err != nil {
+	if err := s.Forget(want, root); err != nil {
 		return err
 	}
-	return c.print(importResult{Store: s.Path(), Imported: importedForgotten, Fingerprint: root.String(), Peer: peer, Changed: true})
+	return c.print(importResult{Store: s.Path(), Imported: importedForgotten, Fingerprint: root.String(), Peer: peer, Changed: true, doneBy: s.doneBy()})
 }

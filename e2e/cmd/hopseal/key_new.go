@@ -15,12 +15,14 @@ import (
 type newResult struct {
 	Store  string `json:"store"`
 	Shared string `json:"shared,omitempty"`
+	doneBy
 	identityResult
 }
 
 func (r newResult) text(w io.Writer) {
 	if r.Shared != "" {
 		fmt.Fprintf(w, "made shared keyset %s in %s\n", safetext.Quote(r.Shared, 200), shown(r.Store))
+		r.doneBy.text(w)
 		return
 	}
 	fmt.Fprintf(w, "made %s\n", shown(r.Store))
@@ -88,5 +90,5 @@ func (c *call) newShared(ctx context.Context, name string) error {
 	if err := s.PutSharedKeyset(name, set); err != nil {
 		return fmt.Errorf("%w: choose another name", err)
 	}
-	return c.print(newResult{Store: s.Path(), Shared: name, identityResult: describe(s.Identity().Public())})
+	return c.print(newResult{Store: s.Path(), Shared: name, doneBy: s.doneBy(), identityResult: describe(s.Identity().Public())})
 }

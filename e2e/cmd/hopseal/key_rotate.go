@@ -5,8 +5,10 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +27,8 @@ type changeResult struct {
 
 	// Warnings tell of keysets that will be full within a month, of a rotation.
 	Warnings []string `json:"warnings,omitempty"`
+
+	doneBy
 
 	rotation bool
 }
@@ -66,14 +70,15 @@ func (r changeResult) text(w io.Writer) {
 	for _, text := range r.Warnings {
 		fmt.Fprintf(w, "warning: %s\n", text)
 	}
+	r.doneBy.text(w)
 }
 
 // changing runs f and tells what it changed in the store.
-func changing(s *keys.Store, f func() error) (changeResult, error) {
+func changing(s writer, f func() error) (changeResult, error) {
 	before, public := keysOf(s), s.Identity().Public()
 	err := f()
 	after := s.Identity().Public()
-	return changeResult{Store: s.Path(), Changes: changes(before, keysOf(s)), Renewed: !after.Equal(public), identityResult: describe(after)}, err
+	return changeResult{Store: s.Path(), Changes: changes(before, keysOf(s)), Renewed: !after.Equal(public), identityResult: describe(after), doneBy: s.doneBy()}, err
 }
 
 func changes(before, after []keyResult) []keyChange {
@@ -98,7 +103,7 @@ func changes(before, after []keyResult) []keyChange {
 }
 
 // keyStep makes the command that takes one step of one key.
-func keyStep(step func(*keys.Store, keys.KeyRef) error) func(context.Context, *call) error {
+func keyStep(step func(writer, keys.KeyRef) error) func(context.Context, *call) error {
 	return func(ctx context.Context, c *call) error {
 		c.storeFlag()
 		selected := c.selectFlags()
@@ -163,27 +168,39 @@ func keyRotate(ctx context.Context, c *call) error {
 			return err
 		}
 	}
-	rotation := func() (time.Time, error) { return s.Rotate(p) }
+	rotation := func() (time.Time, []*keys.KeysetFullError, error) { return s.Rotate(p, c.choosesPolicy()) }
 	switch {
 	case *now:
-		rotation = func() (time.Time, error) { return time.Time{}, replacePrimary(s, selected.ref()) }
+		rotation = func() (next time.Time, _ []*keys.KeysetFullError, err error) {
+			_, err = s.Replace(selected.ref())
+			return
+		}
 	case *add:
-		rotation = func() (time.Time, error) { _, err := s.Add(selected.ref()); return time.Time{}, err }
+		rotation = func() (next time.Time, _ []*keys.KeysetFullError, err error) { _, err = s.Add(selected.ref()); return }
 	}
-	return c.rotate(s, rotation, selected.any(), p)
+	return c.rotate(s, rotation, selected.any())
+}
+
+// choosesPolicy reports whether a flag says how to rotate.
+func (c *call) choosesPolicy() (yes bool) {
+	c.Visit(func(f *flag.Flag) {
+		yes = yes || slices.Contains([]string{"age", "lead", "overlap", "keep", "follow"}, f.Name)
+	})
+	return yes
 }
 
 // rotate tells what a rotation did, and if it is one of all keysets, when the next
 // step will be due.
-func (c *call) rotate(s *keys.Store, rotation func() (time.Time, error), all bool, p keys.RotationPolicy) error {
+func (c *call) rotate(s writer, rotation func() (time.Time, []*keys.KeysetFullError, error), all bool) error {
 	var next time.Time
+	var filling []*keys.KeysetFullError
 	r, err := changing(s, func() (err error) {
-		next, err = rotation()
+		next, filling, err = rotation()
 		return err
 	})
 	r.rotation, r.Next = all && err == nil, moment(next)
 	if err == nil && all {
-		r.Warnings = warnings(s.Filling(p))
+		r.Warnings = warnings(filling)
 	}
 	if err != nil && (len(r.Changes) > 0 || r.Renewed) {
 		// Each step stands for itself: tell what was done before it failed.
@@ -202,11 +219,21 @@ func warnings(full []*keys.KeysetFullError) (out []string) {
 	return out
 }
 
-func replacePrimary(s *keys.Store, ref keys.KeyRef) (err error) {
-	if ref.TinkID, err = s.Add(ref); err != nil {
+func keyRenew(ctx context.Context, c *call) error {
+	c.storeFlag()
+	if err := c.parse(0, 0); err != nil {
 		return err
 	}
-	return s.Promote(ref)
+	s, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	r, err := changing(s, s.Renew)
+	if err != nil {
+		return err
+	}
+	return c.print(r)
 }
 
 // days is a duration that may be given in days.
@@ -251,6 +278,7 @@ func (l *list) Set(s string) error {
 // revokeResult is a revocation, made or prepared.
 type revokeResult struct {
 	identityResult
+	doneBy
 	Prepared bool   `json:"prepared"`
 	Identity string `json:"identity"` // the statement to hand out, base64
 }
@@ -261,6 +289,7 @@ func (r revokeResult) text(w io.Writer) {
 		return
 	}
 	fmt.Fprintf(w, "revoked %s\nwhoever imports what 'hopseal key export' writes now trusts it no more: hand it out\n", r.Fingerprint)
+	r.doneBy.text(w)
 }
 
 func keyRevoke(ctx context.Context, c *call) error {
@@ -286,7 +315,7 @@ func keyRevoke(ctx context.Context, c *call) error {
 		return err
 	}
 	p := s.Identity().Public()
-	return c.print(revokeResult{identityResult: describe(p), Identity: encodeText(p.Bytes())})
+	return c.print(revokeResult{identityResult: describe(p), doneBy: s.doneBy(), Identity: encodeText(p.Bytes())})
 }
 
 func (c *call) prepareRevocation(ctx context.Context) error {

@@ -11,7 +11,8 @@
 //	hopseal trace wss://app.example.com/socket
 //
 // docs/keys.md, docs/inspect.md and docs/troubleshooting.md are its guides. It exits with 0 on success, 1 on
-// a failure and 2 when it was called in a way it does not know; a failure is one
+// a failure, 2 when it was called in a way it does not know, and 3 where a running service was asked
+// and has not answered, so that the change may have been made; a failure is one
 // line on standard error that says what to do next.
 package main
 
@@ -56,7 +57,7 @@ type command struct {
 
 var root = command{name: "hopseal", summary: "Keys and tools for services on Hopseal.", group: []command{keyCommands, inspectCommand, doctorCommand, traceCommand}}
 
-const exitFailure, exitUsage = 1, 2
+const exitFailure, exitUsage, exitUnknown = 1, 2, 3
 
 // run runs one call of the command and returns its exit code.
 func run(ctx context.Context, sys system, args []string) int {
@@ -67,6 +68,9 @@ func run(ctx context.Context, sys system, args []string) int {
 	fmt.Fprintln(sys.stderr, "hopseal:", safetext.Line(explain(err), maxErrorText))
 	if _, wrong := errors.AsType[usageError](err); wrong {
 		return exitUsage
+	}
+	if errors.Is(err, keys.ErrNoAnswer) {
+		return exitUnknown
 	}
 	return exitFailure
 }

@@ -1,0 +1,32 @@
+// Billing stands for a service in the guide's transcripts: it holds its store open and rotates.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/hopseal/hopseal/keys"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute) // longer than the tests
+	defer cancel()
+	passphrase, err := os.ReadFile("passphrase")
+	if err != nil {
+		log.Fatal(err)
+	}
+	store, err := keys.OpenStore(ctx, "billing.store", keys.Passphrase(passphrase[:len(passphrase)-1]))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+	fmt.Println("up")
+	_ = store.Run(ctx, keys.DefaultRotation)
+}

@@ -1,0 +1,143 @@
+//go:build !js
+
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/hopseal/hopseal/keys"
+)
+
+// A writer changes a store: this process where it can, else the one that has the store open.
+type writer interface {
+	contents
+	Path() string
+	Close() error
+	doneBy() doneBy
+
+	Rotate(p keys.RotationPolicy, chosen bool) (time.Time, []*keys.KeysetFullError, error) // chosen: by flags
+	Add(keys.KeyRef) (uint32, error)
+	Replace(keys.KeyRef) (uint32, error)
+	Promote(keys.KeyRef) error
+	Disable(keys.KeyRef) error
+	Destroy(keys.KeyRef) error
+	Renew() error
+	Revoke() error
+	Admit(keys.Expected, *keys.PublicIdentity) error
+	Forget(keys.Expected, keys.Fingerprint) error
+	RevokePeer(*keys.PublicIdentity) error
+	Succeed(*keys.Succession) error
+	PutSharedKeyset(string, *keys.SharedKeyset) error
+	UpdateSharedKeyset(string, *keys.SharedKeyset) error
+}
+
+// doneBy is a part of results: whether the running service made the change.
+type doneBy struct {
+	ByService bool `json:"by_service,omitempty"`
+}
+
+func (s doneBy) text(w io.Writer) {
+	if s.ByService {
+		io.WriteString(w, "done by the service that has the store open\n")
+	}
+}
+
+// open opens the store for writing, or finds the process that has it open.
+func (c *call) open(ctx context.Context) (writer, error) {
+	path, secret, err := c.existing(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer c.progress("unlocking " + path)()
+	s, err := keys.OpenStore(ctx, path, secret)
+	if errors.Is(err, keys.ErrStoreInUse) {
+		return askService(ctx, path, secret, err)
+	}
+	if ctx.Err() != nil && err == nil {
+		s.Close()
+	}
+	return &ownStore{s}, interrupted(ctx, err)
+}
+
+func askService(ctx context.Context, path string, secret keys.Secret, inUse error) (writer, error) {
+	s, err := keys.OpenStoreClient(ctx, path, secret)
+	if errors.Is(err, keys.ErrNotServed) {
+		err = inUse // which tells who it is, and what to do
+	}
+	return &servedStore{s, ctx}, interrupted(ctx, err)
+}
+
+// ownStore is open in this process.
+type ownStore struct{ *keys.Store }
+
+func (s *ownStore) doneBy() doneBy { return doneBy{} }
+
+func (s *ownStore) Rotate(p keys.RotationPolicy, _ bool) (time.Time, []*keys.KeysetFullError, error) {
+	next, err := s.Store.Rotate(p)
+	return next, s.Filling(p), err
+}
+
+func (s *ownStore) Admit(at keys.Expected, p *keys.PublicIdentity) error {
+	return s.KnownPeers().Admit(at, p)
+}
+
+func (s *ownStore) Forget(at keys.Expected, root keys.Fingerprint) error {
+	return s.KnownPeers().Forget(at, root)
+}
+
+func (s *ownStore) RevokePeer(p *keys.PublicIdentity) error {
+	return s.KnownPeers().Revoke(p)
+}
+
+func (s *ownStore) Succeed(n *keys.Succession) error { return s.KnownPeers().Succeed(n) }
+
+// servedStore is open in another process, which is asked. What is read of it is what that has
+// written.
+type servedStore struct {
+	*keys.StoreClient
+	ctx context.Context // of the command
+}
+
+func (s *servedStore) Close() error   { return nil }
+func (s *servedStore) doneBy() doneBy { return doneBy{true} }
+
+func (s *servedStore) Rotate(p keys.RotationPolicy, chosen bool) (time.Time, []*keys.KeysetFullError, error) {
+	if !chosen {
+		return s.StoreClient.Rotate(s.ctx, nil)
+	}
+	return s.StoreClient.Rotate(s.ctx, &p)
+}
+
+func (s *servedStore) Add(ref keys.KeyRef) (uint32, error) { return s.StoreClient.Add(s.ctx, ref) }
+func (s *servedStore) Replace(ref keys.KeyRef) (uint32, error) {
+	return s.StoreClient.Replace(s.ctx, ref)
+}
+func (s *servedStore) Promote(ref keys.KeyRef) error    { return s.StoreClient.Promote(s.ctx, ref) }
+func (s *servedStore) Disable(ref keys.KeyRef) error    { return s.StoreClient.Disable(s.ctx, ref) }
+func (s *servedStore) Destroy(ref keys.KeyRef) error    { return s.StoreClient.Destroy(s.ctx, ref) }
+func (s *servedStore) Renew() error                     { return s.StoreClient.Renew(s.ctx) }
+func (s *servedStore) Revoke() error                    { return s.StoreClient.Revoke(s.ctx) }
+func (s *servedStore) Succeed(n *keys.Succession) error { return s.StoreClient.Succeed(s.ctx, n) }
+
+func (s *servedStore) Admit(at keys.Expected, p *keys.PublicIdentity) error {
+	return s.StoreClient.Admit(s.ctx, at, p)
+}
+
+func (s *servedStore) Forget(at keys.Expected, root keys.Fingerprint) error {
+	return s.StoreClient.Forget(s.ctx, at, root)
+}
+
+func (s *servedStore) RevokePeer(p *keys.PublicIdentity) error {
+	return s.StoreClient.RevokePeer(s.ctx, p)
+}
+
+func (s *servedStore) PutSharedKeyset(name string, set *keys.SharedKeyset) error {
+	return s.StoreClient.PutSharedKeyset(s.ctx, name, set)
+}
+
+func (s *servedStore) UpdateSharedKeyset(name string, set *keys.SharedKeyset) error {
+	return s.StoreClient.UpdateSharedKeyset(s.ctx, name, set)
+}
