@@ -58,6 +58,8 @@ func (c *StoreClient) Admit(ctx context.Context, want Expected, got *PublicIdent
 	return c.change(ctx, request{op: opAdmit, want: want, data: got.Bytes()})
 }
 
+var errNothing = errors.New("keys: there is nothing to hand over")
+
 // Forget is [KnownPeers.Forget] of the writer's.
 func (c *StoreClient) Forget(ctx context.Context, want Expected, root Fingerprint) error {
 	return c.change(ctx, request{op: opForget, want: want, root: root})
@@ -74,7 +76,7 @@ func (c *StoreClient) RevokePeer(ctx context.Context, revoked *PublicIdentity) e
 // Succeed is [KnownPeers.Succeed] of the writer's.
 func (c *StoreClient) Succeed(ctx context.Context, s *Succession) error {
 	if s == nil {
-		return errors.New("keys: there is no succession")
+		return errNothing
 	}
 	return c.change(ctx, request{op: opSucceed, data: s.Bytes()})
 }
@@ -132,7 +134,7 @@ func (c *StoreClient) UpdateSharedKeyset(ctx context.Context, name string, set *
 
 func (c *StoreClient) hand(ctx context.Context, kind op, name string, set *SharedKeyset) error {
 	if set == nil {
-		return errors.New("keys: there is no shared keyset")
+		return errNothing
 	}
 	b, err := set.MarshalCleartext(insecurecleartext.Token{})
 	if err != nil {
@@ -243,7 +245,7 @@ func prove(conn net.Conn, control []byte) (linkKeys, error) {
 
 func (c *StoreClient) explain(ctx context.Context, err error) error {
 	switch {
-	case errors.Is(err, errNoSocket):
+	case errors.Is(err, ErrNotServed):
 		return fileError(c.Path(), ErrNotServed, "stop it for the change, or have it call Run or Serve of its keys.Store")
 	case errors.Is(err, ErrNotTheWriter), errors.Is(err, errWire):
 		return fileError(c.Path(), ErrNotTheWriter, "nothing was changed: find out which process made "+socketBeside(c.path))

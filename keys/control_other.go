@@ -8,8 +8,6 @@ import (
 	"net"
 )
 
-var errNoSocket = errors.New("keys: nobody listens")
-
 func socketBeside(store string) string { return store + ".sock" }
 
 // Who may open a socket can be told on Unix only.
@@ -17,4 +15,4 @@ func listenBeside(store string) (*controlSocket, error) {
 	return nil, unservable(store, errors.ErrUnsupported)
 }
 
-func dialBeside(context.Context, string) (net.Conn, error) { return nil, errNoSocket }
+func dialBeside(context.Context, string) (net.Conn, error) { return nil, ErrNotServed }

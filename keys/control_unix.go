@@ -15,9 +15,6 @@ import (
 	"syscall"
 )
 
-// errNoSocket is returned where nobody listens for requests to a store.
-var errNoSocket = errors.New("keys: nobody listens")
-
 const (
 	maxSocketPath = 103 // bytes: macOS and the BSDs have 104 with a zero, Linux 108
 	maxSocketName = 60  // bytes, so that a descriptor's path goes in front
@@ -99,7 +96,7 @@ func dialBeside(ctx context.Context, store string) (conn net.Conn, err error) {
 		return err
 	})
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		err = errNoSocket
+		err = ErrNotServed
 	}
 	return conn, err
 }
