@@ -31,41 +31,50 @@ func socketBeside(store string) string {
 	return dir + name + ".sock"
 }
 
-// withSocket calls f with a path to the socket that is short enough.
-func withSocket(store string, f func(path string) error) error {
-	path := socketBeside(store)
-	if len(path) <= maxSocketPath {
-		return f(path)
+// withFolder calls f with a path to the folder of a socket that is short enough for the socket's.
+func withFolder(socket string, f func(dir string) error) error {
+	if len(socket)+len(unfinished) <= maxSocketPath {
+		return f(filepath.Dir(socket))
 	}
-	dir, short, err := openFolder(filepath.Dir(path))
+	dir, short, err := openFolder(filepath.Dir(socket))
 	if err != nil {
-		return fmt.Errorf("the path %s is longer than the %d bytes that a socket may have here: move the store to a shorter one: %w", path, maxSocketPath, err)
+		return fmt.Errorf("the path %s is longer than the %d bytes that a socket may have here: move the store to a shorter one: %w", socket, maxSocketPath, err)
 	}
 	defer dir.Close()
-	return f(filepath.Join(short, filepath.Base(path)))
+	return f(short)
 }
+
+const unfinished = ".new" // ends the name of a socket that does not listen yet, or is open to others
 
 // listenBeside makes the socket of a store. The caller holds the store's lock.
 func listenBeside(store string) (*controlSocket, error) {
 	l := &controlSocket{path: socketBeside(store), peer: samePeer}
-	err := withSocket(store, func(path string) (err error) {
-		if err = removeStale(path, l.path); err == nil {
-			l.listener, err = net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-		}
-		return err
-	})
+	err := withFolder(l.path, func(dir string) error { return l.listen(dir) })
 	if err != nil {
 		return nil, unservable(store, err)
 	}
-	l.listener.SetUnlinkOnClose(false) // close does so, if it is still that one
-	// Until here others may connect, as far as the umask lets them. They are turned away for
-	// who they are, and know no key.
-	l.info, err = os.Lstat(l.path)
-	if err = errors.Join(err, os.Chmod(l.path, 0o600)); err != nil {
-		l.listener.Close()
-		return nil, unservable(store, err)
-	}
 	return l, nil
+}
+
+// listen gives the socket its name when it listens, and only its user may connect.
+func (l *controlSocket) listen(dir string) (err error) {
+	name := filepath.Join(dir, filepath.Base(l.path))
+	if err := errors.Join(removeStale(name, l.path), removeStale(name+unfinished, l.path+unfinished)); err != nil {
+		return err
+	}
+	if l.listener, err = net.ListenUnix("unix", &net.UnixAddr{Name: name + unfinished, Net: "unix"}); err != nil {
+		return err
+	}
+	l.listener.SetUnlinkOnClose(false) // close does so, if it is still that one
+	l.info, err = os.Lstat(name + unfinished)
+	if err = errors.Join(err, os.Chmod(name+unfinished, 0o600)); err == nil {
+		err = os.Rename(name+unfinished, name)
+	}
+	if err != nil {
+		l.listener.Close()
+		os.Remove(name + unfinished)
+	}
+	return err
 }
 
 // removeStale removes a socket that refuses connections, since the writer that made it was
@@ -90,9 +99,10 @@ func removeStale(short, path string) error {
 
 // dialBeside connects to the writer of a store.
 func dialBeside(ctx context.Context, store string) (conn net.Conn, err error) {
-	err = withSocket(store, func(path string) error {
+	socket := socketBeside(store)
+	err = withFolder(socket, func(dir string) error {
 		var d net.Dialer
-		conn, err = d.DialContext(ctx, "unix", path)
+		conn, err = d.DialContext(ctx, "unix", filepath.Join(dir, filepath.Base(socket)))
 		return err
 	})
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
