@@ -163,7 +163,7 @@ func (c *StoreClient) ask(ctx context.Context, q request) (answer, error) {
 		return answer{}, fmt.Errorf("%w (%w)", fileError(c.Path(), ErrNoAnswer, "look at the store before you try again"), err)
 	}
 	c.mu.Lock()
-	c.seen = nil // of two writes within a tick of the file system's clock the second one may look like the first
+	c.seen.info = nil // of two writes within a tick of the file system's clock the second one may look like the first
 	c.mu.Unlock()
 	if _, err := c.Refresh(ctx); err != nil {
 		return a, errors.Join(a.err(q), err)

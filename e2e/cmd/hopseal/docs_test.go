@@ -19,7 +19,8 @@ import (
 
 const guide = "../../../docs/keys.md"
 
-// built is the command, built once, in a folder that goes with the tests.
+// built is the command, built once, with the service of the guide, in a folder that goes with the
+// tests.
 var builtIn string
 
 var built = sync.OnceValues(func() (string, error) {
@@ -28,11 +29,16 @@ var built = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	builtIn = dir
-	out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "hopseal"), ".").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
+	for name, source := range map[string]string{"hopseal": ".", "billing": "./testdata/billing"} {
+		if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, name), source).CombinedOutput(); err != nil {
+			return "", fmt.Errorf("%w: %s", err, out)
+		}
 	}
-	return dir, nil
+	script, err := os.ReadFile("testdata/systemctl")
+	if err != nil {
+		return "", err
+	}
+	return dir, os.WriteFile(filepath.Join(dir, "systemctl"), script, 0o700)
 })
 
 // binary returns the folder with the command.
@@ -158,6 +164,7 @@ func runGuide(t *testing.T, guide, dir string) (text []byte, ran int) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { endServices(dir) })
 	machines := make(map[string]*machine)
 	known := names{}
 	prompt := regexp.MustCompile(`^(\w+)\$ (.*)$`)
@@ -194,6 +201,22 @@ func runGuide(t *testing.T, guide, dir string) (text []byte, ran int) {
 	return text, ran
 }
 
+// endServices ends those that a transcript has started, and not stopped since it failed.
+func endServices(dir string) {
+	files, _ := filepath.Glob(filepath.Join(dir, "*", "*.pid"))
+	for _, name := range files {
+		var pid int
+		if b, err := os.ReadFile(name); err != nil || !scans(string(b), &pid) {
+			continue
+		}
+		if p, err := os.FindProcess(pid); err == nil {
+			p.Kill()
+		}
+	}
+}
+
+func scans(text string, to *int) bool { _, err := fmt.Sscan(text, to); return err == nil }
+
 // The transcripts of the guide are what happens.
 func TestGuide(t *testing.T) {
 	text, ran := runGuide(t, guide, t.TempDir())
@@ -223,7 +246,7 @@ func TestGuideNamesEveryField(t *testing.T) {
 	}
 	for row, r := range map[string]any{
 		"all about an identity": identityResult{}, "`new`": newResult{}, "`show`": showResult{},
-		"`rotate` `promote` `disable` `destroy`": changeResult{}, "`revoke`": revokeResult{}, "`succeed`": successionResult{},
+		"`rotate` `renew` `promote` `disable` `destroy`": changeResult{}, "`revoke`": revokeResult{}, "`succeed`": successionResult{},
 		"`export`": exportResult{}, "`import` `forget`": importResult{}, "`fingerprint`": fingerprintResult{}, "`safety-number`": compareResult{},
 	} {
 		var want []string

@@ -26,7 +26,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer store.Close()
-	fmt.Println("up")
 	_ = store.Run(ctx, keys.DefaultRotation)
+	_ = store.Close()
+	fmt.Println("down")
 }
