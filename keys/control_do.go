@@ -111,11 +111,11 @@ var ErrOtherPolicy = errors.New("keys: the process that has the store open rotat
 // Replace makes a new key and promotes it at once. It returns the key's Tink id.
 func (s *Store) Replace(ref KeyRef) (uint32, error) {
 	id, err := s.Add(ref)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrNotDurable) {
 		return 0, err
 	}
 	ref.TinkID = id
-	return id, s.Promote(ref)
+	return id, errors.Join(err, s.Promote(ref))
 }
 
 // Codes of answers that callers branch on. From codeTrust on it is a [*TrustError]'s reason.
@@ -124,7 +124,7 @@ const (
 	codeTrust = 100
 )
 
-var codes = []error{2: ErrStage, ErrRevoked, ErrDetached, ErrKeysetFull, ErrSharedHistory, ErrStoreClosed, ErrStoreReplaced,
+var codes = []error{2: ErrNotDurable, ErrOwner, ErrStage, ErrRevoked, ErrDetached, ErrKeysetFull, ErrSharedHistory, ErrStoreClosed, ErrStoreReplaced,
 	ErrOtherPolicy, ErrNotRevocation, ErrTooManyRevoked, fs.ErrPermission}
 
 func codeOf(err error) uint64 {
