@@ -158,7 +158,7 @@ func shortestGuard(senders, ids int) []byte {
 		}
 		return append(b, 0xdc, byte(n>>8), byte(n))
 	}
-	b := array([]byte{0x93, 1, 0}, senders)
+	b := array([]byte{0x94, guardVersion, 0xce, 0, 4, 0x93, 0xe0, 0}, senders)
 	for i := range senders {
 		b = binary.BigEndian.AppendUint32(append(b, 0x94, 0xc4, 32), uint32(i))
 		b = array(append(append(b, make([]byte, 28)...), 0xa0, 0), ids)

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/hopseal/hopseal/keys"
 )
@@ -36,7 +35,7 @@ func TestOneOfEachForManyGoroutines(t *testing.T) {
 	const workers = 6
 	rotations := make(chan struct{})
 	for _, l := range r.links() {
-		guard := NewReplayGuard(time.Time{})
+		guard := anyTime()
 		l.Opener.Replay, l.InsecureAllowReplay = guard, false
 		long := content(3*segmentData + 9)
 		sealed := sealStream(t, &l.Sealer, long)

@@ -124,11 +124,11 @@ func TestReplayWindowToTheMillisecond(t *testing.T) {
 		-replayWindow: true, replayWindow: true, 0: true,
 		-replayWindow - time.Millisecond: false, replayWindow + time.Millisecond: false,
 	} {
-		if err := NewReplayGuard(time.Time{}).accept(Header{ID: newMessageID(), Time: now.Add(offset)}, now); (err == nil) != ok {
+		if err := anyTime().accept(Header{ID: newMessageID(), Time: now.Add(offset)}, now); (err == nil) != ok {
 			t.Errorf("%v from now: %v", offset, ReasonOf(err))
 		}
 	}
-	g := NewReplayGuard(now) // what is dated up to five minutes after it may have been opened
+	g := newReplayGuard(now.Add(replayWindow)) // what is dated up to five minutes after it may have been opened
 	later := now.Add(replayWindow)
 	for offset, ok := range map[time.Duration]bool{0: false, -time.Millisecond: false, time.Millisecond: true} {
 		if err := g.accept(Header{ID: newMessageID(), Time: later.Add(offset)}, later); (err == nil) != ok {
@@ -141,7 +141,7 @@ func TestReplayWindowToTheMillisecond(t *testing.T) {
 // also after a restart.
 func TestReplayShareToTheMessage(t *testing.T) {
 	now := time.Now().Truncate(time.Millisecond)
-	g := NewReplayGuard(time.Time{})
+	g := anyTime()
 	at := func(i int) Header {
 		return Header{ID: newMessageID(), Time: now.Add(time.Duration(i) * time.Millisecond)}
 	}

@@ -301,7 +301,7 @@ func TestSignedNonsenseIsRefused(t *testing.T) {
 func TestNoPlaintextIsLeftBehind(t *testing.T) {
 	const secret = "0123456789abcdefghijklmnopqrstuvwxyz"
 	for _, l := range links(t) {
-		l.InsecureAllowReplay, l.Replay = false, NewReplayGuard(time.Time{})
+		l.InsecureAllowReplay, l.Replay = false, anyTime()
 		sealed := seal(t, &l.Sealer, secret)
 		dst := make([]byte, 0, 4096)
 		got, _, err := l.Open(dst, sealed)
@@ -592,7 +592,7 @@ func TestA15Replay(t *testing.T) {
 	for i := range 3 {
 		synctest.Test(t, func(t *testing.T) {
 			l := links(t)[i]
-			l.InsecureAllowReplay, l.Replay = false, NewReplayGuard(time.Time{})
+			l.InsecureAllowReplay, l.Replay = false, anyTime()
 			first, second := seal(t, &l.Sealer, "1"), seal(t, &l.Sealer, "2")
 			for _, sealed := range [][]byte{second, first} { // order is not the guard's business
 				if _, _, err := l.Open(nil, sealed); err != nil {
@@ -614,7 +614,7 @@ func TestA15Replay(t *testing.T) {
 // A forgery must not use an honest message's id up.
 func TestReplayGuardIsNotPoisoned(t *testing.T) {
 	l := links(t)[2]
-	l.InsecureAllowReplay, l.Replay = false, NewReplayGuard(time.Time{})
+	l.InsecureAllowReplay, l.Replay = false, anyTime()
 	sealed := seal(t, &l.Sealer, "m")
 	forged := bytes.Clone(sealed)
 	forged[len(forged)-1] ^= 1
@@ -635,7 +635,7 @@ func TestA16RestartRaisesTheFloor(t *testing.T) {
 			h.Time = h.Time.Add(replayWindow)
 			resealed(h, p, l.Sealer.To...)
 		})
-		l.InsecureAllowReplay, l.Replay = false, NewReplayGuard(time.Now())
+		l.InsecureAllowReplay, l.Replay = false, NewReplayGuard()
 		expectReason(t, &l.Opener, before, ReasonTime, "sealed before the restart")
 		expectReason(t, &l.Opener, ahead, ReasonTime, "sealed before the restart, by a clock that is ahead")
 		time.Sleep(replayWindow + time.Second)
@@ -648,7 +648,7 @@ func TestA16RestartRaisesTheFloor(t *testing.T) {
 // The guard refuses rather than forgets: whatever it accepted it never accepts
 // again, however full it is and whatever the clock does, and its memory is bounded.
 func TestReplayGuardRefusesRatherThanForgets(t *testing.T) {
-	g := NewReplayGuard(time.Time{}) // the zero value works
+	g := anyTime()
 	now := time.Unix(1_800_000_000, 0)
 	var accepted []Header
 	for i := range 3 * replayPerSender {
@@ -680,7 +680,7 @@ func TestReplayGuardRefusesRatherThanForgets(t *testing.T) {
 // Holders of another keyset, one of whose parties has the same name, see the id of
 // a message and send one of their own with it: the message opens all the same.
 func TestReplayGuardKeepsKeysetsApart(t *testing.T) {
-	orders, invoices, guard := links(t)[0], links(t)[0], NewReplayGuard(time.Time{})
+	orders, invoices, guard := links(t)[0], links(t)[0], anyTime()
 	for _, l := range []*link{&orders, &invoices} {
 		l.InsecureAllowReplay, l.Replay = false, guard
 	}
@@ -707,7 +707,7 @@ func TestReplayGuardKeepsKeysetsApart(t *testing.T) {
 }
 
 func TestReplayGuardKeepsSendersApart(t *testing.T) {
-	g, now := NewReplayGuard(time.Time{}), time.Now()
+	g, now := anyTime(), time.Now()
 	h := Header{Suite: SuiteShared, ID: newMessageID(), Time: now, Party: "a"}
 	other := h
 	other.Party = "b"
@@ -732,7 +732,7 @@ func TestReplayGuardKeepsSendersApart(t *testing.T) {
 // A16: what a guard remembers survives a restart, and whatever it accepted is
 // refused afterwards.
 func TestA16ReplayGuardComesBack(t *testing.T) {
-	g, now := NewReplayGuard(time.Time{}), time.Now()
+	g, now := anyTime(), time.Now()
 	var accepted []Header
 	for i := range 300 {
 		h := Header{Suite: SuiteShared, ID: newMessageID(), Time: now.Add(time.Duration(i) * time.Millisecond), Party: fmt.Sprint(i % 7)}
@@ -762,7 +762,7 @@ func TestA16ReplayGuardComesBack(t *testing.T) {
 }
 
 func FuzzParseReplayGuard(f *testing.F) {
-	g, now := NewReplayGuard(time.Time{}), time.Now()
+	g, now := anyTime(), time.Now()
 	_ = g.accept(Header{Suite: SuiteShared, ID: newMessageID(), Time: now, Party: "a"}, now)
 	f.Add(g.Bytes())
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -774,7 +774,7 @@ func FuzzParseReplayGuard(f *testing.F) {
 
 func TestOneOfManyConcurrentOpensWins(t *testing.T) {
 	l := links(t)[2]
-	l.InsecureAllowReplay, l.Replay = false, NewReplayGuard(time.Time{})
+	l.InsecureAllowReplay, l.Replay = false, anyTime()
 	sealed := seal(t, &l.Sealer, "m")
 	var opened atomic.Int32
 	var wg sync.WaitGroup

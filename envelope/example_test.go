@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"time"
 
 	"github.com/hopseal/hopseal/envelope"
 	"github.com/hopseal/hopseal/keys"
@@ -36,7 +35,7 @@ func Example() {
 		Identity: bob,
 		From:     alice.Public(), // after a keys.Verifier has said yes
 		Context:  "orders",
-		Replay:   envelope.NewReplayGuard(time.Time{}),
+		Replay:   envelope.FirstReplayGuard(bob), // kept with bob: see ReplayGuard.Bytes
 	}
 	message, _, err := opener.Open(nil, sealed)
 	if err != nil {
@@ -64,7 +63,7 @@ func ExampleSealer_shared() {
 	}
 	opener := envelope.Opener{
 		Shared: shared, Party: "warehouse", FromParty: "shop", Context: "orders",
-		Replay: envelope.NewReplayGuard(time.Time{}),
+		Replay: envelope.FirstReplayGuard(shared),
 	}
 	message, header, err := opener.Open(nil, sealed)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"time"
 
 	"github.com/hopseal/hopseal/envelope"
 	"github.com/hopseal/hopseal/keys"
@@ -41,7 +40,7 @@ func ExampleSealValue() {
 	sealer := envelope.Sealer{Shared: shared, Party: "shop", ToParty: "warehouse", Context: "orders"}
 	opener := envelope.Opener{
 		Shared: shared, Party: "warehouse", FromParty: "shop", Context: "orders",
-		Replay: envelope.NewReplayGuard(time.Time{}),
+		Replay: envelope.FirstReplayGuard(shared),
 	}
 
 	sealed, err := envelope.SealValue(&sealer, nil, Order{ID: 7, Items: []Item{{"pears", 42}}})
@@ -65,7 +64,7 @@ func ExampleValueError() {
 	sealer := envelope.Sealer{Shared: shared, Party: "shop", ToParty: "warehouse", Context: "orders"}
 	opener := envelope.Opener{
 		Shared: shared, Party: "warehouse", FromParty: "shop", Context: "orders",
-		Replay: envelope.NewReplayGuard(time.Time{}),
+		Replay: envelope.FirstReplayGuard(shared),
 	}
 
 	type LargeItem struct {

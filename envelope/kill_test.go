@@ -128,7 +128,7 @@ func loadService(folder string) ([]link, *ReplayGuard, error) {
 	}
 	b, err := os.ReadFile(filepath.Join(folder, "guard"))
 	if errors.Is(err, os.ErrNotExist) {
-		return l, NewReplayGuard(time.Time{}), nil // the first start: nothing can have been opened
+		return l, anyTime(), nil // the first start: nothing can have been opened
 	} else if err != nil {
 		return nil, nil, err
 	}

@@ -1,6 +1,7 @@
 package envelope
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -37,16 +38,31 @@ type Opener struct {
 	// Replay refuses what was opened before, and what is too old to tell. It
 	// may be nil only with InsecureAllowReplay, for messages from a store that
 	// the caller itself protects.
-	Replay              *ReplayGuard
+	Replay              ReplayCache
 	InsecureAllowReplay bool
+
+	// MaxAge is how long ago a message may have been sealed, by its sender's clock:
+	// as long as it may wait in a queue. 0 stands for five minutes, or for no limit
+	// where Replay is nil; the most is [MaxAgeLimit]. All Openers that share a
+	// ReplayCache have the same MaxAge, so that none forgets what another accepts.
+	//
+	// For as long the cache has to remember, and whoever gets a signing key of the
+	// sender's that has retired can date messages back. The sender's key must have
+	// been valid when the message was sealed, by the statement in From; 16 retired
+	// keys stay listed there. A message that waits across rotations may be sealed to a
+	// key that has been archived meanwhile: set Archive.
+	MaxAge time.Duration
+
+	ctx context.Context // for Replay, see WithContext
 }
 
 // Open appends the plaintext of a sealed message to dst and returns it with the
 // authenticated header. The spare capacity of dst must not overlap sealed. The proof is verified
 // before anything is decrypted; nothing is appended unless everything holds.
 //
-// Every failure that a message can cause matches [ErrOpen] and has its text. Any
-// other error means that the Opener cannot be used as it is.
+// Every failure that a message can cause matches [ErrOpen] and has its text.
+// [ErrReplayUnavailable] says that the message was not refused and can be opened
+// later. Any other error means that the Opener cannot be used as it is.
 func (o *Opener) Open(dst, sealed []byte) ([]byte, Header, error) {
 	want, err := o.suite()
 	if err != nil {
@@ -94,20 +110,9 @@ func (o *Opener) open(dst []byte, want Suite, h *Header, p parts) ([]byte, error
 	return data, nil
 }
 
-// once refuses a message that was opened before.
-func (o *Opener) once(h *Header) error {
-	if o.Replay == nil {
-		return nil
-	}
-	return o.Replay.accept(*h, time.Now())
-}
-
 func (o *Opener) suite() (Suite, error) {
-	if o.Replay == nil && !o.InsecureAllowReplay {
-		return 0, errors.New("envelope: an Opener needs a Replay guard")
-	}
-	if o.Replay != nil && !o.Replay.made {
-		return 0, errNoGuard
+	if err := o.checkReplay(); err != nil {
+		return 0, err
 	}
 	identity, shared := o.Identity != nil && o.Identity.Public() != nil, o.Shared != nil && o.Shared.Primary() != nil
 	from, party, fromParty := o.From != nil, o.Party != "", o.FromParty != ""

@@ -3,34 +3,39 @@ package envelope
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"sort"
 	"sync"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/newborn"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys"
 )
 
 // Bounds of a ReplayGuard.
 const (
-	replayWindow    = keys.ClockSkew // a message older or newer than this is refused
+	replayWindow    = keys.ClockSkew // Opener.MaxAge where it is 0; and how far ahead a sender's clock may be
 	replayPerSender = 1 << 14        // ids remembered for one sender, about 1 MB
 )
 
-// A ReplayGuard remembers which messages were opened, per sender, so that none
-// opens twice. It remembers for five minutes and refuses what is older; where one
-// sender fills its share of 16,384, the oldest time that is still accepted from
-// that sender rises. It refuses rather than forgets. Its memory is bounded by that
-// share for each sender that the caller's Openers expect.
+// A ReplayGuard is a [ReplayCache] in memory: it remembers which messages were
+// opened, per sender, so that none opens twice. It remembers for the longest MaxAge
+// of its Openers and refuses what is older; where one sender fills its share of
+// 16,384, the oldest time that is still accepted from that sender rises. It refuses
+// rather than forgets. Its memory is bounded by that share for each sender that the
+// caller's Openers expect.
 //
 // One guard serves all Openers of one identity for as long as the process runs: a
-// guard for each request would remember nothing. [ReplayGuard.Bytes] keeps it over a
-// restart. The zero ReplayGuard opens nothing: make one with [NewReplayGuard]. A
-// ReplayGuard is safe for concurrent use; it must not be copied.
+// guard for each request would open nothing, and several guards would open a message
+// once each. [ReplayGuard.Bytes] keeps it over a restart. The zero ReplayGuard opens
+// nothing: make one with [NewReplayGuard]. A ReplayGuard is safe for concurrent use;
+// it must not be copied.
 type ReplayGuard struct {
-	made    bool // by NewReplayGuard or ParseReplayGuard
+	made    bool // by NewReplayGuard, FirstReplayGuard or ParseReplayGuard
 	mu      sync.Mutex
+	window  time.Duration    // the longest MaxAge that it was asked with
 	floor   time.Time        // nothing at or before it is accepted from a new sender
 	senders map[sender]*seen // only senders whose proof verified
 	sweep   int              // number of senders at which idle ones are looked for
@@ -61,33 +66,58 @@ type seen struct {
 	ids   map[MessageID]int64 // their times, in Unix milliseconds
 }
 
-// NewReplayGuard returns an empty guard. Start is when this process began, if an
-// earlier one may have opened messages and its guard is lost: it may have opened
-// whatever a sender's clock can have dated up to five minutes after start, and all
-// of that is refused. Pass the zero time only where nothing can have been opened
-// before, as with an identity that was made just now.
-func NewReplayGuard(start time.Time) *ReplayGuard {
-	g := &ReplayGuard{made: true}
-	if !start.IsZero() {
-		g.floor = start.Add(replayWindow)
+// NewReplayGuard returns a guard that begins now, as after a restart. It refuses
+// every message that is dated up to five minutes from now: another process may have
+// opened it, and its sender's clock may be ahead by that. So it opens nothing for
+// the first five minutes, and never what waited from before: see [FirstReplayGuard]
+// for keys that are new, [ParseReplayGuard] for a guard that was kept, and
+// [ReplayCache] for one that several processes share.
+func NewReplayGuard() *ReplayGuard { return newReplayGuard(time.Now().Add(replayWindow)) }
+
+// FirstReplayGuard returns the guard of an identity, or of a shared keyset, that this
+// process has generated: nothing can have been opened with it, so that the guard
+// opens whatever is sealed to it. That is true once. A second guard of the same keys,
+// and one of keys that were read from anywhere, is as from [NewReplayGuard].
+//
+// Pass the keys that messages are sealed to: in [SuiteSharedSigned] the keyset. Who
+// generates keys for another process keeps the guard's Bytes beside them.
+func FirstReplayGuard[Keys *keys.Identity | *keys.SharedKeyset](of Keys) *ReplayGuard {
+	if newborn.Take(of) {
+		return newReplayGuard(time.Time{})
 	}
-	return g
+	return NewReplayGuard()
+}
+
+func newReplayGuard(floor time.Time) *ReplayGuard {
+	return &ReplayGuard{made: true, window: replayWindow, floor: floor}
 }
 
 var errNoGuard = errors.New("envelope: a zero ReplayGuard opens nothing: make one with NewReplayGuard, once for an identity and not for each message")
 
-// accept records the message, whose proof has verified, or refuses it.
-func (g *ReplayGuard) accept(h Header, now time.Time) error {
+// Claim implements [ReplayCache]. It reports false for a message that was opened
+// before, and for one that is too old for the guard to tell.
+func (g *ReplayGuard) Claim(_ context.Context, c ReplayClaim) (bool, error) {
+	maxAge := c.Until.Sub(c.Header.Time) - replayMargin
+	err := g.claim(c.Header, min(maxAge, MaxAgeLimit), time.Now())
+	if err == errNoGuard {
+		return false, err
+	}
+	return err == nil, nil
+}
+
+// claim records the message, whose proof has verified, or refuses it.
+func (g *ReplayGuard) claim(h Header, maxAge time.Duration, now time.Time) error {
 	if !g.made {
 		return errNoGuard
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	h.Time = h.Time.Truncate(time.Millisecond) // as it is on the way, and remembered
-	if h.Time.Before(now.Add(-replayWindow)) || h.Time.After(now.Add(replayWindow)) {
+	if !inTime(h.Time, maxAge, now) {
 		return fail(ReasonTime)
 	}
-	return g.of(senderOf(&h), now).accept(h, now)
+	g.window = max(g.window, maxAge)
+	return g.of(senderOf(&h), now).accept(h, now, g.window)
 }
 
 func (g *ReplayGuard) of(from sender, now time.Time) *seen {
@@ -106,12 +136,12 @@ func (g *ReplayGuard) of(from sender, now time.Time) *seen {
 	return s
 }
 
-func (s *seen) accept(h Header, now time.Time) error {
+func (s *seen) accept(h Header, now time.Time, window time.Duration) error {
 	if _, opened := s.ids[h.ID]; opened {
 		return fail(ReasonReplay)
 	}
 	if len(s.ids) >= replayPerSender {
-		s.makeRoom(now)
+		s.makeRoom(now.Add(-window))
 	}
 	if !h.Time.After(s.floor) {
 		return fail(ReasonTime)
@@ -120,15 +150,15 @@ func (s *seen) accept(h Header, now time.Time) error {
 	return nil
 }
 
-// makeRoom drops what the window refuses anyway, or else the older half.
-func (s *seen) makeRoom(now time.Time) {
+// makeRoom drops what is refused anyway, as old, or else the older half.
+func (s *seen) makeRoom(old time.Time) {
 	times := make([]int64, 0, len(s.ids))
 	for _, t := range s.ids {
 		times = append(times, t)
 	}
 	sort.Slice(times, func(i, j int) bool { return times[i] < times[j] })
 	floor := time.UnixMilli(times[len(times)/2])
-	if old := now.Add(-replayWindow); floor.Before(old) {
+	if floor.Before(old) {
 		floor = old
 	}
 	s.drop(floor)
@@ -153,7 +183,7 @@ func (s *seen) drop(until time.Time) {
 // guard's own floor rises with them, so that a clock set back accepts nothing
 // twice.
 func (g *ReplayGuard) forgetIdle(now time.Time) {
-	old := now.Add(-replayWindow)
+	old := now.Add(-g.window)
 	for from, s := range g.senders {
 		if s.drop(old); len(s.ids) == 0 {
 			delete(g.senders, from)
@@ -167,12 +197,12 @@ func (g *ReplayGuard) forgetIdle(now time.Time) {
 // ErrReplayGuard is returned for bytes that are not a replay guard.
 var ErrReplayGuard = errors.New("envelope: not a valid replay guard")
 
-// Bytes returns the guard for storage: at most 26 bytes for each message of the
-// last five minutes. Store it before acting on a message, or a restart lets that
+// Bytes returns the guard for storage: at most 26 bytes for each message that is
+// not too old to open. Store it before acting on a message, or a restart lets that
 // message in again. It holds no secret; whoever sets it back can replay. The zero
 // ReplayGuard gives nil, which [ParseReplayGuard] refuses.
 //
-//	array(3) [ version=1, floor ms, array of array(4) [ fingerprint | pair id bin 32, party str, floor ms,
+//	array(4) [ version=2, longest MaxAge ms, floor ms, array of array(4) [ fingerprint | pair id bin 32, party str, floor ms,
 //	           array of array(2) [ message id bin 16, time ms ] ] ]
 //
 // Senders and ids stand in ascending order.
@@ -183,7 +213,8 @@ func (g *ReplayGuard) Bytes() []byte {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.forgetIdle(time.Now())
-	b := strict.AppendUint(strict.AppendArray(nil, 3), 1)
+	b := strict.AppendUint(strict.AppendArray(nil, 4), guardVersion)
+	b = strict.AppendUint(b, uint64((g.window + time.Millisecond - 1).Milliseconds()))
 	b = strict.AppendUint(b, floorMilli(g.floor))
 	b = strict.AppendArray(b, len(g.senders))
 	for _, from := range sortedKeys(g.senders, sender.compare) {
@@ -231,9 +262,11 @@ func fromMilli(ms uint64) time.Time {
 // [ErrReplayGuard].
 func ParseReplayGuard(b []byte) (*ReplayGuard, error) {
 	r := strict.NewReader(b)
-	r.Array(3)
+	r.Array(4)
 	version := r.Uint()
-	g := &ReplayGuard{made: true, floor: fromMilli(readMilli(&r))}
+	window := readWindow(&r)
+	g := newReplayGuard(fromMilli(readMilli(&r)))
+	g.window = window
 	n := r.ArrayLen(0, len(b)/leastSender)
 	g.senders = make(map[sender]*seen, n)
 	var last sender
@@ -248,7 +281,7 @@ func ParseReplayGuard(b []byte) (*ReplayGuard, error) {
 		}
 		g.senders[from], last = s, from
 	}
-	if r.Done() != nil || version != 1 {
+	if r.Done() != nil || version != guardVersion {
 		return nil, ErrReplayGuard
 	}
 	return g, nil
@@ -260,6 +293,18 @@ const (
 	leastSender = 1 + 2 + 32 + 1 + 1 + 1
 	leastID     = 1 + 2 + len(MessageID{}) + 1
 )
+
+const guardVersion = 2
+
+// readWindow reads what some Opener's MaxAge can be.
+func readWindow(r *strict.Reader) time.Duration {
+	ms := r.Uint()
+	if ms < uint64(replayWindow.Milliseconds()) || ms > uint64(MaxAgeLimit.Milliseconds()) {
+		r.Fail()
+		return 0
+	}
+	return time.Duration(ms) * time.Millisecond
+}
 
 func readMilli(r *strict.Reader) uint64 {
 	ms := r.Uint()

@@ -64,7 +64,7 @@ func rotateUnderLoad(t *testing.T, kind int, shared *keys.SharedKeyset) {
 		}
 		return Sealer{From: alice.Identity(), To: []*keys.PublicIdentity{bob.Identity().Public()}}
 	}
-	guard := NewReplayGuard(time.Time{})
+	guard := anyTime()
 	opener := func() Opener {
 		o := Opener{Shared: shared, Party: "b", FromParty: "a", Replay: guard}
 		if kind > 0 {

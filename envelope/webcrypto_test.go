@@ -9,7 +9,6 @@ import (
 	"testing"
 	"testing/cryptotest"
 	"testing/synctest"
-	"time"
 
 	"github.com/hopseal/hopseal/internal/webcrypto"
 )
@@ -116,7 +115,7 @@ func TestStepsRefuseTheSame(t *testing.T) {
 // The guard counts at the last step, and once, however many openings of one message overlap.
 func TestStepsOpenOnce(t *testing.T) {
 	for _, l := range links(t) {
-		l.InsecureAllowReplay, l.Replay = false, NewReplayGuard(time.Time{})
+		l.InsecureAllowReplay, l.Replay = false, anyTime()
 		sealed := seal(t, &l.Sealer, "message")
 		finish := func() func() error {
 			m, err := webcrypto.Open(&l.Opener, bytes.Clone(sealed))

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hopseal/hopseal/internal/keyset"
+	"github.com/hopseal/hopseal/internal/newborn"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/internal/xwing"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
@@ -34,7 +35,8 @@ var (
 // An Identity is safe for concurrent use. A rotation (see [Store]) reaches all
 // who use it at once, without a lock on the way of a message.
 type Identity struct {
-	state atomic.Pointer[identityState]
+	state   atomic.Pointer[identityState]
+	newborn newborn.Mark
 }
 
 // identityState is an Identity at one moment. It is immutable: a step makes
@@ -94,7 +96,11 @@ func generateIdentity(name string, root, signer Signer) (*Identity, error) {
 	if s.sealing, err = newRing(keyset.XWing, now); err != nil {
 		return nil, err
 	}
-	return s.begin(name, now)
+	id, err := s.begin(name, now)
+	if err == nil {
+		id.newborn.Set()
+	}
+	return id, err
 }
 
 // begin signs the first statement about keys that are new here.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/internal/newborn"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
 )
@@ -36,7 +37,8 @@ const MACSize = sha256.Size
 // A SharedKeyset is safe for concurrent use. A rotation (see [Store]) reaches all
 // who use it at once: they read one pointer.
 type SharedKeyset struct {
-	state atomic.Pointer[sharedState]
+	state   atomic.Pointer[sharedState]
+	newborn newborn.Mark
 }
 
 // sharedState is a SharedKeyset at one moment. It is immutable.
@@ -73,7 +75,9 @@ func GenerateSharedKeyset() (*SharedKeyset, error) {
 	if err := s.load(nil); err != nil {
 		return nil, err
 	}
-	return newSharedKeyset(s), nil
+	set := newSharedKeyset(s)
+	set.newborn.Set()
+	return set, nil
 }
 
 func newSharedKeyset(s *sharedState) *SharedKeyset {

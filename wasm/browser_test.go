@@ -102,7 +102,7 @@ func TestAPlainModuleScriptWorks(t *testing.T) {
 		const { Identity, ReplayGuard, seal, open } = hopseal;
 		const [ann, bob] = [await Identity.generate("ann"), await Identity.generate("bob")];
 		const sealed = await seal(new TextEncoder().encode("grüße"), { from: ann, to: [bob.public], context: "c" });
-		const replay = await ReplayGuard.create({ start: new Date(0) });
+		const replay = await ReplayGuard.create({ identity: bob });
 		const { data } = await open(sealed, { identity: bob, from: ann.public, context: "c", replay });
 		return new TextDecoder().decode(data);
 	})()`)

@@ -190,7 +190,7 @@ func (p party) take(t *testing.T, back fromJS) {
 	if err != nil || len(peers.Admitted(keys.Expected{Room: "room"})) != 2 {
 		t.Errorf("known peers of JavaScript: %v", err)
 	}
-	guard := envelope.NewReplayGuard(time.Time{})
+	guard := envelope.FirstReplayGuard(p.ann)
 	openers := map[string]envelope.Opener{
 		"recipients":    {Identity: p.ann, From: cid},
 		"shared":        {Shared: p.shared, Party: "go", FromParty: "js"},

@@ -63,7 +63,7 @@ func newAccount(name string) (*account, error) {
 		return nil, usageError{errors.New("who are you? say it with -name NAME")}
 	}
 	identity, err := keys.GenerateIdentity(name)
-	return &account{identity: identity, known: new(keys.KnownPeers), replay: envelope.NewReplayGuard(time.Time{})}, err
+	return &account{identity: identity, known: new(keys.KnownPeers), replay: envelope.FirstReplayGuard(identity)}, err
 }
 
 func createAccount(path, name string, secret keys.Secret) (*account, error) {
@@ -114,7 +114,7 @@ func loadReplay(path string) *envelope.ReplayGuard {
 			return g
 		}
 	}
-	return envelope.NewReplayGuard(time.Now())
+	return envelope.NewReplayGuard()
 }
 
 // keep saves the replay guard if it changed. The store saves the known peers.

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"time"
-
 	"github.com/hopseal/hopseal/envelope"
 	"github.com/hopseal/hopseal/keys"
 )
@@ -82,7 +80,7 @@ func guardedRow(e effort) (row, error) {
 		return row{}, err
 	}
 	guarded := *o
-	guarded.InsecureAllowReplay, guarded.Replay = false, envelope.NewReplayGuard(time.Time{})
+	guarded.InsecureAllowReplay, guarded.Replay = false, envelope.FirstReplayGuard(guarded.Shared)
 	var opened []byte
 	r := comparison{calls: calls, prepare: refill,
 		a: func(int) {

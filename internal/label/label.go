@@ -52,6 +52,7 @@ const (
 	EnvelopeDigest     Label = "hopseal/1 envelope digest\x00"
 	EnvelopeProof      Label = "hopseal/1 envelope proof\x00"
 	EnvelopeProofKeyed Label = "hopseal/1 envelope proof hmac\x00"
+	EnvelopeReplay     Label = "hopseal/1 envelope replay key\x00"
 
 	StreamHeader        Label = "hopseal/1 envelope stream header\x00"
 	StreamKey           Label = "hopseal/1 envelope stream key\x00"
@@ -126,7 +127,7 @@ func All() []Label {
 		Succession, Voucher, SafetyNumber, StoreControl,
 		DiagnoseBinding,
 		EnvelopeBody, EnvelopeBodyKey, EnvelopeContentID, EnvelopeHeader, EnvelopeRecipient,
-		EnvelopeDigest, EnvelopeProof, EnvelopeProofKeyed,
+		EnvelopeDigest, EnvelopeProof, EnvelopeProofKeyed, EnvelopeReplay,
 		StreamHeader, StreamKey, StreamSegment, StreamOpeningDigest, StreamOpening, StreamOpeningKeyed,
 		StreamFinalDigest, StreamFinal, StreamFinalKeyed,
 		SessionPrologue, SessionPSK, SessionTranscript, SessionServerAuth, SessionClientAuth, SessionAccept,

@@ -99,7 +99,6 @@ var wallTimes = map[string]string{
 	"transport/servertls/ticket.go: time.Unix":         "periods that several nodes count alike",
 	"transport/servertls/watcher.go: time.Until":       "the end of such a period",
 	"wasm/internal/core/fields.go: UnixMilli":          "told to JavaScript",
-	"wasm/internal/core/fields.go: time.UnixMilli":     "told to JavaScript",
 }
 
 // Nobody measures by what the wall clock shows. Who needs what it shows stores it, tells it to

@@ -1,10 +1,12 @@
 import { bytesOf, call, handleOf, hold, release, textOf } from "./core.js";
-import { badArgument } from "./errors.js";
-import { firstGuardOf, Identity, publicHandle, SharedKeyset } from "./keys.js";
+import { badArgument, HopsealError } from "./errors.js";
+import { Identity, publicHandle, SharedKeyset } from "./keys.js";
 import { op } from "./ops.js";
 import { isLarge, openInSteps, sealInSteps } from "./webcrypto.js";
 
 const none = 0; // handle of nothing
+const maxAgeLimit = 30 * 24 * 60 * 60 * 1000; // MaxAgeLimit, in milliseconds
+const cacheTimeout = 10_000; // milliseconds
 
 const token = Symbol("hopseal");
 
@@ -14,13 +16,14 @@ export class ReplayGuard {
     hold(this, handle);
   }
 
-  static async create({ identity, start } = {}) {
-    if (identity !== undefined) handleOf(identity, Identity, "identity");
-    // Asked also if start is given: another guard must not begin at the birth again.
-    const first = firstGuardOf(identity);
-    start ??= first ? new Date(0) : new Date();
-    if (!(start instanceof Date) || Number.isNaN(start.getTime())) throw badArgument("start must be a valid Date");
-    return new ReplayGuard(token, call(op.guardCreate, start).number());
+  static async create({ identity, shared } = {}) {
+    if (identity !== undefined && shared !== undefined) throw badArgument("identity or shared, not both");
+    const response = call(
+      op.guardCreate,
+      identity === undefined ? none : handleOf(identity, Identity, "identity"),
+      shared === undefined ? none : handleOf(shared, SharedKeyset, "shared"),
+    );
+    return new ReplayGuard(token, response.number());
   }
 
   static async parse(bytes) {
@@ -53,29 +56,69 @@ export async function seal(plaintext, options) {
 }
 
 export async function open(sealed, options) {
-  const { identity, from, shared, party = "", fromParty = "", context = "", replay } = options ?? {};
-  const opener = [
+  const { replay, signal } = options ?? {};
+  const cache = typeof replay?.claim === "function" ? replay : null;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw badArgument("signal must be an AbortSignal");
+  const opener = [...openerOf(options ?? {}), cache ? none : handleOf(replay, ReplayGuard, "replay")];
+  const steps = isLarge(bytesOf(sealed, "sealed")) ? openInSteps(opener, sealed) : null;
+  const { data, response } = steps ? await steps : openWhole(opener, sealed);
+  const [key, until] = [response.hex(), response.date()];
+  const header = readHeader(response);
+  response.wipe();
+  if (cache) await askFor(data, cache, { key, until, header: { ...header } }, signal);
+  return { data, header };
+}
+
+function openWhole(opener, sealed) {
+  const response = call(op.open, ...opener, sealed);
+  return { data: response.bytes(), response };
+}
+
+function openerOf({ identity, from, shared, party = "", fromParty = "", context = "", maxAge = 0 }) {
+  if (!Number.isInteger(maxAge) || maxAge < 0 || maxAge > maxAgeLimit) {
+    throw badArgument("maxAge must be whole milliseconds, up to 30 days");
+  }
+  return [
     identity === undefined ? none : handleOf(identity, Identity, "identity"),
     from === undefined ? none : publicHandle(from, "from"),
     shared === undefined ? none : handleOf(shared, SharedKeyset, "shared"),
     textOf(party, "party"),
     textOf(fromParty, "fromParty"),
     textOf(context, "context"),
-    handleOf(replay, ReplayGuard, "replay"),
+    maxAge,
   ];
-  const steps = isLarge(bytesOf(sealed, "sealed")) ? openInSteps(opener, sealed) : null;
-  return steps ? openLarge(await steps) : openWhole(opener, sealed);
 }
 
-function openWhole(opener, sealed) {
-  const response = call(op.open, ...opener, sealed);
-  const data = response.bytes();
-  const header = readHeader(response);
-  response.wipe();
-  return { data, header };
+// askFor throws, and clears the data, unless the caller's cache says yes.
+async function askFor(data, cache, claim, signal) {
+  try {
+    if (await ask(cache, claim, signal)) return;
+  } catch (cause) {
+    data.fill(0);
+    throw new HopsealError("replay-unavailable", "the replay cache did not decide", { cause });
+  }
+  data.fill(0);
+  throw new HopsealError("open-failed", "envelope: message does not open", { reason: "replay" });
 }
 
-const openLarge = ({ data, response }) => ({ data, header: readHeader(response) });
+// ask waits no longer than the signal and ten seconds allow, whatever the cache does.
+async function ask(cache, claim, signal) {
+  const stop = new AbortController();
+  const abort = () => stop.abort(signal.reason);
+  const timer = setTimeout(() => stop.abort(new Error("no answer within ten seconds")), cacheTimeout);
+  signal?.addEventListener("abort", abort);
+  if (signal?.aborted) abort();
+  try {
+    stop.signal.throwIfAborted();
+    const stopped = new Promise((_, reject) => stop.signal.addEventListener("abort", () => reject(stop.signal.reason)));
+    const first = await Promise.race([cache.claim(claim, { signal: stop.signal }), stopped]);
+    if (typeof first !== "boolean") throw new TypeError("claim must give true or false");
+    return first;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  }
+}
 
 export async function inspect(sealed) {
   const response = call(op.inspect, bytesOf(sealed, "sealed"));

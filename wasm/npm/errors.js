@@ -16,6 +16,7 @@ const hints = {
   "seal-failed": "",
   "identity-expired": "Call renew() on it and save it; openStore() does both when a page loads its identity.",
   "open-failed": "Ask the sender to send it again; error.reason says more, for local use only.",
+  "replay-unavailable": "Nothing was refused: leave the message where it is and open it later.",
   "trust-unknown": "Compare the fingerprint with its owner, then admit it.",
   "trust-changed": "Somebody may be in the middle: compare fingerprints before going on.",
   "trust-revoked": "Its owner has withdrawn it: ask for the new one.",
@@ -42,6 +43,7 @@ const hints = {
 // Codes of what may go away by itself.
 const retryable = new Set([
   "core-fetch",
+  "replay-unavailable",
   "store-in-use",
   "relay-unreachable",
   "relay-closed",

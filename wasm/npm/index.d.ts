@@ -64,6 +64,7 @@ export type ErrorCode =
   | "seal-failed" // a recipient expired or was revoked, or is listed twice
   | "identity-expired" // that of the page itself: renew() it
   | "open-failed"
+  | "replay-unavailable" // the ReplayCache did not decide: the message was not refused
   | "trust-unknown" // never admitted for what was expected
   | "trust-changed" // another root is known for it, or another statement under the same serial
   | "trust-revoked"
@@ -214,19 +215,42 @@ export class ReplayGuard {
   private constructor();
   /**
    * An empty one. Make it once for an identity, not for each message: a new one
-   * knows nothing of what others have opened. The first for an `identity` that this
-   * page has generated opens whatever is sealed to it. Any other refuses messages
-   * dated up to five minutes after `start` (default: now): an earlier page may have
+   * knows nothing of what others have opened. The first for an `identity`, or a
+   * `shared` keyset, that this page has generated opens whatever is sealed to it. Any
+   * other refuses messages dated up to five minutes from now: an earlier page may have
    * opened them, and senders' clocks may be ahead by that. So keep the guard with the
-   * identity (`store.save`). With a `SharedKeyset`, pass `new Date(0)` as `start`
-   * where nothing can have been opened before.
+   * identity (`store.save`), and that of a keyset, as `bytes()`, with the keyset.
    */
-  static create(options?: { identity?: Identity; start?: Date }): Promise<ReplayGuard>;
+  static create(options?: { identity?: Identity; shared?: undefined } | { shared: SharedKeyset; identity?: undefined }): Promise<ReplayGuard>;
   /** Reads what `bytes()` gave. Rejects with "invalid". */
   static parse(bytes: Uint8Array): Promise<ReplayGuard>;
   /** For storage, before a message that was opened is acted on. */
   bytes(): Promise<Uint8Array>;
   close(): void;
+}
+
+/** What a `ReplayCache` is asked about. */
+export interface ReplayClaim {
+  /** Names the message, its sender and its receiver: 64 hex digits. */
+  readonly key: string;
+  /** When the claim may be forgotten: nobody accepts the message after it. */
+  readonly until: Date;
+  readonly header: Header;
+}
+
+/**
+ * Remembers which messages were opened, for several processes: over Redis, say. A
+ * `ReplayGuard` is the one in memory.
+ */
+export interface ReplayCache {
+  /**
+   * Records, in one atomic step, that a genuine message is being opened. true: no call
+   * before this one claimed the same key, and the message opens. false: it was opened
+   * before. Keep the key until `until` by the cache's own clock, and give false once
+   * that has passed. Anything else that it gives, a rejection, and ten seconds without
+   * an answer refuse nothing: `open` rejects with "replay-unavailable".
+   */
+  claim(claim: ReplayClaim, options: { signal: AbortSignal }): Promise<boolean> | boolean;
 }
 
 /**
@@ -284,7 +308,15 @@ export function seal(plaintext: Uint8Array, options: SealOptions): Promise<Uint8
 interface OpenCommon {
   /** Must equal the sealer's. */
   context?: string;
-  replay: ReplayGuard;
+  replay: ReplayGuard | ReplayCache;
+  /**
+   * How long ago the message may have been sealed, in milliseconds: as long as it may
+   * wait in a queue. Default: five minutes; at most 30 days. All that share a cache
+   * have the same.
+   */
+  maxAge?: number;
+  /** Ends the wait for a `ReplayCache`: `open` then rejects with "replay-unavailable". */
+  signal?: AbortSignal;
 }
 export interface OpenFromSender extends OpenCommon {
   /** Who opens. Its own messages, returned, are refused. */
@@ -332,6 +364,7 @@ export interface Header {
 /**
  * Opens one message. Every failure that a message can cause rejects with
  * "open-failed" and one text; `error.reason` is for the local user only.
+ * "replay-unavailable" says that the message was not refused and can be opened later.
  */
 export function open(
   sealed: Uint8Array,

@@ -13,12 +13,6 @@ function guard(given, name) {
   if (given !== token) throw badArgument(`a ${name} is not made with new`);
 }
 
-// Identities that this page has generated and that no ReplayGuard was made for yet.
-const newborn = new WeakSet();
-
-/** Reports whether nothing can have been opened by an identity before. True once. */
-export const firstGuardOf = (identity) => newborn.delete(identity);
-
 export class Identity {
   #public;
 
@@ -29,9 +23,7 @@ export class Identity {
   }
 
   static async generate(name) {
-    const identity = readIdentity(call(op.identityGenerate, textOf(name, "name")));
-    newborn.add(identity);
-    return identity;
+    return readIdentity(call(op.identityGenerate, textOf(name, "name")));
   }
 
   get name() {

@@ -19,7 +19,7 @@ assert.equal(ann.fingerprint, given.annFingerprint);
 assert.equal(ann.name, "ann");
 assert.equal(bob.fingerprint, given.bobFingerprint);
 
-const replay = await ReplayGuard.create({ start: new Date(0) });
+const replay = await ReplayGuard.create({ identity: await Identity.generate("new") });
 const openers = {
   recipients: { identity: bob, from: ann },
   shared: { shared, party: "js", fromParty: "go" },

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hopseal/hopseal/envelope"
 	"github.com/hopseal/hopseal/keys"
@@ -90,9 +89,9 @@ func TestStaleAndForeignHandlesAreErrors(t *testing.T) {
 	guard := c.guard()
 	c.wantCode("closed", "identityRenew", 0)
 	c.wantCode("closed", "identityRenew", 4711)
-	c.wantCode("closed", "identityRenew", guard)               // another type
-	c.wantCode("closed", "identityRenew", a.public.handle)     // likewise
-	c.wantCode("closed", "identityMarshal", a.public.handle+1) // the guard
+	c.wantCode("closed", "identityRenew", guard)           // another type
+	c.wantCode("closed", "identityRenew", a.public.handle) // likewise
+	c.wantCode("closed", "identityMarshal", guard)         // likewise
 	f := c.must("release", a.handle)
 	f.end()
 	c.must("release", a.handle) // a finalizer may come late
@@ -168,23 +167,24 @@ func TestSealAndOpen(t *testing.T) {
 				f := c.must("seal", append(s.seal, "text/plain", "ctx", message)...)
 				sealed := f.bytes()
 				f.end()
-				f = c.must("open", append(s.open, "ctx", guard, sealed)...)
+				f = c.must("open", append(s.open, "ctx", 0, guard, sealed)...)
 				if got := f.bytes(); !bytes.Equal(got, message) {
 					t.Fatalf("%d bytes came back as %d", size, len(got))
 				}
+				f.bytes() // the claim's key and end: the guard has taken it
+				f.bytes()
 				if suite := f.text(); suite != name {
 					t.Errorf("suite %q", suite)
 				}
-				again := c.wantCode("open-failed", "open", append(s.open, "ctx", guard, sealed)...)
-				other := c.wantCode("open-failed", "open", append(s.open, "other", c.guard(), sealed)...)
+				again := c.wantCode("open-failed", "open", append(s.open, "ctx", 0, guard, sealed)...)
+				other := c.wantCode("open-failed", "open", append(s.open, "other", 0, c.guard(), sealed)...)
 				if again.Reason != "replay" || other.Reason != "context" || again.Message != other.Message {
 					t.Errorf("got %+v and %+v", again, other)
 				}
 			}
 		})
 	}
-	c.wantCode("bad-argument", "open", b.handle, none, none, "", "", "", c.guard(), []byte{1})
-	c.wantCode("closed", "open", b.handle, a.public.handle, none, "", "", "", none, []byte{1})
+	c.wantCode("bad-argument", "open", b.handle, none, none, "", "", "", 0, c.guard(), []byte{1})
 	c.wantCode("seal-failed", "seal", a.handle, []uint32{}, none, "", "", "", "", []byte{1})
 	c.wantCode("seal-failed", "seal", a.handle, []uint32{b.public.handle, b.public.handle}, none, "", "", "", "", []byte{1})
 	c.wantCode("closed", "seal", a.handle, []uint32{b.handle}, none, "", "", "", "", []byte{1})
@@ -485,20 +485,45 @@ func TestA28CallsAllocateInProportion(t *testing.T) {
 func TestGuardRefusesWhatIsOlder(t *testing.T) {
 	c := newClient(t)
 	a, b := c.generate("ann"), c.generate("bob")
-	f := c.must("guardCreate", time.Now().Add(time.Minute))
+	f := c.must("guardCreate", 0, 0)
 	late := f.number()
 	f = c.must("seal", a.handle, []uint32{b.public.handle}, 0, "", "", "", "", []byte("hi"))
 	sealed := f.bytes()
-	e := c.wantCode("open-failed", "open", b.handle, a.public.handle, 0, "", "", "", late, sealed)
+	e := c.wantCode("open-failed", "open", b.handle, a.public.handle, 0, "", "", "", 0, late, sealed)
 	if e.Reason != "time" {
 		t.Errorf("reason %q", e.Reason)
 	}
 	guard := c.guard()
-	c.must("open", b.handle, a.public.handle, 0, "", "", "", guard, sealed)
+	c.must("open", b.handle, a.public.handle, 0, "", "", "", 0, guard, sealed)
 	f = c.must("guardBytes", guard)
 	f = c.must("guardParse", f.bytes())
-	if e := c.wantCode("open-failed", "open", b.handle, a.public.handle, 0, "", "", "", f.number(), sealed); e.Reason != "replay" {
+	if e := c.wantCode("open-failed", "open", b.handle, a.public.handle, 0, "", "", "", 0, f.number(), sealed); e.Reason != "replay" {
 		t.Errorf("a guard that came back: %q", e.Reason)
 	}
 	c.wantCode("invalid", "guardParse", []byte{1})
+}
+
+// Whoever has a cache of its own gets what it needs to ask it; an old message is
+// refused before.
+func TestOpenForACallersCache(t *testing.T) {
+	c := newClient(t)
+	a, b := c.generate("ann"), c.generate("bob")
+	f := c.must("seal", a.handle, []uint32{b.public.handle}, 0, "", "", "", "", []byte("hi"))
+	sealed := f.bytes()
+	var first []byte
+	for range 2 {
+		f = c.must("open", b.handle, a.public.handle, 0, "", "", "", 3_600_000, 0, sealed)
+		data, key, until := f.bytes(), f.bytes(), f.uint64()
+		in, err := envelope.Inspect(sealed)
+		if err != nil || string(data) != "hi" || len(key) != 32 || first != nil && !bytes.Equal(first, key) {
+			t.Errorf("%q, key %x, %v", data, key, err)
+		}
+		if want := in.Header.Time.UnixMilli() + 3_600_000 + 301_000; int64(until) != want {
+			t.Errorf("to be kept until %d, want %d", until, want)
+		}
+		first = key
+	}
+	c.wantCode("bad-argument", "open", b.handle, a.public.handle, 0, "", "", "", uint32(1<<32-1), 0, sealed)
+	sealed[len(sealed)-1] ^= 1
+	c.wantCode("open-failed", "open", b.handle, a.public.handle, 0, "", "", "", 0, 0, sealed)
 }

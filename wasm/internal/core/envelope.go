@@ -1,17 +1,25 @@
 package core
 
 import (
+	"context"
+	"time"
+
 	"github.com/hopseal/hopseal/envelope"
 	"github.com/hopseal/hopseal/keys"
 )
 
-// guardCreate: start time → replay guard handle.
+// guardCreate: identity handle, shared keyset handle, one of them or none → replay
+// guard handle.
 func (c *Core) guardCreate(r *request, out []byte) ([]byte, error) {
-	start := r.time()
+	identity, shared := object[*keys.Identity](r), object[*keys.SharedKeyset](r)
 	if err := r.done(); err != nil {
 		return nil, err
 	}
-	return c.objects.appendHandle(out, envelope.NewReplayGuard(start))
+	g := envelope.FirstReplayGuard(identity)
+	if shared != nil {
+		g = envelope.FirstReplayGuard(shared)
+	}
+	return c.objects.appendHandle(out, g)
 }
 
 // guardParse: bytes → replay guard handle.
@@ -71,10 +79,13 @@ func sealFailed(err error) error {
 }
 
 // open: identity handle, from public identity handle, shared keyset handle, party
-// text, from party text, context text, replay guard handle, envelope bytes →
-// data bytes, header.
+// text, from party text, context text, max age in milliseconds number, replay guard
+// handle or none, envelope bytes → data bytes, claim, header.
+//
+// Without a guard JavaScript gives nothing out before its own replay cache, asked with
+// the claim, has said yes.
 func (c *Core) open(r *request, out []byte) ([]byte, error) {
-	o := opener(r)
+	o, claims := opener(r)
 	sealed := r.bytes()
 	if err := r.done(); err != nil {
 		return nil, err
@@ -87,16 +98,35 @@ func (c *Core) open(r *request, out []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return appendHeader(out, header), nil
+	return appendHeader(claims.append(out), header), nil
 }
 
 // opener reads the fields of open, up to the envelope.
-func opener(r *request) envelope.Opener {
-	return envelope.Opener{
+func opener(r *request) (envelope.Opener, *claimTaker) {
+	o, claims := envelope.Opener{
 		Identity: object[*keys.Identity](r), From: object[*keys.PublicIdentity](r),
 		Shared: object[*keys.SharedKeyset](r), Party: r.text(), FromParty: r.text(),
-		Context: r.text(), Replay: required[*envelope.ReplayGuard](r),
+		Context: r.text(), MaxAge: time.Duration(r.uint32()) * time.Millisecond,
+	}, new(claimTaker)
+	if guard := object[*envelope.ReplayGuard](r); guard != nil {
+		o.Replay = guard
+	} else {
+		o.Replay = claims
 	}
+	return o, claims
+}
+
+// A claimTaker keeps a claim for whoever decides.
+type claimTaker struct{ taken envelope.ReplayClaim }
+
+func (t *claimTaker) Claim(_ context.Context, c envelope.ReplayClaim) (bool, error) {
+	t.taken = c
+	return true, nil
+}
+
+// append: replay key bytes, until time; of no meaning where a guard has decided.
+func (t *claimTaker) append(out []byte) []byte {
+	return appendTime(appendBytes(out, t.taken.Key[:]), t.taken.Until)
 }
 
 // inspect: envelope bytes → header, recipients bytes (32 each), and for every section

@@ -85,10 +85,6 @@ func (r *request) fixed(size int) []byte {
 
 func (r *request) uint32() uint32 { return binary.LittleEndian.Uint32(r.fixed(4)) }
 
-func (r *request) time() time.Time {
-	return time.UnixMilli(int64(binary.LittleEndian.Uint64(r.fixed(8))))
-}
-
 // object returns the Go object of the next field's handle, or the zero T for
 // handle 0.
 func object[T any](r *request) (v T) {

@@ -48,17 +48,19 @@ func (c *Core) sealEnd(r *request, out []byte) ([]byte, error) {
 // openBegin: as open → opening handle, before bytes, after bytes, body's offset number, body's
 // size number; the handle alone, 0, where only open opens this.
 func (c *Core) openBegin(r *request, out []byte) ([]byte, error) {
-	o, sealed := opener(r), r.bytes()
+	o, claims := opener(r)
+	sealed := r.bytes()
 	if err := r.done(); err != nil {
 		return nil, err
 	}
-	opening, err := webcrypto.Open(&o, sealed)
+	begun, err := webcrypto.Open(&o, sealed)
 	if err != nil {
 		return nil, err
 	}
-	if opening == nil {
+	if begun == nil {
 		return appendUint32(out, 0), nil
 	}
+	opening := &opening{begun, claims}
 	if out, err = c.objects.appendHandle(out, opening); err != nil {
 		return nil, err
 	}
@@ -69,7 +71,7 @@ func (c *Core) openBegin(r *request, out []byte) ([]byte, error) {
 // openVerify: opening handle, digest bytes → key bytes, nonce bytes, AAD bytes, ciphertext's
 // offset in the body number.
 func (c *Core) openVerify(r *request, out []byte) ([]byte, error) {
-	opening, digest := required[*webcrypto.Opening](r), r.fixed(32)
+	opening, digest := required[*opening](r), r.fixed(32)
 	if err := r.done(); err != nil {
 		return nil, err
 	}
@@ -81,9 +83,9 @@ func (c *Core) openVerify(r *request, out []byte) ([]byte, error) {
 }
 
 // openEnd: opening handle, padded plaintext bytes, empty where the body does not open → data's
-// size number, header. The data begins behind the first 4 bytes.
+// size number, claim, header. The data begins behind the first 4 bytes.
 func (c *Core) openEnd(r *request, out []byte) ([]byte, error) {
-	opening, padded := required[*webcrypto.Opening](r), r.bytes()
+	opening, padded := required[*opening](r), r.bytes()
 	if err := r.done(); err != nil {
 		return nil, err
 	}
@@ -91,7 +93,13 @@ func (c *Core) openEnd(r *request, out []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return appendHeader(appendUint32(out, uint32(len(data))), header.(envelope.Header)), nil
+	return appendHeader(opening.claims.append(appendUint32(out, uint32(len(data)))), header.(envelope.Header)), nil
+}
+
+// An opening is under way, and takes its claim at the end.
+type opening struct {
+	*webcrypto.Opening
+	claims *claimTaker
 }
 
 func appendBody(out []byte, b webcrypto.Body) []byte {

@@ -8,7 +8,7 @@ import { threshold } from "../webcrypto.js";
 import { rejects } from "./helpers.mjs";
 
 let ann, bob, shared;
-const guard = () => ReplayGuard.create({ start: new Date(0) });
+const guard = async () => ReplayGuard.create({ identity: await Identity.generate("new") });
 
 before(async () => {
   await init();
@@ -90,15 +90,16 @@ for (const [suite, sides] of Object.entries(suites)) {
 
   test(`suite ${suite}: bytes are copied on the call, and nothing stays in the core`, async () => {
     const [sealer, opener] = sides();
+    const replay = await guard();
     const plaintext = patterned(threshold);
     const sealing = seal(plaintext, sealer);
     plaintext.fill(0);
     const sealed = await sealing;
-    const opening = open(sealed, { ...opener, replay: await guard() });
+    const opening = open(sealed, { ...opener, replay });
     sealed.fill(0);
     assert.deepEqual((await opening).data, patterned(threshold));
-    const last = call(op.guardCreate, new Date(0)).number();
-    for (const handle of [last - 1, last - 2, last - 3]) {
+    const last = call(op.guardCreate, 0, 0).number();
+    for (const handle of [last - 1, last - 2]) {
       assert.throws(() => call(op.sealEnd, handle, new Uint8Array(32)), { code: "closed" });
       assert.throws(() => call(op.openVerify, handle, new Uint8Array(32)), { code: "closed" });
     }

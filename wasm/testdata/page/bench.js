@@ -6,7 +6,7 @@ export async function measure(hopseal, core) {
   const [ann, bob] = [await Identity.generate("ann"), await Identity.generate("bob")];
   const shared = await SharedKeyset.generate();
   const peers = await KnownPeers.create();
-  const replay = await ReplayGuard.create({ start: new Date(0) });
+  const replay = await ReplayGuard.create({ identity: bob });
   const results = {};
 
   async function time(name, count, run) {

@@ -1,0 +1,162 @@
+package envelope
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/keys"
+)
+
+// A ReplayCache remembers which messages were opened, for all processes that open
+// with the same keys. [ReplayGuard] is the one in memory, for one process. Another
+// stands over a store that the processes share, such as Redis or a table in SQL:
+// docs/queue.md has one.
+type ReplayCache interface {
+	// Claim records, in one atomic step, that a message is being opened. It is
+	// asked once the message has proved to be the sender's.
+	//
+	// True means that no call before this one claimed the same Key: the message
+	// opens. False refuses it for good, as opened before. An error says that
+	// neither is known, or that another process has not finished with the message:
+	// it does not open now, and may be opened later. See [ErrReplayUnavailable].
+	//
+	// The cache must keep the key until the claim's Until by the cache's own clock,
+	// and must return false for a claim whose Until has passed by that clock: then
+	// the clocks of the processes do not matter. It must return once ctx is done.
+	Claim(ctx context.Context, c ReplayClaim) (first bool, err error)
+}
+
+// A ReplayClaim is what a [ReplayCache] is asked about.
+type ReplayClaim struct {
+	// Key names the message, its sender and its receiver: all that a shared store
+	// needs to know. No other message of any sender has it.
+	Key ReplayKey
+	// Until is when the claim may be forgotten: no opener accepts the message after
+	// it, even with a clock that is five minutes behind the store's.
+	Until time.Time
+	// Header is the message's, authenticated.
+	Header Header
+}
+
+// A ReplayKey names a message for a [ReplayCache]: a SHA-256 of the message id with
+// the sender and the receiver. One sender cannot use up the ids of another, and a
+// store that several identities share keeps their copies of a message apart.
+type ReplayKey [32]byte
+
+// String returns 64 hexadecimal digits.
+func (k ReplayKey) String() string { return hex.EncodeToString(k[:]) }
+
+// ErrReplayUnavailable is matched by the error of an Opener whose [ReplayCache] did
+// not decide, with the cache's own error. It does not match [ErrOpen]: the message
+// was not refused, and can be opened later. Leave it in the queue.
+var ErrReplayUnavailable = errors.New("envelope: the replay cache did not decide, so the message stays unopened and can be opened later")
+
+// MaxAgeLimit is the largest [Opener] MaxAge, 30 days: so long a statement lasts.
+// What waits for longer is in a store rather than on its way.
+const MaxAgeLimit = keys.MaxLifetime
+
+const (
+	// replayMargin is how long a claim is kept after its message has become too old,
+	// for openers whose clocks are behind the store's.
+	replayMargin = keys.ClockSkew + time.Second
+	// replayTimeout bounds how long a ReplayCache is waited for, where the context says
+	// nothing.
+	replayTimeout = 10 * time.Second
+)
+
+// inTime reports whether a message's time is not too old and not in the future.
+func inTime(t time.Time, maxAge time.Duration, now time.Time) bool {
+	return !t.Before(now.Add(-maxAge)) && !t.After(now.Add(keys.ClockSkew))
+}
+
+// WithContext returns a copy of the Opener that gives ctx to its [ReplayCache]: for
+// one message, or for all of a worker's. Nothing else waits for anything but the
+// source of a stream. Where ctx has no deadline the cache is given ten seconds.
+func (o *Opener) WithContext(ctx context.Context) *Opener {
+	with := *o
+	with.ctx = ctx
+	return &with
+}
+
+func (o *Opener) maxAge() time.Duration {
+	if o.MaxAge == 0 {
+		return replayWindow
+	}
+	return o.MaxAge
+}
+
+// once refuses a message that is too old, or was opened before.
+func (o *Opener) once(h *Header) error {
+	if o.Replay == nil && o.MaxAge == 0 {
+		return nil
+	}
+	now := time.Now()
+	if g, inMemory := o.Replay.(*ReplayGuard); inMemory {
+		return g.claim(*h, o.maxAge(), now)
+	}
+	if !inTime(h.Time, o.maxAge(), now) {
+		return fail(ReasonTime)
+	}
+	if o.Replay == nil {
+		return nil
+	}
+	return o.claim(h)
+}
+
+func (o *Opener) claim(h *Header) error {
+	ctx, cancel := o.replayContext()
+	defer cancel()
+	first, err := false, ctx.Err()
+	if err == nil {
+		first, err = o.Replay.Claim(ctx, ReplayClaim{Key: o.replayKey(h), Until: h.Time.Add(o.maxAge() + replayMargin), Header: *h})
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrReplayUnavailable, err)
+	case !first:
+		return fail(ReasonReplay)
+	}
+	return nil
+}
+
+func (o *Opener) replayContext() (context.Context, context.CancelFunc) {
+	ctx := o.ctx
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	if _, bounded := ctx.Deadline(); bounded {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, replayTimeout)
+}
+
+// replayKey is specified in docs/protocol.md: processes of other versions share it.
+func (o *Opener) replayKey(h *Header) ReplayKey {
+	from := senderOf(h)
+	var receiver keys.Fingerprint
+	if o.Identity != nil {
+		receiver = o.Identity.Fingerprint()
+	}
+	size := binary.BigEndian.AppendUint64(nil, uint64(len(from.party)))
+	return sha256.Sum256(label.EnvelopeReplay.With(h.ID[:], from.root[:], receiver[:], size, []byte(from.party), []byte(o.Party)))
+}
+
+// checkReplay refuses what only a mistake of the caller's can be.
+func (o *Opener) checkReplay() error {
+	if o.MaxAge < 0 || o.MaxAge > MaxAgeLimit {
+		return errors.New("envelope: an Opener's MaxAge is from 0, for five minutes, to 30 days")
+	}
+	if o.Replay == nil && !o.InsecureAllowReplay {
+		return errors.New("envelope: an Opener needs a Replay guard")
+	}
+	if g, inMemory := o.Replay.(*ReplayGuard); inMemory && (g == nil || !g.made) {
+		return errNoGuard
+	}
+	return nil
+}
