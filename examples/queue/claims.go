@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/hopseal/hopseal/envelope"
+	"github.com/hopseal/hopseal/keys"
+)
+
+// Claims says in Redis which messages consumers have in hand and which are done. Of
+// one message at most one consumer holds the claim, for as long as its lease; once the
+// message is done, nobody gets a claim of it again.
+type Claims struct {
+	Redis *redis.Client // best not the queue's, see docs/queue.md
+	Name  string        // of the queue: consumers of one queue use one name
+	Lease time.Duration // longer than handling a message takes
+}
+
+// Errors of a claim. The Opener reports them as envelope.ErrReplayUnavailable.
+var (
+	errHeld = errors.New("another consumer has the message in hand")
+	errLost = errors.New("the store does not know since when it remembers: new, or its contents are lost (see Create)")
+	errUsed = errors.New("a Delivery is for one attempt")
+	errAge  = errors.New("the store remembers for less than MaxAge (see Create)")
+)
+
+// Create tells the store that it remembers everything that is dated after since, for
+// maxAge. Call it once, with the zero time, where nothing has been opened yet. After
+// the store has lost claims, call it with a time five minutes ahead: what may have
+// been opened is refused then. To raise maxAge, call it with the present time less the
+// old maxAge.
+func (c *Claims) Create(ctx context.Context, maxAge time.Duration, since time.Time) error {
+	keep := (maxAge + 2*keys.ClockSkew).Milliseconds() // an Opener asks for little more than one ClockSkew
+	return c.Redis.HSet(ctx, c.record(), "since", max(0, since.UnixMilli()), "keep", keep).Err()
+}
+
+func (c *Claims) record() string { return "{" + c.Name + "}:claims" }
+
+// A Delivery is one attempt of one consumer to handle one message. It is the
+// envelope.ReplayCache for that attempt, and for one goroutine.
+type Delivery struct {
+	claims *Claims
+	token  string // names this attempt in the store
+	used   atomic.Bool
+
+	key   string // of the claim, once there is one
+	until time.Time
+}
+
+// Deliver begins an attempt.
+func (c *Claims) Deliver() *Delivery { return &Delivery{claims: c, token: rand.Text()} }
+
+// claim runs in one step, and by the store's clock: the consumers' do not matter.
+var claim = redis.NewScript(`
+	local record, claim = KEYS[1], KEYS[2]
+	local token, dated, untilMs, lease = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+	local time = redis.call('TIME')
+	local now = time[1] * 1000 + math.floor(time[2] / 1000)
+	local since, keep = unpack(redis.call('HMGET', record, 'since', 'keep'))
+	if not since then return 'lost' end
+	if untilMs - dated > tonumber(keep) then return 'age' end
+	if dated <= tonumber(since) or now >= untilMs then return 'late' end
+	if redis.call('SET', claim, token, 'NX', 'PX', lease) then return 'first' end
+	local held = redis.call('GET', claim)
+	if held == token then return 'first' end -- asked again, since the answer got lost
+	if held == 'done' then return 'done' end
+	return 'held'`)
+
+// Claim implements envelope.ReplayCache.
+func (d *Delivery) Claim(ctx context.Context, c envelope.ReplayClaim) (bool, error) {
+	if d.used.Swap(true) {
+		return false, errUsed
+	}
+	key := "{" + d.claims.Name + "}:claim:" + c.Key.String()
+	said, err := claim.Run(ctx, d.claims.Redis, []string{d.claims.record(), key}, d.token,
+		c.Header.Time.UnixMilli(), c.Until.UnixMilli(), d.claims.Lease.Milliseconds()).Text()
+	switch {
+	case err != nil:
+		return false, err
+	case said == "first":
+		d.key, d.until = key, c.Until
+		return true, nil
+	case said == "held":
+		return false, errHeld
+	case said == "lost":
+		return false, errLost
+	case said == "age":
+		return false, errAge
+	}
+	return false, nil // done, or too late to tell
+}
+
+// done keeps the claim until the message is too old for everybody, whoever holds it:
+// the message has been handled.
+var done = redis.NewScript(`
+	local held = redis.call('GET', KEYS[1])
+	redis.call('SET', KEYS[1], 'done', 'PXAT', ARGV[2])
+	if not held or held == ARGV[1] then return 'own' end
+	return 'other'`)
+
+// Done says that the message has been handled: it opens for nobody again. Tell the
+// queue after it.
+func (d *Delivery) Done(ctx context.Context) error {
+	if d.key == "" {
+		return errors.New("nothing was claimed")
+	}
+	said, err := done.Run(ctx, d.claims.Redis, []string{d.key}, d.token, d.until.UnixMilli()).Text()
+	if err == nil && said == "other" {
+		err = fmt.Errorf("handling took longer than the lease of %v: another consumer has handled the message too, or still does", d.claims.Lease)
+	}
+	return err
+}
+
+var release = redis.NewScript(`
+	if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+	return 'ok'`)
+
+// Release gives the claim back before its lease ends, where handling failed.
+func (d *Delivery) Release(ctx context.Context) error {
+	if d.key == "" {
+		return nil
+	}
+	return release.Run(ctx, d.claims.Redis, []string{d.key}, d.token).Err()
+}
