@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"sort"
 	"sync"
 	"time"
@@ -261,6 +262,9 @@ func fromMilli(ms uint64) time.Time {
 // ParseReplayGuard reads what [ReplayGuard.Bytes] returned, or returns
 // [ErrReplayGuard].
 func ParseReplayGuard(b []byte) (*ReplayGuard, error) {
+	if v, ok := strict.Version(b); ok && v > guardVersion {
+		return nil, fmt.Errorf("%w: %w", ErrReplayGuard, keys.ErrVersion)
+	}
 	r := strict.NewReader(b)
 	r.Array(4)
 	version := r.Uint()

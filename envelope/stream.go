@@ -62,15 +62,14 @@ func (s *streamHead) digest() []byte { return headerDigest(label.StreamHeader, s
 func parseStreamHead(b []byte) (s streamHead, err error) {
 	r := strict.NewReader(b)
 	r.Array(4)
-	v := r.Uint()
-	if !r.Failed() && v != version {
-		return s, fail(ReasonVersion)
+	if r.Uint() != version { // see readStream
+		r.Fail()
 	}
 	s.header = r.Bin(1, maxStreamHeader)
 	if !r.Nil() {
 		s.recipients = r.Bin(1, len(b))
 	}
-	s.proof = r.Bin(1, signSize)
+	s.proof = r.Bin(1, maxProof) // see Suite.fits
 	if r.Done() != nil {
 		return s, fail(ReasonMalformed)
 	}
@@ -78,6 +77,9 @@ func parseStreamHead(b []byte) (s streamHead, err error) {
 }
 
 func parseStreamHeader(b []byte, party, context string) (h Header, salt []byte, err error) {
+	if err := checkSuite(b); err != nil {
+		return Header{}, nil, err
+	}
 	r := strict.NewReader(b)
 	r.Array(headerFields + 1)
 	if err := h.parseFields(&r, party, context); err != nil {

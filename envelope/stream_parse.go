@@ -6,10 +6,16 @@ import (
 	"encoding/binary"
 	"io"
 	"math"
+
+	"github.com/hopseal/hopseal/internal/strict"
 )
 
-// maxStreamHeader is more than any header takes, in bytes.
-const maxStreamHeader = 2048
+// In bytes: more than any header takes, and than any proof may take of a suite that there may
+// be, so that this one is named.
+const (
+	maxStreamHeader = 2048
+	maxProof        = 1 << 14
+)
 
 // A stream is what is in front of a stream's segments, and then the segments.
 type stream struct {
@@ -34,9 +40,12 @@ func readStream(src io.Reader, party, context string, most int64) (*stream, erro
 	}
 	r := headReader{src: s.src}
 	r.fixed(2) // array, version
+	if v, ok := strict.Version(r.b.Bytes()); ok && v != version {
+		return nil, fail(ReasonVersion)
+	}
 	r.bin(maxStreamHeader)
 	r.bin(3 + MaxRecipients*recipientSize)
-	r.bin(signSize)
+	r.bin(maxProof)
 	if r.err != nil {
 		return nil, r.err
 	}

@@ -86,6 +86,9 @@ var framing = []attack{
 	{"four-values", "the proof is taken away", ReasonMalformed, func(m *message) []byte { return joined(m.seal().parts()[:inProof]) }, nil},
 	{"version-0", "version 0", ReasonVersion, part(inVersion, func(*message) []byte { return encUint(0) }), nil},
 	{"version-2", "version 2", ReasonVersion, part(inVersion, func(*message) []byte { return encUint(2) }), nil},
+	{"version-2-other-values", "version 2, of values that version 1 does not know", ReasonVersion, func(m *message) []byte {
+		return joined([][]byte{encUint(2), encStr("x"), encUint(1 << 40), encArray(0)})
+	}, nil},
 	{"version-long", "the version is not in its shortest form", ReasonMalformed, part(inVersion, func(*message) []byte { return longUint(1) }), nil},
 	{"header-long", "the header's length is not in its shortest form", ReasonMalformed, part(inHeader, func(m *message) []byte { return longBin16(m.header) }), nil},
 	{"header-str", "the header is a text", ReasonMalformed, part(inHeader, func(m *message) []byte { return encStr(string(m.header)) }), nil},

@@ -59,6 +59,10 @@ func badIdentities() (all []making) {
 		}},
 		{"long-integer", "the version is not in its shortest form", func(s *statement) []byte { return s.with(atVersion, longUint(1)).sign() }},
 		{"version-2", "version 2", func(s *statement) []byte { return s.with(atVersion, encUint(2)).sign() }},
+		{"version-2-other-values", "version 2, of values that version 1 does not know, with two signatures", func(s *statement) []byte {
+			b := joined([][]byte{encUint(2), encBin(random(64)), encStr("x")})
+			return joined([][]byte{encBin(b), encBin(random(64)), encBin(random(3309))})
+		}},
 		{"name-empty", "no name", func(s *statement) []byte { return s.with(atName, encStr("")).sign() }},
 		{"name-too-long", "a name of 129 bytes", func(s *statement) []byte { return s.with(atName, encStr(strings.Repeat("n", 129))).sign() }},
 		{"name-not-utf8", "a name that is not UTF-8", func(s *statement) []byte { return s.with(atName, encStr("al\xc0\x80ce")).sign() }},

@@ -218,6 +218,9 @@ var streamFraming = []streamAttack{
 	{"long-array", "the head's length is not in its shortest form", 1, ReasonMalformed, 10, streamBytes(func(b []byte) []byte { return append(longArray(4), b[1:]...) }), nil},
 	{"five-values", "a fifth value in the head", 1, ReasonMalformed, 10, func(s *streamMessage) []byte { return s.join(joined(append(s.seal().headParts(), encNil()))) }, nil},
 	{"version-2", "version 2", 1, ReasonVersion, 10, headPart(inVersion, func(*streamMessage) []byte { return encUint(2) }), nil},
+	{"version-2-other-values", "version 2, of values that version 1 does not know", 1, ReasonVersion, 10, func(s *streamMessage) []byte {
+		return s.join(joined([][]byte{encUint(2), encStr("x"), encUint(1 << 40), encArray(0)}))
+	}, nil},
 	{"header-long", "the header's length is not in its shortest form", 1, ReasonMalformed, 10, headPart(inHeader, func(s *streamMessage) []byte { return longBin16(s.header) }), nil},
 	{"header-eight-fields", "the header has no salt, as that of an envelope", 1, ReasonMalformed, 10, func(s *streamMessage) []byte {
 		s.fields = s.fields[:atSalt]

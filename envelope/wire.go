@@ -57,18 +57,18 @@ type parts struct {
 }
 
 func parseParts(b []byte) (p parts, err error) {
-	r := strict.NewReader(b)
-	r.Array(5)
-	v := r.Uint()
-	if !r.Failed() && v != version {
+	if v, ok := strict.Version(b); ok && v != version {
 		return parts{}, fail(ReasonVersion)
 	}
+	r := strict.NewReader(b)
+	r.Array(5)
+	r.Uint() // the version
 	p.header = r.Bin(1, len(b))
 	if !r.Nil() {
 		p.recipients = r.Bin(1, len(b))
 	}
 	p.body = r.Bin(1, len(b))
-	p.proof = r.Bin(1, signSize)
+	p.proof = r.Bin(1, len(b)) // see Suite.fits
 	if r.Done() != nil {
 		return parts{}, fail(ReasonMalformed)
 	}
@@ -114,6 +114,9 @@ func (h *Header) appendFields(dst []byte) []byte {
 }
 
 func parseHeader(b []byte, party, context string) (h Header, err error) {
+	if err := checkSuite(b); err != nil {
+		return Header{}, err
+	}
 	r := strict.NewReader(b)
 	r.Array(headerFields)
 	if err := h.parseFields(&r, party, context); err != nil {
@@ -125,12 +128,18 @@ func parseHeader(b []byte, party, context string) (h Header, err error) {
 	return h, nil
 }
 
-func (h *Header) parseFields(r *strict.Reader, party, context string) error {
-	suite := r.Uint()
-	if !r.Failed() && (suite < uint64(SuiteShared) || suite > uint64(SuiteRecipients)) {
+// checkSuite looks at the first value of a header, which is the suite in every suite that there
+// may be, whatever else it has.
+func checkSuite(header []byte) error {
+	suite, ok := strict.Version(header)
+	if ok && (suite < uint64(SuiteShared) || suite > uint64(SuiteRecipients)) {
 		return fail(ReasonSuite)
 	}
-	if h.Suite = Suite(suite); h.Suite == SuiteShared {
+	return nil
+}
+
+func (h *Header) parseFields(r *strict.Reader, party, context string) error {
+	if h.Suite = Suite(r.Uint()); h.Suite == SuiteShared { // see checkSuite
 		h.Party = text(r.StrBytes(1, MaxPartySize), party)
 	} else {
 		copy(h.Sender[:], r.Bin(idSize, idSize))

@@ -163,6 +163,7 @@ func (a *Authority) add(v voucher, sig []byte) error {
 }
 
 func readVoucher(b []byte) (v voucher, sig []byte, err error) {
+	defer laterVersion(&err, b, 1)
 	if len(b) > 2*maxVoucherSize {
 		return v, nil, ErrVoucher
 	}

@@ -329,7 +329,8 @@ func ParseCleartextIdentity(b []byte, _ insecurecleartext.Token) (*Identity, err
 	return newIdentity(s), nil
 }
 
-func parseIdentityState(b []byte) (*identityState, error) {
+func parseIdentityState(b []byte) (_ *identityState, err error) {
+	defer laterVersion(&err, b, 1)
 	r := strict.NewReader(b)
 	r.Array(5)
 	version := r.Uint()
@@ -346,7 +347,6 @@ func parseIdentityState(b []byte) (*identityState, error) {
 	if r.Done() != nil || version != 1 || !ok || !sealingOK {
 		return nil, ErrIdentity
 	}
-	var err error
 	if s.public, err = ParsePublic(public); err != nil || s.load() != nil || !s.matches() {
 		return nil, ErrIdentity
 	}

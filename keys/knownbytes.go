@@ -39,7 +39,8 @@ func (n known) append(b []byte) []byte {
 
 // ParseKnownPeers reads what [KnownPeers.Bytes] returned, or returns
 // [ErrKnownPeers].
-func ParseKnownPeers(b []byte) (*KnownPeers, error) {
+func ParseKnownPeers(b []byte) (_ *KnownPeers, err error) {
+	defer laterVersion(&err, b, 1)
 	r := strict.NewReader(b)
 	r.Array(3)
 	version := r.Uint()

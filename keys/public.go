@@ -196,7 +196,8 @@ func (p *PublicIdentity) Equal(other *PublicIdentity) bool {
 //	key = array(5) [ use, type, bytes bin, valid from s, valid to s | 0 ]
 //
 // Keys stand in ascending order of use, the primary of each use first.
-func ParsePublic(b []byte) (*PublicIdentity, error) {
+func ParsePublic(b []byte) (p *PublicIdentity, err error) {
+	defer laterVersion(&err, b, publicVersion)
 	if len(b) > MaxPublicSize {
 		return nil, ErrPublicIdentity
 	}
@@ -208,7 +209,7 @@ func ParsePublic(b []byte) (*PublicIdentity, error) {
 	if r.Done() != nil {
 		return nil, ErrPublicIdentity
 	}
-	p, err := parseStatement(statement)
+	p, err = parseStatement(statement)
 	if err != nil || checkEd25519(p.root[:]) != nil ||
 		!ed25519.Verify(p.root[:], label.Identity.With(statement), sig) {
 		return nil, ErrPublicIdentity

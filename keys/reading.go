@@ -43,7 +43,7 @@ func (r *Replica) read(ctx context.Context) (found reading, err error) {
 	}
 	found.digest = sha256.Sum256(content)
 	if found.frozen, err = parseFrozen(content); err != nil {
-		return found, damaged(r.path)
+		return found, unread(r.path, err)
 	}
 	return found, nil
 }

@@ -43,6 +43,14 @@ func fileError(path string, err error, advice string) error {
 
 func damaged(path string) error { return fileError(path, ErrDamaged, "restore it from a backup") }
 
+// unread is for a file whose head or contents do not parse.
+func unread(path string, err error) error {
+	if errors.Is(err, ErrVersion) {
+		return fmt.Errorf("keys: %s: %w", path, ErrVersion)
+	}
+	return damaged(path)
+}
+
 // A sealed file is
 //
 //	file = head ‖ check 32 ‖ ciphertext ‖ tag 16
@@ -70,7 +78,9 @@ func sealFile(content, master, protector []byte) []byte {
 func openFile(ctx context.Context, path string, b []byte, secret Secret) (content, master, protector []byte, err error) {
 	protector, size, ok := parseFileHead(b)
 	if !ok {
-		return nil, nil, nil, damaged(path)
+		err := ErrDamaged
+		laterVersion(&err, b, fileVersion)
+		return nil, nil, nil, unread(path, err)
 	}
 	if master, err = secret.unlock(ctx, protector); err != nil {
 		return nil, nil, nil, fmt.Errorf("keys: %s: %w", path, err)

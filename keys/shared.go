@@ -296,7 +296,8 @@ const (
 
 // ParseCleartextSharedKeyset reads what [SharedKeyset.MarshalCleartext] returned,
 // or returns [ErrSharedKeyset].
-func ParseCleartextSharedKeyset(b []byte, _ insecurecleartext.Token) (*SharedKeyset, error) {
+func ParseCleartextSharedKeyset(b []byte, _ insecurecleartext.Token) (_ *SharedKeyset, err error) {
+	defer laterVersion(&err, b, versionAES)
 	r := strict.NewReader(b)
 	s, err := parseSharedState(&r)
 	if err != nil || r.Done() != nil {

@@ -157,7 +157,7 @@ func (s *Store) read(ctx context.Context, secret Secret) (frozen, error) {
 	s.master, s.protector = master, slices.Clone(protector)
 	f, err := parseFrozen(content)
 	if err != nil {
-		return frozen{}, damaged(s.path)
+		return frozen{}, unread(s.path, err)
 	}
 	return f, nil
 }
@@ -361,6 +361,7 @@ func (f frozen) append(dst []byte) ([]byte, error) {
 var errContents = errors.New("keys: not a store's contents")
 
 func parseFrozen(b []byte) (f frozen, err error) {
+	defer laterVersion(&err, b, 1)
 	r := strict.NewReader(b)
 	r.Array(5)
 	version := r.Uint()

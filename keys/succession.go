@@ -64,7 +64,8 @@ func (id *Identity) Succeed(next *Identity) (*Succession, error) {
 //
 //	succession = array(3) [ statement bin, signature by old bin 64, signature by next bin 64 ]
 //	statement  = array(4) [ version=1, old root bin 32, next root bin 32, issued s ]
-func ParseSuccession(b []byte) (*Succession, error) {
+func ParseSuccession(b []byte) (_ *Succession, err error) {
+	defer laterVersion(&err, b, 1)
 	b = bytes.Clone(b)
 	r := strict.NewReader(b)
 	r.Array(3)
