@@ -22,6 +22,10 @@ func goodIdentities() (all []making) {
 		s.keys = nil
 		return s.sign()
 	})
+	add("largest-numbers", "the highest serial before a revocation's, and the latest times", func() []byte {
+		return castAlice.statement().with(atSerial, encUint(math.MaxUint64-1)).
+			with(atIssued, encUint(1<<40-2)).with(atExpires, encUint(1<<40-1)).sign()
+	})
 	add("largest", "a name of 128 bytes and as many keys as may be listed", func() []byte {
 		s := castAlice.statement().with(atName, encStr(strings.Repeat("\u00e9", 64)))
 		s.keys = slices.Insert(s.keys, 1, moreSigningKeys(30)...)

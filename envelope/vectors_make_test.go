@@ -239,6 +239,11 @@ func goodEnvelopes() (all []making) {
 			return e.vector("envelope", "content of this size under an AES256_GCM pair", m.honest()).gives(looksRandom(n))
 		}})
 	}
+	all = append(all, making{"good-shared-latest-time", func() vector {
+		m, e := draft(1).with(atTime, encUint(1<<48-1)), endOf(1)
+		m.padded = paddedOf([]byte("late"))
+		return e.vector("envelope", "the latest time that a header has room for", m.honest()).gives([]byte("late"))
+	}})
 	aes(1, 0)
 	aes(1, 60)
 	aes(1, 1000)
