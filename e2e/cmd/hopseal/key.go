@@ -18,7 +18,7 @@ import (
 
 var keyCommands = command{name: "key", args: "COMMAND", summary: "make, show, rotate, back up and withdraw keys", group: []command{
 	{name: "new", summary: "make an identity in a new store, or a shared keyset in a store", run: keyNew},
-	{name: "show", summary: "show a store's identity, keys and known peers", run: keyShow},
+	{name: "show", args: "[FILE]", summary: "show a store's identity, keys and known peers, or a public identity", run: keyShow},
 	{name: "rotate", summary: "take the steps that are due, or change a key now", run: keyRotate},
 	{name: "renew", summary: "sign a new statement of the identity now", run: keyRenew},
 	{name: "promote", args: "KEY", summary: "make a pending key the primary", run: keyStep(writer.Promote)},

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/keys"
@@ -78,16 +79,13 @@ func (r showResult) text(w io.Writer) {
 
 func keyShow(ctx context.Context, c *call) error {
 	c.storeFlag()
-	if err := c.parse(0, 0); err != nil {
+	var within days
+	c.Var(&within, "expires-within", "exit with 4 if the statement expires within this `time`, such as 7d, has expired or was revoked")
+	if err := c.parse(0, 1); err != nil {
 		return err
 	}
-	s, err := c.read(ctx)
-	if err != nil {
-		return err
+	if len(c.args) > 0 {
+		return c.showPublic(c.args[0], time.Duration(within))
 	}
-	r := showResult{Store: c.store, identityResult: describe(s.Identity().Public()), Keys: keysOf(s), Peers: []peerResult{}}
-	for _, p := range s.KnownPeers().All() {
-		r.Peers = append(r.Peers, describePeer(p))
-	}
-	return c.print(r)
+	return c.showStore(ctx, time.Duration(within))
 }

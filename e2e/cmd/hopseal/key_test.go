@@ -484,7 +484,7 @@ func TestUsageErrors(t *testing.T) {
 	w := newWorld(t)
 	w.store("alice")
 	for _, args := range []string{
-		"", "nothing", "new", "new -name a -shared b", "new -name", "new extra -name a", "show extra", "show -x",
+		"", "nothing", "new", "new -name a -shared b", "new -name", "new extra -name a", "show extra more", "show -x",
 		"rotate -now", "rotate -add", "rotate -use signing -now -add", "rotate -use signing", "rotate -use shared -now", "rotate -use signing -shared orders -now", "rotate -age 1", "rotate -age -1d",
 		"rotate -age 1d -lead 2d", "promote", "promote 1 2", "export -shared orders", "export -to bob.pub", "export -raw",
 		"export -insecure-cleartext -shared a -to b", "export -tink-public shared", "export -tink-public signing -insecure-cleartext", "import", "import a -shared b", "import a -from b", "import alice.pub", "import alice.pub -room a -client",

@@ -13,7 +13,7 @@
 // docs/keys.md, docs/inspect.md and docs/troubleshooting.md are its guides. It exits with 0 on success, 1 on
 // a failure, 2 when it was called in a way it does not know, and 3 where a running service was asked
 // and has not answered, so that the change may have been made; a failure is one
-// line on standard error that says what to do next.
+// line on standard error that says what to do next. 'hopseal key show -expires-within' exits with 4 where the answer is yes.
 package main
 
 import (
@@ -57,7 +57,7 @@ type command struct {
 
 var root = command{name: "hopseal", summary: "Keys and tools for services on Hopseal.", group: []command{keyCommands, inspectCommand, doctorCommand, traceCommand}}
 
-const exitFailure, exitUsage, exitUnknown = 1, 2, 3
+const exitFailure, exitUsage, exitUnknown, exitSoon = 1, 2, 3, 4
 
 // run runs one call of the command and returns its exit code.
 func run(ctx context.Context, sys system, args []string) int {
@@ -71,6 +71,9 @@ func run(ctx context.Context, sys system, args []string) int {
 	}
 	if errors.Is(err, keys.ErrNoAnswer) {
 		return exitUnknown
+	}
+	if _, yes := errors.AsType[soonError](err); yes {
+		return exitSoon
 	}
 	return exitFailure
 }

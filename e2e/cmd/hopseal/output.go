@@ -85,19 +85,16 @@ type identityResult struct {
 	Issued      *time.Time `json:"issued"`
 	Expires     *time.Time `json:"expires"`
 	Revoked     bool       `json:"revoked"`
+	State       string     `json:"state"` // valid, expired, not yet valid, revoked
 }
 
 func describe(p *keys.PublicIdentity) identityResult {
-	return identityResult{p.Name(), p.Fingerprint().String(), p.Serial(), moment(p.Issued()), moment(p.Expires()), p.Revoked()}
+	return identityResult{p.Name(), p.Fingerprint().String(), p.Serial(), moment(p.Issued()), moment(p.Expires()), p.Revoked(), stateOf(p, time.Now())}
 }
 
 func (r identityResult) text(w io.Writer) {
 	fmt.Fprintf(w, "identity     %s\nfingerprint  %s\n", shown(r.Name), r.Fingerprint)
-	if r.Revoked {
-		fmt.Fprintf(w, "statement    REVOKED %s\n", timeText(r.Issued))
-		return
-	}
-	fmt.Fprintf(w, "statement    serial %d, issued %s, expires %s\n", r.Serial, timeText(r.Issued), timeText(r.Expires))
+	r.statementText(w, time.Now())
 }
 
 // keyResult is one key without its secret.

@@ -1,0 +1,110 @@
+//go:build !js
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/lapse"
+	"github.com/hopseal/hopseal/keys"
+)
+
+// States of a statement, in results.
+const (
+	stateValid       = "valid"
+	stateExpired     = "expired"
+	stateNotYetValid = "not yet valid"
+	stateRevoked     = "revoked"
+)
+
+func stateOf(p *keys.PublicIdentity, now time.Time) string {
+	switch {
+	case p.Revoked():
+		return stateRevoked
+	case !now.Before(p.Expires()):
+		return stateExpired
+	case now.Add(keys.ClockSkew).Before(p.Issued()):
+		return stateNotYetValid
+	}
+	return stateValid
+}
+
+// statementText says whether peers accept a statement, and for how long.
+func (r identityResult) statementText(w io.Writer, now time.Time) {
+	serial := fmt.Sprintf("serial %d, issued %s", r.Serial, timeText(r.Issued))
+	switch r.State {
+	case stateRevoked:
+		fmt.Fprintf(w, "statement    REVOKED %s\n", timeText(r.Issued))
+	case stateExpired:
+		fmt.Fprintf(w, "statement    EXPIRED %s, %s ago: peers refuse it until it is renewed\n             %s\n", timeText(r.Expires), lapse.Text(now.Sub(*r.Expires)), serial)
+	case stateNotYetValid:
+		fmt.Fprintf(w, "statement    NOT YET VALID: peers refuse it; check this clock, then renew it\n             %s, expires %s\n", serial, timeText(r.Expires))
+	default:
+		fmt.Fprintf(w, "statement    %s, expires %s, in %s\n", serial, timeText(r.Expires), lapse.Text(r.Expires.Sub(now)))
+	}
+}
+
+// publicResult is what a public identity in a file says.
+type publicResult struct {
+	File string `json:"file"`
+	identityResult
+}
+
+func (r publicResult) text(w io.Writer) {
+	fmt.Fprintf(w, "file         %s\n", shown(r.File))
+	r.identityResult.text(w)
+}
+
+// showPublic shows the public identity in a file.
+func (c *call) showPublic(file string, within time.Duration) error {
+	p, err := c.readPublic(file)
+	if err != nil {
+		return err
+	}
+	if err := c.print(publicResult{file, describe(p)}); err != nil {
+		return err
+	}
+	return soon(p, within, "ask its owner for the current one")
+}
+
+// showStore shows what a store holds.
+func (c *call) showStore(ctx context.Context, within time.Duration) error {
+	s, err := c.read(ctx)
+	if err != nil {
+		return err
+	}
+	public := s.Identity().Public()
+	r := showResult{Store: c.store, identityResult: describe(public), Keys: keysOf(s), Peers: []peerResult{}}
+	for _, p := range s.KnownPeers().All() {
+		r.Peers = append(r.Peers, describePeer(p))
+	}
+	if err := c.print(r); err != nil {
+		return err
+	}
+	return soon(public, within, "run 'hopseal key rotate', and see why Store.Run has not renewed it")
+}
+
+// A soonError is the answer yes to -expires-within.
+type soonError struct{ text string }
+
+func (e soonError) Error() string { return e.text }
+
+// soon returns a soonError for a statement that peers refuse within that time, or already; 0
+// asks for nothing.
+func soon(p *keys.PublicIdentity, within time.Duration, advice string) error {
+	now := time.Now()
+	left := p.Expires().Sub(now)
+	switch state := stateOf(p, now); {
+	case within == 0 || state == stateValid && left > within:
+		return nil
+	case state == stateValid:
+		return soonError{fmt.Sprintf("the statement of %s expires in %s: %s", p.Fingerprint(), lapse.Text(left), advice)}
+	case state == stateRevoked:
+		return soonError{fmt.Sprintf("%s has been revoked", p.Fingerprint())}
+	default:
+		return soonError{fmt.Sprintf("the statement of %s is %s: %s", p.Fingerprint(), state, advice)}
+	}
+}
