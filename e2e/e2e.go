@@ -53,6 +53,14 @@
 // ends ask for signatures with [Config.Proof], keep the [Message.Proof] of what matters,
 // and later have it checked by [VerifyProof].
 //
+// The identity comes from a [keys.Store], whose Run keeps it alive: what it says of itself counts for
+// 30 days. NewServer and Dial refuse one of their own that has expired ([keys.ErrExpired]); a
+// [Config.Logger] is told 7, 3 and 1 days ahead, and [Stats] say when.
+//
+//	store, err := keys.OpenStore(ctx, path, secret)
+//	go store.Run(ctx, keys.DefaultRotation)
+//	cfg := e2e.Config{Identity: store.Identity(), …}
+//
 // # Messages
 //
 // Send and Receive carry bytes. [Session.SendMessage] gives them a type, and a [Mux]

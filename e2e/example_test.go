@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
@@ -23,7 +25,7 @@ func ExampleDial() {
 	url, fingerprint, stop := startEchoServer()
 	defer stop()
 
-	me, err := keys.GenerateIdentity("alice")
+	me, err := keys.GenerateIdentity("alice") // counts for 30 days: see ExampleNewServer for one that lasts
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -75,46 +77,76 @@ func startEchoServer() (url string, fingerprint keys.Fingerprint, stop func()) {
 	}
 }
 
-// A server is an http.Handler that runs a function for each client it trusts.
+// A server is an http.Handler that runs a function for each client it trusts. Its identity is in a
+// store, which keeps it alive: what an identity says of itself counts for 30 days.
 func ExampleNewServer() {
-	ctx := context.Background()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	client, err := keys.GenerateIdentity("client")
 	if err != nil {
 		log.Fatal(err)
 	}
-	server, err := keys.GenerateIdentity("server")
+	path, secret, remove := makeStore("server", client) // once
+	defer remove()
+
+	store, err := keys.OpenStore(ctx, path, secret)
 	if err != nil {
 		log.Fatal(err)
 	}
-	srv, err := e2e.NewServer(e2e.Config{
-		Identity: server,
-		Verifier: keys.Pinned(client.Fingerprint()),
-		Protocol: "greeting/1",
-	}, func(ctx context.Context, s *e2e.Session) error {
-		return s.Send(ctx, []byte("welcome, "+s.Peer().Name()))
-	})
+	defer store.Close()
+	go store.Run(ctx, keys.DefaultRotation) // renews the identity: without it every peer refuses it after 30 days
+	srv, err := e2e.NewServer(e2e.Config{Identity: store.Identity(), Verifier: store.KnownPeers(), Protocol: "echo/1"}, echo)
 	if err != nil {
 		log.Fatal(err)
 	}
-	web := httptest.NewServer(srv) // or http.Handle("/greeting", srv)
+	http.Handle("/echo", srv)
+
+	web := httptest.NewServer(http.DefaultServeMux)
 	defer web.Close()
 	defer srv.Shutdown(ctx)
-
-	session, err := e2e.Dial(ctx, web.URL, e2e.Config{
+	session, err := e2e.Dial(ctx, web.URL+"/echo", e2e.Config{
 		Identity: client,
-		Verifier: keys.Pinned(server.Fingerprint()),
-		Protocol: "greeting/1",
+		Verifier: keys.Pinned(store.Identity().Fingerprint()),
+		Protocol: "echo/1",
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer session.Close()
-	greeting, err := session.Receive(ctx)
+	if err := session.Send(ctx, []byte("hello")); err != nil {
+		log.Fatal(err)
+	}
+	reply, err := session.Receive(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Printf("%s\n", greeting)
-	// Output: welcome, client
+	fmt.Printf("%s says %q\n", session.Peer().Name(), reply)
+	// Output: server says "hello"
+}
+
+// makeStore makes a store with a new identity, which admits a client: what an operator does with
+// hopseal key new and hopseal key import.
+func makeStore(name string, client *keys.Identity) (path string, secret keys.Secret, remove func()) {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	path, secret = filepath.Join(dir, "echo.store"), keys.Passphrase([]byte("seven words that nobody else would choose"))
+	me, err := keys.GenerateIdentity(name)
+	if err != nil {
+		log.Fatal(err)
+	}
+	store, err := keys.CreateStore(context.Background(), path, secret, me)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := store.KnownPeers().Admit(keys.Expected{Role: keys.RoleClient}, client.Public()); err != nil {
+		log.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		log.Fatal(err)
+	}
+	return path, secret, func() { os.RemoveAll(dir) }
 }
 
 type sessionKey struct{}

@@ -12,7 +12,8 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// Make an identity once, keep it in a store, open the store at every start.
+// Make an identity once, keep it in a store, open the store at every start, and have it renew the
+// identity.
 func Example() {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
@@ -40,6 +41,9 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer store.Close()
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	go store.Run(running, keys.DefaultRotation) // keeps it alive: without it every peer refuses the identity after 30 days
 	fmt.Println(store.Identity().Name(), store.Identity().Fingerprint() == me.Fingerprint())
 	// Output: billing true
 }

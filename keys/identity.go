@@ -58,7 +58,8 @@ type opener struct {
 }
 
 // GenerateIdentity makes a new root, a signing and a sealing keyset, and signs
-// the first public statement, valid for [MaxLifetime]. The name, 1 to 128 bytes
+// the first public statement, valid for [MaxLifetime]: after these 30 days peers refuse it,
+// unless [Store.Run] or [Identity.KeepAlive] has renewed it. The name, 1 to 128 bytes
 // of UTF-8, is what others will see; it proves nothing to them.
 func GenerateIdentity(name string) (*Identity, error) {
 	root, err := newRoot()

@@ -9,14 +9,27 @@
 // already share a secret: XAES-256-GCM keys, or AES256_GCM keys that come from Tink,
 // and HMAC keys.
 //
-// Most programs make an identity once, keep it in a file, and name the peers
-// they mean to reach:
+// Most programs make an identity once, keep it in a store, have the store keep it alive, and
+// name the peers they mean to reach:
 //
-//	me, err := keys.GenerateIdentity("billing")
-//	err = keys.SaveIdentity("billing.key", me, passphrase)
-//	trust := keys.Pinned(peerFingerprint)
+//	me, err := keys.GenerateIdentity("billing")                // once, or: hopseal key new
+//	store, err := keys.CreateStore(ctx, path, secret, me)      // once
 //
-// What is protected: identity files are encrypted under a passphrase
+//	store, err := keys.OpenStore(ctx, path, secret)            // at every start
+//	go store.Run(ctx, keys.DefaultRotation)                    // or peers refuse it after 30 days
+//	me, trust := store.Identity(), keys.Pinned(peerFingerprint)
+//
+// # Thirty days
+//
+// What an identity's root says about its keys counts for [MaxLifetime], 30 days, so that a statement
+// that was stolen or rolled back does not count for long. After that every peer refuses the
+// identity, until it is renewed: peers that know the fingerprint trust it again then. [Store.Run] renews it in
+// time, [Identity.KeepAlive] one that is in no store, and [Identity.Renew] renews once.
+// [Identity.Check] says whether an identity can be used, and [PublicIdentity.Expires] until when.
+//
+// # What is protected
+//
+// Stores are encrypted under a passphrase or a KMS key
 // (Argon2id, AES-256-GCM), and secret types print as "[redacted]". What is not:
 // Go cannot promise to erase memory, so keys live until the process ends.
 //

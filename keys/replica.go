@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/hopseal/hopseal/internal/lapse"
 )
 
 // A Replica follows a store that another process writes. What comes out of it is
@@ -119,16 +121,23 @@ func (s *identityState) attachedLike(before *identityState) *identityState {
 }
 
 // Run refreshes every interval until ctx ends. Errors go to report, which may be
-// nil; following goes on after them.
+// nil; following goes on after them. So does [ErrExpiring], where the store's writer has stopped.
 func (r *Replica) Run(ctx context.Context, interval time.Duration, report func(error)) error {
+	if report == nil {
+		report = func(error) {}
+	}
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
+	var told lapse.Watch
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
-			if _, err := r.Refresh(ctx); err != nil && report != nil {
+			if _, err := r.Refresh(ctx); err != nil {
+				report(err)
+			}
+			if err := r.lapsing(&told); err != nil {
 				report(err)
 			}
 		}

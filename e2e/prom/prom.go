@@ -20,6 +20,7 @@
 //	hopseal_session_rekeys_total                    times that the other end has moved to keys from another exchange
 //	hopseal_session_refused_records_total{reason}   records refused, see Stats.Refused
 //	hopseal_session_round_trip_seconds              histogram: how long the other end took to answer
+//	hopseal_identity_expiry_timestamp_seconds       when peers will refuse this end's own identity, in seconds since 1970; 0 if it was revoked
 //
 // And these about a server:
 //
@@ -36,10 +37,15 @@
 // Alert on refused records with the reason authentication: no network does that. Where
 // resumes grow without end, something on the way cuts connections.
 //
+// Alert where hopseal_identity_expiry_timestamp_seconds - time() falls below 7 days: an identity
+// that is kept alive, as by keys.Store.Run, has 15 days left at least.
+//
 // Keep the handler on an address that only Prometheus reaches.
 package prom
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hopseal/hopseal/e2e"
@@ -94,7 +100,16 @@ func (e emitter) session(of e2e.Stats) {
 	e.counter("hopseal_session_resumes_total", "Connections after the first of a session.", of.Resumes)
 	e.counter("hopseal_session_rekeys_total", "Moves of the other end to keys from another exchange.", of.Rekeys)
 	e.labelled("hopseal_session_refused_records_total", "Records refused.", "reason", of.Refused)
+	e.gauge("hopseal_identity_expiry_timestamp_seconds", "When peers will refuse this end's identity.", unix(of.IdentityExpires))
 	e.histogram("hopseal_session_round_trip_seconds", "How long the other end took to answer.", of.RoundTrip)
+}
+
+// unix is 0 for the zero time.
+func unix(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.Unix())
 }
 
 func (e emitter) gauge(name, help string, n float64) {

@@ -2,6 +2,7 @@ package prom_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -129,6 +131,9 @@ func TestAScrapeTellsWhatTheServerSaw(t *testing.T) {
 		`hopseal_ended_sessions_total{reason="tampered"} 0`,
 		`hopseal_session_refused_records_total{reason="authentication"} 0`,
 	)
+	if expires := float64(srv.Stats().IdentityExpires.Unix()); !strings.Contains(text, fmt.Sprintf("\nhopseal_identity_expiry_timestamp_seconds %v\n", expires)) || expires < float64(time.Now().Unix()) {
+		t.Errorf("the identity expires at %v:\n%s", expires, text)
+	}
 	if strings.Contains(text, "PLANTED") {
 		t.Errorf("the scrape holds what a client chose:\n%s", text)
 	}

@@ -45,7 +45,7 @@ type service struct {
 }
 
 // newService makes a new identity, whose fingerprint its clients have to know. A real
-// service loads its identity from a file (keys.LoadIdentity), so that they learn it once.
+// service opens a keys.Store, so that they learn it once, and has Store.Run keep it alive.
 func newService(addr string, log *slog.Logger) (*service, error) {
 	me, err := keys.GenerateIdentity("echo service")
 	if err != nil {
@@ -80,6 +80,8 @@ func (s *service) behindTLS(c tls.Certificate) {
 }
 
 func (s *service) run(ctx context.Context) error {
+	// What an identity says of itself counts for 30 days; then every client refuses it.
+	go s.identity.KeepAlive(ctx)
 	web := transport.NewHTTPServer(s.server)
 	failed := make(chan error, 1)
 	go func() { failed <- web.Serve(s.listener) }()

@@ -28,6 +28,7 @@ var wallTimes = map[string]string{
 	"e2e/errors.go: Round":                             "a duration, shown",
 	"e2e/grant.go: time.Until":                         "an end that Authenticate tells as it likes, looked at when a connection or an update begins",
 	"e2e/limits.go: time.Until":                        "a time that this process has measured",
+	"e2e/prom/prom.go: Unix":                           "told to a monitor",
 	"e2e/receive.go: time.Until":                       "a time that this process has measured",
 	"e2e/restore.go: Round":                            "how a clock that was set is noticed",
 	"e2e/sessionstore/encoding.go: UnixMilli":          "stored",

@@ -140,6 +140,9 @@ func (cl *client) findings(err error) []diagnose.Finding {
 	switch {
 	case err == nil:
 		return []diagnose.Finding{server, protocol, client}
+	case cl.judge.seen == nil && (errors.Is(err, keys.ErrExpired) || errors.Is(err, keys.ErrNotYetValid) || errors.Is(err, keys.ErrRevoked)):
+		client.Result, client.Problem = diagnose.Failed, said(errors.Unwrap(err))
+		return []diagnose.Finding{client}
 	case !errors.As(err, &failed) && cl.judge.seen == nil:
 		server.Result, server.Problem = diagnose.Failed, said(err)
 		return []diagnose.Finding{server}

@@ -1,0 +1,53 @@
+//go:build !js
+
+package keys
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A replica whose writer has stopped tells before it is too late, each notice once, and nothing
+// while the writer does its work.
+func TestReplicaTellsThatItsWriterHasStopped(t *testing.T) {
+	cheap(t)
+	synctest.Test(t, func(t *testing.T) {
+		s, path := newStore(t)
+		r, err := OpenReplica(t.Context(), path, passphrase)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writing, stop := context.WithCancel(t.Context())
+		wrote := make(chan error, 1)
+		go func() { wrote <- s.Run(writing, RotationPolicy{}) }()
+		following, end := context.WithCancel(t.Context())
+		var told []error
+		followed := make(chan error, 1)
+		go func() { followed <- r.Run(following, time.Hour, func(err error) { told = append(told, err) }) }()
+		time.Sleep(60 * 24 * time.Hour)
+		stop()
+		<-wrote
+		if len(told) != 0 {
+			t.Errorf("with a writer: %v", told)
+		}
+		time.Sleep(60 * 24 * time.Hour)
+		end()
+		<-followed
+		if len(told) != 4 {
+			t.Fatalf("without a writer: %v", told)
+		}
+		for i, want := range []string{"expires in 7 days, at ", "expires in 3 days, at ", "expires in 1 day, at ", "expired at "} {
+			kind := ErrExpiring
+			if i == 3 {
+				kind = ErrExpired
+			}
+			if !errors.Is(told[i], kind) || !strings.Contains(told[i].Error(), want) || !strings.Contains(told[i].Error(), path) {
+				t.Errorf("%v, want %q", told[i], want)
+			}
+		}
+	})
+}
