@@ -186,7 +186,7 @@ func TestSections(t *testing.T) {
 // as everything is. What opens holds as much as its size says.
 func TestInspectVectors(t *testing.T) {
 	eachVector(t, func(t *testing.T, v vector) {
-		if v.Kind == "identity" {
+		if !v.sealedToOpen() {
 			return
 		}
 		in, err := inspected{"", v.Sealed, v.Kind == "stream"}.inspect()
@@ -200,7 +200,7 @@ func TestInspectVectors(t *testing.T) {
 		if !v.opens() {
 			return
 		}
-		chosen := strings.Contains(t.Name(), "bucket") || strings.Contains(t.Name(), "unpadded")
+		chosen := strings.Contains(t.Name(), "bucket") || strings.Contains(t.Name(), "padding") || strings.Contains(t.Name(), "unpadded")
 		n, c := int64(len(v.plaintext())), in.Content()
 		if n > c.Limit || !chosen && (n < c.Least || n > c.Most) {
 			t.Errorf("%d bytes, said to be %+v", n, c)

@@ -65,7 +65,6 @@ func unix(t time.Time) uint64 {
 // encodedRing is a ring of section 2.4.
 func encodedRing(kind keyset.Type, ring []aged, secret func(name string) []byte) []byte {
 	var set keyset.Keyset
-	lives := encArray(len(ring))
 	for _, k := range ring {
 		key := keyset.Key{ID: k.tinkID(), Type: kind, Status: keyset.Enabled, Prefix: keyset.PrefixTink, Secret: secret(k.name)}
 		key.Public = made(keyset.PublicOf(kind, key.Secret))
@@ -76,12 +75,20 @@ func encodedRing(kind keyset.Type, ring []aged, secret func(name string) []byte)
 			set.Primary = key.ID
 		}
 		set.Keys = append(set.Keys, key)
-		lives = append(append(lives, encArray(5)...), encUint(uint64(key.ID))...)
+	}
+	return slices.Concat(encArray(2), encBin(made(set.Append(nil))), livesOf(ring))
+}
+
+// livesOf are the times of a ring's keys.
+func livesOf(ring []aged) []byte {
+	b := encArray(len(ring))
+	for _, k := range ring {
+		b = append(append(b, encArray(5)...), encUint(uint64(k.tinkID()))...)
 		for _, t := range k.times() {
-			lives = append(lives, encUint(unix(t))...)
+			b = append(b, encUint(unix(t))...)
 		}
 	}
-	return slices.Concat(encArray(2), encBin(made(set.Append(nil))), lives)
+	return b
 }
 
 // A person has an identity at one moment.

@@ -25,7 +25,8 @@ type making struct {
 
 // makings are all vectors. What is refused sorts before what opens.
 func makings() []making {
-	return slices.Concat(badEnvelopes(), badStreams(), badIdentities(), goodEnvelopes(), goodStreams(), goodIdentities())
+	return slices.Concat(badEnvelopes(), edgeEnvelopes(false), unusable(), badStreams(), edgeStreams(false), badIdentities(), badOthers(),
+		goodEnvelopes(), edgeEnvelopes(true), goodStreams(), edgeStreams(true), goodIdentities(), goodOthers())
 }
 
 // run makes the vector with a clock and randomness of its own, so that it comes out
@@ -107,9 +108,10 @@ func TestDraftsOpen(t *testing.T) {
 // An end is who opens, and what it expects.
 type end struct {
 	party, fromParty, context string
-	from                      *person // nil in suite 1
-	who                       *person // nil in suite 1
-	pairs                     pairs   // none in suite 3
+	from                      *person    // nil in suite 1
+	who                       *person    // nil in suite 1
+	pairs                     pairs      // none in suite 3
+	statement                 *statement // in place of from's own
 }
 
 const castContext = "orders"
@@ -130,6 +132,9 @@ func (e end) vector(kind, comment string, sealed []byte) vector {
 	v := vector{Comment: comment, Kind: kind, Expect: "open", Party: e.party, FromParty: e.fromParty, Context: e.context, Sealed: sealed}
 	if e.from != nil {
 		v.From = e.from.statement().sign()
+	}
+	if e.statement != nil {
+		v.From = e.statement.sign()
 	}
 	archived := func(k aged, id []byte) {
 		if !k.archived.IsZero() {

@@ -3,7 +3,7 @@ import {
   checkParties, checkProof, contentKey, parseHeader, parseRecipients, proofShape, receiver, recipientsShape, sharedPair,
   sized,
 } from './message.js'
-import { checkTotal, checkZeros, maxContent, splitLength } from './padding.js'
+import { checkTotal, checkZeros, maxContent, maxTotal, splitLength } from './padding.js'
 import { H, HKDF, L, concat, openGCM, openXAES, uint32 } from './primitives.js'
 import { refuse } from './refuse.js'
 import { array, bin, exactly, structure } from './strict.js'
@@ -39,7 +39,7 @@ const openBody = (open, nonceSize, key, body, aad) =>
   open(key, body.subarray(0, nonceSize), body.subarray(nonceSize), aad)
 
 export function unpad(padded) {
-  if (padded.length < 4) refuse()
+  if (padded.length < 4 || padded.length > maxTotal) refuse()
   const { length, chosen } = splitLength(uint32(padded))
   if (length > maxContent) refuse()
   checkTotal(padded.length, 4 + length, chosen)

@@ -11,7 +11,7 @@ const signing = 1
 const sealing = 2
 
 const identityShape = array(bin(0, maxSize), bin(64))
-const time = uint(2 ** 40) // Unix seconds
+export const time = uint(2 ** 40) // Unix seconds
 const keyShape = array(uint(3), uint(3), bin(32, 1216), time, time)
 const statementShape = array(exactly(1), text(1, 128), bin(32), uint(2n ** 64n), time, time, list(keyShape, 0, 32))
 
@@ -40,6 +40,24 @@ export function parseIdentity(bytes) {
   checkEd25519(root) // after the signature, which costs less
   checkStatement(identity, keys)
   return identity
+}
+
+// clockSkew is by how much clocks may differ, in seconds.
+export const clockSkew = 300
+
+// checkCurrent is what section 2.1 asks of a verifier that keeps no state.
+export function checkCurrent({ fingerprint, issued, expires, signing, revoked }, expected, now) {
+  if (!same(fingerprint, expected) || revoked) refuse()
+  if (expires <= now || issued > now + clockSkew) refuse()
+  const [{ from, to }] = signing
+  if (from > now + clockSkew || to !== 0 && to <= now - clockSkew) refuse()
+}
+
+// validKey finds a signing key by its id, at a time in seconds.
+export function validKey({ signing }, id, t) {
+  const key = signing.find((k) => same(k.id, id)) ?? refuse()
+  if (t < key.from || key.to !== 0 && t >= key.to) refuse()
+  return key
 }
 
 function keysOf(wanted, keys) {

@@ -1,5 +1,6 @@
 // What envelopes and streams have in common (sections 3 to 3.4).
 import { openBase } from './hpke.js'
+import { validKey } from './identity.js'
 import { HKDF, L, concat, hmac, uint64, verifyEd25519 } from './primitives.js'
 import { refuse, same } from './refuse.js'
 import { array, bin, exactly, list, nil, structure, text, uint } from './strict.js'
@@ -56,9 +57,7 @@ export function checkProof(purpose, digest, proof, header, opener) {
 function signingKey({ proofKeyID, time }, from) {
   const t = Math.floor(time / 1000)
   if (t >= from.expires) refuse()
-  const key = from.signing.find(({ id }) => same(id, proofKeyID)) ?? refuse()
-  if (t < key.from || key.to !== 0 && t >= key.to) refuse()
-  return key
+  return validKey(from, proofKeyID, t)
 }
 
 // sharedPair finds the pair that the header names, unless it is archived (step 4).

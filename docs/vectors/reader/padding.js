@@ -2,6 +2,7 @@
 import { refuse } from './refuse.js'
 
 export const maxContent = 2 ** 31 - 5
+export const maxTotal = 2 ** 31 // in an envelope
 
 // splitLength takes the first four bytes apart: the number of bytes of data, and whether the sender chose the total.
 export const splitLength = (word) => ({ length: word % 2 ** 31, chosen: word >= 2 ** 31 })

@@ -1,6 +1,6 @@
 // Hashes, key derivation, AEADs and signatures of node:crypto, in the document's terms.
 import {
-  createCipheriv, createDecipheriv, createHash, createHmac, createPublicKey, verify,
+  createCipheriv, createDecipheriv, createHash, createHmac, createPrivateKey, createPublicKey, verify,
 } from 'node:crypto'
 import { attempt, refuse } from './refuse.js'
 
@@ -56,6 +56,13 @@ function encryptBlock(key, block) {
 // double multiplies by x in GF(2^128) (NIST SP 800-38B, section 6.1).
 function double(block) {
   return Buffer.from(block.map((b, i) => (b << 1) ^ (i < 15 ? block[i + 1] >> 7 : (block[0] >> 7) * 0x87)))
+}
+
+// ed25519Public is the public half of a seed.
+export function ed25519Public(seed) {
+  const pkcs8 = concat(Buffer.from('302e020100300506032b657004220420', 'hex'), seed) // RFC 8410
+  const key = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' })
+  return Buffer.from(createPublicKey(key).export({ format: 'jwk' }).x, 'base64url')
 }
 
 export function verifyEd25519(publicKey, message, signature) {

@@ -12,6 +12,8 @@ const segmentSize = 65_552
 const plainSize = 65_536
 const dataSize = 65_532
 const minSegment = 20
+const maxSegments = 2 ** 32
+const maxStream = 2 ** 47 // bytes of content
 
 // openStream follows sections 3.4 and 3.6, without step 6. Nothing is returned before the final proof and the
 // total have verified.
@@ -65,7 +67,7 @@ function inputKey(message, entries, headerDigest, opener) {
 function split(bytes) {
   const segments = []
   for (; bytes.length > segmentSize; bytes = bytes.subarray(segmentSize)) segments.push(bytes.subarray(0, segmentSize))
-  if (bytes.length < minSegment) refuse()
+  if (bytes.length < minSegment || segments.length >= maxSegments) refuse()
   return [...segments, bytes]
 }
 
@@ -83,6 +85,7 @@ export function unpadSegments(segments) {
     return segment.subarray(4, 4 + words[i].length)
   })
   const total = segments.reduce((sum, segment) => sum + segment.length, 0)
+  if (dataSize * full + rest > maxStream) refuse()
   // A length beyond its segment, which can only be the last one, needs more than the total.
   checkTotal(total, plainSize * full + 4 + rest, chosen)
   return concat(...data)

@@ -95,6 +95,8 @@ export const text = (min, max) => (value) => utf8(bin(min, max)(value))
 
 export const nil = exactly(null)
 
+export const optional = (shape) => (value) => value === null ? null : shape(value)
+
 export function utf8(bytes) {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
