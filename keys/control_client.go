@@ -246,7 +246,7 @@ func prove(conn net.Conn, control []byte) (linkKeys, error) {
 func (c *StoreClient) explain(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, ErrNotServed):
-		return fileError(c.Path(), ErrNotServed, "stop it for the change, or have it call Run or Serve of its keys.Store")
+		return fileError(c.Path(), ErrNotServed, inUseAdvice)
 	case errors.Is(err, ErrNotTheWriter), errors.Is(err, errWire):
 		return fileError(c.Path(), ErrNotTheWriter, "nothing was changed: find out which process made "+socketBeside(c.path))
 	case errors.Is(ctx.Err(), context.Canceled):

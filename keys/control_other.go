@@ -8,6 +8,8 @@ import (
 	"net"
 )
 
+const inUseAdvice = "stop it for the change: it takes no requests on this system"
+
 func socketBeside(store string) string { return store + ".sock" }
 
 // Who may open a socket can be told on Unix only.

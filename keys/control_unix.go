@@ -15,6 +15,8 @@ import (
 	"syscall"
 )
 
+const inUseAdvice = "stop it, or have it call Run or Serve of its keys.Store, which take requests"
+
 const (
 	maxSocketPath = 103 // bytes: macOS and the BSDs have 104 with a zero, Linux 108
 	maxSocketName = 60  // bytes, so that a descriptor's path goes in front

@@ -55,7 +55,7 @@ func (l *fileLock) claim(path string) error {
 func lockError(path string, f *os.File, err error) error {
 	switch {
 	case errors.Is(err, errLocked):
-		return fileError(path, ErrStoreInUse, "held by "+holder(f)+": stop it, or have it call Run or Serve of its keys.Store, which take requests")
+		return fileError(path, ErrStoreInUse, "held by "+holder(f)+": "+inUseAdvice)
 	case err != nil:
 		return fmt.Errorf("keys: locking %s: %w", path, err)
 	}
