@@ -611,6 +611,22 @@ func TestLongPaths(t *testing.T) {
 	}
 }
 
+// TestAskThroughLinks reaches the writer by whatever path the store has.
+func TestAskThroughLinks(t *testing.T) {
+	cheap(t)
+	s, path := newStore(t)
+	serving(t, s)
+	file, folder := filepath.Join(t.TempDir(), "link"), filepath.Join(t.TempDir(), "folder")
+	if err := errors.Join(os.Symlink(path, file), os.Symlink(filepath.Dir(path), folder)); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{file, filepath.Join(folder, filepath.Base(path))} {
+		if err := newClient(t, path).Renew(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestAnotherUser is turned away, whatever the socket's mode.
 func TestAnotherUser(t *testing.T) {
 	if uid := os.Geteuid(); allowed(uint32(uid)) != nil || allowed(0) != nil || allowed(uint32(uid+1)) == nil {
