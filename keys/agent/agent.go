@@ -49,7 +49,7 @@ type Purpose byte
 
 const (
 	Statements Purpose = 1 << iota // a root's: public identities and successions
-	Messages                       // a signing key's: envelopes, handshakes and vouchers
+	Messages                       // a signing key's: envelopes, streams, sessions and vouchers
 )
 
 // String names the purposes.
@@ -69,7 +69,8 @@ func (p Purpose) String() string {
 
 var labels = map[Purpose][]label.Label{
 	Statements: {label.Identity, label.Succession},
-	Messages:   {label.EnvelopeProof, label.SessionServerSign, label.SessionClientSign, label.Voucher},
+	Messages: {label.EnvelopeProof, label.StreamOpening, label.StreamFinal, label.Voucher, label.SessionServerSign,
+		label.SessionClientSign, label.SessionSigned, label.ResumeRefusalSign},
 }
 
 // allows reports whether message begins with a label that goes with the purpose.

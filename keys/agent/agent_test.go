@@ -12,9 +12,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -145,9 +147,15 @@ func TestAgentSigns(t *testing.T) {
 func TestA04AgentRefusesOtherMessages(t *testing.T) {
 	root, signing, both := newKey(), newKey(), newKey()
 	client, _ := serve(t, Key{Local(root), Statements}, Key{Local(signing), Messages}, Key{Local(both), Statements | Messages})
-	allowed := map[label.Label][]ed25519.PrivateKey{
-		label.Identity: {root, both}, label.Succession: {root, both}, label.EnvelopeProof: {signing, both},
-		label.Voucher: {signing, both}, label.SessionServerSign: {signing, both}, label.SessionClientSign: {signing, both},
+	allowed := map[label.Label][]ed25519.PrivateKey{label.Identity: {root, both}, label.Succession: {root, both}}
+	for _, l := range label.All() {
+		// What labels of signatures end in: a new one has to be thought of, or is refused.
+		if text := strings.TrimSuffix(string(l), "\x00"); regexp.MustCompile(` (proof|signature|signed message|voucher)$`).MatchString(text) {
+			allowed[l] = []ed25519.PrivateKey{signing, both}
+		}
+	}
+	if len(allowed) != 10 {
+		t.Errorf("%d kinds of messages are signed: %q", len(allowed), slices.Collect(maps.Keys(allowed)))
 	}
 	for _, key := range []ed25519.PrivateKey{root, signing, both} {
 		signer := client.Signer(key.Public().(ed25519.PublicKey))
