@@ -28,7 +28,7 @@ export interface CoreInfo {
   /**
    * Whether the page has `crypto.subtle`. A page that was loaded over plain http
    * has not, unless from localhost: then `openStore` keeps nothing, and messages from
-   * 8 KiB on take about ten times as long. Their bytes are the same.
+   * 16 KiB on take about ten times as long. Their bytes are the same.
    */
   readonly webcrypto: boolean;
 }

@@ -5,8 +5,10 @@ import { free, theCore } from "./core.js";
 import { wrap } from "./errors.js";
 import { op } from "./ops.js";
 
-// From this size on, in bytes, WebCrypto is faster: its calls take some 100 µs in all.
-export const threshold = 8192;
+// From this size on, in bytes, WebCrypto is faster in Node and in Chromium, on a machine that is
+// busy too (docs/benchmarks.md): its three calls take 200 µs, and longer where others want the
+// processors. The core takes some 45 µs for a KiB.
+export const threshold = 16 << 10;
 
 const most = 64 << 20; // what the core takes in one call
 

@@ -33,7 +33,7 @@ test("a cache over a store opens a message once, and is told which and until whe
   assert.equal(kept.size, 1);
 });
 
-// From 8 KiB on WebCrypto opens the body, in steps.
+// From 16 KiB on WebCrypto opens the body, in steps.
 test("a large message is claimed as a small one is", async () => {
   const large = await seal(new Uint8Array(100_000).fill(7), { from: ann, to: [bob.public] });
   const [kept, options] = [new Map(), { identity: bob, from: ann.public, maxAge: 60_000 }];
