@@ -54,6 +54,11 @@ func (r Reason) String() string {
 	return reasonTexts[r]
 }
 
+// errNil is for an argument of that type that is nil.
+func errNil(what string) error {
+	return fmt.Errorf("envelope: no %s was given: it is nil or empty", what)
+}
+
 // ReasonOf returns why err, from [Opener.Open] or [Inspect], came about, and 0
 // for any other error.
 func ReasonOf(err error) Reason {

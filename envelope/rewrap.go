@@ -57,6 +57,9 @@ func (s *Sealer) RewrapStream(dst io.Writer, src io.Reader) error {
 	if err := s.checkRewrap(); err != nil {
 		return err
 	}
+	if dst == nil {
+		return errNil("io.Writer")
+	}
 	in, err := readStream(src, "", s.Context, 0)
 	if err != nil {
 		return err

@@ -30,6 +30,9 @@ type ReaderAt struct {
 // it, and returns a reader for any part of its content. Its errors are those of
 // [Opener.NewReader] and of [UnverifiedReader.Read].
 func (o *Opener) NewReaderAt(src io.ReaderAt, size int64) (*ReaderAt, error) {
+	if src == nil {
+		return nil, errNil("io.ReaderAt")
+	}
 	pass, err := o.NewReader(io.NewSectionReader(src, 0, size))
 	if err != nil {
 		return nil, err

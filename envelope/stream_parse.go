@@ -34,6 +34,9 @@ type stream struct {
 // texts that equal the expected ones from there. Most is the largest size of
 // a stream, 0 for any.
 func readStream(src io.Reader, party, context string, most int64) (*stream, error) {
+	if src == nil {
+		return nil, errNil("io.Reader")
+	}
 	s := &stream{src: bufio.NewReader(src), left: most}
 	if most <= 0 {
 		s.left = math.MaxInt64

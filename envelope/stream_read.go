@@ -113,6 +113,9 @@ func (r *UnverifiedReader) Read(p []byte) (int, error) {
 // WriteTo writes all content to dst, without a copy in between: for [io.Copy].
 // Where it returns an error, what dst has been given is not verified.
 func (r *UnverifiedReader) WriteTo(dst io.Writer) (total int64, err error) {
+	if dst == nil {
+		return 0, errNil("io.Writer")
+	}
 	for {
 		n, err := dst.Write(r.stream.data)
 		total += int64(n)

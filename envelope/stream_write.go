@@ -46,6 +46,9 @@ type Writer struct {
 // NewWriter writes the head of a stream to dst and returns a Writer for its
 // content. Its errors are those of [Sealer.Seal], and dst's.
 func (s *Sealer) NewWriter(dst io.Writer) (*Writer, error) {
+	if dst == nil {
+		return nil, errNil("io.Writer")
+	}
 	m, err := s.begin()
 	if err != nil {
 		return nil, err
@@ -99,6 +102,9 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 // ReadFrom seals all of src, without a copy in between: for [io.Copy]. If src fails,
 // its error is kept: what was read is not all, and the stream cannot be finished.
 func (w *Writer) ReadFrom(src io.Reader) (total int64, err error) {
+	if src == nil {
+		w.err = cmp.Or(w.err, errNil("io.Reader"))
+	}
 	for w.err == nil && err == nil {
 		var n int
 		n, err = src.Read(w.buf[lengthSize+w.n : segmentPlain])

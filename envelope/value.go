@@ -72,6 +72,9 @@ func (e *ValueError) Unwrap() error { return e.err }
 // what takes much more memory than bytes on the way (see OpenValue). Any other error
 // says that T, or the Sealer, cannot be used like this.
 func SealValue[T any](s *Sealer, dst []byte, v T) ([]byte, error) {
+	if s == nil {
+		return nil, errNil("Sealer")
+	}
 	encoded, err := encodeValue(reflect.ValueOf(&v).Elem())
 	if err != nil {
 		return nil, err
@@ -100,6 +103,9 @@ func SealValue[T any](s *Sealer, dst []byte, v T) ([]byte, error) {
 // is sealed as one may be taken for another with the same fields.
 func OpenValue[T any](o *Opener, sealed []byte) (T, Header, error) {
 	var v, none T
+	if o == nil {
+		return none, Header{}, errNil("Opener")
+	}
 	shape, err := shapeOf(reflect.TypeFor[T]())
 	if err != nil {
 		return none, Header{}, err

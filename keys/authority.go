@@ -102,8 +102,13 @@ type Authority struct {
 }
 
 // NewAuthority returns an Authority without vouchers. The caller has made sure
-// that the identity is the organisation's.
-func NewAuthority(identity *PublicIdentity) *Authority { return &Authority{identity: identity} }
+// that the identity is the organisation's. It panics where there is none.
+func NewAuthority(identity *PublicIdentity) *Authority {
+	if identity.empty() {
+		panic(errNil("PublicIdentity"))
+	}
+	return &Authority{identity: identity}
+}
 
 // Update takes a newer statement of the authority, which may be its revocation:
 // then nobody is trusted any more. It returns a [*TrustError] for another root or
@@ -117,6 +122,9 @@ func (a *Authority) Update(p *PublicIdentity) error {
 }
 
 func (a *Authority) update(p *PublicIdentity) error {
+	if p.empty() {
+		return errNil("PublicIdentity")
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
@@ -181,7 +189,10 @@ func readVoucher(b []byte) (v voucher, sig []byte, err error) {
 // Revoke takes in a revocation, as [KnownPeers.Revoke] does: whatever is vouched for its
 // root counts no more. Errors: [ErrNotRevocation], [ErrTooManyRevoked].
 func (a *Authority) Revoke(p *PublicIdentity) error {
-	if p == nil || !p.Revoked() {
+	if p.empty() {
+		return errNil("PublicIdentity")
+	}
+	if !p.Revoked() {
 		return ErrNotRevocation
 	}
 	if !a.revoke(p.Fingerprint()) {

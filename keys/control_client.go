@@ -52,13 +52,11 @@ func (c *StoreClient) Path() string { return c.Replica.path }
 
 // Admit is [KnownPeers.Admit] of the writer's.
 func (c *StoreClient) Admit(ctx context.Context, want Expected, got *PublicIdentity) error {
-	if got == nil {
-		return errNoPeer
+	if got.empty() {
+		return errNil("PublicIdentity")
 	}
 	return c.change(ctx, request{op: opAdmit, want: want, data: got.Bytes()})
 }
-
-var errNothing = errors.New("keys: there is nothing to hand over")
 
 // Forget is [KnownPeers.Forget] of the writer's.
 func (c *StoreClient) Forget(ctx context.Context, want Expected, root Fingerprint) error {
@@ -67,16 +65,16 @@ func (c *StoreClient) Forget(ctx context.Context, want Expected, root Fingerprin
 
 // RevokePeer is [KnownPeers.Revoke] of the writer's.
 func (c *StoreClient) RevokePeer(ctx context.Context, revoked *PublicIdentity) error {
-	if revoked == nil {
-		return errNoPeer
+	if revoked.empty() {
+		return errNil("PublicIdentity")
 	}
 	return c.change(ctx, request{op: opRevoked, data: revoked.Bytes()})
 }
 
 // Succeed is [KnownPeers.Succeed] of the writer's.
 func (c *StoreClient) Succeed(ctx context.Context, s *Succession) error {
-	if s == nil {
-		return errNothing
+	if s.empty() {
+		return errNil("Succession")
 	}
 	return c.change(ctx, request{op: opSucceed, data: s.Bytes()})
 }
@@ -133,8 +131,8 @@ func (c *StoreClient) UpdateSharedKeyset(ctx context.Context, name string, set *
 }
 
 func (c *StoreClient) hand(ctx context.Context, kind op, name string, set *SharedKeyset) error {
-	if set == nil {
-		return errNothing
+	if set.empty() {
+		return errNil("SharedKeyset")
 	}
 	b, err := set.MarshalCleartext(insecurecleartext.Token{})
 	if err != nil {

@@ -17,6 +17,9 @@ var ErrSharedHistory = errors.New("keys: not a later state of this shared keyset
 // may have been destroyed. Holders that rotate one keyset each on their own cannot
 // follow each other: let one of them do it, see [RotationPolicy].
 func (s *Store) UpdateSharedKeyset(name string, set *SharedKeyset) error {
+	if set.empty() {
+		return errNil("SharedKeyset")
+	}
 	return s.changeShared(name, func(before *sharedState) (*sharedState, error) {
 		handed := set.state.Load()
 		if err := before.precedes(handed); err != nil {
@@ -26,6 +29,8 @@ func (s *Store) UpdateSharedKeyset(name string, set *SharedKeyset) error {
 		return after, after.load(before)
 	})
 }
+
+func (s *SharedKeyset) empty() bool { return s == nil || s.state.Load() == nil }
 
 func (s *sharedState) precedes(later *sharedState) error {
 	common := false

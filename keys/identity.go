@@ -80,7 +80,7 @@ func newRoot() (Signer, error) {
 // saved with the identity; [Identity.Attach] brings them back.
 func GenerateIdentityWith(name string, root, signer Signer) (*Identity, error) {
 	if root == nil {
-		return nil, errors.New("keys: a root is required")
+		return nil, errNil("Signer")
 	}
 	return generateIdentity(name, root, signer)
 }
@@ -220,6 +220,9 @@ func (id *Identity) SignerOf(name SigningKeyID) (Signer, bool) {
 // Attach gives the identity a private key that is kept outside: its root, or its
 // primary signing key, whichever s holds.
 func (id *Identity) Attach(s Signer) error {
+	if s == nil {
+		return errNil("Signer")
+	}
 	for {
 		before := id.state.Load()
 		after := *before

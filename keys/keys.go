@@ -38,6 +38,10 @@
 // person, or an authority, and tries again. Shared keysets of AES256_GCM keys seal a
 // limited number of messages and have to be rotated, see [ErrSealLimit].
 //
+// An argument that is nil, or an empty value that this package did not make, is an
+// error that names its type, unless the documentation says otherwise. A nil context
+// panics.
+//
 // Natively keysets are read, made and written by Tink itself. Compiled for the
 // browser the same bytes go through internal/keyset, which a test holds against
 // Tink. Tink types never leave this package.

@@ -31,7 +31,10 @@ var (
 //
 // Errors: [ErrNotRevocation], [ErrTooManyRevoked], or that of storing it.
 func (k *KnownPeers) Revoke(p *PublicIdentity) error {
-	if p == nil || !p.Revoked() {
+	if p.empty() {
+		return errNil("PublicIdentity")
+	}
+	if !p.Revoked() {
 		return ErrNotRevocation
 	}
 	return k.change(func(n known) (known, error) {
@@ -70,6 +73,9 @@ func (n *known) revocations() (count int) {
 // a [*TrustError] for a root that is not known, has another successor, or was revoked,
 // and for a successor that was revoked or was itself succeeded by the root.
 func (k *KnownPeers) Succeed(s *Succession) error {
+	if s.empty() {
+		return errNil("Succession")
+	}
 	return k.change(func(n known) (known, error) {
 		heir := n.heir(s.next)
 		old, next := n.state(s.old), n.state(heir)
@@ -131,6 +137,9 @@ type refusing struct {
 func (r refusing) Verify(ctx context.Context, want Expected, got *PublicIdentity) error {
 	if err := r.known.hear(want, got, func(*known) error { return nil }); err != nil {
 		return err
+	}
+	if r.next == nil {
+		return errNil("Verifier")
 	}
 	return r.next.Verify(ctx, want, got)
 }

@@ -29,8 +29,8 @@ func (n known) trustsLike(m known) bool {
 // remembered of a statement that is refused, but for the revocation of a root that is
 // known: anyone may pass one on.
 func (n known) hear(want Expected, got *PublicIdentity, do func(*known) error) (known, error) {
-	if got == nil {
-		return n, errNoPeer
+	if got.empty() {
+		return n, errNil("PublicIdentity")
 	}
 	next := n
 	if err := next.withdrawn(want, got); err != nil {

@@ -12,6 +12,7 @@ type ChangeNotifier interface {
 	// OnChange has f called after each such change, until stop is called. Whoever
 	// makes the change waits for f, so it returns at once; it may run in several
 	// goroutines at a time, and once more just after stop.
+	// A nil f panics.
 	OnChange(f func()) (stop func())
 }
 
@@ -30,6 +31,9 @@ type notices struct {
 }
 
 func (n *notices) add(f func()) (stop func()) {
+	if f == nil {
+		panic(errNil("func()")) // now, and not in whoever makes a change
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.who == nil {

@@ -36,6 +36,9 @@ type Replica struct {
 // It takes the file that it finds for the newest one: that a backup had been put there
 // before, only peers can tell.
 func OpenReplica(ctx context.Context, path string, secret Secret) (*Replica, error) {
+	if secret == nil {
+		return nil, errNil("Secret")
+	}
 	r := &Replica{path: path, secret: secret}
 	found, err := r.read(ctx)
 	if err != nil {

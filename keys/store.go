@@ -70,10 +70,16 @@ var ErrStoreInUse = errors.New("the store is in use")
 // CreateStore makes a store for an identity. It refuses a path that exists, and a
 // weak passphrase with a [*WeakPassphraseError]. One that fails leaves nothing behind.
 func CreateStore(ctx context.Context, path string, secret Secret, id *Identity) (*Store, error) {
+	if id.empty() {
+		return nil, errNil("Identity")
+	}
 	return createStore(ctx, path, secret, contents{identity: id, known: new(KnownPeers)})
 }
 
 func createStore(ctx context.Context, path string, secret Secret, c contents) (*Store, error) {
+	if secret == nil {
+		return nil, errNil("Secret")
+	}
 	s, err := claimStore(path)
 	if err != nil {
 		return nil, err
@@ -125,6 +131,9 @@ func (s *Store) create(ctx context.Context, secret Secret) error {
 // [ErrPassphrase], [ErrKMS], [ErrDamaged], [ErrPermissions], [ErrOwner] or the file system's.
 // One that fails leaves nothing behind.
 func OpenStore(ctx context.Context, path string, secret Secret) (*Store, error) {
+	if secret == nil {
+		return nil, errNil("Secret")
+	}
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("keys: %w", err) // with no lock left beside nothing
 	}
@@ -241,6 +250,9 @@ func (c *contents) keyset(name string) (*SharedKeyset, bool) {
 // be free. AES256_GCM keys that were taken out of set before go on opening only:
 // take its primary again to seal.
 func (s *Store) PutSharedKeyset(name string, set *SharedKeyset) error {
+	if set.empty() {
+		return errNil("SharedKeyset")
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(name) == 0 || len(name) > MaxKeysetName {

@@ -36,6 +36,9 @@ func (s *Succession) Issued() time.Time { return s.issued }
 
 // Succeed signs that next takes the place of id. Both roots must be here.
 func (id *Identity) Succeed(next *Identity) (*Succession, error) {
+	if next.empty() {
+		return nil, errNil("Identity")
+	}
 	old, successor := id.state.Load(), next.state.Load()
 	switch {
 	case old.root == nil || successor.root == nil:

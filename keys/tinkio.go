@@ -46,6 +46,8 @@ type TinkKeyset struct {
 	set  tinkset
 }
 
+func (t *TinkKeyset) empty() bool { return t == nil || t.kind == 0 }
+
 // A TinkReason is why a Tink keyset was not taken.
 type TinkReason byte
 
@@ -159,6 +161,9 @@ func (t *TinkKeyset) Public(f TinkFormat) ([]byte, error) {
 // what Tink's keyset.ReadWithAssociatedData reads. The form in JSON tells types,
 // ids and states of the keys in the clear.
 func (t *TinkKeyset) Encrypted(f TinkFormat, kek tink.AEAD, associatedData []byte) ([]byte, error) {
+	if kek == nil {
+		return nil, errNil("tink.AEAD")
+	}
 	return f.write(func(w tinkkeyset.Writer) error {
 		return t.set.handle.WriteWithAssociatedData(w, kek, associatedData)
 	})
@@ -212,6 +217,9 @@ func (f TinkFormat) reader(b []byte) (tinkkeyset.Reader, error) {
 // drops those that were destroyed, and returns a [*TinkKeysetError] for what
 // Hopseal does not use.
 func ReadTinkKeyset(b []byte, f TinkFormat, kek tink.AEAD, associatedData []byte) (*TinkKeyset, error) {
+	if kek == nil {
+		return nil, errNil("tink.AEAD")
+	}
 	r, err := f.reader(b)
 	if err != nil {
 		return nil, err
@@ -406,6 +414,9 @@ func ImportIdentity(name string, signing, sealing *TinkKeyset) (*Identity, error
 // AES256_GCM keys seal once the keyset is in a [Store], see [ErrSealLimit]. What
 // Tink seals under them elsewhere is counted by nobody.
 func ImportSharedKeyset(aeads, macs *TinkKeyset) (*SharedKeyset, error) {
+	if aeads.empty() || macs.empty() {
+		return nil, errNil("TinkKeyset")
+	}
 	now := time.Now()
 	s, kind := new(sharedState), keyset.XAESGCM
 	if aeads.holds(keyset.AESGCM) {
@@ -435,6 +446,9 @@ func ImportSharedKeyset(aeads, macs *TinkKeyset) (*SharedKeyset, error) {
 func importRing(t *TinkKeyset, kind keyset.Type, now time.Time) (ring, error) {
 	if t == nil {
 		return newRing(kind, now)
+	}
+	if t.empty() {
+		return ring{}, errNil("TinkKeyset")
 	}
 	return t.ring(kind, now)
 }

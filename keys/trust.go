@@ -3,7 +3,6 @@ package keys
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -101,8 +100,8 @@ func checkCurrent(want Expected, got *PublicIdentity, now time.Time) error {
 		return &TrustError{Reason: r, Want: want, Got: got.Fingerprint()}
 	}
 	switch {
-	case got == nil:
-		return errNoPeer
+	case got.empty():
+		return errNil("PublicIdentity")
 	case got.Revoked():
 		return fail(TrustRevoked)
 	case got.Lapsed(now):
@@ -112,8 +111,6 @@ func checkCurrent(want Expected, got *PublicIdentity, now time.Time) error {
 	}
 	return nil
 }
-
-var errNoPeer = errors.New("keys: there is no identity to verify")
 
 // currentKey reports whether the primary signing key is in use at a moment that is no
 // more than ClockSkew away.

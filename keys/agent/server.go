@@ -29,7 +29,7 @@ type Key struct {
 }
 
 // Local returns a Signer for a private key in this process's memory. It prints as
-// a placeholder.
+// a placeholder. Without a key it holds none, which [Listen] refuses.
 func Local(private ed25519.PrivateKey) keys.Signer {
 	private = bytes.Clone(private)
 	return &local{&private}
@@ -39,10 +39,23 @@ func Local(private ed25519.PrivateKey) keys.Signer {
 // fields, it follows at most one.
 type local struct{ private *ed25519.PrivateKey }
 
-func (l *local) PublicKey() ed25519.PublicKey        { return l.private.Public().(ed25519.PublicKey) }
-func (l *local) Sign(message []byte) ([]byte, error) { return ed25519.Sign(*l.private, message), nil }
-func (l *local) Format(s fmt.State, _ rune)          { fmt.Fprint(s, "agent.Local[redacted]") }
-func (l *local) MarshalJSON() ([]byte, error)        { return []byte(`"[redacted]"`), nil }
+func (l *local) PublicKey() ed25519.PublicKey {
+	if l.empty() {
+		return nil
+	}
+	return l.private.Public().(ed25519.PublicKey)
+}
+
+func (l *local) Sign(message []byte) ([]byte, error) {
+	if l.empty() {
+		return nil, errors.New("agent: Local was given no private key of Ed25519")
+	}
+	return ed25519.Sign(*l.private, message), nil
+}
+
+func (l *local) empty() bool                  { return len(*l.private) != ed25519.PrivateKeySize }
+func (l *local) Format(s fmt.State, _ rune)   { fmt.Fprint(s, "agent.Local[redacted]") }
+func (l *local) MarshalJSON() ([]byte, error) { return []byte(`"[redacted]"`), nil }
 
 // A Server holds keys and signs with them.
 type Server struct {
