@@ -221,6 +221,8 @@ type CloseError struct {
 	// Stored says that only this end of the session is over: it is in [Config.Store], with
 	// every message that a Send has returned nil for, and may go on in another process.
 	Stored bool
+
+	lapsed error // why peers refuse this end's own identity, where the other end refused it
 }
 
 // Error returns one line.
@@ -253,6 +255,8 @@ func (e *CloseError) text() string {
 		return "e2e: the other end is shutting down: connect again later"
 	case e.Code == CodeExpired:
 		return "e2e: the other end closed the session, which has expired: connect again"
+	case e.Code == CodeRefused && e.lapsed != nil:
+		return "e2e: the other end closed the session: it does not accept this identity any more: " + e.lapsed.Error()
 	case e.Code == CodeRefused:
 		return "e2e: the other end closed the session: it does not accept this identity, or its credentials, any more"
 	case e.Code == CodeCredentials:
@@ -281,6 +285,9 @@ func (e *CloseError) Unwrap() []error {
 	}
 	if e.Gap != nil {
 		all = append(all, e.Gap)
+	}
+	if e.lapsed != nil {
+		all = append(all, e.lapsed)
 	}
 	return all
 }

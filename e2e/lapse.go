@@ -54,6 +54,16 @@ func (c *Config) ownFault(err error) error {
 	return err
 }
 
+// closedThere is the end of a session that the other end has closed. Where it does not accept this
+// end any more, this end looks at itself first.
+func (s *Session) closedThere(code Code, missing uint64) *CloseError {
+	e := &CloseError{Remote: true, Code: code, Missing: missing}
+	if own := s.party.cfg.Identity.Check(time.Now()); code == CodeRefused && !errors.Is(own, keys.ErrRevoked) {
+		e.lapsed = own
+	}
+	return e
+}
+
 // ofLapsedPeer reports whether the other end was refused because its statement does not count
 // at this time.
 func ofLapsedPeer(err error) bool {

@@ -245,6 +245,36 @@ func TestSessionWaitsForARenewal(t *testing.T) {
 	})
 }
 
+// A client that is cut off since its statement has expired hears that, and not that it is unknown.
+func TestCutOffWithAnExpiredIdentity(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		her := newIdentity("alice")
+		time.Sleep(30*day - time.Hour)
+		me := newIdentity("bob")
+		srv := newServer(t, trusting(me, her), echo)
+		a, b := transport.Pipe()
+		serve(srv, b)
+		s, err := e2e.Connect(t.Context(), a, "pipe", trusting(her, me))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		time.Sleep(2 * time.Hour)
+		if err := srv.Recheck(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.Receive(t.Context())
+		closed, ok := errors.AsType[*e2e.CloseError](err)
+		if !ok || closed.Code != e2e.CodeRefused || !errors.Is(err, keys.ErrExpired) || !strings.Contains(err.Error(), "does not accept this identity any more: keys: the identity "+her.Fingerprint().String()+" expired at ") {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if n := srv.Stats().Ended["peer_expired"]; n != 1 {
+			t.Errorf("counted %d", n)
+		}
+	})
+}
+
 // A program that is up for long is told 7, 3 and 1 days before its identity expires, and when it
 // has: once each, by its server and once for all of its sessions.
 func TestRemindersComeOnce(t *testing.T) {

@@ -40,9 +40,6 @@ func Join(ctx context.Context, url, topic string, cfg Config) (*Node, error) {
 		return nil, err
 	}
 	j := &joiner{node: n, url: url, name: cmp.Or(cfg.Name, cfg.Session.Identity.Name()), presence: cfg.Presence}
-	if j.presence == nil {
-		j.presence = cfg.Session.Identity.Public().Bytes()
-	}
 	if _, err := j.dial(ctx); err != nil {
 		n.Close()
 		return nil, err
@@ -77,8 +74,12 @@ func (j *joiner) dial(ctx context.Context) (transport.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	presence := j.presence
+	if presence == nil {
+		presence = j.node.session.Identity.Public().Bytes() // as it is by now
+	}
 	client := relay.NewClient(conn)
-	result, err := client.Join(ctx, j.node.topic, j.name, j.presence)
+	result, err := client.Join(ctx, j.node.topic, j.name, presence)
 	if err != nil {
 		client.Close()
 		return nil, err
