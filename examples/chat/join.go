@@ -26,6 +26,7 @@ func join(ctx context.Context, args []string, std stdio) error {
 	defer a.close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	go a.identity.KeepAlive(ctx) // it counts for 30 days, and a chat may be open for longer
 	l := &link{url: opts.url, room: opts.room, account: a, wait: backOff}
 	first, err := l.connect(ctx)
 	if err != nil {
