@@ -5,6 +5,7 @@ package keys
 import (
 	"errors"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/hopseal/hopseal/internal/safetext"
@@ -13,10 +14,21 @@ import (
 
 // do makes the change that a request asks for.
 func (s *Store) do(q request) answer {
-	var a answer
-	err := s.change(q, &a)
-	if err != nil {
-		a.code, a.text = codeOf(err), safetext.Line(err.Error(), maxAnswerText)
+	var made answer
+	err := s.change(q, &made)
+	a := answerOf(err)
+	a.key, a.next, a.filling = made.key, made.next, made.filling[:min(len(made.filling), maxFilling)]
+	return a
+}
+
+// answerOf says what an error says, in as many bytes as an answer has room for.
+func answerOf(err error) (a answer) {
+	if err == nil {
+		return a
+	}
+	a.code, a.text = codeOf(err), safetext.Line(strings.ReplaceAll(err.Error(), "\n", "; "), maxAnswerText/4-1)
+	if a.text == "" {
+		a.text = "the change failed"
 	}
 	return a
 }

@@ -66,12 +66,12 @@ func (s *Store) listen() (*controlSocket, error) {
 	return l, nil
 }
 
-// unlisten takes the socket away.
-func (c *controls) unlisten() {
+// unlisten takes the socket away, unless that was done and another one is there.
+func (c *controls) unlisten(l *controlSocket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.serving != nil {
-		c.serving.close()
+	if l != nil && c.serving == l {
+		l.close()
 		c.serving = nil
 	}
 }
@@ -80,9 +80,10 @@ func (c *controls) unlisten() {
 func (c *controls) end() {
 	c.mu.Lock()
 	c.ended = true
+	l := c.serving
 	c.mu.Unlock()
 	close(c.closing)
-	c.unlisten()
+	c.unlisten(l)
 }
 
 func (l *controlSocket) close() {
@@ -95,10 +96,10 @@ func (l *controlSocket) close() {
 // serveBeside takes requests while Run rotates by that policy. The function that it returns ends
 // that.
 func (s *Store) serveBeside(ctx context.Context, p RotationPolicy, log *slog.Logger) (end func()) {
-	if p.NoRequests || !serves {
-		return func() {}
-	}
 	s.control.setPolicy(&p)
+	if p.NoRequests || !serves {
+		return func() { s.control.setPolicy(nil) }
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -165,8 +166,9 @@ func (w *controlServer) serve(ctx context.Context) error {
 	defer w.taking.Wait()
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer w.store.control.unlisten()
-	defer context.AfterFunc(ctx, w.store.control.unlisten)()
+	unlisten := func() { w.store.control.unlisten(w.socket) }
+	defer unlisten()
+	defer context.AfterFunc(ctx, unlisten)()
 	for {
 		select { // at the limit others wait in the kernel
 		case w.slots <- struct{}{}:

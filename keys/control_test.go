@@ -611,6 +611,56 @@ func TestLongPaths(t *testing.T) {
 	}
 }
 
+// TestServeAgain begins when the first Serve has let go of the socket, and has not returned yet.
+func TestServeAgain(t *testing.T) {
+	cheap(t)
+	s, path := newStore(t)
+	first, err := s.listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.control.unlisten(first)
+	serving(t, s)
+	s.control.unlisten(first)
+	if err := newClient(t, path).Renew(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestThePolicyOfAStoreThatServes counts whoever takes the requests.
+func TestThePolicyOfAStoreThatServes(t *testing.T) {
+	s, c := served(t)
+	ctx := t.Context()
+	end := s.serveBeside(ctx, RotationPolicy{NoRequests: true}, nil)
+	if _, _, err := c.Rotate(ctx, &DefaultRotation); !errors.Is(err, ErrOtherPolicy) {
+		t.Error(err)
+	}
+	end()
+	if _, _, err := c.Rotate(ctx, &DefaultRotation); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestALongAnswer fits.
+func TestALongAnswer(t *testing.T) {
+	for _, c := range []string{"x", "\xff", "é", "\x1b", "€", "😀", "\n"} {
+		for n := range 5 {
+			a := answerOf(errors.New(strings.Repeat("a", n) + strings.Repeat(c, maxAnswer)))
+			if got, err := parseAnswer(a.append(nil)); err != nil || got.text == "" {
+				t.Errorf("%q: %v", c, err)
+			}
+		}
+	}
+	full := &KeysetFullError{KeyRef{UseShared, strings.Repeat("x", MaxKeysetName), 1 << 31}, time.UnixMilli(maxMillis)}
+	a := answer{code: 1, text: strings.Repeat("x", maxAnswerText), filling: slices.Repeat([]*KeysetFullError{full}, maxFilling)}
+	if n := len(a.append(nil)); n > maxAnswer {
+		t.Errorf("%d bytes", n)
+	}
+	if got, err := parseAnswer(answerOf(errors.New("")).append(nil)); err != nil || got.err(request{}) == nil {
+		t.Error("an error without a text: ", err)
+	}
+}
+
 // TestAskThroughLinks reaches the writer by whatever path the store has.
 func TestAskThroughLinks(t *testing.T) {
 	cheap(t)

@@ -183,7 +183,7 @@ func parsePolicy(r *strict.Reader) *RotationPolicy {
 	return &p
 }
 
-// checkRequest refuses what the other end would not parse, in words of the caller's.
+// fits reports whether the other end parses the request.
 func (q request) fits() bool {
 	back, err := parseRequest(q.append(nil))
 	return err == nil && back.op == q.op && utf8.ValidString(q.want.Address+q.want.Room+q.ref.Keyset)
@@ -191,7 +191,7 @@ func (q request) fits() bool {
 
 // An answer is
 //
-//	array(5) [ code, text str 0..2000, key, next, filling array of array(4) [ use, name str, key, due ] ]
+//	array(5) [ code, text str 0..8000, key, next, filling array of array(4) [ use, name str, key, due ] ]
 //
 // The code is 0 where it was done. Key is of the one that was made. Next and due are Unix times
 // in milliseconds, next is 0 for never.
@@ -203,7 +203,10 @@ type answer struct {
 	filling []*KeysetFullError
 }
 
-const maxAnswerText = 2000
+const (
+	maxAnswerText = 8000 // bytes
+	maxFilling    = 100  // keysets: more are not told
+)
 
 func (a answer) append(b []byte) []byte {
 	b = strict.AppendUint(strict.AppendArray(b, 5), a.code)
@@ -223,7 +226,7 @@ func parseAnswer(b []byte) (a answer, err error) {
 	r.Array(5)
 	a.code, a.text = bounded(&r, 0, codeTrust+uint64(TrustRolledBack)), r.Str(0, maxAnswerText)
 	a.key, a.next = uint32(bounded(&r, 0, math.MaxUint32)), atMillis(&r)
-	for range r.ArrayLen(0, maxFollowed) {
+	for range r.ArrayLen(0, maxFilling) {
 		r.Array(4)
 		e := &KeysetFullError{Keyset: KeyRef{Use: Use(bounded(&r, uint64(UseSigning), uint64(UseShared))), Keyset: r.Str(0, MaxKeysetName)}}
 		e.Keyset.TinkID, e.Due = uint32(bounded(&r, 0, math.MaxUint32)), atMillis(&r)
