@@ -38,9 +38,11 @@ const (
 	nonceSize      = 32
 	proofSize      = 32
 
-	maxGreeting = 128       // bytes, of the first two frames
-	maxRequest  = 256 << 10 // bytes: a shared keyset is the longest thing that is handed over
-	maxAnswer   = 64 << 10  // bytes
+	maxGreeting = 128      // bytes, of the first two frames
+	maxAnswer   = 64 << 10 // bytes
+
+	// A request may hand a shared keyset over, of two keysets with the lives of their keys.
+	maxRequest = 2*maxKeysetSize + 64<<10 // bytes
 
 	controlConnections = 16               // at a time; others wait in the kernel
 	controlTime        = 5 * time.Second  // for a request to come; then it is not begun any more
@@ -122,7 +124,7 @@ func writeFrame(w io.Writer, body []byte) error {
 	return err
 }
 
-// readFrame compares the length with the limit before it allocates.
+// readFrame compares the length with the limit, and holds no more than has come.
 func readFrame(r io.Reader, limit uint32) ([]byte, error) {
 	var head [4]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -132,7 +134,9 @@ func readFrame(r io.Reader, limit uint32) ([]byte, error) {
 	if n > limit {
 		return nil, errWire
 	}
-	body := make([]byte, n)
-	_, err := io.ReadFull(r, body)
+	body, err := io.ReadAll(io.LimitReader(r, int64(n)))
+	if err == nil && len(body) < int(n) {
+		err = io.ErrUnexpectedEOF
+	}
 	return body, err
 }
