@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -391,21 +392,21 @@ func TestRecordedAnswers(t *testing.T) {
 	stop()
 	for name, answer := range map[string][]byte{"recorded": received, "garbage": bytes.Repeat([]byte{0, 0, 0, 9}, 40), "long": {0xff, 0xff, 0xff, 0xff}} {
 		t.Run(name, func(t *testing.T) {
-			var more int
+			var more atomic.Int64
+			t.Cleanup(func() { // when he has read all
+				if n := more.Load(); n > 0 {
+					t.Errorf("he was sent %d bytes", n)
+				}
+			})
 			instead(t, s.path, func(conn net.Conn) {
 				readFrame(conn, maxGreeting)
 				conn.Write(answer)
 				n, _ := io.Copy(io.Discard, conn)
-				more += int(n)
+				more.Add(n)
 			})
 			if err := c.Renew(t.Context()); !errors.Is(err, ErrNotTheWriter) {
 				t.Error(err)
 			}
-			t.Cleanup(func() {
-				if more > 0 {
-					t.Errorf("he was sent %d bytes", more)
-				}
-			})
 		})
 	}
 }
