@@ -467,7 +467,7 @@ func TestAFlood(t *testing.T) {
 func TestManyAsk(t *testing.T) {
 	s, c := served(t)
 	var all sync.WaitGroup
-	const n = 20
+	const n = 10
 	for i := range n {
 		peer := testIdentity(t, fmt.Sprint("peer ", i)).Public()
 		all.Go(func() {
