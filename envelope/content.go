@@ -112,7 +112,7 @@ func (k contentKey) wrap(recipients []*keys.PublicIdentity, digest []byte) ([]by
 
 // unwrap finds an identity's entry among the recipients, which the proof covers,
 // opens the content key in it and holds that against what the header commits to.
-// Only this one entry is tried.
+// Only this one entry is tried. The header is told whether the key has retired.
 func unwrap(id *keys.Identity, archive bool, h *Header, recipients, digest []byte) (contentKey, error) {
 	var ours keys.SealingKeyID
 	var stage keys.Stage
@@ -130,6 +130,7 @@ func unwrap(id *keys.Identity, archive bool, h *Header, recipients, digest []byt
 	case stage == keys.StageArchived && !archive:
 		return nil, fail(ReasonRetired)
 	}
+	h.Retired = stage > keys.StagePrimary
 	secret, err := id.UnsealKey(ours, recipientInfo(digest, id.Fingerprint(), ours), sealed)
 	if err != nil || len(secret) != contentSize {
 		return nil, fail(ReasonKey)

@@ -103,4 +103,8 @@ type Header struct {
 	Time        time.Time // to the millisecond
 	ContentType string
 	Context     string
+
+	// Retired is not part of the message: Open says by it that the key has retired that the message
+	// was sealed to. The sender's statement of the receiver, or the keyset, is old.
+	Retired bool
 }

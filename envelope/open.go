@@ -147,6 +147,7 @@ func (o *Opener) pair(h *Header) (*keys.SharedKey, error) {
 	case pair.Stage() == keys.StageArchived && !o.Archive:
 		return nil, fail(ReasonRetired)
 	}
+	h.Retired = pair.Stage() > keys.StagePrimary
 	return pair, nil
 }
 

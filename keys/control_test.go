@@ -91,7 +91,7 @@ func TestEveryRequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signing, sealing := KeyRef{Use: UseSigning}, KeyRef{Use: UseSealing}
+	signing := KeyRef{Use: UseSigning}
 	key := func(r KeyRef, n int) KeyRef { r.TinkID = s.keys(r)[n].TinkID; return r }
 	made := func(_ uint32, err error) error { return err }
 	withdrawn := func() *PublicIdentity {
@@ -122,14 +122,14 @@ func TestEveryRequest(t *testing.T) {
 			func(k *contents) bool { return has(k, UseSigning, StageArchived) }},
 		{"destroy", func() error { return c.Destroy(ctx, key(signing, 0)) },
 			func(k *contents) bool { return !has(k, UseSigning, StageArchived) }},
-		{"replace", func() error { return made(c.Replace(ctx, sealing)) },
-			func(k *contents) bool { return has(k, UseSealing, StageRetiring) }},
+		{"replace", func() error { return made(c.Replace(ctx, signing)) },
+			func(k *contents) bool { return has(k, UseSigning, StageRetiring) }},
 		{"put", func() error { return c.PutSharedKeyset(ctx, "orders", set) },
 			func(k *contents) bool { _, ok := k.keyset("orders"); return ok }},
 		{"update", func() error { return c.UpdateSharedKeyset(ctx, "orders", set) },
 			func(k *contents) bool { _, ok := k.keyset("orders"); return ok }},
 		{"rotate", func() error { _, _, err := c.Rotate(ctx, &RotationPolicy{}); return err },
-			func(k *contents) bool { return has(k, UseSealing, StageArchived) }},
+			func(k *contents) bool { return has(k, UseSigning, StageArchived) }},
 		{"renew", func() error { return c.Renew(ctx) }, func(*contents) bool { return true }},
 		{"revoke", func() error { return c.Revoke(ctx) },
 			func(k *contents) bool { return k.identity.Public().Revoked() }},

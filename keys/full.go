@@ -21,12 +21,12 @@ type KeysetFullError struct {
 
 func (e *KeysetFullError) Error() string {
 	set := KeyRef{Use: e.Keyset.Use, Keyset: e.Keyset.Keyset}.keyset()
-	advice := "archive a key that is not needed, then destroy it"
+	advice := "it waits until another one is archived and destroyed: change keys less often, or keep them for a shorter time"
 	if e.Keyset.TinkID != 0 {
 		advice = fmt.Sprintf("destroy its oldest archived key, %d, with which what was sealed to that key opens no more, or have the policy do so (Keep)", e.Keyset.TinkID)
 	}
 	return fmt.Sprintf("keys: %s has %d keys, and no room for the one due %s: %v: %s",
-		set, maxRingKeys, e.Due.UTC().Format(time.RFC3339), ErrKeysetFull, advice)
+		set, ringKeys, e.Due.UTC().Format(time.RFC3339), ErrKeysetFull, advice)
 }
 
 // Unwrap returns [ErrKeysetFull].
@@ -40,7 +40,7 @@ func (k KeyRef) keyset() string {
 }
 
 // full returns the error for a key that is due in a keyset of these keys.
-func full(ref KeyRef, infos []KeyInfo, due time.Time) *KeysetFullError {
+func full(ref KeyRef, infos []agedKey, due time.Time) *KeysetFullError {
 	ref.TinkID = 0
 	for _, k := range infos {
 		if k.Stage == StageArchived {
@@ -52,8 +52,8 @@ func full(ref KeyRef, infos []KeyInfo, due time.Time) *KeysetFullError {
 }
 
 // isFull reports whether another key needs room that is to be made first.
-func isFull(ref KeyRef, infos []KeyInfo) bool {
-	return ref.Use != UseSigning && len(infos) >= maxRingKeys
+func isFull(ref KeyRef, infos []agedKey) bool {
+	return ref.Use != UseSigning && len(infos) >= ringKeys
 }
 
 // foresight is how long before a keyset is full somebody is told.
@@ -72,13 +72,13 @@ func (s *Store) Filling(p RotationPolicy) []*KeysetFullError {
 }
 
 func (s *Store) filling(ref KeyRef, p RotationPolicy) *KeysetFullError {
-	infos, now := s.keys(ref), s.clock()
+	infos, now := s.aged(ref)
 	if p.Age <= 0 || ref.Use == UseSigning {
 		return nil
 	}
 	at := nextDue(infos, p)
-	for made := 0; made <= 2*maxRingKeys && at.Before(now.Add(foresight)); made++ {
-		if keysLeft(ref, infos, p, at)+min(made, p.lasting(ref)) >= maxRingKeys {
+	for made := 0; made <= 2*ringKeys && at.Before(now.Add(foresight)); made++ {
+		if keysLeft(infos, p, at)+min(made, p.lasting(ref)) >= ringKeys {
 			return full(ref, infos, at)
 		}
 		at = at.Add(p.Age)
@@ -87,24 +87,27 @@ func (s *Store) filling(ref KeyRef, p RotationPolicy) *KeysetFullError {
 }
 
 // nextDue returns when the policy wants another key.
-func nextDue(infos []KeyInfo, p RotationPolicy) (at time.Time) {
+func nextDue(infos []agedKey, p RotationPolicy) (at time.Time) {
 	for _, k := range infos {
 		switch k.Stage {
 		case StagePending:
-			return k.Created.Add(p.Age)
+			return k.since.Add(p.Age)
 		case StagePrimary:
-			at = k.Promoted.Add(max(p.Age-p.Lead, 0))
+			at = k.since.Add(max(p.Age-p.Lead, 0))
 		}
 	}
 	return at
 }
 
 // keysLeft counts the keys that the policy has not destroyed by then.
-func keysLeft(ref KeyRef, infos []KeyInfo, p RotationPolicy, at time.Time) (n int) {
+func keysLeft(infos []agedKey, p RotationPolicy, at time.Time) (n int) {
 	for _, k := range infos {
-		end := k.Archived
-		if k.Stage == StageRetiring {
-			end = k.Retired.Add(p.overlap(ref))
+		var end time.Time
+		switch k.Stage {
+		case StageRetiring:
+			end = p.accepted(k)
+		case StageArchived:
+			end = k.since
 		}
 		if p.Keep <= 0 || end.IsZero() || at.Before(end.Add(p.Keep)) {
 			n++
@@ -116,10 +119,11 @@ func keysLeft(ref KeyRef, infos []KeyInfo, p RotationPolicy, at time.Time) (n in
 // lasting is how many of the keys that are made from now on there are at a time.
 func (p RotationPolicy) lasting(ref KeyRef) int {
 	if p.Keep <= 0 {
-		return maxRingKeys
+		return ringKeys
 	}
-	return int((p.Lead+p.overlap(ref)+p.Keep)/p.Age) + 2
+	listed := time.Duration(0)
+	if ref.Use == UseSealing {
+		listed = MaxLifetime
+	}
+	return int((p.Lead+listed+p.Overlap+p.Keep)/p.Age) + 2
 }
-
-// overlap is how long a key goes on being accepted after it has retired.
-func (p RotationPolicy) overlap(KeyRef) time.Duration { return p.Overlap }

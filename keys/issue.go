@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -47,32 +48,68 @@ func (s *identityState) issue(name string, serial uint64, before *PublicIdentity
 }
 
 func (s *identityState) list(p, before *PublicIdentity, now time.Time) error {
+	if before == nil {
+		before = new(PublicIdentity) // which lists nothing
+	}
 	var err error
 	if p.signing, err = s.listSigning(now); err != nil {
 		return err
 	}
-	if before != nil {
-		for _, k := range before.signing {
-			if !slices.ContainsFunc(p.signing, func(l VerifyingKey) bool { return l.id == k.id }) {
-				p.signing = append(p.signing, k.until(now.Add(retireGrace)))
-			}
+	for i := range p.signing {
+		k := &p.signing[i]
+		was, _ := before.VerifyingKeyByID(k.id)
+		k.window = k.window.issuedAt(now, was.window)
+	}
+	for _, k := range before.signing {
+		if !slices.ContainsFunc(p.signing, func(l VerifyingKey) bool { return l.id == k.id }) {
+			p.signing = append(p.signing, k.until(now.Add(retireGrace)))
 		}
 	}
 	p.signing = p.signing[:min(len(p.signing), maxListedSigning)]
-	k, err := s.sealing.set.keyset()
+	p.sealing, err = s.listSealing(before.RecipientKey(), now)
+	return err
+}
+
+// listSealing lists the primary of the sealing ring. Before is the one in the statement before.
+func (s *identityState) listSealing(before *RecipientKey, now time.Time) ([]*RecipientKey, error) {
+	set, err := s.sealing.set.keyset()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	i := s.sealing.primary()
-	w := window{from: s.sealing.lives[i].created - uint64(listedBefore/time.Second)}
-	p.sealing = []*RecipientKey{{public: k.Keys[i].Public, window: w}}
-	return nil
+	var was window
+	if before != nil && bytes.Equal(before.public, set.Keys[i].Public) {
+		was = before.window
+	}
+	w := window{from: listedFrom(s.sealing.lives[i].created)}
+	return []*RecipientKey{{public: set.Keys[i].Public, window: w.issuedAt(now, was)}}, nil
+}
+
+// listedFrom returns from when a key is listed that was made at that time.
+func listedFrom(made uint64) uint64 { return made - min(made, uint64(listedBefore/time.Second)) }
+
+// issuedAt returns the window of a key in a statement of that time. Was is the one in the statement
+// before, zero for none. A time that has yet to come was told by a clock that was ahead, and does not
+// count. A key is not listed from later on than it was: what it signed is still on its way.
+func (w window) issuedAt(now time.Time, was window) window {
+	w.from = min(w.from, listedFrom(uint64(max(now.Unix(), 0))))
+	if was != (window{}) {
+		w.from = min(w.from, was.from)
+	}
+	if end := uint64(max(now.Add(retireGrace).Unix(), 0)); w.to > end {
+		w.to = end
+		if was.to != 0 {
+			w.to = min(w.to, was.to)
+		}
+	}
+	return w
 }
 
 // until closes an open window.
 func (k VerifyingKey) until(t time.Time) VerifyingKey {
 	if k.window.to == 0 {
-		k.window.to = uint64(t.Unix())
+		k.window.to = uint64(max(t.Unix(), 1))
+		k.window.from = min(k.window.from, listedFrom(k.window.to))
 	}
 	return k
 }
@@ -104,7 +141,7 @@ func (s *identityState) listSigning(now time.Time) ([]VerifyingKey, error) {
 }
 
 func listed(public []byte, l life) VerifyingKey {
-	k := VerifyingKey{id: signingKeyID(public), window: window{from: l.created - uint64(listedBefore/time.Second)}}
+	k := VerifyingKey{id: signingKeyID(public), window: window{from: listedFrom(l.created)}}
 	if l.retired != 0 {
 		k.window.to = l.retired + uint64(retireGrace/time.Second)
 	}

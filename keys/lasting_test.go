@@ -78,7 +78,8 @@ func TestAFullKeysetStopsNothingElse(t *testing.T) {
 	s := lasting(t, &now)
 	policy := DefaultRotation
 	policy.Keep = 0
-	fill(t, s, maxRingKeys-2)
+	small(t)
+	fill(t, s, ringKeys-2)
 	var told, fullFrom time.Time
 	for range tenYears(120) {
 		if told.IsZero() && len(s.Filling(policy)) == 2 {
@@ -109,6 +110,13 @@ func TestAFullKeysetStopsNothingElse(t *testing.T) {
 		room(t, s, KeyRef{Use: use, Keyset: "orders"})
 	}
 	reopened(t, s)
+}
+
+// small has keysets be full sooner.
+func small(t *testing.T) {
+	size := ringKeys
+	ringKeys = 32
+	t.Cleanup(func() { ringKeys = size })
 }
 
 // fill puts so many archived keys into the keysets.

@@ -144,6 +144,13 @@ func (p *PublicIdentity) Serial() uint64 { return p.serial }
 func (p *PublicIdentity) Issued() time.Time  { return p.issued }
 func (p *PublicIdentity) Expires() time.Time { return p.expires }
 
+// RenewalDue returns the time by which the owner signs another statement, at half the life of
+// this one. Whoever holds this one later than that has an old one, and asks for the newer: the keys
+// in it may have retired. It is good until it expires all the same.
+func (p *PublicIdentity) RenewalDue() time.Time {
+	return p.issued.Add(p.expires.Sub(p.issued) / 2)
+}
+
 // Revoked reports whether the root has withdrawn the identity for good. A
 // revocation lists no keys.
 func (p *PublicIdentity) Revoked() bool { return p.serial == revokedSerial }

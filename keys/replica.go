@@ -91,7 +91,7 @@ func (r *Replica) Refresh(ctx context.Context) (changed bool, err error) {
 // follow moves the live objects to the states of f.
 func (c *contents) follow(f frozen) bool {
 	changed := f.generation != c.generation
-	c.generation = f.generation
+	c.generation, c.tally = f.generation, f.tally
 	c.identity.state.Store(f.identity.attachedLike(c.identity.state.Load()))
 	var shared []namedKeyset
 	for _, k := range f.shared {

@@ -77,9 +77,9 @@ func (r ring) primary() int {
 	return slices.IndexFunc(r.lives, func(l life) bool { return l.stage() == StagePrimary })
 }
 
-// maxRingKeys leaves room for emergencies beside what [DefaultRotation] keeps. An identity
-// with so many sealing and signing keys is shorter than the 64 KiB that a store gives it.
-const maxRingKeys = 32
+// maxRingKeys has room for a new key each day: 33 that have retired, since statements that list
+// them are valid for 30 days, and those that are kept in the archive for a year.
+const maxRingKeys = keyset.MaxKeys
 
 // append writes the ring:
 //
@@ -119,7 +119,7 @@ func parseRing(r *strict.Reader, kind keyset.Type) (ring, bool) {
 	return out, true
 }
 
-const maxKeysetSize = 1 << 16
+const maxKeysetSize = 1 << 20
 
 func (l life) ordered() bool {
 	after := func(a, b uint64) bool { return b == 0 || a != 0 && a <= b }

@@ -13,14 +13,16 @@ import (
 // A RotationPolicy says when keys take the next step of their life. The zero
 // value of a field means that it never causes a step, but for Lead and Overlap,
 // where it means none. Whatever the policy, an AES256_GCM primary gets a successor
-// when half of its messages are used up, see [ErrSealLimit].
+// when half of its messages are used up, see [ErrSealLimit]; and a sealing key that has
+// retired is accepted until the last statement that listed it has expired, and Overlap
+// longer.
 type RotationPolicy struct {
 	Age      time.Duration // of a primary, before another one is made
 	Messages uint64        // sealed by a shared primary since it was loaded, or in all by AES256_GCM, likewise
 	Bytes    uint64        // sealed by a shared primary since it was loaded, likewise
 
 	Lead    time.Duration // from making a key to promoting it: time to distribute it
-	Overlap time.Duration // from retiring a key to archiving it: time for what is in transit
+	Overlap time.Duration // from when nobody seals with a key any more to archiving it: time for what is in transit
 	Keep    time.Duration // from archiving a key to destroying it; zero keeps it
 
 	// Follow names the shared keysets that another holder rotates and hands over,
@@ -72,7 +74,8 @@ func (s *Store) Add(ref KeyRef) (uint32, error) {
 		return next, err
 	})
 	if errors.Is(err, ErrKeysetFull) {
-		err = full(ref, s.keys(ref), now)
+		infos, _ := s.aged(ref)
+		err = full(ref, infos, now)
 	}
 	return made, err
 }
@@ -170,19 +173,33 @@ func (s *Store) changeSharedLocked(name string, change func(*sharedState) (*shar
 }
 
 // Rotate takes every step that is due by the policy, for all keysets of the store,
-// and renews the identity's statement when half its life is over. It returns when
-// the next step will be due, the zero time for never. Each step is on disk before
-// it takes effect, so that it may be interrupted and called again.
+// and renews the identity's statement when half its life is over, or if it comes from the
+// future. It returns when the next step will be due, the zero time for never. Each step is
+// on disk before it takes effect, so that it may be interrupted and called again.
+//
+// Keys age by the time that was measured, or that the clock showed from one look to the
+// next, two days at most: not by a clock that jumps, nor while the machine is off. After a
+// jump of more than [ClockSkew] only statements are renewed until it is confirmed, see
+// [Store.ClockJump].
 //
 // What fails for one keyset stops neither the others nor the renewal: the errors are
-// joined, a [*KeysetFullError] for each keyset without room for a key that is due.
+// joined, a [*KeysetFullError] for each keyset without room for a key that is due. The error
+// wraps [ErrClock] where the clock is certainly wrong.
 func (s *Store) Rotate(p RotationPolicy) (next time.Time, err error) {
+	t, err := s.observe()
+	if err != nil {
+		return time.Time{}, err
+	}
 	due := new(agenda)
 	var failed []error
-	for _, ref := range s.rotated(p) {
-		failed = append(failed, s.rotate(ref, p, due))
+	if t.doubted() {
+		due.reached(time.Unix(t.sure, 0), time.Time{})
+	} else {
+		for _, ref := range s.rotated(p) {
+			failed = append(failed, s.rotate(ref, p, due))
+		}
 	}
-	failed = append(failed, s.renewWhenDue(due), s.settle())
+	failed = append(failed, s.renewWhenDue(t, due), s.settle())
 	return due.next, errors.Join(failed...)
 }
 
@@ -236,8 +253,7 @@ func (s *Store) rotate(ref KeyRef, p RotationPolicy, due *agenda) error {
 // dueStep returns the step that one of the keys is due for, nil for none, and an error
 // for one that there is no room for, which keeps no other from being taken.
 func (s *Store) dueStep(ref KeyRef, p RotationPolicy, wait *agenda) (step func() error, noRoom error) {
-	now := s.clock()
-	infos := s.keys(ref)
+	infos, now := s.aged(ref)
 	pending := false
 	for _, k := range infos {
 		pending = pending || k.Stage == StagePending
@@ -246,7 +262,7 @@ func (s *Store) dueStep(ref KeyRef, p RotationPolicy, wait *agenda) (step func()
 		at := ref
 		at.TinkID = k.TinkID
 		switch {
-		case k.Stage == StagePending && wait.reached(k.Created.Add(p.Lead), now):
+		case k.Stage == StagePending && wait.reached(k.since.Add(p.Lead), now):
 			return func() error { return s.Promote(at) }, nil
 		case k.Stage == StagePrimary && !pending && s.worn(ref, k, p, wait, now):
 			if isFull(ref, infos) {
@@ -254,19 +270,29 @@ func (s *Store) dueStep(ref KeyRef, p RotationPolicy, wait *agenda) (step func()
 				continue
 			}
 			return func() error { _, err := s.Add(ref); return err }, nil
-		case k.Stage == StageRetiring && wait.reached(k.Retired.Add(p.overlap(ref)), now):
+		case k.Stage == StageRetiring && wait.reached(p.accepted(k), now):
 			return func() error { return s.Disable(at) }, nil
-		case k.Stage == StageArchived && p.Keep > 0 && wait.reached(k.Archived.Add(p.Keep), now):
+		case k.Stage == StageArchived && p.Keep > 0 && wait.reached(k.since.Add(p.Keep), now):
 			return func() error { return s.Destroy(at) }, nil
 		}
 	}
 	return nil, noRoom
 }
 
+// accepted returns until when a key that has retired stays acceptable: Overlap longer than
+// somebody may seal to it, by the wall clock and by the time that was measured.
+func (p RotationPolicy) accepted(k agedKey) time.Time {
+	end := k.since.Add(max(k.listed.Sub(k.Retired), 0))
+	if end.Before(k.listed) {
+		end = k.listed
+	}
+	return end.Add(p.Overlap)
+}
+
 // worn reports whether the policy wants a successor for the primary. The new key
 // is made Lead before the old one reaches its age, to be promoted on time.
-func (s *Store) worn(ref KeyRef, k KeyInfo, p RotationPolicy, wait *agenda, now time.Time) bool {
-	if p.Age > 0 && wait.reached(k.Promoted.Add(max(p.Age-p.Lead, 0)), now) {
+func (s *Store) worn(ref KeyRef, k agedKey, p RotationPolicy, wait *agenda, now time.Time) bool {
+	if p.Age > 0 && wait.reached(k.since.Add(max(p.Age-p.Lead, 0)), now) {
 		return true
 	}
 	if set, ok := s.SharedKeyset(ref.Keyset); ref.Use == UseShared && ok {
@@ -275,6 +301,28 @@ func (s *Store) worn(ref KeyRef, k KeyInfo, p RotationPolicy, wait *agenda, now 
 		return state.halfSpent() || p.Messages > 0 && used.messages.Load() >= p.Messages || p.Bytes > 0 && used.bytes.Load() >= p.Bytes
 	}
 	return false
+}
+
+// agedKey is a key with what the store's tally tells of it.
+type agedKey struct {
+	KeyInfo
+	since  time.Time // when its stage began, see tally
+	listed time.Time // see [Store.ListedUntil]
+}
+
+// aged returns the keys of a keyset, and the time by which they have aged.
+func (s *Store) aged(ref KeyRef) (out []agedKey, now time.Time) {
+	infos := s.keys(ref)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.look()
+	t := s.contents.tally
+	for _, k := range infos {
+		ref.TinkID = k.TinkID
+		a := t.ages[ref]
+		out = append(out, agedKey{k, time.Unix(a.since, 0), atTime(uint64(a.listed))})
+	}
+	return out, t.usable().Add(s.rest)
 }
 
 func (s *Store) keys(ref KeyRef) []KeyInfo {
@@ -293,16 +341,20 @@ func (s *Store) keys(ref KeyRef) []KeyInfo {
 	return out
 }
 
-func (s *Store) renewWhenDue(due *agenda) error {
+func (s *Store) renewWhenDue(t tally, due *agenda) error {
 	p := s.Identity().Public()
 	if p.Revoked() {
 		return nil
 	}
-	if half := p.Issued().Add(p.Expires().Sub(p.Issued()) / 2); due.reached(half, s.clock()) {
+	at, now := p.RenewalDue(), s.clock()
+	if t.doubted() { // what it shows may be wrong: then peers go on accepting the old one
+		at = p.Expires().Add(-time.Duration(unmeasured) * time.Second)
+	}
+	if p.Issued().After(now.Add(ClockSkew)) || due.reached(at, now) {
 		if err := s.Renew(); !tookEffect(err) {
 			return err
 		}
-		return s.renewWhenDue(due)
+		return s.renewWhenDue(t, due)
 	}
 	return nil
 }

@@ -30,10 +30,11 @@ func (s *Store) Run(ctx context.Context, p RotationPolicy) error {
 		if errors.Is(err, ErrStoreClosed) {
 			return err
 		}
+		news.jumped()
 		news.report(err, s.Filling(p))
 		wait := rotationCheck
 		if !next.IsZero() && err == nil {
-			wait = min(wait, next.Sub(s.clock()))
+			wait = min(wait, max(next.Sub(s.clock()), time.Second)) // the clock may be ahead of the tally
 		}
 		select {
 		case <-ctx.Done():
@@ -50,6 +51,7 @@ type reporter struct {
 	log   *slog.Logger
 	store *Store
 	told  map[string]time.Time // when there was a line of that kind
+	jump  time.Time            // where the clock jumped to that there was a line about
 }
 
 func (r *reporter) report(err error, filling []*KeysetFullError) {
@@ -75,6 +77,15 @@ func (r *reporter) report(err error, filling []*KeysetFullError) {
 		if r.due(e.Keyset.String()) {
 			r.log.Warn("keys: a keyset will be full", "store", r.store.Path(), "error", e)
 		}
+	}
+}
+
+// jumped tells of a jump that nothing has confirmed yet.
+func (r *reporter) jumped() {
+	if from, to, doubted := r.store.ClockJump(); doubted && !to.Equal(r.jump) {
+		r.jump = to
+		r.log.Warn("keys: the clock of this machine has jumped: until it has been confirmed, for an hour or by another start, keys take no step, and only the identity's statement is renewed",
+			"store", r.store.Path(), "from", from.UTC(), "to", to.UTC())
 	}
 }
 

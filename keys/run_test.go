@@ -85,7 +85,8 @@ func TestRunWarnsOfAKeysetThatFills(t *testing.T) {
 	text := logged(t)
 	var now time.Time
 	s := lasting(t, &now)
-	fill(t, s, maxRingKeys-1)
+	small(t)
+	fill(t, s, ringKeys-1)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	policy := DefaultRotation

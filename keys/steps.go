@@ -53,7 +53,7 @@ func (r ring) add(now time.Time) (ring, uint32, error) {
 // the public half is of use, which statements go on listing: the oldest makes room. What was
 // sealed to a key is lost with it, so that destroying one of those is for others to decide.
 func (r ring) withRoom() (ring, error) {
-	if len(r.lives) < maxRingKeys {
+	if len(r.lives) < r.size() {
 		return r, nil
 	}
 	oldest := slices.IndexFunc(r.lives, func(l life) bool { return l.stage() > StagePrimary })
@@ -65,6 +65,19 @@ func (r ring) withRoom() (ring, error) {
 		return ring{}, err
 	}
 	return ring{r.kind, set, slices.Delete(slices.Clone(r.lives), oldest, oldest+1)}, nil
+}
+
+// maxSigningKeys is how many signing keys a ring holds: more than statements list.
+const maxSigningKeys = 32
+
+// ringKeys is how many of all others. A variable, so that tests can come to the end of it.
+var ringKeys = maxRingKeys
+
+func (r ring) size() int {
+	if r.kind == keyset.Ed25519 {
+		return maxSigningKeys
+	}
+	return ringKeys
 }
 
 func (r ring) promote(id uint32, now time.Time) (ring, error) {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"slices"
 	"sync"
@@ -32,14 +31,19 @@ type Store struct {
 	master    []byte
 	protector []byte
 	clock     func() time.Time
-	written   func(step string)        // for tests: what has been done of a write
-	sync      func(dir *os.File) error // atomicfile.Sync, but in tests
+	uptime    func() measure
+	elapsed   func(since, now time.Time) time.Duration // by a clock that nobody sets
+	written   func(step string)                        // for tests: what has been done of a write
+	sync      func(dir *os.File) error                 // atomicfile.Sync, but in tests
 	control   controls
 
 	mu       sync.Mutex // guards what follows, and the order of writes
 	contents contents
-	known    []byte // the list of known peers as it was last written
-	doubt    bool   // the last write may not survive a power cut
+	known    []byte        // the list of known peers as it was last written
+	onDisk   frozen        // what was last written or read
+	looked   time.Time     // when this process last counted a second, zero for never
+	rest     time.Duration // from there to when it last looked at the clock
+	doubt    bool          // the last write may not survive a power cut
 	closed   bool
 }
 
@@ -50,6 +54,7 @@ type contents struct {
 	identity   *Identity
 	shared     []namedKeyset // by name, ascending
 	known      *KnownPeers
+	tally      tally
 }
 
 type namedKeyset struct {
@@ -103,8 +108,8 @@ func claimStore(name string) (*Store, error) {
 		return nil, err
 	}
 	removeLeftovers(path)
-	return &Store{name: name, path: path, lock: lock, clock: time.Now, written: func(string) {}, sync: atomicfile.Sync,
-		control: controls{closing: make(chan struct{})}}, nil
+	return &Store{name: name, path: path, lock: lock, clock: time.Now, uptime: uptime, elapsed: elapsed,
+		written: func(string) {}, sync: atomicfile.Sync, control: controls{closing: make(chan struct{})}}, nil
 }
 
 func (s *Store) create(ctx context.Context, secret Secret) error {
@@ -134,6 +139,11 @@ func OpenStore(ctx context.Context, path string, secret Secret) (*Store, error) 
 	if secret == nil {
 		return nil, errNil("Secret")
 	}
+	return openStore(ctx, path, secret, func(*Store) {})
+}
+
+// openStore is OpenStore, with what a test changes first.
+func openStore(ctx context.Context, path string, secret Secret, prepare func(*Store)) (*Store, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("keys: %w", err) // with no lock left beside nothing
 	}
@@ -141,6 +151,7 @@ func OpenStore(ctx context.Context, path string, secret Secret) (*Store, error) 
 	if err != nil {
 		return nil, err
 	}
+	prepare(s)
 	f, err := s.read(ctx, secret)
 	if err == nil {
 		err = s.checkOwner()
@@ -149,7 +160,8 @@ func OpenStore(ctx context.Context, path string, secret Secret) (*Store, error) 
 		s.lock.abandon()
 		return nil, err
 	}
-	s.contents, s.known = f.thaw(), f.known
+	s.contents, s.known, s.onDisk = f.thaw(), f.known, f
+	s.look()
 	s.follow()
 	return s, nil
 }
@@ -281,17 +293,31 @@ func (s *Store) write(f frozen) error {
 		return ErrStoreClosed
 	}
 	f.generation = s.contents.generation + 1
+	f.tally = s.contents.tally.follow(f, s.look())
 	content, err := f.append(nil)
 	if err != nil {
 		return err
 	}
-	if _, err := parseFrozen(content); err != nil { // what takes the place of keys has to open
+	if err := s.readable(f, content); err != nil {
 		return fmt.Errorf("keys: %s was not written, since it could not be read again: %w", s.path, err)
 	}
 	err = s.replaceFile(sealFile(content, s.master, s.protector))
 	if tookEffect(err) {
 		s.contents.generation++
+		s.contents.tally, s.onDisk = f.tally, f
 	}
+	return err
+}
+
+// readable reads what takes the place of keys again, which takes half a millisecond for each of
+// them; where the keys are those on disk, only the rest.
+func (s *Store) readable(f frozen, content []byte) error {
+	sameSet := func(a, b frozenKeyset) bool { return a.state == b.state }
+	if f.identity != s.onDisk.identity || !slices.EqualFunc(f.shared, s.onDisk.shared, sameSet) {
+		_, err := parseFrozen(content)
+		return err
+	}
+	_, err := ParseKnownPeers(f.known)
 	return err
 }
 
@@ -305,6 +331,7 @@ type frozen struct {
 	identity   *identityState
 	shared     []frozenKeyset
 	known      []byte
+	tally      tally
 }
 
 type frozenKeyset struct {
@@ -330,7 +357,7 @@ func compareNames(a, b string) int {
 func (s *Store) freeze() frozen { return s.contents.freeze(s.known) }
 
 func (c *contents) freeze(known []byte) frozen {
-	f := frozen{identity: c.identity.state.Load(), known: known}
+	f := frozen{identity: c.identity.state.Load(), known: known, tally: c.tally}
 	for _, n := range c.shared {
 		f.shared = append(f.shared, frozenKeyset{n.name, n.set.state.Load()})
 	}
@@ -342,7 +369,7 @@ func (f frozen) thaw() contents {
 	if err != nil {
 		panic(err) // parseFrozen has read it
 	}
-	c := contents{generation: f.generation, identity: newIdentity(f.identity), known: known}
+	c := contents{generation: f.generation, identity: newIdentity(f.identity), known: known, tally: f.tally}
 	for _, k := range f.shared {
 		c.shared = append(c.shared, namedKeyset{k.name, newSharedKeyset(k.state)})
 	}
@@ -351,13 +378,13 @@ func (f frozen) thaw() contents {
 
 // append writes the contents:
 //
-//	array(5) [ version=1, generation, identity bin, shared array of array(2) [ name str, keyset ], known peers bin ]
+//	array(6) [ version=1, generation, identity bin, shared array of array(2) [ name str, keyset ], known peers bin, tally ]
 func (f frozen) append(dst []byte) ([]byte, error) {
 	identity, err := f.identity.marshal()
 	if err != nil {
 		return nil, err
 	}
-	dst = strict.AppendUint(strict.AppendArray(dst, 5), 1)
+	dst = strict.AppendUint(strict.AppendArray(dst, 6), 1)
 	dst = strict.AppendUint(dst, f.generation)
 	dst = strict.AppendBin(dst, identity)
 	dst = strict.AppendArray(dst, len(f.shared))
@@ -367,18 +394,21 @@ func (f frozen) append(dst []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return strict.AppendBin(dst, f.known), nil
+	return f.tally.append(strict.AppendBin(dst, f.known), f.keys()), nil
 }
+
+// maxIdentitySize has room for as many sealing keys as there may be, with 1.4 KB each.
+const maxIdentitySize = 1 << 20
 
 var errContents = errors.New("keys: not a store's contents")
 
 func parseFrozen(b []byte) (f frozen, err error) {
 	defer laterVersion(&err, b, 1)
 	r := strict.NewReader(b)
-	r.Array(5)
+	r.Array(6)
 	version := r.Uint()
 	f.generation = r.Uint()
-	if f.identity, err = parseIdentityState(r.Bin(1, math.MaxUint16)); err != nil {
+	if f.identity, err = parseIdentityState(r.Bin(1, maxIdentitySize)); err != nil {
 		return frozen{}, err
 	}
 	for range r.ArrayLen(0, len(b)) {
@@ -391,6 +421,7 @@ func parseFrozen(b []byte) (f frozen, err error) {
 		f.shared = append(f.shared, frozenKeyset{name, state})
 	}
 	f.known = r.Bin(1, len(b))
+	f.tally = parseTally(&r, f.keys())
 	if r.Done() != nil || version != 1 {
 		return frozen{}, errContents
 	}

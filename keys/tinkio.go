@@ -75,7 +75,7 @@ var tinkReasons = map[TinkReason]string{
 	TinkAmbiguous:   "a key without an output prefix must be the only one: more than one key could match a message",
 	TinkPrefix:      "Hopseal takes the output prefixes TINK, CRUNCHY and, for a single key, RAW",
 	TinkRepeatedKey: "the same key stands there under another id as well",
-	TinkTooMany:     fmt.Sprintf("a keyset has at most %d keys: delete old ones first", maxRingKeys),
+	TinkTooMany:     fmt.Sprintf("a keyset has at most %d keys: delete old ones first", maxImportedKeys),
 	TinkUnpaired:    "the AEAD and the HMAC keyset must have as many keys, in the same order and states",
 	TinkPrimary:     "the primary key is disabled, destroyed or missing: enable it, or make another one primary",
 	TinkSharedKey:   "the same key stands in both keysets: a key has one purpose: make a new one for the other",
@@ -262,13 +262,16 @@ func ReadCleartextTinkKeyset(b []byte, f TinkFormat, _ insecurecleartext.Token) 
 	return &TinkKeyset{k.Keys[0].Type, set}, err
 }
 
+// maxImportedKeys is how many keys a keyset from elsewhere may have.
+const maxImportedKeys = 32
+
 func takeTinkKeyset(read *tinkpb.Keyset) (keyset.Keyset, error) {
 	k := keyset.Keyset{Primary: read.GetPrimaryKeyId()}
 	for _, key := range read.GetKey() {
 		if key.GetStatus() == tinkpb.KeyStatusType_DESTROYED {
 			continue
 		}
-		if len(k.Keys) == maxRingKeys {
+		if len(k.Keys) == maxImportedKeys {
 			return keyset.Keyset{}, tinkError(TinkTooMany, 0)
 		}
 		taken, err := takeTinkKey(key)

@@ -324,7 +324,7 @@ func TestTinkKeysetsNotTaken(t *testing.T) {
 		change(k)
 		return k
 	}
-	many := slices.Repeat([]key.Parameters{signing}, maxRingKeys+1)
+	many := slices.Repeat([]key.Parameters{signing}, maxImportedKeys+1)
 	otherHMAC := must(hmac.NewParameters(hmac.ParametersOpts{KeySizeInBytes: 32, TagSizeInBytes: 16, HashType: hmac.SHA256, Variant: hmac.VariantTink}))
 	otherHPKE := must(hpke.NewParameters(hpke.ParametersOpts{
 		KEMID: hpke.X_WING, KDFID: hpke.HKDFSHA256, AEADID: hpke.AES128GCM, Variant: hpke.VariantTink}))

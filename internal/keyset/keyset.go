@@ -66,7 +66,7 @@ type Keyset struct {
 }
 
 // MaxKeys is the largest number of keys in a keyset.
-const MaxKeys = 100
+const MaxKeys = 512
 
 // check refuses what would make a keyset ambiguous: no enabled primary, ids
 // that repeat (A23), more than one type.

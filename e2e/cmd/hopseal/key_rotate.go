@@ -25,7 +25,8 @@ type changeResult struct {
 	identityResult
 	Next *time.Time `json:"next,omitempty"` // when the next step will be due, of a rotation
 
-	// Warnings tell of keysets that will be full within a month, of a rotation.
+	// Warnings tell of a clock that has jumped, of keys that were archived while peers may seal to
+	// them, and of keysets that will be full within a month, of a rotation.
 	Warnings []string `json:"warnings,omitempty"`
 
 	doneBy
@@ -78,7 +79,9 @@ func changing(s writer, f func() error) (changeResult, error) {
 	before, public := keysOf(s), s.Identity().Public()
 	err := f()
 	after := s.Identity().Public()
-	return changeResult{Store: s.Path(), Changes: changes(before, keysOf(s)), Renewed: !after.Equal(public), identityResult: describe(after), doneBy: s.doneBy()}, err
+	made := changes(before, keysOf(s))
+	return changeResult{Store: s.Path(), Changes: made, Renewed: !after.Equal(public), identityResult: describe(after),
+		Warnings: append(doubts(s), archivedEarly(s, made)...), doneBy: s.doneBy()}, err
 }
 
 func changes(before, after []keyResult) []keyChange {
@@ -138,7 +141,7 @@ func keyRotate(ctx context.Context, c *call) error {
 	p := keys.DefaultRotation
 	c.Var((*days)(&p.Age), "age", "`time` after which a primary is replaced, such as 30d or 12h")
 	c.Var((*days)(&p.Lead), "lead", "`time` between making a key and promoting it")
-	c.Var((*days)(&p.Overlap), "overlap", "`time` between retiring a key and archiving it")
+	c.Var((*days)(&p.Overlap), "overlap", "`time` for what is in transit, before a key that nobody seals with any more is archived")
 	c.Var((*days)(&p.Keep), "keep", "`time` between archiving a key and destroying it; 0 keeps it")
 	c.Var((*list)(&p.Follow), "follow", "`name` of a shared keyset that another holder rotates; may be repeated")
 	if err := c.parse(0, 0); err != nil {
@@ -200,7 +203,7 @@ func (c *call) rotate(s writer, rotation func() (time.Time, []*keys.KeysetFullEr
 	})
 	r.rotation, r.Next = all && err == nil, moment(next)
 	if err == nil && all {
-		r.Warnings = warnings(filling)
+		r.Warnings = append(r.Warnings, warnings(filling)...)
 	}
 	if err != nil && (len(r.Changes) > 0 || r.Renewed) {
 		// Each step stands for itself: tell what was done before it failed.
@@ -215,6 +218,27 @@ func (c *call) rotate(s writer, rotation func() (time.Time, []*keys.KeysetFullEr
 func warnings(full []*keys.KeysetFullError) (out []string) {
 	for _, e := range full {
 		out = append(out, explain(e))
+	}
+	return out
+}
+
+// doubts tells that the clock may be wrong by which a change was made.
+func doubts(s writer) []string {
+	from, to, doubted := s.ClockJump()
+	if !doubted {
+		return nil
+	}
+	return []string{fmt.Sprintf("the clock of this machine has jumped, from %s to %s: until it has been confirmed, for an hour or by another run, keys take no step by themselves: if it is wrong, set it",
+		timeText(moment(from)), timeText(moment(to)))}
+}
+
+// archivedEarly tells of keys that peers seal to in good faith.
+func archivedEarly(s writer, made []keyChange) (out []string) {
+	for _, k := range made {
+		until := s.ListedUntil(keys.KeyRef{Use: keys.UseSealing, TinkID: k.Key})
+		if k.Use == keys.UseSealing.String() && k.To == keys.StageArchived.String() && time.Now().Before(until) {
+			out = append(out, fmt.Sprintf("until %s peers may seal to sealing key %d, by statements that they hold: it is refused, and opens from an archive only", timeText(moment(until)), k.Key))
+		}
 	}
 	return out
 }

@@ -80,8 +80,11 @@ func TestRotateTakesTheStepsThatAreDue(t *testing.T) {
 	w.key("promote", w.pick("pending", "signing"))
 	r = keyJSON[changeResult](w, "rotate", "-age", "0", "-lead", "0", "-overlap", "0", "-follow", "orders")
 	show := keyJSON[showResult](w, "show")
-	if stagesOf(show, "signing") != "archived primary" || stagesOf(show, "sealing") != "archived primary" || stagesOf(show, "shared") != "primary" {
+	if stagesOf(show, "signing") != "archived primary" || stagesOf(show, "sealing") != "retiring primary" || stagesOf(show, "shared") != "primary" {
 		t.Errorf("%+v", show.Keys)
+	}
+	if out := w.key("disable", w.pick("retiring", "sealing")); !strings.Contains(out, "warning: until ") || !strings.Contains(out, "peers may seal to sealing key ") {
+		t.Error("a key that a statement in use lists is archived without a warning:", out)
 	}
 	out := w.key("rotate", "-age", "0", "-lead", "0", "-overlap", "0", "-keep", "1ms", "-follow", "orders")
 	if strings.Count(out, "destroyed") != 2 {

@@ -17,6 +17,8 @@ type writer interface {
 	Path() string
 	Close() error
 	doneBy() doneBy
+	ClockJump() (from, to time.Time, doubted bool)
+	ListedUntil(keys.KeyRef) time.Time
 
 	Rotate(p keys.RotationPolicy, chosen bool) (time.Time, []*keys.KeysetFullError, error) // chosen: by flags
 	Add(keys.KeyRef) (uint32, error)
