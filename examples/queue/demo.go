@@ -213,8 +213,9 @@ func (d *demo) attack(ctx context.Context) {
 	seen, last := map[string]bool{}, "0"
 	for ctx.Err() == nil {
 		got, err := d.queue.XRead(ctx, &redis.XReadArgs{Streams: []string{d.name, last}, Count: 10, Block: lease / 4}).Result()
-		if err != nil {
-			continue // nothing new
+		if err != nil { // nothing new, or no Redis
+			wait(ctx, lease/100)
+			continue
 		}
 		for _, entry := range got[0].Messages {
 			last = entry.ID
