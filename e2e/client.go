@@ -67,6 +67,7 @@ func Connect(ctx context.Context, conn transport.Conn, address string, cfg Confi
 	c := newClient(cfg, address, nil)
 	s, err := c.connect(ctx, conn)
 	if err != nil {
+		c.follower.end()
 		c.events.tell(Event{State: StateClosed, Err: err})
 		return nil, err
 	}
@@ -80,10 +81,12 @@ type client struct {
 	dial    func(context.Context) (transport.Conn, error)
 	events  *events
 	vault   vault
+
+	follower *follower // of the session that there will be, until it ends
 }
 
 func newClient(cfg Config, address string, dial func(context.Context) (transport.Conn, error)) *client {
-	return &client{cfg, address, dial, newEvents(cfg), cfg.vault(mostOfClient)}
+	return &client{cfg, address, dial, newEvents(cfg), cfg.vault(mostOfClient), newFollower(&cfg, nil)}
 }
 
 // connect makes a session over a connection.
@@ -98,14 +101,15 @@ func (c *client) connect(ctx context.Context, conn transport.Conn) (*Session, er
 	if err := c.run(ctx, conn, h, signer); err != nil {
 		return nil, err
 	}
-	s := newSession(conn, h, grantFor(h.Lifetime()), party{&c.cfg, c.verify}, c.events)
+	s := newSession(conn, h, grantFor(h.Lifetime()), party{&c.cfg, c.want()}, c.events)
+	c.follower.follows(s)
 	s.updates.pace.asked()
 	return s, nil
 }
 
 // run does a handshake or a resume.
 func (c *client) run(ctx context.Context, conn transport.Conn, e exchange, signer keys.Signer) error {
-	h := handshake{conn: conn, engine: e, signer: signer, turns: make(chan struct{}, 1), decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
+	h := handshake{conn: conn, engine: e, signer: signer, turns: make(chan struct{}, 1), verify: c.verify, decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
 		if err := c.verify(ctx, peer); err != nil {
 			return err
 		}
@@ -121,8 +125,10 @@ func (c *client) run(ctx context.Context, conn transport.Conn, e exchange, signe
 	return h.client(ctx)
 }
 
+func (c *client) want() keys.Expected { return c.cfg.expect(keys.RoleServer, c.address) }
+
 func (c *client) verify(ctx context.Context, peer *keys.PublicIdentity) error {
-	return c.cfg.verify(ctx, c.cfg.expect(keys.RoleServer, c.address), peer)
+	return c.cfg.verify(ctx, c.want(), peer)
 }
 
 // presentAgain returns what to show a server that is known from before, unless the
@@ -150,7 +156,12 @@ func (c *client) presentAgain(ctx context.Context, peer *keys.PublicIdentity) (_
 }
 
 // dialFirst makes a session that comes back.
-func (c *client) dialFirst(ctx context.Context) (*Session, error) {
+func (c *client) dialFirst(ctx context.Context) (_ *Session, err error) {
+	defer func() {
+		if err != nil {
+			c.follower.end()
+		}
+	}()
 	c.events.tell(Event{State: StateConnecting})
 	if c.cfg.Store != nil {
 		if s, err := c.goOn(ctx); s != nil || err != nil {
@@ -197,8 +208,13 @@ func Accept(ctx context.Context, conn transport.Conn, cfg Config) (*Session, err
 	if err := g.read(ctx); err != nil {
 		return nil, err
 	}
-	s, err := g.accept(ctx, func(*keys.PublicIdentity) error { return nil }, func(*Session) error { return nil })
+	follower := newFollower(&cfg, nil)
+	s, err := g.accept(ctx, func(*keys.PublicIdentity) error { return nil }, func(s *Session) error {
+		follower.follows(s)
+		return nil
+	})
 	if err != nil {
+		follower.end()
 		return nil, cfg.ownFault(err)
 	}
 	return s.begun(), nil

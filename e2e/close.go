@@ -229,6 +229,7 @@ func (s *Session) hangUp(code transport.Code) {
 	s.stalled.stop()
 	s.limits.stop()
 	s.stopRenewal()
+	s.follower.end()
 	s.hungUp.Store(true)
 	s.conclude()
 	s.engine.Forget()

@@ -105,8 +105,10 @@
 // refused, never comes back.
 //
 // When an identity is rotated, by its [keys.Store] for instance, open sessions tell the
-// other end, whose Verifier is asked about it. A revoked one ends them. Who learns in
-// another way that a peer is not to be trusted any more calls [Server.Recheck].
+// other end, whose Verifier is asked about it. A revoked one ends them. So does a Verifier
+// that tells of changes ([keys.ChangeNotifier]: [keys.KnownPeers], of a store or a
+// replica that follows it, [keys.Authority]) and does not trust the other end any more,
+// within a second. Who learns of that in another way calls [Server.Recheck].
 //
 // # Streams of bytes
 //
@@ -200,8 +202,11 @@ type Config struct {
 	// within the handshake's deadline, or that of whoever calls Recheck: nobody waits for
 	// it any longer, and no answer is not a yes. A call of it, of Authenticate or of
 	// Credentials that goes on all the same keeps a goroutine, and one of MaxHandshakes
-	// turns of this Config's Server, or of 256 of a client. Required, and there is no
-	// default: see [keys.Pinned] and [keys.KnownPeers].
+	// turns of this Config's Server, or of 256 of a client. Where it is a
+	// [keys.ChangeNotifier] it is asked again about every open session within a second of
+	// each change that it tells of, and a no ends the session, as [Session.Recheck] does;
+	// where it has no answer the session goes on, and it is asked again. Required, and
+	// there is no default: see [keys.Pinned] and [keys.KnownPeers].
 	Verifier keys.Verifier
 
 	// Protocol names what the application speaks, with its version, such as
@@ -379,6 +384,7 @@ type Config struct {
 	//	warn   handshake failed                     a client got no session; info where networks and restarts do that
 	//	warn   the function of a session failed     it has returned an error of its own
 	//	warn   stored session dropped               it is of no use to this Config: with another Protocol, or other StoreKeys
+	//	warn   peers not rechecked                  the Verifier had no answer about so many; they are asked about again
 	//	warn   message refused                      by a function of a Mux without OnError; error if it panicked
 	//	warn   message refused by the other end     no Call waits for it, and Refused is nil
 	//	error  the function of a session panicked   also where Notify, Refused, or the Verifier in a handshake, did
@@ -394,7 +400,7 @@ type Config struct {
 	//	reason   why, in one word
 	//	check    for not_authentic: which check failed
 	//	error    the same in words; stack, for a panic
-	//	count    handshakes that failed, or messages refused, for this reason since the last such line
+	//	count    handshakes that failed, or messages refused, for this reason since the last such line; peers not rechecked
 	//	type     of a message that was refused; message, its number
 	//	missed   lines about this session that were left out, because Notify was slow
 	//

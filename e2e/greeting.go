@@ -18,6 +18,7 @@ type greeting struct {
 	began time.Time
 	first []byte // the client's first frame
 	grant Grant  // what it is entitled to, once it is welcome
+	seen  uint64 // of the server's follower, when it began
 
 	guest *guest // in a server's lobby
 	desk  *desk
@@ -63,7 +64,7 @@ func (g *greeting) accept(ctx context.Context, room func(*keys.PublicIdentity) e
 	if err != nil {
 		return nil, err
 	}
-	s := newSession(g.conn, e, g.grant, party{g.cfg, g.cfg.verifyClient}, newEvents(*g.cfg))
+	s := newSession(g.conn, e, g.grant, party{g.cfg, g.cfg.wantClient()}, newEvents(*g.cfg))
 	made := s.engine.Link()
 	if err := admit(s); err != nil {
 		s.fail(&CloseError{Err: err})
@@ -99,8 +100,10 @@ func (g *greeting) welcome(ctx context.Context, e exchange, peer Peer) (err erro
 }
 
 func (c *Config) verifyClient(ctx context.Context, peer *keys.PublicIdentity) error {
-	return c.verify(ctx, c.expect(keys.RoleClient, ""), peer)
+	return c.verify(ctx, c.wantClient(), peer)
 }
+
+func (c *Config) wantClient() keys.Expected { return c.expect(keys.RoleClient, "") }
 
 // resume goes on with a session. Between the commit and the frame that tells the client
 // of it, it calls committed.
@@ -110,7 +113,7 @@ func (g *greeting) resume(ctx context.Context, s *Session, committed func() erro
 	if err != nil {
 		return nil, g.refuse(ctx)
 	}
-	h := handshake{conn: g.conn, engine: r, guest: g.guest, desk: g.desk, decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
+	h := handshake{conn: g.conn, engine: r, guest: g.guest, desk: g.desk, verify: g.cfg.verifyClient, decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
 		return g.welcome(about.Session(ctx, s.life), r, Peer{peer, s.Peer().Claims})
 	}}
 	step, err := g.answer(ctx, r)

@@ -20,7 +20,8 @@ type handshake struct {
 	desk   *desk         // of a server
 	turns  chan struct{} // has a place for each time that it may be asked at once
 	decide func(ctx context.Context, peer *keys.PublicIdentity) error
-	load   func(ctx context.Context) (engine.Step, error) // of an *engine.Resume that begins without its session
+	verify func(ctx context.Context, peer *keys.PublicIdentity) error // of an *engine.Resume
+	load   func(ctx context.Context) (engine.Step, error)             // of an *engine.Resume that begins without its session
 
 	accepted bool // decide has said yes
 	counted  bool // the attempt that was refused would have counted, see engine.Resume.Counts
@@ -149,9 +150,12 @@ func (h *handshake) do(ctx context.Context, step engine.Step) (engine.Step, erro
 		}
 		return next, nil
 	}
-	err := notRevoked(h.engine.Peer())
+	peer := h.engine.Peer()
+	err := notRevoked(peer)
 	if err == nil {
-		err = h.decide(ctx, h.engine.Peer())
+		err = h.decide(ctx, peer)
+	} else if h.verify != nil {
+		passOn(ctx, peer, h.verify)
 	}
 	if err != nil {
 		return step, h.refuse(ctx, err)

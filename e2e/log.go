@@ -121,6 +121,12 @@ func logFunction(log *slog.Logger, s *Session, err error) {
 	log.LogAttrs(context.Background(), level, text, attrs...)
 }
 
+// logUnanswered tells that the Verifier had no answer about open sessions, which go on.
+func logUnanswered(log *slog.Logger, sessions int, why error) {
+	attrs := append(attrsOfError(outcomeUnavailable, why), slog.Int("count", sessions))
+	log.LogAttrs(context.Background(), slog.LevelWarn, "peers not rechecked", attrs...)
+}
+
 // A doorbell logs handshakes that failed. Anybody can cause these at will, so of each outcome
 // there is one line in a while.
 type doorbell struct{ rations ration.Ration }

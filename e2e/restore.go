@@ -55,19 +55,19 @@ func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byt
 			srv.cancel(c.reserved)
 		}
 	}()
-	h := handshake{conn: g.conn, engine: c.resume, guest: g.guest, desk: g.desk, load: c.load, decide: c.decide}
+	h := handshake{conn: g.conn, engine: c.resume, guest: g.guest, desk: g.desk, verify: g.cfg.verifyClient, load: c.load, decide: c.decide}
 	last, err := h.run(entered, step, nil)
 	if err != nil {
 		c.failed(entered, err)
 		return nil, err
 	}
-	s = bareSession(c.latest.session, party{&srv.cfg, srv.cfg.verifyClient}, newEvents(srv.cfg))
+	s = bareSession(c.latest.session, party{&srv.cfg, srv.cfg.wantClient()}, newEvents(srv.cfg))
 	s.restored = true
 	c.reserved.reservedFor(s)
 	s.entitle(c.resume.Link(), c.resume.Peer(), g.grant)
 	srv.adopt(ctx, s, c.latest)
 	srv.fence(s.keeper.key)
-	if err = srv.add(s); err == nil {
+	if err = srv.add(s, g.seen); err == nil {
 		err = s.keeper.save(entered, true)
 	}
 	if err == nil {
@@ -194,7 +194,8 @@ func (c *client) goOn(ctx context.Context) (_ *Session, err error) {
 	if l.session == nil {
 		return nil, nil
 	}
-	s := bareSession(l.session, party{&c.cfg, c.verify}, c.events)
+	s := bareSession(l.session, party{&c.cfg, c.want()}, c.events)
+	c.follower.follows(s)
 	s.restored = true
 	s.keeper = newKeeper(s, c.vault, c.cfg.StoreName, l)
 	back := c.comesBack(s)

@@ -29,6 +29,8 @@ type Server struct {
 	lookups lookups
 	vault   vault
 
+	follower *follower
+
 	proving chan struct{} // has a place for each handshake that may be signed at a time,
 	signing chan struct{} // and for each refusal
 
@@ -89,6 +91,7 @@ func NewServer(cfg Config, handle func(ctx context.Context, s *Session) error) (
 		reminder:  reminder{whose: "server"},
 	}
 	srv.remind()
+	srv.follower = newFollower(&srv.cfg, srv.open)
 	return srv, nil
 }
 
@@ -155,6 +158,7 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 		srv.running.Go(func() { s.goAway() })
 	}
 	srv.lobby.close(ErrServerClosed)
+	srv.follower.end()
 	done := make(chan struct{})
 	go func() {
 		srv.running.Wait()
@@ -223,7 +227,7 @@ func (srv *Server) greet(ctx context.Context, conn transport.Conn) (_ *Session, 
 			err = &HandshakeError{Reason: ReasonLocal, Err: why}
 		}
 	}()
-	g := &greeting{conn: conn, cfg: &srv.cfg, began: time.Now(), guest: guest, desk: srv.desk, proving: srv.proving, signing: srv.signing}
+	g := &greeting{conn: conn, cfg: &srv.cfg, began: time.Now(), seen: srv.follower.seen(), guest: guest, desk: srv.desk, proving: srv.proving, signing: srv.signing}
 	if err := g.read(entered); err != nil {
 		return nil, nil, err
 	}
@@ -267,7 +271,7 @@ func (srv *Server) accept(ctx, entered context.Context, g *greeting) (s *Session
 	}, func(s *Session) error {
 		p.reservedFor(s)
 		srv.adopt(ctx, s, loaded{})
-		if err := srv.add(s); err != nil || s.keeper == nil {
+		if err := srv.add(s, g.seen); err != nil || s.keeper == nil {
 			return err
 		}
 		return s.keeper.save(entered, true)
@@ -290,7 +294,17 @@ func (srv *Server) goOn(ctx context.Context, s *Session, l *line) {
 	}
 }
 
-func (srv *Server) add(s *Session) error {
+// add makes a session one of the open ones. Its greeting tells what the follower had seen before
+// the Verifier was asked.
+func (srv *Server) add(s *Session, seen uint64) error {
+	if err := srv.admit(s); err != nil {
+		return err
+	}
+	srv.follower.joined(seen)
+	return nil
+}
+
+func (srv *Server) admit(s *Session) error {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	if srv.closed { // since it was reserved a place

@@ -66,7 +66,9 @@ type Session struct {
 
 	party    party
 	updates  updates
-	reminder *reminder // nil at a server
+	reminder *reminder   // nil at a server
+	follower *follower   // nil at a server, which has one for all
+	asked    atomic.Bool // a follower's question is not answered yet
 
 	grantMu sync.Mutex // guards what follows
 	peer    Peer       // as it was accepted last
@@ -173,6 +175,9 @@ func (s *Session) begun() *Session {
 	}
 	s.limits.start(s.expire)
 	s.remind()
+	if s.over() { // since others know it
+		s.limits.stop()
+	}
 	if s.keeper != nil {
 		s.keeper.watch()
 	}

@@ -34,8 +34,12 @@ var ErrUndecided = errors.New("e2e: the other end could not decide now")
 // A party is what a session knows about its own end, beside keys: who it is, and whom
 // it accepts.
 type party struct {
-	cfg    *Config
-	verify func(ctx context.Context, peer *keys.PublicIdentity) error
+	cfg  *Config
+	want keys.Expected
+}
+
+func (p party) verify(ctx context.Context, peer *keys.PublicIdentity) error {
+	return p.cfg.verify(ctx, p.want, peer)
 }
 
 // updates is how the ends of a session keep each other up to date.
@@ -283,6 +287,7 @@ func (s *Session) pause() error {
 // judge asks the application about an offer, as about a client that connects.
 func (s *Session) judge(ctx context.Context, offer engine.Offer) (Grant, error) {
 	if err := notRevoked(offer.Peer); err != nil {
+		passOn(ctx, offer.Peer, s.party.verify)
 		return Grant{}, err
 	}
 	if err := s.party.verify(ctx, offer.Peer); err != nil || s.engine.Client() {
@@ -299,8 +304,20 @@ func notRevoked(peer *keys.PublicIdentity) error {
 	return nil
 }
 
+// passOn has a Verifier hear of a revocation, which it may remember: whoever shows it has the
+// secrets of a session with the root that signed it. What it answers decides nothing.
+func passOn(ctx context.Context, peer *keys.PublicIdentity, verify func(context.Context, *keys.PublicIdentity) error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), DefaultHandshakeTimeout)
+	go func() {
+		defer cancel()
+		within(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, verify(ctx, peer) })
+	}()
+}
+
 // Recheck asks the Verifier about the other end again, for when it has learned something
-// that it did not know when the session began. If the answer is no the session ends with
+// that it did not know when the session began. Of a [keys.ChangeNotifier] the session hears
+// that by itself, within a second, and then ends in the same way; but not because the other
+// end has made a later statement by now, or should have. If the answer is no the session ends with
 // [ErrUntrusted], and the other end is told with [CodeRefused]. The error is the
 // [*CloseError] then, and otherwise that of a Verifier that has no answer.
 func (s *Session) Recheck(ctx context.Context) error {

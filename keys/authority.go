@@ -243,9 +243,17 @@ func (a *Authority) Verify(_ context.Context, want Expected, got *PublicIdentity
 	if got != nil && got.Revoked() {
 		a.heard(got)
 	}
-	if err := checkCurrent(want, got, now); err != nil {
+	if err := checkMeant(want, got); err != nil {
 		return err
 	}
+	if err := a.expects(want, got, now); err != nil {
+		return err
+	}
+	return lapsed(want, got, now)
+}
+
+// expects reports whether somebody is vouched for.
+func (a *Authority) expects(want Expected, got *PublicIdentity, now time.Time) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	_, itself := a.revoked[a.identity.Fingerprint()]

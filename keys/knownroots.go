@@ -135,13 +135,24 @@ type refusing struct {
 }
 
 func (r refusing) Verify(ctx context.Context, want Expected, got *PublicIdentity) error {
-	if err := r.known.hear(want, got, func(*known) error { return nil }); err != nil {
-		return err
-	}
 	if r.next == nil {
 		return errNil("Verifier")
 	}
-	return r.next.Verify(ctx, want, got)
+	heard := r.known.hear(want, got, func(*known) error { return nil })
+	if heard != nil && !outdated(heard) {
+		return heard
+	}
+	if err := r.next.Verify(ctx, want, got); err != nil {
+		return err
+	}
+	return heard
+}
+
+// outdated reports whether only the statement is refused, and not its root.
+func outdated(err error) bool {
+	var trust *TrustError
+	return errors.As(err, &trust) &&
+		(trust.Reason == TrustExpired || trust.Reason == TrustNotYetValid || trust.Reason == TrustRolledBack)
 }
 
 // OnChange tells of the list and of the Verifier behind it.

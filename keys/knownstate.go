@@ -36,12 +36,15 @@ func (n known) hear(want Expected, got *PublicIdentity, do func(*known) error) (
 	if err := next.withdrawn(want, got); err != nil {
 		return next, err
 	}
-	err := checkCurrent(want, got, time.Now())
-	if err == nil {
-		err = next.advance(want, got)
-	}
+	err := checkMeant(want, got)
 	if err == nil {
 		err = do(&next)
+	}
+	if err == nil {
+		err = lapsed(want, got, time.Now())
+	}
+	if err == nil {
+		err = next.advance(want, got)
 	}
 	if err != nil {
 		return n, err

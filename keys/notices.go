@@ -4,7 +4,9 @@ import "sync"
 
 // A ChangeNotifier is a Verifier that tells when it has learned something by which a yes
 // may have become a no: [KnownPeers], [Authority], and what is made of them. Package e2e
-// asks such a Verifier again about every open session. A Verifier around one of these
+// asks such a Verifier again about every open session, and ends those of whom it does not
+// trust any more: not for [TrustExpired], [TrustNotYetValid] and [TrustRolledBack], so one
+// of these is said only of whoever is trusted otherwise. A Verifier around one of these
 // should pass OnChange on.
 type ChangeNotifier interface {
 	Verifier

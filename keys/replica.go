@@ -16,6 +16,10 @@ import (
 // live: a promotion in the writer reaches its sealers and openers without a
 // restart. It must not rotate; its known peers learn nothing that outlives it.
 //
+// It follows while [Replica.Run] runs, or at each [Replica.Refresh]. A Replica that does
+// neither stays as it was opened, and so does a server with its known peers: whoever is
+// revoked or forgotten meanwhile is trusted on.
+//
 // A Replica is safe for concurrent use.
 type Replica struct {
 	path   string
@@ -123,9 +127,19 @@ func (s *identityState) attachedLike(before *identityState) *identityState {
 	return s
 }
 
-// Run refreshes every interval until ctx ends. Errors go to report, which may be
-// nil; following goes on after them. So does [ErrExpiring], where the store's writer has stopped.
+// DefaultRefresh is how often [Replica.Run] looks, unless it is told otherwise.
+const DefaultRefresh = time.Second
+
+// Run refreshes every interval until ctx ends; zero means [DefaultRefresh]. Where nothing
+// has changed that costs one look at the file's size and time. What the known peers have
+// learned they tell, see [ChangeNotifier]: a server that trusts whom they trust ends the
+// sessions of a peer that the writer has revoked or forgotten, within a second of the
+// refresh. Errors go to report, which may be nil; following goes on after them. So does
+// [ErrExpiring], where the store's writer has stopped.
 func (r *Replica) Run(ctx context.Context, interval time.Duration, report func(error)) error {
+	if interval <= 0 {
+		interval = DefaultRefresh
+	}
 	if report == nil {
 		report = func(error) {}
 	}

@@ -93,19 +93,22 @@ func (e *TrustError) Error() string {
 // Permanent reports that trying again changes nothing until a person acts.
 func (e *TrustError) Permanent() bool { return true }
 
-// checkCurrent refuses what no Verifier accepts. A peer's clock may be
-// ahead by ClockSkew.
+// checkCurrent refuses what no Verifier accepts. A Verifier that tells of changes asks for
+// lapsed last: package e2e ends no session for that, see [ChangeNotifier].
 func checkCurrent(want Expected, got *PublicIdentity, now time.Time) error {
-	fail := func(r TrustReason) error {
-		return &TrustError{Reason: r, Want: want, Got: got.Fingerprint()}
+	if err := checkMeant(want, got); err != nil {
+		return err
 	}
+	return lapsed(want, got, now)
+}
+
+// checkMeant refuses whoever cannot be the one that is meant.
+func checkMeant(want Expected, got *PublicIdentity) error {
 	switch {
 	case got.empty():
 		return errNil("PublicIdentity")
 	case got.Revoked():
-		return fail(TrustRevoked)
-	case got.Lapsed(now):
-		return lapsed(want, got, now)
+		return &TrustError{TrustRevoked, want, got.Fingerprint(), nil}
 	case want.Fingerprint != Fingerprint{} && got.Fingerprint() != want.Fingerprint:
 		return &TrustError{TrustChanged, want, got.Fingerprint(), []Fingerprint{want.Fingerprint}}
 	}

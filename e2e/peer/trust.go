@@ -64,6 +64,15 @@ func (v verifier) Verify(ctx context.Context, want keys.Expected, got *keys.Publ
 	return v.node.admit(l, got.Fingerprint())
 }
 
+// OnChange is that of the application's Verifier, if it offers it: the server and the sessions
+// that this end has begun are told.
+func (v verifier) OnChange(f func()) (stop func()) {
+	if n, ok := v.Verifier.(keys.ChangeNotifier); ok {
+		return n.OnChange(f)
+	}
+	return func() {}
+}
+
 // holds says who is expected under an address, and refuses anybody else whatever the
 // Verifier thinks.
 func (v verifier) holds(member *keys.Expected, got *keys.PublicIdentity) error {
@@ -85,7 +94,7 @@ func (v verifier) holds(member *keys.Expected, got *keys.PublicIdentity) error {
 
 // Recheck asks the Verifier about the other end of every session again, under the name
 // that the session is with, for when it has learned something that it did not know when
-// they began; sessions without a link are among them. It ends those of which the answer is
+// they began, and does not tell so itself, see [keys.ChangeNotifier]; sessions without a link are among them. It ends those of which the answer is
 // no, and returns the first error of a Verifier that has no answer. See [e2e.Session.Recheck].
 func (n *Node) Recheck(ctx context.Context) error {
 	first := n.server.Recheck(ctx)
