@@ -252,7 +252,7 @@ func edgeStreams(good bool) (all []making) {
 			return p
 		}()},
 		{"chosen-in-full", "a full segment that says that the total was chosen, and the rest", ReasonBody, func() [][]byte {
-			p := laidOut(full, 65536+4, 0)
+			p := laidOut(full, 65536+4, mark)
 			binary.BigEndian.PutUint32(p[0], mark|65532)
 			return p
 		}()},

@@ -141,7 +141,7 @@ var statementCases = []statementCase{
 	{"x25519-u-1", "a sealing key whose X25519 half is 1", false, uOf(onePoint)},
 	{"x25519-u-minus-1", "a sealing key whose X25519 half is p - 1", false, uOf(nearP("ec", "7f"))},
 	{"x25519-order-8-other", "a sealing key whose X25519 half is the other u of order 8", false, uOf("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157")},
-	{"x25519-u-p", "a sealing key whose X25519 half is p", false, uOf(nearP("ed", "7f"))},
+	{"x25519-u-p-plus-2", "a sealing key whose X25519 half is p + 2", false, uOf(nearP("ef", "7f"))},
 	{"ml-kem-modulus-last", "a sealing key whose last coefficient is 3329, the modulus of ML-KEM", false, key(1, func(k *listedKey) {
 		k.public[1150], k.public[1151] = k.public[1150]&0x0f|0x10, 0xd0
 	})},

@@ -76,5 +76,6 @@ var badCodes = []judgedCase{
 	{"safety-version-2", "version 2", codeOf(func(own, peer string) string { return "hopseal:compare/2/" + own + "/" + peer })},
 	{"safety-space", "a space", codeOf(func(own, peer string) string { return "hopseal:compare/1/" + own + "/ " + peer })},
 	{"safety-more", "a slash behind it", codeOf(func(own, peer string) string { return "hopseal:compare/1/" + own + "/" + peer + "/" })},
+	{"safety-three", "a third fingerprint", codeOf(func(own, peer string) string { return "hopseal:compare/1/" + own + "/" + peer + "/" + own })},
 	{"safety-one", "one fingerprint only", codeOf(func(own, _ string) string { return "hopseal:compare/1/" + own })},
 }
