@@ -5,7 +5,7 @@ import { refuse, same } from './refuse.js'
 import { array, bin, exactly, list, optional, structure, uint } from './strict.js'
 import { parseTink } from './tink.js'
 
-const maxKeys = 100
+const maxKeys = 512
 const maxReserved = 2 ** 30
 
 const ringShape = array(bin(1, 2 ** 20), list(array(uint(2 ** 32), time, time, time, time), 1, maxKeys))
