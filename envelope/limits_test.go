@@ -17,18 +17,19 @@ func TestLargestBody(t *testing.T) {
 		t.Skip("there is no room for two bodies of this size")
 	}
 	unraced(t)
-	padded := make([]byte, maxPadded+1) // pages of zeros, which take no memory until they are written
+	most := uint64(maxPadded)
+	padded := make([]byte, most+1) // pages of zeros, which take no memory until they are written
 	for name, c := range map[string]struct {
-		total  int
+		total  uint64
 		length uint32
 		opens  bool
 	}{
-		"the largest by Padmé":       {maxPadded, maxPlaintext, true},
-		"the largest, total chosen":  {maxPadded, chosenTotal | maxPlaintext, true},
-		"one byte more":              {maxPadded, maxPlaintext + 1, false},
-		"one byte more, chosen":      {maxPadded, chosenTotal | maxPlaintext + 1, false},
-		"a total of one byte more":   {maxPadded + 1, chosenTotal | maxPlaintext, false},
-		"little in a total too much": {maxPadded + 1, chosenTotal | 1, false},
+		"the largest by Padmé":       {most, maxPlaintext, true},
+		"the largest, total chosen":  {most, chosenTotal | maxPlaintext, true},
+		"one byte more":              {most, maxPlaintext + 1, false},
+		"one byte more, chosen":      {most, chosenTotal | maxPlaintext + 1, false},
+		"a total of one byte more":   {most + 1, chosenTotal | maxPlaintext, false},
+		"little in a total too much": {most + 1, chosenTotal | 1, false},
 	} {
 		binary.BigEndian.PutUint32(padded, c.length)
 		if _, ok := unpad(padded[:c.total]); ok != c.opens {

@@ -21,5 +21,5 @@ func uptime() measure {
 	if len(name) > maxMeasureName {
 		return measure{}
 	}
-	return measure{name, t.Sec}
+	return measure{name, int64(t.Sec)}
 }
