@@ -396,7 +396,7 @@ func TestA50ManySessionsFollowWithoutAStall(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		carol, dave := newIdentity("carol"), newIdentity("dave")
 		v := &watched{KnownPeers: knowing(t, asClient, carol, dave)}
-		cfg := e2e.Config{Identity: bob, Verifier: v, Protocol: "test/1", Logger: silent, MaxSessionsPerIdentity: many}
+		cfg := e2e.Config{Identity: bob, Verifier: v, Protocol: "test/1", Logger: silent, MaxSessions: many + 1, MaxSessionsPerIdentity: many}
 		var thief atomic.Pointer[e2e.Session]
 		srv := newServer(t, cfg, func(ctx context.Context, s *e2e.Session) error {
 			if s.Peer().Fingerprint() == dave.Fingerprint() {
