@@ -187,4 +187,7 @@ func TestSealableWindow(t *testing.T) {
 	if sealable(0, open, open.Expires()) == nil || sealable(0, open, open.Expires().Add(-time.Second)) != nil {
 		t.Error("the end of a statement is not where it is")
 	}
+	if begin := open.Issued().Add(-keys.ClockSkew); sealable(0, open, begin) != nil || sealable(0, open, begin.Add(-time.Second)) == nil {
+		t.Error("the beginning of a statement is not where it is")
+	}
 }

@@ -197,6 +197,9 @@ func sealable(i int, p *keys.PublicIdentity, now time.Time) error {
 	case !now.Before(p.Expires()):
 		return fmt.Errorf("envelope: the statement of recipient %d expired at %s: ask it for its current identity, and check this clock",
 			i, p.Expires().UTC().Format(time.RFC3339))
+	case p.Issued().After(now.Add(keys.ClockSkew)):
+		return fmt.Errorf("envelope: the statement of recipient %d is from the future, %s: ask it for its current identity, and check this clock",
+			i, p.Issued().UTC().Format(time.RFC3339))
 	case !p.RecipientKey().ValidAt(now) && !p.RecipientKey().ValidAt(now.Add(keys.ClockSkew)):
 		return fmt.Errorf("envelope: the sealing key of recipient %d is not in use at this time: check both clocks", i)
 	}

@@ -147,10 +147,10 @@ func jumps() (out [][2]time.Duration) {
 // and goes on afterwards.
 func TestAClockThatJumpsBreaksNothing(t *testing.T) {
 	cheap(t)
-	all := jumps()
+	all := jumps() // of which one for each way runs always
 	for i, how := range ways {
 		for n, j := range all {
-			if os.Getenv("HOPSEAL_LONG_TESTS") == "" && n%23 != 5*i%23 {
+			if os.Getenv("HOPSEAL_LONG_TESTS") == "" && n != []int{52, 69, 56, 33, 50}[i] {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s/%v for %v", how.name, j[0], j[1]), func(t *testing.T) { jumpOnce(t, how, j[0], j[1]) })

@@ -3,9 +3,11 @@
 package keys
 
 import (
+	"crypto/ed25519"
 	"math/rand/v2"
 	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -52,7 +54,7 @@ func (a *sealers) check(t *testing.T, s *Store, p RotationPolicy, now time.Time)
 func TestSealingKeysLiveAsLongAsStatements(t *testing.T) {
 	small(t)
 	ringKeys = 20
-	runs, days := 2, 60
+	runs, days := 1, 45
 	if os.Getenv("HOPSEAL_LONG_TESTS") != "" {
 		runs, days = 60, 300
 	}
@@ -153,4 +155,25 @@ func TestListedUntil(t *testing.T) {
 	if due := s.Identity().Public().RenewalDue(); due.Before(now.Add(15*day-time.Minute)) || due.After(now.Add(15*day)) {
 		t.Errorf("a newer statement is due on %v", due)
 	}
+}
+
+// TestAnExternalSignersKeyStaysListed has a signature of before a renewal verify after it.
+func TestAnExternalSignersKeyStaysListed(t *testing.T) {
+	_, root, _ := ed25519.GenerateKey(nil)
+	_, signer, _ := ed25519.GenerateKey(nil)
+	synctest.Test(t, func(t *testing.T) {
+		id, err := GenerateIdentityWith("alice", newLocalSigner(root), newLocalSigner(signer))
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		signed := time.Now()
+		time.Sleep(time.Hour)
+		if err := id.Renew(); err != nil {
+			t.Fatal(err)
+		}
+		if !id.Public().VerifyingKey().ValidAt(signed) {
+			t.Error("what was signed an hour before the renewal does not verify")
+		}
+	})
 }
