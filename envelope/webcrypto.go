@@ -84,7 +84,7 @@ func (o *Opener) openInSteps(sealed []byte) (*webcrypto.Opening, error) {
 	if !o.messageKeys(&h) {
 		return nil, nil
 	}
-	size := len(p.body)
+	size, padded := len(p.body), -1 // how long the plaintext is, once the proof has verified
 	at := len(sealed) - len(p.proof) - proofHead - size
 	p = p.kept()
 	return &webcrypto.Opening{
@@ -93,11 +93,18 @@ func (o *Opener) openInSteps(sealed []byte) (*webcrypto.Opening, error) {
 			if !check.verify(envelopeProof.label(want).With(digest), p.proof) {
 				return webcrypto.Body{}, fail(ReasonProof)
 			}
-			return o.messageKey(&h, p, size)
+			body, err := o.messageKey(&h, p, size)
+			if err == nil {
+				padded = size - body.Start - gcmTagSize
+			}
+			return body, err
 		},
-		Finish: func(padded []byte) ([]byte, any, error) {
-			data, ok := unpad(padded)
-			if !ok {
+		Finish: func(plain []byte) ([]byte, any, error) {
+			if padded < 0 {
+				return nil, nil, fail(ReasonProof)
+			}
+			data, ok := unpad(plain)
+			if !ok || len(plain) != padded {
 				return nil, nil, fail(ReasonBody)
 			}
 			return data, h, o.once(&h)

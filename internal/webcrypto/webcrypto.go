@@ -55,6 +55,7 @@ type Opening struct {
 	// Verify returns what opens the body: nothing is decrypted before.
 	Verify func(digest []byte) (Body, error)
 	// Finish takes the padded plaintext, nil where the body does not open. It returns the data
-	// in it, and the envelope.Header.
+	// in it, and the envelope.Header; and neither, nor does it claim the message, unless Verify
+	// has said yes and the plaintext is as long as the body says.
 	Finish func(padded []byte) (data []byte, header any, err error)
 }

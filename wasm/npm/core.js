@@ -3,7 +3,7 @@
 // A call is synchronous: a request is written into the core's staging buffer, an
 // exported function runs, the response is copied out, and both are wiped. The
 // layout is described in wasm/internal/core/fields.go.
-import { badArgument, HopsealError } from "./errors.js";
+import { badArgument, HopsealError, wrap } from "./errors.js";
 import { loadModule } from "./load.js";
 import { op } from "./ops.js";
 import { buildId, loadGo } from "./runtime.js";
@@ -65,29 +65,43 @@ class Core {
   // "core-dead" from the moment on when something inside broke.
   call(operation, values) {
     if (this.#dead) throw this.#deadError();
-    let answer;
-    try {
-      answer = this.#exchange(operation, values.map(encode));
-    } catch (error) {
-      if (error instanceof HopsealError) throw error;
-      throw this.#die(error); // a trap: nothing in there can be relied on
-    }
+    const size = this.#request(values);
+    const result = this.#run(() => this.#exports.call(operation, size));
+    const response = this.#response(size, result);
     if (this.#dead) throw this.#deadError();
-    if (answer.ok) return answer.response;
-    throw this.#asError(answer.response);
+    if (result >= 0) return response;
+    throw this.#asError(response);
   }
 
-  #exchange(operation, fields) {
+  // run is for what runs inside. What it throws is a trap: nothing in there can be relied on.
+  #run(inside) {
+    try {
+      return inside();
+    } catch (error) {
+      throw this.#die(error);
+    }
+  }
+
+  // request writes the fields into the staging buffer and returns how many bytes they take. What
+  // cannot be written, since its buffer was transferred or memory is short, does no harm inside.
+  #request(values) {
+    const fields = copyable(() => values.map(encode));
     const size = fields.reduce((sum, f) => sum + lengthSize + f.length, 0);
-    const at = this.#exports.buffer(size) >>> 0;
+    const at = this.#run(() => this.#exports.buffer(size)) >>> 0;
     if (at === 0) throw new HopsealError("too-large", "more than the core takes in one call");
     const request = this.#view(at, size);
-    write(request, fields);
-    const result = this.#exports.call(operation, size);
-    const whole = this.#view(this.#exports.buffer(0) >>> 0, size + Math.abs(result));
-    const response = whole.slice(size);
-    whole.fill(0); // plaintexts and keys do not stay in the buffer
-    return { ok: result >= 0, response: new Response(response) };
+    copyable(() => write(request, fields));
+    return size;
+  }
+
+  // response copies what stands behind the request. Plaintexts and keys do not stay in the buffer.
+  #response(size, result) {
+    const whole = this.#view(this.#run(() => this.#exports.buffer(0)) >>> 0, size + Math.abs(result));
+    try {
+      return new Response(copyable(() => whole.slice(size)));
+    } finally {
+      whole.fill(0);
+    }
   }
 
   // view is made for every use: the memory moves when it grows.
@@ -145,6 +159,15 @@ export function theCore() {
 
 export function call(operation, ...values) {
   return theCore().call(operation, values);
+}
+
+// copyable is for what fails only where bytes cannot be copied.
+function copyable(copy) {
+  try {
+    return copy();
+  } catch (cause) {
+    throw wrap("bad-argument", "an argument cannot be copied into the core", cause);
+  }
 }
 
 // encode turns a value into a field: text, bytes, a number of 4 bytes, a bigint
@@ -287,9 +310,20 @@ export function isHeld(object) {
 }
 
 // Checks of arguments, for messages that name them.
+
+const [kindOf, bufferOf, offsetOf, lengthOf] = [Symbol.toStringTag, "buffer", "byteOffset", "length"].map(
+  (name) => Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), name).get,
+);
+
+// bytesOf returns a plain Uint8Array on the same bytes, which a Uint8Array of another realm is not, nor one of a
+// subclass: it may have methods of its own under the same names, as Node's Buffer, whose slice does not copy.
 export function bytesOf(value, name) {
-  if (value instanceof Uint8Array) return value;
-  throw badArgument(`${name} must be a Uint8Array`);
+  if (kindOf.call(value) !== "Uint8Array") throw badArgument(`${name} must be a Uint8Array`);
+  try {
+    return new Uint8Array(bufferOf.call(value), offsetOf.call(value), lengthOf.call(value));
+  } catch {
+    throw badArgument(`${name} holds nothing: its buffer was transferred`);
+  }
 }
 
 export function textOf(value, name) {

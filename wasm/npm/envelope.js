@@ -41,6 +41,7 @@ export class ReplayGuard {
 
 export async function seal(plaintext, options) {
   const { from, to = [], shared, party = "", toParty = "", contentType = "", context = "" } = options ?? {};
+  const bytes = bytesOf(plaintext, "plaintext");
   if (!Array.isArray(to)) throw badArgument("to must be an array of PublicIdentity");
   const sealer = [
     from === undefined ? none : handleOf(from, Identity, "from"),
@@ -51,17 +52,18 @@ export async function seal(plaintext, options) {
     textOf(contentType, "contentType"),
     textOf(context, "context"),
   ];
-  const steps = isLarge(bytesOf(plaintext, "plaintext")) ? sealInSteps(sealer, plaintext) : null;
-  return steps ?? call(op.seal, ...sealer, plaintext).bytes();
+  const steps = isLarge(bytes) ? sealInSteps(sealer, bytes) : null;
+  return steps ?? call(op.seal, ...sealer, bytes).bytes();
 }
 
 export async function open(sealed, options) {
   const { replay, signal } = options ?? {};
+  const bytes = bytesOf(sealed, "sealed");
   const cache = typeof replay?.claim === "function" ? replay : null;
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw badArgument("signal must be an AbortSignal");
   const opener = [...openerOf(options ?? {}), cache ? none : handleOf(replay, ReplayGuard, "replay")];
-  const steps = isLarge(bytesOf(sealed, "sealed")) ? openInSteps(opener, sealed) : null;
-  const { data, response } = steps ? await steps : openWhole(opener, sealed);
+  const steps = isLarge(bytes) ? openInSteps(opener, bytes) : null;
+  const { data, response } = steps ? await steps : openWhole(opener, bytes);
   const [key, until] = [response.hex(), response.date()];
   const header = readHeader(response);
   response.wipe();

@@ -24,15 +24,18 @@ export function sealInSteps(sealer, plaintext) {
 }
 
 async function sealBegun(core, handle, started, plaintext) {
+  let body;
   try {
-    const body = bodyOf(started);
+    body = bodyOf(started);
     const [before, after, head] = [started.bytes(), started.bytes(), started.bytes()];
     const padded = pad(plaintext, started.number(), started.number());
     started.wipe();
     const ciphertext = await encrypt(body, padded);
-    const tail = core.call(op.sealEnd, [handle, await digest(before, ciphertext, after)]).bytes();
+    const tail = core.call(op.sealEnd, [handle, await digest(concat(before, ciphertext, after))]).bytes();
     return concat(head, ciphertext, tail);
   } finally {
+    started.wipe();
+    body?.raw.fill(0);
     free(core, handle);
   }
 }
@@ -49,18 +52,24 @@ export function openInSteps(opener, sealed) {
 async function openBegun(core, handle, started, sealed) {
   try {
     const [before, after, at, size] = [started.bytes(), started.bytes(), started.number(), started.number()];
-    const body = sealed.slice(at, at + size); // the caller may change its own meanwhile
-    const verified = core.call(op.openVerify, [handle, await digest(before, body, after)]);
+    const proved = concat(before, sealed.subarray(at, at + size), after); // the caller may change its own meanwhile
+    const verified = core.call(op.openVerify, [handle, await digest(proved)]);
     const key = bodyOf(verified);
     const start = verified.number();
     verified.wipe();
-    const padded = await decrypt(key, body.subarray(start));
-    const response = core.call(op.openEnd, [handle, padded]);
-    const data = padded.slice(4, 4 + response.number());
-    padded.fill(0);
-    return { data, response };
+    const padded = await decrypt(key, proved.subarray(before.length + start, before.length + size));
+    return opened(core, handle, padded);
   } finally {
     free(core, handle);
+  }
+}
+
+function opened(core, handle, padded) {
+  try {
+    const response = core.call(op.openEnd, [handle, padded]);
+    return { data: padded.slice(4, 4 + response.number()), response };
+  } finally {
+    padded.fill(0);
   }
 }
 
@@ -76,7 +85,9 @@ function pad(plaintext, length, size) {
 async function encrypt(body, padded) {
   try {
     const key = await importKey(body, "encrypt");
-    return new Uint8Array(await taken(crypto.subtle.encrypt(algorithm(body), key, padded)));
+    const ciphertext = new Uint8Array(await taken(() => crypto.subtle.encrypt(algorithm(body), key, padded)));
+    if (ciphertext.length !== padded.length + tagSize) throw notTaken(new Error("the ciphertext has another size"));
+    return ciphertext;
   } finally {
     padded.fill(0);
   }
@@ -88,26 +99,35 @@ async function decrypt(body, ciphertext) {
   try {
     return new Uint8Array(await crypto.subtle.decrypt(algorithm(body), key, ciphertext));
   } catch (cause) {
-    if (cause.name === "OperationError") return new Uint8Array(0);
+    if (cause?.name === "OperationError") return new Uint8Array(0);
     throw notTaken(cause);
   }
 }
 
+const tagSize = 16;
+
 // taken is for what fails only where memory is short.
-const taken = (promise) => promise.catch((cause) => Promise.reject(notTaken(cause)));
+async function taken(ask) {
+  try {
+    return await ask();
+  } catch (cause) {
+    throw notTaken(cause);
+  }
+}
+
 const notTaken = (cause) => wrap("too-large", "WebCrypto did not take a body of this size", cause);
 
 const algorithm = ({ iv, additionalData }) => ({ name: "AES-GCM", iv, additionalData, tagLength: 128 });
 
 async function importKey({ raw }, usage) {
   try {
-    return await taken(crypto.subtle.importKey("raw", raw, "AES-GCM", false, [usage]));
+    return await taken(() => crypto.subtle.importKey("raw", raw, "AES-GCM", false, [usage]));
   } finally {
     raw.fill(0);
   }
 }
 
-const digest = async (...parts) => new Uint8Array(await taken(crypto.subtle.digest("SHA-256", concat(...parts))));
+const digest = async (bytes) => new Uint8Array(await taken(() => crypto.subtle.digest("SHA-256", bytes)));
 
 function concat(...parts) {
   const all = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));

@@ -109,6 +109,16 @@ func required[T comparable](r *request) T {
 	return v
 }
 
+// taken is required for an object that the operation ends, whatever comes of it.
+func taken[T comparable](r *request) T {
+	field := r.rest
+	v := required[T](r)
+	if r.err == nil {
+		r.objects.remove(binary.LittleEndian.Uint32(field[lengthSize:]))
+	}
+	return v
+}
+
 // list returns the Go objects of a field of handles.
 func list[T any](r *request) []T {
 	b := r.bytes()

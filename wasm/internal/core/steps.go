@@ -6,7 +6,8 @@ import (
 )
 
 // Messages whose body is WebCrypto's, see package webcrypto. What waits for JavaScript between
-// two steps is held like any object, and released by it.
+// two steps is held like any object, and released by it. The last step takes it away: nothing is
+// signed or claimed twice.
 
 // sealBegin: as seal, with a number, the size of the plaintext, in its place → sealing handle,
 // key bytes, nonce bytes, AAD bytes, before bytes, after bytes, head bytes, length number, padded
@@ -34,7 +35,7 @@ func (c *Core) sealBegin(r *request, out []byte) ([]byte, error) {
 
 // sealEnd: sealing handle, digest bytes → tail bytes.
 func (c *Core) sealEnd(r *request, out []byte) ([]byte, error) {
-	sealing, digest := required[*webcrypto.Sealing](r), r.fixed(32)
+	sealing, digest := taken[*webcrypto.Sealing](r), r.fixed(32)
 	if err := r.done(); err != nil {
 		return nil, err
 	}
@@ -85,7 +86,7 @@ func (c *Core) openVerify(r *request, out []byte) ([]byte, error) {
 // openEnd: opening handle, padded plaintext bytes, empty where the body does not open → data's
 // size number, claim, header. The data begins behind the first 4 bytes.
 func (c *Core) openEnd(r *request, out []byte) ([]byte, error) {
-	opening, padded := required[*opening](r), r.bytes()
+	opening, padded := taken[*opening](r), r.bytes()
 	if err := r.done(); err != nil {
 		return nil, err
 	}

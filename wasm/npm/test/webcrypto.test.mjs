@@ -127,3 +127,76 @@ test("a WebCrypto that does not take a body is named", async () => {
     delete crypto.subtle.digest;
   }
 });
+
+// instead has a method of WebCrypto do something else for what run begins.
+async function instead(name, method, run) {
+  crypto.subtle[name] = method;
+  try {
+    return await run();
+  } finally {
+    delete crypto.subtle[name];
+  }
+}
+
+// Nothing of it stays: neither in the core, nor a body's key in the page.
+test("a WebCrypto that fails or answers wrongly, at each call, costs that message alone", async () => {
+  const plaintext = patterned(threshold);
+  const sealed = await seal(plaintext, { from: ann, to: [bob.public] });
+  const { importKey } = crypto.subtle;
+  const raw = [];
+  const keep = (format, key, ...rest) => (raw.push(key), importKey.call(crypto.subtle, format, key, ...rest));
+  const failures = {
+    "throws": () => { throw new Error("no"); },
+    "rejects": async () => { throw new Error("no"); },
+    "rejects with nothing": () => Promise.reject(),
+    "gives nothing": async () => new ArrayBuffer(0),
+    "gives less": async () => new ArrayBuffer(31),
+    "gives more": async () => new ArrayBuffer(1 << 20),
+    "gives no bytes": async () => undefined,
+  };
+  const runs = [
+    ["encrypt", () => seal(plaintext, { from: ann, to: [bob.public] })],
+    ["decrypt", async () => open(sealed, { identity: bob, from: ann.public, replay: await guard() })],
+    ["digest", () => seal(plaintext, { from: ann, to: [bob.public] })],
+    ["digest", async () => open(sealed, { identity: bob, from: ann.public, replay: await guard() })],
+    ["importKey", () => seal(plaintext, { from: ann, to: [bob.public] })],
+    ["importKey", async () => open(sealed, { identity: bob, from: ann.public, replay: await guard() })],
+  ];
+  for (const [name, run] of runs) {
+    for (const [what, method] of Object.entries(failures)) {
+      const before = call(op.guardCreate, 0, 0).number();
+      const fails = () => instead(name, method, () => assert.rejects(run(), { name: "HopsealError" }, `${name} ${what}`));
+      await (name === "importKey" ? fails() : instead("importKey", keep, fails));
+      const last = call(op.guardCreate, 0, 0).number();
+      for (let handle = before + 1; handle < last; handle++) {
+        assert.throws(() => call(op.sealEnd, handle, new Uint8Array(32)), { code: "closed" });
+        assert.throws(() => call(op.openEnd, handle, new Uint8Array(64)), { code: "closed" });
+      }
+    }
+  }
+  assert.ok(raw.length > 0 && raw.every((key) => key.every((b) => b === 0)));
+  assert.deepEqual((await open(sealed, { identity: bob, from: ann.public, replay: await guard() })).data, plaintext);
+});
+
+test("the plaintext of a message that is refused at the end does not stay", async () => {
+  const sealed = await seal(patterned(threshold), { from: ann, to: [bob.public] });
+  const options = { identity: bob, from: ann.public, replay: await guard() };
+  await open(sealed, options);
+  const { decrypt } = crypto.subtle;
+  let padded;
+  const keep = async (...args) => (padded = await decrypt.apply(crypto.subtle, args));
+  const error = await instead("decrypt", keep, () => rejects(open(sealed, options), "open-failed"));
+  assert.equal(error.reason, "replay");
+  assert.ok(new Uint8Array(padded).every((b) => b === 0));
+});
+
+test("messages that overlap stay apart", async () => {
+  const messages = Array.from({ length: 8 }, (_, i) => patterned(threshold + 1000 * i).fill(i, 0, 9));
+  const sealed = await Promise.all(messages.map((m, i) => seal(m, { from: ann, to: [bob.public], context: `${i}` })));
+  const replay = await guard();
+  const opened = await Promise.all(sealed.map((s, i) => open(s, { identity: bob, from: ann.public, replay, context: `${i}` })));
+  opened.forEach(({ data, header }, i) => {
+    assert.deepEqual(data, messages[i]);
+    assert.equal(header.context, `${i}`);
+  });
+});
