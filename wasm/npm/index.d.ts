@@ -216,8 +216,8 @@ export class ReplayGuard {
   /**
    * An empty one. Make it once for an identity, not for each message: a new one
    * knows nothing of what others have opened. The first for an `identity`, or a
-   * `shared` keyset, that this page has generated opens whatever is sealed to it. Any
-   * other refuses messages dated up to five minutes from now: an earlier page may have
+   * `shared` keyset, that this page has generated opens whatever is sealed to it, and
+   * nothing under other keys: `open` rejects with "bad-argument". Any other refuses messages dated up to five minutes from now: an earlier page may have
    * opened them, and senders' clocks may be ahead by that. So keep the guard with the
    * identity (`store.save`), and that of a keyset, as `bytes()`, with the keyset.
    */
