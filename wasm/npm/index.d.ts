@@ -56,7 +56,7 @@ export type ErrorCode =
   // The caller
   | "bad-argument"
   | "closed" // the object was closed before, or the core that held it has been replaced
-  | "too-large" // more than 64 MiB in one call
+  | "too-large" // a plaintext of more than 64 MiB, or more than its envelope takes in one call
   | "too-many" // more than 65,536 live objects, which looks like a leak
   | "aborted" // by the caller's AbortSignal
   // Messages and trust
@@ -302,7 +302,7 @@ export interface SealSharedSigned extends SealCommon {
 }
 export type SealOptions = SealToRecipients | SealShared | SealSharedSigned;
 
-/** Seals one message. */
+/** Seals one message of at most 64 MiB. Sealing or opening one of that size takes some 500 MB for a moment. */
 export function seal(plaintext: Uint8Array, options: SealOptions): Promise<Uint8Array>;
 
 interface OpenCommon {

@@ -117,3 +117,18 @@ test("what cannot be written into the core does not kill it", async () => {
     assert.equal(call(op.info).text(), (await init()).version);
   }
 });
+
+// A size above 2^31 is negative for the core, and one above 2^32 is another size.
+test("more than the core can count is refused by its size", async () => {
+  for (const length of [2 ** 26 + 1, 2 ** 31 - 20, 2 ** 31, 2 ** 32 - 1]) {
+    let bytes;
+    try {
+      bytes = new Uint8Array(length); // costs nothing until it is written
+    } catch {
+      continue;
+    }
+    await rejects(seal(bytes, { from: ann, to: [bob.public] }), "too-large");
+    if (length > 2 ** 27) await rejects(open(bytes, await opener()), "too-large");
+  }
+  assert.equal(call(op.info).text(), (await init()).version);
+});
