@@ -273,7 +273,7 @@ func (r *Resume) receiveServerHello(frame []byte) (Step, error) {
 		return r.fail(reason)
 	}
 	r.position = parseProgress(fields[verdictSize:])
-	switch v, ok := parseVerdict(fields, codeAccepted, CodeRefused, CodeUnavailable, CodeUnknown, CodeLapsed); {
+	switch v, ok := parseVerdict(fields, codeAccepted, CodeRefused, CodeUnavailable, CodeUnknown, CodeLapsed, CodeStale); {
 	case !ok, v.code != codeAccepted && r.position != progress{}:
 		return r.fail(ReasonEncoding)
 	case v.code != codeAccepted:
