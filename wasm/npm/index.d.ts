@@ -102,7 +102,8 @@ export type OpenReason =
   | "body"
   | "time"
   | "replay"
-  | "retired";
+  | "retired"
+  | "sender-expired"; // made when the statement in from had expired: ask the sender for its current identity
 
 export class HopsealError extends Error {
   readonly name: "HopsealError";
