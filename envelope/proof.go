@@ -81,9 +81,7 @@ func authenticateSigned(from *keys.PublicIdentity, context string, h *Header) (c
 		return checker{}, fail(ReasonSender)
 	case h.Context != context:
 		return checker{}, fail(ReasonContext)
-	case !h.Time.Before(from.Expires()): // it may be signed by a key that a later statement lists
-		return checker{}, fail(ReasonExpired)
-	case !known || !key.ValidAt(h.Time):
+	case !known || !key.ValidAt(h.Time) || !h.Time.Before(from.Expires()):
 		return checker{}, fail(ReasonProof)
 	}
 	return checker{key: key}, nil

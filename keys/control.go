@@ -47,6 +47,8 @@ const (
 	controlConnections = 16               // at a time; others wait in the kernel
 	controlTime        = 5 * time.Second  // for a request to come; then it is not begun any more
 	greetTime          = 20 * time.Second // for a client to reach the writer
+	turnTime           = 30 * time.Second // for the changes before one to end; then it is not begun any more
+	beginPause         = 5 * time.Millisecond
 	answerTime         = 60 * time.Second // for the writer to make the change: a disk may be slow
 )
 
@@ -55,8 +57,9 @@ var (
 	// ErrNotServed is wrapped where the writer takes no requests, or nobody has the store open.
 	// Nothing was changed.
 	ErrNotServed = errors.New("no process takes requests for the store")
-	// ErrWriterBusy is wrapped where the writer does not answer. Nothing was changed.
-	ErrWriterBusy = errors.New("the process that has the store open does not answer")
+	// ErrWriterBusy is wrapped where the writer does not answer, or could not begin in time.
+	// Nothing was changed.
+	ErrWriterBusy = errors.New("the process that has the store open is busy, or does not answer")
 	// ErrNotTheWriter is wrapped where what answers does not know the store's key. It was told
 	// nothing, and nothing was changed.
 	ErrNotTheWriter = errors.New("what answers beside the store is not its writer")

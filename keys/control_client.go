@@ -156,26 +156,42 @@ func (c *StoreClient) ask(ctx context.Context, q request) (answer, error) {
 		return answer{}, err
 	}
 	defer conn.Close()
-	a, err := c.exchange(ctx, conn, link, q)
+	if err := c.send(ctx, conn, link, q); err != nil {
+		return answer{}, c.explain(ctx, err) // the writer does nothing for a part of a request
+	}
+	a, err := c.answer(ctx, conn, link)
 	if err != nil {
 		return answer{}, fmt.Errorf("%w (%w)", fileError(c.Path(), ErrNoAnswer, "look at the store before you try again"), err)
 	}
 	c.mu.Lock()
 	c.seen.info = nil // of two writes within a tick of the file system's clock the second one may look like the first
 	c.mu.Unlock()
+	failed := a.err(q)
 	if _, err := c.Refresh(ctx); err != nil {
-		return a, errors.Join(a.err(q), err)
+		return a, errors.Join(failed, unseen(failed, err))
 	}
-	return a, a.err(q)
+	return a, failed
 }
 
-func (c *StoreClient) exchange(ctx context.Context, conn net.Conn, link linkKeys, q request) (answer, error) {
+// unseen says that only the look at what was done has failed, where that is so.
+func unseen(failed, err error) error {
+	if tookEffect(failed) {
+		return fmt.Errorf("keys: the change was made, and could not be read: %w", err)
+	}
+	return err
+}
+
+func (c *StoreClient) send(ctx context.Context, conn net.Conn, link linkKeys, q request) error {
+	ctx, cancel := context.WithTimeout(ctx, greetTime)
+	defer cancel()
+	defer endWith(ctx, conn)()
+	return cause(ctx, writeFrame(conn, sealOnce(link.request, q.append(nil))))
+}
+
+func (c *StoreClient) answer(ctx context.Context, conn net.Conn, link linkKeys) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	defer endWith(ctx, conn)()
-	if err := writeFrame(conn, sealOnce(link.request, q.append(nil))); err != nil {
-		return answer{}, cause(ctx, err)
-	}
 	b, err := readFrame(conn, maxAnswer+64)
 	if err != nil {
 		return answer{}, cause(ctx, err)

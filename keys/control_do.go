@@ -100,9 +100,7 @@ func (s *Store) changeKeyset(q request) error {
 // rotateFor takes the steps that are due by the policy of Run, by the one that is asked for where
 // the store does not rotate by itself, or by the default.
 func (s *Store) rotateFor(asked *RotationPolicy) (time.Time, []*KeysetFullError, error) {
-	s.control.mu.Lock()
-	own := s.control.policy
-	s.control.mu.Unlock()
+	own := s.control.policy()
 	p := DefaultRotation
 	switch {
 	case own != nil && asked != nil:
@@ -120,16 +118,6 @@ func (s *Store) rotateFor(asked *RotationPolicy) (time.Time, []*KeysetFullError,
 // rotates by its own.
 var ErrOtherPolicy = errors.New("keys: the process that has the store open rotates by a policy of its own")
 
-// Replace makes a new key and promotes it at once. It returns the key's Tink id.
-func (s *Store) Replace(ref KeyRef) (uint32, error) {
-	id, err := s.Add(ref)
-	if err != nil && !errors.Is(err, ErrNotDurable) {
-		return 0, err
-	}
-	ref.TinkID = id
-	return id, errors.Join(err, s.Promote(ref))
-}
-
 // Codes of answers that callers branch on. From codeTrust on it is a [*TrustError]'s reason.
 const (
 	codeOther = 1
@@ -137,7 +125,7 @@ const (
 )
 
 var codes = []error{2: ErrNotDurable, ErrOwner, ErrStage, ErrRevoked, ErrDetached, ErrKeysetFull, ErrSharedHistory, ErrStoreClosed, ErrStoreReplaced,
-	ErrOtherPolicy, ErrNotRevocation, ErrTooManyRevoked, fs.ErrPermission}
+	ErrOtherPolicy, ErrNotRevocation, ErrTooManyRevoked, fs.ErrPermission, ErrClock, ErrWriterBusy}
 
 func codeOf(err error) uint64 {
 	if t, ok := errors.AsType[*TrustError](err); ok {

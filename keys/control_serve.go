@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -17,10 +18,10 @@ import (
 type controls struct {
 	closing chan struct{} // closed by Close
 
-	mu      sync.Mutex      // guards what follows
-	ended   bool            // by Close
-	serving *controlSocket  // nil for none
-	policy  *RotationPolicy // of Run, nil for none
+	mu      sync.Mutex        // guards what follows
+	ended   bool              // by Close
+	serving *controlSocket    // nil for none
+	running []*RotationPolicy // of each Run that there is
 }
 
 // controlSocket is where a store's writer listens.
@@ -96,9 +97,9 @@ func (l *controlSocket) close() {
 // serveBeside takes requests while Run rotates by that policy. The function that it returns ends
 // that.
 func (s *Store) serveBeside(ctx context.Context, p RotationPolicy, log *slog.Logger) (end func()) {
-	s.control.setPolicy(&p)
+	forget := s.control.follow(&p)
 	if p.NoRequests || !serves {
-		return func() { s.control.setPolicy(nil) }
+		return forget
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -109,7 +110,7 @@ func (s *Store) serveBeside(ctx context.Context, p RotationPolicy, log *slog.Log
 	return func() {
 		cancel()
 		<-done
-		s.control.setPolicy(nil)
+		forget()
 	}
 }
 
@@ -117,10 +118,26 @@ func (s *Store) serveBeside(ctx context.Context, p RotationPolicy, log *slog.Log
 // listens.
 var serves = true
 
-func (c *controls) setPolicy(p *RotationPolicy) {
+// follow has rotations that are asked for be made by that policy, until forget is called.
+func (c *controls) follow(p *RotationPolicy) (forget func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.policy = p
+	c.running = append(c.running, p)
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.running = slices.DeleteFunc(c.running, func(q *RotationPolicy) bool { return q == p })
+	}
+}
+
+// policy returns that of the Run that began first, or nil.
+func (c *controls) policy() *RotationPolicy {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.running) == 0 {
+		return nil
+	}
+	return c.running[0]
 }
 
 // serveOn goes on when the socket cannot be made, because its folder is read-only: it tries again
@@ -151,10 +168,14 @@ type controlServer struct {
 	slots  chan struct{}
 	late   func(begin time.Time) bool // whether a request is not begun any more
 	taking sync.WaitGroup
+
+	doing    chan struct{} // holds a token while a request is done: one at a time
+	patience time.Duration // of a request with the changes before it
 }
 
 func newControlServer(s *Store, l *controlSocket) *controlServer {
-	return &controlServer{store: s, socket: l, slots: make(chan struct{}, controlConnections), late: late}
+	return &controlServer{store: s, socket: l, slots: make(chan struct{}, controlConnections), late: late,
+		doing: make(chan struct{}, 1), patience: turnTime}
 }
 
 // serve returns when the last request has been answered.
@@ -218,8 +239,8 @@ func (s *Store) controlKey() ([]byte, error) {
 	return controlKey(s.master), nil
 }
 
-// take answers one request. What is late is not begun: whoever asked has given up. What is not
-// there when ctx ends is not waited for.
+// take answers one request. What is late is not begun, nor what would begin when whoever asked
+// has given up. What is not there when ctx ends is not waited for.
 func (w *controlServer) take(ctx context.Context, conn *net.UnixConn, control []byte) error {
 	begin := time.Now()
 	if err := conn.SetDeadline(begin.Add(controlTime)); err != nil {
@@ -234,14 +255,59 @@ func (w *controlServer) take(ctx context.Context, conn *net.UnixConn, control []
 	if err != nil {
 		return err
 	}
-	if !stop() || w.late(begin) {
-		return os.ErrDeadlineExceeded
+	var a answer
+	if err = w.begin(ctx, conn, !stop() || w.late(begin)); err == nil {
+		a = w.store.do(q)
+		<-w.doing
+	} else {
+		a = answerOf(err)
 	}
-	a := w.store.do(q).append(nil)
 	if err := conn.SetDeadline(time.Now().Add(controlTime)); err != nil {
 		return err
 	}
-	return writeFrame(conn, sealOnce(link.answer, a))
+	return writeFrame(conn, sealOnce(link.answer, a.append(nil)))
+}
+
+// begin takes the token of whoever makes a change. It waits for changes before this one as long
+// as somebody waits for the answer.
+func (w *controlServer) begin(ctx context.Context, conn net.Conn, late bool) error {
+	for since := time.Now(); ; {
+		if late || ctx.Err() != nil {
+			return w.busy("the request came too late, or the process ends")
+		}
+		if w.free() {
+			return nil
+		}
+		if gone(conn, beginPause) || time.Since(since) > w.patience {
+			return w.busy("another change is under way, and does not come to its end: look at the disk")
+		}
+	}
+}
+
+func (w *controlServer) busy(why string) error {
+	return fileError(w.store.Path(), ErrWriterBusy, why+": nothing was changed")
+}
+
+func (w *controlServer) free() bool {
+	select {
+	case w.doing <- struct{}{}:
+	default:
+		return false
+	}
+	if !w.store.idle() {
+		<-w.doing
+		return false
+	}
+	return true
+}
+
+// gone waits, and reports whether the client is not there any more. One that is says nothing.
+func gone(conn net.Conn, wait time.Duration) bool {
+	if conn.SetReadDeadline(time.Now().Add(wait)) != nil {
+		return true
+	}
+	_, err := conn.Read(make([]byte, 1))
+	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // receive returns a request of somebody who knows the store's key.

@@ -749,7 +749,7 @@ func TestALateRequestIsNotBegun(t *testing.T) {
 			stop() // waits for none that has not said all
 		}
 		close(free)
-		if err := <-done; !errors.Is(err, ErrNoAnswer) || s.contents.generation != generation {
+		if err := <-done; !errors.Is(err, ErrWriterBusy) || errors.Is(err, ErrNoAnswer) || s.contents.generation != generation {
 			t.Error(err)
 		}
 	}

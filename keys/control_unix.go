@@ -40,11 +40,23 @@ func withFolder(socket string, f func(dir string) error) error {
 	}
 	dir, short, err := openFolder(filepath.Dir(socket))
 	if err != nil {
-		return fmt.Errorf("the path %s is longer than the %d bytes that a socket may have here: move the store to a shorter one: %w", socket, maxSocketPath, err)
+		return &longPathError{socket, err}
 	}
 	defer dir.Close()
 	return f(short)
 }
+
+// A longPathError says that there can be no socket beside a store.
+type longPathError struct {
+	socket string
+	err    error
+}
+
+func (e *longPathError) Error() string {
+	return fmt.Sprintf("the path %s is longer than the %d bytes that a socket may have here: move the store to a shorter one: %v", e.socket, maxSocketPath, e.err)
+}
+
+func (e *longPathError) Unwrap() error { return e.err }
 
 const unfinished = ".new" // ends the name of a socket that does not listen yet, or is open to others
 
@@ -107,7 +119,8 @@ func dialBeside(ctx context.Context, store string) (conn net.Conn, err error) {
 		conn, err = d.DialContext(ctx, "unix", filepath.Join(dir, filepath.Base(socket)))
 		return err
 	})
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+	_, long := errors.AsType[*longPathError](err)
+	if long || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		err = ErrNotServed
 	}
 	return conn, err

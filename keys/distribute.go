@@ -20,6 +20,7 @@ func (s *Store) UpdateSharedKeyset(name string, set *SharedKeyset) error {
 	if set.empty() {
 		return errNil("SharedKeyset")
 	}
+	defer s.inTurn()()
 	return s.changeShared(name, func(before *sharedState) (*sharedState, error) {
 		handed := set.state.Load()
 		if err := before.precedes(handed); err != nil {

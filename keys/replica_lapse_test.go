@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,16 +26,25 @@ func TestReplicaTellsThatItsWriterHasStopped(t *testing.T) {
 		wrote := make(chan error, 1)
 		go func() { wrote <- s.Run(writing, RotationPolicy{}) }()
 		following, end := context.WithCancel(t.Context())
+		var mu sync.Mutex // guards told
 		var told []error
 		followed := make(chan error, 1)
-		go func() { followed <- r.Run(following, time.Hour, func(err error) { told = append(told, err) }) }()
-		time.Sleep(60 * 24 * time.Hour)
+		go func() {
+			followed <- r.Run(following, time.Hour, func(err error) {
+				mu.Lock()
+				defer mu.Unlock()
+				told = append(told, err)
+			})
+		}()
+		time.Sleep(31 * 24 * time.Hour) // longer than a statement lives
 		stop()
 		<-wrote
+		mu.Lock()
 		if len(told) != 0 {
 			t.Errorf("with a writer: %v", told)
 		}
-		time.Sleep(60 * 24 * time.Hour)
+		mu.Unlock()
+		time.Sleep(31 * 24 * time.Hour)
 		end()
 		<-followed
 		if len(told) != 4 {

@@ -29,7 +29,8 @@ type RotationPolicy struct {
 	// see [Store.UpdateSharedKeyset]: they are left alone here.
 	Follow []string
 
-	// NoRequests has [Store.Run] take no requests from [StoreClient]s.
+	// NoRequests has [Store.Run] take no requests from [StoreClient]s. Tests that run a store in
+	// a bubble of testing/synctest set it: time stands still there while somebody listens.
 	NoRequests bool
 
 	// Logger is told by [Store.Run] of what failed, and of keysets that will be full. Nil
@@ -64,6 +65,11 @@ func (k KeyRef) String() string {
 // once, a shared pair must be brought to the other holders. It returns the key's
 // Tink id, or a [*KeysetFullError].
 func (s *Store) Add(ref KeyRef) (uint32, error) {
+	defer s.inTurn()()
+	return s.add(ref)
+}
+
+func (s *Store) add(ref KeyRef) (uint32, error) {
 	var made uint32
 	now := s.clock() // once, since the two rings of a pair must tell the same times
 	err := s.step(ref, func(r ring, _ uint32) (ring, error) {
@@ -82,6 +88,11 @@ func (s *Store) Add(ref KeyRef) (uint32, error) {
 
 // Promote makes a pending key the primary, and the primary retire.
 func (s *Store) Promote(ref KeyRef) error {
+	defer s.inTurn()()
+	return s.promote(ref)
+}
+
+func (s *Store) promote(ref KeyRef) error {
 	now := s.clock()
 	return s.step(ref, func(r ring, id uint32) (ring, error) { return r.promote(id, now) })
 }
@@ -89,6 +100,11 @@ func (s *Store) Promote(ref KeyRef) error {
 // Disable archives a key that has retired, or is pending and not wanted: it opens
 // stored messages only.
 func (s *Store) Disable(ref KeyRef) error {
+	defer s.inTurn()()
+	return s.disable(ref)
+}
+
+func (s *Store) disable(ref KeyRef) error {
 	now := s.clock()
 	return s.step(ref, func(r ring, id uint32) (ring, error) { return r.disable(id, now) })
 }
@@ -96,6 +112,11 @@ func (s *Store) Disable(ref KeyRef) error {
 // Destroy removes an archived key for good. What it sealed cannot be opened any
 // more, by anybody who has no copy of it.
 func (s *Store) Destroy(ref KeyRef) error {
+	defer s.inTurn()()
+	return s.destroy(ref)
+}
+
+func (s *Store) destroy(ref KeyRef) error {
 	return s.step(ref, func(r ring, id uint32) (ring, error) { return r.destroy(id) })
 }
 
@@ -186,6 +207,7 @@ func (s *Store) changeSharedLocked(name string, change func(*sharedState) (*shar
 // joined, a [*KeysetFullError] for each keyset without room for a key that is due. The error
 // wraps [ErrClock] where the clock is certainly wrong.
 func (s *Store) Rotate(p RotationPolicy) (next time.Time, err error) {
+	defer s.inTurn()()
 	t, err := s.observe()
 	if err != nil {
 		return time.Time{}, err
@@ -263,17 +285,17 @@ func (s *Store) dueStep(ref KeyRef, p RotationPolicy, wait *agenda) (step func()
 		at.TinkID = k.TinkID
 		switch {
 		case k.Stage == StagePending && wait.reached(k.since.Add(p.Lead), now):
-			return func() error { return s.Promote(at) }, nil
+			return func() error { return s.promote(at) }, nil
 		case k.Stage == StagePrimary && !pending && s.worn(ref, k, p, wait, now):
 			if isFull(ref, infos) {
 				noRoom = full(ref, infos, now)
 				continue
 			}
-			return func() error { _, err := s.Add(ref); return err }, nil
+			return func() error { _, err := s.add(ref); return err }, nil
 		case k.Stage == StageRetiring && wait.reached(p.accepted(k), now):
-			return func() error { return s.Disable(at) }, nil
+			return func() error { return s.disable(at) }, nil
 		case k.Stage == StageArchived && p.Keep > 0 && wait.reached(k.since.Add(p.Keep), now):
-			return func() error { return s.Destroy(at) }, nil
+			return func() error { return s.destroy(at) }, nil
 		}
 	}
 	return nil, noRoom

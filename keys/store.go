@@ -36,6 +36,7 @@ type Store struct {
 	written   func(step string)                        // for tests: what has been done of a write
 	sync      func(dir *os.File) error                 // atomicfile.Sync, but in tests
 	control   controls
+	turn      chan struct{} // holds a token while a change of several steps is made; comes before mu
 
 	mu       sync.Mutex // guards what follows, and the order of writes
 	contents contents
@@ -109,7 +110,7 @@ func claimStore(name string) (*Store, error) {
 	}
 	removeLeftovers(path)
 	return &Store{name: name, path: path, lock: lock, clock: time.Now, uptime: uptime, elapsed: elapsed,
-		written: func(string) {}, sync: atomicfile.Sync, control: controls{closing: make(chan struct{})}}, nil
+		written: func(string) {}, sync: atomicfile.Sync, control: controls{closing: make(chan struct{})}, turn: make(chan struct{}, 1)}, nil
 }
 
 func (s *Store) create(ctx context.Context, secret Secret) error {

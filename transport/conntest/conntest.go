@@ -9,10 +9,14 @@ package conntest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hopseal/hopseal/transport"
 )
@@ -80,6 +84,104 @@ func Test(t *testing.T, link Link) {
 			}
 		})
 	}
+}
+
+// endBoth closes both ends at once, so that each hears the other.
+func endBoth(a, b transport.Conn) {
+	var both sync.WaitGroup
+	for _, c := range []transport.Conn{a, b} {
+		both.Go(func() { c.Close(transport.CodeNormal, "") })
+	}
+	both.Wait()
+}
+
+// write sends messages while somebody reads. A link need not have room for any.
+func write(t *testing.T, c transport.Conn, msgs ...[]byte) (done <-chan struct{}) {
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		for _, msg := range msgs {
+			if err := c.Write(context.Background(), msg); err != nil {
+				t.Errorf("Write: %v", err)
+				return
+			}
+		}
+	}()
+	return over
+}
+
+func read(t *testing.T, c transport.Conn) []byte {
+	t.Helper()
+	msg, err := c.Read(context.Background(), nil)
+	if err != nil {
+		t.Fatalf("Read: %v", err)
+	}
+	return msg
+}
+
+// pass sends one message and returns what comes.
+func pass(t *testing.T, a, b transport.Conn, msg, dst []byte) []byte {
+	t.Helper()
+	written := write(t, a, msg)
+	got, err := b.Read(context.Background(), dst)
+	if err != nil {
+		t.Fatalf("Read: %v", err)
+	}
+	<-written
+	return got
+}
+
+// An outcome is all that one end received, and why it ended.
+type outcome struct {
+	messages []string
+	err      error
+}
+
+// listen reads until the end.
+func listen(c transport.Conn) <-chan outcome {
+	result := make(chan outcome, 1)
+	go func() {
+		var o outcome
+		for o.err == nil {
+			var msg []byte
+			if msg, o.err = c.Read(context.Background(), nil); o.err == nil {
+				o.messages = append(o.messages, string(msg))
+			}
+		}
+		result <- o
+	}()
+	return result
+}
+
+// wantEnd checks why a connection ended, and that it stays so.
+func wantEnd(t *testing.T, c transport.Conn, err error, code transport.Code, remote bool) *transport.CloseError {
+	t.Helper()
+	var closed *transport.CloseError
+	if !errors.As(err, &closed) || !errors.Is(err, net.ErrClosed) {
+		t.Fatalf("ended with %v (%T), which is no CloseError", err, err)
+	}
+	if closed.Code != code || closed.Remote != remote {
+		t.Fatalf("%v: code %d, remote %v; want %d, %v", err, closed.Code, closed.Remote, code, remote)
+	}
+	dst, again := c.Read(context.Background(), []byte("as it was"))
+	if again == nil || again.Error() != err.Error() || string(dst) != "as it was" {
+		t.Errorf("a later Read: %q, %v, not %v", dst, again, err)
+	}
+	if again := c.Write(context.Background(), []byte("late")); again == nil || again.Error() != err.Error() {
+		t.Errorf("a later Write: %v, not %v", again, err)
+	}
+	if err := c.Close(transport.CodeInternal, "late"); err != nil {
+		t.Errorf("a later Close: %v", err)
+	}
+	return closed
+}
+
+func pattern(size int) []byte {
+	b := make([]byte, size)
+	for i := range b {
+		b[i] = byte(i*7 + size)
+	}
+	return b
 }
 
 func testSizes(t *testing.T, a, b transport.Conn) {
@@ -195,6 +297,161 @@ func testBoth(t *testing.T, a, b transport.Conn) {
 	work.Wait()
 }
 
+func testTooLarge(t *testing.T, a, b transport.Conn) {
+	heard := listen(a)
+	pass(t, a, b, pattern(MaxMessage), nil)
+	go a.Write(context.Background(), pattern(MaxMessage+1)) // it may fail, or not
+	dst, err := b.Read(context.Background(), []byte("as it was"))
+	if string(dst) != "as it was" {
+		t.Errorf("dst became %.20q", dst)
+	}
+	wantEnd(t, b, err, transport.CodeTooLarge, false)
+	if !errors.Is(err, transport.ErrTooLarge) {
+		t.Errorf("%v does not match ErrTooLarge", err)
+	}
+	wantEnd(t, a, (<-heard).err, transport.CodeTooLarge, true)
+}
+
+func testLowerLimit(t *testing.T, a, b transport.Conn) {
+	limit, ok := b.(interface{ SetMaxMessage(n int) })
+	if !ok {
+		t.Skip("this kind of connection has one limit")
+	}
+	heard := listen(a)
+	limit.SetMaxMessage(10)
+	pass(t, a, b, pattern(10), nil)
+	limit.SetMaxMessage(2 * MaxMessage) // more than its own is its own
+	pass(t, a, b, pattern(MaxMessage), nil)
+	limit.SetMaxMessage(10)
+	go a.Write(context.Background(), pattern(11))
+	_, err := b.Read(context.Background(), nil)
+	wantEnd(t, b, err, transport.CodeTooLarge, false)
+	wantEnd(t, a, (<-heard).err, transport.CodeTooLarge, true)
+}
+
+func testClose(t *testing.T, a, b transport.Conn) {
+	heard := listen(b)
+	if err := a.Close(4001, "réason"); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	closed := wantEnd(t, b, (<-heard).err, 4001, true)
+	if closed.Reason != "réason" || errors.Is(closed, io.EOF) {
+		t.Errorf("the peer saw %v, which matches io.EOF: %v", closed, errors.Is(closed, io.EOF))
+	}
+	_, err := a.Read(context.Background(), nil)
+	wantEnd(t, a, err, 4001, false)
+	if errors.Is(err, io.EOF) {
+		t.Error("our own close matches io.EOF")
+	}
+}
+
+func testDelivered(t *testing.T, a, b transport.Conn) {
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		for i := range 10 {
+			<-write(t, a, fmt.Append(nil, i))
+		}
+		a.Close(transport.CodeGoingAway, "")
+	}()
+	got := <-listen(b)
+	if strings.Join(got.messages, "") != "0123456789" {
+		t.Errorf("got %q", got.messages)
+	}
+	wantEnd(t, b, got.err, transport.CodeGoingAway, true)
+	if !errors.Is(got.err, io.EOF) {
+		t.Errorf("%v is no io.EOF", got.err)
+	}
+	<-over
+}
+
+func testCodes(t *testing.T, a, b transport.Conn) {
+	heard := listen(b)
+	a.Close(transport.CodeAbnormal, strings.Repeat("é", 100))
+	closed := wantEnd(t, b, (<-heard).err, transport.CodeInternal, true)
+	if closed.Reason != strings.Repeat("é", 61) {
+		t.Errorf("reason %q", closed.Reason)
+	}
+}
+
+func testCloseUnblocks(t *testing.T, a, b transport.Conn) {
+	here, there := listen(a), listen(b)
+	if err := a.Close(transport.CodeNormal, ""); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	wantEnd(t, a, (<-here).err, transport.CodeNormal, false)
+	wantEnd(t, b, (<-there).err, transport.CodeNormal, true)
+}
+
+func testManyCloses(t *testing.T, a, b transport.Conn) {
+	there := listen(b)
+	var work sync.WaitGroup
+	for range 8 {
+		work.Go(func() { a.Close(transport.CodeGoingAway, "") })
+	}
+	work.Wait()
+	wantEnd(t, b, (<-there).err, transport.CodeGoingAway, true)
+}
+
+func testBothClose(t *testing.T, a, b transport.Conn) {
+	start := time.Now()
+	endBoth(a, b)
+	if took := time.Since(start); took > time.Minute {
+		t.Errorf("both closes took %v", took)
+	}
+	for _, c := range []transport.Conn{a, b} {
+		_, err := c.Read(context.Background(), nil)
+		var closed *transport.CloseError
+		if !errors.As(err, &closed) || closed.Code != transport.CodeNormal {
+			t.Errorf("ended with %v", err)
+		}
+	}
+}
+
+func testContextRead(t *testing.T, a, b transport.Conn) {
+	there := listen(b)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	dst, err := a.Read(ctx, []byte("kept"))
+	if string(dst) != "kept" || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%q, %v", dst, err)
+	}
+	wantEnd(t, a, err, transport.CodeAbnormal, false)
+	got := <-there
+	wantEnd(t, b, got.err, transport.CodeAbnormal, true)
+	if errors.Is(got.err, io.EOF) {
+		t.Errorf("%v looks like an orderly end", got.err)
+	}
+}
+
+func testContextOver(t *testing.T, a, b transport.Conn) {
+	there := listen(b)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err := a.Read(ctx, nil)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	wantEnd(t, a, err, transport.CodeAbnormal, false)
+	wantEnd(t, b, (<-there).err, transport.CodeAbnormal, true)
+}
+
+func testContextLater(t *testing.T, a, b transport.Conn) {
+	for range 20 {
+		ctx, cancel := context.WithCancel(context.Background())
+		written := make(chan error, 1)
+		go func() { written <- a.Write(ctx, []byte("message")) }()
+		if _, err := b.Read(ctx, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-written; err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+	}
+	pass(t, a, b, []byte("still here"), nil)
+}
+
 func testInfo(t *testing.T, a, b transport.Conn) {
 	before := []transport.Info{a.Info(), b.Info()}
 	endBoth(a, b)
@@ -203,4 +460,65 @@ func testInfo(t *testing.T, a, b transport.Conn) {
 			t.Errorf("%+v became %+v", before[i], after)
 		}
 	}
+}
+
+// fill writes until the peer has no room any more, and returns how the Write ended
+// that had to wait.
+func fill(ctx context.Context, c transport.Conn) error {
+	msg := make([]byte, MaxMessage)
+	for range 64 << 20 / MaxMessage {
+		if err := c.Write(ctx, msg); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func testWriteWaits(t *testing.T, a, b transport.Conn) {
+	const n = 16 << 20 / MaxMessage
+	large := bytes.Repeat([]byte{1}, MaxMessage)
+	var all [][]byte
+	for range n {
+		all = append(all, large)
+	}
+	written := write(t, a, all...)
+	for i := range n {
+		if got := read(t, b); len(got) != MaxMessage {
+			t.Fatalf("message %d has %d bytes", i, len(got))
+		}
+	}
+	<-written
+}
+
+func testContextWrite(t *testing.T, a, b transport.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+	defer cancel()
+	err := fill(ctx, a)
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("64 MiB went to a peer that does not read, or: %v", err)
+	}
+	wantEnd(t, a, err, transport.CodeAbnormal, false)
+	wantEnd(t, b, (<-listen(b)).err, transport.CodeAbnormal, true)
+}
+
+func testCloseUnblocksWrite(t *testing.T, a, b transport.Conn) {
+	written, full := make(chan error, 1), make(chan struct{})
+	go func() {
+		msg := make([]byte, MaxMessage)
+		var err error
+		for i := 0; err == nil; i++ {
+			if i == 0 {
+				close(full)
+			}
+			err = a.Write(context.Background(), msg)
+		}
+		written <- err
+	}()
+	<-full
+	start := time.Now()
+	a.Close(transport.CodeNormal, "") // nobody confirms it
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("Close took %v", took)
+	}
+	wantEnd(t, a, <-written, transport.CodeNormal, false)
 }

@@ -1,8 +1,6 @@
 package core
 
 import (
-	"cmp"
-
 	"github.com/hopseal/hopseal/envelope"
 	"github.com/hopseal/hopseal/internal/webcrypto"
 )
@@ -16,7 +14,7 @@ import (
 // number; the handle alone, 0, where only seal seals this.
 func (c *Core) sealBegin(r *request, out []byte) ([]byte, error) {
 	s, size := sealer(r), r.uint32()
-	if err := cmp.Or(r.done(), fits(uint64(size))); err != nil {
+	if err := r.done(); err != nil {
 		return nil, err
 	}
 	sealing, err := webcrypto.Seal(&s, int(size))
