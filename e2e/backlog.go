@@ -12,7 +12,7 @@ import (
 // end hold as many of the largest messages as it serves at a time.
 
 // backlog is what a session holds of the other end's requests. It is guarded by the mu of its
-// ahead.
+// inbox.
 type backlog struct {
 	waiting int // requests that nobody serves yet
 	bytes   int // cost of all requests whose answers are not on their way
@@ -20,7 +20,7 @@ type backlog struct {
 }
 
 // serve begins a Serve, unless there is one. Requests that came before go to it.
-func (a *ahead) serve(sv *serving) bool {
+func (a *inbox) serve(sv *serving) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.serving != nil {
@@ -41,7 +41,7 @@ func (a *ahead) serve(sv *serving) bool {
 }
 
 // unserve ends a Serve.
-func (a *ahead) unserve(sv *serving) {
+func (a *inbox) unserve(sv *serving) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.serving = nil
@@ -54,7 +54,7 @@ func (a *ahead) unserve(sv *serving) {
 }
 
 // request takes a request in, or reports that there are too many, or too much in them.
-func (a *ahead) request(m incoming) bool {
+func (a *inbox) request(m incoming) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	most := DefaultMuxConcurrent
@@ -76,14 +76,14 @@ func (a *ahead) request(m incoming) bool {
 }
 
 // ready reports whether a request can be served now. It is called under mu.
-func (a *ahead) ready() bool {
+func (a *inbox) ready() bool {
 	sv := a.serving
 	return sv != nil && sv.running < sv.mux.concurrent() && a.backlog.answers < a.window
 }
 
 // serveRequest has a request served now, if there is a place, or later. It is called under
 // mu.
-func (a *ahead) serveRequest(m incoming) {
+func (a *inbox) serveRequest(m incoming) {
 	sv := a.serving
 	if sv.queue = append(sv.queue, m); len(sv.queue) == 1 {
 		a.serveMore()
@@ -91,7 +91,7 @@ func (a *ahead) serveRequest(m incoming) {
 }
 
 // serveMore begins to serve what waits and has a place now. It is called under mu.
-func (a *ahead) serveMore() {
+func (a *inbox) serveMore() {
 	for sv := a.serving; a.ready() && len(sv.queue) > 0; {
 		m := a.dequeue(sv)
 		sv.running++
@@ -101,7 +101,7 @@ func (a *ahead) serveMore() {
 }
 
 // dequeue takes the first request that waits. It is called under mu.
-func (a *ahead) dequeue(sv *serving) incoming {
+func (a *inbox) dequeue(sv *serving) incoming {
 	m := sv.queue[0]
 	sv.queue[0] = incoming{}
 	if sv.queue = sv.queue[1:]; len(sv.queue) == 0 {
@@ -112,7 +112,7 @@ func (a *ahead) dequeue(sv *serving) incoming {
 }
 
 // nextRequest returns a request that waits for whoever has served one.
-func (a *ahead) nextRequest(sv *serving) (m incoming, ok bool) {
+func (a *inbox) nextRequest(sv *serving) (m incoming, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	sv.running--
@@ -127,7 +127,7 @@ func (a *ahead) nextRequest(sv *serving) (m incoming, ok bool) {
 type debt struct{ request, answer int }
 
 // answering counts an answer that waits to be sent.
-func (a *ahead) answering(m incoming, body []byte) *debt {
+func (a *inbox) answering(m incoming, body []byte) *debt {
 	d := &debt{engine.Cost(m.size), engine.Cost(len(body))}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -137,7 +137,7 @@ func (a *ahead) answering(m incoming, body []byte) *debt {
 
 // settled says that an answer is sealed. It is called before the frame is written: as soon as
 // the other end has the answer it may send another request.
-func (a *ahead) settled(d *debt) {
+func (a *inbox) settled(d *debt) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.backlog.answers -= d.answer
@@ -156,7 +156,7 @@ func (b *backlog) dropped(m incoming) {
 // it. Its body is somebody else's memory.
 func (s *Session) request(m incoming) {
 	m.body = bytes.Clone(m.body)
-	if !s.ahead.request(m) {
+	if !s.inbox.request(m) {
 		s.refuse(m, RefusedBusy)
 	}
 }

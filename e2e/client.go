@@ -101,7 +101,7 @@ func (c *client) connect(ctx context.Context, conn transport.Conn) (*Session, er
 	if err := c.run(ctx, conn, h, signer); err != nil {
 		return nil, err
 	}
-	s := newSession(conn, h, grantFor(h.Lifetime()), party{&c.cfg, c.want()}, c.events)
+	s := newSession(conn, h, grantFor(h.Lifetime()), localEnd{&c.cfg, c.want()}, c.events)
 	c.follower.follows(s)
 	s.updates.pace.asked()
 	return s, nil
@@ -189,8 +189,8 @@ func (c *client) dialFirst(ctx context.Context) (_ *Session, err error) {
 }
 
 // comesBack gives a session whatever it needs to get another line.
-func (c *client) comesBack(s *Session) *comeback {
-	back := &comeback{client: c, session: s}
+func (c *client) comesBack(s *Session) *reconnector {
+	back := &reconnector{client: c, session: s}
 	s.lost = func(why *CloseError) { go back.run(why) }
 	return back
 }

@@ -234,7 +234,7 @@ func (s *Session) hangUp(code transport.Code) {
 	s.conclude()
 	s.engine.Forget()
 	if !s.err.Remote {
-		s.ahead.clear()
+		s.inbox.clear()
 	}
 	s.forget()
 	if s.keeper != nil {
@@ -263,11 +263,11 @@ func (s *Session) leaveStored(why *CloseError) {
 	}
 }
 
-// forget drops the keys of a session that has hung up. A half that is in use is
+// forget drops the keys of a session that has hung up. A lane that is in use is
 // dropped by its user, when it leaves.
 func (s *Session) forget() {
 	l := s.line.Load()
-	for _, h := range []*half{&s.send, &s.recv} {
+	for _, h := range []*lane{&s.send, &s.recv} {
 		select {
 		case h.turn <- struct{}{}:
 			if l != nil {

@@ -64,7 +64,7 @@ func (g *greeting) accept(ctx context.Context, room func(*keys.PublicIdentity) e
 	if err != nil {
 		return nil, err
 	}
-	s := newSession(g.conn, e, g.grant, party{g.cfg, g.cfg.wantClient()}, newEvents(*g.cfg))
+	s := newSession(g.conn, e, g.grant, localEnd{g.cfg, g.cfg.wantClient()}, newEvents(*g.cfg))
 	made := s.engine.Link()
 	if err := admit(s); err != nil {
 		s.fail(&CloseError{Err: err})

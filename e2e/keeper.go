@@ -33,9 +33,9 @@ type keeper struct {
 	pause sync.Mutex  // guards wait. A server's lock is held meanwhile, so nothing takes long under it
 	wait  time.Duration
 
-	mu      sync.Mutex // guards what follows
-	pending []*letter  // messages that wait to be stored, in the order of their Sends
-	handed  []incoming // messages that the application was given, and may be busy with
+	mu      sync.Mutex    // guards what follows
+	pending []*queuedSend // messages that wait to be stored, in the order of their Sends
+	handed  []incoming    // messages that the application was given, and may be busy with
 }
 
 // tried is a record that was given to the store.

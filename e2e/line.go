@@ -117,7 +117,7 @@ func (s *Session) retire(l *line) bool {
 	s.moved.tell()
 	go func() {
 		l.close(transport.CodePolicy)
-		for _, h := range []*half{&s.send, &s.recv} {
+		for _, h := range []*lane{&s.send, &s.recv} {
 			select {
 			case h.turn <- struct{}{}: // else its user drops the keys with the error that it gets
 				l.drop(h == &s.send)

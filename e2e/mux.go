@@ -117,7 +117,7 @@ func (m *Mux) Serve(ctx context.Context, s *Session) error {
 	oneWay, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	sv.oneWay = oneWay
-	if !s.ahead.serve(sv) {
+	if !s.inbox.serve(sv) {
 		sv.cancel()
 		return ErrServing
 	}
@@ -152,7 +152,7 @@ type serving struct {
 	oneWay   context.Context    // for others: what was said before the other end closed still counts
 	work     sync.WaitGroup     // requests
 
-	running int        // of them, their answers included; guarded by the mu of the session's ahead, like
+	running int        // of them, their answers included; guarded by the mu of the session's inbox, like
 	queue   []incoming // those that wait
 }
 
@@ -168,14 +168,14 @@ func (sv *serving) next(ctx context.Context) (incoming, error) {
 			return incoming{}, err
 		}
 		var m incoming
-		if s.ahead.take(&m) {
+		if s.inbox.take(&m) {
 			return m, nil
 		}
 		if over {
 			return incoming{}, s.err
 		}
 		select {
-		case <-s.ahead.some:
+		case <-s.inbox.some:
 		case <-ctx.Done():
 		case <-s.ended:
 		}
@@ -185,7 +185,7 @@ func (sv *serving) next(ctx context.Context) (incoming, error) {
 // end stops what is under way. Requests that still wait are left for a later Serve.
 func (sv *serving) end() {
 	sv.cancel()
-	sv.session.ahead.unserve(sv)
+	sv.session.inbox.unserve(sv)
 	sv.work.Wait()
 }
 
@@ -206,7 +206,7 @@ func (m *Mux) timeout() time.Duration {
 // run serves a request, and then those that wait, one after the other.
 func (sv *serving) run(m incoming) {
 	defer sv.work.Done()
-	for ok := true; ok; m, ok = sv.session.ahead.nextRequest(sv) {
+	for ok := true; ok; m, ok = sv.session.inbox.nextRequest(sv) {
 		sv.handle(m)
 	}
 }
@@ -230,7 +230,7 @@ func (sv *serving) handle(m incoming) {
 // counted meanwhile. What becomes of it then is the session's.
 func (sv *serving) reply(m incoming, r *Request, reply []byte, why Refusal, err error) {
 	s := sv.session
-	owed := s.ahead.answering(m, reply)
+	owed := s.inbox.answering(m, reply)
 	if why == 0 {
 		answer := engine.Header{Kind: engine.KindAnswer, Answers: m.number}
 		err = s.submit(s.life, &outgoing{Header: answer, body: reply, debt: owed})

@@ -73,6 +73,6 @@ func (srv *Server) cancel(p *reservation) {
 	if p.session == nil {
 		srv.places.free(p)
 	} else {
-		srv.removed(p.session)
+		srv.removeLocked(p.session)
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hopseal/hopseal/internal/engine"
@@ -60,12 +58,12 @@ func (s *Session) ReceiveMessage(ctx context.Context) (Message, error) {
 // for most of its life down there, and each copy on the way would make its stack deeper.
 func (s *Session) receive(ctx context.Context, dst []byte, bare bool, m *incoming) ([]byte, error) {
 	s.receivers.Add(1)
-	defer s.received1()
+	defer s.receiveDone()
 	if s.keeper != nil {
 		s.keeper.askedBehind()
 	}
 	for {
-		if s.ahead.served.Load() {
+		if s.inbox.served.Load() {
 			return dst, ErrServing
 		}
 		out, err := s.nextMessage(ctx, dst, m)
@@ -86,20 +84,12 @@ func (s *Session) takes(m *incoming, bare bool) bool {
 		s.received.Add(1)
 		s.hand(*m)
 		return true
-	case m.Kind == engine.KindRequest && s.ahead.served.Load(): // since the Receive began to wait
+	case m.Kind == engine.KindRequest && s.inbox.served.Load(): // since the Receive began to wait
 		s.request(*m)
 	default:
 		s.refuse(*m, RefusedType)
 	}
 	return false
-}
-
-// received1 is the end of a Receive. If somebody else waits for what may come, the
-// session goes on to read by itself.
-func (s *Session) received1() {
-	if s.receivers.Add(-1) == 0 && s.wanted.Load() > 0 {
-		s.pump()
-	}
 }
 
 // nextMessage appends a message that was read ahead, or reads one, or waits for
@@ -109,22 +99,22 @@ func (s *Session) nextMessage(ctx context.Context, dst []byte, m *incoming) ([]b
 		if s.over() && !s.err.Remote {
 			return dst, s.err // closed here: what came before it is not wanted any more
 		}
-		if s.ahead.take(m) {
+		if s.inbox.take(m) {
 			return append(dst, m.body...), nil
 		}
-		err := s.linked(ctx, s.ahead.some)
+		err := s.linked(ctx, s.inbox.some)
 		if err == nil {
-			err = s.enterOr(ctx, &s.recv, s.ahead.some)
+			err = s.enterOr(ctx, &s.recv, s.inbox.some)
 		}
 		switch {
 		case err == errOther:
 			continue
-		case err != nil && s.ahead.any():
+		case err != nil && s.inbox.any():
 			continue
 		case err != nil:
 			return dst, err
 		}
-		if s.ahead.any() { // by whoever had the turn
+		if s.inbox.any() { // by whoever had the turn
 			s.leave(&s.recv)
 			continue
 		}
@@ -202,15 +192,6 @@ func (s *Session) consumed(m incoming) {
 		}
 		s.schedule()
 	}
-}
-
-// incoming is a message that has come.
-type incoming struct {
-	engine.Header
-	number    uint64
-	body      []byte
-	signature []byte // in a memory of its own, if there is one
-	size      int    // of all of it, in bytes
 }
 
 // read takes one frame from the connection and does what it says. A message, or a piece
@@ -303,175 +284,4 @@ func (s *Session) refused(l *line, err error) error {
 		return s.fail(&CloseError{Remote: true, Err: ErrTooLarge})
 	}
 	return s.lose(l, &CloseError{Remote: true, Err: ErrTampered})
-}
-
-// schedule has what is due written, now or when it will be.
-func (s *Session) schedule() {
-	s.announce()
-	deadline := s.deadline()
-	if deadline.IsZero() || s.alarm.covers(deadline) {
-		return
-	}
-	if time.Until(deadline) <= 0 {
-		s.control()
-	} else {
-		s.alarm.set(deadline)
-	}
-}
-
-// tick does what is due while nobody calls: control records are written, and if
-// nobody has received since the last time, the session reads.
-func (s *Session) tick() {
-	s.alarm.clear()
-	if s.over() {
-		return
-	}
-	s.remind()
-	s.schedule()
-	if s.receivers.Load() > 0 {
-		return
-	}
-	if s.received.Swap(0) > 0 && s.wanted.Load() == 0 {
-		s.alarm.set(time.Now().Add(idleReader))
-		return
-	}
-	s.pump()
-}
-
-// pump reads for as long as nobody receives, so that acks, and the end of the
-// session, are noticed. What the other end may send meanwhile is bounded by its
-// credit.
-func (s *Session) pump() {
-	if s.receivers.Load() > 0 || s.over() || s.line.Load() == nil || !s.pumping.CompareAndSwap(false, true) {
-		return
-	}
-	go func() {
-		for s.receivers.Load() == 0 && s.pumpOne() == nil {
-		}
-		s.pumping.Store(false)
-		// Somebody may have wanted the pump between its last look and now.
-		if s.wanted.Load() > 0 {
-			s.pump()
-		}
-		if !s.over() {
-			s.alarm.set(time.Now().Add(idleReader))
-		}
-	}()
-}
-
-func (s *Session) pumpOne() error {
-	ctx := context.Background()
-	if err := s.enter(ctx, &s.recv); err != nil {
-		return err
-	}
-	defer s.leave(&s.recv)
-	var m incoming
-	out, err := s.readWhole(ctx, s.recv.plain[:0], &m)
-	s.recv.plain = nil
-	switch {
-	case err == nil && m.number == 0 && s.streams.any():
-		s.recv.plain = out[:0] // nobody keeps it
-		return nil
-	case err != nil || m.number == 0:
-		return err
-	case m.Kind == engine.KindRequest:
-		s.request(m)
-	default:
-		s.ahead.put(m)
-	}
-	s.schedule()
-	return nil
-}
-
-// alarm is a timer that is set to the earliest of the times it is given, and costs
-// little to be given another.
-type alarm struct {
-	timer *time.Timer
-
-	mu sync.Mutex
-	at time.Time // zero while it is not set
-}
-
-func (a *alarm) set(at time.Time) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.at.IsZero() || at.Before(a.at) {
-		a.at = at
-		a.timer.Reset(time.Until(at))
-	}
-}
-
-// covers reports whether it rings no later than that.
-func (a *alarm) covers(at time.Time) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return !a.at.IsZero() && !at.Before(a.at)
-}
-
-// clear says that it has rung.
-func (a *alarm) clear() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.at = time.Time{}
-}
-
-// ahead holds the messages that were read before anybody asked for them.
-type ahead struct {
-	some chan struct{} // may hold a token while there is a message
-
-	mu       sync.Mutex
-	messages []incoming // requests among them only while nobody serves
-	serving  *serving   // the Serve that there is; looked at without mu through
-	served   atomic.Bool
-	backlog  backlog
-	window   int // bound of that, in bytes
-}
-
-func (a *ahead) put(m incoming) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.messages = append(a.messages, m)
-	a.wake()
-}
-
-// wake lets one Receive look again.
-func (a *ahead) wake() {
-	select {
-	case a.some <- struct{}{}:
-	default:
-	}
-}
-
-// take moves the first message to m, if there is one.
-func (a *ahead) take(m *incoming) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.messages) == 0 {
-		return false
-	}
-	*m, a.messages[0] = a.messages[0], incoming{}
-	if a.messages = a.messages[1:]; len(a.messages) > 0 {
-		a.wake()
-	}
-	if m.Kind == engine.KindRequest {
-		a.backlog.dropped(*m)
-	}
-	return true
-}
-
-func (a *ahead) any() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return len(a.messages) > 0
-}
-
-func (a *ahead) clear() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, m := range a.messages {
-		if m.Kind == engine.KindRequest {
-			a.backlog.dropped(m)
-		}
-	}
-	a.messages = nil
 }

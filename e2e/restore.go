@@ -61,7 +61,7 @@ func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byt
 		c.failed(entered, err)
 		return nil, err
 	}
-	s = bareSession(c.latest.session, party{&srv.cfg, srv.cfg.wantClient()}, newEvents(srv.cfg))
+	s = bareSession(c.latest.session, localEnd{&srv.cfg, srv.cfg.wantClient()}, newEvents(srv.cfg))
 	s.restored = true
 	c.reserved.reservedFor(s)
 	s.entitle(c.resume.Link(), c.resume.Peer(), g.grant)
@@ -159,7 +159,7 @@ func wasSet(from, to time.Time) bool {
 }
 
 // keep stores that an attempt is made: another process must not make it again.
-func (b *comeback) keep() error {
+func (b *reconnector) keep() error {
 	k := b.session.keeper
 	if k == nil {
 		return nil
@@ -194,7 +194,7 @@ func (c *client) goOn(ctx context.Context) (_ *Session, err error) {
 	if l.session == nil {
 		return nil, nil
 	}
-	s := bareSession(l.session, party{&c.cfg, c.want()}, c.events)
+	s := bareSession(l.session, localEnd{&c.cfg, c.want()}, c.events)
 	c.follower.follows(s)
 	s.restored = true
 	s.keeper = newKeeper(s, c.vault, c.cfg.StoreName, l)
@@ -249,7 +249,7 @@ func (v vault) findOwn(ctx context.Context, name [32]byte, cfg engine.Config) (l
 
 // first gets a session that was restored its first line, while the context lasts. Unless the
 // session itself is over, it stays in the store.
-func (b *comeback) first(ctx context.Context) error {
+func (b *reconnector) first(ctx context.Context) error {
 	s := b.session
 	defer context.AfterFunc(ctx, func() { b.putBack(ctx.Err()) })()
 	go func() {
@@ -276,7 +276,7 @@ func (b *comeback) first(ctx context.Context) error {
 
 // firstLine has dial called until it works, or until it cannot: then nothing was sent, so
 // that this is nobody's answer.
-func (b *comeback) firstLine() error {
+func (b *reconnector) firstLine() error {
 	_, err := b.dial(b.session.life)
 	if err == nil || cannotDial(err) {
 		return err
@@ -291,7 +291,7 @@ func cannotDial(err error) bool {
 }
 
 // putBack ends a session that has had no line at this end, and leaves it stored.
-func (b *comeback) putBack(why error) {
+func (b *reconnector) putBack(why error) {
 	s := b.session
 	s.leaveStored(&CloseError{Err: &notYet{why, b.lastFailure()}, Stored: true})
 }

@@ -77,9 +77,9 @@ type unconfirmed struct{ error }
 func (e unconfirmed) Unwrap() error   { return e.error }
 func (e unconfirmed) Permanent() bool { return false }
 
-// retry returns the policy of a comeback. An application cannot make it go on with a session
+// retry returns the policy of a reconnector. An application cannot make it go on with a session
 // that the server does not know, nor behind a panic of its own.
-func (b *comeback) retry() redial.Policy {
+func (b *reconnector) retry() redial.Policy {
 	r := b.client.cfg.Retry
 	if r.Stable <= 0 {
 		r.Stable = DefaultStable
@@ -116,7 +116,7 @@ func isUnknown(err error) bool {
 
 // refresh is the application's Refresh, of which the session tells when it fails. It does not
 // take the program with it when it panics, and is not waited for when its context has ended.
-func (b *comeback) refresh(ask func(context.Context) error) func(context.Context) error {
+func (b *reconnector) refresh(ask func(context.Context) error) func(context.Context) error {
 	if ask == nil {
 		return nil
 	}

@@ -9,19 +9,19 @@ import (
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
-// A letter is a message that waits to be stored.
-type letter struct {
+// A queuedSend is a message that waits to be stored.
+type queuedSend struct {
 	*outgoing
 	done chan struct{}
 	err  error // once done is closed
 }
 
-func (l *letter) finish(err error) {
+func (l *queuedSend) finish(err error) {
 	l.err = err
 	close(l.done)
 }
 
-func (l *letter) wait() error {
+func (l *queuedSend) wait() error {
 	<-l.done
 	return l.err
 }
@@ -32,7 +32,7 @@ func (l *letter) wait() error {
 func (s *Session) sendStored(ctx context.Context, message *outgoing) error {
 	own := *message // so that without a store messages need no memory of their own
 	defer func() { message.number = own.number }()
-	m := &letter{outgoing: &own, done: make(chan struct{})}
+	m := &queuedSend{outgoing: &own, done: make(chan struct{})}
 	s.keeper.post(m)
 	p := s.patience()
 	defer p.timer.Stop()
@@ -91,14 +91,14 @@ func (s *Session) sendStored(ctx context.Context, message *outgoing) error {
 }
 
 // post puts a message in line.
-func (k *keeper) post(m *letter) {
+func (k *keeper) post(m *queuedSend) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.pending = append(k.pending, m)
 }
 
 // withdraw takes a message out of the line, and reports whether it was still there.
-func (k *keeper) withdraw(m *letter) bool {
+func (k *keeper) withdraw(m *queuedSend) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	i := slices.Index(k.pending, m)
@@ -110,10 +110,10 @@ func (k *keeper) withdraw(m *letter) bool {
 
 // take numbers as many messages as there is room for. One that has to wait keeps back
 // those of its kind only: an answer may pass it.
-func (k *keeper) take(now time.Time) (taken []*letter, err error) {
+func (k *keeper) take(now time.Time) (taken []*queuedSend, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var left []*letter
+	var left []*queuedSend
 	for i, m := range k.pending {
 		if err != nil && !m.Kind.Free() {
 			left = append(left, m)
@@ -136,7 +136,7 @@ func (k *keeper) take(now time.Time) (taken []*letter, err error) {
 }
 
 // number gives a message its number, if it is signed as the one of that or need not be.
-func (k *keeper) number(now time.Time, m *letter) error {
+func (k *keeper) number(now time.Time, m *queuedSend) error {
 	s := k.session
 	switch m.Time = now; {
 	case !s.signs(m.Kind):

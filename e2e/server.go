@@ -320,8 +320,8 @@ func (srv *Server) admit(s *Session) error {
 	return nil
 }
 
-// removed forgets a session that has a place. It is called under mu.
-func (srv *Server) removed(s *Session) {
+// removeLocked forgets a session that has a place. It is called under mu.
+func (srv *Server) removeLocked(s *Session) {
 	srv.places.free(s.place.reservation)
 	srv.unindex(s)
 	if s.keeper != nil && srv.stored[s.keeper.key] == s {

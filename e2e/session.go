@@ -33,15 +33,15 @@ type Session struct {
 	info   atomic.Pointer[Info]
 
 	line    atomic.Pointer[line]  // nil while there is none
-	moved   news                  // of a line lost or found
+	moved   broadcast             // of a line lost or found
 	lost    func(why *CloseError) // what follows when a line is lost; nil: the session ends
 	found   func()                // what follows when there is another
 	renewed func()                // what follows when a rekey has changed the resume secret
 
-	send half // of all lines, one after the other
-	recv half
+	send lane // of all lines, one after the other
+	recv lane
 
-	ahead     ahead         // what the pump has read
+	inbox     inbox         // what the pump has read
 	pumping   atomic.Bool   // it reads, or is about to
 	receivers atomic.Int32  // Receives under way
 	received  atomic.Uint32 // messages returned since the last tick
@@ -51,20 +51,20 @@ type Session struct {
 	streams      streams
 	refusing     feed[refused]
 	telling      feed[*RefusedError]
-	signing      *half // the turn to sign; nil where nothing is signed
+	signing      *lane // the turn to sign; nil where nothing is signed
 	onRefused    func(*Session, *RefusedError)
 	doorbell     doorbell // of what it would be told
 	window       int
 	refusedHere  atomic.Uint64 // messages of the other end
 	refusedThere atomic.Uint64 // messages of this end
 
-	news  news  // of acks, for Sends and Flushes that wait
-	alarm alarm // for what is due while nobody calls; see tick
+	news  broadcast // of acks, for Sends and Flushes that wait
+	alarm alarm     // for what is due while nobody calls; see tick
 
 	sendTimeout time.Duration
 	stalled     watch // over writes
 
-	party    party
+	party    localEnd
 	updates  updates
 	reminder *reminder   // nil at a server
 	follower *follower   // nil at a server, which has one for all
@@ -100,9 +100,9 @@ type Session struct {
 	joining  *line // the first line of a session that was restored, until the function runs
 }
 
-// half is one direction's lock, which gives way to a context, and its buffer.
-type half struct {
-	turn  chan struct{} // holds a token while the half is in use
+// lane is one direction's lock, which gives way to a context, and its buffer.
+type lane struct {
+	turn  chan struct{} // holds a token while the lane is in use
 	frame []byte        // memory for one frame, which is a piece of a message at most
 	seen  string        // type of the last message received
 	plain []byte        // memory for what a pump reads, while there are streams
@@ -120,7 +120,7 @@ type Info struct {
 }
 
 // newSession returns a session with its first line.
-func newSession(conn transport.Conn, made *engine.Handshake, grant Grant, own party, events *events) *Session {
+func newSession(conn transport.Conn, made *engine.Handshake, grant Grant, own localEnd, events *events) *Session {
 	s := bareSession(made.Session(), own, events)
 	s.use(newLine(conn, s.engine.Link(), made.Hop(), *own.cfg))
 	s.entitle(s.engine.Link(), made.Peer(), grant)
@@ -128,14 +128,14 @@ func newSession(conn transport.Conn, made *engine.Handshake, grant Grant, own pa
 }
 
 // bareSession returns a session that has no line yet.
-func bareSession(established *engine.Session, own party, events *events) *Session {
+func bareSession(established *engine.Session, own localEnd, events *events) *Session {
 	cfg := own.cfg
 	s := &Session{
 		engine:    established,
 		party:     own,
-		send:      half{turn: make(chan struct{}, 1)},
-		recv:      half{turn: make(chan struct{}, 1)},
-		ahead:     ahead{some: make(chan struct{}, 1), window: cfg.Window},
+		send:      lane{turn: make(chan struct{}, 1)},
+		recv:      lane{turn: make(chan struct{}, 1)},
+		inbox:     inbox{some: make(chan struct{}, 1), window: cfg.Window},
 		ended:     make(chan struct{}),
 		finishing: make(chan struct{}),
 		events:    events,
@@ -148,7 +148,7 @@ func bareSession(established *engine.Session, own party, events *events) *Sessio
 		onRefused:   cfg.Refused,
 	}
 	if established.Proof() == engine.ProofEd25519 {
-		s.signing = &half{turn: make(chan struct{}, 1)}
+		s.signing = &lane{turn: make(chan struct{}, 1)}
 	}
 	if established.Client() {
 		s.reminder = reminderOf(own.cfg.Identity)
@@ -237,14 +237,14 @@ func (s *Session) Info() Info {
 // say how.
 func (s *Session) Done() <-chan struct{} { return s.ended }
 
-// enter waits for the half's turn. Nothing has changed if it returns an error.
-func (s *Session) enter(ctx context.Context, h *half) error { return s.enterOr(ctx, h, nil) }
+// enter waits for the lane's turn. Nothing has changed if it returns an error.
+func (s *Session) enter(ctx context.Context, h *lane) error { return s.enterOr(ctx, h, nil) }
 
 // errOther is returned by enterOr when the other thing came first.
 var errOther = errors.New("e2e: something else came first")
 
 // enterOr is enter that gives up with errOther when there is something in other.
-func (s *Session) enterOr(ctx context.Context, h *half, other <-chan struct{}) error {
+func (s *Session) enterOr(ctx context.Context, h *lane, other <-chan struct{}) error {
 	if s.over() {
 		return s.err
 	}
@@ -271,7 +271,7 @@ func (s *Session) enterOr(ctx context.Context, h *half, other <-chan struct{}) e
 	return nil
 }
 
-func (s *Session) leave(h *half) {
+func (s *Session) leave(h *lane) {
 	<-h.turn
 	if s.hungUp.Load() {
 		s.forget()

@@ -10,7 +10,7 @@ import (
 // signPosted signs the messages that are in line, as far as there is room for them, so that they
 // can be stored in one go. It waits for the Signer with the turn to sign, and no other. It returns
 // errOther once message m has been looked after.
-func (s *Session) signPosted(ctx context.Context, m *letter) error {
+func (s *Session) signPosted(ctx context.Context, m *queuedSend) error {
 	if err := s.enterOr(ctx, s.signing, m.done); err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (s *Session) signPosted(ctx context.Context, m *letter) error {
 
 // unsigned returns the first message in line that has to be signed for the number that it is
 // going to have, and what is to be signed, or nil.
-func (k *keeper) unsigned() (*letter, *signed) {
+func (k *keeper) unsigned() (*queuedSend, *signed) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	s := k.session
@@ -55,7 +55,7 @@ func (k *keeper) unsigned() (*letter, *signed) {
 }
 
 // signed takes in the signature of a message, if it is in line still.
-func (k *keeper) signed(m *letter, as *signed) {
+func (k *keeper) signed(m *queuedSend, as *signed) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if slices.Contains(k.pending, m) {

@@ -210,5 +210,5 @@ func (srv *Server) conclude(s *Session) {
 	f.Unacked = 0 // they are in the gap, and nobody waits for them
 	srv.totals.sessions.add(f)
 	srv.totals.ended.count(outcomeOf(s.err), endings)
-	srv.removed(s)
+	srv.removeLocked(s)
 }

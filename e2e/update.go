@@ -31,21 +31,21 @@ const (
 // what it was shown. What it had accepted before goes on to count.
 var ErrUndecided = errors.New("e2e: the other end could not decide now")
 
-// A party is what a session knows about its own end, beside keys: who it is, and whom
+// A localEnd is what a session knows about its own end, beside keys: who it is, and whom
 // it accepts.
-type party struct {
+type localEnd struct {
 	cfg  *Config
 	want keys.Expected
 }
 
-func (p party) verify(ctx context.Context, peer *keys.PublicIdentity) error {
+func (p localEnd) verify(ctx context.Context, peer *keys.PublicIdentity) error {
 	return p.cfg.verify(ctx, p.want, peer)
 }
 
 // updates is how the ends of a session keep each other up to date.
 type updates struct {
 	making atomic.Bool // an update is being made
-	heard  news        // of answers to them
+	heard  broadcast   // of answers to them
 	pace   pace        // of asking for credentials
 
 	mu      sync.Mutex // guards what follows

@@ -11,9 +11,9 @@ import (
 	"github.com/hopseal/hopseal/transport/redial"
 )
 
-// A comeback gives a client's session another line each time that it has lost one. A
+// A reconnector gives a client's session another line each time that it has lost one. A
 // session loses a line only after it got it, so there is one attempt at a time.
-type comeback struct {
+type reconnector struct {
 	client   *client
 	session  *Session
 	redialer *redial.Redialer // nil before the first loss
@@ -26,7 +26,7 @@ type comeback struct {
 }
 
 // run looks for the next line, or ends the session.
-func (b *comeback) run(why *CloseError) {
+func (b *reconnector) run(why *CloseError) {
 	s, err := b.session, errGoexit
 	defer func() {
 		if err != nil {
@@ -39,7 +39,7 @@ func (b *comeback) run(why *CloseError) {
 }
 
 // redial has dial called until it works. The reason is why there is no connection.
-func (b *comeback) redial(why error) error {
+func (b *reconnector) redial(why error) error {
 	if b.redialer == nil {
 		b.redialer = redial.New(b.retry(), b.dial)
 	}
@@ -63,7 +63,7 @@ func gaveUp(err error, why *CloseError) *CloseError {
 }
 
 // dial makes a connection and goes on with the session over it.
-func (b *comeback) dial(ctx context.Context) (transport.Conn, error) {
+func (b *reconnector) dial(ctx context.Context) (transport.Conn, error) {
 	conn, err := b.attempt(ctx)
 	if err == nil {
 		b.refused = false
@@ -76,7 +76,7 @@ func (b *comeback) dial(ctx context.Context) (transport.Conn, error) {
 }
 
 // failed tells of an attempt that came to nothing.
-func (b *comeback) failed(err error) {
+func (b *reconnector) failed(err error) {
 	if again, ok := err.(unconfirmed); ok {
 		err = again.error
 	}
@@ -90,7 +90,7 @@ func (b *comeback) failed(err error) {
 }
 
 // lastFailure returns why the last attempt failed, or nil.
-func (b *comeback) lastFailure() error {
+func (b *reconnector) lastFailure() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.last
@@ -98,7 +98,7 @@ func (b *comeback) lastFailure() error {
 
 // attempt makes a connection, and then the engine counts on it: the one before is over for
 // the other end too.
-func (b *comeback) attempt(ctx context.Context) (_ transport.Conn, err error) {
+func (b *reconnector) attempt(ctx context.Context) (_ transport.Conn, err error) {
 	defer own(&err)
 	if err := b.client.cfg.ownLapse(); err != nil {
 		return nil, err // until it is renewed
@@ -133,14 +133,14 @@ func (b *comeback) attempt(ctx context.Context) (_ transport.Conn, err error) {
 	return conn, nil
 }
 
-func (b *comeback) connect(ctx context.Context) (transport.Conn, error) {
+func (b *reconnector) connect(ctx context.Context) (transport.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, longestDial)
 	defer cancel()
 	return b.client.dial(ctx)
 }
 
 // credentials returns what to show the server, and has the application asked at its pace.
-func (b *comeback) credentials(ctx context.Context) ([]byte, error) {
+func (b *reconnector) credentials(ctx context.Context) ([]byte, error) {
 	if b.session.shows() {
 		if err := b.session.updates.pace.wait(ctx, true); err != nil {
 			return nil, err
@@ -151,7 +151,7 @@ func (b *comeback) credentials(ctx context.Context) ([]byte, error) {
 
 // doubt has the word of a server that it does not know the session heard twice: behind one
 // address there may be several, of which another one does.
-func (b *comeback) doubt(err error) error {
+func (b *reconnector) doubt(err error) error {
 	again := ends(err) && isUnknown(err)
 	if again && !b.refused {
 		err = unconfirmed{err}
