@@ -98,7 +98,9 @@ class Core {
   #response(size, result) {
     const whole = this.#view(this.#run(() => this.#exports.buffer(0)) >>> 0, size + Math.abs(result));
     try {
-      return new Response(copyable(() => whole.slice(size)));
+      return new Response(whole.slice(size));
+    } catch (cause) {
+      throw wrap("too-large", "memory is short for what the core answers", cause);
     } finally {
       whole.fill(0);
     }

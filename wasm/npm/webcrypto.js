@@ -64,13 +64,23 @@ async function openBegun(core, handle, started, sealed) {
   }
 }
 
+// opened copies the data before the core claims the message: memory may be short, and it opens once.
 function opened(core, handle, padded) {
+  let data;
   try {
-    const response = core.call(op.openEnd, [handle, padded]);
-    return { data: padded.slice(4, 4 + response.number()), response };
+    data = padded.slice(4, 4 + lengthIn(padded));
+    return { data, response: core.call(op.openEnd, [handle, padded]) };
+  } catch (error) {
+    data?.fill(0);
+    throw error instanceof RangeError ? notTaken(error) : error;
   } finally {
     padded.fill(0);
   }
+}
+
+// lengthIn reads what the core has not judged yet.
+function lengthIn(padded) {
+  return padded.length < 4 ? 0 : new DataView(padded.buffer, padded.byteOffset).getUint32(0) & 0x7fffffff;
 }
 
 const bodyOf = (response) => ({ raw: response.bytes(), iv: response.bytes(), additionalData: response.bytes() });

@@ -83,18 +83,18 @@ func (c *Core) openVerify(r *request, out []byte) ([]byte, error) {
 	return appendUint32(appendBody(out, body), uint32(body.Start)), nil
 }
 
-// openEnd: opening handle, padded plaintext bytes, empty where the body does not open → data's
-// size number, claim, header. The data begins behind the first 4 bytes.
+// openEnd: opening handle, padded plaintext bytes, empty where the body does not open → claim,
+// header. The data is as long as its first 4 bytes say but for the top bit, and begins behind them.
 func (c *Core) openEnd(r *request, out []byte) ([]byte, error) {
 	opening, padded := taken[*opening](r), r.bytes()
 	if err := r.done(); err != nil {
 		return nil, err
 	}
-	data, header, err := opening.Finish(padded)
+	_, header, err := opening.Finish(padded)
 	if err != nil {
 		return nil, err
 	}
-	return appendHeader(opening.claims.append(appendUint32(out, uint32(len(data)))), header.(envelope.Header)), nil
+	return appendHeader(opening.claims.append(out), header.(envelope.Header)), nil
 }
 
 // An opening is under way, and takes its claim at the end.

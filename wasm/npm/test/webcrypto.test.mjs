@@ -201,3 +201,24 @@ test("messages that overlap stay apart", async () => {
     assert.equal(header.context, `${i}`);
   });
 });
+
+test("a message for which memory is short is not spent", async () => {
+  const sealed = await seal(patterned(threshold), { from: ann, to: [bob.public] });
+  const options = { identity: bob, from: ann.public, replay: await guard() };
+  const { slice } = Uint8Array.prototype;
+  const { decrypt } = crypto.subtle;
+  const then = async (...args) => {
+    const padded = await decrypt.apply(crypto.subtle, args);
+    Uint8Array.prototype.slice = function (...range) {
+      if (this.length >= threshold) throw new RangeError("Array buffer allocation failed");
+      return slice.apply(this, range);
+    };
+    return padded;
+  };
+  try {
+    await instead("decrypt", then, () => rejects(open(sealed, options), "too-large"));
+  } finally {
+    Uint8Array.prototype.slice = slice;
+  }
+  assert.deepEqual((await open(sealed, options)).data, patterned(threshold));
+});
