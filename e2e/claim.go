@@ -77,9 +77,10 @@ func (c *claim) settle(ctx context.Context, do func() error) error {
 
 // unwelcome removes the session of a client whose identity is not accepted any more, if the
 // attempt counts. One that was overtaken changes nothing: its client may be in that session
-// now. Nor do credentials that are refused: see [greeting.endUnlessBack].
+// now. Nor do credentials that are refused, see [greeting.endUnlessBack], nor what is refused for
+// its time, see [outdated].
 func (c *claim) unwelcome(ctx context.Context, why error) error {
-	if reason, no := refuses(why); no && reason == ReasonUntrusted {
+	if reason, _ := refuses(why); denies(why) && reason == ReasonUntrusted {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeTimeout)
 		defer cancel()
 		c.settle(ctx, func() error { return c.remove(ctx) })

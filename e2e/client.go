@@ -132,14 +132,15 @@ func (c *client) verify(ctx context.Context, peer *keys.PublicIdentity) error {
 }
 
 // presentAgain returns what to show a server that is known from before, unless the
-// Verifier does not accept that any more.
+// Verifier does not accept that any more. What it says of the statement alone is for the one that
+// the server is about to show: the known one may have expired since.
 func (c *client) presentAgain(ctx context.Context, peer *keys.PublicIdentity) (_ []byte, err error) {
 	if c.cfg.Credentials == nil {
 		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.HandshakeTimeout)
 	defer cancel()
-	if err = c.verify(ctx, peer); err == nil {
+	if err = c.verify(ctx, peer); err == nil || outdated(err) {
 		var credentials []byte
 		if credentials, err = c.cfg.present(ctx); err == nil {
 			return credentials, nil

@@ -88,9 +88,10 @@ type Config struct {
 	// what was granted before, in a session that goes on. It is called for each
 	// connection of a session, and when the client shows others in between. An error that
 	// matches [ErrCredentials], [transport.ErrUnauthorized], [transport.ErrForbidden] or a
-	// [*keys.TrustError] refuses the client, and ends a session that there is; after any
-	// other the client is told to try again later. It has to return when its context ends,
-	// and must not keep credentials. Nil accepts every client that the Verifier accepts.
+	// [*keys.TrustError] refuses the client, and ends a session that there is, but for
+	// [ErrCredentialsExpired]; after any other the client is told to try again later. It has
+	// to return when its context ends, and must not keep credentials. Nil accepts every
+	// client that the Verifier accepts.
 	Authenticate func(ctx context.Context, peer Peer, credentials []byte) (Grant, error)
 
 	// PeerFingerprint is handed to the Verifier as the root that the other end
@@ -276,8 +277,6 @@ type Config struct {
 	//	stalled              see ErrStalled
 	//	crowded              see ErrCrowded
 	//	untrusted            the other end is not trusted any more
-	//	peer_expired         as untrusted, since the other end's statement has expired or is from the future
-	//	identity             this end's own identity has expired, is from the future, or was revoked
 	//	unauthorized         the client's credentials are not accepted any more, or have expired
 	//	refused              the other end does not accept this one any more
 	//	abandoned            a context of this end ended, or Dial gave up on a session that stays stored

@@ -101,8 +101,11 @@
 // user it acts for: [Config.Credentials]. They travel inside the encryption, and
 // [Config.Authenticate] of the server decides on them; what it finds is in
 // [Session.Peer] and what it grants has an end. Each connection of a session shows them
-// anew, and an open session does so ahead of their expiry. What has expired, or was
-// refused, never comes back.
+// anew, and an open session does so ahead of their expiry. What was refused never comes back.
+//
+// A statement or credentials that are out of their time by a clock, which may be wrong, refuse
+// a handshake, or an attempt to go on with a session, and end no session: the client tries
+// again, and the session waits for it. Its own limits, [Grant] among them, are measured.
 //
 // When an identity is rotated, by its [keys.Store] for instance, open sessions tell the
 // other end, whose Verifier is asked about it. A revoked one ends them. So does a Verifier

@@ -31,7 +31,7 @@ const (
 	ReasonLost                             // the connection ended
 	ReasonUnknownSession                   // the server does not know the session that was to go on, and has signed that
 	ReasonLocal                            // something failed at this end, such as the signer; see the cause
-	ReasonUnauthorized                     // Authenticate did not accept the client's credentials; the cause is its error
+	ReasonUnauthorized                     // the client's credentials are not accepted; the cause is the error of Authenticate, or [ErrCredentialsExpired] where a client comes back with them
 	ReasonRolledBack                       // an end has gone back to what the session was before: it was restored from a backup, or its store was
 	ReasonProtocol                         // the ends do not speak the same; the cause is a [*ProtocolError]
 	ReasonIdentity                         // this end's own identity has expired, is from the future, or was revoked; the cause says which
@@ -110,6 +110,8 @@ func explainHandshake(err error) error {
 		return &HandshakeError{Reason: ReasonRefused}
 	case errors.Is(err, engine.ErrLapsed):
 		return &HandshakeError{Reason: ReasonIdentity, Err: errToldLapsed}
+	case errors.Is(err, engine.ErrStale):
+		return &HandshakeError{Reason: ReasonUnauthorized, Err: ErrCredentialsExpired}
 	case errors.Is(err, engine.ErrUnavailable):
 		return &HandshakeError{Reason: ReasonUnavailable}
 	case errors.Is(err, engine.ErrUnknownSession):
@@ -221,8 +223,6 @@ type CloseError struct {
 	// Stored says that only this end of the session is over: it is in [Config.Store], with
 	// every message that a Send has returned nil for, and may go on in another process.
 	Stored bool
-
-	lapsed error // why peers refuse this end's own identity, where the other end refused it
 }
 
 // Error returns one line.
@@ -255,8 +255,6 @@ func (e *CloseError) text() string {
 		return "e2e: the other end is shutting down: connect again later"
 	case e.Code == CodeExpired:
 		return "e2e: the other end closed the session, which has expired: connect again"
-	case e.Code == CodeRefused && e.lapsed != nil:
-		return "e2e: the other end closed the session: it does not accept this identity any more: " + e.lapsed.Error()
 	case e.Code == CodeRefused:
 		return "e2e: the other end closed the session: it does not accept this identity, or its credentials, any more"
 	case e.Code == CodeCredentials:
@@ -285,9 +283,6 @@ func (e *CloseError) Unwrap() []error {
 	}
 	if e.Gap != nil {
 		all = append(all, e.Gap)
-	}
-	if e.lapsed != nil {
-		all = append(all, e.lapsed)
 	}
 	return all
 }

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -257,7 +256,7 @@ func (s *Session) follow(ctx context.Context) error {
 		switch _, no := refuses(err); {
 		case no && s.engine.Peer() != peer: // so that this is about who it was before
 			continue
-		case no && !outdated(err):
+		case denies(err):
 			go s.closeFor(CodeRefused, unwelcome(err))
 			return nil
 		case no:
@@ -266,13 +265,4 @@ func (s *Session) follow(ctx context.Context) error {
 		return err
 	}
 	return nil
-}
-
-// outdated reports whether a Verifier refuses only the statement that the other end has shown
-// last, as it would if it connected anew. That is nothing to end a session for: the other
-// end may have another one by now, and shows it when it is its turn.
-func outdated(err error) bool {
-	var trust *keys.TrustError
-	return errors.As(err, &trust) &&
-		(trust.Reason == keys.TrustExpired || trust.Reason == keys.TrustNotYetValid || trust.Reason == keys.TrustRolledBack)
 }

@@ -32,7 +32,7 @@ func newStoreFor(t testing.TB, id *keys.Identity) (*keys.Store, string) {
 // server that follows the store in another ends the thief's sessions, within two seconds and a
 // look at the file, whether they have a connection, wait for one or are stored; it refuses the
 // thief's next, and does nothing to others.
-func TestA50StolenClientIsCutOff(t *testing.T) {
+func TestA62StolenClientIsCutOff(t *testing.T) {
 	for _, how := range []string{"revoked", "forgotten"} {
 		t.Run(how, func(t *testing.T) {
 			bubble(t, func(t *testing.T) { cutOff(t, how) })

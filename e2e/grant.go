@@ -20,10 +20,25 @@ var (
 	// at both ends.
 	ErrCredentials = errors.New("the credentials are not accepted, or not any more")
 
+	// ErrCredentialsExpired matches ErrCredentials and says that time is all that is wrong
+	// with them: they have expired, or are not valid yet. [Config.Authenticate] returns it,
+	// or a [Grant] whose end is in the past. The clock that says so may be wrong, so a session
+	// that there is goes on, for as long as its last Grant lasts, and the client tries again.
+	ErrCredentialsExpired error = staleError{}
+
 	// ErrCredentialsTooLarge: [Config.Credentials] returned more than [MaxCredentials]
 	// bytes.
 	ErrCredentialsTooLarge = errors.New("credentials of more than 4096 bytes")
 )
+
+// staleError is the type of ErrCredentialsExpired.
+type staleError struct{}
+
+func (staleError) Error() string {
+	return "the credentials have expired, or are not valid yet: show others, and check both clocks"
+}
+
+func (staleError) Unwrap() error { return ErrCredentials }
 
 // A Grant is what a client's credentials entitle it to.
 type Grant struct {
@@ -91,7 +106,7 @@ func (c Config) authenticate(ctx context.Context, peer Peer, credentials []byte)
 	case err != nil:
 		return Grant{}, err
 	case !g.Expires.IsZero() && !time.Now().Before(g.Expires):
-		return Grant{}, fmt.Errorf("%w: Authenticate granted them until %v", ErrCredentials, g.Expires)
+		return Grant{}, fmt.Errorf("%w: Authenticate granted them until %v", ErrCredentialsExpired, g.Expires)
 	}
 	return g.measured(), nil
 }

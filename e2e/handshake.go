@@ -195,7 +195,7 @@ func (h *handshake) refuse(ctx context.Context, why error) error {
 	if errors.Is(why, ErrNotStored) { // any more
 		reason, no = ReasonUnknownSession, true
 	}
-	if frame := h.refusal(reason, no); frame != nil {
+	if frame := h.refusal(why, reason, no); frame != nil {
 		h.conn.Write(ctx, frame) // it failed anyway
 	}
 	var panicked *PanicError
@@ -211,26 +211,36 @@ func (h *handshake) refuse(ctx context.Context, why error) error {
 }
 
 // refusal returns the frame that tells the peer, if there is one. An identity that is not
-// accepted any more ends the session that was to go on, if the attempt counts.
-func (h *handshake) refusal(reason Reason, no bool) []byte {
+// accepted any more ends the session that was to go on, if the attempt counts. Nothing follows from
+// what is refused for its time.
+func (h *handshake) refusal(why error, reason Reason, no bool) []byte {
 	var step engine.Step
-	code := engine.CodeRefused
-	if reason == ReasonUntrusted && h.engine.Peer().Lapsed(time.Now()) {
-		code = engine.CodeLapsed
-	}
 	attempt, resumes := h.engine.(*engine.Resume)
 	switch {
 	case !no: // the decision could not be made
 		step, _ = h.engine.Refuse(engine.CodeUnavailable)
 	case reason == ReasonUnknownSession:
 		step, _ = h.engine.Refuse(engine.CodeUnknown)
-	case resumes && reason == ReasonUntrusted:
-		step, h.counted = attempt.Condemn(code)
+	case !resumes:
+		step, _ = h.engine.Refuse(h.strangersCode(reason))
+	case outdated(why):
+		step, _ = h.engine.Refuse(map[Reason]engine.Code{ReasonUntrusted: engine.CodeLapsed, ReasonUnauthorized: engine.CodeStale}[reason])
+	case reason == ReasonUntrusted:
+		step, h.counted = attempt.Condemn(engine.CodeRefused)
 	default:
-		h.counted = resumes && attempt.Counts()
-		step, _ = h.engine.Refuse(code)
+		h.counted = attempt.Counts()
+		step, _ = h.engine.Refuse(engine.CodeRefused)
 	}
 	return step.Frame
+}
+
+// strangersCode is what a client is told that begins. Whether it hears that its statement does not
+// count depends on that and the clock alone.
+func (h *handshake) strangersCode(reason Reason) engine.Code {
+	if reason == ReasonUntrusted && h.engine.Peer().Lapsed(time.Now()) {
+		return engine.CodeLapsed
+	}
+	return engine.CodeRefused
 }
 
 func (h *handshake) write(ctx context.Context, frame []byte) error {

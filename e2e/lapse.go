@@ -9,10 +9,10 @@ import (
 )
 
 // A statement of an identity counts for 30 days at most. This file is about ends that have let
-// one run out.
+// one run out, or of which a clock says so.
 
 // errToldLapsed is the word of a server, by its clock.
-var errToldLapsed = errors.New("the server says that its statement has expired, or is from the future: " +
+var errToldLapsed = errors.New("the server says that its statement has expired, is from the future, or is not its latest: " +
 	"renew it with 'hopseal key rotate' or Identity.Renew, have Store.Run keep it alive, and check both clocks")
 
 // checkIdentity refuses an identity of this end's own that peers would refuse.
@@ -31,16 +31,6 @@ func (c *Config) identityExpires() time.Time {
 	return time.Time{}
 }
 
-// ownLapse returns an error while this end's identity is one that the server would end the
-// session for, though a renewal mends it. A revoked one is shown: that ends the session at both
-// ends.
-func (c *Config) ownLapse() error {
-	if err := c.Identity.Check(time.Now()); err != nil && !errors.Is(err, keys.ErrRevoked) {
-		return &HandshakeError{Reason: ReasonIdentity, Err: err}
-	}
-	return nil
-}
-
 // ownFault is the error of a handshake that a server has lost. A client that does not accept
 // the server hangs up without a word, so the server looks at itself first.
 func (c *Config) ownFault(err error) error {
@@ -54,19 +44,26 @@ func (c *Config) ownFault(err error) error {
 	return err
 }
 
-// closedThere is the end of a session that the other end has closed. Where it does not accept this
-// end any more, this end looks at itself first.
-func (s *Session) closedThere(code Code, missing uint64) *CloseError {
-	e := &CloseError{Remote: true, Code: code, Missing: missing}
-	if own := s.party.cfg.Identity.Check(time.Now()); code == CodeRefused && !errors.Is(own, keys.ErrRevoked) {
-		e.lapsed = own
-	}
-	return e
-}
-
 // ofLapsedPeer reports whether the other end was refused because its statement does not count
 // at this time.
 func ofLapsedPeer(err error) bool {
 	trust, ok := errors.AsType[*keys.TrustError](err)
 	return ok && (trust.Reason == keys.TrustExpired || trust.Reason == keys.TrustNotYetValid)
+}
+
+// outdated reports whether only what was shown is refused, and not who has shown it: a statement
+// or credentials that are out of their time, or an earlier statement than another connection has
+// brought. The clock that says so may be wrong, and the other end may have something newer by now.
+// So it refuses an attempt, and ends no session: that has limits of its own, which no clock moves.
+func outdated(err error) bool {
+	if trust, ok := errors.AsType[*keys.TrustError](err); ok {
+		return trust.Reason == keys.TrustExpired || trust.Reason == keys.TrustNotYetValid || trust.Reason == keys.TrustRolledBack
+	}
+	return errors.Is(err, ErrCredentialsExpired) || errors.Is(err, errToldLapsed)
+}
+
+// denies reports whether an error says no whatever the time is, so that it ends a session.
+func denies(err error) bool {
+	_, no := refuses(err)
+	return no && !outdated(err)
 }

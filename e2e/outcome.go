@@ -60,7 +60,7 @@ var (
 		outcomeLost, outcomeUnknownSession, outcomeFull, outcomeBusy, outcomeEvicted, outcomeShutdown, outcomeUpgrade,
 		outcomeAbandoned, outcomePanic, outcomeFailed, outcomeRolledBack, outcomeStore}
 	endings = []outcome{outcomeClosed, outcomePeerClosed, outcomeGoingAway, outcomeIncomplete, outcomeFailed, outcomeExpired, outcomeLost,
-		outcomeTampered, outcomeMisbehaved, outcomeSilent, outcomeStalled, outcomeCrowded, outcomeUntrusted, outcomePeerExpired, outcomeIdentity,
+		outcomeTampered, outcomeMisbehaved, outcomeSilent, outcomeStalled, outcomeCrowded, outcomeUntrusted,
 		outcomeUnauthorized, outcomeRefused, outcomeAbandoned, outcomeRolledBack, outcomeFenced, outcomeStore}
 )
 

@@ -47,6 +47,7 @@ func TestEveryErrorHasAnOutcome(t *testing.T) {
 		"ErrTooLarge",                                                                                      // ends nothing
 		"ErrTruncated",                                                                                     // lost, where nothing says more
 		"ErrSignature",                                                                                     // is ErrMisbehaved
+		"ErrCredentialsExpired",                                                                            // is ErrCredentials
 		"ErrNotStored",                                                                                     // an unknown session
 		"ErrProof", "ErrServing", "ErrCredentialsTooLarge", "ErrUndecided", "ErrStream", "ErrStreamStored", // end nothing
 	}

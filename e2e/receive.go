@@ -209,7 +209,7 @@ func (s *Session) read(ctx context.Context, l *line, dst []byte) ([]byte, engine
 	case err != nil:
 		return dst, 0, s.refused(l, err)
 	case event == engine.PeerClose:
-		return dst, 0, s.fail(s.closedThere(Code(l.link.PeerCode()), l.link.PeerMissing()))
+		return dst, 0, s.fail(&CloseError{Remote: true, Code: Code(l.link.PeerCode()), Missing: l.link.PeerMissing()})
 	case s.over():
 		return dst, 0, s.err // closed at this end while the message was on its way
 	case event == engine.Acked:

@@ -100,9 +100,6 @@ func (b *reconnector) lastFailure() error {
 // the other end too.
 func (b *reconnector) attempt(ctx context.Context) (_ transport.Conn, err error) {
 	defer own(&err)
-	if err := b.client.cfg.ownLapse(); err != nil {
-		return nil, err // until it is renewed
-	}
 	credentials, err := b.credentials(ctx)
 	if err != nil {
 		return nil, said{err}

@@ -25,11 +25,11 @@ const DefaultMaxRetryAfter = time.Minute
 // there for a Decide that does not know itself. It stops for these alone:
 //
 //	what the other end has said inside the encryption
-//	  it does not accept this identity, or its credentials, any more
+//	  it does not accept this identity, or its credentials, any more, whatever the time is
 //	  it does not know the session: it has signed that, twice in a row
 //	  the session has gone back to an earlier state
 //	what this end's own code has said
-//	  its Verifier does not accept the other end any more
+//	  its Verifier does not accept the other end any more, whatever the time is
 //	  its Credentials returned an error such as ErrCredentials
 //	  it panicked
 //
@@ -59,7 +59,7 @@ func ends(err error) bool {
 		return false
 	}
 	if failed := new(HandshakeError); errors.As(by, &failed) {
-		return failed.Permanent()
+		return failed.Permanent() && !outdated(failed)
 	}
 	return errors.As(by, new(*PanicError))
 }

@@ -12,7 +12,7 @@ import (
 
 // Whoever receives a stream that its sender did not mean to be complete is told. The
 // sender's code is what people write, with a Close that is deferred.
-func TestA15StreamsThatAreNotFinished(t *testing.T) {
+func TestA65StreamsThatAreNotFinished(t *testing.T) {
 	broken := errors.New("the source is gone")
 	for name, end := range map[string]func(w *e2e.StreamWriter) error{
 		"a source that fails": func(w *e2e.StreamWriter) error {

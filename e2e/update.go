@@ -253,7 +253,7 @@ func (s *Session) decide(l *line) {
 	ctx, cancel := context.WithTimeout(s.life, s.party.cfg.HandshakeTimeout)
 	defer cancel()
 	grant, err := s.judge(ctx, offer)
-	_, no := refuses(err)
+	no := denies(err)
 	switch {
 	case s.over():
 		return
@@ -262,7 +262,7 @@ func (s *Session) decide(l *line) {
 	case no:
 		s.closeFor(CodeRefused, unwelcome(err))
 		return
-	case err != nil:
+	case err != nil: // which says nothing, or only that this is out of its time
 		l.link.Decided(false, 0)
 	case s.engine.Client():
 		s.recognize(l.link, offer.Peer)
@@ -316,15 +316,17 @@ func passOn(ctx context.Context, peer *keys.PublicIdentity, verify func(context.
 
 // Recheck asks the Verifier about the other end again, for when it has learned something
 // that it did not know when the session began. Of a [keys.ChangeNotifier] the session hears
-// that by itself, within a second, and then ends in the same way; but not because the other
-// end has made a later statement by now, or should have. If the answer is no the session ends with
-// [ErrUntrusted], and the other end is told with [CodeRefused]. The error is the
-// [*CloseError] then, and otherwise that of a Verifier that has no answer.
+// that by itself, within a second. If the answer is no the session ends with [ErrUntrusted],
+// and the other end is told with [CodeRefused]. The session goes on if only the other end's
+// statement is refused, with [keys.TrustExpired], [keys.TrustNotYetValid] or [keys.TrustRolledBack]:
+// a clock that is wrong ends nothing, and [Config.MaxAge] ends every session.
+//
+// The error is the [*CloseError], or the Verifier's where the session goes on.
 func (s *Session) Recheck(ctx context.Context) error {
 	for !s.over() {
 		peer := s.engine.Peer()
 		err := s.party.verify(about.Session(ctx, s.life), peer)
-		if _, no := refuses(err); !no {
+		if !denies(err) {
 			return err
 		}
 		if s.engine.Peer() == peer { // else the answer is about who it was before
@@ -338,8 +340,8 @@ func (s *Session) Recheck(ctx context.Context) error {
 const rechecks = 16
 
 // Recheck is [Session.Recheck] for every session of the server, those that wait for
-// their clients included. It returns the first error of a Verifier that has no answer,
-// and otherwise nil: that sessions ended is what it is for.
+// their clients included. It returns the first error of the Verifier about a session that
+// goes on, and otherwise nil: that sessions ended is what it is for.
 func (srv *Server) Recheck(ctx context.Context) error {
 	var all sync.WaitGroup
 	var mu sync.Mutex

@@ -28,6 +28,7 @@ const (
 	ReasonReplay                      // opened before
 	ReasonRetired                     // under a key that is archived, see Opener.Archive
 	ReasonSize                        // larger than Opener.MaxSize
+	ReasonExpired                     // dated when the sender's statement in From had expired: ask the sender for its current one
 )
 
 var reasonTexts = [...]string{
@@ -45,6 +46,7 @@ var reasonTexts = [...]string{
 	ReasonReplay:    "opened before",
 	ReasonRetired:   "sealed under an archived key",
 	ReasonSize:      "too large",
+	ReasonExpired:   "sender's statement has expired",
 }
 
 func (r Reason) String() string {

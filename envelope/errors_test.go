@@ -52,6 +52,9 @@ func failures(t *testing.T) (out []failure) {
 		forged := copyOf()
 		forged.sealed.proof, forged.head.proof = make([]byte, len(k.sealed.proof)), make([]byte, len(k.sealed.proof))
 		note(ReasonProof, forged, k.opener())
+		if k.suite != SuiteShared {
+			note(ReasonExpired, late(t, k), k.opener())
+		}
 		note(ReasonNotForUs, k, change(func(o *Opener) {
 			if o.Shared != nil {
 				o.Shared = sharedKeyset(t)
@@ -87,6 +90,21 @@ func failures(t *testing.T) (out []failure) {
 	return append(out, retiredFailures(t)...)
 }
 
+// late returns what a sender makes whose statement, as the Opener has it, has expired.
+func late(t *testing.T, k *kit) *kit {
+	c := *k
+	h, _, err := parse(k.envelope(), k.opener().FromParty, k.Sealer.Context)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Time = k.Sealer.From.Public().Expires()
+	c.sealed.header = h.append(nil)
+	c.head = newStreamHead(&h)
+	c.head.recipients = k.head.recipients
+	c.prove(t)
+	return &c
+}
+
 func flipped(b []byte) []byte { b = bytes.Clone(b); b[len(b)-1] ^= 1; return b }
 
 func withVersion(b []byte, v byte) []byte { b[1] = v; return b }
@@ -109,7 +127,7 @@ func openAll(suite Suite, want Reason, o *Opener, v *Verifier, sealed, streamed 
 		return out
 	}
 	switch want {
-	case ReasonMalformed, ReasonVersion, ReasonSuite, ReasonSender, ReasonContext, ReasonProof, ReasonSize:
+	case ReasonMalformed, ReasonVersion, ReasonSuite, ReasonSender, ReasonContext, ReasonProof, ReasonSize, ReasonExpired:
 		_, err = v.Verify(sealed)
 		out = append(out, failure{suite, "Verify", want, err})
 		_, err = v.VerifyStream(bytes.NewReader(streamed))
@@ -169,7 +187,7 @@ func TestA37OneErrorEverywhere(t *testing.T) {
 		}
 	}
 	for _, api := range []string{"Verify", "VerifyStream"} {
-		if len(met[api]) != 7 {
+		if len(met[api]) != 8 {
 			t.Errorf("%s gave %v", api, met[api])
 		}
 	}

@@ -48,3 +48,25 @@ func TestSealerWithAnExpiredIdentity(t *testing.T) {
 		}
 	})
 }
+
+// An Opener that has an old copy of the sender's statement says so to its caller, and nothing to
+// anybody else. That of today opens the message.
+func TestOpenerWithAnExpiredStatementOfTheSender(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		me, peer := made(keys.GenerateIdentity("me")), made(keys.GenerateIdentity("peer"))
+		copied := peer.Public()
+		time.Sleep(keys.MaxLifetime)
+		if err := errors.Join(me.Renew(), peer.Renew()); err != nil {
+			t.Fatal(err)
+		}
+		sealed := made((&Sealer{From: peer, To: []*keys.PublicIdentity{me.Public()}}).Seal(nil, []byte("hello")))
+		o := Opener{Identity: me, From: copied, InsecureAllowReplay: true}
+		if _, _, err := o.Open(nil, sealed); ReasonOf(err) != ReasonExpired || err.Error() != ErrOpen.Error() {
+			t.Errorf("%v (%v)", err, ReasonOf(err))
+		}
+		o.From = peer.Public()
+		if data, _, err := o.Open(nil, sealed); err != nil || string(data) != "hello" {
+			t.Error(string(data), err)
+		}
+	})
+}

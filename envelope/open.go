@@ -118,11 +118,11 @@ func (o *Opener) suite() (Suite, error) {
 	from, party, fromParty := o.From != nil, o.Party != "", o.FromParty != ""
 	switch {
 	case identity && from && !shared && !party && !fromParty:
-		return SuiteRecipients, nil
+		return SuiteRecipients, o.checkFirst()
 	case shared && identity && from && party && !fromParty:
-		return SuiteSharedSigned, nil
+		return SuiteSharedSigned, o.checkFirst()
 	case shared && party && fromParty && o.Party != o.FromParty && !identity && !from:
-		return SuiteShared, nil
+		return SuiteShared, o.checkFirst()
 	}
 	return 0, errors.New("envelope: an Opener needs Identity and From; Shared, Party and another FromParty; or Shared, Party, Identity and From; and nothing beside")
 }

@@ -81,7 +81,9 @@ func authenticateSigned(from *keys.PublicIdentity, context string, h *Header) (c
 		return checker{}, fail(ReasonSender)
 	case h.Context != context:
 		return checker{}, fail(ReasonContext)
-	case !known || !key.ValidAt(h.Time) || !h.Time.Before(from.Expires()):
+	case !h.Time.Before(from.Expires()): // it may be signed by a key that a later statement lists
+		return checker{}, fail(ReasonExpired)
+	case !known || !key.ValidAt(h.Time):
 		return checker{}, fail(ReasonProof)
 	}
 	return checker{key: key}, nil

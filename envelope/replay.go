@@ -34,7 +34,8 @@ const (
 // nothing: make one with [NewReplayGuard]. A ReplayGuard is safe for concurrent use;
 // it must not be copied.
 type ReplayGuard struct {
-	made    bool // by NewReplayGuard, FirstReplayGuard or ParseReplayGuard
+	made    bool    // by NewReplayGuard, FirstReplayGuard or ParseReplayGuard
+	first   readers // whose first guard it is, if any
 	mu      sync.Mutex
 	window  time.Duration    // the longest MaxAge that it was asked with
 	floor   time.Time        // nothing at or before it is accepted from a new sender
@@ -80,13 +81,17 @@ func NewReplayGuard() *ReplayGuard { return newReplayGuard(time.Now().Add(replay
 // opens whatever is sealed to it. That is true once. A second guard of the same keys,
 // and one of keys that were read from anywhere, is as from [NewReplayGuard].
 //
-// Pass the keys that messages are sealed to: in [SuiteSharedSigned] the keyset. Who
-// generates keys for another process keeps the guard's Bytes beside them.
+// Pass the keys that messages are sealed to: in [SuiteSharedSigned] the keyset. The
+// guard is for these keys alone, and an Opener with others returns an error: what was
+// sealed to those may have been opened before. Who generates keys for another process
+// keeps the guard's Bytes beside them, and reads them for the same keys.
 func FirstReplayGuard[Keys *keys.Identity | *keys.SharedKeyset](of Keys) *ReplayGuard {
-	if newborn.Take(of) {
-		return newReplayGuard(time.Time{})
+	if !newborn.Take(of) {
+		return NewReplayGuard()
 	}
-	return NewReplayGuard()
+	g := newReplayGuard(time.Time{})
+	g.first = readersOf(any(of))
+	return g
 }
 
 func newReplayGuard(floor time.Time) *ReplayGuard {
@@ -98,6 +103,9 @@ var errNoGuard = errors.New("envelope: a zero ReplayGuard opens nothing: make on
 // Claim implements [ReplayCache]. It reports false for a message that was opened
 // before, and for one that is too old for the guard to tell.
 func (g *ReplayGuard) Claim(_ context.Context, c ReplayClaim) (bool, error) {
+	if !g.first.match(c.to) {
+		return false, errOtherKeys
+	}
 	maxAge := c.Until.Sub(c.Header.Time) - replayMargin
 	err := g.claim(c.Header, min(maxAge, MaxAgeLimit), time.Now())
 	if err == errNoGuard {

@@ -26,6 +26,9 @@ type ReplayCache interface {
 	// neither is known, or that another process has not finished with the message:
 	// it does not open now, and may be opened later. See [ErrReplayUnavailable].
 	//
+	// A cache whose client asks its store a second time, since an answer got lost, must
+	// know its own claim again, by a token in it: or the message opens for nobody.
+	//
 	// The cache must keep the key until the claim's Until by the cache's own clock,
 	// and must return false for a claim whose Until has passed by that clock: then
 	// the clocks of the processes do not matter. It must return once ctx is done.
@@ -38,10 +41,14 @@ type ReplayClaim struct {
 	// needs to know. No other message of any sender has it.
 	Key ReplayKey
 	// Until is when the claim may be forgotten: no opener accepts the message after
-	// it, even with a clock that is five minutes behind the store's.
+	// it, even with a clock that is five minutes behind the store's. It is as long after
+	// Header.Time in each claim, as MaxAge says: a cache should return an error where it is
+	// longer than before, since it has forgotten what was opened then.
 	Until time.Time
 	// Header is the message's, authenticated.
 	Header Header
+
+	to readers
 }
 
 // A ReplayKey names a message for a [ReplayCache]: a SHA-256 of the message id with
@@ -91,16 +98,17 @@ func (o *Opener) maxAge() time.Duration {
 	return o.MaxAge
 }
 
+// inTime reports whether the Opener accepts a message's time.
+func (o *Opener) inTime(h *Header) bool {
+	return o.Replay == nil && o.MaxAge == 0 || inTime(h.Time, o.maxAge(), time.Now())
+}
+
 // once refuses a message that is too old, or was opened before.
 func (o *Opener) once(h *Header) error {
-	if o.Replay == nil && o.MaxAge == 0 {
-		return nil
-	}
-	now := time.Now()
 	if g, inMemory := o.Replay.(*ReplayGuard); inMemory {
-		return g.claim(*h, o.maxAge(), now)
+		return g.claim(*h, o.maxAge(), time.Now())
 	}
-	if !inTime(h.Time, o.maxAge(), now) {
+	if !o.inTime(h) {
 		return fail(ReasonTime)
 	}
 	if o.Replay == nil {
@@ -114,9 +122,11 @@ func (o *Opener) claim(h *Header) error {
 	defer cancel()
 	first, err := false, ctx.Err()
 	if err == nil {
-		first, err = o.Replay.Claim(ctx, ReplayClaim{Key: o.replayKey(h), Until: h.Time.Add(o.maxAge() + replayMargin), Header: *h})
+		first, err = o.Replay.Claim(ctx, ReplayClaim{Key: o.replayKey(h), Until: h.Time.Add(o.maxAge() + replayMargin), Header: *h, to: o.readers()})
 	}
 	switch {
+	case errors.Is(err, ErrOpen): // of another message, inside the cache: this one was not refused
+		return fmt.Errorf("%w: %v", ErrReplayUnavailable, err)
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrReplayUnavailable, err)
 	case !first:
@@ -157,6 +167,14 @@ func (o *Opener) checkReplay() error {
 	}
 	if g, inMemory := o.Replay.(*ReplayGuard); inMemory && (g == nil || !g.made) {
 		return errNoGuard
+	}
+	return nil
+}
+
+// checkFirst refuses the first guard of other keys than messages are sealed to.
+func (o *Opener) checkFirst() error {
+	if g, inMemory := o.Replay.(*ReplayGuard); inMemory && !g.first.match(o.readers()) {
+		return errOtherKeys
 	}
 	return nil
 }

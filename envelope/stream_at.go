@@ -28,14 +28,19 @@ type ReaderAt struct {
 
 // NewReaderAt reads a stream of size bytes once from start to end, verifies all of
 // it, and returns a reader for any part of its content. Its errors are those of
-// [Opener.NewReader] and of [UnverifiedReader.Read].
+// [Opener.NewReader] and of [UnverifiedReader.Read]. The message id goes to Replay once
+// all has verified: a copy that was cut short or changed on the way, and a source that
+// fails, leave the whole stream to be opened later.
 func (o *Opener) NewReaderAt(src io.ReaderAt, size int64) (*ReaderAt, error) {
 	if src == nil {
 		return nil, errNil("io.ReaderAt")
 	}
-	pass, err := o.NewReader(io.NewSectionReader(src, 0, size))
+	pass, err := o.newReader(io.NewSectionReader(src, 0, size))
 	if err != nil {
 		return nil, err
+	}
+	if !o.inTime(&pass.stream.Header) { // before the long way
+		return nil, fail(ReasonTime)
 	}
 	r := &ReaderAt{
 		src: src, header: pass.Header(), start: pass.stream.headSize,
@@ -44,6 +49,9 @@ func (o *Opener) NewReaderAt(src io.ReaderAt, size int64) (*ReaderAt, error) {
 	}
 	pass.keep = func(digest *[sha256.Size]byte) { r.digests = append(r.digests, *digest) }
 	if r.size, err = pass.WriteTo(io.Discard); err != nil {
+		return nil, err
+	}
+	if err := o.once(&r.header); err != nil {
 		return nil, err
 	}
 	return r, nil

@@ -31,9 +31,21 @@ type UnverifiedReader struct {
 // every failure that the stream itself causes matches [ErrOpen].
 //
 // The stream ends where src does. NewReader may read ahead. A stream that broke
-// off cannot be read again with the same guard: its sender seals it anew, or the
-// reader keeps what arrives and opens it when it is there.
+// off, or that somebody on the way has cut short, cannot be read again with the same
+// guard: its sender seals it anew. [Opener.NewReaderAt] does not use up what is not whole.
 func (o *Opener) NewReader(src io.Reader) (*UnverifiedReader, error) {
+	r, err := o.newReader(src)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.once(&r.stream.Header); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// newReader is NewReader, but for the claim.
+func (o *Opener) newReader(src io.Reader) (*UnverifiedReader, error) {
 	want, err := o.suite()
 	if err != nil {
 		return nil, err
@@ -51,9 +63,6 @@ func (o *Opener) NewReader(src io.Reader) (*UnverifiedReader, error) {
 	}
 	key, err := o.streamKey(s)
 	if err != nil {
-		return nil, err
-	}
-	if err := o.once(&s.Header); err != nil {
 		return nil, err
 	}
 	digest := newStreamDigest(s.head.digest(), o.Party)

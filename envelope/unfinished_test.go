@@ -11,7 +11,7 @@ import (
 // A stream that its sender did not mean to be complete has no final proof: whoever
 // reads it is told that it is cut. The sender's code is what people write, with a
 // Close that is deferred.
-func TestUnfinishedStreamDoesNotOpen(t *testing.T) {
+func TestA65UnfinishedStreamDoesNotOpen(t *testing.T) {
 	broken := errors.New("the source is gone")
 	for name, send := range map[string]func(*Writer) error{
 		"a source that fails": func(w *Writer) error {

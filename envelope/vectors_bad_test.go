@@ -330,7 +330,7 @@ var onSignatures = []attack{
 	}, nil},
 	{"too-early", "signed by a key that is not valid yet", ReasonProof, signedBy("alice signing 3", day(1.9)), later},
 	{"too-late", "signed by a key that was retired before", ReasonProof, signedBy("alice signing 1", day(1).Add(10*time.Minute)), later},
-	{"expired", "dated when the sender's statement expires", ReasonProof, field(atTime, func() []byte { return millis(day(29)) }), nil},
+	{"expired", "dated when the sender's statement expires", ReasonExpired, field(atTime, func() []byte { return millis(day(29)) }), nil},
 	{"malleable", "the signature with its S plus the order of the group", ReasonProof, func(m *message) []byte {
 		m.seal()
 		m.proof = plusOrder(m.proof)

@@ -281,7 +281,7 @@ var streamProofs = []streamAttack{
 		s.proveOpening()
 		return s.finish().bytes()
 	}, nil},
-	{"expired", "dated when the sender's statement expires", 2, ReasonProof, 10, func(s *streamMessage) []byte {
+	{"expired", "dated when the sender's statement expires", 2, ReasonExpired, 10, func(s *streamMessage) []byte {
 		s.with(atTime, millis(day(29)))
 		return s.seal().bytes()
 	}, nil},

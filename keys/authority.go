@@ -277,10 +277,10 @@ func (a *Authority) expects(want Expected, got *PublicIdentity, now time.Time) e
 		}
 	}
 	switch {
-	case lapsed != nil:
-		return lapsed.lapsed(&TrustError{TrustExpired, want, got.Fingerprint(), known}, now)
 	case known != nil && want.Address != "":
 		return &TrustError{TrustChanged, want, got.Fingerprint(), known}
+	case lapsed != nil:
+		return lapsed.lapsed(&TrustError{TrustExpired, want, got.Fingerprint(), known}, now)
 	}
 	return &TrustError{TrustUnknown, want, got.Fingerprint(), nil}
 }

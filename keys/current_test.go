@@ -70,7 +70,7 @@ func TestLapsedStatementsAreToldApart(t *testing.T) {
 			{MaxLifetime, peer.Public(), TrustExpired, " expired at 2000-01-31T00:00:00Z, 2 hours ago by this clock"},
 		} {
 			time.Sleep(c.wait)
-			err := Pinned().Verify(t.Context(), at, c.got) // whoever it is
+			err := Pinned(peer.Fingerprint()).Verify(t.Context(), at, c.got)
 			if reason(err) != c.want || !strings.Contains(err.Error(), c.says) || errors.Is(err, ErrExpired) {
 				t.Errorf("%v, want %v with %q", err, c.want, c.says)
 			}

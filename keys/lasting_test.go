@@ -38,9 +38,9 @@ func valid(t *testing.T, s *Store, now time.Time) {
 	}
 }
 
-// TestTenYearsOfDailyRotation has a service that rotates daily for ten years, and changes keys at
+// TestA61TenYearsOfDailyRotation has a service that rotates daily for ten years, and changes keys at
 // once now and then.
-func TestTenYearsOfDailyRotation(t *testing.T) {
+func TestA61TenYearsOfDailyRotation(t *testing.T) {
 	var now time.Time
 	s := lasting(t, &now)
 	begin := now

@@ -11,7 +11,7 @@ import (
 )
 
 // A revocation that comes before the peer is known counts, whatever follows.
-func TestRevocationBeforeThePeerIsKnown(t *testing.T) {
+func TestA62RevocationBeforeThePeerIsKnown(t *testing.T) {
 	alice := testIdentity(t, "alice")
 	known := new(KnownPeers)
 	if err := known.Revoke(revocationOf(t, alice)); err != nil || !known.Knows(alice.Fingerprint()) || !known.Revoked(alice.Fingerprint()) {

@@ -31,6 +31,9 @@ type Expected struct {
 // answer is no. It never waits for a person: the application asks, changes what
 // the Verifier knows, and tries again.
 //
+// It says [TrustExpired], [TrustNotYetValid] or [TrustRolledBack] only where nothing else is wrong.
+// Package e2e refuses an attempt for these, and ends no session: a clock may be wrong.
+//
 // The shipped ones: [Pinned], [KnownPeers], and [InsecureTrustAnyone].
 type Verifier interface {
 	Verify(ctx context.Context, want Expected, got *PublicIdentity) error
@@ -142,7 +145,7 @@ func Pinned(roots ...Fingerprint) Verifier {
 }
 
 func (p pinned) Verify(_ context.Context, want Expected, got *PublicIdentity) error {
-	if err := checkCurrent(want, got, time.Now()); err != nil {
+	if err := checkMeant(want, got); err != nil {
 		return err
 	}
 	unknown := &TrustError{TrustUnknown, want, got.Fingerprint(), nil}
@@ -152,7 +155,7 @@ func (p pinned) Verify(_ context.Context, want Expected, got *PublicIdentity) er
 	case p.Several() && want.Role == RoleMember && want.Address != "" && want.Fingerprint == Fingerprint{}:
 		return &namelessError{unknown}
 	}
-	return nil
+	return lapsed(want, got, time.Now())
 }
 
 // Immediate says that Verify asks nobody and waits for nothing. Package e2e then calls it

@@ -190,18 +190,18 @@ func (p party) take(t *testing.T, back fromJS) {
 	if err != nil || len(peers.Admitted(keys.Expected{Room: "room"})) != 2 {
 		t.Errorf("known peers of JavaScript: %v", err)
 	}
-	guard := envelope.FirstReplayGuard(p.ann)
+	ofAnn, ofShared := envelope.FirstReplayGuard(p.ann), envelope.FirstReplayGuard(p.shared)
 	openers := map[string]envelope.Opener{
-		"recipients":    {Identity: p.ann, From: cid},
-		"shared":        {Shared: p.shared, Party: "go", FromParty: "js"},
-		"shared-signed": {Shared: p.shared, Party: "go", Identity: p.ann, From: cid},
+		"recipients":    {Identity: p.ann, From: cid, Replay: ofAnn},
+		"shared":        {Shared: p.shared, Party: "go", FromParty: "js", Replay: ofShared},
+		"shared-signed": {Shared: p.shared, Party: "go", Identity: p.ann, From: cid, Replay: ofShared},
 	}
 	if len(back.Messages) != 12 {
 		t.Errorf("%d messages", len(back.Messages))
 	}
 	for _, m := range back.Messages {
 		o := openers[m.Suite]
-		o.Context, o.Replay = "interop", guard
+		o.Context = "interop"
 		got, header, err := o.Open(nil, m.Sealed)
 		if err != nil || !bytes.Equal(got, m.Plaintext) || header.ContentType != "from js" {
 			t.Errorf("suite %s, %d bytes: %v (%v)", m.Suite, len(m.Plaintext), err, envelope.ReasonOf(err))

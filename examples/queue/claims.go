@@ -31,14 +31,30 @@ var (
 	errAge  = errors.New("the store remembers for less than MaxAge (see Create)")
 )
 
+// create never has a store say that it remembers more than it does: since only rises,
+// and where keep does, what the store has forgotten by now is refused.
+var create = redis.NewScript(`
+	local record, since, keep, slack = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+	local now = redis.call('TIME')[1] * 1000
+	local had, kept = unpack(redis.call('HMGET', record, 'since', 'keep'))
+	if had then
+		since = math.max(since, tonumber(had))
+		if keep > tonumber(kept) then since = math.max(since, now + 1000 - tonumber(kept) + slack) end
+	end
+	redis.call('HSET', record, 'since', string.format('%.0f', since), 'keep', string.format('%.0f', keep))
+	return 'ok'`)
+
 // Create tells the store that it remembers everything that is dated after since, for
-// maxAge. Call it once, with the zero time, where nothing has been opened yet. After
-// the store has lost claims, call it with a time five minutes ahead: what may have
-// been opened is refused then. To raise maxAge, call it with the present time less the
-// old maxAge.
+// maxAge. A person calls it, once, with the zero time, where nothing has been opened
+// yet; a service that did so at its start would open replays once the store is lost.
+// After the store has lost claims, or is back from a backup, call it with a time five
+// minutes ahead: what may have been opened is refused then. Call it to change maxAge,
+// too, with the zero time: a store that exists refuses all the same what it may have
+// forgotten.
 func (c *Claims) Create(ctx context.Context, maxAge time.Duration, since time.Time) error {
-	keep := (maxAge + 2*keys.ClockSkew).Milliseconds() // an Opener asks for little more than one ClockSkew
-	return c.Redis.HSet(ctx, c.record(), "since", max(0, since.UnixMilli()), "keep", keep).Err()
+	const slack = 2 * keys.ClockSkew // an Opener asks for little more than one ClockSkew
+	return create.Run(ctx, c.Redis, []string{c.record()},
+		max(0, since.UnixMilli()), (maxAge + slack).Milliseconds(), slack.Milliseconds()).Err()
 }
 
 func (c *Claims) record() string { return "{" + c.Name + "}:claims" }
@@ -51,27 +67,35 @@ type Delivery struct {
 	used   atomic.Bool
 
 	key   string // of the claim, once there is one
+	tries int64  // attempts with this one, over all consumers, also those that died
 	until time.Time
 }
+
+// triesOf is where the attempts at a message are counted.
+func triesOf(key string) string { return key + ":tries" }
 
 // Deliver begins an attempt.
 func (c *Claims) Deliver() *Delivery { return &Delivery{claims: c, token: rand.Text()} }
 
 // claim runs in one step, and by the store's clock: the consumers' do not matter.
 var claim = redis.NewScript(`
-	local record, claim = KEYS[1], KEYS[2]
+	local record, claim, tries = KEYS[1], KEYS[2], KEYS[3]
 	local token, dated, untilMs, lease = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 	local time = redis.call('TIME')
 	local now = time[1] * 1000 + math.floor(time[2] / 1000)
 	local since, keep = unpack(redis.call('HMGET', record, 'since', 'keep'))
-	if not since then return 'lost' end
-	if untilMs - dated > tonumber(keep) then return 'age' end
-	if dated <= tonumber(since) or now >= untilMs then return 'late' end
-	if redis.call('SET', claim, token, 'NX', 'PX', lease) then return 'first' end
+	if not since then return {'lost'} end
+	if untilMs - dated > tonumber(keep) then return {'age'} end
+	if dated <= tonumber(since) or now >= untilMs then return {'late'} end
+	if redis.call('SET', claim, token, 'NX', 'PX', lease) then
+		local n = redis.call('INCR', tries)
+		redis.call('PEXPIREAT', tries, untilMs)
+		return {'first', n}
+	end
 	local held = redis.call('GET', claim)
-	if held == token then return 'first' end -- asked again, since the answer got lost
-	if held == 'done' then return 'done' end
-	return 'held'`)
+	if held == token then return {'first', tonumber(redis.call('GET', tries))} end -- the answer got lost
+	if string.sub(held, 1, 4) == 'done' then return {'done'} end
+	return {'held'}`)
 
 // Claim implements envelope.ReplayCache.
 func (d *Delivery) Claim(ctx context.Context, c envelope.ReplayClaim) (bool, error) {
@@ -79,19 +103,21 @@ func (d *Delivery) Claim(ctx context.Context, c envelope.ReplayClaim) (bool, err
 		return false, errUsed
 	}
 	key := "{" + d.claims.Name + "}:claim:" + c.Key.String()
-	said, err := claim.Run(ctx, d.claims.Redis, []string{d.claims.record(), key}, d.token,
-		c.Header.Time.UnixMilli(), c.Until.UnixMilli(), d.claims.Lease.Milliseconds()).Text()
-	switch {
-	case err != nil:
+	said, err := claim.Run(ctx, d.claims.Redis, []string{d.claims.record(), key, triesOf(key)}, d.token,
+		c.Header.Time.UnixMilli(), c.Until.UnixMilli(), d.claims.Lease.Milliseconds()).Slice()
+	if err != nil {
 		return false, err
-	case said == "first":
+	}
+	switch said[0] {
+	case "first":
 		d.key, d.until = key, c.Until
+		d.tries, _ = said[1].(int64)
 		return true, nil
-	case said == "held":
+	case "held":
 		return false, errHeld
-	case said == "lost":
+	case "lost":
 		return false, errLost
-	case said == "age":
+	case "age":
 		return false, errAge
 	}
 	return false, nil // done, or too late to tell
@@ -100,9 +126,10 @@ func (d *Delivery) Claim(ctx context.Context, c envelope.ReplayClaim) (bool, err
 // done keeps the claim until the message is too old for everybody, whoever holds it:
 // the message has been handled.
 var done = redis.NewScript(`
-	local held = redis.call('GET', KEYS[1])
-	redis.call('SET', KEYS[1], 'done', 'PXAT', ARGV[2])
-	if not held or held == ARGV[1] then return 'own' end
+	local held, mine = redis.call('GET', KEYS[1]), 'done ' .. ARGV[1]
+	redis.call('SET', KEYS[1], mine, 'PXAT', ARGV[2])
+	redis.call('DEL', KEYS[2])
+	if not held or held == ARGV[1] or held == mine then return 'own' end -- mine: the answer got lost
 	return 'other'`)
 
 // Done says that the message has been handled: it opens for nobody again. Tell the
@@ -111,7 +138,7 @@ func (d *Delivery) Done(ctx context.Context) error {
 	if d.key == "" {
 		return errors.New("nothing was claimed")
 	}
-	said, err := done.Run(ctx, d.claims.Redis, []string{d.key}, d.token, d.until.UnixMilli()).Text()
+	said, err := done.Run(ctx, d.claims.Redis, []string{d.key, triesOf(d.key)}, d.token, d.until.UnixMilli()).Text()
 	if err == nil && said == "other" {
 		err = fmt.Errorf("handling took longer than the lease of %v: another consumer has handled the message too, or still does", d.claims.Lease)
 	}

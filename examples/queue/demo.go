@@ -90,7 +90,7 @@ func (d *demo) member(s *keys.Store) keys.Expected {
 func (d *demo) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), lease)
 	defer cancel()
-	errs := []error{d.queue.Unlink(ctx, d.name, d.name+refused).Err(), d.queue.Close()}
+	errs := []error{d.queue.Unlink(ctx, d.name, d.name+refused, d.name+replays).Err(), d.queue.Close()}
 	if d.claims != d.queue {
 		errs = append(errs, d.claims.Close())
 	}
@@ -182,7 +182,7 @@ func (d *demo) consumer(name string, replica *keys.Replica) *Consumer {
 			MaxAge: maxAge, Archive: true, MaxSize: 1 << 20,
 		}, err
 	}
-	return &Consumer{Queue: d.queue, Claims: d.newClaims(), Name: name, Opener: opener, Handle: func(_ context.Context, message []byte, _ envelope.Header) error {
+	return &Consumer{Queue: d.queue, Claims: d.newClaims(), Name: name, Tries: 10, Opener: opener, Handle: func(_ context.Context, message []byte, _ envelope.Header) error {
 		d.handle(name, string(message))
 		return nil
 	}}
@@ -246,7 +246,7 @@ func (d *demo) report(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	refusals, err := d.queue.XLen(ctx, d.name+refused).Result()
+	refusals, err := d.queue.XLen(ctx, d.name+replays).Result()
 	if err != nil {
 		return err
 	}

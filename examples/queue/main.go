@@ -3,7 +3,7 @@
 // dies with an order in hand, and an attacker puts every message in a second time.
 // docs/queue.md explains it.
 //
-//	go run . -redis localhost:6379
+//	go run . -redis localhost:6390
 package main
 
 import (
@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/redis/go-redis/v9"
@@ -49,7 +50,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 func connect(address string) *redis.Client {
 	o := &redis.Options{Addr: address, ContextTimeoutEnabled: true}
-	if address[:1] == "/" {
+	if strings.HasPrefix(address, "/") {
 		o.Network = "unix"
 	}
 	return redis.NewClient(o)

@@ -27,7 +27,7 @@ func TestPage(t *testing.T) {
 	if len(blocks) < 4 {
 		t.Fatalf("the page has %d blocks", len(blocks))
 	}
-	commands := map[string]bool{"cd examples/queue": true, "redis-server --appendonly yes --maxmemory-policy noeviction &": true, "go run . -redis localhost:6379": true}
+	commands := map[string]bool{"cd examples/queue": true, `redis-server --port 6390 --bind 127.0.0.1 --dir "$(mktemp -d)" --appendonly yes --maxmemory-policy noeviction --daemonize yes`: true, "go run . -redis localhost:6390": true, "redis-cli -p 6390 shutdown": true}
 	for _, b := range blocks {
 		switch b[1] {
 		case "go":

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -15,7 +16,8 @@ import (
 const (
 	group   = "consumers" // of the stream: each entry goes to one of them
 	field   = "sealed"    // of an entry
-	refused = ":refused"  // the stream of what does not open, behind the queue's name
+	refused = ":refused"  // the stream of what does not open or cannot be handled, behind the queue's name
+	replays = ":replays"  // the same, of what was opened before: it must not push the others out
 )
 
 // Send puts a sealed message at the end of the queue.
@@ -33,6 +35,7 @@ type Consumer struct {
 	Queue  *redis.Client
 	Claims *Claims
 	Name   string // of this consumer
+	Tries  int    // attempts at a message before it is put aside; 0 for as many as fit into MaxAge
 
 	// Opener is asked for each message, so that a rotated key is used at once.
 	Opener func(ctx context.Context) (envelope.Opener, error)
@@ -40,6 +43,8 @@ type Consumer struct {
 	// Handle acts on a message. ctx ends with the lease. Where it fails, the message
 	// comes again; header.ID is the same then.
 	Handle func(ctx context.Context, message []byte, header envelope.Header) error
+
+	begun bool // with new entries: the next look is for those that were left
 }
 
 // Run takes messages until ctx ends.
@@ -59,17 +64,20 @@ func (c *Consumer) Run(ctx context.Context) {
 	}
 }
 
-// next returns an entry that its consumer has left for longer than a lease, since it
-// died or did not get on, or else a new one. It waits for one for half a lease.
+// next returns a new entry, and every other time one that its consumer has left for
+// longer than a lease, since it died or did not get on: messages that cannot be handled
+// do not keep new ones out. It waits for a second at most, as Run does when ctx ends.
 func (c *Consumer) next(ctx context.Context) ([]redis.XMessage, error) {
-	left, _, err := c.Queue.XAutoClaim(ctx, &redis.XAutoClaimArgs{
-		Stream: c.Claims.Name, Group: group, Consumer: c.Name, MinIdle: c.Claims.Lease, Start: "0", Count: 1,
-	}).Result()
-	if err != nil || len(left) > 0 {
-		return left, err
+	if c.begun = !c.begun; !c.begun {
+		left, _, err := c.Queue.XAutoClaim(ctx, &redis.XAutoClaimArgs{
+			Stream: c.Claims.Name, Group: group, Consumer: c.Name, MinIdle: c.Claims.Lease, Start: "0", Count: 1,
+		}).Result()
+		if err != nil || len(left) > 0 {
+			return left, err
+		}
 	}
 	got, err := c.Queue.XReadGroup(ctx, &redis.XReadGroupArgs{
-		Streams: []string{c.Claims.Name, ">"}, Group: group, Consumer: c.Name, Count: 1, Block: c.Claims.Lease / 2,
+		Streams: []string{c.Claims.Name, ">"}, Group: group, Consumer: c.Name, Count: 1, Block: min(c.Claims.Lease/2, time.Second),
 	}).Result()
 	if errors.Is(err, redis.Nil) {
 		return nil, nil // nothing came
@@ -85,16 +93,31 @@ func (c *Consumer) next(ctx context.Context) ([]redis.XMessage, error) {
 func (c *Consumer) take(ctx context.Context, entry redis.XMessage) {
 	sealed, _ := entry.Values[field].(string)
 	err := c.handle(ctx, []byte(sealed))
-	switch {
+	finish := context.WithoutCancel(ctx) // what is done is taken out, also while the consumer stops
+	switch reason := envelope.ReasonOf(err); {
 	case err == nil:
-		err = c.remove(ctx, entry, "")
-	case errors.Is(err, envelope.ErrOpen):
-		err = c.remove(ctx, entry, envelope.ReasonOf(err).String())
+		err = c.remove(finish, entry, nil)
+	case reason == envelope.ReasonReplay:
+		err = c.remove(finish, entry, c.aside(replays, sealed, reason.String()))
+	case reason == envelope.ReasonSize: // too much to be kept
+		err = c.remove(finish, entry, c.aside(refused, "", fmt.Sprintf("%v: %d bytes", reason, len(sealed))))
+	case reason != 0:
+		err = c.remove(finish, entry, c.aside(refused, sealed, reason.String()))
+	case errors.Is(err, errTries):
+		err = c.remove(finish, entry, c.aside(refused, sealed, err.Error()))
 	}
-	if err != nil && ctx.Err() == nil {
-		slog.Warn("a message stays in the queue", "consumer", c.Name, "entry", entry.ID, "error", err)
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	slog.Warn("a message stays in the queue", "consumer", c.Name, "entry", entry.ID, "error", err)
+	if !errors.Is(err, errHeld) {
+		wait(ctx, min(c.Claims.Lease/2, time.Second)) // or all of the queue would be taken, in vain
 	}
 }
+
+// errTries is for a message that cannot be handled: its handler fails each time, or its
+// consumers die of it.
+var errTries = errors.New("handled in vain too often")
 
 // handle opens a message and acts on it, once.
 func (c *Consumer) handle(ctx context.Context, sealed []byte) error {
@@ -110,23 +133,33 @@ func (c *Consumer) handle(ctx context.Context, sealed []byte) error {
 	if err != nil {
 		return err // envelope.ErrOpen refuses it for good, all else leaves it in the queue
 	}
+	if c.Tries > 0 && delivery.tries > int64(c.Tries) {
+		return errors.Join(delivery.Release(ctx),
+			fmt.Errorf("%w: to try again, delete %s from the store of the claims and put the message into the queue", errTries, triesOf(delivery.key)))
+	}
 	if err := c.Handle(ctx, message, header); err != nil {
 		return errors.Join(err, delivery.Release(context.WithoutCancel(ctx)))
 	}
 	return delivery.Done(context.WithoutCancel(ctx))
 }
 
-// remove takes an entry out of the queue. What was refused is kept aside for a person:
-// it may be genuine, and the keys here wrong. An attacker can fill that stream, and
-// no other.
-func (c *Consumer) remove(ctx context.Context, entry redis.XMessage, reason string) error {
+// aside is the entry of a stream that keeps, for a person, what was refused: it may be
+// genuine, and the keys here wrong. It keeps the latest 10,000. An attacker can fill it,
+// and no other.
+func (c *Consumer) aside(stream, sealed, reason string) *redis.XAddArgs {
+	return &redis.XAddArgs{
+		Stream: c.Claims.Name + stream, MaxLen: 10_000, Approx: true,
+		Values: map[string]any{field: sealed, "reason": reason},
+	}
+}
+
+// remove takes an entry out of the queue, and puts it aside where there is something to
+// be kept.
+func (c *Consumer) remove(ctx context.Context, entry redis.XMessage, aside *redis.XAddArgs) error {
 	_, err := c.Queue.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		if reason != "" {
-			slog.Warn("refused", "consumer", c.Name, "entry", entry.ID, "reason", reason)
-			p.XAdd(ctx, &redis.XAddArgs{
-				Stream: c.Claims.Name + refused, MaxLen: 10_000, Approx: true,
-				Values: map[string]any{field: entry.Values[field], "reason": reason},
-			})
+		if aside != nil {
+			slog.Warn("put aside", "consumer", c.Name, "entry", entry.ID, "in", aside.Stream)
+			p.XAdd(ctx, aside)
 		}
 		p.XAck(ctx, c.Claims.Name, group, entry.ID)
 		p.XDel(ctx, c.Claims.Name, entry.ID)
@@ -144,9 +177,12 @@ func Publish(ctx context.Context, queue *redis.Client, id *keys.Identity) error 
 // Peer returns the statement that a peer has published. Trust knows the peer, and
 // refuses a statement that is older than one seen before.
 func Peer(ctx context.Context, queue *redis.Client, want keys.Expected, trust keys.Verifier) (*keys.PublicIdentity, error) {
-	b, err := queue.Get(ctx, "identity:"+want.Fingerprint.String()).Bytes()
+	b, err := queue.GetRange(ctx, "identity:"+want.Fingerprint.String(), 0, keys.MaxPublicSize).Bytes() // who wrote it is not known yet
 	if err != nil {
 		return nil, err
+	}
+	if len(b) == 0 {
+		return nil, fmt.Errorf("%v has published no statement", want.Fingerprint)
 	}
 	peer, err := parsed.Parse(b)
 	if err != nil {

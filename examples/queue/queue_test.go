@@ -159,8 +159,8 @@ func TestKilledConsumer(t *testing.T) {
 	eventually(t, "the queue is empty", empty(t.Context(), queue))
 	add()
 	eventually(t, "the queue is empty", empty(t.Context(), queue))
-	if n := handled.Load(); n != 1 || queue.XLen(t.Context(), "orders"+refused).Val() != 2 {
-		t.Errorf("handled %d times, %d refused", n, queue.XLen(t.Context(), "orders"+refused).Val())
+	if n := handled.Load(); n != 1 || queue.XLen(t.Context(), "orders"+replays).Val() != 2 {
+		t.Errorf("handled %d times, %d refused", n, queue.XLen(t.Context(), "orders"+replays).Val())
 	}
 }
 
@@ -174,9 +174,9 @@ func victim() {
 		os.Exit(1)
 	}
 	now := time.Now()
-	said, err := claim.Run(ctx, queue, []string{c.Claims.record(), os.Getenv("QUEUE_TEST_VICTIM")}, "victim",
-		now.UnixMilli(), now.Add(maxAge).UnixMilli(), c.Claims.Lease.Milliseconds()).Text()
-	if err != nil || said != "first" {
+	said, err := claim.Run(ctx, queue, []string{c.Claims.record(), os.Getenv("QUEUE_TEST_VICTIM"), triesOf(os.Getenv("QUEUE_TEST_VICTIM"))}, "victim",
+		now.UnixMilli(), now.Add(maxAge).UnixMilli(), c.Claims.Lease.Milliseconds()).Slice()
+	if err != nil || said[0] != "first" {
 		fmt.Println(said, err)
 		os.Exit(1)
 	}
@@ -299,7 +299,7 @@ func TestClaimsUnavailable(t *testing.T) {
 	}
 	_, err = e.open(ctx, claims, third)
 	expect(t, err, errAge, 0)
-	if n := queue.XLen(ctx, "orders"+refused).Val(); n != 1 {
+	if n := queue.XLen(ctx, "orders"+replays).Val(); n != 1 || queue.XLen(ctx, "orders"+refused).Val() != 0 {
 		t.Errorf("%d refused, want the replay alone", n)
 	}
 }

@@ -16,7 +16,7 @@ func (r *Resume) Counts() bool {
 	return r.session.counts(r)
 }
 
-// Condemn is [Resume.Refuse] of a client that must not come back at all. If the attempt
+// Condemn is [Resume.Refuse] of a client that must not come back at all, whatever the time is. If the attempt
 // counts, the session is closed to every other attempt from the same moment on, so that
 // none can be committed before the driver ends it. It reports whether the attempt did.
 func (r *Resume) Condemn(code Code) (step Step, counted bool) {

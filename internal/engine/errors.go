@@ -37,6 +37,10 @@ var (
 	// clock of the server, which does not accept it.
 	ErrLapsed = errors.New("engine: the server says that this identity's statement has expired")
 
+	// ErrStale is returned to a client whose credentials are out of their time by the clock of the
+	// server.
+	ErrStale = errors.New("engine: the server says that the credentials have expired")
+
 	// ErrUnavailable is returned to a client whom the server turned away for a
 	// reason that has nothing to do with its identity.
 	ErrUnavailable = errors.New("engine: the server takes no more sessions now")

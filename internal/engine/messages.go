@@ -139,9 +139,14 @@ const (
 	codeSpeech
 
 	// CodeLapsed says that the client's statement has expired, or is from the future, by the
-	// server's clock. The server says so of every statement that it refuses and of which that is
-	// true, whatever else it knows of its owner.
+	// server's clock. In a handshake the server says so of every statement that it refuses and of
+	// which that is true, whatever else it knows of its owner. In a resume it says so where nothing
+	// else is wrong, or where it has seen a later statement: the session waits for another attempt.
 	CodeLapsed
+
+	// CodeStale says, in a resume only, that the credentials, and nothing else of the client, are
+	// out of their time by the server's clock: the session waits for another attempt.
+	CodeStale
 )
 
 // m4, server to client, has a verdict as its fields and no data, padded to one bucket.

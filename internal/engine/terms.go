@@ -98,7 +98,7 @@ func markFits(mark []byte) bool { return len(mark) == 0 || len(mark) == hashSize
 // A verdict is a server's decision, as m4 and r4 carry it:
 //
 //	size  meaning
-//	1     code: 0 accepted, 1 refused, 2 unavailable; 3 unknown, in r4 only; 4 another protocol, in m4 only; 5 lapsed
+//	1     code: 0 accepted, 1 refused, 2 unavailable; 3 unknown, in r4 only; 4 another protocol, in m4 only; 5 lapsed; 6 stale, in r4 only
 //	1     hop: 0 unknown, 1 unbroken, 2 re-terminated
 //	4     lifetime: for how many ms the client is let in, 0 for no limit
 //
@@ -143,6 +143,8 @@ func (c Code) err() error {
 		return ErrUnknownSession
 	case CodeLapsed:
 		return ErrLapsed
+	case CodeStale:
+		return ErrStale
 	}
 	return nil
 }

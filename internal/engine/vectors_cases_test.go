@@ -41,7 +41,10 @@ func longer(b []byte) []byte           { return append(b, 0) }
 func lastByte(to byte) func([]byte) []byte {
 	return func(b []byte) []byte { b[len(b)-1] = to; return b }
 }
-func firstByte(to byte) func([]byte) []byte           { return func(b []byte) []byte { b[0] = to; return b } }
+func firstByte(to byte) func([]byte) []byte { return func(b []byte) []byte { b[0] = to; return b } }
+func onlyCode(c Code) func([]byte) []byte {
+	return func(b []byte) []byte { clear(b); return firstByte(byte(c))(b) }
+}
 func one(what string, f func([]byte) []byte) []change { return []change{{what, f}} }
 
 // replaced replaces a part of the bytes.
@@ -217,6 +220,7 @@ func goodHandshakes() (all []making) {
 	add("protocol-longest", "an application protocol of 255 bytes", func(v *vector) { v.Protocol = string(bytes.Repeat([]byte{'p'}, MaxProtocol)) })
 	add("refused", "the server refuses the client", func(v *vector) { v.Opened.Code = byte(CodeRefused) })
 	add("unavailable", "the server has no room", func(v *vector) { v.Opened.Code = byte(CodeUnavailable) })
+	add("lapsed", "the client's statement is out of its time, by the server's clock", func(v *vector) { v.Opened.Code = byte(CodeLapsed) })
 	add("other-protocol", "the server speaks another application protocol", func(v *vector) {
 		v.Server.Protocol, v.Opened.Code = "test/2", byte(codeSpeech)
 	})
@@ -264,7 +268,8 @@ func badResumes() []making {
 			func(v *vector) { v.Client.Identity = statement("alice", 2) }},
 		{"r3-identity-revoked", "the identity is revoked", ReasonIdentity, 3, one("client identity", to(statement("alice", 1<<64-1))), nil},
 		{"r4-bit", "a bit of the server hello is changed", ReasonCipher, 4, one("r4", flip(0)), nil},
-		{"r4-code", "a code that there is not", ReasonEncoding, 4, one("resume server hello fields", firstByte(3)), nil},
+		{"r4-code", "a code of handshakes", ReasonEncoding, 4, one("resume server hello fields", onlyCode(codeSpeech)), nil},
+		{"r4-code-too-high", "a code above all that there are", ReasonEncoding, 4, one("resume server hello fields", onlyCode(CodeStale+1)), nil},
 		{"r4-hop-of-nothing", "a hop was compared with an empty mark", ReasonEncoding, 4, one("resume server hello fields", func(b []byte) []byte { b[1] = 1; return b }), nil},
 		{"r4-refused-with-position", "a refusal that says what has arrived", ReasonEncoding, 4, one("resume server hello fields", firstByte(1)), nil},
 		{"r4-identity-of-another", "the identity is that of somebody else", ReasonIdentity, 4, one("server identity", to(statement("mallory", 2))), nil},
@@ -289,9 +294,20 @@ func goodResumes() (all []making) {
 	add("later-identities", "both ends show later statements of their roots", func(v *vector) {
 		v.Client.Later, v.Server.Later = statement("alice", 3), statement("bob", 2)
 	})
-	add("refused", "the server refuses the client", func(v *vector) {
-		v.Opened.Code, *v.Opened.ServerReceived, *v.Opened.ServerArrived = byte(CodeRefused), 0, 0
-	})
+	for name, verdict := range map[string]struct {
+		code    Code
+		comment string
+	}{
+		"refused":     {CodeRefused, "the server refuses the client"},
+		"unavailable": {CodeUnavailable, "the server has no room"},
+		"unknown":     {CodeUnknown, "the session has gone since r1"},
+		"lapsed":      {CodeLapsed, "the client's statement is out of its time, by the server's clock, or not its latest"},
+		"stale":       {CodeStale, "the client's credentials are out of their time, by the server's clock"},
+	} {
+		add(name, verdict.comment, func(v *vector) {
+			v.Opened.Code, *v.Opened.ServerReceived, *v.Opened.ServerArrived = byte(verdict.code), 0, 0
+		})
+	}
 	return all
 }
 

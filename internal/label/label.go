@@ -1,9 +1,10 @@
 // Package label lists every domain-separation label of the protocol in one place.
 //
 // Every HKDF info, every associated data and every signed or hashed input of
-// Hopseal starts with one of these. A label names the version, the layer and the
-// purpose, and ends in a zero byte, so that none is a prefix of another and bytes
-// made for one purpose mean nothing for any other (requirement A04).
+// Hopseal starts with one of these, but for digests that only stand for the hashed
+// bytes: within such an input, or beside another to be compared. A label names the version,
+// the layer and the purpose, and ends in a zero byte, so that none is a prefix of another
+// and bytes made for one purpose mean nothing for any other (requirement A04).
 package label
 
 // A Label starts an input to a hash, a MAC, a signature, an AEAD or a KDF.
@@ -40,6 +41,7 @@ const (
 // Labels of the transport layer.
 const (
 	DiagnoseBinding Label = "hopseal/1 transport diagnose binding\x00"
+	TicketKey       Label = "hopseal/1 servertls ticket\x00"
 )
 
 // Labels of the envelope layer.
@@ -125,7 +127,7 @@ func All() []Label {
 	return []Label{
 		Fingerprint, SigningKeyID, SealingKeyID, SharedKeyID, Identity, IdentityFile,
 		Succession, Voucher, SafetyNumber, StoreControl,
-		DiagnoseBinding,
+		DiagnoseBinding, TicketKey,
 		EnvelopeBody, EnvelopeBodyKey, EnvelopeContentID, EnvelopeHeader, EnvelopeRecipient,
 		EnvelopeDigest, EnvelopeProof, EnvelopeProofKeyed, EnvelopeReplay,
 		StreamHeader, StreamKey, StreamSegment, StreamOpeningDigest, StreamOpening, StreamOpeningKeyed,

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/internal/stepclock"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
 )
@@ -50,8 +51,12 @@ func identity(t *testing.T) *keys.Identity {
 	return id
 }
 
-// serve begins, or restarts, the server, which answers what it gets.
+// serve begins, or restarts, the server, which answers what it gets. Its identity is renewed as a
+// store renews one that it opens.
 func (p *pair) serve() {
+	if p.server.Identity.Check(stepclock.Now()) != nil {
+		p.server.Identity.Renew()
+	}
 	srv, err := e2e.NewServer(p.server, func(ctx context.Context, s *e2e.Session) error {
 		for {
 			m, err := s.Receive(ctx)

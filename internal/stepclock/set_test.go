@@ -21,7 +21,7 @@ var overlaid = []string{"keys", "envelope", "internal", "transport", "e2e"}
 
 // What takes so long takes so long, whatever becomes of the wall clock meanwhile. The tests below
 // are run with an overlay of the build in which that clock can be set.
-func TestWithAClockThatIsSet(t *testing.T) {
+func TestA59WithAClockThatIsSet(t *testing.T) {
 	if os.Getenv(underneath) != "" {
 		t.Skip("it is one")
 	}
@@ -73,7 +73,7 @@ var steps = map[string]time.Duration{
 // whatever runs something that takes a time, and sets the clock in the middle of it.
 func whatever(t *testing.T, takes func(t *testing.T, set func()) time.Duration) {
 	if os.Getenv(underneath) == "" {
-		t.Skip("TestWithAClockThatIsSet runs it")
+		t.Skip("TestA59WithAClockThatIsSet runs it")
 	}
 	var usual time.Duration
 	run := func(name string, by time.Duration) {

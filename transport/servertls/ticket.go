@@ -13,16 +13,13 @@ import (
 	"io"
 	"log/slog"
 	"time"
+
+	"github.com/hopseal/hopseal/internal/label"
 )
 
 const (
 	ticketSecretSize = 32
 	maxTicketSecrets = 4
-
-	// ticketLabel begins the info of HKDF-SHA256 (RFC 5869). Then follow the
-	// period in seconds, so that nodes with different ones share no key, and its
-	// number since 1970, as 64 bits each with the highest first.
-	ticketLabel = "hopseal/1 servertls ticket\x00"
 )
 
 // A TicketSecret is 32 random bytes that the nodes of a service share. It prints
@@ -82,8 +79,10 @@ func ticketKeys(secrets []TicketSecret, period time.Duration, number int64) [][3
 	return keys
 }
 
+// key is HKDF-SHA256 (RFC 5869). Its info is a label, then the period in seconds, so that nodes
+// with different ones share no key, and its number since 1970, as 64 bits each with the highest first.
 func (s *TicketSecret) key(period time.Duration, number int64) [32]byte {
-	info := []byte(ticketLabel)
+	info := []byte(label.TicketKey)
 	info = binary.BigEndian.AppendUint64(info, uint64(period/time.Second))
 	info = binary.BigEndian.AppendUint64(info, uint64(number))
 	key, err := hkdf.Key(sha256.New, s.secret[:], nil, string(info), 32)

@@ -39,6 +39,7 @@ function checkBuild(module) {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const lengthSize = 4;
+const maxSize = 2 ** 31 - 1; // of a request, so that its size is a positive i32
 
 class Core {
   #exports;
@@ -87,7 +88,7 @@ class Core {
   #request(values) {
     const fields = copyable(() => values.map(encode));
     const size = fields.reduce((sum, f) => sum + lengthSize + f.length, 0);
-    const at = this.#run(() => this.#exports.buffer(size)) >>> 0;
+    const at = size > maxSize ? 0 : this.#run(() => this.#exports.buffer(size)) >>> 0;
     if (at === 0) throw new HopsealError("too-large", "more than the core takes in one call");
     const request = this.#view(at, size);
     copyable(() => write(request, fields));

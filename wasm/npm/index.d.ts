@@ -56,7 +56,7 @@ export type ErrorCode =
   // The caller
   | "bad-argument"
   | "closed" // the object was closed before, or the core that held it has been replaced
-  | "too-large" // more than 64 MiB in one call
+  | "too-large" // a plaintext of more than 64 MiB, or more than its envelope takes in one call
   | "too-many" // more than 65,536 live objects, which looks like a leak
   | "aborted" // by the caller's AbortSignal
   // Messages and trust
@@ -102,7 +102,8 @@ export type OpenReason =
   | "body"
   | "time"
   | "replay"
-  | "retired";
+  | "retired"
+  | "sender-expired"; // made when the statement in from had expired: ask the sender for its current identity
 
 export class HopsealError extends Error {
   readonly name: "HopsealError";
@@ -216,8 +217,8 @@ export class ReplayGuard {
   /**
    * An empty one. Make it once for an identity, not for each message: a new one
    * knows nothing of what others have opened. The first for an `identity`, or a
-   * `shared` keyset, that this page has generated opens whatever is sealed to it. Any
-   * other refuses messages dated up to five minutes from now: an earlier page may have
+   * `shared` keyset, that this page has generated opens whatever is sealed to it, and
+   * nothing under other keys: `open` rejects with "bad-argument". Any other refuses messages dated up to five minutes from now: an earlier page may have
    * opened them, and senders' clocks may be ahead by that. So keep the guard with the
    * identity (`store.save`), and that of a keyset, as `bytes()`, with the keyset.
    */
@@ -302,7 +303,7 @@ export interface SealSharedSigned extends SealCommon {
 }
 export type SealOptions = SealToRecipients | SealShared | SealSharedSigned;
 
-/** Seals one message. */
+/** Seals one message of at most 64 MiB. Sealing or opening one of that size takes some 500 MB for a moment. */
 export function seal(plaintext: Uint8Array, options: SealOptions): Promise<Uint8Array>;
 
 interface OpenCommon {

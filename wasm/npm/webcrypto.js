@@ -10,15 +10,13 @@ import { op } from "./ops.js";
 // processors. The core takes some 45 µs for a KiB.
 export const threshold = 16 << 10;
 
-const most = 64 << 20; // what the core takes in one call
-
-export const isLarge = ({ length }) => length >= threshold && length <= most && globalThis.crypto?.subtle !== undefined;
+export const isLarge = ({ length }) => length >= threshold && globalThis.crypto?.subtle !== undefined;
 
 // sealInSteps takes the fields of a sealer. It returns a promise, and null where only the core
 // seals this. The plaintext is copied before it returns.
 export function sealInSteps(sealer, plaintext) {
   const core = theCore();
-  const started = core.call(op.sealBegin, [...sealer, plaintext.length]);
+  const started = core.call(op.sealBegin, [...sealer, Math.min(plaintext.length, 2 ** 32 - 1)]);
   const handle = started.number();
   return handle === 0 ? null : sealBegun(core, handle, started, plaintext);
 }

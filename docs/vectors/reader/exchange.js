@@ -172,7 +172,7 @@ function readR3(frame, state) {
 
 function readR4(frame, state) {
   const [fields] = readHello('server', frame, 22, state)
-  readVerdict(fields, [0, 1, 2, 3, 5], state)
+  readVerdict(fields, [0, 1, 2, 3, 5, 6], state)
   state.opened.serverReceived = readUint64(fields.subarray(6))
   state.opened.serverArrived = readUint64(fields.subarray(14))
   if (state.opened.code > 0 && (state.opened.serverReceived > 0n || state.opened.serverArrived > 0n)) refuse()

@@ -156,8 +156,9 @@ func (c client) generate(name string) identity {
 	return identity{f.number(), readPublic(&f)}
 }
 
+// guard has nothing to refuse, for keys of any origin: what Bytes gives where nothing was opened.
 func (c client) guard() uint32 {
 	c.t.Helper()
-	f := c.must("guardCreate", c.generate("new").handle, 0) // the first guard of a new identity refuses nothing
+	f := c.must("guardParse", []byte{0x94, 2, 0xce, 0, 4, 0x93, 0xe0, 0, 0x90})
 	return f.number()
 }

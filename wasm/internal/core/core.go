@@ -21,9 +21,13 @@ import (
 // Version of the protocol code, as init() reports it.
 const Version = "0.1.0"
 
-// MaxRequest is the largest request in bytes; a message of that size and its
-// envelope fit wasm's memory with room to spare.
-const MaxRequest = 64<<20 + 64<<10
+// MaxPlaintext is the largest message that is sealed here, in bytes.
+const MaxPlaintext = 64 << 20
+
+// MaxRequest is the largest request in bytes. The envelope of a message of MaxPlaintext is one,
+// with its padding and any number of recipients; such a request, and what comes of it, fit
+// wasm's memory with room to spare.
+const MaxRequest = MaxPlaintext + MaxPlaintext/32 + 2<<20
 
 // keepStaging is the size of staging buffer, in bytes, above which it is not kept
 // for the next call: the memory of an instance never shrinks, but Go can use it

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -49,7 +50,7 @@ func (c *Core) guardBytes(r *request, out []byte) ([]byte, error) {
 func (c *Core) seal(r *request, out []byte) ([]byte, error) {
 	s := sealer(r)
 	plaintext := r.bytes()
-	if err := r.done(); err != nil {
+	if err := cmp.Or(r.done(), fits(uint64(len(plaintext)))); err != nil {
 		return nil, err
 	}
 	return appendWith(out, func(dst []byte) ([]byte, error) {
@@ -59,6 +60,14 @@ func (c *Core) seal(r *request, out []byte) ([]byte, error) {
 		}
 		return dst, nil
 	})
+}
+
+// fits refuses a plaintext of which the envelope would be more than open takes.
+func fits(size uint64) error {
+	if size > MaxPlaintext {
+		return &Error{Code: "too-large", Message: "a message has at most 64 MiB"}
+	}
+	return nil
 }
 
 // sealer reads the fields of seal, up to the plaintext.

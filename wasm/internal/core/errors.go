@@ -77,4 +77,5 @@ var openReasons = map[envelope.Reason]string{
 	envelope.ReasonTime:      "time",
 	envelope.ReasonReplay:    "replay",
 	envelope.ReasonRetired:   "retired",
+	envelope.ReasonExpired:   "sender-expired",
 }

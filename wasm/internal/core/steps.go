@@ -1,6 +1,8 @@
 package core
 
 import (
+	"cmp"
+
 	"github.com/hopseal/hopseal/envelope"
 	"github.com/hopseal/hopseal/internal/webcrypto"
 )
@@ -14,7 +16,7 @@ import (
 // number; the handle alone, 0, where only seal seals this.
 func (c *Core) sealBegin(r *request, out []byte) ([]byte, error) {
 	s, size := sealer(r), r.uint32()
-	if err := r.done(); err != nil {
+	if err := cmp.Or(r.done(), fits(uint64(size))); err != nil {
 		return nil, err
 	}
 	sealing, err := webcrypto.Seal(&s, int(size))

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -127,4 +128,35 @@ func TestASealingSignsOnce(t *testing.T) {
 	handle, digest, _ = s.seal("text")
 	s.wantCode("bad-argument", "sealEnd", handle, digest[1:])
 	s.wantCode("closed", "sealEnd", handle, digest)
+}
+
+// What is sealed here opens here: the largest message, with all recipients there may be, is a request.
+func TestTheLargestMessageCanBeOpened(t *testing.T) {
+	s := newStepper(t)
+	sizes := func(to []uint32, shared uint32, party string) (head, padded int) {
+		from := s.ann.handle
+		if shared != 0 {
+			from = 0
+		}
+		f := s.must("sealBegin", from, to, shared, party, party+party, strings.Repeat("t", 128), strings.Repeat("c", 1024), MaxPlaintext)
+		for range 6 {
+			f.bytes() // handle, key, nonce, AAD, before, after
+		}
+		head = len(f.bytes())
+		f.number() // length
+		return head, int(f.number())
+	}
+	const others = 999 * (1 + 2 + 32 + 3 + 1168)
+	const fields = 2000 // of openBegin beside the envelope
+	head, padded := sizes([]uint32{s.bob.public.handle}, 0, "")
+	if whole := head + padded + 16 + 66 + others + fields; whole > MaxRequest {
+		t.Errorf("an envelope takes %d bytes, a request %d", whole, MaxRequest)
+	}
+	shared := s.must("sharedGenerate")
+	if head, padded = sizes(nil, shared.number(), "x"); head+padded+fields > MaxRequest {
+		t.Error("under a shared keyset it does not fit")
+	}
+	s.wantCode("too-large", "sealBegin", s.ann.handle, []uint32{s.bob.public.handle}, 0, "", "", "", "", MaxPlaintext+1)
+	s.wantCode("too-large", "sealBegin", s.ann.handle, []uint32{s.bob.public.handle}, 0, "", "", "", "", 1<<32-1)
+	s.wantCode("too-large", "seal", s.ann.handle, []uint32{s.bob.public.handle}, 0, "", "", "", "", make([]byte, MaxPlaintext+1))
 }

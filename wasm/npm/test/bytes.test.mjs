@@ -6,7 +6,7 @@ import { call } from "../core.js";
 import { Identity, init, inspect, KnownPeers, open, PublicIdentity, ReplayGuard, seal } from "../index.js";
 import { op } from "../ops.js";
 import { threshold } from "../webcrypto.js";
-import { rejects } from "./helpers.mjs";
+import { anyTime, rejects } from "./helpers.mjs";
 
 let ann, bob;
 
@@ -18,7 +18,7 @@ before(async () => {
 const opener = async () => ({
   identity: bob,
   from: ann.public,
-  replay: await ReplayGuard.create({ identity: await Identity.generate("new") }),
+  replay: await anyTime(),
 });
 
 class Odd extends Uint8Array {
@@ -116,4 +116,19 @@ test("what cannot be written into the core does not kill it", async () => {
     assert.throws(() => call(op.inspect, value), { code: "bad-argument" });
     assert.equal(call(op.info).text(), (await init()).version);
   }
+});
+
+// A size above 2^31 is negative for the core, and one above 2^32 is another size.
+test("more than the core can count is refused by its size", async () => {
+  for (const length of [2 ** 26 + 1, 2 ** 31 - 20, 2 ** 31, 2 ** 32 - 1]) {
+    let bytes;
+    try {
+      bytes = new Uint8Array(length); // costs nothing until it is written
+    } catch {
+      continue;
+    }
+    await rejects(seal(bytes, { from: ann, to: [bob.public] }), "too-large");
+    if (length > 2 ** 27) await rejects(open(bytes, await opener()), "too-large");
+  }
+  assert.equal(call(op.info).text(), (await init()).version);
 });

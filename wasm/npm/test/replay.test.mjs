@@ -113,6 +113,8 @@ test("the first guard of a keyset that was just made opens, and no second one do
   for (const replay of [await ReplayGuard.create({ shared }), await ReplayGuard.create()]) {
     assert.equal((await rejects(open(message, { ...options, replay }), "open-failed")).reason, "time");
   }
+  const foreign = { ...options, replay: await ReplayGuard.create({ identity: await Identity.generate("new") }) };
+  await rejects(open(message, foreign), "bad-argument");
   const kept = await ReplayGuard.parse(await first.bytes());
   assert.equal((await rejects(open(message, { ...options, replay: kept }), "open-failed")).reason, "replay");
 });

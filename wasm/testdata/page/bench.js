@@ -6,7 +6,7 @@ export async function measure(hopseal, core) {
   const [ann, bob] = [await Identity.generate("ann"), await Identity.generate("bob")];
   const shared = await SharedKeyset.generate();
   const peers = await KnownPeers.create();
-  const replay = await ReplayGuard.create({ identity: bob });
+  const [ofBob, ofShared] = [await ReplayGuard.create({ identity: bob }), await ReplayGuard.create({ shared })];
   const results = {};
 
   async function time(name, count, run) {
@@ -23,7 +23,7 @@ export async function measure(hopseal, core) {
   async function pair(name, count, sealer, opener) {
     const sealed = [];
     await time(`${name}-seal-us`, count, async () => sealed.push(await seal(sealer.plaintext, sealer.options)));
-    await time(`${name}-open-us`, count, () => open(sealed.pop(), { ...opener, replay }));
+    await time(`${name}-open-us`, count, () => open(sealed.pop(), { ...opener, replay: opener.shared ? ofShared : ofBob }));
   }
 
   core.call(1);
