@@ -24,7 +24,15 @@ func TestReplicaTellsThatItsWriterHasStopped(t *testing.T) {
 		}
 		writing, stop := context.WithCancel(t.Context())
 		wrote := make(chan error, 1)
-		go func() { wrote <- s.Run(writing, RotationPolicy{}) }()
+		go func() { // as Run does, which looks every minute: that takes the test seconds
+			for writing.Err() == nil {
+				if _, err := s.Rotate(RotationPolicy{}); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(time.Hour)
+			}
+			wrote <- nil
+		}()
 		following, end := context.WithCancel(t.Context())
 		var mu sync.Mutex // guards told
 		var told []error
