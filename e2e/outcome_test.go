@@ -132,7 +132,7 @@ func TestOutcomesAreDocumented(t *testing.T) {
 		want  []outcome
 	}{
 		{documented(t, "stats.go", "Greeted counts", "Greeted map"), greetings},
-		{documented(t, "e2e.go", "The reasons for which a\n", "A connection of a session"), endings},
+		{documented(t, "config.go", "The reasons for which a\n", "A connection of a session"), endings},
 	} {
 		slices.Sort(list.words)
 		slices.Sort(list.want)
