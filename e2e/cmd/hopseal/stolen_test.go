@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,9 +14,9 @@ import (
 )
 
 // TestStolenClient has an operator type what the guide says, while the thief has a session: it
-// ends, though nobody stops the service.
+// ends, though nobody stops the service, and also where the server follows the store as a replica.
 func TestStolenClient(t *testing.T) {
-	for _, how := range []string{"revoked", "forgotten"} {
+	for _, how := range []string{"revoked", "forgotten", "revoked, and a replica follows", "forgotten, and a replica follows"} {
 		t.Run(how, func(t *testing.T) {
 			w := newWorld(t)
 			w.store("alice")
@@ -26,7 +27,18 @@ func TestStolenClient(t *testing.T) {
 				if s == nil {
 					return errServes
 				}
-				ready <- serveSessions(t, func(cfg *e2e.Config) { cfg.Identity, cfg.Verifier = s.Identity(), s.KnownPeers() })
+				identity, known := s.Identity(), s.KnownPeers()
+				if strings.HasSuffix(how, "follows") {
+					r, err := keys.OpenReplica(ctx, "alice.store", keys.KMS(fakeKMS{}, testKMSKey))
+					if err != nil {
+						return err
+					}
+					following := make(chan error)
+					go func() { following <- r.Run(ctx, 0, func(err error) { t.Error(err) }) }()
+					defer func() { <-following }()
+					identity, known = r.Identity(), r.KnownPeers()
+				}
+				ready <- serveSessions(t, func(cfg *e2e.Config) { cfg.Identity, cfg.Verifier = identity, known })
 				return s.Serve(ctx)
 			})
 			srv := <-ready
@@ -37,12 +49,18 @@ func TestStolenClient(t *testing.T) {
 			}
 			defer thief.Close()
 			cfg := e2e.Config{Identity: thief.Identity(), Verifier: keys.InsecureTrustAnyone(), Protocol: "billing/2", Logger: slog.New(slog.DiscardHandler)}
-			session, err := e2e.Dial(t.Context(), srv.url, cfg)
+			var session *e2e.Session
+			for range 50 { // a replica sees within a second whom the command has admitted
+				if session, err = e2e.Dial(t.Context(), srv.url, cfg); err == nil {
+					break
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer session.Close()
-			if how == "revoked" {
+			if strings.HasPrefix(how, "revoked") {
 				w.key("import", "revocation")
 			} else {
 				w.key("forget", laptop, "-client")
