@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/internal/atomicfile"
 )
 
 // Dir returns a store in a directory, with one file for each session, for each id and for each part.
@@ -26,7 +27,8 @@ import (
 // writes, and a disk that hangs then holds it up for as long: nobody can take a write back. Package
 // e2e waits for no call any longer than it has promised to.
 //
-// Files have mode 0600, and belong to the owner of the directory, also those that root writes.
+// Files have mode 0600, and belong to the owner of the directory, also those that root writes. A
+// link to one of them is not followed.
 // Whenever a process or the machine stops, each holds the value before or the one after. Saving
 // takes as long as the disk takes to make sure of that: a session that is saved again is written
 // once, into the room that its file has for it.
@@ -85,9 +87,9 @@ func (d *dir) lock(ctx context.Context, key string) (unlock func(), _ error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	f, err := os.OpenFile(filepath.Join(d.path, fmt.Sprintf("%s%02d", lockPrefix, n)), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := d.openLock(filepath.Join(d.path, fmt.Sprintf("%s%02d", lockPrefix, n)))
 	if err == nil {
-		if err = errors.Join(d.own(f), waitForFile(ctx, f)); err != nil {
+		if err = waitForFile(ctx, f); err != nil {
 			f.Close()
 		}
 	}
@@ -145,7 +147,7 @@ func (d *dir) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 // read returns what a file holds, nothing where there is none or nobody here wrote it: that
 // is in nobody's way.
 func (d *dir) read(key string) (contents, error) {
-	b, err := os.ReadFile(d.file(key))
+	b, err := readAll(d.file(key))
 	if errors.Is(err, fs.ErrNotExist) {
 		return contents{}, nil
 	}
@@ -174,7 +176,7 @@ func (d *dir) Put(ctx context.Context, key string, value []byte, version uint64,
 
 // place writes a value beside the one that is there, into room that the file has.
 func (d *dir) place(key string, offset int64, v versioned) error {
-	f, err := os.OpenFile(d.file(key), os.O_RDWR, 0)
+	f, _, err := open(d.file(key), os.O_RDWR)
 	if err != nil {
 		return err
 	}
@@ -226,10 +228,7 @@ func (d *dir) sync() error {
 		return err
 	}
 	defer f.Close()
-	if err := d.flush(f); err != nil && !errors.Is(err, fs.ErrInvalid) && runtime.GOOS != "windows" {
-		return err
-	}
-	return nil
+	return atomicfile.SyncBy(f, d.flush)
 }
 
 func (d *dir) Delete(ctx context.Context, key string, version uint64) (bool, error) {

@@ -20,3 +20,8 @@ func lockFile(f *os.File) error {
 		}
 	}
 }
+
+const (
+	noFollow = syscall.O_NOFOLLOW
+	noWait   = syscall.O_NONBLOCK // for a pipe in the place of a file
+)

@@ -16,3 +16,5 @@ func lockFile(f *os.File) error {
 	}
 	return err
 }
+
+const noFollow, noWait = 0, 0

@@ -26,8 +26,9 @@ func (e *OwnerError) Error() string {
 func (e *OwnerError) Unwrap() error { return e.Err }
 
 // Keep gives a new file the owner, the group and the mode of the one whose place it will take,
-// or of the folder that it is in. It is for files that are empty still. Of the mode the file
-// gets the bits in most. A group that cannot be kept is an error where the mode gives it
+// or of the folder that it is in. It is for files that are empty still, and were opened without
+// following a link: the folder may be another user's, who would be given what he links to. Of the
+// mode the file gets the bits in most. A group that cannot be kept is an error where the mode gives it
 // anything.
 //
 // The error is an [*OwnerError] where the process may not do that.
@@ -36,12 +37,18 @@ func Keep(f *os.File, like fs.FileInfo, most fs.FileMode) error {
 	if err := keepOwner(f, like, mode); err != nil {
 		return err
 	}
+	if info, err := f.Stat(); err == nil && info.Mode().Perm() == mode {
+		return nil // without asking: who gave a file away may need a right for that
+	}
 	return f.Chmod(mode)
 }
 
 // Sync makes the names in a folder survive a power cut, where the file system knows how.
-func Sync(folder *os.File) error {
-	err := folder.Sync()
+func Sync(folder *os.File) error { return SyncBy(folder, (*os.File).Sync) }
+
+// SyncBy is Sync by another function, for tests.
+func SyncBy(folder *os.File, sync func(*os.File) error) error {
+	err := sync(folder)
 	if errors.Is(err, fs.ErrInvalid) || runtime.GOOS == "windows" {
 		return nil
 	}
