@@ -163,9 +163,9 @@ func (c *StoreClient) ask(ctx context.Context, q request) (answer, error) {
 	if err != nil {
 		return answer{}, fmt.Errorf("%w (%w)", fileError(c.Path(), ErrNoAnswer, "look at the store before you try again"), err)
 	}
-	c.mu.Lock()
-	c.seen.info = nil // of two writes within a tick of the file system's clock the second one may look like the first
-	c.mu.Unlock()
+	c.turn.Lock()
+	c.seen.info = nil // the file system may have another clock: see coarse
+	c.turn.Unlock()
 	failed := a.err(q)
 	if _, err := c.Refresh(ctx); err != nil {
 		return a, errors.Join(failed, unseen(failed, err))

@@ -52,9 +52,10 @@ func beWriter(path string) error {
 			die()
 		}
 	}
-	var limit uint64
-	if _, err := fmt.Sscan(os.Getenv(writerLimit), &limit); err == nil {
-		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: limit, Max: limit}); err != nil {
+	var limit syscall.Rlimit
+	if _, err := fmt.Sscan(os.Getenv(writerLimit), &limit.Cur); err == nil {
+		limit.Max = limit.Cur
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
 			return err
 		}
 	}

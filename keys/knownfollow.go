@@ -3,9 +3,11 @@
 package keys
 
 // replace makes next known, as another process has written it. What this process has
-// learned itself of its roots stays: revocations, and later statements.
-func (k *KnownPeers) replace(next known) {
+// learned itself of its roots stays: revocations, and later statements. It reports whether
+// there is a change to tell of, which is up to the caller.
+func (k *KnownPeers) replace(next known) (trusted bool) {
 	k.changing.Lock()
+	defer k.changing.Unlock()
 	before := k.now()
 	next.owned = true // nobody else has it yet
 	for _, s := range before.roots {
@@ -18,8 +20,5 @@ func (k *KnownPeers) replace(next known) {
 	}
 	next.owned = false
 	k.known.Store(&next)
-	k.changing.Unlock()
-	if !next.trustsLike(before) {
-		k.notices.tell()
-	}
+	return !next.trustsLike(before)
 }

@@ -3,6 +3,7 @@
 package keys
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -49,7 +50,8 @@ func (l *fileLock) claim(path string) error {
 	if err := keepOwner(l.f, path, nil); err != nil && l.made {
 		return err
 	}
-	return lockError(path, l.f, sign(l.f))
+	sign(l.f)
+	return nil
 }
 
 func lockError(path string, f *os.File, err error) error {
@@ -179,6 +181,7 @@ func realPath(path string) (string, error) {
 	if err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return real, err
 	}
-	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
-	return filepath.Join(dir, filepath.Base(path)), err
+	dir, name := filepath.Split(path) // not Dir, which takes a/.. away where a is a link
+	dir, err = filepath.EvalSymlinks(cmp.Or(dir, "."))
+	return filepath.Join(dir, name), err
 }

@@ -4,9 +4,14 @@ package keys
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -110,4 +115,80 @@ func TestAStoreThatWasReplacedIsNotOverwritten(t *testing.T) {
 	if err := errors.Join(os.Remove(path), s.Renew(), s.Renew()); err != nil {
 		t.Errorf("a store that was removed is written again: %v", err)
 	}
+}
+
+// TestCreateBehindALink makes a store at a path that goes up behind a link: it is where the system
+// looks for it.
+func TestCreateBehindALink(t *testing.T) {
+	cheap(t)
+	dir := t.TempDir()
+	link := filepath.Join(dir, "link")
+	if err := errors.Join(os.MkdirAll(filepath.Join(dir, "other", "deep"), 0o700), os.Symlink(filepath.Join(dir, "other", "deep"), link)); err != nil {
+		t.Fatal(err)
+	}
+	path := link + "/../store"
+	s, err := CreateStore(t.Context(), path, passphrase, testIdentity(t, "alice"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = OpenStore(t.Context(), path, passphrase); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.Renew(), s.Close()); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "other", "store")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAFullDiskKeepsNobodyFromAStore opens a store where nothing can be written, not even who has the
+// lock: what the store holds is of use, and it is held.
+func TestAFullDiskKeepsNobodyFromAStore(t *testing.T) {
+	cheap(t)
+	s, path := newStore(t)
+	if err := errors.Join(s.Close(), os.Remove(path+".lock")); err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []string{"0", "3", "1000000"} { // nothing, a part of the lock's text, all
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), fullStore+"="+path, writerLimit+"="+size)
+		out, err := cmd.CombinedOutput()
+		if want := fmt.Sprintf("held true, renewed %v\n", size == "1000000"); err != nil || string(out) != want {
+			t.Errorf("%s bytes fit: %s%v, want %s", size, out, err, want)
+		}
+	}
+}
+
+const fullStore = "HOPSEAL_TEST_FULL_STORE" // makes the binary open this store where files end at a size
+
+func init() {
+	if path := os.Getenv(fullStore); path != "" {
+		if err := openOnFull(path); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+}
+
+func openOnFull(path string) error {
+	var limit syscall.Rlimit
+	_, err := fmt.Sscan(os.Getenv(writerLimit), &limit.Cur)
+	limit.Max = limit.Cur
+	signal.Ignore(syscall.SIGXFSZ)
+	if err := errors.Join(err, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit)); err != nil {
+		return err
+	}
+	s, err := OpenStore(context.Background(), path, passphrase)
+	if err != nil {
+		return err
+	}
+	_, second := OpenStore(context.Background(), path, passphrase)
+	renewed := s.Renew()
+	fmt.Printf("held %v, renewed %v\n", errors.Is(second, ErrStoreInUse), renewed == nil)
+	return s.Close()
 }

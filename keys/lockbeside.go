@@ -100,15 +100,16 @@ func isLock(f *os.File) bool {
 
 const lockHead = "process "
 
-// sign writes who holds the lock, for the error that the next one gets.
-func sign(f *os.File) error {
+// sign writes who holds the lock, for the error that the next one gets. On a full disk that does
+// not say it, and the lock is held all the same.
+func sign(f *os.File) {
 	host, _ := os.Hostname()
 	text := fmt.Sprintf(lockHead+"%d on %s since %s\n", os.Getpid(), host, time.Now().UTC().Format(time.RFC3339))
-	if err := f.Truncate(0); err != nil {
-		return err
+	n, err := f.WriteAt([]byte(text), 0)
+	if err != nil {
+		n = 0 // part of a head would be a file of something else
 	}
-	_, err := f.WriteAt([]byte(text), 0)
-	return err
+	f.Truncate(int64(n))
 }
 
 func holder(f *os.File) string {

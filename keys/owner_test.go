@@ -21,7 +21,9 @@ import (
 // The tests of this file run their own binary again as another user.
 const (
 	ownerStore = "HOPSEAL_TEST_OWNER_STORE" // makes the binary renew this store
-	ownerUser  = "HOPSEAL_TEST_OWNER_USER"  // as this user and group; none is root without the right to give files away
+	ownerUser  = "HOPSEAL_TEST_OWNER_USER"  // as this user and group, or as root without one of these rights:
+	noChown    = "no CAP_CHOWN"             // to give files away
+	noFowner   = "no CAP_FOWNER"            // to change the mode of others' files
 )
 
 func init() {
@@ -52,8 +54,9 @@ func becomeOwner(user string) error {
 	if err := unix.Capget(&head, &rights[0]); err != nil {
 		return err
 	}
-	rights[0].Effective &^= 1 << unix.CAP_CHOWN
-	rights[0].Permitted &^= 1 << unix.CAP_CHOWN
+	without := map[string]uint32{noChown: 1 << unix.CAP_CHOWN, noFowner: 1 << unix.CAP_FOWNER}[user]
+	rights[0].Effective &^= without
+	rights[0].Permitted &^= without
 	return unix.Capset(&head, &rights[0])
 }
 
@@ -165,12 +168,25 @@ func TestALockOfRootsIsGivenBack(t *testing.T) {
 func TestAnOwnerThatCannotBeKeptIsAnError(t *testing.T) {
 	path := serviceStore(t)
 	before, _ := os.ReadFile(path)
-	if said := renewAs(t, "", path); !strings.Contains(said, "ErrOwner") || !strings.Contains(said, fmt.Sprintf("sudo -u '#%d'", service)) {
+	if said := renewAs(t, noChown, path); !strings.Contains(said, "ErrOwner") || !strings.Contains(said, fmt.Sprintf("sudo -u '#%d'", service)) {
 		t.Errorf("it said %s", said)
 	}
 	after, _ := os.ReadFile(path)
 	if left, _ := os.ReadDir(filepath.Dir(path)); string(before) != string(after) || len(left) != 1 {
 		t.Errorf("the store changed: %v; there is %v", string(before) != string(after), left)
+	}
+}
+
+// TestAModeThatIsRightIsLeftAlone has root without the right to change the mode of others' files, as
+// in some containers.
+func TestAModeThatIsRightIsLeftAlone(t *testing.T) {
+	path := serviceStore(t)
+	want := ownerOf(t, path)
+	if said := renewAs(t, noFowner, path); !strings.Contains(said, "done: <nil>") {
+		t.Errorf("it said %s", said)
+	}
+	if now := ownerOf(t, path); now != want {
+		t.Errorf("the store belongs to %s, want %s", now, want)
 	}
 }
 

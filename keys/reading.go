@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"time"
 )
 
 // What keeps a [Replica] from following its file.
@@ -24,7 +25,9 @@ var (
 
 // A reading is what a replica found in its file.
 type reading struct {
-	info   os.FileInfo // of the file that was read, nil if none was
+	info   os.FileInfo       // of the file that was read, nil if none was
+	at     time.Time         // when, before that
+	file   [sha256.Size]byte // digest of the file
 	frozen frozen
 	digest [sha256.Size]byte // of the content
 }
@@ -32,10 +35,18 @@ type reading struct {
 // read reads the file. Argon2 or the KMS is asked again only where the master key
 // has changed.
 func (r *Replica) read(ctx context.Context) (found reading, err error) {
+	found.at = time.Now()
 	b, info, err := readPrivate(r.path)
 	found.info = info
 	if err != nil {
 		return found, err
+	}
+	switch found.file = sha256.Sum256(b); found.file {
+	case r.seen.file:
+		found.frozen, found.digest = r.seen.frozen, r.seen.digest
+		return found, nil
+	case r.refused.file:
+		return found, r.refusal
 	}
 	content, err := r.open(ctx, b)
 	if err != nil {
@@ -71,12 +82,18 @@ var certain = []error{ErrRolledBack, ErrOtherIdentity, ErrOtherHistory, ErrDamag
 // refuse remembers that a file is not followed.
 func (r *Replica) refuse(found reading, err error) {
 	if slices.ContainsFunc(certain, func(e error) bool { return errors.Is(err, e) }) {
-		r.refused, r.refusal = found.info, err
+		r.refused, r.refusal = found, err
 	}
 }
 
-// unchanged reports whether two looks at a path saw the same file, with the same content and the
-// same mode. A file that was not seen has changed.
-func unchanged(a, b os.FileInfo) bool {
-	return b != nil && os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size() && a.Mode() == b.Mode()
+// coarse is the coarsest tick of a file system's clock. Of two writes within a tick the second one
+// looks like the first, also as a new file, since the number of the old one may be used again.
+const coarse = 2 * time.Second
+
+// still reports whether a look at the path shows that the reading stands: the same file, with the
+// same mode, that had been left alone for a while when it was read.
+func (a reading) still(now os.FileInfo) bool {
+	old := a.info
+	return old != nil && os.SameFile(now, old) && now.ModTime().Equal(old.ModTime()) && now.Size() == old.Size() && now.Mode() == old.Mode() &&
+		old.ModTime().Before(a.at.Add(-coarse))
 }

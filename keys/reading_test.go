@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hopseal/hopseal/keys/insecurecleartext"
 )
 
 // A followed is a replica with the file that it follows and the writer of another one.
@@ -225,5 +227,80 @@ func TestAReplicaFollowsASwitchedLink(t *testing.T) {
 		if changed, err := r.Refresh(t.Context()); changed || err != nil {
 			t.Errorf("%s again: %v, %v", version, changed, err)
 		}
+	}
+}
+
+// TestAReplicaSeesAWriteWithinATick writes twice within a tick of the file system's clock: the second
+// file has the number, the size and the time of the first one.
+func TestAReplicaSeesAWriteWithinATick(t *testing.T) {
+	f := follow(t)
+	for _, damage := range []bool{false, true} {
+		info, err := os.Stat(f.path)
+		f.must(err)
+		f.renew()
+		b := f.read(f.writer.path)
+		if damage {
+			b[len(b)-1]++
+		}
+		if len(b) != int(info.Size()) {
+			t.Fatalf("%d bytes, %d before", len(b), info.Size())
+		}
+		f.must(errors.Join(os.WriteFile(f.path, b, 0o600), os.Chtimes(f.path, time.Time{}, info.ModTime())))
+		if changed, err := f.replica.Refresh(t.Context()); changed == damage || errors.Is(err, ErrDamaged) != damage {
+			t.Errorf("damaged %v: %v, %v", damage, changed, err)
+		}
+	}
+	info, err := os.Stat(f.path)
+	f.must(err)
+	f.must(errors.Join(os.WriteFile(f.path, f.read(f.writer.path), 0o600), os.Chtimes(f.path, time.Time{}, info.ModTime())))
+	if changed, err := f.replica.Refresh(t.Context()); !changed || err != nil {
+		t.Errorf("after a damaged one: %v, %v", changed, err)
+	}
+}
+
+// slowSecret waits, as a key management service may that does not answer.
+type slowSecret struct {
+	Secret
+	asked, answer chan struct{}
+}
+
+func (s slowSecret) unlock(ctx context.Context, protector []byte) ([]byte, error) {
+	s.asked <- struct{}{}
+	<-s.answer
+	return s.Secret.unlock(ctx, protector)
+}
+
+// TestAReplicaAnswersWhileItsSecretDoesNot has a file whose key has to be asked for, and somebody who
+// asks the replica meanwhile. Whoever is told of a change may ask it as well.
+func TestAReplicaAnswersWhileItsSecretDoesNot(t *testing.T) {
+	f := follow(t)
+	slow := slowSecret{passphrase, make(chan struct{}), make(chan struct{})}
+	f.replica.secret, f.replica.master = slow, nil // as when the store has got another passphrase
+	told := 0
+	defer f.replica.KnownPeers().OnChange(func() {
+		told++
+		f.replica.SharedKeysets()
+		if _, err := f.replica.Refresh(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})()
+	peer := testIdentity(t, "peer").Public()
+	f.must(f.writer.KnownPeers().Admit(Expected{Room: "r"}, peer))
+	f.put(f.read(f.writer.path))
+	refreshed := make(chan error)
+	go func() {
+		_, err := f.replica.Refresh(t.Context())
+		refreshed <- err
+	}()
+	<-slow.asked
+	if names := f.replica.SharedKeysets(); len(names) != 0 {
+		t.Error(names)
+	}
+	if _, err := f.replica.MarshalCleartext(insecurecleartext.Token{}); err != nil {
+		t.Error(err)
+	}
+	close(slow.answer)
+	if err := <-refreshed; err != nil || told != 1 {
+		t.Errorf("%v, told %d times", err, told)
 	}
 }

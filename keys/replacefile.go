@@ -16,7 +16,7 @@ import (
 
 // ErrNotDurable is matched by the error of a change that took effect, in the store's file and in
 // what came out of the store, where the disk did not confirm that the file keeps its name when
-// the power fails. A store asks the disk again at its next write and at each [Store.Rotate].
+// the power fails. Until the disk does, a store is written anew at each [Store.Rotate].
 var ErrNotDurable = errors.New("written, but may not survive a power cut")
 
 // ErrOwner is wrapped by the error of [OpenStore], and of a write, where the store belongs to
@@ -131,7 +131,8 @@ func (s *Store) confirm(dir *os.File) error {
 	return nil
 }
 
-// settle asks the disk again to keep the last write, if it did not say that it does.
+// settle writes the store anew if the disk did not say that it keeps the last write. To ask again
+// about that one confirms nothing: what failed to be written counts as written then.
 func (s *Store) settle() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,12 +143,11 @@ func (s *Store) settleLocked() error {
 	if !s.doubt || s.closed {
 		return nil
 	}
-	dir, err := os.Open(filepath.Dir(s.path))
-	if err != nil {
+	err := s.write(s.freeze())
+	if err != nil && !tookEffect(err) {
 		return &notDurableError{s.path, err}
 	}
-	defer dir.Close()
-	return s.confirm(dir)
+	return err
 }
 
 const tempSuffix = ".part"

@@ -25,13 +25,15 @@ type Replica struct {
 	path   string
 	secret Secret
 
-	mu       sync.Mutex // guards what follows
-	contents contents
-	seen     reading     // what contents are
-	refused  os.FileInfo // a file that is not followed
-	refusal  error       // why not
+	turn     sync.Mutex // guards what follows, also while a service is asked for the key
+	seen     reading    // what contents are
+	refused  reading    // a file that is not followed
+	refusal  error      // why not
 	master   []byte
 	sealedBy []byte // the protector that master belongs to
+
+	mu       sync.Mutex // guards contents, and is held for a moment
+	contents contents
 }
 
 // OpenReplica reads a store without locking it. Errors are those of [OpenStore]
@@ -69,32 +71,48 @@ func (r *Replica) open(ctx context.Context, b []byte) ([]byte, error) {
 // [ErrRolledBack], [ErrOtherIdentity] and [ErrOtherHistory]. Each later Refresh returns it
 // too, until there is a file that can be followed.
 func (r *Replica) Refresh(ctx context.Context) (changed bool, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	changed, trusted, err := r.refresh(ctx)
+	if trusted {
+		r.KnownPeers().notices.tell() // without locks: whoever is told may ask the replica
+	}
+	return changed, err
+}
+
+func (r *Replica) refresh(ctx context.Context) (changed, trusted bool, err error) {
+	r.turn.Lock()
+	defer r.turn.Unlock()
 	info, err := os.Stat(r.path)
 	switch {
 	case err != nil:
-		return false, fmt.Errorf("keys: %w", err)
-	case unchanged(info, r.seen.info):
-		return false, nil
-	case r.refusal != nil && unchanged(info, r.refused):
-		return false, r.refusal
+		return false, false, fmt.Errorf("keys: %w", err)
+	case r.seen.still(info):
+		return false, false, nil
+	case r.refusal != nil && r.refused.still(info):
+		return false, false, r.refusal
 	}
 	found, err := r.read(ctx)
 	if err == nil {
 		err = r.seen.precedes(found)
 	}
-	if r.refused, r.refusal = nil, nil; err != nil {
+	r.refused, r.refusal = reading{}, nil
+	if err != nil {
 		r.refuse(found, err)
-		return false, err
+		return false, false, err
 	}
-	r.seen = found
-	return r.contents.follow(found.frozen), nil
+	again := found.file == r.seen.file
+	if r.seen = found; again {
+		return false, false, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	changed, trusted = r.contents.follow(found.frozen)
+	return changed, trusted, nil
 }
 
-// follow moves the live objects to the states of f.
-func (c *contents) follow(f frozen) bool {
-	changed := f.generation != c.generation
+// follow moves the live objects to the states of f. It reports whether they were others, and
+// whether the known peers have to tell of it.
+func (c *contents) follow(f frozen) (changed, trusted bool) {
+	changed = f.generation != c.generation
 	c.generation, c.tally = f.generation, f.tally
 	c.identity.state.Store(f.identity.attachedLike(c.identity.state.Load()))
 	var shared []namedKeyset
@@ -109,9 +127,9 @@ func (c *contents) follow(f frozen) bool {
 	}
 	c.shared = shared
 	if known, err := ParseKnownPeers(f.known); err == nil {
-		c.known.replace(known.now())
+		trusted = c.known.replace(known.now())
 	}
-	return changed
+	return changed, trusted
 }
 
 // attachedLike keeps the Signers that were attached to the state before, as long

@@ -58,7 +58,7 @@ func (r *reporter) report(err error, filling []*KeysetFullError) {
 	switch {
 	case onlyDoubt(err):
 		if r.due(doubt) {
-			r.log.Warn("keys: a rotation took effect, and may not survive a power cut: the disk is asked again every minute",
+			r.log.Warn("keys: a rotation took effect, and may not survive a power cut: the store is written anew every minute",
 				"store", r.store.Path(), "error", err)
 		}
 		return
