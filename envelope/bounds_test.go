@@ -144,12 +144,16 @@ func TestA28ReplayGuardAllocatesInProportion(t *testing.T) {
 		}
 	}
 	for _, announced := range [][]byte{{0xdc, 0x40, 0}, {0xdd, 0, 1, 0, 0}} { // 2^14 and 2^16, and zeros behind
-		for _, before := range [][]byte{{0x93, 1, 0}, append([]byte{0x93, 1, 0, 0x91, 0x94, 0xc4, 32}, append(make([]byte, 32), 0xa0, 0)...)} {
+		oneSender := slices.Concat(guardHead, []byte{0x91, 0x94, 0xc4, 32}, make([]byte, 32), []byte{0xa0, 0})
+		for _, before := range [][]byte{guardHead, oneSender} {
 			b := slices.Concat(before, announced, make([]byte, 1<<17))
 			bounded(t, "announced only", len(b), 1<<13, func() { _, _ = ParseReplayGuard(b) })
 		}
 	}
 }
+
+// guardHead is what stands before the senders of a guard, nobody's first.
+var guardHead = []byte{0x95, guardVersion, 0xc4, 0, 0xce, 0, 4, 0x93, 0xe0, 0}
 
 func shortestGuard(senders, ids int) []byte {
 	array := func(b []byte, n int) []byte {
@@ -158,7 +162,7 @@ func shortestGuard(senders, ids int) []byte {
 		}
 		return append(b, 0xdc, byte(n>>8), byte(n))
 	}
-	b := array([]byte{0x94, guardVersion, 0xce, 0, 4, 0x93, 0xe0, 0}, senders)
+	b := array(slices.Clone(guardHead), senders)
 	for i := range senders {
 		b = binary.BigEndian.AppendUint32(append(b, 0x94, 0xc4, 32), uint32(i))
 		b = array(append(append(b, make([]byte, 28)...), 0xa0, 0), ids)

@@ -33,6 +33,7 @@ func TestFirstGuardIsOfItsKeysAlone(t *testing.T) {
 		"a keyset's, under it with an old identity": {another[1], FirstReplayGuard(another[1].Opener.Shared), true},
 	}
 	for name, c := range openers {
+		kept := made(ParseReplayGuard(c.guard.Bytes()))
 		sealed, stream := seal(t, &c.link.Sealer, "m"), sealStream(t, &c.link.Sealer, []byte("m"))
 		l := guarded(c.link, c.guard, 0)
 		_, _, opened := l.Open(nil, sealed)
@@ -44,6 +45,12 @@ func TestFirstGuardIsOfItsKeysAlone(t *testing.T) {
 		}
 		if c.opens {
 			sealed = seal(t, &c.link.Sealer, "m")
+		}
+		if l.Replay = kept; name != "a keyset's, another one" { // a keyset has no name that lasts
+			_, _, afterwards := l.Open(nil, seal(t, &c.link.Sealer, "m"))
+			if c.opens && afterwards != nil || !c.opens && afterwards != errOtherKeys {
+				t.Errorf("%s, kept: %v", name, afterwards)
+			}
 		}
 		l.Replay = cacheFunc(c.guard.Claim) // a wrapper, which tells the guard nothing itself
 		_, _, wrapped := l.Open(nil, sealed)

@@ -84,7 +84,8 @@ func NewReplayGuard() *ReplayGuard { return newReplayGuard(time.Now().Add(replay
 // Pass the keys that messages are sealed to: in [SuiteSharedSigned] the keyset. The
 // guard is for these keys alone, and an Opener with others returns an error: what was
 // sealed to those may have been opened before. Who generates keys for another process
-// keeps the guard's Bytes beside them, and reads them for the same keys.
+// keeps the guard's Bytes beside them. What was kept knows its identity; it tells a
+// keyset from identities, and not from another keyset.
 func FirstReplayGuard[Keys *keys.Identity | *keys.SharedKeyset](of Keys) *ReplayGuard {
 	if !newborn.Take(of) {
 		return NewReplayGuard()
@@ -211,10 +212,11 @@ var ErrReplayGuard = errors.New("envelope: not a valid replay guard")
 // message in again. It holds no secret; whoever sets it back can replay. The zero
 // ReplayGuard gives nil, which [ParseReplayGuard] refuses.
 //
-//	array(4) [ version=2, longest MaxAge ms, floor ms, array of array(4) [ fingerprint | pair id bin 32, party str, floor ms,
+//	array(5) [ version=3, first bin 0 | 32, longest MaxAge ms, floor ms, array of array(4) [ fingerprint | pair id bin 32, party str, floor ms,
 //	           array of array(2) [ message id bin 16, time ms ] ] ]
 //
-// Senders and ids stand in ascending order.
+// First says whose first guard it is: nobody's, where it is empty, an identity's by its
+// fingerprint, or a keyset's by 32 zeros. Senders and ids stand in ascending order.
 func (g *ReplayGuard) Bytes() []byte {
 	if !g.made {
 		return nil
@@ -222,7 +224,8 @@ func (g *ReplayGuard) Bytes() []byte {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.forgetIdle(time.Now())
-	b := strict.AppendUint(strict.AppendArray(nil, 4), guardVersion)
+	b := strict.AppendUint(strict.AppendArray(nil, 5), guardVersion)
+	b = strict.AppendBin(b, g.first.bytes())
 	b = strict.AppendUint(b, uint64((g.window + time.Millisecond - 1).Milliseconds()))
 	b = strict.AppendUint(b, floorMilli(g.floor))
 	b = strict.AppendArray(b, len(g.senders))
@@ -274,11 +277,12 @@ func ParseReplayGuard(b []byte) (*ReplayGuard, error) {
 		return nil, fmt.Errorf("%w: %w", ErrReplayGuard, keys.ErrVersion)
 	}
 	r := strict.NewReader(b)
-	r.Array(4)
+	r.Array(5)
 	version := r.Uint()
+	first := r.Bin(0, 32)
 	window := readWindow(&r)
 	g := newReplayGuard(fromMilli(readMilli(&r)))
-	g.window = window
+	g.first, g.window = parseReaders(&r, first), window
 	n := r.ArrayLen(0, len(b)/leastSender)
 	g.senders = make(map[sender]*seen, n)
 	var last sender
@@ -306,7 +310,7 @@ const (
 	leastID     = 1 + 2 + len(MessageID{}) + 1
 )
 
-const guardVersion = 2
+const guardVersion = 3
 
 // readWindow reads what some Opener's MaxAge can be.
 func readWindow(r *strict.Reader) time.Duration {

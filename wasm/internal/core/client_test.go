@@ -159,6 +159,6 @@ func (c client) generate(name string) identity {
 // guard has nothing to refuse, for keys of any origin: what Bytes gives where nothing was opened.
 func (c client) guard() uint32 {
 	c.t.Helper()
-	f := c.must("guardParse", []byte{0x94, 2, 0xce, 0, 4, 0x93, 0xe0, 0, 0x90})
+	f := c.must("guardParse", []byte{0x95, 3, 0xc4, 0, 0xce, 0, 4, 0x93, 0xe0, 0, 0x90})
 	return f.number()
 }
