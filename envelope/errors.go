@@ -29,6 +29,7 @@ const (
 	ReasonRetired                     // under a key that is archived, see Opener.Archive
 	ReasonSize                        // larger than Opener.MaxSize
 	ReasonExpired                     // dated when the sender's statement in From had expired: ask the sender for its current one
+	ReasonUnlisted                    // by a key that From does not list: it is old, so ask the sender for its current one; or a forgery
 )
 
 var reasonTexts = [...]string{
@@ -47,6 +48,7 @@ var reasonTexts = [...]string{
 	ReasonRetired:   "sealed under an archived key",
 	ReasonSize:      "too large",
 	ReasonExpired:   "sender's statement has expired",
+	ReasonUnlisted:  "signed by a key that the sender's statement does not list",
 }
 
 func (r Reason) String() string {

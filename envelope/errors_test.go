@@ -54,6 +54,7 @@ func failures(t *testing.T) (out []failure) {
 		note(ReasonProof, forged, k.opener())
 		if k.suite != SuiteShared {
 			note(ReasonExpired, late(t, k), k.opener())
+			note(ReasonUnlisted, copyOf().rehead(func(h *Header) { h.ProofKey[0] ^= 1 }), k.opener())
 		}
 		note(ReasonNotForUs, k, change(func(o *Opener) {
 			if o.Shared != nil {
@@ -127,7 +128,7 @@ func openAll(suite Suite, want Reason, o *Opener, v *Verifier, sealed, streamed 
 		return out
 	}
 	switch want {
-	case ReasonMalformed, ReasonVersion, ReasonSuite, ReasonSender, ReasonContext, ReasonProof, ReasonSize, ReasonExpired:
+	case ReasonMalformed, ReasonVersion, ReasonSuite, ReasonSender, ReasonContext, ReasonProof, ReasonSize, ReasonExpired, ReasonUnlisted:
 		_, err = v.Verify(sealed)
 		out = append(out, failure{suite, "Verify", want, err})
 		_, err = v.VerifyStream(bytes.NewReader(streamed))
@@ -187,7 +188,7 @@ func TestA37OneErrorEverywhere(t *testing.T) {
 		}
 	}
 	for _, api := range []string{"Verify", "VerifyStream"} {
-		if len(met[api]) != 8 {
+		if len(met[api]) != 9 {
 			t.Errorf("%s gave %v", api, met[api])
 		}
 	}

@@ -48,8 +48,9 @@ type Opener struct {
 	//
 	// For as long the cache has to remember, and whoever gets a signing key of the
 	// sender's that has retired can date messages back. The sender's key must have
-	// been valid when the message was sealed, by the statement in From; 16 retired
-	// keys stay listed there. A message that waits across rotations may be sealed to a
+	// been valid when the message was sealed, by the statement in From. Keys that retired
+	// in the last 30 days stay listed there, unless they are changed more often than twice
+	// a day. A key that is newer than the statement is not: [ReasonUnlisted]. A message that waits across rotations may be sealed to a
 	// key that has been archived meanwhile: set Archive.
 	MaxAge time.Duration
 

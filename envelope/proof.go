@@ -83,6 +83,8 @@ func authenticateSigned(from *keys.PublicIdentity, context string, h *Header) (c
 		return checker{}, fail(ReasonContext)
 	case !h.Time.Before(from.Expires()): // it may be signed by a key that a later statement lists
 		return checker{}, fail(ReasonExpired)
+	case !known && !h.Time.Before(from.Issued()): // it may have been made since
+		return checker{}, fail(ReasonUnlisted)
 	case !known || !key.ValidAt(h.Time):
 		return checker{}, fail(ReasonProof)
 	}

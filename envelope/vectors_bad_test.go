@@ -320,11 +320,11 @@ var onSignatures = []attack{
 		m.signer = castEve.signer()
 		return m.honest()
 	}, nil},
-	{"key-of-another", "another identity signs under the sender's name and its own key id", ReasonProof, func(m *message) []byte {
+	{"key-of-another", "another identity signs under the sender's name and its own key id", ReasonUnlisted, func(m *message) []byte {
 		m.signer = castEve.signer()
 		return m.with(atProofKey, encBin(signingID(publicOf(m.signer)))).honest()
 	}, nil},
-	{"root-signs", "the sender's root signs, which is not a signing key", ReasonProof, func(m *message) []byte {
+	{"root-signs", "the sender's root signs, which is not a signing key", ReasonUnlisted, func(m *message) []byte {
 		m.signer = castAlice.root()
 		return m.with(atProofKey, encBin(signingID(publicOf(m.signer)))).honest()
 	}, nil},

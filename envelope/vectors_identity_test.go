@@ -28,7 +28,7 @@ func goodIdentities() (all []making) {
 	})
 	add("largest", "a name of 128 bytes and as many keys as may be listed", func() []byte {
 		s := castAlice.statement().with(atName, encStr(strings.Repeat("\u00e9", 64)))
-		s.keys = slices.Insert(s.keys, 1, moreSigningKeys(30)...)
+		s.keys = slices.Insert(s.keys, 1, moreSigningKeys(62)...)
 		return s.sign()
 	})
 	return all
@@ -82,7 +82,7 @@ func badIdentities() (all []making) {
 		{"revoked-with-keys", "a revocation that lists keys", func(s *statement) []byte { return s.with(atSerial, encUint(math.MaxUint64)).sign() }},
 		{"unsorted", "the sealing key stands before the signing key", func(s *statement) []byte { slices.Reverse(s.keys); return s.sign() }},
 		{"twice", "a signing key is listed twice", func(s *statement) []byte { s.keys = slices.Insert(s.keys, 0, s.keys[0]); return s.sign() }},
-		{"too-many-keys", "33 keys", func(s *statement) []byte { s.keys = slices.Insert(s.keys, 1, moreSigningKeys(31)...); return s.sign() }},
+		{"too-many-keys", "65 keys", func(s *statement) []byte { s.keys = slices.Insert(s.keys, 1, moreSigningKeys(63)...); return s.sign() }},
 		{"window-closed", "a key whose window ends when it begins", key(0, func(k *listedKey) { k.to = k.from })},
 		{"other-type", "a signing key of type 2", key(0, func(k *listedKey) { k.kind = 2 })},
 		{"signing-small-order", "a signing key of small order", key(0, func(k *listedKey) {

@@ -56,6 +56,17 @@ func isFull(ref KeyRef, infos []agedKey) bool {
 	return ref.Use != UseSigning && len(infos) >= ringKeys
 }
 
+// SignatureLife returns for how long what the identity has signed verifies by its newest statement:
+// [MaxLifetime], or less where signing keys change more often than twice a day, since a statement lists
+// 63 of them. A message that waits for longer than that does not open any more.
+func (p RotationPolicy) SignatureLife() time.Duration {
+	const past = maxListedSigning - 2 // beside the primary and the next
+	if p.Age <= 0 || max(p.Age, p.Lead) >= MaxLifetime/past {
+		return MaxLifetime
+	}
+	return past * max(p.Age, p.Lead)
+}
+
 // foresight is how long before a keyset is full somebody is told.
 const foresight = 30 * 24 * time.Hour
 

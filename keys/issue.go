@@ -19,8 +19,9 @@ const (
 	// A retired signing key stays valid a little longer, for processes that have
 	// yet to see that it retired.
 	retireGrace = 10 * time.Minute
-	// Of retired signing keys so many stay listed, the newest.
-	maxListedSigning = 16
+	// The newest signing keys stay listed, for messages that are stored, and those that retired in
+	// the last 30 days, for what is on its way. There has to be room for the sealing key.
+	maxListedSigning, minListedSigning = maxListedKeys - 1, 16
 )
 
 // issue signs a statement about the keys as they are now. Before is the statement
@@ -65,9 +66,23 @@ func (s *identityState) list(p, before *PublicIdentity, now time.Time) error {
 			p.signing = append(p.signing, k.until(now.Add(retireGrace)))
 		}
 	}
-	p.signing = p.signing[:min(len(p.signing), maxListedSigning)]
+	p.signing = stillListed(p.signing, now)
 	p.sealing, err = s.listSealing(before.RecipientKey(), now)
 	return err
+}
+
+// stillListed takes the keys that are in use or have been lately, the newest first.
+func stillListed(all []VerifyingKey, now time.Time) []VerifyingKey {
+	n := 0
+	for n < min(len(all), maxListedSigning) && (n < minListedSigning || all[n].inTransit(now)) {
+		n++
+	}
+	return all[:n]
+}
+
+// inTransit reports whether what the key signed may still be on its way.
+func (k VerifyingKey) inTransit(now time.Time) bool {
+	return k.window.to == 0 || int64(k.window.to) > now.Add(-MaxLifetime).Unix()
 }
 
 // listSealing lists the primary of the sealing ring. Before is the one in the statement before.

@@ -20,7 +20,7 @@ const (
 	MaxLifetime   = 30 * 24 * time.Hour // from issued to expires; bounds a rollback for readers without state
 
 	publicVersion  = 1
-	maxListedKeys  = 32
+	maxListedKeys  = 64
 	revokedSerial  = math.MaxUint64
 	maxUnixSeconds = 1 << 40 // times are below it
 )

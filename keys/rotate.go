@@ -17,7 +17,7 @@ import (
 // retired is accepted until the last statement that listed it has expired, and Overlap
 // longer.
 type RotationPolicy struct {
-	Age      time.Duration // of a primary, before another one is made
+	Age      time.Duration // of a primary, before another one is made; below 12 hours see [RotationPolicy.SignatureLife]
 	Messages uint64        // sealed by a shared primary since it was loaded, or in all by AES256_GCM, likewise
 	Bytes    uint64        // sealed by a shared primary since it was loaded, likewise
 

@@ -24,6 +24,10 @@ const (
 // ends nothing. Meanwhile it takes requests, as [Store.Serve] does.
 func (s *Store) Run(ctx context.Context, p RotationPolicy) error {
 	news := &reporter{log: cmp.Or(p.Logger, slog.Default()), store: s, told: map[string]time.Time{}}
+	if life := p.SignatureLife(); life < MaxLifetime {
+		news.log.Warn("keys: signing keys change so often that messages verify for a short time only: a longer Age lets them wait for 30 days",
+			"store", s.Path(), "age", p.Age, "verify", life)
+	}
 	defer s.serveBeside(ctx, p, news.log)()
 	for {
 		next, err := s.Rotate(p)

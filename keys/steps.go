@@ -67,8 +67,8 @@ func (r ring) withRoom() (ring, error) {
 	return ring{r.kind, set, slices.Delete(slices.Clone(r.lives), oldest, oldest+1)}, nil
 }
 
-// maxSigningKeys is how many signing keys a ring holds: more than statements list.
-const maxSigningKeys = 32
+// maxSigningKeys is how many signing keys a ring holds: as many as statements list, and one more.
+const maxSigningKeys = maxListedKeys
 
 // ringKeys is how many of all others. A variable, so that tests can come to the end of it.
 var ringKeys = maxRingKeys

@@ -348,7 +348,7 @@ func TestRotationKeepsTrust(t *testing.T) {
 		old := id.Public().VerifyingKey()
 		made := time.Now()
 		for range 20 {
-			time.Sleep(time.Hour)
+			time.Sleep(40 * time.Hour)
 			added, err := s.Add(KeyRef{Use: UseSigning})
 			if err != nil {
 				t.Fatal(err)
@@ -374,11 +374,11 @@ func TestRotationKeepsTrust(t *testing.T) {
 		if n := len(id.Public().Bytes()); n > MaxPublicSize {
 			t.Errorf("the statement has grown to %d bytes", n)
 		}
-		if len(id.Public().signing) != maxListedSigning {
+		if len(id.Public().signing) != 20 { // more than are listed in any case
 			t.Errorf("%d signing keys are listed", len(id.Public().signing))
 		}
 		if _, listed := id.Public().VerifyingKeyByID(old.ID()); listed {
-			t.Error("the oldest of 21 keys is still listed")
+			t.Error("a key that retired more than 30 days ago is still listed, of 21")
 		}
 		recent := id.Public().signing[1]
 		if recent.ValidAt(time.Now().Add(time.Hour)) || !recent.ValidAt(time.Now().Add(-time.Hour)) || recent.ValidAt(made) {

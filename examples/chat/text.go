@@ -51,6 +51,8 @@ func dropped(name string, err error) string {
 		return notice(who, "malformed", "it was cut short or damaged on the way")
 	case envelope.ReasonProof:
 		return notice(who, "proof", "it was changed on the way, or forged")
+	case envelope.ReasonUnlisted, envelope.ReasonExpired:
+		return notice(who, "unlisted", "they have newer keys than are known here: join again; or it was forged")
 	case envelope.ReasonReplay:
 		return notice(who, "replay", "it is a repeat of a message that you have seen")
 	case envelope.ReasonContext:

@@ -103,7 +103,8 @@ export type OpenReason =
   | "time"
   | "replay"
   | "retired"
-  | "sender-expired"; // made when the statement in from had expired: ask the sender for its current identity
+  | "sender-expired" // made when the statement in from had expired: ask the sender for its current identity
+  | "unlisted"; // by a key that `from` does not list: ask the sender for its current identity; or a forgery
 
 export class HopsealError extends Error {
   readonly name: "HopsealError";

@@ -13,7 +13,7 @@ const sealing = 2
 const identityShape = array(bin(0, maxSize), bin(64))
 export const time = uint(2 ** 40) // Unix seconds
 const keyShape = array(uint(3), uint(3), bin(32, 1216), time, time)
-const statementShape = array(exactly(1), text(1, 128), bin(32), uint(2n ** 64n), time, time, list(keyShape, 0, 32))
+const statementShape = array(exactly(1), text(1, 128), bin(32), uint(2n ** 64n), time, time, list(keyShape, 0, 64))
 
 export const fingerprint = (root) => H(L('keys fingerprint'), root)
 export const signingKeyID = (key) => H(L('keys signing key id'), Uint8Array.of(0x01), key)

@@ -201,6 +201,8 @@ func sealedError(err error) error {
 		envelope.ReasonKey:       "its key does not open: ask for it again",
 		envelope.ReasonBody:      "its content does not open: ask for it again",
 		envelope.ReasonRetired:   "it is sealed to a key that was archived since: ask for it again",
+		envelope.ReasonUnlisted:  "the file that -from names is older than the key that signed it: ask for a new one",
+		envelope.ReasonExpired:   "the file that -from names had expired when it was sealed: ask for a new one",
 	}[envelope.ReasonOf(err)]
 	if !ok {
 		return err

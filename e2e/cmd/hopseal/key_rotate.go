@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/lapse"
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/keys"
 )
@@ -181,7 +182,7 @@ func keyRotate(ctx context.Context, c *call) error {
 	case *add:
 		rotation = func() (next time.Time, _ []*keys.KeysetFullError, err error) { _, err = s.Add(selected.ref()); return }
 	}
-	return c.rotate(s, rotation, selected.any())
+	return c.rotate(s, rotation, selected.any(), hasty(p))
 }
 
 // choosesPolicy reports whether a flag says how to rotate.
@@ -194,7 +195,7 @@ func (c *call) choosesPolicy() (yes bool) {
 
 // rotate tells what a rotation did, and if it is one of all keysets, when the next
 // step will be due.
-func (c *call) rotate(s writer, rotation func() (time.Time, []*keys.KeysetFullError, error), all bool) error {
+func (c *call) rotate(s writer, rotation func() (time.Time, []*keys.KeysetFullError, error), all bool, policy []string) error {
 	var next time.Time
 	var filling []*keys.KeysetFullError
 	r, err := changing(s, func() (err error) {
@@ -204,6 +205,7 @@ func (c *call) rotate(s writer, rotation func() (time.Time, []*keys.KeysetFullEr
 	r.rotation, r.Next = all && err == nil, moment(next)
 	if err == nil && all {
 		r.Warnings = append(r.Warnings, warnings(filling)...)
+		r.Warnings = append(r.Warnings, policy...)
 	}
 	if err != nil && (len(r.Changes) > 0 || r.Renewed) {
 		// Each step stands for itself: tell what was done before it failed.
@@ -213,6 +215,15 @@ func (c *call) rotate(s writer, rotation func() (time.Time, []*keys.KeysetFullEr
 		return err
 	}
 	return c.print(r)
+}
+
+// hasty tells of keys that change more often than statements can list.
+func hasty(p keys.RotationPolicy) []string {
+	life := p.SignatureLife()
+	if life >= keys.MaxLifetime {
+		return nil
+	}
+	return []string{fmt.Sprintf("with a new signing key every %s, messages verify for %s: with -age 12h or more they may wait for 30 days", p.Age, lapse.Text(life))}
 }
 
 func warnings(full []*keys.KeysetFullError) (out []string) {

@@ -73,6 +73,9 @@ func TestRotateTakesTheStepsThatAreDue(t *testing.T) {
 	if out := w.key("rotate"); !strings.Contains(out, "nothing is due\nnext step due: 2") {
 		t.Error(out)
 	}
+	if r = keyJSON[changeResult](w, "rotate", "-age", "6h", "-lead", "0", "-follow", "orders"); len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "messages verify for 15 days") {
+		t.Errorf("a policy that changes keys too often: %q", r.Warnings)
+	}
 	r = keyJSON[changeResult](w, "rotate", "-age", "1d", "-lead", "24h", "-follow", "orders")
 	if len(r.Changes) != 2 || r.Changes[0].To != "pending" || r.Changes[1].To != "pending" || !r.Renewed {
 		t.Errorf("made: %+v", r)

@@ -296,8 +296,8 @@ func TestEveryTrustReasonAndOpenReasonHasItsCode(t *testing.T) {
 			t.Errorf("reason %v is %q", r, got)
 		}
 	}
-	for r := envelope.ReasonMalformed; r <= envelope.ReasonExpired; r++ {
-		if openReasons[r] == "" && r != envelope.ReasonSize { // of which a page sets none
+	for r := envelope.ReasonMalformed; !strings.HasPrefix(r.String(), "Reason("); r++ {
+		if openReasons[r] == "" && r != envelope.ReasonSize { // which nothing here limits
 			t.Errorf("%v has no name", r)
 		}
 	}

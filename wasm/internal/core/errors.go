@@ -78,4 +78,5 @@ var openReasons = map[envelope.Reason]string{
 	envelope.ReasonReplay:    "replay",
 	envelope.ReasonRetired:   "retired",
 	envelope.ReasonExpired:   "sender-expired",
+	envelope.ReasonUnlisted:  "unlisted",
 }
