@@ -218,6 +218,7 @@ func Accept(ctx context.Context, conn transport.Conn, cfg Config) (*Session, err
 		follower.end()
 		return nil, cfg.ownFault(err)
 	}
+	s.reminder = reminderOf(cfg.Identity, "server")
 	return s.begun(), nil
 }
 

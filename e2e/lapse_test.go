@@ -294,3 +294,43 @@ func TestRemindersComeOnce(t *testing.T) {
 		check("renewed")
 	})
 }
+
+// A session that Accept has made reminds of its own identity too, and so does one at either end that
+// never asks whether the other is there.
+func TestRemindersWithoutAServer(t *testing.T) {
+	for _, alive := range []time.Duration{30 * time.Minute, -1} {
+		bubble(t, func(t *testing.T) {
+			me, her := newIdentity("bob"), newIdentity("alice")
+			time.Sleep(time.Until(me.Public().Expires().Add(-12 * time.Hour)))
+			at, here := new(journal), new(journal)
+			cfg, own := trusting(me, her), trusting(her, me)
+			cfg.Logger, own.Logger = at.logger(), here.logger()
+			cfg.KeepAlive, own.KeepAlive = alive, alive
+			a, b := transport.Pipe()
+			accepted := make(chan *e2e.Session, 1)
+			go func() {
+				s, err := e2e.Accept(t.Context(), b, cfg)
+				if err != nil {
+					t.Error(err)
+				}
+				accepted <- s
+			}()
+			s, err := e2e.Connect(t.Context(), a, "pipe", own)
+			if err != nil {
+				t.Fatal(err)
+			}
+			other := <-accepted
+			defer other.Close()
+			defer s.Close()
+			for _, level := range []string{"WARN", "ERROR"} {
+				synctest.Wait()
+				for whose, j := range map[string]*journal{"server": at, "client": here} {
+					if lines := j.lines(t, "this "+whose+"'s identity "); len(lines) != 1 || lines[0]["level"] != level {
+						t.Errorf("KeepAlive %v, %s: %v", alive, whose, lines)
+					}
+				}
+				time.Sleep(14 * time.Hour)
+			}
+		})
+	}
+}

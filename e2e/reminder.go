@@ -75,36 +75,53 @@ func (srv *Server) stopped() bool {
 	return srv.closed
 }
 
-// reminders are those of all sessions without a server, one for each identity: a program that
-// has many of them, or one after the other, is told once.
+// reminders are those of all sessions without a [Server], one for each identity and end: a program
+// that has many of them, or one after the other, is told once.
 var reminders struct {
 	sync.Mutex
-	of map[weak.Pointer[keys.Identity]]*reminder
+	of map[reminded]*reminder
 }
 
-func reminderOf(identity *keys.Identity) *reminder {
-	key := weak.Make(identity)
+type reminded struct {
+	identity weak.Pointer[keys.Identity]
+	whose    string
+}
+
+func reminderOf(identity *keys.Identity, whose string) *reminder {
+	key := reminded{weak.Make(identity), whose}
 	reminders.Lock()
 	defer reminders.Unlock()
 	r := reminders.of[key]
 	if r == nil {
 		if reminders.of == nil {
-			reminders.of = map[weak.Pointer[keys.Identity]]*reminder{}
+			reminders.of = map[reminded]*reminder{}
 		}
-		r = &reminder{whose: "client"}
+		r = &reminder{whose: whose}
 		reminders.of[key] = r
 		runtime.AddCleanup(identity, forgetReminder, key)
 	}
 	return r
 }
 
-func forgetReminder(key weak.Pointer[keys.Identity]) {
+func forgetReminder(key reminded) {
 	reminders.Lock()
 	defer reminders.Unlock()
 	delete(reminders.of, key)
 }
 
-// remind has a client look as it begins, and when it looks after its connection.
+// remindNowAndThen has a session look that looks after no connection, until it is over or nobody
+// holds it any more.
+func (s *Session) remindNowAndThen() {
+	s.remind()
+	self := weak.Make(s)
+	time.AfterFunc(remindEvery, func() {
+		if s := self.Value(); s != nil && !s.over() {
+			s.remindNowAndThen()
+		}
+	})
+}
+
+// remind has a session look as it begins, and when it looks after its connection.
 func (s *Session) remind() {
 	if s.reminder != nil {
 		s.reminder.look(s.party.cfg.Identity, s.logger(), remindPause)

@@ -66,7 +66,7 @@ type Session struct {
 
 	party    localEnd
 	updates  updates
-	reminder *reminder   // nil at a server
+	reminder *reminder   // nil at a Server, which has one for all
 	follower *follower   // nil at a server, which has one for all
 	asked    atomic.Bool // a follower's question is not answered yet
 
@@ -151,7 +151,7 @@ func bareSession(established *engine.Session, own localEnd, events *events) *Ses
 		s.signing = &lane{turn: make(chan struct{}, 1)}
 	}
 	if established.Client() {
-		s.reminder = reminderOf(own.cfg.Identity)
+		s.reminder = reminderOf(own.cfg.Identity, "client")
 	}
 	s.life, s.conclude = context.WithCancel(context.Background())
 	s.stalled.start(cfg.SendTimeout, s.stuck)
@@ -174,7 +174,11 @@ func (s *Session) begun() *Session {
 		s.limits.idle, s.limits.park, s.limits.age = 0, 0, 0
 	}
 	s.limits.start(s.expire)
-	s.remind()
+	if s.reminder != nil && s.party.cfg.KeepAlive < 0 {
+		s.remindNowAndThen()
+	} else {
+		s.remind()
+	}
 	if s.over() { // since others know it
 		s.limits.stop()
 	}

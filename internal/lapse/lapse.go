@@ -22,16 +22,18 @@ var notices = []time.Duration{7 * Day, 3 * Day, Day, 0}
 // not be used by several goroutines at a time.
 type Watch struct {
 	expires time.Time // of the statement that it is about
-	told    int       // how many of the notices were given, or are out of date
+	told    int       // how many of the notices are due, by the clock as it was at the latest look
 }
 
 // Due reports whether the life of a statement has come to another notice, each once, and how
-// long is left: zero or less once it is over.
+// long is left: zero or less once it is over. Notices that a clock brought on too early come again
+// when they are due by one that was set right.
 func (w *Watch) Due(issued, expires, now time.Time) (left time.Duration, due bool) {
 	if !w.expires.Equal(expires) {
 		*w = Watch{expires: expires}
 	}
 	left, told := wall(expires).Sub(wall(now)), w.told
+	w.told = 0
 	for w.told < len(notices) && left <= at(w.told, issued, expires) {
 		w.told++
 	}

@@ -418,9 +418,15 @@ export interface Store {
   /**
    * null when nothing was saved. An identity whose statement is in the second half of its 30 days, or has
    * expired, is renewed and saved first: a page that is opened again stays known to its peers. Where saving
-   * fails the identity is renewed all the same. Rejects with "store-damaged" or "store-failed".
+   * fails the identity is renewed all the same, and `unsaved` is the error: save() again before the page
+   * goes. Rejects with "store-damaged" or "store-failed".
    */
-  load(): Promise<{ identity: Identity; knownPeers: KnownPeers; replay: ReplayGuard | null } | null>;
+  load(): Promise<{
+    identity: Identity;
+    knownPeers: KnownPeers;
+    replay: ReplayGuard | null;
+    unsaved: HopsealError | null;
+  } | null>;
   /** Resolves once the record was written and read back. */
   save(content: { identity: Identity; knownPeers: KnownPeers; replay?: ReplayGuard | null }): Promise<void>;
   close(): Promise<void>;

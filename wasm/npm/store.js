@@ -29,7 +29,7 @@ class Store {
     return this.#inTurn(async (record) => {
       const bytes = await record.read();
       const content = bytes && (await parse(bytes));
-      if (content && isOld(content.identity.public)) await renew(content, record);
+      if (content && isOld(content.identity.public)) content.unsaved = await renew(content, record);
       return content;
     });
   }
@@ -81,14 +81,16 @@ function isOld({ issued, expires, revoked }) {
 }
 
 // renew keeps an identity alive whose page was not open for long: a statement counts for 30 days.
-// If it cannot be saved, the page has it all the same, and the next load renews again, under a
-// higher serial.
+// If it cannot be saved, the page has it all the same and is told why, and the next load renews
+// again, under a higher serial.
 async function renew(content, record) {
   try {
     await content.identity.renew();
     await write(content, record);
+    return null;
   } catch (cause) {
     if (cause.code === "core-dead") throw cause;
+    return wrap("store-failed", `the identity's renewal was not saved: ${cause?.message ?? cause}`, cause);
   }
 }
 
@@ -118,7 +120,7 @@ async function parse(bytes) {
     const [secret, peers, guard] = split(bytes);
     const knownPeers = await KnownPeers.parse(peers);
     const replay = guard.length ? await ReplayGuard.parse(guard) : null;
-    return { identity: readIdentity(call(op.identityParse, secret)), knownPeers, replay };
+    return { identity: readIdentity(call(op.identityParse, secret)), knownPeers, replay, unsaved: null };
   } catch (cause) {
     if (cause.code === "core-dead") throw cause;
     throw new HopsealError("store-damaged", "the stored identity is not one that this version reads", { cause });
@@ -150,8 +152,9 @@ class MemoryRecord {
   }
 
   async write(bytes) {
+    const copy = bytes.slice(); // which may fail, and then leaves what was saved
     this.#bytes?.fill(0);
-    this.#bytes = bytes.slice();
+    this.#bytes = copy;
   }
 
   async close() {

@@ -82,6 +82,28 @@ test("a page that was not visited for long finds its identity renewed", async ()
   await store.close();
 });
 
+test("a renewal that is not saved is told of", async () => {
+  const store = await openStore({ record: "ann", memory: true });
+  const ann = await Identity.generate("ann");
+  await store.save({ identity: ann, knownPeers: await KnownPeers.create() });
+  assert.equal((await store.load()).unsaved, null);
+  const slice = Uint8Array.prototype.slice;
+  Uint8Array.prototype.slice = function (...args) {
+    if (new Error().stack.includes("MemoryRecord.write")) throw new RangeError("the disk is full");
+    return slice.apply(this, args);
+  };
+  try {
+    const { identity, unsaved } = await at(20, () => store.load());
+    assert.equal(unsaved?.code, "store-failed");
+    assert.match(unsaved.message, /renewal was not saved: the disk is full/);
+    assert.ok(identity.public.serial > ann.public.serial);
+  } finally {
+    Uint8Array.prototype.slice = slice;
+  }
+  assert.equal((await at(20, () => store.load())).unsaved, null);
+  await store.close();
+});
+
 test("bad arguments", async () => {
   await rejects(openStore(), "bad-argument");
   await rejects(openStore({ record: "" }), "bad-argument");
