@@ -221,10 +221,12 @@ func (a answer) append(b []byte) []byte {
 	return b
 }
 
+const trustReasons = TrustNotYetValid // how many there are
+
 func parseAnswer(b []byte) (a answer, err error) {
 	r := strict.NewReader(b)
 	r.Array(5)
-	a.code, a.text = bounded(&r, 0, codeTrust+trustReasons), r.Str(0, maxAnswerText)
+	a.code, a.text = bounded(&r, 0, codeTrust+uint64(trustReasons)), r.Str(0, maxAnswerText)
 	a.key, a.next = uint32(bounded(&r, 0, math.MaxUint32)), atMillis(&r)
 	for range r.ArrayLen(0, maxFilling) {
 		r.Array(4)

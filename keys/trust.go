@@ -49,8 +49,6 @@ const (
 	TrustExpired                            // its statement, or the voucher for it, is older than it says it may be
 	TrustRolledBack                         // a newer statement of the same root has been seen
 	TrustNotYetValid                        // its statement was issued in the future, by the clock of this end
-
-	trustReasons = iota // how many there are
 )
 
 func (r TrustReason) String() string {
