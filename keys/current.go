@@ -18,6 +18,8 @@ var (
 	ErrNotYetValid = errors.New("keys: the identity is not valid yet")
 )
 
+var errEmptyIdentity = errors.New("keys: the Identity is empty: make one with GenerateIdentity, or load it")
+
 // Check returns nil if peers can accept the identity at that time, as far as that is up to its
 // statement: it has neither expired nor been revoked, and was not issued in the future. Else the error
 // matches [ErrExpired], [ErrRevoked] or [ErrNotYetValid] and says what to do. Whoever is about to use
@@ -26,7 +28,7 @@ func (id *Identity) Check(now time.Time) error {
 	p := id.Public()
 	switch {
 	case p == nil:
-		return errors.New("keys: the Identity is empty: make one with GenerateIdentity, or load it")
+		return errEmptyIdentity
 	case p.Revoked():
 		return fmt.Errorf("%w: make a new one, and have peers admit it", ErrRevoked)
 	case p.expired(now):

@@ -81,6 +81,9 @@ func TestLapsedStatementsAreToldApart(t *testing.T) {
 // A program that keeps its identity in memory stays known for a year, also over a clock that was
 // wrong.
 func TestKeepAlive(t *testing.T) {
+	if err := new(Identity).KeepAlive(t.Context()); err == nil || !strings.Contains(err.Error(), "the Identity is empty") {
+		t.Errorf("of an empty one: %v", err)
+	}
 	synctest.Test(t, func(t *testing.T) {
 		id := testIdentity(t, "me")
 		ctx, cancel := context.WithCancel(t.Context())

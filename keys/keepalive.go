@@ -20,7 +20,9 @@ func (id *Identity) KeepAlive(ctx context.Context) error {
 	tick := time.NewTicker(keepAliveCheck)
 	defer tick.Stop()
 	for {
-		if p := id.Public(); p.Revoked() {
+		if p := id.Public(); p == nil {
+			return errEmptyIdentity
+		} else if p.Revoked() {
 			return ErrRevoked
 		} else if p.aged(time.Now()) {
 			if err := id.Renew(); errors.Is(err, ErrDetached) {
