@@ -36,7 +36,8 @@ func (r *Replica) MarshalCleartext(insecurecleartext.Token) ([]byte, error) {
 // RestoreStore is [CreateStore] for what [Store.MarshalCleartext] returned. It
 // returns [ErrBackup] for anything else. AES256_GCM keys open what they sealed, and
 // seal no more, see [ErrSealLimit]: nobody knows what they sealed after the backup.
-// Rotate them.
+// Rotate them. Peers that have seen a later statement than the backup's refuse the identity as rolled
+// back until you call [Store.Renew].
 func RestoreStore(ctx context.Context, path string, secret Secret, cleartext []byte, _ insecurecleartext.Token) (*Store, error) {
 	f, err := parseFrozen(cleartext)
 	if err != nil {

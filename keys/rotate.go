@@ -17,7 +17,7 @@ import (
 // retired is accepted until the last statement that listed it has expired, and Overlap
 // longer.
 type RotationPolicy struct {
-	Age      time.Duration // of a primary, before another one is made; below 12 hours see [RotationPolicy.SignatureLife]
+	Age      time.Duration // of a primary, before another one is made, a minute at least; below 12 hours see [RotationPolicy.SignatureLife]
 	Messages uint64        // sealed by a shared primary since it was loaded, or in all by AES256_GCM, likewise
 	Bytes    uint64        // sealed by a shared primary since it was loaded, likewise
 
@@ -311,10 +311,14 @@ func (p RotationPolicy) accepted(k agedKey) time.Time {
 	return end.Add(p.Overlap)
 }
 
+// leastAge is the least that an Age counts for: below a second the next key would be worn out when it
+// is made, and a rotation would make one after the other.
+const leastAge = time.Minute
+
 // worn reports whether the policy wants a successor for the primary. The new key
 // is made Lead before the old one reaches its age, to be promoted on time.
 func (s *Store) worn(ref KeyRef, k agedKey, p RotationPolicy, wait *agenda, now time.Time) bool {
-	if p.Age > 0 && wait.reached(k.since.Add(max(p.Age-p.Lead, 0)), now) {
+	if p.Age > 0 && wait.reached(k.since.Add(max(max(p.Age, leastAge)-p.Lead, 0)), now) {
 		return true
 	}
 	if set, ok := s.SharedKeyset(ref.Keyset); ref.Use == UseShared && ok {

@@ -54,9 +54,6 @@ const (
 	noJump = int64(ClockSkew / time.Second)
 	// lookedAgain is how often it is on disk that somebody looked.
 	lookedAgain int64 = 12 * 60 * 60
-	// beginning is the first second of 2026, before which no store was made. A clock that shows
-	// less starts anew whenever its machine does.
-	beginning int64 = 1767225600
 )
 
 // impossible reports whether the wall clock shows a time that has certainly passed.
