@@ -66,6 +66,7 @@ var wallTimes = map[string]string{
 	"keys/issue.go: Truncate":                         "in a statement, which others verify",
 	"keys/issue.go: Unix":                             "in a statement, which others verify",
 	"keys/issue.go: time.Unix":                        "in a statement, which others verify",
+	"keys/keepalive.go: time.Unix":                    "a time that has passed",
 	"keys/lockbeside.go: Truncate":                    "a file",
 	"keys/lockbeside.go: UTC":                         "shown",
 	"keys/look.go: UTC":                               "shown",
