@@ -82,7 +82,7 @@ var wallTimes = map[string]string{
 	"keys/steps.go: Unix":                             "stored with the key",
 	"keys/succession.go: Unix":                        "in a statement, which others verify",
 	"keys/succession.go: time.Unix":                   "in a statement, which others verify",
-	"keys/tinkio.go: Unix":                            "stored with the key",
+	"keys/tinkimport.go: Unix":                        "stored with the key",
 	"transport/close_wait.go: Round":                  "a duration, shown",
 	"internal/pki/pki.go: AddDate":                    "of certificates for tests",
 	"internal/pki/pki.go: time.Date":                  "of certificates for tests",
