@@ -1,11 +1,9 @@
 package e2e_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -71,11 +69,11 @@ func wantReason(t *testing.T, s *e2e.Session, since time.Time, want keys.TrustRe
 // Whatever the Verifier learns, the sessions of whom it does not trust any more end within
 // two seconds, at whichever end and whether they have a connection or not; and no others do.
 func TestA50SessionsFollowTheirVerifier(t *testing.T) {
-	boss := newIdentity("boss")
 	type world struct {
 		known     *keys.KnownPeers
 		authority *keys.Authority
 		carol     *keys.Identity
+		boss      *keys.Identity
 		at        keys.Expected
 	}
 	changes := map[string]struct {
@@ -100,18 +98,19 @@ func TestA50SessionsFollowTheirVerifier(t *testing.T) {
 		"revoked, though vouched for": {func(w *world) keys.Verifier { return w.authority },
 			func(t *testing.T, w *world) error { return w.authority.Revoke(revocationOf(t, w.carol)) }, keys.TrustRevoked},
 		"the authority is revoked": {func(w *world) keys.Verifier { return w.known.RefuseRevoked(w.authority) },
-			func(t *testing.T, w *world) error { return w.authority.Update(revocationOf(t, boss)) }, keys.TrustRevoked},
+			func(t *testing.T, w *world) error { return w.authority.Update(revocationOf(t, w.boss)) }, keys.TrustRevoked},
 	}
 	for name, c := range changes {
 		for _, end := range []string{"server", "parked", "accept", "client", "connect"} {
 			t.Run(name+", "+end, func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
-					w := &world{carol: newIdentity("carol"), authority: keys.NewAuthority(boss.Public()), at: asClient}
+					w := &world{carol: newIdentity("carol"), boss: newIdentity("boss"), at: asClient}
+					w.authority = keys.NewAuthority(w.boss.Public())
 					if end == "client" || end == "connect" {
 						w.at = asServer
 					}
 					w.known = knowing(t, w.at, w.carol)
-					voucher, err := boss.Vouch(w.at, w.carol.Fingerprint(), time.Now().Add(time.Hour))
+					voucher, err := w.boss.Vouch(w.at, w.carol.Fingerprint(), time.Now().Add(time.Hour))
 					if err == nil {
 						err = w.authority.Add(voucher)
 					}
@@ -320,9 +319,9 @@ func TestA50FollowingAVerifierWithoutAnAnswer(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				carol, dave := newIdentity("carol"), newIdentity("dave")
 				v := &watched{KnownPeers: knowing(t, asClient, carol, dave, alice)}
-				var log bytes.Buffer
+				var log notebook
 				sessions := make(chan *e2e.Session, 9)
-				srv := newServer(t, e2e.Config{Identity: bob, Verifier: v, Protocol: "test/1", Logger: slog.New(slog.NewTextHandler(&log, nil))},
+				srv := newServer(t, e2e.Config{Identity: bob, Verifier: v, Protocol: "test/1", Logger: log.logger()},
 					func(ctx context.Context, s *e2e.Session) error {
 						sessions <- s
 						return echo(ctx, s)
@@ -378,8 +377,8 @@ func TestA50FollowingAVerifierWithoutAnAnswer(t *testing.T) {
 					t.Error("nobody asked again")
 				}
 				stop(t, srv)
-				if !strings.Contains(log.String(), `msg="peers not rechecked" reason=`) || strings.Count(log.String(), "not rechecked") > 60 {
-					t.Errorf("the log says %s", log.String())
+				if !strings.Contains(log.text(), `msg="peers not rechecked" reason=`) || strings.Count(log.text(), "not rechecked") > 60 {
+					t.Errorf("the log says %s", log.text())
 				}
 			})
 		})

@@ -94,6 +94,7 @@ func newVisit(t *testing.T, store bool) *visit {
 	v.client = v.road.client(t, own)
 	v.server = <-sessions
 	v.talks("before")
+	synctest.Wait() // until the server has stored that it was given that
 	return v
 }
 

@@ -290,7 +290,7 @@ func TestSignedNonsenseIsRefused(t *testing.T) {
 		"after the sender expired": {func(h *Header, p *parts) {
 			h.Time = l.Sealer.From.Public().Expires()
 			resealed(h, p, l.Sealer.To...)
-		}, ReasonProof},
+		}, ReasonExpired},
 		"time out of range": {func(h *Header, p *parts) { h.Time = time.UnixMilli(maxTime) }, ReasonMalformed},
 	} {
 		expectReason(t, &l.Opener, remake(t, base, l.Sealer.From, c.change), c.want, name)
