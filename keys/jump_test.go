@@ -146,6 +146,7 @@ func jumps() (out [][2]time.Duration) {
 // TestAClockThatJumpsBreaksNothing has keys of every stage when the clock jumps, looks meanwhile
 // and goes on afterwards.
 func TestAClockThatJumpsBreaksNothing(t *testing.T) {
+	unraced(t)
 	cheap(t)
 	all := jumps() // of which one for each way runs always
 	for i, how := range ways {

@@ -25,7 +25,7 @@ const (
 	writerStep  = "HOPSEAL_TEST_WRITER_STEP"  // takes this step, or rotates without end
 	writerPoint = "HOPSEAL_TEST_WRITER_POINT" // and is killed at this point of its write
 	writerLimit = "HOPSEAL_TEST_WRITER_LIMIT" // or when the file has grown to this size
-	longTests   = "HOPSEAL_LONG_TESTS"        // hundreds of kills instead of dozens
+	longTests   = "HOPSEAL_LONG_TESTS"        // a thousand kills instead of dozens
 )
 
 func init() {
@@ -221,7 +221,7 @@ func TestA16KillInTheMiddleOfAWrite(t *testing.T) {
 func TestA16KillAtAnyMoment(t *testing.T) {
 	kills := 40
 	if os.Getenv(longTests) != "" {
-		kills = 600
+		kills = 1000
 	}
 	path := killStore(t)
 	for range kills {

@@ -41,6 +41,7 @@ func valid(t *testing.T, s *Store, now time.Time) {
 // TestA61TenYearsOfDailyRotation has a service that rotates daily for ten years, and changes keys at
 // once now and then.
 func TestA61TenYearsOfDailyRotation(t *testing.T) {
+	unraced(t)
 	var now time.Time
 	s := lasting(t, &now)
 	begin := now

@@ -52,6 +52,7 @@ func (a *sealers) check(t *testing.T, s *Store, p RotationPolicy, now time.Time)
 // TestSealingKeysLiveAsLongAsStatements has random policies for months, with keysets that fill, and
 // senders with statements of every age. It looks when somebody may, and not at fixed times.
 func TestSealingKeysLiveAsLongAsStatements(t *testing.T) {
+	unraced(t)
 	small(t)
 	ringKeys = 20
 	runs, days := 1, 45
