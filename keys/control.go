@@ -3,7 +3,6 @@
 package keys
 
 import (
-	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/rand"
@@ -90,19 +89,7 @@ type linkKeys struct {
 
 func newLinkKeys(control, client, writer []byte) linkKeys {
 	out := derive(control, proofSize+2*32, client, writer)
-	return linkKeys{out[:proofSize], linkCipher(out[proofSize:][:32]), linkCipher(out[proofSize+32:])}
-}
-
-func linkCipher(key []byte) cipher.AEAD {
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		panic(err) // 32 bytes are a key
-	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		panic(err)
-	}
-	return aead
+	return linkKeys{out[:proofSize], aesGCM(out[proofSize:][:32]), aesGCM(out[proofSize+32:])}
 }
 
 func sameProof(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }

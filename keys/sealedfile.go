@@ -4,7 +4,6 @@ package keys
 
 import (
 	"context"
-	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/rand"
@@ -126,15 +125,7 @@ func fileKeys(master, head []byte) (cipher.AEAD, []byte) {
 	if err != nil {
 		panic(err) // 64 bytes are within HKDF's limit
 	}
-	block, err := aes.NewCipher(out[:32])
-	if err != nil {
-		panic(err)
-	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		panic(err)
-	}
-	return aead, out[32:]
+	return aesGCM(out[:32]), out[32:]
 }
 
 // readPrivate reads a file that only its owner may read, and says which one that was. It looks
