@@ -331,15 +331,8 @@ func (w *StreamWriter) await(number uint64) error {
 		case s.over():
 			return s.err
 		}
-		s.engine.Ask()
-		s.control()
-		s.pump()
-		select {
-		case <-news:
-		case <-moved:
-		case <-s.ended:
-		case <-w.ctx.Done():
-			return w.why(w.ctx.Err())
+		if err := awaitAnswer(w.ctx, s, news, moved); err != nil {
+			return w.why(err)
 		}
 	}
 }

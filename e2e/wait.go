@@ -111,17 +111,26 @@ func (s *Session) arrived(ctx context.Context, last uint64) error {
 		if s.over() {
 			return s.err
 		}
-		s.engine.Ask()
-		s.control()
-		s.pump()
-		select {
-		case <-news:
-		case <-moved: // the question may be lost
-		case <-s.ended:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := awaitAnswer(ctx, s, news, moved); err != nil {
+			return err
 		}
 	}
+}
+
+// awaitAnswer asks the other end what has arrived there, and waits until it is worth a look. The
+// caller has taken both channels before its own look.
+func awaitAnswer(ctx context.Context, s *Session, news, moved <-chan struct{}) error {
+	s.engine.Ask()
+	s.control()
+	s.pump()
+	select {
+	case <-news:
+	case <-moved: // the question may be lost
+	case <-s.ended:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
 }
 
 // stuck gives a line up that takes nothing.
