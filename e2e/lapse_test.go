@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,7 +8,6 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -23,16 +21,7 @@ import (
 const day = 24 * time.Hour
 
 // A journal is what a Logger was told.
-type journal struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (j *journal) Write(b []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.Write(b)
-}
+type journal struct{ notebook }
 
 func (j *journal) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(j, nil)) }
 
@@ -41,7 +30,7 @@ func (j *journal) lines(t *testing.T, text string) (found []map[string]any) {
 	t.Helper()
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for line := range strings.Lines(j.b.String()) {
+	for line := range strings.Lines(j.out.String()) {
 		var fields map[string]any
 		if err := json.Unmarshal([]byte(line), &fields); err != nil {
 			t.Fatal(err)
@@ -50,7 +39,7 @@ func (j *journal) lines(t *testing.T, text string) (found []map[string]any) {
 			found = append(found, fields)
 		}
 	}
-	j.b.Reset()
+	j.out.Reset()
 	return found
 }
 
