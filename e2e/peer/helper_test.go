@@ -266,3 +266,20 @@ func mustReceive(t testing.TB, s *e2e.Session, want string) {
 		t.Fatalf("Receive: %.60q, %v, want %.60q", got, err, want)
 	}
 }
+
+// met has a member meet another, and returns its session: dialled by it, or by the other.
+func met(t *testing.T, a, other *member, name, othersName string, dials bool) *e2e.Session {
+	t.Helper()
+	if !dials {
+		if _, err := other.Dial(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+		return mustAccept(t, a)
+	}
+	s, err := a.Dial(t.Context(), othersName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustAccept(t, other)
+	return s
+}

@@ -113,19 +113,7 @@ func TestA50ARecheckAsksAboutEveryName(t *testing.T) {
 					for _, name := range []string{"one", "other"} {
 						m := enterAs(t, h, name, trusting(high, low))
 						others = append(others, m)
-						if dialled {
-							s, err := a.Dial(t.Context(), name)
-							if err != nil {
-								t.Fatal(err)
-							}
-							sessions[name] = s
-							mustAccept(t, m)
-							continue
-						}
-						if _, err := m.Dial(t.Context(), low.Name()); err != nil {
-							t.Fatal(err)
-						}
-						sessions[name] = mustAccept(t, a)
+						sessions[name] = met(t, a, m, low.Name(), name, dialled)
 					}
 					if !linked {
 						for _, m := range others {
