@@ -80,6 +80,14 @@ func (j *journal) next() (n uint64, err error) {
 	return n, err
 }
 
+// undecided reports whether the other end may have a message that no Send has returned nil
+// for.
+func (j *journal) undecided() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.seen[fieldIntent] > j.seen[fieldSent]
+}
+
 func (j *journal) sent(n uint64) error {
 	return j.change(func(f *[fields]uint64) { f[fieldSent] = n })
 }

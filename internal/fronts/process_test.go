@@ -287,7 +287,7 @@ func (it *task) journalled(ctx context.Context, s *e2e.Session, end string) erro
 
 func (it *task) send(ctx context.Context, s *e2e.Session, j *journal) error {
 	for {
-		if isEnough(it.Journals) {
+		if isEnough(it.Journals) && !j.undecided() {
 			<-ctx.Done()
 			return ctx.Err()
 		}

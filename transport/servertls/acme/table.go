@@ -185,9 +185,11 @@ func (m *Manager) land(f *flight, cert *tls.Certificate, issued bool, err error)
 	if unknown(err) { // it is not served any more
 		delete(m.hosts, f.key.host)
 	}
+	// Decided here, since whoever waits for done may call Close at once.
+	telling := m.ctx.Err() == nil && (err != nil && f.orders || issued) && !unknown(err)
 	m.mu.Unlock()
 	close(f.done)
-	if m.ctx.Err() == nil && (err != nil && f.orders || issued) && !unknown(err) {
+	if telling {
 		m.tellLanding(f.key, shown, retry, err)
 	}
 	m.wake()
