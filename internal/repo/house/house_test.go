@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// What a room outside of internal may have.
+// What a room outside of internal may have. The constants of a type count as one with it:
+// go doc shows them in one place, and nobody learns them one by one.
 const (
 	mostExported = 60
 	mostKnotted  = 9
@@ -18,11 +19,11 @@ const (
 // falls: lower it with what was built, and leave the line out once the room is as it
 // should be.
 var crowded = map[string]struct{ exported, knotted int }{
-	"e2e":                      {135, 65},
+	"e2e":                      {100, 65},
 	"e2e/cmd/hopseal":          {0, 23},
 	"envelope":                 {0, 10},
-	"keys":                     {157, 27},
-	"transport":                {80, 18},
+	"keys":                     {124, 27},
+	"transport":                {0, 18},
 	"transport/servertls/acme": {0, 12},
 }
 

@@ -1,5 +1,5 @@
 // Command house measures how the code is built: for each package how many names it
-// exports, how many of its files hang together in one knot, and which files are long;
+// exports, the constants of its own types apart, how many of its files hang together in one knot, and which files are long;
 // how many methods a session has; and which imports run upwards. Run it in the root of
 // the repository:
 //
@@ -20,9 +20,9 @@ func main() {
 		os.Exit(1)
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "package\tfiles\tlines\texported\tknot\tlong files")
+	fmt.Fprintln(w, "package\tfiles\tlines\texported\tenumerated\tknot\tlong files")
 	for _, r := range h.Rooms {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\n", r.Path, r.Files, r.Lines, r.Exported, len(r.Knot), strings.Join(r.Long, " "))
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%s\n", r.Path, r.Files, r.Lines, r.Exported, r.Enumerated, len(r.Knot), strings.Join(r.Long, " "))
 	}
 	w.Flush()
 	fmt.Printf("\nmethods of e2e.Session: %d, %d of them exported\n", h.Methods, h.ExportedMethods)

@@ -34,7 +34,8 @@ type House struct {
 type Room struct {
 	Path            string // within the module
 	Files, Lines    int
-	Exported        int      // names at the top of the package
+	Exported        int      // names at the top of the package, but for those in Enumerated
+	Enumerated      int      // constants of a type of the package, which go doc shows under it
 	Knot            []string // the most files of which each leads to each other by what it names
 	Long            []string // files of more than 400 lines, with their number
 	imports         []string
@@ -117,16 +118,30 @@ func (p listedPackage) measure(exports map[string]string) (Room, error) {
 	if err != nil {
 		return r, err
 	}
-	for _, name := range pkg.Scope().Names() {
-		if token.IsExported(name) && pkg.Name() != "main" {
-			r.Exported++
-		}
+	if pkg.Name() != "main" {
+		r.Exported, r.Enumerated = exported(pkg)
 	}
 	if r.Path == "e2e" {
 		r.methods, r.public = methods(pkg, "Session")
 	}
 	r.Knot = knot(fset, pkg, info)
 	return r, nil
+}
+
+func exported(pkg *types.Package) (names, enumerated int) {
+	for _, name := range pkg.Scope().Names() {
+		if !token.IsExported(name) {
+			continue
+		}
+		object := pkg.Scope().Lookup(name)
+		named, ok := types.Unalias(object.Type()).(*types.Named)
+		if _, constant := object.(*types.Const); constant && ok && named.Obj().Pkg() == pkg {
+			enumerated++
+		} else {
+			names++
+		}
+	}
+	return names, enumerated
 }
 
 func lines(path string) (n int, err error) {
