@@ -13,9 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/internal/leak"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
 )
@@ -23,7 +22,7 @@ import (
 // TestMain looks for goroutines that were left behind. In wasm one belongs to the
 // runtime.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("runtime.handleEvent"))
+	leak.Main(m)
 }
 
 // longTests reports whether tests may take minutes.

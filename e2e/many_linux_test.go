@@ -13,10 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/internal/hostile"
+	"github.com/hopseal/hopseal/internal/leak"
 	"github.com/hopseal/hopseal/keys"
 )
 
@@ -33,9 +32,9 @@ func descriptors(t *testing.T) int {
 // Sessions that come and go, in every way, leave nothing behind: no goroutine, no
 // descriptor, no memory.
 func TestConnectCycles(t *testing.T) {
-	before, running := descriptors(t), goleak.IgnoreCurrent()
+	before, running := descriptors(t), leak.Running()
 	t.Run("cycles", connectCycles)
-	goleak.VerifyNone(t, running)
+	leak.None(t, running)
 	if after := descriptors(t); after > before {
 		t.Errorf("%d descriptors before, %d after", before, after)
 	}

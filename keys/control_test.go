@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"github.com/hopseal/hopseal/internal/leak"
 )
 
 // Most tests of Run have a clock of their own.
@@ -27,7 +27,7 @@ func init() { serves = false }
 // serving has a store take requests until the test ends or calls stop, and nobody left behind then.
 func serving(t testing.TB, s *Store, with ...func(*controlServer)) (stop func()) {
 	t.Helper()
-	leaks := goleak.IgnoreCurrent()
+	leaks := leak.Running()
 	l, err := s.listen()
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func serving(t testing.TB, s *Store, with ...func(*controlServer)) (stop func())
 	})
 	t.Cleanup(func() {
 		stop()
-		goleak.VerifyNone(t, leaks)
+		leak.None(t, leaks)
 	})
 	return stop
 }
@@ -227,7 +227,7 @@ func TestRunTakesRequests(t *testing.T) {
 	cheap(t)
 	serves = true
 	t.Cleanup(func() { serves = false })
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leak.None(t, leak.Running())
 	s, path := newStore(t)
 	done := make(chan error, 1)
 	policy := RotationPolicy{Age: time.Hour, Lead: time.Minute}

@@ -19,9 +19,8 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/hopseal/hopseal/internal/hostile"
+	"github.com/hopseal/hopseal/internal/leak"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
 )
@@ -179,9 +178,9 @@ func heap() uint64 {
 // Many clients keep their links through a hop that breaks them in every way. When it
 // stops, all of them get through; when they are gone, nothing is left of them.
 func TestChaos(t *testing.T) {
-	descriptorsBefore, heapBefore, running := descriptors(t), heap(), goleak.IgnoreCurrent()
+	descriptorsBefore, heapBefore, running := descriptors(t), heap(), leak.Running()
 	t.Run("links", chaos)
-	goleak.VerifyNone(t, running)
+	leak.None(t, running)
 	if after := descriptors(t); after > descriptorsBefore {
 		t.Errorf("%d descriptors before, %d after", descriptorsBefore, after)
 	}

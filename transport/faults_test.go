@@ -19,8 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/hopseal/hopseal/internal/leak"
 	"github.com/hopseal/hopseal/internal/pki"
 	"github.com/hopseal/hopseal/transport"
 )
@@ -29,9 +28,9 @@ import (
 // before.
 func leavesNothing(t *testing.T, name string, test func(*testing.T)) {
 	t.Helper()
-	before, running := descriptors(t), goleak.IgnoreCurrent()
+	before, running := descriptors(t), leak.Running()
 	t.Run(name, test)
-	goleak.VerifyNone(t, running) // waits for a while
+	leak.None(t, running) // waits for a while
 	after := descriptors(t)
 	for range 200 { // a server in this process closes its end when it comes to that
 		if after <= before {

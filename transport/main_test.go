@@ -3,9 +3,9 @@ package transport_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/hopseal/hopseal/internal/leak"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("runtime.handleEvent")) // Go's own, in a browser
+	leak.Main(m) // Go's own, in a browser
 }

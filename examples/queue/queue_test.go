@@ -19,9 +19,9 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
 	"github.com/hopseal/hopseal/envelope"
+	"github.com/hopseal/hopseal/internal/leak"
 	"github.com/hopseal/hopseal/keys"
 )
 
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("QUEUE_TEST_VICTIM") != "" {
 		victim()
 	}
-	goleak.VerifyTestMain(m)
+	leak.Main(m)
 }
 
 // Everything that the page tells, as one run of the program.

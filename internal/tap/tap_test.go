@@ -12,13 +12,12 @@ import (
 	"sync"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"github.com/hopseal/hopseal/internal/leak"
 	"github.com/hopseal/hopseal/internal/tap"
 	"github.com/hopseal/hopseal/transport"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // A record keeps events, with copies of their messages.
 type record struct {

@@ -24,9 +24,8 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/internal/leak"
 	"github.com/hopseal/hopseal/keys"
 )
 
@@ -35,7 +34,7 @@ func TestMain(m *testing.M) {
 		child(dir)
 		return
 	}
-	goleak.VerifyTestMain(m)
+	leak.Main(m)
 }
 
 func must[T any](v T, err error) T {

@@ -4,15 +4,14 @@ import (
 	"net"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"github.com/hopseal/hopseal/internal/leak"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/adapt"
 	"github.com/hopseal/hopseal/transport/conntest"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("runtime.handleEvent"))
+	leak.Main(m)
 }
 
 // limited are the options that conntest asks for.

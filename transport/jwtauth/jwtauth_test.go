@@ -30,12 +30,12 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/go-jose/go-jose/v4"
-	"go.uber.org/goleak"
 
+	"github.com/hopseal/hopseal/internal/leak"
 	"github.com/hopseal/hopseal/transport"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 const (
 	issuer = "https://login.example/"

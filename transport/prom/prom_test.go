@@ -14,14 +14,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	"go.uber.org/goleak"
 
+	"github.com/hopseal/hopseal/internal/leak"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/prom"
 	"github.com/hopseal/hopseal/transport/servertls"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // scrape asks for the metrics of a registry as Prometheus does.
 func scrape(t *testing.T, registry *prometheus.Registry) string {

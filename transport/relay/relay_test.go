@@ -22,8 +22,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/hopseal/hopseal/internal/leak"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/relay"
 	"github.com/hopseal/hopseal/transport/relay/frame"
@@ -32,7 +31,7 @@ import (
 // raceDetector is set in files that only it builds.
 var raceDetector bool
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // local is for dials without TLS: all servers here are on this machine.
 var local = &transport.DialOptions{Policy: transport.Development}

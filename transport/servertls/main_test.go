@@ -5,7 +5,7 @@ package servertls
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/hopseal/hopseal/internal/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }

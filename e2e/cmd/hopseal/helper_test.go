@@ -17,8 +17,8 @@ import (
 	"testing"
 
 	"github.com/tink-crypto/tink-go/v2/tink"
-	"go.uber.org/goleak"
 
+	"github.com/hopseal/hopseal/internal/leak"
 	"github.com/hopseal/hopseal/keys"
 )
 
@@ -26,10 +26,7 @@ import (
 // also proves the hook for one.
 func TestMain(m *testing.M) {
 	kmsSecret = func(_ context.Context, uri string) (keys.Secret, error) { return keys.KMS(fakeKMS{}, uri), nil }
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		os.RemoveAll(builtIn)
-		os.Exit(code)
-	}))
+	leak.Main(m, func() { os.RemoveAll(builtIn) })
 }
 
 const testKMSKey = "test://key"

@@ -7,7 +7,6 @@ require (
 	github.com/hopseal/hopseal v0.0.0
 	github.com/tink-crypto/tink-go-hcvault/v2 v2.5.0
 	github.com/tink-crypto/tink-go/v2 v2.9.0
-	go.uber.org/goleak v1.3.0
 )
 
 require (

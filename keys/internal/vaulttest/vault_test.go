@@ -16,10 +16,11 @@ import (
 	"github.com/hashicorp/vault/api"
 	"github.com/tink-crypto/tink-go-hcvault/v2/integration/hcvault"
 	"github.com/tink-crypto/tink-go/v2/core/registry"
-	"go.uber.org/goleak"
+
+	"github.com/hopseal/hopseal/internal/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 const token = "hvs.CAESIPlantedTokenThatNoErrorMayShow"
 

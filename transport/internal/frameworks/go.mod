@@ -11,7 +11,6 @@ require (
 	github.com/justinas/nosurf v1.2.0
 	github.com/labstack/echo/v4 v4.16.5
 	github.com/urfave/negroni v1.0.0
-	go.uber.org/goleak v1.3.0
 )
 
 require (

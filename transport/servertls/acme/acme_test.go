@@ -14,13 +14,13 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
 	"golang.org/x/crypto/acme/autocert"
 
+	"github.com/hopseal/hopseal/internal/leak"
 	"github.com/hopseal/hopseal/transport/servertls"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // serve runs a server whose certificates come from the authority.
 func serve(t *testing.T, a *authority, opts Options) (address string, certs *servertls.Watcher) {

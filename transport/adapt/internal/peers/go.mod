@@ -5,7 +5,6 @@ go 1.26.0
 require (
 	github.com/gorilla/websocket v1.5.3
 	github.com/hopseal/hopseal v0.0.0
-	go.uber.org/goleak v1.3.0
 	golang.org/x/net v0.60.0
 )
 

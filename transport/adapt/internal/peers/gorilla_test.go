@@ -12,14 +12,14 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
-	"go.uber.org/goleak"
 
+	"github.com/hopseal/hopseal/internal/leak"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/adapt"
 	"github.com/hopseal/hopseal/transport/conntest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 var limited = &adapt.Options{MaxMessage: conntest.MaxMessage}
 
