@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 )
@@ -25,13 +26,13 @@ func (c *claim) load(ctx context.Context) (step engine.Step, err error) {
 	self, _ := c.srv.cfg.engine()
 	l, err := c.srv.lookups.load(ctx, c.key, self)
 	switch {
-	case errors.Is(err, ErrNotStored):
+	case errors.Is(err, sessionstore.ErrNotStored):
 		return step, err
 	case err != nil:
-		return step, fmt.Errorf("%w: %w", ErrStore, err)
+		return step, fmt.Errorf("%w: %w", sessionstore.ErrUnavailable, err)
 	}
 	if step, err = c.resume.GoOn(l.session); errors.Is(err, engine.ErrUnknownSession) {
-		return step, fmt.Errorf("%w: %w", ErrNotStored, err)
+		return step, fmt.Errorf("%w: %w", sessionstore.ErrNotStored, err)
 	}
 	c.latest = l // also where it cannot be committed: that too is about this record
 	return step, err
@@ -62,12 +63,12 @@ func (c *claim) settle(ctx context.Context, do func() error) error {
 		switch {
 		case err == nil:
 			return nil
-		case !errors.Is(err, ErrFenced):
-			return fmt.Errorf("%w: %w", ErrStore, err)
+		case !errors.Is(err, sessionstore.ErrFenced):
+			return fmt.Errorf("%w: %w", sessionstore.ErrUnavailable, err)
 		}
 		// It was saved meanwhile; not for ever, because there is an end to what its owner may send.
 		if err := sleep(ctx, storeRetryFirst); err != nil {
-			return fmt.Errorf("%w: %w", ErrStore, err)
+			return fmt.Errorf("%w: %w", sessionstore.ErrUnavailable, err)
 		}
 		if _, err := c.load(ctx); err != nil {
 			return err

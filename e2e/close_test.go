@@ -17,11 +17,11 @@ import (
 
 // A lazyStore takes its time to save, once it is told to.
 type lazyStore struct {
-	e2e.SessionStore
+	sessionstore.Store
 	wait atomic.Int64 // ns; below zero: until the context ends
 }
 
-func (s *lazyStore) Save(ctx context.Context, r e2e.StoredSession) error {
+func (s *lazyStore) Save(ctx context.Context, r sessionstore.Record) error {
 	switch wait := time.Duration(s.wait.Load()); {
 	case wait < 0:
 		<-ctx.Done()
@@ -29,7 +29,7 @@ func (s *lazyStore) Save(ctx context.Context, r e2e.StoredSession) error {
 	case wait > 0:
 		time.Sleep(wait)
 	}
-	return s.SessionStore.Save(ctx, r)
+	return s.Store.Save(ctx, r)
 }
 
 // A58: Close takes as long as its documentation says, whatever the store does, and where that
@@ -38,7 +38,7 @@ func TestA58CloseWithAStoreThatIsSlow(t *testing.T) {
 	for _, slow := range []time.Duration{-1, time.Second, 4 * time.Second} {
 		t.Run(fmt.Sprint(slow), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				store := &lazyStore{SessionStore: sessionstore.Memory()}
+				store := &lazyStore{Store: sessionstore.Memory()}
 				ended := make(chan error, 1)
 				srv := newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
 					if err := s.Send(ctx, []byte("hello")); err != nil {

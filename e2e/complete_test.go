@@ -330,7 +330,7 @@ func TestA52StoredSendsBeforeAClose(t *testing.T) {
 					all.messages++
 				}
 			})
-			cfg := stored(trusting(alice, bob), &slowStore{SessionStore: sessionstore.Memory(), wait: time.Duration(rng.IntN(5)) * time.Millisecond})
+			cfg := stored(trusting(alice, bob), &slowStore{Store: sessionstore.Memory(), wait: time.Duration(rng.IntN(5)) * time.Millisecond})
 			cfg.StoreName = "client"
 			r := &road{srv: srv}
 			c, err := e2e.DialFunc(t.Context(), "road", cfg, r.dial)
@@ -366,13 +366,13 @@ func TestA52StoredSendsBeforeAClose(t *testing.T) {
 
 // slowStore takes some time for each record.
 type slowStore struct {
-	e2e.SessionStore
+	sessionstore.Store
 	wait time.Duration
 }
 
-func (s *slowStore) Save(ctx context.Context, r e2e.StoredSession) error {
+func (s *slowStore) Save(ctx context.Context, r sessionstore.Record) error {
 	time.Sleep(s.wait)
-	return s.SessionStore.Save(ctx, r)
+	return s.Store.Save(ctx, r)
 }
 
 // dice may be thrown by several goroutines.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
@@ -203,11 +204,11 @@ type Config struct {
 	// A server's function runs again for a session that another process has begun, with
 	// [Session.Restored]. For a client see StoreName. [Connect] and [Accept] store nothing.
 	// A store that does not work holds sessions up, for SendTimeout; then they end at this
-	// end, with [ErrStore].
+	// end, with [sessionstore.ErrUnavailable].
 	//
 	// Nil means that sessions end with the process. How long each Send takes is then not
 	// up to a disk.
-	Store SessionStore
+	Store sessionstore.Store
 
 	// StoreKeys are what records in the Store are encrypted with: all processes that share
 	// one need the same. Required with a Store. A key has to stay for as long as sessions
@@ -219,7 +220,7 @@ type Config struct {
 	// whatever it meets on the way. The error then is a [*CloseError]: with the gap if the
 	// session is over, so that the next Dial begins another; otherwise Stored, with the last
 	// thing that failed, so that the next Dial finds it as it was. Of two processes with one name
-	// the later takes the session over from the other, which ends with [ErrFenced].
+	// the later takes the session over from the other, which ends with [sessionstore.ErrFenced].
 	// Required with a Store in Dial.
 	StoreName string
 
@@ -281,8 +282,8 @@ type Config struct {
 	//	refused              the other end does not accept this one any more
 	//	abandoned            a context of this end ended, or Dial gave up on a session that stays stored
 	//	rolled_back          an end has gone back to what the session was before
-	//	fenced               see ErrFenced
-	//	store                see ErrStore
+	//	fenced               see sessionstore.ErrFenced
+	//	store                see sessionstore.ErrUnavailable
 	//
 	// A connection of a session that goes on is lost for the same reasons. Those of
 	// handshakes are listed at ServerStats.Greeted.

@@ -1,6 +1,10 @@
 package e2e
 
-import "context"
+import (
+	"context"
+
+	"github.com/hopseal/hopseal/e2e/sessionstore"
+)
 
 // A store is not this package's, and neither are a Verifier, Authenticate and Credentials: behind
 // them may be a disk, a file that another machine has locked or a service, and they take for
@@ -26,7 +30,7 @@ func aside[T any](ctx context.Context, turns chan struct{}, call func(context.Co
 
 // deadlined is a store whose calls end with their contexts, and whose panics are errors.
 type deadlined struct {
-	store SessionStore
+	store sessionstore.Store
 	turns chan struct{}
 }
 
@@ -52,19 +56,19 @@ func (d deadlined) Find(ctx context.Context, id [32]byte) (key [32]byte, head []
 	return f.key, f.head, err
 }
 
-func (d deadlined) Load(ctx context.Context, key [32]byte) (StoredSession, error) {
-	return aside(ctx, d.turns, func(ctx context.Context) (StoredSession, error) { return d.store.Load(ctx, key) })
+func (d deadlined) Load(ctx context.Context, key [32]byte) (sessionstore.Record, error) {
+	return aside(ctx, d.turns, func(ctx context.Context) (sessionstore.Record, error) { return d.store.Load(ctx, key) })
 }
 
 func (d deadlined) LoadPart(ctx context.Context, key, id [32]byte) ([]byte, error) {
 	return aside(ctx, d.turns, func(ctx context.Context) ([]byte, error) { return d.store.LoadPart(ctx, key, id) })
 }
 
-func (d deadlined) Save(ctx context.Context, s StoredSession) error {
+func (d deadlined) Save(ctx context.Context, s sessionstore.Record) error {
 	return d.do(ctx, func(ctx context.Context) error { return d.store.Save(ctx, s) })
 }
 
-func (d deadlined) SavePart(ctx context.Context, p StoredPart) error {
+func (d deadlined) SavePart(ctx context.Context, p sessionstore.Part) error {
 	return d.do(ctx, func(ctx context.Context) error { return d.store.SavePart(ctx, p) })
 }
 

@@ -52,7 +52,7 @@ func (f *foreigner) Verify(context.Context, keys.Expected, *keys.PublicIdentity)
 }
 
 type foreignStore struct {
-	e2e.SessionStore
+	sessionstore.Store
 	*foreigner
 }
 
@@ -60,49 +60,49 @@ func (s foreignStore) Find(ctx context.Context, id [32]byte) (key [32]byte, head
 	if err := s.at("-Find"); err != nil {
 		return key, nil, err
 	}
-	return s.SessionStore.Find(ctx, id)
+	return s.Store.Find(ctx, id)
 }
 
-func (s foreignStore) Load(ctx context.Context, key [32]byte) (r e2e.StoredSession, err error) {
+func (s foreignStore) Load(ctx context.Context, key [32]byte) (r sessionstore.Record, err error) {
 	if err := s.at("-Load"); err != nil {
 		return r, err
 	}
-	return s.SessionStore.Load(ctx, key)
+	return s.Store.Load(ctx, key)
 }
 
 func (s foreignStore) LoadPart(ctx context.Context, key, id [32]byte) ([]byte, error) {
 	if err := s.at("-LoadPart"); err != nil {
 		return nil, err
 	}
-	return s.SessionStore.LoadPart(ctx, key, id)
+	return s.Store.LoadPart(ctx, key, id)
 }
 
-func (s foreignStore) Save(ctx context.Context, r e2e.StoredSession) error {
+func (s foreignStore) Save(ctx context.Context, r sessionstore.Record) error {
 	if err := s.at("-Save"); err != nil {
 		return err
 	}
-	return s.SessionStore.Save(ctx, r)
+	return s.Store.Save(ctx, r)
 }
 
-func (s foreignStore) SavePart(ctx context.Context, p e2e.StoredPart) error {
+func (s foreignStore) SavePart(ctx context.Context, p sessionstore.Part) error {
 	if err := s.at("-SavePart"); err != nil {
 		return err
 	}
-	return s.SessionStore.SavePart(ctx, p)
+	return s.Store.SavePart(ctx, p)
 }
 
 func (s foreignStore) Delete(ctx context.Context, key [32]byte, version uint64) error {
 	if err := s.at("-Delete"); err != nil {
 		return err
 	}
-	return s.SessionStore.Delete(ctx, key, version)
+	return s.Store.Delete(ctx, key, version)
 }
 
 func (s foreignStore) Sweep(ctx context.Context) error {
 	if err := s.at("-Sweep"); err != nil {
 		return err
 	}
-	return s.SessionStore.Sweep(ctx)
+	return s.Store.Sweep(ctx)
 }
 
 // Promises of time in the tests, beside the default ones.

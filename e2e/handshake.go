@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
@@ -192,7 +193,7 @@ func (h *handshake) sign(ctx context.Context, e *engine.Handshake) (engine.Step,
 // why.
 func (h *handshake) refuse(ctx context.Context, why error) error {
 	reason, no := refuses(why)
-	if errors.Is(why, ErrNotStored) { // any more
+	if errors.Is(why, sessionstore.ErrNotStored) { // any more
 		reason, no = ReasonUnknownSession, true
 	}
 	if frame := h.refusal(why, reason, no); frame != nil {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
@@ -19,13 +20,13 @@ type keeper struct {
 	key     [32]byte
 	name    *[32]byte // a client's only id; a server's follow from its secrets
 
-	turn    chan struct{} // holds a token while the store is being written; guards what follows
-	version uint64        // of the record that is stored
-	mark    engine.Mark   // of the state in it
-	doubt   *tried        // a record of which nobody knows whether it is stored
-	ids     []StoredID    // in the latest record
-	unsure  *sealedPart   // that the next record will name
-	parts   []part        // of it, but for those that have arrived since
+	turn    chan struct{}     // holds a token while the store is being written; guards what follows
+	version uint64            // of the record that is stored
+	mark    engine.Mark       // of the state in it
+	doubt   *tried            // a record of which nobody knows whether it is stored
+	ids     []sessionstore.ID // in the latest record
+	unsure  *sealedPart       // that the next record will name
+	parts   []part            // of it, but for those that have arrived since
 
 	gone chan struct{} // closed when the record is as it stays
 
@@ -40,7 +41,7 @@ type keeper struct {
 
 // tried is a record that was given to the store.
 type tried struct {
-	record StoredSession
+	record sessionstore.Record
 	mark   engine.Mark
 }
 
@@ -69,7 +70,7 @@ const (
 
 // save stores the session's state if it must be stored, or in any case. It goes on trying
 // for the session's SendTimeout while the store does not work: everything that has to be
-// told to the other end waits meanwhile. Errors match [ErrFenced], or [ErrStore], or the
+// told to the other end waits meanwhile. Errors match [sessionstore.ErrFenced], or [sessionstore.ErrUnavailable], or the
 // session is over.
 func (k *keeper) save(ctx context.Context, always bool) error {
 	ctx, cancel := context.WithTimeout(ctx, k.session.sendTimeout)
@@ -78,15 +79,15 @@ func (k *keeper) save(ctx context.Context, always bool) error {
 	case k.turn <- struct{}{}:
 		defer func() { <-k.turn }()
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ErrStore, ctx.Err())
+		return fmt.Errorf("%w: %w", sessionstore.ErrUnavailable, ctx.Err())
 	}
 	for delay := storeRetryFirst; ; delay = min(2*delay, storeRetryMost) {
 		err := k.write(ctx, always)
-		if err == nil || errors.Is(err, ErrFenced) || errors.Is(err, engine.ErrClosed) {
+		if err == nil || errors.Is(err, sessionstore.ErrFenced) || errors.Is(err, engine.ErrClosed) {
 			return err
 		}
 		if sleep(ctx, delay) != nil {
-			return fmt.Errorf("%w: %w", ErrStore, err)
+			return fmt.Errorf("%w: %w", sessionstore.ErrUnavailable, err)
 		}
 	}
 }
@@ -105,7 +106,7 @@ func (k *keeper) write(ctx context.Context, always bool) error {
 			always = false
 		}
 		if err := k.vault.store.Save(ctx, k.doubt.record); err != nil {
-			if errors.Is(err, ErrFenced) {
+			if errors.Is(err, sessionstore.ErrFenced) {
 				k.doubt = nil
 			}
 			return err
@@ -125,7 +126,7 @@ func (k *keeper) next(ctx context.Context) (*tried, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := StoredSession{Key: k.key, Version: k.version + 1}
+	r := sessionstore.Record{Key: k.key, Version: k.version + 1}
 	if r.IDs, err = k.nextIDs(); err != nil {
 		return nil, err
 	}
@@ -137,7 +138,7 @@ func (k *keeper) next(ctx context.Context) (*tried, error) {
 }
 
 // nextIDs returns what the next record is found by. What an id had a head for keeps it.
-func (k *keeper) nextIDs() (ids []StoredID, err error) {
+func (k *keeper) nextIDs() (ids []sessionstore.ID, err error) {
 	heads := k.session.engine.Heads()
 	switch {
 	case len(heads) == 0:
@@ -146,7 +147,7 @@ func (k *keeper) nextIDs() (ids []StoredID, err error) {
 		heads = []engine.Head{{ID: *k.name}}
 	}
 	for _, h := range heads {
-		i := slices.IndexFunc(k.ids, func(x StoredID) bool { return x.ID == h.ID })
+		i := slices.IndexFunc(k.ids, func(x sessionstore.ID) bool { return x.ID == h.ID })
 		if i >= 0 {
 			ids = append(ids, k.ids[i])
 			continue
@@ -159,7 +160,7 @@ func (k *keeper) nextIDs() (ids []StoredID, err error) {
 		if err != nil {
 			return nil, err
 		}
-		ids = append(ids, StoredID{h.ID, head})
+		ids = append(ids, sessionstore.ID{ID: h.ID, Head: head})
 	}
 	k.ids = ids
 	return ids, nil
@@ -211,8 +212,8 @@ func (s *Session) unkept(err error) error {
 		return s.err
 	case s.over():
 		return s.err
-	case errors.Is(err, ErrFenced):
-		return s.fail(&CloseError{Err: ErrFenced, Stored: true})
+	case errors.Is(err, sessionstore.ErrFenced):
+		return s.fail(&CloseError{Err: sessionstore.ErrFenced, Stored: true})
 	}
 	return s.fail(&CloseError{Err: err, Stored: true})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/transport"
 )
@@ -36,7 +37,7 @@ func newLookups(cfg Config) lookups {
 type lead struct{ key, secret [32]byte }
 
 // find looks up what an id leads to, and has it followed. It costs one small read, and where
-// it comes to nothing, which the error says by [ErrNotStored], some patience.
+// it comes to nothing, which the error says by [sessionstore.ErrNotStored], some patience.
 func (l *lookups) find(ctx context.Context, from transport.Info, id [32]byte, follow func(lead) error) error {
 	return l.suspects.admit(ctx, addressIn(from), func() error {
 		to, err := aside(ctx, l.finds, func(ctx context.Context) (lead, error) { return l.read(ctx, id) })
@@ -44,10 +45,10 @@ func (l *lookups) find(ctx context.Context, from transport.Info, id [32]byte, fo
 		switch {
 		case err == nil:
 			return follow(to)
-		case errors.Is(err, ErrNotStored):
+		case errors.Is(err, sessionstore.ErrNotStored):
 			return err
 		}
-		return fmt.Errorf("%w: %w", ErrStore, err)
+		return fmt.Errorf("%w: %w", sessionstore.ErrUnavailable, err)
 	})
 }
 
@@ -58,7 +59,7 @@ func (l *lookups) read(ctx context.Context, id [32]byte) (to lead, err error) {
 	}
 	defer clear(secret)
 	if len(secret) != len(to.secret) { // the id is a client's name
-		return to, ErrNotStored
+		return to, sessionstore.ErrNotStored
 	}
 	return lead{key, [32]byte(secret)}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -81,8 +82,8 @@ var known = []struct {
 	{ErrCredentials, outcomeUnauthorized},
 	{ErrCrowded, outcomeCrowded},
 	{ErrStalled, outcomeStalled},
-	{ErrFenced, outcomeFenced},
-	{ErrStore, outcomeStore},
+	{sessionstore.ErrFenced, outcomeFenced},
+	{sessionstore.ErrUnavailable, outcomeStore},
 }
 
 var ofReason = map[Reason]outcome{

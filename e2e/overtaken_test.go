@@ -163,7 +163,7 @@ func (c *stuck) Close(code transport.Code, reason string) error {
 func TestA54RefusedClientThatDoesNotRead(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		verifier := &bouncer{}
-		kept := &keptStore{SessionStore: sessionstore.Memory()}
+		kept := &keptStore{Store: sessionstore.Memory()}
 		server := stored(trusting(bob, alice), kept)
 		server.Verifier = verifier
 		begun, ended := make(chan *e2e.Session, 1), make(chan error, 1)
@@ -193,13 +193,13 @@ func TestA54RefusedClientThatDoesNotRead(t *testing.T) {
 
 // A keptStore counts what is deleted.
 type keptStore struct {
-	e2e.SessionStore
+	sessionstore.Store
 	deleted atomic.Int64
 }
 
 func (s *keptStore) Delete(ctx context.Context, key [32]byte, version uint64) error {
 	s.deleted.Add(1)
-	return s.SessionStore.Delete(ctx, key, version)
+	return s.Store.Delete(ctx, key, version)
 }
 
 // A lingering connection of a server's hands its second frame, the m4 of a handshake, on, and

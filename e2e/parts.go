@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
@@ -17,7 +18,7 @@ import (
 const (
 	partSize   = 64 << 10 // bytes from which on what has gathered becomes a part
 	manyParts  = 1024     // behind so many,
-	partSizeUp = 1 << 20  // of this size: a window of 1 GiB has room in MaxStoredParts then
+	partSizeUp = 1 << 20  // of this size: a window of 1 GiB has room in sessionstore.MaxParts then
 )
 
 // A part is what a record says about one of its parts:
@@ -40,7 +41,7 @@ func appendParts(dst []byte, parts []part) []byte {
 }
 
 func readParts(in *strict.Reader) (parts []part) {
-	for range in.ArrayLen(0, MaxStoredParts) {
+	for range in.ArrayLen(0, sessionstore.MaxParts) {
 		var p part
 		in.Array(4)
 		copy(p.id[:], in.Bin(32, 32))
@@ -63,7 +64,7 @@ func partPlace(key, id [32]byte) []byte { return label.SessionStorePart.With(key
 // A sealedPart is a part that is about to be stored, or of which nobody knows whether it is.
 type sealedPart struct {
 	part
-	stored StoredPart
+	stored sessionstore.Part
 }
 
 // sealPart seals messages that are to be stored apart from the record of a key.
@@ -75,7 +76,7 @@ func (v vault) sealPart(key [32]byte, a engine.Apart, last uint64, expires time.
 		return nil, err
 	}
 	p.hash = sha256.Sum256(data)
-	p.stored = StoredPart{Key: key, ID: p.id, Expires: expires, Data: data}
+	p.stored = sessionstore.Part{Key: key, ID: p.id, Expires: expires, Data: data}
 	return p, nil
 }
 
@@ -84,7 +85,7 @@ func (v vault) sealPart(key [32]byte, a engine.Apart, last uint64, expires time.
 func (v vault) loadParts(ctx context.Context, key [32]byte, parts []part) (all []engine.Apart, err error) {
 	for _, p := range parts {
 		data, err := v.store.LoadPart(ctx, key, p.id)
-		if err != nil && !errors.Is(err, ErrNotStored) {
+		if err != nil && !errors.Is(err, sessionstore.ErrNotStored) {
 			return nil, err
 		}
 		if err != nil || sha256.Sum256(data) != p.hash {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/transport"
 )
@@ -91,7 +92,7 @@ func (srv *Server) beginClaim(ctx context.Context, g *greeting, id [32]byte) (c 
 	switch {
 	case errors.Is(err, errBusy):
 		return nil, step, g.turnedDown(ctx, g.guest.sent(err))
-	case errors.Is(err, ErrNotStored):
+	case errors.Is(err, sessionstore.ErrNotStored):
 		return nil, step, g.refuse(ctx)
 	case err != nil: // which is not to say that there is none
 		g.conn.Close(transport.CodeTryLater, "")
@@ -101,7 +102,7 @@ func (srv *Server) beginClaim(ctx context.Context, g *greeting, id [32]byte) (c 
 }
 
 // follow answers a first frame from the head of its id. Whoever sent it has not shown the
-// secret in that if the error matches [ErrNotStored].
+// secret in that if the error matches [sessionstore.ErrNotStored].
 func (srv *Server) follow(ctx context.Context, g *greeting, to lead) (_ *claim, step engine.Step, err error) {
 	cfg, _ := srv.cfg.engine()
 	r, err := engine.AnswerStored(cfg, to.secret, g.began)
@@ -112,7 +113,7 @@ func (srv *Server) follow(ctx context.Context, g *greeting, to lead) (_ *claim, 
 	case errors.Is(err, errBusy), ctx.Err() != nil:
 		return nil, step, err
 	case err != nil:
-		return nil, step, fmt.Errorf("%w: %w", ErrNotStored, err)
+		return nil, step, fmt.Errorf("%w: %w", sessionstore.ErrNotStored, err)
 	}
 	return &claim{srv: srv, greeting: g, resume: r, key: to.key}, step, nil
 }
@@ -123,7 +124,7 @@ func (srv *Server) fence(key [32]byte) {
 	s := srv.stored[key]
 	srv.mu.Unlock()
 	if s != nil {
-		s.unkept(ErrFenced)
+		s.unkept(sessionstore.ErrFenced)
 	}
 }
 
@@ -186,7 +187,7 @@ func (c *client) goOn(ctx context.Context) (_ *Session, err error) {
 	defer cancel()
 	l, err := c.vault.takeOver(inTime, storedName(c.cfg.StoreName), self)
 	if err != nil {
-		return nil, fmt.Errorf("e2e: %w: %w", ErrStore, err)
+		return nil, fmt.Errorf("e2e: %w: %w", sessionstore.ErrUnavailable, err)
 	}
 	if l.dropped != nil { // with what it had to send
 		c.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "stored session dropped", attrsOfError(outcomeStore, l.dropped)...)
@@ -212,16 +213,16 @@ func (v vault) takeOver(ctx context.Context, name [32]byte, cfg engine.Config) (
 	for {
 		l, err = v.findOwn(ctx, name, cfg)
 		switch {
-		case errors.Is(err, ErrNotStored) && l.record.Version > 0:
+		case errors.Is(err, sessionstore.ErrNotStored) && l.record.Version > 0:
 			why := err
 			err = v.store.Delete(ctx, l.record.Key, l.record.Version)
 			l = loaded{dropped: why}
-		case errors.Is(err, ErrNotStored):
+		case errors.Is(err, sessionstore.ErrNotStored):
 			return loaded{}, nil
 		case err == nil:
 			l.record.Version, err = v.claim(ctx, l)
 		}
-		if !errors.Is(err, ErrFenced) { // by whoever has it, and saves
+		if !errors.Is(err, sessionstore.ErrFenced) { // by whoever has it, and saves
 			return l, err
 		}
 		if err = sleep(ctx, storeRetryFirst); err != nil {
@@ -234,7 +235,7 @@ func (v vault) takeOver(ctx context.Context, name [32]byte, cfg engine.Config) (
 func (v vault) findOwn(ctx context.Context, name [32]byte, cfg engine.Config) (l loaded, err error) {
 	key, _, err := v.find(ctx, name)
 	if err != nil {
-		if key == [32]byte{} || !errors.Is(err, ErrNotStored) {
+		if key == [32]byte{} || !errors.Is(err, sessionstore.ErrNotStored) {
 			return l, err
 		}
 		// Somebody else's head: the record that it leads to is in the way of another.

@@ -87,7 +87,7 @@ func TestA58SlowSignerHoldsUpNobody(t *testing.T) {
 // A58: a Signer that does not answer costs its message, after SendTimeout, and not the session;
 // and a handshake its deadline.
 func TestA58SignerThatDoesNotAnswer(t *testing.T) {
-	for name, store := range map[string]e2e.SessionStore{"": nil, "stored": sessionstore.Memory()} {
+	for name, store := range map[string]sessionstore.Store{"": nil, "stored": sessionstore.Memory()} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				id, signer := withSigner(t)

@@ -19,7 +19,7 @@ import (
 
 // A flaky store does what a test says, and remembers what it was given.
 type flaky struct {
-	e2e.SessionStore
+	sessionstore.Store
 
 	mu     sync.Mutex
 	err    error // of every call
@@ -28,11 +28,11 @@ type flaky struct {
 	finds  int
 	loads  int
 	saves  int
-	last   e2e.StoredSession
+	last   sessionstore.Record
 	seen   [][]byte
 }
 
-func newFlaky() *flaky { return &flaky{SessionStore: sessionstore.Memory()} }
+func newFlaky() *flaky { return &flaky{Store: sessionstore.Memory()} }
 
 func (f *flaky) set(change func(f *flaky)) {
 	f.mu.Lock()
@@ -45,18 +45,18 @@ func (f *flaky) Find(ctx context.Context, id [32]byte) (key [32]byte, head []byt
 	if err != nil {
 		return key, nil, err
 	}
-	return f.SessionStore.Find(ctx, id)
+	return f.Store.Find(ctx, id)
 }
 
-func (f *flaky) Load(ctx context.Context, key [32]byte) (_ e2e.StoredSession, err error) {
+func (f *flaky) Load(ctx context.Context, key [32]byte) (_ sessionstore.Record, err error) {
 	f.set(func(f *flaky) { f.loads++; err = f.err })
 	if err != nil {
-		return e2e.StoredSession{}, err
+		return sessionstore.Record{}, err
 	}
-	return f.SessionStore.Load(ctx, key)
+	return f.Store.Load(ctx, key)
 }
 
-func (f *flaky) Save(ctx context.Context, s e2e.StoredSession) error {
+func (f *flaky) Save(ctx context.Context, s sessionstore.Record) error {
 	f.mu.Lock()
 	err, forget, slow := f.err, f.forget, f.slow
 	f.seen = append(f.seen, bytes.Clone(s.Data))
@@ -66,7 +66,7 @@ func (f *flaky) Save(ctx context.Context, s e2e.StoredSession) error {
 	if err != nil && !forget {
 		return err
 	}
-	if saved := f.SessionStore.Save(ctx, s); saved != nil {
+	if saved := f.Store.Save(ctx, s); saved != nil {
 		return saved
 	}
 	f.set(func(f *flaky) { f.last = s })
@@ -74,7 +74,7 @@ func (f *flaky) Save(ctx context.Context, s e2e.StoredSession) error {
 }
 
 // latest returns the record that was saved last.
-func (f *flaky) latest() e2e.StoredSession {
+func (f *flaky) latest() sessionstore.Record {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.last
@@ -177,7 +177,7 @@ func TestStoreThatIsDownForLong(t *testing.T) {
 		synctest.Wait()
 		mustSend(t, c, "two")
 		err := <-ends
-		wantStored(t, err, e2e.ErrStore)
+		wantStored(t, err, sessionstore.ErrUnavailable)
 		if !errors.Is(err, errDown) {
 			t.Errorf("%v does not say why", err)
 		}
@@ -280,14 +280,16 @@ func TestA42StoresSeeNoMessages(t *testing.T) {
 // A record that is changed, of another session, of another version or of other keys does
 // not open: the session is unknown, and its client is given the gap.
 func TestStoredRecordsOpenInTheirPlaceOnly(t *testing.T) {
-	for name, change := range map[string]func(t *testing.T, store *flaky, other e2e.StoredSession, r *e2e.StoredSession){
-		"changed": func(_ *testing.T, _ *flaky, _ e2e.StoredSession, r *e2e.StoredSession) { r.Data[len(r.Data)-1] ^= 1 },
-		"cut short": func(_ *testing.T, _ *flaky, _ e2e.StoredSession, r *e2e.StoredSession) {
+	for name, change := range map[string]func(t *testing.T, store *flaky, other sessionstore.Record, r *sessionstore.Record){
+		"changed": func(_ *testing.T, _ *flaky, _ sessionstore.Record, r *sessionstore.Record) {
+			r.Data[len(r.Data)-1] ^= 1
+		},
+		"cut short": func(_ *testing.T, _ *flaky, _ sessionstore.Record, r *sessionstore.Record) {
 			r.Data = r.Data[:len(r.Data)-1]
 		},
-		"empty":           func(_ *testing.T, _ *flaky, _ e2e.StoredSession, r *e2e.StoredSession) { r.Data = nil },
-		"another version": func(*testing.T, *flaky, e2e.StoredSession, *e2e.StoredSession) {},
-		"another session": func(_ *testing.T, _ *flaky, other e2e.StoredSession, r *e2e.StoredSession) { r.Data = other.Data },
+		"empty":           func(_ *testing.T, _ *flaky, _ sessionstore.Record, r *sessionstore.Record) { r.Data = nil },
+		"another version": func(*testing.T, *flaky, sessionstore.Record, *sessionstore.Record) {},
+		"another session": func(_ *testing.T, _ *flaky, other sessionstore.Record, r *sessionstore.Record) { r.Data = other.Data },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -332,7 +334,7 @@ func TestStoredRecordsOpenInTheirPlaceOnly(t *testing.T) {
 }
 
 // store returns one that is empty, for a server that has other keys anyway.
-func (r *road) store(testing.TB) e2e.SessionStore { return sessionstore.Memory() }
+func (r *road) store(testing.TB) sessionstore.Store { return sessionstore.Memory() }
 
 // A18: a store that goes back to an earlier record makes the session end at both ends, and
 // says so: nothing is taken for delivered that is not there any more.
@@ -400,7 +402,7 @@ func TestStoredSessionsExpire(t *testing.T) {
 				gapOf(t, c, e2e.ErrTruncated)
 				r.client(t, trusting(alice, bob)).Close() // a new one, which has the store swept
 				time.Sleep(time.Second)
-				if _, err := store.SessionStore.Load(t.Context(), store.latest().Key); !errors.Is(err, e2e.ErrNotStored) {
+				if _, err := store.Store.Load(t.Context(), store.latest().Key); !errors.Is(err, sessionstore.ErrNotStored) {
 					t.Errorf("the record is there: %v", err)
 				}
 			})
@@ -436,7 +438,7 @@ func TestRecordsOfLiveSessionsAreRenewed(t *testing.T) {
 		mustReceive(t, c, "back")
 		c.Close()
 		time.Sleep(time.Second)
-		if _, err := store.SessionStore.Load(t.Context(), store.latest().Key); !errors.Is(err, e2e.ErrNotStored) {
+		if _, err := store.Store.Load(t.Context(), store.latest().Key); !errors.Is(err, sessionstore.ErrNotStored) {
 			t.Errorf("a session that was closed is stored: %v", err)
 		}
 	})
@@ -453,7 +455,7 @@ func TestA50StoredSessionsOfTheUnwelcome(t *testing.T) {
 		gapOf(t, c, e2e.ErrTruncated)
 		r.set(func(r *road) { r.srv = welcome })
 		time.Sleep(time.Second)
-		if _, err := store.SessionStore.Load(t.Context(), store.latest().Key); !errors.Is(err, e2e.ErrNotStored) {
+		if _, err := store.Store.Load(t.Context(), store.latest().Key); !errors.Is(err, sessionstore.ErrNotStored) {
 			t.Errorf("the session is stored: %v", err)
 		}
 	})

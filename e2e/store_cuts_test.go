@@ -28,7 +28,7 @@ func TestStoredSessionsUnderCuts(t *testing.T) {
 
 // messagesUnderCuts returns how many messages of 100 kB get through in a second, from eight
 // who send at a time.
-func messagesUnderCuts(t *testing.T, way string, store e2e.SessionStore) int64 {
+func messagesUnderCuts(t *testing.T, way string, store sessionstore.Store) int64 {
 	t.Helper()
 	var n atomic.Int64
 	send := func(ctx context.Context, s *e2e.Session) error {

@@ -23,7 +23,7 @@ func TestCallsAcrossARestart(t *testing.T) {
 		t.Run(end, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				store := sessionstore.Memory()
-				process := &leftBehind{SessionStore: store}
+				process := &leftBehind{Store: store}
 				var served atomic.Int32
 				mux := func() *e2e.Mux {
 					m := e2e.NewMux()

@@ -14,26 +14,26 @@ import (
 
 // A shelf is a store that counts what is written to it, and gives parts as a test likes.
 type shelf struct {
-	e2e.SessionStore
+	sessionstore.Store
 	mu      sync.Mutex
 	written int
-	parts   []e2e.StoredPart
-	give    func(asked int, all []e2e.StoredPart) ([]byte, error)
+	parts   []sessionstore.Part
+	give    func(asked int, all []sessionstore.Part) ([]byte, error)
 }
 
-func (s *shelf) Save(ctx context.Context, r e2e.StoredSession) error {
+func (s *shelf) Save(ctx context.Context, r sessionstore.Record) error {
 	s.mu.Lock()
 	s.written += len(r.Data)
 	s.mu.Unlock()
-	return s.SessionStore.Save(ctx, r)
+	return s.Store.Save(ctx, r)
 }
 
-func (s *shelf) SavePart(ctx context.Context, p e2e.StoredPart) error {
+func (s *shelf) SavePart(ctx context.Context, p sessionstore.Part) error {
 	s.mu.Lock()
 	s.written += len(p.Data)
 	s.parts = append(s.parts, p)
 	s.mu.Unlock()
-	return s.SessionStore.SavePart(ctx, p)
+	return s.Store.SavePart(ctx, p)
 }
 
 func (s *shelf) LoadPart(ctx context.Context, key, id [32]byte) ([]byte, error) {
@@ -45,14 +45,14 @@ func (s *shelf) LoadPart(ctx context.Context, key, id [32]byte) ([]byte, error) 
 			return give(i, parts)
 		}
 	}
-	return s.SessionStore.LoadPart(ctx, key, id)
+	return s.Store.LoadPart(ctx, key, id)
 }
 
 // onShelf is a server that sends 200 messages of 10 kB, of which its client takes none before
 // the server's process has ended.
 func onShelf(t *testing.T) (store *shelf, r *road, c *e2e.Session) {
 	t.Helper()
-	store = &shelf{SessionStore: sessionstore.Memory()}
+	store = &shelf{Store: sessionstore.Memory()}
 	scfg, ccfg := stored(trusting(bob, alice), store), stored(trusting(alice, bob), sessionstore.Memory())
 	scfg.Window, ccfg.Window, ccfg.StoreName = 16<<20, 16<<20, "shelf"
 	sent := make(chan struct{})
@@ -94,7 +94,7 @@ func TestStoredMessagesAreStoredOnce(t *testing.T) {
 		mustReceive(t, c, "one more")
 		time.Sleep(time.Second)
 		for i, p := range store.parts {
-			if _, err := store.SessionStore.LoadPart(t.Context(), p.Key, p.ID); err == nil {
+			if _, err := store.Store.LoadPart(t.Context(), p.Key, p.ID); err == nil {
 				t.Errorf("part %d of %d is there though all has arrived", i, len(store.parts))
 			}
 		}
@@ -109,17 +109,17 @@ func TestStoredMessagesAreStoredOnce(t *testing.T) {
 // A part that is missing, changed or exchanged for another is noticed: the session is unknown,
 // rather than one with a hole.
 func TestStoredPartsOpenInTheirPlaceOnly(t *testing.T) {
-	for name, give := range map[string]func(i int, all []e2e.StoredPart) ([]byte, error){
-		"missing": func(int, []e2e.StoredPart) ([]byte, error) { return nil, e2e.ErrNotStored },
-		"empty":   func(int, []e2e.StoredPart) ([]byte, error) { return nil, nil },
-		"changed": func(i int, all []e2e.StoredPart) ([]byte, error) {
+	for name, give := range map[string]func(i int, all []sessionstore.Part) ([]byte, error){
+		"missing": func(int, []sessionstore.Part) ([]byte, error) { return nil, sessionstore.ErrNotStored },
+		"empty":   func(int, []sessionstore.Part) ([]byte, error) { return nil, nil },
+		"changed": func(i int, all []sessionstore.Part) ([]byte, error) {
 			data := bytes.Clone(all[i].Data)
 			data[len(data)-1] ^= 1
 			return data, nil
 		},
-		"cut short": func(i int, all []e2e.StoredPart) ([]byte, error) { return all[i].Data[:len(all[i].Data)-1], nil },
-		"the next":  func(i int, all []e2e.StoredPart) ([]byte, error) { return all[(i+1)%len(all)].Data, nil },
-		"the first": func(_ int, all []e2e.StoredPart) ([]byte, error) { return all[0].Data, nil },
+		"cut short": func(i int, all []sessionstore.Part) ([]byte, error) { return all[i].Data[:len(all[i].Data)-1], nil },
+		"the next":  func(i int, all []sessionstore.Part) ([]byte, error) { return all[(i+1)%len(all)].Data, nil },
+		"the first": func(_ int, all []sessionstore.Part) ([]byte, error) { return all[0].Data, nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 // A deaf store does not return from a call while it is stopped, whatever its context says:
 // as files do whose disk, or whose lock, another machine has.
 type deafStore struct {
-	e2e.SessionStore
+	sessionstore.Store
 	stopped atomic.Pointer[chan struct{}]
 	waiting atomic.Int64
 	panics  atomic.Bool
@@ -42,31 +42,31 @@ func (s *deafStore) pass() {
 	}
 }
 
-func (s *deafStore) Save(ctx context.Context, r e2e.StoredSession) error {
+func (s *deafStore) Save(ctx context.Context, r sessionstore.Record) error {
 	s.pass()
-	return s.SessionStore.Save(ctx, r)
+	return s.Store.Save(ctx, r)
 }
 
 func (s *deafStore) Find(ctx context.Context, id [32]byte) ([32]byte, []byte, error) {
 	s.pass()
-	return s.SessionStore.Find(ctx, id)
+	return s.Store.Find(ctx, id)
 }
 
-func (s *deafStore) Load(ctx context.Context, key [32]byte) (e2e.StoredSession, error) {
+func (s *deafStore) Load(ctx context.Context, key [32]byte) (sessionstore.Record, error) {
 	s.pass()
-	return s.SessionStore.Load(ctx, key)
+	return s.Store.Load(ctx, key)
 }
 
 func (s *deafStore) Delete(ctx context.Context, key [32]byte, version uint64) error {
 	s.pass()
-	return s.SessionStore.Delete(ctx, key, version)
+	return s.Store.Delete(ctx, key, version)
 }
 
 // A58: a store that does not return, whatever its context says, holds up a Send for SendTimeout
 // and a Close for a few seconds. Both say so.
 func TestA58StoreThatDoesNotReturn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		store := &deafStore{SessionStore: sessionstore.Memory()}
+		store := &deafStore{Store: sessionstore.Memory()}
 		cfg := stored(trusting(alice, bob), store)
 		cfg.StoreName, cfg.SendTimeout = "stops", 20*time.Second
 		r := &road{srv: newServer(t, trusting(bob, alice), echo)}
@@ -78,7 +78,7 @@ func TestA58StoreThatDoesNotReturn(t *testing.T) {
 		defer goOn()
 		began := time.Now()
 		err := c.Send(t.Context(), []byte("two"))
-		wantStored(t, err, e2e.ErrStore)
+		wantStored(t, err, sessionstore.ErrUnavailable)
 		if d := time.Since(began); d > 21*time.Second {
 			t.Errorf("Send returned after %v", d)
 		}
@@ -95,7 +95,7 @@ func TestA58StoreThatDoesNotReturn(t *testing.T) {
 // A58: Dial does not outlast its context in a store that does not return.
 func TestA58DialWithAStoreThatDoesNotReturn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		store := &deafStore{SessionStore: sessionstore.Memory()}
+		store := &deafStore{Store: sessionstore.Memory()}
 		cfg := stored(trusting(alice, bob), store)
 		cfg.StoreName = "stops"
 		r := &road{srv: newServer(t, trusting(bob, alice), echo)}
@@ -103,7 +103,7 @@ func TestA58DialWithAStoreThatDoesNotReturn(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		began := time.Now()
-		if _, err := e2e.DialFunc(ctx, "road", cfg, r.dial); !errors.Is(err, e2e.ErrStore) {
+		if _, err := e2e.DialFunc(ctx, "road", cfg, r.dial); !errors.Is(err, sessionstore.ErrUnavailable) {
 			t.Error(err)
 		}
 		if d := time.Since(began); d > 6*time.Second {
@@ -116,7 +116,7 @@ func TestA58DialWithAStoreThatDoesNotReturn(t *testing.T) {
 // the store for away in time, asks few times, and goes on once the store does.
 func TestA58ServerWithAStoreThatDoesNotReturn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		store := &deafStore{SessionStore: sessionstore.Memory()}
+		store := &deafStore{Store: sessionstore.Memory()}
 		cfg := stored(trusting(bob, alice), store)
 		cfg.MaxHandshakesPerAddress = 256
 		r := &road{srv: newServer(t, cfg, echo)}
@@ -154,7 +154,7 @@ func TestA58ServerWithAStoreThatDoesNotReturn(t *testing.T) {
 // A store that panics costs the session, and no place of the server's.
 func TestStoreThatPanics(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		store := &deafStore{SessionStore: sessionstore.Memory()}
+		store := &deafStore{Store: sessionstore.Memory()}
 		cfg := stored(trusting(bob, alice), store)
 		cfg.MaxSessions, cfg.SendTimeout, cfg.HandshakeTimeout = 1, time.Second, time.Second
 		r := &road{srv: newServer(t, cfg, echo)}
@@ -227,12 +227,12 @@ func TestA52CloseOfASessionThatGoesOnElsewhere(t *testing.T) {
 		next := r.client(t, cfg)
 		for {
 			if err := c.Send(t.Context(), []byte("late")); err != nil {
-				wantStored(t, err, e2e.ErrFenced)
+				wantStored(t, err, sessionstore.ErrFenced)
 				break
 			}
 			time.Sleep(time.Second)
 		}
-		if err := c.Close(); !errors.Is(err, e2e.ErrFenced) {
+		if err := c.Close(); !errors.Is(err, sessionstore.ErrFenced) {
 			t.Errorf("Close: %v", err)
 		}
 		close(hold)
@@ -244,26 +244,26 @@ func TestA52CloseOfASessionThatGoesOnElsewhere(t *testing.T) {
 // An alwaysFenced store says of each record that somebody else has saved, and returns the one
 // before again.
 type alwaysFenced struct {
-	e2e.SessionStore
+	sessionstore.Store
 	on    atomic.Bool
 	saves atomic.Int64
 }
 
-func (a *alwaysFenced) Save(ctx context.Context, r e2e.StoredSession) error {
+func (a *alwaysFenced) Save(ctx context.Context, r sessionstore.Record) error {
 	if a.on.Load() {
 		if a.saves.Add(1) > 5000 {
 			panic("it is asked without a pause")
 		}
-		return e2e.ErrFenced
+		return sessionstore.ErrFenced
 	}
-	return a.SessionStore.Save(ctx, r)
+	return a.Store.Save(ctx, r)
 }
 
 // Whoever takes a session over from a store that does not make up its mind asks it now and then,
 // for SendTimeout or as long as a handshake may take.
 func TestStoreThatFencesEverybody(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		store := &alwaysFenced{SessionStore: sessionstore.Memory()}
+		store := &alwaysFenced{Store: sessionstore.Memory()}
 		cfg := stored(trusting(alice, bob), store)
 		cfg.StoreName, cfg.SendTimeout = "fenced", 10*time.Second
 		r := &road{srv: newServer(t, stored(trusting(bob, alice), store), echo)}
@@ -272,7 +272,7 @@ func TestStoreThatFencesEverybody(t *testing.T) {
 		time.Sleep(time.Second)
 		store.on.Store(true)
 		began := time.Now()
-		if _, err := e2e.DialFunc(t.Context(), "road", cfg, r.dial); !errors.Is(err, e2e.ErrStore) {
+		if _, err := e2e.DialFunc(t.Context(), "road", cfg, r.dial); !errors.Is(err, sessionstore.ErrUnavailable) {
 			t.Errorf("Dial: %v", err)
 		}
 		if d := time.Since(began); d > 11*time.Second {

@@ -20,29 +20,29 @@ import (
 
 // A meter counts what a server reads of its store.
 type meter struct {
-	e2e.SessionStore
+	sessionstore.Store
 	finds, loads, bytes atomic.Int64
 
 	mu     sync.Mutex
-	latest e2e.StoredSession
+	latest sessionstore.Record
 	parts  map[[32]byte]int
 }
 
-func (m *meter) Save(ctx context.Context, s e2e.StoredSession) error {
+func (m *meter) Save(ctx context.Context, s sessionstore.Record) error {
 	m.mu.Lock()
 	m.latest = s
 	m.mu.Unlock()
-	return m.SessionStore.Save(ctx, s)
+	return m.Store.Save(ctx, s)
 }
 
-func (m *meter) SavePart(ctx context.Context, p e2e.StoredPart) error {
+func (m *meter) SavePart(ctx context.Context, p sessionstore.Part) error {
 	m.mu.Lock()
 	if m.parts == nil {
 		m.parts = map[[32]byte]int{}
 	}
 	m.parts[p.ID] = len(p.Data)
 	m.mu.Unlock()
-	return m.SessionStore.SavePart(ctx, p)
+	return m.Store.SavePart(ctx, p)
 }
 
 // size returns how much is stored of the session that was saved last, in bytes.
@@ -57,21 +57,21 @@ func (m *meter) size() (n int) {
 }
 
 func (m *meter) Find(ctx context.Context, id [32]byte) (key [32]byte, head []byte, err error) {
-	key, head, err = m.SessionStore.Find(ctx, id)
+	key, head, err = m.Store.Find(ctx, id)
 	m.finds.Add(1)
 	m.bytes.Add(int64(len(key) + len(head)))
 	return key, head, err
 }
 
-func (m *meter) Load(ctx context.Context, key [32]byte) (e2e.StoredSession, error) {
-	r, err := m.SessionStore.Load(ctx, key)
+func (m *meter) Load(ctx context.Context, key [32]byte) (sessionstore.Record, error) {
+	r, err := m.Store.Load(ctx, key)
 	m.loads.Add(1)
 	m.bytes.Add(int64(len(r.Data)))
 	return r, err
 }
 
 func (m *meter) LoadPart(ctx context.Context, key, id [32]byte) ([]byte, error) {
-	data, err := m.SessionStore.LoadPart(ctx, key, id)
+	data, err := m.Store.LoadPart(ctx, key, id)
 	m.loads.Add(1)
 	m.bytes.Add(int64(len(data)))
 	return data, err
@@ -158,7 +158,7 @@ func aBigStored(t *testing.T, store *meter) (_ []byte, r *road, c *e2e.Session) 
 // whose id it shows: every hop has seen the id.
 func TestA57GarbageForABigStoredSession(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		store := &meter{SessionStore: sessionstore.Memory()}
+		store := &meter{Store: sessionstore.Memory()}
 		first, r, c := aBigStored(t, store)
 		victim := newServer(t, stored(trusting(bob, alice), store), echo)
 		before, beforeBytes := store.loads.Load(), store.bytes.Load()
@@ -229,7 +229,7 @@ func TestA57FloodOfUnknownIDs(t *testing.T) {
 		each    int
 	}{{"192.0.2.1:1234", 2000}, {"192.0.2.7:1234", 200}, {"", 200}} {
 		bubble(t, func(t *testing.T) {
-			store := &meter{SessionStore: sessionstore.Memory()}
+			store := &meter{Store: sessionstore.Memory()}
 			cfg := stored(trusting(bob, alice), store)
 			r := &road{srv: newServer(t, cfg, echo), atServer: func(c transport.Conn) transport.Conn { return from{c, "192.0.2.7:1"} }}
 			c := r.client(t, trusting(alice, bob))
@@ -272,7 +272,7 @@ func TestA53HeldBackAttemptAtAStore(t *testing.T) {
 				mustSend(t, c, "one")
 				mustReceive(t, c, "one")
 				time.Sleep(time.Second)
-				slow := &held{at: at, SessionStore: store, Verifier: keys.Pinned(mallory.Fingerprint()), here: make(chan struct{}), on: make(chan struct{})}
+				slow := &held{at: at, Store: store, Verifier: keys.Pinned(mallory.Fingerprint()), here: make(chan struct{}), on: make(chan struct{})}
 				strict := stored(trusting(bob, mallory), slow)
 				strict.Verifier = slow
 				r.move(newServer(t, strict, echo))
@@ -283,7 +283,7 @@ func TestA53HeldBackAttemptAtAStore(t *testing.T) {
 				time.Sleep(time.Second)
 				close(slow.on)
 				time.Sleep(time.Second)
-				if _, err := store.SessionStore.Load(t.Context(), store.latest().Key); err != nil {
+				if _, err := store.Store.Load(t.Context(), store.latest().Key); err != nil {
 					t.Errorf("the session of a client that goes on is not stored any more: %v", err)
 				}
 				mustSend(t, c, "three")
@@ -296,7 +296,7 @@ func TestA53HeldBackAttemptAtAStore(t *testing.T) {
 
 // A held is a store and a Verifier, of which one takes as long as a test likes, once.
 type held struct {
-	e2e.SessionStore
+	sessionstore.Store
 	keys.Verifier
 	at       string
 	here, on chan struct{}
@@ -312,9 +312,9 @@ func (h *held) hold(at string) {
 	}
 }
 
-func (h *held) Load(ctx context.Context, key [32]byte) (e2e.StoredSession, error) {
+func (h *held) Load(ctx context.Context, key [32]byte) (sessionstore.Record, error) {
 	h.hold("load")
-	return h.SessionStore.Load(ctx, key)
+	return h.Store.Load(ctx, key)
 }
 
 func (h *held) Verify(ctx context.Context, want keys.Expected, peer *keys.PublicIdentity) error {
@@ -330,7 +330,7 @@ func TestStoreOfAClientThatSlept(t *testing.T) {
 		r := &road{srv: newServer(t, trusting(bob, alice), echo)}
 		cfg := stored(trusting(alice, bob), store)
 		cfg.StoreName = "orders"
-		asleep := &leftBehind{SessionStore: store}
+		asleep := &leftBehind{Store: store}
 		early := cfg
 		early.Store = asleep
 		c := r.client(t, early)
@@ -397,7 +397,7 @@ type liar struct {
 	claims      atomic.Int64
 }
 
-func (l *liar) Load(ctx context.Context, key [32]byte) (e2e.StoredSession, error) {
+func (l *liar) Load(ctx context.Context, key [32]byte) (sessionstore.Record, error) {
 	r, err := l.flaky.Load(ctx, key)
 	if l.lies.Load() {
 		r.Expires = r.Expires.AddDate(1, 0, 0)
@@ -405,7 +405,7 @@ func (l *liar) Load(ctx context.Context, key [32]byte) (e2e.StoredSession, error
 	return r, err
 }
 
-func (l *liar) Save(ctx context.Context, s e2e.StoredSession) error {
+func (l *liar) Save(ctx context.Context, s sessionstore.Record) error {
 	if l.crash.Load() && l.claims.Add(1) > 1 {
 		return errors.New("the store has crashed")
 	}

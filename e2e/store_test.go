@@ -29,7 +29,7 @@ func newKeyset() *keys.SharedKeyset {
 }
 
 // stored is a Config with a store.
-func stored(cfg e2e.Config, store e2e.SessionStore) e2e.Config {
+func stored(cfg e2e.Config, store sessionstore.Store) e2e.Config {
 	cfg.Store, cfg.StoreKeys = store, storeKeys
 	return cfg
 }
@@ -189,7 +189,7 @@ func TestStoreOfAClient(t *testing.T) {
 		for err == nil { // the one that was taken over finds out
 			_, err = c.Receive(t.Context())
 		}
-		wantStored(t, err, e2e.ErrFenced)
+		wantStored(t, err, sessionstore.ErrFenced)
 		again.Close()
 		wantEnd(t, s, e2e.CloseError{Remote: true}, true)
 
@@ -251,10 +251,10 @@ func TestStoreFencing(t *testing.T) {
 			r.cut()
 			mustSend(t, c, fmt.Sprint(i))
 			mustReceiveBy(t, c, fmt.Sprint(i))
-			wantStored(t, <-ends, e2e.ErrFenced)
+			wantStored(t, <-ends, sessionstore.ErrFenced)
 		}
 		c.Close()
-		if err := <-ends; errors.Is(err, e2e.ErrFenced) {
+		if err := <-ends; errors.Is(err, sessionstore.ErrFenced) {
 			t.Error(err)
 		}
 		_ = transport.CodeNormal
@@ -340,7 +340,7 @@ func TestStoreOfAClientThatComesTooLate(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := &road{srv: newServer(t, trusting(bob, alice), echo)}
 		store := sessionstore.Memory()
-		first := &leftBehind{SessionStore: store}
+		first := &leftBehind{Store: store}
 		cfg := stored(trusting(alice, bob), first)
 		cfg.StoreName = "orders"
 		c := r.client(t, cfg)
@@ -365,22 +365,22 @@ func TestStoreOfAClientThatComesTooLate(t *testing.T) {
 
 // leftBehind is a store whose process is killed.
 type leftBehind struct {
-	e2e.SessionStore
+	sessionstore.Store
 	gone atomic.Bool
 }
 
 var errGone = errors.New("the process is gone")
 
-func (l *leftBehind) Save(ctx context.Context, s e2e.StoredSession) error {
+func (l *leftBehind) Save(ctx context.Context, s sessionstore.Record) error {
 	if l.gone.Load() {
 		return errGone
 	}
-	return l.SessionStore.Save(ctx, s)
+	return l.Store.Save(ctx, s)
 }
 
 func (l *leftBehind) Delete(ctx context.Context, key [32]byte, version uint64) error {
 	if l.gone.Load() {
 		return errGone
 	}
-	return l.SessionStore.Delete(ctx, key, version)
+	return l.Store.Delete(ctx, key, version)
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/hopseal/hopseal/e2e/sessionstore"
 )
 
 // First frames that lead to nothing are slowed down, not refused: behind one address there
@@ -109,7 +111,7 @@ func (s *suspects) leave(x *suspect, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x.users--
-	if errors.Is(err, ErrNotStored) {
+	if errors.Is(err, sessionstore.ErrNotStored) {
 		x.misled++
 	}
 }

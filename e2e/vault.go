@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
@@ -16,7 +17,7 @@ import (
 
 // A vault is a store and the keys that what is in it is encrypted with.
 type vault struct {
-	store SessionStore
+	store sessionstore.Store
 	keys  *keys.SharedKeyset
 }
 
@@ -103,7 +104,7 @@ type contents struct {
 }
 
 // sealRecord fills in the Data of a record that is otherwise made. It clears the state.
-func (v vault) sealRecord(r *StoredSession, c contents) (err error) {
+func (v vault) sealRecord(r *sessionstore.Record, c contents) (err error) {
 	plain := strict.AppendUint(strict.AppendArray(nil, 3), uint64(max(c.expires.UnixMilli(), 0)))
 	plain = strict.AppendBin(appendParts(plain, c.parts), c.state)
 	clear(c.state)
@@ -112,7 +113,7 @@ func (v vault) sealRecord(r *StoredSession, c contents) (err error) {
 	return err
 }
 
-func (v vault) openRecord(r StoredSession) (c contents, err error) {
+func (v vault) openRecord(r sessionstore.Record) (c contents, err error) {
 	plain, err := v.open(r.Data, recordPlace(r.Key, r.Version))
 	if err != nil {
 		return c, err
@@ -130,18 +131,18 @@ func (v vault) openRecord(r StoredSession) (c contents, err error) {
 }
 
 // find returns the key of the record that has an id, and the secret in the id's head. What a
-// stranger has sent costs no more than this. The error matches [ErrNotStored] where there is
+// stranger has sent costs no more than this. The error matches [sessionstore.ErrNotStored] where there is
 // nothing that is good for anything.
 func (v vault) find(ctx context.Context, id [32]byte) (key [32]byte, secret []byte, err error) {
 	key, head, err := v.store.Find(ctx, id)
 	if err != nil {
 		return key, nil, err
 	}
-	if len(head) > MaxStoredHead {
-		return key, nil, fmt.Errorf("%w: %w", ErrNotStored, errSealed)
+	if len(head) > sessionstore.MaxHead {
+		return key, nil, fmt.Errorf("%w: %w", sessionstore.ErrNotStored, errSealed)
 	}
 	if secret, err = v.open(head, headPlace(key, id)); err != nil {
-		return key, nil, fmt.Errorf("%w: %w", ErrNotStored, err)
+		return key, nil, fmt.Errorf("%w: %w", sessionstore.ErrNotStored, err)
 	}
 	return key, secret, nil
 }
@@ -149,14 +150,14 @@ func (v vault) find(ctx context.Context, id [32]byte) (key [32]byte, secret []by
 // A loaded is a session as it is in a store.
 type loaded struct {
 	session *engine.Session
-	record  StoredSession
+	record  sessionstore.Record
 	parts   []part
 
 	dropped error // why there is no session, where a record was removed that was good for nothing
 }
 
 // load returns a session and the record that it was restored from. The error matches
-// [ErrNotStored] where there is none that is good for anything; the record has a Version
+// [sessionstore.ErrNotStored] where there is none that is good for anything; the record has a Version
 // if there is one all the same.
 func (v vault) load(ctx context.Context, key [32]byte, cfg engine.Config) (l loaded, err error) {
 	for version := uint64(0); ; version = l.record.Version {
@@ -178,7 +179,7 @@ func (v vault) tryLoad(ctx context.Context, key [32]byte, cfg engine.Config) (l 
 	l.record.Key = key
 	c, err := v.openRecord(l.record)
 	if err != nil {
-		return l, fmt.Errorf("%w: %w", ErrNotStored, err)
+		return l, fmt.Errorf("%w: %w", sessionstore.ErrNotStored, err)
 	}
 	// Only the time inside counts: the store may say another.
 	l.record.Expires, l.parts = c.expires, c.parts
@@ -198,7 +199,7 @@ func (v vault) tryLoad(ctx context.Context, key [32]byte, cfg engine.Config) (l 
 		err = errSealed
 	}
 	if err != nil {
-		return l, fmt.Errorf("%w: %w", ErrNotStored, err)
+		return l, fmt.Errorf("%w: %w", sessionstore.ErrNotStored, err)
 	}
 	return l, nil
 }

@@ -150,38 +150,38 @@ func (v stoppingVerifier) Verify(context.Context, keys.Expected, *keys.PublicIde
 }
 
 type stoppingStore struct {
-	e2e.SessionStore
+	sessionstore.Store
 	gate *gate
 }
 
 func (s stoppingStore) Find(ctx context.Context, id [32]byte) (key [32]byte, head []byte, err error) {
 	s.gate.at("Find")
-	return s.SessionStore.Find(ctx, id)
+	return s.Store.Find(ctx, id)
 }
 
-func (s stoppingStore) Load(ctx context.Context, key [32]byte) (e2e.StoredSession, error) {
+func (s stoppingStore) Load(ctx context.Context, key [32]byte) (sessionstore.Record, error) {
 	s.gate.at("Load")
-	return s.SessionStore.Load(ctx, key)
+	return s.Store.Load(ctx, key)
 }
 
-func (s stoppingStore) Save(ctx context.Context, r e2e.StoredSession) error {
+func (s stoppingStore) Save(ctx context.Context, r sessionstore.Record) error {
 	s.gate.at("Save")
-	return s.SessionStore.Save(ctx, r)
+	return s.Store.Save(ctx, r)
 }
 
-func (s stoppingStore) SavePart(ctx context.Context, p e2e.StoredPart) error {
+func (s stoppingStore) SavePart(ctx context.Context, p sessionstore.Part) error {
 	s.gate.at("SavePart")
-	return s.SessionStore.SavePart(ctx, p)
+	return s.Store.SavePart(ctx, p)
 }
 
 func (s stoppingStore) Delete(ctx context.Context, key [32]byte, version uint64) error {
 	s.gate.at("Delete")
-	return s.SessionStore.Delete(ctx, key, version)
+	return s.Store.Delete(ctx, key, version)
 }
 
 func (s stoppingStore) Sweep(ctx context.Context) error {
 	s.gate.at("Sweep")
-	return s.SessionStore.Sweep(ctx)
+	return s.Store.Sweep(ctx)
 }
 
 type stoppingLog struct {

@@ -15,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/internal/atomicfile"
 )
 
@@ -32,7 +31,7 @@ import (
 // Whenever a process or the machine stops, each holds the value before or the one after. Saving
 // takes as long as the disk takes to make sure of that: a session that is saved again is written
 // once, into the room that its file has for it.
-func Dir(path string) (e2e.SessionStore, error) {
+func Dir(path string) (Store, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("sessionstore: %w", err)
 	}

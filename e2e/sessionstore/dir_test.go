@@ -16,20 +16,18 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/hopseal/hopseal/e2e"
 )
 
 // stores give two handles of one store.
-var stores = map[string]func(t *testing.T) (one, two e2e.SessionStore){
-	"memory": func(*testing.T) (one, two e2e.SessionStore) { s := Memory(); return s, s },
-	"dir": func(t *testing.T) (one, two e2e.SessionStore) {
+var stores = map[string]func(t *testing.T) (one, two Store){
+	"memory": func(*testing.T) (one, two Store) { s := Memory(); return s, s },
+	"dir": func(t *testing.T) (one, two Store) {
 		path := filepath.Join(t.TempDir(), "sessions")
 		return openDir(t, path), openDir(t, path)
 	},
 }
 
-func openDir(t testing.TB, path string) e2e.SessionStore {
+func openDir(t testing.TB, path string) Store {
 	t.Helper()
 	s, err := Dir(path)
 	if err != nil {
@@ -79,7 +77,7 @@ func write(path, at string) {
 // versionOf is a record that is consistent in itself, and by whose ids every id must lead
 // to it: the one it has in common with all, the one of its version but for the first, and no
 // older one.
-func versionOf(version uint64) e2e.StoredSession {
+func versionOf(version uint64) Record {
 	data := strings.Repeat(fmt.Sprint(version, " "), 500+int(version%7)*300)
 	r := record(version, data, 99)
 	id := key(byte(version))
@@ -95,8 +93,8 @@ func versionOf(version uint64) e2e.StoredSession {
 }
 
 // partOf is a part that belongs to the records of a version and the one behind it.
-func partOf(version uint64) e2e.StoredPart {
-	p := e2e.StoredPart{Key: key(1), ID: key(byte(version)), Expires: time.UnixMilli(4e12), Data: fmt.Append(nil, "part ", version)}
+func partOf(version uint64) Part {
+	p := Part{Key: key(1), ID: key(byte(version)), Expires: time.UnixMilli(4e12), Data: fmt.Append(nil, "part ", version)}
 	p.ID[1], p.ID[2] = 2, byte(version>>8)
 	return p
 }
@@ -106,7 +104,7 @@ func checkDir(t *testing.T, path string, announced uint64) {
 	t.Helper()
 	s := openDir(t, path)
 	r, err := load(s, key(99))
-	if errors.Is(err, e2e.ErrNotStored) && announced == 0 {
+	if errors.Is(err, ErrNotStored) && announced == 0 {
 		return
 	}
 	if err != nil {
@@ -130,7 +128,7 @@ func checkDir(t *testing.T, path string, announced uint64) {
 		return
 	}
 	old := versionOf(r.Version - 1)
-	if _, err := load(s, old.IDs[1].ID); !errors.Is(err, e2e.ErrNotStored) {
+	if _, err := load(s, old.IDs[1].ID); !errors.Is(err, ErrNotStored) {
 		t.Fatalf("an id of version %d leads somewhere: %v", r.Version-1, err)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/internal/strict"
 )
 
@@ -53,7 +52,7 @@ func start(r *strict.Reader, values int) (expires time.Time) {
 	return time.UnixMilli(int64(at))
 }
 
-func encodeSession(s e2e.StoredSession) []byte {
+func encodeSession(s Record) []byte {
 	b := appendStart(5, s.Expires)
 	b = strict.AppendArray(b, len(s.IDs))
 	for _, id := range s.IDs {
@@ -67,20 +66,20 @@ func encodeSession(s e2e.StoredSession) []byte {
 	return strict.AppendBin(b, s.Data)
 }
 
-func decodeSession(b []byte) (s e2e.StoredSession, err error) {
+func decodeSession(b []byte) (s Record, err error) {
 	r := strict.NewReader(b)
 	s.Expires = start(&r, 5)
 	for range r.ArrayLen(1, maxIDs) {
 		r.Array(2)
-		id, head := id32(&r), r.Bin(0, e2e.MaxStoredHead)
-		s.IDs = append(s.IDs, e2e.StoredID{ID: id, Head: head})
+		id, head := id32(&r), r.Bin(0, MaxHead)
+		s.IDs = append(s.IDs, ID{ID: id, Head: head})
 	}
-	for range r.ArrayLen(0, e2e.MaxStoredParts) {
+	for range r.ArrayLen(0, MaxParts) {
 		s.Parts = append(s.Parts, id32(&r))
 	}
 	s.Data = r.Bin(0, len(b))
 	if r.Done() != nil {
-		return e2e.StoredSession{}, errMalformed
+		return Record{}, errMalformed
 	}
 	return s, nil
 }
@@ -106,25 +105,25 @@ func decodeID(b []byte) (p pointer, err error) {
 	r := strict.NewReader(b)
 	p.expires = start(&r, 4)
 	p.to = id32(&r)
-	p.head = r.Bin(0, e2e.MaxStoredHead)
+	p.head = r.Bin(0, MaxHead)
 	if r.Done() != nil {
 		return pointer{}, errMalformed
 	}
 	return p, nil
 }
 
-func encodePart(p e2e.StoredPart) []byte {
+func encodePart(p Part) []byte {
 	b := strict.AppendBin(appendStart(4, p.Expires), p.Key[:])
 	return strict.AppendBin(b, p.Data)
 }
 
-func decodePart(b []byte) (p e2e.StoredPart, err error) {
+func decodePart(b []byte) (p Part, err error) {
 	r := strict.NewReader(b)
 	p.Expires = start(&r, 4)
 	p.Key = id32(&r)
 	p.Data = r.Bin(0, len(b))
 	if r.Done() != nil {
-		return e2e.StoredPart{}, errMalformed
+		return Part{}, errMalformed
 	}
 	return p, nil
 }

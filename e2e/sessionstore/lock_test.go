@@ -11,8 +11,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/hopseal/hopseal/e2e"
 )
 
 // held locks every stripe of a store as another process would: a lock belongs to an open file.
@@ -58,14 +56,14 @@ func TestA58LockIsWaitedForWhileTheContextLasts(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustSave(t, store, record(1, "first", 10))
-	if err := store.SavePart(t.Context(), e2e.StoredPart{Key: key(1), ID: key(20), Expires: time.Now().Add(time.Hour), Data: []byte("x")}); err != nil {
+	if err := store.SavePart(t.Context(), Part{Key: key(1), ID: key(20), Expires: time.Now().Add(time.Hour), Data: []byte("x")}); err != nil {
 		t.Fatal(err)
 	}
 	second := record(2, "second", 10)
 	second.Parts = [][32]byte{key(20)}
 	old := record(1, "old", 10)
 	old.Expires = time.Now().Add(-time.Hour)
-	old.Key, old.IDs = key(9), []e2e.StoredID{headed(key(19))}
+	old.Key, old.IDs = key(9), []ID{headed(key(19))}
 	mustSave(t, store, old)
 	release := held(t, path)
 	defer release()
@@ -73,7 +71,7 @@ func TestA58LockIsWaitedForWhileTheContextLasts(t *testing.T) {
 	for name, call := range map[string]func(context.Context) error{
 		"Save":     func(ctx context.Context) error { return store.Save(ctx, second) },
 		"Delete":   func(ctx context.Context) error { return store.Delete(ctx, key(1), 1) },
-		"SavePart": func(ctx context.Context) error { return store.SavePart(ctx, e2e.StoredPart{Key: key(1), ID: key(20)}) },
+		"SavePart": func(ctx context.Context) error { return store.SavePart(ctx, Part{Key: key(1), ID: key(20)}) },
 		"Sweep":    store.Sweep,
 	} {
 		var all sync.WaitGroup

@@ -5,12 +5,10 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"github.com/hopseal/hopseal/e2e"
 )
 
 // Memory returns a store in memory, for tests and for several servers of one process.
-func Memory() e2e.SessionStore { return Over(&memory{values: map[string]versioned{}}) }
+func Memory() Store { return Over(&memory{values: map[string]versioned{}}) }
 
 type memory struct {
 	mu     sync.Mutex

@@ -5,7 +5,8 @@
 //
 // [Dir] is for the processes of one machine, or of several that share a directory with
 // working locks. [Memory] is for tests and for servers of one process. [Over] makes a
-// store of anything that can compare and swap: a database, Redis, etcd.
+// store of anything that can compare and swap: a database, Redis, etcd. Whoever needs
+// none of that implements [Store].
 //
 // Records are encrypted before they get here. A store sees how many sessions there are,
 // when they are used, how much of each is unacknowledged, and ids that a network sees as
@@ -14,295 +15,107 @@
 package sessionstore
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"time"
-
-	"github.com/hopseal/hopseal/e2e"
 )
 
-// A KV is what [Over] needs of a store. Each key has a value and a version, which counts
-// the values from 1. It must be safe for concurrent use, by several processes where they
-// share it. Keys have at most 80 ASCII letters, digits and hyphens.
-type KV interface {
-	// Get returns the value of a key and its version, or nil and 0 if there is none. It must
-	// not be older than the last Put or Delete that has returned, in whatever process: read
-	// from the primary, not from a replica.
-	Get(ctx context.Context, key string) (value []byte, version uint64, err error)
+// A Store keeps the records of sessions, so that these go on in another process: after a
+// restart, or on another node.
+//
+// Any number of processes may use a store at once. It must be safe for concurrent use. What
+// Save has returned for must survive whatever the sessions are to survive.
+//
+// Package e2e waits for no call once its context is over, and does not know then whether the
+// call had its effect. A call that does not return keeps a goroutine. A server lets the calls
+// for its sessions keep as many as its MaxSessions, and those for clients that come back 128; a
+// client 16. A call that panics, or ends its goroutine, counts as a store that does not work.
+type Store interface {
+	// Find returns the Key of the record that has this id among its IDs, and the Head
+	// beside it. It is asked for whatever id a stranger sends, so it must cost one small
+	// read: what it returns has at most [MaxHead] and 32 bytes. The answer may be out of
+	// date, and lead to a record that is gone. The error matches [ErrNotStored] if no
+	// record has the id, and only then.
+	Find(ctx context.Context, id [32]byte) (key [32]byte, head []byte, err error)
 
-	// Put sets the value of a key, and its version to one above the given one, if it has
-	// that one now; 0 means that there must be no value. It reports whether it did, which
-	// must then survive what the sessions are to survive. The value expires at the time
-	// given: a KV that knows of times may forget it from then on.
-	Put(ctx context.Context, key string, value []byte, version uint64, expires time.Time) (bool, error)
+	// Load returns the record of a Key. The error matches [ErrNotStored] if there is none
+	// or it has expired, and only then.
+	Load(ctx context.Context, key [32]byte) (Record, error)
 
-	// Delete removes a key if it has this version, and reports whether it did, or there
-	// was none.
-	Delete(ctx context.Context, key string, version uint64) (bool, error)
+	// Save replaces the record that has the same Key, in one step. The record before must
+	// have the Version before; where there is none the Version is 1. Each of the IDs must
+	// lead to the record afterwards. None of them may lead to another record that is there
+	// and has not expired. Otherwise Save changes nothing, and the error matches
+	// [ErrFenced]: somebody else has saved.
+	//
+	// Saving the very record that is stored already succeeds: so whoever does not know
+	// whether a Save had its effect repeats it.
+	Save(ctx context.Context, r Record) error
 
-	// Keys calls visit with every key, until that returns false. Keys that come or go
-	// meanwhile may be left out. A KV that forgets by itself may do nothing.
-	Keys(ctx context.Context, visit func(key string) bool) error
+	// Delete removes the record of a Key if it has this Version. If it has another one
+	// the error matches [ErrFenced]; if there is none, there is no error.
+	Delete(ctx context.Context, key [32]byte, version uint64) error
+
+	// SavePart stores a part of a record. The record is saved afterwards, and lists the
+	// part's ID, which nobody has used before.
+	//
+	// The store removes a part that its record does not list any more: in Save, in Delete, or
+	// in Sweep once the part has expired. So it does with a part whose record was fenced,
+	// if the latest record does not list it.
+	SavePart(ctx context.Context, p Part) error
+
+	// LoadPart returns the Data of a part. The error matches [ErrNotStored] if there is none,
+	// and only then.
+	LoadPart(ctx context.Context, key, id [32]byte) ([]byte, error)
+
+	// Sweep removes the records and parts that have expired. A server calls it now and then. A
+	// store that forgets by itself does nothing.
+	Sweep(ctx context.Context) error
 }
 
-// Over returns a store over kv.
-func Over(kv KV) e2e.SessionStore { return &store{kv} }
-
-type store struct{ kv KV }
-
-// Find looks the id up, and nothing else.
-func (s *store) Find(ctx context.Context, id [32]byte) (key [32]byte, head []byte, _ error) {
-	p, _, err := s.pointer(ctx, id)
-	if err != nil {
-		return key, nil, err
-	}
-	return p.to, p.head, nil
+// A Record is what is stored of one session.
+type Record struct {
+	Key     [32]byte   // names the session for as long as it lives, and never another one
+	Version uint64     // counts the records, from 1. Whoever saves the next one owns the session
+	IDs     []ID       // 1 to 2, by which Find finds it
+	Parts   [][32]byte // ids of what was saved with SavePart, at most [MaxParts]
+	Expires time.Time  // from when on nobody needs it
+	Data    []byte     // encrypted
 }
 
-// pointer returns what an id leads to, and the version of that value.
-func (s *store) pointer(ctx context.Context, id [32]byte) (p pointer, version uint64, _ error) {
-	b, version, err := s.kv.Get(ctx, idName(id))
-	if err != nil {
-		return p, 0, fmt.Errorf("sessionstore: %w", err)
-	}
-	if p, err = decodeID(b); err != nil {
-		return p, version, e2e.ErrNotStored
-	}
-	return p, version, nil
+// An ID is what a record is found by. The Head of an ID is the same in each record that
+// has it.
+type ID struct {
+	ID   [32]byte
+	Head []byte // encrypted, at most [MaxHead] bytes
 }
 
-// Load returns a session that has not expired.
-func (s *store) Load(ctx context.Context, key [32]byte) (none e2e.StoredSession, _ error) {
-	found, err := s.get(ctx, key)
-	switch {
-	case errors.Is(err, errMalformed): // it will not get better
-		return none, e2e.ErrNotStored
-	case err != nil:
-		return none, err
-	case !time.Now().Before(found.Expires):
-		return none, e2e.ErrNotStored
-	}
-	return found, nil
+// A Part holds messages of a session that do not change any more: a record is saved anew with
+// each message, and should be small.
+type Part struct {
+	Key     [32]byte // of the record
+	ID      [32]byte
+	Expires time.Time // from when on nobody needs it, unless its record lasts longer
+	Data    []byte    // encrypted
 }
 
-func (s *store) get(ctx context.Context, key [32]byte) (none e2e.StoredSession, _ error) {
-	b, version, err := s.kv.Get(ctx, sessionName(key))
-	switch {
-	case err != nil:
-		return none, fmt.Errorf("sessionstore: %w", err)
-	case b == nil:
-		return none, e2e.ErrNotStored
-	}
-	found, err := decodeSession(b)
-	found.Key, found.Version = key, version
-	return found, err
-}
+const (
+	MaxHead  = 256  // the size of the largest [ID.Head], in bytes
+	MaxParts = 4096 // how many parts a record has at most
+)
 
-// Save writes ids that are new ahead of the record: an id that leads to a record which does
-// not have it is harmless, a record that no id leads to is lost. Only the first record comes
-// ahead of its ids: whoever finds an id in use then finds a record there as well, and of all
-// who want one id one gets it. Ids and parts that are gone are removed when everything else is
-// done, or else by Sweep.
-func (s *store) Save(ctx context.Context, r e2e.StoredSession) error {
-	if err := fits(r); err != nil {
-		return err
-	}
-	before, err := s.get(ctx, r.Key)
-	if err != nil && !errors.Is(err, e2e.ErrNotStored) {
-		return err
-	}
-	value := encodeSession(r)
-	switch {
-	case before.Version == r.Version && bytes.Equal(encodeSession(before), value):
-		return s.begin(ctx, r)
-	case before.Version != r.Version-1:
-		if before.Version >= r.Version { // else what was read is out of date, and does not know them
-			s.dropParts(ctx, before, r)
-		}
-		return e2e.ErrFenced
-	}
-	if r.Version > 1 {
-		if err := s.point(ctx, before, r); err != nil {
-			return err
-		}
-	}
-	done, err := s.kv.Put(ctx, sessionName(r.Key), value, before.Version, r.Expires)
-	if err != nil {
-		return fmt.Errorf("sessionstore: %w", err)
-	}
-	if !done {
-		return e2e.ErrFenced
-	}
-	for _, id := range before.IDs {
-		if !has(r, id.ID) {
-			s.unpoint(ctx, id.ID, r.Key) // what stays is swept
-		}
-	}
-	s.dropParts(ctx, r, before)
-	return s.begin(ctx, r)
-}
+// Errors of a [Store], and of a session that depends on one.
+var (
+	// ErrNotStored: there is no such record.
+	ErrNotStored = errors.New("no such session is stored")
 
-// begin has the ids of a first record lead to it, or takes it back.
-func (s *store) begin(ctx context.Context, r e2e.StoredSession) error {
-	if r.Version > 1 {
-		return nil
-	}
-	err := s.point(ctx, e2e.StoredSession{}, r)
-	if errors.Is(err, e2e.ErrFenced) {
-		err = cmp.Or(s.Delete(ctx, r.Key, r.Version), err)
-	}
-	return err
-}
+	// ErrFenced: the session goes on elsewhere, in another process or, after a client came
+	// back another way, in this one. An e2e.CloseError that matches it says that this end of
+	// the session is over.
+	ErrFenced = errors.New("the session goes on elsewhere")
 
-// fits says what is wrong with a record.
-func fits(r e2e.StoredSession) error {
-	if len(r.IDs) < 1 || len(r.IDs) > maxIDs || len(r.Parts) > e2e.MaxStoredParts || r.Version == 0 {
-		return fmt.Errorf("sessionstore: a record needs a version, 1 to 2 ids and at most %d parts", e2e.MaxStoredParts)
-	}
-	for _, id := range r.IDs {
-		if len(id.Head) > e2e.MaxStoredHead {
-			return fmt.Errorf("sessionstore: a head has at most %d bytes", e2e.MaxStoredHead)
-		}
-	}
-	return nil
-}
-
-func has(r e2e.StoredSession, id [32]byte) bool {
-	return slices.ContainsFunc(r.IDs, func(x e2e.StoredID) bool { return x.ID == id })
-}
-
-// idLife is how long an id may lead to a session: as long as any session lives, and a
-// day more for clocks that differ.
-const idLife = 48 * time.Hour
-
-// point makes the ids of a record that the one before did not have lead to it, unless they
-// lead to another one.
-func (s *store) point(ctx context.Context, before, r e2e.StoredSession) error {
-	for _, id := range r.IDs {
-		for done := has(before, id.ID); !done; {
-			var err error
-			if done, err = s.tryPoint(ctx, id, r.Key); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// tryPoint reports false where somebody else has changed the id meanwhile.
-func (s *store) tryPoint(ctx context.Context, id e2e.StoredID, key [32]byte) (done bool, _ error) {
-	was, version, err := s.pointer(ctx, id.ID)
-	switch {
-	case errors.Is(err, e2e.ErrNotStored):
-	case err != nil:
-		return false, err
-	case was.to == key && bytes.Equal(was.head, id.Head):
-		return true, nil
-	case was.to != key:
-		if err := s.free(ctx, id.ID, was.to); err != nil {
-			return false, err
-		}
-	}
-	expires := time.Now().Add(idLife)
-	done, err = s.kv.Put(ctx, idName(id.ID), encodeID(pointer{key, id.Head, expires}), version, expires)
-	if err != nil {
-		return false, fmt.Errorf("sessionstore: %w", err)
-	}
-	return done, nil
-}
-
-// free returns ErrFenced if an id is that of a session that is there.
-func (s *store) free(ctx context.Context, id, key [32]byte) error {
-	other, err := s.Load(ctx, key)
-	switch {
-	case errors.Is(err, e2e.ErrNotStored):
-		return nil
-	case err != nil:
-		return err
-	case has(other, id):
-		return e2e.ErrFenced
-	}
-	return nil
-}
-
-func (s *store) unpoint(ctx context.Context, id, key [32]byte) {
-	if p, version, err := s.pointer(ctx, id); err == nil && p.to == key {
-		s.kv.Delete(ctx, idName(id), version)
-	}
-}
-
-func (s *store) Delete(ctx context.Context, key [32]byte, version uint64) error {
-	before, err := s.get(ctx, key)
-	switch {
-	case errors.Is(err, e2e.ErrNotStored):
-		return nil
-	case err != nil && !errors.Is(err, errMalformed):
-		return err
-	case before.Version != version:
-		return e2e.ErrFenced
-	}
-	done, err := s.kv.Delete(ctx, sessionName(key), version)
-	if err != nil {
-		return fmt.Errorf("sessionstore: %w", err)
-	}
-	if !done {
-		return e2e.ErrFenced
-	}
-	s.forget(ctx, before)
-	return nil
-}
-
-// forget removes what belonged to a record that is gone.
-func (s *store) forget(ctx context.Context, r e2e.StoredSession) {
-	for _, id := range r.IDs {
-		s.unpoint(ctx, id.ID, r.Key)
-	}
-	s.dropParts(ctx, e2e.StoredSession{}, r)
-}
-
-// SavePart stores a part under a key of its own.
-func (s *store) SavePart(ctx context.Context, p e2e.StoredPart) error {
-	done, err := s.kv.Put(ctx, partName(p.ID), encodePart(p), 0, p.Expires)
-	if err != nil {
-		return fmt.Errorf("sessionstore: %w", err)
-	}
-	if done {
-		return nil
-	}
-	if data, err := s.LoadPart(ctx, p.Key, p.ID); err != nil || !bytes.Equal(data, p.Data) {
-		return cmp.Or(err, errors.New("sessionstore: the id of the part is in use"))
-	}
-	return nil // by a call whose outcome was unknown
-}
-
-func (s *store) LoadPart(ctx context.Context, key, id [32]byte) ([]byte, error) {
-	b, _, err := s.kv.Get(ctx, partName(id))
-	if err != nil {
-		return nil, fmt.Errorf("sessionstore: %w", err)
-	}
-	p, err := decodePart(b)
-	if err != nil || p.Key != key {
-		return nil, e2e.ErrNotStored
-	}
-	return p.Data, nil
-}
-
-// dropParts removes the parts of a record that the one which is kept does not list.
-func (s *store) dropParts(ctx context.Context, keep, gone e2e.StoredSession) {
-	if slices.Equal(keep.Parts, gone.Parts) { // most often
-		return
-	}
-	kept := map[[32]byte]bool{}
-	for _, id := range keep.Parts {
-		kept[id] = true
-	}
-	for _, id := range gone.Parts {
-		if !kept[id] {
-			s.kv.Delete(ctx, partName(id), 1) // what stays is swept
-		}
-	}
-}
+	// ErrUnavailable: the store did not work for as long as e2e.Config.SendTimeout. An
+	// e2e.CloseError that matches it says that this end of the session is over; others can go
+	// on with the session once the store works. A Store need not return it.
+	ErrUnavailable = errors.New("the session store does not work")
+)

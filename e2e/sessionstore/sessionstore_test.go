@@ -9,42 +9,40 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/hopseal/hopseal/e2e"
 )
 
 func key(b byte) (k [32]byte) { k[0] = b; return k }
 
 // headed is an id with a head that tells it from others.
-func headed(id [32]byte) e2e.StoredID {
-	return e2e.StoredID{ID: id, Head: append([]byte("head "), id[:]...)}
+func headed(id [32]byte) ID {
+	return ID{ID: id, Head: append([]byte("head "), id[:]...)}
 }
 
 // load returns what an id leads to.
-func load(s e2e.SessionStore, id [32]byte) (e2e.StoredSession, error) {
+func load(s Store, id [32]byte) (Record, error) {
 	key, head, err := s.Find(context.Background(), id)
 	if err != nil {
-		return e2e.StoredSession{}, err
+		return Record{}, err
 	}
 	if !bytes.Equal(head, headed(id).Head) {
-		return e2e.StoredSession{}, errors.New("the head is that of another id")
+		return Record{}, errors.New("the head is that of another id")
 	}
 	r, err := s.Load(context.Background(), key)
-	if err == nil && !slices.ContainsFunc(r.IDs, func(x e2e.StoredID) bool { return x.ID == id }) {
-		return r, e2e.ErrNotStored // the record has the last word
+	if err == nil && !slices.ContainsFunc(r.IDs, func(x ID) bool { return x.ID == id }) {
+		return r, ErrNotStored // the record has the last word
 	}
 	return r, err
 }
 
-func record(version uint64, data string, ids ...byte) e2e.StoredSession {
-	r := e2e.StoredSession{Key: key(1), Version: version, Expires: time.Now().Add(time.Hour).Truncate(time.Millisecond), Data: []byte(data)}
+func record(version uint64, data string, ids ...byte) Record {
+	r := Record{Key: key(1), Version: version, Expires: time.Now().Add(time.Hour).Truncate(time.Millisecond), Data: []byte(data)}
 	for _, id := range ids {
 		r.IDs = append(r.IDs, headed(key(id)))
 	}
 	return r
 }
 
-func mustSave(t testing.TB, s e2e.SessionStore, r e2e.StoredSession) {
+func mustSave(t testing.TB, s Store, r Record) {
 	t.Helper()
 	if err := s.Save(context.Background(), r); err != nil {
 		t.Fatal(err)
@@ -52,7 +50,7 @@ func mustSave(t testing.TB, s e2e.SessionStore, r e2e.StoredSession) {
 }
 
 // wantRecord checks what each of some ids leads to.
-func wantRecord(t testing.TB, s e2e.SessionStore, want e2e.StoredSession, ids ...byte) {
+func wantRecord(t testing.TB, s Store, want Record, ids ...byte) {
 	t.Helper()
 	for _, id := range ids {
 		got, err := load(s, key(id))
@@ -62,10 +60,10 @@ func wantRecord(t testing.TB, s e2e.SessionStore, want e2e.StoredSession, ids ..
 	}
 }
 
-func wantNone(t testing.TB, s e2e.SessionStore, ids ...byte) {
+func wantNone(t testing.TB, s Store, ids ...byte) {
 	t.Helper()
 	for _, id := range ids {
-		if got, err := load(s, key(id)); !errors.Is(err, e2e.ErrNotStored) {
+		if got, err := load(s, key(id)); !errors.Is(err, ErrNotStored) {
 			t.Errorf("id %d leads to %+v, %v", id, got, err)
 		}
 	}
@@ -82,8 +80,8 @@ func TestStores(t *testing.T) {
 			mustSave(t, one, first)
 			wantRecord(t, two, first, 10)
 			mustSave(t, two, first) // again: it is how an unknown outcome is settled
-			for _, wrong := range []e2e.StoredSession{record(1, "another", 10), record(3, "too far", 10), record(1, "first", 10, 11)} {
-				if err := two.Save(ctx, wrong); !errors.Is(err, e2e.ErrFenced) {
+			for _, wrong := range []Record{record(1, "another", 10), record(3, "too far", 10), record(1, "first", 10, 11)} {
+				if err := two.Save(ctx, wrong); !errors.Is(err, ErrFenced) {
 					t.Errorf("version %d in place of 1: %v", wrong.Version, err)
 				}
 			}
@@ -94,13 +92,13 @@ func TestStores(t *testing.T) {
 			mustSave(t, one, third)
 			wantRecord(t, two, third, 11)
 			wantNone(t, two, 10)
-			for _, bad := range []e2e.StoredSession{{Version: 1}, record(0, "", 10), record(4, "", 1, 2, 3)} {
+			for _, bad := range []Record{{Version: 1}, record(0, "", 10), record(4, "", 1, 2, 3)} {
 				if err := one.Save(ctx, bad); err == nil {
 					t.Errorf("saved %+v", bad)
 				}
 			}
 
-			if err := two.Delete(ctx, key(1), 2); !errors.Is(err, e2e.ErrFenced) {
+			if err := two.Delete(ctx, key(1), 2); !errors.Is(err, ErrFenced) {
 				t.Errorf("an old version was deleted: %v", err)
 			}
 			wantRecord(t, one, third, 11)
@@ -111,7 +109,7 @@ func TestStores(t *testing.T) {
 			if err := two.Delete(ctx, key(1), 3); err != nil {
 				t.Errorf("deleted twice: %v", err)
 			}
-			if err := one.Save(ctx, record(4, "after the end", 11)); !errors.Is(err, e2e.ErrFenced) {
+			if err := one.Save(ctx, record(4, "after the end", 11)); !errors.Is(err, ErrFenced) {
 				t.Errorf("a session came back: %v", err)
 			}
 
@@ -127,7 +125,7 @@ func TestStores(t *testing.T) {
 				t.Error(err)
 			}
 			wantRecord(t, one, other, 13)
-			if _, _, err := one.Find(ctx, key(12)); !errors.Is(err, e2e.ErrNotStored) {
+			if _, _, err := one.Find(ctx, key(12)); !errors.Is(err, ErrNotStored) {
 				t.Errorf("the id of a record that was swept leads somewhere: %v", err)
 			}
 			expired.Expires = time.Now().Add(time.Hour)
@@ -154,7 +152,7 @@ func TestStoresUnderContention(t *testing.T) {
 						err := store.Save(context.Background(), record(version, string(rune('a'+n)), 10, byte(20+n)))
 						if err == nil {
 							winners.Add(1)
-						} else if !errors.Is(err, e2e.ErrFenced) {
+						} else if !errors.Is(err, ErrFenced) {
 							t.Error(err)
 						}
 					})
@@ -200,11 +198,11 @@ func FuzzA32DecodePart(f *testing.F) {
 }
 
 // part returns a part of the record of key(1).
-func part(id byte, data string) e2e.StoredPart {
-	return e2e.StoredPart{Key: key(1), ID: key(id), Expires: time.Now().Add(time.Hour).Truncate(time.Millisecond), Data: []byte(data)}
+func part(id byte, data string) Part {
+	return Part{Key: key(1), ID: key(id), Expires: time.Now().Add(time.Hour).Truncate(time.Millisecond), Data: []byte(data)}
 }
 
-func mustSavePart(t testing.TB, s e2e.SessionStore, p e2e.StoredPart) {
+func mustSavePart(t testing.TB, s Store, p Part) {
 	t.Helper()
 	if err := s.SavePart(context.Background(), p); err != nil {
 		t.Fatal(err)
@@ -212,7 +210,7 @@ func mustSavePart(t testing.TB, s e2e.SessionStore, p e2e.StoredPart) {
 }
 
 // wantParts checks which parts of a record are there.
-func wantParts(t testing.TB, s e2e.SessionStore, there map[byte]string, gone ...byte) {
+func wantParts(t testing.TB, s Store, there map[byte]string, gone ...byte) {
 	t.Helper()
 	for id, want := range there {
 		if got, err := s.LoadPart(context.Background(), key(1), key(id)); err != nil || string(got) != want {
@@ -220,14 +218,14 @@ func wantParts(t testing.TB, s e2e.SessionStore, there map[byte]string, gone ...
 		}
 	}
 	for _, id := range gone {
-		if got, err := s.LoadPart(context.Background(), key(1), key(id)); !errors.Is(err, e2e.ErrNotStored) {
+		if got, err := s.LoadPart(context.Background(), key(1), key(id)); !errors.Is(err, ErrNotStored) {
 			t.Errorf("part %d is there: %q, %v", id, got, err)
 		}
 	}
 }
 
 // withParts is a record that lists parts.
-func withParts(r e2e.StoredSession, ids ...byte) e2e.StoredSession {
+func withParts(r Record, ids ...byte) Record {
 	for _, id := range ids {
 		r.Parts = append(r.Parts, key(id))
 	}
@@ -251,13 +249,13 @@ func TestPartsGoWithTheirRecord(t *testing.T) {
 			if got, err := load(two, key(10)); err != nil || len(got.Parts) != 2 || got.Parts[1] != key(31) {
 				t.Errorf("the record lists %d parts, %v", len(got.Parts), err)
 			}
-			if _, err := two.LoadPart(t.Context(), key(2), key(30)); !errors.Is(err, e2e.ErrNotStored) {
+			if _, err := two.LoadPart(t.Context(), key(2), key(30)); !errors.Is(err, ErrNotStored) {
 				t.Errorf("a part is that of another record: %v", err)
 			}
 			mustSave(t, two, withParts(record(3, "third", 10), 31))
 			wantParts(t, one, map[byte]string{31: "b"}, 30)
 			mustSavePart(t, one, part(33, "of a process that was fenced"))
-			if err := one.Save(t.Context(), withParts(record(3, "other", 10), 31, 33)); !errors.Is(err, e2e.ErrFenced) {
+			if err := one.Save(t.Context(), withParts(record(3, "other", 10), 31, 33)); !errors.Is(err, ErrFenced) {
 				t.Error(err)
 			}
 			wantParts(t, one, map[byte]string{31: "b"}, 33)
@@ -287,17 +285,17 @@ func TestStoresGiveAnIDOnce(t *testing.T) {
 	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
 			one, two := open(t)
-			other := func(k byte, id byte) e2e.StoredSession {
+			other := func(k byte, id byte) Record {
 				r := record(1, "other", id)
 				r.Key = key(k)
 				return r
 			}
 			first, second := record(1, "first", 10), other(2, 10)
 			mustSave(t, one, first)
-			if err := two.Save(t.Context(), other(2, 10)); !errors.Is(err, e2e.ErrFenced) {
+			if err := two.Save(t.Context(), other(2, 10)); !errors.Is(err, ErrFenced) {
 				t.Errorf("a second session with one id: %v", err)
 			}
-			if _, err := two.Load(t.Context(), key(2)); !errors.Is(err, e2e.ErrNotStored) {
+			if _, err := two.Load(t.Context(), key(2)); !errors.Is(err, ErrNotStored) {
 				t.Errorf("it is there: %v", err)
 			}
 			wantRecord(t, one, first, 10)
@@ -316,10 +314,10 @@ func TestStoresGiveAnIDOnce(t *testing.T) {
 				var all sync.WaitGroup
 				for n := range byte(4) {
 					all.Go(func() {
-						err := []e2e.SessionStore{one, two}[n%2].Save(context.Background(), other(100+n, 50))
+						err := []Store{one, two}[n%2].Save(context.Background(), other(100+n, 50))
 						if err == nil {
 							winners.Add(1)
-						} else if !errors.Is(err, e2e.ErrFenced) {
+						} else if !errors.Is(err, ErrFenced) {
 							t.Error(err)
 						}
 					})

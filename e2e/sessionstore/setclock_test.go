@@ -4,8 +4,6 @@ import (
 	"errors"
 	"testing"
 	"time"
-
-	"github.com/hopseal/hopseal/e2e"
 )
 
 // What a record needs is written once, and the record again and again. A clock that is set years
@@ -18,7 +16,7 @@ func TestSweepLeavesWhatARecordNeeds(t *testing.T) {
 	old := time.Now().Add(-365 * 24 * time.Hour)
 	id, part, stray := key(10), key(20), key(21)
 	for _, p := range [][32]byte{part, stray} {
-		if err := store.SavePart(ctx, e2e.StoredPart{Key: key(1), ID: p, Expires: old, Data: []byte("messages")}); err != nil {
+		if err := store.SavePart(ctx, Part{Key: key(1), ID: p, Expires: old, Data: []byte("messages")}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -46,10 +44,10 @@ func TestSweepLeavesWhatARecordNeeds(t *testing.T) {
 	if data, err := store.LoadPart(ctx, key(1), part); err != nil || string(data) != "messages" {
 		t.Errorf("a part that the record lists: %q, %v", data, err)
 	}
-	if _, err := store.LoadPart(ctx, key(1), stray); !errors.Is(err, e2e.ErrNotStored) {
+	if _, err := store.LoadPart(ctx, key(1), stray); !errors.Is(err, ErrNotStored) {
 		t.Errorf("a part that it does not list is there: %v", err)
 	}
-	if _, _, err := store.Find(ctx, key(11)); !errors.Is(err, e2e.ErrNotStored) {
+	if _, _, err := store.Find(ctx, key(11)); !errors.Is(err, ErrNotStored) {
 		t.Errorf("an id that it does not have is there: %v", err)
 	}
 

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-
-	"github.com/hopseal/hopseal/e2e"
 )
 
 // A staleKV returns of sessions what was there before the last write, while it is behind.
@@ -38,7 +36,7 @@ func TestReadsOutOfDateRemoveNoParts(t *testing.T) {
 		third := withParts(record(3, "third", 10), 30)
 		mustSave(t, s, third)
 		kv.behind = true
-		if err := s.Save(t.Context(), third); !errors.Is(err, e2e.ErrFenced) { // its outcome was not known
+		if err := s.Save(t.Context(), third); !errors.Is(err, ErrFenced) { // its outcome was not known
 			t.Error(err)
 		}
 		kv.behind = false

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/hopseal/hopseal/e2e"
 )
 
 // Sweep removes what has expired, and values that this package did not write.
@@ -47,7 +45,7 @@ func (s *store) needed(ctx context.Context, name string, b []byte) bool {
 	hexID, isID := strings.CutPrefix(name, idPrefix)
 	p, err := decodeID(b)
 	if !isID {
-		var of e2e.StoredPart
+		var of Part
 		of, err = decodePart(b)
 		hexID, p.to = strings.TrimPrefix(name, partPrefix), of.Key
 	}
@@ -58,7 +56,7 @@ func (s *store) needed(ctx context.Context, name string, b []byte) bool {
 	r, err := s.Load(ctx, p.to)
 	switch {
 	case err != nil:
-		return !errors.Is(err, e2e.ErrNotStored) // another time
+		return !errors.Is(err, ErrNotStored) // another time
 	case isID:
 		return has(r, [32]byte(id))
 	}
@@ -66,7 +64,7 @@ func (s *store) needed(ctx context.Context, name string, b []byte) bool {
 }
 
 // expiry returns when a value expires, and what belongs to it then.
-func expiry(name string, b []byte) (expires time.Time, r e2e.StoredSession, err error) {
+func expiry(name string, b []byte) (expires time.Time, r Record, err error) {
 	switch {
 	case strings.HasPrefix(name, sessionPrefix):
 		r, err = decodeSession(b)

@@ -165,7 +165,7 @@ func (it *task) config(identity []byte) (cfg e2e.Config, err error) {
 		cfg = quick
 	}
 	cfg.Protocol, cfg.Logger = "journal/1", silent
-	var store e2e.SessionStore
+	var store sessionstore.Store
 	if store, err = sessionstore.Dir(it.Store); err != nil {
 		return cfg, err
 	}

@@ -156,13 +156,13 @@ func TestSetSend(t *testing.T) {
 	whatever(t, func(t *testing.T, set func()) time.Duration {
 		p := newPair(t)
 		p.client.SendTimeout = 10 * time.Minute
-		p.client.Store, p.client.StoreName = &broken{SessionStore: sessionstore.Memory()}, "client"
+		p.client.Store, p.client.StoreName = &broken{Store: sessionstore.Memory()}, "client"
 		p.client.StoreKeys = sharedKeys(t)
 		p.begin()
 		p.client.Store.(*broken).breaks()
 		start := time.Now()
 		time.AfterFunc(5*time.Minute, set)
-		if err := p.session.Send(t.Context(), []byte("lost")); !errors.Is(err, e2e.ErrStore) {
+		if err := p.session.Send(t.Context(), []byte("lost")); !errors.Is(err, sessionstore.ErrUnavailable) {
 			t.Errorf("Send: %v", err)
 		}
 		return time.Since(start)
@@ -179,7 +179,7 @@ func sharedKeys(t *testing.T) *keys.SharedKeyset {
 
 // A broken store saves nothing from some time on.
 type broken struct {
-	e2e.SessionStore
+	sessionstore.Store
 	mu   sync.Mutex
 	down bool
 }
@@ -190,11 +190,11 @@ func (b *broken) breaks() {
 	b.down = true
 }
 
-func (b *broken) Save(ctx context.Context, r e2e.StoredSession) error {
+func (b *broken) Save(ctx context.Context, r sessionstore.Record) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.down {
 		return errors.New("the disk is full")
 	}
-	return b.SessionStore.Save(ctx, r)
+	return b.Store.Save(ctx, r)
 }
