@@ -2,7 +2,7 @@
 
 // Package jwt has the JSON Web Tokens that clients show inside of sessions checked by
 // package jwtauth. They never leave the encryption, and a session ends with its token
-// unless the client has shown another.
+// unless the client has shown another. It is a module of its own, as jwtauth is.
 //
 //	verifier, err := jwtauth.New(jwtauth.Options{ … })
 //	srv, err := e2e.NewServer(e2e.Config{ …, Authenticate: jwt.Authenticate(verifier)}, handle)

@@ -1,7 +1,8 @@
 //go:build !js
 
 // Package jwtauth checks JSON Web Tokens (RFC 7519) that clients show to
-// transport.Accept.
+// transport.Accept. It is a module of its own, so that only those who import it have
+// go-jose among their dependencies.
 //
 //	verifier, err := jwtauth.New(jwtauth.Options{
 //		Issuer:   "https://login.example.com/",

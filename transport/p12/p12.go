@@ -1,7 +1,8 @@
 //go:build !js
 
 // Package p12 reads client certificates from PKCS#12 files (RFC 7292), which end in
-// .p12 or .pfx, for transport.TLSOptions.
+// .p12 or .pfx, for transport.TLSOptions. It is a module of its own, so that only those who
+// import it have a library for the format among their dependencies.
 //
 // The format's protection is weak: guard the file as if it had no password. A file says
 // itself how much work its password is, so read none that a stranger has made. Where
