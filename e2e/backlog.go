@@ -11,16 +11,28 @@ import (
 // wait, those that are served, and those whose answers wait. Otherwise a peer could have an
 // end hold as many of the largest messages as it serves at a time.
 
-// backlog is what a session holds of the other end's requests. It is guarded by the mu of its
-// inbox.
+// backlog is what a session holds of the other end's requests. The inbox's mu guards it.
 type backlog struct {
 	waiting int // requests that nobody serves yet
 	bytes   int // cost of all requests whose answers are not on their way
 	answers int // cost of answers that wait to be sent
 }
 
+// maxUnserved is how many requests wait while nobody serves.
+const maxUnserved = 64
+
+// A service is one Serve's part of the inbox: the requests that it serves, and those that wait
+// for it. The inbox's mu guards it.
+type service struct {
+	most  int            // requests served at a time
+	start func(incoming) // serves a request in a goroutine of its own, which then calls nextRequest
+
+	running int // requests that are served, until their answers are on their way
+	queue   []incoming
+}
+
 // serve begins a Serve, unless there is one. Requests that came before go to it.
-func (a *inbox) serve(sv *serving) bool {
+func (a *inbox) serve(sv *service) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.serving != nil {
@@ -41,7 +53,7 @@ func (a *inbox) serve(sv *serving) bool {
 }
 
 // unserve ends a Serve.
-func (a *inbox) unserve(sv *serving) {
+func (a *inbox) unserve(sv *service) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.serving = nil
@@ -57,9 +69,9 @@ func (a *inbox) unserve(sv *serving) {
 func (a *inbox) request(m incoming) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	most := DefaultMuxConcurrent
+	most := maxUnserved
 	if a.serving != nil {
-		most = a.serving.mux.concurrent()
+		most = a.serving.most
 	}
 	if a.backlog.bytes >= a.window || a.backlog.waiting >= most && !a.ready() {
 		return false
@@ -75,14 +87,13 @@ func (a *inbox) request(m incoming) bool {
 	return true
 }
 
-// ready reports whether a request can be served now. It is called under mu.
+// ready reports whether a request can be served now. The caller holds a.mu.
 func (a *inbox) ready() bool {
 	sv := a.serving
-	return sv != nil && sv.running < sv.mux.concurrent() && a.backlog.answers < a.window
+	return sv != nil && sv.running < sv.most && a.backlog.answers < a.window
 }
 
-// serveRequest has a request served now, if there is a place, or later. It is called under
-// mu.
+// serveRequest has a request served now, if there is a place, or later. The caller holds a.mu.
 func (a *inbox) serveRequest(m incoming) {
 	sv := a.serving
 	if sv.queue = append(sv.queue, m); len(sv.queue) == 1 {
@@ -90,18 +101,17 @@ func (a *inbox) serveRequest(m incoming) {
 	}
 }
 
-// serveMore begins to serve what waits and has a place now. It is called under mu.
+// serveMore begins to serve what waits and has a place now. The caller holds a.mu.
 func (a *inbox) serveMore() {
 	for sv := a.serving; a.ready() && len(sv.queue) > 0; {
 		m := a.dequeue(sv)
 		sv.running++
-		sv.work.Add(1)
-		go sv.run(m)
+		sv.start(m)
 	}
 }
 
-// dequeue takes the first request that waits. It is called under mu.
-func (a *inbox) dequeue(sv *serving) incoming {
+// dequeue takes the first request that waits. The caller holds a.mu.
+func (a *inbox) dequeue(sv *service) incoming {
 	m := sv.queue[0]
 	sv.queue[0] = incoming{}
 	if sv.queue = sv.queue[1:]; len(sv.queue) == 0 {
@@ -112,7 +122,7 @@ func (a *inbox) dequeue(sv *serving) incoming {
 }
 
 // nextRequest returns a request that waits for whoever has served one.
-func (a *inbox) nextRequest(sv *serving) (m incoming, ok bool) {
+func (a *inbox) nextRequest(sv *service) (m incoming, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	sv.running--
@@ -135,8 +145,8 @@ func (a *inbox) answering(m incoming, body []byte) *debt {
 	return d
 }
 
-// settled says that an answer is sealed. It is called before the frame is written: as soon as
-// the other end has the answer it may send another request.
+// settled stops counting a request whose answer is sealed. It is called before the frame is
+// written: as soon as the other end has the answer it may send another request.
 func (a *inbox) settled(d *debt) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -145,8 +155,7 @@ func (a *inbox) settled(d *debt) {
 	a.serveMore()
 }
 
-// dropped says that a request is not held any more that nobody has served. It is called under
-// mu.
+// dropped stops counting a request that nobody has served. The caller holds the inbox's mu.
 func (b *backlog) dropped(m incoming) {
 	b.waiting--
 	b.bytes -= engine.Cost(m.size)

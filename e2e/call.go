@@ -37,8 +37,8 @@ func (s *Session) Call(ctx context.Context, typ string, data []byte) ([]byte, er
 	if err := share.await(ctx, s); err != nil {
 		return nil, err
 	}
-	c := &call{cost: share.cost, sealed: make(chan struct{}), answered: make(chan answer, 1)}
-	m.call = c
+	c := &call{of: &s.calls, cost: share.cost, sealed: make(chan struct{}), answered: make(chan answer, 1)}
+	m.waits = c
 	failed := make(chan error, 1)
 	go func() {
 		if err := s.submit(ctx, m); err != nil {
@@ -82,6 +82,7 @@ func (s *Session) await(ctx context.Context, c *call) ([]byte, error) {
 
 // A call is a request that waits for its answer.
 type call struct {
+	of       *calls
 	number   uint64
 	cost     int
 	givenUp  bool          // nobody waits any more; guarded by the mu of the session's calls
@@ -113,8 +114,9 @@ func (c *calls) places(most int) chan struct{} {
 	return c.slots
 }
 
-// begin is called before a request is written, as its answer may follow at once.
-func (c *calls) begin(number uint64, request *call) {
+// numbered is called before the request is written, as its answer may follow at once.
+func (request *call) numbered(number uint64) {
+	c := request.of
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.waiting == nil {

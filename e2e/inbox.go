@@ -22,10 +22,10 @@ type inbox struct {
 
 	mu       sync.Mutex
 	messages []incoming // requests among them only while nobody serves
-	serving  *serving   // the Serve that there is; looked at without mu through
+	serving  *service   // the Serve under way, or nil; served says so without mu
 	served   atomic.Bool
 	backlog  backlog
-	window   int // bound of that, in bytes
+	window   int // bounds the backlog, in bytes
 }
 
 func (a *inbox) put(m incoming) {

@@ -117,7 +117,11 @@ func (m *Mux) Serve(ctx context.Context, s *Session) error {
 	oneWay, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	sv.oneWay = oneWay
-	if !s.inbox.serve(sv) {
+	sv.queue = &service{most: m.concurrent(), start: func(r incoming) {
+		sv.work.Add(1)
+		go sv.run(r)
+	}}
+	if !s.inbox.serve(sv.queue) {
 		sv.cancel()
 		return ErrServing
 	}
@@ -151,9 +155,7 @@ type serving struct {
 	cancel   context.CancelFunc // of that
 	oneWay   context.Context    // for others: what was said before the other end closed still counts
 	work     sync.WaitGroup     // requests
-
-	running int        // of them, their answers included; guarded by the mu of the session's inbox, like
-	queue   []incoming // those that wait
+	queue    *service           // requests that are served or wait
 }
 
 // next waits for a message that wants no answer.
@@ -185,7 +187,7 @@ func (sv *serving) next(ctx context.Context) (incoming, error) {
 // end stops what is under way. Requests that still wait are left for a later Serve.
 func (sv *serving) end() {
 	sv.cancel()
-	sv.session.inbox.unserve(sv)
+	sv.session.inbox.unserve(sv.queue)
 	sv.work.Wait()
 }
 
@@ -206,7 +208,7 @@ func (m *Mux) timeout() time.Duration {
 // run serves a request, and then those that wait, one after the other.
 func (sv *serving) run(m incoming) {
 	defer sv.work.Done()
-	for ok := true; ok; m, ok = sv.session.inbox.nextRequest(sv) {
+	for ok := true; ok; m, ok = sv.session.inbox.nextRequest(sv.queue) {
 		sv.handle(m)
 	}
 }

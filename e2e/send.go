@@ -40,13 +40,17 @@ func (s *Session) SendMessage(ctx context.Context, typ string, data []byte) (id 
 type outgoing struct {
 	engine.Header // without its Time
 	body          []byte
-	call          *call         // that waits for its answer, if any does
+	waits         numberer      // what waits for its number, if anything does
 	stream        *StreamWriter // that it opens or completes, if it does
 	debt          *debt         // that it settles, if it answers a request
 	number        uint64        // once it is sealed
 
 	signed *signed // nil: it is not
 }
+
+// A numberer is told the number of its message before any of that is written: what follows from
+// the message may come at once.
+type numberer interface{ numbered(number uint64) }
 
 var errType = errors.New("a type must have at most 128 bytes of UTF-8")
 
@@ -107,7 +111,7 @@ func (s *Session) sendNow(ctx context.Context, m *outgoing) error {
 		return cmp.Or(s.writeControl(ctx, l, now), err)
 	}
 	s.numbered(m, l.link.Sent())
-	if m.call != nil || m.Kind >= engine.KindStreamOpen {
+	if m.Kind == engine.KindRequest || m.Kind >= engine.KindStreamOpen {
 		ctx = context.WithoutCancel(ctx) // which from here on is for the answer or the stream, not for the network
 	}
 	failed := s.writePieces(ctx, l, now, frame)
@@ -117,13 +121,12 @@ func (s *Session) sendNow(ctx context.Context, m *outgoing) error {
 	return failed
 }
 
-// numbered is called when a message has its number, before any of it is written: what follows
-// from it may come at once.
+// numbered gives a message its number, and tells who waits for that.
 func (s *Session) numbered(m *outgoing, number uint64) {
 	m.number = number
 	switch {
-	case m.call != nil:
-		s.calls.begin(number, m.call)
+	case m.waits != nil:
+		m.waits.numbered(number)
 	case m.stream != nil:
 		s.streams.numbered(m)
 	case m.debt != nil:
