@@ -180,7 +180,7 @@ func (c *client) dialFirst(ctx context.Context) (_ *Session, err error) {
 	}
 	c.comesBack(s)
 	if c.cfg.Store != nil {
-		s.keeper = newKeeper(s, c.vault, c.cfg.StoreName, loaded{})
+		keepIn(s, c.vault, c.cfg.StoreName, loaded{})
 		if err := s.keeper.save(ctx, true); err != nil {
 			s.closeFor(CodeFailed, &CloseError{Err: err})
 			return nil, fmt.Errorf("e2e: %w", err)

@@ -61,8 +61,8 @@ func (s *Session) finish(ctx context.Context, code Code) error {
 // could tell it. It does not wait for a network or a store beyond the context: if they are
 // only slow the goodbye still follows.
 func (s *Session) settle(ctx context.Context) {
-	if s.keeper != nil {
-		s.keeper.askedBehind()
+	if s.spool != nil {
+		s.spool.askedBehind()
 	}
 	done := make(chan struct{})
 	go func() {
@@ -171,7 +171,7 @@ func (s *Session) sealClose(l *line, code Code) ([]byte, error) {
 // acknowledge is settle of a session that is over already. What a stored session
 // acknowledges has to be stored, and is not any more. It is called under send.
 func (s *Session) acknowledge(ctx context.Context, l *line) error {
-	if s.keeper != nil {
+	if s.spool != nil {
 		return nil
 	}
 	s.engine.Settle()
@@ -237,15 +237,15 @@ func (s *Session) hangUp(code transport.Code) {
 		s.inbox.clear()
 	}
 	s.forget()
-	if s.keeper != nil {
-		s.keeper.end(s.err.Stored)
+	if s.spool != nil {
+		s.spool.records.end(s.err.Stored)
 	}
 }
 
 // goAway ends the session because this program ends. Where it is stored the other end is
 // told nothing, and goes on with another program.
 func (s *Session) goAway() error {
-	if s.keeper == nil {
+	if s.spool == nil {
 		return s.close(CodeGoingAway)
 	}
 	s.leaveStored(&CloseError{Code: CodeGoingAway, Stored: true})
@@ -257,7 +257,7 @@ func (s *Session) leaveStored(why *CloseError) {
 	s.limits.leave(time.Now())
 	ctx, cancel := context.WithTimeout(s.life, goodbyeTimeout)
 	defer cancel()
-	s.keeper.save(ctx, true) // so that what was taken does not come again; if it fails, some does
+	s.spool.records.save(ctx, true) // so that what was taken does not come again; if it fails, some does
 	if s.end(why) {
 		s.hangUp(transport.CodeGoingAway)
 	}

@@ -33,10 +33,6 @@ type keeper struct {
 	timer *time.Timer // for what is due while nothing is written, see check
 	pause sync.Mutex  // guards wait. A server's lock is held meanwhile, so nothing takes long under it
 	wait  time.Duration
-
-	mu      sync.Mutex    // guards what follows
-	pending []*queuedSend // messages that wait to be stored, in the order of their Sends
-	handed  []incoming    // messages that the application was given, and may be busy with
 }
 
 // tried is a record that was given to the store.
@@ -45,9 +41,9 @@ type tried struct {
 	mark   engine.Mark
 }
 
-// newKeeper gives a session a keeper. What this process has claimed is the zero value for a
+// keepIn has a session kept in a store. What this process has claimed is the zero value for a
 // session that is not stored yet.
-func newKeeper(s *Session, v vault, name string, claimed loaded) *keeper {
+func keepIn(s *Session, v vault, name string, claimed loaded) {
 	k := &keeper{session: s, vault: v, key: storedKey(s.engine), version: claimed.record.Version, ids: claimed.record.IDs,
 		parts: claimed.parts, turn: make(chan struct{}, 1), gone: make(chan struct{})}
 	if s.engine.Client() {
@@ -56,7 +52,7 @@ func newKeeper(s *Session, v vault, name string, claimed loaded) *keeper {
 	}
 	k.timer = time.AfterFunc(time.Hour, k.check)
 	k.timer.Stop()
-	return k
+	s.keeper, s.spool = k, &spool{session: s, records: k}
 }
 
 // sync has what must be stored before the next frame is written.
@@ -130,7 +126,7 @@ func (k *keeper) next(ctx context.Context) (*tried, error) {
 	if r.IDs, err = k.nextIDs(); err != nil {
 		return nil, err
 	}
-	expires := k.session.limits.stored(now, e.Client())
+	expires := k.session.limits.recordExpires(now, e.Client())
 	if err = k.vault.sealRecord(&r, contents{expires, slices.Clone(k.parts), state}); err != nil {
 		return nil, err
 	}
@@ -194,30 +190,6 @@ func (k *keeper) remove() {
 	}
 }
 
-// overInStore reports whether there is nothing to store any more, because the session is over
-// for good. What was sealed before has to be written all the same, or nothing could follow it.
-func (s *Session) overInStore(err error) bool {
-	if !errors.Is(err, engine.ErrClosed) {
-		return false
-	}
-	<-s.ended // whoever ends the session has not said so yet
-	return !s.err.Stored
-}
-
-// unkept is the end of a session by its store. What was stored stays there.
-func (s *Session) unkept(err error) error {
-	switch {
-	case errors.Is(err, engine.ErrClosed): // which is no fault of the store
-		<-s.ended // whoever ends the session has not said so yet
-		return s.err
-	case s.over():
-		return s.err
-	case errors.Is(err, sessionstore.ErrFenced):
-		return s.fail(&CloseError{Err: sessionstore.ErrFenced, Stored: true})
-	}
-	return s.fail(&CloseError{Err: err, Stored: true})
-}
-
 // checkFirst is how soon a server looks whether a session that has lost its line goes on
 // elsewhere.
 const checkFirst = time.Second
@@ -266,47 +238,5 @@ func (k *keeper) check() {
 func (k *keeper) lasts() {
 	if err := k.save(k.session.life, true); err != nil {
 		k.session.unkept(err)
-	}
-}
-
-// stored returns when a record of the session as it is now expires: a server's when its
-// client would come too late, should this process end now. The limits are measured, and what
-// is left of them is added to what the wall clock shows now.
-func (l *limits) stored(now time.Time, client bool) time.Time {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	left := l.age - now.Sub(l.born)
-	if !l.expiry.IsZero() {
-		left = min(left, l.expiry.Sub(now))
-	}
-	if l.idle > 0 {
-		left = min(left, l.idle-now.Sub(l.active.time()))
-	}
-	switch {
-	case client:
-	case l.parked.IsZero():
-		left = min(left, 2*l.park) // it is saved again in half of one
-	default:
-		left = min(left, l.park-now.Sub(l.parked))
-	}
-	return now.Add(left)
-}
-
-// hand says that the application was given a message.
-func (k *keeper) hand(m incoming) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	m.body = nil
-	k.handed = append(k.handed, m)
-}
-
-// askedBehind says that the application is done with everything that it was given.
-func (k *keeper) askedBehind() {
-	k.mu.Lock()
-	handed := k.handed
-	k.handed = nil
-	k.mu.Unlock()
-	for _, m := range handed {
-		k.session.consumed(m)
 	}
 }

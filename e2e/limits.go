@@ -113,6 +113,29 @@ func (l *limits) next() (at time.Time, code Code) {
 	return at, code
 }
 
+// recordExpires returns when a record of the session as it is now expires. A server's record
+// expires when its client would come too late if this process ended now. The limits are measured,
+// and what is left of them is added to what the wall clock shows now.
+func (l *limits) recordExpires(now time.Time, client bool) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	left := l.age - now.Sub(l.born)
+	if !l.expiry.IsZero() {
+		left = min(left, l.expiry.Sub(now))
+	}
+	if l.idle > 0 {
+		left = min(left, l.idle-now.Sub(l.active.time()))
+	}
+	switch {
+	case client:
+	case l.parked.IsZero():
+		left = min(left, 2*l.park) // it is saved again in half of one
+	default:
+		left = min(left, l.park-now.Sub(l.parked))
+	}
+	return now.Add(left)
+}
+
 // expire ends a session that has reached a limit.
 func (s *Session) expire() {
 	if s.over() {

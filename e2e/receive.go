@@ -59,8 +59,8 @@ func (s *Session) ReceiveMessage(ctx context.Context) (Message, error) {
 func (s *Session) receive(ctx context.Context, dst []byte, bare bool, m *incoming) ([]byte, error) {
 	s.receivers.Add(1)
 	defer s.receiveDone()
-	if s.keeper != nil {
-		s.keeper.askedBehind()
+	if s.spool != nil {
+		s.spool.askedBehind()
 	}
 	for {
 		if s.inbox.served.Load() {
@@ -149,8 +149,8 @@ func (s *Session) readMessage(ctx context.Context, dst []byte, m *incoming) ([]b
 
 // hand counts a message that the application is given.
 func (s *Session) hand(m incoming) {
-	if s.keeper != nil {
-		s.keeper.hand(m)
+	if s.spool != nil {
+		s.spool.hand(m)
 		s.alarm.set(time.Now().Add(idleReader)) // no ack is due that would set it
 	} else {
 		s.consumed(m)
@@ -185,7 +185,7 @@ func (s *Session) readWhole(ctx context.Context, dst []byte, m *incoming) ([]byt
 // consumed makes room for another message of the other end's.
 func (s *Session) consumed(m incoming) {
 	if !m.Kind.Free() {
-		if s.keeper != nil {
+		if s.spool != nil {
 			s.engine.Took(time.Now(), m.number, m.size)
 		} else {
 			s.engine.Consumed(time.Now(), m.size)

@@ -23,7 +23,7 @@ func (srv *Server) adopt(ctx context.Context, s *Session, claimed loaded) {
 	s.found = func() { srv.settle(s) }
 	s.renewed = func() { srv.index(s) }
 	if srv.cfg.Store != nil {
-		s.keeper = newKeeper(s, srv.vault, "", claimed)
+		keepIn(s, srv.vault, "", claimed)
 	}
 }
 
@@ -198,7 +198,7 @@ func (c *client) goOn(ctx context.Context) (_ *Session, err error) {
 	s := bareSession(l.session, localEnd{&c.cfg, c.want()}, c.events)
 	c.follower.follows(s)
 	s.restored = true
-	s.keeper = newKeeper(s, c.vault, c.cfg.StoreName, l)
+	keepIn(s, c.vault, c.cfg.StoreName, l)
 	back := c.comesBack(s)
 	s.begun()
 	if err := back.first(ctx); err != nil {

@@ -62,7 +62,7 @@ func (s *Session) submit(ctx context.Context, m *outgoing) error {
 	if !engine.ValidType(m.Type) {
 		return fmt.Errorf("e2e: send: %w", errType)
 	}
-	if s.keeper != nil {
+	if s.spool != nil {
 		kept := *m // so that m stays on its caller's stack
 		err := s.sendStored(ctx, &kept)
 		m.number = kept.number
@@ -175,8 +175,8 @@ func (s *Session) within(ctx context.Context) context.Context {
 
 // write hands one frame to the connection. It is called under send.
 func (s *Session) write(ctx context.Context, l *line, now time.Time, frame []byte) error {
-	if s.keeper != nil {
-		if err := s.keeper.sync(); err != nil && !s.overInStore(err) {
+	if s.spool != nil {
+		if err := s.spool.records.sync(); err != nil && !s.overInStore(err) {
 			return s.unkept(err)
 		}
 		now = time.Now()

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
@@ -26,6 +28,71 @@ func (l *queuedSend) wait() error {
 	return l.err
 }
 
+// A spool is what a session that is stored holds between its store and its application.
+type spool struct {
+	session *Session
+	records records
+
+	mu      sync.Mutex    // guards what follows
+	pending []*queuedSend // messages that wait to be stored, in the order of their Sends
+	handed  []incoming    // messages that the application was given, and may be busy with
+}
+
+// records keep the stored record of one session up to date.
+type records interface {
+	// sync stores what must be stored before the next frame is written.
+	sync() error
+
+	// save stores the session's state if it must be stored, or always.
+	save(ctx context.Context, always bool) error
+
+	// end is called once, when the session is over. The record stays where it goes on elsewhere.
+	end(stays bool)
+}
+
+// hand remembers a message that the application was given.
+func (k *spool) hand(m incoming) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	m.body = nil
+	k.handed = append(k.handed, m)
+}
+
+// askedBehind is called when the application is done with everything that it was given.
+func (k *spool) askedBehind() {
+	k.mu.Lock()
+	handed := k.handed
+	k.handed = nil
+	k.mu.Unlock()
+	for _, m := range handed {
+		k.session.consumed(m)
+	}
+}
+
+// overInStore reports whether nothing has to be stored any more because the session is over for
+// good. What was sealed before is written all the same, or nothing could follow it.
+func (s *Session) overInStore(err error) bool {
+	if !errors.Is(err, engine.ErrClosed) {
+		return false
+	}
+	<-s.ended // whoever ends the session has not said so yet
+	return !s.err.Stored
+}
+
+// unkept ends a session whose store has failed. What was stored stays there.
+func (s *Session) unkept(err error) error {
+	switch {
+	case errors.Is(err, engine.ErrClosed): // which is no fault of the store
+		<-s.ended // whoever ends the session has not said so yet
+		return s.err
+	case s.over():
+		return s.err
+	case errors.Is(err, sessionstore.ErrFenced):
+		return s.fail(&CloseError{Err: sessionstore.ErrFenced, Stored: true})
+	}
+	return s.fail(&CloseError{Err: err, Stored: true})
+}
+
 // sendStored sends a message of a session that is stored. It returns once the message is
 // stored, with its number: then it arrives, or is in the gap. Whoever has the turn stores
 // the messages of all who wait in one go.
@@ -33,12 +100,12 @@ func (s *Session) sendStored(ctx context.Context, message *outgoing) error {
 	own := *message // so that without a store messages need no memory of their own
 	defer func() { message.number = own.number }()
 	m := &queuedSend{outgoing: &own, done: make(chan struct{})}
-	s.keeper.post(m)
+	s.spool.post(m)
 	p := s.patience()
 	defer p.timer.Stop()
 	for {
 		news, moved := s.news.next(), s.moved.next()
-		if s.closing() && s.keeper.withdraw(m) {
+		if s.closing() && s.spool.withdraw(m) {
 			return s.finished()
 		}
 		err := s.enterOr(ctx, &s.send, m.done)
@@ -55,7 +122,7 @@ func (s *Session) sendStored(ctx context.Context, message *outgoing) error {
 		case err == nil || err == errOther:
 			return m.wait()
 		case mustWait(err):
-		case s.keeper.withdraw(m):
+		case s.spool.withdraw(m):
 			return err
 		}
 		wait := moved // what it says without a line
@@ -77,12 +144,12 @@ func (s *Session) sendStored(ctx context.Context, message *outgoing) error {
 				p.passed()
 			}
 		case <-s.ended:
-			if s.keeper.withdraw(m) {
+			if s.spool.withdraw(m) {
 				return s.err
 			}
 			return m.wait()
 		case <-ctx.Done():
-			if s.keeper.withdraw(m) {
+			if s.spool.withdraw(m) {
 				return ctx.Err()
 			}
 			return m.wait()
@@ -91,14 +158,14 @@ func (s *Session) sendStored(ctx context.Context, message *outgoing) error {
 }
 
 // post puts a message in line.
-func (k *keeper) post(m *queuedSend) {
+func (k *spool) post(m *queuedSend) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.pending = append(k.pending, m)
 }
 
 // withdraw takes a message out of the line, and reports whether it was still there.
-func (k *keeper) withdraw(m *queuedSend) bool {
+func (k *spool) withdraw(m *queuedSend) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	i := slices.Index(k.pending, m)
@@ -110,7 +177,7 @@ func (k *keeper) withdraw(m *queuedSend) bool {
 
 // take numbers as many messages as there is room for. One that has to wait keeps back
 // those of its kind only: an answer may pass it.
-func (k *keeper) take(now time.Time) (taken []*queuedSend, err error) {
+func (k *spool) take(now time.Time) (taken []*queuedSend, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var left []*queuedSend
@@ -136,7 +203,7 @@ func (k *keeper) take(now time.Time) (taken []*queuedSend, err error) {
 }
 
 // number gives a message its number, if it is signed as the one of that or need not be.
-func (k *keeper) number(now time.Time, m *queuedSend) error {
+func (k *spool) number(now time.Time, m *queuedSend) error {
 	s := k.session
 	switch m.Time = now; {
 	case !s.signs(m.Kind):
@@ -167,9 +234,9 @@ func (s *Session) sendPosted() error {
 		return errUnlinked
 	}
 	now := time.Now()
-	taken, left := s.keeper.take(now)
+	taken, left := s.spool.take(now)
 	if len(taken) > 0 {
-		if err := s.keeper.sync(); err != nil {
+		if err := s.spool.records.sync(); err != nil {
 			err = s.unkept(err)
 			for _, m := range taken {
 				m.finish(err)

@@ -96,6 +96,7 @@ type Session struct {
 	place place // at a server
 
 	keeper   *keeper // nil without a store
+	spool    *spool  // nil without a store
 	restored bool
 	joining  *line // the first line of a session that was restored, until the function runs
 }

@@ -15,7 +15,7 @@ func (s *Session) signPosted(ctx context.Context, m *queuedSend) error {
 		return err
 	}
 	for {
-		next, as := s.keeper.unsigned()
+		next, as := s.spool.unsigned()
 		if next == nil {
 			s.leave(s.signing)
 			return nil
@@ -23,11 +23,11 @@ func (s *Session) signPosted(ctx context.Context, m *queuedSend) error {
 		err := s.sign(ctx, as)
 		switch {
 		case err == nil:
-			s.keeper.signed(next, as)
+			s.spool.signed(next, as)
 		case ctx.Err() != nil || s.over():
 			return err
 		default:
-			if s.keeper.withdraw(next) {
+			if s.spool.withdraw(next) {
 				next.finish(err)
 			}
 			return nil // and the next one takes the turn
@@ -37,7 +37,7 @@ func (s *Session) signPosted(ctx context.Context, m *queuedSend) error {
 
 // unsigned returns the first message in line that has to be signed for the number that it is
 // going to have, and what is to be signed, or nil.
-func (k *keeper) unsigned() (*queuedSend, *signed) {
+func (k *spool) unsigned() (*queuedSend, *signed) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	s := k.session
@@ -55,7 +55,7 @@ func (k *keeper) unsigned() (*queuedSend, *signed) {
 }
 
 // signed takes in the signature of a message, if it is in line still.
-func (k *keeper) signed(m *queuedSend, as *signed) {
+func (k *spool) signed(m *queuedSend, as *signed) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if slices.Contains(k.pending, m) {
