@@ -14,6 +14,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
 )
@@ -130,7 +131,7 @@ func TestA53AttemptHeldBackChangesNothing(t *testing.T) {
 			"verifier": func(server, _ *e2e.Config, tooLate func() bool) {
 				server.Verifier = &asked{answer: func(context.Context) error {
 					if tooLate() {
-						return &keys.TrustError{Reason: keys.TrustRevoked}
+						return &trust.Error{Reason: trust.Revoked}
 					}
 					return nil
 				}}
@@ -344,7 +345,7 @@ func TestA54PeerIsWhoWasAccepted(t *testing.T) {
 				server := e2e.Config{Identity: bob, Verifier: gate, Protocol: "test/1", Logger: silent}
 				srv := newServer(t, server, mux.Serve)
 				r := &road{srv: srv}
-				c := r.client(t, e2e.Config{Identity: carol, Verifier: keys.Pinned(bob.Fingerprint()), Protocol: "test/1", Logger: silent})
+				c := r.client(t, e2e.Config{Identity: carol, Verifier: trust.Pinned(bob.Fingerprint()), Protocol: "test/1", Logger: silent})
 				before := carol.Public().Serial()
 				who := func() (by, as uint64, err error) {
 					if _, err = c.Call(t.Context(), "who", nil); err != nil {
@@ -395,7 +396,7 @@ type gated struct {
 	verdict error
 }
 
-func (g *gated) Verify(ctx context.Context, _ keys.Expected, _ *keys.PublicIdentity) error {
+func (g *gated) Verify(ctx context.Context, _ trust.Expected, _ *keys.PublicIdentity) error {
 	g.mu.Lock()
 	g.free--
 	free := g.free >= 0
@@ -424,7 +425,7 @@ func TestA54IdentityAndClaimsChangeTogether(t *testing.T) {
 			begun <- s
 			return echo(ctx, s)
 		})}
-		client := e2e.Config{Identity: carol, Verifier: keys.Pinned(bob.Fingerprint()), Protocol: "test/1", Logger: silent}
+		client := e2e.Config{Identity: carol, Verifier: trust.Pinned(bob.Fingerprint()), Protocol: "test/1", Logger: silent}
 		client.Credentials = func(context.Context) ([]byte, error) { return nil, nil }
 		c := r.client(t, client)
 		s := <-begun

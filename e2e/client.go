@@ -11,6 +11,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -19,7 +20,7 @@ import (
 // says. The context bounds the first dial and the handshake, not the session. A first dial
 // is made once; for a session that is stored already see [Config.StoreName].
 //
-// The Verifier is asked about [keys.RoleServer] at the address host:port, or
+// The Verifier is asked about [trust.RoleServer] at the address host:port, or
 // host:port/path where the URL has a path, and again for each new connection.
 //
 // Errors: one that says what is missing in cfg; [*transport.DialError];
@@ -54,7 +55,7 @@ func DialFunc(ctx context.Context, address string, cfg Config, dial func(context
 // Connect makes a session, as the client, over a connection that is already open, and
 // the only one that it will have. It takes the connection over and closes it when the
 // session ends, or at once if there is an error, which is one about cfg or a
-// [*HandshakeError]. The Verifier is asked about [keys.RoleServer] at the given
+// [*HandshakeError]. The Verifier is asked about [trust.RoleServer] at the given
 // address. The connection must let messages of [MaxFrame] bytes through.
 //
 // The context bounds the handshake, not the session.
@@ -125,7 +126,7 @@ func (c *client) run(ctx context.Context, conn transport.Conn, e exchange, signe
 	return h.client(ctx)
 }
 
-func (c *client) want() keys.Expected { return c.cfg.expect(keys.RoleServer, c.address) }
+func (c *client) want() trust.Expected { return c.cfg.expect(trust.RoleServer, c.address) }
 
 func (c *client) verify(ctx context.Context, peer *keys.PublicIdentity) error {
 	return c.cfg.verify(ctx, c.want(), peer)
@@ -222,8 +223,8 @@ func Accept(ctx context.Context, conn transport.Conn, cfg Config) (*Session, err
 	return s.begun(), nil
 }
 
-func (c Config) expect(role keys.Role, address string) keys.Expected {
-	return keys.Expected{Address: address, Role: role, Fingerprint: c.PeerFingerprint}
+func (c Config) expect(role trust.Role, address string) trust.Expected {
+	return trust.Expected{Address: address, Role: role, Fingerprint: c.PeerFingerprint}
 }
 
 // MaxFrame returns the size in bytes of the largest message that a session with

@@ -8,6 +8,7 @@ import (
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
 )
@@ -59,11 +60,11 @@ type Config struct {
 	// it any longer, and no answer is not a yes. A call of it, of Authenticate or of
 	// Credentials that goes on all the same keeps a goroutine, and one of MaxHandshakes
 	// turns of this Config's Server, or of 256 of a client. Where it is a
-	// [keys.ChangeNotifier] it is asked again about every open session within a second of
+	// [trust.ChangeNotifier] it is asked again about every open session within a second of
 	// each change that it tells of, and a no ends the session, as [Session.Recheck] does;
 	// where it has no answer the session goes on, and it is asked again. Required, and
-	// there is no default: see [keys.Pinned] and [keys.KnownPeers].
-	Verifier keys.Verifier
+	// there is no default: see [trust.Pinned] and [trust.KnownPeers].
+	Verifier trust.Verifier
 
 	// Protocol names what the application speaks, with its version, such as
 	// "billing/2": 1 to 255 bytes. Ends with different names cannot talk, and each is
@@ -89,7 +90,7 @@ type Config struct {
 	// what was granted before, in a session that goes on. It is called for each
 	// connection of a session, and when the client shows others in between. An error that
 	// matches [ErrCredentials], [transport.ErrUnauthorized], [transport.ErrForbidden] or a
-	// [*keys.TrustError] refuses the client, and ends a session that there is, but for
+	// [*trust.Error] refuses the client, and ends a session that there is, but for
 	// [ErrCredentialsExpired]; after any other the client is told to try again later. It has
 	// to return when its context ends, and must not keep credentials. Nil accepts every
 	// client that the Verifier accepts.

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
-	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -70,7 +70,7 @@ func TestA37CredentialsAreRefused(t *testing.T) {
 		"unknown":      {err: transport.ErrUnauthorized, client: e2e.ReasonRefused, server: e2e.ReasonUnauthorized},
 		"forbidden":    {err: fmt.Errorf("no: %w", transport.ErrForbidden), client: e2e.ReasonRefused, server: e2e.ReasonUnauthorized},
 		"not accepted": {err: e2e.ErrCredentials, client: e2e.ReasonRefused, server: e2e.ReasonUnauthorized},
-		"untrusted":    {err: &keys.TrustError{Reason: keys.TrustRevoked}, client: e2e.ReasonRefused, server: e2e.ReasonUntrusted},
+		"untrusted":    {err: &trust.Error{Reason: trust.Revoked}, client: e2e.ReasonRefused, server: e2e.ReasonUntrusted},
 		"expired":      {grant: e2e.Grant{Expires: time.Now()}, client: e2e.ReasonRefused, server: e2e.ReasonUnauthorized},
 		"out of order": {err: down, client: e2e.ReasonUnavailable, server: e2e.ReasonLocal},
 	} {

@@ -8,6 +8,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/internal/leak"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // The client of TestA15NothingIsLostInWasm.
@@ -25,7 +26,7 @@ func TestCutsUnderNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := withQuickCuts(trusting(alice))
-	cfg.Verifier = keys.Pinned(server)
+	cfg.Verifier = trust.Pinned(server)
 	c, err := e2e.Dial(t.Context(), url, cfg)
 	if err != nil {
 		t.Fatal(err)

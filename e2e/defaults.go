@@ -34,7 +34,7 @@ func (c Config) withDefaults() (Config, error) {
 	case c.Identity == nil:
 		return c, errors.New("e2e: Config.Identity is nil: make one with keys.GenerateIdentity, or load it")
 	case c.Verifier == nil:
-		return c, errors.New("e2e: Config.Verifier is nil: say whom to trust, for instance with keys.Pinned")
+		return c, errors.New("e2e: Config.Verifier is nil: say whom to trust, for instance with trust.Pinned")
 	case len(c.Protocol) == 0 || len(c.Protocol) > engine.MaxProtocol:
 		return c, errors.New(`e2e: Config.Protocol must have 1 to 255 bytes, such as "billing/2"`)
 	case c.Proof > ProofEd25519:

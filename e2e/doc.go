@@ -10,7 +10,7 @@
 //
 //	session, err := e2e.Dial(ctx, "wss://example.com/echo", e2e.Config{
 //		Identity: me,
-//		Verifier: keys.Pinned(server),
+//		Verifier: trust.Pinned(server),
 //		Protocol: "echo/1",
 //	})
 //	err = session.Send(ctx, []byte("hello"))
@@ -24,7 +24,7 @@
 // # What is protected
 //
 // Before Dial returns, and before a server's function runs, each end has proved to
-// the other that it holds the keys of its identity, and its [keys.Verifier] has
+// the other that it holds the keys of its identity, and its [trust.Verifier] has
 // said that the identity is the one it meant. Every message is then encrypted and
 // authenticated with AES-256-GCM under keys that both identities went into, so who
 // opens a message knows who sealed it. Messages arrive whole, once and in order, over as
@@ -109,8 +109,8 @@
 //
 // When an identity is rotated, by its [keys.Store] for instance, open sessions tell the
 // other end, whose Verifier is asked about it. A revoked one ends them. So does a Verifier
-// that tells of changes ([keys.ChangeNotifier]: [keys.KnownPeers], of a store or a
-// replica that follows it, [keys.Authority]) and does not trust the other end any more,
+// that tells of changes ([trust.ChangeNotifier]: [trust.KnownPeers], of a store or a
+// replica that follows it, [trust.Authority]) and does not trust the other end any more,
 // within a second. Who learns of that in another way calls [Server.Recheck].
 //
 // # Streams of bytes

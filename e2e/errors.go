@@ -146,7 +146,7 @@ var (
 	ErrExpired = errors.New("the session has expired")
 
 	// ErrUntrusted: the Verifier does not accept the other end any more, or that end's
-	// own root has revoked it. The cause is a [*keys.TrustError].
+	// own root has revoked it. The cause is a [*trust.Error].
 	ErrUntrusted = errors.New("the other end is not trusted any more")
 
 	// ErrCrowded: too many sessions without a connection wait for their clients.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // Order and Receipt are what a shop and its customers have agreed to send each other.
@@ -113,7 +114,7 @@ func dialShop(mux *e2e.Mux, proof e2e.Proof) (customer *e2e.Session, stop func()
 	}
 	srv, err := e2e.NewServer(e2e.Config{
 		Identity: shopID,
-		Verifier: keys.Pinned(customerID.Fingerprint()),
+		Verifier: trust.Pinned(customerID.Fingerprint()),
 		Protocol: "shop/1",
 		Proof:    proof,
 	}, mux.Serve)
@@ -123,7 +124,7 @@ func dialShop(mux *e2e.Mux, proof e2e.Proof) (customer *e2e.Session, stop func()
 	web := httptest.NewServer(srv) // or http.Handle("/shop", srv)
 	customer, err = e2e.Dial(context.Background(), web.URL, e2e.Config{
 		Identity: customerID,
-		Verifier: keys.Pinned(shopID.Fingerprint()),
+		Verifier: trust.Pinned(shopID.Fingerprint()),
 		Protocol: "shop/1",
 		Proof:    proof,
 	})

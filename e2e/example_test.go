@@ -16,6 +16,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // A client that talks to one server, whose fingerprint it was given beforehand. No
@@ -29,7 +30,7 @@ func ExampleDial() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	session, err := e2e.Dial(ctx, url, e2e.Config{Identity: me, Verifier: keys.Pinned(fingerprint), Protocol: "echo/1"})
+	session, err := e2e.Dial(ctx, url, e2e.Config{Identity: me, Verifier: trust.Pinned(fingerprint), Protocol: "echo/1"})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -54,7 +55,7 @@ func startEchoServer() (url string, fingerprint keys.Fingerprint, stop func()) {
 	}
 	srv, err := e2e.NewServer(e2e.Config{
 		Identity: id,
-		Verifier: keys.InsecureTrustAnyone(), // a public service: it serves whoever comes
+		Verifier: trust.InsecureAnyone(), // a public service: it serves whoever comes
 		Protocol: "echo/1",
 	}, func(ctx context.Context, s *e2e.Session) error {
 		for {
@@ -106,7 +107,7 @@ func ExampleNewServer() {
 	defer srv.Shutdown(ctx)
 	session, err := e2e.Dial(ctx, web.URL+"/echo", e2e.Config{
 		Identity: client,
-		Verifier: keys.Pinned(store.Identity().Fingerprint()),
+		Verifier: trust.Pinned(store.Identity().Fingerprint()),
 		Protocol: "echo/1",
 	})
 	if err != nil {
@@ -140,7 +141,7 @@ func makeStore(name string, client *keys.Identity) (path string, secret keys.Sec
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := store.KnownPeers().Admit(keys.Expected{Role: keys.RoleClient}, client.Public()); err != nil {
+	if err := store.KnownPeers().Admit(trust.Expected{Role: trust.RoleClient}, client.Public()); err != nil {
 		log.Fatal(err)
 	}
 	if err := store.Close(); err != nil {
@@ -164,7 +165,7 @@ func ExampleListener() {
 	}
 	listener, err := e2e.NewListener(e2e.Config{
 		Identity: server,
-		Verifier: keys.Pinned(client.Fingerprint()),
+		Verifier: trust.Pinned(client.Fingerprint()),
 		Protocol: "http/1",
 	})
 	if err != nil {
@@ -188,7 +189,7 @@ func ExampleListener() {
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			session, err := e2e.Dial(ctx, web.URL, e2e.Config{
 				Identity: client,
-				Verifier: keys.Pinned(server.Fingerprint()),
+				Verifier: trust.Pinned(server.Fingerprint()),
 				Protocol: "http/1",
 			})
 			if err != nil {
@@ -224,7 +225,7 @@ func ExampleSession_SendStream() {
 	}
 	srv, err := e2e.NewServer(e2e.Config{
 		Identity: server,
-		Verifier: keys.Pinned(client.Fingerprint()),
+		Verifier: trust.Pinned(client.Fingerprint()),
 		Protocol: "upload/1",
 	}, func(ctx context.Context, s *e2e.Session) error {
 		file, err := s.ReceiveStream(ctx)
@@ -247,7 +248,7 @@ func ExampleSession_SendStream() {
 
 	session, err := e2e.Dial(ctx, web.URL, e2e.Config{
 		Identity: client,
-		Verifier: keys.Pinned(server.Fingerprint()),
+		Verifier: trust.Pinned(server.Fingerprint()),
 		Protocol: "upload/1",
 	})
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -28,7 +29,7 @@ func ExampleServer_Shutdown() {
 	gate := transport.NewGate(&transport.GateOptions{DrainLead: time.Millisecond}) // longer than the balancer takes to notice
 	srv, err := e2e.NewServer(e2e.Config{
 		Identity: me,
-		Verifier: keys.Pinned(me.Fingerprint()),
+		Verifier: trust.Pinned(me.Fingerprint()),
 		Protocol: "echo/1",
 		Accept:   &transport.AcceptOptions{Gate: gate},
 		// and a Store with its StoreKeys, which all nodes share

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e/internal/about"
-	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // When open sessions are asked about once their Verifier has told of a change. With a Verifier
@@ -55,7 +55,7 @@ type follower struct {
 // newFollower returns nil where the Verifier tells of nothing. The sessions of a server are
 // spread over a round; where each has a follower of its own, their rounds are.
 func newFollower(cfg *Config, open func() []*Session) *follower {
-	v, tells := cfg.Verifier.(keys.ChangeNotifier)
+	v, tells := cfg.Verifier.(trust.ChangeNotifier)
 	if !tells {
 		return nil
 	}

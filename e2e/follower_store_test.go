@@ -13,6 +13,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 var passphrase = keys.Passphrase([]byte("upriver lagoon cassette mulberry trombone"))
@@ -104,7 +105,7 @@ func cutOff(t *testing.T, how string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reason := map[string]keys.TrustReason{"revoked": keys.TrustRevoked, "forgotten": keys.TrustUnknown}[how]
+	reason := map[string]trust.Reason{"revoked": trust.Revoked, "forgotten": trust.Unknown}[how]
 	wantReason(t, live.server, began, reason)
 	wantReason(t, waits.server, began, reason)
 	for name, p := range map[string]*party{"live": live, "waiting": waits, "stored": kept} {
@@ -161,7 +162,7 @@ func TestA50RevocationInOneSessionEndsTheOthers(t *testing.T) {
 					<-mine.Done()
 					began = time.Now()
 				}
-				wantReason(t, thief, began, keys.TrustRevoked)
+				wantReason(t, thief, began, trust.Revoked)
 				if !known.Revoked(carol.Fingerprint()) {
 					t.Error("the list has not learned of it")
 				}

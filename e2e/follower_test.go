@@ -15,6 +15,7 @@ import (
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -22,14 +23,14 @@ import (
 const promised = 2 * time.Second
 
 var (
-	asClient = keys.Expected{Role: keys.RoleClient}
-	asServer = keys.Expected{Role: keys.RoleServer, Address: "road"}
+	asClient = trust.Expected{Role: trust.RoleClient}
+	asServer = trust.Expected{Role: trust.RoleServer, Address: "road"}
 )
 
 // knowing returns known peers that admit identities.
-func knowing(t testing.TB, at keys.Expected, ids ...*keys.Identity) *keys.KnownPeers {
+func knowing(t testing.TB, at trust.Expected, ids ...*keys.Identity) *trust.KnownPeers {
 	t.Helper()
-	known := new(keys.KnownPeers)
+	known := new(trust.KnownPeers)
 	for _, id := range ids {
 		if err := known.Admit(at, id.Public()); err != nil {
 			t.Fatal(err)
@@ -48,7 +49,7 @@ func revocationOf(t testing.TB, id *keys.Identity) *keys.PublicIdentity {
 }
 
 // wantReason checks why a session ended, and that it did in time.
-func wantReason(t *testing.T, s *e2e.Session, since time.Time, want keys.TrustReason) {
+func wantReason(t *testing.T, s *e2e.Session, since time.Time, want trust.Reason) {
 	t.Helper()
 	select {
 	case <-s.Done():
@@ -60,8 +61,8 @@ func wantReason(t *testing.T, s *e2e.Session, since time.Time, want keys.TrustRe
 		t.Errorf("it ended after %v", took)
 	}
 	err := s.Send(t.Context(), []byte("x"))
-	var trust *keys.TrustError
-	if !errors.Is(err, e2e.ErrUntrusted) || !errors.As(err, &trust) || trust.Reason != want {
+	var refusal *trust.Error
+	if !errors.Is(err, e2e.ErrUntrusted) || !errors.As(err, &refusal) || refusal.Reason != want {
 		t.Errorf("it ended with %v, want one who is %v", err, want)
 	}
 }
@@ -70,59 +71,59 @@ func wantReason(t *testing.T, s *e2e.Session, since time.Time, want keys.TrustRe
 // two seconds, at whichever end and whether they have a connection or not; and no others do.
 func TestA50SessionsFollowTheirVerifier(t *testing.T) {
 	type world struct {
-		known     *keys.KnownPeers
-		authority *keys.Authority
+		known     *trust.KnownPeers
+		authority *trust.Authority
 		carol     *keys.Identity
 		boss      *keys.Identity
-		at        keys.Expected
+		at        trust.Expected
 	}
 	changes := map[string]struct {
-		verifier func(w *world) keys.Verifier
+		verifier func(w *world) trust.Verifier
 		change   func(t *testing.T, w *world) error
-		reason   keys.TrustReason
+		reason   trust.Reason
 	}{
-		"revoked": {nil, func(t *testing.T, w *world) error { return w.known.Revoke(revocationOf(t, w.carol)) }, keys.TrustRevoked},
+		"revoked": {nil, func(t *testing.T, w *world) error { return w.known.Revoke(revocationOf(t, w.carol)) }, trust.Revoked},
 		"seen to be revoked": {nil, func(t *testing.T, w *world) error {
 			w.known.Verify(t.Context(), w.at, revocationOf(t, w.carol))
 			return nil
-		}, keys.TrustRevoked},
-		"forgotten": {nil, func(t *testing.T, w *world) error { return w.known.Forget(w.at, w.carol.Fingerprint()) }, keys.TrustUnknown},
+		}, trust.Revoked},
+		"forgotten": {nil, func(t *testing.T, w *world) error { return w.known.Forget(w.at, w.carol.Fingerprint()) }, trust.Unknown},
 		"succeeded": {nil, func(t *testing.T, w *world) error {
-			s, err := w.carol.Succeed(newIdentity("carol's heir"))
+			s, err := trust.Succeed(w.carol, newIdentity("carol's heir"))
 			return errors.Join(err, w.known.Succeed(s))
-		}, keys.TrustRevoked},
-		"revoked, known by first use": {func(w *world) keys.Verifier { return w.known.TrustOnFirstUse() },
-			func(t *testing.T, w *world) error { return w.known.Revoke(revocationOf(t, w.carol)) }, keys.TrustRevoked},
-		"revoked, though anybody is trusted": {func(w *world) keys.Verifier { return w.known.RefuseRevoked(keys.InsecureTrustAnyone()) },
-			func(t *testing.T, w *world) error { return w.known.Revoke(revocationOf(t, w.carol)) }, keys.TrustRevoked},
-		"revoked, though vouched for": {func(w *world) keys.Verifier { return w.authority },
-			func(t *testing.T, w *world) error { return w.authority.Revoke(revocationOf(t, w.carol)) }, keys.TrustRevoked},
-		"the authority is revoked": {func(w *world) keys.Verifier { return w.known.RefuseRevoked(w.authority) },
-			func(t *testing.T, w *world) error { return w.authority.Update(revocationOf(t, w.boss)) }, keys.TrustRevoked},
+		}, trust.Revoked},
+		"revoked, known by first use": {func(w *world) trust.Verifier { return w.known.TrustOnFirstUse() },
+			func(t *testing.T, w *world) error { return w.known.Revoke(revocationOf(t, w.carol)) }, trust.Revoked},
+		"revoked, though anybody is trusted": {func(w *world) trust.Verifier { return w.known.RefuseRevoked(trust.InsecureAnyone()) },
+			func(t *testing.T, w *world) error { return w.known.Revoke(revocationOf(t, w.carol)) }, trust.Revoked},
+		"revoked, though vouched for": {func(w *world) trust.Verifier { return w.authority },
+			func(t *testing.T, w *world) error { return w.authority.Revoke(revocationOf(t, w.carol)) }, trust.Revoked},
+		"the authority is revoked": {func(w *world) trust.Verifier { return w.known.RefuseRevoked(w.authority) },
+			func(t *testing.T, w *world) error { return w.authority.Update(revocationOf(t, w.boss)) }, trust.Revoked},
 	}
 	for name, c := range changes {
 		for _, end := range []string{"server", "parked", "accept", "client", "connect"} {
 			t.Run(name+", "+end, func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					w := &world{carol: newIdentity("carol"), boss: newIdentity("boss"), at: asClient}
-					w.authority = keys.NewAuthority(w.boss.Public())
+					w.authority = trust.NewAuthority(w.boss.Public())
 					if end == "client" || end == "connect" {
 						w.at = asServer
 					}
 					w.known = knowing(t, w.at, w.carol)
-					voucher, err := w.boss.Vouch(w.at, w.carol.Fingerprint(), time.Now().Add(time.Hour))
+					voucher, err := trust.Vouch(w.boss, w.at, w.carol.Fingerprint(), time.Now().Add(time.Hour))
 					if err == nil {
 						err = w.authority.Add(voucher)
 					}
 					if err != nil {
 						t.Fatal(err)
 					}
-					verifier := keys.Verifier(w.known)
+					verifier := trust.Verifier(w.known)
 					if c.verifier != nil {
 						verifier = c.verifier(w)
 					}
 					s := followedBy(t, verifier, w.carol, end)
-					if err := w.known.Admit(keys.Expected{Room: "another"}, mallory.Public()); err != nil { // which changes nothing for carol
+					if err := w.known.Admit(trust.Expected{Room: "another"}, mallory.Public()); err != nil { // which changes nothing for carol
 						t.Fatal(err)
 					}
 					time.Sleep(10 * time.Second)
@@ -151,7 +152,7 @@ func isOver(s *e2e.Session) bool {
 
 // followedBy returns a session at one end of which a Verifier decides about the other, who is
 // peer.
-func followedBy(t *testing.T, verifier keys.Verifier, peer *keys.Identity, end string) *e2e.Session {
+func followedBy(t *testing.T, verifier trust.Verifier, peer *keys.Identity, end string) *e2e.Session {
 	t.Helper()
 	here := e2e.Config{Identity: bob, Verifier: verifier, Protocol: "test/1", Logger: silent}
 	there := trusting(peer, bob)
@@ -213,12 +214,12 @@ func followedBy(t *testing.T, verifier keys.Verifier, peer *keys.Identity, end s
 
 // A watched Verifier is known peers with somebody who looks on.
 type watched struct {
-	*keys.KnownPeers
+	*trust.KnownPeers
 	before, after func(ctx context.Context, got *keys.PublicIdentity) error // nil, or called around each question
 	told          atomic.Int32                                              // who want to be told
 }
 
-func (w *watched) Verify(ctx context.Context, want keys.Expected, got *keys.PublicIdentity) error {
+func (w *watched) Verify(ctx context.Context, want trust.Expected, got *keys.PublicIdentity) error {
 	if w.before != nil {
 		if err := w.before(ctx, got); err != nil {
 			return err
@@ -267,7 +268,7 @@ func TestA50RevokedDuringTheHandshake(t *testing.T) {
 				if end != "resumed" && end != "restored" {
 					v.after = revoke
 					s := followedBy(t, v, carol, end)
-					wantReason(t, s, began, keys.TrustRevoked)
+					wantReason(t, s, began, trust.Revoked)
 					return
 				}
 				sessions := make(chan *e2e.Session, 9)
@@ -305,7 +306,7 @@ func TestA50RevokedDuringTheHandshake(t *testing.T) {
 						return // it was over before the function ran
 					}
 				}
-				wantReason(t, s, time.Now(), keys.TrustRevoked)
+				wantReason(t, s, time.Now(), trust.Revoked)
 			})
 		})
 	}
@@ -354,7 +355,7 @@ func TestA50FollowingAVerifierWithoutAnAnswer(t *testing.T) {
 					if err := errors.Join(v.Forget(asClient, carol.Fingerprint()), v.Forget(asClient, dave.Fingerprint())); err != nil {
 						t.Fatal(err)
 					}
-					wantReason(t, ofDave, began, keys.TrustUnknown)
+					wantReason(t, ofDave, began, trust.Unknown)
 					if err := v.Admit(asClient, dave.Public()); err != nil {
 						t.Fatal(err)
 					}
@@ -431,7 +432,7 @@ func TestA50ManySessionsFollowWithoutAStall(t *testing.T) {
 		for thief.Load() == nil {
 			time.Sleep(time.Millisecond)
 		}
-		wantReason(t, thief.Load(), began, keys.TrustUnknown)
+		wantReason(t, thief.Load(), began, trust.Unknown)
 		time.Sleep(promised)
 		mu.Lock()
 		times := len(moments)
@@ -509,7 +510,7 @@ func TestA54FollowingEndsNoSessionForAnOldStatement(t *testing.T) {
 		if err := known.Forget(asClient, carol.Fingerprint()); err != nil {
 			t.Fatal(err)
 		}
-		wantReason(t, s, began, keys.TrustUnknown)
+		wantReason(t, s, began, trust.Unknown)
 	})
 }
 
@@ -590,7 +591,7 @@ func TestA50FollowingRaces(t *testing.T) {
 			if i == 10 {
 				known.Revoke(revocationOf(t, dave))
 			}
-			known.Admit(keys.Expected{Room: fmt.Sprint(i)}, carol.Public())
+			known.Admit(trust.Expected{Room: fmt.Sprint(i)}, carol.Public())
 			known.Forget(asClient, dave.Fingerprint())
 			known.Admit(asClient, dave.Public())
 			time.Sleep(time.Millisecond)

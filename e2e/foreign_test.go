@@ -14,6 +14,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
 )
@@ -47,7 +48,7 @@ func (f *foreigner) at(site string) error {
 	return errors.New("too late")
 }
 
-func (f *foreigner) Verify(context.Context, keys.Expected, *keys.PublicIdentity) error {
+func (f *foreigner) Verify(context.Context, trust.Expected, *keys.PublicIdentity) error {
 	return f.at("Verifier")
 }
 

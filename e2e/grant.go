@@ -8,6 +8,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -114,8 +115,8 @@ func (c Config) authenticate(ctx context.Context, peer Peer, credentials []byte)
 // refuses reports whether an error of a Verifier or of Authenticate says no, rather
 // than that there is no answer now. Why says which of the two it was.
 func refuses(err error) (why Reason, no bool) {
-	var trust *keys.TrustError
-	if errors.As(err, &trust) {
+	var refusal *trust.Error
+	if errors.As(err, &refusal) {
 		return ReasonUntrusted, true
 	}
 	for _, sentinel := range []error{ErrCredentials, transport.ErrUnauthorized, transport.ErrForbidden} {
@@ -139,7 +140,7 @@ func unwelcome(err error) *CloseError {
 }
 
 // verify asks the application whom it trusts: aside, unless the answer is in this process.
-func (c *Config) verify(ctx context.Context, want keys.Expected, peer *keys.PublicIdentity) error {
+func (c *Config) verify(ctx context.Context, want trust.Expected, peer *keys.PublicIdentity) error {
 	if _, immediate := c.Verifier.(interface{ Immediate() }); immediate {
 		return c.Verifier.Verify(ctx, want, peer)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/hopseal/hopseal/e2e/internal/about"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -103,7 +104,7 @@ func (c *Config) verifyClient(ctx context.Context, peer *keys.PublicIdentity) er
 	return c.verify(ctx, c.wantClient(), peer)
 }
 
-func (c *Config) wantClient() keys.Expected { return c.expect(keys.RoleClient, "") }
+func (c *Config) wantClient() trust.Expected { return c.expect(trust.RoleClient, "") }
 
 // resume goes on with a session. Between the commit and the frame that tells the client
 // of it, it calls committed.

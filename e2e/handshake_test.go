@@ -11,6 +11,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -78,8 +79,8 @@ func TestConfigIsCheckedAtOnce(t *testing.T) {
 func TestA06WrongServerIsRefused(t *testing.T) {
 	cErr, sErr := both(t, trusting(alice, bob), trusting(mallory, alice))
 	failed := wantHandshake(t, cErr, e2e.ReasonUntrusted)
-	var trust *keys.TrustError
-	if !errors.As(cErr, &trust) || trust.Reason != keys.TrustUnknown || trust.Got != mallory.Fingerprint() || !failed.Permanent() {
+	var refusal *trust.Error
+	if !errors.As(cErr, &refusal) || refusal.Reason != trust.Unknown || refusal.Got != mallory.Fingerprint() || !failed.Permanent() {
 		t.Errorf("%v", cErr)
 	}
 	wantHandshake(t, sErr, e2e.ReasonLost)
@@ -94,8 +95,8 @@ func TestA37UnknownClientIsRefused(t *testing.T) {
 	if failed := wantHandshake(t, cErr, e2e.ReasonRefused); failed.Err != nil || !failed.Permanent() {
 		t.Errorf("%+v", failed)
 	}
-	var trust *keys.TrustError
-	if wantHandshake(t, sErr, e2e.ReasonUntrusted); !errors.As(sErr, &trust) || trust.Got != mallory.Fingerprint() {
+	var refusal *trust.Error
+	if wantHandshake(t, sErr, e2e.ReasonUntrusted); !errors.As(sErr, &refusal) || refusal.Got != mallory.Fingerprint() {
 		t.Errorf("the server does not say whom it refused: %v", sErr)
 	}
 }
@@ -245,11 +246,11 @@ func TestA33StalledPeerIsCut(t *testing.T) {
 // asked is a Verifier that records what it is asked.
 type asked struct {
 	mu     sync.Mutex
-	wants  []keys.Expected
+	wants  []trust.Expected
 	answer func(ctx context.Context) error
 }
 
-func (v *asked) Verify(ctx context.Context, want keys.Expected, _ *keys.PublicIdentity) error {
+func (v *asked) Verify(ctx context.Context, want trust.Expected, _ *keys.PublicIdentity) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.wants = append(v.wants, want)
@@ -267,10 +268,10 @@ func TestVerifierIsAskedAboutWhatWasMeant(t *testing.T) {
 	if cErr, sErr := both(t, client, server); cErr != nil || sErr != nil {
 		t.Fatal(cErr, sErr)
 	}
-	if want := (keys.Expected{Address: "pipe", Role: keys.RoleServer, Fingerprint: bob.Fingerprint()}); len(atClient.wants) != 1 || atClient.wants[0] != want {
+	if want := (trust.Expected{Address: "pipe", Role: trust.RoleServer, Fingerprint: bob.Fingerprint()}); len(atClient.wants) != 1 || atClient.wants[0] != want {
 		t.Errorf("the client's was asked %+v", atClient.wants)
 	}
-	if want := (keys.Expected{Role: keys.RoleClient}); len(atServer.wants) != 1 || atServer.wants[0] != want {
+	if want := (trust.Expected{Role: trust.RoleClient}); len(atServer.wants) != 1 || atServer.wants[0] != want {
 		t.Errorf("the server's was asked %+v", atServer.wants)
 	}
 }

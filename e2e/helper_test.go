@@ -16,6 +16,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/internal/leak"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -48,7 +49,7 @@ func trusting(me *keys.Identity, others ...*keys.Identity) e2e.Config {
 	for _, o := range others {
 		pins = append(pins, o.Fingerprint())
 	}
-	return e2e.Config{Identity: me, Verifier: keys.Pinned(pins...), Protocol: "test/1", Logger: silent}
+	return e2e.Config{Identity: me, Verifier: trust.Pinned(pins...), Protocol: "test/1", Logger: silent}
 }
 
 // silent is the Logger of tests that are about something else.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
 )
@@ -90,9 +91,9 @@ func TestWhatDecideGoesOnBehindIsTold(t *testing.T) {
 		m := &misanswer{cause: net.ErrClosed, road: road{srv: newServer(t, trusting(bob, alice), echo)}}
 		cfg := trusting(alice, bob)
 		trusted := cfg.Verifier
-		cfg.Verifier = verifierFunc(func(ctx context.Context, want keys.Expected, got *keys.PublicIdentity) error {
+		cfg.Verifier = verifierFunc(func(ctx context.Context, want trust.Expected, got *keys.PublicIdentity) error {
 			if doubts.Add(-1) >= 0 {
-				return &keys.TrustError{Reason: keys.TrustUnknown, Want: want, Got: got.Fingerprint()}
+				return &trust.Error{Reason: trust.Unknown, Want: want, Got: got.Fingerprint()}
 			}
 			return trusted.Verify(ctx, want, got)
 		})
@@ -125,8 +126,8 @@ func TestWhatDecideGoesOnBehindIsTold(t *testing.T) {
 	})
 }
 
-type verifierFunc func(context.Context, keys.Expected, *keys.PublicIdentity) error
+type verifierFunc func(context.Context, trust.Expected, *keys.PublicIdentity) error
 
-func (f verifierFunc) Verify(ctx context.Context, want keys.Expected, got *keys.PublicIdentity) error {
+func (f verifierFunc) Verify(ctx context.Context, want trust.Expected, got *keys.PublicIdentity) error {
 	return f(ctx, want, got)
 }

@@ -24,7 +24,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/hopseal/hopseal/e2e"
-	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
 )
@@ -353,7 +353,7 @@ func TestDialErrorsAreReadable(t *testing.T) {
 		"wrong server":    {url, trusting(alice, mallory), "compare its fingerprint"},
 		"unknown client":  {url, trusting(mallory, bob), "ask its operator to admit"},
 		"wrong protocol":  {url, wrong, `the other end speaks "test/1", this end "other/1"`},
-		"nothing trusted": {url, e2e.Config{Identity: alice, Protocol: "x"}, "keys.Pinned"},
+		"nothing trusted": {url, e2e.Config{Identity: alice, Protocol: "x"}, "trust.Pinned"},
 	} {
 		_, err := e2e.Dial(t.Context(), test.url, test.cfg)
 		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
@@ -378,7 +378,7 @@ func TestDialAddress(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.Close()
-		if got := verifier.wants[0]; got.Address != want || got.Role != keys.RoleServer {
+		if got := verifier.wants[0]; got.Address != want || got.Role != trust.RoleServer {
 			t.Errorf("%q: the verifier was asked about %+v", path, got)
 		}
 	}

@@ -3,15 +3,15 @@ package e2e_test
 import (
 	"testing"
 
-	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // A wrapped is a Verifier of the application's, around one of ours.
-type wrapped struct{ keys.Verifier }
+type wrapped struct{ trust.Verifier }
 
 // Pins are compared in place. Whatever the application puts around them is asked aside.
 func TestPinnedIsImmediate(t *testing.T) {
-	pins := keys.Pinned(bob.Fingerprint())
+	pins := trust.Pinned(bob.Fingerprint())
 	if _, ok := pins.(interface{ Immediate() }); !ok {
 		t.Error("pins are asked aside")
 	}

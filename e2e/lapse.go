@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // A statement of an identity counts for 30 days at most. This file is about ends that have let
@@ -47,8 +48,8 @@ func (c *Config) ownFault(err error) error {
 // ofLapsedPeer reports whether the other end was refused because its statement does not count
 // at this time.
 func ofLapsedPeer(err error) bool {
-	trust, ok := errors.AsType[*keys.TrustError](err)
-	return ok && (trust.Reason == keys.TrustExpired || trust.Reason == keys.TrustNotYetValid)
+	refusal, ok := errors.AsType[*trust.Error](err)
+	return ok && (refusal.Reason == trust.Expired || refusal.Reason == trust.NotYetValid)
 }
 
 // outdated reports whether only what was shown is refused, and not who has shown it: a statement
@@ -56,8 +57,8 @@ func ofLapsedPeer(err error) bool {
 // brought. The clock that says so may be wrong, and the other end may have something newer by now.
 // So it refuses an attempt, and ends no session: that has limits of its own, which no clock moves.
 func outdated(err error) bool {
-	if trust, ok := errors.AsType[*keys.TrustError](err); ok {
-		return trust.Reason == keys.TrustExpired || trust.Reason == keys.TrustNotYetValid || trust.Reason == keys.TrustRolledBack
+	if refusal, ok := errors.AsType[*trust.Error](err); ok {
+		return refusal.Reason == trust.Expired || refusal.Reason == trust.NotYetValid || refusal.Reason == trust.RolledBack
 	}
 	return errors.Is(err, ErrCredentialsExpired) || errors.Is(err, errToldLapsed)
 }

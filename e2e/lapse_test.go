@@ -15,6 +15,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -77,8 +78,8 @@ func TestServerOfThirtyDays(t *testing.T) {
 		log.lines(t, "")
 		for range 3 {
 			client, server := greetings(srv, trusting(her, me))
-			trust, ok := errors.AsType[*keys.TrustError](client)
-			if !ok || trust.Reason != keys.TrustExpired || !strings.Contains(client.Error(), "the statement of peer "+me.Fingerprint().String()+" expired at ") {
+			refusal, ok := errors.AsType[*trust.Error](client)
+			if !ok || refusal.Reason != trust.Expired || !strings.Contains(client.Error(), "the statement of peer "+me.Fingerprint().String()+" expired at ") {
 				t.Errorf("the client hears: %v", client)
 			}
 			failed, ok := errors.AsType[*e2e.HandshakeError](server)
@@ -138,11 +139,11 @@ func TestOwnIdentityIsCheckedFirst(t *testing.T) {
 
 // hesitant is a Verifier that takes its time.
 type hesitant struct {
-	keys.Verifier
+	trust.Verifier
 	wait time.Duration
 }
 
-func (s hesitant) Verify(ctx context.Context, want keys.Expected, got *keys.PublicIdentity) error {
+func (s hesitant) Verify(ctx context.Context, want trust.Expected, got *keys.PublicIdentity) error {
 	time.Sleep(s.wait)
 	return s.Verifier.Verify(ctx, want, got)
 }
@@ -165,8 +166,8 @@ func TestExpiredClientIsToldSo(t *testing.T) {
 			client := make(chan error, 1)
 			go func() {
 				err, server := greetings(srv, own)
-				want := map[bool]keys.TrustReason{true: keys.TrustExpired, false: keys.TrustUnknown}[peer == her]
-				if trust, ok := errors.AsType[*keys.TrustError](server); !ok || trust.Reason != want {
+				want := map[bool]trust.Reason{true: trust.Expired, false: trust.Unknown}[peer == her]
+				if refusal, ok := errors.AsType[*trust.Error](server); !ok || refusal.Reason != want {
 					t.Errorf("the server says: %v", server)
 				}
 				client <- err

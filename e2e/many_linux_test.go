@@ -17,6 +17,7 @@ import (
 	"github.com/hopseal/hopseal/internal/hostile"
 	"github.com/hopseal/hopseal/internal/leak"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // descriptors returns how many this process has open.
@@ -117,7 +118,7 @@ func TestManySessions(t *testing.T) {
 	}
 	server := startMany(t)
 	cfg := trusting(alice)
-	cfg.Verifier = keys.Pinned(server.fingerprint)
+	cfg.Verifier = trust.Pinned(server.fingerprint)
 	base, opened := inUse(), time.Now()
 	clients := make([]*e2e.Session, n)
 	for i := range clients {
@@ -149,7 +150,7 @@ func TestManySessions(t *testing.T) {
 // for each line that it reads what it takes more than at first.
 func serveMany(t *testing.T) {
 	cfg := trusting(bob)
-	cfg.Verifier = keys.InsecureTrustAnyone()
+	cfg.Verifier = trust.InsecureAnyone()
 	srv := newServer(t, cfg, echo)
 	web := httptest.NewServer(srv)
 	defer web.Close()

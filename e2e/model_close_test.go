@@ -14,6 +14,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
 )
@@ -38,7 +39,7 @@ func (j *judge) next() (a opinion) {
 	return a
 }
 
-func (j *judge) Verify(_ context.Context, _ keys.Expected, got *keys.PublicIdentity) error {
+func (j *judge) Verify(_ context.Context, _ trust.Expected, got *keys.PublicIdentity) error {
 	a := j.next()
 	time.Sleep(a.after)
 	j.mu.Lock()

@@ -13,12 +13,13 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 )
 
 // A moody Verifier and Authenticate say no for a time.
 type moody struct {
-	keys.Verifier
+	trust.Verifier
 	mu sync.Mutex
 	no error
 }
@@ -35,8 +36,8 @@ func (m *moody) mood() error {
 	return m.no
 }
 
-func (m *moody) Verify(ctx context.Context, want keys.Expected, got *keys.PublicIdentity) error {
-	if _, isTrust := errors.AsType[*keys.TrustError](m.mood()); isTrust {
+func (m *moody) Verify(ctx context.Context, want trust.Expected, got *keys.PublicIdentity) error {
+	if _, isTrust := errors.AsType[*trust.Error](m.mood()); isTrust {
 		return m.mood()
 	}
 	return m.Verifier.Verify(ctx, want, got)
@@ -133,7 +134,7 @@ func (v *visit) renews(id *keys.Identity) {
 	}
 }
 
-func trustError(why keys.TrustReason) error { return &keys.TrustError{Reason: why} }
+func trustError(why trust.Reason) error { return &trust.Error{Reason: why} }
 
 // A59: a no that a clock can cause, or a statement that another connection has overtaken, ends no
 // session in any place where an end is asked about the other; when it is over the session goes
@@ -146,12 +147,12 @@ func TestA59NoClockEndsASession(t *testing.T) {
 			stays bool
 			trust bool
 		}{
-			{"expired", trustError(keys.TrustExpired), true, true},
-			{"not yet valid", trustError(keys.TrustNotYetValid), true, true},
-			{"rolled back", trustError(keys.TrustRolledBack), true, true},
-			{"revoked", trustError(keys.TrustRevoked), false, true},
-			{"unknown", trustError(keys.TrustUnknown), false, true},
-			{"changed", trustError(keys.TrustChanged), false, true},
+			{"expired", trustError(trust.Expired), true, true},
+			{"not yet valid", trustError(trust.NotYetValid), true, true},
+			{"rolled back", trustError(trust.RolledBack), true, true},
+			{"revoked", trustError(trust.Revoked), false, true},
+			{"unknown", trustError(trust.Unknown), false, true},
+			{"changed", trustError(trust.Changed), false, true},
 			{"credentials expired", e2e.ErrCredentialsExpired, true, false},
 			{"grant in the past", errPast, true, false},
 			{"credentials refused", e2e.ErrCredentials, false, false},
@@ -184,7 +185,7 @@ func TestA59NoClockEndsASession(t *testing.T) {
 // Whoever is refused for its time is told so, while it tries.
 func TestOutdatedClientIsToldWhy(t *testing.T) {
 	for what, no := range map[string]error{
-		"the server says that its statement has expired, is from the future, or is not its latest": trustError(keys.TrustExpired),
+		"the server says that its statement has expired, is from the future, or is not its latest": trustError(trust.Expired),
 		"the credentials have expired, or are not valid yet":                                       e2e.ErrCredentialsExpired,
 	} {
 		bubble(t, func(t *testing.T) {

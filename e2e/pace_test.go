@@ -9,6 +9,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
 )
@@ -190,7 +191,7 @@ func TestUnansweredUpdateHasNothingFetched(t *testing.T) {
 // firstOnly is a Verifier that accepts whom it is asked about first, and has no answer later.
 type firstOnly struct{ asked atomic.Bool }
 
-func (v *firstOnly) Verify(ctx context.Context, _ keys.Expected, _ *keys.PublicIdentity) error {
+func (v *firstOnly) Verify(ctx context.Context, _ trust.Expected, _ *keys.PublicIdentity) error {
 	if v.asked.Swap(true) {
 		<-ctx.Done()
 	}

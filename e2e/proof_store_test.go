@@ -11,6 +11,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // rotatedIdentity returns an identity that lists two signing keys and holds both.
@@ -58,7 +59,7 @@ func TestA22SignedMessageNamesItsKey(t *testing.T) {
 			c, s := overAs(t, func(c, s *e2e.Config) {
 				signed(c, s)
 				s.Identity = rotated
-				c.Verifier = keys.Pinned(rotated.Fingerprint())
+				c.Verifier = trust.Pinned(rotated.Fingerprint())
 			})
 			header := (&engine.Header{Time: time.Now()}).Append(nil)
 			signature, err := test.by.Sign(engine.Signed([32]byte(e2e.IDOf(s)), false, 1, header, test.named, []byte("hello")))

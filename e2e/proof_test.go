@@ -11,6 +11,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // signed has both ends sign what they send.
@@ -146,7 +147,7 @@ func TestSignerThatFails(t *testing.T) {
 	c, s := overAs(t, func(c, s *e2e.Config) {
 		signed(c, s)
 		c.Identity = id
-		s.Verifier = keys.Pinned(id.Fingerprint())
+		s.Verifier = trust.Pinned(id.Fingerprint())
 	})
 	signer.set(func([]byte) ([]byte, error) { return nil, broken })
 	if err := c.Send(t.Context(), []byte("x")); !errors.Is(err, broken) {

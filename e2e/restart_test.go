@@ -25,6 +25,7 @@ import (
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport/redial"
 )
 
@@ -93,7 +94,7 @@ func TestNode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := crowded(e2e.Config{Identity: identity, Verifier: keys.Pinned(client), Protocol: "test/1", Logger: silent})
+	cfg := crowded(e2e.Config{Identity: identity, Verifier: trust.Pinned(client), Protocol: "test/1", Logger: silent})
 	if dir := os.Getenv(nodeDir); dir != "" {
 		set, err := keys.ParseCleartextSharedKeyset(unhex(nodeKeyset), insecurecleartext.Token{})
 		if err != nil {

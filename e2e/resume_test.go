@@ -14,6 +14,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -372,12 +373,12 @@ func TestA50ResumeAsksTheVerifierAgain(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var mu sync.Mutex
 				revoked := ""
-				verifier := func(peer string, pin keys.Fingerprint) keys.Verifier {
+				verifier := func(peer string, pin keys.Fingerprint) trust.Verifier {
 					return &asked{answer: func(ctx context.Context) error {
 						mu.Lock()
 						defer mu.Unlock()
 						if revoked == peer {
-							return &keys.TrustError{}
+							return &trust.Error{}
 						}
 						return nil
 					}}

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
-	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -334,7 +334,7 @@ func TestServerUnderMixedLoad(t *testing.T) {
 	work.Wait()
 }
 
-var _ keys.Verifier = (*asked)(nil)
+var _ trust.Verifier = (*asked)(nil)
 
 // A session does not outlive its function, however that ends.
 func TestGoexitInAServersFunctionEndsItsSession(t *testing.T) {

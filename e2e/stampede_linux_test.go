@@ -19,6 +19,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -102,7 +103,7 @@ func cpu() time.Duration {
 // playServer is the process of the server, with default settings.
 func playServer(t *testing.T) {
 	cfg := trusting(bob)
-	cfg.Verifier = keys.InsecureTrustAnyone()
+	cfg.Verifier = trust.InsecureAnyone()
 	srv, err := e2e.NewServer(cfg, echo)
 	if err != nil {
 		t.Fatal(err)
@@ -194,7 +195,7 @@ func newHerd(t *testing.T, n int) *herd {
 		dialling.Go(func() {
 			for i := int(next.Add(1) - 1); i < n; i = int(next.Add(1) - 1) {
 				cfg := trusting(who[i/500])
-				cfg.Verifier = keys.Pinned(fingerprint)
+				cfg.Verifier = trust.Pinned(fingerprint)
 				s, err := e2e.Dial(context.Background(), "ws://"+h.address[i/perFront], cfg)
 				if err != nil {
 					t.Errorf("session %d: %v", i, err)

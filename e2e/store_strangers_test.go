@@ -15,6 +15,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -272,7 +273,7 @@ func TestA53HeldBackAttemptAtAStore(t *testing.T) {
 				mustSend(t, c, "one")
 				mustReceive(t, c, "one")
 				time.Sleep(time.Second)
-				slow := &held{at: at, Store: store, Verifier: keys.Pinned(mallory.Fingerprint()), here: make(chan struct{}), on: make(chan struct{})}
+				slow := &held{at: at, Store: store, Verifier: trust.Pinned(mallory.Fingerprint()), here: make(chan struct{}), on: make(chan struct{})}
 				strict := stored(trusting(bob, mallory), slow)
 				strict.Verifier = slow
 				r.move(newServer(t, strict, echo))
@@ -297,7 +298,7 @@ func TestA53HeldBackAttemptAtAStore(t *testing.T) {
 // A held is a store and a Verifier, of which one takes as long as a test likes, once.
 type held struct {
 	sessionstore.Store
-	keys.Verifier
+	trust.Verifier
 	at       string
 	here, on chan struct{}
 	once     sync.Once
@@ -317,7 +318,7 @@ func (h *held) Load(ctx context.Context, key [32]byte) (sessionstore.Record, err
 	return h.Store.Load(ctx, key)
 }
 
-func (h *held) Verify(ctx context.Context, want keys.Expected, peer *keys.PublicIdentity) error {
+func (h *held) Verify(ctx context.Context, want trust.Expected, peer *keys.PublicIdentity) error {
 	h.hold("verifier")
 	return h.Verifier.Verify(ctx, want, peer)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/hopseal/hopseal/e2e/internal/about"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 const (
@@ -35,7 +36,7 @@ var ErrUndecided = errors.New("e2e: the other end could not decide now")
 // it accepts.
 type localEnd struct {
 	cfg  *Config
-	want keys.Expected
+	want trust.Expected
 }
 
 func (p localEnd) verify(ctx context.Context, peer *keys.PublicIdentity) error {
@@ -299,7 +300,7 @@ func (s *Session) judge(ctx context.Context, offer engine.Offer) (Grant, error) 
 // notRevoked is what no Verifier has to be asked about: the peer's own root has said so.
 func notRevoked(peer *keys.PublicIdentity) error {
 	if peer.Revoked() {
-		return &keys.TrustError{Reason: keys.TrustRevoked, Got: peer.Fingerprint()}
+		return &trust.Error{Reason: trust.Revoked, Got: peer.Fingerprint()}
 	}
 	return nil
 }
@@ -315,10 +316,10 @@ func passOn(ctx context.Context, peer *keys.PublicIdentity, verify func(context.
 }
 
 // Recheck asks the Verifier about the other end again, for when it has learned something
-// that it did not know when the session began. Of a [keys.ChangeNotifier] the session hears
+// that it did not know when the session began. Of a [trust.ChangeNotifier] the session hears
 // that by itself, within a second. If the answer is no the session ends with [ErrUntrusted],
 // and the other end is told with [CodeRefused]. The session goes on if only the other end's
-// statement is refused, with [keys.TrustExpired], [keys.TrustNotYetValid] or [keys.TrustRolledBack]:
+// statement is refused, with [trust.Expired], [trust.NotYetValid] or [trust.RolledBack]:
 // a clock that is wrong ends nothing, and [Config.MaxAge] ends every session.
 //
 // The error is the [*CloseError], or the Verifier's where the session goes on.

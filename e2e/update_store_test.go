@@ -10,6 +10,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // A50: what a store does to its identity reaches open sessions: first another signing
@@ -50,8 +51,8 @@ func TestA50StoreRotatesAndRevokesInOpenSessions(t *testing.T) {
 	}
 	m.c.Send(context.Background(), []byte("is anybody there"))
 	m.wantOver(t, m.s, e2e.ErrUntrusted, e2e.CodeRefused)
-	var trust *keys.TrustError
-	if _, err := m.s.Receive(t.Context()); !errors.As(err, &trust) || trust.Reason != keys.TrustRevoked {
+	var refusal *trust.Error
+	if _, err := m.s.Receive(t.Context()); !errors.As(err, &refusal) || refusal.Reason != trust.Revoked {
 		t.Errorf("the server says %v", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -23,7 +24,7 @@ type bouncer struct {
 	asked []uint64 // serials
 }
 
-func (b *bouncer) Verify(_ context.Context, _ keys.Expected, got *keys.PublicIdentity) error {
+func (b *bouncer) Verify(_ context.Context, _ trust.Expected, got *keys.PublicIdentity) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.asked = append(b.asked, got.Serial())
@@ -42,7 +43,7 @@ func (b *bouncer) last() uint64 {
 	return b.asked[len(b.asked)-1]
 }
 
-var errNo = &keys.TrustError{Reason: keys.TrustRevoked}
+var errNo = &trust.Error{Reason: trust.Revoked}
 
 // A meeting is a session of two ends whose identities change, over a road.
 type meeting struct {
@@ -407,7 +408,7 @@ type slowBouncer struct {
 	asked, answer chan struct{}
 }
 
-func (b *slowBouncer) Verify(context.Context, keys.Expected, *keys.PublicIdentity) error {
+func (b *slowBouncer) Verify(context.Context, trust.Expected, *keys.PublicIdentity) error {
 	if !b.armed.CompareAndSwap(true, false) {
 		return nil
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
 )
@@ -144,7 +145,7 @@ func (c *clogged) Close(code transport.Code, reason string) error {
 
 type stoppingVerifier struct{ gate *gate }
 
-func (v stoppingVerifier) Verify(context.Context, keys.Expected, *keys.PublicIdentity) error {
+func (v stoppingVerifier) Verify(context.Context, trust.Expected, *keys.PublicIdentity) error {
 	v.gate.at("Verifier")
 	return nil
 }
@@ -217,7 +218,7 @@ func found(t *testing.T, site string, kept bool) *city {
 	cfg.Notify = func(e2e.Event) { g.at("Notify") }
 	cfg.Refused = func(*e2e.Session, *e2e.RefusedError) { g.at("Refused") }
 	cfg.Logger = slog.New(stoppingLog{slog.DiscardHandler, g})
-	client := e2e.Config{Identity: c.first, Verifier: keys.Pinned(self.Fingerprint()), Protocol: "test/1", Logger: silent, Retry: redial.Policy{Base: time.Millisecond, Cap: time.Second}}
+	client := e2e.Config{Identity: c.first, Verifier: trust.Pinned(self.Fingerprint()), Protocol: "test/1", Logger: silent, Retry: redial.Policy{Base: time.Millisecond, Cap: time.Second}}
 	client.Credentials = func(context.Context) ([]byte, error) {
 		g.at("Credentials")
 		return nil, nil

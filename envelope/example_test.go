@@ -33,7 +33,7 @@ func Example() {
 
 	opener := envelope.Opener{
 		Identity: bob,
-		From:     alice.Public(), // after a keys.Verifier has said yes
+		From:     alice.Public(), // after a trust.Verifier has said yes
 		Context:  "orders",
 		Replay:   envelope.FirstReplayGuard(bob), // kept with bob: see ReplayGuard.Bytes
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // A04, the full matrix. A kit is what one sender makes for one opener in every
@@ -308,7 +309,7 @@ func TestA04EveryWholeToEveryOpener(t *testing.T) {
 		},
 		"replay guard":                 func(b []byte) error { _, err := ParseReplayGuard(b); return err },
 		"record of a session's client": func(b []byte) error { _, _, err := engineClone(client).Open(time.Now(), nil, b); return err },
-		"known peers":                  func(b []byte) error { _, err := keys.ParseKnownPeers(b); return err },
+		"known peers":                  func(b []byte) error { _, err := trust.ParseKnownPeers(b); return err },
 	}
 	if open := keyFileOpener(t); open != nil {
 		openers["key file"] = open

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // judged is what the judge of a vector knows that is no message.
@@ -37,11 +38,11 @@ var judges = map[string]func(t *testing.T, v vector, sealed []byte) ([]byte, err
 			return nil, err
 		}
 		return nil, v.at(t, func() error {
-			return keys.Pinned(keys.Fingerprint(v.Expected)).Verify(context.Background(), keys.Expected{}, p)
+			return trust.Pinned(keys.Fingerprint(v.Expected)).Verify(context.Background(), trust.Expected{}, p)
 		})
 	},
 	"succession": func(_ *testing.T, _ vector, sealed []byte) ([]byte, error) {
-		_, err := keys.ParseSuccession(sealed)
+		_, err := trust.ParseSuccession(sealed)
 		return nil, err
 	},
 	"voucher": judgeVoucher,
@@ -77,7 +78,7 @@ func judgeVoucher(t *testing.T, v vector, sealed []byte) ([]byte, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := keys.NewAuthority(authority)
+	a := trust.NewAuthority(authority)
 	if err := a.Add(sealed); err != nil {
 		return nil, err
 	}
@@ -86,20 +87,20 @@ func judgeVoucher(t *testing.T, v vector, sealed []byte) ([]byte, error) {
 		t.Fatal(err)
 	}
 	return nil, v.at(t, func() error {
-		a := keys.NewAuthority(authority) // with no lock of another bubble
+		a := trust.NewAuthority(authority) // with no lock of another bubble
 		if err := a.Add(sealed); err != nil {
 			return err
 		}
-		return a.Verify(context.Background(), keys.Expected{Address: v.Address, Room: v.Room, Role: keys.Role(v.Role)}, got)
+		return a.Verify(context.Background(), trust.Expected{Address: v.Address, Room: v.Room, Role: trust.Role(v.Role)}, got)
 	})
 }
 
 func judgeSafety(_ *testing.T, v vector, sealed []byte) ([]byte, error) {
 	own, peer := keys.Fingerprint(v.Fingerprint), keys.Fingerprint(v.Peer)
-	if keys.SafetyNumber(own, peer) != v.Number || keys.SafetyNumber(peer, own) != v.Number {
+	if trust.SafetyNumber(own, peer) != v.Number || trust.SafetyNumber(peer, own) != v.Number {
 		return nil, errRefused
 	}
-	return nil, keys.ScanSafetyCode(string(sealed), own, peer)
+	return nil, trust.ScanSafetyCode(string(sealed), own, peer)
 }
 
 // judgedCase is a case of such a kind.

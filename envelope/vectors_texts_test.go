@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // Vectors of texts that people pass on: fingerprints (section 2) and safety codes (2.3).
@@ -55,7 +56,7 @@ func codeOf(change func(own, peer string) string) func() vector {
 		a, b := keys.Fingerprint(castAlice.fingerprint()), keys.Fingerprint(castBob.fingerprint())
 		return vector{
 			Sealed: []byte(change(textOf(castBob), textOf(castAlice))), Fingerprint: a[:],
-			judged: judged{Peer: b[:], Number: keys.SafetyNumber(a, b)},
+			judged: judged{Peer: b[:], Number: trust.SafetyNumber(a, b)},
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 //
 // A Verifier is safe for concurrent use while its fields are not changed.
 type Verifier struct {
-	From    *keys.PublicIdentity // the expected sender, trusted by the caller's keys.Verifier
+	From    *keys.PublicIdentity // the expected sender, trusted by the caller's trust.Verifier
 	ToParty string               // the Sealer's, for messages under a shared keyset, else empty
 	Context string               // must equal the Sealer's
 	MaxSize int64                // see [Opener]

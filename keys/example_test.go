@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // Make an identity once, keep it in a store, open the store at every start, and have it renew the
@@ -96,8 +97,8 @@ func ExampleKnownPeers() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	var known keys.KnownPeers
-	want := keys.Expected{Address: "wss://warehouse.example", Role: keys.RoleServer}
+	var known trust.KnownPeers
+	want := trust.Expected{Address: "wss://warehouse.example", Role: trust.RoleServer}
 
 	err = known.Verify(context.Background(), want, peer.Public())
 	fmt.Println("at first:", err != nil)

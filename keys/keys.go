@@ -17,7 +17,7 @@
 //
 //	store, err := keys.OpenStore(ctx, path, secret)            // at every start
 //	go store.Run(ctx, keys.DefaultRotation)                    // or peers refuse it after 30 days
-//	me, trust := store.Identity(), keys.Pinned(peerFingerprint)
+//	me, verifier := store.Identity(), trust.Pinned(peerFingerprint)
 //
 // # Thirty days
 //

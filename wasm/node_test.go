@@ -18,6 +18,7 @@ import (
 	"github.com/hopseal/hopseal/envelope"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/relay"
 )
@@ -142,8 +143,8 @@ func (p party) give(t *testing.T) toJS {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var peers keys.KnownPeers
-	if err := peers.Admit(keys.Expected{Room: "room"}, p.ann.Public()); err != nil {
+	var peers trust.KnownPeers
+	if err := peers.Admit(trust.Expected{Room: "room"}, p.ann.Public()); err != nil {
 		t.Fatal(err)
 	}
 	out := toJS{
@@ -186,8 +187,8 @@ func (p party) take(t *testing.T, back fromJS) {
 	if _, err := keys.ParseCleartextSharedKeyset(back.Shared, token); err != nil {
 		t.Fatalf("shared keyset made in JavaScript: %v", err)
 	}
-	peers, err := keys.ParseKnownPeers(back.Peers)
-	if err != nil || len(peers.Admitted(keys.Expected{Room: "room"})) != 2 {
+	peers, err := trust.ParseKnownPeers(back.Peers)
+	if err != nil || len(peers.Admitted(trust.Expected{Room: "room"})) != 2 {
 		t.Errorf("known peers of JavaScript: %v", err)
 	}
 	ofAnn, ofShared := envelope.FirstReplayGuard(p.ann), envelope.FirstReplayGuard(p.shared)

@@ -16,6 +16,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/jwt"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/jwtauth"
 )
@@ -69,7 +70,7 @@ func Example() {
 	service := newIdentity("chat service")
 	srv, err := e2e.NewServer(e2e.Config{
 		Identity:     service,
-		Verifier:     keys.InsecureTrustAnyone(), // the token says who it is
+		Verifier:     trust.InsecureAnyone(), // the token says who it is
 		Protocol:     "chat/1",
 		Authenticate: jwt.Authenticate(login.verifier()),
 	}, func(ctx context.Context, s *e2e.Session) error {
@@ -84,7 +85,7 @@ func Example() {
 
 	session, err := e2e.Dial(context.Background(), web.URL, e2e.Config{
 		Identity: newIdentity("a phone"),
-		Verifier: keys.Pinned(service.Fingerprint()),
+		Verifier: trust.Pinned(service.Fingerprint()),
 		Protocol: "chat/1",
 		Credentials: func(context.Context) ([]byte, error) {
 			return []byte(login.token("ann", "https://chat.example/", 10*time.Minute)), nil

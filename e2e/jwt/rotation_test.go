@@ -16,7 +16,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/jwt"
-	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/jwtauth"
 )
@@ -61,7 +61,7 @@ func TestSessionOutlivesARotationUnderMadeUpNames(t *testing.T) {
 			t.Fatal(err)
 		}
 		service := newIdentity("chat service")
-		srv, err := e2e.NewServer(e2e.Config{Identity: service, Verifier: keys.InsecureTrustAnyone(), Protocol: "chat/1",
+		srv, err := e2e.NewServer(e2e.Config{Identity: service, Verifier: trust.InsecureAnyone(), Protocol: "chat/1",
 			Authenticate: jwt.Authenticate(verifier)}, func(ctx context.Context, s *e2e.Session) error {
 			_, err := s.Receive(ctx)
 			return err
@@ -71,7 +71,7 @@ func TestSessionOutlivesARotationUnderMadeUpNames(t *testing.T) {
 		}
 		defer srv.Shutdown(context.Background())
 		shown := 0
-		s, err := e2e.DialFunc(t.Context(), "chat", e2e.Config{Identity: newIdentity("a phone"), Verifier: keys.Pinned(service.Fingerprint()), Protocol: "chat/1",
+		s, err := e2e.DialFunc(t.Context(), "chat", e2e.Config{Identity: newIdentity("a phone"), Verifier: trust.Pinned(service.Fingerprint()), Protocol: "chat/1",
 			Credentials: func(context.Context) ([]byte, error) {
 				if shown++; shown == 1 {
 					return []byte(login.token(10 * time.Minute)), nil

@@ -12,12 +12,13 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/peer"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // converse is one of two members that dial each other at once, and have a conversation
 // through the relay at url. In the middle of that it calls cut.
-func converse(t testing.TB, url string, me *keys.Identity, other string, verifier keys.Verifier, cut func()) {
+func converse(t testing.TB, url string, me *keys.Identity, other string, verifier trust.Verifier, cut func()) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	node, err := peer.Join(ctx, url, topic, peer.Config{Session: e2e.Config{

@@ -16,8 +16,8 @@
 // A relay can give any member any name. That does not matter: whether a member dials or is
 // dialled, the identity that it has proved must be the one that is meant by its name. Either Members in
 // [Config] says who that is, or the Verifier of the session's Config, which is asked with
-// the address of [Config.Address] and [keys.RoleMember]. keys.KnownPeers keeps an identity
-// for each address; keys.Pinned does not, so with several identities it needs Members.
+// the address of [Config.Address] and [trust.RoleMember]. trust.KnownPeers keeps an identity
+// for each address; trust.Pinned does not, so with several identities it needs Members.
 //
 // # One session for two
 //

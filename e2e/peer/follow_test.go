@@ -7,6 +7,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // A50: members whose root is revoked, before they are known or after, have no session, whoever
@@ -16,7 +17,7 @@ func TestA50MembersFollowTheirVerifier(t *testing.T) {
 		for _, linked := range []bool{true, false} {
 			bubble(t, func(t *testing.T) {
 				h := newHub()
-				known := new(keys.KnownPeers)
+				known := new(trust.KnownPeers)
 				cfg := trusting(low)
 				cfg.Session.Verifier, cfg.Members = known, nil
 				cfg.Address = func(name string) string { return name }
@@ -24,7 +25,7 @@ func TestA50MembersFollowTheirVerifier(t *testing.T) {
 				members, sessions := map[string]*member{}, map[string]*e2e.Session{}
 				a := enterAs(t, h, low.Name(), cfg)
 				for name, id := range others {
-					if err := known.Admit(keys.Expected{Address: name, Role: keys.RoleMember}, id.Public()); err != nil {
+					if err := known.Admit(trust.Expected{Address: name, Role: trust.RoleMember}, id.Public()); err != nil {
 						t.Fatal(err)
 					}
 					m := enterAs(t, h, name, trusting(id, low))

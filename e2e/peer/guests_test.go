@@ -11,6 +11,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/peer"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/relay"
 )
@@ -22,7 +23,7 @@ func stalling(t *testing.T) func() []byte {
 	go func() {
 		defer close(ended)
 		e2e.Connect(context.Background(), near, "room/somebody", e2e.Config{
-			Identity: newIdentity("stranger"), Verifier: keys.InsecureTrustAnyone(), Protocol: "test/1"})
+			Identity: newIdentity("stranger"), Verifier: trust.InsecureAnyone(), Protocol: "test/1"})
 	}()
 	first, err := far.Read(t.Context(), nil)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/peer"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // A member does not begin with an identity that all others refuse.
@@ -19,7 +20,7 @@ func TestNodeWithAnExpiredIdentity(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(keys.MaxLifetime)
-		cfg := peer.Config{Session: e2e.Config{Identity: id, Verifier: keys.InsecureTrustAnyone(), Protocol: "test/1"}}
+		cfg := peer.Config{Session: e2e.Config{Identity: id, Verifier: trust.InsecureAnyone(), Protocol: "test/1"}}
 		if _, err := peer.New("topic", cfg); !errors.Is(err, keys.ErrExpired) {
 			t.Error(err)
 		}

@@ -40,13 +40,13 @@ var ErrStore = errors.New("sessions between members cannot be stored")
 
 // ErrNames is matched by the error of New where the Verifier pins several identities, and
 // nobody says which of them goes by which name: each could answer for all others.
-var ErrNames = errors.New("keys.Pinned with several identities says nothing of names: set Members")
+var ErrNames = errors.New("trust.Pinned with several identities says nothing of names: set Members")
 
 // Config says who a member is and whom it talks to.
 type Config struct {
 	// Session is the Config of each session. Its Identity and Protocol are required, a
 	// Verifier where there are no Members, and there must be no Store. The Verifier is
-	// asked about [keys.RoleMember] at the Address of the member's name. MaxSessions
+	// asked about [trust.RoleMember] at the Address of the member's name. MaxSessions
 	// counts the sessions that others have begun, MaxHandshakes links that others have
 	// opened and on which they have not proved who they are.
 	Session e2e.Config
@@ -54,7 +54,7 @@ type Config struct {
 	// Members says who is expected under each name: sessions come about with nobody
 	// else, whoever takes a name and whatever the Verifier thinks. Without a Verifier
 	// it is all that is trusted. Nil leaves names to the Verifier, such as
-	// [keys.KnownPeers]; [keys.Pinned] with several identities knows nothing of names,
+	// [trust.KnownPeers]; [trust.Pinned] with several identities knows nothing of names,
 	// and needs Members.
 	Members map[string]keys.Fingerprint
 

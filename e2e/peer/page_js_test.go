@@ -8,7 +8,7 @@ import (
 	"syscall/js"
 	"testing"
 
-	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // TestInAPage is one end of a conversation between two pages, which TestInChromium
@@ -37,5 +37,5 @@ func TestInAPage(t *testing.T) {
 	}
 	// Who the other page is nobody can know beforehand; that only it and the relay could
 	// be is enough here.
-	converse(t, strings.Replace(origin, "http", "ws", 1)+"/test/relay", newIdentity(me), other, keys.InsecureTrustAnyone(), cut)
+	converse(t, strings.Replace(origin, "http", "ws", 1)+"/test/relay", newIdentity(me), other, trust.InsecureAnyone(), cut)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/hopseal/hopseal/e2e/peer"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // dialled is what a Dial returns.
@@ -243,12 +244,12 @@ func TestAMemberThatStartsAgain(t *testing.T) {
 func TestA06NamesAreHeldAgainstIdentities(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHub()
-		known := new(keys.KnownPeers)
+		known := new(trust.KnownPeers)
 		cfg := trusting(low)
 		cfg.Session.Verifier, cfg.Members = known, nil
 		cfg.Address = func(name string) string { return "at " + name }
 		for _, id := range []*keys.Identity{high, mallory} {
-			if err := known.Admit(keys.Expected{Address: "at " + id.Name(), Role: keys.RoleMember}, id.Public()); err != nil {
+			if err := known.Admit(trust.Expected{Address: "at " + id.Name(), Role: trust.RoleMember}, id.Public()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -274,11 +275,11 @@ func TestA06NamesAreHeldAgainstIdentities(t *testing.T) {
 func TestA06AMemberThatComesBackUnderAnotherName(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHub()
-		known := new(keys.KnownPeers)
+		known := new(trust.KnownPeers)
 		cfg := trusting(high)
 		cfg.Session.Verifier, cfg.Members = known, nil
 		cfg.Address = func(name string) string { return "at " + name }
-		if err := known.Admit(keys.Expected{Address: "at " + low.Name(), Role: keys.RoleMember}, low.Public()); err != nil {
+		if err := known.Admit(trust.Expected{Address: "at " + low.Name(), Role: trust.RoleMember}, low.Public()); err != nil {
 			t.Fatal(err)
 		}
 		a, b := enter(t, h, low, high), enterAs(t, h, high.Name(), cfg)

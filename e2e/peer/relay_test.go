@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/hopseal/hopseal/internal/chromium"
-	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/relay"
 )
@@ -58,8 +58,8 @@ func TestConversationThroughARelay(t *testing.T) {
 	web := httptest.NewServer(r)
 	defer web.Close()
 	var both sync.WaitGroup
-	both.Go(func() { converse(t, web.URL, low, high.Name(), keys.Pinned(high.Fingerprint()), r.restart) })
-	both.Go(func() { converse(t, web.URL, high, low.Name(), keys.Pinned(low.Fingerprint()), func() {}) })
+	both.Go(func() { converse(t, web.URL, low, high.Name(), trust.Pinned(high.Fingerprint()), r.restart) })
+	both.Go(func() { converse(t, web.URL, high, low.Name(), trust.Pinned(low.Fingerprint()), func() {}) })
 	both.Wait()
 }
 

@@ -7,18 +7,19 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/internal/about"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // A verifier asks the application's Verifier about members, and decides who is let in.
 type verifier struct {
 	node *Node
-	keys.Verifier
+	trust.Verifier
 	expected map[string]keys.Fingerprint // by address; nil leaves it to the Verifier
 }
 
 // newVerifier returns the verifier of a Config. Where that has none, the Members are all
 // that is trusted.
-func newVerifier(n *Node, cfg Config) (keys.Verifier, error) {
+func newVerifier(n *Node, cfg Config) (trust.Verifier, error) {
 	v := verifier{n, cfg.Session.Verifier, nil}
 	if cfg.Members == nil {
 		if pins, ok := v.Verifier.(interface{ Several() bool }); ok && pins.Several() {
@@ -39,16 +40,16 @@ func newVerifier(n *Node, cfg Config) (keys.Verifier, error) {
 		v.expected[address], all = who, append(all, who)
 	}
 	if v.Verifier == nil {
-		v.Verifier = keys.Pinned(all...)
+		v.Verifier = trust.Pinned(all...)
 	}
 	return v, nil
 }
 
-// Verify is described at [keys.Verifier].
-func (v verifier) Verify(ctx context.Context, want keys.Expected, got *keys.PublicIdentity) error {
+// Verify is described at [trust.Verifier].
+func (v verifier) Verify(ctx context.Context, want trust.Expected, got *keys.PublicIdentity) error {
 	l, _ := about.Life(ctx).Value(linkKeyOf{}).(*link)
-	member := keys.Expected{Address: want.Address, Role: keys.RoleMember, Fingerprint: want.Fingerprint}
-	begins := want.Role == keys.RoleClient && l != nil
+	member := trust.Expected{Address: want.Address, Role: trust.RoleMember, Fingerprint: want.Fingerprint}
+	begins := want.Role == trust.RoleClient && l != nil
 	if begins {
 		// Of a session that there is, this is the link on which it began: the relay may
 		// call the member something else by now, and what he is then refused would end
@@ -67,7 +68,7 @@ func (v verifier) Verify(ctx context.Context, want keys.Expected, got *keys.Publ
 // OnChange is that of the application's Verifier, if it offers it: the server and the sessions
 // that this end has begun are told.
 func (v verifier) OnChange(f func()) (stop func()) {
-	if n, ok := v.Verifier.(keys.ChangeNotifier); ok {
+	if n, ok := v.Verifier.(trust.ChangeNotifier); ok {
 		return n.OnChange(f)
 	}
 	return func() {}
@@ -75,16 +76,16 @@ func (v verifier) OnChange(f func()) (stop func()) {
 
 // holds says who is expected under an address, and refuses anybody else whatever the
 // Verifier thinks.
-func (v verifier) holds(member *keys.Expected, got *keys.PublicIdentity) error {
+func (v verifier) holds(member *trust.Expected, got *keys.PublicIdentity) error {
 	if v.expected == nil {
 		return nil
 	}
 	who, known := v.expected[member.Address]
 	switch {
 	case !known:
-		return &keys.TrustError{Reason: keys.TrustUnknown, Want: *member, Got: got.Fingerprint()}
+		return &trust.Error{Reason: trust.Unknown, Want: *member, Got: got.Fingerprint()}
 	case got.Fingerprint() != who:
-		return &keys.TrustError{Reason: keys.TrustChanged, Want: *member, Got: got.Fingerprint(), Known: []keys.Fingerprint{who}}
+		return &trust.Error{Reason: trust.Changed, Want: *member, Got: got.Fingerprint(), Known: []keys.Fingerprint{who}}
 	}
 	if (member.Fingerprint == keys.Fingerprint{}) {
 		member.Fingerprint = who
@@ -94,7 +95,7 @@ func (v verifier) holds(member *keys.Expected, got *keys.PublicIdentity) error {
 
 // Recheck asks the Verifier about the other end of every session again, under the name
 // that the session is with, for when it has learned something that it did not know when
-// they began, and does not tell so itself, see [keys.ChangeNotifier]; sessions without a link are among them. It ends those of which the answer is
+// they began, and does not tell so itself, see [trust.ChangeNotifier]; sessions without a link are among them. It ends those of which the answer is
 // no, and returns the first error of a Verifier that has no answer. See [e2e.Session.Recheck].
 func (n *Node) Recheck(ctx context.Context) error {
 	first := n.server.Recheck(ctx)

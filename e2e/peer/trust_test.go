@@ -9,6 +9,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/peer"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // wantUntrusted checks that a member dialled another one, or was dialled, in vain.
@@ -22,10 +23,10 @@ func wantUntrusted(t *testing.T, from *member, name string, reason e2e.Reason) {
 
 // A trusted member cannot go by the name of another who is away, nor by one that nobody has.
 func TestA06ATrustedMemberCannotAnswerForAnother(t *testing.T) {
-	for name, verifier := range map[string]keys.Verifier{
+	for name, verifier := range map[string]trust.Verifier{
 		"members alone":           nil,
-		"beside pins":             keys.Pinned(high.Fingerprint(), mallory.Fingerprint()),
-		"beside one that is open": keys.InsecureTrustAnyone(),
+		"beside pins":             trust.Pinned(high.Fingerprint(), mallory.Fingerprint()),
+		"beside one that is open": trust.InsecureAnyone(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -58,7 +59,7 @@ func TestA06ATrustedMemberCannotAnswerForAnother(t *testing.T) {
 }
 
 func TestA06SeveralPinsNeedNames(t *testing.T) {
-	pins := keys.Pinned(high.Fingerprint(), mallory.Fingerprint())
+	pins := trust.Pinned(high.Fingerprint(), mallory.Fingerprint())
 	cfg := peer.Config{Session: e2e.Config{Identity: low, Protocol: "test/1", Verifier: pins}}
 	if _, err := peer.New(topic, cfg); !errors.Is(err, peer.ErrNames) {
 		t.Errorf("several pins: %v, want %v", err, peer.ErrNames)
@@ -74,7 +75,7 @@ func TestA06SeveralPinsNeedNames(t *testing.T) {
 	if _, err := peer.New(topic, cfg); err == nil {
 		t.Error("two identities at one address are taken")
 	}
-	cfg.Members, cfg.Session.Verifier = nil, keys.Pinned(high.Fingerprint(), high.Fingerprint())
+	cfg.Members, cfg.Session.Verifier = nil, trust.Pinned(high.Fingerprint(), high.Fingerprint())
 	if n, err := peer.New(topic, cfg); err != nil {
 		t.Errorf("one pin: %v", err)
 	} else {
@@ -89,9 +90,9 @@ func TestA06SeveralPinsNeedNames(t *testing.T) {
 // gatekeeper refuses members at some addresses.
 type gatekeeper struct{ refused []string }
 
-func (g *gatekeeper) Verify(_ context.Context, want keys.Expected, got *keys.PublicIdentity) error {
-	if want.Role != keys.RoleMember || slices.Contains(g.refused, want.Address) {
-		return &keys.TrustError{Reason: keys.TrustUnknown, Want: want, Got: got.Fingerprint()}
+func (g *gatekeeper) Verify(_ context.Context, want trust.Expected, got *keys.PublicIdentity) error {
+	if want.Role != trust.RoleMember || slices.Contains(g.refused, want.Address) {
+		return &trust.Error{Reason: trust.Unknown, Want: want, Got: got.Fingerprint()}
 	}
 	return nil
 }

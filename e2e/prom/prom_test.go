@@ -21,6 +21,7 @@ import (
 	"github.com/hopseal/hopseal/e2e/prom"
 	"github.com/hopseal/hopseal/internal/leak"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) { leak.Main(m) }
 
 func configOf(t *testing.T, me, other *keys.Identity) e2e.Config {
 	t.Helper()
-	return e2e.Config{Identity: me, Verifier: keys.Pinned(other.Fingerprint()), Protocol: "test/1", Logger: slog.New(slog.DiscardHandler)}
+	return e2e.Config{Identity: me, Verifier: trust.Pinned(other.Fingerprint()), Protocol: "test/1", Logger: slog.New(slog.DiscardHandler)}
 }
 
 func identity(t *testing.T, name string) *keys.Identity {

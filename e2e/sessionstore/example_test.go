@@ -15,6 +15,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // A server that is replaced while a client talks to it. The function of the new one runs
@@ -39,7 +40,7 @@ func ExampleDir() {
 		}
 		srv, err := e2e.NewServer(e2e.Config{
 			Identity:  server,
-			Verifier:  keys.Pinned(client.Fingerprint()),
+			Verifier:  trust.Pinned(client.Fingerprint()),
 			Protocol:  "greeter/1",
 			Store:     store,
 			StoreKeys: keyset,
@@ -59,7 +60,7 @@ func ExampleDir() {
 
 	session, err := e2e.Dial(ctx, "ws"+strings.TrimPrefix(web.URL, "http"), e2e.Config{
 		Identity: client,
-		Verifier: keys.Pinned(server.Fingerprint()),
+		Verifier: trust.Pinned(server.Fingerprint()),
 		Protocol: "greeter/1",
 	})
 	if err != nil {

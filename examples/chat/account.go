@@ -16,6 +16,7 @@ import (
 
 	"github.com/hopseal/hopseal/envelope"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 const (
@@ -28,7 +29,7 @@ const (
 // of late: in memory, or in a store with the replay guard in a file beside it.
 type account struct {
 	identity *keys.Identity
-	known    *keys.KnownPeers
+	known    *trust.KnownPeers
 	replay   *envelope.ReplayGuard
 
 	store *keys.Store // nil in memory
@@ -63,7 +64,7 @@ func newAccount(name string) (*account, error) {
 		return nil, usageError{errors.New("who are you? say it with -name NAME")}
 	}
 	identity, err := keys.GenerateIdentity(name)
-	return &account{identity: identity, known: new(keys.KnownPeers), replay: envelope.FirstReplayGuard(identity)}, err
+	return &account{identity: identity, known: new(trust.KnownPeers), replay: envelope.FirstReplayGuard(identity)}, err
 }
 
 func createAccount(path, name string, secret keys.Secret) (*account, error) {

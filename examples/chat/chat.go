@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/hopseal/hopseal/envelope"
-	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport/relay"
 )
 
@@ -141,7 +141,7 @@ func (c *chat) enter(claim relay.Member) {
 
 func knownBefore(err error) string {
 	var all []string
-	if e, ok := errors.AsType[*keys.TrustError](err); ok {
+	if e, ok := errors.AsType[*trust.Error](err); ok {
 		for _, f := range e.Known {
 			all = append(all, grouped(f))
 		}
@@ -286,10 +286,10 @@ func (c *chat) hop() {
 	c.console.say("%s", strings.TrimSuffix(b.String(), "\n"))
 }
 
-func isAlarm(err error) bool   { return isTrust(err, keys.TrustChanged) }
-func isUnknown(err error) bool { return isTrust(err, keys.TrustUnknown) }
+func isAlarm(err error) bool   { return isTrust(err, trust.Changed) }
+func isUnknown(err error) bool { return isTrust(err, trust.Unknown) }
 
-func isTrust(err error, reason keys.TrustReason) bool {
-	e, ok := errors.AsType[*keys.TrustError](err)
+func isTrust(err error, reason trust.Reason) bool {
+	e, ok := errors.AsType[*trust.Error](err)
 	return ok && e.Reason == reason
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/hopseal/hopseal/envelope"
 	"github.com/hopseal/hopseal/internal/hostile"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/relay"
 	"github.com/hopseal/hopseal/transport/relay/frame"
@@ -501,7 +502,7 @@ func TestMemberShownTwice(t *testing.T) {
 // What waits for an admission survives the loss of the connection.
 func TestWaitingSurvivesReconnect(t *testing.T) {
 	id := newIdentity(t, "bob")
-	r := &room{name: "lobby", me: newIdentity(t, "anna"), known: new(keys.KnownPeers)}
+	r := &room{name: "lobby", me: newIdentity(t, "anna"), known: new(trust.KnownPeers)}
 	before := r.enter([16]byte{1}, "bob", id.Public().Bytes())
 	r.wait(before, []byte("one"))
 	members := r.members
@@ -530,7 +531,7 @@ func TestWaitingIsBounded(t *testing.T) {
 	a.injects(t, "anna", relay.Message{Topic: "lobby", From: mallory.ID, Payload: []byte("x")})
 	anna.sees("! dropped a message from mallory [waiting]")
 
-	r := &room{name: "lobby", me: a.identity, known: new(keys.KnownPeers)}
+	r := &room{name: "lobby", me: a.identity, known: new(trust.KnownPeers)}
 	for i := range byte(maxWaitingAll / maxWaitingSize) {
 		m := r.enter([16]byte{i}, "x", nil)
 		if !r.wait(m, make([]byte, maxWaitingSize)) || r.wait(m, []byte{1}) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hopseal/hopseal/envelope"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // What the chat puts into every envelope. The page does the same; README.md has
@@ -37,7 +38,7 @@ const (
 type room struct {
 	name    string
 	me      *keys.Identity
-	known   *keys.KnownPeers
+	known   *trust.KnownPeers
 	replay  *envelope.ReplayGuard
 	members []*member // in the order of arrival
 
@@ -63,9 +64,9 @@ func (r *room) context() string { return "chat room " + r.name }
 
 // expect says whom the user means by a name in this room. Each (room, name) has
 // one fingerprint, so that another one under the same name is an alarm.
-func (r *room) expect(name string) keys.Expected {
+func (r *room) expect(name string) trust.Expected {
 	address := "chat/" + url.PathEscape(r.name) + "/" + url.PathEscape(name)
-	return keys.Expected{Address: address, Role: keys.RoleMember}
+	return trust.Expected{Address: address, Role: trust.RoleMember}
 }
 
 // enter adds a member and finds out what its presence is worth. It returns nil
@@ -127,7 +128,7 @@ func (r *room) find(id [16]byte) *member {
 }
 
 // check returns nil for a member whom the user has admitted, under this name, in
-// this room, with this fingerprint. Otherwise it is a [*keys.TrustError], or an
+// this room, with this fingerprint. Otherwise it is a [*trust.Error], or an
 // error with the member's problem.
 func (r *room) check(m *member) error {
 	if m.problem != "" {

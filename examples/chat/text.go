@@ -10,6 +10,7 @@ import (
 	"github.com/hopseal/hopseal/envelope"
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // shownName shows a name or room that somebody else chose. One that could be
@@ -80,23 +81,23 @@ func notice(who, category, meaning string) string {
 
 // standing describes a member for the list, given what check returned.
 func standing(err error) string {
-	trust, ok := errors.AsType[*keys.TrustError](err)
+	refusal, ok := errors.AsType[*trust.Error](err)
 	switch {
 	case err == nil:
 		return "admitted"
 	case !ok:
 		return "cannot be admitted: " + err.Error()
 	}
-	switch trust.Reason {
-	case keys.TrustUnknown:
+	switch refusal.Reason {
+	case trust.Unknown:
 		return "not admitted"
-	case keys.TrustChanged:
+	case trust.Changed:
 		return "ALARM: another fingerprint was admitted under this name"
-	case keys.TrustRevoked:
+	case trust.Revoked:
 		return "withdrawn by its owner"
-	case keys.TrustNotYetValid:
+	case trust.NotYetValid:
 		return "from the future: check both clocks"
-	case keys.TrustExpired:
+	case trust.Expired:
 		return "expired: it has to reconnect; check both clocks"
 	}
 	return "an outdated identity: it has to reconnect"

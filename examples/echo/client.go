@@ -14,6 +14,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
 )
@@ -61,7 +62,7 @@ func (d dialer) dial(ctx context.Context, notify func(e2e.Event)) (*e2e.Session,
 	}
 	return e2e.Dial(ctx, d.url, e2e.Config{
 		Identity: me,
-		Verifier: keys.Pinned(d.fingerprint),
+		Verifier: trust.Pinned(d.fingerprint),
 		Protocol: protocol,
 		Notify:   notify,
 		Logger:   slog.New(slog.DiscardHandler), // whoever runs this reads what it prints

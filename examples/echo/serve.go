@@ -15,6 +15,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -55,7 +56,7 @@ func newService(addr string, log *slog.Logger) (*service, error) {
 		Identity: me,
 		// A public service: it serves whoever comes, and trusts nobody with
 		// anything. Its clients still know for sure whom they talk to.
-		Verifier: keys.InsecureTrustAnyone(),
+		Verifier: trust.InsecureAnyone(),
 		Protocol: protocol,
 		Logger:   log, // nil: slog.Default()
 	}, echo)

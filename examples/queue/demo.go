@@ -17,6 +17,7 @@ import (
 
 	"github.com/hopseal/hopseal/envelope"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 const (
@@ -83,8 +84,8 @@ func (d *demo) path(name string) string { return filepath.Join(d.folder, name+".
 func (d *demo) newClaims() *Claims { return &Claims{Redis: d.claims, Name: d.name, Lease: lease} }
 
 // member is whom a queue's end expects at the other.
-func (d *demo) member(s *keys.Store) keys.Expected {
-	return keys.Expected{Room: "orders", Role: keys.RoleMember, Fingerprint: s.Identity().Fingerprint()}
+func (d *demo) member(s *keys.Store) trust.Expected {
+	return trust.Expected{Room: "orders", Role: trust.RoleMember, Fingerprint: s.Identity().Fingerprint()}
 }
 
 func (d *demo) close() error {

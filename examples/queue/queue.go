@@ -11,6 +11,7 @@ import (
 
 	"github.com/hopseal/hopseal/envelope"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 const (
@@ -176,7 +177,7 @@ func Publish(ctx context.Context, queue *redis.Client, id *keys.Identity) error 
 
 // Peer returns the statement that a peer has published. Trust knows the peer, and
 // refuses a statement that is older than one seen before.
-func Peer(ctx context.Context, queue *redis.Client, want keys.Expected, trust keys.Verifier) (*keys.PublicIdentity, error) {
+func Peer(ctx context.Context, queue *redis.Client, want trust.Expected, verifier trust.Verifier) (*keys.PublicIdentity, error) {
 	b, err := queue.GetRange(ctx, "identity:"+want.Fingerprint.String(), 0, keys.MaxPublicSize).Bytes() // who wrote it is not known yet
 	if err != nil {
 		return nil, err
@@ -188,7 +189,7 @@ func Peer(ctx context.Context, queue *redis.Client, want keys.Expected, trust ke
 	if err != nil {
 		return nil, err
 	}
-	return peer, trust.Verify(ctx, want, peer)
+	return peer, verifier.Verify(ctx, want, peer)
 }
 
 var parsed keys.PublicCache

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -25,7 +26,7 @@ func newPair() (pair, error) {
 		return pair{}, err
 	}
 	config := func(me, other *keys.Identity) e2e.Config {
-		return e2e.Config{Identity: me, Verifier: keys.Pinned(other.Fingerprint()), Protocol: "bench/1", Logger: slog.New(slog.DiscardHandler), MaxHandshakesPerAddress: 256}
+		return e2e.Config{Identity: me, Verifier: trust.Pinned(other.Fingerprint()), Protocol: "bench/1", Logger: slog.New(slog.DiscardHandler), MaxHandshakesPerAddress: 256}
 	}
 	return pair{config(alice, bob), config(bob, alice)}, nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/hopseal/hopseal/internal/hostile"
 	"github.com/hopseal/hopseal/internal/leak"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
 )
@@ -51,7 +52,7 @@ func startService(t *testing.T) *service {
 	t.Helper()
 	s := &service{enough: make(chan struct{}), ended: make(chan error, 1), identity: identity(t, "service"), cfg: quick}
 	cfg := quick
-	cfg.Identity, cfg.Verifier = s.identity, keys.InsecureTrustAnyone()
+	cfg.Identity, cfg.Verifier = s.identity, trust.InsecureAnyone()
 	cfg.Accept = &transport.AcceptOptions{TrustedHops: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	srv, err := e2e.NewServer(cfg, s.serve)
 	if err != nil {
@@ -174,7 +175,7 @@ func TestFaultsOfFronts(t *testing.T) {
 			f := Start(t, kind, Setup{Services: []string{s.address}, Cert: NewCert()})
 			url, opts := f.Dial(s.address)
 			cfg := s.cfg
-			cfg.Identity, cfg.Verifier, cfg.Dial = identity(t, "client"), keys.Pinned(s.identity.Fingerprint()), opts
+			cfg.Identity, cfg.Verifier, cfg.Dial = identity(t, "client"), trust.Pinned(s.identity.Fingerprint()), opts
 			session := dialSoon(t, url, cfg)
 			defer session.Close()
 			sent, heard := make(chan error, 1), make(chan error, 1)

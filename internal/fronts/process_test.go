@@ -27,6 +27,7 @@ import (
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
 )
@@ -184,7 +185,7 @@ func (it *task) node(ctx context.Context) error {
 		return err
 	}
 	gate := transport.NewGate(&transport.GateOptions{DrainLead: it.Drain})
-	cfg.Verifier = keys.InsecureTrustAnyone()
+	cfg.Verifier = trust.InsecureAnyone()
 	cfg.OnError = func(error) {} // networks and kills do that
 	cfg.Accept = &transport.AcceptOptions{Gate: gate, TrustedHops: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	srv, err := e2e.NewServer(cfg, func(ctx context.Context, s *e2e.Session) error { return it.journalled(ctx, s, "server") })
@@ -224,7 +225,7 @@ func (it *task) clients(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		cfg.Verifier, cfg.StoreName = keys.Pinned(server), fmt.Sprint("client ", i)
+		cfg.Verifier, cfg.StoreName = trust.Pinned(server), fmt.Sprint("client ", i)
 		cfg.Dial = &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: it.Roots}}
 		all.Go(func() { it.client(ctx, url, cfg) })
 	}

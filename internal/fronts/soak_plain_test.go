@@ -21,6 +21,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/internal/hostile"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
 )
@@ -59,7 +60,7 @@ func startPlain(s *soak) *plain {
 	p := &plain{soak: s, identity: identity(s.t, "service"), byName: map[keys.Fingerprint]*pair{}}
 	mux := http.NewServeMux()
 	for path, serve := range map[string]func(context.Context, *e2e.Session) error{"/socket": p.serve, "/socket/calls": p.answering().Serve} {
-		srv, err := e2e.NewServer(p.config(e2e.Config{Identity: p.identity, Verifier: keys.InsecureTrustAnyone()}), serve)
+		srv, err := e2e.NewServer(p.config(e2e.Config{Identity: p.identity, Verifier: trust.InsecureAnyone()}), serve)
 		must(err)
 		s.t.Cleanup(func() { srv.Shutdown(context.Background()) })
 		mux.Handle(path, srv)
@@ -102,7 +103,7 @@ func (p *plain) dial(name, url string, opts *transport.DialOptions, defaults boo
 	p.byName[me.Fingerprint()] = it
 	p.sessions = append(p.sessions, it)
 	p.mu.Unlock()
-	cfg := p.config(e2e.Config{Identity: me, Verifier: keys.Pinned(p.identity.Fingerprint()), Dial: opts})
+	cfg := p.config(e2e.Config{Identity: me, Verifier: trust.Pinned(p.identity.Fingerprint()), Dial: opts})
 	if !defaults {
 		cfg.KeepAlive, cfg.Retry = 2*time.Second, redial.Policy{Base: 20 * time.Millisecond, Cap: time.Second, Stable: time.Second}
 	}

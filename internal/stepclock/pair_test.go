@@ -13,13 +13,14 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/internal/stepclock"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 )
 
 // anyone trusts whoever it is, whatever the wall clock says.
 type anyone struct{}
 
-func (anyone) Verify(context.Context, keys.Expected, *keys.PublicIdentity) error { return nil }
+func (anyone) Verify(context.Context, trust.Expected, *keys.PublicIdentity) error { return nil }
 
 // A pair is a client and a server in memory.
 type pair struct {

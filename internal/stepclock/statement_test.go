@@ -8,6 +8,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/stepclock"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // A session whose ends look at each other's statements goes on after the clock was set wrong for
@@ -16,8 +17,8 @@ import (
 func TestSetStatements(t *testing.T) {
 	whatever(t, func(t *testing.T, set func()) time.Duration {
 		p := newPair(t)
-		p.client.Verifier = keys.Pinned(p.server.Identity.Fingerprint())
-		p.server.Verifier = keys.Pinned(p.client.Identity.Fingerprint())
+		p.client.Verifier = trust.Pinned(p.server.Identity.Fingerprint())
+		p.server.Verifier = trust.Pinned(p.client.Identity.Fingerprint())
 		p.server.ParkTimeout = time.Hour
 		p.renew()
 		p.begin()

@@ -14,6 +14,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/diagnose"
 	"github.com/hopseal/hopseal/transport/redial"
@@ -48,13 +49,13 @@ type client struct {
 
 // client opens the store, before anything is dialled.
 func (f *sessionFlags) client(ctx context.Context, c *call) (*client, error) {
-	var verifier keys.Verifier
+	var verifier trust.Verifier
 	if f.peer != "" {
 		fingerprint, err := keys.ParseFingerprint(f.peer)
 		if err != nil {
 			return nil, c.wrong("-peer wants a fingerprint: fp1 and 52 characters, as 'hopseal key show' prints it at the server")
 		}
-		verifier = keys.Pinned(fingerprint)
+		verifier = trust.Pinned(fingerprint)
 	}
 	if !f.wanted() {
 		if f.peer != "" || f.proof || given(c, "store") {
@@ -96,12 +97,12 @@ func given(c *call, name string) (found bool) {
 
 // A judge is a Verifier that keeps what it was shown.
 type judge struct {
-	keys.Verifier
+	trust.Verifier
 	seen *keys.PublicIdentity
-	at   keys.Expected
+	at   trust.Expected
 }
 
-func (j *judge) Verify(ctx context.Context, want keys.Expected, got *keys.PublicIdentity) error {
+func (j *judge) Verify(ctx context.Context, want trust.Expected, got *keys.PublicIdentity) error {
 	j.seen, j.at = got, want
 	return j.Verifier.Verify(ctx, want, got)
 }
@@ -166,18 +167,18 @@ func (cl *client) findings(err error) []diagnose.Finding {
 // distrusted is for a server that this end does not have.
 func (cl *client) distrusted(f *diagnose.Finding, err error) {
 	f.Result, f.Problem = diagnose.Failed, "this end does not have the server: "+said(err)
-	var trust *keys.TrustError
-	if !errors.As(err, &trust) {
+	var refusal *trust.Error
+	if !errors.As(err, &refusal) {
 		return
 	}
 	switch {
-	case cl.flags.peer != "" && (trust.Reason == keys.TrustUnknown || trust.Reason == keys.TrustChanged):
+	case cl.flags.peer != "" && (refusal.Reason == trust.Unknown || refusal.Reason == trust.Changed):
 		f.Problem = "this end does not have the server: it has another fingerprint than -peer says"
 		f.Advice = "compare with what 'hopseal key show' prints at the server: correct -peer, or dial the server that is meant; somebody may be in the middle"
-	case trust.Reason == keys.TrustUnknown:
+	case refusal.Reason == trust.Unknown:
 		f.Problem = "this end does not have the server: the store admits nobody at " + safetext.Line(cl.judge.at.Address, maxShownPath)
 		f.Advice = "compare the fingerprint above with its owner, and give it as -peer, or admit it with 'hopseal key import -address URL'"
-	case trust.Reason == keys.TrustChanged:
+	case refusal.Reason == trust.Changed:
 		f.Problem = "this end does not have the server: the store admits another one at " + safetext.Line(cl.judge.at.Address, maxShownPath)
 	}
 }

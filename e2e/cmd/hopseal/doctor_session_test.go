@@ -27,6 +27,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/diagnose"
 )
@@ -44,7 +45,7 @@ func serveSessions(t *testing.T, change func(*e2e.Config)) *service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := e2e.Config{Identity: identity, Verifier: keys.InsecureTrustAnyone(), Protocol: "billing/2", Logger: slog.New(slog.DiscardHandler)}
+	cfg := e2e.Config{Identity: identity, Verifier: trust.InsecureAnyone(), Protocol: "billing/2", Logger: slog.New(slog.DiscardHandler)}
 	if change != nil {
 		change(&cfg)
 	}
@@ -84,7 +85,7 @@ func TestDoctorMakesASession(t *testing.T) {
 	})
 	choosy := serveSessions(t, func(cfg *e2e.Config) {
 		fingerprint, _ := keys.ParseFingerprint(stranger)
-		cfg.Verifier = keys.Pinned(fingerprint)
+		cfg.Verifier = trust.Pinned(fingerprint)
 	})
 	signing := serveSessions(t, func(cfg *e2e.Config) { cfg.Proof = e2e.ProofEd25519 })
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

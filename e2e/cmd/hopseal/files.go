@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // What commands hand out is public, or sealed, and written as base64 in one line,
@@ -85,7 +86,7 @@ func otherFile(b []byte) string {
 	}
 	raw := decodeText(b)
 	_, sealed := sealedFor(raw)
-	_, succession := keys.ParseSuccession(raw)
+	_, succession := trust.ParseSuccession(raw)
 	switch {
 	case bytes.Contains(raw[:min(len(raw), 32)], []byte("hopseal key file")):
 		return "it is a store: give what 'hopseal key export' writes"

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hopseal/hopseal/envelope"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // A message is an envelope or a stream that was read, and what can be seen of it.
@@ -206,7 +207,7 @@ func notMessage(err error, b []byte) string {
 	const no = "is not an envelope or a stream: "
 	raw := decodeText(b)
 	_, public := keys.ParsePublic(raw)
-	_, succession := keys.ParseSuccession(raw)
+	_, succession := trust.ParseSuccession(raw)
 	switch {
 	case public == nil:
 		return no + "it is a public identity, which 'hopseal key fingerprint' shows"

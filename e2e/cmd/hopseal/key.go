@@ -14,6 +14,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 var keyCommands = command{name: "key", args: "COMMAND", summary: "make, show, rotate, back up and withdraw keys", group: []command{
@@ -89,7 +90,7 @@ func (c *call) progress(what string) (done func()) {
 // contents is what a Store and a Replica have in common.
 type contents interface {
 	Identity() *keys.Identity
-	KnownPeers() *keys.KnownPeers
+	KnownPeers() *trust.KnownPeers
 	SharedKeyset(string) (*keys.SharedKeyset, bool)
 	SharedKeysets() []string
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // fingerprintResult names an identity.
@@ -67,7 +68,7 @@ func keySafetyNumber(ctx context.Context, c *call) error {
 		return fmt.Errorf("that is the identity of the store itself: give the peer's")
 	}
 	return c.print(compareResult{own.Fingerprint().String(), peer.String(),
-		keys.SafetyNumber(own.Fingerprint(), peer), keys.SafetyCode(own.Fingerprint(), peer)})
+		trust.SafetyNumber(own.Fingerprint(), peer), trust.SafetyCode(own.Fingerprint(), peer)})
 }
 
 // peerFingerprint takes a fingerprint, or a file with a public identity.
@@ -105,7 +106,7 @@ func keySucceed(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	s, err := old.Identity().Succeed(next.Identity())
+	s, err := trust.Succeed(old.Identity(), next.Identity())
 	if err != nil {
 		return err
 	}

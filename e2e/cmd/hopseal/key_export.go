@@ -13,6 +13,7 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // exportResult is what was handed out, unless it was written to a file.
@@ -160,7 +161,7 @@ func (c *call) confirmedPeer(ctx context.Context, file, fingerprint string) (*ke
 	if err != nil {
 		return nil, err
 	}
-	if err := keys.Pinned(p.Fingerprint()).Verify(ctx, keys.Expected{}, p); err != nil {
+	if err := trust.Pinned(p.Fingerprint()).Verify(ctx, trust.Expected{}, p); err != nil {
 		return nil, err
 	}
 	about := fmt.Sprintf("%s holds an identity that calls itself %s. Its fingerprint is %s\nCompare it with what the owner says over another way.",

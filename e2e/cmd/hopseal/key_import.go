@@ -13,6 +13,7 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // importResult is what was taken over.
@@ -78,7 +79,7 @@ func (c *call) whereFlags() *where {
 func (w where) any() bool { return w != where{} }
 
 // expected says what the verifier of a session or room will ask for.
-func (w where) expected(c *call) (keys.Expected, error) {
+func (w where) expected(c *call) (trust.Expected, error) {
 	given := 0
 	for _, yes := range []bool{w.address != "", w.room != "", w.client} {
 		if yes {
@@ -87,17 +88,17 @@ func (w where) expected(c *call) (keys.Expected, error) {
 	}
 	switch {
 	case given != 1:
-		return keys.Expected{}, c.wrong("say what the peer is admitted for, one of: -address URL, -room NAME, -client")
+		return trust.Expected{}, c.wrong("say what the peer is admitted for, one of: -address URL, -room NAME, -client")
 	case w.room != "":
-		return keys.Expected{Room: w.room, Role: keys.RoleMember}, nil
+		return trust.Expected{Room: w.room, Role: trust.RoleMember}, nil
 	case w.client:
-		return keys.Expected{Role: keys.RoleClient}, nil
+		return trust.Expected{Role: trust.RoleClient}, nil
 	}
 	address, err := e2e.Address(w.address)
 	if err != nil {
-		return keys.Expected{}, c.wrong("-address is a URL as it is dialled, such as wss://orders.example/link")
+		return trust.Expected{}, c.wrong("-address is a URL as it is dialled, such as wss://orders.example/link")
 	}
-	return keys.Expected{Address: address, Role: keys.RoleServer}, nil
+	return trust.Expected{Address: address, Role: trust.RoleServer}, nil
 }
 
 func keyImport(ctx context.Context, c *call) error {
@@ -132,7 +133,7 @@ func (c *call) importStatement(ctx context.Context, file string, at *where, fing
 	if err != nil {
 		return err
 	}
-	if succession, err := keys.ParseSuccession(decodeText(b)); err == nil {
+	if succession, err := trust.ParseSuccession(decodeText(b)); err == nil {
 		return c.importSuccession(ctx, succession)
 	}
 	p, err := parsePublic(file, b)
@@ -184,7 +185,7 @@ func notOwn(s writer, p *keys.PublicIdentity) error {
 }
 
 // peerAt finds an admission.
-func peerAt(s writer, want keys.Expected, root keys.Fingerprint) *peerResult {
+func peerAt(s writer, want trust.Expected, root keys.Fingerprint) *peerResult {
 	want.Fingerprint = root
 	for _, p := range s.KnownPeers().All() {
 		if p.At == want {
@@ -221,7 +222,7 @@ func (c *call) importRevocation(ctx context.Context, p *keys.PublicIdentity) err
 		Changed: changed, unknown: unknown, doneBy: s.doneBy()})
 }
 
-func (c *call) importSuccession(ctx context.Context, succession *keys.Succession) error {
+func (c *call) importSuccession(ctx context.Context, succession *trust.Succession) error {
 	s, err := c.open(ctx)
 	if err != nil {
 		return err

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/safetext"
-	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // showResult is what a store holds, without secrets.
@@ -31,17 +31,17 @@ type peerResult struct {
 	Revoked     bool   `json:"revoked"`
 }
 
-func describePeer(p keys.KnownPeer) peerResult {
+func describePeer(p trust.KnownPeer) peerResult {
 	return peerResult{p.At.Address, p.At.Room, roleText(p.At.Role), p.At.Fingerprint.String(), p.Level.String(), p.Serial, p.Revoked}
 }
 
-func roleText(r keys.Role) string {
+func roleText(r trust.Role) string {
 	switch r {
-	case keys.RoleServer:
+	case trust.RoleServer:
 		return "server"
-	case keys.RoleClient:
+	case trust.RoleClient:
 		return "client"
-	case keys.RoleMember:
+	case trust.RoleMember:
 		return "member"
 	}
 	return "any"

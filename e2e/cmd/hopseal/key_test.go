@@ -15,6 +15,7 @@ import (
 	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 func stagesOf(r showResult, use string) string {
@@ -112,7 +113,7 @@ func TestPeers(t *testing.T) {
 	code := keyJSON[compareResult](w, "safety-number", bob).Code
 	a, _ := keys.ParseFingerprint(alice)
 	b, _ := keys.ParseFingerprint(bob)
-	if err := keys.ScanSafetyCode(code, b, a); err != nil {
+	if err := trust.ScanSafetyCode(code, b, a); err != nil {
 		t.Error(err)
 	}
 	for _, at := range [][]string{{"-address", "wss://Orders.example/link/"}, {"-room", "blue"}, {"-client"}} {

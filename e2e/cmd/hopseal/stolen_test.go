@@ -11,6 +11,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // TestStolenClient has an operator type what the guide says, while the thief has a session: it
@@ -48,7 +49,7 @@ func TestStolenClient(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer thief.Close()
-			cfg := e2e.Config{Identity: thief.Identity(), Verifier: keys.InsecureTrustAnyone(), Protocol: "billing/2", Logger: slog.New(slog.DiscardHandler)}
+			cfg := e2e.Config{Identity: thief.Identity(), Verifier: trust.InsecureAnyone(), Protocol: "billing/2", Logger: slog.New(slog.DiscardHandler)}
 			var session *e2e.Session
 			for range 50 { // a replica sees within a second whom the command has admitted
 				if session, err = e2e.Dial(t.Context(), srv.url, cfg); err == nil {

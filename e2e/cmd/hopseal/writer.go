@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // A writer changes a store: this process where it can, else the one that has the store open.
@@ -28,10 +29,10 @@ type writer interface {
 	Destroy(keys.KeyRef) error
 	Renew() error
 	Revoke() error
-	Admit(keys.Expected, *keys.PublicIdentity) error
-	Forget(keys.Expected, keys.Fingerprint) error
+	Admit(trust.Expected, *keys.PublicIdentity) error
+	Forget(trust.Expected, keys.Fingerprint) error
 	RevokePeer(*keys.PublicIdentity) error
-	Succeed(*keys.Succession) error
+	Succeed(*trust.Succession) error
 	PutSharedKeyset(string, *keys.SharedKeyset) error
 	UpdateSharedKeyset(string, *keys.SharedKeyset) error
 }
@@ -82,11 +83,11 @@ func (s *ownStore) Rotate(p keys.RotationPolicy, _ bool) (time.Time, []*keys.Key
 	return next, s.Filling(p), err
 }
 
-func (s *ownStore) Admit(at keys.Expected, p *keys.PublicIdentity) error {
+func (s *ownStore) Admit(at trust.Expected, p *keys.PublicIdentity) error {
 	return s.KnownPeers().Admit(at, p)
 }
 
-func (s *ownStore) Forget(at keys.Expected, root keys.Fingerprint) error {
+func (s *ownStore) Forget(at trust.Expected, root keys.Fingerprint) error {
 	return s.KnownPeers().Forget(at, root)
 }
 
@@ -94,7 +95,7 @@ func (s *ownStore) RevokePeer(p *keys.PublicIdentity) error {
 	return s.KnownPeers().Revoke(p)
 }
 
-func (s *ownStore) Succeed(n *keys.Succession) error { return s.KnownPeers().Succeed(n) }
+func (s *ownStore) Succeed(n *trust.Succession) error { return s.KnownPeers().Succeed(n) }
 
 // servedStore is open in another process, which is asked. What is read of it is what that has
 // written.
@@ -117,18 +118,18 @@ func (s *servedStore) Add(ref keys.KeyRef) (uint32, error) { return s.StoreClien
 func (s *servedStore) Replace(ref keys.KeyRef) (uint32, error) {
 	return s.StoreClient.Replace(s.ctx, ref)
 }
-func (s *servedStore) Promote(ref keys.KeyRef) error    { return s.StoreClient.Promote(s.ctx, ref) }
-func (s *servedStore) Disable(ref keys.KeyRef) error    { return s.StoreClient.Disable(s.ctx, ref) }
-func (s *servedStore) Destroy(ref keys.KeyRef) error    { return s.StoreClient.Destroy(s.ctx, ref) }
-func (s *servedStore) Renew() error                     { return s.StoreClient.Renew(s.ctx) }
-func (s *servedStore) Revoke() error                    { return s.StoreClient.Revoke(s.ctx) }
-func (s *servedStore) Succeed(n *keys.Succession) error { return s.StoreClient.Succeed(s.ctx, n) }
+func (s *servedStore) Promote(ref keys.KeyRef) error     { return s.StoreClient.Promote(s.ctx, ref) }
+func (s *servedStore) Disable(ref keys.KeyRef) error     { return s.StoreClient.Disable(s.ctx, ref) }
+func (s *servedStore) Destroy(ref keys.KeyRef) error     { return s.StoreClient.Destroy(s.ctx, ref) }
+func (s *servedStore) Renew() error                      { return s.StoreClient.Renew(s.ctx) }
+func (s *servedStore) Revoke() error                     { return s.StoreClient.Revoke(s.ctx) }
+func (s *servedStore) Succeed(n *trust.Succession) error { return s.StoreClient.Succeed(s.ctx, n) }
 
-func (s *servedStore) Admit(at keys.Expected, p *keys.PublicIdentity) error {
+func (s *servedStore) Admit(at trust.Expected, p *keys.PublicIdentity) error {
 	return s.StoreClient.Admit(s.ctx, at, p)
 }
 
-func (s *servedStore) Forget(at keys.Expected, root keys.Fingerprint) error {
+func (s *servedStore) Forget(at trust.Expected, root keys.Fingerprint) error {
 	return s.StoreClient.Forget(s.ctx, at, root)
 }
 

@@ -28,6 +28,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/internal/leak"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -195,7 +196,7 @@ func start(t *testing.T, s stack) *service {
 		t.Fatal(err)
 	}
 	it := &service{server: me, errs: make(chan error, 16), logs: new(text)}
-	srv, err := e2e.NewServer(e2e.Config{Identity: me, Verifier: keys.InsecureTrustAnyone(), Protocol: "test/1",
+	srv, err := e2e.NewServer(e2e.Config{Identity: me, Verifier: trust.InsecureAnyone(), Protocol: "test/1",
 		OnError: func(err error) { it.errs <- err }}, echoAll)
 	if err != nil {
 		t.Fatal(err)
@@ -236,7 +237,7 @@ func TestFrameworks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			session, err := e2e.Dial(ctx, it.url, e2e.Config{Identity: me, Verifier: keys.Pinned(it.server.Fingerprint()), Protocol: "test/1",
+			session, err := e2e.Dial(ctx, it.url, e2e.Config{Identity: me, Verifier: trust.Pinned(it.server.Fingerprint()), Protocol: "test/1",
 				Dial: &transport.DialOptions{Header: http.Header{"Accept-Encoding": {"gzip"}}}})
 			if err != nil {
 				t.Fatal(err)
@@ -338,7 +339,7 @@ func TestFrameworksThatHideTheConnection(t *testing.T) {
 
 // HTTP/2 has no Upgrade: a client that speaks only that is refused as well.
 func TestHTTP2(t *testing.T) {
-	srv, err := e2e.NewServer(e2e.Config{Identity: identity(t), Verifier: keys.InsecureTrustAnyone(), Protocol: "test/1"}, echoAll)
+	srv, err := e2e.NewServer(e2e.Config{Identity: identity(t), Verifier: trust.InsecureAnyone(), Protocol: "test/1"}, echoAll)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/hopseal/hopseal/envelope"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport/relay/frame"
 )
 
@@ -291,8 +292,8 @@ func TestA06KnownPeers(t *testing.T) {
 
 func TestEveryTrustReasonAndOpenReasonHasItsCode(t *testing.T) {
 	want := []string{"trust-unknown", "trust-changed", "trust-revoked", "trust-expired", "trust-rolled-back", "trust-not-yet-valid"}
-	for r := keys.TrustUnknown; r <= keys.TrustNotYetValid; r++ {
-		if got := asError(&keys.TrustError{Reason: r}).Code; got != want[r-1] {
+	for r := trust.Unknown; r <= trust.NotYetValid; r++ {
+		if got := asError(&trust.Error{Reason: r}).Code; got != want[r-1] {
 			t.Errorf("reason %v is %q", r, got)
 		}
 	}

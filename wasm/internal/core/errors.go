@@ -6,6 +6,7 @@ import (
 
 	"github.com/hopseal/hopseal/envelope"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // An Error crosses to JavaScript and becomes a HopsealError there.
@@ -39,7 +40,7 @@ func asError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	if e, ok := errors.AsType[*keys.TrustError](err); ok {
+	if e, ok := errors.AsType[*trust.Error](err); ok {
 		return trustError(e, err)
 	}
 	switch {
@@ -48,14 +49,14 @@ func asError(err error) *Error {
 	case errors.Is(err, envelope.ErrOpen):
 		return &Error{Code: "open-failed", Message: err.Error(), Reason: openReasons[envelope.ReasonOf(err)]}
 	case errors.Is(err, keys.ErrPublicIdentity), errors.Is(err, keys.ErrIdentity),
-		errors.Is(err, keys.ErrKnownPeers), errors.Is(err, keys.ErrSharedKeyset), errors.Is(err, envelope.ErrReplayGuard):
+		errors.Is(err, trust.ErrKnownPeers), errors.Is(err, keys.ErrSharedKeyset), errors.Is(err, envelope.ErrReplayGuard):
 		return &Error{Code: "invalid", Message: err.Error()}
 	}
 	return &Error{Code: "bad-argument", Message: err.Error()}
 }
 
-// trustError is for an error of a Verifier, which may say more than the TrustError in it.
-func trustError(e *keys.TrustError, whole error) *Error {
+// trustError is for an error of a Verifier, which may say more than the trust.Error in it.
+func trustError(e *trust.Error, whole error) *Error {
 	out := &Error{Code: "trust-" + strings.ReplaceAll(e.Reason.String(), " ", "-"), Message: whole.Error()}
 	for _, k := range e.Known {
 		out.Known = append(out.Known, k.String())

@@ -4,16 +4,17 @@ import (
 	"context"
 
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // expected reads four fields: address text, room text, role number, fingerprint
 // text or nothing.
-func (r *request) expected() keys.Expected {
-	want := keys.Expected{Address: r.text(), Room: r.text(), Role: keys.Role(r.uint32())}
+func (r *request) expected() trust.Expected {
+	want := trust.Expected{Address: r.text(), Room: r.text(), Role: trust.Role(r.uint32())}
 	if fp := r.text(); fp != "" {
 		want.Fingerprint = r.fingerprint(fp)
 	}
-	if r.err == nil && want.Address == "" && want.Room == "" && want.Role != keys.RoleClient {
+	if r.err == nil && want.Address == "" && want.Room == "" && want.Role != trust.RoleClient {
 		r.fail(&Error{Code: "bad-argument", Message: "expected: name the address or the room that was meant"})
 	}
 	return want
@@ -32,7 +33,7 @@ func (c *Core) peersCreate(r *request, out []byte) ([]byte, error) {
 	if err := r.done(); err != nil {
 		return nil, err
 	}
-	return c.objects.appendHandle(out, new(keys.KnownPeers))
+	return c.objects.appendHandle(out, new(trust.KnownPeers))
 }
 
 // peersParse: bytes → known peers handle.
@@ -41,7 +42,7 @@ func (c *Core) peersParse(r *request, out []byte) ([]byte, error) {
 	if err := r.done(); err != nil {
 		return nil, err
 	}
-	k, err := keys.ParseKnownPeers(b)
+	k, err := trust.ParseKnownPeers(b)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +51,7 @@ func (c *Core) peersParse(r *request, out []byte) ([]byte, error) {
 
 // peersVerify: known peers handle, expected, public identity handle → nothing.
 func (c *Core) peersVerify(r *request, out []byte) ([]byte, error) {
-	k, want, peer := required[*keys.KnownPeers](r), r.expected(), required[*keys.PublicIdentity](r)
+	k, want, peer := required[*trust.KnownPeers](r), r.expected(), required[*keys.PublicIdentity](r)
 	if err := r.done(); err != nil {
 		return nil, err
 	}
@@ -59,7 +60,7 @@ func (c *Core) peersVerify(r *request, out []byte) ([]byte, error) {
 
 // peersAdmit: known peers handle, expected, public identity handle → nothing.
 func (c *Core) peersAdmit(r *request, out []byte) ([]byte, error) {
-	k, want, peer := required[*keys.KnownPeers](r), r.expected(), required[*keys.PublicIdentity](r)
+	k, want, peer := required[*trust.KnownPeers](r), r.expected(), required[*keys.PublicIdentity](r)
 	if err := r.done(); err != nil {
 		return nil, err
 	}
@@ -68,7 +69,7 @@ func (c *Core) peersAdmit(r *request, out []byte) ([]byte, error) {
 
 // peersForget: known peers handle, expected, fingerprint text → nothing.
 func (c *Core) peersForget(r *request, out []byte) ([]byte, error) {
-	k, want, root := required[*keys.KnownPeers](r), r.expected(), r.fingerprint(r.text())
+	k, want, root := required[*trust.KnownPeers](r), r.expected(), r.fingerprint(r.text())
 	if err := r.done(); err != nil {
 		return nil, err
 	}
@@ -77,7 +78,7 @@ func (c *Core) peersForget(r *request, out []byte) ([]byte, error) {
 
 // peersRevoke: known peers handle, public identity handle → nothing.
 func (c *Core) peersRevoke(r *request, out []byte) ([]byte, error) {
-	k, revocation := required[*keys.KnownPeers](r), required[*keys.PublicIdentity](r)
+	k, revocation := required[*trust.KnownPeers](r), required[*keys.PublicIdentity](r)
 	if err := r.done(); err != nil {
 		return nil, err
 	}
@@ -86,7 +87,7 @@ func (c *Core) peersRevoke(r *request, out []byte) ([]byte, error) {
 
 // peersAdmitted: known peers handle, expected → fingerprint text …
 func (c *Core) peersAdmitted(r *request, out []byte) ([]byte, error) {
-	k, want := required[*keys.KnownPeers](r), r.expected()
+	k, want := required[*trust.KnownPeers](r), r.expected()
 	if err := r.done(); err != nil {
 		return nil, err
 	}
@@ -98,7 +99,7 @@ func (c *Core) peersAdmitted(r *request, out []byte) ([]byte, error) {
 
 // peersBytes: known peers handle → bytes.
 func (c *Core) peersBytes(r *request, out []byte) ([]byte, error) {
-	k := required[*keys.KnownPeers](r)
+	k := required[*trust.KnownPeers](r)
 	if err := r.done(); err != nil {
 		return nil, err
 	}
