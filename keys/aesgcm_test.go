@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hopseal/hopseal/keys/internal/ring"
+
 	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
@@ -20,7 +22,7 @@ import (
 func aesKeyset(t testing.TB) *SharedKeyset {
 	t.Helper()
 	now := time.Now()
-	s := &sharedState{aeads: must(newRing(keyset.AESGCM, now)), macs: must(newRing(keyset.HMAC, now))}
+	s := &sharedState{aeads: must(ring.New(keyset.AESGCM, now)), macs: must(ring.New(keyset.HMAC, now))}
 	if err := s.load(nil); err != nil {
 		t.Fatal(err)
 	}
@@ -30,8 +32,8 @@ func aesKeyset(t testing.TB) *SharedKeyset {
 // sealedOutside is what another implementation seals under the primary.
 func sealedOutside(t *testing.T, s *SharedKeyset, plaintext, aad string) []byte {
 	t.Helper()
-	k := must(s.state.Load().aeads.set.keyset())
-	gcm := must(cipher.NewGCM(must(aes.NewCipher(k.Keys[s.state.Load().aeads.primary()].Secret))))
+	k := must(s.state.Load().aeads.Set.Keyset())
+	gcm := must(cipher.NewGCM(must(aes.NewCipher(k.Keys[s.state.Load().aeads.Primary()].Secret))))
 	nonce := []byte("twelve bytes")
 	return gcm.Seal(nonce, nonce, []byte(plaintext), []byte(aad))
 }
@@ -135,7 +137,7 @@ func TestA24KeysetVersionIsTheKeys(t *testing.T) {
 	xaes, aesState := must(GenerateSharedKeyset()).state.Load(), aesKeyset(t).state.Load()
 	encode := func(values int, version uint64, s *sharedState, reserved ...uint64) []byte {
 		b := strict.AppendUint(strict.AppendArray(nil, values), version)
-		b = must(s.macs.append(must(s.aeads.append(b))))
+		b = must(s.macs.Append(must(s.aeads.Append(b))))
 		if reserved != nil {
 			b = strict.AppendArray(b, len(reserved))
 			for _, n := range reserved {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
+	"github.com/hopseal/hopseal/keys/internal/unixtime"
+	"github.com/hopseal/hopseal/keys/internal/version"
 )
 
 // ErrVoucher is returned for bytes that are not a voucher of the authority.
@@ -83,7 +85,7 @@ func parseVoucher(b []byte) (v voucher, ok bool) {
 	copy(v.root[:], r.Bin(32, 32))
 	v.issued, v.expires = r.Uint(), r.Uint()
 	v.place.Role = Role(min(role, uint64(RoleMember)+1))
-	ok = r.Done() == nil && version == 1 && v.place.Role <= RoleMember && v.issued < v.expires && v.expires < maxUnixSeconds
+	ok = r.Done() == nil && version == 1 && v.place.Role <= RoleMember && v.issued < v.expires && v.expires < unixtime.Limit
 	return v, ok
 }
 
@@ -171,7 +173,7 @@ func (a *Authority) add(v voucher, sig []byte) error {
 }
 
 func readVoucher(b []byte) (v voucher, sig []byte, err error) {
-	defer laterVersion(&err, b, 1)
+	defer version.Later(&err, b, 1)
 	if len(b) > 2*maxVoucherSize {
 		return v, nil, ErrVoucher
 	}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
 // reopened closes a store, opens it again as another process would, and gives it the
@@ -74,7 +76,7 @@ func TestWhatCannotBeReadAgainIsNotWritten(t *testing.T) {
 	}
 	f := s.freeze()
 	broken := *f.shared[0].state
-	broken.macs.lives = []life{{id: broken.macs.lives[0].id, created: 1, promoted: 1}}
+	broken.macs.Lives = []ring.Life{{ID: broken.macs.Lives[0].ID, Created: 1, Promoted: 1}}
 	f.shared[0].state = &broken
 	if err := s.write(f); err == nil {
 		t.Error("a pair whose halves tell different times was written")

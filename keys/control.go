@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
 // A store's writer takes requests over a Unix socket beside the store, mode 0600, from whoever
@@ -41,7 +42,7 @@ const (
 	maxAnswer   = 64 << 10 // bytes
 
 	// A request may hand a shared keyset over, of two keysets with the lives of their keys.
-	maxRequest = 2*maxKeysetSize + 64<<10 // bytes
+	maxRequest = 2*ring.MaxSize + 64<<10 // bytes
 
 	controlConnections = 16               // at a time; others wait in the kernel
 	controlTime        = 5 * time.Second  // for a request to come; then it is not begun any more

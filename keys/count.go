@@ -40,7 +40,7 @@ type ledger func(id SharedKeyID, u *usage, n uint64) error
 // counts as sealed: nobody knows how much of it was.
 func (s *sharedState) newUsage(id SharedKeyID, reserved uint64) *usage {
 	u := new(usage)
-	if s.aeads.kind != keyset.AESGCM {
+	if s.aeads.Kind != keyset.AESGCM {
 		u.room.Store(math.MaxUint64)
 		return u
 	}

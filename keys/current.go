@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/lapse"
+	"github.com/hopseal/hopseal/keys/internal/unixtime"
 )
 
 var (
@@ -33,10 +34,10 @@ func (id *Identity) Check(now time.Time) error {
 		return fmt.Errorf("%w: make a new one, and have peers admit it", ErrRevoked)
 	case p.expired(now):
 		return &uselessError{ErrExpired, fmt.Sprintf("keys: the identity %s expired at %s, %s ago, and peers refuse it: "+
-			"renew it with 'hopseal key rotate' or Identity.Renew, and have Store.Run keep it alive", p.fingerprint, stamp(p.expires), lapse.Text(now.Sub(p.expires)))}
+			"renew it with 'hopseal key rotate' or Identity.Renew, and have Store.Run keep it alive", p.fingerprint, unixtime.Text(p.expires), lapse.Text(now.Sub(p.expires)))}
 	case p.future(now):
 		return &uselessError{ErrNotYetValid, fmt.Sprintf("keys: the identity %s was issued at %s, which is still to come, and peers refuse it: "+
-			"check this machine's clock, then renew it with 'hopseal key rotate' or Identity.Renew", p.fingerprint, stamp(p.issued))}
+			"check this machine's clock, then renew it with 'hopseal key rotate' or Identity.Renew", p.fingerprint, unixtime.Text(p.issued))}
 	}
 	return nil
 }
@@ -65,9 +66,6 @@ func (p *PublicIdentity) Lapsed(now time.Time) bool {
 	return p.expired(now) || p.future(now) || !p.Revoked() && !currentKey(p, now)
 }
 
-// stamp is a time in texts.
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
 // lapsed returns why a peer's statement does not count at that time, or nil.
 func lapsed(want Expected, got *PublicIdentity, now time.Time) error {
 	if !got.Lapsed(now) {
@@ -77,10 +75,10 @@ func lapsed(want Expected, got *PublicIdentity, now time.Time) error {
 	switch {
 	case got.expired(now):
 		e.text = fmt.Sprintf("the statement of peer %s expired at %s, %s ago by this clock: its owner has to renew it; check both clocks",
-			got.fingerprint, stamp(got.expires), lapse.Text(now.Sub(got.expires)))
+			got.fingerprint, unixtime.Text(got.expires), lapse.Text(now.Sub(got.expires)))
 	case got.future(now):
 		e.Reason = TrustNotYetValid
-		e.text = fmt.Sprintf("the statement of peer %s is of %s, which is still to come by this clock: check both clocks", got.fingerprint, stamp(got.issued))
+		e.text = fmt.Sprintf("the statement of peer %s is of %s, which is still to come by this clock: check both clocks", got.fingerprint, unixtime.Text(got.issued))
 	default:
 		e.text = fmt.Sprintf("the statement of peer %s lists a signing key that is not in use at this time: its owner has to renew it; check both clocks", got.fingerprint)
 	}
@@ -99,10 +97,10 @@ func (e *lapsedError) Unwrap() error { return e.TrustError }
 // lapsed says of a refusal that it is the voucher for a peer that does not count, and not what the
 // peer says of itself.
 func (v *voucher) lapsed(because *TrustError, now time.Time) error {
-	e := &lapsedError{because, fmt.Sprintf("the voucher for peer %s expired at %s: its authority has to issue another one; check this clock", because.Got, stamp(atTime(v.expires)))}
+	e := &lapsedError{because, fmt.Sprintf("the voucher for peer %s expired at %s: its authority has to issue another one; check this clock", because.Got, unixtime.Text(unixtime.Time(v.expires)))}
 	if now.Unix() < int64(v.expires) {
 		because.Reason = TrustNotYetValid
-		e.text = fmt.Sprintf("the voucher for peer %s is of %s, which is still to come by this clock: check both clocks", because.Got, stamp(atTime(v.issued)))
+		e.text = fmt.Sprintf("the voucher for peer %s is of %s, which is still to come by this clock: check both clocks", because.Got, unixtime.Text(unixtime.Time(v.issued)))
 	}
 	return e
 }

@@ -38,7 +38,7 @@ func (s *sharedState) precedes(later *sharedState) error {
 	for i, ours := range s.pairs {
 		theirs, there := later.key(ours.id)
 		common = common || there
-		switch id := s.aeads.lives[i].id; {
+		switch id := s.aeads.Lives[i].ID; {
 		case !there && ours.stage != StageArchived:
 			return fmt.Errorf("%w: it lacks key %d, which is %s here", ErrSharedHistory, id, ours.stage)
 		case there && theirs.stage < ours.stage:
@@ -58,7 +58,7 @@ func (s *sharedState) precedes(later *sharedState) error {
 func (s *sharedState) sameID(i int, later *sharedState) bool {
 	for j, k := range later.pairs {
 		if k.id == s.pairs[i].id {
-			return later.aeads.lives[j].id == s.aeads.lives[i].id && later.macs.lives[j].id == s.macs.lives[i].id
+			return later.aeads.Lives[j].ID == s.aeads.Lives[i].ID && later.macs.Lives[j].ID == s.macs.Lives[i].ID
 		}
 	}
 	return false

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/hopseal/hopseal/internal/strict"
+	"github.com/hopseal/hopseal/keys/internal/version"
 )
 
 // frozen is the contents of a store at one moment, in the states that the file
@@ -88,7 +89,7 @@ const maxIdentitySize = 1 << 20
 var errContents = errors.New("keys: not a store's contents")
 
 func parseFrozen(b []byte) (f frozen, err error) {
-	defer laterVersion(&err, b, 1)
+	defer version.Later(&err, b, 1)
 	r := strict.NewReader(b)
 	r.Array(6)
 	version := r.Uint()

@@ -3,13 +3,17 @@
 package keys
 
 import (
-	"errors"
 	"fmt"
 	"time"
+
+	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
 // ErrKeysetFull is wrapped by a [*KeysetFullError].
-var ErrKeysetFull = errors.New("the keyset is full")
+var ErrKeysetFull = ring.ErrFull
+
+// ErrStage is wrapped by the error for a step that a key's stage does not allow.
+var ErrStage = ring.ErrStage
 
 // A KeysetFullError says that a keyset has no room for a key that is due, now or later. The
 // signing keyset is never full: its oldest retired key makes room, whose secret half is of no
@@ -26,7 +30,7 @@ func (e *KeysetFullError) Error() string {
 		advice = fmt.Sprintf("destroy its oldest archived key, %d, with which what was sealed to that key opens no more, or have the policy do so (Keep)", e.Keyset.TinkID)
 	}
 	return fmt.Sprintf("keys: %s has %d keys, and no room for the one due %s: %v: %s",
-		set, ringKeys, e.Due.UTC().Format(time.RFC3339), ErrKeysetFull, advice)
+		set, ring.Capacity, e.Due.UTC().Format(time.RFC3339), ErrKeysetFull, advice)
 }
 
 // Unwrap returns [ErrKeysetFull].
@@ -53,7 +57,7 @@ func full(ref KeyRef, infos []agedKey, due time.Time) *KeysetFullError {
 
 // isFull reports whether another key needs room that is to be made first.
 func isFull(ref KeyRef, infos []agedKey) bool {
-	return ref.Use != UseSigning && len(infos) >= ringKeys
+	return ref.Use != UseSigning && len(infos) >= ring.Capacity
 }
 
 // SignatureLife returns for how long what the identity has signed verifies by its newest statement:
@@ -88,8 +92,8 @@ func (s *Store) filling(ref KeyRef, p RotationPolicy) *KeysetFullError {
 		return nil
 	}
 	at := nextDue(infos, p)
-	for made := 0; made <= 2*ringKeys && at.Before(now.Add(foresight)); made++ {
-		if keysLeft(infos, p, at)+min(made, p.lasting(ref)) >= ringKeys {
+	for made := 0; made <= 2*ring.Capacity && at.Before(now.Add(foresight)); made++ {
+		if keysLeft(infos, p, at)+min(made, p.lasting(ref)) >= ring.Capacity {
 			return full(ref, infos, at)
 		}
 		at = at.Add(p.Age)
@@ -130,7 +134,7 @@ func keysLeft(infos []agedKey, p RotationPolicy, at time.Time) (n int) {
 // lasting is how many of the keys that are made from now on there are at a time.
 func (p RotationPolicy) lasting(ref KeyRef) int {
 	if p.Keep <= 0 {
-		return ringKeys
+		return ring.Capacity
 	}
 	listed := time.Duration(0)
 	if ref.Use == UseSealing {

@@ -14,6 +14,8 @@ import (
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/internal/xwing"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/internal/ring"
+	"github.com/hopseal/hopseal/keys/internal/version"
 )
 
 // Errors of an [Identity].
@@ -42,9 +44,9 @@ type Identity struct {
 // identityState is an Identity at one moment. It is immutable: a step makes
 // another one, which is stored before it is used.
 type identityState struct {
-	root    Signer // nil while detached
-	signing ring   // the zero ring where an external Signer signs
-	sealing ring
+	root    Signer    // nil while detached
+	signing ring.Ring // the zero ring where an external Signer signs
+	sealing ring.Ring
 	signer  Signer // of the primary signing key, nil while detached
 	openers map[SealingKeyID]opener
 	infos   []KeyInfo // of the keys in the rings, the signing keys first
@@ -90,11 +92,11 @@ func generateIdentity(name string, root, signer Signer) (*Identity, error) {
 	s := &identityState{root: root, signer: signer}
 	var err error
 	if signer == nil {
-		if s.signing, err = newRing(keyset.Ed25519, now); err != nil {
+		if s.signing, err = ring.New(keyset.Ed25519, now); err != nil {
 			return nil, err
 		}
 	}
-	if s.sealing, err = newRing(keyset.XWing, now); err != nil {
+	if s.sealing, err = ring.New(keyset.XWing, now); err != nil {
 		return nil, err
 	}
 	id, err := s.begin(name, now)
@@ -125,22 +127,22 @@ func newIdentity(s *identityState) *Identity {
 }
 
 // external reports whether messages are signed outside.
-func (s *identityState) external() bool { return s.signing.lives == nil }
+func (s *identityState) external() bool { return s.signing.Lives == nil }
 
 // load takes the keys in use out of the keysets.
 func (s *identityState) load() error {
 	s.infos = nil // not those of the state before
 	if !s.external() {
-		k, err := s.signing.set.keyset()
+		k, err := s.signing.Set.Keyset()
 		if err != nil {
 			return err
 		}
-		s.signer = newLocalSigner(ed25519.NewKeyFromSeed(k.Keys[s.signing.primary()].Secret))
+		s.signer = newLocalSigner(ed25519.NewKeyFromSeed(k.Keys[s.signing.Primary()].Secret))
 		for i, key := range k.Keys {
-			s.infos = append(s.infos, s.signing.lives[i].info(UseSigning, signingKeyID(key.Public).String()))
+			s.infos = append(s.infos, keyInfo(s.signing.Lives[i], UseSigning, signingKeyID(key.Public).String()))
 		}
 	}
-	k, err := s.sealing.set.keyset()
+	k, err := s.sealing.Set.Keyset()
 	if err != nil {
 		return err
 	}
@@ -151,8 +153,8 @@ func (s *identityState) load() error {
 			return ErrIdentity
 		}
 		name := sealingKeyID(private.PublicKey())
-		s.openers[name] = opener{private, s.sealing.lives[i].stage()}
-		s.infos = append(s.infos, s.sealing.lives[i].info(UseSealing, name.String()))
+		s.openers[name] = opener{private, Stage(s.sealing.Lives[i].Stage())}
+		s.infos = append(s.infos, keyInfo(s.sealing.Lives[i], UseSealing, name.String()))
 	}
 	return nil
 }
@@ -205,7 +207,7 @@ func (id *Identity) SignerOf(name SigningKeyID) (Signer, bool) {
 	if s.external() || s.public.Revoked() {
 		return nil, false
 	}
-	k, err := s.signing.set.keyset()
+	k, err := s.signing.Set.Keyset()
 	if err != nil {
 		return nil, false
 	}
@@ -314,10 +316,10 @@ func (s *identityState) marshal() (b []byte, err error) {
 	}
 	if s.external() {
 		b = strict.AppendNil(b)
-	} else if b, err = s.signing.append(b); err != nil {
+	} else if b, err = s.signing.Append(b); err != nil {
 		return nil, err
 	}
-	if b, err = s.sealing.append(b); err != nil {
+	if b, err = s.sealing.Append(b); err != nil {
 		return nil, err
 	}
 	return strict.AppendBin(b, s.public.Bytes()), nil
@@ -334,7 +336,7 @@ func ParseCleartextIdentity(b []byte, _ insecurecleartext.Token) (*Identity, err
 }
 
 func parseIdentityState(b []byte) (_ *identityState, err error) {
-	defer laterVersion(&err, b, 1)
+	defer version.Later(&err, b, 1)
 	r := strict.NewReader(b)
 	r.Array(5)
 	version := r.Uint()
@@ -343,10 +345,10 @@ func parseIdentityState(b []byte) (_ *identityState, err error) {
 		s.root = newLocalSigner(ed25519.NewKeyFromSeed(seedOrZero(r.Bin(ed25519.SeedSize, ed25519.SeedSize))))
 	}
 	if !r.Nil() {
-		s.signing, ok = parseRing(&r, keyset.Ed25519)
+		s.signing, ok = ring.Parse(&r, keyset.Ed25519)
 	}
 	var sealingOK bool
-	s.sealing, sealingOK = parseRing(&r, keyset.XWing)
+	s.sealing, sealingOK = ring.Parse(&r, keyset.XWing)
 	public := r.Bin(1, MaxPublicSize)
 	if r.Done() != nil || version != 1 || !ok || !sealingOK {
 		return nil, ErrIdentity

@@ -10,6 +10,8 @@ import (
 
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
+	"github.com/hopseal/hopseal/keys/internal/ring"
+	"github.com/hopseal/hopseal/keys/internal/unixtime"
 )
 
 const (
@@ -87,16 +89,16 @@ func (k VerifyingKey) inTransit(now time.Time) bool {
 
 // listSealing lists the primary of the sealing ring. Before is the one in the statement before.
 func (s *identityState) listSealing(before *RecipientKey, now time.Time) ([]*RecipientKey, error) {
-	set, err := s.sealing.set.keyset()
+	set, err := s.sealing.Set.Keyset()
 	if err != nil {
 		return nil, err
 	}
-	i := s.sealing.primary()
+	i := s.sealing.Primary()
 	var was window
 	if before != nil && bytes.Equal(before.public, set.Keys[i].Public) {
 		was = before.window
 	}
-	w := window{from: listedFrom(s.sealing.lives[i].created)}
+	w := window{from: listedFrom(s.sealing.Lives[i].Created)}
 	return []*RecipientKey{{public: set.Keys[i].Public, window: w.issuedAt(now, was)}}, nil
 }
 
@@ -133,16 +135,16 @@ func (k VerifyingKey) until(t time.Time) VerifyingKey {
 // will follow it, then those that went before, the newest first.
 func (s *identityState) listSigning(now time.Time) ([]VerifyingKey, error) {
 	if s.external() {
-		return []VerifyingKey{listed(s.signer.PublicKey(), life{created: uint64(now.Unix())})}, nil
+		return []VerifyingKey{listed(s.signer.PublicKey(), ring.Life{Created: uint64(now.Unix())})}, nil
 	}
-	set, err := s.signing.set.keyset()
+	set, err := s.signing.Set.Keyset()
 	if err != nil {
 		return nil, err
 	}
 	var primary, pending, past []VerifyingKey
-	for i, l := range s.signing.lives {
+	for i, l := range s.signing.Lives {
 		k := listed(set.Keys[i].Public, l)
-		switch l.stage() {
+		switch Stage(l.Stage()) {
 		case StagePrimary:
 			primary = append(primary, k)
 		case StagePending:
@@ -155,10 +157,10 @@ func (s *identityState) listSigning(now time.Time) ([]VerifyingKey, error) {
 	return slices.Concat(primary, pending, past), nil
 }
 
-func listed(public []byte, l life) VerifyingKey {
-	k := VerifyingKey{id: signingKeyID(public), window: window{from: listedFrom(l.created)}}
-	if l.retired != 0 {
-		k.window.to = l.retired + uint64(retireGrace/time.Second)
+func listed(public []byte, l ring.Life) VerifyingKey {
+	k := VerifyingKey{id: signingKeyID(public), window: window{from: listedFrom(l.Created)}}
+	if l.Retired != 0 {
+		k.window.to = l.Retired + uint64(retireGrace/time.Second)
 	}
 	copy(k.public[:], public)
 	return k
@@ -253,13 +255,7 @@ type KeyInfo struct {
 // made, signing keys first.
 func (id *Identity) Keys() []KeyInfo { return slices.Clone(id.state.Load().infos) }
 
-func (l life) info(use Use, name string) KeyInfo {
-	return KeyInfo{use, l.id, name, l.stage(), atTime(l.created), atTime(l.promoted), atTime(l.retired), atTime(l.parted)}
-}
-
-func atTime(unix uint64) time.Time {
-	if unix == 0 {
-		return time.Time{}
-	}
-	return time.Unix(int64(unix), 0)
+// keyInfo describes the key of that life.
+func keyInfo(l ring.Life, use Use, name string) KeyInfo {
+	return KeyInfo{use, l.ID, name, Stage(l.Stage()), unixtime.Time(l.Created), unixtime.Time(l.Promoted), unixtime.Time(l.Retired), unixtime.Time(l.Archived)}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/hopseal/hopseal/keys/internal/unixtime"
 )
 
 // keepAliveCheck is how often KeepAlive looks at the clock: the wall clock, which somebody may
@@ -37,15 +39,11 @@ func (id *Identity) KeepAlive(ctx context.Context) error {
 	}
 }
 
-// beginning is the first second of 2026, before which no store was made. A clock that shows
-// less starts anew whenever its machine does.
-const beginning int64 = 1767225600
-
 // aged reports whether it is time for another statement: half of the life of this one is over, or it
 // is from the future, since a clock was wrong. Where that is certainly the one of now, peers go on
 // accepting this one.
 func (p *PublicIdentity) aged(now time.Time) bool {
-	if first := time.Unix(beginning, 0); now.Before(first) && !p.issued.Before(first) {
+	if first := time.Unix(unixtime.Beginning, 0); now.Before(first) && !p.issued.Before(first) {
 		return false
 	}
 	return !now.Before(p.issued.Add(p.expires.Sub(p.issued)/2)) || p.future(now)

@@ -17,6 +17,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hopseal/hopseal/keys/internal/ring"
+
 	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
@@ -337,8 +339,8 @@ func TestA42SecretsRedactThemselves(t *testing.T) {
 	sharedBytes, _ := shared.MarshalCleartext(insecurecleartext.Token{})
 	secrets := map[string][]byte{"root": rootKey(id).Seed()}
 	state, sharedState := id.state.Load(), shared.state.Load()
-	for name, r := range map[string]ring{"signing": state.signing, "sealing": state.sealing, "aead": sharedState.aeads, "mac": sharedState.macs} {
-		k, err := r.set.keyset()
+	for name, r := range map[string]ring.Ring{"signing": state.signing, "sealing": state.sealing, "aead": sharedState.aeads, "mac": sharedState.macs} {
+		k, err := r.Set.Keyset()
 		if err != nil {
 			t.Fatal(err)
 		}

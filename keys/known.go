@@ -138,7 +138,7 @@ func (k *KnownPeers) Admit(want Expected, got *PublicIdentity) error {
 
 // TrustOnFirstUse returns a Verifier that admits whoever answers first at an
 // address, and then is KnownPeers: it notices a change, and would not have noticed
-// somebody who was in the middle from the beginning. In rooms, where a relay
+// somebody who was in the middle from the unixtime.Beginning. In rooms, where a relay
 // brings members, and among clients nobody is admitted that way.
 func (k *KnownPeers) TrustOnFirstUse() Verifier { return firstUse{k} }
 

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/hopseal/hopseal/internal/strict"
+	"github.com/hopseal/hopseal/keys/internal/version"
 )
 
 // Bytes returns the list for storage. It holds no secret, but whoever changes it
@@ -40,7 +41,7 @@ func (n known) append(b []byte) []byte {
 // ParseKnownPeers reads what [KnownPeers.Bytes] returned, or returns
 // [ErrKnownPeers].
 func ParseKnownPeers(b []byte) (_ *KnownPeers, err error) {
-	defer laterVersion(&err, b, 1)
+	defer version.Later(&err, b, 1)
 	r := strict.NewReader(b)
 	r.Array(3)
 	version := r.Uint()

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
 const day = 24 * time.Hour
@@ -80,7 +82,7 @@ func TestAFullKeysetStopsNothingElse(t *testing.T) {
 	policy := DefaultRotation
 	policy.Keep = 0
 	small(t)
-	fill(t, s, ringKeys-2)
+	fill(t, s, ring.Capacity-2)
 	var told, fullFrom time.Time
 	for range tenYears(120) {
 		if told.IsZero() && len(s.Filling(policy)) == 2 {
@@ -115,24 +117,24 @@ func TestAFullKeysetStopsNothingElse(t *testing.T) {
 
 // small has keysets be full sooner.
 func small(t *testing.T) {
-	size := ringKeys
-	ringKeys = 32
-	t.Cleanup(func() { ringKeys = size })
+	size := ring.Capacity
+	ring.Capacity = 32
+	t.Cleanup(func() { ring.Capacity = size })
 }
 
 // fill puts so many archived keys into the keysets.
 func fill(t *testing.T, s *Store, archived int) {
 	t.Helper()
 	now := s.clock()
-	used := func(r ring, _ uint32) (ring, error) {
-		r, id, err := r.add(now)
+	used := func(r ring.Ring, _ uint32) (ring.Ring, error) {
+		r, id, err := r.Add(now)
 		if err != nil {
 			return r, err
 		}
-		return r.disable(id, now)
+		return r.Disable(id, now)
 	}
 	err := s.changeIdentity(func(before *identityState) (*identityState, error) {
-		return before.changeRing(UseSealing, now, func(r ring) (ring, error) {
+		return before.changeRing(UseSealing, now, func(r ring.Ring) (ring.Ring, error) {
 			var err error
 			for range archived {
 				r, err = used(r, 0)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/hopseal/hopseal/keys/internal/unixtime"
 )
 
 // ErrClock is wrapped by the error of [Store.Rotate] where the machine's clock shows a time that has
@@ -91,12 +93,12 @@ func (t tally) doubt() (from, to time.Time, doubted bool) {
 func (s *Store) ListedUntil(ref KeyRef) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return atTime(uint64(s.contents.tally.ages[ref].listed))
+	return unixtime.Time(uint64(s.contents.tally.ages[ref].listed))
 }
 
 // ListedUntil is [Store.ListedUntil].
 func (r *Replica) ListedUntil(ref KeyRef) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return atTime(uint64(r.contents.tally.ages[ref].listed))
+	return unixtime.Time(uint64(r.contents.tally.ages[ref].listed))
 }

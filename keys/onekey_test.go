@@ -9,6 +9,7 @@ import (
 	tinkpb "github.com/tink-crypto/tink-go/v2/proto/tink_go_proto"
 
 	"github.com/hopseal/hopseal/internal/keyset"
+	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
 // One key for two purposes is refused at import, wherever in the two keysets it stands.
@@ -45,16 +46,16 @@ func TestSharedKeysetWithOneKeyForBothIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := k.state.Load()
-	aeads, err := s.aeads.set.keyset()
+	aeads, err := s.aeads.Set.Keyset()
 	if err != nil {
 		t.Fatal(err)
 	}
-	macs, err := s.macs.set.keyset()
+	macs, err := s.macs.Set.Keyset()
 	if err != nil {
 		t.Fatal(err)
 	}
 	macs.Keys[0].Secret = aeads.Keys[0].Secret
-	bad := &sharedState{aeads: s.aeads, macs: ring{keyset.HMAC, tinkKeysetOf(t, macs).set, s.macs.lives}}
+	bad := &sharedState{aeads: s.aeads, macs: ring.Ring{Kind: keyset.HMAC, Set: tinkKeysetOf(t, macs).set, Lives: s.macs.Lives}}
 	b, err := bad.append(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +71,7 @@ func tinkKeysetOf(t *testing.T, k keyset.Keyset) *TinkKeyset {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := parseTinkset(b)
+	set, err := ring.ParseSet(b)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
 // sealers hold each statement for as long as it is valid.
@@ -54,7 +56,7 @@ func (a *sealers) check(t *testing.T, s *Store, p RotationPolicy, now time.Time)
 func TestSealingKeysLiveAsLongAsStatements(t *testing.T) {
 	unraced(t)
 	small(t)
-	ringKeys = 20
+	ring.Capacity = 20
 	runs, days := 1, 45
 	if os.Getenv("HOPSEAL_LONG_TESTS") != "" {
 		runs, days = 60, 300
@@ -101,8 +103,8 @@ func TestADailyKeyAndAYearOfArchiveFit(t *testing.T) {
 	p := DefaultRotation
 	p.Age, p.Lead = day, time.Hour
 	for _, use := range []Use{UseSealing, UseShared} {
-		if n := p.lasting(KeyRef{Use: use}); n >= maxRingKeys-20 {
-			t.Errorf("%v: %d keys at a time, of %d that fit", use, n, maxRingKeys)
+		if n := p.lasting(KeyRef{Use: use}); n >= ring.MaxKeys-20 {
+			t.Errorf("%v: %d keys at a time, of %d that fit", use, n, ring.MaxKeys)
 		}
 	}
 	if os.Getenv("HOPSEAL_LONG_TESTS") == "" {

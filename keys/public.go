@@ -11,6 +11,9 @@ import (
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/internal/xwing"
+	"github.com/hopseal/hopseal/keys/internal/ring"
+	"github.com/hopseal/hopseal/keys/internal/unixtime"
+	"github.com/hopseal/hopseal/keys/internal/version"
 )
 
 // Limits of a PublicIdentity.
@@ -19,10 +22,9 @@ const (
 	MaxPublicSize = 6 << 10             // bytes, so that a handshake message holds one
 	MaxLifetime   = 30 * 24 * time.Hour // from issued to expires; bounds a rollback for readers without state
 
-	publicVersion  = 1
-	maxListedKeys  = 64
-	revokedSerial  = math.MaxUint64
-	maxUnixSeconds = 1 << 40 // times are below it
+	publicVersion = 1
+	maxListedKeys = ring.MaxSigning // a ring holds one signing key more than a statement lists beside a sealing key
+	revokedSerial = math.MaxUint64
 )
 
 // ErrPublicIdentity is returned by [ParsePublic] for bytes that are not a
@@ -204,7 +206,7 @@ func (p *PublicIdentity) Equal(other *PublicIdentity) bool {
 //
 // Keys stand in ascending order of use, the primary of each use first.
 func ParsePublic(b []byte) (p *PublicIdentity, err error) {
-	defer laterVersion(&err, b, publicVersion)
+	defer version.Later(&err, b, publicVersion)
 	if len(b) > MaxPublicSize {
 		return nil, ErrPublicIdentity
 	}
@@ -239,7 +241,7 @@ func parseStatement(b []byte) (*PublicIdentity, error) {
 	if err := r.Done(); err != nil {
 		return nil, err
 	}
-	if version != publicVersion || p.serial == 0 || issued >= maxUnixSeconds || expires >= maxUnixSeconds || expires <= issued ||
+	if version != publicVersion || p.serial == 0 || issued >= unixtime.Limit || expires >= unixtime.Limit || expires <= issued ||
 		expires-issued > uint64(MaxLifetime/time.Second) || !p.keysComplete() {
 		return nil, ErrPublicIdentity
 	}
@@ -259,7 +261,7 @@ func (p *PublicIdentity) parseKey(r *strict.Reader) {
 	use, kind := r.Uint(), r.Uint()
 	public := r.Bin(ed25519PublicSize, xwingPublicSize)
 	w := window{from: r.Uint(), to: r.Uint()}
-	if r.Failed() || w.from >= maxUnixSeconds || w.to >= maxUnixSeconds || w.to != 0 && w.to <= w.from {
+	if r.Failed() || w.from >= unixtime.Limit || w.to >= unixtime.Limit || w.to != 0 && w.to <= w.from {
 		r.Fail()
 		return
 	}

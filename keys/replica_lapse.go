@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/lapse"
+	"github.com/hopseal/hopseal/keys/internal/unixtime"
 )
 
 // ErrExpiring is matched by what [Replica.Run] reports 7, 3 and 1 days before the identity expires,
@@ -29,6 +30,6 @@ func (r *Replica) lapsing(told *lapse.Watch) error {
 		return fmt.Errorf("keys: the writer of %s has not renewed its identity: see whether it runs: %w", r.path, id.Check(now))
 	default:
 		return &uselessError{ErrExpiring, fmt.Sprintf("keys: the identity of %s expires in %s, at %s: see whether the store's writer runs, since it has not renewed it",
-			r.path, lapse.Text(left), stamp(p.expires))}
+			r.path, lapse.Text(left), unixtime.Text(p.expires))}
 	}
 }

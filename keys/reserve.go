@@ -76,7 +76,7 @@ func (s *sharedState) reserve(id SharedKeyID) (after *sharedState, room uint64, 
 // countedBy returns the state with pairs whose messages the ledger counts. Those
 // taken out before stay uncounted, and so open only.
 func (s *sharedState) countedBy(l ledger) *sharedState {
-	if s.aeads.kind != keyset.AESGCM {
+	if s.aeads.Kind != keyset.AESGCM {
 		return s
 	}
 	after := *s
@@ -86,7 +86,7 @@ func (s *sharedState) countedBy(l ledger) *sharedState {
 		pair.sealed = after.newUsage(k.id, s.reserved[i])
 		after.pairs = append(after.pairs, &pair)
 	}
-	after.primary = after.pairs[s.aeads.primary()]
+	after.primary = after.pairs[s.aeads.Primary()]
 	return &after
 }
 
@@ -100,5 +100,5 @@ func (s *sharedState) spend() {
 // halfSpent reports whether it is time for another AES256_GCM primary. The other
 // half is for the time that it takes to distribute it.
 func (s *sharedState) halfSpent() bool {
-	return s.aeads.kind == keyset.AESGCM && s.primary.sealed.messages.Load() >= sealLimit/2
+	return s.aeads.Kind == keyset.AESGCM && s.primary.sealed.messages.Load() >= sealLimit/2
 }

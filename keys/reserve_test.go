@@ -468,7 +468,7 @@ func TestPolicyCountsReservedMessages(t *testing.T) {
 func TestXAESIsNotLimited(t *testing.T) {
 	lowered(t, 1, 1)
 	set := must(GenerateSharedKeyset())
-	if set.state.Load().aeads.kind != keyset.XAESGCM {
+	if set.state.Load().aeads.Kind != keyset.XAESGCM {
 		t.Fatal("another type was generated")
 	}
 	s := stored(t, set)

@@ -8,6 +8,9 @@ import (
 	"log/slog"
 	"slices"
 	"time"
+
+	"github.com/hopseal/hopseal/keys/internal/ring"
+	"github.com/hopseal/hopseal/keys/internal/unixtime"
 )
 
 // A RotationPolicy says when keys take the next step of their life. The zero
@@ -72,8 +75,8 @@ func (s *Store) Add(ref KeyRef) (uint32, error) {
 func (s *Store) add(ref KeyRef) (uint32, error) {
 	var made uint32
 	now := s.clock() // once, since the two rings of a pair must tell the same times
-	err := s.step(ref, func(r ring, _ uint32) (ring, error) {
-		next, id, err := r.add(now)
+	err := s.step(ref, func(r ring.Ring, _ uint32) (ring.Ring, error) {
+		next, id, err := r.Add(now)
 		if made == 0 {
 			made = id // of a pair, the AEAD's
 		}
@@ -94,7 +97,7 @@ func (s *Store) Promote(ref KeyRef) error {
 
 func (s *Store) promote(ref KeyRef) error {
 	now := s.clock()
-	return s.step(ref, func(r ring, id uint32) (ring, error) { return r.promote(id, now) })
+	return s.step(ref, func(r ring.Ring, id uint32) (ring.Ring, error) { return r.Promote(id, now) })
 }
 
 // Disable archives a key that has retired, or is pending and not wanted: it opens
@@ -106,7 +109,7 @@ func (s *Store) Disable(ref KeyRef) error {
 
 func (s *Store) disable(ref KeyRef) error {
 	now := s.clock()
-	return s.step(ref, func(r ring, id uint32) (ring, error) { return r.disable(id, now) })
+	return s.step(ref, func(r ring.Ring, id uint32) (ring.Ring, error) { return r.Disable(id, now) })
 }
 
 // Destroy removes an archived key for good. What it sealed cannot be opened any
@@ -117,7 +120,7 @@ func (s *Store) Destroy(ref KeyRef) error {
 }
 
 func (s *Store) destroy(ref KeyRef) error {
-	return s.step(ref, func(r ring, id uint32) (ring, error) { return r.destroy(id) })
+	return s.step(ref, func(r ring.Ring, id uint32) (ring.Ring, error) { return r.Destroy(id) })
 }
 
 // Renew signs a new statement of the identity, valid for [MaxLifetime].
@@ -130,7 +133,7 @@ func (s *Store) Revoke() error {
 	return s.changeIdentity(func(before *identityState) (*identityState, error) { return before.revoked(s.clock()) })
 }
 
-func (s *Store) step(ref KeyRef, change func(ring, uint32) (ring, error)) error {
+func (s *Store) step(ref KeyRef, change func(ring.Ring, uint32) (ring.Ring, error)) error {
 	if ref.Use == UseShared {
 		return s.changeShared(ref.Keyset, func(before *sharedState) (*sharedState, error) {
 			return before.step(ref.TinkID, change)
@@ -140,7 +143,7 @@ func (s *Store) step(ref KeyRef, change func(ring, uint32) (ring, error)) error 
 		return fmt.Errorf("keys: %v is not a use", ref.Use)
 	}
 	return s.changeIdentity(func(before *identityState) (*identityState, error) {
-		return before.changeRing(ref.Use, s.clock(), func(r ring) (ring, error) { return change(r, ref.TinkID) })
+		return before.changeRing(ref.Use, s.clock(), func(r ring.Ring) (ring.Ring, error) { return change(r, ref.TinkID) })
 	})
 }
 
@@ -256,7 +259,7 @@ func (a *agenda) reached(at, now time.Time) bool {
 // rotate takes the steps of one keyset until none is due. A step can make another
 // one due, never without end: each moves one key on.
 func (s *Store) rotate(ref KeyRef, p RotationPolicy, due *agenda) error {
-	for range 4 * maxRingKeys {
+	for range 4 * ring.MaxKeys {
 		var wait agenda
 		step, full := s.dueStep(ref, p, &wait)
 		if step == nil {
@@ -346,7 +349,7 @@ func (s *Store) aged(ref KeyRef) (out []agedKey, now time.Time) {
 	for _, k := range infos {
 		ref.TinkID = k.TinkID
 		a := t.ages[ref]
-		out = append(out, agedKey{k, time.Unix(a.since, 0), atTime(uint64(a.listed))})
+		out = append(out, agedKey{k, time.Unix(a.since, 0), unixtime.Time(uint64(a.listed))})
 	}
 	return out, t.usable().Add(s.rest)
 }

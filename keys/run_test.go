@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
 // TestRunGoesOnAfterAFailure has a store that cannot be written for some time. Run tells it by
@@ -86,7 +88,7 @@ func TestRunWarnsOfAKeysetThatFills(t *testing.T) {
 	var now time.Time
 	s := lasting(t, &now)
 	small(t)
-	fill(t, s, ringKeys-1)
+	fill(t, s, ring.Capacity-1)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	policy := DefaultRotation

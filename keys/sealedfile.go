@@ -18,6 +18,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
+	"github.com/hopseal/hopseal/keys/internal/version"
 )
 
 // What can be wrong with a key file. The errors returned wrap one of these and
@@ -78,7 +79,7 @@ func openFile(ctx context.Context, path string, b []byte, secret Secret) (conten
 	protector, size, ok := parseFileHead(b)
 	if !ok {
 		err := ErrDamaged
-		laterVersion(&err, b, fileVersion)
+		version.Later(&err, b, fileVersion)
 		return nil, nil, nil, unread(path, err)
 	}
 	if master, err = secret.unlock(ctx, protector); err != nil {

@@ -17,6 +17,8 @@ import (
 	"github.com/hopseal/hopseal/internal/newborn"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/internal/ring"
+	"github.com/hopseal/hopseal/keys/internal/version"
 )
 
 // ErrSharedKeyset is returned for bytes that are not a shared keyset.
@@ -43,9 +45,9 @@ type SharedKeyset struct {
 
 // sharedState is a SharedKeyset at one moment. It is immutable.
 type sharedState struct {
-	aeads, macs ring     // in step: the same lives, entry by entry, but for Tink's ids
-	reserved    []uint64 // in step with them: messages that each AES256_GCM key may have sealed
-	ledger      ledger   // nil but in a Store
+	aeads, macs ring.Ring // in step: the same lives, entry by entry, but for Tink's ids
+	reserved    []uint64  // in step with them: messages that each AES256_GCM key may have sealed
+	ledger      ledger    // nil but in a Store
 	pairs       []*SharedKey
 	primary     *SharedKey
 }
@@ -63,11 +65,11 @@ type SharedKey struct {
 // GenerateSharedKeyset makes a keyset with one pair, whose AEAD is XAES-256-GCM.
 func GenerateSharedKeyset() (*SharedKeyset, error) {
 	now := time.Now()
-	aeads, err := newRing(keyset.XAESGCM, now)
+	aeads, err := ring.New(keyset.XAESGCM, now)
 	if err != nil {
 		return nil, err
 	}
-	macs, err := newRing(keyset.HMAC, now)
+	macs, err := ring.New(keyset.HMAC, now)
 	if err != nil {
 		return nil, err
 	}
@@ -89,11 +91,11 @@ func newSharedKeyset(s *sharedState) *SharedKeyset {
 // load makes the pairs. Those that were there before keep their counts and pools,
 // whatever another holder counted.
 func (s *sharedState) load(before *sharedState) error {
-	a, err := s.aeads.set.keyset()
+	a, err := s.aeads.Set.Keyset()
 	if err != nil {
 		return err
 	}
-	m, err := s.macs.set.keyset()
+	m, err := s.macs.Set.Keyset()
 	if err != nil {
 		return err
 	}
@@ -107,7 +109,7 @@ func (s *sharedState) load(before *sharedState) error {
 		s.ledger = before.ledger
 	}
 	for i, k := range a.Keys {
-		pair, err := newSharedKey(s.aeads.kind, k.Secret, m.Keys[i].Secret)
+		pair, err := newSharedKey(s.aeads.Kind, k.Secret, m.Keys[i].Secret)
 		if err != nil {
 			return err
 		}
@@ -119,10 +121,10 @@ func (s *sharedState) load(before *sharedState) error {
 		} else {
 			pair.sealed = s.newUsage(pair.id, s.reserved[i])
 		}
-		pair.stage = s.aeads.lives[i].stage()
+		pair.stage = Stage(s.aeads.Lives[i].Stage())
 		s.pairs = append(s.pairs, pair)
 	}
-	s.primary = s.pairs[s.aeads.primary()]
+	s.primary = s.pairs[s.aeads.Primary()]
 	return nil
 }
 
@@ -186,7 +188,7 @@ func (s *SharedKeyset) Keys() []KeyInfo {
 	state := s.state.Load()
 	out := make([]KeyInfo, len(state.pairs))
 	for i, k := range state.pairs {
-		out[i] = state.aeads.lives[i].info(UseShared, k.id.String())
+		out[i] = keyInfo(state.aeads.Lives[i], UseShared, k.id.String())
 	}
 	return out
 }
@@ -270,15 +272,15 @@ func (s *SharedKeyset) MarshalCleartext(insecurecleartext.Token) ([]byte, error)
 
 func (s *sharedState) append(dst []byte) ([]byte, error) {
 	version := uint64(versionXAES)
-	if s.aeads.kind == keyset.AESGCM {
+	if s.aeads.Kind == keyset.AESGCM {
 		version = versionAES
 	}
 	dst = strict.AppendUint(strict.AppendArray(dst, int(version)+2), version)
-	dst, err := s.aeads.append(dst)
+	dst, err := s.aeads.Append(dst)
 	if err != nil {
 		return nil, err
 	}
-	if dst, err = s.macs.append(dst); err != nil || version == versionXAES {
+	if dst, err = s.macs.Append(dst); err != nil || version == versionXAES {
 		return dst, err
 	}
 	dst = strict.AppendArray(dst, len(s.reserved))
@@ -297,7 +299,7 @@ const (
 // ParseCleartextSharedKeyset reads what [SharedKeyset.MarshalCleartext] returned,
 // or returns [ErrSharedKeyset].
 func ParseCleartextSharedKeyset(b []byte, _ insecurecleartext.Token) (_ *SharedKeyset, err error) {
-	defer laterVersion(&err, b, versionAES)
+	defer version.Later(&err, b, versionAES)
 	r := strict.NewReader(b)
 	s, err := parseSharedState(&r)
 	if err != nil || r.Done() != nil {
@@ -315,13 +317,13 @@ func parseSharedState(r *strict.Reader) (*sharedState, error) {
 	}
 	s := new(sharedState)
 	var aeads, macs bool
-	s.aeads, aeads = parseRing(r, kind)
-	s.macs, macs = parseRing(r, keyset.HMAC)
+	s.aeads, aeads = ring.Parse(r, kind)
+	s.macs, macs = ring.Parse(r, keyset.HMAC)
 	if !aeads || !macs || version != uint64(n-2) || !s.paired() {
 		return nil, ErrSharedKeyset
 	}
 	if version == versionAES {
-		s.reserved = parseReserved(r, len(s.aeads.lives))
+		s.reserved = parseReserved(r, len(s.aeads.Lives))
 	}
 	if r.Failed() || s.load(nil) != nil {
 		return nil, ErrSharedKeyset
@@ -342,8 +344,8 @@ func parseReserved(r *strict.Reader, keys int) []uint64 {
 
 // paired reports whether the two rings are in step, entry by entry.
 func (s *sharedState) paired() bool {
-	return slices.EqualFunc(s.aeads.lives, s.macs.lives, func(a, m life) bool {
-		a.id, m.id = 0, 0
+	return slices.EqualFunc(s.aeads.Lives, s.macs.Lives, func(a, m ring.Life) bool {
+		a.ID, m.ID = 0, 0
 		return a == m
 	})
 }

@@ -16,6 +16,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hopseal/hopseal/keys/internal/ring"
+
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
 )
@@ -607,33 +609,33 @@ func TestConcurrentUseOfALiveStore(t *testing.T) {
 // The two halves of a shared keyset must tell of the same life.
 func TestSharedHalvesMustAgree(t *testing.T) {
 	now := time.Now()
-	base := func() (a, m ring) {
+	base := func() (a, m ring.Ring) {
 		s, _ := GenerateSharedKeyset()
 		return s.state.Load().aeads, s.state.Load().macs
 	}
-	add := func(r ring) ring {
-		next, _, err := r.add(now)
+	add := func(r ring.Ring) ring.Ring {
+		next, _, err := r.Add(now)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return next
 	}
-	promoted := func(r ring) ring {
-		next, id, err := r.add(now)
+	promoted := func(r ring.Ring) ring.Ring {
+		next, id, err := r.Add(now)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if next, err = next.promote(id, now); err != nil {
+		if next, err = next.Promote(id, now); err != nil {
 			t.Fatal(err)
 		}
 		return next
 	}
-	for name, make := range map[string]func() (ring, ring){
+	for name, make := range map[string]func() (ring.Ring, ring.Ring){
 		"as made":           base,
-		"one more MAC":      func() (ring, ring) { a, m := base(); return a, add(m) },
-		"another primary":   func() (ring, ring) { a, m := base(); return add(a), promoted(m) },
-		"MACs for AEADs":    func() (ring, ring) { a, m := base(); return m, a },
-		"a keyset's signer": func() (ring, ring) { a, _ := base(); return a, testIdentity(t, "x").state.Load().signing },
+		"one more MAC":      func() (ring.Ring, ring.Ring) { a, m := base(); return a, add(m) },
+		"another primary":   func() (ring.Ring, ring.Ring) { a, m := base(); return add(a), promoted(m) },
+		"MACs for AEADs":    func() (ring.Ring, ring.Ring) { a, m := base(); return m, a },
+		"a keyset's signer": func() (ring.Ring, ring.Ring) { a, _ := base(); return a, testIdentity(t, "x").state.Load().signing },
 	} {
 		a, m := make()
 		b, err := (&sharedState{aeads: a, macs: m}).append(nil)

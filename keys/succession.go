@@ -9,6 +9,8 @@ import (
 
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
+	"github.com/hopseal/hopseal/keys/internal/unixtime"
+	"github.com/hopseal/hopseal/keys/internal/version"
 )
 
 // ErrSuccession is returned by [ParseSuccession] for bytes that are not a
@@ -68,7 +70,7 @@ func (id *Identity) Succeed(next *Identity) (*Succession, error) {
 //	succession = array(3) [ statement bin, signature by old bin 64, signature by next bin 64 ]
 //	statement  = array(4) [ version=1, old root bin 32, next root bin 32, issued s ]
 func ParseSuccession(b []byte) (_ *Succession, err error) {
-	defer laterVersion(&err, b, 1)
+	defer version.Later(&err, b, 1)
 	b = bytes.Clone(b)
 	r := strict.NewReader(b)
 	r.Array(3)
@@ -83,7 +85,7 @@ func ParseSuccession(b []byte) (_ *Succession, err error) {
 	version := r.Uint()
 	old, next := r.Bin(ed25519PublicSize, ed25519PublicSize), r.Bin(ed25519PublicSize, ed25519PublicSize)
 	issued := r.Uint()
-	if r.Done() != nil || version != 1 || issued >= maxUnixSeconds || bytes.Equal(old, next) ||
+	if r.Done() != nil || version != 1 || issued >= unixtime.Limit || bytes.Equal(old, next) ||
 		!signedBy(old, statement, byOld) || !signedBy(next, statement, byNext) {
 		return nil, ErrSuccession
 	}

@@ -6,7 +6,10 @@ import (
 	"maps"
 	"time"
 
+	"github.com/hopseal/hopseal/keys/internal/ring"
+
 	"github.com/hopseal/hopseal/internal/strict"
+	"github.com/hopseal/hopseal/keys/internal/unixtime"
 )
 
 // A tally is a store's own count of time, by which keys age: a second for each second that was
@@ -57,7 +60,9 @@ const (
 )
 
 // impossible reports whether the wall clock shows a time that has certainly passed.
-func (t tally) impossible(wall int64) bool { return wall < beginning && t.at >= beginning }
+func (t tally) impossible(wall int64) bool {
+	return wall < unixtime.Beginning && t.at >= unixtime.Beginning
+}
 
 // look returns the tally when the wall clock shows that time. Passed is how many seconds were
 // measured since the last look, negative for unknown.
@@ -167,18 +172,18 @@ func (t tally) follow(f frozen, wall int64) tally {
 // A heldKey is a key of a store with its name in it.
 type heldKey struct {
 	ref KeyRef
-	life
+	ring.Life
 	stage Stage
 }
 
 // began is when the key came to its stage, by the wall clock.
-func (k heldKey) began() int64 { return int64(max(k.created, k.promoted, k.retired, k.parted)) }
+func (k heldKey) began() int64 { return int64(max(k.Created, k.Promoted, k.Retired, k.Archived)) }
 
 // keys lists all keys, in the order in which they are written. Pairs go by the AEAD's id.
 func (f frozen) keys() (out []heldKey) {
-	add := func(use Use, name string, r ring) {
-		for _, l := range r.lives {
-			out = append(out, heldKey{KeyRef{use, name, l.id}, l, l.stage()})
+	add := func(use Use, name string, r ring.Ring) {
+		for _, l := range r.Lives {
+			out = append(out, heldKey{KeyRef{use, name, l.ID}, l, Stage(l.Stage())})
 		}
 	}
 	add(UseSigning, "", f.identity.signing)
@@ -198,7 +203,7 @@ func (f frozen) listedUntil(k heldKey, known bool) int64 {
 	case k.stage == StagePrimary && !f.identity.public.Revoked():
 		return f.identity.public.expires.Unix()
 	case k.stage == StageRetiring && !known:
-		return int64(k.retired) + int64(MaxLifetime/time.Second)
+		return int64(k.Retired) + int64(MaxLifetime/time.Second)
 	}
 	return 0
 }
@@ -222,13 +227,13 @@ func (t tally) append(dst []byte, keys []heldKey) []byte {
 
 // appendSeconds writes a time, or the closest that can be read.
 func appendSeconds(dst []byte, v int64) []byte {
-	return strict.AppendUint(dst, uint64(min(max(v, 0), maxUnixSeconds)))
+	return strict.AppendUint(dst, uint64(min(max(v, 0), unixtime.Limit)))
 }
 
 func parseTally(r *strict.Reader, keys []heldKey) tally {
 	seconds := func() int64 {
 		v := r.Uint()
-		if v > maxUnixSeconds {
+		if v > unixtime.Limit {
 			r.Fail()
 		}
 		return int64(v)

@@ -15,6 +15,7 @@ import (
 	"github.com/tink-crypto/tink-go/v2/signature"
 
 	"github.com/hopseal/hopseal/internal/keyset"
+	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
 var kinds = []keyset.Type{keyset.Ed25519, keyset.XWing, keyset.XAESGCM, keyset.HMAC, keyset.AESGCM}
@@ -23,7 +24,7 @@ var kinds = []keyset.Type{keyset.Ed25519, keyset.XWing, keyset.XAESGCM, keyset.H
 func TestCompactCodecReadsTink(t *testing.T) {
 	for _, kind := range kinds {
 		set := generate(t, kind)
-		b, err := set.bytes()
+		b, err := set.Bytes()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +73,7 @@ func holdAgainstTink(t *testing.T, set keyset.Keyset) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := tinkset{read}.bytes()
+	again, err := ring.Set{Handle: read}.Bytes()
 	if err != nil || !bytes.Equal(again, b) {
 		t.Errorf("Tink writes %x, want %x (%v)", again, b, err)
 	}
@@ -87,7 +88,7 @@ func TestTinkPrimitivesAgree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tinkAEAD, err := aead.New(shared.state.Load().aeads.set.handle)
+	tinkAEAD, err := aead.New(shared.state.Load().aeads.Set.Handle)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +105,7 @@ func TestTinkPrimitivesAgree(t *testing.T) {
 		t.Errorf("Tink opens ours as %q, %v", got, err)
 	}
 
-	tinkMAC, err := mac.New(shared.state.Load().macs.set.handle)
+	tinkMAC, err := mac.New(shared.state.Load().macs.Set.Handle)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +123,7 @@ func TestTinkIdentityPrimitivesAgree(t *testing.T) {
 	id := testIdentity(t, "alice")
 	const prefix = 5
 
-	signer, err := signature.NewSigner(id.state.Load().signing.set.handle)
+	signer, err := signature.NewSigner(id.state.Load().signing.Set.Handle)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +134,7 @@ func TestTinkIdentityPrimitivesAgree(t *testing.T) {
 	if !id.Public().VerifyingKey().Verify(message, sig[prefix:]) {
 		t.Error("Tink's signature does not verify")
 	}
-	public, err := id.state.Load().sealing.set.handle.Public()
+	public, err := id.state.Load().sealing.Set.Handle.Public()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +154,7 @@ func TestTinkIdentityPrimitivesAgree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	decrypt, err := hybrid.NewHybridDecrypt(id.state.Load().sealing.set.handle)
+	decrypt, err := hybrid.NewHybridDecrypt(id.state.Load().sealing.Set.Handle)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,9 +163,9 @@ func TestTinkIdentityPrimitivesAgree(t *testing.T) {
 	}
 }
 
-func generate(t *testing.T, kind keyset.Type) tinkset {
+func generate(t *testing.T, kind keyset.Type) ring.Set {
 	t.Helper()
-	set, err := generateTinkset(kind)
+	set, err := ring.GenerateSet(kind)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/keyset"
+	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
 // TinkKeyset returns the identity's signing or sealing keyset, with its keys in
@@ -16,13 +17,13 @@ func (id *Identity) TinkKeyset(use Use) (*TinkKeyset, error) {
 	s := id.state.Load()
 	switch {
 	case use == UseSealing:
-		return s.sealing.tinkKeyset()
+		return ringKeyset(s.sealing)
 	case use != UseSigning:
 		return nil, fmt.Errorf("keys: an identity has no %v keyset", use)
 	case s.external():
 		return nil, ErrDetached
 	}
-	return s.signing.tinkKeyset()
+	return ringKeyset(s.signing)
 }
 
 // holds reports whether the keys are of that type.
@@ -31,29 +32,29 @@ func (t *TinkKeyset) holds(kind keyset.Type) bool { return t != nil && t.kind ==
 // ring gives the keys of an imported keyset a life. Tink keeps no times, so all
 // that happened happened now. Its manager appends: an enabled key behind the
 // primary is taken as pending, to be promoted next; one before it as retiring.
-func (t *TinkKeyset) ring(kind keyset.Type, now time.Time) (ring, error) {
+func (t *TinkKeyset) ring(kind keyset.Type, now time.Time) (ring.Ring, error) {
 	if !t.holds(kind) {
-		return ring{}, tinkError(TinkType, 0)
+		return ring.Ring{}, tinkError(TinkType, 0)
 	}
-	k, err := t.set.keyset()
+	k, err := t.set.Keyset()
 	if err != nil {
-		return ring{}, err
+		return ring.Ring{}, err
 	}
 	at := uint64(now.Unix())
-	lives, passed := make([]life, len(k.Keys)), false
+	lives, passed := make([]ring.Life, len(k.Keys)), false
 	for i, key := range k.Keys {
-		l := life{id: key.ID, created: at, promoted: at, retired: at}
+		l := ring.Life{ID: key.ID, Created: at, Promoted: at, Retired: at}
 		switch {
 		case key.Status == keyset.Disabled:
-			l.parted = at
+			l.Archived = at
 		case key.ID == k.Primary:
-			passed, l.retired = true, 0
+			passed, l.Retired = true, 0
 		case passed:
-			l.promoted, l.retired = 0, 0
+			l.Promoted, l.Retired = 0, 0
 		}
 		lives[i] = l
 	}
-	return ring{kind, t.set, lives}, nil
+	return ring.Ring{Kind: kind, Set: t.set, Lives: lives}, nil
 }
 
 // ImportIdentity makes an identity with a new root around keysets that come from
@@ -101,7 +102,7 @@ func ImportSharedKeyset(aeads, macs *TinkKeyset) (*SharedKeyset, error) {
 	if !s.paired() {
 		return nil, tinkError(TinkUnpaired, 0)
 	}
-	if common, err := s.aeads.common(s.macs); err != nil {
+	if common, err := commonKey(s.aeads, s.macs); err != nil {
 		return nil, err
 	} else if common != 0 {
 		return nil, tinkError(TinkSharedKey, common)
@@ -112,22 +113,22 @@ func ImportSharedKeyset(aeads, macs *TinkKeyset) (*SharedKeyset, error) {
 	return newSharedKeyset(s), nil
 }
 
-func importRing(t *TinkKeyset, kind keyset.Type, now time.Time) (ring, error) {
+func importRing(t *TinkKeyset, kind keyset.Type, now time.Time) (ring.Ring, error) {
 	if t == nil {
-		return newRing(kind, now)
+		return ring.New(kind, now)
 	}
 	if t.empty() {
-		return ring{}, errNil("TinkKeyset")
+		return ring.Ring{}, errNil("TinkKeyset")
 	}
 	return t.ring(kind, now)
 }
 
-// common returns the id of a key of r that is one of the other ring's too, 0 for none.
-func (r ring) common(other ring) (uint32, error) {
-	a, err := r.set.keyset()
+// commonKey returns the id of a key of r that is one of the other ring's too, 0 for none.
+func commonKey(r, other ring.Ring) (uint32, error) {
+	a, err := r.Set.Keyset()
 	if err != nil {
 		return 0, err
 	}
-	b, err := other.set.keyset()
+	b, err := other.Set.Keyset()
 	return firstCommon(a, b), err
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
 // MaxTinkKeysetSize is the largest keyset that is read, in bytes.
@@ -42,7 +43,7 @@ const (
 // behind Tink's prefix of five bytes, which none of Hopseal's formats has.
 type TinkKeyset struct {
 	kind keyset.Type
-	set  tinkset
+	set  ring.Set
 }
 
 func (t *TinkKeyset) empty() bool { return t == nil || t.kind == 0 }
@@ -110,30 +111,30 @@ func tinkError(reason TinkReason, id uint32) error {
 // and HMAC.
 func (s *SharedKeyset) TinkKeysets() (aeads, macs *TinkKeyset, err error) {
 	state := s.state.Load()
-	if aeads, err = state.aeads.tinkKeyset(); err != nil {
+	if aeads, err = ringKeyset(state.aeads); err != nil {
 		return nil, nil, err
 	}
-	macs, err = state.macs.tinkKeyset()
+	macs, err = ringKeyset(state.macs)
 	return aeads, macs, err
 }
 
 // tinkKeyset refuses what would not be read again: after an imported key without a
 // prefix was succeeded by one with a prefix, Tink would try both.
-func (r ring) tinkKeyset() (*TinkKeyset, error) {
-	k, err := r.set.keyset()
+func ringKeyset(r ring.Ring) (*TinkKeyset, error) {
+	k, err := r.Set.Keyset()
 	if err != nil {
 		return nil, err
 	}
 	if err := unambiguous(k); err != nil {
 		return nil, err
 	}
-	return &TinkKeyset{r.kind, r.set}, nil
+	return &TinkKeyset{r.Kind, r.Set}, nil
 }
 
 // Public writes the public halves, for Tink's verifier or hybrid encrypter. It
 // fails for symmetric keys, which have none.
 func (t *TinkKeyset) Public(f TinkFormat) ([]byte, error) {
-	public, err := t.set.handle.Public()
+	public, err := t.set.Handle.Public()
 	if err != nil {
 		return nil, fmt.Errorf("keys: symmetric keys have no public half: %w", err)
 	}
@@ -148,13 +149,13 @@ func (t *TinkKeyset) Encrypted(f TinkFormat, kek tink.AEAD, associatedData []byt
 		return nil, errNil("tink.AEAD")
 	}
 	return f.write(func(w tinkkeyset.Writer) error {
-		return t.set.handle.WriteWithAssociatedData(w, kek, associatedData)
+		return t.set.Handle.WriteWithAssociatedData(w, kek, associatedData)
 	})
 }
 
 // Cleartext writes the keyset with its secrets in the clear.
 func (t *TinkKeyset) Cleartext(f TinkFormat, _ insecurecleartext.Token) ([]byte, error) {
-	return f.write(func(w tinkkeyset.Writer) error { return insecurecleartextkeyset.Write(t.set.handle, w) })
+	return f.write(func(w tinkkeyset.Writer) error { return insecurecleartextkeyset.Write(t.set.Handle, w) })
 }
 
 // Format prints a placeholder, whatever the verb.
@@ -241,7 +242,7 @@ func ReadCleartextTinkKeyset(b []byte, f TinkFormat, _ insecurecleartext.Token) 
 	if err != nil {
 		return nil, tinkError(TinkUnreadable, 0)
 	}
-	set, err := parseTinkset(canonical)
+	set, err := ring.ParseSet(canonical)
 	return &TinkKeyset{k.Keys[0].Type, set}, err
 }
 
@@ -333,7 +334,7 @@ func takeTinkKey(key *tinkpb.Keyset_Key) (keyset.Key, error) {
 	if err != nil {
 		return keyset.Key{}, tinkError(TinkParameters, id)
 	}
-	k, err := tinkset{handle}.keyset()
+	k, err := ring.Set{Handle: handle}.Keyset()
 	if err != nil {
 		return keyset.Key{}, tinkError(TinkParameters, id)
 	}

@@ -31,6 +31,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
 var (
@@ -106,9 +107,9 @@ func prefixOf(k keyset.Key) []byte {
 	return nil
 }
 
-func primaryOf(r ring) keyset.Key {
-	k := must(r.set.keyset())
-	return k.Keys[r.primary()]
+func primaryOf(r ring.Ring) keyset.Key {
+	k := must(r.Set.Keyset())
+	return k.Keys[r.Primary()]
 }
 
 // An identity's public keysets work in Tink's verifier and hybrid encrypter.
@@ -158,15 +159,15 @@ func TestTinkReadsEncryptedKeysets(t *testing.T) {
 	} {
 		for _, f := range tinkFormats {
 			b := must(set.Encrypted(f, kek, aad))
-			if bytes.Contains(b, must(set.set.keyset()).Keys[0].Secret) {
+			if bytes.Contains(b, must(set.set.Keyset()).Keys[0].Secret) {
 				t.Errorf("%s: the key stands in the clear", name)
 			}
 			read, err := tinkkeyset.ReadWithAssociatedData(must(f.reader(b)), kek, aad)
-			if err != nil || !bytes.Equal(must(tinkset{read}.bytes()), must(set.set.bytes())) {
+			if err != nil || !bytes.Equal(must(ring.Set{Handle: read}.Bytes()), must(set.set.Bytes())) {
 				t.Errorf("%s: Tink reads another keyset: %v", name, err)
 			}
 			again, err := ReadTinkKeyset(b, f, kek, aad)
-			if err != nil || !bytes.Equal(must(again.set.bytes()), must(set.set.bytes())) {
+			if err != nil || !bytes.Equal(must(again.set.Bytes()), must(set.set.Bytes())) {
 				t.Errorf("%s: comes back otherwise: %v", name, err)
 			}
 			for problem, open := range map[string]func() (*TinkKeyset, error){
@@ -178,7 +179,7 @@ func TestTinkReadsEncryptedKeysets(t *testing.T) {
 				}
 			}
 			clear := must(set.Cleartext(f, cleartext))
-			if again, err := ReadCleartextTinkKeyset(clear, f, cleartext); err != nil || !bytes.Equal(must(again.set.bytes()), must(set.set.bytes())) {
+			if again, err := ReadCleartextTinkKeyset(clear, f, cleartext); err != nil || !bytes.Equal(must(again.set.Bytes()), must(set.set.Bytes())) {
 				t.Errorf("%s: comes back otherwise from the clear: %v", name, err)
 			}
 		}
@@ -396,7 +397,7 @@ func TestDestroyedKeysAreDropped(t *testing.T) {
 	k := proto(tinkMade(0, params(keyset.HMAC, keyset.PrefixTink), params(keyset.HMAC, keyset.PrefixTink)))
 	k.Key[1].Status, k.Key[1].KeyData = tinkpb.KeyStatusType_DESTROYED, nil
 	set, err := ReadCleartextTinkKeyset(written(TinkJSON, k), TinkJSON, cleartext)
-	if err != nil || len(must(set.set.keyset()).Keys) != 1 {
+	if err != nil || len(must(set.set.Keyset()).Keys) != 1 {
 		t.Errorf("%v, %v", set, err)
 	}
 }
@@ -465,7 +466,7 @@ func TestTruncatedTinkKeysets(t *testing.T) {
 
 func TestA42TinkKeysetsPrintNoSecret(t *testing.T) {
 	set := imported(tinkMade(0, params(keyset.Ed25519, keyset.PrefixTink)))
-	secret := must(set.set.keyset()).Keys[0].Secret
+	secret := must(set.set.Keyset()).Keys[0].Secret
 	if s := fmt.Sprintf("%+v", set); !strings.Contains(s, redacted) {
 		t.Error(s)
 	}
@@ -503,7 +504,7 @@ func FuzzReadTinkKeyset(f *testing.F) {
 			return
 		}
 		again, err := ReadCleartextTinkKeyset(must(set.Cleartext(TinkJSON, cleartext)), TinkJSON, cleartext)
-		if err != nil || !bytes.Equal(must(again.set.bytes()), must(set.set.bytes())) {
+		if err != nil || !bytes.Equal(must(again.set.Bytes()), must(set.set.Bytes())) {
 			t.Fatalf("%x comes back otherwise: %v", b, err)
 		}
 	})

@@ -17,6 +17,8 @@ import (
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/internal/ring"
+	"github.com/hopseal/hopseal/keys/internal/unixtime"
 )
 
 func mustParse(t *testing.T, b []byte) *PublicIdentity {
@@ -497,12 +499,12 @@ func TestStatementFieldsAreChecked(t *testing.T) {
 	}
 	for name, change := range map[string]func(p *PublicIdentity){
 		"times too late": func(p *PublicIdentity) {
-			p.issued = time.Unix(maxUnixSeconds, 0)
+			p.issued = time.Unix(unixtime.Limit, 0)
 			p.expires = p.issued.Add(time.Hour)
 		},
 		"window too late": func(p *PublicIdentity) {
 			p.signing = slices.Clone(p.signing)
-			p.signing[0].window.from = maxUnixSeconds
+			p.signing[0].window.from = unixtime.Limit
 		},
 	} {
 		if _, err := ParsePublic(signed(t, id, change)); err == nil {
@@ -579,12 +581,12 @@ func TestA42UnexportedFieldsPrintNoSecret(t *testing.T) {
 	id := testIdentity(t, "alice")
 	_, external := id.Signing()
 	seed := rootKey(id).Seed()
-	k, _ := id.state.Load().signing.set.keyset()
+	k, _ := id.state.Load().signing.Set.Keyset()
 	holder := struct {
 		id     *Identity
 		signer Signer
 		secret any
-		ring   ring
+		ring   ring.Ring
 	}{id, external, secretForTest(), id.state.Load().signing}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%x", "%s", "%d"} {
 		text := fmt.Sprintf(verb, holder)
@@ -654,14 +656,14 @@ func (s *localSignerOutside) Sign(m []byte) ([]byte, error) { return ed25519.Sig
 // Lives and keyset must tell of the same states.
 func TestRingMustAgreeWithItsKeyset(t *testing.T) {
 	id := testIdentity(t, "alice")
-	for name, change := range map[string]func(*life){
-		"id": func(l *life) { l.id++ }, "not promoted": func(l *life) { l.promoted = 0 }, "never made": func(l *life) { l.created = 0 },
-		"retired": func(l *life) { l.retired = l.promoted }, "archived": func(l *life) { l.retired, l.parted = l.promoted, l.promoted },
-		"promoted before made": func(l *life) { l.promoted = l.created - 1 },
+	for name, change := range map[string]func(*ring.Life){
+		"id": func(l *ring.Life) { l.ID++ }, "not promoted": func(l *ring.Life) { l.Promoted = 0 }, "never made": func(l *ring.Life) { l.Created = 0 },
+		"retired": func(l *ring.Life) { l.Retired = l.Promoted }, "archived": func(l *ring.Life) { l.Retired, l.Archived = l.Promoted, l.Promoted },
+		"promoted before made": func(l *ring.Life) { l.Promoted = l.Created - 1 },
 	} {
 		s := *id.state.Load()
-		s.signing.lives = slices.Clone(s.signing.lives)
-		change(&s.signing.lives[0])
+		s.signing.Lives = slices.Clone(s.signing.Lives)
+		change(&s.signing.Lives[0])
 		b, err := s.marshal()
 		if err != nil {
 			t.Fatal(err)

@@ -1,6 +1,6 @@
 //go:build !js
 
-package keys
+package ring
 
 import (
 	"bytes"
@@ -18,10 +18,11 @@ import (
 	"github.com/hopseal/hopseal/internal/keyset"
 )
 
-// tinkset is a Tink keyset, kept by Tink.
-type tinkset struct{ handle *tinkkeyset.Handle }
+// Set is a Tink keyset, kept by Tink.
+type Set struct{ Handle *tinkkeyset.Handle }
 
-func generateTinkset(kind keyset.Type) (tinkset, error) {
+// GenerateSet makes a keyset with one key.
+func GenerateSet(kind keyset.Type) (Set, error) {
 	return change(tinkkeyset.NewManager(), func(m *tinkkeyset.Manager) error {
 		id, err := addTinkKey(m, kind)
 		if err != nil {
@@ -39,20 +40,21 @@ func addTinkKey(m *tinkkeyset.Manager, kind keyset.Type) (uint32, error) {
 	return m.AddNewKeyFromParameters(params)
 }
 
-func change(m *tinkkeyset.Manager, f func(*tinkkeyset.Manager) error) (tinkset, error) {
+func change(m *tinkkeyset.Manager, f func(*tinkkeyset.Manager) error) (Set, error) {
 	if err := f(m); err != nil {
-		return tinkset{}, err
+		return Set{}, err
 	}
 	handle, err := m.Handle()
-	return tinkset{handle}, err
+	return Set{handle}, err
 }
 
 // with returns a changed copy: Tink's manager works on one of its own.
-func (t tinkset) with(f func(*tinkkeyset.Manager) error) (tinkset, error) {
-	return change(tinkkeyset.NewManagerFromHandle(t.handle), f)
+func (t Set) with(f func(*tinkkeyset.Manager) error) (Set, error) {
+	return change(tinkkeyset.NewManagerFromHandle(t.Handle), f)
 }
 
-func (t tinkset) add(kind keyset.Type) (set tinkset, id uint32, err error) {
+// Add returns the keyset with another key, and its id.
+func (t Set) Add(kind keyset.Type) (set Set, id uint32, err error) {
 	set, err = t.with(func(m *tinkkeyset.Manager) error {
 		id, err = addTinkKey(m, kind)
 		return err
@@ -60,15 +62,18 @@ func (t tinkset) add(kind keyset.Type) (set tinkset, id uint32, err error) {
 	return set, id, err
 }
 
-func (t tinkset) promote(id uint32) (tinkset, error) {
+// Promote returns the keyset with that key as primary.
+func (t Set) Promote(id uint32) (Set, error) {
 	return t.with(func(m *tinkkeyset.Manager) error { return m.SetPrimary(id) })
 }
 
-func (t tinkset) disable(id uint32) (tinkset, error) {
+// Disable returns the keyset with that key disabled.
+func (t Set) Disable(id uint32) (Set, error) {
 	return t.with(func(m *tinkkeyset.Manager) error { return m.Disable(id) })
 }
 
-func (t tinkset) destroy(id uint32) (tinkset, error) {
+// Destroy returns the keyset without that key.
+func (t Set) Destroy(id uint32) (Set, error) {
 	return t.with(func(m *tinkkeyset.Manager) error { return m.Delete(id) })
 }
 
@@ -95,30 +100,32 @@ func tinkParameters(kind keyset.Type) (key.Parameters, error) {
 	return nil, keyset.ErrMalformed
 }
 
-func parseTinkset(b []byte) (tinkset, error) {
+// ParseSet reads what Bytes returned.
+func ParseSet(b []byte) (Set, error) {
 	// Tink's reader accepts unknown fields and several encodings; what is stored
 	// has one, and the browser accepts no other.
 	if _, err := keyset.Parse(b); err != nil {
-		return tinkset{}, err
+		return Set{}, err
 	}
 	handle, err := insecurecleartextkeyset.Read(tinkkeyset.NewBinaryReader(bytes.NewReader(b)))
 	if err != nil {
-		return tinkset{}, fmt.Errorf("keys: Tink does not read the keyset: %w", err)
+		return Set{}, fmt.Errorf("keys: Tink does not read the keyset: %w", err)
 	}
-	return tinkset{handle}, nil
+	return Set{handle}, nil
 }
 
-func (t tinkset) bytes() ([]byte, error) {
+// Bytes writes the keyset as Tink does, with its secrets.
+func (t Set) Bytes() ([]byte, error) {
 	var b bytes.Buffer
-	err := insecurecleartextkeyset.Write(t.handle, tinkkeyset.NewBinaryWriter(&b))
+	err := insecurecleartextkeyset.Write(t.Handle, tinkkeyset.NewBinaryWriter(&b))
 	return b.Bytes(), err
 }
 
-// keyset takes the key bytes out of Tink's key objects. Reading what Tink writes
+// Keyset takes the key bytes out of Tink's key objects. Reading what Tink writes
 // with the compact codec also refuses the key types and parameters that
 // Hopseal does not use, and ids that repeat (A23).
-func (t tinkset) keyset() (keyset.Keyset, error) {
-	b, err := t.bytes()
+func (t Set) Keyset() (keyset.Keyset, error) {
+	b, err := t.Bytes()
 	if err != nil {
 		return keyset.Keyset{}, err
 	}

@@ -1,0 +1,32 @@
+//go:build js
+
+package ring
+
+import (
+	"bytes"
+
+	"github.com/hopseal/hopseal/internal/keyset"
+)
+
+// Set is a Tink keyset. In a browser internal/keyset reads and writes it, and makes its first key
+// with the standard library. It is behind a function, so that printing a struct that holds it
+// prints no key.
+type Set struct{ set func() keyset.Keyset }
+
+// GenerateSet makes a keyset with one key.
+func GenerateSet(kind keyset.Type) (Set, error) { return hide(keyset.Generate(kind)) }
+
+// ParseSet reads what Bytes returned.
+func ParseSet(b []byte) (Set, error) {
+	return hide(keyset.Parse(bytes.Clone(b))) // the keys are parts of what is parsed
+}
+
+func hide(set keyset.Keyset, err error) (Set, error) {
+	return Set{func() keyset.Keyset { return set }}, err
+}
+
+// Bytes writes the keyset as Tink does, with its secrets.
+func (t Set) Bytes() ([]byte, error) { return t.set().Append(nil) }
+
+// Keyset returns the key bytes.
+func (t Set) Keyset() (keyset.Keyset, error) { return t.set(), nil }

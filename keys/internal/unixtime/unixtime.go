@@ -1,0 +1,22 @@
+// Package unixtime has the times that statements, rings and stores write: Unix seconds.
+package unixtime
+
+import "time"
+
+// Limit is above every time that is read. Nothing overflows below it.
+const Limit = 1 << 40
+
+// Beginning is the first second of 2026. Nothing was made before it. A clock that shows less
+// starts anew whenever its machine does.
+const Beginning int64 = 1767225600
+
+// Time returns the time of these seconds, the zero time for 0, which means not yet or never.
+func Time(seconds uint64) time.Time {
+	if seconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(seconds), 0)
+}
+
+// Text writes a time for error texts.
+func Text(t time.Time) string { return t.UTC().Format(time.RFC3339) }
