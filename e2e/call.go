@@ -5,6 +5,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
@@ -168,7 +169,7 @@ func (s *Session) reply(m incoming) error {
 	a := answer{}
 	ok := true
 	if m.Kind == engine.KindRefusal {
-		a.err, ok = parseRefusal(m.Answers, m.body)
+		a.err, ok = fault.ParseRefusal(m.Answers, m.body)
 	}
 	if sent := s.engine.Sent(); !ok || m.Answers == 0 || m.Answers > sent || replies > s.answersTo(sent) {
 		return s.fail(&CloseError{Remote: true, Err: ErrMisbehaved})

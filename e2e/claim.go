@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
@@ -81,7 +82,7 @@ func (c *claim) settle(ctx context.Context, do func() error) error {
 // now. Nor do credentials that are refused, see [greeting.endUnlessBack], nor what is refused for
 // its time, see [outdated].
 func (c *claim) unwelcome(ctx context.Context, why error) error {
-	if reason, _ := refuses(why); denies(why) && reason == ReasonUntrusted {
+	if reason, _ := fault.Refuses(why); fault.Denies(why) && reason == ReasonUntrusted {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeTimeout)
 		defer cancel()
 		c.settle(ctx, func() error { return c.remove(ctx) })

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
@@ -141,7 +142,7 @@ func (c *client) presentAgain(ctx context.Context, peer *keys.PublicIdentity) (_
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.HandshakeTimeout)
 	defer cancel()
-	if err = c.verify(ctx, peer); err == nil || outdated(err) {
+	if err = c.verify(ctx, peer); err == nil || fault.Outdated(err) {
 		var credentials []byte
 		if credentials, err = c.cfg.present(ctx); err == nil {
 			return credentials, nil
@@ -151,7 +152,7 @@ func (c *client) presentAgain(ctx context.Context, peer *keys.PublicIdentity) (_
 	if errors.As(err, &panicked) {
 		return nil, panicked
 	}
-	if reason, no := refuses(err); no {
+	if reason, no := fault.Refuses(err); no {
 		return nil, &HandshakeError{Reason: reason, Err: err}
 	}
 	return nil, &HandshakeError{Reason: ReasonLocal, Err: err}

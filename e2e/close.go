@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/transport"
 )
@@ -203,7 +204,7 @@ func (s *Session) gap(why *CloseError) *GapError {
 	if len(messages) == 0 && !why.Remote && why.Err == nil && why.Code == CodeDone {
 		return nil
 	}
-	return newGap(first, messages, s.signs(engine.KindMessage))
+	return fault.NewGap(first, messages, s.signs(engine.KindMessage))
 }
 
 // fail ends the session without a word to the other end, which after a forgery

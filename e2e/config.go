@@ -32,21 +32,6 @@ const (
 	DefaultMaxHandshakesPerAddress = 64
 )
 
-// A Proof is what each message of a session carries, beside what proves to the other
-// end where it comes from.
-type Proof byte
-
-// Proofs.
-const (
-	// ProofNone: nothing. Messages are authenticated by AES-256-GCM, under keys that
-	// both identities went into, which proves something to the ends and to nobody else.
-	ProofNone = Proof(engine.ProofNone)
-
-	// ProofEd25519: a signature by the sender's identity, for whoever has to be shown
-	// later who sent what.
-	ProofEd25519 = Proof(engine.ProofEd25519)
-)
-
 // Config says who this end is, whom it talks to and within which limits. Identity,
 // Verifier and Protocol are required; everything else has a default. A Config may
 // be used again, at the same time too.

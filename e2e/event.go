@@ -122,7 +122,7 @@ func (n *events) next() (e Event, ok bool) {
 func (n *events) deliver(e Event) {
 	defer func() {
 		if v := recover(); v != nil {
-			n.panicked(&PanicError{v, debug.Stack()})
+			n.panicked(&PanicError{Value: v, Stack: debug.Stack()})
 		}
 	}()
 	logEvent(n.log, e)

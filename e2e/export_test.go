@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -71,14 +72,14 @@ func SendRaw(s *Session, message []byte) error {
 }
 
 // ParseRefusal reads the body of a refusal.
-func ParseRefusal(id uint64, body []byte) (error, bool) { return parseRefusal(id, body) }
+func ParseRefusal(id uint64, body []byte) (error, bool) { return fault.ParseRefusal(id, body) }
 
 // AppendRefusal writes the body that stands for an error.
 func AppendRefusal(err error) []byte {
 	if reply, ok := err.(*ReplyError); ok {
-		return appendRefusal(nil, RefusedFailed, reply)
+		return fault.AppendRefusal(nil, RefusedFailed, reply)
 	}
-	return appendRefusal(nil, err.(*RefusedError).Reason, nil)
+	return fault.AppendRefusal(nil, err.(*RefusedError).Reason, nil)
 }
 
 // ForgetEngine holds the moment still in which a session ends, has forgotten what it would

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e/internal/about"
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
@@ -253,11 +254,11 @@ func (s *Session) follow(ctx context.Context) error {
 	for !s.over() {
 		peer := s.engine.Peer()
 		err := s.party.cfg.Verifier.Verify(about.Session(ctx, s.life), s.party.want, peer)
-		switch _, no := refuses(err); {
+		switch _, no := fault.Refuses(err); {
 		case no && s.engine.Peer() != peer: // so that this is about who it was before
 			continue
-		case denies(err):
-			go s.closeFor(CodeRefused, unwelcome(err))
+		case fault.Denies(err):
+			go s.closeFor(CodeRefused, fault.Unwelcome(err))
 			return nil
 		case no:
 			return nil

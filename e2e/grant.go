@@ -2,44 +2,17 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
-	"github.com/hopseal/hopseal/transport"
 )
 
 // MaxCredentials is the most that a client may show beside its identity, in bytes.
 const MaxCredentials = engine.MaxCredentials // 4 KiB
-
-// Errors of credentials.
-var (
-	// ErrCredentials: they were not accepted, or have expired. A session ends with it
-	// at both ends.
-	ErrCredentials = errors.New("the credentials are not accepted, or not any more")
-
-	// ErrCredentialsExpired matches ErrCredentials and says that time is all that is wrong
-	// with them: they have expired, or are not valid yet. [Config.Authenticate] returns it,
-	// or a [Grant] whose end is in the past. The clock that says so may be wrong, so a session
-	// that there is goes on, for as long as its last Grant lasts, and the client tries again.
-	ErrCredentialsExpired error = staleError{}
-
-	// ErrCredentialsTooLarge: [Config.Credentials] returned more than [MaxCredentials]
-	// bytes.
-	ErrCredentialsTooLarge = errors.New("credentials of more than 4096 bytes")
-)
-
-// staleError is the type of ErrCredentialsExpired.
-type staleError struct{}
-
-func (staleError) Error() string {
-	return "the credentials have expired, or are not valid yet: show others, and check both clocks"
-}
-
-func (staleError) Unwrap() error { return ErrCredentials }
 
 // A Grant is what a client's credentials entitle it to.
 type Grant struct {
@@ -112,33 +85,6 @@ func (c Config) authenticate(ctx context.Context, peer Peer, credentials []byte)
 	return g.measured(), nil
 }
 
-// refuses reports whether an error of a Verifier or of Authenticate says no, rather
-// than that there is no answer now. Why says which of the two it was.
-func refuses(err error) (why Reason, no bool) {
-	var refusal *trust.Error
-	if errors.As(err, &refusal) {
-		return ReasonUntrusted, true
-	}
-	for _, sentinel := range []error{ErrCredentials, transport.ErrUnauthorized, transport.ErrForbidden} {
-		if errors.Is(err, sentinel) {
-			return ReasonUnauthorized, true
-		}
-	}
-	return 0, false
-}
-
-// unwelcome is the end of a session whose other end is not accepted any more.
-func unwelcome(err error) *CloseError {
-	sentinel := ErrUntrusted
-	if why, _ := refuses(err); why != ReasonUntrusted {
-		sentinel = ErrCredentials
-	}
-	if !errors.Is(err, sentinel) {
-		err = fmt.Errorf("%w: %w", sentinel, err)
-	}
-	return &CloseError{Err: err}
-}
-
 // verify asks the application whom it trusts: aside, unless the answer is in this process.
 func (c *Config) verify(ctx context.Context, want trust.Expected, peer *keys.PublicIdentity) error {
 	if _, immediate := c.Verifier.(interface{ Immediate() }); immediate {
@@ -159,7 +105,7 @@ func within[T any](ctx context.Context, call func(context.Context) (T, error)) (
 	go func() {
 		err := errGoexit // until it is known better
 		defer func() { done <- err }()
-		defer contain(&err)
+		defer fault.Contain(&err)
 		answer, err = call(ctx)
 	}()
 	select {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e/internal/about"
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
@@ -171,9 +172,9 @@ func (g *greeting) answer(ctx context.Context, r *engine.Resume) (step engine.St
 // Nothing follows from one that did not count, whatever was wrong with it: somebody may
 // have held it back until it was wrong.
 func (g *greeting) ended(s *Session, counted bool, err error) {
-	switch reason, no := refuses(err); {
+	switch reason, no := fault.Refuses(err); {
 	case no && counted && reason == ReasonUntrusted:
-		s.fail(unwelcome(err))
+		s.fail(fault.Unwelcome(err))
 	case no && counted:
 		g.endUnlessBack(s, err)
 	}
@@ -190,7 +191,7 @@ func (g *greeting) endUnlessBack(s *Session, err error) {
 	link := s.engine.Link()
 	time.AfterFunc(g.cfg.HandshakeTimeout, func() {
 		if !s.over() && link != nil && link.Condemn() {
-			s.closeFor(CodeRefused, unwelcome(err))
+			s.closeFor(CodeRefused, fault.Unwelcome(err))
 		}
 	})
 }

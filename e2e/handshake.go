@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
@@ -192,7 +193,7 @@ func (h *handshake) sign(ctx context.Context, e *engine.Handshake) (engine.Step,
 // refuse ends the handshake after the decision went against the peer, and returns
 // why.
 func (h *handshake) refuse(ctx context.Context, why error) error {
-	reason, no := refuses(why)
+	reason, no := fault.Refuses(why)
 	if errors.Is(why, sessionstore.ErrNotStored) { // any more
 		reason, no = ReasonUnknownSession, true
 	}
@@ -224,7 +225,7 @@ func (h *handshake) refusal(why error, reason Reason, no bool) []byte {
 		step, _ = h.engine.Refuse(engine.CodeUnknown)
 	case !resumes:
 		step, _ = h.engine.Refuse(h.strangersCode(reason))
-	case outdated(why):
+	case fault.Outdated(why):
 		step, _ = h.engine.Refuse(map[Reason]engine.Code{ReasonUntrusted: engine.CodeLapsed, ReasonUnauthorized: engine.CodeStale}[reason])
 	case reason == ReasonUntrusted:
 		step, h.counted = attempt.Condemn(engine.CodeRefused)
@@ -264,7 +265,7 @@ func lost(ctx context.Context, err error) error {
 
 func explained(step engine.Step, err error) (engine.Step, error) {
 	if err != nil {
-		err = explainHandshake(err)
+		err = fault.Explain(err)
 	}
 	return step, err
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
@@ -99,7 +100,7 @@ func (s *Session) lose(l *line, why *CloseError) error {
 		return s.err
 	}
 	if s.retire(l) {
-		s.events.tell(Event{State: StateReconnecting, Session: s, Err: disconnected(why)})
+		s.events.tell(Event{State: StateReconnecting, Session: s, Err: fault.Disconnected(why)})
 		s.lost(why)
 	}
 	if s.over() {
@@ -137,7 +138,7 @@ var errOvertaken = errors.New("the client came back on another connection")
 // link. Nothing comes of it any more, also where the client never hears of the commit.
 func (s *Session) leaveOld() {
 	if old := s.line.Load(); old != nil && old.link != s.engine.Link() {
-		s.lose(old, &CloseError{Remote: true, Err: truncated{errOvertaken}})
+		s.lose(old, &CloseError{Remote: true, Err: fault.Truncated(errOvertaken)})
 	}
 }
 
@@ -224,7 +225,7 @@ func (s *Session) sendAgain(l *line) error {
 // place, or it has no records left.
 func broken(err error) *CloseError {
 	if errors.Is(err, engine.ErrClosed) {
-		return &CloseError{Remote: true, Err: truncated{err}}
+		return &CloseError{Remote: true, Err: fault.Truncated(err)}
 	}
 	return &CloseError{Err: err}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/internal/ration"
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/transport"
@@ -67,7 +68,7 @@ func attrsOfError(why outcome, err error) (attrs []slog.Attr) {
 	switch p := new(PanicError); {
 	case err == nil || why == outcomeClosed || why == outcomePeerClosed:
 	case errors.As(err, &p):
-		attrs = append(appendText(attrs, "error", p.line()), slog.String("stack", string(p.Stack)))
+		attrs = append(appendText(attrs, "error", fault.Line(p)), slog.String("stack", string(p.Stack)))
 	default:
 		attrs = appendText(attrs, "error", cause(err).Error())
 	}
@@ -92,7 +93,7 @@ func appendText(attrs []slog.Attr, key, text string) []slog.Attr {
 	if text == "" {
 		return attrs
 	}
-	return append(attrs, slog.String(key, safetext.Line(text, maxShown)))
+	return append(attrs, slog.String(key, safetext.Line(text, fault.MaxShown)))
 }
 
 func attrsOfStats(of Stats) []slog.Attr {

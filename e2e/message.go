@@ -1,30 +1,37 @@
 package e2e
 
-import "time"
+import "github.com/hopseal/hopseal/e2e/internal/message"
 
-// A Message is what one application sends to the other.
-type Message struct {
-	// Type says what kind of message it is, in the words of the application: at most
-	// 128 bytes of UTF-8. It is "" where nobody gave one.
-	Type string
+// A Message is what one application sends to the other:
+//
+//	Type   what kind of message it is, in the words of the application: at most 128
+//	       bytes of UTF-8. It is "" where nobody gave one.
+//	Time   when it was sent, to the millisecond. It is the sender's word: its clock may
+//	       be wrong, and it may lie.
+//	ID     the message's number, from 1, among all that its sender has sent in the
+//	       session. Both ends know it, and it stays the same on whatever connection the
+//	       message arrives.
+//	Data   its bytes
+//	Proof  shows to others that the sender has sent this, see [VerifyProof]. It is nil
+//	       unless both ends have [ProofEd25519].
+type Message = message.Message
 
-	// Time is when it was sent, to the millisecond. It is the sender's word: its clock
-	// may be wrong, and it may lie.
-	Time time.Time
+// A Proof is what each message of a session carries, beside what proves to the other
+// end where it comes from.
+type Proof = message.Proof
 
-	// ID is the message's number, from 1, among all that its sender has sent in the
-	// session. Both ends know it, and it stays the same on whatever connection the
-	// message arrives.
-	ID uint64
+// Proofs.
+const (
+	// ProofNone: nothing. Messages are authenticated by AES-256-GCM, under keys that
+	// both identities went into, which proves something to the ends and to nobody else.
+	ProofNone = message.ProofNone
 
-	Data []byte
-
-	// Proof shows to others that the sender has sent this, see [VerifyProof]. It is nil
-	// unless both ends have [ProofEd25519].
-	Proof []byte
-}
+	// ProofEd25519: a signature by the sender's identity, for whoever has to be shown
+	// later who sent what.
+	ProofEd25519 = message.ProofEd25519
+)
 
 // message returns what the application gets of a message that has come.
 func (s *Session) message(m incoming) Message {
-	return Message{m.Type, m.Time, m.number, m.body, s.proof(m)}
+	return Message{Type: m.Type, Time: m.Time, ID: m.number, Data: m.body, Proof: s.proof(m)}
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
@@ -88,7 +89,7 @@ func (m *Mux) Handle(typ string, f func(ctx context.Context, r *Request) ([]byte
 	defer m.mu.Unlock()
 	switch {
 	case !engine.ValidType(typ):
-		panic("e2e: Mux.Handle: " + errType.Error())
+		panic("e2e: Mux.Handle: " + fault.ErrType.Error())
 	case f == nil:
 		panic("e2e: Mux.Handle: the function is nil")
 	case m.handlers[typ] != nil:
@@ -284,7 +285,7 @@ func (sv *serving) authorize(ctx context.Context, r *Request) error {
 
 // guarded makes a panic an error.
 func guarded(f func() ([]byte, error)) (_ []byte, err error) {
-	defer contain(&err)
+	defer fault.Contain(&err)
 	return f()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/transport"
 )
@@ -107,7 +108,7 @@ func outcomeOf(err error) outcome {
 		return outcomePanic
 	case errors.As(err, new(*notYet)):
 		return outcomeAbandoned
-	case ofLapsedPeer(err):
+	case fault.OfLapsedPeer(err):
 		return outcomePeerExpired
 	}
 	for _, k := range known {

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 )
 
 // sentinels returns the names of the errors that a package exports, each with a prefix.
@@ -60,7 +62,7 @@ func TestEveryErrorHasAnOutcome(t *testing.T) {
 			t.Errorf("%s has no outcome: give it one in outcome.go, and document it at Config.Logger", name)
 		}
 	}
-	for reason, text := range reasonTexts {
+	for reason, text := range fault.ReasonTexts {
 		if reason != ReasonLocal && ofReason[reason] == "" {
 			t.Errorf("%q has no outcome", text)
 		}
@@ -80,8 +82,8 @@ func TestOutcomes(t *testing.T) {
 		{&CloseError{Remote: true, Code: CodeFailed}, outcomeFailed},
 		{&CloseError{Remote: true, Code: 99}, outcomeFailed},
 		{&CloseError{Err: context.Canceled}, outcomeAbandoned},
-		{&CloseError{Remote: true, Err: truncated{broken}}, outcomeLost},
-		{&CloseError{Remote: true, Err: truncated{&HandshakeError{Reason: ReasonUnknownSession}}}, outcomeUnknownSession},
+		{&CloseError{Remote: true, Err: fault.Truncated(broken)}, outcomeLost},
+		{&CloseError{Remote: true, Err: fault.Truncated(&HandshakeError{Reason: ReasonUnknownSession})}, outcomeUnknownSession},
 		{&CloseError{Err: ErrExpired}, outcomeExpired},
 		{&HandshakeError{Reason: ReasonLocal, Err: errFull}, outcomeFull},
 		{&HandshakeError{Reason: ReasonLocal, Err: errEvicted}, outcomeEvicted},

@@ -53,7 +53,7 @@ func VerifyProof(by *keys.PublicIdentity, proof, data []byte) (Message, error) {
 	if !verifies(by, h.Time, key, engine.Signed(id, fromClient, number, header, key, data), signature) {
 		return Message{}, ErrProof
 	}
-	return Message{h.Type, h.Time, number, data, bytes.Clone(proof)}, nil
+	return Message{Type: h.Type, Time: h.Time, ID: number, Data: data, Proof: bytes.Clone(proof)}, nil
 }
 
 // verifies reports whether the key of that name, which the identity has to list for the

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
@@ -200,7 +201,7 @@ func (s *Session) read(ctx context.Context, l *line, dst []byte) ([]byte, engine
 	frame, err := l.conn.Read(s.within(ctx), s.recv.frame[:0])
 	if err != nil {
 		l.drop(false)
-		return dst, 0, s.lose(l, cut(ctx, err))
+		return dst, 0, s.lose(l, fault.Cut(ctx, err))
 	}
 	s.recv.frame = frame
 	now := time.Now()

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
@@ -33,7 +34,7 @@ func (b *reconnector) run(why *CloseError) {
 			s.fail(gaveUp(err, why))
 		}
 	}()
-	if err = b.redial(disconnected(why)); err == nil {
+	if err = b.redial(fault.Disconnected(why)); err == nil {
 		s.attach(b.next)
 	}
 }
@@ -59,7 +60,7 @@ func gaveUp(err error, why *CloseError) *CloseError {
 			return why
 		}
 	}
-	return &CloseError{Remote: true, Err: truncated{err}}
+	return &CloseError{Remote: true, Err: fault.Truncated(err)}
 }
 
 // dial makes a connection and goes on with the session over it.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/transport"
@@ -259,7 +260,7 @@ func (b *reconnector) first(ctx context.Context) error {
 			switch {
 			case err == nil:
 			case ends(err):
-				s.fail(&CloseError{Remote: true, Err: truncated{err}})
+				s.fail(&CloseError{Remote: true, Err: fault.Truncated(err)})
 			default:
 				b.putBack(err)
 			}

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
 )
@@ -59,7 +60,7 @@ func ends(err error) bool {
 		return false
 	}
 	if failed := new(HandshakeError); errors.As(by, &failed) {
-		return failed.Permanent() && !outdated(failed)
+		return failed.Permanent() && !fault.Outdated(failed)
 	}
 	return errors.As(by, new(*PanicError))
 }
@@ -98,7 +99,7 @@ func (b *reconnector) retry() redial.Policy {
 			return redial.Stop
 		}
 		action = redial.Stop // if it panics
-		defer contain(&b.decided)
+		defer fault.Contain(&b.decided)
 		action = decide(err)
 		if action != redial.Stop && ends(err) { // so that no end of the session says it
 			b.failed(err)
@@ -141,6 +142,6 @@ func own(err *error) {
 	case *PanicError: // of another goroutine
 		*err = said{v}
 	default:
-		*err = said{&PanicError{v, debug.Stack()}}
+		*err = said{&PanicError{Value: v, Stack: debug.Stack()}}
 	}
 }

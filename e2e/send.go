@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/transport"
 )
@@ -52,15 +53,13 @@ type outgoing struct {
 // the message may come at once.
 type numberer interface{ numbered(number uint64) }
 
-var errType = errors.New("a type must have at most 128 bytes of UTF-8")
-
 // submit sends a message, now or when there is room and a line.
 func (s *Session) submit(ctx context.Context, m *outgoing) error {
 	if len(m.body) > s.party.cfg.MaxMessage {
 		return fmt.Errorf("e2e: send: %w: %d bytes, at most %d", ErrTooLarge, len(m.body), s.party.cfg.MaxMessage)
 	}
 	if !engine.ValidType(m.Type) {
-		return fmt.Errorf("e2e: send: %w", errType)
+		return fmt.Errorf("e2e: send: %w", fault.ErrType)
 	}
 	if s.spool != nil {
 		kept := *m // so that m stays on its caller's stack
@@ -187,7 +186,7 @@ func (s *Session) write(ctx context.Context, l *line, now time.Time, frame []byt
 	if err != nil {
 		l.drop(true)
 		s.rest(l, err)
-		return s.lose(l, cut(ctx, err))
+		return s.lose(l, fault.Cut(ctx, err))
 	}
 	return nil
 }

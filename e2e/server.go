@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/internal/engine"
-	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
 )
@@ -97,7 +96,7 @@ func NewServer(cfg Config, handle func(ctx context.Context, s *Session) error) (
 
 // Format prints who the server is and what it speaks, and no secrets, whatever the verb.
 func (srv *Server) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "e2e.Server(%s, %v)", quoteProtocol(srv.cfg.Protocol), srv.cfg.Identity.Public())
+	fmt.Fprintf(f, "e2e.Server(%s, %v)", fault.QuoteProtocol(srv.cfg.Protocol), srv.cfg.Identity.Public())
 }
 
 // ServeConn runs the handshake and then the server's function over a connection
@@ -217,7 +216,7 @@ func (srv *Server) greet(ctx context.Context, conn transport.Conn) (_ *Session, 
 			srv.turnAway(conn, transport.CodePolicy, err)
 		}
 	}()
-	defer contain(&err)
+	defer fault.Contain(&err)
 	entered, guest, full := srv.lobby.enter(ctx, conn, srv.room())
 	if full != nil {
 		return nil, nil, &HandshakeError{Reason: ReasonLocal, Err: full}
@@ -364,31 +363,6 @@ func (srv *Server) finish(s *Session, code Code) error {
 
 // call runs the function and makes a panic an error.
 func (srv *Server) call(ctx context.Context, s *Session) (err error) {
-	defer contain(&err)
+	defer fault.Contain(&err)
 	return srv.handle(ctx, s)
-}
-
-// A PanicError is a panic of a server's function or of its Verifier.
-type PanicError struct {
-	Value any
-	Stack []byte
-}
-
-// Error returns the value in one line, and the stack in many.
-func (e *PanicError) Error() string {
-	return e.line() + "\n" + string(e.Stack)
-}
-
-func (e *PanicError) line() string {
-	return "e2e: panic: " + safetext.Line(fmt.Sprint(e.Value), maxShown)
-}
-
-// maxShown bounds what is shown of the errors and panics of applications, in
-// characters.
-const maxShown = 1000
-
-func contain(err *error) {
-	if v := recover(); v != nil {
-		*err = &PanicError{v, debug.Stack()}
-	}
 }

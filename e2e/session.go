@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/keys"
@@ -298,5 +299,5 @@ func (s *Session) Restored() bool { return s.restored }
 
 // Format prints no secrets, whatever the verb.
 func (s *Session) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "e2e.Session(%s, peer %v)", quoteProtocol(s.party.cfg.Protocol), s.Peer())
+	fmt.Fprintf(f, "e2e.Session(%s, peer %v)", fault.QuoteProtocol(s.party.cfg.Protocol), s.Peer())
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/keys"
 )
 
@@ -49,7 +50,7 @@ func (a *asking) run(signer keys.Signer, message []byte, then func(late bool)) {
 		then(!a.settled.CompareAndSwap(false, true))
 		close(a.done)
 	}()
-	defer contain(&a.err)
+	defer fault.Contain(&a.err)
 	a.signature, a.err = signer.Sign(message)
 }
 

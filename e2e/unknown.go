@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/transport"
 )
@@ -29,7 +30,7 @@ func (g *greeting) refuse(ctx context.Context) error {
 	g.guest.over()
 	if errors.Is(err, engine.ErrResume) { // the r1 of nobody honest
 		g.conn.Close(transport.CodePolicy, "")
-		return explainHandshake(err)
+		return fault.Explain(err)
 	}
 	if err != nil {
 		g.conn.Close(transport.CodeTryLater, "")

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e/internal/about"
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
@@ -27,10 +28,6 @@ const (
 	// a peer who shows something new again and again from being a load.
 	decisionPause = time.Second
 )
-
-// ErrUndecided is returned by [Session.Renew] where the other end could not decide on
-// what it was shown. What it had accepted before goes on to count.
-var ErrUndecided = errors.New("e2e: the other end could not decide now")
 
 // A localEnd is what a session knows about its own end, beside keys: who it is, and whom
 // it accepts.
@@ -254,14 +251,14 @@ func (s *Session) decide(l *line) {
 	ctx, cancel := context.WithTimeout(s.life, s.party.cfg.HandshakeTimeout)
 	defer cancel()
 	grant, err := s.judge(ctx, offer)
-	no := denies(err)
+	no := fault.Denies(err)
 	switch {
 	case s.over():
 		return
 	case no && !l.link.Condemn(): // another link has come with what was decided then
 		return
 	case no:
-		s.closeFor(CodeRefused, unwelcome(err))
+		s.closeFor(CodeRefused, fault.Unwelcome(err))
 		return
 	case err != nil: // which says nothing, or only that this is out of its time
 		l.link.Decided(false, 0)
@@ -327,11 +324,11 @@ func (s *Session) Recheck(ctx context.Context) error {
 	for !s.over() {
 		peer := s.engine.Peer()
 		err := s.party.verify(about.Session(ctx, s.life), peer)
-		if !denies(err) {
+		if !fault.Denies(err) {
 			return err
 		}
 		if s.engine.Peer() == peer { // else the answer is about who it was before
-			s.closeFor(CodeRefused, unwelcome(err))
+			s.closeFor(CodeRefused, fault.Unwelcome(err))
 		}
 	}
 	return s.err

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/internal/label"
@@ -191,9 +192,9 @@ func (v vault) tryLoad(ctx context.Context, key [32]byte, cfg engine.Config) (l 
 		l.session, err = engine.RestoreSession(cfg, time.Now(), c.state, apart...)
 	}
 	if other := new(engine.SpeechError); errors.As(err, &other) {
-		was, is := spoken(other), other.Own
+		was, is := fault.Speech(other), other.Own
 		err = fmt.Errorf("the stored session is of another protocol: it speaks %s and %s, this end %s and %s",
-			quoteProtocol(was.Theirs), was.TheirsProof.habit(), quoteProtocol(is.Protocol), Proof(is.Proof).habit())
+			fault.QuoteProtocol(was.Theirs), fault.Habit(was.TheirsProof), fault.QuoteProtocol(is.Protocol), fault.Habit(Proof(is.Proof)))
 	}
 	if err == nil && storedKey(l.session) != key {
 		err = errSealed

@@ -14,7 +14,7 @@ import (
 
 // explained are the packages each of whose errors has a row in docs/troubleshooting.md. (That the
 // rows are what the code says is checked in package transport, which has more of them.)
-var explained = []string{"e2e", "keys", "envelope"}
+var explained = []string{"e2e", "e2e/internal/fault", "keys", "envelope"}
 
 // notErrors are texts that look like errors, and that nobody is shown by themselves.
 var notErrors = []string{
@@ -66,9 +66,10 @@ func tellingPieces(text string) (pieces []string) {
 
 // errorTexts returns the literals of a package that end up in errors, and where they stand: what
 // errors.New and fmt.Errorf are given, what stands in a method Error or in one that makes a part
-// of its text, in tables of texts, and what begins with the name of the package.
+// of its text, in tables of texts, and what begins with the name of the public package.
 func errorTexts(t *testing.T, folder string) map[string]string {
 	t.Helper()
+	top, _, _ := strings.Cut(folder, "/")
 	found := map[string]string{}
 	files, err := filepath.Glob(filepath.Join(root, folder, "*.go"))
 	if err != nil {
@@ -85,7 +86,7 @@ func errorTexts(t *testing.T, folder string) map[string]string {
 		take := func(n ast.Node, all bool) {
 			ast.Inspect(n, func(n ast.Node) bool {
 				if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
-					if text, err := strconv.Unquote(lit.Value); err == nil && (all || strings.HasPrefix(text, folder+": ")) {
+					if text, err := strconv.Unquote(lit.Value); err == nil && (all || strings.HasPrefix(text, top+": ")) {
 						found[text] = folder + "/" + filepath.Base(name)
 					}
 				}

@@ -128,14 +128,21 @@ func (p listedPackage) measure(exports map[string]string) (Room, error) {
 	return r, nil
 }
 
+// exported counts the names of a package. The constants of a type that the package names count
+// with the type.
 func exported(pkg *types.Package) (names, enumerated int) {
+	own := make(map[types.Type]bool)
+	for _, name := range pkg.Scope().Names() {
+		if t, ok := pkg.Scope().Lookup(name).(*types.TypeName); ok && t.Exported() {
+			own[types.Unalias(t.Type())] = true
+		}
+	}
 	for _, name := range pkg.Scope().Names() {
 		if !token.IsExported(name) {
 			continue
 		}
 		object := pkg.Scope().Lookup(name)
-		named, ok := types.Unalias(object.Type()).(*types.Named)
-		if _, constant := object.(*types.Const); constant && ok && named.Obj().Pkg() == pkg {
+		if _, constant := object.(*types.Const); constant && own[types.Unalias(object.Type())] {
 			enumerated++
 		} else {
 			names++

@@ -1,4 +1,4 @@
-package e2e
+package fault
 
 import (
 	"errors"
@@ -21,9 +21,9 @@ func (e *DisconnectError) Error() string {
 // Unwrap returns net.ErrClosed and the cause.
 func (e *DisconnectError) Unwrap() []error { return []error{net.ErrClosed, e.Err} }
 
-// disconnected returns what would end a session with one connection as what it is where
+// Disconnected returns what would end a session with one connection as what it is where
 // the session goes on.
-func disconnected(why *CloseError) *DisconnectError {
+func Disconnected(why *CloseError) *DisconnectError {
 	if t, ok := why.Err.(truncated); ok {
 		return &DisconnectError{hearsay(t)}
 	}

@@ -1,9 +1,10 @@
-package e2e
+package fault
 
 import (
 	"fmt"
 	"strconv"
 
+	"github.com/hopseal/hopseal/e2e/internal/message"
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
@@ -15,12 +16,12 @@ type GapError struct {
 	First uint64 // number of the first such message; a session's messages are numbered from 1
 	Count int    // of such messages; they follow one another
 
-	messages []Message
+	messages []message.Message
 }
 
-// newGap returns the gap of a session that is over. The messages have their headers, and
+// NewGap returns the gap of a session that is over. The messages have their headers, and
 // signatures.
-func newGap(first uint64, messages [][]byte, signed bool) *GapError {
+func NewGap(first uint64, messages [][]byte, signed bool) *GapError {
 	gap := &GapError{First: first, Count: len(messages)}
 	for i, m := range messages {
 		h, size, err := engine.ParseHeader(m, "")
@@ -28,7 +29,7 @@ func newGap(first uint64, messages [][]byte, signed bool) *GapError {
 			size += engine.SignatureSize
 		}
 		if err == nil && size <= len(m) && (h.Kind == engine.KindMessage || h.Kind == engine.KindRequest) {
-			gap.messages = append(gap.messages, Message{h.Type, h.Time, first + uint64(i), m[size:], nil})
+			gap.messages = append(gap.messages, message.Message{Type: h.Type, Time: h.Time, ID: first + uint64(i), Data: m[size:]})
 		}
 	}
 	return gap
@@ -37,7 +38,7 @@ func newGap(first uint64, messages [][]byte, signed bool) *GapError {
 // Messages returns the messages themselves, in their order, for a session that comes
 // after. Requests of a Call are among them, answers are not: nobody waits for those any
 // more. They are plaintext, and nowhere in what a GapError prints.
-func (e *GapError) Messages() []Message { return e.messages }
+func (e *GapError) Messages() []message.Message { return e.messages }
 
 // Error returns one line with numbers only.
 func (e *GapError) Error() string {

@@ -1,0 +1,23 @@
+package fault
+
+import "errors"
+
+// ErrToldLapsed is what a server says of its own statement, by its own clock.
+var ErrToldLapsed = errors.New("the server says that its statement has expired, is from the future, or is not its latest: " +
+	"renew it with 'hopseal key rotate' or Identity.Renew, have Store.Run keep it alive, and check both clocks")
+
+// Errors of credentials.
+var (
+	ErrCredentials               = errors.New("the credentials are not accepted, or not any more")
+	ErrCredentialsExpired  error = staleError{} // matches ErrCredentials
+	ErrCredentialsTooLarge       = errors.New("credentials of more than 4096 bytes")
+)
+
+// staleError is the type of ErrCredentialsExpired.
+type staleError struct{}
+
+func (staleError) Error() string {
+	return "the credentials have expired, or are not valid yet: show others, and check both clocks"
+}
+
+func (staleError) Unwrap() error { return ErrCredentials }

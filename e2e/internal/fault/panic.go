@@ -1,0 +1,34 @@
+package fault
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/hopseal/hopseal/internal/safetext"
+)
+
+// A PanicError is a panic of a server's function or of its Verifier.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+// Error returns the value in one line, and the stack in many.
+func (e *PanicError) Error() string {
+	return Line(e) + "\n" + string(e.Stack)
+}
+
+// Line returns a panic's value in one line.
+func Line(e *PanicError) string {
+	return "e2e: panic: " + safetext.Line(fmt.Sprint(e.Value), MaxShown)
+}
+
+// MaxShown bounds what is shown of an application's error or panic, in characters.
+const MaxShown = 1000
+
+// Contain makes a panic an error. Defer it.
+func Contain(err *error) {
+	if v := recover(); v != nil {
+		*err = &PanicError{v, debug.Stack()}
+	}
+}

@@ -1,0 +1,60 @@
+package fault
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/hopseal/hopseal/keys/trust"
+	"github.com/hopseal/hopseal/transport"
+)
+
+// Refuses reports whether an error of a Verifier or of Authenticate says no, rather
+// than that there is no answer now. Why says which of the two it was.
+func Refuses(err error) (why Reason, no bool) {
+	var refusal *trust.Error
+	if errors.As(err, &refusal) {
+		return ReasonUntrusted, true
+	}
+	for _, sentinel := range []error{ErrCredentials, transport.ErrUnauthorized, transport.ErrForbidden} {
+		if errors.Is(err, sentinel) {
+			return ReasonUnauthorized, true
+		}
+	}
+	return 0, false
+}
+
+// Unwelcome is the end of a session whose other end is not accepted any more.
+func Unwelcome(err error) *CloseError {
+	sentinel := ErrUntrusted
+	if why, _ := Refuses(err); why != ReasonUntrusted {
+		sentinel = ErrCredentials
+	}
+	if !errors.Is(err, sentinel) {
+		err = fmt.Errorf("%w: %w", sentinel, err)
+	}
+	return &CloseError{Err: err}
+}
+
+// OfLapsedPeer reports whether the other end was refused because its statement does not count
+// at this time.
+func OfLapsedPeer(err error) bool {
+	refusal, ok := errors.AsType[*trust.Error](err)
+	return ok && (refusal.Reason == trust.Expired || refusal.Reason == trust.NotYetValid)
+}
+
+// Outdated reports whether only what was shown is refused, and not who has shown it: a statement
+// or credentials that are out of their time, or an earlier statement than another connection has
+// brought. The clock that says so may be wrong, and the other end may have something newer by now.
+// So it refuses an attempt, and ends no session: that has limits of its own, which no clock moves.
+func Outdated(err error) bool {
+	if refusal, ok := errors.AsType[*trust.Error](err); ok {
+		return refusal.Reason == trust.Expired || refusal.Reason == trust.NotYetValid || refusal.Reason == trust.RolledBack
+	}
+	return errors.Is(err, ErrCredentialsExpired) || errors.Is(err, ErrToldLapsed)
+}
+
+// Denies reports whether an error says no whatever the time is, so that it ends a session.
+func Denies(err error) bool {
+	_, no := Refuses(err)
+	return no && !Outdated(err)
+}
