@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/hopseal/hopseal/internal/gcm"
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/keys"
 )
@@ -180,7 +181,7 @@ func TestA21TwoKeySegment(t *testing.T) {
 	}
 	segment = append(segment, collide(bareA, bareB, nil, segment, 8)...)
 	for _, key := range [][]byte{a, b} {
-		if _, err := newGCM(key).Open(nil, nonce, segment, nil); err != nil {
+		if _, err := gcm.New(key).Open(nil, nonce, segment, nil); err != nil {
 			t.Fatalf("the attack fails: %v", err)
 		}
 	}
@@ -202,7 +203,7 @@ func TestA21TwoKeySegment(t *testing.T) {
 // fixed bytes of the nonce stay.
 func searchBody(t *testing.T, aad []byte, fixed int, keysOf func(nonce []byte) (a, b []byte)) []byte {
 	t.Helper()
-	nonce := make([]byte, fixed+gcmNonceSize)
+	nonce := make([]byte, fixed+gcm.NonceSize)
 	a, b := keysOf(nonce)
 	bareA, bareB := newBareGCM(a, nonce[fixed:]), newBareGCM(b, nonce[fixed:])
 	for n := range uint64(1 << 22) {

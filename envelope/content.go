@@ -2,8 +2,6 @@ package envelope
 
 import (
 	"bytes"
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
@@ -13,6 +11,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/hopseal/hopseal/internal/gcm"
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys"
@@ -32,7 +31,9 @@ func newContentKey() contentKey {
 func (k contentKey) id() SealKeyID { return SealKeyID(k.expand(label.EnvelopeContentID)) }
 
 // body returns the AEAD of an envelope's body.
-func (k contentKey) body() contentAEAD { return contentAEAD{newGCM(k.expand(label.EnvelopeBodyKey))} }
+func (k contentKey) body() contentAEAD {
+	return contentAEAD{gcm.NewRandom(k.expand(label.EnvelopeBodyKey))}
+}
 
 func (k contentKey) expand(l label.Label) []byte { return derive(k, nil, string(l)) }
 
@@ -44,18 +45,6 @@ func derive(secret, salt []byte, info string) []byte {
 	return key
 }
 
-func newGCM(key []byte) cipher.AEAD {
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		panic(err) // 32 bytes are always a key
-	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		panic(err)
-	}
-	return aead
-}
-
 // A bodyKey seals and opens bodies: a contentAEAD or a [keys.SharedKey].
 type bodyKey interface {
 	Overhead() int
@@ -64,23 +53,11 @@ type bodyKey interface {
 }
 
 // contentAEAD is AES-256-GCM with a random nonce in front.
-type contentAEAD struct{ aead cipher.AEAD }
+type contentAEAD struct{ gcm.Random }
 
-func (c contentAEAD) Overhead() int { return gcmNonceSize + gcmTagSize }
-
+// Seal never fails: a content key seals one body.
 func (c contentAEAD) Seal(dst, plaintext, aad []byte) ([]byte, error) {
-	start := len(dst)
-	dst = append(dst, make([]byte, gcmNonceSize)...)
-	nonce := dst[start:]
-	rand.Read(nonce)
-	return c.aead.Seal(dst, nonce, plaintext, aad), nil
-}
-
-func (c contentAEAD) Open(dst, sealed, aad []byte) ([]byte, error) {
-	if len(sealed) < c.Overhead() {
-		return nil, ErrOpen
-	}
-	return c.aead.Open(dst, sealed[:gcmNonceSize], sealed[gcmNonceSize:], aad)
+	return c.Random.Seal(dst, plaintext, aad), nil
 }
 
 // wrap seals the key to every recipient: the recipients field. The digest is that

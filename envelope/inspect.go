@@ -1,6 +1,7 @@
 package envelope
 
 import (
+	"github.com/hopseal/hopseal/internal/gcm"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys"
 )
@@ -49,7 +50,7 @@ func Inspect(sealed []byte) (Inspection, error) {
 	if err != nil {
 		return Inspection{}, err
 	}
-	if len(p.body) < gcmNonceSize+lengthSize+gcmTagSize {
+	if len(p.body) < gcm.NonceSize+lengthSize+gcm.TagSize {
 		return Inspection{}, fail(ReasonBody)
 	}
 	in := Inspection{Header: h}
@@ -60,14 +61,14 @@ func Inspect(sealed []byte) (Inspection, error) {
 	l.next("framing", "envelope array")
 	l.addHead(headerNames[:headerFields], len(in.Recipients))
 	l.size("body size")
-	body := len(p.body) - gcmTagSize
+	body := len(p.body) - gcm.TagSize
 	if h.Suite == SuiteRecipients {
-		l.add("body", "nonce", 0, gcmNonceSize)
-		l.add("body", "ciphertext", 0, body-gcmNonceSize)
+		l.add("body", "nonce", 0, gcm.NonceSize)
+		l.add("body", "ciphertext", 0, body-gcm.NonceSize)
 	} else {
 		l.add("body", "nonce and ciphertext", 0, body)
 	}
-	l.add("body", "tag", 0, gcmTagSize)
+	l.add("body", "tag", 0, gcm.TagSize)
 	l.size("proof size")
 	l.add("proof", "proof", 0, len(p.proof))
 	in.Parts = l.parts
@@ -103,7 +104,7 @@ var headerNames = [...]string{"suite", "sender", "seal key id", "proof key id", 
 
 // sealedKeyTail is what follows the encapsulation in a sealed key: the encrypted
 // content key and its tag.
-const sealedKeyTail = contentSize + gcmTagSize
+const sealedKeyTail = contentSize + gcm.TagSize
 
 // A lister names the bytes of what is well formed, from the first to the last.
 type lister struct {

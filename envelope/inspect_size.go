@@ -1,6 +1,10 @@
 package envelope
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"github.com/hopseal/hopseal/internal/gcm"
+)
 
 // A ContentSize is what the size of a message tells of the size of its content,
 // in bytes.
@@ -18,7 +22,7 @@ func (in Inspection) Content() ContentSize {
 		}
 	}
 	if in.Segments > 0 {
-		return contentSizeOf(size-in.Segments*gcmTagSize, segmentPlain)
+		return contentSizeOf(size-in.Segments*gcm.TagSize, segmentPlain)
 	}
 	return bodyContent(in.Header.Suite, size)
 }
@@ -28,7 +32,7 @@ func (in Inspection) Content() ContentSize {
 // all are multiples of 8.
 func bodyContent(s Suite, body int64) ContentSize {
 	const wholly = 1 << 62 // content is not split
-	total := body - gcmNonceSize - gcmTagSize
+	total := body - gcm.NonceSize - gcm.TagSize
 	c := contentSizeOf(total, wholly)
 	if s != SuiteRecipients && defaultTotal(total-12) {
 		limit := c.Limit

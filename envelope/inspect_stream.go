@@ -1,6 +1,10 @@
 package envelope
 
-import "io"
+import (
+	"io"
+
+	"github.com/hopseal/hopseal/internal/gcm"
+)
 
 // InspectStream takes a stream apart as [Inspect] does an envelope. It reads src
 // to its end and keeps no more of it than the head, which takes 1.2 MB with 1,000
@@ -23,7 +27,7 @@ func InspectStream(src io.Reader) (Inspection, error) {
 	}
 	size -= int64(s.Suite.proofSize())
 	last := (size-1)%segmentSize + 1
-	if last < lengthSize+gcmTagSize {
+	if last < lengthSize+gcm.TagSize {
 		return Inspection{}, fail(ReasonMalformed)
 	}
 	in.Segments = (size-last)/segmentSize + 1

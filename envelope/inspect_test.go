@@ -13,6 +13,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/gcm"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys"
 )
@@ -262,7 +263,7 @@ func TestInspectRefuses(t *testing.T) {
 		head := len(i.sealed)
 		if i.stream { // one that is cut later looks like a shorter one
 			first := slices.IndexFunc(in.Parts, func(p Part) bool { return p.Section == "segments" })
-			head = int(in.Parts[first].Offset) + lengthSize + gcmTagSize + in.Header.Suite.proofSize()
+			head = int(in.Parts[first].Offset) + lengthSize + gcm.TagSize + in.Header.Suite.proofSize()
 		}
 		for n := range head {
 			if n > 600 && n < head-200 && n%97 != 0 {
@@ -387,9 +388,9 @@ func TestContentSizeOfBodies(t *testing.T) {
 		total := padme(n + lengthSize)
 		for s, nonces := range map[Suite][]int64{SuiteShared: {12, 24}, SuiteSharedSigned: {12, 24}, SuiteRecipients: {12}} {
 			for _, nonce := range nonces {
-				body := nonce + total + gcmTagSize
+				body := nonce + total + gcm.TagSize
 				got := bodyContent(s, body)
-				if n < got.Least || n > got.Most || got.Most > got.Limit || got.Limit != body-12-gcmTagSize-lengthSize || got.Most-got.Least > 60+n/8 {
+				if n < got.Least || n > got.Most || got.Most > got.Limit || got.Limit != body-12-gcm.TagSize-lengthSize || got.Most-got.Least > 60+n/8 {
 					t.Fatalf("%v: a body of %d bytes is of %+v, and %d stand in it", s, body, got, n)
 				}
 			}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/internal/gcm"
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
@@ -122,7 +123,7 @@ func sealedKey(recipients []byte) []byte {
 func (k *kit) pieces() map[string][]byte {
 	c := newSegmentCipher(make([]byte, 32))
 	nonce := bytes.Clone(c.nonceOf(0, true))
-	start := k.bodyKey().Overhead() - gcmTagSize
+	start := k.bodyKey().Overhead() - gcm.TagSize
 	name := func(s string) string { return k.name + ", " + s }
 	out := map[string][]byte{
 		name("body"):                           k.sealed.body,
@@ -414,7 +415,7 @@ func TestA04EveryLabelInEveryPlace(t *testing.T) {
 				if c.content == nil {
 					return
 				}
-				key := contentAEAD{newGCM(c.content.expand(l))}
+				key := contentAEAD{gcm.NewRandom(c.content.expand(l))}
 				c.sealed.body = made(key.Seal(nil, padded("m"), label.EnvelopeBody.With(c.sealed.header)))
 				c.prove(t)
 			}},

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/hopseal/hopseal/internal/gcm"
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys"
@@ -92,7 +93,7 @@ func appendRecipients(dst, recipients []byte) []byte {
 // appendBody pads the plaintext where its ciphertext will stand and seals it in
 // place. It returns dst and the body in it.
 func appendBody(dst, plaintext []byte, size int, length uint32, key bodyKey, aad []byte) (out, body []byte, err error) {
-	start, nonce := len(dst), key.Overhead()-gcmTagSize
+	start, nonce := len(dst), key.Overhead()-gcm.TagSize
 	padded := appendPadded(dst[:start+nonce], plaintext, size, length)[start+nonce:]
 	if dst, err = key.Seal(dst, padded, aad); err != nil {
 		clear(padded)

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"hash"
 
+	"github.com/hopseal/hopseal/internal/gcm"
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
 )
@@ -22,7 +23,7 @@ import (
 const (
 	segmentPlain = 1 << 16
 	segmentData  = segmentPlain - lengthSize
-	segmentSize  = segmentPlain + gcmTagSize
+	segmentSize  = segmentPlain + gcm.TagSize
 	saltSize     = 32
 
 	maxStream   = 1 << 47 // bytes of content
@@ -95,17 +96,17 @@ func parseStreamHeader(b []byte, party, context string) (h Header, salt []byte, 
 // A segmentCipher makes the nonces of one stream's segments.
 type segmentCipher struct {
 	cipher.AEAD
-	nonce [gcmNonceSize]byte
+	nonce [gcm.NonceSize]byte
 }
 
-func newSegmentCipher(key []byte) *segmentCipher { return &segmentCipher{AEAD: newGCM(key)} }
+func newSegmentCipher(key []byte) *segmentCipher { return &segmentCipher{AEAD: gcm.New(key)} }
 
 // nonceOf is the segment's number, 11 bytes big-endian, and the mark of the last.
 func (c *segmentCipher) nonceOf(number int64, last bool) []byte {
 	binary.BigEndian.PutUint64(c.nonce[3:], uint64(number))
-	c.nonce[gcmNonceSize-1] = 0
+	c.nonce[gcm.NonceSize-1] = 0
 	if last {
-		c.nonce[gcmNonceSize-1] = 1
+		c.nonce[gcm.NonceSize-1] = 1
 	}
 	return c.nonce[:]
 }

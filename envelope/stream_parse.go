@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 
+	"github.com/hopseal/hopseal/internal/gcm"
 	"github.com/hopseal/hopseal/internal/strict"
 )
 
@@ -90,7 +91,7 @@ func (s *stream) next() (segment []byte, last bool, err error) {
 		return nil, false, err
 	}
 	end := s.have - s.Suite.proofSize()
-	if end < lengthSize+gcmTagSize || end > segmentSize {
+	if end < lengthSize+gcm.TagSize || end > segmentSize {
 		return nil, false, fail(ReasonMalformed)
 	}
 	s.proof = s.buf[end:s.have]

@@ -234,7 +234,7 @@ var onShared = []attack{
 	}, func(e *end) { e.pairs = sharedLater }},
 	{"aes-body", "AES-256-GCM where the pair has XAES-256-GCM", ReasonBody, func(m *message) []byte {
 		m.seal()
-		m.body = gcm(m.pair.aead, m.padded, labelled("envelope body", m.header))
+		m.body = gcmSeal(m.pair.aead, m.padded, labelled("envelope body", m.header))
 		return m.prove().bytes()
 	}, nil},
 	{"aes-pair", "the same key bytes, sealed and named as an AES-256-GCM pair", ReasonNotForUs, func(m *message) []byte {
@@ -395,7 +395,7 @@ var onBodies = []attack{
 	}, nil},
 	{"content-key-as-body-key", "the body is sealed under the content key itself", ReasonBody, func(m *message) []byte {
 		m.seal()
-		m.body = gcm(m.content, m.padded, labelled("envelope body", m.header))
+		m.body = gcmSeal(m.content, m.padded, labelled("envelope body", m.header))
 		return m.prove().bytes()
 	}, nil},
 	{"commitment", "the reader gets another content key than the one that is named", ReasonKey, func(m *message) []byte {

@@ -227,7 +227,7 @@ func (p pair) id() []byte {
 
 func (p pair) seal(plaintext, aad []byte) []byte {
 	if p.kind == aesKind {
-		return gcm(p.aead, plaintext, aad)
+		return gcmSeal(p.aead, plaintext, aad)
 	}
 	return xaesSeal(p.aead, plaintext, aad)
 }

@@ -93,8 +93,8 @@ func paddedOf(data []byte) []byte {
 	return paddedTo(uint32(len(data)), data, paddedTotal(4+len(data)))
 }
 
-// gcm is nonce ‖ AES-256-GCM under a random nonce.
-func gcm(key, plaintext, aad []byte) []byte {
+// gcmSeal is nonce ‖ AES-256-GCM under a random nonce.
+func gcmSeal(key, plaintext, aad []byte) []byte {
 	nonce := random(12)
 	return made(cipher.NewGCM(made(aes.NewCipher(key)))).Seal(nonce, nonce, plaintext, aad)
 }
@@ -214,7 +214,7 @@ func (m *message) encrypt() *message {
 	aad := labelled("envelope body", m.header)
 	switch {
 	case m.suite == 3:
-		m.body = gcm(derivedBodyKey(m.content), m.padded, aad)
+		m.body = gcmSeal(derivedBodyKey(m.content), m.padded, aad)
 	default:
 		m.body = m.pair.seal(m.padded, aad)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 
+	"github.com/hopseal/hopseal/internal/gcm"
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/webcrypto"
 	"github.com/hopseal/hopseal/internal/xaes"
@@ -39,7 +40,7 @@ func (s *Sealer) sealInSteps(n int) (*webcrypto.Sealing, error) {
 	if key == nil || err != nil {
 		return nil, err
 	}
-	body := len(nonce) + size + gcmTagSize
+	body := len(nonce) + size + gcm.TagSize
 	return &webcrypto.Sealing{
 		Body:   bodyOf(key, nonce, p.header),
 		Digest: p.digest(body, nonce, s.ToParty),
@@ -55,11 +56,11 @@ func (s *Sealer) sealInSteps(n int) (*webcrypto.Sealing, error) {
 // none under an AES256_GCM pair.
 func (m *outgoing) messageKey(size int) (key, nonce []byte, err error) {
 	if m.Suite == SuiteRecipients {
-		nonce = make([]byte, gcmNonceSize)
+		nonce = make([]byte, gcm.NonceSize)
 		rand.Read(nonce)
 		return m.content.expand(label.EnvelopeBodyKey), nonce, nil
 	}
-	nonce = make([]byte, m.pair.Overhead()-gcmTagSize)
+	nonce = make([]byte, m.pair.Overhead()-gcm.TagSize)
 	rand.Read(nonce)
 	if key = webcrypto.MessageKey(m.pair, nonce); key == nil {
 		return nil, nil, nil
@@ -95,7 +96,7 @@ func (o *Opener) openInSteps(sealed []byte) (*webcrypto.Opening, error) {
 			}
 			body, err := o.messageKey(&h, p, size)
 			if err == nil {
-				padded = size - body.Start - gcmTagSize
+				padded = size - body.Start - gcm.TagSize
 			}
 			return body, err
 		},
@@ -130,7 +131,7 @@ func (p parts) kept() parts {
 
 // messageKey returns the key of the message's body, from the one key that its header names.
 func (o *Opener) messageKey(h *Header, p parts, size int) (webcrypto.Body, error) {
-	nonce := gcmNonceSize
+	nonce := gcm.NonceSize
 	var key []byte
 	if h.Suite == SuiteRecipients {
 		content, err := unwrap(o.Identity, o.Archive, h, p.recipients, headerDigest(label.EnvelopeHeader, p.header))
@@ -143,17 +144,17 @@ func (o *Opener) messageKey(h *Header, p parts, size int) (webcrypto.Body, error
 		if err != nil {
 			return webcrypto.Body{}, err
 		}
-		nonce = pair.Overhead() - gcmTagSize
+		nonce = pair.Overhead() - gcm.TagSize
 		key = webcrypto.MessageKey(pair, p.body)
 	}
-	if size < nonce+gcmTagSize {
+	if size < nonce+gcm.TagSize {
 		return webcrypto.Body{}, fail(ReasonBody)
 	}
 	return bodyOf(key, p.body[:nonce], p.header), nil
 }
 
 func bodyOf(key, nonce, header []byte) webcrypto.Body {
-	return webcrypto.Body{Key: key, Nonce: nonce[len(nonce)-gcmNonceSize:], Start: len(nonce), AAD: label.EnvelopeBody.With(header)}
+	return webcrypto.Body{Key: key, Nonce: nonce[len(nonce)-gcm.NonceSize:], Start: len(nonce), AAD: label.EnvelopeBody.With(header)}
 }
 
 // digest says what surrounds a body of this size in what a proof is made of: scratch.proofInput

@@ -10,6 +10,7 @@ import (
 	"testing/cryptotest"
 	"testing/synctest"
 
+	"github.com/hopseal/hopseal/internal/gcm"
 	"github.com/hopseal/hopseal/internal/webcrypto"
 )
 
@@ -22,7 +23,7 @@ func sealedInSteps(t testing.TB, s *Sealer, plaintext []byte) []byte {
 	}
 	padded := append(binary.BigEndian.AppendUint32(nil, m.Length), plaintext...)
 	padded = append(padded, make([]byte, m.Padded-len(padded))...)
-	ciphertext := newGCM(m.Key).Seal(nil, m.Nonce, padded, m.AAD)
+	ciphertext := gcm.New(m.Key).Seal(nil, m.Nonce, padded, m.AAD)
 	digest := sha256.Sum256(slices.Concat(m.Before, ciphertext, m.After))
 	tail, err := m.Prove(digest[:])
 	if err != nil {
@@ -45,7 +46,7 @@ func openedInSteps(o *Opener, sealed []byte) (data []byte, h Header, possible bo
 	if err != nil {
 		return nil, h, true, err
 	}
-	padded, _ := newGCM(key.Key).Open(nil, key.Nonce, body[key.Start:], key.AAD)
+	padded, _ := gcm.New(key.Key).Open(nil, key.Nonce, body[key.Start:], key.AAD)
 	data, header, err := m.Finish(padded)
 	if err != nil {
 		return nil, h, true, err
@@ -128,7 +129,7 @@ func TestStepsOpenOnce(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			padded, _ := newGCM(key.Key).Open(nil, key.Nonce, body[key.Start:], key.AAD)
+			padded, _ := gcm.New(key.Key).Open(nil, key.Nonce, body[key.Start:], key.AAD)
 			return func() error { _, _, err := m.Finish(padded); return err }
 		}
 		first, second := finish(), finish()

@@ -25,8 +25,6 @@ const (
 	headerFields = 8
 	idSize       = 32
 	contentSize  = 32 // content key
-	gcmNonceSize = 12
-	gcmTagSize   = 16
 	signSize     = 64
 	maxTime      = 1 << 48 // ms, the year 10889
 	maxFraming   = 2 + 4*5 // array, version and the heads of four byte strings

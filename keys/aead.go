@@ -1,11 +1,9 @@
 package keys
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/rand"
 	"errors"
 
+	"github.com/hopseal/hopseal/internal/gcm"
 	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/internal/xaes"
 )
@@ -18,7 +16,10 @@ const (
 	gcmPairType  = "AesGcmKey 32\x00HmacKey SHA256 32\x00"
 )
 
-// pairAEAD is the half of a pair that seals.
+var errOpen = errors.New("keys: message does not open")
+
+// pairAEAD is the half of a pair that seals. For AES-256-GCM the nonces may be drawn for a limited
+// number of messages only, see [ErrSealLimit].
 type pairAEAD interface {
 	Seal(dst, plaintext, aad []byte) []byte
 	Open(dst, sealed, aad []byte) ([]byte, error)
@@ -28,48 +29,8 @@ type pairAEAD interface {
 // newAEAD returns the AEAD of a 32-byte key, and the pair's type.
 func newAEAD(kind keyset.Type, key []byte) (pairAEAD, string, error) {
 	if kind == keyset.AESGCM {
-		a, err := newGCM(key)
-		return a, gcmPairType, err
+		return gcm.NewRandom(key), gcmPairType, nil
 	}
 	a, err := xaes.New(key)
 	return a, xaesPairType, err
-}
-
-const gcmNonceSize = 12
-
-var errOpen = errors.New("keys: message does not open")
-
-// gcm is AES-256-GCM (NIST SP 800-38D) as Tink has it: a random nonce stands before
-// the ciphertext. Nonces of 12 bytes may be drawn for a limited number of messages
-// only, see [ErrSealLimit].
-type gcm struct{ cipher cipher.AEAD }
-
-func newGCM(key []byte) (*gcm, error) {
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	c, err := cipher.NewGCM(block)
-	return &gcm{c}, err
-}
-
-func (g *gcm) Overhead() int { return gcmNonceSize + g.cipher.Overhead() }
-
-func (g *gcm) Seal(dst, plaintext, aad []byte) []byte {
-	start := len(dst)
-	dst = append(dst, make([]byte, gcmNonceSize)...)
-	nonce := dst[start:]
-	rand.Read(nonce)
-	return g.cipher.Seal(dst, nonce, plaintext, aad)
-}
-
-func (g *gcm) Open(dst, sealed, aad []byte) ([]byte, error) {
-	if len(sealed) < g.Overhead() {
-		return nil, errOpen
-	}
-	out, err := g.cipher.Open(dst, sealed[:gcmNonceSize], sealed[gcmNonceSize:], aad)
-	if err != nil {
-		return nil, errOpen
-	}
-	return out, nil
 }

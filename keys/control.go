@@ -13,6 +13,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/gcm"
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/keys/internal/ring"
 )
@@ -90,7 +91,7 @@ type linkKeys struct {
 
 func newLinkKeys(control, client, writer []byte) linkKeys {
 	out := derive(control, proofSize+2*32, client, writer)
-	return linkKeys{out[:proofSize], aesGCM(out[proofSize:][:32]), aesGCM(out[proofSize+32:])}
+	return linkKeys{out[:proofSize], gcm.New(out[proofSize:][:32]), gcm.New(out[proofSize+32:])}
 }
 
 func sameProof(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }

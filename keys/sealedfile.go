@@ -16,6 +16,7 @@ import (
 	"os"
 	"runtime"
 
+	"github.com/hopseal/hopseal/internal/gcm"
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys/internal/version"
@@ -126,7 +127,7 @@ func fileKeys(master, head []byte) (cipher.AEAD, []byte) {
 	if err != nil {
 		panic(err) // 64 bytes are within HKDF's limit
 	}
-	return aesGCM(out[:32]), out[32:]
+	return gcm.New(out[:32]), out[32:]
 }
 
 // readPrivate reads a file that only its owner may read, and says which one that was. It looks

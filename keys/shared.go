@@ -232,7 +232,11 @@ func (k *SharedKey) StreamKey(salt, info []byte) ([]byte, error) {
 
 // Open appends the plaintext of what Seal appended to dst.
 func (k *SharedKey) Open(dst, sealed, aad []byte) ([]byte, error) {
-	return k.aead.Open(dst, sealed, aad)
+	out, err := k.aead.Open(dst, sealed, aad)
+	if err != nil {
+		return nil, errOpen
+	}
+	return out, nil
 }
 
 // MAC appends the 32-byte HMAC-SHA-256 of message, which must start with a
