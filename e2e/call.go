@@ -115,8 +115,8 @@ func (c *calls) places(most int) chan struct{} {
 	return c.slots
 }
 
-// numbered is called before the request is written, as its answer may follow at once.
-func (request *call) numbered(number uint64) {
+// Numbered is called before the request is written, as its answer may follow at once.
+func (request *call) Numbered(number uint64) {
 	c := request.of
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -79,7 +79,7 @@ func (s *Session) pumpOne() error {
 	out, err := s.readWhole(ctx, s.recv.plain[:0], &m)
 	s.recv.plain = nil
 	switch {
-	case err == nil && m.number == 0 && s.streams.any():
+	case err == nil && m.number == 0 && s.streams.Any():
 		s.recv.plain = out[:0] // nobody keeps it
 		return nil
 	case err != nil || m.number == 0:

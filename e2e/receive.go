@@ -264,7 +264,7 @@ func (s *Session) parse(number uint64, message []byte, m *incoming) error {
 		return s.reply(in)
 	}
 	if h.Kind >= engine.KindStreamOpen {
-		return s.stream(in)
+		return streamCarrier{s}.deliver(in)
 	}
 	*m = in
 	return nil

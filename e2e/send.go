@@ -41,17 +41,16 @@ func (s *Session) SendMessage(ctx context.Context, typ string, data []byte) (id 
 type outgoing struct {
 	engine.Header // without its Time
 	body          []byte
-	waits         numberer      // what waits for its number, if anything does
-	stream        *StreamWriter // that it opens or completes, if it does
-	debt          *debt         // that it settles, if it answers a request
-	number        uint64        // once it is sealed
+	waits         numberer // what waits for its number, if anything does
+	debt          *debt    // that it settles, if it answers a request
+	number        uint64   // once it is sealed
 
 	signed *signed // nil: it is not
 }
 
 // A numberer is told the number of its message before any of that is written: what follows from
 // the message may come at once.
-type numberer interface{ numbered(number uint64) }
+type numberer interface{ Numbered(number uint64) }
 
 // submit sends a message, now or when there is room and a line.
 func (s *Session) submit(ctx context.Context, m *outgoing) error {
@@ -125,9 +124,7 @@ func (s *Session) numbered(m *outgoing, number uint64) {
 	m.number = number
 	switch {
 	case m.waits != nil:
-		m.waits.numbered(number)
-	case m.stream != nil:
-		s.streams.numbered(m)
+		m.waits.Numbered(number)
 	case m.debt != nil:
 		s.inbox.settled(m.debt)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/e2e/internal/streams"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/keys"
@@ -49,7 +50,7 @@ type Session struct {
 	wanted    atomic.Int32  // Calls and Serves under way: the session reads by itself
 
 	calls        calls
-	streams      streams
+	streams      *streams.Streams
 	refusing     feed[refused]
 	telling      feed[*RefusedError]
 	signing      *lane // the turn to sign; nil where nothing is signed
@@ -156,6 +157,7 @@ func bareSession(established *engine.Session, own localEnd, events *events) *Ses
 		s.reminder = reminderOf(own.cfg.Identity, "client")
 	}
 	s.life, s.conclude = context.WithCancel(context.Background())
+	s.streams = streams.New(streamCarrier{s}, s.life, streams.Limits{Window: cfg.Window, MaxMessage: cfg.MaxMessage})
 	s.stalled.start(cfg.SendTimeout, s.stuck)
 	s.alarm.timer = time.AfterFunc(math.MaxInt64, s.tick)
 	s.alarm.timer.Stop()

@@ -1,0 +1,41 @@
+// Package streams has the byte streams of one session: of any length, several at a time and
+// between its messages, in constant memory at both ends.
+//
+// [Streams] knows its session as a [Session], a small interface that package e2e implements. The
+// session hands every message of a stream that it receives to [Streams.Deliver], and tells a
+// [Writer] when a message has its number. Everything else goes from here to the session.
+//
+// # One stream
+//
+// A message that opens a stream gives it its number. Pieces follow, then an end that says how many
+// bytes there were, or an abort. The receiver answers with credits while it reads, and at last
+// with done, or with cancel if it does not want the rest:
+//
+//	sender             receiver
+//	open    ->
+//	pieces  ->
+//	                <- credit, as the application reads
+//	pieces  ->
+//	end     ->
+//	                <- done, when the application has read all
+//
+// # Memory
+//
+// Each end may have [Max] streams under way. The receiver keeps at most 16 KiB that are unread of
+// each stream, and one window in all of them together: see the credits in credit.go. It keeps what
+// is unread in chunks, so that small pieces need no more memory than they have bytes, and up to
+// four empty chunks of 64 KiB for what comes next. The application has at most Max readers that it
+// is not done with. The sender keeps no piece: its session does, until it is acknowledged.
+//
+// # Locks
+//
+// They are taken in this order, and any may be left out:
+//
+//  1. the turn of a [Writer], for as long as one call sends or waits;
+//  2. the locks of the session: [Session.Submit] takes that for sending and calls
+//     [Writer.Numbered] under it, and [Streams.Deliver] is called under that for receiving;
+//  3. the mu of a [Reader];
+//  4. the mu of [Streams];
+//  5. whatever [Session.Sent], [Session.AnswersTo] and [Session.Err] take. Nothing else of the
+//     session is called under a mu.
+package streams
