@@ -43,7 +43,7 @@ func TestLargeCallsOfHonestEndsAllSucceed(t *testing.T) {
 // However the sizes of calls follow one another, and whoever comes first, none is refused.
 func TestCallsOfAllSizesAreNotRefused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c, s := overAs(t, func(c, s *e2e.Config) { c.Window, s.Window = engine.MinWindow, engine.MinWindow })
+		c, s := overAs(t, func(c *e2e.Config, s *e2e.ServerConfig) { c.Window, s.Window = engine.MinWindow, engine.MinWindow })
 		mux := e2e.NewMux()
 		mux.Handle("", func(context.Context, *e2e.Request) ([]byte, error) {
 			time.Sleep(time.Millisecond)
@@ -70,7 +70,7 @@ func TestCallsOfAllSizesAreNotRefused(t *testing.T) {
 // goes on.
 func TestA56CallsBeyondASmallerWindowAreRefused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c, s := overAs(t, func(_, s *e2e.Config) { s.Window = engine.MinWindow })
+		c, s := overAs(t, func(_ *e2e.Config, s *e2e.ServerConfig) { s.Window = engine.MinWindow })
 		mux := e2e.NewMux()
 		mux.Handle("slow", func(context.Context, *e2e.Request) ([]byte, error) {
 			time.Sleep(time.Second)

@@ -132,7 +132,7 @@ func TestA55NoAnswerEndsASession(t *testing.T) {
 			}
 			t.Run(name+" "+how, func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
-					patient := trusting(bob, alice)
+					patient := hosting(bob, alice)
 					patient.ParkTimeout = 23 * time.Hour
 					m := &misanswer{cause: cause, road: road{srv: newServer(t, patient, echo)}}
 					cfg := stored(trusting(alice, bob), sessionstore.Memory())

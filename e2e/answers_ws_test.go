@@ -45,7 +45,7 @@ func meets(t *testing.T, f *hostile.Front, times int, s *e2e.Session) {
 // other is made; later the session comes back as soon as the hop is well, and nothing is lost.
 // The long form has all of TestA55NoAnswerEndsASession over sockets.
 func TestA55EveryAnswerOfAFront(t *testing.T) {
-	f := hostile.NewFront(t, listen(t, newServer(t, trusting(bob, alice), echo)))
+	f := hostile.NewFront(t, listen(t, newServer(t, hosting(bob, alice), echo)))
 	for _, a := range hostile.Answers(longTests()) {
 		t.Run(a.Name, func(t *testing.T) {
 			f.Set(&a)

@@ -68,7 +68,7 @@ type late struct {
 	ends chan error
 }
 
-func newLate(t *testing.T, server, client e2e.Config) *late {
+func newLate(t *testing.T, server e2e.ServerConfig, client e2e.Config) *late {
 	t.Helper()
 	l := &late{holder: holder{n: 2}, ends: make(chan error, 9)}
 	client.HandshakeTimeout = time.Second
@@ -114,9 +114,9 @@ func (l *late) heldBack(t *testing.T) {
 // trusted any more by a Verifier who is asked about it late; with a store too.
 func TestA53AttemptHeldBackChangesNothing(t *testing.T) {
 	for _, storing := range []bool{false, true} {
-		for name, change := range map[string]func(server, client *e2e.Config, tooLate func() bool){
-			"position": func(_, _ *e2e.Config, _ func() bool) {},
-			"credentials": func(server, client *e2e.Config, _ func() bool) {
+		for name, change := range map[string]func(server *e2e.ServerConfig, client *e2e.Config, tooLate func() bool){
+			"position": func(_ *e2e.ServerConfig, _ *e2e.Config, _ func() bool) {},
+			"credentials": func(server *e2e.ServerConfig, client *e2e.Config, _ func() bool) {
 				client.Credentials = func(context.Context) ([]byte, error) {
 					return time.Now().Add(500 * time.Millisecond).MarshalBinary()
 				}
@@ -128,7 +128,7 @@ func TestA53AttemptHeldBackChangesNothing(t *testing.T) {
 					return e2e.Grant{}, nil
 				}
 			},
-			"verifier": func(server, _ *e2e.Config, tooLate func() bool) {
+			"verifier": func(server *e2e.ServerConfig, _ *e2e.Config, tooLate func() bool) {
 				server.Verifier = &asked{answer: func(context.Context) error {
 					if tooLate() {
 						return &trust.Error{Reason: trust.Revoked}
@@ -139,7 +139,7 @@ func TestA53AttemptHeldBackChangesNothing(t *testing.T) {
 		} {
 			t.Run(fmt.Sprint(name, " stored ", storing), func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
-					server, client := trusting(bob, alice), trusting(alice, bob)
+					server, client := hosting(bob, alice), trusting(alice, bob)
 					if storing {
 						server = stored(server, sessionstore.Memory())
 					}
@@ -233,7 +233,7 @@ func TestA53UnwrittenVerdictParksTheSession(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				breaks := make(chan struct{}, 1)
 				leaves := make(chan struct{})
-				server := trusting(bob, alice)
+				server := hosting(bob, alice)
 				server.ParkTimeout = time.Minute
 				begun := make(chan *e2e.Session, 1)
 				r := &road{srv: newServer(t, server, func(ctx context.Context, s *e2e.Session) error {
@@ -342,10 +342,10 @@ func TestA54PeerIsWhoWasAccepted(t *testing.T) {
 					return nil, nil
 				})
 				carol := newIdentity("carol")
-				server := e2e.Config{Identity: bob, Verifier: gate, Protocol: "test/1", Logger: silent}
+				server := e2e.ServerConfig{Identity: bob, Verifier: gate, Protocol: "test/1", Options: e2e.Options{Logger: silent}}
 				srv := newServer(t, server, mux.Serve)
 				r := &road{srv: srv}
-				c := r.client(t, e2e.Config{Identity: carol, Verifier: trust.Pinned(bob.Fingerprint()), Protocol: "test/1", Logger: silent})
+				c := r.client(t, e2e.Config{Identity: carol, Verifier: trust.Pinned(bob.Fingerprint()), Protocol: "test/1", Options: e2e.Options{Logger: silent}})
 				before := carol.Public().Serial()
 				who := func() (by, as uint64, err error) {
 					if _, err = c.Call(t.Context(), "who", nil); err != nil {
@@ -416,7 +416,7 @@ func (g *gated) Verify(ctx context.Context, _ trust.Expected, _ *keys.PublicIden
 func TestA54IdentityAndClaimsChangeTogether(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		carol := newIdentity("carol")
-		server := e2e.Config{Identity: bob, Verifier: &bouncer{}, Protocol: "test/1"}
+		server := e2e.ServerConfig{Identity: bob, Verifier: &bouncer{}, Protocol: "test/1"}
 		server.Authenticate = func(_ context.Context, peer e2e.Peer, _ []byte) (e2e.Grant, error) {
 			return e2e.Grant{Claims: peer.Serial()}, nil
 		}
@@ -425,7 +425,7 @@ func TestA54IdentityAndClaimsChangeTogether(t *testing.T) {
 			begun <- s
 			return echo(ctx, s)
 		})}
-		client := e2e.Config{Identity: carol, Verifier: trust.Pinned(bob.Fingerprint()), Protocol: "test/1", Logger: silent}
+		client := e2e.Config{Identity: carol, Verifier: trust.Pinned(bob.Fingerprint()), Protocol: "test/1", Options: e2e.Options{Logger: silent}}
 		client.Credentials = func(context.Context) ([]byte, error) { return nil, nil }
 		c := r.client(t, client)
 		s := <-begun

@@ -223,9 +223,8 @@ func TestA56WhatAPeerHasAnEndHoldIsBounded(t *testing.T) {
 
 // heldBy returns how many bytes an end holds behind an attack.
 func heldBy(t *testing.T, end func(context.Context, *e2e.Session) error, attack func(*greedy)) int64 {
-	cfg := once(trusting(bob, alice))
+	cfg := once(hosting(bob, alice))
 	cfg.Window = smallWindow
-	cfg.OnError = func(error) {}
 	cfg.Refused = func(s *e2e.Session, _ *e2e.RefusedError) { <-s.Done() }
 	cfg.Verifier = &firstOnly{}
 	a, b := transport.Pipe(transport.WithBuffer(1))

@@ -12,8 +12,8 @@ import (
 // Call sends a request of a type and returns the answer of the function that serves it
 // at the other end, see [Mux]. Both survive the connections that they are sent over, so
 // a Call waits until it is answered, its context ends, or the session does. If
-// [Config.MaxCalls] are waiting already it waits for one of them first, and so it does
-// while the requests that are not answered, with its own, are more than [Config.Window]
+// [Options.MaxCalls] are waiting already it waits for one of them first, and so it does
+// while the requests that are not answered, with its own, are more than [Options.Window]
 // bytes, unless there is none: an end with the same Window holds no more. Functions at both ends
 // that call each other in turn must not need more than that: they would wait for each other,
 // until a context ends.

@@ -14,6 +14,7 @@ import (
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
+	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // Dial connects to the server at a ws:// or wss:// URL and makes a session with it.
@@ -28,15 +29,13 @@ import (
 // [*HandshakeError]; for a session that was stored [*CloseError]. A method Permanent() bool
 // says of them whether the same would happen again.
 func Dial(ctx context.Context, url string, cfg Config) (*Session, error) {
-	cfg, err := cfg.withDefaults()
-	if err != nil {
-		return nil, err
-	}
 	// A URL that names no host is for the transport to explain.
 	address, _ := addressOf(url)
-	c := newClient(cfg, address, nil)
-	c.dial = func(ctx context.Context) (transport.Conn, error) {
-		return transport.Dial(ctx, url, c.cfg.dialOptions())
+	c, err := newClient(cfg, address, func(ctx context.Context) (transport.Conn, error) {
+		return transport.Dial(ctx, url, cfg.dialOptions())
+	})
+	if err != nil {
+		return nil, err
 	}
 	return c.dialFirst(ctx)
 }
@@ -46,11 +45,11 @@ func Dial(ctx context.Context, url string, cfg Config) (*Session, error) {
 // a minute. The connections must outlive that context and let messages of [MaxFrame] bytes
 // through. The Verifier is asked about the given address.
 func DialFunc(ctx context.Context, address string, cfg Config, dial func(context.Context) (transport.Conn, error)) (*Session, error) {
-	cfg, err := cfg.withDefaults()
+	c, err := newClient(cfg, address, func(ctx context.Context) (transport.Conn, error) { return dialAside(ctx, dial) })
 	if err != nil {
 		return nil, err
 	}
-	return newClient(cfg, address, func(ctx context.Context) (transport.Conn, error) { return dialAside(ctx, dial) }).dialFirst(ctx)
+	return c.dialFirst(ctx)
 }
 
 // Connect makes a session, as the client, over a connection that is already open, and
@@ -61,12 +60,11 @@ func DialFunc(ctx context.Context, address string, cfg Config, dial func(context
 //
 // The context bounds the handshake, not the session.
 func Connect(ctx context.Context, conn transport.Conn, address string, cfg Config) (*Session, error) {
-	cfg, err := cfg.withDefaults()
+	c, err := newClient(cfg, address, nil)
 	if err != nil {
 		conn.Close(transport.CodeNormal, "")
 		return nil, err
 	}
-	c := newClient(cfg, address, nil)
 	s, err := c.connect(ctx, conn)
 	if err != nil {
 		c.follower.end()
@@ -78,17 +76,24 @@ func Connect(ctx context.Context, conn transport.Conn, address string, cfg Confi
 
 // A client is what it takes to make a session and to go on with it.
 type client struct {
-	cfg     Config
-	address string
-	dial    func(context.Context) (transport.Conn, error)
-	events  *events
-	vault   vault
+	cfg       config
+	retry     redial.Policy
+	storeName string
+	address   string
+	dial      func(context.Context) (transport.Conn, error)
+	events    *events
+	vault     vault
 
 	follower *follower // of the session that there will be, until it ends
 }
 
-func newClient(cfg Config, address string, dial func(context.Context) (transport.Conn, error)) *client {
-	return &client{cfg, address, dial, newEvents(cfg), cfg.vault(mostOfClient), newFollower(&cfg, nil)}
+// newClient returns a client, or an error that says what is missing in cfg.
+func newClient(cfg Config, address string, dial func(context.Context) (transport.Conn, error)) (*client, error) {
+	own, err := cfg.config()
+	if err != nil {
+		return nil, err
+	}
+	return &client{own, cfg.Retry, cfg.StoreName, address, dial, newEvents(own), own.vault(mostOfClient), newFollower(&own, nil)}, nil
 }
 
 // connect makes a session over a connection.
@@ -182,7 +187,7 @@ func (c *client) dialFirst(ctx context.Context) (_ *Session, err error) {
 	}
 	c.comesBack(s)
 	if c.cfg.Store != nil {
-		keepIn(s, c.vault, c.cfg.StoreName, loaded{})
+		keepIn(s, c.vault, c.storeName, loaded{})
 		if err := s.keeper.save(ctx, true); err != nil {
 			s.closeFor(CodeFailed, &CloseError{Err: err})
 			return nil, fmt.Errorf("e2e: %w", err)
@@ -201,30 +206,30 @@ func (c *client) comesBack(s *Session) *reconnector {
 // Accept is [Connect] for the other end, the server. Most servers use [NewServer],
 // which bounds the number of handshakes too, and with which sessions outlive their
 // connections.
-func Accept(ctx context.Context, conn transport.Conn, cfg Config) (*Session, error) {
-	cfg, err := cfg.withDefaults()
+func Accept(ctx context.Context, conn transport.Conn, cfg ServerConfig) (*Session, error) {
+	own, err := cfg.config()
 	if err != nil {
 		conn.Close(transport.CodeNormal, "")
 		return nil, err
 	}
-	g := &greeting{conn: conn, cfg: &cfg, began: time.Now(), proving: make(chan struct{}, 1), signing: make(chan struct{}, 1)}
+	g := &greeting{conn: conn, cfg: &own, began: time.Now(), proving: make(chan struct{}, 1), signing: make(chan struct{}, 1)}
 	if err := g.read(ctx); err != nil {
 		return nil, err
 	}
-	follower := newFollower(&cfg, nil)
+	follower := newFollower(&own, nil)
 	s, err := g.accept(ctx, func(*keys.PublicIdentity) error { return nil }, func(s *Session) error {
 		follower.follows(s)
 		return nil
 	})
 	if err != nil {
 		follower.end()
-		return nil, cfg.ownFault(err)
+		return nil, own.ownFault(err)
 	}
-	s.reminder = reminderOf(cfg.Identity, "server")
+	s.reminder = reminderOf(own.Identity, "server")
 	return s.begun(), nil
 }
 
-func (c Config) expect(role trust.Role, address string) trust.Expected {
+func (c config) expect(role trust.Role, address string) trust.Expected {
 	return trust.Expected{Address: address, Role: role, Fingerprint: c.PeerFingerprint}
 }
 

@@ -31,7 +31,7 @@ const (
 // and not over, see [CloseError.Stored], is not closed: it may go on. Where everything has
 // arrived and only the close itself could not be sent, an error says so once.
 //
-// Behind those five seconds come the end of the connection and, with a [Config.Store], the end
+// Behind those five seconds come the end of the connection and, with a [Options.Store], the end
 // of the record: a few seconds more where these do not work.
 //
 // Messages that the other end has sent and that were not received are lost: a protocol in

@@ -40,7 +40,7 @@ func TestA58CloseWithAStoreThatIsSlow(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				store := &lazyStore{Store: sessionstore.Memory()}
 				ended := make(chan error, 1)
-				srv := newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+				srv := newServer(t, hosting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
 					if err := s.Send(ctx, []byte("hello")); err != nil {
 						return err
 					}
@@ -84,7 +84,7 @@ func TestSendsFailOnceASessionCloses(t *testing.T) {
 }
 
 func sendsFailOnceClosing(t *testing.T, proof e2e.Proof, unlinked, store bool) {
-	server, client := trusting(bob, alice), trusting(alice, bob)
+	server, client := hosting(bob, alice), trusting(alice, bob)
 	server.Proof, client.Proof = proof, proof
 	if store {
 		client = stored(client, sessionstore.Memory())

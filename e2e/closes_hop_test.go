@@ -109,7 +109,7 @@ func TestA52NothingIsCutShortOverManyCuts(t *testing.T) {
 		messages = 1_000_000
 	}
 	f := &farewell{ends: map[string]chan received{}}
-	cfg := withQuickCuts(trusting(bob, alice))
+	cfg := withQuickCuts(hosting(bob, alice))
 	cfg.SendTimeout, cfg.ParkTimeout = 10*time.Second, 20*time.Second
 	srv := newServer(t, cfg, f.serve)
 	plan := hostile.Seeded(52, soak{span: 300}.script)

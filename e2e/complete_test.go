@@ -133,7 +133,7 @@ func TestA52ServerReturnsWhileItsClientComesBack(t *testing.T) {
 					v := &valve{}
 					begun := make(chan *e2e.Session, 1)
 					cut := make(chan struct{})
-					srv := newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+					srv := newServer(t, hosting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
 						begun <- s
 						<-cut
 						for n := range messages {
@@ -183,7 +183,7 @@ func TestA52CompleteMeansComplete(t *testing.T) {
 	for seed := range rounds {
 		bubble(t, func(t *testing.T) {
 			rng := dice(52, uint64(seed))
-			scfg, ccfg := trusting(bob, alice), trusting(alice, bob)
+			scfg, ccfg := hosting(bob, alice), trusting(alice, bob)
 			if seed%3 == 1 {
 				scfg = stored(scfg, sessionstore.Memory())
 			}
@@ -276,7 +276,7 @@ func TestA52StreamOfBytesIsComplete(t *testing.T) {
 				const size = 10_000
 				v := &valve{}
 				begun := make(chan *e2e.NetConn, 1)
-				srv := newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+				srv := newServer(t, hosting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
 					begun <- s.NetConn()
 					<-s.Done()
 					return nil
@@ -319,7 +319,7 @@ func TestA52StoredSendsBeforeAClose(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			rng := dice(1, uint64(seed))
 			got := make(chan received, 1)
-			srv := newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+			srv := newServer(t, hosting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
 				var all received
 				for {
 					if _, err := s.Receive(ctx); err != nil {

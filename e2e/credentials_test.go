@@ -26,8 +26,8 @@ func showing(token func() string) e2e.Config {
 func always(token string) func() string { return func() string { return token } }
 
 // granting returns a server's Config that decides by the text of the credentials.
-func granting(decide func(token string) (e2e.Grant, error)) e2e.Config {
-	cfg := trusting(bob, alice)
+func granting(decide func(token string) (e2e.Grant, error)) e2e.ServerConfig {
+	cfg := hosting(bob, alice)
 	cfg.Authenticate = func(_ context.Context, _ e2e.Peer, credentials []byte) (e2e.Grant, error) {
 		return decide(string(credentials))
 	}
@@ -37,7 +37,7 @@ func granting(decide func(token string) (e2e.Grant, error)) e2e.Config {
 // What a client shows decides what it may do, and the function sees what was found.
 func TestCredentialsBecomeClaims(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		cfg := trusting(bob, alice)
+		cfg := hosting(bob, alice)
 		cfg.Authenticate = func(_ context.Context, peer e2e.Peer, credentials []byte) (e2e.Grant, error) {
 			if peer.Fingerprint() != alice.Fingerprint() || peer.Claims != nil {
 				t.Errorf("asked about %v", peer)
@@ -94,11 +94,11 @@ func TestA37CredentialsAreRefused(t *testing.T) {
 func TestA06CredentialsAreForTheServerThatWasMeant(t *testing.T) {
 	client, asked := showing(always("a token")), false
 	client.Credentials = func(context.Context) ([]byte, error) { asked = true; return nil, nil }
-	cErr, _ := both(t, client, trusting(mallory, alice))
+	cErr, _ := both(t, client, hosting(mallory, alice))
 	if wantHandshake(t, cErr, e2e.ReasonUntrusted); asked {
 		t.Error("credentials were fetched for the wrong server")
 	}
-	server := trusting(bob, mallory)
+	server := hosting(bob, mallory)
 	server.Authenticate = func(context.Context, e2e.Peer, []byte) (e2e.Grant, error) { asked = true; return e2e.Grant{}, nil }
 	_, sErr := both(t, trusting(alice, bob), server)
 	if wantHandshake(t, sErr, e2e.ReasonUntrusted); asked {
@@ -117,7 +117,7 @@ func TestCredentialsThatCannotBeHad(t *testing.T) {
 	} {
 		client := trusting(alice, bob)
 		client.Credentials = test.call
-		cErr, sErr := both(t, client, trusting(bob, alice))
+		cErr, sErr := both(t, client, hosting(bob, alice))
 		wantHandshake(t, cErr, e2e.ReasonLocal)
 		if !errors.Is(cErr, test.want) {
 			t.Errorf("%s: %v", name, cErr)
@@ -142,7 +142,7 @@ func TestCallbacksOfCredentialsThatHangOrPanic(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		forever := make(chan struct{})
 		defer close(forever)
-		client, server := trusting(alice, bob), trusting(bob, alice)
+		client, server := trusting(alice, bob), hosting(bob, alice)
 		client.Credentials = func(context.Context) ([]byte, error) { <-forever; return nil, nil }
 		cErr, sErr := both(t, client, server)
 		wantHandshake(t, cErr, e2e.ReasonTimeout)
@@ -158,7 +158,7 @@ func TestCallbacksOfCredentialsThatHangOrPanic(t *testing.T) {
 
 		var panicked *e2e.PanicError
 		client.Credentials = func(context.Context) ([]byte, error) { panic("no token") }
-		if cErr, _ = both(t, client, trusting(bob, alice)); !errors.As(cErr, &panicked) || panicked.Value != "no token" {
+		if cErr, _ = both(t, client, hosting(bob, alice)); !errors.As(cErr, &panicked) || panicked.Value != "no token" {
 			t.Errorf("the client says %v", cErr)
 		}
 		server.Authenticate = func(context.Context, e2e.Peer, []byte) (e2e.Grant, error) { panic("no database") }
@@ -176,7 +176,7 @@ func TestResumeShowsFreshCredentials(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var n atomic.Int32
 		var before []any
-		cfg := trusting(bob, alice)
+		cfg := hosting(bob, alice)
 		cfg.Authenticate = func(_ context.Context, peer e2e.Peer, credentials []byte) (e2e.Grant, error) {
 			before = append(before, peer.Claims)
 			return e2e.Grant{Claims: string(credentials)}, nil

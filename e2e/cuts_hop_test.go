@@ -63,7 +63,7 @@ func (k soak) script(rng *rand.Rand) hostile.Script {
 
 // run serves one session through the hop to whomever client is, given the hop's URL,
 // and checks that all is in order at the server.
-func (k soak) run(t *testing.T, cfg e2e.Config, client func(url string)) {
+func (k soak) run(t *testing.T, cfg e2e.ServerConfig, client func(url string)) {
 	var server tally
 	var hop *hostile.Proxy
 	runs := 0
@@ -104,7 +104,7 @@ func (k soak) run(t *testing.T, cfg e2e.Config, client func(url string)) {
 // Over many links that break in every way, each message arrives once and in order.
 func TestA15NothingIsLostOverManyCuts(t *testing.T) {
 	k := soakSize(soak{messages: 5_000, cuts: 50, span: 400, seed: 11})
-	k.run(t, trusting(bob, alice), func(url string) {
+	k.run(t, hosting(bob, alice), func(url string) {
 		c := mustDialAs(t, url, withQuickCuts(trusting(alice, bob)))
 		var y tally
 		y.both(t, c, 1, y.asLongAs(uint64(k.messages)))
@@ -115,7 +115,7 @@ func TestA15NothingIsLostOverManyCuts(t *testing.T) {
 // The same with a client that is compiled to wasm, see TestCutsUnderNode.
 func TestA15NothingIsLostInWasm(t *testing.T) {
 	k := soakSize(soak{messages: 500, cuts: 8, span: 400, seed: 13})
-	cfg := trusting(bob)
+	cfg := hosting(bob)
 	cfg.Verifier = &asked{} // anybody: the client makes its own identity
 	k.run(t, cfg, func(url string) {
 		out, err := underNode(t, "TestCutsUnderNode", "HOPSEAL_CUTS_URL="+url,

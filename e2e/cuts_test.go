@@ -17,10 +17,13 @@ import (
 
 // withQuickCuts makes an end notice soon that its link is dead, and come back soon, as
 // long as there is somebody to come back to.
-func withQuickCuts(cfg e2e.Config) e2e.Config {
-	cfg.Retry = redial.Policy{Base: time.Millisecond, Cap: 20 * time.Millisecond, Stable: time.Millisecond, MaxTime: time.Minute}
-	cfg.Window = 128 << 10 // little to send again
-	cfg.HandshakeTimeout, cfg.KeepAlive = 500*time.Millisecond, 100*time.Millisecond
+func withQuickCuts[C anyConfig](cfg C) C {
+	if client, ok := any(&cfg).(*e2e.Config); ok {
+		client.Retry = redial.Policy{Base: time.Millisecond, Cap: 20 * time.Millisecond, Stable: time.Millisecond, MaxTime: time.Minute}
+	}
+	o := options(&cfg)
+	o.Window = 128 << 10 // little to send again
+	o.HandshakeTimeout, o.KeepAlive = 500*time.Millisecond, 100*time.Millisecond
 	return cfg
 }
 

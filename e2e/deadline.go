@@ -34,7 +34,7 @@ type deadlined struct {
 	turns chan struct{}
 }
 
-func (c Config) deadlined(turns int) deadlined {
+func (c config) deadlined(turns int) deadlined {
 	return deadlined{c.Store, make(chan struct{}, turns)}
 }
 

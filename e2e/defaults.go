@@ -1,58 +1,135 @@
 package e2e
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 )
 
-// withDefaults returns a copy of c with zero values replaced, or an error that
-// says what is missing.
-func (c Config) withDefaults() (Config, error) {
-	if c.Logger == nil {
-		c.Logger = slog.Default()
+// Defaults of [Config] and [ServerConfig], and limits.
+const (
+	defaultMaxMessage       = engine.DefaultMaxMessage
+	defaultWindow           = engine.DefaultWindow
+	defaultHandshakeTimeout = engine.DefaultHandshakeTimeout
+
+	defaultSendTimeout = time.Minute
+	defaultMaxCalls    = 64
+
+	maxMaxAge = 24 * time.Hour
+
+	defaultMaxSessions             = 10_000
+	defaultMaxSessionsPerIdentity  = 1_000
+	defaultParkTimeout             = 10 * time.Minute
+	defaultMaxHandshakes           = 256
+	defaultMaxHandshakesPerAddress = 64
+)
+
+// A config is what a session needs of its [Config] or [ServerConfig], with defaults filled in.
+type config struct {
+	Identity *keys.Identity
+	Verifier trust.Verifier
+	Protocol string
+
+	Options
+
+	Credentials     func(context.Context) ([]byte, error)              // of a client
+	PeerFingerprint keys.Fingerprint                                   // of a client
+	Authenticate    func(context.Context, Peer, []byte) (Grant, error) // of a server
+	ParkTimeout     time.Duration                                      // of a server
+
+	asking chan struct{} // holds a token for each question to the application that it has not answered
+}
+
+// config returns what sessions need of c, or an error that says what is missing.
+func (c *Config) config() (config, error) {
+	own := config{
+		Identity: c.Identity, Verifier: c.Verifier, Protocol: c.Protocol, Options: c.Options.withDefaults(),
+		Credentials: c.Credentials, PeerFingerprint: c.PeerFingerprint,
+		asking: make(chan struct{}, defaultMaxHandshakes),
 	}
-	setDefault(&c.MaxMessage, DefaultMaxMessage)
-	setDefault(&c.Window, DefaultWindow)
-	setDefault(&c.HandshakeTimeout, DefaultHandshakeTimeout)
-	setDefault(&c.SendTimeout, DefaultSendTimeout)
-	setDefault(&c.MaxAge, DefaultMaxAge)
-	setDefault(&c.MaxCalls, DefaultMaxCalls)
-	setDefault(&c.MaxSessions, DefaultMaxSessions)
-	setDefault(&c.MaxSessionsPerIdentity, DefaultMaxSessionsPerIdentity)
+	return own, own.check()
+}
+
+// config is that of a Config. It gives c its defaults too.
+func (c *ServerConfig) config() (config, error) {
+	setDefault(&c.MaxSessions, defaultMaxSessions)
+	setDefault(&c.MaxSessionsPerIdentity, defaultMaxSessionsPerIdentity)
 	setDefault(&c.MaxParked, c.MaxSessions)
-	setDefault(&c.MaxParkedPerIdentity, c.MaxSessionsPerIdentity)
-	setDefault(&c.ParkTimeout, DefaultParkTimeout)
-	setDefault(&c.MaxHandshakes, DefaultMaxHandshakes)
-	setDefault(&c.MaxHandshakesPerAddress, DefaultMaxHandshakesPerAddress)
-	c.asking = make(chan struct{}, max(c.MaxHandshakes, mostOfClient))
+	setDefault(&c.ParkTimeout, defaultParkTimeout)
+	setDefault(&c.MaxHandshakes, defaultMaxHandshakes)
+	setDefault(&c.MaxHandshakesPerAddress, defaultMaxHandshakesPerAddress)
+	own := config{
+		Identity: c.Identity, Verifier: c.Verifier, Protocol: c.Protocol, Options: c.Options.withDefaults(),
+		Authenticate: c.Authenticate, ParkTimeout: c.ParkTimeout,
+		asking: make(chan struct{}, max(c.MaxHandshakes, mostOfClient)),
+	}
+	if c.ParkTimeout < 0 || c.MaxSessions < 0 || c.MaxSessionsPerIdentity < 0 || c.MaxHandshakes < 0 || c.MaxHandshakesPerAddress < 0 {
+		return own, errNegative
+	}
+	return own, own.check()
+}
+
+// maxParkedPerIdentity is how many sessions of one identity may wait for their clients: the
+// share of MaxParked that one identity has of MaxSessions.
+func (c *ServerConfig) maxParkedPerIdentity() int {
+	return max(1, int(float64(c.MaxParked)*float64(c.MaxSessionsPerIdentity)/float64(c.MaxSessions)))
+}
+
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	setDefault(&o.MaxMessage, defaultMaxMessage)
+	setDefault(&o.Window, defaultWindow)
+	setDefault(&o.HandshakeTimeout, defaultHandshakeTimeout)
+	setDefault(&o.SendTimeout, defaultSendTimeout)
+	setDefault(&o.MaxAge, maxMaxAge)
+	setDefault(&o.MaxCalls, defaultMaxCalls)
+	return o
+}
+
+var errNegative = errors.New("e2e: a limit in Config is negative")
+
+// check says what is missing in c.
+func (c *config) check() error {
 	switch {
 	case c.Identity == nil:
-		return c, errors.New("e2e: Config.Identity is nil: make one with keys.GenerateIdentity, or load it")
+		return errors.New("e2e: Config.Identity is nil: make one with keys.GenerateIdentity, or load it")
 	case c.Verifier == nil:
-		return c, errors.New("e2e: Config.Verifier is nil: say whom to trust, for instance with trust.Pinned")
+		return errors.New("e2e: Config.Verifier is nil: say whom to trust, for instance with trust.Pinned")
 	case len(c.Protocol) == 0 || len(c.Protocol) > engine.MaxProtocol:
-		return c, errors.New(`e2e: Config.Protocol must have 1 to 255 bytes, such as "billing/2"`)
-	case c.Proof > ProofEd25519:
-		return c, fmt.Errorf("e2e: Config.Proof is %d, want ProofNone or ProofEd25519", c.Proof)
-	case c.MaxMessage < 0 || c.MaxMessage > maxMessageLimit:
-		return c, fmt.Errorf("e2e: Config.MaxMessage is %d, want 1 to %d bytes", c.MaxMessage, maxMessageLimit)
-	case c.Window < engine.MinWindow || c.Window > engine.MaxWindow:
-		return c, fmt.Errorf("e2e: Config.Window is %d, want %d to %d bytes", c.Window, engine.MinWindow, engine.MaxWindow)
-	case c.MaxAge < 0 || c.MaxAge > DefaultMaxAge:
-		return c, fmt.Errorf("e2e: Config.MaxAge is %v, want at most %v", c.MaxAge, DefaultMaxAge)
-	case c.Store != nil && (c.StoreKeys == nil || c.StoreKeys.Primary() == nil):
-		return c, errors.New("e2e: Config.StoreKeys is nil: a store needs keys, see keys.GenerateSharedKeyset")
-	case c.IdleTimeout < 0 || c.ParkTimeout < 0 || c.MaxParkedPerIdentity < 0 || c.MaxSessionsPerIdentity < 0:
-		return c, errors.New("e2e: a limit in Config is negative")
-	case c.HandshakeTimeout < 0 || c.SendTimeout < 0 || c.MaxCalls < 0 || c.MaxSessions < 0 || c.MaxHandshakes < 0 || c.MaxHandshakesPerAddress < 0:
-		return c, errors.New("e2e: a limit in Config is negative")
+		return errors.New(`e2e: Config.Protocol must have 1 to 255 bytes, such as "billing/2"`)
 	}
-	return c, c.checkIdentity()
+	if err := c.Options.check(); err != nil {
+		return err
+	}
+	return c.checkIdentity()
+}
+
+func (o *Options) check() error {
+	switch {
+	case o.Proof > ProofEd25519:
+		return fmt.Errorf("e2e: Config.Proof is %d, want ProofNone or ProofEd25519", o.Proof)
+	case o.MaxMessage < 0 || o.MaxMessage > maxMessageLimit:
+		return fmt.Errorf("e2e: Config.MaxMessage is %d, want 1 to %d bytes", o.MaxMessage, maxMessageLimit)
+	case o.Window < engine.MinWindow || o.Window > engine.MaxWindow:
+		return fmt.Errorf("e2e: Config.Window is %d, want %d to %d bytes", o.Window, engine.MinWindow, engine.MaxWindow)
+	case o.MaxAge < 0 || o.MaxAge > maxMaxAge:
+		return fmt.Errorf("e2e: Config.MaxAge is %v, want at most %v", o.MaxAge, maxMaxAge)
+	case o.Store != nil && (o.StoreKeys == nil || o.StoreKeys.Primary() == nil):
+		return errors.New("e2e: Config.StoreKeys is nil: a store needs keys, see keys.GenerateSharedKeyset")
+	case o.IdleTimeout < 0 || o.HandshakeTimeout < 0 || o.SendTimeout < 0 || o.MaxCalls < 0:
+		return errNegative
+	}
+	return nil
 }
 
 // maxMessageLimit is the largest Config.MaxMessage, in bytes.
@@ -67,7 +144,7 @@ func setDefault[T comparable](field *T, value T) {
 
 // engine returns who this end is, as it is at one moment, with the key that goes with it:
 // an identity may be rotated at any time.
-func (c *Config) engine() (engine.Config, keys.Signer) {
+func (c *config) engine() (engine.Config, keys.Signer) {
 	public := c.Identity.Public()
 	_, signer := c.Identity.Signing()
 	for again := c.Identity.Public(); again != public; again = c.Identity.Public() {
@@ -88,12 +165,12 @@ func (c *Config) engine() (engine.Config, keys.Signer) {
 	}, signer
 }
 
-func (c Config) dialOptions() *transport.DialOptions {
+func (c *Config) dialOptions() *transport.DialOptions {
 	opts := new(transport.DialOptions)
 	if c.Dial != nil {
 		*opts = *c.Dial
 	}
-	opts.MaxMessage = MaxFrame(c.MaxMessage)
+	opts.MaxMessage = MaxFrame(cmp.Or(c.MaxMessage, defaultMaxMessage))
 	opts.Sealed = true // by the session
 	return opts
 }

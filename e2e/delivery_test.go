@@ -178,7 +178,7 @@ func TestReadAheadEndsWithClose(t *testing.T) {
 func TestEndIsNoticedWithoutReceiving(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ended := make(chan struct{})
-		srv := newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+		srv := newServer(t, hosting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
 			defer close(ended)
 			<-ctx.Done()
 			return ctx.Err()
@@ -290,7 +290,7 @@ func TestSilentConnectionIsNoticed(t *testing.T) {
 
 func TestConfigWindow(t *testing.T) {
 	for _, window := range []int{-1, 1, 65_535, 1<<30 + 1} {
-		cfg := trusting(alice, bob)
+		cfg := hosting(alice, bob)
 		cfg.Window = window
 		if _, err := e2e.NewServer(cfg, echo); err == nil {
 			t.Errorf("a window of %d was accepted", window)
@@ -302,7 +302,7 @@ func TestConfigWindow(t *testing.T) {
 // something, and found the connection closed.
 func TestLastWordsAreHeardBySenders(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		r := &road{srv: newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+		r := &road{srv: newServer(t, hosting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
 			for _, message := range messages(3) {
 				mustSend(t, s, message)
 			}

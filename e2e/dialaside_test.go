@@ -36,7 +36,7 @@ func TestA58DialFunctionThatHangs(t *testing.T) {
 
 func TestA58ComebackOutlastsADialThatHangs(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		srv := newServer(t, trusting(bob, alice), echo)
+		srv := newServer(t, hosting(bob, alice), echo)
 		var dials atomic.Int32
 		hangs := make(chan struct{})
 		defer close(hangs)

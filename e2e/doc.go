@@ -16,7 +16,7 @@
 //	err = session.Send(ctx, []byte("hello"))
 //	reply, err := session.Receive(ctx)
 //
-//	srv, err := e2e.NewServer(cfg, func(ctx context.Context, s *e2e.Session) error { … })
+//	srv, err := e2e.NewServer(e2e.ServerConfig{Identity: me, Verifier: clients, Protocol: "echo/1"}, echo)
 //	http.Handle("/echo", srv)
 //
 // Programs that already hold a [transport.Conn] use [Connect] and [Accept].
@@ -50,12 +50,12 @@
 // Messages are authenticated by AES-GCM under keys bound to both identities, and not
 // signed: the ends can each prove to themselves, but not to others, what was said. Where
 // one may have to show to a third party what the other has sent, such as an order, both
-// ends ask for signatures with [Config.Proof], keep the [Message.Proof] of what matters,
+// ends ask for signatures with [Options.Proof], keep the [Message.Proof] of what matters,
 // and later have it checked by [VerifyProof].
 //
 // The identity comes from a [keys.Store], whose Run keeps it alive: what it says of itself counts for
 // 30 days. NewServer and Dial refuse one of their own that has expired ([keys.ErrExpired]); a
-// [Config.Logger] is told 7, 3 and 1 days ahead, and [Stats] say when.
+// [Options.Logger] is told 7, 3 and 1 days ahead, and [Stats] say when.
 //
 //	store, err := keys.OpenStore(ctx, path, secret)
 //	go store.Run(ctx, keys.DefaultRotation)
@@ -66,7 +66,7 @@
 // Send and Receive carry bytes. [Session.SendMessage] gives them a type, and a [Mux]
 // serves each type by a function of its own; [Session.Call] waits for what the function
 // answers. What no function serves is refused, and so is what [Mux.Authorize] does not
-// let pass: the sender gets a [RefusedError], from Call or through [Config.Refused], and
+// let pass: the sender gets a [RefusedError], from Call or through [Options.Refused], and
 // the session goes on.
 //
 //	mux := e2e.NewMux()
@@ -80,18 +80,18 @@
 // A session outlives its connections. When one is lost the client dials again, as
 // [Config.Retry] says, and both ends prove anew that they hold the session's secret;
 // their Verifiers are asked again. The server's function runs on meanwhile: its Send and
-// Receive wait, like the client's. What had not arrived is sent again. [Config.Notify]
+// Receive wait, like the client's. What had not arrived is sent again. [Options.Notify]
 // tells of it.
 //
-// With a [Config.Store] a session outlives its processes too. Both ends may have one, or
+// With a [Options.Store] a session outlives its processes too. Both ends may have one, or
 // one of them.
 //
 // A session ends when the server does not know it any more, because it was restarted or
 // has let it wait for longer than its limits allow, when an end is not trusted any
-// more, and after [Config.MaxAge]. Nothing that is said outside the encryption ends one that
+// more, and after [Options.MaxAge]. Nothing that is said outside the encryption ends one that
 // was secure once: no answer to a dial, whatever its status, no certificate, no close code.
 // While a hop answers in the server's place the client goes on trying, and tells
-// [Config.Notify] each time what it met. Then a [GapError] lists what may be lost, at each end
+// [Options.Notify] each time what it met. Then a [GapError] lists what may be lost, at each end
 // for what it sent. Nothing of it is sent over a new session unless the application
 // does so: the other end may have had it.
 //
@@ -99,7 +99,7 @@
 //
 // A client may show credentials beside its identity, such as a token that says which
 // user it acts for: [Config.Credentials]. They travel inside the encryption, and
-// [Config.Authenticate] of the server decides on them; what it finds is in
+// [ServerConfig.Authenticate] of the server decides on them; what it finds is in
 // [Session.Peer] and what it grants has an end. Each connection of a session shows them
 // anew, and an open session does so ahead of their expiry. What was refused never comes back.
 //
@@ -127,10 +127,10 @@
 //
 // # Watching
 //
-// [Config.Notify] is told of each state of a session and of each connection, with what is
+// [Options.Notify] is told of each state of a session and of each connection, with what is
 // known about its next hop. [Session.Stats] and [Server.Stats] have the figures, for
 // whoever asks; package e2e/prom, a module of its own, hands them to Prometheus.
-// [Config.Logger] writes it all down. None of them ever holds a message, a key or a
+// [Options.Logger] writes it all down. None of them ever holds a message, a key or a
 // credential. [Info.ID] names a session in the logs of both ends.
 //
 // # What the caller must do

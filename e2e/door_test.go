@@ -15,7 +15,7 @@ import (
 func TestTheDoorIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := aHall(t, 3, 3)
-		srv := &Server{cfg: Config{HandshakeTimeout: 10 * time.Second}, desk: h.desk, lobby: h.lobby, places: places{most: 1}}
+		srv := &Server{cfg: config{Options: Options{HandshakeTimeout: 10 * time.Second}}, desk: h.desk, lobby: h.lobby, places: places{most: 1}}
 		h.desk.enter(t.Context(), stageLast) // and computes for long
 		ctx, cancel := context.WithCancel(t.Context())
 		var waiting sync.WaitGroup

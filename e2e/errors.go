@@ -40,7 +40,7 @@ const (
 
 // A ProtocolError says what each end of a handshake speaks, where that is not the same:
 // Own and Theirs are their [Config.Protocol], OwnProof and TheirsProof their
-// [Config.Proof]. The other end has proved who it is, and what stands here is its own
+// [Options.Proof]. The other end has proved who it is, and what stands here is its own
 // word. It is the cause of a [HandshakeError] with [ReasonProtocol], at both ends.
 type ProtocolError = fault.ProtocolError
 
@@ -57,7 +57,7 @@ type ProtocolError = fault.ProtocolError
 //	Missing  how many messages the other end had still accepted for sending that have not
 //	         arrived here, by the word of its close. It is 0 where it closed with CodeDone.
 //	         Where nobody closed the session nobody knows.
-//	Stored   only this end of the session is over: it is in [Config.Store], with every
+//	Stored   only this end of the session is over: it is in [Options.Store], with every
 //	         message that a Send has returned nil for, and may go on in another process
 type CloseError = fault.CloseError
 
@@ -91,12 +91,12 @@ var (
 	// keys out of turn.
 	ErrMisbehaved = fault.ErrMisbehaved
 
-	// ErrSilent: nothing has come from the other end for twice [Config.KeepAlive], not
+	// ErrSilent: nothing has come from the other end for twice [Options.KeepAlive], not
 	// even when it was asked.
 	ErrSilent = fault.ErrSilent
 
-	// ErrExpired: the session had no message for [Config.IdleTimeout], no connection for
-	// [Config.ParkTimeout], or is older than [Config.MaxAge].
+	// ErrExpired: the session had no message for [Options.IdleTimeout], no connection for
+	// [ServerConfig.ParkTimeout], or is older than [Options.MaxAge].
 	ErrExpired = fault.ErrExpired
 
 	// ErrUntrusted: the Verifier does not accept the other end any more, or that end's
@@ -107,7 +107,7 @@ var (
 	ErrCrowded = fault.ErrCrowded
 
 	// ErrStalled: the other end took no message, or nothing of a long one, for
-	// [Config.SendTimeout]. Where it does not answer either, that is the end of the
+	// [Options.SendTimeout]. Where it does not answer either, that is the end of the
 	// connection only.
 	ErrStalled = fault.ErrStalled
 )
@@ -133,7 +133,7 @@ type DisconnectError = fault.DisconnectError
 
 // ErrTooLarge is matched by the error of [Session.Send] for a message above the
 // limit; the session goes on. In a [CloseError] it says that the other end has sent
-// such a message: the ends do not have the same [Config.MaxMessage].
+// such a message: the ends do not have the same [Options.MaxMessage].
 var ErrTooLarge = fault.ErrTooLarge
 
 // A RefusedError says that the other end did not take a message, and for what Reason; ID
@@ -166,7 +166,7 @@ var (
 	ErrCredentials = fault.ErrCredentials
 
 	// ErrCredentialsExpired matches ErrCredentials and says that time is all that is wrong
-	// with them: they have expired, or are not valid yet. [Config.Authenticate] returns it,
+	// with them: they have expired, or are not valid yet. [ServerConfig.Authenticate] returns it,
 	// or a [Grant] whose end is in the past. The clock that says so may be wrong, so a session
 	// that is open goes on, for as long as its last Grant lasts, and the client tries again.
 	ErrCredentialsExpired = fault.ErrCredentialsExpired
@@ -188,7 +188,7 @@ var ErrStream = fault.ErrStream
 // Err is the cause, if there is one. It matches [ErrStream]. The session goes on.
 type StreamError = fault.StreamError
 
-// ErrStreamStored is returned by calls for streams in a session with a [Config.Store]:
+// ErrStreamStored is returned by calls for streams in a session with a [Options.Store]:
 // what is stored is messages, and a stream would not go on after a restart.
 var ErrStreamStored = fault.ErrStreamStored
 

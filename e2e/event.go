@@ -59,7 +59,7 @@ type Event struct {
 	Missed int // events before this one that were left out, because Notify was slow
 }
 
-func newEvents(cfg Config) *events { return &events{call: cfg.Notify, log: cfg.Logger} }
+func newEvents(cfg config) *events { return &events{call: cfg.Notify, log: cfg.Logger} }
 
 // maxEvents is how many events wait for a slow callback.
 const maxEvents = 16

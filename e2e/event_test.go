@@ -14,7 +14,7 @@ import (
 // A session that cannot go on is told to be over once, and with what it was.
 func TestNothingIsToldBehindTheEnd(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		srv := newServer(t, trusting(bob, alice), echo)
+		srv := newServer(t, hosting(bob, alice), echo)
 		cfg := stored(trusting(alice, bob), sessionstore.Memory())
 		cfg.StoreName = "client"
 		var mu sync.Mutex

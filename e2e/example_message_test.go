@@ -112,11 +112,11 @@ func dialShop(mux *e2e.Mux, proof e2e.Proof) (customer *e2e.Session, stop func()
 	if err != nil {
 		log.Fatal(err)
 	}
-	srv, err := e2e.NewServer(e2e.Config{
+	srv, err := e2e.NewServer(e2e.ServerConfig{
 		Identity: shopID,
 		Verifier: trust.Pinned(customerID.Fingerprint()),
 		Protocol: "shop/1",
-		Proof:    proof,
+		Options:  e2e.Options{Proof: proof},
 	}, mux.Serve)
 	if err != nil {
 		log.Fatal(err)
@@ -126,7 +126,7 @@ func dialShop(mux *e2e.Mux, proof e2e.Proof) (customer *e2e.Session, stop func()
 		Identity: customerID,
 		Verifier: trust.Pinned(shopID.Fingerprint()),
 		Protocol: "shop/1",
-		Proof:    proof,
+		Options:  e2e.Options{Proof: proof},
 	})
 	if err != nil {
 		log.Fatal(err)

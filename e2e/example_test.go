@@ -53,7 +53,7 @@ func startEchoServer() (url string, fingerprint keys.Fingerprint, stop func()) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	srv, err := e2e.NewServer(e2e.Config{
+	srv, err := e2e.NewServer(e2e.ServerConfig{
 		Identity: id,
 		Verifier: trust.InsecureAnyone(), // a public service: it serves whoever comes
 		Protocol: "echo/1",
@@ -96,7 +96,7 @@ func ExampleNewServer() {
 	}
 	defer store.Close()
 	go store.Run(ctx, keys.DefaultRotation) // renews the identity: without it every peer refuses it after 30 days
-	srv, err := e2e.NewServer(e2e.Config{Identity: store.Identity(), Verifier: store.KnownPeers(), Protocol: "echo/1"}, echo)
+	srv, err := e2e.NewServer(e2e.ServerConfig{Identity: store.Identity(), Verifier: store.KnownPeers(), Protocol: "echo/1"}, echo)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func ExampleListener() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	listener, err := e2e.NewListener(e2e.Config{
+	listener, err := e2e.NewListener(e2e.ServerConfig{
 		Identity: server,
 		Verifier: trust.Pinned(client.Fingerprint()),
 		Protocol: "http/1",
@@ -223,7 +223,7 @@ func ExampleSession_SendStream() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	srv, err := e2e.NewServer(e2e.Config{
+	srv, err := e2e.NewServer(e2e.ServerConfig{
 		Identity: server,
 		Verifier: trust.Pinned(client.Fingerprint()),
 		Protocol: "upload/1",

@@ -27,7 +27,7 @@ func ExampleServer_Shutdown() {
 		log.Fatal(err)
 	}
 	gate := transport.NewGate(&transport.GateOptions{DrainLead: time.Millisecond}) // longer than the balancer takes to notice
-	srv, err := e2e.NewServer(e2e.Config{
+	srv, err := e2e.NewServer(e2e.ServerConfig{
 		Identity: me,
 		Verifier: trust.Pinned(me.Fingerprint()),
 		Protocol: "echo/1",

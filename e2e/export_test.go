@@ -6,7 +6,19 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/transport"
+)
+
+// Defaults of Config and ServerConfig.
+const (
+	DefaultMaxMessage              = defaultMaxMessage
+	DefaultWindow                  = defaultWindow
+	DefaultKeepAlive               = engine.DefaultKeepAlive
+	DefaultHandshakeTimeout        = defaultHandshakeTimeout
+	DefaultSendTimeout             = defaultSendTimeout
+	DefaultParkTimeout             = defaultParkTimeout
+	DefaultMaxHandshakesPerAddress = defaultMaxHandshakesPerAddress
 )
 
 // HasKeys reports whether a session could still seal or open.

@@ -47,7 +47,7 @@ func talkFor(t *testing.T, d time.Duration, dial func(context.Context) (transpor
 // costs the time of a first try, and not of one after many.
 func TestCutsEveryThreeSecondsCostTheFirstWait(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		r := &road{srv: newServer(t, trusting(bob, alice), echo)}
+		r := &road{srv: newServer(t, hosting(bob, alice), echo)}
 		dial, dials := r.dialsCutAfter(3 * time.Second)
 		echoed, ticks := talkFor(t, 2*time.Minute, dial)
 		t.Logf("%d of %d came back, over %d connections", echoed, ticks, len(*dials))
@@ -62,7 +62,7 @@ func TestCutsEveryThreeSecondsCostTheFirstWait(t *testing.T) {
 func TestAServerThatFlapsIsLeftAlone(t *testing.T) {
 	for _, held := range []time.Duration{time.Millisecond, time.Second} {
 		bubble(t, func(t *testing.T) {
-			r := &road{srv: newServer(t, trusting(bob, alice), echo)}
+			r := &road{srv: newServer(t, hosting(bob, alice), echo)}
 			dial, dials := r.dialsCutAfter(held)
 			start := time.Now()
 			talkFor(t, 20*time.Minute, dial)
@@ -86,7 +86,7 @@ func TestAServerThatFlapsIsLeftAlone(t *testing.T) {
 func TestMaxTriesCountsFromAConnectionThatHeld(t *testing.T) {
 	for held, ends := range map[time.Duration]bool{3 * time.Second: false, time.Second: true} {
 		bubble(t, func(t *testing.T) {
-			r := &road{srv: newServer(t, trusting(bob, alice), echo)}
+			r := &road{srv: newServer(t, hosting(bob, alice), echo)}
 			dial, dials := r.dialsCutAfter(held)
 			cfg := trusting(alice, bob)
 			cfg.Retry.MaxTries = 4

@@ -55,7 +55,7 @@ type follower struct {
 
 // newFollower returns nil where the Verifier tells of nothing. The sessions of a server are
 // spread over a round; where each has a follower of its own, their rounds are.
-func newFollower(cfg *Config, open func() []*Session) *follower {
+func newFollower(cfg *config, open func() []*Session) *follower {
 	v, tells := cfg.Verifier.(trust.ChangeNotifier)
 	if !tells {
 		return nil

@@ -62,10 +62,10 @@ func cutOff(t *testing.T, how string) {
 		return echo(ctx, s)
 	}
 	records := sessionstore.Memory()
-	cfg := stored(e2e.Config{Identity: replica.Identity(), Verifier: replica.KnownPeers(), Protocol: "test/1", Logger: silent}, records)
+	cfg := stored(e2e.ServerConfig{Identity: replica.Identity(), Verifier: replica.KnownPeers(), Protocol: "test/1", Options: e2e.Options{Logger: silent}}, records)
 	serverKey := trusting(stolen, store.Identity()).Verifier
 	config := func(id *keys.Identity) e2e.Config {
-		return e2e.Config{Identity: id, Verifier: serverKey, Protocol: "test/1", Logger: silent}
+		return e2e.Config{Identity: id, Verifier: serverKey, Protocol: "test/1", Options: e2e.Options{Logger: silent}}
 	}
 	srv := newServer(t, cfg, handle)
 	type party struct {
@@ -136,7 +136,7 @@ func TestA50RevocationInOneSessionEndsTheOthers(t *testing.T) {
 				stolen := copied(t, carol)
 				known := knowing(t, asClient, carol)
 				sessions := make(chan *e2e.Session, 2)
-				r := &road{srv: newServer(t, e2e.Config{Identity: bob, Verifier: known, Protocol: "test/1", Logger: silent},
+				r := &road{srv: newServer(t, e2e.ServerConfig{Identity: bob, Verifier: known, Protocol: "test/1", Options: e2e.Options{Logger: silent}},
 					func(ctx context.Context, s *e2e.Session) error {
 						sessions <- s
 						return echo(ctx, s)

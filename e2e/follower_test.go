@@ -154,8 +154,8 @@ func isOver(s *e2e.Session) bool {
 // peer.
 func followedBy(t *testing.T, verifier trust.Verifier, peer *keys.Identity, end string) *e2e.Session {
 	t.Helper()
-	here := e2e.Config{Identity: bob, Verifier: verifier, Protocol: "test/1", Logger: silent}
-	there := trusting(peer, bob)
+	here := e2e.ServerConfig{Identity: bob, Verifier: verifier, Protocol: "test/1", Options: e2e.Options{Logger: silent}}
+	hereAsClient := e2e.Config{Identity: here.Identity, Verifier: verifier, Protocol: here.Protocol, Options: here.Options}
 	a, b := transport.Pipe()
 	type made struct {
 		s   *e2e.Session
@@ -169,7 +169,7 @@ func followedBy(t *testing.T, verifier trust.Verifier, peer *keys.Identity, end 
 			sessions <- s
 			return echo(ctx, s)
 		})}
-		c := r.client(t, there)
+		c := r.client(t, trusting(peer, bob))
 		t.Cleanup(func() { c.Close() })
 		s := <-sessions
 		if end == "parked" {
@@ -179,14 +179,14 @@ func followedBy(t *testing.T, verifier trust.Verifier, peer *keys.Identity, end 
 		}
 		return s
 	case "client":
-		r := &road{srv: newServer(t, there, echo)}
-		s := r.client(t, here)
+		r := &road{srv: newServer(t, hosting(peer, bob), echo)}
+		s := r.client(t, hereAsClient)
 		t.Cleanup(func() { s.Close() })
 		return s
 	case "accept":
 		done := make(chan made)
 		go func() {
-			s, err := e2e.Connect(t.Context(), a, "road", there)
+			s, err := e2e.Connect(t.Context(), a, "road", trusting(peer, bob))
 			done <- made{s, err}
 		}()
 		s, err := e2e.Accept(t.Context(), b, here)
@@ -199,10 +199,10 @@ func followedBy(t *testing.T, verifier trust.Verifier, peer *keys.Identity, end 
 	default:
 		done := make(chan made)
 		go func() {
-			s, err := e2e.Accept(t.Context(), b, there)
+			s, err := e2e.Accept(t.Context(), b, hosting(peer, bob))
 			done <- made{s, err}
 		}()
-		s, err := e2e.Connect(t.Context(), a, "road", here)
+		s, err := e2e.Connect(t.Context(), a, "road", hereAsClient)
 		other = <-done
 		if err = errors.Join(err, other.err); err != nil {
 			t.Fatal(err)
@@ -276,7 +276,7 @@ func TestA50RevokedDuringTheHandshake(t *testing.T) {
 					sessions <- s
 					return echo(ctx, s)
 				}
-				cfg := e2e.Config{Identity: bob, Verifier: v, Protocol: "test/1", Logger: silent}
+				cfg := e2e.ServerConfig{Identity: bob, Verifier: v, Protocol: "test/1", Options: e2e.Options{Logger: silent}}
 				if end == "restored" {
 					cfg = stored(cfg, sessionstore.Memory())
 				}
@@ -322,7 +322,7 @@ func TestA50FollowingAVerifierWithoutAnAnswer(t *testing.T) {
 				v := &watched{KnownPeers: knowing(t, asClient, carol, dave, alice)}
 				var log notebook
 				sessions := make(chan *e2e.Session, 9)
-				srv := newServer(t, e2e.Config{Identity: bob, Verifier: v, Protocol: "test/1", Logger: log.logger()},
+				srv := newServer(t, e2e.ServerConfig{Identity: bob, Verifier: v, Protocol: "test/1", Options: e2e.Options{Logger: log.logger()}},
 					func(ctx context.Context, s *e2e.Session) error {
 						sessions <- s
 						return echo(ctx, s)
@@ -396,7 +396,7 @@ func TestA50ManySessionsFollowWithoutAStall(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		carol, dave := newIdentity("carol"), newIdentity("dave")
 		v := &watched{KnownPeers: knowing(t, asClient, carol, dave)}
-		cfg := e2e.Config{Identity: bob, Verifier: v, Protocol: "test/1", Logger: silent, MaxSessions: many + 1, MaxSessionsPerIdentity: many}
+		cfg := e2e.ServerConfig{Identity: bob, Verifier: v, Protocol: "test/1", Options: e2e.Options{Logger: silent}, MaxSessions: many + 1, MaxSessionsPerIdentity: many}
 		var thief atomic.Pointer[e2e.Session]
 		srv := newServer(t, cfg, func(ctx context.Context, s *e2e.Session) error {
 			if s.Peer().Fingerprint() == dave.Fingerprint() {
@@ -482,7 +482,7 @@ func TestA54FollowingEndsNoSessionForAnOldStatement(t *testing.T) {
 		before := copied(t, carol)
 		known := knowing(t, asClient, carol)
 		sessions := make(chan *e2e.Session, 2)
-		r := &road{srv: newServer(t, e2e.Config{Identity: bob, Verifier: known, Protocol: "test/1", Logger: silent},
+		r := &road{srv: newServer(t, e2e.ServerConfig{Identity: bob, Verifier: known, Protocol: "test/1", Options: e2e.Options{Logger: silent}},
 			func(ctx context.Context, s *e2e.Session) error {
 				sessions <- s
 				return echo(ctx, s)
@@ -518,9 +518,10 @@ func TestA54FollowingEndsNoSessionForAnOldStatement(t *testing.T) {
 func TestFollowersLeave(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		v := &watched{KnownPeers: knowing(t, asServer, alice)}
-		srv := newServer(t, trusting(alice, bob), echo)
+		srv := newServer(t, hosting(alice, bob), echo)
 		r := &road{srv: srv}
-		me := e2e.Config{Identity: bob, Verifier: v, Protocol: "test/1", Logger: silent}
+		me := e2e.Config{Identity: bob, Verifier: v, Protocol: "test/1", Options: e2e.Options{Logger: silent}}
+		mine := e2e.ServerConfig{Identity: bob, Verifier: v, Protocol: "test/1", Options: me.Options}
 		for i := range 5 {
 			c := r.client(t, me)
 			if i > 0 && v.told.Load() != 1 {
@@ -539,14 +540,14 @@ func TestFollowersLeave(t *testing.T) {
 		}
 		a, b = transport.Pipe()
 		a.Cut()
-		if _, err := e2e.Accept(t.Context(), b, me); err == nil {
+		if _, err := e2e.Accept(t.Context(), b, mine); err == nil {
 			t.Error("accepted nobody")
 		}
-		mine := newServer(t, me, echo)
+		srv = newServer(t, mine, echo)
 		if v.told.Load() != 1 {
 			t.Errorf("%d are told", v.told.Load())
 		}
-		stop(t, mine)
+		stop(t, srv)
 		if v.told.Load() != 0 {
 			t.Errorf("%d are told in the end", v.told.Load())
 		}
@@ -560,7 +561,7 @@ func TestA50FollowingRaces(t *testing.T) {
 	known := knowing(t, asClient, carol, dave)
 	var mu sync.Mutex
 	open := map[*e2e.Session]bool{}
-	srv := newServer(t, e2e.Config{Identity: bob, Verifier: known, Protocol: "test/1", Logger: silent}, func(ctx context.Context, s *e2e.Session) error {
+	srv := newServer(t, e2e.ServerConfig{Identity: bob, Verifier: known, Protocol: "test/1", Options: e2e.Options{Logger: silent}}, func(ctx context.Context, s *e2e.Session) error {
 		mu.Lock()
 		open[s] = true
 		mu.Unlock()

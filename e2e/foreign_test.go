@@ -116,12 +116,13 @@ const (
 
 // An abroad is a session of a client and a server who both need foreigners.
 type abroad struct {
-	t              *testing.T
-	f              *foreigner
-	client, server e2e.Config
-	road           *road
-	s              *e2e.Session
-	left           chan *e2e.Session // dialled, and to be closed in the end
+	t      *testing.T
+	f      *foreigner
+	client e2e.Config
+	server e2e.ServerConfig
+	road   *road
+	s      *e2e.Session
+	left   chan *e2e.Session // dialled, and to be closed in the end
 }
 
 func newAbroad(t *testing.T, site, how string, kept bool) *abroad {
@@ -138,11 +139,9 @@ func newAbroad(t *testing.T, site, how string, kept bool) *abroad {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.server = e2e.Config{Identity: self, Verifier: f, Protocol: "test/1", SendTimeout: sendPromise, HandshakeTimeout: handshakePromise}
+	a.server = e2e.ServerConfig{Identity: self, Verifier: f, Protocol: "test/1", Options: e2e.Options{SendTimeout: sendPromise, HandshakeTimeout: handshakePromise}}
 	a.server.Authenticate = func(context.Context, e2e.Peer, []byte) (e2e.Grant, error) { return e2e.Grant{}, f.at("Authenticate") }
-	a.client = a.server
-	a.client.Identity, a.client.Retry = newIdentity("client"), redial.Policy{Base: time.Millisecond, Cap: time.Second}
-	a.client.Authenticate = nil
+	a.client = e2e.Config{Identity: newIdentity("client"), Verifier: f, Protocol: "test/1", Options: a.server.Options, Retry: redial.Policy{Base: time.Millisecond, Cap: time.Second}}
 	a.client.Credentials = func(context.Context) ([]byte, error) { return nil, f.at("Credentials") }
 	if kept {
 		a.server = stored(a.server, foreignStore{sessionstore.Memory(), f})

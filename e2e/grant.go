@@ -54,7 +54,7 @@ func grantFor(lifetime time.Duration) Grant {
 
 // present asks the application for what to show the server, whose identity the
 // Verifier has accepted.
-func (c Config) present(ctx context.Context) ([]byte, error) {
+func (c config) present(ctx context.Context) ([]byte, error) {
 	if c.Credentials == nil {
 		return nil, nil
 	}
@@ -69,7 +69,7 @@ func (c Config) present(ctx context.Context) ([]byte, error) {
 }
 
 // authenticate asks the application what a client may do, after the Verifier.
-func (c Config) authenticate(ctx context.Context, peer Peer, credentials []byte) (Grant, error) {
+func (c config) authenticate(ctx context.Context, peer Peer, credentials []byte) (Grant, error) {
 	if c.Authenticate == nil {
 		return Grant{}, nil
 	}
@@ -86,7 +86,7 @@ func (c Config) authenticate(ctx context.Context, peer Peer, credentials []byte)
 }
 
 // verify asks the application whom it trusts: aside, unless the answer is in this process.
-func (c *Config) verify(ctx context.Context, want trust.Expected, peer *keys.PublicIdentity) error {
+func (c *config) verify(ctx context.Context, want trust.Expected, peer *keys.PublicIdentity) error {
 	if _, immediate := c.Verifier.(interface{ Immediate() }); immediate {
 		return c.Verifier.Verify(ctx, want, peer)
 	}

@@ -16,7 +16,7 @@ import (
 // A greeting is what a server does with a new connection, up to a session.
 type greeting struct {
 	conn  transport.Conn
-	cfg   *Config
+	cfg   *config
 	began time.Time
 	first []byte // the client's first frame
 	grant Grant  // what it is entitled to, once it is welcome
@@ -101,11 +101,11 @@ func (g *greeting) welcome(ctx context.Context, e exchange, peer Peer) (err erro
 	return err
 }
 
-func (c *Config) verifyClient(ctx context.Context, peer *keys.PublicIdentity) error {
+func (c *config) verifyClient(ctx context.Context, peer *keys.PublicIdentity) error {
 	return c.verify(ctx, c.wantClient(), peer)
 }
 
-func (c *Config) wantClient() trust.Expected { return c.expect(trust.RoleClient, "") }
+func (c *config) wantClient() trust.Expected { return c.expect(trust.RoleClient, "") }
 
 // resume goes on with a session. Between the commit and the frame that tells the client
 // of it, it calls committed.

@@ -16,7 +16,7 @@ import (
 )
 
 // both runs a handshake with the two configurations and returns both errors.
-func both(t *testing.T, client, server e2e.Config, opts ...transport.PipeOption) (clientErr, serverErr error) {
+func both(t *testing.T, client e2e.Config, server e2e.ServerConfig, opts ...transport.PipeOption) (clientErr, serverErr error) {
 	t.Helper()
 	a, b := transport.Pipe(opts...)
 	done := make(chan error, 1)
@@ -35,41 +35,50 @@ func both(t *testing.T, client, server e2e.Config, opts ...transport.PipeOption)
 }
 
 func TestConfigIsCheckedAtOnce(t *testing.T) {
+	wants := func(want, what string, err error) {
+		t.Helper()
+		if err == nil || !strings.HasPrefix(err.Error(), "e2e: ") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s with a bad %s: %v", what, want, err)
+		}
+	}
 	for name, change := range map[string]func(*e2e.Config){
-		"Identity":         func(c *e2e.Config) { c.Identity = nil },
-		"Verifier":         func(c *e2e.Config) { c.Verifier = nil },
-		"Protocol":         func(c *e2e.Config) { c.Protocol = "" },
-		"Config.Protocol":  func(c *e2e.Config) { c.Protocol = strings.Repeat("p", 256) },
-		"Config.Proof":     func(c *e2e.Config) { c.Proof = e2e.ProofEd25519 + 1 },
-		"MaxMessage":       func(c *e2e.Config) { c.MaxMessage = -1 },
-		"268435456":        func(c *e2e.Config) { c.MaxMessage = 1<<28 + 1 },
-		"a limit":          func(c *e2e.Config) { c.HandshakeTimeout = -1 },
-		"a limit in":       func(c *e2e.Config) { c.SendTimeout = -1 },
-		"limit":            func(c *e2e.Config) { c.MaxSessions = -1 },
-		"limit in":         func(c *e2e.Config) { c.MaxHandshakes = -1 },
-		"limit in Config ": func(c *e2e.Config) { c.MaxHandshakesPerAddress = -1 },
+		"Identity":        func(c *e2e.Config) { c.Identity = nil },
+		"Verifier":        func(c *e2e.Config) { c.Verifier = nil },
+		"Protocol":        func(c *e2e.Config) { c.Protocol = "" },
+		"Config.Protocol": func(c *e2e.Config) { c.Protocol = strings.Repeat("p", 256) },
+		"Config.Proof":    func(c *e2e.Config) { c.Proof = e2e.ProofEd25519 + 1 },
+		"MaxMessage":      func(c *e2e.Config) { c.MaxMessage = -1 },
+		"268435456":       func(c *e2e.Config) { c.MaxMessage = 1<<28 + 1 },
+		"a limit":         func(c *e2e.Config) { c.HandshakeTimeout = -1 },
+		"a limit in":      func(c *e2e.Config) { c.SendTimeout = -1 },
 	} {
 		cfg := trusting(alice, bob)
 		change(&cfg)
-		check := func(what string, err error) {
-			if err == nil || !strings.HasPrefix(err.Error(), "e2e: ") || !strings.Contains(err.Error(), name) {
-				t.Errorf("%s with a bad %s: %v", what, name, err)
-			}
-		}
 		_, err := e2e.Dial(t.Context(), "ws://127.0.0.1:1/", cfg)
-		check("Dial", err)
-		_, err = e2e.NewServer(cfg, echo)
-		check("NewServer", err)
+		wants(name, "Dial", err)
 		a, b := transport.Pipe()
 		_, err = e2e.Connect(t.Context(), a, "", cfg)
-		check("Connect", err)
+		wants(name, "Connect", err)
 		if _, err := a.Read(t.Context(), nil); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Connect left the connection open: %v", err)
 		}
-		_, err = e2e.Accept(t.Context(), b, cfg)
-		check("Accept", err)
+		server := e2e.ServerConfig{Identity: cfg.Identity, Verifier: cfg.Verifier, Protocol: cfg.Protocol, Options: cfg.Options}
+		_, err = e2e.NewServer(server, echo)
+		wants(name, "NewServer", err)
+		_, err = e2e.Accept(t.Context(), b, server)
+		wants(name, "Accept", err)
 	}
-	if _, err := e2e.NewServer(trusting(bob), nil); err == nil {
+	for _, change := range []func(*e2e.ServerConfig){
+		func(c *e2e.ServerConfig) { c.MaxSessions = -1 },
+		func(c *e2e.ServerConfig) { c.MaxHandshakes = -1 },
+		func(c *e2e.ServerConfig) { c.MaxHandshakesPerAddress = -1 },
+	} {
+		cfg := hosting(bob, alice)
+		change(&cfg)
+		_, err := e2e.NewServer(cfg, echo)
+		wants("a limit in Config ", "NewServer", err)
+	}
+	if _, err := e2e.NewServer(hosting(bob), nil); err == nil {
 		t.Error("NewServer without a function")
 	}
 }
@@ -77,7 +86,7 @@ func TestConfigIsCheckedAtOnce(t *testing.T) {
 // A06: a server that is not the one that was meant learns nothing of the client,
 // and the client says why.
 func TestA06WrongServerIsRefused(t *testing.T) {
-	cErr, sErr := both(t, trusting(alice, bob), trusting(mallory, alice))
+	cErr, sErr := both(t, trusting(alice, bob), hosting(mallory, alice))
 	failed := wantHandshake(t, cErr, e2e.ReasonUntrusted)
 	var refusal *trust.Error
 	if !errors.As(cErr, &refusal) || refusal.Reason != trust.Unknown || refusal.Got != mallory.Fingerprint() || !failed.Permanent() {
@@ -91,7 +100,7 @@ func TestA06WrongServerIsRefused(t *testing.T) {
 
 // A37: a client that the server does not know is told so, and no more.
 func TestA37UnknownClientIsRefused(t *testing.T) {
-	cErr, sErr := both(t, trusting(mallory, bob), trusting(bob, alice))
+	cErr, sErr := both(t, trusting(mallory, bob), hosting(bob, alice))
 	if failed := wantHandshake(t, cErr, e2e.ReasonRefused); failed.Err != nil || !failed.Permanent() {
 		t.Errorf("%+v", failed)
 	}
@@ -104,21 +113,21 @@ func TestA37UnknownClientIsRefused(t *testing.T) {
 // Two ends that do not speak the same are both told what each speaks, and what to set.
 func TestWrongProtocol(t *testing.T) {
 	for name, test := range map[string]struct {
-		change         func(*e2e.Config)
+		change         func(*e2e.ServerConfig)
 		client, server string
 	}{
-		"name": {func(c *e2e.Config) { c.Protocol = "test/2" },
+		"name": {func(c *e2e.ServerConfig) { c.Protocol = "test/2" },
 			`e2e: handshake: the two ends do not speak the same protocol: the other end speaks "test/2", this end "test/1": set Config.Protocol alike at both ends`,
 			`e2e: handshake: the two ends do not speak the same protocol: the other end speaks "test/1", this end "test/2": set Config.Protocol alike at both ends`},
-		"odd name": {func(c *e2e.Config) { c.Protocol = "\x1b[2J\n" },
+		"odd name": {func(c *e2e.ServerConfig) { c.Protocol = "\x1b[2J\n" },
 			`e2e: handshake: the two ends do not speak the same protocol: the other end speaks "\x1b[2J\n", this end "test/1": set Config.Protocol alike at both ends`,
 			`e2e: handshake: the two ends do not speak the same protocol: the other end speaks "test/1", this end "\x1b[2J\n": set Config.Protocol alike at both ends`},
-		"proof": {func(c *e2e.Config) { c.Proof = e2e.ProofEd25519 },
+		"proof": {func(c *e2e.ServerConfig) { c.Proof = e2e.ProofEd25519 },
 			`e2e: handshake: the two ends do not speak the same protocol: both ends speak "test/1", but the other end signs messages, and this end does not sign messages: set Config.Proof alike at both ends`,
 			`e2e: handshake: the two ends do not speak the same protocol: both ends speak "test/1", but the other end does not sign messages, and this end signs messages: set Config.Proof alike at both ends`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client, other := trusting(alice, bob), trusting(bob, alice)
+			client, other := trusting(alice, bob), hosting(bob, alice)
 			client.Credentials = func(context.Context) ([]byte, error) { t.Error("asked for credentials"); return nil, nil }
 			test.change(&other)
 			cErr, sErr := both(t, client, other)
@@ -142,14 +151,14 @@ func TestWrongProtocolWithoutTheLastWord(t *testing.T) {
 		"changed": func(m []byte) [][]byte { m[0] ^= 1; return [][]byte{m} },
 		"another": func(m []byte) [][]byte { return [][]byte{[]byte("?")} },
 	} {
-		other := trusting(bob, alice)
+		other := hosting(bob, alice)
 		other.Protocol = "test/2"
 		cErr, _ := both(t, trusting(alice, bob), other, transport.WithFaults(nil, numbered(2, lose)))
 		if wantHandshake(t, cErr, e2e.ReasonProtocol); t.Failed() {
 			t.Fatal(name)
 		}
 	}
-	other := trusting(bob, alice)
+	other := hosting(bob, alice)
 	other.Protocol = "test/2"
 	cErr, sErr := both(t, trusting(alice, mallory), other)
 	wantHandshake(t, cErr, e2e.ReasonUntrusted)
@@ -163,7 +172,7 @@ func TestA37FailuresLookAlike(t *testing.T) {
 	for _, frame := range [][]byte{nil, {1}, make([]byte, 1231), make([]byte, 1232), make([]byte, 1233), make([]byte, 9000)} {
 		a, b := transport.Pipe()
 		done := make(chan error, 1)
-		go func() { _, err := e2e.Accept(context.Background(), b, trusting(bob, alice)); done <- err }()
+		go func() { _, err := e2e.Accept(context.Background(), b, hosting(bob, alice)); done <- err }()
 		a.Write(t.Context(), frame)
 		_, err := a.Read(t.Context(), nil)
 		var closed *transport.CloseError
@@ -190,7 +199,7 @@ func TestA15TamperedHandshake(t *testing.T) {
 		} else {
 			back = numbered(n/2, flip)
 		}
-		cErr, sErr := both(t, trusting(alice, bob), trusting(bob, alice), transport.WithFaults(there, back))
+		cErr, sErr := both(t, trusting(alice, bob), hosting(bob, alice), transport.WithFaults(there, back))
 		receiver, sender := sErr, cErr
 		if n%2 == 0 {
 			receiver, sender = cErr, sErr
@@ -214,7 +223,7 @@ func TestA33StalledPeerIsCut(t *testing.T) {
 				back = numbered(n/2, drop)
 			}
 			start := time.Now()
-			cErr, sErr := both(t, trusting(alice, bob), trusting(bob, alice), transport.WithFaults(there, back))
+			cErr, sErr := both(t, trusting(alice, bob), hosting(bob, alice), transport.WithFaults(there, back))
 			if took := time.Since(start); took != e2e.DefaultHandshakeTimeout {
 				t.Errorf("m%d lost: cut after %v", n, took)
 			}
@@ -229,7 +238,7 @@ func TestA33StalledPeerIsCut(t *testing.T) {
 	}
 	bubble(t, func(t *testing.T) { // m4 lost: the server is done, the client is not
 		a, b := transport.Pipe(transport.WithFaults(nil, numbered(2, drop)))
-		result := serve(newServer(t, trusting(bob, alice), echo), b)
+		result := serve(newServer(t, hosting(bob, alice), echo), b)
 		_, err := e2e.Connect(context.Background(), a, "", trusting(alice, bob))
 		wantHandshake(t, err, e2e.ReasonTimeout)
 		<-result
@@ -262,7 +271,7 @@ func (v *asked) Verify(ctx context.Context, want trust.Expected, _ *keys.PublicI
 
 func TestVerifierIsAskedAboutWhatWasMeant(t *testing.T) {
 	atClient, atServer := &asked{}, &asked{}
-	client, server := trusting(alice), trusting(bob)
+	client, server := trusting(alice), hosting(bob)
 	client.Verifier, server.Verifier = atClient, atServer
 	client.PeerFingerprint = bob.Fingerprint()
 	if cErr, sErr := both(t, client, server); cErr != nil || sErr != nil {
@@ -279,7 +288,7 @@ func TestVerifierIsAskedAboutWhatWasMeant(t *testing.T) {
 // A Verifier that fails is not one that says no: the client may try again.
 func TestVerifierThatFails(t *testing.T) {
 	broken := errors.New("the database is down")
-	server := trusting(bob)
+	server := hosting(bob)
 	server.Verifier = &asked{answer: func(context.Context) error { return broken }}
 	cErr, sErr := both(t, trusting(alice, bob), server)
 	if failed := wantHandshake(t, cErr, e2e.ReasonUnavailable); failed.Permanent() {
@@ -292,7 +301,7 @@ func TestVerifierThatFails(t *testing.T) {
 
 func TestVerifierWorksWithinTheDeadline(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		server := trusting(bob)
+		server := hosting(bob)
 		server.Verifier = &asked{answer: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
 		start := time.Now()
 		_, sErr := both(t, trusting(alice, bob), server)
@@ -315,10 +324,10 @@ func TestContextEndsHandshake(t *testing.T) {
 }
 
 func TestOwnIdentityAsPeer(t *testing.T) {
-	cErr, sErr := both(t, trusting(alice, alice), trusting(alice, alice))
+	cErr, sErr := both(t, trusting(alice, alice), hosting(alice, alice))
 	wantHandshake(t, cErr, e2e.ReasonNotAuthentic)
 	wantHandshake(t, sErr, e2e.ReasonLost)
-	client, server := trusting(alice, alice), trusting(alice, alice)
+	client, server := trusting(alice, alice), hosting(alice, alice)
 	client.AllowSelf, server.AllowSelf = true, true
 	if cErr, sErr := both(t, client, server); cErr != nil || sErr != nil {
 		t.Errorf("asked for: %v, %v", cErr, sErr)

@@ -43,13 +43,35 @@ func newIdentity(name string) *keys.Identity {
 	return id
 }
 
-// trusting returns the Config of one end that trusts exactly the others.
+// trusting returns the Config of a client that trusts exactly the others.
 func trusting(me *keys.Identity, others ...*keys.Identity) e2e.Config {
+	return e2e.Config{Identity: me, Verifier: pinned(others), Protocol: "test/1", Options: e2e.Options{Logger: silent}}
+}
+
+// hosting is trusting for a server.
+func hosting(me *keys.Identity, others ...*keys.Identity) e2e.ServerConfig {
+	return e2e.ServerConfig{Identity: me, Verifier: pinned(others), Protocol: "test/1", Options: e2e.Options{Logger: silent}}
+}
+
+func pinned(others []*keys.Identity) keys.Verifier {
 	var pins []keys.Fingerprint
 	for _, o := range others {
 		pins = append(pins, o.Fingerprint())
 	}
-	return e2e.Config{Identity: me, Verifier: trust.Pinned(pins...), Protocol: "test/1", Logger: silent}
+	return trust.Pinned(pins...)
+}
+
+// anyConfig is that of either end.
+type anyConfig interface {
+	e2e.Config | e2e.ServerConfig
+}
+
+// options returns what both ends' Configs have.
+func options[C anyConfig](cfg *C) *e2e.Options {
+	if server, ok := any(cfg).(*e2e.ServerConfig); ok {
+		return &server.Options
+	}
+	return &any(cfg).(*e2e.Config).Options
 }
 
 // silent is the Logger of tests that are about something else.
@@ -76,7 +98,7 @@ func echo(ctx context.Context, s *e2e.Session) error {
 	}
 }
 
-func newServer(t testing.TB, cfg e2e.Config, handle func(context.Context, *e2e.Session) error) *e2e.Server {
+func newServer(t testing.TB, cfg e2e.ServerConfig, handle func(context.Context, *e2e.Session) error) *e2e.Server {
 	t.Helper()
 	srv, err := e2e.NewServer(cfg, handle)
 	if err != nil {
@@ -112,7 +134,7 @@ func establish(t testing.TB, a, b transport.Conn) (client, server *e2e.Session) 
 	}
 	accepted := make(chan result, 1)
 	go func() {
-		s, err := e2e.Accept(context.Background(), b, trusting(bob, alice))
+		s, err := e2e.Accept(context.Background(), b, hosting(bob, alice))
 		accepted <- result{s, err}
 	}()
 	client, err := e2e.Connect(context.Background(), a, "pipe", trusting(alice, bob))

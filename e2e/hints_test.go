@@ -31,7 +31,7 @@ func TestA55ARefreshThatHangsHoldsUpNoSession(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				over := make(chan struct{})
 				defer close(over)
-				m := &misanswer{cause: &transport.DialError{Status: http.StatusUnauthorized}, road: road{srv: newServer(t, trusting(bob, alice), echo)}}
+				m := &misanswer{cause: &transport.DialError{Status: http.StatusUnauthorized}, road: road{srv: newServer(t, hosting(bob, alice), echo)}}
 				cfg := trusting(alice, bob)
 				cfg.Retry.Refresh = func(ctx context.Context) error { hang(ctx, over); return ctx.Err() }
 				c, err := e2e.DialFunc(t.Context(), "road", cfg, m.dial)
@@ -64,7 +64,7 @@ func TestA55ATimeToWaitEndsNoSession(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				m := &misanswer{cause: test.cause, road: road{srv: newServer(t, trusting(bob, alice), echo)}}
+				m := &misanswer{cause: test.cause, road: road{srv: newServer(t, hosting(bob, alice), echo)}}
 				cfg := trusting(alice, bob)
 				cfg.Retry = test.retry
 				c, err := e2e.DialFunc(t.Context(), "road", cfg, m.dial)
@@ -88,7 +88,7 @@ func TestWhatDecideGoesOnBehindIsTold(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var doubts atomic.Int32
 		told := make(chan error, 10)
-		m := &misanswer{cause: net.ErrClosed, road: road{srv: newServer(t, trusting(bob, alice), echo)}}
+		m := &misanswer{cause: net.ErrClosed, road: road{srv: newServer(t, hosting(bob, alice), echo)}}
 		cfg := trusting(alice, bob)
 		trusted := cfg.Verifier
 		cfg.Verifier = verifierFunc(func(ctx context.Context, want trust.Expected, got *keys.PublicIdentity) error {

@@ -96,7 +96,7 @@ func converse(t *testing.T, url string) (back []string, err error) {
 func through(t *testing.T, script hostile.Script) (serverEnds []error, clientErr error) {
 	t.Helper()
 	var l listener
-	cfg := once(trusting(bob, alice))
+	cfg := once(hosting(bob, alice))
 	cfg.Accept = &transport.AcceptOptions{KeepAlive: 100 * time.Millisecond}
 	cfg.HandshakeTimeout, cfg.SendTimeout = time.Second, time.Second
 	srv := newServer(t, cfg, l.handle)
@@ -205,7 +205,7 @@ func cutAfter(p hostile.Path, piece []byte) {
 // A15: messages of one session do not fit into another one of the same two ends.
 func TestA15SplicedSessions(t *testing.T) {
 	var l listener
-	srv := newServer(t, once(trusting(bob, alice)), l.handle)
+	srv := newServer(t, once(hosting(bob, alice)), l.handle)
 	splice, kept := hostile.Splice(), make(chan struct{}, 10)
 	hop := hostile.Listen(t, listen(t, srv), func(int) hostile.Script {
 		return hostile.Frames(hostile.FromNth(3, func(p hostile.Path, message []byte) { // after m1 and m3

@@ -57,7 +57,7 @@ func pipe(from net.Conn, dial func() (net.Conn, error)) {
 // first connection and by each that follows.
 func TestHopTLS(t *testing.T) {
 	seen := make(chan e2e.HopTLS, 4)
-	srv := newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+	srv := newServer(t, hosting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
 		for {
 			if _, err := s.Receive(ctx); err != nil {
 				return err

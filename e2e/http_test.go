@@ -49,9 +49,13 @@ func listen(t testing.TB, srv http.Handler) string {
 
 // once makes a session end with its first connection, for tests of what is noticed on
 // that.
-func once(cfg e2e.Config) e2e.Config {
-	cfg.Retry.Decide = func(error) redial.Action { return redial.Stop }
-	cfg.MaxParked = -1
+func once[C anyConfig](cfg C) C {
+	switch cfg := any(&cfg).(type) {
+	case *e2e.Config:
+		cfg.Retry.Decide = func(error) redial.Action { return redial.Stop }
+	case *e2e.ServerConfig:
+		cfg.MaxParked = -1
+	}
 	return cfg
 }
 
@@ -71,7 +75,7 @@ func mustDialAs(t testing.TB, url string, cfg e2e.Config) *e2e.Session {
 }
 
 func TestDialOverSocket(t *testing.T) {
-	url := listen(t, newServer(t, trusting(bob, alice), echo))
+	url := listen(t, newServer(t, hosting(bob, alice), echo))
 	c := mustDial(t, url+"/echo")
 	if info := c.Info(); info.Transport.Kind != "ws" || info.Transport.Remote == "" {
 		t.Errorf("Info: %+v", info)
@@ -87,7 +91,7 @@ func TestDialOverSocket(t *testing.T) {
 }
 
 func TestDialOverTLS(t *testing.T) {
-	web := httptest.NewTLSServer(newServer(t, trusting(bob, alice), echo))
+	web := httptest.NewTLSServer(newServer(t, hosting(bob, alice), echo))
 	defer web.Close()
 	roots := x509.NewCertPool()
 	roots.AddCert(web.Certificate())
@@ -111,7 +115,7 @@ func TestDialOverTLS(t *testing.T) {
 // The goodbye of both ends arrives over a real socket too, and nothing else does.
 func TestCloseOverSocket(t *testing.T) {
 	results := make(chan error, 2)
-	srv := newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+	srv := newServer(t, hosting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
 		if message, _ := s.Receive(ctx); string(message) == "you close" {
 			return nil
 		}
@@ -182,7 +186,7 @@ func (p *proxy) cut() {
 // A15: a link that breaks is no end of the conversation.
 func TestA15CutLink(t *testing.T) {
 	ended := make(chan error, 1)
-	srv := newServer(t, once(trusting(bob, alice)), func(ctx context.Context, s *e2e.Session) error {
+	srv := newServer(t, once(hosting(bob, alice)), func(ctx context.Context, s *e2e.Session) error {
 		err := echo(ctx, s)
 		ended <- err
 		return err
@@ -200,7 +204,7 @@ func TestA15CutLink(t *testing.T) {
 
 // A33: sockets that stall, before and in the middle of a handshake.
 func TestA33FloodOverSockets(t *testing.T) {
-	cfg := trusting(bob, alice)
+	cfg := hosting(bob, alice)
 	cfg.MaxHandshakes, cfg.MaxHandshakesPerAddress = 4, 4
 	url := listen(t, newServer(t, cfg, echo))
 	for i := range 20 {
@@ -222,7 +226,7 @@ func TestA33FloodOverSockets(t *testing.T) {
 // first message.
 func TestA33StrangersMessageIsBounded(t *testing.T) {
 	const firstLimit = 8 << 10
-	cfg := trusting(bob, alice)
+	cfg := hosting(bob, alice)
 	cfg.MaxMessage = 64 << 20
 	url := listen(t, newServer(t, cfg, echo))
 	for size, want := range map[int]transport.Code{
@@ -252,7 +256,7 @@ func TestA33StrangersMessageIsBounded(t *testing.T) {
 }
 
 func TestServerTurnsAwayBeforeTheUpgrade(t *testing.T) {
-	cfg := trusting(bob, alice)
+	cfg := hosting(bob, alice)
 	cfg.MaxSessions = 1
 	srv := newServer(t, cfg, echo)
 	url := listen(t, srv)
@@ -280,30 +284,48 @@ func TestServerTurnsAwayBeforeTheUpgrade(t *testing.T) {
 
 // A43: a page of another origin does not get as far as a handshake.
 func TestA43ForeignOriginIsRefused(t *testing.T) {
-	var reported []error
-	var mu sync.Mutex
-	cfg := trusting(bob, alice)
-	cfg.OnError = func(err error) { mu.Lock(); defer mu.Unlock(); reported = append(reported, err) }
-	url := listen(t, newServer(t, cfg, echo))
+	var log notebook
+	cfg := hosting(bob, alice)
+	cfg.Logger = log.logger()
+	srv := newServer(t, cfg, echo)
+	url := listen(t, srv)
 	page := trusting(alice, bob)
 	page.Dial = &transport.DialOptions{Header: http.Header{"Origin": {"https://evil.example"}}}
 	var refused *transport.DialError
 	if _, err := e2e.Dial(t.Context(), url, page); !errors.As(err, &refused) || refused.Status != http.StatusForbidden {
 		t.Errorf("%v", err)
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	if len(reported) != 1 || !errors.Is(reported[0], transport.ErrOrigin) {
-		t.Errorf("reported %v", reported)
+	if got := nonzero(srv.Stats().Greeted); got != "map[upgrade:1]" {
+		t.Errorf("counted %s", got)
+	}
+	if text := log.text(); strings.Count(text, "\n") != 1 || !strings.Contains(text, transport.ErrOrigin.Error()) {
+		t.Errorf("logged\n%s", text)
 	}
 }
 
-// OnError hears of what goes wrong, and of nothing that goes well.
-func TestOnError(t *testing.T) {
+// reporting is a server whose ServeConn tells what it returns. Its ServeHTTP tells Logger and
+// Stats only.
+func reporting(srv *e2e.Server, reports chan<- error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := transport.Accept(w, r, &transport.AcceptOptions{MaxMessage: e2e.MaxFrame(e2e.DefaultMaxMessage), Sealed: true})
+		if err != nil {
+			reports <- err
+			return
+		}
+		if err := srv.ServeConn(context.WithoutCancel(r.Context()), conn); err != nil {
+			reports <- err
+		}
+	})
+}
+
+// ServeConn returns what goes wrong, of one type for each kind, and Logger hears of the same;
+// neither of what goes well.
+func TestServeConnTellsWhatGoesWrong(t *testing.T) {
 	reports := make(chan error, 10)
 	broken := errors.New("broken")
-	cfg := trusting(bob, alice)
-	cfg.OnError = func(err error) { reports <- err }
+	var log notebook
+	cfg := hosting(bob, alice)
+	cfg.Logger = log.logger()
 	srv := newServer(t, cfg, func(ctx context.Context, s *e2e.Session) error {
 		switch message, _ := s.Receive(ctx); string(message) {
 		case "panic":
@@ -313,7 +335,7 @@ func TestOnError(t *testing.T) {
 		}
 		return nil
 	})
-	url := listen(t, srv)
+	url := listen(t, reporting(srv, reports))
 	for _, message := range []string{"end well", "fail", "panic"} {
 		c := mustDial(t, url)
 		mustSend(t, c, message)
@@ -336,11 +358,20 @@ func TestOnError(t *testing.T) {
 	if len(reports) != 0 {
 		t.Errorf("also reported: %v", <-reports)
 	}
+	text := log.text()
+	for _, once := range []string{`level=WARN msg="the function of a session failed"`, `level=ERROR msg="the function of a session panicked"`, `level=WARN msg="handshake failed" remote=127.0.0.1 reason=untrusted`} {
+		if strings.Count(text, once) != 1 {
+			t.Errorf("%s is logged %d times", once, strings.Count(text, once))
+		}
+	}
+	if n := strings.Count(text, "level=WARN") + strings.Count(text, "level=ERROR"); n != 3 {
+		t.Errorf("%d lines say that something went wrong:\n%s", n, text)
+	}
 }
 
 // Errors that a user meets first say what to do.
 func TestDialErrorsAreReadable(t *testing.T) {
-	url := listen(t, newServer(t, trusting(bob, alice), echo))
+	url := listen(t, newServer(t, hosting(bob, alice), echo))
 	wrong := trusting(alice, bob)
 	wrong.Protocol = "other/1"
 	for name, test := range map[string]struct {
@@ -367,7 +398,7 @@ func TestDialAddress(t *testing.T) {
 	verifier := &asked{}
 	cfg := trusting(alice)
 	cfg.Verifier = verifier
-	url := listen(t, newServer(t, trusting(bob, alice), echo))
+	url := listen(t, newServer(t, hosting(bob, alice), echo))
 	host := strings.TrimPrefix(url, "ws://")
 	for path, want := range map[string]string{
 		"": host, "/": host, "/echo": host + "/echo", "/echo/?token=secret": host + "/echo", "/a%20b": host + "/a%20b",
@@ -409,7 +440,7 @@ func BenchmarkEcho(b *testing.B) {
 			}
 		}
 	})
-	srv := newServer(b, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) (err error) {
+	srv := newServer(b, hosting(bob, alice), func(ctx context.Context, s *e2e.Session) (err error) {
 		for buf := []byte(nil); err == nil; {
 			if buf, err = s.AppendReceive(ctx, buf[:0]); err == nil {
 				err = s.Send(ctx, buf)
@@ -483,13 +514,13 @@ func (w logWriter) Write(b []byte) (int, error) {
 // program has set nothing.
 func TestRefusedRequestsAreLoggedByDefault(t *testing.T) {
 	n := logs(t)
-	srv := newServer(t, talkative(trusting(bob, alice)), echo)
+	srv := newServer(t, talkative(hosting(bob, alice)), echo)
 	srv.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
 	if got := n.text(); strings.Count(got, `level=WARN msg="handshake failed" reason=upgrade error="e2e: handshake failed: transport: accept: the request is no WebSocket handshake`) != 1 {
 		t.Errorf("logged\n%s", got)
 	}
 	n = logs(t)
-	srv = newServer(t, talkative(trusting(bob, alice)), echo)
+	srv = newServer(t, talkative(hosting(bob, alice)), echo)
 	r := httptest.NewRequest("GET", "/", nil)
 	for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="} {
 		r.Header.Set(name, value)
@@ -510,7 +541,7 @@ func TestA47TheLogShowsClientsEscaped(t *testing.T) {
 		"an error": func(m string) error { return errors.New("bad message: " + m) },
 		"a panic":  func(m string) error { panic("bad message: " + m) },
 	} {
-		cfg := trusting(bob, alice)
+		cfg := hosting(bob, alice)
 		cfg.Logger = nil
 		url := listen(t, newServer(t, cfg, func(ctx context.Context, s *e2e.Session) error {
 			m, err := s.Receive(ctx)
@@ -544,7 +575,7 @@ func TestA43AServerOnLoopbackTakesNoForeignName(t *testing.T) {
 		{[]string{"app.example.com"}, "app.example.com", 101},
 		{[]string{"app.example.com"}, "localhost", 421},
 	} {
-		cfg := trusting(bob, alice)
+		cfg := hosting(bob, alice)
 		cfg.Accept = &transport.AcceptOptions{Hosts: c.hosts}
 		srv, err := e2e.NewServer(cfg, func(context.Context, *e2e.Session) error { return nil })
 		if err != nil {

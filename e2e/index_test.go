@@ -21,7 +21,7 @@ func TestSessionKeepsItsIDsWhenTheOneBeforeGoes(t *testing.T) {
 		release := make(chan struct{})
 		var mu sync.Mutex
 		var begun []*e2e.Session
-		here := newServer(t, stored(trusting(bob, alice), store), func(ctx context.Context, s *e2e.Session) error {
+		here := newServer(t, stored(hosting(bob, alice), store), func(ctx context.Context, s *e2e.Session) error {
 			mu.Lock()
 			begun = append(begun, s)
 			first := len(begun) == 1
@@ -32,7 +32,7 @@ func TestSessionKeepsItsIDsWhenTheOneBeforeGoes(t *testing.T) {
 			}
 			return err
 		})
-		there := newServer(t, stored(trusting(bob, alice), store), echo)
+		there := newServer(t, stored(hosting(bob, alice), store), echo)
 		noAnswer := func() transport.PipeOption { // r4, of a resume
 			return transport.WithFaults(nil, numbered(2, func([]byte) [][]byte { return nil }))
 		}

@@ -12,7 +12,7 @@ import (
 // one run out, or of which a clock says so.
 
 // checkIdentity refuses an identity of this end's own that peers would refuse.
-func (c *Config) checkIdentity() error {
+func (c *config) checkIdentity() error {
 	if err := c.Identity.Check(time.Now()); err != nil {
 		return fmt.Errorf("e2e: Config.Identity: %w", err)
 	}
@@ -20,7 +20,7 @@ func (c *Config) checkIdentity() error {
 }
 
 // identityExpires is when peers will refuse this end's identity as it is now.
-func (c *Config) identityExpires() time.Time {
+func (c *config) identityExpires() time.Time {
 	if p := c.Identity.Public(); !p.Revoked() {
 		return p.Expires()
 	}
@@ -29,7 +29,7 @@ func (c *Config) identityExpires() time.Time {
 
 // ownFault is the error of a handshake that a server has lost. A client that does not accept
 // the server hangs up without a word, so the server looks at itself first.
-func (c *Config) ownFault(err error) error {
+func (c *config) ownFault(err error) error {
 	failed, ok := errors.AsType[*HandshakeError](err)
 	if !ok || failed.Reason != ReasonLost && !errors.Is(err, keys.ErrRevoked) {
 		return err

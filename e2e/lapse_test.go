@@ -61,7 +61,7 @@ func TestServerOfThirtyDays(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		me, her := newIdentity("bob"), newIdentity("alice")
 		log := new(journal)
-		cfg := trusting(me, her)
+		cfg := hosting(me, her)
 		cfg.Logger = log.logger()
 		srv := newServer(t, cfg, echo)
 		if client, _ := greetings(srv, trusting(her, me)); client != nil {
@@ -106,9 +106,9 @@ func TestServerOfThirtyDays(t *testing.T) {
 // refusedEverywhere has every call that begins something refuse an identity.
 func refusedEverywhere(t *testing.T, id *keys.Identity, want error) {
 	t.Helper()
-	cfg := trusting(id, bob)
+	cfg, served := trusting(id, bob), hosting(id, bob)
 	dialled := false
-	_, fromServer := e2e.NewServer(cfg, echo)
+	_, fromServer := e2e.NewServer(served, echo)
 	_, fromDial := e2e.Dial(t.Context(), "ws://127.0.0.1:1/", cfg)
 	_, fromDialFunc := e2e.DialFunc(t.Context(), "x", cfg, func(context.Context) (transport.Conn, error) {
 		dialled = true
@@ -116,7 +116,7 @@ func refusedEverywhere(t *testing.T, id *keys.Identity, want error) {
 	})
 	a, b := transport.Pipe()
 	_, fromConnect := e2e.Connect(t.Context(), a, "x", cfg)
-	_, fromAccept := e2e.Accept(t.Context(), b, cfg)
+	_, fromAccept := e2e.Accept(t.Context(), b, served)
 	for _, err := range []error{fromServer, fromDial, fromDialFunc, fromConnect, fromAccept} {
 		if !errors.Is(err, want) || !strings.Contains(err.Error(), "Config.Identity: keys: the identity "+id.Fingerprint().String()) {
 			t.Errorf("%v", err)
@@ -156,7 +156,7 @@ func TestExpiredClientIsToldSo(t *testing.T) {
 		time.Sleep(30*day - time.Minute)
 		me := newIdentity("bob")
 		log := new(journal)
-		cfg := trusting(me, her)
+		cfg := hosting(me, her)
 		cfg.Logger, cfg.HandshakeTimeout = log.logger(), time.Hour
 		cfg.Verifier = hesitant{cfg.Verifier, 2 * time.Minute}
 		srv := newServer(t, cfg, echo)
@@ -196,7 +196,7 @@ func TestSessionWaitsForARenewal(t *testing.T) {
 		her := newIdentity("alice")
 		time.Sleep(30*day - time.Hour)
 		me := newIdentity("bob")
-		cfg, own := trusting(me, her), trusting(her, me)
+		cfg, own := hosting(me, her), trusting(her, me)
 		cfg.ParkTimeout = 12 * time.Hour
 		srv := newServer(t, cfg, echo)
 		var links atomic.Int64
@@ -243,7 +243,7 @@ func TestRemindersComeOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		me, her := newIdentity("bob"), newIdentity("alice")
 		at, here := new(journal), new(journal)
-		cfg, own := trusting(me, her), trusting(her, me)
+		cfg, own := hosting(me, her), trusting(her, me)
 		cfg.Logger, own.Logger = at.logger(), here.logger()
 		cfg.KeepAlive, own.KeepAlive = 30*time.Minute, 30*time.Minute
 		srv := newServer(t, cfg, echo)
@@ -293,7 +293,7 @@ func TestRemindersWithoutAServer(t *testing.T) {
 			me, her := newIdentity("bob"), newIdentity("alice")
 			time.Sleep(time.Until(me.Public().Expires().Add(-12 * time.Hour)))
 			at, here := new(journal), new(journal)
-			cfg, own := trusting(me, her), trusting(her, me)
+			cfg, own := hosting(me, her), trusting(her, me)
 			cfg.Logger, own.Logger = at.logger(), here.logger()
 			cfg.KeepAlive, own.KeepAlive = alive, alive
 			a, b := transport.Pipe()

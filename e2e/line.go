@@ -26,7 +26,7 @@ type line struct {
 }
 
 // newLine makes a line of a connection behind its handshake.
-func newLine(conn transport.Conn, link *engine.Link, hop engine.Hop, cfg Config) *line {
+func newLine(conn transport.Conn, link *engine.Link, hop engine.Hop, cfg config) *line {
 	limit(conn, MaxFrame(cfg.MaxMessage))
 	if c, ok := conn.(interface{ Watch(heard func() time.Time) }); ok {
 		c.Watch(link.Heard)

@@ -38,9 +38,9 @@ type lobby struct {
 	goodbyes  int // guests that are being told that they were turned out
 }
 
-func newLobby(cfg Config, d *desk) *lobby {
+func newLobby(cfg ServerConfig, timeout time.Duration, d *desk) *lobby {
 	return &lobby{most: cfg.MaxHandshakes, mostPerAddress: cfg.MaxHandshakesPerAddress, desk: d, guests: map[*guest]struct{}{},
-		strangers: strangers{patience: leastPatience, most: max(cfg.HandshakeTimeout/5, leastPatience)}, returners: returners{of: map[[32]byte][]*guest{}}}
+		strangers: strangers{patience: leastPatience, most: max(timeout/5, leastPatience)}, returners: returners{of: map[[32]byte][]*guest{}}}
 }
 
 // A guest is one handshake in a lobby. What is behind the first fields is guarded by the

@@ -28,8 +28,8 @@ type hall struct {
 }
 
 func aHall(t *testing.T, most, mostPerAddress int) *hall {
-	cfg := Config{MaxHandshakes: most, MaxHandshakesPerAddress: mostPerAddress, HandshakeTimeout: 10 * time.Second}
-	return &hall{T: t, lobby: newLobby(cfg, &desk{free: 1})}
+	cfg := ServerConfig{MaxHandshakes: most, MaxHandshakesPerAddress: mostPerAddress}
+	return &hall{T: t, lobby: newLobby(cfg, 10*time.Second, &desk{free: 1})}
 }
 
 // come lets a guest in, who has said nothing yet.

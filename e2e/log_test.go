@@ -65,13 +65,13 @@ func wantLog(t *testing.T, n *notebook, want string) {
 func TestLogOfASession(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var atClient, atServer notebook
-		cfg := trusting(bob, alice)
+		cfg := hosting(bob, alice)
 		cfg.Logger = atServer.logger()
 		spoil := numbered(6, func(frame []byte) [][]byte { return [][]byte{append(frame[:40:40], 0)} })
 		r := &road{srv: newServer(t, cfg, echo), faults: []transport.PipeOption{transport.WithFaults(spoil, nil)}}
-		cfg = trusting(alice, bob)
-		cfg.Logger = atClient.logger()
-		c := r.client(t, cfg)
+		client := trusting(alice, bob)
+		client.Logger = atClient.logger()
+		c := r.client(t, client)
 		for _, message := range []string{"PLAINTEXT", "PLAINTEXT", "PLAINTEXT", "PLAINTEXT"} {
 			mustSend(t, c, message)
 			mustReceive(t, c, message)
@@ -105,7 +105,7 @@ level=INFO msg="session closed" session=<id> peer=<alice> state=closed reason=pe
 func TestLogOfFunctions(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var log notebook
-		cfg := trusting(bob, alice)
+		cfg := hosting(bob, alice)
 		cfg.Logger = log.logger()
 		srv := newServer(t, cfg, func(ctx context.Context, s *e2e.Session) error {
 			message, _ := s.Receive(ctx)
@@ -137,7 +137,7 @@ func TestLogOfFunctions(t *testing.T) {
 func TestA33StrangersCannotFillTheLog(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var log notebook
-		cfg := trusting(bob, alice)
+		cfg := hosting(bob, alice)
 		cfg.Logger = log.logger()
 		srv := newServer(t, cfg, echo)
 		knock := func() {
@@ -169,7 +169,7 @@ level=WARN msg="handshake failed" reason=untrusted error="e2e: handshake: the ot
 func TestOtherProtocolIsLoggedAsWhatItIs(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var log notebook
-		server, client := trusting(bob, alice), trusting(alice, bob)
+		server, client := hosting(bob, alice), trusting(alice, bob)
 		server.Logger, client.Logger = log.logger(), log.logger()
 		client.Protocol = "test/2"
 		srv := newServer(t, server, echo)
@@ -200,7 +200,7 @@ func TestA42LogsHoldNoSecrets(t *testing.T) {
 	vandal := newIdentity(marker + escapes)
 	bubble(t, func(t *testing.T) {
 		var log notebook
-		server := trusting(bob, vandal)
+		server := hosting(bob, vandal)
 		server.Logger = log.logger()
 		server.Notify = func(e e2e.Event) {
 			if e.State == e2e.StateReconnecting {

@@ -24,12 +24,12 @@ type lookups struct {
 	suspects     suspects
 }
 
-func newLookups(cfg Config) lookups {
+func newLookups(cfg config, mostPerAddress int) lookups {
 	return lookups{
 		vault:    vault{cfg.Store, cfg.StoreKeys},
 		finds:    make(chan struct{}, mostFinds),
 		loads:    make(chan struct{}, mostLoads),
-		suspects: suspects{turns: max(1, cfg.MaxHandshakesPerAddress/4)},
+		suspects: suspects{turns: max(1, mostPerAddress/4)},
 	}
 }
 

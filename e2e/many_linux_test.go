@@ -46,7 +46,7 @@ func connectCycles(t *testing.T) {
 	if longTests() {
 		n = 10_000
 	}
-	srv := newServer(t, withQuickCuts(trusting(bob, alice)), func(ctx context.Context, s *e2e.Session) error {
+	srv := newServer(t, withQuickCuts(hosting(bob, alice)), func(ctx context.Context, s *e2e.Session) error {
 		for {
 			message, err := s.Receive(ctx)
 			if err != nil || string(message) == "you close" {
@@ -149,7 +149,7 @@ func TestManySessions(t *testing.T) {
 // serveMany is the process of the server. It prints its address and fingerprint, and
 // for each line that it reads what it takes more than at first.
 func serveMany(t *testing.T) {
-	cfg := trusting(bob)
+	cfg := hosting(bob)
 	cfg.Verifier = trust.InsecureAnyone()
 	srv := newServer(t, cfg, echo)
 	web := httptest.NewServer(srv)

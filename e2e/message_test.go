@@ -24,10 +24,10 @@ func sendTyped(t testing.TB, s *e2e.Session, typ, data string) uint64 {
 }
 
 // overAs is over with changes to the Configs of both ends.
-func overAs(t testing.TB, change func(client, server *e2e.Config), opts ...transport.PipeOption) (client, server *e2e.Session) {
+func overAs(t testing.TB, change func(client *e2e.Config, server *e2e.ServerConfig), opts ...transport.PipeOption) (client, server *e2e.Session) {
 	t.Helper()
 	a, b := transport.Pipe(opts...)
-	ccfg, scfg := trusting(alice, bob), trusting(bob, alice)
+	ccfg, scfg := trusting(alice, bob), hosting(bob, alice)
 	change(&ccfg, &scfg)
 	accepted := make(chan error, 1)
 	go func() {
@@ -114,7 +114,7 @@ func TestMaxMessageIsAboutData(t *testing.T) {
 func TestReceiveRefusesTypes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		told, heard := refusals()
-		c, s := overAs(t, func(c, _ *e2e.Config) { c.Refused = told })
+		c, s := overAs(t, func(c *e2e.Config, _ *e2e.ServerConfig) { c.Refused = told })
 		for _, ahead := range []bool{false, true} {
 			typed := sendTyped(t, c, "typed", "never seen")
 			called := make(chan error)
@@ -144,7 +144,7 @@ func TestReceiveRefusesTypes(t *testing.T) {
 // waits like any other, and leaves nothing behind.
 func TestA34FloodOfRefusedMessages(t *testing.T) {
 	told, heard := refusals()
-	c, s := overAs(t, func(c, s *e2e.Config) { c.Refused, c.Window, s.Window = told, 64<<10, 64<<10 })
+	c, s := overAs(t, func(c *e2e.Config, s *e2e.ServerConfig) { c.Refused, c.Window, s.Window = told, 64<<10, 64<<10 })
 	var work sync.WaitGroup
 	work.Go(func() {
 		for range 5000 {
@@ -207,7 +207,7 @@ func TestA34FloodOfRepliesEndsTheSession(t *testing.T) {
 // on: the other end is cut only if it takes nothing.
 func TestManySendersWaitForASlowReceiver(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c, s := overAs(t, func(c, s *e2e.Config) { c.Window, s.Window = 64<<10, 64<<10 })
+		c, s := overAs(t, func(c *e2e.Config, s *e2e.ServerConfig) { c.Window, s.Window = 64<<10, 64<<10 })
 		var work sync.WaitGroup
 		for range 8 {
 			work.Go(func() { mustSend(t, c, strings.Repeat("m", 100_000)) })

@@ -127,8 +127,8 @@ func (r *judgedRun) jammed(conn transport.Conn) transport.Conn {
 }
 
 // configs returns those of server and client.
-func (r *judgedRun) configs() (server, client e2e.Config) {
-	server, client = trusting(bob), trusting(r.carol, bob)
+func (r *judgedRun) configs() (server e2e.ServerConfig, client e2e.Config) {
+	server, client = hosting(bob), trusting(r.carol, bob)
 	server.Verifier = &r.judge
 	server.Window, client.Window = 64<<10, 64<<10
 	client.HandshakeTimeout = 2 * time.Second

@@ -217,7 +217,7 @@ func (b trouble) faults() []transport.PipeOption {
 func (p plan) carryOut(t *testing.T) error {
 	r := &run{plan: p}
 	bubble(t, func(t *testing.T) {
-		scfg, ccfg := trusting(bob, alice), trusting(alice, bob)
+		scfg, ccfg := hosting(bob, alice), trusting(alice, bob)
 		scfg.Window, ccfg.Window = 64<<10, 64<<10
 		sessions := make(chan *e2e.Session, 1)
 		way := &road{srv: newServer(t, scfg, func(ctx context.Context, s *e2e.Session) error {

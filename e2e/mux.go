@@ -39,7 +39,7 @@ type Mux struct {
 
 	// Concurrent is how many requests of a session are served at a time. As many wait;
 	// those beyond are refused with [RefusedBusy], and so are those that come while
-	// requests of [Config.Window] bytes are held: a request is until its answer is on its
+	// requests of [Options.Window] bytes are held: a request is until its answer is on its
 	// way. While answers of so many bytes wait for the other end to take those before,
 	// no request is begun. So a session holds requests of Window bytes and one more, and
 	// answers of Window bytes and of Concurrent more, each of at most Config.MaxMessage.
@@ -74,7 +74,7 @@ func NewMux() *Mux {
 }
 
 // Handle has a function serve the messages of a type. What it returns is the answer, of
-// at most [Config.MaxMessage] bytes; nobody is answered who does not want it. If it
+// at most [Options.MaxMessage] bytes; nobody is answered who does not want it. If it
 // returns an error the message is refused with [RefusedFailed], and nothing of the error
 // crosses the wire, except where it is a [*ReplyError]. A panic of the function ends
 // nothing else.

@@ -68,7 +68,7 @@ func TestCallIsAnswered(t *testing.T) {
 func TestMuxRefuses(t *testing.T) {
 	const secret = "the secret cause"
 	told, heard := refusals()
-	c, s := overAs(t, func(c, _ *e2e.Config) { c.Refused = told })
+	c, s := overAs(t, func(c *e2e.Config, _ *e2e.ServerConfig) { c.Refused = told })
 	var mu sync.Mutex
 	var errs []string
 	mux := e2e.NewMux()
@@ -181,7 +181,7 @@ func TestMuxOrder(t *testing.T) {
 // A34: requests are served so many at a time, so many wait, the rest is refused.
 func TestA34RequestsAreBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c, s := overAs(t, func(c, _ *e2e.Config) { c.MaxCalls = 1000 })
+		c, s := overAs(t, func(c *e2e.Config, _ *e2e.ServerConfig) { c.MaxCalls = 1000 })
 		var running, most atomic.Int32
 		mux := e2e.NewMux()
 		mux.Concurrent = 4
@@ -324,7 +324,7 @@ func TestFunctionsHaveDeadlines(t *testing.T) {
 // is dropped.
 func TestCallGivenUp(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		c, s := overAs(t, func(c, _ *e2e.Config) { c.MaxCalls = 1 })
+		c, s := overAs(t, func(c *e2e.Config, _ *e2e.ServerConfig) { c.MaxCalls = 1 })
 		mux := e2e.NewMux()
 		mux.Handle("upper", upper)
 		mux.Handle("slow", func(context.Context, *e2e.Request) ([]byte, error) {
@@ -452,8 +452,8 @@ func TestTwoEndsThatCallEachOtherGetOn(t *testing.T) {
 	case testing.Short():
 		rounds = 15
 	}
-	c, s := overAs(t, func(c, s *e2e.Config) {
-		for _, cfg := range []*e2e.Config{c, s} {
+	c, s := overAs(t, func(c *e2e.Config, s *e2e.ServerConfig) {
+		for _, cfg := range []*e2e.Options{&c.Options, &s.Options} {
 			cfg.Window, cfg.MaxCalls = 64<<10, 1000
 		}
 	}, transport.WithBuffer(1))
@@ -527,7 +527,7 @@ func TestCallsSurviveCuts(t *testing.T) {
 			seen[string(r.Data)]++
 			return upper(ctx, r)
 		})
-		srv := newServer(t, trusting(bob, alice), mux.Serve)
+		srv := newServer(t, hosting(bob, alice), mux.Serve)
 		var last atomic.Pointer[transport.PipeConn]
 		cfg := trusting(alice, bob)
 		cfg.Retry = redial.Policy{Base: time.Millisecond, Cap: 20 * time.Millisecond}
@@ -603,7 +603,7 @@ func TestA34AskingWithoutTakingAnswers(t *testing.T) {
 		var s *e2e.Session
 		accepted := make(chan error, 1)
 		go func() {
-			cfg := trusting(bob, alice)
+			cfg := hosting(bob, alice)
 			cfg.Window = 64 << 10
 			var err error
 			s, err = e2e.Accept(context.Background(), b, cfg)
@@ -640,7 +640,7 @@ func TestA34AskingWithoutTakingAnswers(t *testing.T) {
 // What a client's credentials say reaches Authorize and the functions.
 func TestClaimsReachFunctions(t *testing.T) {
 	for _, role := range []string{"clerk", "guest"} {
-		c, s := overAs(t, func(c, s *e2e.Config) {
+		c, s := overAs(t, func(c *e2e.Config, s *e2e.ServerConfig) {
 			c.Credentials = func(context.Context) ([]byte, error) { return []byte(role), nil }
 			s.Authenticate = func(_ context.Context, _ e2e.Peer, credentials []byte) (e2e.Grant, error) {
 				return e2e.Grant{Claims: string(credentials)}, nil
@@ -678,7 +678,7 @@ func TestMuxServesWhatCameBeforeTheClose(t *testing.T) {
 			}
 			return nil, nil
 		})
-		srv := newServer(t, trusting(bob, alice), mux.Serve)
+		srv := newServer(t, hosting(bob, alice), mux.Serve)
 		c, result := join(t, srv)
 		for range 20 {
 			sendTyped(t, c, "note", "")

@@ -34,7 +34,7 @@ func TestNetConn(t *testing.T) {
 func tunnel(t *testing.T, protocol func(*http.Protocols), handler http.HandlerFunc, plan func(n int) hostile.Script) (*http.Client, *hostile.Proxy) {
 	protocols := new(http.Protocols)
 	protocol(protocols)
-	scfg, ccfg := trusting(bob, alice), trusting(alice, bob)
+	scfg, ccfg := hosting(bob, alice), trusting(alice, bob)
 	ccfg.Retry = redial.Policy{Base: time.Millisecond, Cap: 20 * time.Millisecond}
 	scfg.KeepAlive, ccfg.KeepAlive = 300*time.Millisecond, 300*time.Millisecond
 	l := newListener(t, scfg)
@@ -121,7 +121,7 @@ func TestHTTPSurvivesCuts(t *testing.T) {
 
 // What was written before Close arrives, although the link is cut right then.
 func TestCloseWaitsForWhatWasWritten(t *testing.T) {
-	scfg, ccfg := trusting(bob, alice), trusting(alice, bob)
+	scfg, ccfg := hosting(bob, alice), trusting(alice, bob)
 	ccfg.Retry = redial.Policy{Base: time.Millisecond, Cap: 20 * time.Millisecond}
 	l := newListener(t, scfg)
 	web := httptest.NewServer(l)
@@ -168,7 +168,7 @@ func TestCloseWaitsForWhatWasWritten(t *testing.T) {
 func TestStreamsSurviveCuts(t *testing.T) {
 	const cuts = 20
 	file := randomBytes(4, 3<<20)
-	scfg, ccfg := trusting(bob, alice), trusting(alice, bob)
+	scfg, ccfg := hosting(bob, alice), trusting(alice, bob)
 	ccfg.Retry = redial.Policy{Base: time.Millisecond, Cap: 20 * time.Millisecond}
 	got := make(chan []byte, 1)
 	srv := newServer(t, scfg, func(ctx context.Context, s *e2e.Session) error {

@@ -259,7 +259,7 @@ func TestAddressesOfStreams(t *testing.T) {
 	}
 }
 
-func newListener(t testing.TB, cfg e2e.Config) *e2e.Listener {
+func newListener(t testing.TB, cfg e2e.ServerConfig) *e2e.Listener {
 	t.Helper()
 	l, err := e2e.NewListener(cfg)
 	if err != nil {
@@ -270,10 +270,10 @@ func newListener(t testing.TB, cfg e2e.Config) *e2e.Listener {
 }
 
 func TestListener(t *testing.T) {
-	if _, err := e2e.NewListener(e2e.Config{}); err == nil {
+	if _, err := e2e.NewListener(e2e.ServerConfig{}); err == nil {
 		t.Error("a Config without anything is taken")
 	}
-	l := newListener(t, trusting(bob, alice))
+	l := newListener(t, hosting(bob, alice))
 	connect := func() (*e2e.Session, <-chan error) {
 		a, b := transport.Pipe()
 		done := serve(l.Server, b)

@@ -25,7 +25,7 @@ type Listener struct {
 var _ net.Listener = (*Listener)(nil)
 
 // NewListener returns a Listener. The error says what is missing in cfg.
-func NewListener(cfg Config) (*Listener, error) {
+func NewListener(cfg ServerConfig) (*Listener, error) {
 	l := &Listener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	var err error
 	if l.Server, err = NewServer(cfg, l.hand); err != nil {

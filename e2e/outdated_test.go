@@ -59,8 +59,8 @@ var errPast = errors.New("granted until an hour ago")
 type visit struct {
 	t        *testing.T
 	road     *road
-	cfg      e2e.Config // of the server
-	at, here *moody     // of the server, and of the client
+	cfg      e2e.ServerConfig // of the server
+	at, here *moody           // of the server, and of the client
 	her      *keys.Identity
 	me       *keys.Identity
 	client   *e2e.Session
@@ -73,7 +73,7 @@ type visit struct {
 func newVisit(t *testing.T, store bool) *visit {
 	v := &visit{t: t, her: newIdentity("her"), me: newIdentity("me")}
 	own := trusting(v.her, v.me)
-	v.cfg = trusting(v.me, v.her)
+	v.cfg = hosting(v.me, v.her)
 	v.at, v.here = &moody{Verifier: v.cfg.Verifier}, &moody{Verifier: own.Verifier}
 	v.cfg.Verifier, own.Verifier = v.at, v.here
 	v.cfg.Authenticate, own.Credentials = v.at.authenticate, showing(always("a token")).Credentials

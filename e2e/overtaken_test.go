@@ -74,7 +74,7 @@ func TestA53LineOvertakenWhileItIsAttached(t *testing.T) {
 }
 
 func overtakenWhileAttached(t *testing.T, restored bool, within string) {
-	server := stored(trusting(bob, alice), sessionstore.Memory())
+	server := stored(hosting(bob, alice), sessionstore.Memory())
 	server.ParkTimeout = time.Minute
 	begun := make(chan *e2e.Session, 1)
 	handle := func(ctx context.Context, s *e2e.Session) error {
@@ -164,7 +164,7 @@ func TestA54RefusedClientThatDoesNotRead(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		verifier := &bouncer{}
 		kept := &keptStore{Store: sessionstore.Memory()}
-		server := stored(trusting(bob, alice), kept)
+		server := stored(hosting(bob, alice), kept)
 		server.Verifier = verifier
 		begun, ended := make(chan *e2e.Session, 1), make(chan error, 1)
 		r := &road{srv: newServer(t, server, func(ctx context.Context, s *e2e.Session) error {
@@ -219,7 +219,7 @@ func (c *lingering) Write(ctx context.Context, frame []byte) error {
 // back on another connection: it has had the frame.
 func TestA53HandshakeThatFailsBehindAResume(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		r := &road{srv: newServer(t, trusting(bob, alice), echo)}
+		r := &road{srv: newServer(t, hosting(bob, alice), echo)}
 		leaves := make(chan struct{})
 		r.atServer = func(c transport.Conn) transport.Conn {
 			return &lingering{stuck{Conn: c, closed: make(chan struct{})}}

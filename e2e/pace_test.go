@@ -123,7 +123,7 @@ func TestServerCannotHaveCredentialsFetchedInALoop(t *testing.T) {
 // the long run, and a few times at once.
 func TestCutsDoNotHaveCredentialsFetchedInALoop(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		srv := newServer(t, trusting(bob, alice), echo)
+		srv := newServer(t, hosting(bob, alice), echo)
 		cfg, fetched := fetching()
 		cfg.Retry = redial.Policy{Base: time.Millisecond, Cap: 5 * time.Millisecond}
 		c, err := e2e.DialFunc(t.Context(), "pipe", cfg, func(context.Context) (transport.Conn, error) {
@@ -157,7 +157,7 @@ func TestUnansweredUpdateHasNothingFetched(t *testing.T) {
 		cfg.Identity = carol
 		a, b := transport.Pipe()
 		silent := make(chan struct{})
-		served := trusting(bob, carol)
+		served := hosting(bob, carol)
 		served.Verifier = &firstOnly{}
 		go func() {
 			defer close(silent)

@@ -116,7 +116,7 @@ func (k *keeper) gather(ctx context.Context) error {
 		if last == 0 {
 			return engine.ErrClosed
 		}
-		p, err := k.vault.sealPart(k.key, messages, last, bornBy(time.Now(), e).Add(DefaultMaxAge+time.Hour))
+		p, err := k.vault.sealPart(k.key, messages, last, bornBy(time.Now(), e).Add(maxMaxAge+time.Hour))
 		if err != nil {
 			return err
 		}

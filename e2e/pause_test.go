@@ -12,7 +12,7 @@ import (
 // credentials are fetched. Then a decision is late, and not left out.
 func TestRenewalsUnderAShortHandshakeTimeout(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		scfg, ccfg := trusting(bob, alice), trusting(alice, bob)
+		scfg, ccfg := hosting(bob, alice), trusting(alice, bob)
 		scfg.HandshakeTimeout, ccfg.HandshakeTimeout = 300*time.Millisecond, 300*time.Millisecond
 		scfg.Authenticate = func(context.Context, e2e.Peer, []byte) (e2e.Grant, error) {
 			return e2e.Grant{Expires: time.Now().Add(2 * time.Second)}, nil

@@ -76,7 +76,7 @@ func TestA15PiecesOverFailingLinks(t *testing.T) {
 			}
 			t.Run(fmt.Sprint(name, " ", nth), func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
-					r := &road{srv: newServer(t, trusting(bob, alice), echo)}
+					r := &road{srv: newServer(t, hosting(bob, alice), echo)}
 					r.faults = []transport.PipeOption{transport.WithFaults(numberedOfAll(nth, fault), numberedOfAll(nth+1, fault))}
 					c := r.client(t, trusting(alice, bob))
 					want := [][]byte{[]byte("before"), mixed(140_000), []byte("between"), mixed(70_000), []byte("behind")}
@@ -201,7 +201,7 @@ func TestMessageAboveTheOtherEndsLimit(t *testing.T) {
 	for _, size := range []int{100_001, 1 << 20} {
 		bubble(t, func(t *testing.T) {
 			ends := make(chan error, 1)
-			cfg := trusting(bob, alice)
+			cfg := hosting(bob, alice)
 			cfg.MaxMessage = 100_000
 			r := &road{srv: newServer(t, cfg, func(ctx context.Context, s *e2e.Session) error {
 				_, err := s.Receive(ctx)

@@ -15,7 +15,7 @@ import (
 // A56: one identity gets so many sessions and no more; others get in, and itself again once
 // one of them has ended.
 func TestA56SessionsOfAnIdentityAreBounded(t *testing.T) {
-	cfg := trusting(bob, alice, mallory)
+	cfg := hosting(bob, alice, mallory)
 	cfg.MaxSessionsPerIdentity = 2
 	srv := newServer(t, cfg, echo)
 	first, result := join(t, srv)
@@ -46,7 +46,7 @@ func TestA56SessionsOfAnIdentityAreBounded(t *testing.T) {
 
 // A server that is full lets the clients back that it waits for: they have their places.
 func TestFullServerLetsItsOwnClientsBack(t *testing.T) {
-	cfg := trusting(bob, alice)
+	cfg := hosting(bob, alice)
 	cfg.MaxSessions, cfg.MaxSessionsPerIdentity = 1, 1
 	c := mustDial(t, listen(t, newServer(t, cfg, echo)))
 	for range 3 {
@@ -62,7 +62,7 @@ func TestFullServerLetsItsOwnClientsBack(t *testing.T) {
 // its session is new or restored.
 func TestA56HandshakeThatFailsAtTheEndLeavesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		cfg := stored(trusting(bob, alice), sessionstore.Memory())
+		cfg := stored(hosting(bob, alice), sessionstore.Memory())
 		elsewhere, srv := newServer(t, cfg, echo), newServer(t, cfg, echo)
 		wantNone := func(what string) {
 			t.Helper()

@@ -56,7 +56,7 @@ func TestA22SignedMessageNamesItsKey(t *testing.T) {
 		"by no key":                            {keys.SigningKeyID{}, rotated.Signer(), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, s := overAs(t, func(c, s *e2e.Config) {
+			c, s := overAs(t, func(c *e2e.Config, s *e2e.ServerConfig) {
 				signed(c, s)
 				s.Identity = rotated
 				c.Verifier = trust.Pinned(rotated.Fingerprint())

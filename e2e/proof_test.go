@@ -15,7 +15,9 @@ import (
 )
 
 // signed has both ends sign what they send.
-func signed(c, s *e2e.Config) { c.Proof, s.Proof = e2e.ProofEd25519, e2e.ProofEd25519 }
+func signed(c *e2e.Config, s *e2e.ServerConfig) {
+	c.Proof, s.Proof = e2e.ProofEd25519, e2e.ProofEd25519
+}
 
 // signedMessage returns a message that alice has sent, with its proof.
 func signedMessage(t testing.TB, typ, data string) e2e.Message {
@@ -78,7 +80,7 @@ func TestUnsignedSessionsProveNothing(t *testing.T) {
 // Calls, answers, values, refusals and gaps work in sessions that sign.
 func TestSignedSession(t *testing.T) {
 	told, heard := refusals()
-	c, s := overAs(t, func(c, s *e2e.Config) { signed(c, s); c.Refused = told })
+	c, s := overAs(t, func(c *e2e.Config, s *e2e.ServerConfig) { signed(c, s); c.Refused = told })
 	mustSend(t, s, "bare")
 	mustReceive(t, c, "bare")
 	mux := e2e.NewMux()
@@ -144,7 +146,7 @@ func TestSignerThatFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, s := overAs(t, func(c, s *e2e.Config) {
+	c, s := overAs(t, func(c *e2e.Config, s *e2e.ServerConfig) {
 		signed(c, s)
 		c.Identity = id
 		s.Verifier = trust.Pinned(id.Fingerprint())

@@ -17,11 +17,11 @@ const idleReader = 50 * time.Millisecond
 
 // Receive waits for the next message of type "", as [Session.Send] sends it, and refuses
 // others, and requests. While nobody receives, the session itself
-// reads up to [Config.Window] bytes ahead; then the other end has to wait. What it
+// reads up to [Options.Window] bytes ahead; then the other end has to wait. What it
 // has read before the other end closed or the connection was lost is still
 // returned.
 //
-// With a [Config.Store], asking for the next message says that the application is done with
+// With a [Options.Store], asking for the next message says that the application is done with
 // those before: only then the other end may forget them. What it was not done with when
 // its process ended, it receives again in the next one.
 //

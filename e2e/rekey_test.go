@@ -50,7 +50,7 @@ func TestRekeysUnderTraffic(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				up, down := newEpochs(), newEpochs()
-				srv := newServer(t, trusting(bob, alice), echo)
+				srv := newServer(t, hosting(bob, alice), echo)
 				r := &road{srv: srv, faults: []transport.PipeOption{transport.WithFaults(up.tap, down.tap)}}
 				c := r.client(t, trusting(alice, bob))
 				const count, hours = 1200, 4
@@ -100,7 +100,7 @@ func TestLinkLostDuringRekey(t *testing.T) {
 					}
 					return nil
 				}
-				r = &road{srv: newServer(t, trusting(bob, alice), echo), faults: []transport.PipeOption{transport.WithFaults(tap, tap)}}
+				r = &road{srv: newServer(t, hosting(bob, alice), echo), faults: []transport.PipeOption{transport.WithFaults(tap, tap)}}
 				c := r.client(t, trusting(alice, bob))
 				for _, message := range messages(100) {
 					mustSend(t, c, message)
@@ -119,7 +119,7 @@ func TestLinkLostDuringRekey(t *testing.T) {
 func TestIdleSessionsDoNotRekey(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := newEpochs()
-		cfg, scfg := trusting(alice, bob), trusting(bob, alice)
+		cfg, scfg := trusting(alice, bob), hosting(bob, alice)
 		cfg.KeepAlive, scfg.KeepAlive = -1, -1
 		r := &road{srv: newServer(t, scfg, echo), faults: []transport.PipeOption{transport.WithFaults(up.tap, nil)}}
 		c := r.client(t, cfg)
@@ -144,7 +144,7 @@ func TestNodeLostDuringRekey(t *testing.T) {
 	for _, at := range []byte{7, 8, 9} {
 		bubble(t, func(t *testing.T) {
 			store := sessionstore.Memory()
-			node := func() *e2e.Server { return newServer(t, stored(trusting(bob, alice), store), echo) }
+			node := func() *e2e.Server { return newServer(t, stored(hosting(bob, alice), store), echo) }
 			next := node()
 			var r *road
 			var armed atomic.Bool
@@ -177,7 +177,7 @@ func TestNodeLostDuringRekey(t *testing.T) {
 func TestRekeyIsConfirmedAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := newEpochs()
-		atServer, atClient := trusting(bob, alice), trusting(alice, bob)
+		atServer, atClient := hosting(bob, alice), trusting(alice, bob)
 		atServer.KeepAlive, atClient.KeepAlive = -1, -1 // which would confirm it too, later
 		srv := newServer(t, atServer, func(ctx context.Context, s *e2e.Session) error {
 			_, err := s.Receive(ctx)

@@ -94,7 +94,7 @@ func TestNode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := crowded(e2e.Config{Identity: identity, Verifier: trust.Pinned(client), Protocol: "test/1", Logger: silent})
+	cfg := crowded(e2e.ServerConfig{Identity: identity, Verifier: trust.Pinned(client), Protocol: "test/1", Options: e2e.Options{Logger: silent}})
 	if dir := os.Getenv(nodeDir); dir != "" {
 		set, err := keys.ParseCleartextSharedKeyset(unhex(nodeKeyset), insecurecleartext.Token{})
 		if err != nil {
@@ -119,9 +119,14 @@ func TestNode(t *testing.T) {
 }
 
 // crowded makes room for many sessions of one client at one address.
-func crowded(cfg e2e.Config) e2e.Config {
-	cfg.MaxParked, cfg.MaxParkedPerIdentity, cfg.MaxSessionsPerIdentity = 10_000, 10_000, 10_000
+func crowded(cfg e2e.ServerConfig) e2e.ServerConfig {
+	cfg.MaxParked, cfg.MaxSessionsPerIdentity = 10_000, 10_000
 	cfg.MaxHandshakes, cfg.MaxHandshakesPerAddress = 10_000, 10_000
+	return cfg
+}
+
+// returning is crowded for a client.
+func returning(cfg e2e.Config) e2e.Config {
 	cfg.Retry = redial.Policy{Base: 20 * time.Millisecond, Cap: 500 * time.Millisecond}
 	return cfg
 }
@@ -210,7 +215,7 @@ func TestA16StoreSurvivesKills(t *testing.T) {
 	var dialled sync.WaitGroup
 	for i := range all {
 		dialled.Go(func() {
-			s, err := e2e.Dial(context.Background(), "ws://"+n.address, crowded(trusting(alice, bob)))
+			s, err := e2e.Dial(context.Background(), "ws://"+n.address, returning(trusting(alice, bob)))
 			if err != nil {
 				t.Error(err)
 				return
@@ -284,7 +289,7 @@ func TestKillWithoutAStoreGivesTheGap(t *testing.T) {
 	}
 	clients := make([]*e2e.Session, many())
 	each(func(i int) {
-		s, err := e2e.Dial(context.Background(), "ws://"+n.address, crowded(trusting(alice, bob)))
+		s, err := e2e.Dial(context.Background(), "ws://"+n.address, returning(trusting(alice, bob)))
 		for n := 0; n < 3 && err == nil; n++ {
 			err = s.Send(context.Background(), []byte("arrives"))
 		}
@@ -335,7 +340,7 @@ func TestStoreOfAClientThatIsKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := stored(crowded(trusting(alice, bob)), store)
+	cfg := stored(returning(trusting(alice, bob)), store)
 	cfg.StoreName = "orders"
 	heard := 0
 	for i := range 4 {
@@ -390,7 +395,7 @@ func TestNodesBehindHAProxy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		srv := newServer(t, stored(crowded(trusting(bob, alice)), store), func(ctx context.Context, s *e2e.Session) error {
+		srv := newServer(t, stored(crowded(hosting(bob, alice)), store), func(ctx context.Context, s *e2e.Session) error {
 			mu.Lock()
 			runs[i]++
 			mu.Unlock()
@@ -429,7 +434,7 @@ backend service
 	for range clients {
 		var s *e2e.Session
 		for s == nil { // the front may not listen yet
-			if s, err = e2e.Dial(t.Context(), "ws://"+cutter.address(), crowded(trusting(alice, bob))); err != nil && t.Context().Err() != nil {
+			if s, err = e2e.Dial(t.Context(), "ws://"+cutter.address(), returning(trusting(alice, bob))); err != nil && t.Context().Err() != nil {
 				t.Fatal(err)
 			}
 		}

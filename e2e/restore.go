@@ -17,7 +17,7 @@ import (
 // a session that is not stored yet.
 func (srv *Server) adopt(ctx context.Context, s *Session, claimed loaded) {
 	s.life, s.conclude = context.WithCancel(context.WithoutCancel(ctx))
-	if srv.cfg.MaxParked < 0 {
+	if srv.given.MaxParked < 0 {
 		return
 	}
 	s.lost = func(*CloseError) { srv.settle(s) }
@@ -180,13 +180,13 @@ func (c *client) goOn(ctx context.Context) (_ *Session, err error) {
 			c.events.tell(Event{State: StateClosed, Err: err})
 		}
 	}()
-	if c.cfg.StoreName == "" {
+	if c.storeName == "" {
 		return nil, errors.New("e2e: Config.StoreName is empty: it names the session in the store")
 	}
 	self, _ := c.cfg.engine()
 	inTime, cancel := context.WithTimeout(ctx, c.cfg.SendTimeout)
 	defer cancel()
-	l, err := c.vault.takeOver(inTime, storedName(c.cfg.StoreName), self)
+	l, err := c.vault.takeOver(inTime, storedName(c.storeName), self)
 	if err != nil {
 		return nil, fmt.Errorf("e2e: %w: %w", sessionstore.ErrUnavailable, err)
 	}
@@ -199,7 +199,7 @@ func (c *client) goOn(ctx context.Context) (_ *Session, err error) {
 	s := bareSession(l.session, localEnd{&c.cfg, c.want()}, c.events)
 	c.follower.follows(s)
 	s.restored = true
-	keepIn(s, c.vault, c.cfg.StoreName, l)
+	keepIn(s, c.vault, c.storeName, l)
 	back := c.comesBack(s)
 	s.begun()
 	if err := back.first(ctx); err != nil {

@@ -119,7 +119,7 @@ func TestResume(t *testing.T) {
 		var mu sync.Mutex
 		var told []e2e.State
 		runs := 0
-		srv := newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+		srv := newServer(t, hosting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
 			mu.Lock()
 			runs++
 			mu.Unlock()
@@ -154,7 +154,7 @@ func TestResume(t *testing.T) {
 func TestResumeSendsAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sessions := make(chan *e2e.Session, 1)
-		r := &road{srv: newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+		r := &road{srv: newServer(t, hosting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
 			sessions <- s
 			<-ctx.Done()
 			return nil
@@ -185,7 +185,7 @@ func TestResumeSendsAgain(t *testing.T) {
 func TestRestartGivesTheGap(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ends := make(chan error, 1)
-		r := &road{srv: newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+		r := &road{srv: newServer(t, hosting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
 			for range 3 {
 				if _, err := s.Receive(ctx); err != nil {
 					t.Error(err)
@@ -213,7 +213,7 @@ func TestRestartGivesTheGap(t *testing.T) {
 		time.Sleep(time.Second)
 		old := r.srv
 		r.set(func(r *road) {
-			r.srv, r.closed = newServer(t, trusting(bob, alice), echo), false
+			r.srv, r.closed = newServer(t, hosting(bob, alice), echo), false
 		})
 		gap := gapOf(t, c, e2e.ErrTruncated)
 		wantGap(t, gap, 4)
@@ -246,7 +246,7 @@ func TestGapNamesWhatWasSent(t *testing.T) {
 			}
 			return [][]byte{m}
 		}
-		r := &road{srv: newServer(t, trusting(bob, alice), echo), faults: []transport.PipeOption{transport.WithFaults(hole, nil)}}
+		r := &road{srv: newServer(t, hosting(bob, alice), echo), faults: []transport.PipeOption{transport.WithFaults(hole, nil)}}
 		cfg := trusting(alice, bob)
 		cfg.Retry.MaxTries = 3
 		c := r.client(t, cfg)
@@ -276,22 +276,22 @@ func TestGapNamesWhatWasSent(t *testing.T) {
 // A server parks sessions up to its limits: of an identity, of all, of time.
 func TestParkLimits(t *testing.T) {
 	for name, test := range map[string]struct {
-		change  func(cfg *e2e.Config)
+		change  func(cfg *e2e.ServerConfig)
 		clients int
 		left    int // how many come back after a minute
 		err     error
 	}{
-		"all":        {func(cfg *e2e.Config) { cfg.MaxParked = 2 }, 4, 2, e2e.ErrCrowded},
-		"identity":   {func(cfg *e2e.Config) { cfg.MaxParkedPerIdentity = 3 }, 4, 3, e2e.ErrCrowded},
-		"time":       {func(cfg *e2e.Config) { cfg.ParkTimeout = 30 * time.Second }, 2, 0, e2e.ErrExpired},
-		"idle":       {func(cfg *e2e.Config) { cfg.IdleTimeout = 30 * time.Second }, 2, 0, e2e.ErrExpired},
-		"age":        {func(cfg *e2e.Config) { cfg.MaxAge = 30 * time.Second }, 2, 0, e2e.ErrExpired},
-		"no parking": {func(cfg *e2e.Config) { cfg.MaxParked = -1 }, 2, 0, e2e.ErrTruncated},
-		"none":       {func(*e2e.Config) {}, 4, 4, nil},
+		"all":        {func(cfg *e2e.ServerConfig) { cfg.MaxParked, cfg.MaxSessionsPerIdentity = 2, 10_000 }, 4, 2, e2e.ErrCrowded},
+		"identity":   {func(cfg *e2e.ServerConfig) { cfg.MaxParked, cfg.MaxSessions, cfg.MaxSessionsPerIdentity = 30, 100, 10 }, 4, 3, e2e.ErrCrowded},
+		"time":       {func(cfg *e2e.ServerConfig) { cfg.ParkTimeout = 30 * time.Second }, 2, 0, e2e.ErrExpired},
+		"idle":       {func(cfg *e2e.ServerConfig) { cfg.IdleTimeout = 30 * time.Second }, 2, 0, e2e.ErrExpired},
+		"age":        {func(cfg *e2e.ServerConfig) { cfg.MaxAge = 30 * time.Second }, 2, 0, e2e.ErrExpired},
+		"no parking": {func(cfg *e2e.ServerConfig) { cfg.MaxParked = -1 }, 2, 0, e2e.ErrTruncated},
+		"none":       {func(*e2e.ServerConfig) {}, 4, 4, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				cfg := trusting(bob, alice)
+				cfg := hosting(bob, alice)
 				test.change(&cfg)
 				ends := make(chan error, test.clients)
 				r := &road{srv: newServer(t, cfg, func(ctx context.Context, s *e2e.Session) error {
@@ -337,13 +337,13 @@ func TestParkLimits(t *testing.T) {
 // A session that is too old, or has had no message for too long, ends at both ends
 // though its link is well, with a reason. What keeps a link alive is no activity.
 func TestExpiryOfLinkedSessions(t *testing.T) {
-	for name, change := range map[string]func(cfg *e2e.Config){
-		"idle": func(cfg *e2e.Config) { cfg.IdleTimeout = 10 * time.Minute },
-		"age":  func(cfg *e2e.Config) { cfg.MaxAge = 15 * time.Minute },
+	for name, change := range map[string]func(cfg *e2e.ServerConfig){
+		"idle": func(cfg *e2e.ServerConfig) { cfg.IdleTimeout = 10 * time.Minute },
+		"age":  func(cfg *e2e.ServerConfig) { cfg.MaxAge = 15 * time.Minute },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				cfg := trusting(bob, alice)
+				cfg := hosting(bob, alice)
 				change(&cfg)
 				ends := make(chan error, 1)
 				r := &road{srv: newServer(t, cfg, func(ctx context.Context, s *e2e.Session) error {
@@ -383,7 +383,7 @@ func TestA50ResumeAsksTheVerifierAgain(t *testing.T) {
 						return nil
 					}}
 				}
-				scfg, ccfg := trusting(bob, alice), trusting(alice, bob)
+				scfg, ccfg := hosting(bob, alice), trusting(alice, bob)
 				scfg.Verifier = verifier("client", alice.Fingerprint())
 				ccfg.Verifier = verifier("server", bob.Fingerprint())
 				ends := make(chan error, 1)
@@ -413,7 +413,7 @@ func TestA50ResumeAsksTheVerifierAgain(t *testing.T) {
 // A Send or Receive whose context ends costs the link at most, never a message.
 func TestContextsCostNoMessages(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		r := &road{srv: newServer(t, trusting(bob, alice), echo)}
+		r := &road{srv: newServer(t, hosting(bob, alice), echo)}
 		c := r.client(t, trusting(alice, bob))
 		for range 5 {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -432,7 +432,7 @@ func TestContextsCostNoMessages(t *testing.T) {
 func TestCloseWithoutALink(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ends := make(chan error, 1)
-		srv := newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+		srv := newServer(t, hosting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
 			err := echo(ctx, s)
 			ends <- err
 			return err
@@ -464,7 +464,7 @@ func TestCloseWithoutALink(t *testing.T) {
 // session which is not known. It costs an attempt, not the session.
 func TestChangedResumeCostsAnAttempt(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		r := &road{srv: newServer(t, trusting(bob, alice), echo)}
+		r := &road{srv: newServer(t, hosting(bob, alice), echo)}
 		c := r.client(t, trusting(alice, bob))
 		mustSend(t, c, "hello")
 		mustReceive(t, c, "hello")
@@ -484,7 +484,7 @@ func TestChangedResumeCostsAnAttempt(t *testing.T) {
 func TestPatienceIsForPeersThatAreThere(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		sessions := make(chan *e2e.Session, 1)
-		r := &road{srv: newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+		r := &road{srv: newServer(t, hosting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
 			sessions <- s
 			<-ctx.Done()
 			return nil
@@ -523,7 +523,7 @@ func TestPatienceIsForPeersThatAreThere(t *testing.T) {
 // other end cannot make room for what it does not get.
 func TestHoleInOneDirectionCostsTheLink(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		r := &road{srv: newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+		r := &road{srv: newServer(t, hosting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
 			for {
 				message, err := s.Receive(ctx)
 				if err != nil {
@@ -593,7 +593,7 @@ func (h *halfOpen) Close(code transport.Code, reason string) error {
 // retired; what the server had written to it is sent again.
 func TestResumeRetiresAHalfOpenLink(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		cfg := trusting(bob, alice)
+		cfg := hosting(bob, alice)
 		cfg.KeepAlive = -1
 		sessions := make(chan *e2e.Session, 1)
 		srv := newServer(t, cfg, func(ctx context.Context, s *e2e.Session) error {
@@ -644,8 +644,8 @@ func TestResumeRetiresAHalfOpenLink(t *testing.T) {
 // of those that do.
 func TestSessionThatCameBackIsNotParked(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		cfg := trusting(bob, alice)
-		cfg.MaxParkedPerIdentity = 1
+		cfg := hosting(bob, alice)
+		cfg.MaxParked = 10 // one of an identity
 		r := &road{srv: newServer(t, cfg, echo)}
 		var clients []*e2e.Session
 		for range 2 { // one after the other
@@ -668,14 +668,14 @@ func TestSessionThatCameBackIsNotParked(t *testing.T) {
 
 // What makes no sense is refused before anything is dialled.
 func TestConfigOfResume(t *testing.T) {
-	for _, change := range []func(cfg *e2e.Config){
-		func(cfg *e2e.Config) { cfg.MaxAge = -1 },
-		func(cfg *e2e.Config) { cfg.MaxAge = 25 * time.Hour },
-		func(cfg *e2e.Config) { cfg.IdleTimeout = -1 },
-		func(cfg *e2e.Config) { cfg.ParkTimeout = -1 },
-		func(cfg *e2e.Config) { cfg.MaxParkedPerIdentity = -1 },
+	for _, change := range []func(cfg *e2e.ServerConfig){
+		func(cfg *e2e.ServerConfig) { cfg.MaxAge = -1 },
+		func(cfg *e2e.ServerConfig) { cfg.MaxAge = 25 * time.Hour },
+		func(cfg *e2e.ServerConfig) { cfg.IdleTimeout = -1 },
+		func(cfg *e2e.ServerConfig) { cfg.ParkTimeout = -1 },
+		func(cfg *e2e.ServerConfig) { cfg.MaxSessionsPerIdentity = -1 },
 	} {
-		cfg := trusting(alice, bob)
+		cfg := hosting(alice, bob)
 		change(&cfg)
 		if _, err := e2e.NewServer(cfg, echo); err == nil {
 			t.Errorf("accepted: %+v", cfg)

@@ -18,7 +18,7 @@ const DefaultStable = 2 * time.Second
 
 // DefaultMaxRetryAfter is what [redial.Policy.MaxRetryAfter] means for a session if it is
 // zero. A hop can ask for any time, and the server lets the session wait for
-// [Config.ParkTimeout] only.
+// [ServerConfig.ParkTimeout] only.
 const DefaultMaxRetryAfter = time.Minute
 
 // ActionFor returns what a client does about an error while it looks for the next
@@ -81,7 +81,7 @@ func (e unconfirmed) Permanent() bool { return false }
 // retry returns the policy of a reconnector. An application cannot make it go on with a session
 // that the server does not know, nor behind a panic of its own.
 func (b *reconnector) retry() redial.Policy {
-	r := b.client.cfg.Retry
+	r := b.client.retry
 	if r.Stable <= 0 {
 		r.Stable = DefaultStable
 	}

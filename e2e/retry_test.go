@@ -38,7 +38,7 @@ func TestDialLeavesASessionThatIsStored(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				server := trusting(bob, alice)
+				server := hosting(bob, alice)
 				server.ParkTimeout = 23 * time.Hour
 				m := &misanswer{cause: test.cause, road: road{srv: newServer(t, server, echo)}}
 				cfg := stored(trusting(alice, bob), sessionstore.Memory())
@@ -95,7 +95,7 @@ func TestTheApplicationEndsItsSession(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				m := &misanswer{cause: &transport.DialError{Status: test.status}, road: road{srv: newServer(t, trusting(bob, alice), echo)}}
+				m := &misanswer{cause: &transport.DialError{Status: test.status}, road: road{srv: newServer(t, hosting(bob, alice), echo)}}
 				cfg := trusting(alice, bob)
 				test.change(&cfg.Retry)
 				c, err := e2e.DialFunc(t.Context(), "road", cfg, m.dial)
@@ -125,7 +125,7 @@ func TestALostConnectionIsNoEnd(t *testing.T) {
 				told = append(told, e.Err)
 			}
 		}
-		server, client := trusting(bob, alice), trusting(alice, bob)
+		server, client := hosting(bob, alice), trusting(alice, bob)
 		server.Notify, client.Notify = notify, notify
 		client.Retry.Refresh = func(context.Context) error { return errors.New("s3cr3t") }
 		m := &misanswer{cause: &transport.CloseError{Code: transport.CodeNormal, Remote: true}, road: road{srv: newServer(t, server, echo)}}

@@ -20,8 +20,8 @@ import (
 // A context that ends before Send has begun to write changes nothing. One that ends
 // later costs the connection, because a message that may have been sent cannot be
 // taken back: a session that has no other ends, and else keeps the message, to send it
-// again on the next one, and Send returns nil. With a [Config.Store] it returns once the
-// message is stored, and for that a store has [Config.SendTimeout], whatever the context says:
+// again on the next one, and Send returns nil. With a [Options.Store] it returns once the
+// message is stored, and for that a store has [Options.SendTimeout], whatever the context says:
 // the message may be stored. Messages that are sent at the same time are stored in one go. Errors: the context's; one that matches
 // [ErrTooLarge], after which the session goes on; [*CloseError].
 func (s *Session) Send(ctx context.Context, message []byte) error {
@@ -30,7 +30,7 @@ func (s *Session) Send(ctx context.Context, message []byte) error {
 
 // SendMessage is [Session.Send] for a message with a type, which says to the other end
 // what it is, see [Message]. It returns the message's ID; where the other end refuses the
-// message, [Config.Refused] is told so.
+// message, [Options.Refused] is told so.
 func (s *Session) SendMessage(ctx context.Context, typ string, data []byte) (id uint64, err error) {
 	m := &outgoing{Header: engine.Header{Type: typ}, body: data}
 	err = s.submit(ctx, m)

@@ -21,7 +21,8 @@ import (
 // function runs still; for how long the server waits is in its Config. As an http.Handler it takes WebSockets (not in browsers); [Server.ServeConn]
 // takes any connection.
 type Server struct {
-	cfg     Config
+	cfg     config
+	given   ServerConfig // with defaults filled in
 	handle  func(context.Context, *Session) error
 	desk    *desk
 	lobby   *lobby
@@ -55,12 +56,12 @@ type Server struct {
 // ServeConn; use it for what the function does beside the session. When handle
 // returns the session is closed: with [CodeDone], or with [CodeFailed] if the
 // error is not nil and not how the session itself ended. What handle has sent has
-// [Config.SendTimeout] for arriving before that, also where the client is on its way back.
+// [Options.SendTimeout] for arriving before that, also where the client is on its way back.
 // A panic of handle ends its session only.
 //
 // The error says what is missing in cfg.
-func NewServer(cfg Config, handle func(ctx context.Context, s *Session) error) (*Server, error) {
-	cfg, err := cfg.withDefaults()
+func NewServer(cfg ServerConfig, handle func(ctx context.Context, s *Session) error) (*Server, error) {
+	own, err := cfg.config()
 	if err != nil {
 		return nil, err
 	}
@@ -72,15 +73,16 @@ func NewServer(cfg Config, handle func(ctx context.Context, s *Session) error) (
 	}
 	d := &desk{free: runtime.GOMAXPROCS(0)}
 	srv := &Server{
-		cfg:      cfg,
+		cfg:      own,
+		given:    cfg,
 		handle:   handle,
 		desk:     d,
-		lobby:    newLobby(cfg, d),
-		parking:  parking{most: cfg.MaxParked, mostPerIdentity: cfg.MaxParkedPerIdentity},
+		lobby:    newLobby(cfg, own.HandshakeTimeout, d),
+		parking:  parking{most: cfg.MaxParked, mostPerIdentity: cfg.maxParkedPerIdentity()},
 		places:   places{most: cfg.MaxSessions, mostPerIdentity: cfg.MaxSessionsPerIdentity},
 		sessions: map[*Session]struct{}{},
-		lookups:  newLookups(cfg),
-		vault:    cfg.vault(cfg.MaxSessions),
+		lookups:  newLookups(own, cfg.MaxHandshakesPerAddress),
+		vault:    own.vault(cfg.MaxSessions),
 
 		proving:   make(chan struct{}, cfg.MaxHandshakes),
 		signing:   make(chan struct{}, maxSigning),
@@ -251,7 +253,7 @@ func (srv *Server) room() int {
 	defer srv.mu.Unlock()
 	waiting := srv.parking.all.Len()
 	if srv.cfg.Store != nil {
-		waiting += max(0, srv.cfg.MaxSessions-len(srv.sessions))
+		waiting += max(0, srv.given.MaxSessions-len(srv.sessions))
 	}
 	return waiting
 }

@@ -13,22 +13,21 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// ServeHTTP upgrades the request to a WebSocket, as [Config.Accept] says, and hands
+// ServeHTTP upgrades the request to a WebSocket, as [ServerConfig.Accept] says, and hands
 // it over to [Server.ServeConn] in a goroutine; it does not wait for the session.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if why := srv.awaitDoor(r.Context()); why != nil {
 		srv.answerFull(w, r, why)
 		return
 	}
-	conn, err := transport.Accept(w, r, srv.cfg.acceptOptions())
+	conn, err := transport.Accept(w, r, srv.acceptOptions())
 	if err != nil {
 		err = fmt.Errorf("e2e: %w: %w", ErrHandshake, err)
 		srv.turnedAway(transport.Info{}, outcomeUpgrade, err)
-		srv.report(err)
 		return
 	}
 	// Not the request's context: that ends with this call.
-	go func() { srv.report(srv.ServeConn(context.WithoutCancel(r.Context()), conn)) }()
+	go srv.ServeConn(context.WithoutCancel(r.Context()), conn) // which logs and counts its error
 }
 
 // awaitDoor waits until there is time for another connection: before its upgrade a client
@@ -63,13 +62,6 @@ func (srv *Server) answerFull(w http.ResponseWriter, r *http.Request, why error)
 	http.Error(w, told, http.StatusServiceUnavailable)
 }
 
-// report hands an error of ServeConn to whoever wants it. It is logged already.
-func (srv *Server) report(err error) {
-	if err != nil && srv.cfg.OnError != nil {
-		srv.cfg.OnError(err)
-	}
-}
-
 // turnsAway says why nobody can get a session, before anything is computed for him. While
 // sessions wait for their clients it may be one of those: they need no other place.
 func (srv *Server) turnsAway() error {
@@ -84,12 +76,12 @@ func (srv *Server) turnsAway() error {
 	return nil
 }
 
-func (c Config) acceptOptions() *transport.AcceptOptions {
+func (srv *Server) acceptOptions() *transport.AcceptOptions {
 	opts := new(transport.AcceptOptions)
-	if c.Accept != nil {
-		*opts = *c.Accept
+	if srv.given.Accept != nil {
+		*opts = *srv.given.Accept
 	}
-	opts.MaxMessage = MaxFrame(c.MaxMessage)
+	opts.MaxMessage = MaxFrame(srv.cfg.MaxMessage)
 	opts.Sealed = true // by the session
 	return opts
 }

@@ -32,7 +32,7 @@ func join(t testing.TB, srv *e2e.Server) (*e2e.Session, <-chan error) {
 }
 
 func TestServerRunsItsFunctionForEachSession(t *testing.T) {
-	srv := newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+	srv := newServer(t, hosting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
 		if s.Peer().Fingerprint() != alice.Fingerprint() {
 			t.Error("a stranger got in")
 		}
@@ -66,7 +66,7 @@ func TestServerClosesAsItsFunctionReturns(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			srv := newServer(t, trusting(bob, alice), func(context.Context, *e2e.Session) error { return test.returns() })
+			srv := newServer(t, hosting(bob, alice), func(context.Context, *e2e.Session) error { return test.returns() })
 			c, result := join(t, srv)
 			wantEnd(t, c, e2e.CloseError{Remote: true, Code: test.code}, test.eof)
 			if err := <-result; !test.result(err) {
@@ -78,7 +78,7 @@ func TestServerClosesAsItsFunctionReturns(t *testing.T) {
 
 // A panic in the Verifier ends one handshake, not the program.
 func TestPanicInVerifierIsContained(t *testing.T) {
-	cfg := trusting(bob)
+	cfg := hosting(bob)
 	cfg.Verifier = &asked{answer: func(context.Context) error { panic("oops") }}
 	a, b := transport.Pipe()
 	result := serve(newServer(t, cfg, echo), b)
@@ -92,7 +92,7 @@ func TestPanicInVerifierIsContained(t *testing.T) {
 
 // A Verifier that ends its goroutine, as a test's might, ends one handshake likewise.
 func TestGoexitInVerifierIsContained(t *testing.T) {
-	cfg := trusting(bob)
+	cfg := hosting(bob)
 	cfg.Verifier = &asked{answer: func(context.Context) error { runtime.Goexit(); return nil }}
 	a, b := transport.Pipe()
 	result := serve(newServer(t, cfg, echo), b)
@@ -105,7 +105,7 @@ func TestGoexitInVerifierIsContained(t *testing.T) {
 
 func TestFunctionsContextEndsWithTheSession(t *testing.T) {
 	ended := make(chan struct{})
-	srv := newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+	srv := newServer(t, hosting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
 		go s.Receive(ctx) // notices the end
 		<-ctx.Done()
 		close(ended)
@@ -122,7 +122,7 @@ func TestFunctionsContextEndsWithTheSession(t *testing.T) {
 type contextKey struct{}
 
 func TestServeConnContext(t *testing.T) {
-	srv := newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+	srv := newServer(t, hosting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
 		s.Send(ctx, []byte(ctx.Value(contextKey{}).(string)))
 		return echo(ctx, s)
 	})
@@ -145,7 +145,7 @@ func TestServeConnContext(t *testing.T) {
 // Shutdown: clients are told, functions end, newcomers are turned away, and nothing
 // is left running.
 func TestShutdown(t *testing.T) {
-	srv := newServer(t, trusting(bob, alice), echo)
+	srv := newServer(t, hosting(bob, alice), echo)
 	var clients []*e2e.Session
 	for range 5 {
 		c, _ := join(t, srv)
@@ -172,7 +172,7 @@ func TestShutdown(t *testing.T) {
 // for nothing but its context.
 func TestShutdownEndsWhatWaits(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		srv, err := e2e.NewServer(trusting(bob, alice), func(ctx context.Context, _ *e2e.Session) error {
+		srv, err := e2e.NewServer(hosting(bob, alice), func(ctx context.Context, _ *e2e.Session) error {
 			<-ctx.Done()
 			return ctx.Err()
 		})
@@ -203,7 +203,7 @@ func TestShutdownEndsWhatWaits(t *testing.T) {
 func TestShutdownGivesUpOnFunctionsThatStay(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		running, release := make(chan struct{}), make(chan struct{})
-		srv, err := e2e.NewServer(trusting(bob, alice), func(context.Context, *e2e.Session) error {
+		srv, err := e2e.NewServer(hosting(bob, alice), func(context.Context, *e2e.Session) error {
 			close(running)
 			<-release
 			return nil
@@ -228,7 +228,7 @@ func TestShutdownGivesUpOnFunctionsThatStay(t *testing.T) {
 // gets in soon, however many they are.
 func TestA33HonestClientGetsInUnderFlood(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		cfg := trusting(bob, alice)
+		cfg := hosting(bob, alice)
 		cfg.MaxHandshakes = 8
 		srv := newServer(t, cfg, echo)
 		var m1 []byte
@@ -273,7 +273,7 @@ func TestA33HonestClientGetsInUnderFlood(t *testing.T) {
 }
 
 func TestMaxSessions(t *testing.T) {
-	cfg := trusting(bob, alice)
+	cfg := hosting(bob, alice)
 	cfg.MaxSessions = 2
 	srv := newServer(t, cfg, echo)
 	first, result := join(t, srv)
@@ -297,7 +297,7 @@ func TestMaxSessions(t *testing.T) {
 
 // Many clients at the same time, some of them hostile, under the race detector.
 func TestServerUnderMixedLoad(t *testing.T) {
-	cfg := trusting(bob, alice)
+	cfg := hosting(bob, alice)
 	cfg.MaxSessions, cfg.MaxHandshakes = 100, 100
 	srv := newServer(t, cfg, echo)
 	var work sync.WaitGroup
@@ -339,7 +339,7 @@ var _ trust.Verifier = (*asked)(nil)
 // A session does not outlive its function, however that ends.
 func TestGoexitInAServersFunctionEndsItsSession(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		srv := newServer(t, trusting(bob, alice), func(context.Context, *e2e.Session) error {
+		srv := newServer(t, hosting(bob, alice), func(context.Context, *e2e.Session) error {
 			runtime.Goexit()
 			return nil
 		})

@@ -226,7 +226,7 @@ func (s *Session) recognize(on *engine.Link, peer *keys.PublicIdentity) {
 }
 
 // Peer returns the identity that the other end has proved and the Verifier has
-// accepted, and what [Config.Authenticate] has granted: both as of the last connection, or
+// accepted, and what [ServerConfig.Authenticate] has granted: both as of the last connection, or
 // of what the other end has told since. What it has told and nobody has accepted yet is
 // not in it.
 func (s *Session) Peer() Peer {

@@ -468,7 +468,7 @@ func TestPeersSayWhoTheyAre(t *testing.T) {
 	vandal.Public() // as others see it
 	quoted := `"bob\x1b[2J\n\u202e\"" ` + vandal.Fingerprint().String()
 	a, b := transport.Pipe()
-	srv := newServer(t, trusting(vandal, alice), echo)
+	srv := newServer(t, hosting(vandal, alice), echo)
 	served := serve(srv, b)
 	c, err := e2e.Connect(t.Context(), a, "pipe", trusting(alice, vandal))
 	if err != nil {

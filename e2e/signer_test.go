@@ -50,7 +50,7 @@ func (f *faultySigner) hang(purpose label.Label) (asked, answer chan struct{}) {
 func TestA58SlowSignerHoldsUpNobody(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		id, signer := withSigner(t)
-		scfg := stored(trusting(id, alice), sessionstore.Memory())
+		scfg := stored(hosting(id, alice), sessionstore.Memory())
 		scfg.Proof = e2e.ProofEd25519
 		ccfg := trusting(alice, id)
 		ccfg.Proof = e2e.ProofEd25519
@@ -91,7 +91,7 @@ func TestA58SignerThatDoesNotAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				id, signer := withSigner(t)
-				scfg, ccfg := trusting(alice, id), trusting(id, alice)
+				scfg, ccfg := hosting(alice, id), trusting(id, alice)
 				ccfg.Proof, scfg.Proof = e2e.ProofEd25519, e2e.ProofEd25519
 				ccfg.SendTimeout, ccfg.Store, ccfg.StoreKeys, ccfg.StoreName = 7*time.Second, store, storeKeys, "signs"
 				r := &road{srv: newServer(t, scfg, echo)}
@@ -130,7 +130,7 @@ func TestStoredSignaturesInGroups(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const messages = 200
 		store := newFlaky()
-		ccfg, scfg := stored(trusting(alice, bob), store), trusting(bob, alice)
+		ccfg, scfg := stored(trusting(alice, bob), store), hosting(bob, alice)
 		ccfg.Proof, scfg.Proof, ccfg.StoreName = e2e.ProofEd25519, e2e.ProofEd25519, "groups"
 		got := make(chan e2e.Message, messages)
 		r := &road{srv: newServer(t, scfg, func(ctx context.Context, s *e2e.Session) error {

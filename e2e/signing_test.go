@@ -41,8 +41,8 @@ func TestA58SendDoesNotOutlastItsContextInASigner(t *testing.T) {
 	for _, kept := range []bool{false, true} {
 		bubble(t, func(t *testing.T) {
 			id, _, hold := dead(t)
-			scfg, ccfg := trusting(bob, id), trusting(id, bob)
-			signed(&scfg, &ccfg)
+			scfg, ccfg := hosting(bob, id), trusting(id, bob)
+			signed(&ccfg, &scfg)
 			if kept {
 				ccfg = stored(ccfg, sessionstore.Memory())
 				ccfg.StoreName = "slow"
@@ -95,7 +95,7 @@ func TestA58SendDoesNotOutlastItsContextInASigner(t *testing.T) {
 func TestA58HandshakesDoNotOutlastADeadSigner(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		id, asked, hold := dead(t)
-		cfg := trusting(id, alice)
+		cfg := hosting(id, alice)
 		cfg.MaxHandshakes = 4
 		srv := newServer(t, cfg, echo)
 		release := hold()

@@ -29,12 +29,12 @@ func logs(t *testing.T) *notebook {
 }
 
 // talkative is trusting without a Logger.
-func talkative(cfg e2e.Config) e2e.Config {
-	cfg.Logger = nil
+func talkative[C anyConfig](cfg C) C {
+	options(&cfg).Logger = nil
 	return cfg
 }
 
-// Whatever goes wrong is logged where a program has set nothing: neither Logger, nor OnError,
+// Whatever goes wrong is logged where a program has set nothing: neither Logger, nor
 // Notify or Refused.
 func TestNothingIsSilentByDefault(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -44,47 +44,47 @@ func TestNothingIsSilentByDefault(t *testing.T) {
 	}{
 		"a stranger": {func(t *testing.T) {
 			a, b := transport.Pipe()
-			served := serve(newServer(t, talkative(trusting(bob, alice)), echo), b)
+			served := serve(newServer(t, talkative(hosting(bob, alice)), echo), b)
 			e2e.Connect(t.Context(), a, "pipe", trusting(mallory, bob))
 			<-served
 		}, `level=WARN msg="handshake failed" reason=untrusted error="e2e: handshake: the other end is not trusted: keys: peer <mallory> is unknown`, 1},
 		"no handshake": {func(t *testing.T) {
 			a, b := transport.Pipe()
-			served := serve(newServer(t, talkative(trusting(bob, alice)), echo), b)
+			served := serve(newServer(t, talkative(hosting(bob, alice)), echo), b)
 			a.Write(t.Context(), []byte("GET / HTTP/1.1"))
 			<-served
 		}, `level=WARN msg="handshake failed" reason=not_authentic check=size`, 1},
 		"a client that is refused": {func(t *testing.T) {
 			a, b := transport.Pipe()
-			served := serve(newServer(t, trusting(bob, alice), echo), b)
+			served := serve(newServer(t, hosting(bob, alice), echo), b)
 			e2e.Connect(t.Context(), a, "pipe", talkative(trusting(mallory, bob)))
 			<-served
 		}, `level=INFO msg="session closed" state=closed reason=refused error="e2e: handshake: the server does not accept this identity`, 1},
 		"a function that fails": {func(t *testing.T) {
-			meetAndSend(t, talkative(trusting(bob, alice)), func(context.Context, *e2e.Session) error { return errors.New("no such table") })
+			meetAndSend(t, talkative(hosting(bob, alice)), func(context.Context, *e2e.Session) error { return errors.New("no such table") })
 		}, `level=WARN msg="the function of a session failed" session=<id> peer=<alice> reason=failed error="no such table"`, 1},
 		"a function that panics": {func(t *testing.T) {
-			meetAndSend(t, talkative(trusting(bob, alice)), func(context.Context, *e2e.Session) error { panic("no such table") })
+			meetAndSend(t, talkative(hosting(bob, alice)), func(context.Context, *e2e.Session) error { panic("no such table") })
 		}, `level=ERROR msg="the function of a session panicked" session=<id> peer=<alice> reason=panic error="e2e: panic: no such table" stack=`, 1},
 		"Notify panics": {func(t *testing.T) {
-			cfg := talkative(trusting(bob, alice))
+			cfg := talkative(hosting(bob, alice))
 			cfg.Notify = func(e2e.Event) { panic("no such table") }
 			meetAndSend(t, cfg, echo)
 		}, `level=ERROR msg="Notify panicked" reason=panic error="e2e: panic: no such table" stack=`, 2},
 		"a message of a Mux that fails": {func(t *testing.T) {
-			meetAndSend(t, talkative(trusting(bob, alice)), muxOf(func(context.Context, *e2e.Request) ([]byte, error) { return nil, errors.New("no such table") }).Serve)
+			meetAndSend(t, talkative(hosting(bob, alice)), muxOf(func(context.Context, *e2e.Request) ([]byte, error) { return nil, errors.New("no such table") }).Serve)
 		}, `level=WARN msg="message refused" session=<id> peer=<alice> type="" reason=failed error="no such table" count=1`, 1},
 		"a message of a Mux that panics": {func(t *testing.T) {
-			meetAndSend(t, talkative(trusting(bob, alice)), muxOf(func(context.Context, *e2e.Request) ([]byte, error) { panic("no such table") }).Serve)
+			meetAndSend(t, talkative(hosting(bob, alice)), muxOf(func(context.Context, *e2e.Request) ([]byte, error) { panic("no such table") }).Serve)
 		}, `level=ERROR msg="message refused" session=<id> peer=<alice> type="" reason=panic error="e2e: panic: no such table" stack=`, 1},
 		"a message that is not allowed": {func(t *testing.T) {
 			mux := muxOf(func(context.Context, *e2e.Request) ([]byte, error) { return nil, nil })
 			mux.Authorize = func(context.Context, e2e.Peer, e2e.Message) error { return errors.New("only on Mondays") }
-			meetAndSend(t, talkative(trusting(bob, alice)), mux.Serve)
+			meetAndSend(t, talkative(hosting(bob, alice)), mux.Serve)
 		}, `level=WARN msg="message refused" session=<id> peer=<alice> type="" reason=unauthorized error="only on Mondays" count=1`, 1},
 		"a message that the other end refuses": {func(t *testing.T) {
 			a, b := transport.Pipe()
-			served := serve(newServer(t, trusting(bob, alice), e2e.NewMux().Serve), b)
+			served := serve(newServer(t, hosting(bob, alice), e2e.NewMux().Serve), b)
 			c, err := e2e.Connect(t.Context(), a, "pipe", talkative(trusting(alice, bob)))
 			if err != nil {
 				t.Fatal(err)
@@ -118,7 +118,7 @@ func muxOf(f func(context.Context, *e2e.Request) ([]byte, error)) *e2e.Mux {
 }
 
 // meetAndSend has a client send one message to a server.
-func meetAndSend(t *testing.T, server e2e.Config, handle func(context.Context, *e2e.Session) error) {
+func meetAndSend(t *testing.T, server e2e.ServerConfig, handle func(context.Context, *e2e.Session) error) {
 	t.Helper()
 	a, b := transport.Pipe()
 	served := serve(newServer(t, server, handle), b)
@@ -138,11 +138,11 @@ func TestDroppedSessionsAreTold(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		cfg := stored(talkative(trusting(alice, bob)), sessionstore.Memory())
 		cfg.StoreName = "client"
-		old := &road{srv: newServer(t, trusting(bob, alice), echo)}
+		old := &road{srv: newServer(t, hosting(bob, alice), echo)}
 		c := old.client(t, cfg)
 		mustSend(t, c, "hello")
 		mustReceive(t, c, "hello")
-		server := trusting(bob, alice)
+		server := hosting(bob, alice)
 		server.Protocol, cfg.Protocol = "test/2", "test/2"
 		young := &road{srv: newServer(t, server, echo)}
 		c = young.client(t, cfg)

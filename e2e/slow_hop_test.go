@@ -21,7 +21,7 @@ func TestLongMessageThroughASlowHop(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			accepted := make(chan *e2e.Session, 1)
-			cfg := trusting(bob, alice)
+			cfg := hosting(bob, alice)
 			cfg.KeepAlive, cfg.Accept = keepAlive, &transport.AcceptOptions{KeepAlive: keepAlive}
 			srv := newServer(t, cfg, func(ctx context.Context, s *e2e.Session) error {
 				accepted <- s
@@ -31,9 +31,9 @@ func TestLongMessageThroughASlowHop(t *testing.T) {
 			hop := hostile.Listen(t, listen(t, srv), func(int) hostile.Script {
 				return hostile.Script{FromClient: slow(), ToClient: slow()}
 			})
-			cfg = trusting(alice, bob)
-			cfg.KeepAlive, cfg.Dial = keepAlive, &transport.DialOptions{KeepAlive: keepAlive, Sealed: true}
-			c := mustDialAs(t, hop.URL(), cfg)
+			client := trusting(alice, bob)
+			client.KeepAlive, client.Dial = keepAlive, &transport.DialOptions{KeepAlive: keepAlive, Sealed: true}
+			c := mustDialAs(t, hop.URL(), client)
 			from, to := c, <-accepted
 			if !up {
 				from, to = to, from

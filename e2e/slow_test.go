@@ -23,17 +23,18 @@ func slowLine() *hostile.Line {
 }
 
 // bothEnds returns the ends of a session over a line, which the client dials for each link.
-func bothEnds(t testing.TB, line *hostile.Line, change func(cfg *e2e.Config)) (client, server *e2e.Session) {
+func bothEnds(t testing.TB, line *hostile.Line, change func(cfg *e2e.Options)) (client, server *e2e.Session) {
 	t.Helper()
 	return bothEndsBy(t, line, change, func(transport.Conn) {})
 }
 
 // bothEndsBy is bothEnds that shows each of the client's connections.
-func bothEndsBy(t testing.TB, line *hostile.Line, change func(cfg *e2e.Config), show func(transport.Conn)) (client, server *e2e.Session) {
+func bothEndsBy(t testing.TB, line *hostile.Line, change func(cfg *e2e.Options), show func(transport.Conn)) (client, server *e2e.Session) {
 	t.Helper()
-	clientCfg, serverCfg := trusting(alice, bob), trusting(bob, alice)
+	clientCfg, serverCfg := trusting(alice, bob), hosting(bob, alice)
+	clientCfg.StoreName = "slow"
 	clientCfg.Retry = redial.Policy{Base: 200 * time.Millisecond, Cap: 200 * time.Millisecond}
-	for _, cfg := range []*e2e.Config{&clientCfg, &serverCfg} {
+	for _, cfg := range []*e2e.Options{&clientCfg.Options, &serverCfg.Options} {
 		if change != nil {
 			change(cfg)
 		}
@@ -214,8 +215,10 @@ func TestSilentLineIsFoundInTime(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				line := slowLine()
 				lost := make(chan time.Time, 9)
-				c, s := bothEnds(t, line, func(cfg *e2e.Config) {
-					if cfg.Identity == alice {
+				client := true // whose Options are the first
+				c, s := bothEnds(t, line, func(cfg *e2e.Options) {
+					if client {
+						client = false
 						cfg.Notify = func(e e2e.Event) {
 							if e.State == e2e.StateReconnecting {
 								lost <- time.Now()
@@ -284,7 +287,7 @@ func TestReceivesShareALongMessage(t *testing.T) {
 func TestSlowLineIsNotIdle(t *testing.T) {
 	for _, up := range []bool{true, false} {
 		bubble(t, func(t *testing.T) {
-			from, to := bothEnds(t, slowLine(), func(cfg *e2e.Config) { cfg.IdleTimeout = 30 * time.Second })
+			from, to := bothEnds(t, slowLine(), func(cfg *e2e.Options) { cfg.IdleTimeout = 30 * time.Second })
 			if !up {
 				from, to = to, from
 			}
@@ -319,10 +322,9 @@ func TestComingBackBehindAFullBuffer(t *testing.T) {
 func TestLongMessagesThatAreSignedAndStored(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		line := slowLine()
-		c, s := bothEnds(t, line, func(cfg *e2e.Config) {
+		c, s := bothEnds(t, line, func(cfg *e2e.Options) {
 			cfg.Proof = e2e.ProofEd25519
-			*cfg = stored(*cfg, sessionstore.Memory())
-			cfg.StoreName = "slow"
+			cfg.Store, cfg.StoreKeys = sessionstore.Memory(), storeKeys
 		})
 		stop := cutEvery(line, 40*time.Second)
 		for _, ends := range [][2]*e2e.Session{{c, s}, {s, c}} {
@@ -343,7 +345,7 @@ func TestRestartWithinALongMessage(t *testing.T) {
 		t.Cleanup(line.Cut)
 		store, accepted := sessionstore.Memory(), make(chan *e2e.Session, 9)
 		start := func() *e2e.Server {
-			return newServer(t, stored(trusting(bob, alice), store), func(ctx context.Context, s *e2e.Session) error {
+			return newServer(t, stored(hosting(bob, alice), store), func(ctx context.Context, s *e2e.Session) error {
 				accepted <- s
 				<-s.Done()
 				return nil

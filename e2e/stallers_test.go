@@ -75,7 +75,7 @@ func TestA33StallersLockNobodyOut(t *testing.T) {
 }
 
 func underStallers(t *testing.T, of func(i int) string) {
-	cfg, stallers := trusting(bob, alice), 400
+	cfg, stallers := hosting(bob, alice), 400
 	if !longTests() {
 		cfg.MaxHandshakes, cfg.MaxHandshakesPerAddress, stallers = 32, 8, 50
 	}

@@ -102,7 +102,7 @@ func cpu() time.Duration {
 
 // playServer is the process of the server, with default settings.
 func playServer(t *testing.T) {
-	cfg := trusting(bob)
+	cfg := hosting(bob)
 	cfg.Verifier = trust.InsecureAnyone()
 	srv, err := e2e.NewServer(cfg, echo)
 	if err != nil {
@@ -349,7 +349,7 @@ func (h *herd) atLeisure(n int) time.Duration {
 // inAPipe returns what both ends of a resume compute where nothing else is to be done for it.
 func inAPipe(t *testing.T) time.Duration {
 	const n = 300
-	r := &road{srv: newServer(t, trusting(bob, alice), echo)}
+	r := &road{srv: newServer(t, hosting(bob, alice), echo)}
 	cfg := trusting(alice, bob)
 	cfg.Retry.Base, cfg.Retry.Cap = time.Millisecond, time.Millisecond
 	c := r.client(t, cfg)

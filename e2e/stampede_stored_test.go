@@ -21,7 +21,7 @@ func TestStampedeOfStoredSessions(t *testing.T) {
 	if longTests() {
 		n = 1000
 	}
-	kept, lost := stored(trusting(bob, alice), sessionstore.Memory()), stored(trusting(bob, alice), sessionstore.Memory())
+	kept, lost := stored(hosting(bob, alice), sessionstore.Memory()), stored(hosting(bob, alice), sessionstore.Memory())
 	kept.MaxSessionsPerIdentity, lost.MaxSessionsPerIdentity = n, n
 	before := newServer(t, kept, echo)
 	elsewhere := newServer(t, lost, echo)

@@ -34,7 +34,7 @@ type Stats struct {
 
 	// RoundTrip holds how long the other end's session took to answer this one's
 	// questions what has arrived. A session asks now and then: for Flush, when much is
-	// under way, and when nothing has come for [Config.KeepAlive]. A server has little
+	// under way, and when nothing has come for [Options.KeepAlive]. A server has little
 	// reason to.
 	RoundTrip Histogram
 }
@@ -161,7 +161,7 @@ type ServerStats struct {
 	Greeted map[string]uint64
 
 	// Ended counts sessions by how they ended, as the documentation of
-	// [Config.Logger] lists it under reason.
+	// [Options.Logger] lists it under reason.
 	Ended map[string]uint64
 }
 

@@ -12,10 +12,10 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 )
 
-// What comes over HTTP is counted and logged once, with a Logger or an OnError.
+// What comes over HTTP is counted and logged once.
 func TestStatsOverHTTP(t *testing.T) {
 	var log notebook
-	cfg := trusting(bob, alice)
+	cfg := hosting(bob, alice)
 	cfg.Logger, cfg.MaxSessions = log.logger(), 1
 	closed := make(chan struct{})
 	cfg.Notify = func(e e2e.Event) { // behind the line about it

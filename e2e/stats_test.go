@@ -41,7 +41,7 @@ func count(h e2e.Histogram) (n uint64) {
 // are the sums, and lose nothing when sessions end.
 func TestStats(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		srv := newServer(t, trusting(bob, alice), echo)
+		srv := newServer(t, hosting(bob, alice), echo)
 		r := &road{srv: srv}
 		talk := func() *e2e.Session {
 			c := r.client(t, trusting(alice, bob))
@@ -100,7 +100,7 @@ func TestStats(t *testing.T) {
 // it.
 func TestStatsOfAParkedSession(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		cfg := trusting(bob, alice)
+		cfg := hosting(bob, alice)
 		cfg.ParkTimeout = time.Minute
 		srv := newServer(t, cfg, func(ctx context.Context, s *e2e.Session) error {
 			for range 3 {
@@ -133,7 +133,7 @@ func TestStatsOfAParkedSession(t *testing.T) {
 func TestStatsCountWhatIsSentAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		lose := numbered(3, func([]byte) [][]byte { return nil }) // the first message
-		r := &road{srv: newServer(t, trusting(bob, alice), echo), faults: []transport.PipeOption{transport.WithFaults(lose, nil)}}
+		r := &road{srv: newServer(t, hosting(bob, alice), echo), faults: []transport.PipeOption{transport.WithFaults(lose, nil)}}
 		c := r.client(t, trusting(alice, bob))
 		r.set(func(r *road) { r.faults = nil })
 		for range 10 {
@@ -159,7 +159,7 @@ func TestRefusedRecordsAreCounted(t *testing.T) {
 		"size":           func(frame []byte) []byte { return frame[:10] },
 	} {
 		bubble(t, func(t *testing.T) {
-			srv := newServer(t, trusting(bob, alice), echo)
+			srv := newServer(t, hosting(bob, alice), echo)
 			fault := numbered(first, func(frame []byte) [][]byte { return [][]byte{change(bytes.Clone(frame))} })
 			r := &road{srv: srv, faults: []transport.PipeOption{transport.WithFaults(fault, nil)}}
 			c := r.client(t, trusting(alice, bob))
@@ -177,7 +177,7 @@ func TestRefusedRecordsAreCounted(t *testing.T) {
 // Whatever becomes of a connection is counted once, under the name that is documented.
 func TestServerCountsWhomItGreets(t *testing.T) {
 	type try struct {
-		server func(*e2e.Config)
+		server func(*e2e.ServerConfig)
 		client func(t *testing.T, srv *e2e.Server, conn transport.Conn)
 	}
 	connect := func(who *keys.Identity) func(*testing.T, *e2e.Server, transport.Conn) {
@@ -199,7 +199,7 @@ func TestServerCountsWhomItGreets(t *testing.T) {
 		"timeout":         {client: silent},
 		"lost":            {client: func(_ *testing.T, _ *e2e.Server, conn transport.Conn) { conn.Close(transport.CodeNormal, "") }},
 		"full": {
-			server: func(cfg *e2e.Config) { cfg.MaxSessions = 1 },
+			server: func(cfg *e2e.ServerConfig) { cfg.MaxSessions = 1 },
 			client: func(t *testing.T, srv *e2e.Server, conn transport.Conn) {
 				r := &road{srv: srv}
 				first := r.client(t, trusting(alice, bob))
@@ -208,7 +208,7 @@ func TestServerCountsWhomItGreets(t *testing.T) {
 			},
 		},
 		"evicted": {
-			server: func(cfg *e2e.Config) { cfg.MaxHandshakes = 1 },
+			server: func(cfg *e2e.ServerConfig) { cfg.MaxHandshakes = 1 },
 			client: func(t *testing.T, srv *e2e.Server, conn transport.Conn) {
 				synctest.Wait()
 				r := &road{srv: srv}
@@ -220,20 +220,20 @@ func TestServerCountsWhomItGreets(t *testing.T) {
 			srv.Shutdown(t.Context())
 		}},
 		"panic": {
-			server: func(cfg *e2e.Config) {
+			server: func(cfg *e2e.ServerConfig) {
 				cfg.Verifier = &asked{answer: func(context.Context) error { panic("oh") }}
 			},
 			client: connect(alice),
 		},
 		"failed": {
-			server: func(cfg *e2e.Config) {
+			server: func(cfg *e2e.ServerConfig) {
 				cfg.Verifier = &asked{answer: func(context.Context) error { return errors.New("no database") }}
 			},
 			client: connect(alice),
 		},
 	} {
 		bubble(t, func(t *testing.T) {
-			cfg := trusting(bob, alice)
+			cfg := hosting(bob, alice)
 			if by.server != nil {
 				by.server(&cfg)
 			}
@@ -254,7 +254,7 @@ func TestServerCountsWhomItGreets(t *testing.T) {
 		})
 	}
 	bubble(t, func(t *testing.T) {
-		srv := newServer(t, trusting(bob, alice), echo)
+		srv := newServer(t, hosting(bob, alice), echo)
 		ctx, cancel := context.WithCancel(t.Context())
 		a, b := transport.Pipe()
 		time.AfterFunc(time.Second, cancel)
@@ -280,7 +280,7 @@ func TestEventsTellOfEachConnection(t *testing.T) {
 			}
 			told = append(told, line)
 		}
-		r := &road{srv: newServer(t, trusting(bob, alice), echo)}
+		r := &road{srv: newServer(t, hosting(bob, alice), echo)}
 		cfg := trusting(alice, bob)
 		cfg.Notify = note
 		c := r.client(t, cfg)
@@ -313,7 +313,7 @@ func TestEventsTellWhatFailed(t *testing.T) {
 		var told []string
 		cfg := trusting(alice, mallory)
 		cfg.Notify = func(e e2e.Event) { told = append(told, fmt.Sprint(e.State, " ", e.Err)) }
-		r := &road{srv: newServer(t, trusting(bob, alice), echo)}
+		r := &road{srv: newServer(t, hosting(bob, alice), echo)}
 		if _, err := e2e.DialFunc(t.Context(), "road", cfg, r.dial); err == nil {
 			t.Fatal("a session with somebody else")
 		}
@@ -340,7 +340,7 @@ func TestEventsThatWereMissed(t *testing.T) {
 			missed += e.Missed
 			told++
 		}
-		r := &road{srv: newServer(t, trusting(bob, alice), echo)}
+		r := &road{srv: newServer(t, hosting(bob, alice), echo)}
 		c := r.client(t, cfg)
 		for range 10 { // three events each
 			r.cut()
@@ -402,7 +402,7 @@ func TestRefusedReasonsAreDocumented(t *testing.T) {
 func TestStatsOfARestoredSession(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := sessionstore.Memory()
-		r := &road{srv: newServer(t, stored(trusting(bob, alice), store), echo)}
+		r := &road{srv: newServer(t, stored(hosting(bob, alice), store), echo)}
 		c := r.client(t, trusting(alice, bob))
 		for _, message := range messages(5) {
 			mustSend(t, c, message)
@@ -413,7 +413,7 @@ func TestStatsOfARestoredSession(t *testing.T) {
 		r.set(func(r *road) { r.closed = true })
 		stop(t, old)
 		mustSendLater(t, c, "after")
-		next := newServer(t, stored(trusting(bob, alice), store), echo)
+		next := newServer(t, stored(hosting(bob, alice), store), echo)
 		r.set(func(r *road) { r.srv, r.closed = next, false })
 		mustReceive(t, c, "after")
 		got := next.Stats()

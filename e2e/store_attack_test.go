@@ -96,10 +96,10 @@ func (f *flaky) down(for_ time.Duration) {
 }
 
 // aStored is a client and its server on a flaky store, with one message each way.
-func aStored(t *testing.T, change func(cfg *e2e.Config)) (store *flaky, r *road, c *e2e.Session, node func() *e2e.Server) {
+func aStored(t *testing.T, change func(cfg *e2e.ServerConfig)) (store *flaky, r *road, c *e2e.Session, node func() *e2e.Server) {
 	store = newFlaky()
 	node = func() *e2e.Server {
-		cfg := stored(trusting(bob, alice), store)
+		cfg := stored(hosting(bob, alice), store)
 		if change != nil {
 			change(&cfg)
 		}
@@ -163,7 +163,7 @@ func TestStoreThatIsDownForLong(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ends := make(chan error, 2)
 		store := newFlaky()
-		cfg := stored(trusting(bob, alice), store)
+		cfg := stored(hosting(bob, alice), store)
 		cfg.SendTimeout = 5 * time.Second
 		r := &road{srv: newServer(t, cfg, func(ctx context.Context, s *e2e.Session) error {
 			err := echo(ctx, s)
@@ -216,7 +216,7 @@ func TestStoreCommitsInGroups(t *testing.T) {
 		const messages = 200
 		store := newFlaky()
 		var sends sync.WaitGroup
-		r := &road{srv: newServer(t, stored(trusting(bob, alice), store), func(ctx context.Context, s *e2e.Session) error {
+		r := &road{srv: newServer(t, stored(hosting(bob, alice), store), func(ctx context.Context, s *e2e.Session) error {
 			if _, err := s.Receive(ctx); err != nil {
 				return err
 			}
@@ -326,7 +326,7 @@ func TestStoredRecordsOpenInTheirPlaceOnly(t *testing.T) {
 	}
 	bubble(t, func(t *testing.T) {
 		_, r, c, _ := aStored(t, nil)
-		cfg := stored(trusting(bob, alice), r.store(t))
+		cfg := stored(hosting(bob, alice), r.store(t))
 		cfg.StoreKeys = newKeyset()
 		r.move(newServer(t, cfg, echo))
 		wantGap(t, gapOf(t, c, e2e.ErrTruncated), 2)
@@ -359,7 +359,7 @@ func TestA18StoreThatIsRolledBack(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		cfg := stored(trusting(bob, alice), back)
+		cfg := stored(hosting(bob, alice), back)
 		r.move(newServer(t, cfg, echo))
 		_, err := c.Receive(context.Background())
 		var failed *e2e.HandshakeError
@@ -375,14 +375,14 @@ func TestA18StoreThatIsRolledBack(t *testing.T) {
 // session that waited in the store for too long is gone, and swept.
 func TestStoredSessionsExpire(t *testing.T) {
 	for name, test := range map[string]struct {
-		change func(cfg *e2e.Config)
+		change func(cfg *e2e.ServerConfig)
 		away   time.Duration
 		left   bool
 	}{
-		"in time":      {func(cfg *e2e.Config) { cfg.ParkTimeout = time.Minute }, 20 * time.Second, true},
-		"park timeout": {func(cfg *e2e.Config) { cfg.ParkTimeout = time.Minute }, 61 * time.Second, false},
-		"age":          {func(cfg *e2e.Config) { cfg.MaxAge = time.Minute }, 61 * time.Second, false},
-		"idle":         {func(cfg *e2e.Config) { cfg.IdleTimeout = time.Minute }, 61 * time.Second, false},
+		"in time":      {func(cfg *e2e.ServerConfig) { cfg.ParkTimeout = time.Minute }, 20 * time.Second, true},
+		"park timeout": {func(cfg *e2e.ServerConfig) { cfg.ParkTimeout = time.Minute }, 61 * time.Second, false},
+		"age":          {func(cfg *e2e.ServerConfig) { cfg.MaxAge = time.Minute }, 61 * time.Second, false},
+		"idle":         {func(cfg *e2e.ServerConfig) { cfg.IdleTimeout = time.Minute }, 61 * time.Second, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -409,7 +409,7 @@ func TestStoredSessionsExpire(t *testing.T) {
 		})
 	}
 	bubble(t, func(t *testing.T) { // the age of a session that was restored
-		_, r, c, node := aStored(t, func(cfg *e2e.Config) { cfg.MaxAge = time.Minute })
+		_, r, c, node := aStored(t, func(cfg *e2e.ServerConfig) { cfg.MaxAge = time.Minute })
 		for range 4 {
 			time.Sleep(10 * time.Second)
 			r.move(node())
@@ -428,7 +428,7 @@ func TestStoredSessionsExpire(t *testing.T) {
 // A node whose process was killed while it had a session leaves a record that expires.
 func TestRecordsOfLiveSessionsAreRenewed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		store, r, c, node := aStored(t, func(cfg *e2e.Config) { cfg.ParkTimeout = time.Minute })
+		store, r, c, node := aStored(t, func(cfg *e2e.ServerConfig) { cfg.ParkTimeout = time.Minute })
 		time.Sleep(time.Hour) // nobody says anything
 		if left := time.Until(store.latest().Expires); left < time.Minute || left > 2*time.Minute {
 			t.Errorf("the record of a session that lives expires in %v", left)
@@ -449,7 +449,7 @@ func TestRecordsOfLiveSessionsAreRenewed(t *testing.T) {
 func TestA50StoredSessionsOfTheUnwelcome(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store, r, c, node := aStored(t, nil)
-		strict := stored(trusting(bob, mallory), store)
+		strict := stored(hosting(bob, mallory), store)
 		welcome := node()
 		r.move(newServer(t, strict, echo))
 		gapOf(t, c, e2e.ErrTruncated)
@@ -477,7 +477,7 @@ func TestFirstFramesClaimNothing(t *testing.T) {
 			}
 			return [][]byte{m}
 		}
-		cfg := stored(trusting(bob, alice), store)
+		cfg := stored(hosting(bob, alice), store)
 		r := &road{srv: newServer(t, cfg, echo), faults: []transport.PipeOption{transport.WithFaults(keep, nil)}}
 		c := r.client(t, trusting(alice, bob))
 		mustSend(t, c, "one")
@@ -518,11 +518,11 @@ func TestFirstFramesClaimNothing(t *testing.T) {
 
 // What has to be said about a store is asked for.
 func TestStoreConfig(t *testing.T) {
-	good := stored(trusting(bob, alice), sessionstore.Memory())
-	for name, change := range map[string]func(cfg *e2e.Config){
-		"keys":       func(cfg *e2e.Config) { cfg.StoreKeys = nil },
-		"empty keys": func(cfg *e2e.Config) { cfg.StoreKeys = new(keys.SharedKeyset) },
-		"parking":    func(cfg *e2e.Config) { cfg.MaxParked = -1 },
+	good := stored(hosting(bob, alice), sessionstore.Memory())
+	for name, change := range map[string]func(cfg *e2e.ServerConfig){
+		"keys":       func(cfg *e2e.ServerConfig) { cfg.StoreKeys = nil },
+		"empty keys": func(cfg *e2e.ServerConfig) { cfg.StoreKeys = new(keys.SharedKeyset) },
+		"parking":    func(cfg *e2e.ServerConfig) { cfg.MaxParked = -1 },
 	} {
 		cfg := good
 		change(&cfg)

@@ -53,7 +53,7 @@ func messagesUnderCuts(t *testing.T, way string, store sessionstore.Store) int64
 	if way == "down" {
 		atClient, atServer = receive, send
 	}
-	scfg, ccfg := trusting(bob, alice), trusting(alice, bob)
+	scfg, ccfg := hosting(bob, alice), trusting(alice, bob)
 	scfg.Window, ccfg.Window = 16<<20, 16<<20
 	if store != nil {
 		scfg, ccfg = stored(scfg, store), stored(ccfg, store)

@@ -35,7 +35,7 @@ func TestCallsAcrossARestart(t *testing.T) {
 					})
 					return m
 				}
-				first := newServer(t, stored(trusting(bob, alice), process), mux().Serve)
+				first := newServer(t, stored(hosting(bob, alice), process), mux().Serve)
 				r := &road{srv: first}
 				c := r.client(t, trusting(alice, bob))
 				mustCall(t, c, "upper", "a", "A")
@@ -55,7 +55,7 @@ func TestCallsAcrossARestart(t *testing.T) {
 					stop(t, first)
 				}
 				r.set(func(r *road) { r.closed = false })
-				r.move(newServer(t, stored(trusting(bob, alice), store), mux().Serve))
+				r.move(newServer(t, stored(hosting(bob, alice), store), mux().Serve))
 				began := time.Now()
 				for range calls {
 					err := <-results
@@ -73,7 +73,7 @@ func TestCallsAcrossARestart(t *testing.T) {
 				mustCall(t, c, "upper", "b", "B")
 				synctest.Wait()
 				// And no next process refuses again what has been refused or answered.
-				r.move(newServer(t, stored(trusting(bob, alice), store), mux().Serve))
+				r.move(newServer(t, stored(hosting(bob, alice), store), mux().Serve))
 				mustCall(t, c, "upper", "c", "C")
 				c.Close()
 			})
@@ -95,7 +95,7 @@ func TestCallsWhileTheServerMoves(t *testing.T) {
 				}
 				return upper(ctx, r)
 			})
-			return newServer(t, stored(trusting(bob, alice), store), m.Serve)
+			return newServer(t, stored(hosting(bob, alice), store), m.Serve)
 		}
 		r := &road{srv: node()}
 		c := r.client(t, trusting(alice, bob))

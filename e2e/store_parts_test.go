@@ -53,7 +53,7 @@ func (s *shelf) LoadPart(ctx context.Context, key, id [32]byte) ([]byte, error) 
 func onShelf(t *testing.T) (store *shelf, r *road, c *e2e.Session) {
 	t.Helper()
 	store = &shelf{Store: sessionstore.Memory()}
-	scfg, ccfg := stored(trusting(bob, alice), store), stored(trusting(alice, bob), sessionstore.Memory())
+	scfg, ccfg := stored(hosting(bob, alice), store), stored(trusting(alice, bob), sessionstore.Memory())
 	scfg.Window, ccfg.Window, ccfg.StoreName = 16<<20, 16<<20, "shelf"
 	sent := make(chan struct{})
 	first := newServer(t, scfg, func(ctx context.Context, s *e2e.Session) error {

@@ -69,7 +69,7 @@ func TestA58StoreThatDoesNotReturn(t *testing.T) {
 		store := &deafStore{Store: sessionstore.Memory()}
 		cfg := stored(trusting(alice, bob), store)
 		cfg.StoreName, cfg.SendTimeout = "stops", 20*time.Second
-		r := &road{srv: newServer(t, trusting(bob, alice), echo)}
+		r := &road{srv: newServer(t, hosting(bob, alice), echo)}
 		c := r.client(t, cfg)
 		mustSend(t, c, "one")
 		mustReceive(t, c, "one")
@@ -98,7 +98,7 @@ func TestA58DialWithAStoreThatDoesNotReturn(t *testing.T) {
 		store := &deafStore{Store: sessionstore.Memory()}
 		cfg := stored(trusting(alice, bob), store)
 		cfg.StoreName = "stops"
-		r := &road{srv: newServer(t, trusting(bob, alice), echo)}
+		r := &road{srv: newServer(t, hosting(bob, alice), echo)}
 		defer store.stop()()
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
@@ -117,7 +117,7 @@ func TestA58DialWithAStoreThatDoesNotReturn(t *testing.T) {
 func TestA58ServerWithAStoreThatDoesNotReturn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := &deafStore{Store: sessionstore.Memory()}
-		cfg := stored(trusting(bob, alice), store)
+		cfg := stored(hosting(bob, alice), store)
 		cfg.MaxHandshakesPerAddress = 256
 		r := &road{srv: newServer(t, cfg, echo)}
 		c := r.client(t, trusting(alice, bob))
@@ -155,7 +155,7 @@ func TestA58ServerWithAStoreThatDoesNotReturn(t *testing.T) {
 func TestStoreThatPanics(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := &deafStore{Store: sessionstore.Memory()}
-		cfg := stored(trusting(bob, alice), store)
+		cfg := stored(hosting(bob, alice), store)
 		cfg.MaxSessions, cfg.SendTimeout, cfg.HandshakeTimeout = 1, time.Second, time.Second
 		r := &road{srv: newServer(t, cfg, echo)}
 		store.panics.Store(true)
@@ -180,7 +180,7 @@ func TestA52CloseWhileTheStoreIsDown(t *testing.T) {
 		cfg := stored(trusting(alice, bob), store)
 		cfg.StoreName = "down"
 		end := make(chan error, 1)
-		r := &road{srv: newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+		r := &road{srv: newServer(t, hosting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
 			err := s.Send(ctx, []byte("taken"))
 			if err == nil {
 				_, err = s.Receive(ctx)
@@ -218,7 +218,7 @@ func TestA52CloseOfASessionThatGoesOnElsewhere(t *testing.T) {
 		cfg := stored(trusting(alice, bob), sessionstore.Memory())
 		cfg.StoreName = "elsewhere"
 		hold := make(chan struct{})
-		r := &road{srv: newServer(t, stored(trusting(bob, alice), sessionstore.Memory()), func(ctx context.Context, s *e2e.Session) error {
+		r := &road{srv: newServer(t, stored(hosting(bob, alice), sessionstore.Memory()), func(ctx context.Context, s *e2e.Session) error {
 			<-hold // nothing is taken, so nothing is acknowledged
 			return echo(ctx, s)
 		})}
@@ -266,7 +266,7 @@ func TestStoreThatFencesEverybody(t *testing.T) {
 		store := &alwaysFenced{Store: sessionstore.Memory()}
 		cfg := stored(trusting(alice, bob), store)
 		cfg.StoreName, cfg.SendTimeout = "fenced", 10*time.Second
-		r := &road{srv: newServer(t, stored(trusting(bob, alice), store), echo)}
+		r := &road{srv: newServer(t, stored(hosting(bob, alice), store), echo)}
 		c := r.client(t, cfg)
 		mustSend(t, c, "one")
 		time.Sleep(time.Second)
@@ -282,7 +282,7 @@ func TestStoreThatFencesEverybody(t *testing.T) {
 			t.Errorf("the store was asked %d times by a client", n)
 		}
 		store.saves.Store(0)
-		next := newServer(t, stored(trusting(bob, alice), store), echo)
+		next := newServer(t, stored(hosting(bob, alice), store), echo)
 		r.move(next) // c's process has not heard of anything
 		time.Sleep(30 * time.Second)
 		if n := store.saves.Load(); n > 1000 {

@@ -107,7 +107,7 @@ func knock(t testing.TB, srv *e2e.Server, address string, first []byte) (answer 
 // acknowledged, and returns a first frame of that client's which has not arrived.
 func aBigStored(t *testing.T, store *meter) (_ []byte, r *road, c *e2e.Session) {
 	t.Helper()
-	cfg := stored(trusting(bob, alice), store)
+	cfg := stored(hosting(bob, alice), store)
 	cfg.Window = 64 << 20
 	cfg.SendTimeout = time.Hour
 	sent := make(chan struct{})
@@ -161,7 +161,7 @@ func TestA57GarbageForABigStoredSession(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := &meter{Store: sessionstore.Memory()}
 		first, r, c := aBigStored(t, store)
-		victim := newServer(t, stored(trusting(bob, alice), store), echo)
+		victim := newServer(t, stored(hosting(bob, alice), store), echo)
 		before, beforeBytes := store.loads.Load(), store.bytes.Load()
 		var frames [][]byte
 		for n := range 100 {
@@ -231,7 +231,7 @@ func TestA57FloodOfUnknownIDs(t *testing.T) {
 	}{{"192.0.2.1:1234", 2000}, {"192.0.2.7:1234", 200}, {"", 200}} {
 		bubble(t, func(t *testing.T) {
 			store := &meter{Store: sessionstore.Memory()}
-			cfg := stored(trusting(bob, alice), store)
+			cfg := stored(hosting(bob, alice), store)
 			r := &road{srv: newServer(t, cfg, echo), atServer: func(c transport.Conn) transport.Conn { return from{c, "192.0.2.7:1"} }}
 			c := r.client(t, trusting(alice, bob))
 			mustSend(t, c, "hello")
@@ -267,14 +267,14 @@ func TestA53HeldBackAttemptAtAStore(t *testing.T) {
 		t.Run(at, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				store := newFlaky()
-				cfg := stored(trusting(bob, alice), store)
+				cfg := stored(hosting(bob, alice), store)
 				r := &road{srv: newServer(t, cfg, echo)}
 				c := r.client(t, trusting(alice, bob))
 				mustSend(t, c, "one")
 				mustReceive(t, c, "one")
 				time.Sleep(time.Second)
 				slow := &held{at: at, Store: store, Verifier: trust.Pinned(mallory.Fingerprint()), here: make(chan struct{}), on: make(chan struct{})}
-				strict := stored(trusting(bob, mallory), slow)
+				strict := stored(hosting(bob, mallory), slow)
 				strict.Verifier = slow
 				r.move(newServer(t, strict, echo))
 				<-slow.here
@@ -328,7 +328,7 @@ func (h *held) Verify(ctx context.Context, want trust.Expected, peer *keys.Publi
 func TestStoreOfAClientThatSlept(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := sessionstore.Memory()
-		r := &road{srv: newServer(t, trusting(bob, alice), echo)}
+		r := &road{srv: newServer(t, hosting(bob, alice), echo)}
 		cfg := stored(trusting(alice, bob), store)
 		cfg.StoreName = "orders"
 		asleep := &leftBehind{Store: store}
@@ -369,7 +369,7 @@ func TestStoreOfAClientThatSlept(t *testing.T) {
 func TestStoreThatLiesAboutExpiry(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := &liar{flaky: newFlaky()}
-		cfg := stored(trusting(bob, alice), store)
+		cfg := stored(hosting(bob, alice), store)
 		cfg.ParkTimeout = time.Minute
 		r := &road{srv: newServer(t, cfg, echo)}
 		c := r.client(t, trusting(alice, bob))

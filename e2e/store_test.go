@@ -29,8 +29,8 @@ func newKeyset() *keys.SharedKeyset {
 }
 
 // stored is a Config with a store.
-func stored(cfg e2e.Config, store sessionstore.Store) e2e.Config {
-	cfg.Store, cfg.StoreKeys = store, storeKeys
+func stored[C anyConfig](cfg C, store sessionstore.Store) C {
+	options(&cfg).Store, options(&cfg).StoreKeys = store, storeKeys
 	return cfg
 }
 
@@ -83,7 +83,7 @@ func TestStoreSurvivesARestart(t *testing.T) {
 				}
 			}
 		}
-		r := &road{srv: newServer(t, stored(trusting(bob, alice), store), handle)}
+		r := &road{srv: newServer(t, stored(hosting(bob, alice), store), handle)}
 		ccfg := trusting(alice, bob)
 		ccfg.Notify = func(e e2e.Event) { t.Log(e.State, e.Err) }
 		c := r.client(t, ccfg)
@@ -91,7 +91,7 @@ func TestStoreSurvivesARestart(t *testing.T) {
 		mustReceive(t, c, "re: one")
 		synctest.Wait() // the function asks for the next
 		for i := range 3 {
-			next := newServer(t, stored(trusting(bob, alice), store), handle)
+			next := newServer(t, stored(hosting(bob, alice), store), handle)
 			old := r.srv
 			r.set(func(r *road) { r.closed = true })
 			stop(t, old)
@@ -113,7 +113,7 @@ func TestStoreSurvivesARestart(t *testing.T) {
 			t.Errorf("the functions heard %v, want %s", got, want)
 		}
 		stop(t, r.srv)
-		r.set(func(r *road) { r.srv = newServer(t, stored(trusting(bob, alice), store), handle) })
+		r.set(func(r *road) { r.srv = newServer(t, stored(hosting(bob, alice), store), handle) })
 	})
 }
 
@@ -147,7 +147,7 @@ func TestStoreOfAClient(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := sessionstore.Memory()
 		sessions := make(chan *e2e.Session, 3)
-		r := &road{srv: newServer(t, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+		r := &road{srv: newServer(t, hosting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
 			sessions <- s
 			<-ctx.Done()
 			return nil
@@ -208,11 +208,11 @@ func TestStoreOfAClientGivesTheGap(t *testing.T) {
 		cfg := stored(trusting(alice, bob), store)
 		cfg.StoreName = "orders"
 		idle := func(ctx context.Context, s *e2e.Session) error { <-ctx.Done(); return nil }
-		r := &road{srv: newServer(t, trusting(bob, alice), idle)}
+		r := &road{srv: newServer(t, hosting(bob, alice), idle)}
 		c := r.client(t, cfg)
 		mustSend(t, c, "one")
 		mustSend(t, c, "two")
-		r.set(func(r *road) { r.srv = newServer(t, trusting(bob, alice), idle) })
+		r.set(func(r *road) { r.srv = newServer(t, hosting(bob, alice), idle) })
 		_, err := e2e.DialFunc(t.Context(), "road", cfg, r.dial)
 		wantGap(t, gapIn(t, err, e2e.ErrTruncated), 1, "one", "two")
 		if failed := new(e2e.HandshakeError); !errors.As(err, &failed) || failed.Reason != e2e.ReasonUnknownSession {
@@ -240,7 +240,7 @@ func TestStoreFencing(t *testing.T) {
 		}
 		nodes := []*e2e.Server{}
 		for range 2 {
-			nodes = append(nodes, newServer(t, stored(trusting(bob, alice), store), handle))
+			nodes = append(nodes, newServer(t, stored(hosting(bob, alice), store), handle))
 		}
 		r := &road{srv: nodes[0]}
 		c := r.client(t, trusting(alice, bob))
@@ -266,7 +266,7 @@ func TestStoreFencing(t *testing.T) {
 func TestStoredSessionsCallAndSign(t *testing.T) {
 	for _, proof := range []e2e.Proof{e2e.ProofNone, e2e.ProofEd25519} {
 		store := sessionstore.Memory()
-		scfg, ccfg := stored(trusting(bob, alice), store), stored(trusting(alice, bob), store)
+		scfg, ccfg := stored(hosting(bob, alice), store), stored(trusting(alice, bob), store)
 		scfg.Proof, ccfg.Proof, ccfg.StoreName = proof, proof, "calls"
 		scfg.Window, ccfg.Window = 64<<10, 64<<10
 		hold, release := context.WithCancel(context.Background())
@@ -310,7 +310,7 @@ func TestStoredSessionsCallAndSign(t *testing.T) {
 // though nothing was said since.
 func TestA50StoreOfAClientThatHasRenewed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		scfg := trusting(bob, alice)
+		scfg := hosting(bob, alice)
 		scfg.Authenticate = func(context.Context, e2e.Peer, []byte) (e2e.Grant, error) {
 			return e2e.Grant{Expires: time.Now().Add(4 * time.Minute)}, nil
 		}
@@ -338,7 +338,7 @@ func TestA50StoreOfAClientThatHasRenewed(t *testing.T) {
 // A record that has expired, and that nobody has swept, is in nobody's way.
 func TestStoreOfAClientThatComesTooLate(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		r := &road{srv: newServer(t, trusting(bob, alice), echo)}
+		r := &road{srv: newServer(t, hosting(bob, alice), echo)}
 		store := sessionstore.Memory()
 		first := &leftBehind{Store: store}
 		cfg := stored(trusting(alice, bob), first)

@@ -18,7 +18,7 @@ func TestStoredSendsWaitForOneAnother(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const many = 20
 		var work sync.WaitGroup
-		scfg, ccfg := trusting(bob, alice), stored(trusting(alice, bob), sessionstore.Memory())
+		scfg, ccfg := hosting(bob, alice), stored(trusting(alice, bob), sessionstore.Memory())
 		ccfg.StoreName, ccfg.SendTimeout = "slow", 2*time.Second
 		scfg.Window, ccfg.Window = 64<<10, 64<<10
 		r := &road{srv: newServer(t, scfg, func(ctx context.Context, s *e2e.Session) error {
@@ -48,7 +48,7 @@ func TestStoredSendAtTheEnd(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ccfg := stored(trusting(alice, bob), sessionstore.Memory())
 		ccfg.StoreName = "end"
-		r := &road{srv: newServer(t, trusting(bob, alice), echo)}
+		r := &road{srv: newServer(t, hosting(bob, alice), echo)}
 		c := r.client(t, ccfg)
 		e2e.ForgetEngine(c)
 		sent := make(chan error, 1)
@@ -80,7 +80,7 @@ func TestStoredServersAnswerAgain(t *testing.T) {
 		})
 		nodes := []*e2e.Server{}
 		for range 2 {
-			nodes = append(nodes, newServer(t, stored(trusting(bob, alice), store), mux.Serve))
+			nodes = append(nodes, newServer(t, stored(hosting(bob, alice), store), mux.Serve))
 		}
 		r := &road{srv: nodes[0]}
 		c := r.client(t, trusting(alice, bob))
@@ -103,7 +103,7 @@ func TestStoredServersAnswerAgain(t *testing.T) {
 // other, somebody still reads what a Send waits for that began before.
 func TestStoredSendBesideReceive(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		scfg, ccfg := trusting(bob, alice), stored(trusting(alice, bob), sessionstore.Memory())
+		scfg, ccfg := hosting(bob, alice), stored(trusting(alice, bob), sessionstore.Memory())
 		ccfg.StoreName, ccfg.KeepAlive = "beside", -1
 		scfg.Window, ccfg.Window = 64<<10, 64<<10
 		r := &road{srv: newServer(t, scfg, func(ctx context.Context, s *e2e.Session) error {

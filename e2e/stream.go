@@ -52,7 +52,7 @@ func (s *Session) SendStream(ctx context.Context, typ string, r io.Reader, opts 
 //
 // Several streams may be under way, between other messages. Each has a credit of its own,
 // which the other end gives as it reads: 16,384 bytes to begin with, and then up to half of
-// its [Config.Window]. A stream that nobody reads holds up its own Write, for as long as
+// its [Options.Window]. A stream that nobody reads holds up its own Write, for as long as
 // its context lasts, and nothing else.
 //
 // Errors: the context's; [ErrStreamStored]; one about the type or the options; [*CloseError].
@@ -95,7 +95,7 @@ func (w *StreamWriter) Abort() { w.stream.Abort() }
 
 // ReceiveStream waits for the next stream that the other end begins. The context is for the
 // life of the stream too: when it ends the stream is given up. Up to [MaxStreams] wait, or
-// are not read yet, with what is in them: 16,384 bytes each, and a [Config.Window] in all of
+// are not read yet, with what is in them: 16,384 bytes each, and a [Options.Window] in all of
 // them. They hold up nothing but their writers, see [Session.OpenStream]. One that its
 // sender gives up while it waits is not seen at all.
 //

@@ -15,7 +15,7 @@ import (
 // read, for streams of several sizes.
 func BenchmarkStream(b *testing.B) {
 	read := make(chan int64, 1)
-	srv := newServer(b, trusting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
+	srv := newServer(b, hosting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
 		for {
 			r, err := s.ReceiveStream(ctx)
 			if err != nil {

@@ -109,7 +109,7 @@ func mustPassStream(t *testing.T, from, to *e2e.Session, size int) {
 func TestA15StreamsOverLinksThatFail(t *testing.T) {
 	const streams, size = 6, 2 << 20
 	bubble(t, func(t *testing.T) {
-		rd := &road{srv: newServer(t, withQuickCuts(trusting(bob, alice)), returnStreams)}
+		rd := &road{srv: newServer(t, withQuickCuts(hosting(bob, alice)), returnStreams)}
 		c := rd.client(t, withQuickCuts(trusting(alice, bob)))
 		var all sync.WaitGroup
 		for n := range uint64(streams) {
@@ -229,7 +229,7 @@ func TestStreamsClosedWithAnUnreadRest(t *testing.T) {
 // that has arrived, however small it is and whenever the link fails.
 func TestA52StreamsThatAStoredEndRefuses(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		rd := &road{srv: newServer(t, withQuickCuts(stored(trusting(bob, alice), sessionstore.Memory())), echo)}
+		rd := &road{srv: newServer(t, withQuickCuts(stored(hosting(bob, alice), sessionstore.Memory())), echo)}
 		rd.each = func() []transport.PipeOption { // each link ends with a frame that the server has sent
 			return []transport.PipeOption{transport.WithFaults(nil, numbered(3+rand.IntN(6), func([]byte) [][]byte { return nil }))}
 		}
@@ -251,7 +251,7 @@ func TestA52StreamsThatAStoredEndRefuses(t *testing.T) {
 func TestStreamsOfAStoredEndThatIsRestarted(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := sessionstore.Memory()
-		cfg := withQuickCuts(stored(trusting(bob, alice), store))
+		cfg := withQuickCuts(stored(hosting(bob, alice), store))
 		rd := &road{srv: newServer(t, cfg, echo)}
 		rd.faults = []transport.PipeOption{}
 		c := rd.client(t, withQuickCuts(trusting(alice, bob)))

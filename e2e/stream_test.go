@@ -428,7 +428,7 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 // A session that is stored refuses streams, at both ends, and goes on.
 func TestStreamsOfStoredSessions(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		srv := newServer(t, stored(trusting(bob, alice), sessionstore.Memory()), func(ctx context.Context, s *e2e.Session) error {
+		srv := newServer(t, stored(hosting(bob, alice), sessionstore.Memory()), func(ctx context.Context, s *e2e.Session) error {
 			if _, err := s.OpenStream(ctx, "", nil); err != e2e.ErrStreamStored {
 				t.Errorf("OpenStream: %v", err)
 			}

@@ -112,9 +112,9 @@ func asItself(t *testing.T) *forger {
 // can make, or has heard the server say, ends no session: the attempt has failed, and that
 // is all. A server with a store says nothing else.
 func TestA55ForgedRefusalsEndNoSession(t *testing.T) {
-	for name, server := range map[string]func() e2e.Config{
-		"":        func() e2e.Config { return trusting(bob, alice) },
-		"/stored": func() e2e.Config { return stored(trusting(bob, alice), sessionstore.Memory()) },
+	for name, server := range map[string]func() e2e.ServerConfig{
+		"":        func() e2e.ServerConfig { return hosting(bob, alice) },
+		"/stored": func() e2e.ServerConfig { return stored(hosting(bob, alice), sessionstore.Memory()) },
 	} {
 		for what, f := range forgers(t) {
 			t.Run(what+name, func(t *testing.T) {
@@ -143,7 +143,7 @@ func forgers(t *testing.T) map[string]*forger {
 }
 
 // bother has a forger answer a client for a minute.
-func (f *forger) bother(t *testing.T, server e2e.Config) {
+func (f *forger) bother(t *testing.T, server e2e.ServerConfig) {
 	r := &road{srv: newServer(t, server, echo), each: f.link}
 	c := r.client(t, trusting(alice, bob))
 	mustSend(t, c, "before")
@@ -188,7 +188,7 @@ func TestRefusalWithoutASignature(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				srv := newServer(t, trusting(dan, alice), echo)
+				srv := newServer(t, hosting(dan, alice), echo)
 				r := &road{srv: srv}
 				stays, lost := r.client(t, trusting(alice, dan)), r.client(t, trusting(alice, dan))
 				mustSend(t, stays, "before")

@@ -32,7 +32,7 @@ const (
 // A localEnd is what a session knows about its own end, beside keys: who it is, and whom
 // it accepts.
 type localEnd struct {
-	cfg  *Config
+	cfg  *config
 	want trust.Expected
 }
 
@@ -305,7 +305,7 @@ func notRevoked(peer *keys.PublicIdentity) error {
 // passOn has a Verifier hear of a revocation, which it may remember: whoever shows it has the
 // secrets of a session with the root that signed it. What it answers decides nothing.
 func passOn(ctx context.Context, peer *keys.PublicIdentity, verify func(context.Context, *keys.PublicIdentity) error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), DefaultHandshakeTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), defaultHandshakeTimeout)
 	go func() {
 		defer cancel()
 		within(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, verify(ctx, peer) })
@@ -317,7 +317,7 @@ func passOn(ctx context.Context, peer *keys.PublicIdentity, verify func(context.
 // that by itself, within a second. If the answer is no the session ends with [ErrUntrusted],
 // and the other end is told with [CodeRefused]. The session goes on if only the other end's
 // statement is refused, with [trust.Expired], [trust.NotYetValid] or [trust.RolledBack]:
-// a clock that is wrong ends nothing, and [Config.MaxAge] ends every session.
+// a clock that is wrong ends nothing, and [Options.MaxAge] ends every session.
 //
 // The error is the [*CloseError], or the Verifier's where the session goes on.
 func (s *Session) Recheck(ctx context.Context) error {

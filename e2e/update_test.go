@@ -47,20 +47,21 @@ var errNo = &trust.Error{Reason: trust.Revoked}
 
 // A meeting is a session of two ends whose identities change, over a road.
 type meeting struct {
-	carol, dave  *keys.Identity
-	atC, atD     bouncer // of the client, of the server
-	road         *road
-	c, s         *e2e.Session
-	ended        chan error // of the server's function
-	client, serv e2e.Config
-	srv          *e2e.Server
+	carol, dave *keys.Identity
+	atC, atD    bouncer // of the client, of the server
+	road        *road
+	c, s        *e2e.Session
+	ended       chan error // of the server's function
+	client      e2e.Config
+	serv        e2e.ServerConfig
+	srv         *e2e.Server
 }
 
 func meet(t *testing.T, change func(*meeting)) *meeting {
 	t.Helper()
 	m := &meeting{carol: newIdentity("carol"), dave: newIdentity("dave"), ended: make(chan error, 1)}
-	m.client = e2e.Config{Identity: m.carol, Verifier: &m.atC, Protocol: "test/1", Logger: silent}
-	m.serv = e2e.Config{Identity: m.dave, Verifier: &m.atD, Protocol: "test/1", Logger: silent}
+	m.client = e2e.Config{Identity: m.carol, Verifier: &m.atC, Protocol: "test/1", Options: e2e.Options{Logger: silent}}
+	m.serv = e2e.ServerConfig{Identity: m.dave, Verifier: &m.atD, Protocol: "test/1", Options: e2e.Options{Logger: silent}}
 	if change != nil {
 		change(m)
 	}
@@ -393,7 +394,7 @@ func TestHandshakesDuringRotations(t *testing.T) {
 		}
 	}()
 	for range 20 {
-		if cErr, sErr := both(t, trusting(carol, bob), trusting(bob, carol)); cErr != nil || sErr != nil {
+		if cErr, sErr := both(t, trusting(carol, bob), hosting(bob, carol)); cErr != nil || sErr != nil {
 			t.Fatal(cErr, sErr)
 		}
 	}

@@ -29,7 +29,7 @@ type receipt struct {
 
 func TestValues(t *testing.T) {
 	told, heard := refusals()
-	c, s := overAs(t, func(c, _ *e2e.Config) { c.Refused = told })
+	c, s := overAs(t, func(c *e2e.Config, _ *e2e.ServerConfig) { c.Refused = told })
 	id, err := e2e.SendValue(t.Context(), c, "order", order{7, []string{"pears"}})
 	if err != nil {
 		t.Fatal(err)

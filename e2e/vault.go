@@ -22,7 +22,7 @@ type vault struct {
 	keys  *keys.SharedKeyset
 }
 
-func (c Config) vault(turns int) vault { return vault{c.deadlined(turns), c.StoreKeys} }
+func (c config) vault(turns int) vault { return vault{c.deadlined(turns), c.StoreKeys} }
 
 // storedKey is the name of the record of a session's end, which the store may know. No other
 // session has it: whoever missed the end of this one cannot save over the next.

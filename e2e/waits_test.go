@@ -45,7 +45,7 @@ func (g *gate) at(site string) {
 type city struct {
 	t       *testing.T
 	gate    *gate
-	config  e2e.Config
+	config  e2e.ServerConfig
 	client  e2e.Config
 	srv     *e2e.Server
 	first   *keys.Identity // of the session that stops
@@ -210,7 +210,7 @@ func found(t *testing.T, site string, kept bool) *city {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := e2e.Config{Identity: self, Verifier: stoppingVerifier{g}, Protocol: "test/1", Logger: silent, IdleTimeout: 30 * time.Minute}
+	cfg := e2e.ServerConfig{Identity: self, Verifier: stoppingVerifier{g}, Protocol: "test/1", Options: e2e.Options{Logger: silent, IdleTimeout: 30 * time.Minute}}
 	cfg.Authenticate = func(context.Context, e2e.Peer, []byte) (e2e.Grant, error) {
 		g.at("Authenticate")
 		return e2e.Grant{}, nil
@@ -218,7 +218,7 @@ func found(t *testing.T, site string, kept bool) *city {
 	cfg.Notify = func(e2e.Event) { g.at("Notify") }
 	cfg.Refused = func(*e2e.Session, *e2e.RefusedError) { g.at("Refused") }
 	cfg.Logger = slog.New(stoppingLog{slog.DiscardHandler, g})
-	client := e2e.Config{Identity: c.first, Verifier: trust.Pinned(self.Fingerprint()), Protocol: "test/1", Logger: silent, Retry: redial.Policy{Base: time.Millisecond, Cap: time.Second}}
+	client := e2e.Config{Identity: c.first, Verifier: trust.Pinned(self.Fingerprint()), Protocol: "test/1", Options: e2e.Options{Logger: silent}, Retry: redial.Policy{Base: time.Millisecond, Cap: time.Second}}
 	client.Credentials = func(context.Context) ([]byte, error) {
 		g.at("Credentials")
 		return nil, nil

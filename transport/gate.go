@@ -94,7 +94,7 @@ func setDefault[T int | time.Duration](field *T, standard T) {
 // read, counts, tells of each connection that has ended, and drains:
 //
 //	gate := transport.NewGate(nil)
-//	opts := &transport.AcceptOptions{Gate: gate}    // of every Accept, or of an e2e.Config
+//	opts := &transport.AcceptOptions{Gate: gate}    // of every Accept, or of an e2e.ServerConfig
 //	http.Handle("/healthz", gate.Live())
 //	http.Handle("/readyz", gate.Ready())
 //	...

@@ -5,7 +5,7 @@
 // unless the client has shown another. It is a module of its own, as jwtauth is.
 //
 //	verifier, err := jwtauth.New(jwtauth.Options{ … })
-//	srv, err := e2e.NewServer(e2e.Config{ …, Authenticate: jwt.Authenticate(verifier)}, handle)
+//	srv, err := e2e.NewServer(e2e.ServerConfig{ …, Authenticate: jwt.Authenticate(verifier)}, handle)
 //
 // The client's Config.Credentials returns the token. Tokens are bearer tokens: the server
 // that was shown one can show it to others, so it should name this service as its
@@ -22,7 +22,7 @@ import (
 	"github.com/hopseal/hopseal/transport/jwtauth"
 )
 
-// Authenticate is for [e2e.Config].Authenticate. Claims of the peer is the token's
+// Authenticate is for [e2e.ServerConfig].Authenticate. Claims of the peer is the token's
 // [*jwtauth.Claims]. A token that does not count refuses the client; while it cannot be
 // checked, the client is told to try again later.
 func Authenticate(v *jwtauth.Verifier) func(ctx context.Context, peer e2e.Peer, credentials []byte) (e2e.Grant, error) {

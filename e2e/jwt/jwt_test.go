@@ -68,7 +68,7 @@ func newIdentity(name string) *keys.Identity {
 func Example() {
 	login := newIssuer()
 	service := newIdentity("chat service")
-	srv, err := e2e.NewServer(e2e.Config{
+	srv, err := e2e.NewServer(e2e.ServerConfig{
 		Identity:     service,
 		Verifier:     trust.InsecureAnyone(), // the token says who it is
 		Protocol:     "chat/1",

@@ -61,7 +61,7 @@ func TestSessionOutlivesARotationUnderMadeUpNames(t *testing.T) {
 			t.Fatal(err)
 		}
 		service := newIdentity("chat service")
-		srv, err := e2e.NewServer(e2e.Config{Identity: service, Verifier: trust.InsecureAnyone(), Protocol: "chat/1",
+		srv, err := e2e.NewServer(e2e.ServerConfig{Identity: service, Verifier: trust.InsecureAnyone(), Protocol: "chat/1",
 			Authenticate: jwt.Authenticate(verifier)}, func(ctx context.Context, s *e2e.Session) error {
 			_, err := s.Receive(ctx)
 			return err

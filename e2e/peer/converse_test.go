@@ -22,7 +22,7 @@ func converse(t testing.TB, url string, me *keys.Identity, other string, verifie
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	node, err := peer.Join(ctx, url, topic, peer.Config{Session: e2e.Config{
-		Identity: me, Verifier: verifier, Protocol: "test/1", Logger: slog.New(slog.DiscardHandler),
+		Identity: me, Verifier: verifier, Protocol: "test/1", Options: e2e.Options{Logger: slog.New(slog.DiscardHandler)},
 		Retry: redial.Policy{Base: 10 * time.Millisecond, Cap: 200 * time.Millisecond},
 	}})
 	if err != nil {

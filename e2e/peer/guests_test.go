@@ -150,7 +150,7 @@ func TestADroppedOpenIsAnswered(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHub()
 		cfg := trusting(low, high)
-		cfg.Session.MaxHandshakes = 4 // two for strangers
+		cfg.MaxHandshakes = 4 // two for strangers
 		a := enterAs(t, h, low.Name(), cfg)
 		client, send := stranger(t, h, "one")
 		opens, open := make([][]byte, 12), stalling(t)
@@ -197,7 +197,7 @@ func TestMembersWithASessionMakeRoomForEachOther(t *testing.T) {
 			others = append(others, newIdentity(fmt.Sprint("member ", i)))
 		}
 		cfg := trusting(low, others...)
-		cfg.Session.MaxHandshakes = 8 // four for members
+		cfg.MaxHandshakes = 8 // four for members
 		a := enterAs(t, h, low.Name(), cfg)
 		var sessions [][2]*e2e.Session
 		var members []*member
@@ -248,7 +248,7 @@ func TestManyMembersComeBackAtOnce(t *testing.T) {
 			others = append(others, newIdentity(fmt.Sprint("member ", i)))
 		}
 		cfg := trusting(low, others...)
-		cfg.Session.MaxHandshakes = 8
+		cfg.MaxHandshakes = 8
 		a := enterAs(t, h, low.Name(), cfg)
 		var sessions [][2]*e2e.Session
 		for _, id := range others {

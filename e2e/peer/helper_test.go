@@ -181,7 +181,7 @@ func trusting(me *keys.Identity, others ...*keys.Identity) peer.Config {
 		members[o.Name()] = o.Fingerprint()
 	}
 	return peer.Config{Members: members, Session: e2e.Config{
-		Identity: me, Protocol: "test/1", Logger: slog.New(slog.DiscardHandler),
+		Identity: me, Protocol: "test/1", Options: e2e.Options{Logger: slog.New(slog.DiscardHandler)},
 		Retry: redial.Policy{Base: time.Millisecond, Cap: 50 * time.Millisecond},
 	}}
 }

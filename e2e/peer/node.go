@@ -11,14 +11,15 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport/relay"
 )
 
-// Defaults of a [Config]'s Session where it leaves them at zero. A room has few members.
+// Defaults of a [Config].
 const (
-	DefaultMaxSessions   = 256
-	DefaultMaxHandshakes = 64
+	defaultMaxSessions   = 256
+	defaultMaxHandshakes = 64
 )
 
 // closeTimeout is how long Close waits at most.
@@ -44,12 +45,27 @@ var ErrNames = errors.New("trust.Pinned with several identities says nothing of 
 
 // Config says who a member is and whom it talks to.
 type Config struct {
-	// Session is the Config of each session. Its Identity and Protocol are required, a
-	// Verifier where there are no Members, and there must be no Store. The Verifier is
-	// asked about [trust.RoleMember] at the Address of the member's name. MaxSessions
-	// counts the sessions that others have begun, MaxHandshakes links that others have
-	// opened and on which they have not proved who they are.
+	// Session is the Config of each session, whichever end begins it. Its Identity and
+	// Protocol are required, a Verifier where there are no Members, and there must be no
+	// Store. The Verifier is asked about [trust.RoleMember] at the Address of the member's
+	// name.
 	Session e2e.Config
+
+	// Authenticate decides what a member who begins a session may do, see
+	// [e2e.ServerConfig].
+	Authenticate func(ctx context.Context, peer e2e.Peer, credentials []byte) (e2e.Grant, error)
+
+	// MaxSessions is how many sessions there may be that others have begun. Zero means 256:
+	// a room has few members.
+	MaxSessions int
+
+	// MaxHandshakes is how many links there may be that others have opened and on which
+	// they have not proved who they are. Zero means 64.
+	MaxHandshakes int
+
+	// ParkTimeout is how long a session waits for a member that is away. Zero means ten
+	// minutes.
+	ParkTimeout time.Duration
 
 	// Members says who is expected under each name: sessions come about with nobody
 	// else, whoever takes a name and whatever the Verifier thinks. Without a Verifier
@@ -114,10 +130,8 @@ func New(topic string, cfg Config) (*Node, error) {
 	s := &n.session
 	s.Notify = n.notifier(s.Notify)
 	s.MaxMessage = cmp.Or(s.MaxMessage, defaultMaxMessage())
-	s.MaxSessions = cmp.Or(s.MaxSessions, DefaultMaxSessions)
-	n.shares = sharesOf(cmp.Or(s.MaxHandshakes, DefaultMaxHandshakes))
-	s.MaxHandshakes = 2 * (n.shares.strangers + n.shares.others) // a handshake may outlive its link's place
-	s.ParkTimeout = cmp.Or(s.ParkTimeout, e2e.DefaultParkTimeout)
+	s.Window = cmp.Or(s.Window, engine.DefaultWindow)
+	n.shares = sharesOf(cmp.Or(cfg.MaxHandshakes, defaultMaxHandshakes))
 	if s.Store != nil {
 		return nil, fmt.Errorf("peer: %w", ErrStore)
 	}
@@ -125,21 +139,32 @@ func New(topic string, cfg Config) (*Node, error) {
 	if s.Verifier, err = newVerifier(n, cfg); err != nil {
 		return nil, err
 	}
-	if n.server, err = e2e.NewServer(*s, n.hand); err != nil {
+	if n.server, err = e2e.NewServer(n.serverConfig(cfg), n.hand); err != nil {
 		return nil, err
 	}
 	if e2e.MaxFrame(s.MaxMessage) > maxPayload {
 		return nil, fmt.Errorf("peer: %w: %d bytes", ErrMaxMessage, s.MaxMessage)
 	}
 	n.me = s.Identity.Fingerprint()
-	n.room = 2*cmp.Or(s.Window, e2e.DefaultWindow) + 2*(s.MaxMessage+maxPayload)
+	n.room = 2*s.Window + 2*(s.MaxMessage+maxPayload)
 	return n, nil
+}
+
+// serverConfig is for the sessions that others begin.
+func (n *Node) serverConfig(cfg Config) e2e.ServerConfig {
+	return e2e.ServerConfig{
+		Identity: n.session.Identity, Verifier: n.session.Verifier, Protocol: n.session.Protocol, Options: n.session.Options,
+		Authenticate:  cfg.Authenticate,
+		MaxSessions:   cmp.Or(cfg.MaxSessions, defaultMaxSessions),
+		MaxHandshakes: 2 * (n.shares.strangers + n.shares.others), // one may outlive its link's place
+		ParkTimeout:   cfg.ParkTimeout,
+	}
 }
 
 // defaultMaxMessage is that of sessions, where it fits.
 func defaultMaxMessage() int {
-	if e2e.MaxFrame(e2e.DefaultMaxMessage) <= maxPayload {
-		return e2e.DefaultMaxMessage
+	if e2e.MaxFrame(engine.DefaultMaxMessage) <= maxPayload {
+		return engine.DefaultMaxMessage
 	}
 	return 128 << 10
 }

@@ -306,7 +306,7 @@ func TestA50MembersRenewThemselves(t *testing.T) {
 		shown := "first"
 		one, other := trusting(low, high), trusting(high, low)
 		one.Session.Credentials = func(context.Context) ([]byte, error) { return []byte(shown), nil }
-		other.Session.Authenticate = func(_ context.Context, _ e2e.Peer, credentials []byte) (e2e.Grant, error) {
+		other.Authenticate = func(_ context.Context, _ e2e.Peer, credentials []byte) (e2e.Grant, error) {
 			return e2e.Grant{Claims: string(credentials), Expires: time.Now().Add(time.Hour)}, nil
 		}
 		a, b := enterAs(t, h, low.Name(), one), enterAs(t, h, high.Name(), other)
@@ -336,7 +336,7 @@ func TestA33AMemberThatConfirmsNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := newHub()
 		cfg := trusting(low, high, mallory)
-		cfg.Session.MaxSessions = 3
+		cfg.MaxSessions = 3
 		a, b := enterAs(t, h, low.Name(), cfg), enter(t, h, high, low)
 		h.change = func(from, _ string, payload []byte) [][]byte {
 			if from == mallory.Name() && payload[0] >= 3 { // neither a close nor a confirm

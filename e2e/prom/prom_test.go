@@ -27,9 +27,14 @@ import (
 
 func TestMain(m *testing.M) { leak.Main(m) }
 
-func configOf(t *testing.T, me, other *keys.Identity) e2e.Config {
-	t.Helper()
-	return e2e.Config{Identity: me, Verifier: trust.Pinned(other.Fingerprint()), Protocol: "test/1", Logger: slog.New(slog.DiscardHandler)}
+var options = e2e.Options{Logger: slog.New(slog.DiscardHandler)}
+
+func clientConfig(me, other *keys.Identity) e2e.Config {
+	return e2e.Config{Identity: me, Verifier: trust.Pinned(other.Fingerprint()), Protocol: "test/1", Options: options}
+}
+
+func serverConfig(me, other *keys.Identity) e2e.ServerConfig {
+	return e2e.ServerConfig{Identity: me, Verifier: trust.Pinned(other.Fingerprint()), Protocol: "test/1", Options: options}
 }
 
 func identity(t *testing.T, name string) *keys.Identity {
@@ -80,7 +85,7 @@ func wantLines(t *testing.T, text string, lines ...string) {
 func meet(t *testing.T) (*e2e.Server, *e2e.Session) {
 	t.Helper()
 	alice, bob := identity(t, "alice PLANTED"), identity(t, "bob")
-	srv, err := e2e.NewServer(configOf(t, bob, alice), func(ctx context.Context, s *e2e.Session) error {
+	srv, err := e2e.NewServer(serverConfig(bob, alice), func(ctx context.Context, s *e2e.Session) error {
 		for {
 			message, err := s.Receive(ctx)
 			if err != nil {
@@ -97,7 +102,7 @@ func meet(t *testing.T) (*e2e.Server, *e2e.Session) {
 	t.Cleanup(func() { srv.Shutdown(context.Background()) })
 	a, b := transport.Pipe()
 	go srv.ServeConn(context.Background(), b)
-	c, err := e2e.Connect(t.Context(), a, "pipe", configOf(t, alice, bob))
+	c, err := e2e.Connect(t.Context(), a, "pipe", clientConfig(alice, bob))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,12 +38,14 @@ func ExampleDir() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		srv, err := e2e.NewServer(e2e.Config{
-			Identity:  server,
-			Verifier:  trust.Pinned(client.Fingerprint()),
-			Protocol:  "greeter/1",
-			Store:     store,
-			StoreKeys: keyset,
+		srv, err := e2e.NewServer(e2e.ServerConfig{
+			Identity: server,
+			Verifier: trust.Pinned(client.Fingerprint()),
+			Protocol: "greeter/1",
+			Options: e2e.Options{
+				Store:     store,
+				StoreKeys: keyset,
+			},
 		}, greet)
 		if err != nil {
 			log.Fatal(err)

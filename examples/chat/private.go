@@ -54,11 +54,13 @@ type told struct {
 func newPrivate(r *room) (*private, error) {
 	node, err := peer.New(r.name, peer.Config{
 		Session: e2e.Config{
-			Identity:   r.me,
-			Verifier:   r.known, // those whom the user has admitted, and nobody else
-			Protocol:   privateProtocol,
-			MaxMessage: maxText,
-			Logger:     slog.New(slog.DiscardHandler), // the terminal is for the chat
+			Identity: r.me,
+			Verifier: r.known, // those whom the user has admitted, and nobody else
+			Protocol: privateProtocol,
+			Options: e2e.Options{
+				MaxMessage: maxText,
+				Logger:     slog.New(slog.DiscardHandler), // the terminal is for the chat
+			},
 		},
 		Address: func(name string) string { return r.expect(name).Address },
 	})

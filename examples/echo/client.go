@@ -64,9 +64,11 @@ func (d dialer) dial(ctx context.Context, notify func(e2e.Event)) (*e2e.Session,
 		Identity: me,
 		Verifier: trust.Pinned(d.fingerprint),
 		Protocol: protocol,
-		Notify:   notify,
-		Logger:   slog.New(slog.DiscardHandler), // whoever runs this reads what it prints
-		Dial:     &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: d.roots}},
+		Options: e2e.Options{
+			Notify: notify,
+			Logger: slog.New(slog.DiscardHandler), // whoever runs this reads what it prints
+		},
+		Dial: &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: d.roots}},
 		// A connection is cut every second here: that is no reason to hesitate longer
 		// and longer, as a client should whose server cannot keep it.
 		Retry: redial.Policy{Base: 200 * time.Millisecond, Cap: time.Second, Stable: 100 * time.Millisecond},

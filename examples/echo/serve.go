@@ -52,13 +52,13 @@ func newService(addr string, log *slog.Logger) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, err := e2e.NewServer(e2e.Config{
+	server, err := e2e.NewServer(e2e.ServerConfig{
 		Identity: me,
 		// A public service: it serves whoever comes, and trusts nobody with
 		// anything. Its clients still know for sure whom they talk to.
 		Verifier: trust.InsecureAnyone(),
 		Protocol: protocol,
-		Logger:   log, // nil: slog.Default()
+		Options:  e2e.Options{Logger: log}, // nil: slog.Default()
 	}, echo)
 	if err != nil {
 		return nil, err

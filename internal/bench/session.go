@@ -14,7 +14,10 @@ import (
 )
 
 // A pair is two ends that trust each other.
-type pair struct{ client, server e2e.Config }
+type pair struct {
+	client e2e.Config
+	server e2e.ServerConfig
+}
 
 func newPair() (pair, error) {
 	alice, err := keys.GenerateIdentity("alice")
@@ -25,10 +28,11 @@ func newPair() (pair, error) {
 	if err != nil {
 		return pair{}, err
 	}
-	config := func(me, other *keys.Identity) e2e.Config {
-		return e2e.Config{Identity: me, Verifier: trust.Pinned(other.Fingerprint()), Protocol: "bench/1", Logger: slog.New(slog.DiscardHandler), MaxHandshakesPerAddress: 256}
-	}
-	return pair{config(alice, bob), config(bob, alice)}, nil
+	options := e2e.Options{Logger: slog.New(slog.DiscardHandler)}
+	return pair{
+		e2e.Config{Identity: alice, Verifier: trust.Pinned(bob.Fingerprint()), Protocol: "bench/1", Options: options},
+		e2e.ServerConfig{Identity: bob, Verifier: trust.Pinned(alice.Fingerprint()), Protocol: "bench/1", Options: options, MaxHandshakesPerAddress: 256},
+	}, nil
 }
 
 // openSession makes a session with a server that sends everything back, over ws.
@@ -151,7 +155,7 @@ func sessionHandshakeRows(e effort) ([]row, error) {
 // meet makes a session over a pipe, and ends it.
 func (p pair) meet() error {
 	ctx := context.Background()
-	near, far := transport.Pipe(transport.WithMaxMessage(e2e.MaxFrame(e2e.DefaultMaxMessage)))
+	near, far := transport.Pipe(transport.WithMaxMessage(e2e.MaxFrame(1 << 20)))
 	accepted := make(chan error, 1)
 	go func() {
 		_, err := e2e.Accept(ctx, far, p.server)

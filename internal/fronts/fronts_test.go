@@ -29,8 +29,9 @@ func long() bool { return os.Getenv("HOPSEAL_LONG_TESTS") != "" }
 
 // quick makes a client notice soon that its link is dead, and come back soon.
 var quick = e2e.Config{
-	Protocol: "count/1", Logger: silent, KeepAlive: 200 * time.Millisecond, HandshakeTimeout: 2 * time.Second, Window: 128 << 10,
-	Retry: redial.Policy{Base: 5 * time.Millisecond, Cap: 100 * time.Millisecond, Stable: time.Millisecond},
+	Protocol: "count/1",
+	Options:  e2e.Options{Logger: silent, KeepAlive: 200 * time.Millisecond, HandshakeTimeout: 2 * time.Second, Window: 128 << 10},
+	Retry:    redial.Policy{Base: 5 * time.Millisecond, Cap: 100 * time.Millisecond, Stable: time.Millisecond},
 }
 
 // silent is where news goes that are what a test is for.
@@ -51,8 +52,7 @@ type service struct {
 func startService(t *testing.T) *service {
 	t.Helper()
 	s := &service{enough: make(chan struct{}), ended: make(chan error, 1), identity: identity(t, "service"), cfg: quick}
-	cfg := quick
-	cfg.Identity, cfg.Verifier = s.identity, trust.InsecureAnyone()
+	cfg := e2e.ServerConfig{Identity: s.identity, Verifier: trust.InsecureAnyone(), Protocol: quick.Protocol, Options: quick.Options}
 	cfg.Accept = &transport.AcceptOptions{TrustedHops: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	srv, err := e2e.NewServer(cfg, s.serve)
 	if err != nil {

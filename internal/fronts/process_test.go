@@ -180,13 +180,12 @@ func (it *task) config(identity []byte) (cfg e2e.Config, err error) {
 
 // node serves until ctx ends, and then lets go of its sessions as docs/deploy.md says.
 func (it *task) node(ctx context.Context) error {
-	cfg, err := it.config(it.Identities[0])
+	common, err := it.config(it.Identities[0])
 	if err != nil {
 		return err
 	}
+	cfg := e2e.ServerConfig{Identity: common.Identity, Verifier: trust.InsecureAnyone(), Protocol: common.Protocol, Options: common.Options}
 	gate := transport.NewGate(&transport.GateOptions{DrainLead: it.Drain})
-	cfg.Verifier = trust.InsecureAnyone()
-	cfg.OnError = func(error) {} // networks and kills do that
 	cfg.Accept = &transport.AcceptOptions{Gate: gate, TrustedHops: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	srv, err := e2e.NewServer(cfg, func(ctx context.Context, s *e2e.Session) error { return it.journalled(ctx, s, "server") })
 	if err != nil {

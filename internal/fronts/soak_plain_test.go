@@ -60,7 +60,10 @@ func startPlain(s *soak) *plain {
 	p := &plain{soak: s, identity: identity(s.t, "service"), byName: map[keys.Fingerprint]*pair{}}
 	mux := http.NewServeMux()
 	for path, serve := range map[string]func(context.Context, *e2e.Session) error{"/socket": p.serve, "/socket/calls": p.answering().Serve} {
-		srv, err := e2e.NewServer(p.config(e2e.Config{Identity: p.identity, Verifier: trust.InsecureAnyone()}), serve)
+		srv, err := e2e.NewServer(e2e.ServerConfig{
+			Identity: p.identity, Verifier: trust.InsecureAnyone(), Protocol: "soak/1", Options: p.options(),
+			Accept: &transport.AcceptOptions{TrustedHops: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
+		}, serve)
 		must(err)
 		s.t.Cleanup(func() { srv.Shutdown(context.Background()) })
 		mux.Handle(path, srv)
@@ -72,15 +75,13 @@ func startPlain(s *soak) *plain {
 	return p
 }
 
-// config is that of sessions with the defaults, but for what a test needs.
-func (p *plain) config(cfg e2e.Config) e2e.Config {
-	cfg.Protocol, cfg.Logger = "soak/1", silent
-	cfg.OnError = func(error) {} // hops do that
-	cfg.Accept = &transport.AcceptOptions{TrustedHops: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+// options are the defaults, but for what a test needs.
+func (p *plain) options() e2e.Options {
+	o := e2e.Options{Logger: silent}
 	if p.soak.short {
-		cfg.KeepAlive, cfg.HandshakeTimeout, cfg.Retry = quick.KeepAlive, quick.HandshakeTimeout, quick.Retry
+		o.KeepAlive, o.HandshakeTimeout = quick.KeepAlive, quick.HandshakeTimeout
 	}
-	return cfg
+	return o
 }
 
 // throughHop tells a client how to get through a hop.
@@ -103,7 +104,10 @@ func (p *plain) dial(name, url string, opts *transport.DialOptions, defaults boo
 	p.byName[me.Fingerprint()] = it
 	p.sessions = append(p.sessions, it)
 	p.mu.Unlock()
-	cfg := p.config(e2e.Config{Identity: me, Verifier: trust.Pinned(p.identity.Fingerprint()), Dial: opts})
+	cfg := e2e.Config{Identity: me, Verifier: trust.Pinned(p.identity.Fingerprint()), Protocol: "soak/1", Options: p.options(), Dial: opts}
+	if p.soak.short {
+		cfg.Retry = quick.Retry
+	}
 	if !defaults {
 		cfg.KeepAlive, cfg.Retry = 2*time.Second, redial.Policy{Base: 20 * time.Millisecond, Cap: time.Second, Stable: time.Second}
 	}

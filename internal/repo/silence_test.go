@@ -19,10 +19,9 @@ import (
 //	returned  the caller has it in an error, at the end at the latest, or logs it by another field here
 //	data      it is no news, but what crosses the link
 var listeners = map[string]string{
-	"e2e.Config.Logger":                       "logged",
-	"e2e.Config.OnError":                      "returned", // Logger is told the same
-	"e2e.Config.Notify":                       "returned", // Logger is told the same
-	"e2e.Config.Refused":                      "logged",
+	"e2e.Options.Logger":                      "logged",
+	"e2e.Options.Notify":                      "returned", // Logger is told the same
+	"e2e.Options.Refused":                     "logged",
 	"e2e.Mux.OnError":                         "logged",
 	"e2e.StreamOptions.Progress":              "data",
 	"keys.RotationPolicy.Logger":              "logged",

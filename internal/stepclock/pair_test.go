@@ -24,12 +24,13 @@ func (anyone) Verify(context.Context, trust.Expected, *keys.PublicIdentity) erro
 
 // A pair is a client and a server in memory.
 type pair struct {
-	t              *testing.T
-	client, server e2e.Config
-	srv            *e2e.Server
-	session        *e2e.Session
-	away           atomic.Bool // the session's client
-	ended          chan error  // what Receive returned at the server
+	t       *testing.T
+	client  e2e.Config
+	server  e2e.ServerConfig
+	srv     *e2e.Server
+	session *e2e.Session
+	away    atomic.Bool // the session's client
+	ended   chan error  // what Receive returned at the server
 
 	mu    sync.Mutex
 	shut  bool
@@ -40,7 +41,7 @@ type pair struct {
 func newPair(t *testing.T) *pair {
 	p := &pair{t: t, ended: make(chan error, 10)}
 	p.client = e2e.Config{Identity: identity(t), Verifier: anyone{}, Protocol: "test/1"}
-	p.server = e2e.Config{Identity: identity(t), Verifier: anyone{}, Protocol: "test/1"}
+	p.server = e2e.ServerConfig{Identity: identity(t), Verifier: anyone{}, Protocol: "test/1"}
 	return p
 }
 

@@ -75,7 +75,7 @@ func (f *sessionFlags) client(ctx context.Context, c *call) (*client, error) {
 	}
 	j := &judge{Verifier: verifier}
 	cfg := e2e.Config{
-		Identity: store.Identity(), Verifier: j, Protocol: f.protocol, Logger: slog.New(slog.DiscardHandler),
+		Identity: store.Identity(), Verifier: j, Protocol: f.protocol, Options: e2e.Options{Logger: slog.New(slog.DiscardHandler)},
 		Retry: redial.Policy{Decide: func(error) redial.Action { return redial.Stop }},
 	}
 	if f.proof {

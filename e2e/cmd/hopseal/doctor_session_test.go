@@ -39,13 +39,13 @@ type service struct {
 	ends     chan error // of its sessions
 }
 
-func serveSessions(t *testing.T, change func(*e2e.Config)) *service {
+func serveSessions(t *testing.T, change func(*e2e.ServerConfig)) *service {
 	t.Helper()
 	identity, err := keys.GenerateIdentity("billing")
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := e2e.Config{Identity: identity, Verifier: trust.InsecureAnyone(), Protocol: "billing/2", Logger: slog.New(slog.DiscardHandler)}
+	cfg := e2e.ServerConfig{Identity: identity, Verifier: trust.InsecureAnyone(), Protocol: "billing/2", Options: e2e.Options{Logger: slog.New(slog.DiscardHandler)}}
 	if change != nil {
 		change(&cfg)
 	}
@@ -70,7 +70,7 @@ func TestDoctorMakesASession(t *testing.T) {
 	me := w.store("alice")
 	stranger := w.store("mallory")
 	plain := serveSessions(t, nil)
-	credentials := serveSessions(t, func(cfg *e2e.Config) {
+	credentials := serveSessions(t, func(cfg *e2e.ServerConfig) {
 		cfg.Authenticate = func(_ context.Context, _ e2e.Peer, c []byte) (e2e.Grant, error) {
 			if string(c) != "s3cr3t" {
 				return e2e.Grant{}, e2e.ErrCredentials
@@ -78,16 +78,16 @@ func TestDoctorMakesASession(t *testing.T) {
 			return e2e.Grant{}, nil
 		}
 	})
-	busy := serveSessions(t, func(cfg *e2e.Config) {
+	busy := serveSessions(t, func(cfg *e2e.ServerConfig) {
 		cfg.Authenticate = func(context.Context, e2e.Peer, []byte) (e2e.Grant, error) {
 			return e2e.Grant{}, errors.New("database down")
 		}
 	})
-	choosy := serveSessions(t, func(cfg *e2e.Config) {
+	choosy := serveSessions(t, func(cfg *e2e.ServerConfig) {
 		fingerprint, _ := keys.ParseFingerprint(stranger)
 		cfg.Verifier = trust.Pinned(fingerprint)
 	})
-	signing := serveSessions(t, func(cfg *e2e.Config) { cfg.Proof = e2e.ProofEd25519 })
+	signing := serveSessions(t, func(cfg *e2e.ServerConfig) { cfg.Proof = e2e.ProofEd25519 })
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := transport.Accept(w, r, &transport.AcceptOptions{Sealed: true})
 		if err != nil {

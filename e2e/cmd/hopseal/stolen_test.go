@@ -39,7 +39,7 @@ func TestStolenClient(t *testing.T) {
 					defer func() { <-following }()
 					identity, known = r.Identity(), r.KnownPeers()
 				}
-				ready <- serveSessions(t, func(cfg *e2e.Config) { cfg.Identity, cfg.Verifier = identity, known })
+				ready <- serveSessions(t, func(cfg *e2e.ServerConfig) { cfg.Identity, cfg.Verifier = identity, known })
 				return s.Serve(ctx)
 			})
 			srv := <-ready
@@ -49,7 +49,7 @@ func TestStolenClient(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer thief.Close()
-			cfg := e2e.Config{Identity: thief.Identity(), Verifier: trust.InsecureAnyone(), Protocol: "billing/2", Logger: slog.New(slog.DiscardHandler)}
+			cfg := e2e.Config{Identity: thief.Identity(), Verifier: trust.InsecureAnyone(), Protocol: "billing/2", Options: e2e.Options{Logger: slog.New(slog.DiscardHandler)}}
 			var session *e2e.Session
 			for range 50 { // a replica sees within a second whom the command has admitted
 				if session, err = e2e.Dial(t.Context(), srv.url, cfg); err == nil {

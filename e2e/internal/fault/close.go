@@ -84,7 +84,7 @@ type CloseError struct {
 	// Where nobody closed the session nobody knows.
 	Missing uint64
 
-	// Stored says that only this end of the session is over: it is in [Config.Store], with
+	// Stored says that only this end of the session is over: it is in [Options.Store], with
 	// every message that a Send has returned nil for, and may go on in another process.
 	Stored bool
 }

@@ -34,6 +34,6 @@ func (e *StreamError) Unwrap() []error {
 	return []error{ErrStream, e.Err}
 }
 
-// ErrStreamStored is returned by calls for streams in a session with a [Config.Store]:
+// ErrStreamStored is returned by calls for streams in a session with a [Options.Store]:
 // what is stored is messages, and a stream would not go on after a restart.
 var ErrStreamStored = errors.New("e2e: a session that is stored has no streams")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -185,8 +186,8 @@ var refused = map[string]hindrance{
 type service struct {
 	url    string
 	server *keys.Identity
-	errs   chan error // of OnError
-	logs   *text      // of the framework, and of net/http
+	said   *text // of the server's Logger
+	logs   *text // of the framework, and of net/http
 }
 
 func start(t *testing.T, s stack) *service {
@@ -195,9 +196,9 @@ func start(t *testing.T, s stack) *service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	it := &service{server: me, errs: make(chan error, 16), logs: new(text)}
-	srv, err := e2e.NewServer(e2e.Config{Identity: me, Verifier: trust.InsecureAnyone(), Protocol: "test/1",
-		OnError: func(err error) { it.errs <- err }}, echoAll)
+	it := &service{server: me, said: new(text), logs: new(text)}
+	srv, err := e2e.NewServer(e2e.ServerConfig{Identity: me, Verifier: trust.InsecureAnyone(), Protocol: "test/1",
+		Options: e2e.Options{Logger: slog.New(slog.NewTextHandler(it.said, nil))}}, echoAll)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -323,15 +324,14 @@ func TestFrameworksThatHideTheConnection(t *testing.T) {
 			} else if failed.Status != http.StatusNotImplemented {
 				t.Errorf("status %d: %v", failed.Status, err)
 			}
-			select {
-			case err := <-it.errs:
-				var refused *transport.AcceptError
-				if !errors.As(err, &refused) || refused.Status != http.StatusNotImplemented || !strings.Contains(err.Error(), h.sentence) {
-					t.Errorf("the operator reads: %v", err)
+			for !strings.Contains(it.said.String(), "reason=upgrade") {
+				if ctx.Err() != nil {
+					t.Fatal("the operator reads nothing")
 				}
-				t.Log(err)
-			case <-ctx.Done():
-				t.Error("the operator reads nothing")
+				time.Sleep(time.Millisecond)
+			}
+			if said := it.said.String(); !strings.Contains(said, h.sentence) {
+				t.Errorf("the operator reads: %s", said)
 			}
 		})
 	}
@@ -339,7 +339,7 @@ func TestFrameworksThatHideTheConnection(t *testing.T) {
 
 // HTTP/2 has no Upgrade: a client that speaks only that is refused as well.
 func TestHTTP2(t *testing.T) {
-	srv, err := e2e.NewServer(e2e.Config{Identity: identity(t), Verifier: trust.InsecureAnyone(), Protocol: "test/1"}, echoAll)
+	srv, err := e2e.NewServer(e2e.ServerConfig{Identity: identity(t), Verifier: trust.InsecureAnyone(), Protocol: "test/1"}, echoAll)
 	if err != nil {
 		t.Fatal(err)
 	}
