@@ -26,8 +26,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/chromedp/chromedp"
 )
 
 const (
@@ -39,37 +37,22 @@ const (
 	stepTime = 30 * time.Second
 )
 
-// A Browser is one running Chromium with a profile of its own.
+// A Browser is one running Chromium with a profile of its own, or an isolated view of it.
 type Browser struct {
-	t   testing.TB
-	ctx context.Context // of the first tab, which stays empty; parent of the others
+	t       testing.TB
+	d       *devtools
+	context string // of cookies and storage; none: the first
 }
 
 // New starts Chromium, or skips the test. The browser finds each of the names at
 // 127.0.0.1.
 func New(t testing.TB, names ...string) *Browser {
 	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(find(t)),
-		chromedp.NoSandbox, // in a container there are no namespaces for one
-		chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-component-update", true),
-		chromedp.WindowSize(1280, 800),
-	)
+	var more []string
 	if len(names) > 0 {
-		options = append(options, chromedp.Flag("host-resolver-rules", "MAP "+strings.Join(names, " 127.0.0.1, MAP ")+" 127.0.0.1"))
+		more = append(more, "--host-resolver-rules=MAP "+strings.Join(names, " 127.0.0.1, MAP ")+" 127.0.0.1")
 	}
-	ctx, stop := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(stop)
-	ctx, cancel := chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	late := time.AfterFunc(startTime, cancel)
-	defer late.Stop()
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("starting Chromium: %v", err)
-	}
-	return &Browser{t, ctx}
+	return &Browser{t: t, d: start(t, find(t), more...)}
 }
 
 // find returns the path of Chromium, or ends the test.
@@ -96,12 +79,21 @@ func find(t testing.TB) string {
 // among each other, and with no others: another person's browser.
 func (b *Browser) Isolated() *Browser {
 	b.t.Helper()
-	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
-	b.t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil {
+	var made struct{ BrowserContextID string }
+	if err := b.call("", "Target.createBrowserContext", params{"disposeOnDetach": true}, &made); err != nil {
 		b.t.Fatalf("making an isolated context: %v", err)
 	}
-	return &Browser{b.t, ctx}
+	b.t.Cleanup(func() {
+		b.call("", "Target.disposeBrowserContext", params{"browserContextId": made.BrowserContextID}, nil)
+	})
+	return &Browser{b.t, b.d, made.BrowserContextID}
+}
+
+// call is one step of a test.
+func (b *Browser) call(session, method string, p params, result any) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stepTime)
+	defer cancel()
+	return b.d.call(ctx, session, method, p, result)
 }
 
 // Open opens a URL in a new tab and waits until it has loaded.
@@ -115,12 +107,15 @@ func (b *Browser) Open(url string) *Page {
 // NewPage opens an empty tab, to be set up before it navigates.
 func (b *Browser) NewPage() *Page {
 	b.t.Helper()
-	ctx, cancel := chromedp.NewContext(b.ctx)
-	b.t.Cleanup(cancel)
-	p := &Page{t: b.t, ctx: ctx}
-	if err := p.listen(); err != nil {
+	p := &Page{t: b.t, b: b, changed: make(chan struct{}, 1)}
+	if err := p.attach(); err != nil {
 		b.t.Fatalf("opening a tab: %v", err)
 	}
-	b.t.Cleanup(p.checkConsole) // before the tab closes: cleanups run backwards
+	b.t.Cleanup(func() { // checkConsole has run: cleanups run backwards
+		if !p.closed {
+			b.call("", "Target.closeTarget", params{"targetId": p.target}, nil)
+		}
+	})
+	b.t.Cleanup(p.checkConsole)
 	return p
 }

@@ -46,6 +46,7 @@ var wallTimes = map[string]string{
 	"envelope/seal.go: UTC":                           "shown",
 	"envelope/wire.go: UnixMilli":                     "on the wire, told and never measured",
 	"envelope/wire.go: time.UnixMilli":                "on the wire, told and never measured",
+	"internal/chromium/console.go: time.UnixMilli":    "shown",
 	"internal/hostile/slow.go: time.Until":            "a time that this process has measured",
 	"internal/deadline/deadline.go: time.Until":       "a deadline as the caller of a net.Conn gives it",
 	"internal/engine/header.go: UnixMilli":            "on the wire, told and never measured",

@@ -3,41 +3,32 @@ package wasmbuild
 import (
 	"compress/gzip"
 	"fmt"
-	"io"
 	"os"
-
-	"github.com/andybalholm/brotli"
 )
 
 // Sizes of a file in bytes, as it is and as a server sends it compressed.
-type Sizes struct{ Raw, Gzip, Brotli int }
+type Sizes struct{ Raw, Gzip int }
 
-func (s Sizes) String() string {
-	return fmt.Sprintf("raw %d, gzip %d, brotli %d bytes", s.Raw, s.Gzip, s.Brotli)
-}
+func (s Sizes) String() string { return fmt.Sprintf("raw %d, gzip %d bytes", s.Raw, s.Gzip) }
 
-// Measure compresses a file at the best quality, which takes several seconds for
-// core.wasm.
+// Measure compresses a file at the best quality.
 func Measure(path string) (Sizes, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return Sizes{}, err
 	}
-	var zipped, brotlied counter
+	var zipped counter
 	zip, err := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
 	if err != nil {
 		return Sizes{}, err
 	}
-	br := brotli.NewWriterOptions(&brotlied, brotli.WriterOptions{Quality: brotli.BestCompression, LGWin: 24})
-	for _, w := range []io.WriteCloser{zip, br} {
-		if _, err := w.Write(b); err != nil {
-			return Sizes{}, err
-		}
-		if err := w.Close(); err != nil {
-			return Sizes{}, err
-		}
+	if _, err := zip.Write(b); err != nil {
+		return Sizes{}, err
 	}
-	return Sizes{len(b), int(zipped), int(brotlied)}, nil
+	if err := zip.Close(); err != nil {
+		return Sizes{}, err
+	}
+	return Sizes{len(b), int(zipped)}, nil
 }
 
 type counter int

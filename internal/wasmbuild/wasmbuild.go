@@ -34,7 +34,7 @@ type Report struct {
 	Dir     string // absolute
 	BuildID string // in both files, 32 hex digits
 	SHA256  string // of core.wasm, hex
-	Size    int    // of core.wasm in bytes; [Measure] has the compressed sizes
+	Size    int    // of core.wasm in bytes; [Measure] has the compressed size
 	Built   bool   // false where everything was up to date
 }
 
