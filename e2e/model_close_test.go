@@ -10,9 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/internal/explore"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
@@ -315,7 +314,7 @@ func (p judgedPlan) carryOut(t *testing.T) error {
 // A52 to A54: complete means complete, attempts that do not count change nothing, and the
 // peer is one that was accepted, whatever two ends, a Verifier and a hop do.
 func TestA52ModelOfSessionsThatClose(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
+	explore.Check(t, func(rt *explore.T) {
 		if err := drawJudgedPlan(rt).carryOut(t); err != nil {
 			rt.Fatal(err)
 		}

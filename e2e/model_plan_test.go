@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"pgregory.net/rapid"
+	"github.com/hopseal/hopseal/internal/explore"
 )
 
 // The model of sessions with judges: the server's Verifier is slow, cannot tell or refuses,
@@ -41,7 +41,7 @@ type jam struct {
 	hold time.Duration
 }
 
-func drawJudgedPlan(rt *rapid.T) (p judgedPlan) {
+func drawJudgedPlan(rt *explore.T) (p judgedPlan) {
 	p.plan = drawPlan(rt)
 	for i := range p.troubles {
 		p.troubles[i].after %= 5 * time.Second
@@ -52,20 +52,20 @@ func drawJudgedPlan(rt *rapid.T) (p judgedPlan) {
 			p.turns[end][i].wait %= 3 * time.Second
 		}
 	}
-	if rapid.Bool().Draw(rt, "tokens") {
+	if explore.Bool().Draw(rt, "tokens") {
 		p.life = upTo(rt, "life", 3*time.Second) + 2*time.Second // beyond the pause between two decisions
 	} else {
 		p.answers = draw(8, drawOpinion).Draw(rt, "answers")
 	}
-	p.renewals = draw(4, func(rt *rapid.T) time.Duration { return upTo(rt, "pause", 5*time.Second) }).Draw(rt, "renewals")
-	p.holds = draw(6, func(rt *rapid.T) time.Duration {
-		return rapid.SampledFrom([]time.Duration{0, 0, 1, 1}).Draw(rt, "whether") * upTo(rt, "hold", 9*time.Second)
+	p.renewals = draw(4, func(rt *explore.T) time.Duration { return upTo(rt, "pause", 5*time.Second) }).Draw(rt, "renewals")
+	p.holds = draw(6, func(rt *explore.T) time.Duration {
+		return explore.SampledFrom([]time.Duration{0, 0, 1, 1}).Draw(rt, "whether") * upTo(rt, "hold", 9*time.Second)
 	}).Draw(rt, "holds")
 	p.goodbye = goodbye{
 		after: upTo(rt, "after", 20*time.Second),
-		how:   rapid.SampledFrom([]string{"client", "client", "server", "server", "returns", "returns", "fails", "shuts down"}).Draw(rt, "how"),
+		how:   explore.SampledFrom([]string{"client", "client", "server", "server", "returns", "returns", "fails", "shuts down"}).Draw(rt, "how"),
 	}
-	switch rapid.SampledFrom([]string{"", "press", "jam"}).Draw(rt, "directed") {
+	switch explore.SampledFrom([]string{"", "press", "jam"}).Draw(rt, "directed") {
 	case "press":
 		p.press(rt)
 	case "jam":
@@ -74,13 +74,13 @@ func drawJudgedPlan(rt *rapid.T) (p judgedPlan) {
 	return p
 }
 
-func seconds(rt *rapid.T, what string, some ...float64) time.Duration {
-	return time.Duration(rapid.SampledFrom(some).Draw(rt, what) * float64(time.Second))
+func seconds(rt *explore.T, what string, some ...float64) time.Duration {
+	return time.Duration(explore.SampledFrom(some).Draw(rt, what) * float64(time.Second))
 }
 
 // press begins with what is rare otherwise: a cut between two messages, the first attempt
 // behind it held back, and a close some time later.
-func (p *judgedPlan) press(rt *rapid.T) {
+func (p *judgedPlan) press(rt *explore.T) {
 	p.holds = slices.Insert(p.holds, 0, seconds(rt, "first hold", 2.5, 4, 6, 8))
 	p.troubles = slices.Insert(p.troubles, 0, trouble{after: time.Second, what: "cut", nth: 1})
 	for end := range p.turns {
@@ -92,19 +92,19 @@ func (p *judgedPlan) press(rt *rapid.T) {
 
 // jam begins with messages of the server that the hop does not let through, and goes on so
 // behind a cut; and an end closes.
-func (p *judgedPlan) jam(rt *rapid.T) {
+func (p *judgedPlan) jam(rt *explore.T) {
 	p.holds, p.troubles = nil, slices.Insert(p.troubles, 0, trouble{after: time.Second, what: "cut", nth: 1})
-	p.jams = []jam{{3, time.Minute}, {rapid.IntRange(3, 6).Draw(rt, "nth"), seconds(rt, "jam", 1, 3, 8, 40)}}
-	size := rapid.SampledFrom([]int{10, 1000, 3000, 20_000}).Draw(rt, "size")
-	for range rapid.SampledFrom([]int{1, 4, 10, 20, 40}).Draw(rt, "messages") { // 16 fit into a connection
+	p.jams = []jam{{3, time.Minute}, {explore.IntRange(3, 6).Draw(rt, "nth"), seconds(rt, "jam", 1, 3, 8, 40)}}
+	size := explore.SampledFrom([]int{10, 1000, 3000, 20_000}).Draw(rt, "size")
+	for range explore.SampledFrom([]int{1, 4, 10, 20, 40}).Draw(rt, "messages") { // 16 fit into a connection
 		p.turns[1] = slices.Insert(p.turns[1], 0, turn{what: "send", size: size})
 	}
 	p.goodbye.after = seconds(rt, "close after", 0.5, 1.5, 2, 2.5, 5)
 }
 
-func drawOpinion(rt *rapid.T) opinion {
-	a := opinion{what: rapid.SampledFrom([]string{"yes", "yes", "yes", "unsure", "unsure", "no"}).Draw(rt, "what")}
-	if rapid.IntRange(0, 2).Draw(rt, "slow") == 0 {
+func drawOpinion(rt *explore.T) opinion {
+	a := opinion{what: explore.SampledFrom([]string{"yes", "yes", "yes", "unsure", "unsure", "no"}).Draw(rt, "what")}
+	if explore.IntRange(0, 2).Draw(rt, "slow") == 0 {
 		a.after = upTo(rt, "after", 8*time.Second)
 	}
 	return a

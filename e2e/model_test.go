@@ -10,9 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/internal/explore"
 	"github.com/hopseal/hopseal/internal/hostile"
 	"github.com/hopseal/hopseal/transport"
 )
@@ -50,43 +49,43 @@ type plan struct {
 	troubles []trouble
 }
 
-func draw[V any](n int, one func(rt *rapid.T) V) *rapid.Generator[[]V] {
-	return rapid.SliceOfN(rapid.Custom(one), 0, n)
+func draw[V any](n int, one func(rt *explore.T) V) explore.Generator[[]V] {
+	return explore.SliceOf(n, one)
 }
 
-func upTo(rt *rapid.T, what string, most time.Duration) time.Duration {
-	return time.Duration(rapid.Int64Range(0, int64(most)).Draw(rt, what))
+func upTo(rt *explore.T, what string, most time.Duration) time.Duration {
+	return time.Duration(explore.Int64Range(0, int64(most)).Draw(rt, what))
 }
 
 // scales are those of conversations, and of sessions that change their keys meanwhile.
 var scales = []time.Duration{3 * time.Second, 3 * time.Second, 20 * time.Minute}
 
-func drawPlan(rt *rapid.T) (p plan) {
+func drawPlan(rt *explore.T) (p plan) {
 	for end := range 2 {
-		p.turns[end] = draw(30, func(rt *rapid.T) turn {
+		p.turns[end] = draw(30, func(rt *explore.T) turn {
 			return turn{
-				what: rapid.SampledFrom([]string{"send", "send", "send", "send", "flush", "wait"}).Draw(rt, "what"),
-				size: rapid.SampledFrom([]int{0, 1, 60, 1000, 30_000, 100_000}).Draw(rt, "size"),
-				wait: upTo(rt, "wait", rapid.SampledFrom(scales).Draw(rt, "scale")),
+				what: explore.SampledFrom([]string{"send", "send", "send", "send", "flush", "wait"}).Draw(rt, "what"),
+				size: explore.SampledFrom([]int{0, 1, 60, 1000, 30_000, 100_000}).Draw(rt, "size"),
+				wait: upTo(rt, "wait", explore.SampledFrom(scales).Draw(rt, "scale")),
 			}
 		}).Draw(rt, "turns")
-		p.readings[end] = draw(10, func(rt *rapid.T) (r reading) {
-			if rapid.IntRange(0, 3).Draw(rt, "patient") == 0 {
+		p.readings[end] = draw(10, func(rt *explore.T) (r reading) {
+			if explore.IntRange(0, 3).Draw(rt, "patient") == 0 {
 				r.patience = upTo(rt, "patience", time.Second) + time.Millisecond
 			}
-			if rapid.IntRange(0, 2).Draw(rt, "slow") == 0 {
+			if explore.IntRange(0, 2).Draw(rt, "slow") == 0 {
 				r.rest = upTo(rt, "rest", time.Second)
 			}
 			return r
 		}).Draw(rt, "readings")
 	}
-	p.troubles = draw(12, func(rt *rapid.T) trouble {
+	p.troubles = draw(12, func(rt *explore.T) trouble {
 		return trouble{
-			after:  upTo(rt, "after", rapid.SampledFrom(scales).Draw(rt, "scale")),
-			what:   rapid.SampledFrom([]string{"cut", "cut", "closed", "drop", "repeat", "flip", "reorder", "replay", "truncate", "extend", "silence"}).Draw(rt, "what"),
-			client: rapid.Bool().Draw(rt, "from the client"),
-			nth:    rapid.IntRange(2, 12).Draw(rt, "nth"),
-			seed:   rapid.Uint64().Draw(rt, "seed"),
+			after:  upTo(rt, "after", explore.SampledFrom(scales).Draw(rt, "scale")),
+			what:   explore.SampledFrom([]string{"cut", "cut", "closed", "drop", "repeat", "flip", "reorder", "replay", "truncate", "extend", "silence"}).Draw(rt, "what"),
+			client: explore.Bool().Draw(rt, "from the client"),
+			nth:    explore.IntRange(2, 12).Draw(rt, "nth"),
+			seed:   explore.Uint64().Draw(rt, "seed"),
 		}
 	}).Draw(rt, "troubles")
 	return p
@@ -259,8 +258,8 @@ func (p plan) carryOut(t *testing.T) error {
 // A15: exactly once and in order, whatever two ends do at the same time and whatever
 // becomes of their links.
 func TestA15ModelOfSessions(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		if err := drawPlan(rt).carryOut(t); err != nil { // no rapid.T in a bubble: it fails by a panic
+	explore.Check(t, func(rt *explore.T) {
+		if err := drawPlan(rt).carryOut(t); err != nil { // a T does not fail inside of a bubble
 			rt.Fatal(err)
 		}
 	})

@@ -7,8 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"pgregory.net/rapid"
-
+	"github.com/hopseal/hopseal/internal/explore"
 	"github.com/hopseal/hopseal/keys"
 )
 
@@ -311,7 +310,7 @@ func (j *judges) queue(end int) {
 }
 
 // check is what holds at every moment.
-func (j *judges) check(t *rapid.T) {
+func (j *judges) check(t *explore.T) {
 	if j.m.check(t); j.wrong != "" {
 		t.Fatal(j.wrong)
 	}
@@ -329,7 +328,7 @@ func (j *judges) check(t *rapid.T) {
 
 // settle is [model.calm]: after it an end that waits to close has closed, and the other
 // knows that it has everything.
-func (j *judges) settle(t testing.TB, rt *rapid.T) {
+func (j *judges) settle(t testing.TB, rt *explore.T) {
 	if j.ended() {
 		return
 	}

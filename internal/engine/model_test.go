@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
+	"github.com/hopseal/hopseal/internal/explore"
 )
 
 // The model: two ends, any number of connections between them, and a hop that does
@@ -203,21 +203,21 @@ func (m *model) calm(t testing.TB) {
 
 // A15, A18: exactly once and in order, whatever a hop does, and never stranded.
 func TestModelOfDelivery(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		m := newModel(t)
-		rt.Repeat(m.steps(t))
-		m.calm(t)
+	explore.Check(t, func(rt *explore.T) {
+		m := newModel(rt)
+		rt.Repeat(m.steps(rt))
+		m.calm(rt)
 	})
 }
 
 // pick draws a wire and an end of it. The newest wires are where most happens.
-func (m *model) pick(t *rapid.T) (*wire, int) {
-	back := rapid.IntRange(0, min(3, len(m.wires)-1)).Draw(t, "wire from the end")
-	return m.wires[len(m.wires)-1-back], rapid.IntRange(0, 1).Draw(t, "end")
+func (m *model) pick(t *explore.T) (*wire, int) {
+	back := explore.IntRange(0, min(3, len(m.wires)-1)).Draw(t, "wire from the end")
+	return m.wires[len(m.wires)-1-back], explore.IntRange(0, 1).Draw(t, "end")
 }
 
 // flight draws an end to which something is under way.
-func (m *model) flight(t *rapid.T) (*wire, int) {
+func (m *model) flight(t *explore.T) (*wire, int) {
 	w, i := m.pick(t)
 	if len(w.flight[i]) == 0 {
 		t.Skip("nothing under way")
@@ -225,61 +225,61 @@ func (m *model) flight(t *rapid.T) (*wire, int) {
 	return w, i
 }
 
-func (m *model) deliver(t *rapid.T) {
+func (m *model) deliver(t *explore.T) {
 	w, i := m.flight(t)
 	frame := w.flight[i][0]
 	w.flight[i] = w.flight[i][1:]
 	m.arrive(w, i, frame)
 }
 
-func (m *model) sendAny(t *rapid.T) {
-	m.send(rapid.IntRange(0, 1).Draw(t, "end"), rapid.SampledFrom([]int{0, 0, 10, 1000, 20_000, 70_000, 200_000}).Draw(t, "size"),
-		rapid.SampledFrom([]Kind{KindMessage, KindRequest}).Draw(t, "kind"))
+func (m *model) sendAny(t *explore.T) {
+	m.send(explore.IntRange(0, 1).Draw(t, "end"), explore.SampledFrom([]int{0, 0, 10, 1000, 20_000, 70_000, 200_000}).Draw(t, "size"),
+		explore.SampledFrom([]Kind{KindMessage, KindRequest}).Draw(t, "kind"))
 }
 
 // steps are what may happen.
-func (m *model) steps(tb testing.TB) map[string]func(*rapid.T) {
-	return map[string]func(*rapid.T){
-		"":         func(t *rapid.T) { m.check(t) },
+func (m *model) steps(tb testing.TB) map[string]func(*explore.T) {
+	return map[string]func(*explore.T){
+		"":         func(t *explore.T) { m.check(t) },
 		"send":     m.sendAny,
 		"send 2":   m.sendAny,
 		"deliver":  m.deliver,
 		"deliver2": m.deliver,
 		"deliver3": m.deliver,
-		"pump": func(t *rapid.T) {
+		"pump": func(t *explore.T) {
 			w, i := m.pick(t)
 			m.now = m.now.Add(ackDelay / 2)
 			m.pump(w, i)
 		},
-		"age": func(*rapid.T) { m.now = m.now.Add(DefaultRekeyAfter) },
-		"drop": func(t *rapid.T) {
+		"age": func(*explore.T) { m.now = m.now.Add(DefaultRekeyAfter) },
+		"drop": func(t *explore.T) {
 			w, i := m.flight(t)
 			w.flight[i] = w.flight[i][1:]
 		},
-		"repeat": func(t *rapid.T) {
+		"repeat": func(t *explore.T) {
 			w, i := m.flight(t)
 			w.flight[i] = append(w.flight[i], bytes.Clone(w.flight[i][0]))
 		},
-		"reorder": func(t *rapid.T) {
+		"reorder": func(t *explore.T) {
 			if w, i := m.flight(t); len(w.flight[i]) > 1 {
 				w.flight[i][0], w.flight[i][1] = w.flight[i][1], w.flight[i][0]
 			}
 		},
-		"corrupt": func(t *rapid.T) {
+		"corrupt": func(t *explore.T) {
 			w, i := m.flight(t)
 			frame := bytes.Clone(w.flight[i][0])
-			frame[rapid.IntRange(0, len(frame)-1).Draw(t, "byte")] ^= 1
+			frame[explore.IntRange(0, len(frame)-1).Draw(t, "byte")] ^= 1
 			w.flight[i][0] = frame
 		},
-		"replay": func(t *rapid.T) {
+		"replay": func(t *explore.T) {
 			w, i := m.pick(t)
 			if len(m.log) > 0 {
-				m.arrive(w, i, bytes.Clone(rapid.SampledFrom(m.log).Draw(t, "frame")))
+				m.arrive(w, i, bytes.Clone(explore.SampledFrom(m.log).Draw(t, "frame")))
 			}
 		},
-		"cut":       func(t *rapid.T) { w, i := m.pick(t); w.ends[i].die() },
-		"reconnect": func(*rapid.T) { m.reconnect(tb) },
-		"calm":      func(*rapid.T) { m.calm(tb) },
+		"cut":       func(t *explore.T) { w, i := m.pick(t); w.ends[i].die() },
+		"reconnect": func(*explore.T) { m.reconnect(tb) },
+		"calm":      func(*explore.T) { m.calm(tb) },
 	}
 }
 

@@ -12,8 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
+	"github.com/hopseal/hopseal/internal/explore"
 	setclock "github.com/hopseal/hopseal/internal/stepclock"
 	"github.com/hopseal/hopseal/keys"
 )
@@ -630,44 +629,44 @@ func (d *durables) calm(t testing.TB) {
 // given every message, whole and in order, and again only those that it had not asked behind.
 // Between two ends of a receiver's process no piece comes twice, on however many links.
 func TestA16ModelOfRestarts(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		d := newDurables(t)
-		end := func(t *rapid.T) int { return rapid.IntRange(0, 1).Draw(t, "end") }
-		wireAndEnd := func(t *rapid.T) (*wire, int) {
-			back := rapid.IntRange(0, min(3, len(d.wires)-1)).Draw(t, "wire from the end")
+	explore.Check(t, func(rt *explore.T) {
+		d := newDurables(rt)
+		end := func(t *explore.T) int { return explore.IntRange(0, 1).Draw(t, "end") }
+		wireAndEnd := func(t *explore.T) (*wire, int) {
+			back := explore.IntRange(0, min(3, len(d.wires)-1)).Draw(t, "wire from the end")
 			return d.wires[len(d.wires)-1-back], end(t)
 		}
-		deliver := func(rt *rapid.T) {
+		deliver := func(rt *explore.T) {
 			w, i := wireAndEnd(rt)
 			if len(w.flight[i]) == 0 {
 				rt.Skip("nothing under way")
 			}
 			frame := w.flight[i][0]
 			w.flight[i] = w.flight[i][1:]
-			d.arrive(t, w, i, frame)
+			d.arrive(rt, w, i, frame)
 		}
-		pump := func(rt *rapid.T) {
+		pump := func(rt *explore.T) {
 			w, i := wireAndEnd(rt)
 			d.now = d.now.Add(ackDelay / 2)
-			d.pump(t, w, i)
+			d.pump(rt, w, i)
 		}
-		rt.Repeat(map[string]func(*rapid.T){
-			"send": func(rt *rapid.T) {
-				d.send(t, end(rt), rapid.SampledFrom([]int{0, 0, 1000, 40_000, 70_000, 300_000}).Draw(rt, "size"))
+		rt.Repeat(map[string]func(*explore.T){
+			"send": func(rt *explore.T) {
+				d.send(rt, end(rt), explore.SampledFrom([]int{0, 0, 1000, 40_000, 70_000, 300_000}).Draw(rt, "size"))
 			},
-			"take":    func(rt *rapid.T) { d.take(t, end(rt)) },
+			"take":    func(rt *explore.T) { d.take(rt, end(rt)) },
 			"deliver": deliver, "deliver 2": deliver, "deliver 3": deliver, "pump": pump, "pump 2": pump,
-			"crash":     func(rt *rapid.T) { d.crash(t, end(rt)) },
-			"cut":       func(rt *rapid.T) { w, i := wireAndEnd(rt); w.ends[i].die() },
-			"reconnect": func(*rapid.T) { d.reconnect(t) },
-			"replay": func(rt *rapid.T) {
+			"crash":     func(rt *explore.T) { d.crash(rt, end(rt)) },
+			"cut":       func(rt *explore.T) { w, i := wireAndEnd(rt); w.ends[i].die() },
+			"reconnect": func(*explore.T) { d.reconnect(rt) },
+			"replay": func(rt *explore.T) {
 				if w, i := wireAndEnd(rt); len(d.log) > 0 {
-					d.arrive(t, w, i, bytes.Clone(rapid.SampledFrom(d.log).Draw(rt, "frame")))
+					d.arrive(rt, w, i, bytes.Clone(explore.SampledFrom(d.log).Draw(rt, "frame")))
 				}
 			},
-			"calm": func(*rapid.T) { d.calm(t) },
+			"calm": func(*explore.T) { d.calm(rt) },
 		})
-		d.calm(t)
+		d.calm(rt)
 	})
 }
 
