@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/mux"
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
@@ -21,12 +22,12 @@ func TestLargeCallsOfHonestEndsAllSucceed(t *testing.T) {
 		c, s := over(t)
 		var work sync.WaitGroup
 		for _, end := range []*e2e.Session{c, s} {
-			mux := e2e.NewMux()
-			mux.Handle("echo", func(_ context.Context, r *e2e.Request) ([]byte, error) {
+			router := mux.New()
+			router.Handle("echo", func(_ context.Context, r *e2e.Request) ([]byte, error) {
 				time.Sleep(10 * time.Millisecond)
 				return r.Data, nil
 			})
-			serving(t, end, mux)
+			serving(t, end, router)
 			for range 64 {
 				work.Go(func() {
 					answer, err := end.Call(context.Background(), "echo", make([]byte, e2e.DefaultMaxMessage))
@@ -44,12 +45,12 @@ func TestLargeCallsOfHonestEndsAllSucceed(t *testing.T) {
 func TestCallsOfAllSizesAreNotRefused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := overAs(t, func(c *e2e.Config, s *e2e.ServerConfig) { c.Window, s.Window = engine.MinWindow, engine.MinWindow })
-		mux := e2e.NewMux()
-		mux.Handle("", func(context.Context, *e2e.Request) ([]byte, error) {
+		router := mux.New()
+		router.Handle("", func(context.Context, *e2e.Request) ([]byte, error) {
 			time.Sleep(time.Millisecond)
 			return nil, nil
 		})
-		serving(t, s, mux)
+		serving(t, s, router)
 		var work sync.WaitGroup
 		for i := range 64 {
 			r := rand.New(rand.NewPCG(1, uint64(i)))
@@ -71,12 +72,12 @@ func TestCallsOfAllSizesAreNotRefused(t *testing.T) {
 func TestA56CallsBeyondASmallerWindowAreRefused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := overAs(t, func(_ *e2e.Config, s *e2e.ServerConfig) { s.Window = engine.MinWindow })
-		mux := e2e.NewMux()
-		mux.Handle("slow", func(context.Context, *e2e.Request) ([]byte, error) {
+		router := mux.New()
+		router.Handle("slow", func(context.Context, *e2e.Request) ([]byte, error) {
 			time.Sleep(time.Second)
 			return nil, nil
 		})
-		serving(t, s, mux)
+		serving(t, s, router)
 		var busy, answered atomic.Int32
 		var work sync.WaitGroup
 		for range 10 {
@@ -108,12 +109,12 @@ func TestA56CallsBeyondASmallerWindowAreRefused(t *testing.T) {
 func TestCallGivenUpCountsUntilItIsAnswered(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := over(t)
-		mux := e2e.NewMux()
-		mux.Handle("slow", func(context.Context, *e2e.Request) ([]byte, error) {
+		router := mux.New()
+		router.Handle("slow", func(context.Context, *e2e.Request) ([]byte, error) {
 			time.Sleep(10 * time.Second)
 			return nil, nil
 		})
-		serving(t, s, mux)
+		serving(t, s, router)
 		start := time.Now()
 		for range 3 { // the first one is sent, the others are not
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)

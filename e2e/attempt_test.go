@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/mux"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
@@ -332,18 +333,18 @@ func TestA54PeerIsWhoWasAccepted(t *testing.T) {
 				gate := &gated{free: 1, open: decide, verdict: verdict}
 				served := make(chan uint64, 9)
 				authorized := make(chan uint64, 9)
-				mux := e2e.NewMux()
-				mux.Authorize = func(_ context.Context, peer e2e.Peer, _ e2e.Message) error {
+				router := mux.New()
+				router.Authorize = func(_ context.Context, peer e2e.Peer, _ e2e.Message) error {
 					authorized <- peer.Serial()
 					return nil
 				}
-				mux.Handle("who", func(_ context.Context, r *e2e.Request) ([]byte, error) {
+				router.Handle("who", func(_ context.Context, r *e2e.Request) ([]byte, error) {
 					served <- r.Session.Peer().Serial()
 					return nil, nil
 				})
 				carol := newIdentity("carol")
 				server := e2e.ServerConfig{Identity: bob, Verifier: gate, Protocol: "test/1", Options: e2e.Options{Logger: silent}}
-				srv := newServer(t, server, mux.Serve)
+				srv := newServer(t, server, router.Serve)
 				r := &road{srv: srv}
 				c := r.client(t, e2e.Config{Identity: carol, Verifier: trust.Pinned(bob.Fingerprint()), Protocol: "test/1", Options: e2e.Options{Logger: silent}})
 				before := carol.Public().Serial()

@@ -22,6 +22,7 @@ import (
 	"github.com/flynn/noise"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/mux"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
@@ -567,11 +568,11 @@ func TestA34FloodOfStreamsThatAreCancelled(t *testing.T) {
 
 // serveWith serves requests of one type by a function, or of none.
 func serveWith(f func(context.Context, *e2e.Request) ([]byte, error)) func(context.Context, *e2e.Session) error {
-	mux := e2e.NewMux()
+	router := mux.New()
 	if f != nil {
-		mux.Handle("flood", f)
+		router.Handle("flood", f)
 	}
-	return mux.Serve
+	return router.Serve
 }
 
 // Whatever a server answers with, its client ends in time with a typed error and having

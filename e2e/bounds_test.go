@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/mux"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/transport"
 )
@@ -118,15 +119,15 @@ func TestA56WhatAPeerHasAnEndHoldIsBounded(t *testing.T) {
 	}
 	waits := func(ctx context.Context, _ *e2e.Session) error { <-ctx.Done(); return nil }
 	serves := func(atOnce int, f func(context.Context, *e2e.Request) ([]byte, error)) func(context.Context, *e2e.Session) error {
-		mux := e2e.NewMux()
-		mux.Concurrent = atOnce
-		mux.OnError = func(*e2e.Request, error) {}
+		router := mux.New()
+		router.Concurrent = atOnce
+		router.OnError = func(*e2e.Request, error) {}
 		if f != nil {
-			mux.Handle("served", f)
+			router.Handle("served", f)
 		}
-		return mux.Serve
+		return router.Serve
 	}
-	stuck := serves(e2e.DefaultMuxConcurrent, func(ctx context.Context, _ *e2e.Request) ([]byte, error) { <-ctx.Done(); return nil, ctx.Err() })
+	stuck := serves(64, func(ctx context.Context, _ *e2e.Request) ([]byte, error) { <-ctx.Done(); return nil, ctx.Err() })
 	echoes := serves(4, func(_ context.Context, r *e2e.Request) ([]byte, error) { return r.Data, nil })
 	answers := serves(4, func(context.Context, *e2e.Request) ([]byte, error) { return make([]byte, largest), nil })
 	fails := serves(4, func(context.Context, *e2e.Request) ([]byte, error) {

@@ -10,7 +10,7 @@ import (
 )
 
 // Call sends a request of a type and returns the answer of the function that serves it
-// at the other end, see [Mux]. Both survive the connections that they are sent over, so
+// at the other end, see [Session.Serve]. Both survive the connections that they are sent over, so
 // a Call waits until it is answered, its context ends, or the session does. If
 // [Options.MaxCalls] are waiting already it waits for one of them first, and so it does
 // while the requests that are not answered, with its own, are more than [Options.Window]

@@ -190,8 +190,8 @@ type Options struct {
 	//	messages   that the other end has sent and the application has not received
 	//	requests   of the other end's, until their answers are on their way; what comes
 	//	           beyond is refused with RefusedBusy
-	//	answers    of functions of a Mux that wait to be sent: beyond, no request is begun,
-	//	           see Mux.Concurrent
+	//	answers    of Handlers that wait to be sent: beyond, no request is begun, see
+	//	           ServeOptions.Concurrent
 	//	streams    that the application has not read, and 16 KiB more of each
 	//	own        messages, until they have arrived; and as much of calls, answers and
 	//	           refusals
@@ -282,7 +282,7 @@ type Options struct {
 	//	warn   the function of a session failed     it has returned an error of its own
 	//	warn   stored session dropped               it is of no use to this process: with another Protocol, or other StoreKeys
 	//	warn   peers not rechecked                  the Verifier had no answer about so many; they are asked about again
-	//	warn   message refused                      by a function of a Mux without OnError; error if it panicked
+	//	warn   message refused                      by a Handler without OnError; error if it panicked
 	//	warn   message refused by the other end     no Call waits for it, and Refused is nil
 	//	error  the function of a session panicked   also where Notify, Refused, or the Verifier in a handshake, did
 	//

@@ -63,17 +63,17 @@
 //
 // # Messages
 //
-// Send and Receive carry bytes. [Session.SendMessage] gives them a type, and a [Mux]
-// serves each type by a function of its own; [Session.Call] waits for what the function
-// answers. What no function serves is refused, and so is what [Mux.Authorize] does not
-// let pass: the sender gets a [RefusedError], from Call or through [Options.Refused], and
-// the session goes on.
+// Send and Receive carry bytes. [Session.SendMessage] gives them a type, [Session.Call]
+// waits for what the other end answers, and [Session.Serve] answers there. Package
+// [github.com/hopseal/hopseal/e2e/mux] serves each type by a function of its own, and
+// sends and receives Go values. What an end does not take it refuses: the sender gets a
+// [RefusedError], from Call or through [Options.Refused], and the session goes on.
 //
-//	mux := e2e.NewMux()
-//	e2e.HandleFunc(mux, "order.create", func(ctx context.Context, o Order) (Receipt, error) { … })
-//	srv, err := e2e.NewServer(cfg, mux.Serve)
+//	m := mux.New()
+//	mux.HandleFunc(m, "order.create", func(ctx context.Context, o Order) (Receipt, error) { … })
+//	srv, err := e2e.NewServer(cfg, m.Serve)
 //
-//	receipt, err := e2e.CallValue[Receipt](ctx, session, "order.create", order)
+//	receipt, err := mux.CallValue[Receipt](ctx, session, "order.create", order)
 //
 // # Coming back
 //

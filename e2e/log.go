@@ -148,8 +148,7 @@ func (d *doorbell) ring(log *slog.Logger, on transport.Info, why outcome, err er
 	log.LogAttrs(context.Background(), level, "handshake failed", append(attrs, slog.Int("count", count))...)
 }
 
-// refused logs that a message was refused which a function of a Mux serves. Each client can
-// cause that at will too.
+// refused logs that a Handler has refused a message. Each client can cause that at will too.
 func (d *doorbell) refused(log *slog.Logger, r *Request, why Refusal, err error) {
 	level, of := slog.LevelWarn, wordFor(why)
 	if errors.As(err, new(*PanicError)) {

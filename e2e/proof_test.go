@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/mux"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
 )
@@ -83,14 +84,14 @@ func TestSignedSession(t *testing.T) {
 	c, s := overAs(t, func(c *e2e.Config, s *e2e.ServerConfig) { signed(c, s); c.Refused = told })
 	mustSend(t, s, "bare")
 	mustReceive(t, c, "bare")
-	mux := e2e.NewMux()
-	mux.Handle("upper", func(ctx context.Context, r *e2e.Request) ([]byte, error) {
+	router := mux.New()
+	router.Handle("upper", func(ctx context.Context, r *e2e.Request) ([]byte, error) {
 		if _, err := e2e.VerifyProof(alice.Public(), r.Proof, r.Data); err != nil {
 			t.Error(err)
 		}
 		return upper(ctx, r)
 	})
-	serving(t, s, mux)
+	serving(t, s, router)
 	var work sync.WaitGroup
 	for i := range 8 {
 		work.Go(func() {

@@ -28,8 +28,8 @@ const idleReader = 50 * time.Millisecond
 // The error is a [*CloseError], or the context's if it had ended before the call.
 // A context that ends while Receive waits may cost the connection, and ends a session
 // that has no other, so short deadlines are no way to poll. An error that matches
-// [io.EOF] says that the other end has sent everything it meant to. While a [Mux] serves
-// the session the error is [ErrServing].
+// [io.EOF] says that the other end has sent everything it meant to. While a
+// [Session.Serve] is under way the error is [ErrServing].
 func (s *Session) Receive(ctx context.Context) ([]byte, error) {
 	return s.AppendReceive(ctx, nil)
 }

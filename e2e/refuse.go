@@ -40,16 +40,14 @@ func (s *Session) refuse(m incoming, why Refusal) {
 	}
 }
 
-// refuseTaken is refuse for a message that the application has had.
-func (s *Session) refuseTaken(m incoming, why Refusal) {
-	m.Kind = engine.KindRequest // nothing is left to consume
-	s.refuse(m, why)
+// Refuse tells the other end that a message which [Session.ReceiveMessage] has returned was
+// not taken, and why: it learns that through its [Options.Refused]. Refuse does not wait. It
+// must be called once at most for each message.
+func (s *Session) Refuse(m Message, why Refusal) {
+	// Nothing is left to consume of a message that the application was given, as of a request.
+	taken := engine.Header{Kind: engine.KindRequest}
+	s.refuse(incoming{Header: taken, number: m.ID, size: len(m.Data)}, sendable(why))
 }
-
-// A badRequest is the error of a request that is not the value it should be.
-type badRequest struct{ error }
-
-func (e badRequest) Unwrap() error { return e.error }
 
 // interrupted refuses what another process had taken of the other end's requests and not
 // answered when it ended: nobody serves them any more, and whoever asked would wait.

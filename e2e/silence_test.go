@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/mux"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/transport"
 )
@@ -78,13 +79,13 @@ func TestNothingIsSilentByDefault(t *testing.T) {
 			meetAndSend(t, talkative(hosting(bob, alice)), muxOf(func(context.Context, *e2e.Request) ([]byte, error) { panic("no such table") }).Serve)
 		}, `level=ERROR msg="message refused" session=<id> peer=<alice> type="" reason=panic error="e2e: panic: no such table" stack=`, 1},
 		"a message that is not allowed": {func(t *testing.T) {
-			mux := muxOf(func(context.Context, *e2e.Request) ([]byte, error) { return nil, nil })
-			mux.Authorize = func(context.Context, e2e.Peer, e2e.Message) error { return errors.New("only on Mondays") }
-			meetAndSend(t, talkative(hosting(bob, alice)), mux.Serve)
+			router := muxOf(func(context.Context, *e2e.Request) ([]byte, error) { return nil, nil })
+			router.Authorize = func(context.Context, e2e.Peer, e2e.Message) error { return errors.New("only on Mondays") }
+			meetAndSend(t, talkative(hosting(bob, alice)), router.Serve)
 		}, `level=WARN msg="message refused" session=<id> peer=<alice> type="" reason=unauthorized error="only on Mondays" count=1`, 1},
 		"a message that the other end refuses": {func(t *testing.T) {
 			a, b := transport.Pipe()
-			served := serve(newServer(t, hosting(bob, alice), e2e.NewMux().Serve), b)
+			served := serve(newServer(t, hosting(bob, alice), mux.New().Serve), b)
 			c, err := e2e.Connect(t.Context(), a, "pipe", talkative(trusting(alice, bob)))
 			if err != nil {
 				t.Fatal(err)
@@ -111,10 +112,10 @@ func TestNothingIsSilentByDefault(t *testing.T) {
 }
 
 // muxOf serves all messages without a type.
-func muxOf(f func(context.Context, *e2e.Request) ([]byte, error)) *e2e.Mux {
-	mux := e2e.NewMux()
-	mux.Handle("", f)
-	return mux
+func muxOf(f func(context.Context, *e2e.Request) ([]byte, error)) *mux.Mux {
+	router := mux.New()
+	router.Handle("", f)
+	return router
 }
 
 // meetAndSend has a client send one message to a server.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/mux"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 )
 
@@ -25,8 +26,8 @@ func TestCallsAcrossARestart(t *testing.T) {
 				store := sessionstore.Memory()
 				process := &leftBehind{Store: store}
 				var served atomic.Int32
-				mux := func() *e2e.Mux {
-					m := e2e.NewMux()
+				router := func() *mux.Mux {
+					m := mux.New()
 					m.Handle("upper", upper)
 					m.Handle("slow", func(ctx context.Context, _ *e2e.Request) ([]byte, error) {
 						served.Add(1)
@@ -35,7 +36,7 @@ func TestCallsAcrossARestart(t *testing.T) {
 					})
 					return m
 				}
-				first := newServer(t, stored(hosting(bob, alice), process), mux().Serve)
+				first := newServer(t, stored(hosting(bob, alice), process), router().Serve)
 				r := &road{srv: first}
 				c := r.client(t, trusting(alice, bob))
 				mustCall(t, c, "upper", "a", "A")
@@ -55,7 +56,7 @@ func TestCallsAcrossARestart(t *testing.T) {
 					stop(t, first)
 				}
 				r.set(func(r *road) { r.closed = false })
-				r.move(newServer(t, stored(hosting(bob, alice), store), mux().Serve))
+				r.move(newServer(t, stored(hosting(bob, alice), store), router().Serve))
 				began := time.Now()
 				for range calls {
 					err := <-results
@@ -73,7 +74,7 @@ func TestCallsAcrossARestart(t *testing.T) {
 				mustCall(t, c, "upper", "b", "B")
 				synctest.Wait()
 				// And no next process refuses again what has been refused or answered.
-				r.move(newServer(t, stored(hosting(bob, alice), store), mux().Serve))
+				r.move(newServer(t, stored(hosting(bob, alice), store), router().Serve))
 				mustCall(t, c, "upper", "c", "C")
 				c.Close()
 			})
@@ -87,7 +88,7 @@ func TestCallsWhileTheServerMoves(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := sessionstore.Memory()
 		node := func() *e2e.Server {
-			m := e2e.NewMux()
+			m := mux.New()
 			m.Handle("upper", func(ctx context.Context, r *e2e.Request) ([]byte, error) {
 				select {
 				case <-time.After(30 * time.Millisecond):

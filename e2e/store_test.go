@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/mux"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
@@ -270,13 +271,13 @@ func TestStoredSessionsCallAndSign(t *testing.T) {
 		scfg.Proof, ccfg.Proof, ccfg.StoreName = proof, proof, "calls"
 		scfg.Window, ccfg.Window = 64<<10, 64<<10
 		hold, release := context.WithCancel(context.Background())
-		mux := e2e.NewMux()
-		mux.Handle("upper", upper)
-		mux.Handle("one-way", func(_ context.Context, r *e2e.Request) ([]byte, error) {
+		router := mux.New()
+		router.Handle("upper", upper)
+		router.Handle("one-way", func(_ context.Context, r *e2e.Request) ([]byte, error) {
 			<-hold.Done()
 			return nil, nil
 		})
-		srv := newServer(t, scfg, mux.Serve)
+		srv := newServer(t, scfg, router.Serve)
 		t.Cleanup(release)
 		c, err := e2e.DialFunc(t.Context(), "pipe", ccfg, func(context.Context) (transport.Conn, error) {
 			a, b := transport.Pipe()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/mux"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 )
 
@@ -72,15 +73,15 @@ func TestStoredSendAtTheEnd(t *testing.T) {
 func TestStoredServersAnswerAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := sessionstore.Memory()
-		mux := e2e.NewMux()
-		mux.Handle("upper", upper)
-		mux.Handle("slow", func(ctx context.Context, _ *e2e.Request) ([]byte, error) {
+		router := mux.New()
+		router.Handle("upper", upper)
+		router.Handle("slow", func(ctx context.Context, _ *e2e.Request) ([]byte, error) {
 			<-ctx.Done()
 			return nil, nil
 		})
 		nodes := []*e2e.Server{}
 		for range 2 {
-			nodes = append(nodes, newServer(t, stored(hosting(bob, alice), store), mux.Serve))
+			nodes = append(nodes, newServer(t, stored(hosting(bob, alice), store), router.Serve))
 		}
 		r := &road{srv: nodes[0]}
 		c := r.client(t, trusting(alice, bob))

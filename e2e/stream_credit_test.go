@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/mux"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/transport"
 )
@@ -36,12 +37,12 @@ func flood(w *e2e.StreamWriter, written *int) <-chan error {
 func TestA34AnUnreadStreamHoldsUpOnlyItsWriter(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := over(t)
-		mux := e2e.NewMux()
-		mux.Handle("ping", func(context.Context, *e2e.Request) ([]byte, error) { return []byte("pong"), nil })
+		router := mux.New()
+		router.Handle("ping", func(context.Context, *e2e.Request) ([]byte, error) { return []byte("pong"), nil })
 		heard := 0
-		mux.Handle("note", func(context.Context, *e2e.Request) ([]byte, error) { heard++; return nil, nil })
+		router.Handle("note", func(context.Context, *e2e.Request) ([]byte, error) { heard++; return nil, nil })
 		served := make(chan error, 1)
-		go func() { served <- mux.Serve(t.Context(), s) }()
+		go func() { served <- router.Serve(t.Context(), s) }()
 		unread, refused := mustOpenStream(t, c), mustReceiveStream(t, s)
 		unseen := mustOpenStream(t, c)
 		var written [2]int

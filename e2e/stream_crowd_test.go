@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/mux"
 )
 
 // A crowd counts the readers that an application holds.
@@ -155,8 +156,8 @@ func TestA56RequestsWithTheApplication(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		client, server := over(t)
 		var held, most atomic.Int64
-		mux := e2e.NewMux()
-		mux.Handle("slow", func(context.Context, *e2e.Request) ([]byte, error) {
+		router := mux.New()
+		router.Handle("slow", func(context.Context, *e2e.Request) ([]byte, error) {
 			if now := held.Add(1); now > most.Load() {
 				most.Store(now)
 			}
@@ -164,14 +165,14 @@ func TestA56RequestsWithTheApplication(t *testing.T) {
 			held.Add(-1)
 			return nil, nil
 		})
-		serving(t, server, mux)
+		serving(t, server, router)
 		for range 2000 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 			client.Call(ctx, "slow", nil)
 			cancel()
 		}
-		if got := most.Load(); got > e2e.DefaultMuxConcurrent || got == 0 {
-			t.Errorf("%d requests were served at a time, want %d at most", got, e2e.DefaultMuxConcurrent)
+		if got := most.Load(); got > 64 || got == 0 {
+			t.Errorf("%d requests were served at a time, want %d at most", got, 64)
 		}
 	})
 }

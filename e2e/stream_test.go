@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/mux"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/transport"
 )
@@ -232,10 +233,10 @@ func (f failing) Read([]byte) (int, error) {
 func TestA34AReaderThatDoesNotRead(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := over(t)
-		mux := e2e.NewMux()
-		mux.Handle("ping", func(context.Context, *e2e.Request) ([]byte, error) { return []byte("pong"), nil })
+		router := mux.New()
+		router.Handle("ping", func(context.Context, *e2e.Request) ([]byte, error) { return []byte("pong"), nil })
 		served := make(chan error, 1)
-		go func() { served <- mux.Serve(t.Context(), s) }()
+		go func() { served <- router.Serve(t.Context(), s) }()
 		ctx, cancel := context.WithCancel(t.Context())
 		w, err := c.OpenStream(ctx, "", nil)
 		if err != nil {

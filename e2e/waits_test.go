@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/mux"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
@@ -239,30 +240,30 @@ func found(t *testing.T, site string, kept bool) *city {
 
 // serve is the server's function.
 func (c *city) serve(second keys.Fingerprint) func(context.Context, *e2e.Session) error {
-	mux := e2e.NewMux()
-	mux.OnError = func(*e2e.Request, error) { c.gate.at("Mux.OnError") }
-	mux.Authorize = func(context.Context, e2e.Peer, e2e.Message) error {
+	router := mux.New()
+	router.OnError = func(*e2e.Request, error) { c.gate.at("Mux.OnError") }
+	router.Authorize = func(context.Context, e2e.Peer, e2e.Message) error {
 		c.gate.at("Authorize")
 		return nil
 	}
-	mux.Handle("upper", upper)
-	mux.Handle("", func(ctx context.Context, r *e2e.Request) ([]byte, error) {
+	router.Handle("upper", upper)
+	router.Handle("", func(ctx context.Context, r *e2e.Request) ([]byte, error) {
 		return nil, r.Session.Send(ctx, r.Data)
 	})
-	mux.Handle("odd", func(ctx context.Context, r *e2e.Request) ([]byte, error) {
+	router.Handle("odd", func(ctx context.Context, r *e2e.Request) ([]byte, error) {
 		_, err := r.Session.SendMessage(ctx, "odd", nil)
 		return nil, err
 	})
-	mux.Handle("much", func(ctx context.Context, r *e2e.Request) ([]byte, error) {
+	router.Handle("much", func(ctx context.Context, r *e2e.Request) ([]byte, error) {
 		return nil, r.Session.Send(ctx, make([]byte, 500_000))
 	})
-	mux.Handle("fails", func(context.Context, *e2e.Request) ([]byte, error) { return nil, errors.New("it fails") })
-	mux.Handle("stops", func(context.Context, *e2e.Request) ([]byte, error) {
+	router.Handle("fails", func(context.Context, *e2e.Request) ([]byte, error) { return nil, errors.New("it fails") })
+	router.Handle("stops", func(context.Context, *e2e.Request) ([]byte, error) {
 		c.gate.at("function")
 		return nil, nil
 	})
 	return func(ctx context.Context, s *e2e.Session) error {
-		err := mux.Serve(ctx, s)
+		err := router.Serve(ctx, s)
 		if s.Peer().Fingerprint() == second {
 			close(c.endedB)
 		}

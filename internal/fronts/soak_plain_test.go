@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/mux"
 	"github.com/hopseal/hopseal/internal/hostile"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
@@ -58,7 +59,7 @@ type pair struct {
 
 func startPlain(s *soak) *plain {
 	p := &plain{soak: s, identity: identity(s.t, "service"), byName: map[keys.Fingerprint]*pair{}}
-	mux := http.NewServeMux()
+	router := http.NewServeMux()
 	for path, serve := range map[string]func(context.Context, *e2e.Session) error{"/socket": p.serve, "/socket/calls": p.answering().Serve} {
 		srv, err := e2e.NewServer(e2e.ServerConfig{
 			Identity: p.identity, Verifier: trust.InsecureAnyone(), Protocol: "soak/1", Options: p.options(),
@@ -66,10 +67,10 @@ func startPlain(s *soak) *plain {
 		}, serve)
 		must(err)
 		s.t.Cleanup(func() { srv.Shutdown(context.Background()) })
-		mux.Handle(path, srv)
+		router.Handle(path, srv)
 	}
-	mux.HandleFunc("/readyz", func(http.ResponseWriter, *http.Request) {})
-	h := httptest.NewServer(mux)
+	router.HandleFunc("/readyz", func(http.ResponseWriter, *http.Request) {})
+	h := httptest.NewServer(router)
 	s.t.Cleanup(h.Close)
 	p.address = h.Listener.Addr().String()
 	return p
@@ -230,11 +231,11 @@ func checkWords(r io.Reader, words uint64) error {
 }
 
 // answering serves calls, each of which has to come once.
-func (p *plain) answering() *e2e.Mux {
-	mux := e2e.NewMux()
+func (p *plain) answering() *mux.Mux {
+	router := mux.New()
 	var mu sync.Mutex
 	served := map[string]bool{}
-	mux.Handle("sum", func(_ context.Context, m *e2e.Request) ([]byte, error) {
+	router.Handle("sum", func(_ context.Context, m *e2e.Request) ([]byte, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		if key := string(m.Data[:24]); served[key] {
@@ -244,7 +245,7 @@ func (p *plain) answering() *e2e.Mux {
 		}
 		return sum(m.Data), nil
 	})
-	return mux
+	return router
 }
 
 func sum(data []byte) []byte {

@@ -22,7 +22,7 @@ var listeners = map[string]string{
 	"e2e.Options.Logger":                      "logged",
 	"e2e.Options.Notify":                      "returned", // Logger is told the same
 	"e2e.Options.Refused":                     "logged",
-	"e2e.Mux.OnError":                         "logged",
+	"e2e.ServeOptions.OnError":                "logged",
 	"e2e.StreamOptions.Progress":              "data",
 	"keys.RotationPolicy.Logger":              "logged",
 	"transport.DialOptions.Notify":            "returned",

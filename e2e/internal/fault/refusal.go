@@ -32,15 +32,22 @@ var refusalTexts = map[Refusal]string{
 	RefusedInterrupted:  "its program ended while it served it: it may have been served, so find out before you send it again",
 }
 
+// RefusalText says in words why a message was refused; known is false for what only later
+// versions send.
+func RefusalText(why Refusal) (text string, known bool) {
+	text, known = refusalTexts[why]
+	return text, known
+}
+
 // A RefusedError says that the other end did not take a message. The session goes on.
 type RefusedError struct {
-	ID     uint64 // number of the message, see [Message.ID]
+	ID     uint64 // number of the message, as in Message.ID
 	Reason Refusal
 }
 
 // Error returns one line.
 func (e *RefusedError) Error() string {
-	why, known := refusalTexts[e.Reason]
+	why, known := RefusalText(e.Reason)
 	if !known {
 		why = "for a reason that this version does not know (" + strconv.Itoa(int(e.Reason)) + "): upgrade this end to read it"
 	}

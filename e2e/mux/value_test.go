@@ -1,6 +1,4 @@
-//go:build !hopseal_npm
-
-package e2e_test
+package mux_test
 
 import (
 	"context"
@@ -8,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/mux"
 )
 
 type order struct {
@@ -29,33 +28,33 @@ type receipt struct {
 
 func TestValues(t *testing.T) {
 	told, heard := refusals()
-	c, s := overAs(t, func(c *e2e.Config, _ *e2e.ServerConfig) { c.Refused = told })
-	id, err := e2e.SendValue(t.Context(), c, "order", order{7, []string{"pears"}})
+	c, s := connect(t, func(c *e2e.Config, _ *e2e.ServerConfig) { c.Refused = told })
+	id, err := mux.SendValue(t.Context(), c, "order", order{7, []string{"pears"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, m, err := e2e.ReceiveValue[order](t.Context(), s, "order")
+	got, m, err := mux.ReceiveValue[order](t.Context(), s, "order")
 	if err != nil || got.ID != 7 || m.ID != id || m.Type != "order" {
 		t.Fatalf("%+v, %+v, %v", got, m, err)
 	}
-	var bad *e2e.ValueError
+	var bad *mux.ValueError
 	for _, o := range []order{{7, []string{"a", "b", "c"}}, {13, nil}} {
-		if _, err := e2e.SendValue(t.Context(), c, "order", o); !errors.As(err, &bad) {
+		if _, err := mux.SendValue(t.Context(), c, "order", o); !errors.As(err, &bad) {
 			t.Errorf("%+v was sent: %v", o, err)
 		}
 	}
 	// What the type at the other end refuses.
 	for _, send := range []func() (uint64, error){
-		func() (uint64, error) { return e2e.SendValue(t.Context(), c, "order", receipt{1, "x"}) },
+		func() (uint64, error) { return mux.SendValue(t.Context(), c, "order", receipt{1, "x"}) },
 		func() (uint64, error) { return c.SendMessage(t.Context(), "order", []byte("\xff")) },
 		func() (uint64, error) { return c.SendMessage(t.Context(), "order", nil) },
-		func() (uint64, error) { return e2e.SendValue(t.Context(), c, "other", order{7, nil}) },
+		func() (uint64, error) { return mux.SendValue(t.Context(), c, "other", order{7, nil}) },
 	} {
 		id, err := send()
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, m, err := e2e.ReceiveValue[order](t.Context(), s, "order")
+		_, m, err := mux.ReceiveValue[order](t.Context(), s, "order")
 		if !errors.As(err, &bad) || m.ID != id {
 			t.Errorf("message %d: %+v, %v", id, m, err)
 		}
@@ -65,50 +64,50 @@ func TestValues(t *testing.T) {
 		}
 		wantRefused(t, <-heard, id, why)
 	}
-	if _, _, err := e2e.ReceiveValue[any](t.Context(), s, "order"); err == nil || errors.As(err, &bad) {
+	if _, _, err := mux.ReceiveValue[any](t.Context(), s, "order"); err == nil || errors.As(err, &bad) {
 		t.Errorf("a type that holds anything: %v", err)
 	}
 }
 
 func TestCallValue(t *testing.T) {
-	c, s := over(t)
-	mux := e2e.NewMux()
-	e2e.HandleFunc(mux, "order", func(ctx context.Context, o order) (receipt, error) {
+	c, s := connect(t, nil)
+	router := mux.New()
+	mux.HandleFunc(router, "order", func(ctx context.Context, o order) (receipt, error) {
 		if o.ID == 404 {
 			return receipt{}, &e2e.ReplyError{Code: 404, Text: "no such order"}
 		}
 		if o.ID == 500 {
 			return receipt{By: "\xff"}, nil // cannot be sent
 		}
-		return receipt{o.ID, e2e.RequestFrom(ctx).Session.Peer().Name()}, nil
+		return receipt{o.ID, mux.RequestFrom(ctx).Session.Peer().Name()}, nil
 	})
-	serving(t, s, mux)
+	serving(t, s, router)
 	ctx := t.Context()
-	if got, err := e2e.CallValue[receipt](ctx, c, "order", order{7, nil}); err != nil || got != (receipt{7, "alice"}) {
+	if got, err := mux.CallValue[receipt](ctx, c, "order", order{7, nil}); err != nil || got != (receipt{7, "alice"}) {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	_, err := e2e.CallValue[receipt](ctx, c, "order", receipt{7, "x"})
+	_, err := mux.CallValue[receipt](ctx, c, "order", receipt{7, "x"})
 	wantRefused(t, err, 0, e2e.RefusedValue)
-	_, err = e2e.CallValue[receipt](ctx, c, "order", order{500, nil})
+	_, err = mux.CallValue[receipt](ctx, c, "order", order{500, nil})
 	wantRefused(t, err, 0, e2e.RefusedFailed)
 	var reply *e2e.ReplyError
-	if _, err := e2e.CallValue[receipt](ctx, c, "order", order{404, nil}); !errors.As(err, &reply) || reply.Code != 404 {
+	if _, err := mux.CallValue[receipt](ctx, c, "order", order{404, nil}); !errors.As(err, &reply) || reply.Code != 404 {
 		t.Error(err)
 	}
-	var bad *e2e.ValueError
-	if _, err := e2e.CallValue[order](ctx, c, "order", order{7, nil}); !errors.As(err, &bad) {
+	var bad *mux.ValueError
+	if _, err := mux.CallValue[order](ctx, c, "order", order{7, nil}); !errors.As(err, &bad) {
 		t.Errorf("an answer of another type: %v", err)
 	}
-	if _, err := e2e.CallValue[receipt](ctx, c, "order", order{13, nil}); !errors.As(err, &bad) || errors.Unwrap(bad).Error() != "unlucky" {
+	if _, err := mux.CallValue[receipt](ctx, c, "order", order{13, nil}); !errors.As(err, &bad) || errors.Unwrap(bad).Error() != "unlucky" {
 		t.Errorf("a request that does not validate: %v", err)
 	}
 }
 
 func TestHandleFuncRefusesWhatIsNoValue(t *testing.T) {
 	wantPanic(t, "no value", func() {
-		e2e.HandleFunc(e2e.NewMux(), "a", func(context.Context, any) (int, error) { return 0, nil })
+		mux.HandleFunc(mux.New(), "a", func(context.Context, any) (int, error) { return 0, nil })
 	})
 	wantPanic(t, "no answer", func() {
-		e2e.HandleFunc(e2e.NewMux(), "a", func(context.Context, int) (func(), error) { return nil, nil })
+		mux.HandleFunc(mux.New(), "a", func(context.Context, int) (func(), error) { return nil, nil })
 	})
 }

@@ -16,17 +16,18 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/mux"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
 )
 
 // serving has a Mux serve an end until the test ends.
-func serving(t testing.TB, s *e2e.Session, mux *e2e.Mux) {
+func serving(t testing.TB, s *e2e.Session, router *mux.Mux) {
 	t.Helper()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		mux.Serve(context.Background(), s)
+		router.Serve(context.Background(), s)
 	}()
 	t.Cleanup(func() { s.Close(); <-done })
 }
@@ -43,88 +44,23 @@ func mustCall(t testing.TB, s *e2e.Session, typ, data, want string) {
 
 func TestCallIsAnswered(t *testing.T) {
 	c, s := over(t, transport.WithMaxMessage(e2e.MaxFrame(e2e.DefaultMaxMessage)))
-	mux := e2e.NewMux()
-	mux.Handle("upper", upper)
-	mux.Handle("empty", func(context.Context, *e2e.Request) ([]byte, error) { return nil, nil })
-	mux.Handle("who", func(ctx context.Context, r *e2e.Request) ([]byte, error) {
-		if e2e.RequestFrom(ctx) != r || r.OneWay || r.Session != s || r.ID != 3 {
+	router := mux.New()
+	router.Handle("upper", upper)
+	router.Handle("empty", func(context.Context, *e2e.Request) ([]byte, error) { return nil, nil })
+	router.Handle("who", func(ctx context.Context, r *e2e.Request) ([]byte, error) {
+		if mux.RequestFrom(ctx) != r || r.OneWay || r.Session != s || r.ID != 3 {
 			t.Errorf("%+v", r)
 		}
 		return []byte(r.Session.Peer().Name()), nil
 	})
-	serving(t, s, mux)
+	serving(t, s, router)
 	mustCall(t, c, "upper", "abc", "ABC")
 	mustCall(t, c, "empty", "abc", "")
 	mustCall(t, c, "who", "", "alice")
 	large := strings.Repeat("x", e2e.DefaultMaxMessage)
 	mustCall(t, c, "upper", large, strings.ToUpper(large))
-	if e2e.RequestFrom(context.Background()) != nil {
+	if mux.RequestFrom(context.Background()) != nil {
 		t.Error("a request out of nowhere")
-	}
-}
-
-// A Mux refuses what it has no function for, and what its functions or Authorize do not
-// take; nothing of their errors is told, but of those made for that.
-func TestMuxRefuses(t *testing.T) {
-	const secret = "the secret cause"
-	told, heard := refusals()
-	c, s := overAs(t, func(c *e2e.Config, _ *e2e.ServerConfig) { c.Refused = told })
-	var mu sync.Mutex
-	var errs []string
-	mux := e2e.NewMux()
-	mux.OnError = func(r *e2e.Request, err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		line, _, _ := strings.Cut(err.Error(), "\n")
-		errs = append(errs, r.Type+": "+line)
-	}
-	mux.Authorize = func(ctx context.Context, peer e2e.Peer, m e2e.Message) error {
-		if peer.Fingerprint() != alice.Fingerprint() || m.Type == "unknown" {
-			t.Errorf("%v about %q", peer, m.Type)
-		}
-		if m.Type == "forbidden" {
-			return errors.New(secret)
-		}
-		return nil
-	}
-	mux.Handle("forbidden", func(context.Context, *e2e.Request) ([]byte, error) {
-		t.Error("an unauthorized message was served")
-		return nil, nil
-	})
-	mux.Handle("fails", func(context.Context, *e2e.Request) ([]byte, error) { return nil, errors.New(secret) })
-	mux.Handle("panics", func(context.Context, *e2e.Request) ([]byte, error) { panic(secret) })
-	mux.Handle("too large", func(context.Context, *e2e.Request) ([]byte, error) {
-		return make([]byte, e2e.DefaultMaxMessage+1), nil
-	})
-	mux.Handle("told", func(context.Context, *e2e.Request) ([]byte, error) {
-		return nil, fmt.Errorf("%s: %w", secret, &e2e.ReplyError{Code: 409, Text: "sold out\x1b[2J"})
-	})
-	serving(t, s, mux)
-	for typ, why := range map[string]e2e.Refusal{
-		"unknown": e2e.RefusedType, "": e2e.RefusedType, "forbidden": e2e.RefusedUnauthorized,
-		"fails": e2e.RefusedFailed, "panics": e2e.RefusedFailed, "too large": e2e.RefusedFailed,
-	} {
-		_, err := c.Call(t.Context(), typ, nil)
-		wantRefused(t, err, 0, why)
-		if strings.Contains(err.Error(), secret) {
-			t.Errorf("%q tells %q", typ, err)
-		}
-		if typ == "too large" {
-			continue
-		}
-		id := sendTyped(t, c, typ, "")
-		wantRefused(t, <-heard, id, why)
-	}
-	_, err := c.Call(t.Context(), "told", nil)
-	var reply *e2e.ReplyError
-	if !errors.As(err, &reply) || reply.Code != 409 || reply.Text != "sold out\x1b[2J" || strings.ContainsAny(err.Error(), "\x1b") {
-		t.Errorf("%v", err)
-	}
-	wantRefused(t, func() error { sendTyped(t, c, "told", ""); return <-heard }(), 0, e2e.RefusedFailed)
-	mu.Lock()
-	defer mu.Unlock()
-	if slices.Sort(errs); len(errs) != 7 || !strings.HasPrefix(errs[0], "fails: "+secret) {
-		t.Errorf("OnError: %q", errs)
 	}
 }
 
@@ -133,11 +69,11 @@ func TestReplyErrorIsBounded(t *testing.T) {
 	texts := map[string]string{
 		"short": "short", "long": strings.Repeat("x", 5000), "bad": "bad \xff", "wide": strings.Repeat("\u20ac", 400), "last": strings.Repeat("x", 1023) + "\u00e9",
 	}
-	mux := e2e.NewMux()
+	router := mux.New()
 	for typ, text := range texts {
-		mux.Handle(typ, func(context.Context, *e2e.Request) ([]byte, error) { return nil, &e2e.ReplyError{Text: text} })
+		router.Handle(typ, func(context.Context, *e2e.Request) ([]byte, error) { return nil, &e2e.ReplyError{Text: text} })
 	}
-	serving(t, s, mux)
+	serving(t, s, router)
 	for typ, want := range map[string]string{
 		"short": "short", "long": strings.Repeat("x", 1024), "bad": "", "wide": strings.Repeat("\u20ac", 341), "last": strings.Repeat("x", 1023),
 	} {
@@ -154,14 +90,14 @@ func TestMuxOrder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := over(t)
 		var got []string
-		mux := e2e.NewMux()
-		mux.Handle("upper", upper)
-		mux.Handle("one", func(_ context.Context, r *e2e.Request) ([]byte, error) {
+		router := mux.New()
+		router.Handle("upper", upper)
+		router.Handle("one", func(_ context.Context, r *e2e.Request) ([]byte, error) {
 			time.Sleep(10 * time.Second)
 			got = append(got, string(r.Data)) // unguarded: the race detector would tell
 			return nil, nil
 		})
-		serving(t, s, mux)
+		serving(t, s, router)
 		for _, m := range messages(5) {
 			sendTyped(t, c, "one", m)
 		}
@@ -183,9 +119,9 @@ func TestA34RequestsAreBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := overAs(t, func(c *e2e.Config, _ *e2e.ServerConfig) { c.MaxCalls = 1000 })
 		var running, most atomic.Int32
-		mux := e2e.NewMux()
-		mux.Concurrent = 4
-		mux.Handle("slow", func(context.Context, *e2e.Request) ([]byte, error) {
+		router := mux.New()
+		router.Concurrent = 4
+		router.Handle("slow", func(context.Context, *e2e.Request) ([]byte, error) {
 			if n := running.Add(1); n > most.Load() {
 				most.Store(n)
 			}
@@ -193,7 +129,7 @@ func TestA34RequestsAreBounded(t *testing.T) {
 			time.Sleep(time.Second)
 			return nil, nil
 		})
-		serving(t, s, mux)
+		serving(t, s, router)
 		var answered, busy atomic.Int32
 		var work sync.WaitGroup
 		for range 50 {
@@ -226,9 +162,9 @@ func TestServeTakesWhatCameBefore(t *testing.T) {
 			work.Go(func() { mustCall(t, c, "upper", "early", "EARLY") })
 		}
 		time.Sleep(time.Second) // the session has read them
-		mux := e2e.NewMux()
-		mux.Handle("upper", upper)
-		serving(t, s, mux)
+		router := mux.New()
+		router.Handle("upper", upper)
+		serving(t, s, router)
 		work.Wait()
 	})
 }
@@ -238,15 +174,15 @@ func TestServeTakesWhatCameBefore(t *testing.T) {
 func TestServeEndsWithItsContext(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := over(t)
-		mux := e2e.NewMux()
-		mux.Handle("waits", func(ctx context.Context, _ *e2e.Request) ([]byte, error) {
+		router := mux.New()
+		router.Handle("waits", func(ctx context.Context, _ *e2e.Request) ([]byte, error) {
 			<-ctx.Done()
 			time.Sleep(time.Second)
 			return []byte("done"), nil
 		})
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan error)
-		go func() { ended <- mux.Serve(ctx, s) }()
+		go func() { ended <- router.Serve(ctx, s) }()
 		called := make(chan string)
 		go func() {
 			answer, err := c.Call(context.Background(), "waits", nil)
@@ -256,7 +192,7 @@ func TestServeEndsWithItsContext(t *testing.T) {
 		if _, err := s.Receive(t.Context()); err != e2e.ErrServing {
 			t.Errorf("Receive: %v", err)
 		}
-		if err := mux.Serve(t.Context(), s); err != e2e.ErrServing {
+		if err := router.Serve(t.Context(), s); err != e2e.ErrServing {
 			t.Errorf("a second Serve: %v", err)
 		}
 		cancel()
@@ -274,7 +210,7 @@ func TestServeEndsWithItsContext(t *testing.T) {
 		}
 		mustSend(t, c, "the session goes on")
 		mustReceive(t, s, "the session goes on")
-		again := e2e.NewMux()
+		again := mux.New()
 		again.Handle("upper", upper)
 		go func() { ended <- again.Serve(context.Background(), s) }()
 		mustCall(t, c, "upper", "again", "AGAIN")
@@ -290,14 +226,14 @@ func TestFunctionsHaveDeadlines(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := over(t)
 		ends := make(chan error, 2)
-		mux := e2e.NewMux()
-		mux.Timeout = 10 * time.Second
-		mux.Handle("waits", func(ctx context.Context, _ *e2e.Request) ([]byte, error) {
+		router := mux.New()
+		router.Timeout = 10 * time.Second
+		router.Handle("waits", func(ctx context.Context, _ *e2e.Request) ([]byte, error) {
 			<-ctx.Done()
 			ends <- ctx.Err()
 			return nil, ctx.Err()
 		})
-		serving(t, s, mux)
+		serving(t, s, router)
 		_, err := c.Call(context.Background(), "waits", nil)
 		wantRefused(t, err, 1, e2e.RefusedFailed)
 		if err := <-ends; err != context.DeadlineExceeded {
@@ -310,7 +246,7 @@ func TestFunctionsHaveDeadlines(t *testing.T) {
 			t.Error(err)
 		}
 		c, s = over(t)
-		serving(t, s, mux)
+		serving(t, s, router)
 		sendTyped(t, c, "waits", "")
 		time.Sleep(time.Second)
 		s.Close()
@@ -325,13 +261,13 @@ func TestFunctionsHaveDeadlines(t *testing.T) {
 func TestCallGivenUp(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := overAs(t, func(c *e2e.Config, _ *e2e.ServerConfig) { c.MaxCalls = 1 })
-		mux := e2e.NewMux()
-		mux.Handle("upper", upper)
-		mux.Handle("slow", func(context.Context, *e2e.Request) ([]byte, error) {
+		router := mux.New()
+		router.Handle("upper", upper)
+		router.Handle("slow", func(context.Context, *e2e.Request) ([]byte, error) {
 			time.Sleep(10 * time.Second)
 			return []byte("too late"), nil
 		})
-		serving(t, s, mux)
+		serving(t, s, router)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if _, err := c.Call(ctx, "slow", nil); err != context.DeadlineExceeded {
@@ -366,9 +302,9 @@ func TestCallGivenUpWhileWriting(t *testing.T) {
 		work.Wait()
 		stuck.hold.Store(false)
 		close(stuck.gate)
-		mux := e2e.NewMux()
-		mux.Handle("upper", upper)
-		serving(t, s, mux)
+		router := mux.New()
+		router.Handle("upper", upper)
+		serving(t, s, router)
 		mustCall(t, c, "upper", "goes on", "GOES ON")
 	})
 }
@@ -411,12 +347,12 @@ func TestCallsEndWithTheSession(t *testing.T) {
 // Answers find their Calls while others receive, and while nobody does.
 func TestCallsBesideReceives(t *testing.T) {
 	c, s := over(t)
-	mux := e2e.NewMux()
-	mux.Handle("upper", upper)
-	mux.Handle("", func(_ context.Context, r *e2e.Request) ([]byte, error) {
+	router := mux.New()
+	router.Handle("upper", upper)
+	router.Handle("", func(_ context.Context, r *e2e.Request) ([]byte, error) {
 		return nil, r.Session.Send(context.Background(), r.Data)
 	})
-	serving(t, s, mux)
+	serving(t, s, router)
 	var work sync.WaitGroup
 	for i := range 4 {
 		work.Go(func() {
@@ -470,19 +406,19 @@ func TestTwoEndsThatCallEachOtherGetOn(t *testing.T) {
 	}
 	var work sync.WaitGroup
 	for i, end := range []*e2e.Session{c, s} {
-		mux := e2e.NewMux()
-		mux.Concurrent = 4
-		mux.Handle("leaf", func(context.Context, *e2e.Request) ([]byte, error) { return make([]byte, 30_000), nil })
-		mux.Handle("calls back", func(ctx context.Context, q *e2e.Request) ([]byte, error) {
+		router := mux.New()
+		router.Concurrent = 4
+		router.Handle("leaf", func(context.Context, *e2e.Request) ([]byte, error) { return make([]byte, 30_000), nil })
+		router.Handle("calls back", func(ctx context.Context, q *e2e.Request) ([]byte, error) {
 			callBack(ctx, q.Session, rand.New(rand.NewPCG(q.ID, 1)))
 			return nil, nil
 		})
-		mux.Handle("one-way", func(ctx context.Context, q *e2e.Request) ([]byte, error) {
+		router.Handle("one-way", func(ctx context.Context, q *e2e.Request) ([]byte, error) {
 			callBack(ctx, q.Session, rand.New(rand.NewPCG(q.ID, 2)))
 			served.Add(1)
 			return nil, nil
 		})
-		serving(t, end, mux)
+		serving(t, end, router)
 		for j := range 3 {
 			work.Go(func() {
 				r := rand.New(rand.NewPCG(uint64(i), uint64(j)))
@@ -517,17 +453,17 @@ func TestTwoEndsThatCallEachOtherGetOn(t *testing.T) {
 // A Call survives the connections that it is sent over.
 func TestCallsSurviveCuts(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		mux := e2e.NewMux()
+		router := mux.New()
 		seen := map[string]int{}
 		var mu sync.Mutex
-		mux.Handle("upper", func(ctx context.Context, r *e2e.Request) ([]byte, error) {
+		router.Handle("upper", func(ctx context.Context, r *e2e.Request) ([]byte, error) {
 			time.Sleep(100 * time.Millisecond)
 			mu.Lock()
 			defer mu.Unlock()
 			seen[string(r.Data)]++
 			return upper(ctx, r)
 		})
-		srv := newServer(t, hosting(bob, alice), mux.Serve)
+		srv := newServer(t, hosting(bob, alice), router.Serve)
 		var last atomic.Pointer[transport.PipeConn]
 		cfg := trusting(alice, bob)
 		cfg.Retry = redial.Policy{Base: time.Millisecond, Cap: 20 * time.Millisecond}
@@ -575,26 +511,6 @@ func TestCallsSurviveCuts(t *testing.T) {
 	})
 }
 
-func TestHandleRefusesMistakes(t *testing.T) {
-	for name, wrong := range map[string]func(m *e2e.Mux){
-		"twice":    func(m *e2e.Mux) { m.Handle("a", upper); m.Handle("a", upper) },
-		"nil":      func(m *e2e.Mux) { m.Handle("a", nil) },
-		"bad type": func(m *e2e.Mux) { m.Handle("\xff", upper) },
-	} {
-		wantPanic(t, name, func() { wrong(e2e.NewMux()) })
-	}
-}
-
-func wantPanic(t testing.TB, name string, f func()) {
-	t.Helper()
-	defer func() {
-		if recover() == nil {
-			t.Errorf("%s: taken", name)
-		}
-	}()
-	f()
-}
-
 // A34: who asks without end and takes no answers is cut, before much is kept for it.
 func TestA34AskingWithoutTakingAnswers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -615,10 +531,10 @@ func TestA34AskingWithoutTakingAnswers(t *testing.T) {
 		if other := <-accepted; err != nil || other != nil {
 			t.Fatal(err, other)
 		}
-		mux := e2e.NewMux()
-		mux.Handle("upper", upper)
+		router := mux.New()
+		router.Handle("upper", upper)
 		ended := make(chan error, 1)
-		go func() { ended <- mux.Serve(context.Background(), s) }()
+		go func() { ended <- router.Serve(context.Background(), s) }()
 		stuck.hold.Store(true)
 		start := time.Now()
 		var work sync.WaitGroup
@@ -637,48 +553,19 @@ func TestA34AskingWithoutTakingAnswers(t *testing.T) {
 	})
 }
 
-// What a client's credentials say reaches Authorize and the functions.
-func TestClaimsReachFunctions(t *testing.T) {
-	for _, role := range []string{"clerk", "guest"} {
-		c, s := overAs(t, func(c *e2e.Config, s *e2e.ServerConfig) {
-			c.Credentials = func(context.Context) ([]byte, error) { return []byte(role), nil }
-			s.Authenticate = func(_ context.Context, _ e2e.Peer, credentials []byte) (e2e.Grant, error) {
-				return e2e.Grant{Claims: string(credentials)}, nil
-			}
-		})
-		mux := e2e.NewMux()
-		mux.Authorize = func(_ context.Context, peer e2e.Peer, _ e2e.Message) error {
-			if peer.Claims != "clerk" {
-				return errors.New("clerks only")
-			}
-			return nil
-		}
-		mux.Handle("role", func(_ context.Context, r *e2e.Request) ([]byte, error) {
-			return []byte(r.Session.Peer().Claims.(string)), nil
-		})
-		serving(t, s, mux)
-		if role == "clerk" {
-			mustCall(t, c, "role", "", "clerk")
-			continue
-		}
-		_, err := c.Call(t.Context(), "role", nil)
-		wantRefused(t, err, 1, e2e.RefusedUnauthorized)
-	}
-}
-
 // What a client has sent before it closed is served, by functions whose context is good.
 func TestMuxServesWhatCameBeforeTheClose(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var served atomic.Int32
-		mux := e2e.NewMux()
-		mux.Handle("note", func(ctx context.Context, r *e2e.Request) ([]byte, error) {
+		router := mux.New()
+		router.Handle("note", func(ctx context.Context, r *e2e.Request) ([]byte, error) {
 			time.Sleep(time.Second)
 			if ctx.Err() == nil {
 				served.Add(1)
 			}
 			return nil, nil
 		})
-		srv := newServer(t, hosting(bob, alice), mux.Serve)
+		srv := newServer(t, hosting(bob, alice), router.Serve)
 		c, result := join(t, srv)
 		for range 20 {
 			sendTyped(t, c, "note", "")

@@ -1,6 +1,4 @@
-//go:build !hopseal_npm
-
-package e2e
+package mux
 
 import (
 	"context"
@@ -8,12 +6,10 @@ import (
 	"fmt"
 	"reflect"
 
+	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/internal/typed"
 )
-
-// This file, like values in envelopes, stays out of builds that have no room for the
-// MessagePack library.
 
 // A ValueError says what is wrong with a value: one that cannot be sent, or one in a
 // message that has come. Its texts name the fields and types of the program and hold
@@ -48,7 +44,7 @@ func valueError(err error) error {
 	return &ValueError{Reason: err.Error()}
 }
 
-// SendValue sends v like [Session.SendMessage] sends bytes. What it writes, a receiver
+// SendValue sends v like [e2e.Session.SendMessage] sends bytes. What it writes, a receiver
 // with the same T reads, and gives the same value.
 //
 // T may be made of booleans, integers, floats, strings, byte strings, slices, arrays,
@@ -60,7 +56,7 @@ func valueError(err error) error {
 // SendMessage, or say that T cannot be used like this.
 //
 // [envelope.SealValue]: https://pkg.go.dev/github.com/hopseal/hopseal/envelope#SealValue
-func SendValue[T any](ctx context.Context, s *Session, typ string, v T) (id uint64, err error) {
+func SendValue[T any](ctx context.Context, s *e2e.Session, typ string, v T) (id uint64, err error) {
 	data, err := encodeValue(reflect.ValueOf(&v).Elem())
 	if err != nil {
 		return 0, err
@@ -68,7 +64,7 @@ func SendValue[T any](ctx context.Context, s *Session, typ string, v T) (id uint
 	return s.SendMessage(ctx, typ, data)
 }
 
-// ReceiveValue waits for the next message, as [Session.ReceiveMessage] does, and decodes
+// ReceiveValue waits for the next message, as [e2e.Session.ReceiveMessage] does, and decodes
 // what [SendValue] sent as the same T. Everything in it is exactly what T declares: no
 // field is unknown, missing or there twice, each integer fits its type, and there is one
 // encoding of a value, and no other is taken. Decoding n bytes allocates at most 8 times
@@ -76,37 +72,34 @@ func SendValue[T any](ctx context.Context, s *Session, typ string, v T) (id uint
 //
 // A message of another type than typ, or that T refuses, is refused, and its sender told
 // so; the error is then a [*ValueError], with the message, and the session goes on.
-func ReceiveValue[T any](ctx context.Context, s *Session, typ string) (T, Message, error) {
+func ReceiveValue[T any](ctx context.Context, s *e2e.Session, typ string) (T, e2e.Message, error) {
 	var v, none T
 	shape, err := shapeOf(reflect.TypeFor[T]())
 	if err != nil {
-		return none, Message{}, err
+		return none, e2e.Message{}, err
 	}
-	var in incoming
-	body, err := s.receive(ctx, nil, false, &in)
+	m, err := s.ReceiveMessage(ctx)
 	if err != nil {
-		return none, Message{}, err
+		return none, e2e.Message{}, err
 	}
-	in.body = body
-	m := s.message(in)
-	if in.Type != typ {
-		s.refuseTaken(in, RefusedType)
+	if m.Type != typ {
+		s.Refuse(m, e2e.RefusedType)
 		return none, m, &ValueError{Reason: "its message has another type than the one expected"}
 	}
-	if err := decodeValue(shape, body, reflect.ValueOf(&v).Elem()); err != nil {
-		s.refuseTaken(in, RefusedValue)
+	if err := decodeValue(shape, m.Data, reflect.ValueOf(&v).Elem()); err != nil {
+		s.Refuse(m, e2e.RefusedValue)
 		return none, m, err
 	}
 	return v, m, nil
 }
 
-// CallValue is [Session.Call] with a value as the request and one as the answer, for a
+// CallValue is [e2e.Session.Call] with a value as the request and one as the answer, for a
 // function that [HandleFunc] serves. Usually the second type need not be written:
 //
-//	receipt, err := e2e.CallValue[Receipt](ctx, session, "order.create", order)
+//	receipt, err := mux.CallValue[Receipt](ctx, session, "order.create", order)
 //
 // A [*ValueError] says that the request cannot be sent, or that Resp refuses the answer.
-func CallValue[Resp, Req any](ctx context.Context, s *Session, typ string, request Req) (Resp, error) {
+func CallValue[Resp, Req any](ctx context.Context, s *e2e.Session, typ string, request Req) (Resp, error) {
 	var v, none Resp
 	shape, err := shapeOf(reflect.TypeFor[Resp]())
 	if err != nil {
@@ -127,7 +120,7 @@ func CallValue[Resp, Req any](ctx context.Context, s *Session, typ string, reque
 }
 
 // HandleFunc is [Mux.Handle] for values: what Req refuses is refused, with
-// [RefusedValue], before the function sees it. [RequestFrom] has the rest of the message.
+// [e2e.RefusedValue], before the function sees it. [RequestFrom] has the rest of the message.
 // Where no answer is wanted, what the function returns is dropped: struct{} says that
 // there is none.
 //
@@ -140,10 +133,10 @@ func HandleFunc[Req, Resp any](m *Mux, typ string, f func(ctx context.Context, r
 	if err != nil {
 		panic(err.Error())
 	}
-	m.Handle(typ, func(ctx context.Context, r *Request) ([]byte, error) {
+	m.Handle(typ, func(ctx context.Context, r *e2e.Request) ([]byte, error) {
 		var request Req
 		if err := decodeValue(shape, r.Data, reflect.ValueOf(&request).Elem()); err != nil {
-			return nil, badRequest{err}
+			return nil, e2e.Refuse(e2e.RefusedValue, err)
 		}
 		response, err := f(ctx, request)
 		if err != nil || r.OneWay {
