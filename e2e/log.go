@@ -169,7 +169,7 @@ func (d *doorbell) refusedThere(s *Session, why *RefusedError) {
 	if count := d.rations.Take(string(of), time.Now()); count > 0 {
 		attrs := append(attrsOf(s, s.Info().Transport), slog.Uint64("message", why.ID))
 		attrs = append(attrs, attrsOfError(of, why)...)
-		s.logger().LogAttrs(context.Background(), slog.LevelWarn, "message refused by the other end", append(attrs, slog.Int("count", count))...)
+		s.party.logger().LogAttrs(context.Background(), slog.LevelWarn, "message refused by the other end", append(attrs, slog.Int("count", count))...)
 	}
 }
 

@@ -80,7 +80,7 @@ func (s *Session) toldRefused(err error) {
 func (s *Session) tellRefused(why *RefusedError) {
 	defer func() {
 		if v := recover(); v != nil {
-			s.logger().LogAttrs(context.Background(), slog.LevelError, "Refused panicked", attrsOfError(outcomePanic, &PanicError{Value: v, Stack: debug.Stack()})...)
+			s.party.logger().LogAttrs(context.Background(), slog.LevelError, "Refused panicked", attrsOfError(outcomePanic, &PanicError{Value: v, Stack: debug.Stack()})...)
 		}
 	}()
 	if s.onRefused == nil {
@@ -89,6 +89,3 @@ func (s *Session) tellRefused(why *RefusedError) {
 	}
 	s.onRefused(s, why)
 }
-
-// logger is that of this end.
-func (s *Session) logger() *slog.Logger { return s.party.cfg.Logger }

@@ -124,6 +124,6 @@ func (s *Session) remindNowAndThen() {
 // remind has a session look as it begins, and when it looks after its connection.
 func (s *Session) remind() {
 	if s.reminder != nil {
-		s.reminder.look(s.party.cfg.Identity, s.logger(), remindPause)
+		s.reminder.look(s.party.cfg.Identity, s.party.logger(), remindPause)
 	}
 }

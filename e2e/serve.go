@@ -82,7 +82,7 @@ func (o *ServeOptions) failed(r *Request, why Refusal, err error) {
 	case o.OnError != nil:
 		o.OnError(r, err)
 	case !r.Session.over() || errors.As(err, new(*PanicError)): // else it may be no more than the end of the session
-		o.doorbell.refused(r.Session.logger(), r, why, err)
+		o.doorbell.refused(r.Session.party.logger(), r, why, err)
 	}
 }
 

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -35,6 +36,8 @@ type localEnd struct {
 	cfg  *config
 	want trust.Expected
 }
+
+func (p localEnd) logger() *slog.Logger { return p.cfg.Logger }
 
 func (p localEnd) verify(ctx context.Context, peer *keys.PublicIdentity) error {
 	return p.cfg.verify(ctx, p.want, peer)
