@@ -157,6 +157,6 @@ func TestTheLargestMessageCanBeOpened(t *testing.T) {
 		t.Error("under a shared keyset it does not fit")
 	}
 	s.wantCode("too-large", "sealBegin", s.ann.handle, []uint32{s.bob.public.handle}, 0, "", "", "", "", MaxPlaintext+1)
-	s.wantCode("too-large", "sealBegin", s.ann.handle, []uint32{s.bob.public.handle}, 0, "", "", "", "", 1<<32-1)
+	s.wantCode("too-large", "sealBegin", s.ann.handle, []uint32{s.bob.public.handle}, 0, "", "", "", "", uint32(1<<32-1))
 	s.wantCode("too-large", "seal", s.ann.handle, []uint32{s.bob.public.handle}, 0, "", "", "", "", make([]byte, MaxPlaintext+1))
 }
