@@ -15,6 +15,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/internal/hostile"
+	"github.com/hopseal/hopseal/internal/slowtest"
 )
 
 // A farewell is a session in which one end sends some messages and closes, while a hop
@@ -104,6 +105,7 @@ func (f *farewell) to(t *testing.T, c *e2e.Session, count int, rng *rand.Rand) b
 // in farewells, with attempts that it holds back, each session that ends in order is whole,
 // and each Close that says so is right.
 func TestA52NothingIsCutShortOverManyCuts(t *testing.T) {
+	slowtest.Skip(t)
 	messages := 20_000
 	if longTests() {
 		messages = 1_000_000

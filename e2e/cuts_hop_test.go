@@ -17,6 +17,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/internal/chromium"
 	"github.com/hopseal/hopseal/internal/hostile"
+	"github.com/hopseal/hopseal/internal/slowtest"
 )
 
 // A soak is two ends that talk at the same time, over a hop that breaks one link after
@@ -114,6 +115,7 @@ func TestA15NothingIsLostOverManyCuts(t *testing.T) {
 
 // The same with a client that is compiled to wasm, see TestCutsUnderNode.
 func TestA15NothingIsLostInWasm(t *testing.T) {
+	slowtest.Skip(t)
 	k := soakSize(soak{messages: 500, cuts: 8, span: 400, seed: 13})
 	cfg := hosting(bob)
 	cfg.Verifier = &asked{} // anybody: the client makes its own identity

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
+	"github.com/hopseal/hopseal/internal/slowtest"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
@@ -228,7 +229,10 @@ func TestA58ForeignCodeHoldsNobodyUp(t *testing.T) {
 				continue
 			}
 			t.Run(site+" "+how, func(t *testing.T) {
-				for _, c := range calls {
+				for i, c := range calls {
+					if slowtest.Mode && i%4 != len(site+how)%4 { // each call at some sites; all of them without the detector
+						continue
+					}
 					for _, kept := range []bool{true, false} {
 						if !kept && (site[0] == '-' || site == "any of the store" || c.name == "Dial of a stored session") {
 							continue

@@ -11,6 +11,7 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/hostile"
+	"github.com/hopseal/hopseal/internal/slowtest"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
 )
@@ -122,6 +123,7 @@ func TestLongMessageOnASlowLine(t *testing.T) {
 // SendTimeout only because those before him take so long waits on, and answers that are behind a
 // megabyte of the other end's do not pass for silence.
 func TestManyLongMessagesOnASlowLine(t *testing.T) {
+	slowtest.Skip(t)
 	const each = 3
 	bubble(t, func(t *testing.T) {
 		line := slowLine()
@@ -160,6 +162,7 @@ func TestManyLongMessagesOnASlowLine(t *testing.T) {
 // need not pass again. On links that are too short even for one piece of 64 KiB the pieces are
 // smaller.
 func TestLongMessageOnALineThatIsCut(t *testing.T) {
+	slowtest.Skip(t)
 	message := pattern(mebibyte)
 	for _, every := range []time.Duration{40 * time.Second, 10 * time.Second, 4 * time.Second} {
 		for _, up := range []bool{true, false} {

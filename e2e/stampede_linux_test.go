@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/internal/slowtest"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
@@ -292,7 +293,7 @@ func TestStampede(t *testing.T) {
 	switch {
 	case longTests():
 		n = 10_000
-	case raced:
+	case slowtest.Mode:
 		n = 200
 	}
 	if s := os.Getenv("HOPSEAL_STAMPEDE"); s != "" {

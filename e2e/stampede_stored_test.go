@@ -12,14 +12,18 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
+	"github.com/hopseal/hopseal/internal/slowtest"
 )
 
 // Behind one address, all sessions of a server that was restarted go on from its store, also
 // where as many others there are not any more.
 func TestStampedeOfStoredSessions(t *testing.T) {
 	n := 100
-	if longTests() {
+	switch {
+	case longTests():
 		n = 1000
+	case slowtest.Mode:
+		n = 40
 	}
 	kept, lost := stored(hosting(bob, alice), sessionstore.Memory()), stored(hosting(bob, alice), sessionstore.Memory())
 	kept.MaxSessionsPerIdentity, lost.MaxSessionsPerIdentity = n, n

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
+	"github.com/hopseal/hopseal/internal/slowtest"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
@@ -158,6 +159,7 @@ func aBigStored(t *testing.T, store *meter) (_ []byte, r *road, c *e2e.Session) 
 // A57: what a first frame costs a server is bounded by a few KiB, however big the session is
 // whose id it shows: every hop has seen the id.
 func TestA57GarbageForABigStoredSession(t *testing.T) {
+	slowtest.Skip(t)
 	bubble(t, func(t *testing.T) {
 		store := &meter{Store: sessionstore.Memory()}
 		first, r, c := aBigStored(t, store)
@@ -225,6 +227,7 @@ func strangers(t *testing.T, srv *e2e.Server, address string, each int) (stop fu
 // meanwhile: from another address whatever the flood is, and from the same one, which may be
 // that of a reverse proxy, while it is not one that would fill the lobby.
 func TestA57FloodOfUnknownIDs(t *testing.T) {
+	slowtest.Skip(t)
 	for _, flood := range []struct {
 		address string
 		each    int

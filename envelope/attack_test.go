@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/internal/slowtest"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys"
 )
@@ -282,7 +283,7 @@ func (n nonces) Seal(dst, nonce, plaintext, aad []byte) []byte {
 // A19: no nonce of a stream repeats, and no two streams or clones of a Sealer share
 // a key, salt or id.
 func TestA19StreamsRepeatNothing(t *testing.T) {
-	unraced(t)
+	slowtest.Skip(t)
 	for _, l := range links(t) {
 		seen := map[string]bool{}
 		once := func(what string, b []byte) {
@@ -371,7 +372,7 @@ func withSuite(header []byte, fields int, suite uint64) []byte {
 // A27: nothing is compressed. What is sealed has a size that follows from the size
 // of the content alone.
 func TestA27NothingIsCompressed(t *testing.T) {
-	unraced(t)
+	slowtest.Skip(t)
 	for _, l := range links(t) {
 		for _, p := range []Padding{{}, NoPadding(), Buckets(1<<10, 1<<20)} {
 			l.Sealer.Padding = p

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/internal/slowtest"
 	"github.com/hopseal/hopseal/keys"
 )
 
@@ -78,7 +79,7 @@ func entries(all []link) (out []entry) {
 
 // A28, A29: what an attacker makes to have memory allocated, or a stack grow.
 func TestA28A29HostileInputsAreBounded(t *testing.T) {
-	unraced(t)
+	slowtest.Skip(t)
 	all := links(t)
 	k := newKit(t, all[2])
 	long := bytes.Repeat([]byte{0x91}, 1<<20)
@@ -122,7 +123,7 @@ func TestA28A29HostileInputsAreBounded(t *testing.T) {
 // A28: the guard's own format at its most wasteful: every field as short as it can
 // be, for as much memory as possible.
 func TestA28ReplayGuardAllocatesInProportion(t *testing.T) {
-	unraced(t)
+	slowtest.Skip(t)
 	for _, ids := range []int{0, 1, 8, 9, 57, replayPerSender} {
 		for _, senders := range []int{1, 8, 9, 113, 450, 1791, 3557} {
 			if ids == replayPerSender && senders > 1 {

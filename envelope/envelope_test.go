@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/internal/slowtest"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys"
 )
@@ -445,7 +446,7 @@ func TestA37OneErrorText(t *testing.T) {
 // The buffers are pooled, and the expected texts are not copied: what remains is
 // the AES state of the message. The race detector drops pooled items at random.
 func TestSharedAllocations(t *testing.T) {
-	if slow {
+	if slowtest.Mode {
 		t.Skip("the race detector allocates")
 	}
 	l := links(t)[0]

@@ -7,6 +7,8 @@ import (
 	"math/bits"
 	"runtime"
 	"testing"
+
+	"github.com/hopseal/hopseal/internal/slowtest"
 )
 
 // The limits of docs/protocol.md that no vector can show, since it would be too large.
@@ -16,7 +18,7 @@ func TestLargestBody(t *testing.T) {
 	if bits.UintSize < 64 || runtime.GOOS == "js" {
 		t.Skip("there is no room for two bodies of this size")
 	}
-	unraced(t)
+	slowtest.Skip(t)
 	most := uint64(maxPadded)
 	padded := make([]byte, most+1) // pages of zeros, which take no memory until they are written
 	for name, c := range map[string]struct {

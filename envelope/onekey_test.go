@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/internal/slowtest"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys"
 )
@@ -167,7 +168,7 @@ func (k *kit) sign(t *testing.T, r *ringed, n int) {
 // A22: what a bad message costs does not grow with the keys that are held. Every use
 // of an HPKE or an AES key allocates, so the allocations count them.
 func TestA22BadMessagesCostTheSame(t *testing.T) {
-	if slow {
+	if slowtest.Mode {
 		t.Skip("the race detector allocates")
 	}
 	cost := map[string]float64{}

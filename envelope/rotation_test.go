@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/slowtest"
 	"github.com/hopseal/hopseal/keys"
 )
 
@@ -40,7 +41,7 @@ type sent struct {
 func rotateUnderLoad(t *testing.T, kind int, shared *keys.SharedKeyset) {
 	const senders, overlap = 4, 4 * time.Minute
 	perSender := 250
-	if slow {
+	if slowtest.Mode {
 		perSender = 125
 	}
 	alice, bob := testStore(t, "alice"), testStore(t, "bob")

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/hopseal/hopseal/internal/keyset"
+	"github.com/hopseal/hopseal/internal/slowtest"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
 )
@@ -33,7 +34,7 @@ func TestNoPlaintextIsLeftByAKeyThatDoesNotSeal(t *testing.T) {
 
 // What is too long for one message is refused before it is looked at.
 func TestSealRefusesTooMuch(t *testing.T) {
-	if slow || bits.UintSize == 32 {
+	if slowtest.Mode || bits.UintSize == 32 {
 		t.Skip("2 GiB of zeros cost something here")
 	}
 	l := links(t)[0]

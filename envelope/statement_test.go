@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/slowtest"
 	"github.com/hopseal/hopseal/keys"
 )
 
@@ -15,7 +16,7 @@ import (
 // weeks, and a receiver whose messages have waited for as long as may be. Only a statement that is
 // older than the message's key refuses it, and says so.
 func TestWhatWaitsOpensHoweverOftenTheSenderRotates(t *testing.T) {
-	unraced(t)
+	slowtest.Skip(t)
 	synctest.Test(t, func(t *testing.T) {
 		alice, bob := testStore(t, "alice"), identity(t, "bob")
 		policy := keys.RotationPolicy{Age: 24 * time.Hour, Lead: time.Hour}

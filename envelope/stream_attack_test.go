@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/internal/slowtest"
 )
 
 // refusedStream checks that a stream does not open, in any way to read it, and that
@@ -66,7 +67,7 @@ func TestA10StreamEveryBitEveryPrefixEveryExtension(t *testing.T) {
 		if l.name == "recipients" {
 			bits = 1
 		}
-		if slow {
+		if slowtest.Mode {
 			bits, step = 1, 3
 		}
 		for i := 0; i < len(sealed); i += step {
@@ -422,7 +423,7 @@ func TestA28StreamMemoryIsFlat(t *testing.T) {
 		return after.TotalAlloc - before.TotalAlloc
 	}
 	large := 64 << 20
-	if slow {
+	if slowtest.Mode {
 		large = 8 << 20
 	}
 	if few, many := used(1<<20), used(large); many > few+few/2 {

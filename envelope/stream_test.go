@@ -6,6 +6,8 @@ import (
 	"io"
 	"testing"
 	"testing/iotest"
+
+	"github.com/hopseal/hopseal/internal/slowtest"
 )
 
 // content returns n bytes that differ from segment to segment.
@@ -45,7 +47,7 @@ var streamSizes = []int{0, 1, 60, 61, segmentData - 1, segmentData, segmentData 
 
 func TestStreamRoundTrip(t *testing.T) {
 	sizes := streamSizes
-	if slow {
+	if slowtest.Mode {
 		sizes = []int{0, 61, segmentData, segmentData + 1}
 	}
 	for _, l := range links(t) {

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hopseal/hopseal/internal/slowtest"
 )
 
 // A world has a time, and a machine whose clock shows another.
@@ -146,7 +148,7 @@ func jumps() (out [][2]time.Duration) {
 // TestAClockThatJumpsBreaksNothing has keys of every stage when the clock jumps, looks meanwhile
 // and goes on afterwards.
 func TestAClockThatJumpsBreaksNothing(t *testing.T) {
-	unraced(t)
+	slowtest.Skip(t)
 	cheap(t)
 	all := jumps() // of which one for each way runs always
 	for i, how := range ways {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/slowtest"
 	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
@@ -43,7 +44,7 @@ func valid(t *testing.T, s *Store, now time.Time) {
 // TestA61TenYearsOfDailyRotation has a service that rotates daily for ten years, and changes keys at
 // once now and then.
 func TestA61TenYearsOfDailyRotation(t *testing.T) {
-	unraced(t)
+	slowtest.Skip(t)
 	var now time.Time
 	s := lasting(t, &now)
 	begin := now

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/slowtest"
 	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
@@ -54,7 +55,7 @@ func (a *sealers) check(t *testing.T, s *Store, p RotationPolicy, now time.Time)
 // TestSealingKeysLiveAsLongAsStatements has random policies for months, with keysets that fill, and
 // senders with statements of every age. It looks when somebody may, and not at fixed times.
 func TestSealingKeysLiveAsLongAsStatements(t *testing.T) {
-	unraced(t)
+	slowtest.Skip(t)
 	small(t)
 	ring.Capacity = 20
 	runs, days := 1, 45

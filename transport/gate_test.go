@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/slowtest"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
 )
@@ -219,7 +220,7 @@ func allocated(f func()) uint64 {
 func TestA35AMillionTinyFramesKeepMemoryFlat(t *testing.T) {
 	const perWrite = 1000
 	frames := 1_000_000
-	if slow {
+	if slowtest.Mode {
 		frames /= 20
 	}
 	fragment, empty := masked(0x00, "x"), masked(0x00, "")
@@ -265,7 +266,7 @@ func TestA35AMillionTinyFramesKeepMemoryFlat(t *testing.T) {
 // Answering a ping makes garbage, which does not pile up.
 func TestA35AFloodOfPingsKeepsMemoryFlat(t *testing.T) {
 	pings := 50_000
-	if slow {
+	if slowtest.Mode {
 		pings /= 10
 	}
 	live := func() uint64 {

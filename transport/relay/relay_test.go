@@ -23,13 +23,11 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/leak"
+	"github.com/hopseal/hopseal/internal/slowtest"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/relay"
 	"github.com/hopseal/hopseal/transport/relay/frame"
 )
-
-// raceDetector is set in files that only it builds.
-var raceDetector bool
 
 func TestMain(m *testing.M) { leak.Main(m) }
 
@@ -601,7 +599,7 @@ func TestA35AMillionSmallFramesKeepMemoryFlat(t *testing.T) {
 	}
 	next[relay.Entered](t, clients[0])
 	frames := 1_000_000
-	if raceDetector {
+	if slowtest.Mode {
 		frames /= 10 // it would take half a minute
 	}
 	var before, after runtime.MemStats

@@ -1,5 +1,0 @@
-//go:build !race && !js
-
-package envelope
-
-const slow = false

@@ -1,7 +1,0 @@
-//go:build !race
-
-package envelope
-
-import "testing"
-
-func unraced(*testing.T) {}

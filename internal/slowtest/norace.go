@@ -1,0 +1,5 @@
+//go:build !race && !js
+
+package slowtest
+
+const mode = false

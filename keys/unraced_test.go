@@ -1,7 +1,0 @@
-//go:build !race && !js
-
-package keys
-
-import "testing"
-
-func unraced(*testing.T) {}

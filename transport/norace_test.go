@@ -1,5 +1,0 @@
-//go:build !race && !js
-
-package transport_test
-
-const slow = false
