@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/e2e/internal/vault"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
@@ -82,7 +83,7 @@ type client struct {
 	address   string
 	dial      func(context.Context) (transport.Conn, error)
 	events    *events
-	vault     vault
+	vault     vault.Vault
 
 	follower *follower // of the session that there will be, until it ends
 }
@@ -93,7 +94,7 @@ func newClient(cfg Config, address string, dial func(context.Context) (transport
 	if err != nil {
 		return nil, err
 	}
-	return &client{own, cfg.Retry, cfg.StoreName, address, dial, newEvents(own), own.vault(mostOfClient), newFollower(&own, nil)}, nil
+	return &client{own, cfg.Retry, cfg.StoreName, address, dial, newEvents(own), own.vault(clientCalls), newFollower(&own, nil)}, nil
 }
 
 // connect makes a session over a connection.
@@ -172,7 +173,7 @@ func (c *client) dialFirst(ctx context.Context) (_ *Session, err error) {
 	}()
 	c.events.tell(Event{State: StateConnecting})
 	if c.cfg.Store != nil {
-		if s, err := c.goOn(ctx); s != nil || err != nil {
+		if s, err := c.restore(ctx); s != nil || err != nil {
 			return s, err
 		}
 	}
@@ -187,8 +188,8 @@ func (c *client) dialFirst(ctx context.Context) (_ *Session, err error) {
 	}
 	c.comesBack(s)
 	if c.cfg.Store != nil {
-		keepIn(s, c.vault, c.storeName, loaded{})
-		if err := s.keeper.save(ctx, true); err != nil {
+		keepIn(s, c.vault, c.storeName, vault.Stored{})
+		if err := s.keeper.Save(ctx); err != nil {
 			s.closeFor(CodeFailed, &CloseError{Err: err})
 			return nil, fmt.Errorf("e2e: %w", err)
 		}

@@ -239,7 +239,7 @@ func (s *Session) hangUp(code transport.Code) {
 	}
 	s.forget()
 	if s.spool != nil {
-		s.spool.records.end(s.err.Stored)
+		s.spool.records.End(s.err.Stored)
 	}
 }
 
@@ -258,7 +258,7 @@ func (s *Session) leaveStored(why *CloseError) {
 	s.limits.leave(time.Now())
 	ctx, cancel := context.WithTimeout(s.life, goodbyeTimeout)
 	defer cancel()
-	s.spool.records.save(ctx, true) // so that what was taken does not come again; if it fails, some does
+	s.spool.records.Save(ctx) // so that what was taken does not come again; if it fails, some does
 	if s.end(why) {
 		s.hangUp(transport.CodeGoingAway)
 	}

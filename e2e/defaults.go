@@ -69,7 +69,7 @@ func (c *ServerConfig) config() (config, error) {
 	own := config{
 		Identity: c.Identity, Verifier: c.Verifier, Protocol: c.Protocol, Options: c.Options.withDefaults(),
 		Authenticate: c.Authenticate, ParkTimeout: c.ParkTimeout,
-		asking: make(chan struct{}, max(c.MaxHandshakes, mostOfClient)),
+		asking: make(chan struct{}, max(c.MaxHandshakes, clientCalls)),
 	}
 	if c.ParkTimeout < 0 || c.MaxSessions < 0 || c.MaxSessionsPerIdentity < 0 || c.MaxHandshakes < 0 || c.MaxHandshakesPerAddress < 0 {
 		return own, errNegative

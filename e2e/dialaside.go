@@ -5,6 +5,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/aside"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -25,7 +26,7 @@ func dialAside(ctx context.Context, dial func(context.Context) (transport.Conn, 
 	failed := make(chan error, 1)
 	panicked := make(chan *PanicError, 1)
 	go func() {
-		got, err := within(context.WithoutCancel(ctx), func(context.Context) (dialled, error) {
+		got, err := aside.Within(context.WithoutCancel(ctx), func(context.Context) (dialled, error) {
 			conn, err := dial(ctx)
 			return dialled{conn, err}, nil
 		})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e/internal/about"
+	"github.com/hopseal/hopseal/e2e/internal/aside"
 	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/keys/trust"
 )
@@ -220,7 +221,7 @@ func (f *follower) askAbout(s *Session) {
 	}
 	ctx, cancel := context.WithTimeout(f.life, f.wait)
 	defer cancel()
-	_, err := within(ctx, func(ctx context.Context) (struct{}, error) {
+	_, err := aside.Within(ctx, func(ctx context.Context) (struct{}, error) {
 		defer func() {
 			s.asked.Store(false)
 			<-f.turns

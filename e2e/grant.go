@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/e2e/internal/aside"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
@@ -58,7 +58,7 @@ func (c config) present(ctx context.Context) ([]byte, error) {
 	if c.Credentials == nil {
 		return nil, nil
 	}
-	credentials, err := aside(ctx, c.asking, c.Credentials)
+	credentials, err := aside.Call(ctx, c.asking, c.Credentials)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("credentials: %w", err)
@@ -73,7 +73,7 @@ func (c config) authenticate(ctx context.Context, peer Peer, credentials []byte)
 	if c.Authenticate == nil {
 		return Grant{}, nil
 	}
-	g, err := aside(ctx, c.asking, func(ctx context.Context) (Grant, error) {
+	g, err := aside.Call(ctx, c.asking, func(ctx context.Context) (Grant, error) {
 		return c.Authenticate(ctx, peer, credentials)
 	})
 	switch {
@@ -90,29 +90,5 @@ func (c *config) verify(ctx context.Context, want trust.Expected, peer *keys.Pub
 	if _, immediate := c.Verifier.(interface{ Immediate() }); immediate {
 		return c.Verifier.Verify(ctx, want, peer)
 	}
-	_, err := aside(ctx, c.asking, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, c.Verifier.Verify(ctx, want, peer)
-	})
-	return err
-}
-
-// within calls the application, and waits for its answer no longer than the context
-// lasts. A panic is an error, and so is a goroutine that ends: whoever does not answer has
-// not said yes.
-func within[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
-	var answer T
-	done := make(chan error, 1)
-	go func() {
-		err := errGoexit // until it is known better
-		defer func() { done <- err }()
-		defer fault.Contain(&err)
-		answer, err = call(ctx)
-	}()
-	select {
-	case err := <-done:
-		return answer, err
-	case <-ctx.Done():
-		var none T // the call may still write to answer
-		return none, ctx.Err()
-	}
+	return aside.Do(ctx, c.asking, func(ctx context.Context) error { return c.Verifier.Verify(ctx, want, peer) })
 }

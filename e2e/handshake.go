@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/aside"
 	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
@@ -178,7 +179,7 @@ func (h *handshake) receive(ctx context.Context, at stage, frame []byte) (step e
 }
 
 func (h *handshake) sign(ctx context.Context, e *engine.Handshake) (engine.Step, error) {
-	signature, err := signAside(ctx, h.turns, h.signer, e.ToSign())
+	signature, err := aside.SignInTurn(ctx, h.turns, h.signer, e.ToSign())
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return engine.Step{}, lost(ctx, err)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/hopseal/hopseal/e2e/internal/aside"
+	"github.com/hopseal/hopseal/e2e/internal/vault"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/transport"
@@ -19,14 +21,14 @@ const (
 // lookups bound what a server asks its store for. Whoever wants to go on with a session
 // sends an id, and every hop has seen those of others.
 type lookups struct {
-	vault        vault         // which returns when it likes
+	vault        vault.Vault   // which returns when it likes
 	finds, loads chan struct{} // hold a token for each that is under way
 	suspects     suspects
 }
 
 func newLookups(cfg config, mostPerAddress int) lookups {
 	return lookups{
-		vault:    vault{cfg.Store, cfg.StoreKeys},
+		vault:    vault.Vault{Store: cfg.Store, Keys: cfg.StoreKeys},
 		finds:    make(chan struct{}, mostFinds),
 		loads:    make(chan struct{}, mostLoads),
 		suspects: suspects{turns: max(1, mostPerAddress/4)},
@@ -40,7 +42,7 @@ type lead struct{ key, secret [32]byte }
 // it comes to nothing, which the error says by [sessionstore.ErrNotStored], some patience.
 func (l *lookups) find(ctx context.Context, from transport.Info, id [32]byte, follow func(lead) error) error {
 	return l.suspects.admit(ctx, addressIn(from), func() error {
-		to, err := aside(ctx, l.finds, func(ctx context.Context) (lead, error) { return l.read(ctx, id) })
+		to, err := aside.Call(ctx, l.finds, func(ctx context.Context) (lead, error) { return l.read(ctx, id) })
 		defer clear(to.secret[:])
 		switch {
 		case err == nil:
@@ -53,7 +55,7 @@ func (l *lookups) find(ctx context.Context, from transport.Info, id [32]byte, fo
 }
 
 func (l *lookups) read(ctx context.Context, id [32]byte) (to lead, err error) {
-	key, secret, err := l.vault.find(ctx, id)
+	key, secret, err := l.vault.Find(ctx, id)
 	if err != nil {
 		return to, err
 	}
@@ -65,6 +67,6 @@ func (l *lookups) read(ctx context.Context, id [32]byte) (to lead, err error) {
 }
 
 // load reads a session.
-func (l *lookups) load(ctx context.Context, key [32]byte, cfg engine.Config) (loaded, error) {
-	return aside(ctx, l.loads, func(ctx context.Context) (loaded, error) { return l.vault.load(ctx, key, cfg) })
+func (l *lookups) load(ctx context.Context, key [32]byte, cfg engine.Config) (vault.Stored, error) {
+	return aside.Call(ctx, l.loads, func(ctx context.Context) (vault.Stored, error) { return l.vault.Load(ctx, key, cfg) })
 }

@@ -70,13 +70,13 @@ func (srv *Server) park(s *Session) (last []*Session) {
 		srv.parking.enter(s)
 		s.limits.setParked(time.Now())
 		if s.keeper != nil {
-			s.keeper.parked(true)
+			s.keeper.Parked(true)
 		}
 	case !waits && waited:
 		srv.parking.leave(s)
 		s.limits.setParked(time.Time{})
 		if s.keeper != nil {
-			s.keeper.parked(false)
+			s.keeper.Parked(false)
 		}
 	}
 	if !here {

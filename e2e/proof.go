@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/aside"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 )
@@ -139,7 +140,7 @@ func (s *Session) toSign(m *outgoing, number uint64) *signed {
 func (s *Session) sign(ctx context.Context, as *signed) error {
 	limited, cancel := context.WithTimeout(ctx, s.sendTimeout)
 	defer cancel()
-	signature, late, err := askSigner(limited, s.ended, as.signer, as.input, func(late bool) {
+	signature, late, err := aside.Sign(limited, s.ended, as.signer, as.input, func(late bool) {
 		if late {
 			s.leave(s.signing)
 		}

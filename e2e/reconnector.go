@@ -28,7 +28,7 @@ type reconnector struct {
 
 // run looks for the next line, or ends the session.
 func (b *reconnector) run(why *CloseError) {
-	s, err := b.session, errGoexit
+	s, err := b.session, fault.ErrGoexit
 	defer func() {
 		if err != nil {
 			s.fail(gaveUp(err, why))
@@ -118,7 +118,7 @@ func (b *reconnector) attempt(ctx context.Context) (_ transport.Conn, err error)
 		conn.Close(transport.CodeNormal, "")
 		return nil, &HandshakeError{Reason: ReasonLocal, Err: err}
 	}
-	if err := b.keep(); err != nil {
+	if err := b.storeAttempt(); err != nil {
 		conn.Close(transport.CodeNormal, "")
 		return nil, err
 	}
@@ -156,4 +156,16 @@ func (b *reconnector) doubt(err error) error {
 	}
 	b.refused = again
 	return err
+}
+
+// storeAttempt stores that an attempt is made: another process must not make it again.
+func (b *reconnector) storeAttempt() error {
+	k := b.session.keeper
+	if k == nil {
+		return nil
+	}
+	if err := k.Sync(); err != nil {
+		return &HandshakeError{Reason: ReasonLocal, Err: b.session.unkept(err)}
+	}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/aside"
 	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
@@ -127,7 +128,7 @@ func (b *reconnector) refresh(ask func(context.Context) error) func(context.Cont
 				b.failed(redial.ErrRefresh) // its own text may hold the credential
 			}
 		}()
-		_, err = aside(ctx, b.client.cfg.asking, func(ctx context.Context) (struct{}, error) { return struct{}{}, ask(ctx) })
+		err = aside.Do(ctx, b.client.cfg.asking, ask)
 		if panicked, ok := err.(*PanicError); ok {
 			err = said{panicked}
 		}

@@ -172,7 +172,7 @@ func (s *Session) within(ctx context.Context) context.Context {
 // write hands one frame to the connection. It is called under send.
 func (s *Session) write(ctx context.Context, l *line, now time.Time, frame []byte) error {
 	if s.spool != nil {
-		if err := s.spool.records.sync(); err != nil && !s.overInStore(err) {
+		if err := s.spool.records.Sync(); err != nil && !s.overInStore(err) {
 			return s.unkept(err)
 		}
 		now = time.Now()

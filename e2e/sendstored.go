@@ -40,14 +40,14 @@ type spool struct {
 
 // records keep the stored record of one session up to date.
 type records interface {
-	// sync stores what must be stored before the next frame is written.
-	sync() error
+	// Sync saves what must be saved before the next frame is written.
+	Sync() error
 
-	// save stores the session's state if it must be stored, or always.
-	save(ctx context.Context, always bool) error
+	// Save saves the session, whether it has changed or not.
+	Save(ctx context.Context) error
 
-	// end is called once, when the session is over. The record stays where it goes on elsewhere.
-	end(stays bool)
+	// End is called once, when the session is over. The record stays if the session goes on elsewhere.
+	End(stays bool)
 }
 
 // hand remembers a message that the application was given.
@@ -236,7 +236,7 @@ func (s *Session) sendPosted() error {
 	now := time.Now()
 	taken, left := s.spool.take(now)
 	if len(taken) > 0 {
-		if err := s.spool.records.sync(); err != nil {
+		if err := s.spool.records.Sync(); err != nil {
 			err = s.unkept(err)
 			for _, m := range taken {
 				m.finish(err)

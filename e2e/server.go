@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/e2e/internal/vault"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
@@ -27,7 +28,7 @@ type Server struct {
 	desk    *desk
 	lobby   *lobby
 	lookups lookups
-	vault   vault
+	vault   vault.Vault
 
 	follower *follower
 
@@ -192,14 +193,11 @@ func (srv *Server) stop() (open []*Session) {
 	return slices.Collect(maps.Keys(srv.sessions))
 }
 
-// errGoexit is what it counts as where a Verifier, a store or the like does not return.
-var errGoexit = errors.New("e2e: runtime.Goexit was called where an answer was waited for")
-
 // greetAside runs greet in a goroutine of its own. A handshake makes a stack deep, and
 // the caller's is there for as long as the session.
 func (srv *Server) greetAside(ctx context.Context, conn transport.Conn) (s *Session, l *line, err error) {
 	done := make(chan struct{})
-	err = errGoexit
+	err = fault.ErrGoexit
 	go func() {
 		defer close(done)
 		s, l, err = srv.greet(ctx, conn)
@@ -211,7 +209,7 @@ func (srv *Server) greetAside(ctx context.Context, conn transport.Conn) (s *Sess
 // greet makes a session of a connection, or a line of one that there is. Nothing is
 // computed for a connection that the lobby does not hold.
 func (srv *Server) greet(ctx context.Context, conn transport.Conn) (_ *Session, _ *line, err error) {
-	err = errGoexit // until it is known better
+	err = fault.ErrGoexit // until it is known better
 	defer func() {
 		if err != nil {
 			err = srv.cfg.ownFault(err)
@@ -271,11 +269,11 @@ func (srv *Server) accept(ctx, entered context.Context, g *greeting) (s *Session
 		return err
 	}, func(s *Session) error {
 		p.reservedFor(s)
-		srv.adopt(ctx, s, loaded{})
+		srv.adopt(ctx, s, vault.Stored{})
 		if err := srv.add(s, g.seen); err != nil || s.keeper == nil {
 			return err
 		}
-		return s.keeper.save(entered, true)
+		return s.keeper.Save(entered)
 	})
 	if err != nil {
 		return nil, err
@@ -313,7 +311,7 @@ func (srv *Server) admit(s *Session) error {
 	}
 	srv.sessions[s] = struct{}{}
 	if s.keeper != nil {
-		srv.stored[s.keeper.key] = s
+		srv.stored[s.keeper.Key()] = s
 	}
 	if s.lost != nil {
 		srv.indexed(s)
@@ -325,8 +323,8 @@ func (srv *Server) admit(s *Session) error {
 func (srv *Server) removeLocked(s *Session) {
 	srv.places.free(s.place.reservation)
 	srv.unindex(s)
-	if s.keeper != nil && srv.stored[s.keeper.key] == s {
-		delete(srv.stored, s.keeper.key)
+	if s.keeper != nil && srv.stored[s.keeper.Key()] == s {
+		delete(srv.stored, s.keeper.Key())
 	}
 	delete(srv.sessions, s)
 	srv.parking.leave(s)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/e2e/internal/streams"
+	"github.com/hopseal/hopseal/e2e/internal/vault"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/keys"
@@ -97,8 +98,8 @@ type Session struct {
 
 	place place // at a server
 
-	keeper   *keeper // nil without a store
-	spool    *spool  // nil without a store
+	keeper   *vault.Keeper // nil without a store
+	spool    *spool        // nil without a store
 	restored bool
 	joining  *line // the first line of a session that was restored, until the function runs
 }
@@ -187,7 +188,7 @@ func (s *Session) begun() *Session {
 		s.limits.stop()
 	}
 	if s.keeper != nil {
-		s.keeper.watch()
+		s.keeper.Watch()
 	}
 	if s.restored {
 		s.interrupted()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/hopseal/hopseal/e2e/internal/aside"
 	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/transport"
@@ -46,7 +47,7 @@ func (g *greeting) refusal(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	signature, err := signAside(ctx, g.signing, signer, r.ToSign())
+	signature, err := aside.SignInTurn(ctx, g.signing, signer, r.ToSign())
 	if err != nil {
 		return nil, err
 	}

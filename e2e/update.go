@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e/internal/about"
+	"github.com/hopseal/hopseal/e2e/internal/aside"
 	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
@@ -185,7 +186,7 @@ func (s *Session) answered(l *line) {
 	case s.engine.Client():
 		s.entitle(l.link, s.engine.Peer(), grantFor(lifetime))
 		if s.keeper != nil {
-			go s.keeper.lasts()
+			go s.keeper.Renew()
 		}
 	}
 	s.updates.heard.tell()
@@ -311,7 +312,7 @@ func passOn(ctx context.Context, peer *keys.PublicIdentity, verify func(context.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), defaultHandshakeTimeout)
 	go func() {
 		defer cancel()
-		within(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, verify(ctx, peer) })
+		aside.Within(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, verify(ctx, peer) })
 	}()
 }
 

@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 
@@ -25,6 +26,9 @@ func Line(e *PanicError) string {
 
 // MaxShown bounds what is shown of an application's error or panic, in characters.
 const MaxShown = 1000
+
+// ErrGoexit is the error of a call that ended its goroutine instead of returning.
+var ErrGoexit = errors.New("e2e: runtime.Goexit was called where an answer was waited for")
 
 // Contain makes a panic an error. Defer it.
 func Contain(err *error) {

@@ -1,0 +1,120 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/e2e/sessionstore"
+	"github.com/hopseal/hopseal/transport"
+)
+
+// restore goes on with the session that another process of this client has stored. It returns
+// the session once it has a line, or nil if none is stored.
+func (c *client) restore(ctx context.Context) (_ *Session, err error) {
+	defer func() {
+		if err != nil {
+			c.events.tell(Event{State: StateClosed, Err: err})
+		}
+	}()
+	if c.storeName == "" {
+		return nil, errors.New("e2e: Config.StoreName is empty: it names the session in the store")
+	}
+	self, _ := c.cfg.engine()
+	inTime, cancel := context.WithTimeout(ctx, c.cfg.SendTimeout)
+	defer cancel()
+	stored, dropped, err := c.vault.TakeOver(inTime, c.storeName, self)
+	if err != nil {
+		return nil, fmt.Errorf("e2e: %w: %w", sessionstore.ErrUnavailable, err)
+	}
+	if dropped != nil { // with what it had to send
+		c.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "stored session dropped", attrsOfError(outcomeStore, dropped)...)
+	}
+	if stored.Session == nil {
+		return nil, nil
+	}
+	s := bareSession(stored.Session, localEnd{&c.cfg, c.want()}, c.events)
+	c.follower.follows(s)
+	s.restored = true
+	keepIn(s, c.vault, c.storeName, stored)
+	back := c.comesBack(s)
+	s.begun()
+	if err := back.connectRestored(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// connectRestored gets a restored session its first line, for as long as the context lasts. If
+// it gets none the session stays stored, unless it is over itself.
+func (b *reconnector) connectRestored(ctx context.Context) error {
+	s := b.session
+	defer context.AfterFunc(ctx, func() { b.leaveForLater(ctx.Err()) })()
+	go func() {
+		err := fault.ErrGoexit
+		defer func() {
+			switch {
+			case err == nil:
+			case ends(err):
+				s.fail(&CloseError{Remote: true, Err: fault.Truncated(err)})
+			default:
+				b.leaveForLater(err)
+			}
+		}()
+		if err = b.firstLine(); err == nil {
+			s.attach(b.next)
+		}
+	}()
+	if err := s.linked(context.Background(), nil); err != nil {
+		<-s.keeper.Gone() // so that the next Dial does not find it
+		return err
+	}
+	return nil
+}
+
+// firstLine dials until that succeeds. It gives up if the dial failed before anything was sent:
+// that is nobody's answer, and the next dial would fail in the same way.
+func (b *reconnector) firstLine() error {
+	_, err := b.dial(b.session.life)
+	if err == nil || cannotDial(err) {
+		return err
+	}
+	return b.redial(err)
+}
+
+// cannotDial reports whether a dial failed before it began, because of its URL or its options.
+func cannotDial(err error) bool {
+	var failed *transport.DialError
+	return errors.As(err, &failed) && failed.Phase == 0 && failed.Status == 0 && failed.Permanent()
+}
+
+// leaveForLater ends this end of a restored session that got no line, and leaves it stored.
+func (b *reconnector) leaveForLater(why error) {
+	s := b.session
+	s.leaveStored(&CloseError{Err: &notYet{why, b.lastFailure()}, Stored: true})
+}
+
+// notYet says why a stored session did not get a line, for now.
+type notYet struct {
+	why  error // what ended the attempts
+	last error // of the last attempt; nil if there was none
+}
+
+func (e *notYet) Error() string {
+	if e.last == nil || errors.Is(e.why, e.last) {
+		return "it has no connection yet, and stays stored: " + e.why.Error()
+	}
+	return "it has no connection yet, and stays stored: " + e.why.Error() + ": " + e.last.Error()
+}
+
+func (e *notYet) Unwrap() []error {
+	if e.last == nil {
+		return []error{e.why}
+	}
+	return []error{e.why, e.last}
+}
+
+// Permanent reports whether the next Dial will fail in the same way, whatever is on the way.
+func (e *notYet) Permanent() bool { return cannotDial(e.why) }

@@ -1,0 +1,88 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hopseal/hopseal/e2e/sessionstore"
+	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/transport"
+)
+
+// restore goes on with a stored session, which another process has begun, or this one has lost
+// to another. Anybody may have sent the first frame, so restore answers it from the head of its id
+// alone. It loads the session once r3 has opened, and claims it once the client is welcome.
+func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byte) (s *Session, err error) {
+	entered, cancel := context.WithDeadline(entered, g.began.Add(srv.cfg.HandshakeTimeout))
+	defer cancel()
+	c, step, err := srv.beginClaim(entered, g, id)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil && c.reserved != nil {
+			srv.cancel(c.reserved)
+		}
+	}()
+	h := handshake{conn: g.conn, engine: c.resume, guest: g.guest, desk: g.desk, verify: g.cfg.verifyClient, load: c.load, decide: c.decide}
+	last, err := h.run(entered, step, nil)
+	if err != nil {
+		c.failed(entered, err)
+		return nil, err
+	}
+	s = bareSession(c.latest.Session, localEnd{&srv.cfg, srv.cfg.wantClient()}, newEvents(srv.cfg))
+	s.restored = true
+	c.reserved.reservedFor(s)
+	s.entitle(c.resume.Link(), c.resume.Peer(), g.grant)
+	srv.adopt(ctx, s, c.latest)
+	srv.endFenced(s.keeper.Key())
+	if err = srv.add(s, g.seen); err == nil {
+		err = s.keeper.Save(entered)
+	}
+	if err == nil {
+		err = h.finish(entered, last)
+	}
+	if err != nil { // the session stays stored
+		g.conn.Close(transport.CodeTryLater, "")
+		s.fail(&CloseError{Err: err, Stored: true})
+		return nil, err
+	}
+	s.joining = newLine(g.conn, c.resume.Link(), c.resume.Hop(), srv.cfg)
+	return s.begun(), nil
+}
+
+// beginClaim answers a first frame, if a session is stored that it could be for.
+func (srv *Server) beginClaim(ctx context.Context, g *greeting, id [32]byte) (c *claim, step engine.Step, err error) {
+	err = srv.lookups.find(ctx, g.conn.Info(), id, func(to lead) (err error) {
+		c, step, err = srv.answerFrom(ctx, g, to)
+		return err
+	})
+	switch {
+	case errors.Is(err, errBusy):
+		return nil, step, g.turnedDown(ctx, g.guest.sent(err))
+	case errors.Is(err, sessionstore.ErrNotStored):
+		return nil, step, g.refuse(ctx)
+	case err != nil: // a session may be stored all the same
+		g.conn.Close(transport.CodeTryLater, "")
+		return nil, step, err
+	}
+	return c, step, nil
+}
+
+// answerFrom answers a first frame from the head of its id. The error matches
+// [sessionstore.ErrNotStored] if its sender has not shown the secret in the head.
+func (srv *Server) answerFrom(ctx context.Context, g *greeting, to lead) (_ *claim, step engine.Step, err error) {
+	cfg, _ := srv.cfg.engine()
+	r, err := engine.AnswerStored(cfg, to.secret, g.began)
+	if err == nil {
+		step, err = g.answer(ctx, r)
+	}
+	switch {
+	case errors.Is(err, errBusy), ctx.Err() != nil:
+		return nil, step, err
+	case err != nil:
+		return nil, step, fmt.Errorf("%w: %w", sessionstore.ErrNotStored, err)
+	}
+	return &claim{srv: srv, greeting: g, resume: r, key: to.key}, step, nil
+}

@@ -1,0 +1,26 @@
+package e2e
+
+import (
+	"time"
+
+	"github.com/hopseal/hopseal/e2e/internal/vault"
+)
+
+// clientCalls is how many calls of its store a client may have under way. It has one session.
+const clientCalls = 16
+
+// vault returns the store of this end, which may have so many calls under way.
+func (c config) vault(calls int) vault.Vault {
+	return vault.Vault{Store: vault.Bounded(c.Store, calls), Keys: c.StoreKeys}
+}
+
+// keepIn has a session kept in a store. What this process has claimed is the zero value for a
+// session that is not stored yet.
+func keepIn(s *Session, v vault.Vault, name string, claimed vault.Stored) {
+	s.keeper = v.Keep(vault.Session{
+		Engine: s.engine, Name: name, Life: s.life, Ended: s.ended,
+		Timeout: s.sendTimeout, Park: s.limits.park, Failed: func(err error) { s.unkept(err) },
+		Expires: func(now time.Time) time.Time { return s.limits.recordExpires(now, s.engine.Client()) },
+	}, claimed)
+	s.spool = &spool{session: s, records: s.keeper}
+}
