@@ -26,7 +26,7 @@ func TestTroubleshootingQuotesTheCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	var code strings.Builder
-	for _, folder := range []string{".", "diagnose", "internal/hops", "redial", "servertls", "servertls/acme", "relay", "../e2e", "../e2e/internal/fault", "../e2e/internal/streams", "../e2e/mux", "../e2e/peer", "../e2e/sessionstore", "../keys", "../envelope"} {
+	for _, folder := range []string{".", "diagnose", "internal/hops", "redial", "servertls", "servertls/acme", "relay", "../e2e", "../e2e/internal/fault", "../e2e/internal/streams", "../e2e/internal/vault", "../e2e/mux", "../e2e/peer", "../e2e/sessionstore", "../keys", "../envelope"} {
 		files, err := filepath.Glob(folder + "/*.go")
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %d files, %v", folder, len(files), err)

@@ -19,7 +19,7 @@ const (
 // falls: lower it with what was built, and leave the line out once the room is as it
 // should be.
 var crowded = map[string]struct{ exported, knotted int }{
-	"e2e":                      {74, 56},
+	"e2e":                      {74, 53},
 	"e2e/cmd/hopseal":          {0, 23},
 	"envelope":                 {0, 10},
 	"keys":                     {124, 26},
