@@ -53,12 +53,12 @@
 // ends ask for signatures with [Options.Proof], keep the [Message.Proof] of what matters,
 // and later have it checked by [VerifyProof].
 //
-// The identity comes from a [keys.Store], whose Run keeps it alive: what it says of itself counts for
+// The identity comes from a [keystore.Store], whose Run keeps it alive: what it says of itself counts for
 // 30 days. NewServer and Dial refuse one of their own that has expired ([keys.ErrExpired]); a
 // [Options.Logger] is told 7, 3 and 1 days ahead, and [Stats] say when.
 //
-//	store, err := keys.OpenStore(ctx, path, secret)
-//	go store.Run(ctx, keys.DefaultRotation)
+//	store, err := keystore.Open(ctx, path, secret)
+//	go store.Run(ctx, keystore.DefaultRotation)
 //	cfg := e2e.Config{Identity: store.Identity(), …}
 //
 // # Messages
@@ -107,7 +107,7 @@
 // a handshake, or an attempt to go on with a session, and end no session: the client tries
 // again, and the session waits for it. Its own limits, [Grant] among them, are measured.
 //
-// When an identity is rotated, by its [keys.Store] for instance, open sessions tell the
+// When an identity is rotated, by its [keystore.Store] for instance, open sessions tell the
 // other end, whose Verifier is asked about it. A revoked one ends them. So does a Verifier
 // that tells of changes ([trust.ChangeNotifier]: [trust.KnownPeers], of a store or a
 // replica that follows it, [trust.Authority]) and does not trust the other end any more,

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
@@ -90,12 +91,12 @@ func ExampleNewServer() {
 	path, secret, remove := makeStore("server", client) // once
 	defer remove()
 
-	store, err := keys.OpenStore(ctx, path, secret)
+	store, err := keystore.Open(ctx, path, secret)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer store.Close()
-	go store.Run(ctx, keys.DefaultRotation) // renews the identity: without it every peer refuses it after 30 days
+	go store.Run(ctx, keystore.DefaultRotation) // renews the identity: without it every peer refuses it after 30 days
 	srv, err := e2e.NewServer(e2e.ServerConfig{Identity: store.Identity(), Verifier: store.KnownPeers(), Protocol: "echo/1"}, echo)
 	if err != nil {
 		log.Fatal(err)
@@ -127,17 +128,17 @@ func ExampleNewServer() {
 
 // makeStore makes a store with a new identity, which admits a client: what an operator does with
 // hopseal key new and hopseal key import.
-func makeStore(name string, client *keys.Identity) (path string, secret keys.Secret, remove func()) {
+func makeStore(name string, client *keys.Identity) (path string, secret keystore.Secret, remove func()) {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
 		log.Fatal(err)
 	}
-	path, secret = filepath.Join(dir, "echo.store"), keys.Passphrase([]byte("seven words that nobody else would choose"))
+	path, secret = filepath.Join(dir, "echo.store"), keystore.Passphrase([]byte("seven words that nobody else would choose"))
 	me, err := keys.GenerateIdentity(name)
 	if err != nil {
 		log.Fatal(err)
 	}
-	store, err := keys.CreateStore(context.Background(), path, secret, me)
+	store, err := keystore.Create(context.Background(), path, secret, me)
 	if err != nil {
 		log.Fatal(err)
 	}

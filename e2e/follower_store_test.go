@@ -13,15 +13,16 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
-var passphrase = keys.Passphrase([]byte("upriver lagoon cassette mulberry trombone"))
+var passphrase = keystore.Passphrase([]byte("upriver lagoon cassette mulberry trombone"))
 
-func newStoreFor(t testing.TB, id *keys.Identity) (*keys.Store, string) {
+func newStoreFor(t testing.TB, id *keys.Identity) (*keystore.Store, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "store")
-	store, err := keys.CreateStore(t.Context(), path, passphrase, id)
+	store, err := keystore.Create(t.Context(), path, passphrase, id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +48,7 @@ func cutOff(t *testing.T, how string) {
 	if err := errors.Join(store.KnownPeers().Admit(asClient, honest.Public()), store.KnownPeers().Admit(asClient, stolen.Public())); err != nil {
 		t.Fatal(err)
 	}
-	replica, err := keys.OpenReplica(t.Context(), path, passphrase)
+	replica, err := keystore.OpenReplica(t.Context(), path, passphrase)
 	if err != nil {
 		t.Fatal(err)
 	}

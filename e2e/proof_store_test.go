@@ -11,20 +11,21 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
 // rotatedIdentity returns an identity that lists two signing keys and holds both.
 func rotatedIdentity(t *testing.T) *keys.Identity {
 	t.Helper()
-	store, err := keys.CreateStore(t.Context(), filepath.Join(t.TempDir(), "carol"), keys.Passphrase([]byte("upriver lagoon cassette mulberry trombone")), newIdentity("carol"))
+	store, err := keystore.Create(t.Context(), filepath.Join(t.TempDir(), "carol"), keystore.Passphrase([]byte("upriver lagoon cassette mulberry trombone")), newIdentity("carol"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	key, err := store.Add(keys.KeyRef{Use: keys.UseSigning})
+	key, err := store.Add(keystore.KeyRef{Use: keys.UseSigning})
 	if err == nil {
-		err = store.Promote(keys.KeyRef{Use: keys.UseSigning, TinkID: key})
+		err = store.Promote(keystore.KeyRef{Use: keys.UseSigning, TinkID: key})
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
@@ -17,7 +18,7 @@ import (
 // key, by which messages are checked that are signed from then on, and in the end the
 // revocation, which ends them at both ends.
 func TestA50StoreRotatesAndRevokesInOpenSessions(t *testing.T) {
-	store, err := keys.CreateStore(t.Context(), filepath.Join(t.TempDir(), "carol"), keys.Passphrase([]byte("upriver lagoon cassette mulberry trombone")), newIdentity("carol"))
+	store, err := keystore.Create(t.Context(), filepath.Join(t.TempDir(), "carol"), keystore.Passphrase([]byte("upriver lagoon cassette mulberry trombone")), newIdentity("carol"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,9 +27,9 @@ func TestA50StoreRotatesAndRevokesInOpenSessions(t *testing.T) {
 		m.client.Identity, m.client.Proof, m.serv.Proof = store.Identity(), e2e.ProofEd25519, e2e.ProofEd25519
 	})
 	first := m.s.Peer().VerifyingKey().ID()
-	key, err := store.Add(keys.KeyRef{Use: keys.UseSigning})
+	key, err := store.Add(keystore.KeyRef{Use: keys.UseSigning})
 	if err == nil {
-		err = store.Promote(keys.KeyRef{Use: keys.UseSigning, TinkID: key})
+		err = store.Promote(keystore.KeyRef{Use: keys.UseSigning, TinkID: key})
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/keystore"
 )
 
 // Keysets of AES256_GCM keys come from Tink, and seal from a store.
@@ -36,7 +37,7 @@ func importedAESKeyset() (shared *keys.SharedKeyset, aead []byte) {
 }
 
 // aesKeyset returns one that is in a store, and a copy of it that is in none.
-func aesKeyset(t *testing.T) (inStore, parsed *keys.SharedKeyset, store *keys.Store, aead []byte) {
+func aesKeyset(t *testing.T) (inStore, parsed *keys.SharedKeyset, store *keystore.Store, aead []byte) {
 	t.Helper()
 	inStore, aead = importedAESKeyset()
 	store = testStore(t, "alice")
@@ -107,8 +108,8 @@ func TestA19AESNothingRepeats(t *testing.T) {
 func TestA19AESSealerTellsTheLimit(t *testing.T) {
 	_, parsed, store, _ := aesKeyset(t)
 	backup := made(store.MarshalCleartext(insecurecleartext.Token{}))
-	secret := keys.Passphrase([]byte("upriver lagoon cassette mulberry trombone"))
-	restored := made(keys.RestoreStore(t.Context(), filepath.Join(t.TempDir(), "s"), secret, backup, insecurecleartext.Token{}))
+	secret := keystore.Passphrase([]byte("upriver lagoon cassette mulberry trombone"))
+	restored := made(keystore.Restore(t.Context(), filepath.Join(t.TempDir(), "s"), secret, backup, insecurecleartext.Token{}))
 	t.Cleanup(func() { restored.Close() })
 	spent, _ := restored.SharedKeyset("s")
 	refused := func(shared *keys.SharedKeyset, what string) {
@@ -126,7 +127,7 @@ func TestA19AESSealerTellsTheLimit(t *testing.T) {
 	}
 	refused(parsed, "a copy")
 	refused(spent, "used up")
-	if _, err := restored.Rotate(keys.RotationPolicy{}); err != nil {
+	if _, err := restored.Rotate(keystore.RotationPolicy{}); err != nil {
 		t.Fatal(err)
 	}
 	l := links(t)[0]

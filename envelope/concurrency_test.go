@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 )
 
 // One Sealer, Opener, Verifier, ReaderAt and guard serve many goroutines, while the
@@ -22,7 +23,7 @@ func TestOneOfEachForManyGoroutines(t *testing.T) {
 	if err := alice.PutSharedKeyset("s", shared); err != nil {
 		t.Fatal(err)
 	}
-	signing := keys.KeyRef{Use: keys.UseSigning}
+	signing := keystore.KeyRef{Use: keys.UseSigning}
 	var pending []uint32 // listed before, so that who expects Alice knows them
 	for range 3 {
 		id, err := alice.Add(signing)
@@ -71,8 +72,8 @@ func TestOneOfEachForManyGoroutines(t *testing.T) {
 		go func() {
 			promote := signing
 			promote.TinkID, pending = pending[0], pending[1:]
-			if err := errors.Join(promoteAnother(alice, keys.KeyRef{Use: keys.UseShared, Keyset: "s"}),
-				promoteAnother(bob, keys.KeyRef{Use: keys.UseSealing}), alice.Promote(promote)); err != nil {
+			if err := errors.Join(promoteAnother(alice, keystore.KeyRef{Use: keys.UseShared, Keyset: "s"}),
+				promoteAnother(bob, keystore.KeyRef{Use: keys.UseSealing}), alice.Promote(promote)); err != nil {
 				t.Error(err)
 			}
 			rotations <- struct{}{}

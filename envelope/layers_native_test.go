@@ -11,6 +11,7 @@ import (
 	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/keystore"
 )
 
 var testPassphrase = []byte("upriver lagoon cassette mulberry trombone")
@@ -26,7 +27,7 @@ func gcmTwins(t testing.TB, all []link) (out []link) {
 	}
 	aead, mac := pairSecrets(t, all[0].Sealer.Shared)
 	set := made(keys.ImportSharedKeyset(take(keyset.AESGCM, aead), take(keyset.HMAC, mac)))
-	s := made(keys.CreateStore(t.Context(), filepath.Join(t.TempDir(), "twin"), keys.Passphrase(testPassphrase), identity(t, "twin")))
+	s := made(keystore.Create(t.Context(), filepath.Join(t.TempDir(), "twin"), keystore.Passphrase(testPassphrase), identity(t, "twin")))
 	t.Cleanup(func() { s.Close() })
 	must(s.PutSharedKeyset("twin", set))
 	for _, l := range all[:2] {
@@ -41,7 +42,7 @@ func gcmTwins(t testing.TB, all []link) (out []link) {
 func keyFile(t testing.TB) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "erin")
-	s, err := keys.CreateStore(t.Context(), path, keys.Passphrase(testPassphrase), identity(t, "erin"))
+	s, err := keystore.Create(t.Context(), path, keystore.Passphrase(testPassphrase), identity(t, "erin"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +60,7 @@ func keyFileOpener(t testing.TB) func([]byte) error {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s, err := keys.OpenStore(t.Context(), path, keys.Passphrase(testPassphrase))
+		s, err := keystore.Open(t.Context(), path, keystore.Passphrase(testPassphrase))
 		if err == nil {
 			s.Close()
 		}
@@ -75,9 +76,9 @@ func retiredFailures(t *testing.T) (out []failure) {
 		before = append(before, newKit(t, l))
 	}
 	for _, ref := range []struct {
-		*keys.Store
-		keys.KeyRef
-	}{{r.alices, keys.KeyRef{Use: keys.UseShared, Keyset: "s"}}, {r.bobs, keys.KeyRef{Use: keys.UseSealing}}} {
+		*keystore.Store
+		keystore.KeyRef
+	}{{r.alices, keystore.KeyRef{Use: keys.UseShared, Keyset: "s"}}, {r.bobs, keystore.KeyRef{Use: keys.UseSealing}}} {
 		old := primary(t, ref.Store, ref.KeyRef)
 		another(t, ref.Store, ref.KeyRef)
 		ref.TinkID = old
@@ -91,7 +92,7 @@ func retiredFailures(t *testing.T) (out []failure) {
 	return out
 }
 
-func primary(t *testing.T, s *keys.Store, ref keys.KeyRef) uint32 {
+func primary(t *testing.T, s *keystore.Store, ref keystore.KeyRef) uint32 {
 	t.Helper()
 	all := s.Identity().Keys()
 	if ref.Use == keys.UseShared {

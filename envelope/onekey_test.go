@@ -12,6 +12,7 @@ import (
 	"github.com/hopseal/hopseal/internal/slowtest"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 )
 
 // A ringed sender and opener have as many keys of each kind as fit, all but the
@@ -20,7 +21,7 @@ type ringed struct {
 	alice, bob *keys.Identity
 	shared     *keys.SharedKeyset
 
-	alices, bobs *keys.Store
+	alices, bobs *keystore.Store
 	pairs        []*keys.SharedKey      // the primary last, as below
 	signing      []keys.SigningKeyID    // alice's
 	sealing      []*keys.PublicIdentity // bob's, each with another key
@@ -35,9 +36,9 @@ func newRinged(t *testing.T, count int) *ringed {
 	}
 	for n := range count {
 		if n > 0 {
-			another(t, alice, keys.KeyRef{Use: keys.UseShared, Keyset: "s"})
-			another(t, alice, keys.KeyRef{Use: keys.UseSigning})
-			another(t, bob, keys.KeyRef{Use: keys.UseSealing})
+			another(t, alice, keystore.KeyRef{Use: keys.UseShared, Keyset: "s"})
+			another(t, alice, keystore.KeyRef{Use: keys.UseSigning})
+			another(t, bob, keystore.KeyRef{Use: keys.UseSealing})
 		}
 		name, _ := r.alice.Signing()
 		r.pairs = append(r.pairs, r.shared.Primary())
@@ -47,14 +48,14 @@ func newRinged(t *testing.T, count int) *ringed {
 	return r
 }
 
-func another(t *testing.T, s *keys.Store, ref keys.KeyRef) {
+func another(t *testing.T, s *keystore.Store, ref keystore.KeyRef) {
 	t.Helper()
 	if err := promoteAnother(s, ref); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func promoteAnother(s *keys.Store, ref keys.KeyRef) error {
+func promoteAnother(s *keystore.Store, ref keystore.KeyRef) error {
 	id, err := s.Add(ref)
 	if ref.TinkID = id; err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/slowtest"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 )
 
 // A thousand messages are sealed by concurrent senders while three rotations
@@ -48,9 +49,9 @@ func rotateUnderLoad(t *testing.T, kind int, shared *keys.SharedKeyset) {
 	if err := alice.PutSharedKeyset("s", shared); err != nil {
 		t.Fatal(err)
 	}
-	policy := keys.RotationPolicy{Age: time.Hour, Lead: 10 * time.Minute, Overlap: overlap}
+	policy := keystore.RotationPolicy{Age: time.Hour, Lead: 10 * time.Minute, Overlap: overlap}
 	rotate := func() {
-		for _, s := range []*keys.Store{alice, bob} {
+		for _, s := range []*keystore.Store{alice, bob} {
 			if _, err := s.Rotate(policy); err != nil {
 				t.Error(err)
 			}
@@ -154,10 +155,10 @@ func rotateUnderLoad(t *testing.T, kind int, shared *keys.SharedKeyset) {
 	}
 }
 
-func testStore(t *testing.T, name string) *keys.Store {
+func testStore(t *testing.T, name string) *keystore.Store {
 	t.Helper()
-	s, err := keys.CreateStore(t.Context(), filepath.Join(t.TempDir(), name),
-		keys.Passphrase([]byte("upriver lagoon cassette mulberry trombone")), identity(t, name))
+	s, err := keystore.Create(t.Context(), filepath.Join(t.TempDir(), name),
+		keystore.Passphrase([]byte("upriver lagoon cassette mulberry trombone")), identity(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}

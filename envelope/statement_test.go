@@ -10,6 +10,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/slowtest"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 )
 
 // TestWhatWaitsOpensHoweverOftenTheSenderRotates has a sender that changes keys each day for five
@@ -19,7 +20,7 @@ func TestWhatWaitsOpensHoweverOftenTheSenderRotates(t *testing.T) {
 	slowtest.Skip(t)
 	synctest.Test(t, func(t *testing.T) {
 		alice, bob := testStore(t, "alice"), identity(t, "bob")
-		policy := keys.RotationPolicy{Age: 24 * time.Hour, Lead: time.Hour}
+		policy := keystore.RotationPolicy{Age: 24 * time.Hour, Lead: time.Hour}
 		type letter struct {
 			sealed    []byte
 			statement *keys.PublicIdentity // that was in use

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 )
 
 // Messages wait in a queue for nearly as long as may be, while both ends renew their
@@ -21,8 +22,8 @@ func TestMessagesThatWaitForWeeks(t *testing.T) {
 			t.Fatal(err)
 		}
 		for today := 0; today < 76; today += 2 {
-			for _, s := range []*keys.Store{alice, bob} {
-				if _, err := s.Rotate(keys.DefaultRotation); err != nil {
+			for _, s := range []*keystore.Store{alice, bob} {
+				if _, err := s.Rotate(keystore.DefaultRotation); err != nil {
 					t.Fatal(err)
 				}
 			}

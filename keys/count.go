@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/hopseal/hopseal/internal/keyset"
+	"github.com/hopseal/hopseal/keys/internal/bridge"
 )
 
 // ErrSealLimit is wrapped by the error of [SharedKey.Seal] for an AES256_GCM key
@@ -21,7 +22,7 @@ var ErrSealLimit = errors.New("keys: the AES256_GCM key must not seal")
 var errUncounted = fmt.Errorf("%w: nothing counts its messages: take the shared keyset from a Store that is open for writing", ErrSealLimit)
 
 // maxSealed is how many messages an AES256_GCM key seals in its life.
-const maxSealed = 1 << 30
+const maxSealed = bridge.MaxSealed
 
 // usage counts what a key has sealed since it was loaded. The messages of an
 // AES256_GCM key go on from what was reserved for it on disk.
@@ -31,10 +32,6 @@ type usage struct {
 	room    atomic.Uint64        // messages may grow up to here
 	reserve func(n uint64) error // raises room towards n; nil where nothing does
 }
-
-// A ledger raises the room of a pair's usage towards n by a block that it has
-// written to disk before.
-type ledger func(id SharedKeyID, u *usage, n uint64) error
 
 // newUsage returns the usage of a pair that is new to s. What was reserved before
 // counts as sealed: nobody knows how much of it was.
@@ -47,7 +44,7 @@ func (s *sharedState) newUsage(id SharedKeyID, reserved uint64) *usage {
 	u.messages.Store(reserved)
 	u.room.Store(reserved)
 	if ledger := s.ledger; ledger != nil {
-		u.reserve = func(n uint64) error { return ledger(id, u, n) }
+		u.reserve = func(n uint64) error { return ledger(id, &u.room, n) }
 	}
 	return u
 }

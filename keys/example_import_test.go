@@ -17,6 +17,7 @@ import (
 
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/keystore"
 )
 
 // Take over the keysets of a program that uses Tink itself, and seal to it. AES256_GCM
@@ -48,8 +49,8 @@ func ExampleImportSharedKeyset() {
 	defer os.RemoveAll(dir)
 	me, err := keys.GenerateIdentity("billing")
 	check(err)
-	secret := keys.Passphrase([]byte("staple gravel otter moonlit canyon"))
-	store, err := keys.CreateStore(context.Background(), filepath.Join(dir, "billing.store"), secret, me)
+	secret := keystore.Passphrase([]byte("staple gravel otter moonlit canyon"))
+	store, err := keystore.Create(context.Background(), filepath.Join(dir, "billing.store"), secret, me)
 	check(err)
 	defer store.Close()
 	check(store.PutSharedKeyset("orders", shared))

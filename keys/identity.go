@@ -34,7 +34,7 @@ var (
 // An Identity is the secret half: a root key and the Tink keysets that sign and
 // open under it. It prints as its name and fingerprint, never as its keys.
 //
-// An Identity is safe for concurrent use. A rotation (see [Store]) reaches all
+// An Identity is safe for concurrent use. A rotation (see keystore.Store) reaches all
 // who use it at once, without a lock on the way of a message.
 type Identity struct {
 	state   atomic.Pointer[identityState]
@@ -61,7 +61,7 @@ type opener struct {
 
 // GenerateIdentity makes a new root, a signing and a sealing keyset, and signs
 // the first public statement, valid for [MaxLifetime]: after these 30 days peers refuse it,
-// unless [Store.Run] or [Identity.KeepAlive] has renewed it. The name, 1 to 128 bytes
+// unless keystore.Store.Run or [Identity.KeepAlive] has renewed it. The name, 1 to 128 bytes
 // of UTF-8, is what others will see; it proves nothing to them.
 func GenerateIdentity(name string) (*Identity, error) {
 	root, err := newRoot()

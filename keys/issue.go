@@ -169,7 +169,7 @@ func listed(public []byte, l ring.Life) VerifyingKey {
 // Renew signs a new statement with the next serial and a fresh lifetime. Call it
 // well before [PublicIdentity.Expires], save the identity, and hand the new
 // statement out; peers that know the root go on trusting it. Identities in a
-// [Store] are renewed there.
+// keystore.Store are renewed there.
 func (id *Identity) Renew() error {
 	for {
 		before := id.state.Load()

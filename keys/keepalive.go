@@ -13,7 +13,7 @@ import (
 const keepAliveCheck = time.Hour
 
 // KeepAlive renews the identity, in memory, whenever half of its statement's life is over, until
-// ctx ends. It is for a program whose identity is in no [Store], for which [Store.Run] does that
+// ctx ends. It is for a program whose identity is in no keystore.Store, for which keystore.Store.Run does that
 // and more. Who saves the identity elsewhere saves it when its serial has changed.
 //
 // The error is that of ctx, or says that the identity cannot be renewed: [ErrRevoked], [ErrDetached].

@@ -1,50 +1,48 @@
-// Package keys holds identities, the Tink keysets that belong to them, and the
-// decision whom to trust.
+// Package keys makes identities and the keysets that belong to them.
 //
-// An [Identity] is a long-term Ed25519 root key and, under it, two Tink keysets
-// that rotate: one signs (Ed25519), one opens what others sealed to it (X-Wing,
-// that is ML-KEM-768 with X25519). Its public half is a [PublicIdentity], a
-// statement signed by the root; peers compare the root's [Fingerprint] once and
-// keep trusting through rotations. A [SharedKeyset] is for two services that
-// already share a secret: XAES-256-GCM keys, or AES256_GCM keys that come from Tink,
-// and HMAC keys.
+// A program makes its identity once, and hands the public half to whoever is to reach it:
 //
-// Most programs make an identity once, keep it in a store, have the store keep it alive, and
-// name the peers they mean to reach:
+//	me, err := keys.GenerateIdentity("billing")   // once, or: hopseal key new
+//	fmt.Println(me.Fingerprint())                 // what a peer pins, see package keys/trust
 //
-//	me, err := keys.GenerateIdentity("billing")                // once, or: hopseal key new
-//	store, err := keys.CreateStore(ctx, path, secret, me)      // once
+// Package keys/keystore then keeps it in an encrypted file and keeps it alive:
 //
-//	store, err := keys.OpenStore(ctx, path, secret)            // at every start
-//	go store.Run(ctx, keys.DefaultRotation)                    // or peers refuse it after 30 days
+//	store, err := keystore.Create(ctx, path, secret, me)   // once
+//
+//	store, err := keystore.Open(ctx, path, secret)         // at every start
+//	go store.Run(ctx, keystore.DefaultRotation)            // or peers refuse it after 30 days
 //	me, verifier := store.Identity(), trust.Pinned(peerFingerprint)
 //
-// # Thirty days
+// # What there is
 //
-// What an identity's root says about its keys counts for [MaxLifetime], 30 days, so that a statement
-// that was stolen or rolled back does not count for long. After that every peer refuses the
-// identity, until it is renewed: peers that know the fingerprint trust it again then. [Store.Run] renews it in
-// time, [Identity.KeepAlive] one that is in no store, and [Identity.Renew] renews once.
-// [Identity.Check] says whether an identity can be used, and [PublicIdentity.Expires] until when.
+// An [Identity] is a long-term Ed25519 root key and, under it, two Tink keysets that rotate: one
+// signs (Ed25519), one opens what others sealed to it (X-Wing, that is ML-KEM-768 with X25519). Its
+// public half is a [PublicIdentity], a statement signed by the root. Peers compare the root's
+// [Fingerprint] once and keep trusting through rotations. A [SharedKeyset] is for two services that
+// already share a secret: XAES-256-GCM keys, or AES256_GCM keys that come from Tink, and HMAC keys.
 //
 // # What is protected
 //
-// Stores are encrypted under a passphrase or a KMS key
-// (Argon2id, AES-256-GCM), and secret types print as "[redacted]". What is not:
-// Go cannot promise to erase memory, so keys live until the process ends.
+// What an identity's root says about its keys counts for [MaxLifetime], 30 days, so that a statement
+// that was stolen or rolled back does not count for long. After that every peer refuses the
+// identity until it is renewed; peers that know the fingerprint trust it again then. The store's Run
+// renews it in time, [Identity.KeepAlive] one that is in no store, and [Identity.Renew] renews once.
+// [Identity.Check] says whether an identity can be used, and [PublicIdentity.Expires] until when.
 //
-// What the caller must do: decide on trust. A [Verifier] has no default, and
-// what it returns for a stranger is a [TrustError]; the application asks a
-// person, or an authority, and tries again. Shared keysets of AES256_GCM keys seal a
-// limited number of messages and have to be rotated, see [ErrSealLimit].
+// Secret types print as "[redacted]". Go cannot promise to erase memory: keys live until the
+// process ends. Shared keysets of AES256_GCM keys seal a limited number of messages and have to be
+// rotated, see [ErrSealLimit].
 //
-// An argument that is nil, or an empty value that this package did not make, is an
-// error that names its type, unless the documentation says otherwise. A nil context
-// panics.
+// What a public identity says of itself, its name above all, proves nothing: package keys/trust
+// decides whom to trust, and that has no default.
 //
-// Natively keysets are read, made and written by Tink itself. Compiled for the
-// browser the same bytes go through internal/keyset, which a test holds against
-// Tink. Tink types never leave this package.
+// # The rest
+//
+// An argument that is nil, or an empty value that this package did not make, is an error that names
+// its type, unless the documentation says otherwise. A nil context panics.
+//
+// Natively Tink itself reads, makes and writes keysets. Compiled for the browser the same bytes go
+// through internal/keyset, which a test holds against Tink. Tink types never leave this package.
 package keys
 
 import (

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"unicode/utf8"
+
+	"github.com/hopseal/hopseal/keys/internal/bridge"
 )
 
 // ErrKnownPeers is returned for bytes that are not a list of known peers.
@@ -89,7 +91,7 @@ func (p place) check() error {
 	return nil
 }
 
-const maxPlaceSize = 1024
+const maxPlaceSize = bridge.MaxPlace
 
 func (p place) compare(q place) int {
 	return cmp.Or(cmp.Compare(p.kind, q.kind), cmp.Compare(p.name, q.name), cmp.Compare(p.role, q.role))

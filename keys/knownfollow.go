@@ -2,6 +2,19 @@
 
 package keys
 
+import (
+	"github.com/hopseal/hopseal/keys/internal/bridge"
+)
+
+// What only keys/keystore does with a list of known peers.
+func init() {
+	bridge.Offer(bridge.KnownPeers[*KnownPeers]{
+		Persist: func(k *KnownPeers, write func([]byte) (bool, error)) { k.persist = write },
+		Replace: func(k, to *KnownPeers) bool { return k.replace(to.now()) },
+		Tell:    func(k *KnownPeers) { k.notices.tell() },
+	})
+}
+
 // replace makes next known, as another process has written it. What this process has
 // learned itself of its roots stays: revocations, and later statements. It reports whether
 // there is a change to tell of, which is up to the caller.

@@ -17,6 +17,7 @@ import (
 	"github.com/hopseal/hopseal/internal/newborn"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/internal/bridge"
 	"github.com/hopseal/hopseal/keys/internal/ring"
 	"github.com/hopseal/hopseal/keys/internal/version"
 )
@@ -33,10 +34,10 @@ const MACSize = sha256.Size
 //
 // A keyset of AES256_GCM keys, which Tink made, can take the place of the first
 // (see [ImportSharedKeyset]). It opens like the other. It seals only where it comes
-// from a [Store] that is open for writing, and up to 2^30 messages a key, see
+// from a keystore.Store that is open for writing, and up to 2^30 messages a key, see
 // [ErrSealLimit].
 //
-// A SharedKeyset is safe for concurrent use. A rotation (see [Store]) reaches all
+// A SharedKeyset is safe for concurrent use. A rotation (see keystore.Store) reaches all
 // who use it at once: they read one pointer.
 type SharedKeyset struct {
 	state   atomic.Pointer[sharedState]
@@ -45,9 +46,9 @@ type SharedKeyset struct {
 
 // sharedState is a SharedKeyset at one moment. It is immutable.
 type sharedState struct {
-	aeads, macs ring.Ring // in step: the same lives, entry by entry, but for Tink's ids
-	reserved    []uint64  // in step with them: messages that each AES256_GCM key may have sealed
-	ledger      ledger    // nil but in a Store
+	aeads, macs ring.Ring     // in step: the same lives, entry by entry, but for Tink's ids
+	reserved    []uint64      // in step with them: messages that each AES256_GCM key may have sealed
+	ledger      bridge.Ledger // nil but in a Store
 	pairs       []*SharedKey
 	primary     *SharedKey
 }

@@ -81,7 +81,7 @@ func ImportIdentity(name string, signing, sealing *TinkKeyset) (*Identity, error
 // or AES256_GCM keys, and HMAC-SHA-256 keys of 32 bytes with tags of 32, both from
 // Tink. The first pairs up with the first, and so on, in the same states.
 //
-// AES256_GCM keys seal once the keyset is in a [Store], see [ErrSealLimit]. What
+// AES256_GCM keys seal once the keyset is in a keystore.Store, see [ErrSealLimit]. What
 // Tink seals under them elsewhere is counted by nobody.
 func ImportSharedKeyset(aeads, macs *TinkKeyset) (*SharedKeyset, error) {
 	if aeads.empty() || macs.empty() {

@@ -38,7 +38,7 @@
 // resumes grow without end, something on the way cuts connections.
 //
 // Alert where hopseal_identity_expiry_timestamp_seconds - time() falls below 7 days: an identity
-// that is kept alive, as by keys.Store.Run, has 15 days left at least.
+// that is kept alive, as by keystore.Store.Run, has 15 days left at least.
 //
 // Keep the handler on an address that only Prometheus reaches.
 package prom

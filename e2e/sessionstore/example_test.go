@@ -28,7 +28,7 @@ func ExampleDir() {
 	}
 	defer os.RemoveAll(directory)
 	server, client := identity("server"), identity("client")
-	keyset, err := keys.GenerateSharedKeyset() // from a keys.Store: every process needs the same
+	keyset, err := keys.GenerateSharedKeyset() // from a keystore.Store: every process needs the same
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hopseal/hopseal/envelope"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
@@ -32,8 +33,8 @@ type account struct {
 	known    *trust.KnownPeers
 	replay   *envelope.ReplayGuard
 
-	store *keys.Store // nil in memory
-	saved []byte      // the replay guard as it stands in its file
+	store *keystore.Store // nil in memory
+	saved []byte          // the replay guard as it stands in its file
 }
 
 // openAccount returns the account in the file, made if it is missing, or one in
@@ -52,9 +53,9 @@ func openAccount(path, name string, std stdio) (*account, error) {
 		return nil, err
 	}
 	if isNew {
-		return createAccount(path, name, keys.Passphrase(passphrase))
+		return createAccount(path, name, keystore.Passphrase(passphrase))
 	}
-	return loadAccount(path, name, keys.Passphrase(passphrase))
+	return loadAccount(path, name, keystore.Passphrase(passphrase))
 }
 
 // newAccount makes an identity. Nothing can have been sealed to it before, so that
@@ -67,12 +68,12 @@ func newAccount(name string) (*account, error) {
 	return &account{identity: identity, known: new(trust.KnownPeers), replay: envelope.FirstReplayGuard(identity)}, err
 }
 
-func createAccount(path, name string, secret keys.Secret) (*account, error) {
+func createAccount(path, name string, secret keystore.Secret) (*account, error) {
 	a, err := newAccount(name)
 	if err != nil {
 		return nil, err
 	}
-	if a.store, err = keys.CreateStore(context.Background(), path, secret, a.identity); err != nil {
+	if a.store, err = keystore.Create(context.Background(), path, secret, a.identity); err != nil {
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 			err = fmt.Errorf("%w: is the folder there, and may you write to it?", err)
 		}
@@ -82,8 +83,8 @@ func createAccount(path, name string, secret keys.Secret) (*account, error) {
 	return a, a.keep()
 }
 
-func loadAccount(path, name string, secret keys.Secret) (*account, error) {
-	store, err := keys.OpenStore(context.Background(), path, secret)
+func loadAccount(path, name string, secret keystore.Secret) (*account, error) {
+	store, err := keystore.Open(context.Background(), path, secret)
 	if err != nil {
 		return nil, err
 	}

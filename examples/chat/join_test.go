@@ -3,7 +3,7 @@
 package main
 
 import (
-	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 	"net"
 	"os"
 	"path/filepath"
@@ -220,7 +220,7 @@ const testPassphrase = "upriver lagoon cassette mulberry trombone"
 func TestAccountErrors(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "anna.key")
-	a, err := createAccount(file, "anna", keys.Passphrase([]byte(testPassphrase)))
+	a, err := createAccount(file, "anna", keystore.Passphrase([]byte(testPassphrase)))
 	if err != nil {
 		t.Fatal(err)
 	}

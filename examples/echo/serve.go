@@ -46,7 +46,7 @@ type service struct {
 }
 
 // newService makes a new identity, whose fingerprint its clients have to know. A real
-// service opens a keys.Store, so that they learn it once, and has Store.Run keep it alive.
+// service opens a keystore.Store, so that they learn it once, and has Store.Run keep it alive.
 func newService(addr string, log *slog.Logger) (*service, error) {
 	me, err := keys.GenerateIdentity("echo service")
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hopseal/hopseal/envelope"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
@@ -32,8 +33,8 @@ type demo struct {
 	queue, claims   *redis.Client
 	name            string // of the queue, new for each run
 	folder          string
-	secret          keys.Secret
-	shop, warehouse *keys.Store
+	secret          keystore.Secret
+	shop, warehouse *keystore.Store
 	out             io.Writer
 
 	mu      sync.Mutex
@@ -44,7 +45,7 @@ type demo struct {
 
 func newDemo(ctx context.Context, queue, claims *redis.Client, out io.Writer) (d *demo, err error) {
 	d = &demo{
-		queue: queue, claims: claims, name: "orders-" + rand.Text(), secret: keys.Passphrase([]byte(rand.Text())),
+		queue: queue, claims: claims, name: "orders-" + rand.Text(), secret: keystore.Passphrase([]byte(rand.Text())),
 		out: out, handled: make(map[string]int), all: make(chan struct{}),
 	}
 	defer func() {
@@ -71,12 +72,12 @@ func newDemo(ctx context.Context, queue, claims *redis.Client, out io.Writer) (d
 	return d, d.newClaims().Create(ctx, maxAge, time.Time{}) // nothing has been opened yet
 }
 
-func (d *demo) store(ctx context.Context, name string) (*keys.Store, error) {
+func (d *demo) store(ctx context.Context, name string) (*keystore.Store, error) {
 	id, err := keys.GenerateIdentity(name)
 	if err != nil {
 		return nil, err
 	}
-	return keys.CreateStore(ctx, d.path(name), d.secret, id)
+	return keystore.Create(ctx, d.path(name), d.secret, id)
 }
 
 func (d *demo) path(name string) string { return filepath.Join(d.folder, name+".store") }
@@ -84,7 +85,7 @@ func (d *demo) path(name string) string { return filepath.Join(d.folder, name+".
 func (d *demo) newClaims() *Claims { return &Claims{Redis: d.claims, Name: d.name, Lease: lease} }
 
 // member is whom a queue's end expects at the other.
-func (d *demo) member(s *keys.Store) trust.Expected {
+func (d *demo) member(s *keystore.Store) trust.Expected {
 	return trust.Expected{Room: "orders", Role: trust.RoleMember, Fingerprint: s.Identity().Fingerprint()}
 }
 
@@ -95,7 +96,7 @@ func (d *demo) close() error {
 	if d.claims != d.queue {
 		errs = append(errs, d.claims.Close())
 	}
-	for _, s := range []*keys.Store{d.shop, d.warehouse} {
+	for _, s := range []*keystore.Store{d.shop, d.warehouse} {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}
@@ -109,13 +110,13 @@ func (d *demo) run(ctx context.Context) error {
 	var all sync.WaitGroup
 	defer all.Wait()
 	defer cancel()
-	for _, s := range []*keys.Store{d.shop, d.warehouse} {
+	for _, s := range []*keystore.Store{d.shop, d.warehouse} {
 		if err := Publish(ctx, d.queue, s.Identity()); err != nil {
 			return err
 		}
 	}
 	for _, name := range []string{"consumer-1", "consumer-2"} {
-		replica, err := keys.OpenReplica(ctx, d.path("warehouse"), d.secret)
+		replica, err := keystore.OpenReplica(ctx, d.path("warehouse"), d.secret)
 		if err != nil {
 			return err
 		}
@@ -156,23 +157,23 @@ func (d *demo) send(ctx context.Context) error {
 }
 
 // rotate makes new keys, tells the peers of them, and begins to use them.
-func (d *demo) rotate(ctx context.Context, s *keys.Store) error {
+func (d *demo) rotate(ctx context.Context, s *keystore.Store) error {
 	for _, use := range []keys.Use{keys.UseSigning, keys.UseSealing} {
-		id, err := s.Add(keys.KeyRef{Use: use})
+		id, err := s.Add(keystore.KeyRef{Use: use})
 		if err != nil {
 			return err
 		}
 		if err := Publish(ctx, d.queue, s.Identity()); err != nil {
 			return err
 		}
-		if err := s.Promote(keys.KeyRef{Use: use, TinkID: id}); err != nil {
+		if err := s.Promote(keystore.KeyRef{Use: use, TinkID: id}); err != nil {
 			return err
 		}
 	}
 	return Publish(ctx, d.queue, s.Identity())
 }
 
-func (d *demo) consumer(name string, replica *keys.Replica) *Consumer {
+func (d *demo) consumer(name string, replica *keystore.Replica) *Consumer {
 	opener := func(ctx context.Context) (envelope.Opener, error) {
 		if _, err := replica.Refresh(ctx); err != nil { // reads the store only if it has changed
 			return envelope.Opener{}, err

@@ -1,5 +1,3 @@
-//go:build !js
-
 // Package atomicfile has what a new file needs that takes the place of another: it belongs to
 // whom that one belonged to, and its name lasts.
 package atomicfile

@@ -15,6 +15,7 @@ import (
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 )
 
 func keyRows(e effort) ([]row, error) {
@@ -37,7 +38,7 @@ func openStore(e effort) (row, error) {
 		return row{}, err
 	}
 	defer os.RemoveAll(dir)
-	path, secret, ctx := filepath.Join(dir, "store"), keys.Passphrase(passphrase), context.Background()
+	path, secret, ctx := filepath.Join(dir, "store"), keystore.Passphrase(passphrase), context.Background()
 	if err := makeStore(ctx, path, secret); err != nil {
 		return row{}, err
 	}
@@ -46,7 +47,7 @@ func openStore(e effort) (row, error) {
 	var f failed
 	r := comparison{rounds: e.stores, calls: 1, prepare: runtime.GC,
 		a: func(int) {
-			s, err := keys.OpenStore(ctx, path, secret)
+			s, err := keystore.Open(ctx, path, secret)
 			if f.check(err); err == nil {
 				f.check(s.Close())
 			}
@@ -57,12 +58,12 @@ func openStore(e effort) (row, error) {
 	return r, f.err
 }
 
-func makeStore(ctx context.Context, path string, secret keys.Secret) error {
+func makeStore(ctx context.Context, path string, secret keystore.Secret) error {
 	id, err := keys.GenerateIdentity("bench")
 	if err != nil {
 		return err
 	}
-	s, err := keys.CreateStore(ctx, path, secret, id)
+	s, err := keystore.Create(ctx, path, secret, id)
 	if err != nil {
 		return err
 	}

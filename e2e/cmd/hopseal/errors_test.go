@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 )
 
 // distinct fails where two kinds of failure have one text.
@@ -160,7 +161,7 @@ func TestKMSNeedsAClient(t *testing.T) {
 func TestA20StoreInUse(t *testing.T) {
 	w := newWorld(t)
 	w.store("alice")
-	s, err := keys.OpenStore(t.Context(), "alice.store", keys.KMS(fakeKMS{}, testKMSKey))
+	s, err := keystore.Open(t.Context(), "alice.store", keystore.KMS(fakeKMS{}, testKMSKey))
 	if err != nil {
 		t.Fatal(err)
 	}

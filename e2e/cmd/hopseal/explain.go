@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 )
 
 // advice says what to do about errors that do not say it themselves.
@@ -15,12 +16,12 @@ var advice = []struct {
 	err  error
 	text string
 }{
-	{keys.ErrStage, "'hopseal key show' tells the stages: a pending key is promoted, a retiring one disabled, an archived one destroyed"},
+	{keystore.ErrStage, "'hopseal key show' tells the stages: a pending key is promoted, a retiring one disabled, an archived one destroyed"},
 	{keys.ErrRevoked, "make a new identity with 'hopseal key new'"},
 	{keys.ErrDetached, "the key is kept outside of the store, where this command does not reach"},
-	{keys.ErrSharedHistory, "let one holder rotate it, 'hopseal key rotate -follow NAME' everywhere else, and import in the order of the exports"},
-	{keys.ErrNoAnswer, "'hopseal key show' tells what is there"},
-	{keys.ErrOtherPolicy, "leave -age, -lead, -overlap, -keep and -follow out: it takes the steps that are due by its own"},
+	{keystore.ErrSharedHistory, "let one holder rotate it, 'hopseal key rotate -follow NAME' everywhere else, and import in the order of the exports"},
+	{keystore.ErrNoAnswer, "'hopseal key show' tells what is there"},
+	{keystore.ErrOtherPolicy, "leave -age, -lead, -overlap, -keep and -follow out: it takes the steps that are due by its own"},
 	{fs.ErrPermission, "check who owns the file and its folder"},
 }
 

@@ -19,13 +19,13 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 
 	"github.com/hopseal/hopseal/internal/leak"
-	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 )
 
 // Argon2 takes its time, so most tests unlock their stores by a key service, which
 // also proves the hook for one.
 func TestMain(m *testing.M) {
-	kmsSecret = func(_ context.Context, uri string) (keys.Secret, error) { return keys.KMS(fakeKMS{}, uri), nil }
+	kmsSecret = func(_ context.Context, uri string) (keystore.Secret, error) { return keystore.KMS(fakeKMS{}, uri), nil }
 	leak.Main(m, func() { os.RemoveAll(builtIn) })
 }
 

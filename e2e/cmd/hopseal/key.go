@@ -14,6 +14,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
@@ -47,7 +48,7 @@ func (c *call) storePath() (string, error) {
 }
 
 // existing is the path of a store that is there, and its secret.
-func (c *call) existing(ctx context.Context) (string, keys.Secret, error) {
+func (c *call) existing(ctx context.Context) (string, keystore.Secret, error) {
 	path, err := c.storePath()
 	if err != nil {
 		return "", nil, err
@@ -68,13 +69,13 @@ func interrupted(ctx context.Context, err error) error {
 }
 
 // read opens the store for reading, which works while a service has it open.
-func (c *call) read(ctx context.Context) (*keys.Replica, error) {
+func (c *call) read(ctx context.Context) (*keystore.Replica, error) {
 	path, secret, err := c.existing(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer c.progress("unlocking " + path)()
-	r, err := keys.OpenReplica(ctx, path, secret)
+	r, err := keystore.OpenReplica(ctx, path, secret)
 	return r, interrupted(ctx, err)
 }
 
@@ -137,23 +138,23 @@ func (s selection) includes(k keyResult) bool {
 }
 
 // ref names the keyset that was selected.
-func (s selection) ref() keys.KeyRef { return refOf(s.use, s.shared) }
+func (s selection) ref() keystore.KeyRef { return refOf(s.use, s.shared) }
 
-func refOf(use, keyset string) keys.KeyRef {
+func refOf(use, keyset string) keystore.KeyRef {
 	switch {
 	case keyset != "":
-		return keys.KeyRef{Use: keys.UseShared, Keyset: keyset}
+		return keystore.KeyRef{Use: keys.UseShared, Keyset: keyset}
 	case use == keys.UseSigning.String():
-		return keys.KeyRef{Use: keys.UseSigning}
+		return keystore.KeyRef{Use: keys.UseSigning}
 	}
-	return keys.KeyRef{Use: keys.UseSealing}
+	return keystore.KeyRef{Use: keys.UseSealing}
 }
 
 // find finds the key that was named by its number.
-func (s selection) find(store contents, number string) (keys.KeyRef, error) {
+func (s selection) find(store contents, number string) (keystore.KeyRef, error) {
 	id, err := strconv.ParseUint(number, 10, 32)
 	if err != nil {
-		return keys.KeyRef{}, fmt.Errorf("%q is not a key's number: 'hopseal key show' lists them", number)
+		return keystore.KeyRef{}, fmt.Errorf("%q is not a key's number: 'hopseal key show' lists them", number)
 	}
 	var found []keyResult
 	for _, k := range keysOf(store) {
@@ -163,7 +164,7 @@ func (s selection) find(store contents, number string) (keys.KeyRef, error) {
 	}
 	switch len(found) {
 	case 0:
-		return keys.KeyRef{}, fmt.Errorf("there is no key %d here: 'hopseal key show' lists them", id)
+		return keystore.KeyRef{}, fmt.Errorf("there is no key %d here: 'hopseal key show' lists them", id)
 	case 1:
 		ref := refOf(found[0].Use, found[0].Keyset)
 		ref.TinkID = uint32(id)
@@ -173,7 +174,7 @@ func (s selection) find(store contents, number string) (keys.KeyRef, error) {
 	for _, k := range found {
 		sets = append(sets, k.set())
 	}
-	return keys.KeyRef{}, fmt.Errorf("key %d is in several keysets (%s): give -use or -shared", id, strings.Join(sets, ", "))
+	return keystore.KeyRef{}, fmt.Errorf("key %d is in several keysets (%s): give -use or -shared", id, strings.Join(sets, ", "))
 }
 
 // hasShared checks that the store has the keyset.

@@ -13,6 +13,7 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/keystore"
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
@@ -109,7 +110,7 @@ func (c *call) deliver(r exportResult, file string, raw bool, content []byte) er
 	return c.print(r)
 }
 
-func exportTink(s *keys.Replica, use string) (string, error) {
+func exportTink(s *keystore.Replica, use string) (string, error) {
 	set, err := s.Identity().TinkKeyset(refOf(use, "").Use)
 	if err != nil {
 		return "", err
@@ -118,7 +119,7 @@ func exportTink(s *keys.Replica, use string) (string, error) {
 	return string(b), err
 }
 
-func exportBackup(s *keys.Replica) (string, error) {
+func exportBackup(s *keystore.Replica) (string, error) {
 	b, err := s.MarshalCleartext(insecurecleartext.Token{})
 	if err != nil {
 		return "", err
@@ -132,7 +133,7 @@ const sharedContentType = "application/x-hopseal-shared-keyset"
 
 func sharedContext(name string) string { return "hopseal key export shared " + name }
 
-func (c *call) exportShared(ctx context.Context, s *keys.Replica, name, to, fingerprint string, r *exportResult) ([]byte, error) {
+func (c *call) exportShared(ctx context.Context, s *keystore.Replica, name, to, fingerprint string, r *exportResult) ([]byte, error) {
 	if err := hasShared(s, name); err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/keystore"
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
@@ -281,8 +282,8 @@ func (c *call) importBackup(ctx context.Context, file string) error {
 		return err
 	}
 	defer c.progress("making " + path)()
-	s, err := keys.RestoreStore(ctx, path, secret, contents, insecurecleartext.Token{})
-	if errors.Is(err, keys.ErrBackup) {
+	s, err := keystore.Restore(ctx, path, secret, contents, insecurecleartext.Token{})
+	if errors.Is(err, keystore.ErrBackup) {
 		return errBackup
 	}
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 )
 
 // newResult is what 'key new' made.
@@ -55,17 +56,17 @@ func keyNew(ctx context.Context, c *call) error {
 }
 
 // create makes the store for an identity.
-func (c *call) create(ctx context.Context, id *keys.Identity) (*keys.Store, error) {
+func (c *call) create(ctx context.Context, id *keys.Identity) (*keystore.Store, error) {
 	path, secret, err := c.vacant(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer c.progress("making " + path)()
-	return keys.CreateStore(ctx, path, secret, id)
+	return keystore.Create(ctx, path, secret, id)
 }
 
 // vacant is the path of a store that is to be made, and its secret.
-func (c *call) vacant(ctx context.Context) (string, keys.Secret, error) {
+func (c *call) vacant(ctx context.Context) (string, keystore.Secret, error) {
 	path, err := c.storePath()
 	if err != nil {
 		return "", nil, err

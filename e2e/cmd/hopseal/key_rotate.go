@@ -16,6 +16,7 @@ import (
 	"github.com/hopseal/hopseal/internal/lapse"
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 )
 
 // changeResult is what a step or a rotation did.
@@ -107,7 +108,7 @@ func changes(before, after []keyResult) []keyChange {
 }
 
 // keyStep makes the command that takes one step of one key.
-func keyStep(step func(writer, keys.KeyRef) error) func(context.Context, *call) error {
+func keyStep(step func(writer, keystore.KeyRef) error) func(context.Context, *call) error {
 	return func(ctx context.Context, c *call) error {
 		c.storeFlag()
 		selected := c.selectFlags()
@@ -139,7 +140,7 @@ func keyRotate(ctx context.Context, c *call) error {
 	selected := c.selectFlags()
 	now := c.Bool("now", false, "make a key of the selected keyset and promote it at once")
 	add := c.Bool("add", false, "make a key of the selected keyset, pending: to be handed out, then promoted")
-	p := keys.DefaultRotation
+	p := keystore.DefaultRotation
 	c.Var((*days)(&p.Age), "age", "`time` after which a primary is replaced, such as 30d or 12h")
 	c.Var((*days)(&p.Lead), "lead", "`time` between making a key and promoting it")
 	c.Var((*days)(&p.Overlap), "overlap", "`time` for what is in transit, before a key that nobody seals with any more is archived")
@@ -172,15 +173,18 @@ func keyRotate(ctx context.Context, c *call) error {
 			return err
 		}
 	}
-	rotation := func() (time.Time, []*keys.KeysetFullError, error) { return s.Rotate(p, c.choosesPolicy()) }
+	rotation := func() (time.Time, []*keystore.KeysetFullError, error) { return s.Rotate(p, c.choosesPolicy()) }
 	switch {
 	case *now:
-		rotation = func() (next time.Time, _ []*keys.KeysetFullError, err error) {
+		rotation = func() (next time.Time, _ []*keystore.KeysetFullError, err error) {
 			_, err = s.Replace(selected.ref())
 			return
 		}
 	case *add:
-		rotation = func() (next time.Time, _ []*keys.KeysetFullError, err error) { _, err = s.Add(selected.ref()); return }
+		rotation = func() (next time.Time, _ []*keystore.KeysetFullError, err error) {
+			_, err = s.Add(selected.ref())
+			return
+		}
 	}
 	return c.rotate(s, rotation, selected.any(), hasty(p))
 }
@@ -195,9 +199,9 @@ func (c *call) choosesPolicy() (yes bool) {
 
 // rotate tells what a rotation did, and if it is one of all keysets, when the next
 // step will be due.
-func (c *call) rotate(s writer, rotation func() (time.Time, []*keys.KeysetFullError, error), all bool, policy []string) error {
+func (c *call) rotate(s writer, rotation func() (time.Time, []*keystore.KeysetFullError, error), all bool, policy []string) error {
 	var next time.Time
-	var filling []*keys.KeysetFullError
+	var filling []*keystore.KeysetFullError
 	r, err := changing(s, func() (err error) {
 		next, filling, err = rotation()
 		return err
@@ -218,7 +222,7 @@ func (c *call) rotate(s writer, rotation func() (time.Time, []*keys.KeysetFullEr
 }
 
 // hasty tells of keys that change more often than statements can list.
-func hasty(p keys.RotationPolicy) []string {
+func hasty(p keystore.RotationPolicy) []string {
 	life := p.SignatureLife()
 	if life >= keys.MaxLifetime {
 		return nil
@@ -226,7 +230,7 @@ func hasty(p keys.RotationPolicy) []string {
 	return []string{fmt.Sprintf("with a new signing key every %s, messages verify for %s: with -age 12h or more they may wait for 30 days", p.Age, lapse.Text(life))}
 }
 
-func warnings(full []*keys.KeysetFullError) (out []string) {
+func warnings(full []*keystore.KeysetFullError) (out []string) {
 	for _, e := range full {
 		out = append(out, explain(e))
 	}
@@ -246,7 +250,7 @@ func doubts(s writer) []string {
 // archivedEarly tells of keys that peers seal to in good faith.
 func archivedEarly(s writer, made []keyChange) (out []string) {
 	for _, k := range made {
-		until := s.ListedUntil(keys.KeyRef{Use: keys.UseSealing, TinkID: k.Key})
+		until := s.ListedUntil(keystore.KeyRef{Use: keys.UseSealing, TinkID: k.Key})
 		if k.Use == keys.UseSealing.String() && k.To == keys.StageArchived.String() && time.Now().Before(until) {
 			out = append(out, fmt.Sprintf("until %s peers may seal to sealing key %d, by statements that they hold: it is refused, and opens from an archive only", timeText(moment(until)), k.Key))
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/keystore"
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
@@ -283,7 +284,7 @@ func TestKeysetFromTinkGoesTheSameWays(t *testing.T) {
 	alice, bob := w.store("alice"), w.store("bob")
 	seals := func(store string, want bool) {
 		t.Helper()
-		s, err := keys.OpenStore(t.Context(), store, keys.KMS(fakeKMS{}, testKMSKey))
+		s, err := keystore.Open(t.Context(), store, keystore.KMS(fakeKMS{}, testKMSKey))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -308,7 +309,7 @@ func TestKeysetFromTinkGoesTheSameWays(t *testing.T) {
 		}
 		return set
 	}
-	s, err := keys.OpenStore(t.Context(), "alice.store", keys.KMS(fakeKMS{}, testKMSKey))
+	s, err := keystore.Open(t.Context(), "alice.store", keystore.KMS(fakeKMS{}, testKMSKey))
 	if err != nil {
 		t.Fatal(err)
 	}

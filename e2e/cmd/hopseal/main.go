@@ -28,7 +28,7 @@ import (
 	"strings"
 
 	"github.com/hopseal/hopseal/internal/safetext"
-	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 )
 
 func main() {
@@ -69,7 +69,7 @@ func run(ctx context.Context, sys system, args []string) int {
 	if _, wrong := errors.AsType[usageError](err); wrong {
 		return exitUsage
 	}
-	if errors.Is(err, keys.ErrNoAnswer) {
+	if errors.Is(err, keystore.ErrNoAnswer) {
 		return exitUnknown
 	}
 	if _, yes := errors.AsType[soonError](err); yes {
@@ -136,7 +136,7 @@ type call struct {
 	args    []string // what is not a flag
 	json    bool
 	store   string
-	fixed   keys.Secret // what the environment gave
+	fixed   keystore.Secret // what the environment gave
 }
 
 // parse reads flags and arguments, in any order, and checks that as many

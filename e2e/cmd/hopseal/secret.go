@@ -13,7 +13,7 @@ import (
 	"strconv"
 
 	"github.com/hopseal/hopseal/internal/safetext"
-	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 )
 
 // Environment variables. They name the store and say where its secret comes from;
@@ -29,32 +29,32 @@ const (
 // kmsSecret, if not nil, is how this build reaches a key management service. No
 // client is linked in here: each brings a large graph. A build of one's own sets
 // this from a file of its own in this folder, in an init function, usually to
-// keys.KMS with one of Tink's clients.
-var kmsSecret func(ctx context.Context, keyURI string) (keys.Secret, error)
+// keystore.KMS with one of Tink's clients.
+var kmsSecret func(ctx context.Context, keyURI string) (keystore.Secret, error)
 
 const maxPassphrase = 4096 // bytes
 
 // secretSources are looked up in this order; more than one at a time is refused.
 var secretSources = []struct {
 	name string
-	read func(ctx context.Context, value string) (keys.Secret, error)
+	read func(ctx context.Context, value string) (keystore.Secret, error)
 }{
-	{envPassphraseFile, func(_ context.Context, path string) (keys.Secret, error) {
+	{envPassphraseFile, func(_ context.Context, path string) (keystore.Secret, error) {
 		return passphraseOf(readPassphraseFile(path))
 	}},
-	{envPassphraseFD, func(_ context.Context, fd string) (keys.Secret, error) { return passphraseOf(readPassphraseFD(fd)) }},
-	{envPassphrase, func(_ context.Context, text string) (keys.Secret, error) { return passphraseOf([]byte(text), nil) }},
+	{envPassphraseFD, func(_ context.Context, fd string) (keystore.Secret, error) { return passphraseOf(readPassphraseFD(fd)) }},
+	{envPassphrase, func(_ context.Context, text string) (keystore.Secret, error) { return passphraseOf([]byte(text), nil) }},
 	{envKMSKey, kmsFromEnvironment},
 }
 
-func passphraseOf(p []byte, err error) (keys.Secret, error) {
+func passphraseOf(p []byte, err error) (keystore.Secret, error) {
 	if err != nil {
 		return nil, err
 	}
-	return keys.Passphrase(p), nil
+	return keystore.Passphrase(p), nil
 }
 
-func kmsFromEnvironment(ctx context.Context, uri string) (keys.Secret, error) {
+func kmsFromEnvironment(ctx context.Context, uri string) (keystore.Secret, error) {
 	if kmsSecret == nil {
 		return nil, errors.New("this build of hopseal reaches no key management service: see docs/keys.md on " + envKMSKey + ", or unset it")
 	}
@@ -63,7 +63,7 @@ func kmsFromEnvironment(ctx context.Context, uri string) (keys.Secret, error) {
 
 // secret finds the secret of a store. A person who makes a store types a
 // passphrase twice.
-func (c *call) secret(ctx context.Context, path string, creating bool) (keys.Secret, error) {
+func (c *call) secret(ctx context.Context, path string, creating bool) (keystore.Secret, error) {
 	var found []int
 	for i, s := range secretSources {
 		if c.getenv(s.name) != "" {
@@ -87,7 +87,7 @@ func (c *call) secret(ctx context.Context, path string, creating bool) (keys.Sec
 	return c.askPassphrase(ctx, path, creating)
 }
 
-func (c *call) askPassphrase(ctx context.Context, path string, creating bool) (keys.Secret, error) {
+func (c *call) askPassphrase(ctx context.Context, path string, creating bool) (keystore.Secret, error) {
 	shown := safetext.Line(path, maxShownPath)
 	first, err := c.console.password(ctx, "passphrase of "+shown+": ")
 	if err != nil || !creating {

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
-	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
@@ -24,13 +24,13 @@ func TestStolenClient(t *testing.T) {
 			laptop := w.store("laptop")
 			w.write("revocation", w.key("revoke", "-prepare", "-store", "laptop.store"))
 			ready := make(chan *service, 1)
-			w.serve("alice.store", func(s *keys.Store, ctx context.Context) error {
+			w.serve("alice.store", func(s *keystore.Store, ctx context.Context) error {
 				if s == nil {
 					return errServes
 				}
 				identity, known := s.Identity(), s.KnownPeers()
 				if strings.HasSuffix(how, "follows") {
-					r, err := keys.OpenReplica(ctx, "alice.store", keys.KMS(fakeKMS{}, testKMSKey))
+					r, err := keystore.OpenReplica(ctx, "alice.store", keystore.KMS(fakeKMS{}, testKMSKey))
 					if err != nil {
 						return err
 					}
@@ -44,7 +44,7 @@ func TestStolenClient(t *testing.T) {
 			})
 			srv := <-ready
 			w.key("import", "laptop.pub", "-client", "-fingerprint", laptop)
-			thief, err := keys.OpenStore(t.Context(), "laptop.store", keys.KMS(fakeKMS{}, testKMSKey))
+			thief, err := keystore.Open(t.Context(), "laptop.store", keystore.KMS(fakeKMS{}, testKMSKey))
 			if err != nil {
 				t.Fatal(err)
 			}

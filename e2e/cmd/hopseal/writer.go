@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
@@ -19,14 +20,14 @@ type writer interface {
 	Close() error
 	doneBy() doneBy
 	ClockJump() (from, to time.Time, doubted bool)
-	ListedUntil(keys.KeyRef) time.Time
+	ListedUntil(keystore.KeyRef) time.Time
 
-	Rotate(p keys.RotationPolicy, chosen bool) (time.Time, []*keys.KeysetFullError, error) // chosen: by flags
-	Add(keys.KeyRef) (uint32, error)
-	Replace(keys.KeyRef) (uint32, error)
-	Promote(keys.KeyRef) error
-	Disable(keys.KeyRef) error
-	Destroy(keys.KeyRef) error
+	Rotate(p keystore.RotationPolicy, chosen bool) (time.Time, []*keystore.KeysetFullError, error) // chosen: by flags
+	Add(keystore.KeyRef) (uint32, error)
+	Replace(keystore.KeyRef) (uint32, error)
+	Promote(keystore.KeyRef) error
+	Disable(keystore.KeyRef) error
+	Destroy(keystore.KeyRef) error
 	Renew() error
 	Revoke() error
 	Admit(trust.Expected, *keys.PublicIdentity) error
@@ -55,8 +56,8 @@ func (c *call) open(ctx context.Context) (writer, error) {
 		return nil, err
 	}
 	defer c.progress("unlocking " + path)()
-	s, err := keys.OpenStore(ctx, path, secret)
-	if errors.Is(err, keys.ErrStoreInUse) {
+	s, err := keystore.Open(ctx, path, secret)
+	if errors.Is(err, keystore.ErrInUse) {
 		return askService(ctx, path, secret, err)
 	}
 	if ctx.Err() != nil && err == nil {
@@ -65,20 +66,20 @@ func (c *call) open(ctx context.Context) (writer, error) {
 	return &ownStore{s}, interrupted(ctx, err)
 }
 
-func askService(ctx context.Context, path string, secret keys.Secret, inUse error) (writer, error) {
-	s, err := keys.OpenStoreClient(ctx, path, secret)
-	if errors.Is(err, keys.ErrNotServed) {
+func askService(ctx context.Context, path string, secret keystore.Secret, inUse error) (writer, error) {
+	s, err := keystore.OpenClient(ctx, path, secret)
+	if errors.Is(err, keystore.ErrNotServed) {
 		err = inUse // which tells who it is, and what to do
 	}
 	return &servedStore{s, ctx}, interrupted(ctx, err)
 }
 
 // ownStore is open in this process.
-type ownStore struct{ *keys.Store }
+type ownStore struct{ *keystore.Store }
 
 func (s *ownStore) doneBy() doneBy { return doneBy{} }
 
-func (s *ownStore) Rotate(p keys.RotationPolicy, _ bool) (time.Time, []*keys.KeysetFullError, error) {
+func (s *ownStore) Rotate(p keystore.RotationPolicy, _ bool) (time.Time, []*keystore.KeysetFullError, error) {
 	next, err := s.Store.Rotate(p)
 	return next, s.Filling(p), err
 }
@@ -100,47 +101,47 @@ func (s *ownStore) Succeed(n *trust.Succession) error { return s.KnownPeers().Su
 // servedStore is open in another process, which is asked. What is read of it is what that has
 // written.
 type servedStore struct {
-	*keys.StoreClient
+	*keystore.Client
 	ctx context.Context // of the command
 }
 
 func (s *servedStore) Close() error   { return nil }
 func (s *servedStore) doneBy() doneBy { return doneBy{true} }
 
-func (s *servedStore) Rotate(p keys.RotationPolicy, chosen bool) (time.Time, []*keys.KeysetFullError, error) {
+func (s *servedStore) Rotate(p keystore.RotationPolicy, chosen bool) (time.Time, []*keystore.KeysetFullError, error) {
 	if !chosen {
-		return s.StoreClient.Rotate(s.ctx, nil)
+		return s.Client.Rotate(s.ctx, nil)
 	}
-	return s.StoreClient.Rotate(s.ctx, &p)
+	return s.Client.Rotate(s.ctx, &p)
 }
 
-func (s *servedStore) Add(ref keys.KeyRef) (uint32, error) { return s.StoreClient.Add(s.ctx, ref) }
-func (s *servedStore) Replace(ref keys.KeyRef) (uint32, error) {
-	return s.StoreClient.Replace(s.ctx, ref)
+func (s *servedStore) Add(ref keystore.KeyRef) (uint32, error) { return s.Client.Add(s.ctx, ref) }
+func (s *servedStore) Replace(ref keystore.KeyRef) (uint32, error) {
+	return s.Client.Replace(s.ctx, ref)
 }
-func (s *servedStore) Promote(ref keys.KeyRef) error     { return s.StoreClient.Promote(s.ctx, ref) }
-func (s *servedStore) Disable(ref keys.KeyRef) error     { return s.StoreClient.Disable(s.ctx, ref) }
-func (s *servedStore) Destroy(ref keys.KeyRef) error     { return s.StoreClient.Destroy(s.ctx, ref) }
-func (s *servedStore) Renew() error                      { return s.StoreClient.Renew(s.ctx) }
-func (s *servedStore) Revoke() error                     { return s.StoreClient.Revoke(s.ctx) }
-func (s *servedStore) Succeed(n *trust.Succession) error { return s.StoreClient.Succeed(s.ctx, n) }
+func (s *servedStore) Promote(ref keystore.KeyRef) error { return s.Client.Promote(s.ctx, ref) }
+func (s *servedStore) Disable(ref keystore.KeyRef) error { return s.Client.Disable(s.ctx, ref) }
+func (s *servedStore) Destroy(ref keystore.KeyRef) error { return s.Client.Destroy(s.ctx, ref) }
+func (s *servedStore) Renew() error                      { return s.Client.Renew(s.ctx) }
+func (s *servedStore) Revoke() error                     { return s.Client.Revoke(s.ctx) }
+func (s *servedStore) Succeed(n *trust.Succession) error { return s.Client.Succeed(s.ctx, n) }
 
 func (s *servedStore) Admit(at trust.Expected, p *keys.PublicIdentity) error {
-	return s.StoreClient.Admit(s.ctx, at, p)
+	return s.Client.Admit(s.ctx, at, p)
 }
 
 func (s *servedStore) Forget(at trust.Expected, root keys.Fingerprint) error {
-	return s.StoreClient.Forget(s.ctx, at, root)
+	return s.Client.Forget(s.ctx, at, root)
 }
 
 func (s *servedStore) RevokePeer(p *keys.PublicIdentity) error {
-	return s.StoreClient.RevokePeer(s.ctx, p)
+	return s.Client.RevokePeer(s.ctx, p)
 }
 
 func (s *servedStore) PutSharedKeyset(name string, set *keys.SharedKeyset) error {
-	return s.StoreClient.PutSharedKeyset(s.ctx, name, set)
+	return s.Client.PutSharedKeyset(s.ctx, name, set)
 }
 
 func (s *servedStore) UpdateSharedKeyset(name string, set *keys.SharedKeyset) error {
-	return s.StoreClient.UpdateSharedKeyset(s.ctx, name, set)
+	return s.Client.UpdateSharedKeyset(s.ctx, name, set)
 }

@@ -14,14 +14,14 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 )
 
 // serve has a service hold a store open, and take requests if it runs. It ends with the test, or
 // when stop is called.
-func (w *world) serve(store string, run func(*keys.Store, context.Context) error) (stop func()) {
+func (w *world) serve(store string, run func(*keystore.Store, context.Context) error) (stop func()) {
 	w.t.Helper()
-	s, err := keys.OpenStore(w.t.Context(), store, keys.KMS(fakeKMS{}, testKMSKey))
+	s, err := keystore.Open(w.t.Context(), store, keystore.KMS(fakeKMS{}, testKMSKey))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -46,21 +46,21 @@ func (w *world) serve(store string, run func(*keys.Store, context.Context) error
 
 var errServes = errors.New("it takes requests")
 
-func rotating(s *keys.Store, ctx context.Context) error {
+func rotating(s *keystore.Store, ctx context.Context) error {
 	if s == nil {
 		return errServes
 	}
-	return s.Run(ctx, keys.DefaultRotation)
+	return s.Run(ctx, keystore.DefaultRotation)
 }
 
-func onlyServing(s *keys.Store, ctx context.Context) error {
+func onlyServing(s *keystore.Store, ctx context.Context) error {
 	if s == nil {
 		return errServes
 	}
 	return s.Serve(ctx)
 }
 
-func unserved(s *keys.Store, ctx context.Context) error {
+func unserved(s *keystore.Store, ctx context.Context) error {
 	if s != nil {
 		<-ctx.Done()
 	}
@@ -96,7 +96,7 @@ var readingCommands = []string{"show", "export", "fingerprint", "safety-number",
 // open, and says so; where the service takes no requests
 // the error names what to do.
 func TestEveryCommandWithAService(t *testing.T) {
-	for name, run := range map[string]func(*keys.Store, context.Context) error{"Run": rotating, "Serve": onlyServing, "takes none": unserved} {
+	for name, run := range map[string]func(*keystore.Store, context.Context) error{"Run": rotating, "Serve": onlyServing, "takes none": unserved} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			alice, bob, eve := w.store("alice"), w.store("bob"), w.store("eve")
@@ -122,7 +122,7 @@ func TestEveryCommandWithAService(t *testing.T) {
 					}
 				}
 				if name == "takes none" {
-					w.fails(exitFailure, "stop it, or have it call Run or Serve of its keys.Store", args...)
+					w.fails(exitFailure, "stop it, or have it call Run or Serve of its keystore.Store", args...)
 					continue
 				}
 				var r struct {
@@ -228,7 +228,7 @@ func TestInterruptedRequest(t *testing.T) {
 	cancel()
 	s := &servedStore{ctx: ctx}
 	var err error
-	if s.StoreClient, err = keys.OpenStoreClient(t.Context(), "alice.store", keys.KMS(fakeKMS{}, testKMSKey)); err != nil {
+	if s.Client, err = keystore.OpenClient(t.Context(), "alice.store", keystore.KMS(fakeKMS{}, testKMSKey)); err != nil {
 		t.Fatal(err)
 	}
 	before := w.files()

@@ -13,11 +13,12 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 )
 
 // under is a store's secret: a key of the service, asked for with a good token.
-func (v *vault) under(t *testing.T, key string) keys.Secret {
-	return keys.KMS(v.client(t, token), v.uri(key))
+func (v *vault) under(t *testing.T, key string) keystore.Secret {
+	return keystore.KMS(v.client(t, token), v.uri(key))
 }
 
 func newStore(t *testing.T, v *vault) string {
@@ -27,7 +28,7 @@ func newStore(t *testing.T, v *vault) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := keys.CreateStore(t.Context(), path, v.under(t, "stores"), id)
+	s, err := keystore.Create(t.Context(), path, v.under(t, "stores"), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,19 +43,19 @@ func newStore(t *testing.T, v *vault) string {
 func TestStoreUnderVault(t *testing.T) {
 	v := newVault(t, "stores")
 	path := newStore(t, v)
-	s, err := keys.OpenStore(t.Context(), path, v.under(t, "stores"))
+	s, err := keystore.Open(t.Context(), path, v.under(t, "stores"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	replica, err := keys.OpenReplica(t.Context(), path, v.under(t, "stores"))
+	replica, err := keystore.OpenReplica(t.Context(), path, v.under(t, "stores"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	pending, err := s.Add(keys.KeyRef{Use: keys.UseSigning})
+	pending, err := s.Add(keystore.KeyRef{Use: keys.UseSigning})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Promote(keys.KeyRef{Use: keys.UseSigning, TinkID: pending}); err != nil {
+	if err := s.Promote(keystore.KeyRef{Use: keys.UseSigning, TinkID: pending}); err != nil {
 		t.Fatal(err)
 	}
 	want := s.Identity().Public()
@@ -64,7 +65,7 @@ func TestStoreUnderVault(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again, err := keys.OpenStore(t.Context(), path, v.under(t, "stores"))
+	again, err := keystore.Open(t.Context(), path, v.under(t, "stores"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,14 +110,14 @@ func TestErrorsOfTheService(t *testing.T) {
 	zeros := strings.Repeat("A", 43) + "=" // 32 bytes, another key
 	for name, c := range map[string]struct {
 		path   string
-		secret func() keys.Secret
+		secret func() keystore.Secret
 		answer http.HandlerFunc
 		says   string
 	}{
-		"unreachable":        {pathGone, func() keys.Secret { return gone.under(t, "stores") }, nil, "connection refused"},
-		"denied":             {path, func() keys.Secret { return keys.KMS(v.client(t, "hvs.AnotherToken"), v.uri("stores")) }, nil, "permission denied"},
-		"another key's URI":  {path, func() keys.Secret { return v.under(t, "others") }, nil, "another key URI"},
-		"another scheme":     {path, func() keys.Secret { return keys.KMS(v.client(t, token), "gcp-kms://x") }, nil, "another key URI"},
+		"unreachable":        {pathGone, func() keystore.Secret { return gone.under(t, "stores") }, nil, "connection refused"},
+		"denied":             {path, func() keystore.Secret { return keystore.KMS(v.client(t, "hvs.AnotherToken"), v.uri("stores")) }, nil, "permission denied"},
+		"another key's URI":  {path, func() keystore.Secret { return v.under(t, "others") }, nil, "another key URI"},
+		"another scheme":     {path, func() keystore.Secret { return keystore.KMS(v.client(t, token), "gcp-kms://x") }, nil, "another key URI"},
 		"not a service":      {path, nil, answer(200, "<html>\n\x1b[31mWelcome"), ""},
 		"nothing":            {path, nil, answer(204, ""), "a key of 0 bytes"},
 		"not a key":          {path, nil, answer(200, `{"data":{"plaintext":5}}`), "invalid plaintext"},
@@ -136,9 +137,9 @@ func TestErrorsOfTheService(t *testing.T) {
 				secret = c.secret()
 			}
 			before, _ := os.ReadFile(c.path)
-			_, err := keys.OpenStore(t.Context(), c.path, secret)
+			_, err := keystore.Open(t.Context(), c.path, secret)
 			check(t, err, c.says)
-			if _, err := keys.OpenReplica(t.Context(), c.path, secret); !errors.Is(err, keys.ErrKMS) {
+			if _, err := keystore.OpenReplica(t.Context(), c.path, secret); !errors.Is(err, keystore.ErrKMS) {
 				t.Errorf("a reader: %v", err)
 			}
 			if after, _ := os.ReadFile(c.path); !bytes.Equal(before, after) {
@@ -146,7 +147,7 @@ func TestErrorsOfTheService(t *testing.T) {
 			}
 		})
 	}
-	if s, err := keys.OpenStore(t.Context(), path, v.under(t, "stores")); err != nil {
+	if s, err := keystore.Open(t.Context(), path, v.under(t, "stores")); err != nil {
 		t.Errorf("once the service is well again: %v", err)
 	} else {
 		s.Close()
@@ -156,7 +157,7 @@ func TestErrorsOfTheService(t *testing.T) {
 // check holds an error to what every error of a service must be.
 func check(t *testing.T, err error, says string) {
 	t.Helper()
-	if !errors.Is(err, keys.ErrKMS) || errors.Is(err, keys.ErrPassphrase) {
+	if !errors.Is(err, keystore.ErrKMS) || errors.Is(err, keystore.ErrPassphrase) {
 		t.Fatalf("not an error of the service: %v", err)
 	}
 	text := err.Error()
@@ -178,7 +179,7 @@ func TestReplacedKey(t *testing.T) {
 	v := newVault(t, "stores")
 	path := newStore(t, v)
 	v.replaceKey("stores")
-	_, err := keys.OpenStore(t.Context(), path, v.under(t, "stores"))
+	_, err := keystore.Open(t.Context(), path, v.under(t, "stores"))
 	check(t, err, "message authentication failed")
 }
 
@@ -194,7 +195,7 @@ func TestSlowServiceAndDeadline(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	_, err := keys.OpenStore(ctx, path, v.under(t, "stores"))
+	_, err := keystore.Open(ctx, path, v.under(t, "stores"))
 	check(t, err, "deadline exceeded")
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
@@ -205,7 +206,7 @@ func TestSlowServiceAndDeadline(t *testing.T) {
 	<-asked
 	close(release)
 	v.answerWith(nil)
-	s, err := keys.OpenStore(t.Context(), path, v.under(t, "stores")) // the lock was released
+	s, err := keystore.Open(t.Context(), path, v.under(t, "stores")) // the lock was released
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,13 +231,13 @@ func TestCreateNeedsTheService(t *testing.T) {
 	} {
 		v.answerWith(c.answer)
 		path := filepath.Join(t.TempDir(), "billing.store")
-		_, err := keys.CreateStore(t.Context(), path, keys.KMS(v.client(t, c.token), v.uri(c.key)), id)
+		_, err := keystore.Create(t.Context(), path, keystore.KMS(v.client(t, c.token), v.uri(c.key)), id)
 		check(t, err, c.says)
 		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s: a file was left: %v", name, err)
 		}
 	}
 	v.answerWith(nil)
-	_, err = keys.CreateStore(t.Context(), filepath.Join(t.TempDir(), "s"), keys.KMS(v.client(t, token), "gcp-kms://x"), id)
+	_, err = keystore.Create(t.Context(), filepath.Join(t.TempDir(), "s"), keystore.KMS(v.client(t, token), "gcp-kms://x"), id)
 	check(t, err, "does not support")
 }

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keystore"
 )
 
 func main() {
@@ -22,11 +22,11 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	store, err := keys.OpenStore(ctx, "billing.store", keys.Passphrase(passphrase[:len(passphrase)-1]))
+	store, err := keystore.Open(ctx, "billing.store", keystore.Passphrase(passphrase[:len(passphrase)-1]))
 	if err != nil {
 		log.Fatal(err)
 	}
-	_ = store.Run(ctx, keys.DefaultRotation)
+	_ = store.Run(ctx, keystore.DefaultRotation)
 	_ = store.Close()
 	fmt.Println("down")
 }

@@ -1,0 +1,132 @@
+package keystore
+
+import (
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/binary"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/gcm"
+	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/keys/internal/ring"
+)
+
+// A store's writer takes requests over a Unix socket beside the store, mode 0600, from whoever
+// knows the store's master key. One connection carries one request:
+//
+//	client:  array(2) [ version=1, nonce bin 32 ]
+//	writer:  array(2) [ nonce bin 32, proof bin 32 ]
+//	client:  AES-256-GCM(request key, nonce 0, request)
+//	writer:  AES-256-GCM(answer key, nonce 0, answer)
+//
+//	frame                              = length 4, big-endian ‖ body
+//	control key                        = HKDF(master, L("keys store control"), 32)
+//	proof ‖ request key ‖ answer key   = HKDF(control key, L("keys store control") ‖ client's nonce ‖ writer's nonce, 96)
+//
+// with HKDF and HMAC over SHA-256. The keys belong to one connection, hence the fixed nonces: a
+// request or an answer of another connection opens nowhere. The client sends its request after
+// the proof only, so that nobody else sees what it asks, and an error before that means that
+// nothing was done. What does not open or parse is not answered.
+const (
+	controlVersion = 1
+	nonceSize      = 32
+	proofSize      = 32
+
+	maxGreeting = 128      // bytes, of the first two frames
+	maxAnswer   = 64 << 10 // bytes
+
+	// A request may hand a shared keyset over, of two keysets with the lives of their keys.
+	maxRequest = 2*ring.MaxSize + 64<<10 // bytes
+
+	controlConnections = 16               // at a time; others wait in the kernel
+	controlTime        = 5 * time.Second  // for a request to come; then it is not begun any more
+	greetTime          = 20 * time.Second // for a client to reach the writer
+	turnTime           = 30 * time.Second // for the changes before one to end; then it is not begun any more
+	beginPause         = 5 * time.Millisecond
+	answerTime         = 60 * time.Second // for the writer to make the change: a disk may be slow
+)
+
+// What can go wrong between a [Client] and the writer of its store.
+var (
+	// ErrNotServed is wrapped where the writer takes no requests, or nobody has the store open.
+	// Nothing was changed.
+	ErrNotServed = errors.New("no process takes requests for the store")
+	// ErrWriterBusy is wrapped where the writer does not answer, or could not begin in time.
+	// Nothing was changed.
+	ErrWriterBusy = errors.New("the process that has the store open is busy, or does not answer")
+	// ErrNotTheWriter is wrapped where what answers does not know the store's key. It was told
+	// nothing, and nothing was changed.
+	ErrNotTheWriter = errors.New("what answers beside the store is not its writer")
+	// ErrNoAnswer is wrapped where the request was sent and no answer came back. It may have
+	// been done, and is not done later.
+	ErrNoAnswer = errors.New("the request was sent and not answered: it may have been done, or not")
+)
+
+var errWire = errors.New("keys: malformed")
+
+// controlKey is what a store's writer and those who ask it have in common. It does not give the
+// store's content away.
+func controlKey(master []byte) []byte { return derive(master, 32) }
+
+func derive(key []byte, size int, parts ...[]byte) []byte {
+	out, err := hkdf.Key(sha256.New, key, nil, string(label.StoreControl.With(parts...)), size)
+	if err != nil {
+		panic(err) // 96 bytes are within HKDF's limit
+	}
+	return out
+}
+
+// linkKeys are the keys of one connection.
+type linkKeys struct {
+	proof           []byte
+	request, answer cipher.AEAD
+}
+
+func newLinkKeys(control, client, writer []byte) linkKeys {
+	out := derive(control, proofSize+2*32, client, writer)
+	return linkKeys{out[:proofSize], gcm.New(out[proofSize:][:32]), gcm.New(out[proofSize+32:])}
+}
+
+func sameProof(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }
+
+func sealOnce(aead cipher.AEAD, b []byte) []byte {
+	return aead.Seal(nil, make([]byte, aead.NonceSize()), b, nil)
+}
+
+func openOnce(aead cipher.AEAD, b []byte) ([]byte, error) {
+	return aead.Open(nil, make([]byte, aead.NonceSize()), b, nil)
+}
+
+func newNonce() []byte {
+	b := make([]byte, nonceSize)
+	rand.Read(b)
+	return b
+}
+
+func writeFrame(w io.Writer, body []byte) error {
+	frame := binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(body)), uint32(len(body)))
+	_, err := w.Write(append(frame, body...))
+	return err
+}
+
+// readFrame compares the length with the limit, and holds no more than has come.
+func readFrame(r io.Reader, limit uint32) ([]byte, error) {
+	var head [4]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, err
+	}
+	n := binary.BigEndian.Uint32(head[:])
+	if n > limit {
+		return nil, errWire
+	}
+	body, err := io.ReadAll(io.LimitReader(r, int64(n)))
+	if err == nil && len(body) < int(n) {
+		err = io.ErrUnexpectedEOF
+	}
+	return body, err
+}

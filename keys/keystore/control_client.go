@@ -1,0 +1,299 @@
+package keystore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/strict"
+	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/trust"
+)
+
+// A StoreClient has the process that has a store open for writing change it: see [Store.Serve].
+// It reads the store as a [Replica] does, and has read what was changed when a call returns.
+//
+// A call returns the writer's error, or one that wraps [ErrNotServed], [ErrWriterBusy] or
+// [ErrNotTheWriter], where nothing was changed, or [ErrNoAnswer], where it may have been. Nothing is done after the call
+// has returned, but for what was under way by then.
+type Client struct {
+	*Replica
+	path    string // of the store, behind symbolic links
+	control []byte
+	tap     func(net.Conn) net.Conn // for tests
+}
+
+// OpenClient reads the store, and finds out whether its writer takes requests. Errors are
+// those of [OpenReplica], and those that wrap [ErrNotServed], [ErrWriterBusy] or [ErrNotTheWriter].
+func OpenClient(ctx context.Context, path string, secret Secret) (*Client, error) {
+	real, err := realPath(path)
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	r, err := OpenReplica(ctx, path, secret)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{Replica: r, path: real, control: controlKey(r.master), tap: func(c net.Conn) net.Conn { return c }}
+	conn, _, err := c.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	conn.Close()
+	return c, nil
+}
+
+// Path returns the path of the store's file.
+func (c *Client) Path() string { return c.Replica.path }
+
+// Admit is [trust.KnownPeers.Admit] of the writer's.
+func (c *Client) Admit(ctx context.Context, want trust.Expected, got *keys.PublicIdentity) error {
+	if noPublic(got) {
+		return errNil("PublicIdentity")
+	}
+	return c.change(ctx, request{op: opAdmit, want: want, data: got.Bytes()})
+}
+
+// Forget is [trust.KnownPeers.Forget] of the writer's.
+func (c *Client) Forget(ctx context.Context, want trust.Expected, root keys.Fingerprint) error {
+	return c.change(ctx, request{op: opForget, want: want, root: root})
+}
+
+// RevokePeer is [trust.KnownPeers.Revoke] of the writer's.
+func (c *Client) RevokePeer(ctx context.Context, revoked *keys.PublicIdentity) error {
+	if noPublic(revoked) {
+		return errNil("PublicIdentity")
+	}
+	return c.change(ctx, request{op: opRevoked, data: revoked.Bytes()})
+}
+
+// Succeed is [trust.KnownPeers.Succeed] of the writer's.
+func (c *Client) Succeed(ctx context.Context, s *trust.Succession) error {
+	if noSuccession(s) {
+		return errNil("Succession")
+	}
+	return c.change(ctx, request{op: opSucceed, data: s.Bytes()})
+}
+
+// Rotate is [Store.Rotate] of the writer's, by the policy of its [Store.Run]. It returns what
+// [Store.Filling] says too. A policy is for a writer that does not rotate by itself, and wraps
+// [ErrOtherPolicy] where it does; nil is [DefaultRotation] there.
+func (c *Client) Rotate(ctx context.Context, p *RotationPolicy) (next time.Time, filling []*KeysetFullError, err error) {
+	a, err := c.ask(ctx, request{op: opRotate, policy: p})
+	return a.next, a.filling, err
+}
+
+// Add is [Store.Add] of the writer's.
+func (c *Client) Add(ctx context.Context, ref KeyRef) (uint32, error) {
+	a, err := c.ask(ctx, request{op: opAdd, ref: ref})
+	return a.key, err
+}
+
+// Replace is [Store.Replace] of the writer's.
+func (c *Client) Replace(ctx context.Context, ref KeyRef) (uint32, error) {
+	a, err := c.ask(ctx, request{op: opReplace, ref: ref})
+	return a.key, err
+}
+
+// Promote is [Store.Promote] of the writer's.
+func (c *Client) Promote(ctx context.Context, ref KeyRef) error {
+	return c.change(ctx, request{op: opPromote, ref: ref})
+}
+
+// Disable is [Store.Disable] of the writer's.
+func (c *Client) Disable(ctx context.Context, ref KeyRef) error {
+	return c.change(ctx, request{op: opDisable, ref: ref})
+}
+
+// Destroy is [Store.Destroy] of the writer's.
+func (c *Client) Destroy(ctx context.Context, ref KeyRef) error {
+	return c.change(ctx, request{op: opDestroy, ref: ref})
+}
+
+// Renew is [Store.Renew] of the writer's.
+func (c *Client) Renew(ctx context.Context) error { return c.change(ctx, request{op: opRenew}) }
+
+// Revoke is [Store.Revoke] of the writer's.
+func (c *Client) Revoke(ctx context.Context) error { return c.change(ctx, request{op: opRevoke}) }
+
+// PutSharedKeyset is [Store.PutSharedKeyset] of the writer's. The keyset goes there encrypted.
+func (c *Client) PutSharedKeyset(ctx context.Context, name string, set *keys.SharedKeyset) error {
+	return c.hand(ctx, opPut, name, set)
+}
+
+// UpdateSharedKeyset is [Store.UpdateSharedKeyset] of the writer's. The keyset goes there encrypted.
+func (c *Client) UpdateSharedKeyset(ctx context.Context, name string, set *keys.SharedKeyset) error {
+	return c.hand(ctx, opUpdate, name, set)
+}
+
+func (c *Client) hand(ctx context.Context, kind op, name string, set *keys.SharedKeyset) error {
+	if noSharedKeyset(set) {
+		return errNil("SharedKeyset")
+	}
+	b, err := set.MarshalCleartext(insecurecleartext.Token{})
+	if err != nil {
+		return err
+	}
+	return c.change(ctx, request{op: kind, ref: KeyRef{Keyset: name}, data: b})
+}
+
+func (c *Client) change(ctx context.Context, q request) error {
+	_, err := c.ask(ctx, q)
+	return err
+}
+
+// ask has the writer do one thing, and reads what it has written.
+func (c *Client) ask(ctx context.Context, q request) (answer, error) {
+	if !q.fits() {
+		return answer{}, errors.New("keys: the request has a name, a time or a statement that no store takes")
+	}
+	conn, link, err := c.connect(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	defer conn.Close()
+	if err := c.send(ctx, conn, link, q); err != nil {
+		return answer{}, c.explain(ctx, err) // the writer does nothing for a part of a request
+	}
+	a, err := c.answer(ctx, conn, link)
+	if err != nil {
+		return answer{}, fmt.Errorf("%w (%w)", fileError(c.Path(), ErrNoAnswer, "look at the store before you try again"), err)
+	}
+	c.turn.Lock()
+	c.seen.info = nil // the file system may have another clock: see coarse
+	c.turn.Unlock()
+	failed := a.err(q)
+	if _, err := c.Refresh(ctx); err != nil {
+		return a, errors.Join(failed, unseen(failed, err))
+	}
+	return a, failed
+}
+
+// unseen says that only the look at what was done has failed, where that is so.
+func unseen(failed, err error) error {
+	if tookEffect(failed) {
+		return fmt.Errorf("keys: the change was made, and could not be read: %w", err)
+	}
+	return err
+}
+
+func (c *Client) send(ctx context.Context, conn net.Conn, link linkKeys, q request) error {
+	ctx, cancel := context.WithTimeout(ctx, greetTime)
+	defer cancel()
+	defer endWith(ctx, conn)()
+	return cause(ctx, writeFrame(conn, sealOnce(link.request, q.append(nil))))
+}
+
+func (c *Client) answer(ctx context.Context, conn net.Conn, link linkKeys) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	defer endWith(ctx, conn)()
+	b, err := readFrame(conn, maxAnswer+64)
+	if err != nil {
+		return answer{}, cause(ctx, err)
+	}
+	if b, err = openOnce(link.answer, b); err != nil {
+		return answer{}, errWire
+	}
+	return parseAnswer(b)
+}
+
+// endWith ends what waits for conn with ctx.
+func endWith(ctx context.Context, conn net.Conn) (stop func() bool) {
+	return context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+}
+
+// cause tells why the deadline was set, where it was.
+func cause(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		return ctx.Err()
+	}
+	return err
+}
+
+// connect connects to the writer and has it prove that it is.
+func (c *Client) connect(ctx context.Context) (net.Conn, linkKeys, error) {
+	ctx, cancel := context.WithTimeout(ctx, greetTime)
+	defer cancel()
+	conn, err := dialBeside(ctx, c.path)
+	if err != nil {
+		return nil, linkKeys{}, c.explain(ctx, err)
+	}
+	conn = c.tap(conn)
+	stop := endWith(ctx, conn)
+	link, err := prove(conn, c.control)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		conn.Close()
+		return nil, linkKeys{}, c.explain(ctx, cause(ctx, err))
+	}
+	return conn, link, nil
+}
+
+// prove is the client's half of the greeting.
+func prove(conn net.Conn, control []byte) (linkKeys, error) {
+	client := newNonce()
+	if err := writeFrame(conn, appendHello(nil, client)); err != nil {
+		return linkKeys{}, err
+	}
+	b, err := readFrame(conn, maxGreeting)
+	if err != nil {
+		return linkKeys{}, err
+	}
+	writer, proof, err := parseHi(b)
+	if err != nil {
+		return linkKeys{}, err
+	}
+	link := newLinkKeys(control, client, writer)
+	if !sameProof(proof, link.proof) {
+		return linkKeys{}, ErrNotTheWriter
+	}
+	return link, nil
+}
+
+func (c *Client) explain(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, ErrNotServed):
+		return fileError(c.Path(), ErrNotServed, inUseAdvice)
+	case errors.Is(err, ErrNotTheWriter), errors.Is(err, errWire):
+		return fileError(c.Path(), ErrNotTheWriter, "nothing was changed: find out which process made "+socketBeside(c.path))
+	case errors.Is(ctx.Err(), context.Canceled):
+		return fmt.Errorf("keys: %s: nothing was changed: %w", c.Path(), context.Canceled)
+	}
+	return fmt.Errorf("%w (%w)", fileError(c.Path(), ErrWriterBusy, "nothing was changed: it is suspended, busy, another user's, or of another version: try again, or stop it"), err)
+}
+
+func appendHello(b, client []byte) []byte {
+	return strict.AppendBin(strict.AppendUint(strict.AppendArray(b, 2), controlVersion), client)
+}
+
+func parseHello(b []byte) (client []byte, err error) {
+	r := strict.NewReader(b)
+	r.Array(2)
+	version := r.Uint()
+	client = r.Bin(nonceSize, nonceSize)
+	if r.Done() != nil || version != controlVersion {
+		return nil, errWire
+	}
+	return client, nil
+}
+
+func appendHi(b, writer, proof []byte) []byte {
+	return strict.AppendBin(strict.AppendBin(strict.AppendArray(b, 2), writer), proof)
+}
+
+func parseHi(b []byte) (writer, proof []byte, err error) {
+	r := strict.NewReader(b)
+	r.Array(2)
+	writer, proof = r.Bin(nonceSize, nonceSize), r.Bin(proofSize, proofSize)
+	if r.Done() != nil {
+		return nil, nil, errWire
+	}
+	return writer, proof, nil
+}

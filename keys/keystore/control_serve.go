@@ -1,0 +1,344 @@
+package keystore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"time"
+)
+
+// controls is what a store has for taking requests.
+type controls struct {
+	closing chan struct{} // closed by Close
+
+	mu      sync.Mutex        // guards what follows
+	ended   bool              // by Close
+	serving *controlSocket    // nil for none
+	running []*RotationPolicy // of each Run that there is
+}
+
+// controlSocket is where a store's writer listens.
+type controlSocket struct {
+	listener *net.UnixListener
+	path     string
+	info     os.FileInfo // of the socket: only that one is removed
+	peer     func(*net.UnixConn) error
+}
+
+// Serve takes requests of [Client]s, and so of the command hopseal, over a Unix socket beside
+// the store, until ctx ends or the store is closed, and returns the error of that. [Store.Run]
+// does the same beside its rotations: Serve is for a store that does not rotate here. Where
+// there are no Unix sockets with owners, on Windows, the error wraps [errors.ErrUnsupported].
+//
+// Whoever asks has to know the store's passphrase, or have its KMS key, and be the same user or root.
+func (s *Store) Serve(ctx context.Context) error {
+	l, err := s.listen()
+	if err != nil {
+		return err
+	}
+	return newControlServer(s, l).serve(ctx)
+}
+
+var errServed = errors.New("keys: the store takes requests already")
+
+// listen makes the socket, unless Close was first.
+func (s *Store) listen() (*controlSocket, error) {
+	c := &s.control
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.ended:
+		return nil, ErrClosed
+	case c.serving != nil:
+		return nil, errServed
+	}
+	l, err := listenBeside(s.path)
+	if err != nil {
+		return nil, err
+	}
+	c.serving = l
+	return l, nil
+}
+
+// unlisten takes the socket away, unless that was done and another one is there.
+func (c *controls) unlisten(l *controlSocket) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l != nil && c.serving == l {
+		l.close()
+		c.serving = nil
+	}
+}
+
+// end is for Close, before it lets the next writer in.
+func (c *controls) end() {
+	c.mu.Lock()
+	c.ended = true
+	l := c.serving
+	c.mu.Unlock()
+	close(c.closing)
+	c.unlisten(l)
+}
+
+func (l *controlSocket) close() {
+	l.listener.Close()
+	if info, err := os.Lstat(l.path); err == nil && os.SameFile(info, l.info) {
+		os.Remove(l.path)
+	}
+}
+
+// serveBeside takes requests while Run rotates by that policy. The function that it returns ends
+// that.
+func (s *Store) serveBeside(ctx context.Context, p RotationPolicy, log *slog.Logger) (end func()) {
+	forget := s.control.follow(&p)
+	if p.NoRequests || !serves {
+		return forget
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.serveOn(ctx, log)
+	}()
+	return func() {
+		cancel()
+		<-done
+		forget()
+	}
+}
+
+// serves is false in tests that have a clock of their own, which stands still where somebody
+// listens.
+var serves = true
+
+// follow has rotations that are asked for be made by that policy, until forget is called.
+func (c *controls) follow(p *RotationPolicy) (forget func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running = append(c.running, p)
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.running = slices.DeleteFunc(c.running, func(q *RotationPolicy) bool { return q == p })
+	}
+}
+
+// policy returns that of the Run that began first, or nil.
+func (c *controls) policy() *RotationPolicy {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.running) == 0 {
+		return nil
+	}
+	return c.running[0]
+}
+
+// serveOn goes on when the socket cannot be made, because its folder is read-only: it tries again
+// every minute.
+func (s *Store) serveOn(ctx context.Context, log *slog.Logger) {
+	for told := false; ; {
+		err := s.Serve(ctx)
+		if ctx.Err() != nil || errors.Is(err, ErrClosed) || errors.Is(err, errors.ErrUnsupported) {
+			return
+		}
+		if !told && !errors.Is(err, errServed) {
+			log.Warn("keys: a store takes no requests, so that it has to be closed before the command hopseal can change it", "store", s.Path(), "error", err)
+			told = true
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.control.closing:
+			return
+		case <-time.After(rotationCheck):
+		}
+	}
+}
+
+type controlServer struct {
+	store  *Store
+	socket *controlSocket
+	slots  chan struct{}
+	late   func(begin time.Time) bool // whether a request is not begun any more
+	taking sync.WaitGroup
+
+	doing    chan struct{} // holds a token while a request is done: one at a time
+	patience time.Duration // of a request with the changes before it
+}
+
+func newControlServer(s *Store, l *controlSocket) *controlServer {
+	return &controlServer{store: s, socket: l, slots: make(chan struct{}, controlConnections), late: late,
+		doing: make(chan struct{}, 1), patience: turnTime}
+}
+
+// serve returns when the last request has been answered.
+func (w *controlServer) serve(ctx context.Context) error {
+	key, err := w.store.controlKey()
+	if err != nil {
+		return err
+	}
+	defer w.taking.Wait()
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	unlisten := func() { w.store.control.unlisten(w.socket) }
+	defer unlisten()
+	defer context.AfterFunc(ctx, unlisten)()
+	for {
+		select { // at the limit others wait in the kernel
+		case w.slots <- struct{}{}:
+		case <-w.store.control.closing:
+			return ErrClosed
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		conn, err := w.socket.listener.AcceptUnix()
+		switch {
+		case err == nil:
+			w.taking.Go(func() {
+				defer func() { <-w.slots }()
+				defer conn.Close()
+				_ = w.take(waiting, conn, key) // whoever asks hears of it, or is not told
+			})
+			continue
+		case errors.Is(err, net.ErrClosed):
+			return w.ended(ctx)
+		}
+		<-w.slots
+		select { // out of file descriptors, for example
+		case <-ctx.Done():
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func (w *controlServer) ended(ctx context.Context) error {
+	select {
+	case <-w.store.control.closing:
+		return ErrClosed
+	default:
+		return ctx.Err()
+	}
+}
+
+func late(begin time.Time) bool { return time.Since(begin) >= controlTime }
+
+// controlKey is taken while the master key is there: Close clears it.
+func (s *Store) controlKey() ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	return controlKey(s.master), nil
+}
+
+// take answers one request. What is late is not begun, nor what would begin when whoever asked
+// has given up. What is not there when ctx ends is not waited for.
+func (w *controlServer) take(ctx context.Context, conn *net.UnixConn, control []byte) error {
+	begin := time.Now()
+	if err := conn.SetDeadline(begin.Add(controlTime)); err != nil {
+		return err
+	}
+	stop := endWith(ctx, conn)
+	defer stop()
+	if err := w.socket.peer(conn); err != nil {
+		return err
+	}
+	link, q, err := receive(conn, control)
+	if err != nil {
+		return err
+	}
+	var a answer
+	if err = w.begin(ctx, conn, !stop() || w.late(begin)); err == nil {
+		a = w.store.do(q)
+		<-w.doing
+	} else {
+		a = answerOf(err)
+	}
+	if err := conn.SetDeadline(time.Now().Add(controlTime)); err != nil {
+		return err
+	}
+	return writeFrame(conn, sealOnce(link.answer, a.append(nil)))
+}
+
+// begin takes the token of whoever makes a change. It waits for changes before this one as long
+// as somebody waits for the answer.
+func (w *controlServer) begin(ctx context.Context, conn net.Conn, late bool) error {
+	for since := time.Now(); ; {
+		if late || ctx.Err() != nil {
+			return w.busy("the request came too late, or the process ends")
+		}
+		if w.free() {
+			return nil
+		}
+		if gone(conn, beginPause) || time.Since(since) > w.patience {
+			return w.busy("another change is under way, and does not come to its end: look at the disk")
+		}
+	}
+}
+
+func (w *controlServer) busy(why string) error {
+	return fileError(w.store.Path(), ErrWriterBusy, why+": nothing was changed")
+}
+
+func (w *controlServer) free() bool {
+	select {
+	case w.doing <- struct{}{}:
+	default:
+		return false
+	}
+	if !w.store.idle() {
+		<-w.doing
+		return false
+	}
+	return true
+}
+
+// gone waits, and reports whether the client is not there any more. One that is says nothing.
+func gone(conn net.Conn, wait time.Duration) bool {
+	if conn.SetReadDeadline(time.Now().Add(wait)) != nil {
+		return true
+	}
+	_, err := conn.Read(make([]byte, 1))
+	return !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// receive returns a request of somebody who knows the store's key.
+func receive(conn net.Conn, control []byte) (link linkKeys, q request, err error) {
+	if link, err = greet(conn, control); err != nil {
+		return linkKeys{}, request{}, err
+	}
+	b, err := readFrame(conn, maxRequest+64)
+	if err != nil {
+		return linkKeys{}, request{}, err
+	}
+	if b, err = openOnce(link.request, b); err != nil {
+		return linkKeys{}, request{}, err
+	}
+	q, err = parseRequest(b)
+	return link, q, err
+}
+
+// greet is the writer's half of the greeting.
+func greet(conn net.Conn, control []byte) (linkKeys, error) {
+	b, err := readFrame(conn, maxGreeting)
+	if err != nil {
+		return linkKeys{}, err
+	}
+	client, err := parseHello(b)
+	if err != nil {
+		return linkKeys{}, err
+	}
+	writer := newNonce()
+	link := newLinkKeys(control, client, writer)
+	return link, writeFrame(conn, appendHi(nil, writer, link.proof))
+}
+
+func unservable(path string, err error) error {
+	return fmt.Errorf("keys: %s takes no requests: %w", path, err)
+}

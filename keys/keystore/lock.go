@@ -1,0 +1,185 @@
+package keystore
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// errLocked is returned by lockFile where another process holds the lock.
+var errLocked = errors.New("locked")
+
+// ErrReplaced is wrapped by the error of a write where the store's file is not the one that
+// this process has opened or written: somebody put another in its place.
+var ErrReplaced = errors.New("another file has taken the place of the store")
+
+// fileLock is a store's one writer. It holds two locks that go with the process: one on a file
+// beside the store, which says who it is, and one on the store's own file, under whatever name
+// somebody else opens it. The latter moves to each file that takes the place of the one before.
+type fileLock struct {
+	f    *os.File
+	made bool        // f was not there before
+	held *os.File    // the store's file, nil before there is one, and on Windows
+	info os.FileInfo // of the store's file
+	kept []*os.File  // files of before that have other names
+}
+
+func lockStore(path string) (*fileLock, error) {
+	f, made, err := lockBeside(path)
+	if err != nil {
+		return nil, err
+	}
+	l := &fileLock{f: f, made: made}
+	if err := l.claim(path); err != nil {
+		l.abandon()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *fileLock) claim(path string) error {
+	if err := l.claimStore(path); err != nil {
+		return lockError(path, l.f, err)
+	}
+	if err := keepOwner(l.f, path, nil); err != nil && l.made {
+		return err
+	}
+	sign(l.f)
+	return nil
+}
+
+func lockError(path string, f *os.File, err error) error {
+	switch {
+	case errors.Is(err, errLocked):
+		return fileError(path, ErrInUse, "held by "+holder(f)+": "+inUseAdvice)
+	case err != nil:
+		return fmt.Errorf("keys: locking %s: %w", path, err)
+	}
+	return nil
+}
+
+// claimStore locks the store's own file, if there is one.
+func (l *fileLock) claimStore(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|noFollow, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := l.take(f); err != nil {
+		f.Close()
+		return err
+	}
+	if n := links(f); n > 1 {
+		return fmt.Errorf("it has %d names (hard links), of which a write would leave the others with old keys: remove them, or copy it", n)
+	}
+	return l.check(path)
+}
+
+// take locks a file that is the store, or is about to be.
+func (l *fileLock) take(f *os.File) (err error) {
+	if locksStore {
+		err = lockFile(f)
+	}
+	info, statErr := f.Stat()
+	if err = errors.Join(err, statErr); err != nil {
+		return err
+	}
+	old := l.held
+	if l.info, l.held = info, f; !locksStore {
+		l.held = nil
+		return f.Close()
+	}
+	if old != nil {
+		l.kept = append(l.kept, old)
+	}
+	return nil
+}
+
+// check reports whether the store's file is still the one that is locked.
+func (l *fileLock) check(path string) error {
+	info, err := os.Lstat(path)
+	switch missing := errors.Is(err, fs.ErrNotExist); {
+	case missing && (l.held == nil || links(l.held) == 0):
+		return nil // it is new, or was removed: what is in memory is all there is
+	case missing:
+		return fileError(path, ErrReplaced, "it was moved: move it back, or stop this process")
+	case err != nil:
+		return fmt.Errorf("keys: %w", err)
+	case l.info == nil:
+		return fileError(path, fs.ErrExist, "choose another path, or open it")
+	case !os.SameFile(info, l.info):
+		return fileError(path, ErrReplaced, "stop this process, and start it again with the one file that is to stay")
+	}
+	return nil
+}
+
+// replace has a new file take the place of the store's, and the lock go over to it.
+func (l *fileLock) replace(path string, f *os.File) error {
+	if err := l.check(path); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	before := *l
+	if err := l.take(f); err != nil {
+		*l = before
+		return errors.Join(fmt.Errorf("keys: %s not written: %w", path, err), f.Close())
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		*l = before
+		return errors.Join(fmt.Errorf("keys: %w", err), closed(f))
+	}
+	l.forget()
+	return nil
+}
+
+func closed(f *os.File) error {
+	if locksStore {
+		return f.Close()
+	}
+	return nil // take has done so
+}
+
+// forget lets go of files that have no name any more. Others stay locked, since they hold what
+// would become a second history of the store.
+func (l *fileLock) forget() {
+	l.kept = slices.DeleteFunc(l.kept, func(f *os.File) bool { return links(f) == 0 && f.Close() == nil })
+}
+
+// release leaves the lock file in place, for the next writer.
+func (l *fileLock) release() error {
+	for _, f := range append(l.kept, l.held) {
+		if f != nil {
+			f.Close()
+		}
+	}
+	return l.f.Close()
+}
+
+// abandon is release where nothing came of the lock: what was made for it goes.
+func (l *fileLock) abandon() {
+	name := l.f.Name()
+	if l.made && locksStore {
+		os.Remove(name)
+	}
+	l.release()
+	if l.made && !locksStore {
+		os.Remove(name) // fails where the next one has it open
+	}
+}
+
+// realPath returns where a store is, behind symbolic links, so that what is replaced is the file
+// and not the link.
+func realPath(path string) (string, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return real, err
+	}
+	dir, name := filepath.Split(path) // not Dir, which takes a/.. away where a is a link
+	dir, err = filepath.EvalSymlinks(cmp.Or(dir, "."))
+	return filepath.Join(dir, name), err
+}

@@ -1,0 +1,119 @@
+package keystore
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/safetext"
+)
+
+// lockTries bounds how often a lock file that somebody has removed is looked for again.
+const lockTries = 100
+
+var errLockGone = errors.New("the lock file comes and goes: try again")
+
+// lockBeside locks the file beside a store, and reports whether it was made for that. A holder
+// that comes to nothing removes the file that it has made, while it holds it; so what was locked
+// counts only if it has its name still.
+func lockBeside(path string) (f *os.File, made bool, err error) {
+	for range lockTries {
+		f, made, err = tryLockBeside(path)
+		if err != errLockGone {
+			break
+		}
+	}
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		err = fmt.Errorf("keys: %w: give the lock and its folder the owner of the store", err)
+	case err != nil && !errors.Is(err, ErrInUse):
+		err = fmt.Errorf("keys: %w", err)
+	}
+	return f, made, err
+}
+
+func tryLockBeside(path string) (f *os.File, made bool, err error) {
+	if f, made, err = openLock(path + ".lock"); err != nil {
+		return nil, false, err
+	}
+	if err := lockOpened(path, f); err != nil {
+		f.Close()
+		return nil, false, err
+	}
+	return f, made, nil
+}
+
+// lockOpened locks what openLock has opened, which may have been removed since.
+func lockOpened(path string, f *os.File) (err error) {
+	foreign := !isLock(f)
+	if !foreign {
+		err = lockFile(f)
+	}
+	switch {
+	case !named(f):
+		return errLockGone
+	case foreign:
+		return fmt.Errorf("%s.lock is a file of something else: move it away", path)
+	case err != nil:
+		return lockError(path, f, err)
+	}
+	return nil
+}
+
+func openLock(name string) (f *os.File, made bool, err error) {
+	f, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|noFollow, 0o600)
+	if !errors.Is(err, fs.ErrExist) {
+		return f, err == nil, err
+	}
+	f, err = os.OpenFile(name, os.O_RDWR|noFollow, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errLockGone
+	}
+	return f, false, err
+}
+
+// named reports whether a file still has the name that it was opened by.
+func named(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	now, err := os.Lstat(f.Name())
+	return err == nil && os.SameFile(info, now)
+}
+
+// isLock reports whether a file may be written over, since it has been a lock before or is new.
+func isLock(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || links(f) != 1 {
+		return false
+	}
+	head, _ := io.ReadAll(io.NewSectionReader(f, 0, int64(len(lockHead))))
+	return info.Size() == 0 || string(head) == lockHead
+}
+
+const lockHead = "process "
+
+// sign writes who holds the lock, for the error that the next one gets. On a full disk that does
+// not say it, and the lock is held all the same.
+func sign(f *os.File) {
+	host, _ := os.Hostname()
+	text := fmt.Sprintf(lockHead+"%d on %s since %s\n", os.Getpid(), host, time.Now().UTC().Format(time.RFC3339))
+	n, err := f.WriteAt([]byte(text), 0)
+	if err != nil {
+		n = 0 // part of a head would be a file of something else
+	}
+	f.Truncate(int64(n))
+}
+
+func holder(f *os.File) string {
+	b, err := io.ReadAll(io.NewSectionReader(f, 0, 256))
+	if text := strings.TrimSpace(string(b)); err == nil && text != "" {
+		return safetext.Line(text, 200)
+	}
+	return "another process"
+}

@@ -1,0 +1,97 @@
+package keystore
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"os"
+	"slices"
+	"time"
+)
+
+// What keeps a [Replica] from following its file.
+var (
+	// ErrRolledBack is returned by [Replica.Refresh] for a file that is older than
+	// one that it has read.
+	ErrRolledBack = errors.New("keys: the store on disk is older than the one read before")
+	// ErrOtherIdentity is returned by [Replica.Refresh] for the store of another identity.
+	ErrOtherIdentity = errors.New("keys: the store on disk is that of another identity than the one read before")
+	// ErrOtherHistory is returned by [Replica.Refresh] for a file that did not come from the one
+	// that it has read: two copies of a store were changed, each on its own.
+	ErrOtherHistory = errors.New("keys: the store on disk has another history than the one read before")
+)
+
+// A reading is what a replica found in its file.
+type reading struct {
+	info   os.FileInfo       // of the file that was read, nil if none was
+	at     time.Time         // when, before that
+	file   [sha256.Size]byte // digest of the file
+	frozen frozen
+	digest [sha256.Size]byte // of the content
+}
+
+// read reads the file. Argon2 or the KMS is asked again only where the master key
+// has changed.
+func (r *Replica) read(ctx context.Context) (found reading, err error) {
+	found.at = time.Now()
+	b, info, err := readPrivate(r.path)
+	found.info = info
+	if err != nil {
+		return found, err
+	}
+	switch found.file = sha256.Sum256(b); found.file {
+	case r.seen.file:
+		found.frozen, found.digest = r.seen.frozen, r.seen.digest
+		return found, nil
+	case r.refused.file:
+		return found, r.refusal
+	}
+	content, err := r.open(ctx, b)
+	if err != nil {
+		return found, err
+	}
+	found.digest = sha256.Sum256(content)
+	if found.frozen, err = parseFrozen(content); err != nil {
+		return found, unread(r.path, err)
+	}
+	return found, nil
+}
+
+// precedes returns an error for a file that a writer did not make of this one. A history that
+// forked shows in the number of a write or in a statement's serial, if that far; in one that went
+// on for longer it does not.
+func (a reading) precedes(b reading) error {
+	now, next := a.frozen.identity.Public(), b.frozen.identity.Public()
+	same := a.frozen.generation == b.frozen.generation
+	switch {
+	case now.Fingerprint() != next.Fingerprint():
+		return ErrOtherIdentity
+	case b.frozen.generation < a.frozen.generation:
+		return ErrRolledBack
+	case same && a.digest != b.digest, next.Serial() < now.Serial(), next.Serial() == now.Serial() && !next.Equal(now):
+		return ErrOtherHistory
+	}
+	return nil
+}
+
+// certain are the errors that the same file would cause again. To find out takes Argon2's time.
+var certain = []error{ErrRolledBack, ErrOtherIdentity, ErrOtherHistory, ErrDamaged, ErrPassphrase}
+
+// refuse remembers that a file is not followed.
+func (r *Replica) refuse(found reading, err error) {
+	if slices.ContainsFunc(certain, func(e error) bool { return errors.Is(err, e) }) {
+		r.refused, r.refusal = found, err
+	}
+}
+
+// coarse is the coarsest tick of a file system's clock. Of two writes within a tick the second one
+// looks like the first, also as a new file, since the number of the old one may be used again.
+const coarse = 2 * time.Second
+
+// still reports whether a look at the path shows that the reading stands: the same file, with the
+// same mode, that had been left alone for a while when it was read.
+func (a reading) still(now os.FileInfo) bool {
+	old := a.info
+	return old != nil && os.SameFile(now, old) && now.ModTime().Equal(old.ModTime()) && now.Size() == old.Size() && now.Mode() == old.Mode() &&
+		old.ModTime().Before(a.at.Add(-coarse))
+}

@@ -1,0 +1,187 @@
+package keystore
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/lapse"
+	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
+)
+
+// A Replica follows a store that another process writes. What comes out of it is
+// live: a promotion in the writer reaches its sealers and openers without a
+// restart. It must not rotate; its known peers learn nothing that outlives it.
+//
+// It follows while [Replica.Run] runs, or at each [Replica.Refresh]. A Replica that does
+// neither stays as it was opened, and so does a server with its known peers: whoever is
+// revoked or forgotten meanwhile is trusted on.
+//
+// A Replica is safe for concurrent use.
+type Replica struct {
+	path   string
+	secret Secret
+
+	turn     sync.Mutex // guards what follows, also while a service is asked for the key
+	seen     reading    // what contents are
+	refused  reading    // a file that is not followed
+	refusal  error      // why not
+	master   []byte
+	sealedBy []byte // the protector that master belongs to
+
+	mu       sync.Mutex // guards contents, and is held for a moment
+	contents contents
+}
+
+// OpenReplica reads a store without locking it. Errors are those of [Open]
+// but for [ErrInUse] and [ErrOwner].
+//
+// It takes the file that it finds for the newest one: that a backup had been put there
+// before, only peers can tell.
+func OpenReplica(ctx context.Context, path string, secret Secret) (*Replica, error) {
+	if secret == nil {
+		return nil, errNil("Secret")
+	}
+	r := &Replica{path: path, secret: secret}
+	found, err := r.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.contents, r.seen = found.frozen.thaw(), found
+	return r, nil
+}
+
+func (r *Replica) open(ctx context.Context, b []byte) ([]byte, error) {
+	protector, size, ok := parseFileHead(b)
+	if ok && r.master != nil && string(protector) == string(r.sealedBy) {
+		return openBody(r.path, b, size, r.master)
+	}
+	content, master, protector, err := openFile(ctx, r.path, b, r.secret)
+	if err == nil {
+		r.master, r.sealedBy = master, append([]byte(nil), protector...)
+	}
+	return content, err
+}
+
+// Refresh reads the store again if its file has changed, and reports whether it
+// had. On an error what was read before stays in use: those of [OpenReplica],
+// [ErrRolledBack], [ErrOtherIdentity] and [ErrOtherHistory]. Each later Refresh returns it
+// too, until there is a file that can be followed.
+func (r *Replica) Refresh(ctx context.Context) (changed bool, err error) {
+	changed, trusted, err := r.refresh(ctx)
+	if trusted {
+		knownPeers.Tell(r.KnownPeers()) // without locks: whoever is told may ask the replica
+	}
+	return changed, err
+}
+
+func (r *Replica) refresh(ctx context.Context) (changed, trusted bool, err error) {
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	info, err := os.Stat(r.path)
+	switch {
+	case err != nil:
+		return false, false, fmt.Errorf("keys: %w", err)
+	case r.seen.still(info):
+		return false, false, nil
+	case r.refusal != nil && r.refused.still(info):
+		return false, false, r.refusal
+	}
+	found, err := r.read(ctx)
+	if err == nil {
+		err = r.seen.precedes(found)
+	}
+	r.refused, r.refusal = reading{}, nil
+	if err != nil {
+		r.refuse(found, err)
+		return false, false, err
+	}
+	again := found.file == r.seen.file
+	if r.seen = found; again {
+		return false, false, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	changed, trusted = r.contents.follow(found.frozen)
+	return changed, trusted, nil
+}
+
+// follow moves the live objects to the states of f. It reports whether they were others, and
+// whether the known peers have to tell of it.
+func (c *contents) follow(f frozen) (changed, trusted bool) {
+	changed = f.generation != c.generation
+	c.generation, c.tally = f.generation, f.tally
+	identities.Follow(c.identity, f.identity)
+	var shared []namedKeyset
+	for _, k := range f.shared {
+		set, had := c.keyset(k.name)
+		if had {
+			sharedKeysets.Move(set, k.set)
+		} else {
+			set = sharedKeysets.Copy(k.set)
+		}
+		shared = append(shared, namedKeyset{k.name, set})
+	}
+	c.shared = shared
+	if known, err := trust.ParseKnownPeers(f.known); err == nil {
+		trusted = knownPeers.Replace(c.known, known)
+	}
+	return changed, trusted
+}
+
+// DefaultRefresh is how often [Replica.Run] looks, unless it is told otherwise.
+const DefaultRefresh = time.Second
+
+// Run refreshes every interval until ctx ends; zero means [DefaultRefresh]. Where nothing
+// has changed that costs one look at the file's size and time. What the known peers have
+// learned they tell, see [trust.ChangeNotifier]: a server that trusts whom they trust ends the
+// sessions of a peer that the writer has revoked or forgotten, within a second of the
+// refresh. Errors go to report, which may be nil; following goes on after them. So does
+// [ErrExpiring], where the store's writer has stopped.
+func (r *Replica) Run(ctx context.Context, interval time.Duration, report func(error)) error {
+	if interval <= 0 {
+		interval = DefaultRefresh
+	}
+	if report == nil {
+		report = func(error) {}
+	}
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	var told lapse.Watch
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+			if _, err := r.Refresh(ctx); err != nil {
+				report(err)
+			}
+			if err := r.lapsing(&told); err != nil {
+				report(err)
+			}
+		}
+	}
+}
+
+// Identity returns the store's identity as the writer left it.
+func (r *Replica) Identity() *keys.Identity { return r.contents.identity }
+
+// KnownPeers returns the store's known peers.
+func (r *Replica) KnownPeers() *trust.KnownPeers { return r.contents.known }
+
+// SharedKeyset returns the shared keyset of that name.
+func (r *Replica) SharedKeyset(name string) (*keys.SharedKeyset, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.contents.keyset(name)
+}
+
+// SharedKeysets returns the names of the shared keysets.
+func (r *Replica) SharedKeysets() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.contents.keysetNames()
+}

@@ -1,0 +1,75 @@
+package keystore
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"github.com/hopseal/hopseal/internal/keyset"
+	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/internal/bridge"
+)
+
+// A store counts the messages of an AES256_GCM key in blocks, each of which is on
+// disk before its first message is sealed. Whatever happens to the process, no
+// message is uncounted, and at most a block of numbers is lost.
+//
+// Variables, so that tests can come to the end of them.
+var (
+	sealBlock uint64 = 1 << 16
+	sealLimit uint64 = bridge.MaxSealed
+)
+
+var errSpent = fmt.Errorf("%w: its messages are used up: rotate the shared keyset", keys.ErrSealLimit)
+
+// ledger returns the store's ledger for the shared keyset of that name.
+func (s *Store) ledger(name string) bridge.Ledger {
+	return func(id [32]byte, room *atomic.Uint64, n uint64) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if n <= room.Load() {
+			return nil // who came before has reserved for both
+		}
+		if err := s.settleLocked(); err != nil {
+			return err // a power cut would take back what was reserved
+		}
+		reserved := s.contents.reserved(name, id)
+		if reserved <= room.Load() { // else the disk has confirmed a block late
+			err := s.changeSharedLocked(name, func(before *keys.SharedKeyset) (after *keys.SharedKeyset, err error) {
+				after, reserved, err = reserve(before, id)
+				return after, err
+			})
+			if err != nil {
+				return err
+			}
+		}
+		room.Store(reserved)
+		return nil
+	}
+}
+
+// reserved returns how many messages a pair may have sealed, by the store's file.
+func (c *contents) reserved(name string, id [32]byte) uint64 {
+	set, _ := c.keyset(name)
+	n, _ := sharedKeysets.Reserved(set, id)
+	return n
+}
+
+// reserve returns the keyset with another block for the pair, and how many messages the pair may
+// then have sealed in all.
+func reserve(set *keys.SharedKeyset, id [32]byte) (after *keys.SharedKeyset, all uint64, err error) {
+	n, held := sharedKeysets.Reserved(set, id)
+	if !held {
+		return nil, 0, sharedKeysets.Uncounted // it was destroyed
+	}
+	all = min(n+sealBlock, sealLimit)
+	if all <= n {
+		return nil, 0, errSpent
+	}
+	return sharedKeysets.WithReserved(set, id, all), all, nil
+}
+
+// counted reports whether the messages of a keyset's keys are counted on disk.
+func counted(set *keys.SharedKeyset) bool {
+	aeads, _ := sharedKeysets.Rings(set)
+	return aeads.Kind == keyset.AESGCM
+}

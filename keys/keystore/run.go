@@ -1,0 +1,120 @@
+package keystore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/hopseal/hopseal/keys"
+)
+
+const (
+	// rotationCheck is how often Run looks at what cannot be foreseen: messages, bytes and a
+	// clock that jumps. It is also how long it waits after a failure.
+	rotationCheck = time.Minute
+	// toldAgain is how often there is a line about the same.
+	toldAgain = 6 * time.Hour
+)
+
+// Run rotates by the policy until ctx ends or the store is closed, and returns the error of
+// that. What fails is told to the policy's Logger, with the time at which the identity will have
+// expired if nothing changes, and tried again every minute: a disk that was full for a moment
+// ends nothing. Meanwhile it takes requests, as [Store.Serve] does.
+func (s *Store) Run(ctx context.Context, p RotationPolicy) error {
+	news := &reporter{log: cmp.Or(p.Logger, slog.Default()), store: s, told: map[string]time.Time{}}
+	if life := p.SignatureLife(); life < keys.MaxLifetime {
+		news.log.Warn("keys: signing keys change so often that messages verify for a short time only: a longer Age lets them wait for 30 days",
+			"store", s.Path(), "age", p.Age, "verify", life)
+	}
+	defer s.serveBeside(ctx, p, news.log)()
+	for {
+		next, err := s.Rotate(p)
+		if errors.Is(err, ErrClosed) {
+			return err
+		}
+		news.jumped()
+		news.report(err, s.Filling(p))
+		wait := rotationCheck
+		if !next.IsZero() && err == nil {
+			wait = min(wait, max(next.Sub(s.clock()), time.Second)) // the clock may be ahead of the tally
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.control.closing:
+			return ErrClosed
+		case <-time.After(wait):
+		}
+	}
+}
+
+// A reporter logs what becomes of rotations.
+type reporter struct {
+	log   *slog.Logger
+	store *Store
+	told  map[string]time.Time // when there was a line of that kind
+	jump  time.Time            // where the clock jumped to that there was a line about
+}
+
+func (r *reporter) report(err error, filling []*KeysetFullError) {
+	switch {
+	case onlyDoubt(err):
+		if r.due(doubt) {
+			r.log.Warn("keys: a rotation took effect, and may not survive a power cut: the store is written anew every minute",
+				"store", r.store.Path(), "error", err)
+		}
+		return
+	case err != nil:
+		r.failed(err)
+		return
+	}
+	told := len(r.told)
+	for _, kind := range []string{failure, expired, doubt} {
+		delete(r.told, kind)
+	}
+	if len(r.told) < told {
+		r.log.Info("keys: rotation of a store works again", "store", r.store.Path())
+	}
+	for _, e := range filling {
+		if r.due(e.Keyset.String()) {
+			r.log.Warn("keys: a keyset will be full", "store", r.store.Path(), "error", e)
+		}
+	}
+}
+
+// jumped tells of a jump that nothing has confirmed yet.
+func (r *reporter) jumped() {
+	if from, to, doubted := r.store.ClockJump(); doubted && !to.Equal(r.jump) {
+		r.jump = to
+		r.log.Warn("keys: the clock of this machine has jumped: until it has been confirmed, for an hour or by another start, keys take no step, and only the identity's statement is renewed",
+			"store", r.store.Path(), "from", from.UTC(), "to", to.UTC())
+	}
+}
+
+// Kinds of lines.
+const failure, expired, doubt = "failure", "expired", "doubt"
+
+func (r *reporter) failed(err error) {
+	public := r.store.Identity().Public()
+	late := !public.Revoked() && !r.store.clock().Before(public.Expires())
+	switch {
+	case late && r.due(expired):
+		r.log.Error("keys: rotation of a store failed, and its identity has expired: peers refuse it until a rotation works",
+			"store", r.store.Path(), "error", err, "expired", public.Expires().UTC())
+	case !late && r.due(failure):
+		r.log.Warn("keys: rotation of a store failed, and is tried every minute: it has to work before the identity expires",
+			"store", r.store.Path(), "error", err, "expires", public.Expires().UTC())
+	}
+}
+
+// due reports whether there is to be a line of that kind.
+func (r *reporter) due(kind string) bool {
+	now := time.Now()
+	if at, told := r.told[kind]; told && now.Sub(at) < toldAgain {
+		return false
+	}
+	r.told[kind] = now
+	return true
+}

@@ -1,0 +1,158 @@
+package keystore
+
+import (
+	"context"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"runtime"
+
+	"github.com/hopseal/hopseal/internal/gcm"
+	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/internal/strict"
+	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/internal/version"
+)
+
+// What can be wrong with a key file. The errors returned wrap one of these and
+// name the file and what to do.
+var (
+	ErrPassphrase  = errors.New("wrong passphrase")
+	ErrDamaged     = errors.New("not a Hopseal key file, or damaged")
+	ErrPermissions = errors.New("key file is open to other users")
+)
+
+const (
+	fileMagic   = "hopseal key file"
+	fileVersion = 1
+	maxFileSize = 16 << 20
+	fileSalt    = 32
+	checkSize   = 32
+)
+
+func fileError(path string, err error, advice string) error {
+	return fmt.Errorf("keys: %s: %w: %s", path, err, advice)
+}
+
+func damaged(path string) error { return fileError(path, ErrDamaged, "restore it from a backup") }
+
+// unread is for a file whose head or contents do not parse.
+func unread(path string, err error) error {
+	if errors.Is(err, keys.ErrVersion) {
+		return fmt.Errorf("keys: %s: %w", path, keys.ErrVersion)
+	}
+	return damaged(path)
+}
+
+// A sealed file is
+//
+//	file = head ‖ check 32 ‖ ciphertext ‖ tag 16
+//	head = array(4) [ magic str, version=1, protector, salt bin 32 ]
+//
+// The protector says where the 32-byte master key comes from. Every write draws a
+// new salt and so has its own key, hence the fixed nonce. check names the key by a
+// hash of it: it tells a wrong passphrase from a damaged file, and commits.
+
+// sealFile returns the file that holds content.
+func sealFile(content, master, protector []byte) []byte {
+	head := strict.AppendStr(strict.AppendArray(nil, 4), fileMagic)
+	head = append(strict.AppendUint(head, fileVersion), protector...)
+	salt := make([]byte, fileSalt)
+	rand.Read(salt)
+	head = strict.AppendBin(head, salt)
+	aead, check := fileKeys(master, head)
+	b := append(head, check...)
+	return aead.Seal(b, make([]byte, aead.NonceSize()), content, label.IdentityFile.With(b))
+}
+
+// openFile returns the content. unlock gives the master key for the protector in
+// the file, and an error to return where it cannot; ErrPassphrase is for openFile
+// to find out.
+func openFile(ctx context.Context, path string, b []byte, secret Secret) (content, master, protector []byte, err error) {
+	protector, size, ok := parseFileHead(b)
+	if !ok {
+		err := ErrDamaged
+		version.Later(&err, b, fileVersion)
+		return nil, nil, nil, unread(path, err)
+	}
+	if master, err = secret.unlock(ctx, protector); err != nil {
+		return nil, nil, nil, fmt.Errorf("keys: %s: %w", path, err)
+	}
+	content, err = openBody(path, b, size, master)
+	if k, ok := secret.(kmsSecret); ok && errors.Is(err, ErrPassphrase) {
+		err = fmt.Errorf("keys: %s: %w", path, kmsError(k.uri, errOtherMaster))
+	}
+	return content, master, protector, err
+}
+
+func openBody(path string, b []byte, headSize int, master []byte) ([]byte, error) {
+	aead, check := fileKeys(master, b[:headSize])
+	body := headSize + checkSize
+	if subtle.ConstantTimeCompare(check, b[headSize:body]) != 1 {
+		return nil, fileError(path, ErrPassphrase, "try again, or restore the file if its first bytes were changed")
+	}
+	content, err := aead.Open(nil, make([]byte, aead.NonceSize()), b[body:], label.IdentityFile.With(b[:body]))
+	if err != nil {
+		return nil, damaged(path)
+	}
+	return content, nil
+}
+
+// parseFileHead returns the encoded protector and the size of the head.
+func parseFileHead(b []byte) (protector []byte, size int, ok bool) {
+	r := strict.NewReader(b)
+	r.Array(4)
+	magic, version := r.Str(len(fileMagic), len(fileMagic)), r.Uint()
+	start := len(b) - r.Len()
+	skipProtector(&r)
+	end := len(b) - r.Len()
+	r.Bin(fileSalt, fileSalt)
+	if r.Failed() || magic != fileMagic || version != fileVersion || r.Len() < checkSize+16 {
+		return nil, 0, false
+	}
+	return b[start:end], len(b) - r.Len(), true
+}
+
+// fileKeys derives a file's AEAD and its check value. The head enters both.
+func fileKeys(master, head []byte) (cipher.AEAD, []byte) {
+	out, err := hkdf.Key(sha256.New, master, nil, string(label.IdentityFile.With(head)), 32+checkSize)
+	if err != nil {
+		panic(err) // 64 bytes are within HKDF's limit
+	}
+	return gcm.New(out[:32]), out[32:]
+}
+
+// readPrivate reads a file that only its owner may read, and says which one that was. It looks
+// once: whoever replaces the file meanwhile changes nothing about the one that is open.
+func readPrivate(path string) ([]byte, os.FileInfo, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|noWait, 0)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, nil, fmt.Errorf("keys: %w: run this as the owner of the file, or give it back with chown", err)
+	case err != nil:
+		return nil, nil, fmt.Errorf("keys: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, fmt.Errorf("keys: %w", err)
+	}
+	if m := info.Mode().Perm(); runtime.GOOS != "windows" && m&0o077 != 0 {
+		return nil, info, fileError(path, ErrPermissions, fmt.Sprintf("mode is %#o; run chmod 600", m))
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxFileSize {
+		return nil, info, fileError(path, ErrDamaged, "expected a regular file of at most 16 MiB")
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxFileSize))
+	if err != nil {
+		return nil, nil, fmt.Errorf("keys: %w", err)
+	}
+	return b, info, nil
+}

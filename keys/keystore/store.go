@@ -1,0 +1,325 @@
+package keystore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/atomicfile"
+	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/trust"
+)
+
+// A Store is an encrypted file with an identity, the shared keysets and the known
+// peers that go with it. Every change is on disk before it takes effect: whatever
+// happens to the process, the file is the old one or the new one. It keeps its owner and its
+// mode, also where root makes the change. An error that matches [ErrNotDurable] is about a
+// change that took effect.
+//
+// One Store writes at a time, held by a lock (A20); any number of [Replica]s
+// follow it. A Store is safe for concurrent use.
+type Store struct {
+	name      string // as the caller gave it
+	path      string // behind symbolic links
+	lock      *fileLock
+	master    []byte
+	protector []byte
+	clock     func() time.Time
+	uptime    func() measure
+	elapsed   func(since, now time.Time) time.Duration // by a clock that nobody sets
+	written   func(step string)                        // for tests: what has been done of a write
+	sync      func(dir *os.File) error                 // atomicfile.Sync, but in tests
+	control   controls
+	turn      chan struct{} // holds a token while a change of several steps is made; comes before mu
+
+	mu       sync.Mutex // guards what follows, and the order of writes
+	contents contents
+	known    []byte        // the list of known peers as it was last written
+	onDisk   frozen        // what was last written or read
+	looked   time.Time     // when this process last counted a second, zero for never
+	rest     time.Duration // from there to when it last looked at the clock
+	doubt    bool          // the last write may not survive a power cut
+	closed   bool
+}
+
+// contents is what a store holds, at one moment and live at once: the objects
+// stay, what they point to changes.
+type contents struct {
+	generation uint64 // of writes
+	identity   *keys.Identity
+	shared     []namedKeyset // by name, ascending
+	known      *trust.KnownPeers
+	tally      tally
+}
+
+type namedKeyset struct {
+	name string
+	set  *keys.SharedKeyset
+}
+
+// MaxKeysetName is the longest name of a shared keyset in a store, in bytes.
+const MaxKeysetName = 128
+
+// ErrClosed is returned by every call after [Store.Close].
+var ErrClosed = errors.New("keys: the store is closed")
+
+// ErrInUse is wrapped by the error of [Open] where another process has
+// the store open for writing.
+var ErrInUse = errors.New("the store is in use")
+
+// Create makes a store for an identity. It refuses a path that exists, and a
+// weak passphrase with a [*WeakPassphraseError]. One that fails leaves nothing behind.
+func Create(ctx context.Context, path string, secret Secret, id *keys.Identity) (*Store, error) {
+	if noIdentity(id) {
+		return nil, errNil("Identity")
+	}
+	return createStore(ctx, path, secret, contents{identity: id, known: new(trust.KnownPeers)})
+}
+
+func createStore(ctx context.Context, path string, secret Secret, c contents) (*Store, error) {
+	if secret == nil {
+		return nil, errNil("Secret")
+	}
+	s, err := claimStore(path)
+	if err != nil {
+		return nil, err
+	}
+	s.contents = c
+	if err := s.create(ctx, secret); err != nil {
+		s.lock.abandon()
+		return nil, err
+	}
+	return s, nil
+}
+
+// claimStore makes this process the one writer.
+func claimStore(name string) (*Store, error) {
+	path, err := realPath(name)
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	lock, err := lockStore(path)
+	if err != nil {
+		return nil, err
+	}
+	removeLeftovers(path)
+	return &Store{name: name, path: path, lock: lock, clock: time.Now, uptime: uptime, elapsed: elapsed,
+		written: func(string) {}, sync: atomicfile.Sync, control: controls{closing: make(chan struct{})}, turn: make(chan struct{}, 1)}, nil
+}
+
+func (s *Store) create(ctx context.Context, secret Secret) error {
+	if _, err := os.Lstat(s.path); err == nil {
+		return fileError(s.path, fs.ErrExist, "choose another path, or open it")
+	}
+	var err error
+	if s.master, s.protector, err = secret.create(ctx); err != nil {
+		return fmt.Errorf("keys: %s: %w", s.path, err)
+	}
+	s.known = s.contents.known.Bytes()
+	if err := s.write(s.freeze()); err != nil {
+		if e, ok := err.(*notDurableError); ok {
+			err = errors.Join(fmt.Errorf("keys: %s not written: %w", s.path, e.err), os.Remove(s.path))
+		}
+		return err
+	}
+	s.follow()
+	return nil
+}
+
+// Open opens a store for writing, and removes the unfinished files that a
+// writer before it may have left when it was killed. Errors wrap [ErrInUse],
+// [ErrPassphrase], [ErrKMS], [ErrDamaged], [ErrPermissions], [ErrOwner] or the file system's.
+// One that fails leaves nothing behind.
+func Open(ctx context.Context, path string, secret Secret) (*Store, error) {
+	if secret == nil {
+		return nil, errNil("Secret")
+	}
+	return openStore(ctx, path, secret, func(*Store) {})
+}
+
+// openStore is OpenStore, with what a test changes first.
+func openStore(ctx context.Context, path string, secret Secret, prepare func(*Store)) (*Store, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("keys: %w", err) // with no lock left beside nothing
+	}
+	s, err := claimStore(path)
+	if err != nil {
+		return nil, err
+	}
+	prepare(s)
+	f, err := s.read(ctx, secret)
+	if err == nil {
+		err = s.checkOwner()
+	}
+	if err != nil {
+		s.lock.abandon()
+		return nil, err
+	}
+	s.contents, s.known, s.onDisk = f.thaw(), f.known, f
+	s.look()
+	s.follow()
+	return s, nil
+}
+
+func (s *Store) read(ctx context.Context, secret Secret) (frozen, error) {
+	b, _, err := readPrivate(s.path)
+	if err != nil {
+		return frozen{}, err
+	}
+	content, master, protector, err := openFile(ctx, s.path, b, secret)
+	if err != nil {
+		return frozen{}, err
+	}
+	s.master, s.protector = master, slices.Clone(protector)
+	f, err := parseFrozen(content)
+	if err != nil {
+		return frozen{}, unread(s.path, err)
+	}
+	return f, nil
+}
+
+// follow has the store persist what the known peers learn and what shared keys
+// seal.
+func (s *Store) follow() {
+	for _, n := range s.contents.shared {
+		sharedKeysets.Move(n.set, sharedKeysets.Counted(n.set, s.ledger(n.name)))
+	}
+	knownPeers.Persist(s.contents.known, func(b []byte) (done bool, err error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		f := s.freeze()
+		f.known = b
+		err = s.write(f)
+		if done = tookEffect(err); done {
+			s.known = b
+		}
+		return done, err
+	})
+}
+
+// Close ends [Store.Run] and [Store.Serve] and releases the store's lock. What came out of it stays usable, and changes
+// no more.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	s.control.end() // before another writer can listen there
+	clear(s.master)
+	return s.lock.release()
+}
+
+// Path returns the path of the store's file.
+func (s *Store) Path() string { return s.name }
+
+// Identity returns the store's identity. It follows every rotation.
+func (s *Store) Identity() *keys.Identity { return s.contents.identity }
+
+// KnownPeers returns the store's list of known peers. What changes it is on disk
+// before it takes effect.
+func (s *Store) KnownPeers() *trust.KnownPeers { return s.contents.known }
+
+// SharedKeyset returns the shared keyset of that name, which follows every
+// rotation.
+func (s *Store) SharedKeyset(name string) (*keys.SharedKeyset, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.contents.keyset(name)
+}
+
+// SharedKeysets returns the names of the shared keysets.
+func (s *Store) SharedKeysets() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.contents.keysetNames()
+}
+
+func (c *contents) keysetNames() []string {
+	names := make([]string, len(c.shared))
+	for i, n := range c.shared {
+		names[i] = n.name
+	}
+	return names
+}
+
+func (c *contents) keyset(name string) (*keys.SharedKeyset, bool) {
+	for _, n := range c.shared {
+		if n.name == name {
+			return n.set, true
+		}
+	}
+	return nil, false
+}
+
+// PutSharedKeyset adds a shared keyset under a name of 1 to 128 bytes, which must
+// be free. AES256_GCM keys that were taken out of set before go on opening only:
+// take its primary again to seal.
+func (s *Store) PutSharedKeyset(name string, set *keys.SharedKeyset) error {
+	if noSharedKeyset(set) {
+		return errNil("SharedKeyset")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(name) == 0 || len(name) > MaxKeysetName {
+		return fmt.Errorf("keys: a keyset's name has 1 to %d bytes", MaxKeysetName)
+	}
+	if _, taken := s.contents.keyset(name); taken {
+		return fmt.Errorf("keys: there is a shared keyset %q already", name)
+	}
+	counted := sharedKeysets.Counted(set, s.ledger(name))
+	f := s.freeze()
+	f.shared = append(f.shared, frozenKeyset{name, counted})
+	slices.SortFunc(f.shared, frozenKeyset.compare)
+	err := s.write(f)
+	if tookEffect(err) {
+		sharedKeysets.Move(set, counted)
+		s.contents.shared = append(s.contents.shared, namedKeyset{name, set})
+		slices.SortFunc(s.contents.shared, namedKeyset.compare)
+	}
+	return err
+}
+
+// write puts the contents on disk as the next generation. What they are about takes effect if
+// the file has changed, see tookEffect. The caller holds mu, but for a new store.
+func (s *Store) write(f frozen) error {
+	if s.closed {
+		return ErrClosed
+	}
+	f.generation = s.contents.generation + 1
+	f.tally = s.contents.tally.follow(f, s.look())
+	content, err := f.append(nil)
+	if err != nil {
+		return err
+	}
+	if err := s.readable(f, content); err != nil {
+		return fmt.Errorf("keys: %s was not written, since it could not be read again: %w", s.path, err)
+	}
+	err = s.replaceFile(sealFile(content, s.master, s.protector))
+	if tookEffect(err) {
+		s.contents.generation++
+		s.contents.tally, s.onDisk = f.tally, f
+	}
+	return err
+}
+
+// readable reads what takes the place of keys again, which takes half a millisecond for each of
+// them; where the keys are those on disk, only the rest.
+func (s *Store) readable(f frozen, content []byte) error {
+	sameSet := func(a, b frozenKeyset) bool { return sharedKeysets.Same(a.set, b.set) }
+	if s.onDisk.identity == nil || !identities.Same(f.identity, s.onDisk.identity) || !slices.EqualFunc(f.shared, s.onDisk.shared, sameSet) {
+		_, err := parseFrozen(content)
+		return err
+	}
+	_, err := trust.ParseKnownPeers(f.known)
+	return err
+}
+
+// Format prints the path.
+func (s *Store) Format(state fmt.State, _ rune) { fmt.Fprintf(state, "keystore.Store(%s)", s.path) }

@@ -1,0 +1,254 @@
+package keystore
+
+import (
+	"maps"
+	"time"
+
+	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/internal/ring"
+
+	"github.com/hopseal/hopseal/internal/strict"
+	"github.com/hopseal/hopseal/keys/internal/unixtime"
+)
+
+// A tally is a store's own count of time, by which keys age: a second for each second that was
+// measured, and none for those by which the wall clock jumps. So a clock that jumps, however far
+// and for however long, makes no key older, and neither does a year in which the machine was off.
+// Statements live by the wall clock, as peers judge them.
+//
+// It is in seconds since 1970, and shows what the wall clock shows: when that jumps, the tally and
+// all that it tells of move along, so that ages stay what they are. A tally is immutable.
+type tally struct {
+	at      int64 // when somebody last looked
+	measure measure
+	guessed int64 // of at, seconds that nobody measured, and no other look has confirmed
+	sure    int64 // when a jump or a guess will have been confirmed, 0 for nothing to confirm
+	jump    jump  // what is not confirmed, zero for none
+	ages    map[KeyRef]age
+}
+
+// A measure is a clock that nobody sets, such as how long a machine has been running.
+type measure struct {
+	source string // which one: measures of two sources have nothing to do with each other; "" for none
+	now    int64  // in seconds
+}
+
+// jump is from what a clock should have shown to what it showed.
+type jump struct{ from, to int64 }
+
+// age is what a store remembers of a key.
+type age struct {
+	stage  keys.Stage
+	since  int64 // when that began, by the tally
+	listed int64 // until when the last statement is valid that listed it, as a sealing key, by the wall clock
+}
+
+const (
+	// unmeasured is how much of the time between two looks counts where nothing measured it: who
+	// looks once a day may miss a day.
+	unmeasured int64 = 48 * 60 * 60
+	// confirmed is how long the wall clock has to agree with what is measured before it is believed
+	// after a jump, and how far two looks are apart of which the second confirms the first.
+	confirmed int64 = 60 * 60
+	// drift is by how much the wall clock may differ from the tally.
+	drift int64 = 60
+	// noJump is by how much it may be set at once without being doubted: peers bear that too.
+	noJump = int64(keys.ClockSkew / time.Second)
+	// lookedAgain is how often it is on disk that somebody looked.
+	lookedAgain int64 = 12 * 60 * 60
+)
+
+// impossible reports whether the wall clock shows a time that has certainly passed.
+func (t tally) impossible(wall int64) bool {
+	return wall < unixtime.Beginning && t.at >= unixtime.Beginning
+}
+
+// look returns the tally when the wall clock shows that time. Passed is how many seconds were
+// measured since the last look, negative for unknown.
+func (t tally) look(wall int64, m measure, passed int64) tally {
+	if t.impossible(wall) {
+		return t
+	}
+	if before := t.measure; passed < 0 && m.source != "" && m.source == before.source {
+		passed = m.now - before.now
+	}
+	t.measure = m
+	if passed < 0 {
+		t = t.guess(wall)
+	} else {
+		t.at += passed
+	}
+	switch leap := wall - t.at; {
+	case leap >= -drift && leap <= drift:
+		if t.sure != 0 && t.at >= t.sure {
+			t = t.confirm()
+		}
+		return t
+	case passed >= 0: // the guess, if there was one, is contradicted
+		return t.withdraw().leap(wall)
+	}
+	return t.leap(wall)
+}
+
+// guess counts the time since a look of which nothing is known but what the wall clock shows.
+func (t tally) guess(wall int64) tally {
+	switch gap := wall - t.at; {
+	case gap < 0:
+		t = t.withdraw()
+	case gap >= confirmed:
+		t = t.confirm()
+	}
+	credit := min(max(wall-t.at, 0), unmeasured)
+	t.at += credit
+	if credit > drift {
+		t.guessed += credit
+		if t.sure == 0 {
+			t.sure = t.at + confirmed
+		}
+	}
+	return t
+}
+
+func (t tally) confirm() tally {
+	t.guessed, t.sure, t.jump = 0, 0, jump{}
+	return t
+}
+
+// withdraw takes a guess back.
+func (t tally) withdraw() tally {
+	t.at -= t.guessed
+	t.guessed = 0
+	return t
+}
+
+// leap moves the tally to what the wall clock shows, and what it tells of along with it.
+func (t tally) leap(wall int64) tally {
+	by := wall - t.at
+	ages := make(map[KeyRef]age, len(t.ages))
+	for ref, a := range t.ages {
+		a.since += by
+		ages[ref] = a
+	}
+	from := t.at
+	t.at, t.ages = wall, ages
+	if by >= -noJump && by <= noJump {
+		if t.sure != 0 {
+			t.sure += by
+		}
+		return t
+	}
+	t.jump, t.sure = jump{from, wall}, wall+confirmed
+	return t
+}
+
+// doubted reports whether the wall clock has jumped, and nothing has confirmed yet what it shows.
+func (t tally) doubted() bool { return t.jump != jump{} }
+
+// usable is the time until which keys have aged, without what is guessed.
+func (t tally) usable() time.Time { return time.Unix(t.at-t.guessed, 0) }
+
+// follow returns the tally of what a store holds.
+func (t tally) follow(f frozen, wall int64) tally {
+	ages := make(map[KeyRef]age, len(t.ages))
+	for _, k := range f.keys() {
+		ref := k.ref
+		a, known := t.ages[ref]
+		if !known || a.stage != k.stage {
+			a.stage, a.since = k.stage, t.at
+			if !known && !t.impossible(wall) {
+				a.since = min(k.began(), t.at) // it was made elsewhere
+			}
+		}
+		a.listed = max(a.listed, f.listedUntil(k, known))
+		ages[ref] = a
+	}
+	if !maps.Equal(ages, t.ages) {
+		t.ages = ages
+	}
+	return t
+}
+
+// A heldKey is a key of a store with its name in it.
+type heldKey struct {
+	ref KeyRef
+	ring.Life
+	stage keys.Stage
+}
+
+// began is when the key came to its stage, by the wall clock.
+func (k heldKey) began() int64 { return int64(max(k.Created, k.Promoted, k.Retired, k.Archived)) }
+
+// keys lists all keys, in the order in which they are written. Pairs go by the AEAD's id.
+func (f frozen) keys() (out []heldKey) {
+	add := func(use keys.Use, name string, r ring.Ring) {
+		for _, l := range r.Lives {
+			out = append(out, heldKey{KeyRef{use, name, l.ID}, l, keys.Stage(l.Stage())})
+		}
+	}
+	signing, sealing := identities.Rings(f.identity)
+	add(keys.UseSigning, "", signing)
+	add(keys.UseSealing, "", sealing)
+	for _, k := range f.shared {
+		aeads, _ := sharedKeysets.Rings(k.set)
+		add(keys.UseShared, k.name, aeads)
+	}
+	return out
+}
+
+// listedUntil returns until when the statement is valid that lists a key for peers to seal to. Of
+// one that has retired before the store knew of it, it is the latest that can be.
+func (f frozen) listedUntil(k heldKey, known bool) int64 {
+	switch {
+	case k.ref.Use != keys.UseSealing:
+		return 0
+	case k.stage == keys.StagePrimary && !f.identity.Public().Revoked():
+		return f.identity.Public().Expires().Unix()
+	case k.stage == keys.StageRetiring && !known:
+		return int64(k.Retired) + int64(keys.MaxLifetime/time.Second)
+	}
+	return 0
+}
+
+// append writes the tally, the ages in the order of the keys:
+//
+//	array(8) [ at s, source str, measured s, guessed s, sure s, jump from s, jump to s, array of array(2) [ since s, listed until s ] ]
+func (t tally) append(dst []byte, keys []heldKey) []byte {
+	dst = appendSeconds(strict.AppendArray(dst, 8), t.at)
+	dst = strict.AppendStr(dst, t.measure.source)
+	for _, v := range []int64{t.measure.now, t.guessed, t.sure, t.jump.from, t.jump.to} {
+		dst = appendSeconds(dst, v)
+	}
+	dst = strict.AppendArray(dst, len(keys))
+	for _, k := range keys {
+		a := t.ages[k.ref]
+		dst = appendSeconds(appendSeconds(strict.AppendArray(dst, 2), a.since), a.listed)
+	}
+	return dst
+}
+
+// appendSeconds writes a time, or the closest that can be read.
+func appendSeconds(dst []byte, v int64) []byte {
+	return strict.AppendUint(dst, uint64(min(max(v, 0), unixtime.Limit)))
+}
+
+func parseTally(r *strict.Reader, keys []heldKey) tally {
+	seconds := func() int64 {
+		v := r.Uint()
+		if v > unixtime.Limit {
+			r.Fail()
+		}
+		return int64(v)
+	}
+	r.Array(8)
+	t := tally{at: seconds(), measure: measure{source: r.Str(0, maxMeasureName)}, ages: make(map[KeyRef]age)}
+	t.measure.now, t.guessed, t.sure = seconds(), seconds(), seconds()
+	t.jump = jump{seconds(), seconds()}
+	r.Array(len(keys))
+	for _, k := range keys {
+		r.Array(2)
+		t.ages[k.ref] = age{k.stage, seconds(), seconds()}
+	}
+	return t
+}
+
+const maxMeasureName = 64

@@ -1,0 +1,38 @@
+package keystore
+
+import "errors"
+
+// inTurn waits until nobody makes a change of several steps, and keeps others from one until
+// leave is called. Whoever changes keys does so in turn: two rotations at a time would each make
+// the key that is due. Changes of the known peers do not: whoever is told of one may rotate.
+func (s *Store) inTurn() (leave func()) {
+	s.turn <- struct{}{}
+	return func() { <-s.turn }
+}
+
+// idle reports whether a change would begin now. It does not where another one is under way, as
+// on a disk that hangs.
+func (s *Store) idle() bool {
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	default:
+		return false
+	}
+	if !s.mu.TryLock() {
+		return false
+	}
+	s.mu.Unlock()
+	return true
+}
+
+// Replace makes a new key and promotes it at once. It returns the key's Tink id.
+func (s *Store) Replace(ref KeyRef) (uint32, error) {
+	defer s.inTurn()()
+	id, err := s.add(ref)
+	if err != nil && !errors.Is(err, ErrNotDurable) {
+		return 0, err
+	}
+	ref.TinkID = id
+	return id, errors.Join(err, s.promote(ref))
+}

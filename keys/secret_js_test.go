@@ -1,4 +1,0 @@
-package keys
-
-// There are no stores in the browser, and so no passphrases.
-func secretForTest() any { return nil }

@@ -1,6 +1,0 @@
-//go:build !js && !linux
-
-package keys
-
-// uptime returns nothing: what one process measured is of no use to the next.
-func uptime() measure { return measure{} }
