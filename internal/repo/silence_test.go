@@ -24,7 +24,7 @@ var listeners = map[string]string{
 	"e2e.Options.Refused":                     "logged",
 	"e2e.ServeOptions.OnError":                "logged",
 	"e2e.StreamOptions.Progress":              "data",
-	"keystore.RotationPolicy.Logger":          "logged",
+	"keys/keystore.RotationPolicy.Logger":     "logged",
 	"transport.DialOptions.Notify":            "returned",
 	"transport.GateOptions.Notify":            "logged",
 	"transport.ProxyProtocol.OnRefuse":        "logged",

@@ -301,3 +301,35 @@ func TestLeftoversOfOthersStay(t *testing.T) {
 		t.Error("a leftover stays")
 	}
 }
+
+// killStore makes a store with keys at every stage.
+func killStore(t *testing.T) string {
+	t.Helper()
+	cheap(t)
+	s, path := newStore(t)
+	set, _ := keys.GenerateSharedKeyset()
+	if err := s.PutSharedKeyset("orders", set); err != nil {
+		t.Fatal(err)
+	}
+	for _, use := range []string{"signing", "shared"} {
+		for _, verb := range []string{"add", "promote", "disable", "add", "promote", "add"} {
+			if err := takeStep(s, use+" "+verb); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func copyStore(t *testing.T, from string) string {
+	t.Helper()
+	b, err := os.ReadFile(from)
+	path := filepath.Join(t.TempDir(), "alice.store")
+	if err = errors.Join(err, os.WriteFile(path, b, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

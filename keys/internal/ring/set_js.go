@@ -33,9 +33,8 @@ func (t Set) Bytes() ([]byte, error) { return t.set().Append(nil) }
 func (t Set) Keyset() (keyset.Keyset, error) { return t.set(), nil }
 
 // Browsers have no key stores, and so take no steps.
-var errBrowser = errors.New("keys: a keyset in a browser does not change")
 
-func (t Set) Add(keyset.Type) (Set, uint32, error) { return Set{}, 0, errBrowser }
-func (t Set) Promote(uint32) (Set, error)          { return Set{}, errBrowser }
-func (t Set) Disable(uint32) (Set, error)          { return Set{}, errBrowser }
-func (t Set) Destroy(uint32) (Set, error)          { return Set{}, errBrowser }
+func (t Set) Add(keyset.Type) (Set, uint32, error) { return Set{}, 0, errors.ErrUnsupported }
+func (t Set) Promote(uint32) (Set, error)          { return Set{}, errors.ErrUnsupported }
+func (t Set) Disable(uint32) (Set, error)          { return Set{}, errors.ErrUnsupported }
+func (t Set) Destroy(uint32) (Set, error)          { return Set{}, errors.ErrUnsupported }
