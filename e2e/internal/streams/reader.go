@@ -13,8 +13,9 @@ type Reader struct {
 	Stream
 	streams *Streams
 	from    *arrival
+
+	held    bool        // the application has it and is not done with it; guarded by the mu of streams, like
 	unwatch func() bool // stops watching the context of Accept
-	held    bool        // the application has it and is not done with it; guarded by the mu of streams
 
 	mu     sync.Mutex    // guards what follows
 	more   chan struct{} // closed and made anew when something has come
@@ -23,7 +24,7 @@ type Reader struct {
 }
 
 func newReader(s *Streams, a *arrival, about Stream) *Reader {
-	return &Reader{Stream: about, streams: s, from: a, more: make(chan struct{}), unwatch: func() bool { return true }}
+	return &Reader{Stream: about, streams: s, from: a, more: make(chan struct{})}
 }
 
 // Read returns what has come, and waits while there is nothing. Its error is io.EOF only if the
@@ -50,19 +51,25 @@ func (r *Reader) Read(p []byte) (int, error) {
 }
 
 // read is Read without waiting: if there is nothing to return, it returns a channel that is closed
-// when more has come. What had come before the peer ended the session is still returned.
+// when more has come. Behind an error nothing follows.
 func (r *Reader) read(p []byte) (n int, more <-chan struct{}, err error) {
+	if n, more, err = r.next(p); err != nil {
+		r.streams.release(r)
+	}
+	return n, more, err
+}
+
+// next takes what has come, or finds out how the stream ends. What had come before the peer ended
+// the session is still returned.
+func (r *Reader) next(p []byte) (n int, more <-chan struct{}, err error) {
 	ended := r.streams.session.Err()
 	if ended != nil && !ended.Remote {
 		return 0, nil, ended
 	}
 	n, more, err = r.take(p)
 	switch {
-	case n > 0:
-		return n, nil, nil
-	case err != nil:
-		r.streams.release(r)
-		return 0, nil, err
+	case n > 0 || err != nil:
+		return n, nil, err
 	case ended == nil:
 		return 0, more, nil
 	case errors.Is(ended, io.EOF): // which is the end of the session, not of the stream
@@ -88,7 +95,6 @@ func (r *Reader) take(p []byte) (n int, more <-chan struct{}, err error) {
 
 // Close gives the stream up, unless it has been read to its end, and has the sender told.
 func (r *Reader) Close() error {
-	r.unwatch()
 	r.giveUp(&fault.StreamError{})
 	return nil
 }

@@ -83,8 +83,7 @@ func (s *Streams) Accept(ctx context.Context) (*Reader, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if r := s.accept(ended != nil); r != nil {
-			r.unwatch = context.AfterFunc(ctx, func() { r.giveUp(&fault.StreamError{Err: context.Cause(ctx)}) })
+		if r := s.accept(ctx, ended != nil); r != nil {
 			return r, nil
 		}
 		if ended != nil {
@@ -100,7 +99,7 @@ func (s *Streams) Accept(ctx context.Context) (*Reader, error) {
 
 // accept returns a stream that is waiting. It returns nil if there is none, or if the application
 // has Max others to finish first. In a session that is over it need not: no more will come.
-func (s *Streams) accept(over bool) *Reader {
+func (s *Streams) accept(ctx context.Context, over bool) *Reader {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ready == nil {
@@ -111,6 +110,7 @@ func (s *Streams) accept(over bool) *Reader {
 	}
 	r := s.waiting[0]
 	r.held = true
+	r.unwatch = context.AfterFunc(ctx, func() { r.giveUp(&fault.StreamError{Err: context.Cause(ctx)}) })
 	s.held++
 	if s.waiting = slices.Delete(s.waiting, 0, 1); len(s.waiting) > 0 && s.held < Max {
 		s.wake()
@@ -128,7 +128,8 @@ func (s *Streams) wake() {
 	}
 }
 
-// release says that the application is done with a reader.
+// release says that the application is done with a reader. The context of Accept, which may live
+// much longer, then no longer keeps it.
 func (s *Streams) release(r *Reader) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,6 +142,7 @@ func (s *Streams) releaseLocked(r *Reader) {
 		return
 	}
 	r.held = false
+	r.unwatch()
 	if s.held--; len(s.waiting) > 0 {
 		s.wake()
 	}
