@@ -98,13 +98,6 @@ func AppendRefusal(err error) []byte {
 // send, and has not said so yet.
 func ForgetEngine(s *Session) { s.engine.Conclude() }
 
-// HoldSends runs f while a session can tell the other end nothing.
-func HoldSends(s *Session, f func()) {
-	s.send.turn <- struct{}{}
-	defer s.leaveSend()
-	f()
-}
-
 // Overtake gives a session another connection beside one that attach did not see.
 func Overtake(s *Session, conn transport.Conn) {
 	if s.overtake(&line{conn: conn, link: s.engine.Link(), gone: make(chan struct{})}) {

@@ -6,13 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
-	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -180,44 +178,6 @@ func TestA15StreamsThatAreCutShort(t *testing.T) {
 	}
 }
 
-// What io says of a source that was cut is an error like others, not the end.
-func TestA15StreamsOfASourceThatWasCut(t *testing.T) {
-	whole := randomBytes(3, 1<<20)
-	for name, cut := range map[string]io.Reader{
-		"at once":           iotest.ErrReader(io.ErrUnexpectedEOF),
-		"within a piece":    io.MultiReader(bytes.NewReader(whole[:100]), iotest.ErrReader(io.ErrUnexpectedEOF)),
-		"behind a piece":    io.MultiReader(bytes.NewReader(whole[:64<<10-128]), iotest.ErrReader(io.ErrUnexpectedEOF)),
-		"with its last one": iotest.DataErrReader(io.MultiReader(bytes.NewReader(whole[:64<<10-128]), iotest.ErrReader(errCutOnce))),
-		"a body of HTTP":    io.MultiReader(bytes.NewReader(whole), iotest.ErrReader(io.ErrUnexpectedEOF)),
-	} {
-		t.Run(name, func(t *testing.T) {
-			c, s := over(t)
-			sent := make(chan error, 1)
-			go func() { sent <- c.SendStream(t.Context(), "file", cut, nil) }()
-			ctx, cancel := context.WithCancel(t.Context())
-			received := make(chan struct{})
-			defer func() { cancel(); <-received }()
-			go func() {
-				defer close(received)
-				r, err := s.ReceiveStream(ctx)
-				if err != nil {
-					return // it was given up before anybody saw it
-				}
-				if n, err := io.Copy(io.Discard, r); err == nil {
-					t.Errorf("%d bytes read as all", n)
-				}
-			}()
-			if err := <-sent; !errors.Is(err, io.ErrUnexpectedEOF) && err != errCutOnce {
-				t.Errorf("SendStream: %v", err)
-			}
-			mustSend(t, c, "behind it")
-			mustReceive(t, s, "behind it")
-		})
-	}
-}
-
-var errCutOnce = errors.New("cut")
-
 type failing struct {
 	err  error
 	when <-chan struct{}
@@ -280,104 +240,6 @@ func TestA34AReaderThatDoesNotRead(t *testing.T) {
 		}
 		c.Close()
 		<-served
-	})
-}
-
-// A reader that has enough stops the sender.
-func TestStreamsThatTheReaderCloses(t *testing.T) {
-	for name, c := range map[string]struct {
-		end   func(r *e2e.StreamReader, cancel func())
-		times int
-	}{
-		"Close":     {func(r *e2e.StreamReader, _ func()) { r.Close() }, e2e.MaxStreams + 3}, // places are given back
-		"a context": {func(_ *e2e.StreamReader, cancel func()) { cancel() }, 3},
-	} {
-		end, times := c.end, c.times
-		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				c, s := over(t)
-				for range times {
-					ctx, cancel := context.WithCancel(t.Context())
-					w := mustOpenStream(t, c)
-					r, err := s.ReceiveStream(ctx)
-					if err != nil {
-						t.Fatal(err)
-					}
-					stopped := make(chan error, 1)
-					go func() {
-						for {
-							if _, err := w.Write(make([]byte, 50_000)); err != nil {
-								stopped <- err
-								return
-							}
-						}
-					}()
-					if _, err := io.ReadFull(r, make([]byte, 60_000)); err != nil {
-						t.Fatal(err)
-					}
-					end(r, cancel)
-					var given *e2e.StreamError
-					if err := <-stopped; !errors.As(err, &given) || !given.Remote {
-						t.Fatalf("Write: %v", err)
-					}
-					if err := w.Finish(); !errors.As(err, &given) || !given.Remote {
-						t.Fatalf("Finish: %v", err)
-					}
-					if _, err := r.Read(make([]byte, 1)); !errors.As(err, &given) || given.Remote {
-						t.Fatalf("Read: %v", err)
-					}
-					cancel()
-				}
-				mustSend(t, c, "still here")
-				mustReceive(t, s, "still here")
-			})
-		})
-	}
-}
-
-// Both ends give streams up at random, and everything that is not given up arrives.
-func TestStreamsGivenUpAtRandom(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		c, s := over(t)
-		var all sync.WaitGroup
-		pause := func() { time.Sleep(rand.N(3 * time.Millisecond)) }
-		for range 60 {
-			all.Go(func() {
-				pause()
-				w := mustOpenStream(t, c)
-				if rand.IntN(2) == 0 {
-					time.AfterFunc(rand.N(5*time.Millisecond), w.Abort)
-				}
-				for range 10 {
-					pause()
-					if _, err := w.Write(make([]byte, rand.IntN(100_000))); err != nil {
-						break
-					}
-				}
-				w.Finish()
-				w.Abort()
-			})
-			all.Go(func() {
-				r := mustReceiveStream(t, s)
-				defer r.Close()
-				if rand.IntN(2) == 0 {
-					pause()
-					return
-				}
-				if _, err := io.Copy(io.Discard, r); err != nil && !errors.Is(err, e2e.ErrStream) {
-					t.Errorf("Read: %v", err)
-				}
-			})
-		}
-		all.Wait()
-		if err := c.SendStream(t.Context(), "", strings.NewReader("the last one"), nil); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := io.ReadAll(mustReceiveStream(t, s)); err != nil || string(got) != "the last one" {
-			t.Errorf("%q, %v", got, err)
-		}
-		mustSend(t, c, "still here")
-		mustReceive(t, s, "still here")
 	})
 }
 
