@@ -21,21 +21,21 @@
 //
 // # Memory
 //
-// Each end may have [Max] streams under way. The receiver keeps at most 16 KiB that are unread of
-// each stream, and one window in all of them together: see the credits in credit.go. It keeps what
-// is unread in chunks, so that small pieces need no more memory than they have bytes, and up to
-// four empty chunks of 64 KiB for what comes next. The application has at most Max readers that it
-// is not done with. The sender keeps no piece: its session does, until it is acknowledged.
+// Each end may have [Max] streams under way. The receiver holds at most 16 KiB of unread data for
+// each stream, plus one window for all of them together: credit.go says how. It holds that in
+// chunks, so that small pieces need no more memory than they have bytes, and keeps up to four
+// empty chunks of 64 KiB for what comes next. The application has at most Max readers that it is
+// not done with. The sender keeps no piece: its session does, until the peer acknowledges it.
 //
 // # Locks
 //
-// They are taken in this order, and any may be left out:
+// Locks are taken in this order. Any of them may be left out:
 //
-//  1. the turn of a [Writer], for as long as one call sends or waits;
-//  2. the locks of the session: [Session.Submit] takes that for sending and calls
-//     [Writer.Numbered] under it, and [Streams.Deliver] is called under that for receiving;
-//  3. the mu of a [Reader];
-//  4. the mu of [Streams];
-//  5. whatever [Session.Sent], [Session.AnswersTo] and [Session.Err] take. Nothing else of the
-//     session is called under a mu.
+//  1. The turn of a [Writer]. One call has it while it sends or waits.
+//  2. The locks of the session. [Session.Submit] takes its lock for sending, and calls
+//     [Writer.Numbered] under it. [Streams.Deliver] is called under its lock for receiving.
+//  3. The mu of a [Reader].
+//  4. The mu of [Streams].
+//  5. What contexts, [Session.Sent], [Session.AnswersTo] and [Session.Err] take. No other method
+//     of the session is called under a mu.
 package streams

@@ -31,8 +31,8 @@ type Session interface {
 	// one and forget this one.
 	Consumed(number uint64, size int)
 
-	// Want has the session read by itself until Unwant was called as often. Otherwise it
-	// leaves that to its application at times.
+	// Want has the session read by itself until Unwant was called as often. Without that it
+	// may leave the reading to an application that receives messages.
 	Want()
 	Unwant()
 
@@ -49,13 +49,13 @@ type Session interface {
 type Outgoing struct {
 	engine.Header // without its Time
 	Body          []byte
-	Writer        *Writer // to be told the number; nil for all but the opening and the end of its stream
+	Writer        *Writer // is told the number; nil except for the opening and the end of its stream
 }
 
 // Incoming is a message for [Streams.Deliver].
 type Incoming struct {
 	engine.Header
 	Number uint64
-	Body   []byte // which is good until Deliver returns
+	Body   []byte // valid until Deliver returns
 	Size   int    // of the whole message, in bytes
 }
