@@ -43,7 +43,7 @@ func Dir(path string) (Store, error) {
 		return nil, fmt.Errorf("sessionstore: %s is open to other users (mode %#o): run chmod 700", path, m)
 	}
 	d := newDir(path)
-	if err := d.belong(info); err != nil {
+	if err := d.keepOwner(info); err != nil {
 		return nil, err
 	}
 	return Over(d), d.tidy()
@@ -57,7 +57,7 @@ const stripes = 64
 type dir struct {
 	path  string
 	mutex [stripes]chan struct{} // each holds a token while somebody has its lock
-	doubts
+	unconfirmed
 	folder fs.FileInfo          // nil where it is this process's user's
 	wrote  func(step string)    // tests end the process within a write
 	flush  func(*os.File) error // Sync, but in tests
@@ -133,18 +133,18 @@ func (d *dir) file(key string) string { return filepath.Join(d.path, key) }
 
 func (d *dir) Get(ctx context.Context, key string) ([]byte, uint64, error) {
 	f, err := d.read(key)
-	if err == nil && (f.torn() || d.doubts.has(key)) { // torn, or read while it was written
+	if err == nil && (f.torn() || d.unconfirmed.has(key)) { // torn also if it was read during a write
 		var unlock func()
 		if unlock, err = d.lock(ctx, key); err == nil {
-			f, err = d.settled(key)
+			f, err = d.confirmed(key)
 			unlock()
 		}
 	}
 	return f.value, f.version, err
 }
 
-// read returns what a file holds, nothing where there is none or nobody here wrote it: that
-// is in nobody's way.
+// read returns what a file holds. It returns nothing if there is no such file, or if this package
+// did not write it: such a file can be replaced.
 func (d *dir) read(key string) (contents, error) {
 	b, err := readAll(d.file(key))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -159,22 +159,22 @@ func (d *dir) Put(ctx context.Context, key string, value []byte, version uint64,
 		return false, err
 	}
 	defer unlock()
-	now, err := d.settled(key)
+	now, err := d.confirmed(key)
 	if err != nil || now.version != version {
 		return false, err
 	}
 	next := versioned{value, version + 1}
 	switch {
 	case now.fits(value):
-		return true, d.place(key, now.other(), next)
+		return true, d.writeSlot(key, now.other(), next)
 	case version == 0:
 		return true, d.replace(key, appendWhole(nil, next))
 	}
 	return true, d.replace(key, appendSlots(nil, next))
 }
 
-// place writes a value beside the one that is there, into room that the file has.
-func (d *dir) place(key string, offset int64, v versioned) error {
+// writeSlot writes a value into the slot of a file that does not hold the latest one.
+func (d *dir) writeSlot(key string, offset int64, v versioned) error {
 	f, _, err := open(d.file(key), os.O_RDWR)
 	if err != nil {
 		return err
@@ -182,19 +182,19 @@ func (d *dir) place(key string, offset int64, v versioned) error {
 	slot := appendSlot(nil, v)
 	half := len(slot) / 2
 	_, err = f.WriteAt(slot[:half], offset)
-	d.step("half placed")
+	d.step("half a slot written")
 	if err == nil {
 		_, err = f.WriteAt(slot[half:], offset+int64(half))
 	}
-	d.step("placed")
+	d.step("slot written")
 	err = errors.Join(err, d.flush(f))
-	d.step("settled")
-	return d.doubts.note(key, errors.Join(err, f.Close()))
+	d.step("slot synced")
+	return d.unconfirmed.note(key, errors.Join(err, f.Close()))
 }
 
-// replace writes a new file beside the old one and gives it its name.
+// replace writes a new file beside the old one, and then gives it the old one's name.
 func (d *dir) replace(key string, b []byte) error {
-	f, err := d.create()
+	f, err := d.createTemp()
 	if err != nil {
 		return err
 	}
@@ -211,7 +211,7 @@ func (d *dir) replace(key string, b []byte) error {
 		return err
 	}
 	d.step("renamed")
-	return d.doubts.note(key, d.sync())
+	return d.unconfirmed.note(key, d.sync())
 }
 
 func (d *dir) step(name string) {
@@ -220,7 +220,7 @@ func (d *dir) step(name string) {
 	}
 }
 
-// sync makes names survive a machine that stops.
+// sync makes the names in the folder survive a power cut.
 func (d *dir) sync() error {
 	f, err := os.Open(d.path)
 	if err != nil {
@@ -266,7 +266,7 @@ func (d *dir) Keys(ctx context.Context, visit func(string) bool) error {
 	return nil
 }
 
-// tidy removes what writers that were killed have left, once nobody can be writing it.
+// tidy removes temporary files of writers that were killed, once nobody can be writing them any more.
 func (d *dir) tidy() error {
 	entries, err := os.ReadDir(d.path)
 	if err != nil {

@@ -172,7 +172,7 @@ func runWriter(t *testing.T, path, step string, kill time.Duration) (announced u
 // A16: wherever in a write the process is killed, what is there is whole, and is what was
 // saved last or the one after.
 func TestA16KillAtEveryStepOfASave(t *testing.T) {
-	for _, step := range []string{"created", "written", "synced", "renamed", "half placed", "placed", "settled"} {
+	for _, step := range []string{"created", "written", "synced", "renamed", "half a slot written", "slot written", "slot synced"} {
 		path := filepath.Join(t.TempDir(), "sessions")
 		openDir(t, path)
 		for range 7 { // each gets one file further at most: a part, the record, two ids, and so on

@@ -51,7 +51,7 @@ func (d *dir) openLock(name string) (*os.File, error) {
 	if info.Size() > 0 {
 		err = fmt.Errorf("%s is no lock, since it is not empty: remove it", name)
 	} else {
-		err = d.own(f)
+		err = d.giveToOwner(f)
 	}
 	if err != nil {
 		f.Close()

@@ -87,13 +87,12 @@ func (s *store) get(ctx context.Context, key [32]byte) (none Record, _ error) {
 	return found, err
 }
 
-// Save writes ids that are new ahead of the record: an id that leads to a record which does
-// not have it is harmless, a record that no id leads to is lost. Only the first record comes
-// ahead of its ids: whoever finds an id in use then finds a record there as well, and of all
-// who want one id one gets it. Ids and parts that are gone are removed when everything else is
-// done, or else by Sweep.
+// Save writes new ids before the record: an id that leads to a record without that id is
+// harmless, and a record that no id leads to is lost. Only the first record comes before its ids:
+// so whoever finds an id in use also finds the record, and of all who want one id one gets it.
+// Save removes ids and parts that are not needed any more last; what it leaves, Sweep removes.
 func (s *store) Save(ctx context.Context, r Record) error {
-	if err := fits(r); err != nil {
+	if err := check(r); err != nil {
 		return err
 	}
 	before, err := s.get(ctx, r.Key)
@@ -103,9 +102,9 @@ func (s *store) Save(ctx context.Context, r Record) error {
 	value := encodeSession(r)
 	switch {
 	case before.Version == r.Version && bytes.Equal(encodeSession(before), value):
-		return s.begin(ctx, r)
+		return s.pointFirst(ctx, r)
 	case before.Version != r.Version-1:
-		if before.Version >= r.Version { // else what was read is out of date, and does not know them
+		if before.Version >= r.Version { // otherwise what was read is out of date, and does not list the latest parts
 			s.dropParts(ctx, before, r)
 		}
 		return ErrFenced
@@ -124,15 +123,16 @@ func (s *store) Save(ctx context.Context, r Record) error {
 	}
 	for _, id := range before.IDs {
 		if !has(r, id.ID) {
-			s.unpoint(ctx, id.ID, r.Key) // what stays is swept
+			s.unpoint(ctx, id.ID, r.Key) // if that fails Sweep does it
 		}
 	}
 	s.dropParts(ctx, r, before)
-	return s.begin(ctx, r)
+	return s.pointFirst(ctx, r)
 }
 
-// begin has the ids of a first record lead to it, or takes it back.
-func (s *store) begin(ctx context.Context, r Record) error {
+// pointFirst makes the ids of a session's first record lead to it. If one of them is another
+// session's, it removes the record again.
+func (s *store) pointFirst(ctx context.Context, r Record) error {
 	if r.Version > 1 {
 		return nil
 	}
@@ -143,8 +143,8 @@ func (s *store) begin(ctx context.Context, r Record) error {
 	return err
 }
 
-// fits says what is wrong with a record.
-func fits(r Record) error {
+// check says what is wrong with a record.
+func check(r Record) error {
 	if len(r.IDs) < 1 || len(r.IDs) > maxIDs || len(r.Parts) > MaxParts || r.Version == 0 {
 		return fmt.Errorf("sessionstore: a record needs a version, 1 to 2 ids and at most %d parts", MaxParts)
 	}
@@ -160,12 +160,12 @@ func has(r Record, id [32]byte) bool {
 	return slices.ContainsFunc(r.IDs, func(x ID) bool { return x.ID == id })
 }
 
-// idLife is how long an id may lead to a session: as long as any session lives, and a
-// day more for clocks that differ.
+// idLife is how long an id may lead to a session: a day, which is as long as any session lives, and
+// another day for clocks that differ.
 const idLife = 48 * time.Hour
 
-// point makes the ids of a record that the one before did not have lead to it, unless they
-// lead to another one.
+// point makes the new ids of a record lead to it: those that the record before did not have. The
+// error matches [ErrFenced] if one of them is another session's.
 func (s *store) point(ctx context.Context, before, r Record) error {
 	for _, id := range r.IDs {
 		for done := has(before, id.ID); !done; {
@@ -178,7 +178,7 @@ func (s *store) point(ctx context.Context, before, r Record) error {
 	return nil
 }
 
-// tryPoint reports false where somebody else has changed the id meanwhile.
+// tryPoint reports false if somebody else has changed the id meanwhile.
 func (s *store) tryPoint(ctx context.Context, id ID, key [32]byte) (done bool, _ error) {
 	was, version, err := s.pointer(ctx, id.ID)
 	switch {
@@ -200,7 +200,7 @@ func (s *store) tryPoint(ctx context.Context, id ID, key [32]byte) (done bool, _
 	return done, nil
 }
 
-// free returns ErrFenced if an id is that of a session that is there.
+// free returns ErrFenced if an id is still another session's.
 func (s *store) free(ctx context.Context, id, key [32]byte) error {
 	other, err := s.Load(ctx, key)
 	switch {
@@ -241,7 +241,7 @@ func (s *store) Delete(ctx context.Context, key [32]byte, version uint64) error 
 	return nil
 }
 
-// forget removes what belonged to a record that is gone.
+// forget removes the ids and parts of a record that is gone.
 func (s *store) forget(ctx context.Context, r Record) {
 	for _, id := range r.IDs {
 		s.unpoint(ctx, id.ID, r.Key)
@@ -261,7 +261,7 @@ func (s *store) SavePart(ctx context.Context, p Part) error {
 	if data, err := s.LoadPart(ctx, p.Key, p.ID); err != nil || !bytes.Equal(data, p.Data) {
 		return cmp.Or(err, errors.New("sessionstore: the id of the part is in use"))
 	}
-	return nil // by a call whose outcome was unknown
+	return nil // an earlier call, of which nobody knew whether it succeeded, has stored it
 }
 
 func (s *store) LoadPart(ctx context.Context, key, id [32]byte) ([]byte, error) {
@@ -276,7 +276,8 @@ func (s *store) LoadPart(ctx context.Context, key, id [32]byte) ([]byte, error) 
 	return p.Data, nil
 }
 
-// dropParts removes the parts of a record that the one which is kept does not list.
+// dropParts removes the parts that are listed by the record that goes, and not by the one that is
+// kept.
 func (s *store) dropParts(ctx context.Context, keep, gone Record) {
 	if slices.Equal(keep.Parts, gone.Parts) { // most often
 		return
@@ -287,7 +288,7 @@ func (s *store) dropParts(ctx context.Context, keep, gone Record) {
 	}
 	for _, id := range gone.Parts {
 		if !kept[id] {
-			s.kv.Delete(ctx, partName(id), 1) // what stays is swept
+			s.kv.Delete(ctx, partName(id), 1) // if that fails Sweep does it
 		}
 	}
 }

@@ -79,7 +79,7 @@ func TestStores(t *testing.T) {
 			first := record(1, "first", 10)
 			mustSave(t, one, first)
 			wantRecord(t, two, first, 10)
-			mustSave(t, two, first) // again: it is how an unknown outcome is settled
+			mustSave(t, two, first) // again: so does whoever does not know whether a Save succeeded
 			for _, wrong := range []Record{record(1, "another", 10), record(3, "too far", 10), record(1, "first", 10, 11)} {
 				if err := two.Save(ctx, wrong); !errors.Is(err, ErrFenced) {
 					t.Errorf("version %d in place of 1: %v", wrong.Version, err)

@@ -8,16 +8,16 @@ import (
 	"encoding/binary"
 )
 
-// A file holds one value with its version. One that is written once is whole:
+// A file holds one value with its version. A value that is written once is whole:
 //
 //	size      meaning
 //	1         1
 //	8         version, big endian
 //	variable  value
 //
-// What is written again and again, a session, has two slots of one size, and each version
-// goes into the slot of the version before the last. So it is written once, where the disk
-// has room for it already, and a write that is cut short damages nothing that counts:
+// The value of a session is written again and again. Its file has two slots of one size, and each
+// version goes into the slot of the version before the last. So a version is written once, into room
+// that the disk has already, and a write that is cut short leaves the latest version undamaged:
 //
 //	size      meaning
 //	8         2, and 7 zeros

@@ -65,8 +65,8 @@ func TestSlotsTakeValuesOfAllSizes(t *testing.T) {
 			t.Fatalf("%d bytes, version %d, %v; want %d and %d", len(got), version, err, size, i+1)
 		}
 	}
-	if writes["renamed"] != 5 || writes["settled"] != len(sizes)-5 {
-		t.Errorf("%d files were written anew, %d values placed", writes["renamed"], writes["settled"])
+	if writes["renamed"] != 5 || writes["slot synced"] != len(sizes)-5 {
+		t.Errorf("%d files were written anew, %d slots", writes["renamed"], writes["slot synced"])
 	}
 }
 

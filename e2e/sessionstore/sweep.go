@@ -28,19 +28,19 @@ func (s *store) sweep(ctx context.Context, name string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	expires, belongings, err := expiry(name, b)
+	expires, record, err := expiry(name, b)
 	if err == nil && (now.Before(expires) || s.needed(ctx, name, b)) {
 		return nil
 	}
 	done, err := s.kv.Delete(ctx, name, version)
 	if done {
-		s.forget(ctx, belongings)
+		s.forget(ctx, record)
 	}
 	return err
 }
 
-// needed reports whether a record that is there and has not expired needs an id or a part.
-// These are written once, and a clock that was set since may take them for old.
+// needed reports whether a record that has not expired needs an id or a part. Ids and parts are
+// written once, so by a clock that was set since they may look expired.
 func (s *store) needed(ctx context.Context, name string, b []byte) bool {
 	hexID, isID := strings.CutPrefix(name, idPrefix)
 	p, err := decodeID(b)
@@ -56,14 +56,14 @@ func (s *store) needed(ctx context.Context, name string, b []byte) bool {
 	r, err := s.Load(ctx, p.to)
 	switch {
 	case err != nil:
-		return !errors.Is(err, ErrNotStored) // another time
+		return !errors.Is(err, ErrNotStored) // if nobody knows it stays
 	case isID:
 		return has(r, [32]byte(id))
 	}
 	return slices.Contains(r.Parts, [32]byte(id))
 }
 
-// expiry returns when a value expires, and what belongs to it then.
+// expiry returns when a value expires, and the record to forget with it if it is one.
 func expiry(name string, b []byte) (expires time.Time, r Record, err error) {
 	switch {
 	case strings.HasPrefix(name, sessionPrefix):
