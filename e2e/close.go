@@ -39,11 +39,13 @@ const (
 func (s *Session) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
 	defer cancel()
-	return s.finish(ctx, CodeDone)
+	return s.CloseWith(ctx, CodeDone)
 }
 
-// finish is Close with a code. The context is for the waiting.
-func (s *Session) finish(ctx context.Context, code Code) error {
+// CloseWith is [Session.Close] with another code, such as [CodeFailed]: the other end does
+// not take what it has got for all. It waits until everything has arrived for as long as
+// the context lasts, and not at all with a context that has ended.
+func (s *Session) CloseWith(ctx context.Context, code Code) error {
 	s.finishOnce.Do(func() { close(s.finishing) })
 	last := s.engine.Finish()
 	s.news.tell() // whoever waits to send

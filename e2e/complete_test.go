@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/netconn"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/transport"
 )
@@ -275,14 +276,14 @@ func TestA52StreamOfBytesIsComplete(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				const size = 10_000
 				v := &valve{}
-				begun := make(chan *e2e.NetConn, 1)
+				begun := make(chan *netconn.Conn, 1)
 				srv := newServer(t, hosting(bob, alice), func(ctx context.Context, s *e2e.Session) error {
-					begun <- s.NetConn()
+					begun <- netconn.New(s)
 					<-s.Done()
 					return nil
 				})
 				r := &road{srv: srv, atServer: func(c transport.Conn) transport.Conn { return v.behind(c, 2) }}
-				near, far := r.client(t, trusting(alice, bob)).NetConn(), <-begun
+				near, far := netconn.New(r.client(t, trusting(alice, bob))), <-begun
 				v.shut()
 				for range 10 {
 					mustWriteTo(t, near, string(make([]byte, size/10)))
@@ -389,4 +390,26 @@ func (l *lockedSource) Uint64() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.Source.Uint64()
+}
+
+// A52: Close of a NetConn says the same each time, and to everybody who calls it.
+func TestA52NetConnClosesOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		v := &valve{}
+		a, b := transport.Pipe()
+		near, _ := establish(t, a, v.behind(b, 2))
+		c := netconn.New(near)
+		v.shut()
+		mustWriteTo(t, c, "does not arrive")
+		results := make(chan error, 3)
+		for range 2 {
+			go func() { results <- c.Close() }()
+		}
+		first, second := <-results, <-results
+		results <- c.Close()
+		if third := <-results; first == nil || first != second || first != third {
+			t.Errorf("Close: %v, %v, %v", first, second, third)
+		}
+		v.open()
+	})
 }

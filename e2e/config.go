@@ -92,7 +92,7 @@ type Config struct {
 }
 
 // ServerConfig says who a server is, whom it serves, and how many at once: for [NewServer],
-// [NewListener] and [Accept]. Identity, Verifier and Protocol are required; everything else
+// netconn.Listen and [Accept]. Identity, Verifier and Protocol are required; everything else
 // has a default. A ServerConfig may be used again, at the same time too.
 //
 // What a client may set as well is in [Options]:

@@ -115,9 +115,9 @@
 //
 // # Streams of bytes
 //
-// [Session.NetConn] makes a session a net.Conn, and a [Listener] a server a net.Listener, so
-// that HTTP, gRPC or yamux run inside of sessions unchanged, and notice nothing when a
-// link is cut.
+// Package [github.com/hopseal/hopseal/e2e/netconn] makes a session a net.Conn, and a server a
+// net.Listener, so that HTTP, gRPC or yamux run inside of sessions unchanged, and notice
+// nothing when a link is cut.
 //
 // What has no bound, such as a file, goes as a stream: [Session.SendStream] and
 // [Session.ReceiveStream], in constant memory, several at a time and between messages. One

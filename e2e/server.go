@@ -358,7 +358,7 @@ func (srv *Server) serve(ctx context.Context, s *Session) error {
 func (srv *Server) finish(s *Session, code Code) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.sendTimeout)
 	defer cancel()
-	return s.finish(ctx, code)
+	return s.CloseWith(ctx, code)
 }
 
 // call runs the function and makes a panic an error.

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/netconn"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/adapt"
 )
@@ -83,7 +84,7 @@ func openNetConn() (net.Conn, error) {
 		return nil, err
 	}
 	url, stop, err := p.serve(func(_ context.Context, s *e2e.Session) error {
-		takeBulk(s.NetConn())
+		takeBulk(netconn.New(s))
 		return nil
 	})
 	if err != nil {
@@ -94,7 +95,7 @@ func openNetConn() (net.Conn, error) {
 		stop()
 		return nil, err
 	}
-	return stopped{s.NetConn(), stop}, nil
+	return stopped{netconn.New(s), stop}, nil
 }
 
 func openTLSOverSocket() (net.Conn, error) {

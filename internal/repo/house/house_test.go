@@ -19,7 +19,7 @@ const (
 // falls: lower it with what was built, and leave the line out once the room is as it
 // should be.
 var crowded = map[string]struct{ exported, knotted int }{
-	"e2e":                      {74, 53},
+	"e2e":                      {71, 53},
 	"e2e/cmd/hopseal":          {0, 23},
 	"envelope":                 {0, 10},
 	"keys":                     {83, 0},
@@ -31,7 +31,7 @@ var crowded = map[string]struct{ exported, knotted int }{
 // long are the files that are longer than they should be.
 var long = map[string]bool{}
 
-const methodsOfSession = 130
+const methodsOfSession = 128
 
 func TestTheHouse(t *testing.T) {
 	if testing.Short() {

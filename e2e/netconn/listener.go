@@ -1,21 +1,22 @@
-package e2e
+package netconn
 
 import (
 	"context"
 	"net"
 	"sync"
 
+	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/internal/streamconn"
 )
 
-// A Listener is a [Server] whose sessions come out of Accept, each as a [*NetConn], for
+// A Listener is an [e2e.Server] whose sessions come out of Accept, each as a [*Conn], for
 // http.Server, grpc.Server and the like:
 //
-//	listener, err := e2e.NewListener(cfg)
+//	listener, err := netconn.Listen(cfg)
 //	http.Handle("/tunnel", listener) // where clients connect to
 //	server.Serve(listener)           // what runs inside
 type Listener struct {
-	*Server
+	*e2e.Server
 	conns chan net.Conn
 
 	once   sync.Once
@@ -24,23 +25,25 @@ type Listener struct {
 
 var _ net.Listener = (*Listener)(nil)
 
-// NewListener returns a Listener. The error says what is missing in cfg.
-func NewListener(cfg ServerConfig) (*Listener, error) {
+// Listen returns a Listener. The error says what is missing in cfg.
+func Listen(cfg e2e.ServerConfig) (*Listener, error) {
 	l := &Listener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	var err error
-	if l.Server, err = NewServer(cfg, l.hand); err != nil {
+	if l.Server, err = e2e.NewServer(cfg, l.hand); err != nil {
 		return nil, err
 	}
 	return l, nil
 }
 
 // hand is the server's function: it gives the session away, and waits for its end.
-func (l *Listener) hand(ctx context.Context, s *Session) error {
+func (l *Listener) hand(ctx context.Context, s *e2e.Session) error {
 	select {
-	case l.conns <- s.NetConn():
+	case l.conns <- New(s):
 	case <-l.closed:
-		s.close(CodeGoingAway)
-	case <-s.ended:
+		now, cancel := context.WithCancel(ctx)
+		cancel() // nothing was sent that could still arrive
+		s.CloseWith(now, e2e.CodeGoingAway)
+	case <-s.Done():
 	}
 	<-ctx.Done()
 	return nil
@@ -63,13 +66,13 @@ func (l *Listener) Accept() (net.Conn, error) {
 }
 
 // Close ends Accept. Sessions that were accepted go on, over further connections too;
-// others are closed with [CodeGoingAway], and so is every new one.
+// others are closed with [e2e.CodeGoingAway], and so is every new one.
 func (l *Listener) Close() error {
 	l.once.Do(func() { close(l.closed) })
 	return nil
 }
 
-// Shutdown is [Server.Shutdown] that ends Accept too.
+// Shutdown is [e2e.Server.Shutdown] that ends Accept too.
 func (l *Listener) Shutdown(ctx context.Context) error {
 	l.Close()
 	return l.Server.Shutdown(ctx)

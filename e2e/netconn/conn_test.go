@@ -1,4 +1,4 @@
-package e2e_test
+package netconn_test
 
 import (
 	"bytes"
@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"runtime"
@@ -16,58 +15,34 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/netconn"
 	"github.com/hopseal/hopseal/transport"
 )
 
-// randomBytes returns the same ones for each seed.
-func randomBytes(seed uint64, n int) []byte {
-	var key [32]byte
-	key[0] = byte(seed)
-	b := make([]byte, n)
-	rand.NewChaCha8(key).Read(b)
-	return b
-}
-
-// streams returns the two ends of a session as net.Conns.
-func streams(t testing.TB, opts ...transport.PipeOption) (client, server *e2e.NetConn) {
-	a, b := over(t, opts...)
-	return a.NetConn(), b.NetConn()
-}
-
-func mustWriteTo(t testing.TB, c io.Writer, text string) {
-	t.Helper()
-	if n, err := io.WriteString(c, text); err != nil || n != len(text) {
-		t.Fatalf("Write: %d, %v", n, err)
-	}
-}
-
-func mustReadFrom(t testing.TB, c io.Reader, want string) {
-	t.Helper()
-	got := make([]byte, len(want))
-	if _, err := io.ReadFull(c, got); err != nil || string(got) != want {
-		t.Fatalf("Read: %q, %v, want %q", got, err, want)
-	}
-}
-
 func TestA15StreamsEndOnlyWhereTheOtherEndSaysSo(t *testing.T) {
 	for name, c := range map[string]struct {
-		end  func(near, far *e2e.NetConn)
+		end  func(near *netconn.Conn, below *transport.PipeConn)
 		want error
 	}{
-		"Close":       {func(near, _ *e2e.NetConn) { near.Close() }, io.EOF},
-		"CloseWrite":  {func(near, _ *e2e.NetConn) { near.CloseWrite() }, io.EOF},
-		"a cut":       {func(near, _ *e2e.NetConn) { e2e.ConnOf(near.Session()).(*transport.PipeConn).Cut() }, e2e.ErrTruncated},
-		"a hop's end": {func(near, _ *e2e.NetConn) { e2e.ConnOf(near.Session()).Close(transport.CodeNormal, "") }, e2e.ErrTruncated},
-		"our own":     {func(_, far *e2e.NetConn) { far.Close() }, net.ErrClosed},
+		"Close":       {func(near *netconn.Conn, _ *transport.PipeConn) { near.Close() }, io.EOF},
+		"CloseWrite":  {func(near *netconn.Conn, _ *transport.PipeConn) { near.CloseWrite() }, io.EOF},
+		"a cut":       {func(_ *netconn.Conn, below *transport.PipeConn) { below.Cut() }, e2e.ErrTruncated},
+		"a hop's end": {func(_ *netconn.Conn, below *transport.PipeConn) { below.Close(transport.CodeNormal, "") }, e2e.ErrTruncated},
+		"our own":     {nil, net.ErrClosed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			near, far := streams(t)
+			a, b := transport.Pipe()
+			near, far := connect(t, a, b)
 			mustWriteTo(t, near, "before")
 			if err := near.Session().Flush(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			mustReadFrom(t, far, "before")
-			c.end(near, far)
+			if c.end == nil {
+				far.Close()
+			} else {
+				c.end(near, a)
+			}
 			for range 2 {
 				n, err := far.Read(make([]byte, 10))
 				if n != 0 || !errors.Is(err, c.want) || (err == io.EOF) != (c.want == io.EOF) {
@@ -145,8 +120,7 @@ func TestCloseWriteLeavesTheOtherDirectionOpen(t *testing.T) {
 func TestStreamsKeepBytesThroughTimeouts(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		a, b := transport.Pipe(transport.WithFaults(slow(3), slow(2)), transport.WithMaxMessage(2<<20))
-		one, other := establish(t, a, b)
-		near, far := one.NetConn(), other.NetConn()
+		near, far := connect(t, a, b)
 		sent := randomBytes(1, 3<<20)
 		late := 0
 		go func() {
@@ -228,9 +202,13 @@ func TestDeadlinesOfStreams(t *testing.T) {
 // A peer that takes nothing stops Write by its deadline, and Close by its own.
 func TestStreamsToAPeerThatTakesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		a, b := overDeaf(t)
-		defer b.Close()
-		near := a.NetConn()
+		sent := 0
+		near, _ := streams(t, transport.WithFaults(func(msg []byte) [][]byte {
+			if sent++; sent > 2 { // m1, m3
+				return nil
+			}
+			return [][]byte{msg}
+		}, nil))
 		near.SetWriteDeadline(time.Now().Add(10 * time.Second))
 		n, err := near.Write(make([]byte, 4<<20))
 		if !errors.Is(err, os.ErrDeadlineExceeded) || n > 1<<20 {
@@ -259,9 +237,9 @@ func TestAddressesOfStreams(t *testing.T) {
 	}
 }
 
-func newListener(t testing.TB, cfg e2e.ServerConfig) *e2e.Listener {
+func newListener(t testing.TB, cfg e2e.ServerConfig) *netconn.Listener {
 	t.Helper()
-	l, err := e2e.NewListener(cfg)
+	l, err := netconn.Listen(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,20 +248,21 @@ func newListener(t testing.TB, cfg e2e.ServerConfig) *e2e.Listener {
 }
 
 func TestListener(t *testing.T) {
-	if _, err := e2e.NewListener(e2e.ServerConfig{}); err == nil {
+	if _, err := netconn.Listen(e2e.ServerConfig{}); err == nil {
 		t.Error("a Config without anything is taken")
 	}
-	l := newListener(t, hosting(bob, alice))
-	connect := func() (*e2e.Session, <-chan error) {
+	l := newListener(t, hosting())
+	join := func() (*e2e.Session, <-chan error) {
 		a, b := transport.Pipe()
-		done := serve(l.Server, b)
-		s, err := e2e.Connect(t.Context(), a, "pipe", trusting(alice, bob))
+		done := make(chan error, 1)
+		go func() { done <- l.ServeConn(context.Background(), b) }()
+		s, err := e2e.Connect(t.Context(), a, "pipe", dialing())
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s, done
 	}
-	one, done := connect()
+	one, done := join()
 	c, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -299,11 +278,14 @@ func TestListener(t *testing.T) {
 	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Accept behind Close: %v", err)
 	}
-	late, ended := connect()
-	wantEnd(t, late, e2e.CloseError{Code: e2e.CodeGoingAway, Remote: true}, false)
+	late, ended := join()
+	var closed *e2e.CloseError
+	if _, err := late.Receive(t.Context()); !errors.As(err, &closed) || closed.Code != e2e.CodeGoingAway || !closed.Remote {
+		t.Errorf("a session behind Close: %v", err)
+	}
 	<-ended
 
-	near := one.NetConn() // goes on
+	near := netconn.New(one) // goes on
 	mustWriteTo(t, near, "still here")
 	mustReadFrom(t, c, "still here")
 	if err := near.Close(); err != nil {
@@ -344,26 +326,4 @@ func TestA15CloseMeetsAWrite(t *testing.T) {
 			}
 		})
 	}
-}
-
-// A52: Close of a NetConn says the same each time, and to everybody who calls it.
-func TestA52NetConnClosesOnce(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		v := &valve{}
-		a, b := transport.Pipe()
-		near, _ := establish(t, a, v.behind(b, 2))
-		c := near.NetConn()
-		v.shut()
-		mustWriteTo(t, c, "does not arrive")
-		results := make(chan error, 3)
-		for range 2 {
-			go func() { results <- c.Close() }()
-		}
-		first, second := <-results, <-results
-		results <- c.Close()
-		if third := <-results; first == nil || first != second || first != third {
-			t.Errorf("Close: %v, %v, %v", first, second, third)
-		}
-		v.open()
-	})
 }

@@ -1,6 +1,6 @@
 //go:build !js
 
-package e2e_test
+package netconn_test
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/net/nettest"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/netconn"
 	"github.com/hopseal/hopseal/internal/hostile"
 	"github.com/hopseal/hopseal/transport/redial"
 )
@@ -34,7 +36,7 @@ func TestNetConn(t *testing.T) {
 func tunnel(t *testing.T, protocol func(*http.Protocols), handler http.HandlerFunc, plan func(n int) hostile.Script) (*http.Client, *hostile.Proxy) {
 	protocols := new(http.Protocols)
 	protocol(protocols)
-	scfg, ccfg := hosting(bob, alice), trusting(alice, bob)
+	scfg, ccfg := hosting(), dialing()
 	ccfg.Retry = redial.Policy{Base: time.Millisecond, Cap: 20 * time.Millisecond}
 	scfg.KeepAlive, ccfg.KeepAlive = 300*time.Millisecond, 300*time.Millisecond
 	l := newListener(t, scfg)
@@ -47,14 +49,16 @@ func tunnel(t *testing.T, protocol func(*http.Protocols), handler http.HandlerFu
 		}
 		<-served
 	})
-	hop := hostile.Listen(t, listen(t, l), plan)
+	web := httptest.NewServer(l)
+	t.Cleanup(web.Close)
+	hop := hostile.Listen(t, "ws"+strings.TrimPrefix(web.URL, "http"), plan)
 	through := &http.Transport{Protocols: protocols, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		s, err := e2e.Dial(ctx, hop.URL(), ccfg)
 		if err != nil {
 			return nil, err
 		}
 		t.Cleanup(func() { s.Close() }) // a stream of HTTP/2 may not have ended yet
-		return s.NetConn(), nil
+		return netconn.New(s), nil
 	}}
 	t.Cleanup(through.CloseIdleConnections)
 	return &http.Client{Transport: through}, hop
@@ -121,12 +125,12 @@ func TestHTTPSurvivesCuts(t *testing.T) {
 
 // What was written before Close arrives, although the link is cut right then.
 func TestCloseWaitsForWhatWasWritten(t *testing.T) {
-	scfg, ccfg := hosting(bob, alice), trusting(alice, bob)
+	scfg, ccfg := hosting(), dialing()
 	ccfg.Retry = redial.Policy{Base: time.Millisecond, Cap: 20 * time.Millisecond}
 	l := newListener(t, scfg)
 	web := httptest.NewServer(l)
 	defer web.Close()
-	hop := hostile.Listen(t, "ws"+web.URL[len("http"):], func(n int) hostile.Script {
+	hop := hostile.Listen(t, "ws"+strings.TrimPrefix(web.URL, "http"), func(n int) hostile.Script {
 		if n == 0 {
 			return hostile.Frames(hostile.FromNth(4, hostile.Cut), nil)
 		}
@@ -136,7 +140,7 @@ func TestCloseWaitsForWhatWasWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	near := s.NetConn()
+	near := netconn.New(s)
 	sent := randomBytes(3, 200_000)
 	go func() {
 		if _, err := near.Write(sent); err != nil {
@@ -161,44 +165,5 @@ func TestCloseWaitsForWhatWasWritten(t *testing.T) {
 		if !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Write: %v", err)
 		}
-	}
-}
-
-// A stream comes complete over a link that is cut again and again.
-func TestStreamsSurviveCuts(t *testing.T) {
-	const cuts = 20
-	file := randomBytes(4, 3<<20)
-	scfg, ccfg := hosting(bob, alice), trusting(alice, bob)
-	ccfg.Retry = redial.Policy{Base: time.Millisecond, Cap: 20 * time.Millisecond}
-	got := make(chan []byte, 1)
-	srv := newServer(t, scfg, func(ctx context.Context, s *e2e.Session) error {
-		r, err := s.ReceiveStream(ctx)
-		if err != nil {
-			return err
-		}
-		all, err := io.ReadAll(r)
-		got <- all
-		if err == nil {
-			_, err = s.Receive(ctx)
-		}
-		return err
-	})
-	hop := hostile.Listen(t, listen(t, srv), func(n int) hostile.Script {
-		if n < cuts {
-			return hostile.Frames(hostile.FromNth(4, hostile.CutWithin), nil)
-		}
-		return hostile.Script{}
-	})
-	c := mustDialAs(t, hop.URL(), ccfg)
-	var arrived int64
-	err := c.SendStream(t.Context(), "file", bytes.NewReader(file), &e2e.StreamOptions{Progress: func(n int64) { arrived = n }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if all := <-got; !bytes.Equal(all, file) || arrived != int64(len(file)) {
-		t.Errorf("%d of %d bytes, %d known to have arrived", len(all), len(file), arrived)
-	}
-	if links, _ := hop.Links(); links < cuts {
-		t.Errorf("%d links only", links)
 	}
 }
