@@ -119,11 +119,11 @@
 // net.Listener, so that HTTP, gRPC or yamux run inside of sessions unchanged, and notice
 // nothing when a link is cut.
 //
-// What has no bound, such as a file, goes as a stream: [Session.SendStream] and
-// [Session.ReceiveStream], in constant memory, several at a time and between messages. One
-// that the other end does not read waits, and nothing else does. Whoever writes one by
-// [Session.OpenStream] ends it by [StreamWriter.Finish]; one that is closed before, as by a
-// Close that is deferred, never reads as complete.
+// Send what has no bound, such as a file, as a stream: [Session.SendStream] and
+// [Session.ReceiveStream] take constant memory, several at a time and between messages. If the
+// other end does not read a stream, its writer waits, and nothing else does. Whoever writes a
+// stream by [Session.OpenStream] ends it by [StreamWriter.Finish]. A stream that is closed
+// before that, such as by a deferred Close, never reads as complete.
 //
 // # Watching
 //
