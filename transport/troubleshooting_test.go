@@ -26,7 +26,7 @@ func TestTroubleshootingQuotesTheCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	var code strings.Builder
-	for _, root := range []string{".", "../e2e", "../keys", "../envelope"} {
+	for _, root := range []string{".", "../e2e", "../keys", "../envelope", "../internal/filelock"} {
 		err := filepath.WalkDir(root, func(path string, _ os.DirEntry, err error) error {
 			if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
 				return err

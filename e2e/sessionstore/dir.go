@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/atomicfile"
+	"github.com/hopseal/hopseal/internal/filelock"
 )
 
 // Dir returns a store in a directory, with one file for each session, for each id and for each part.
@@ -116,7 +117,7 @@ func waitForFile(ctx context.Context, f *os.File) error {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("another process holds the lock %s: %w", f.Name(), err)
 		}
-		if err := lockFile(f); err != errLocked {
+		if err := filelock.Lock(f); err != filelock.ErrLocked {
 			return err
 		}
 		select {
@@ -125,9 +126,6 @@ func waitForFile(ctx context.Context, f *os.File) error {
 		}
 	}
 }
-
-// errLocked is returned by lockFile where another process has the lock.
-var errLocked = errors.New("locked")
 
 func (d *dir) file(key string) string { return filepath.Join(d.path, key) }
 

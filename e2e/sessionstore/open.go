@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/hopseal/hopseal/internal/filelock"
 )
 
 // open opens a file of the folder, as everything here does: it follows no link and waits for no
 // pipe. The folder may be another user's than this process's, who would have it write elsewhere.
 func open(name string, flag int) (*os.File, os.FileInfo, error) {
-	f, err := os.OpenFile(name, flag|noFollow|noWait, 0o600)
+	f, err := os.OpenFile(name, flag|filelock.NoFollow|filelock.NoWait, 0o600)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -8,10 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-)
 
-// errLocked is returned by lockFile where another process holds the lock.
-var errLocked = errors.New("locked")
+	"github.com/hopseal/hopseal/internal/filelock"
+)
 
 // ErrReplaced is wrapped by the error of a write where the store's file is not the one that
 // this process has opened or written: somebody put another in its place.
@@ -54,7 +53,7 @@ func (l *fileLock) claim(path string) error {
 
 func lockError(path string, f *os.File, err error) error {
 	switch {
-	case errors.Is(err, errLocked):
+	case errors.Is(err, filelock.ErrLocked):
 		return fileError(path, ErrInUse, "held by "+holder(f)+": "+inUseAdvice)
 	case err != nil:
 		return fmt.Errorf("keys: locking %s: %w", path, err)
@@ -64,7 +63,7 @@ func lockError(path string, f *os.File, err error) error {
 
 // claimStore locks the store's own file, if there is one.
 func (l *fileLock) claimStore(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|noFollow, 0)
+	f, err := os.OpenFile(path, os.O_RDWR|filelock.NoFollow, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -75,7 +74,7 @@ func (l *fileLock) claimStore(path string) error {
 		f.Close()
 		return err
 	}
-	if n := links(f); n > 1 {
+	if n := filelock.Names(f); n > 1 {
 		return fmt.Errorf("it has %d names (hard links), of which a write would leave the others with old keys: remove them, or copy it", n)
 	}
 	return l.check(path)
@@ -83,15 +82,15 @@ func (l *fileLock) claimStore(path string) error {
 
 // take locks a file that is the store, or is about to be.
 func (l *fileLock) take(f *os.File) (err error) {
-	if locksStore {
-		err = lockFile(f)
+	if filelock.Movable {
+		err = filelock.Lock(f)
 	}
 	info, statErr := f.Stat()
 	if err = errors.Join(err, statErr); err != nil {
 		return err
 	}
 	old := l.held
-	if l.info, l.held = info, f; !locksStore {
+	if l.info, l.held = info, f; !filelock.Movable {
 		l.held = nil
 		return f.Close()
 	}
@@ -105,7 +104,7 @@ func (l *fileLock) take(f *os.File) (err error) {
 func (l *fileLock) check(path string) error {
 	info, err := os.Lstat(path)
 	switch missing := errors.Is(err, fs.ErrNotExist); {
-	case missing && (l.held == nil || links(l.held) == 0):
+	case missing && (l.held == nil || filelock.Names(l.held) == 0):
 		return nil // it is new, or was removed: what is in memory is all there is
 	case missing:
 		return fileError(path, ErrReplaced, "it was moved: move it back, or stop this process")
@@ -138,7 +137,7 @@ func (l *fileLock) replace(path string, f *os.File) error {
 }
 
 func closed(f *os.File) error {
-	if locksStore {
+	if filelock.Movable {
 		return f.Close()
 	}
 	return nil // take has done so
@@ -147,7 +146,7 @@ func closed(f *os.File) error {
 // forget lets go of files that have no name any more. Others stay locked, since they hold what
 // would become a second history of the store.
 func (l *fileLock) forget() {
-	l.kept = slices.DeleteFunc(l.kept, func(f *os.File) bool { return links(f) == 0 && f.Close() == nil })
+	l.kept = slices.DeleteFunc(l.kept, func(f *os.File) bool { return filelock.Names(f) == 0 && f.Close() == nil })
 }
 
 // release leaves the lock file in place, for the next writer.
@@ -163,11 +162,11 @@ func (l *fileLock) release() error {
 // abandon is release where nothing came of the lock: what was made for it goes.
 func (l *fileLock) abandon() {
 	name := l.f.Name()
-	if l.made && locksStore {
+	if l.made && filelock.Movable {
 		os.Remove(name)
 	}
 	l.release()
-	if l.made && !locksStore {
+	if l.made && !filelock.Movable {
 		os.Remove(name) // fails where the next one has it open
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/filelock"
 	"github.com/hopseal/hopseal/internal/safetext"
 )
 
@@ -51,7 +52,7 @@ func tryLockBeside(path string) (f *os.File, made bool, err error) {
 func lockOpened(path string, f *os.File) (err error) {
 	foreign := !isLock(f)
 	if !foreign {
-		err = lockFile(f)
+		err = filelock.Lock(f)
 	}
 	switch {
 	case !named(f):
@@ -65,11 +66,11 @@ func lockOpened(path string, f *os.File) (err error) {
 }
 
 func openLock(name string) (f *os.File, made bool, err error) {
-	f, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|noFollow, 0o600)
+	f, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|filelock.NoFollow, 0o600)
 	if !errors.Is(err, fs.ErrExist) {
 		return f, err == nil, err
 	}
-	f, err = os.OpenFile(name, os.O_RDWR|noFollow, 0)
+	f, err = os.OpenFile(name, os.O_RDWR|filelock.NoFollow, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = errLockGone
 	}
@@ -89,7 +90,7 @@ func named(f *os.File) bool {
 // isLock reports whether a file may be written over, since it has been a lock before or is new.
 func isLock(f *os.File) bool {
 	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() || links(f) != 1 {
+	if err != nil || !info.Mode().IsRegular() || filelock.Names(f) != 1 {
 		return false
 	}
 	head, _ := io.ReadAll(io.NewSectionReader(f, 0, int64(len(lockHead))))

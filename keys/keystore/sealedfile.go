@@ -14,6 +14,7 @@ import (
 	"os"
 	"runtime"
 
+	"github.com/hopseal/hopseal/internal/filelock"
 	"github.com/hopseal/hopseal/internal/gcm"
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
@@ -132,7 +133,7 @@ func fileKeys(master, head []byte) (cipher.AEAD, []byte) {
 // readPrivate reads a file that only its owner may read, and says which one that was. It looks
 // once: whoever replaces the file meanwhile changes nothing about the one that is open.
 func readPrivate(path string) ([]byte, os.FileInfo, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|noWait, 0)
+	f, err := os.OpenFile(path, os.O_RDONLY|filelock.NoWait, 0)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, nil, fmt.Errorf("keys: %w: run this as the owner of the file, or give it back with chown", err)
