@@ -245,23 +245,22 @@ type Options struct {
 	MaxAge time.Duration
 
 	// Store keeps sessions so that they outlive this process: they go on after a restart,
-	// and behind a load balancer on whatever node a client reaches. What each end sends is
-	// then stored before it is on its way, and what the other end is told to have arrived
-	// is what the application has taken, see [Session.Receive]: nothing is lost with a
-	// process. A message that the application was busy with comes again, under its number.
+	// and behind a load balancer on whatever node a client reaches. This end stores what it
+	// sends before it sends it, and acknowledges only what the application has taken, see
+	// [Session.Receive]. So nothing is lost with a process, and a message that the application
+	// was busy with comes again, under its number.
 	//
 	// A server's function runs again for a session that another process has begun, with
 	// [Session.Restored]. For a client see [Config.StoreName]. [Connect] and [Accept] store nothing.
-	// A store that does not work holds sessions up, for SendTimeout; then they end at this
-	// end, with [sessionstore.ErrUnavailable].
+	// While the store does not work, sessions wait. After SendTimeout they end at this end, with
+	// [sessionstore.ErrUnavailable].
 	//
-	// Nil means that sessions end with the process. How long each Send takes is then not
-	// up to a disk.
+	// Nil means that sessions end with the process, and that Send never waits for a disk.
 	Store sessionstore.Store
 
-	// StoreKeys are what records in the Store are encrypted with: all processes that share
-	// one need the same. Required with a Store. A key has to stay for as long as sessions
-	// live after it was replaced.
+	// StoreKeys encrypt what is in the Store. All processes that share a Store need the same
+	// keys. Required with a Store. After a key was replaced it has to stay for as long as
+	// sessions live.
 	StoreKeys *keys.SharedKeyset
 
 	// Notify is told what becomes of a session, in order, from a goroutine of its own.
