@@ -15,9 +15,6 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 )
 
-// errSilent is the cause of a connection that ended for want of a pong.
-var errSilent = errors.New("no answer to a ping")
-
 // A wsConn is a Conn over a WebSocket.
 type wsConn struct {
 	ws     *websocket.Conn

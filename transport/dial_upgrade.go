@@ -5,7 +5,6 @@ package transport
 import (
 	"bufio"
 	"context"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -114,8 +113,6 @@ func (x *exchange) ask(r *http.Request) (*http.Response, *bufio.Reader, error) {
 		}
 	}
 }
-
-var errLongAnswer = errors.New("the answer is too long")
 
 // upgraded is a connection of which something was read already.
 type upgraded struct {

@@ -4,16 +4,12 @@ package transport
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"sync"
 	"time"
 )
-
-// errDrained is the cause of a connection that Drain ended.
-var errDrained = errors.New("the server is going away")
 
 // Live is for a liveness probe: it answers 200 as long as the Gate answers at all.
 func (g *Gate) Live() http.Handler {

@@ -153,3 +153,9 @@ func outcomeOf(why *CloseError) outcome {
 	}
 	return outcomeViolation
 }
+
+// errSilent is the cause of a connection that ended for want of a pong.
+var errSilent = errors.New("no answer to a ping")
+
+// errDrained is the cause of a connection that Drain ended.
+var errDrained = errors.New("the server is going away")

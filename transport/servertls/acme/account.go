@@ -8,7 +8,6 @@ import (
 	"crypto"
 	"errors"
 	"net/http"
-	"strconv"
 	"time"
 
 	xacme "golang.org/x/crypto/acme"
@@ -146,16 +145,4 @@ func shortly(n int, _ *http.Request, answer *http.Response) time.Duration {
 		return 0
 	}
 	return pause
-}
-
-// parseRetryAfter returns 0 where there is none (RFC 9110, section 10.2.3).
-func parseRetryAfter(h http.Header) time.Duration {
-	value := h.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil && seconds > 0 {
-		return time.Duration(min(seconds, int(maxRetryAfter/time.Second))) * time.Second
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return min(max(time.Until(at), 0), maxRetryAfter)
-	}
-	return 0
 }

@@ -104,7 +104,7 @@ func (m *Manager) take(ctx context.Context, host string, mine lease) (release fu
 	return func() {
 		stop()
 		<-done
-		m.inTheEnd(ctx, func(ctx context.Context) {
+		inTheEnd(ctx, func(ctx context.Context) {
 			if text, err := m.store.get(ctx, leaseName(host)); err == nil && parseLease(text).Owner == mine.Owner {
 				m.store.remove(ctx, leaseName(host))
 			}

@@ -37,7 +37,7 @@ type Manager struct {
 	names   map[string]bool // Options.Hosts in ASCII; nil with a HostPolicy
 	store   *store
 	answers *answers
-	account *account
+	issuer  *issuer
 
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
@@ -51,29 +51,6 @@ type Manager struct {
 	mu    sync.Mutex // guards what follows; nobody waits for anything under it
 	hosts map[string]*host
 }
-
-var (
-	errClosed  = errors.New("acme: the manager is closed")
-	errCrowded = errors.New("too many clients wait for certificates already")
-	errNoName  = fmt.Errorf("acme: the client asks for no name: %w", servertls.ErrUnknownName)
-)
-
-// A missingError is what a handshake fails with.
-type missingError struct {
-	key   certKey
-	cause error
-	retry time.Duration
-}
-
-func (e *missingError) Error() string {
-	text := "acme: there is no " + e.key.keyType() + " certificate for " + e.key.host + ": " + e.cause.Error()
-	if e.retry > 0 {
-		text += fmt.Sprintf("; the next try is in %v", e.retry.Round(time.Second))
-	}
-	return text
-}
-
-func (e *missingError) Unwrap() error { return e.cause }
 
 // New returns a manager whose GetCertificate and Certificates are made for
 // servertls.Options. It asks the authority for nothing yet.
@@ -93,9 +70,9 @@ func New(opts Options) (*Manager, error) {
 	m.events = notify.Notifier[servertls.Event]{Name: "acme: Options.Notify", Call: m.notify,
 		Note: func(e *servertls.Event, missed int) { e.Missed = missed }}
 	m.store = newStore(m.opts.Cache, m.tell)
-	m.account = newAccount(&m.opts, m.store)
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.answers = newAnswers(m.ctx, m.store)
+	m.issuer = &issuer{&m.opts, newAccount(&m.opts, m.store), m.answers}
 	m.flights.Go(m.run)
 	return m, nil
 }
@@ -107,7 +84,7 @@ func (m *Manager) Close() {
 	m.cancel()
 	m.mu.Unlock()
 	m.flights.Wait()
-	m.inTheEnd(m.ctx, func(ctx context.Context) { m.store.flush(ctx) })
+	inTheEnd(m.ctx, func(ctx context.Context) { m.store.flush(ctx) })
 }
 
 // Certificates lists what is shown now, for servertls.Options. It does not wait.
@@ -178,8 +155,6 @@ func (m *Manager) allowed(ctx context.Context, name string) error {
 	}
 	return nil
 }
-
-func unknown(err error) bool { return errors.Is(err, servertls.ErrUnknownName) }
 
 // get returns a certificate, or waits for it with those whom room counts.
 func (m *Manager) get(ctx context.Context, key certKey, room chan struct{}) (*tls.Certificate, error) {
@@ -254,4 +229,9 @@ func (m *Manager) warm(ctx context.Context, name string) error {
 	m.mu.Unlock()
 	_, err = m.get(ctx, key, nil)
 	return err
+}
+
+// answerTLS is GetCertificate for an authority that checks.
+func (m *Manager) answerTLS(ctx context.Context, host string) (*tls.Certificate, error) {
+	return m.answers.tlsAnswer(ctx, host, m.allowed)
 }

@@ -56,7 +56,7 @@ func (m *Manager) orderAndSave(ctx context.Context, key certKey, old *tls.Certif
 	if old == nil { // one that has ended still has the key that clients may have pinned
 		old, _ = m.cached(ctx, key)
 	}
-	cert, err = m.order(ctx, key, old)
+	cert, err = m.issuer.order(ctx, key, old)
 	if err != nil { // another node may have got one all the same
 		if cert, err := m.lookUp(context.WithoutCancel(ctx), key, old); cert != nil && err == nil {
 			return cert, false, nil

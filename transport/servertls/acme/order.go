@@ -16,62 +16,41 @@ import (
 	"time"
 
 	xacme "golang.org/x/crypto/acme"
-
-	"github.com/hopseal/hopseal/internal/safetext"
 )
-
-// An orderError says at which step the authority, or the way to it, failed.
-type orderError struct {
-	step    string
-	err     error
-	counted bool // the authority had taken the order, so that it counts towards its limits
-}
-
-func (e *orderError) Error() string {
-	return "the authority did not give a certificate, at the step of " + e.step + ": " + safetext.Line(e.err.Error(), shown)
-}
-
-func (e *orderError) Unwrap() error { return e.err }
-
-// failures are those of one order, one kind of check after the other.
-type failures []error
-
-func (f failures) Error() string {
-	var texts []string
-	for _, err := range f {
-		texts = append(texts, err.Error())
-	}
-	return strings.Join(texts, "; ")
-}
-
-func (f failures) Unwrap() []error { return f }
 
 // forgotten is the problem of RFC 8555, section 6.7.
 const forgotten = "urn:ietf:params:acme:error:accountDoesNotExist"
 
+// An issuer gets certificates from the authority.
+type issuer struct {
+	opts    *Options
+	account *account
+	answers *answers // to its checks
+}
+
 // order gets a certificate from the authority. An account that it has forgotten is
 // registered anew.
-func (m *Manager) order(ctx context.Context, key certKey, old *tls.Certificate) (*tls.Certificate, error) {
+func (i *issuer) order(ctx context.Context, key certKey, old *tls.Certificate) (*tls.Certificate, error) {
 	for first := true; ; first = false {
-		client, err := m.account.get(ctx)
+		client, err := i.account.get(ctx)
 		if err != nil {
 			return nil, err
 		}
-		cert, err := m.orderFrom(ctx, client, key, old)
+		cert, err := i.orderFrom(ctx, client, key, old)
 		var problem *xacme.Error
 		if !errors.As(err, &problem) || problem.ProblemType != forgotten {
 			return cert, err
 		}
-		m.account.forget(ctx, client)
+		i.account.forget(ctx, client)
 		if !first {
 			return nil, err
 		}
-		m.opts.Logger.Warn("acme: the authority does not know the account any more, it is registered anew")
+		i.opts.Logger.Warn("acme: the authority does not know the account any more, it is registered anew")
 	}
 }
 
-func (m *Manager) orderFrom(ctx context.Context, client *xacme.Client, key certKey, old *tls.Certificate) (*tls.Certificate, error) {
-	order, err := m.authorize(ctx, client, key.host)
+func (i *issuer) orderFrom(ctx context.Context, client *xacme.Client, key certKey, old *tls.Certificate) (*tls.Certificate, error) {
+	order, err := i.authorize(ctx, client, key.host)
 	if err != nil {
 		return nil, err
 	}
@@ -115,15 +94,15 @@ func requestFor(key certKey, old *tls.Certificate) (crypto.Signer, []byte, error
 
 // authorize returns an order whose name is proved. Each kind of check takes an order of
 // its own, since one that fails spoils the order.
-func (m *Manager) authorize(ctx context.Context, client *xacme.Client, host string) (*xacme.Order, error) {
+func (i *issuer) authorize(ctx context.Context, client *xacme.Client, host string) (*xacme.Order, error) {
 	var failed []error
-	for _, kind := range m.answers.kinds(m.opts.Challenge) {
+	for _, kind := range i.answers.kinds(i.opts.Challenge) {
 		order, err := client.AuthorizeOrder(ctx, xacme.DomainIDs(host))
 		if err != nil {
 			return nil, &orderError{step: "the order", err: failures(append(failed, because(ctx, err))), counted: len(failed) > 0}
 		}
 		if order.Status != xacme.StatusReady {
-			order, err = m.prove(ctx, client, host, kind, order)
+			order, err = i.prove(ctx, client, host, kind, order)
 		}
 		if err == nil {
 			return order, nil
@@ -137,7 +116,7 @@ func (m *Manager) authorize(ctx context.Context, client *xacme.Client, host stri
 }
 
 // prove has the authority check the name.
-func (m *Manager) prove(ctx context.Context, client *xacme.Client, host, kind string, order *xacme.Order) (*xacme.Order, error) {
+func (i *issuer) prove(ctx context.Context, client *xacme.Client, host, kind string, order *xacme.Order) (*xacme.Order, error) {
 	for _, url := range order.AuthzURLs {
 		z, err := client.GetAuthorization(ctx, url)
 		if err != nil {
@@ -146,31 +125,31 @@ func (m *Manager) prove(ctx context.Context, client *xacme.Client, host, kind st
 		if z.Status != xacme.StatusPending {
 			continue
 		}
-		if err := m.pass(ctx, client, host, kind, z); err != nil {
-			m.giveBack(ctx, client, url)
+		if err := i.pass(ctx, client, host, kind, z); err != nil {
+			i.giveBack(ctx, client, url)
 			return nil, err
 		}
-		m.answers.passed(kind)
+		i.answers.passed(kind)
 	}
 	return client.WaitOrder(ctx, order.URI)
 }
 
 // pass answers one check and waits for its result.
-func (m *Manager) pass(ctx context.Context, client *xacme.Client, host, kind string, z *xacme.Authorization) error {
-	i := slices.IndexFunc(z.Challenges, func(c *xacme.Challenge) bool { return c.Type == kind })
-	if i < 0 {
+func (i *issuer) pass(ctx context.Context, client *xacme.Client, host, kind string, z *xacme.Authorization) error {
+	n := slices.IndexFunc(z.Challenges, func(c *xacme.Challenge) bool { return c.Type == kind })
+	if n < 0 {
 		var offered []string
 		for _, c := range z.Challenges {
 			offered = append(offered, c.Type)
 		}
 		return errors.New("the authority checks this name only by " + strings.Join(offered, ", "))
 	}
-	clean, err := m.answers.prepare(ctx, client, host, z.Challenges[i])
+	clean, err := i.answers.prepare(ctx, client, host, z.Challenges[n])
 	if err != nil {
 		return err
 	}
-	defer m.inTheEnd(ctx, clean)
-	if _, err := client.Accept(ctx, z.Challenges[i]); err != nil {
+	defer inTheEnd(ctx, clean)
+	if _, err := client.Accept(ctx, z.Challenges[n]); err != nil {
 		return err
 	}
 	_, err = client.WaitAuthorization(ctx, z.URI)
@@ -179,8 +158,8 @@ func (m *Manager) pass(ctx context.Context, client *xacme.Client, host, kind str
 
 // giveBack gives up what is pending at the authority, which limits how much of it there
 // may be.
-func (m *Manager) giveBack(ctx context.Context, client *xacme.Client, url string) {
-	m.inTheEnd(ctx, func(ctx context.Context) {
+func (i *issuer) giveBack(ctx context.Context, client *xacme.Client, url string) {
+	inTheEnd(ctx, func(ctx context.Context) {
 		if z, err := client.GetAuthorization(ctx, url); err == nil && z.Status == xacme.StatusPending {
 			client.RevokeAuthorization(ctx, url)
 		}
@@ -190,7 +169,7 @@ func (m *Manager) giveBack(ctx context.Context, client *xacme.Client, url string
 // endTime is how long tidying up may take, whatever has become of the order.
 const endTime = 5 * time.Second
 
-func (m *Manager) inTheEnd(ctx context.Context, call func(context.Context)) {
+func inTheEnd(ctx context.Context, call func(context.Context)) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
 	defer cancel()
 	call(ctx)

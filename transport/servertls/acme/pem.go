@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"strings"
+	"time"
 )
 
 // The forms below are those of autocert: a private key, then the certificates.
@@ -99,3 +100,5 @@ func checkFor(key certKey, cert *tls.Certificate) error {
 	}
 	return nil
 }
+
+func life(cert *tls.Certificate) time.Duration { return cert.Leaf.NotAfter.Sub(cert.Leaf.NotBefore) }

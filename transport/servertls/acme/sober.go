@@ -16,6 +16,9 @@ const (
 
 	// maxPoll is the longest time between two questions whether an order is done.
 	maxPoll = 15 * time.Second
+
+	// maxRetryAfter bounds what an authority may ask for.
+	maxRetryAfter = 24 * time.Hour
 )
 
 // A sober transport holds an authority to what orders need: package acme of
@@ -49,4 +52,16 @@ func (b *bounded) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
 	b.left -= n
 	return n, err
+}
+
+// parseRetryAfter returns 0 where there is none (RFC 9110, section 10.2.3).
+func parseRetryAfter(h http.Header) time.Duration {
+	value := h.Get("Retry-After")
+	if seconds, err := strconv.Atoi(value); err == nil && seconds > 0 {
+		return time.Duration(min(seconds, int(maxRetryAfter/time.Second))) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return min(max(time.Until(at), 0), maxRetryAfter)
+	}
+	return 0
 }

@@ -66,8 +66,6 @@ func (s *slot) take(cert *tls.Certificate, issued time.Time) {
 	}
 }
 
-func life(cert *tls.Certificate) time.Duration { return cert.Leaf.NotAfter.Sub(cert.Leaf.NotBefore) }
-
 // renewalOf returns when to renew: somewhat more than 30 days before the end, which is when
 // somebody is warned, or than a third of the life if that is less. Nodes that share a cache
 // do not all begin at the same moment.
@@ -83,9 +81,6 @@ const (
 	// renewals, which have time.
 	tryFirst, tryLast     = 5 * time.Second, 5 * time.Minute
 	orderFirst, orderLast = time.Minute, time.Hour
-
-	// maxRetryAfter bounds what an authority may ask for.
-	maxRetryAfter = 24 * time.Hour
 )
 
 // fail remembers why there is no new certificate, and returns the time until the next
