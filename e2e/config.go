@@ -81,13 +81,16 @@ type Config struct {
 	// end the session. The first dial is made once, whatever Retry says.
 	Retry redial.Policy
 
-	// StoreName names a client's session in the Store. Dial goes on with the session that
-	// was stored under it, if there is one, and tries for as long as its context lasts,
-	// whatever it meets on the way. The error then is a [*CloseError]: with the gap if the
-	// session is over, so that the next Dial begins another; otherwise Stored, with the last
-	// thing that failed, so that the next Dial finds it as it was. Of two processes with one name
-	// the later takes the session over from the other, which ends with [sessionstore.ErrFenced].
-	// Required with a Store in Dial.
+	// StoreName names a client's session in the Store. Required with a Store in Dial. If a
+	// session is stored under the name Dial goes on with it, and tries for as long as its
+	// context lasts, whatever it meets on the way. If that fails the error is a [*CloseError]:
+	//
+	//   - The session is over: the error has its gap, and the next Dial begins another session.
+	//   - Otherwise the error is Stored and has the last failure, and the next Dial finds the
+	//     session as it was.
+	//
+	// If two processes use one name the later one takes the session over, and it ends at the
+	// other one with [sessionstore.ErrFenced].
 	StoreName string
 }
 

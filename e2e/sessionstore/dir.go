@@ -6,9 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,22 +14,22 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/atomicfile"
-	"github.com/hopseal/hopseal/internal/filelock"
 )
 
 // Dir returns a store in a directory, with one file for each session, for each id and for each part.
-// The directory is made where it does not exist, for its owner only. Several processes
-// may use it at once; on a network file system its locks have to work between machines.
+// Dir makes the directory if there is none, for its owner only. Several processes may use it at
+// once; on a network file system its locks have to work between machines.
 //
-// A call waits for other processes while its context lasts. It does not wait for them once it
-// writes, and a disk that hangs then holds it up for as long: nobody can take a write back. Package
-// e2e waits for no call any longer than it has promised to.
+// A call waits for other processes until its context ends. Once it writes, the context does not stop
+// it, because nobody can take a write back: if the disk hangs, the call hangs. Package e2e does not
+// wait for it any longer than it has promised to.
 //
-// Files have mode 0600, and belong to the owner of the directory, also those that root writes. A
-// link to one of them is not followed.
-// Whenever a process or the machine stops, each holds the value before or the one after. Saving
-// takes as long as the disk takes to make sure of that: a session that is saved again is written
-// once, into the room that its file has for it.
+// Files have mode 0600 and belong to the owner of the directory, also those that root writes. A
+// link in the place of a file is not followed.
+//
+// Whenever a process or the machine stops, each file holds the value before or the one after. A save
+// takes as long as the disk takes to make sure of that. Saving a session again is one write, into
+// room that its file has already.
 func Dir(path string) (Store, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("sessionstore: %w", err)
@@ -50,18 +48,15 @@ func Dir(path string) (Store, error) {
 	return Over(d), d.tidy()
 }
 
-// stripes is how many locks there are. Keys that share one wait for each other.
-const stripes = 64
-
-// dir is a KV of files. Locks are between processes, mutexes between the goroutines of
-// this one: a lock of the system's belongs to an open file.
+// dir is a KV of files. Its lock files are between processes, and the mutexes between the goroutines
+// of this one: the system gives a lock to an open file, and not to a goroutine.
 type dir struct {
 	path  string
 	mutex [stripes]chan struct{} // each holds a token while somebody has its lock
 	unconfirmed
-	folder fs.FileInfo          // nil where it is this process's user's
-	wrote  func(step string)    // tests end the process within a write
-	flush  func(*os.File) error // Sync, but in tests
+	folder fs.FileInfo          // nil if it belongs to the user of this process
+	wrote  func(step string)    // tests end the process in the middle of a write
+	flush  func(*os.File) error // Sync, except in tests
 }
 
 func newDir(path string) *dir {
@@ -76,56 +71,6 @@ const (
 	lockPrefix = "lock-"
 	tempPrefix = "temp-"
 )
-
-// lock makes this the only user of a key's stripe, for which it waits while the context lasts.
-func (d *dir) lock(ctx context.Context, key string) (unlock func(), _ error) {
-	h := fnv.New32a()
-	h.Write([]byte(key))
-	n := h.Sum32() % stripes
-	select {
-	case d.mutex[n] <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	f, err := d.openLock(filepath.Join(d.path, fmt.Sprintf("%s%02d", lockPrefix, n)))
-	if err == nil {
-		if err = waitForFile(ctx, f); err != nil {
-			f.Close()
-		}
-	}
-	if err != nil {
-		<-d.mutex[n]
-		return nil, err
-	}
-	return func() {
-		f.Close() // and the lock with it
-		<-d.mutex[n]
-	}, nil
-}
-
-// How long to wait before another look at a lock that another process has. The system would wake
-// whoever waits for it, but lets nobody stop waiting.
-const (
-	lockLookFirst = time.Millisecond
-	lockLookMost  = 32 * time.Millisecond
-)
-
-// waitForFile locks a file once nobody else has it locked. The error is the context's where that
-// ends before, and says whom it waited for.
-func waitForFile(ctx context.Context, f *os.File) error {
-	for wait := lockLookFirst; ; wait = min(2*wait, lockLookMost) {
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("another process holds the lock %s: %w", f.Name(), err)
-		}
-		if err := filelock.Lock(f); err != filelock.ErrLocked {
-			return err
-		}
-		select {
-		case <-time.After(wait/2 + rand.N(wait)):
-		case <-ctx.Done():
-		}
-	}
-}
 
 func (d *dir) file(key string) string { return filepath.Join(d.path, key) }
 
