@@ -7,6 +7,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e/internal/about"
 	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/e2e/internal/lobby"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
@@ -22,8 +23,7 @@ type greeting struct {
 	grant Grant  // what it is entitled to, once it is welcome
 	seen  uint64 // of the server's follower, when it began
 
-	guest *guest // in a server's lobby
-	desk  *desk
+	guest *lobby.Guest // nil in Accept
 
 	proving chan struct{} // has a place for each handshake that may be signed at a time,
 	signing chan struct{} // and for each refusal
@@ -32,9 +32,9 @@ type greeting struct {
 // read waits for the first frame, which says what the client wants.
 func (g *greeting) read(ctx context.Context) (err error) {
 	g.first, err = firstFrame(ctx, g.conn, g.began.Add(g.cfg.HandshakeTimeout))
-	g.guest.spoke()
+	g.guest.FrameCame()
 	if err != nil {
-		g.guest.over()
+		g.guest.Release()
 		g.conn.Close(transport.CodePolicy, "")
 	}
 	return err
@@ -47,7 +47,7 @@ func (g *greeting) accept(ctx context.Context, room func(*keys.PublicIdentity) e
 	if _, ok := engine.ResumeID(g.first); ok {
 		return nil, g.refuse(ctx)
 	}
-	if err := g.guest.admit(ctx, g.cfg.HandshakeTimeout/2); err != nil {
+	if err := g.guest.WaitForSlot(ctx, g.cfg.HandshakeTimeout/2); err != nil {
 		return nil, g.turnedDown(ctx, err)
 	}
 	self, signer := g.cfg.engine()
@@ -56,7 +56,7 @@ func (g *greeting) accept(ctx context.Context, room func(*keys.PublicIdentity) e
 		g.conn.Close(transport.CodeNormal, "")
 		return nil, err
 	}
-	h := handshake{conn: g.conn, engine: e, guest: g.guest, desk: g.desk, signer: signer, turns: g.proving, decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
+	h := handshake{conn: g.conn, engine: e, guest: g.guest, signer: signer, turns: g.proving, decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
 		if err := g.welcome(ctx, e, Peer{PublicIdentity: peer}); err != nil {
 			return err
 		}
@@ -77,7 +77,7 @@ func (g *greeting) accept(ctx context.Context, room func(*keys.PublicIdentity) e
 		s.fail(&CloseError{Remote: true, Err: err})
 		return nil, err
 	}
-	g.guest.welcome()
+	g.guest.Authenticated()
 	return s, nil
 }
 
@@ -86,8 +86,8 @@ func (g *greeting) turnedDown(ctx context.Context, why error) error {
 	if ctx.Err() != nil {
 		why = context.Cause(ctx)
 	}
-	g.guest.over()
-	hangUp(g.conn, transport.CodePolicy, why)
+	g.guest.Release()
+	lobby.HangUp(g.conn, transport.CodePolicy, why)
 	return &HandshakeError{Reason: ReasonLocal, Err: why}
 }
 
@@ -115,12 +115,12 @@ func (g *greeting) resume(ctx context.Context, s *Session, committed func() erro
 	if err != nil {
 		return nil, g.refuse(ctx)
 	}
-	h := handshake{conn: g.conn, engine: r, guest: g.guest, desk: g.desk, verify: g.cfg.verifyClient, decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
+	h := handshake{conn: g.conn, engine: r, guest: g.guest, verify: g.cfg.verifyClient, decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
 		return g.welcome(about.Session(ctx, s.life), r, Peer{peer, s.Peer().Claims})
 	}}
 	step, err := g.answer(ctx, r)
-	if busy := ctx.Err(); busy != nil || errors.Is(err, errBusy) {
-		return nil, g.turnedDown(ctx, g.guest.sent(err))
+	if busy := ctx.Err(); busy != nil || errors.Is(err, lobby.ErrBusy) {
+		return nil, g.turnedDown(ctx, g.guest.Busy(err))
 	}
 	if err != nil {
 		return nil, g.refuse(ctx)
@@ -142,28 +142,28 @@ func (g *greeting) resume(ctx context.Context, s *Session, committed func() erro
 	return newLine(g.conn, r.Link(), r.Hop(), *g.cfg), nil
 }
 
-// answer gives a resume its first frame. The error is errBusy where there are too many of its
+// answer gives a resume its first frame. The error is [lobby.ErrBusy] where there are too many of its
 // kind, or no time for it; any other but the context's says that whoever sent it does not hold
 // the session's secret.
 func (g *greeting) answer(ctx context.Context, r *engine.Resume) (step engine.Step, err error) {
 	id, _ := engine.ResumeID(g.first)
-	if err := g.guest.repeats(id, g.first); err != nil {
+	if err := g.guest.CheckRepeat(id, g.first); err != nil {
 		return step, err
 	}
 	inTime, cancel := context.WithDeadline(ctx, r.Deadline())
 	defer cancel()
-	late := g.desk.compute(inTime, stageResume, func() {
+	late := g.guest.Compute(inTime, lobby.StageResume, func() {
 		if step, err = r.Start(time.Now()); err == nil {
 			step, err = r.Receive(time.Now(), g.first)
 		}
 	})
 	switch {
 	case err == nil && late == nil:
-		return step, g.guest.returns(id, g.first)
+		return step, g.guest.Return(id, g.first)
 	case ctx.Err() != nil:
 		return step, ctx.Err()
 	case inTime.Err() != nil: // which says nothing of who sent it
-		return step, errBusy
+		return step, lobby.ErrBusy
 	}
 	return step, err
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e/internal/aside"
 	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/e2e/internal/lobby"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
@@ -19,8 +20,7 @@ type handshake struct {
 	conn   transport.Conn
 	engine exchange
 	signer keys.Signer   // for a *engine.Handshake
-	guest  *guest        // in a server's lobby
-	desk   *desk         // of a server
+	guest  *lobby.Guest  // nil at a client, and in Accept
 	turns  chan struct{} // has a place for each time that it may be asked at once
 	decide func(ctx context.Context, peer *keys.PublicIdentity) error
 	verify func(ctx context.Context, peer *keys.PublicIdentity) error // of an *engine.Resume
@@ -70,7 +70,7 @@ func turnedAway(err error) error {
 func (h *handshake) server(ctx context.Context, first []byte) (last []byte, err error) {
 	step, err := explained(h.engine.Start(time.Now()))
 	if err == nil {
-		step, err = h.receive(ctx, stageStranger, first)
+		step, err = h.receive(ctx, lobby.StageFirst, first)
 	}
 	return h.run(ctx, step, err)
 }
@@ -84,7 +84,7 @@ func (h *handshake) run(ctx context.Context, step engine.Step, err error) (last 
 		step, err = h.do(ctx, step)
 	}
 	if err != nil {
-		h.guest.over()
+		h.guest.Release()
 		h.conn.Close(transport.CodePolicy, "")
 		return nil, h.known(err)
 	}
@@ -97,7 +97,7 @@ func (h *handshake) finish(ctx context.Context, last []byte) error {
 	defer cancel()
 	err := h.write(ctx, last)
 	if err != nil {
-		h.guest.over()
+		h.guest.Release()
 		h.conn.Close(transport.CodePolicy, "")
 	}
 	return err
@@ -131,13 +131,13 @@ func (h *handshake) do(ctx context.Context, step engine.Step) (engine.Step, erro
 	}
 	switch step.Next {
 	case engine.Read:
-		h.guest.asks()
+		h.guest.FrameExpected()
 		frame, err := h.conn.Read(ctx, nil)
 		if err != nil {
 			return step, lost(ctx, err)
 		}
-		h.guest.spoke()
-		next, err := h.receive(ctx, stageLast, frame)
+		h.guest.FrameCame()
+		next, err := h.receive(ctx, lobby.StageLast, frame)
 		if err != nil && next.Frame != nil {
 			h.conn.Write(ctx, next.Frame) // it failed anyway
 		}
@@ -168,10 +168,10 @@ func (h *handshake) do(ctx context.Context, step engine.Step) (engine.Step, erro
 }
 
 // receive computes what follows from a frame, in a turn.
-func (h *handshake) receive(ctx context.Context, at stage, frame []byte) (step engine.Step, err error) {
+func (h *handshake) receive(ctx context.Context, at lobby.Stage, frame []byte) (step engine.Step, err error) {
 	ctx, cancel := context.WithDeadline(ctx, h.engine.Deadline())
 	defer cancel()
-	late := h.desk.compute(ctx, at, func() { step, err = explained(h.engine.Receive(time.Now(), frame)) })
+	late := h.guest.Compute(ctx, at, func() { step, err = explained(h.engine.Receive(time.Now(), frame)) })
 	if late != nil {
 		return step, lost(ctx, late)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/hopseal/hopseal/e2e/internal/aside"
+	"github.com/hopseal/hopseal/e2e/internal/lobby"
 	"github.com/hopseal/hopseal/e2e/internal/vault"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
@@ -23,7 +24,7 @@ const (
 type lookups struct {
 	vault        vault.Vault   // which returns when it likes
 	finds, loads chan struct{} // hold a token for each that is under way
-	suspects     suspects
+	suspects     *lobby.Suspects
 }
 
 func newLookups(cfg config, mostPerAddress int) lookups {
@@ -31,7 +32,7 @@ func newLookups(cfg config, mostPerAddress int) lookups {
 		vault:    vault.Vault{Store: cfg.Store, Keys: cfg.StoreKeys},
 		finds:    make(chan struct{}, mostFinds),
 		loads:    make(chan struct{}, mostLoads),
-		suspects: suspects{turns: max(1, mostPerAddress/4)},
+		suspects: lobby.NewSuspects(max(1, mostPerAddress/4), sessionstore.ErrNotStored),
 	}
 }
 
@@ -41,7 +42,7 @@ type lead struct{ key, secret [32]byte }
 // find looks up what an id leads to, and has it followed. It costs one small read, and where
 // it comes to nothing, which the error says by [sessionstore.ErrNotStored], some patience.
 func (l *lookups) find(ctx context.Context, from transport.Info, id [32]byte, follow func(lead) error) error {
-	return l.suspects.admit(ctx, addressIn(from), func() error {
+	return l.suspects.Do(ctx, lobby.AddressOf(from), func() error {
 		to, err := aside.Call(ctx, l.finds, func(ctx context.Context) (lead, error) { return l.read(ctx, id) })
 		defer clear(to.secret[:])
 		switch {

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/e2e/internal/lobby"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/transport"
 )
@@ -72,8 +73,8 @@ var known = []struct {
 	outcome
 }{
 	{errFull, outcomeFull},
-	{errBusy, outcomeBusy},
-	{errEvicted, outcomeEvicted},
+	{lobby.ErrBusy, outcomeBusy},
+	{lobby.ErrEvicted, outcomeEvicted},
 	{ErrServerClosed, outcomeShutdown},
 	{ErrTampered, outcomeTampered},
 	{ErrMisbehaved, outcomeMisbehaved},

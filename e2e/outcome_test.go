@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/e2e/internal/lobby"
 )
 
 // sentinels returns the names of the errors that a package exports, each with a prefix.
@@ -86,7 +87,7 @@ func TestOutcomes(t *testing.T) {
 		{&CloseError{Remote: true, Err: fault.Truncated(&HandshakeError{Reason: ReasonUnknownSession})}, outcomeUnknownSession},
 		{&CloseError{Err: ErrExpired}, outcomeExpired},
 		{&HandshakeError{Reason: ReasonLocal, Err: errFull}, outcomeFull},
-		{&HandshakeError{Reason: ReasonLocal, Err: errEvicted}, outcomeEvicted},
+		{&HandshakeError{Reason: ReasonLocal, Err: lobby.ErrEvicted}, outcomeEvicted},
 		{&HandshakeError{Reason: ReasonLocal, Err: context.Canceled}, outcomeAbandoned},
 		{&HandshakeError{Reason: ReasonLost, Err: broken}, outcomeLost},
 		{&HandshakeError{Reason: ReasonTimeout, Err: context.DeadlineExceeded}, outcomeTimeout},

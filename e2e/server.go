@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/e2e/internal/lobby"
 	"github.com/hopseal/hopseal/e2e/internal/vault"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
@@ -25,8 +25,7 @@ type Server struct {
 	cfg     config
 	given   ServerConfig // with defaults filled in
 	handle  func(context.Context, *Session) error
-	desk    *desk
-	lobby   *lobby
+	lobby   *lobby.Lobby
 	lookups lookups
 	vault   vault.Vault
 
@@ -72,13 +71,11 @@ func NewServer(cfg ServerConfig, handle func(ctx context.Context, s *Session) er
 	if handle == nil {
 		return nil, errors.New("e2e: NewServer: the function is nil")
 	}
-	d := &desk{free: runtime.GOMAXPROCS(0)}
 	srv := &Server{
 		cfg:      own,
 		given:    cfg,
 		handle:   handle,
-		desk:     d,
-		lobby:    newLobby(cfg, own.HandshakeTimeout, d),
+		lobby:    lobby.New(lobby.Limits{Handshakes: cfg.MaxHandshakes, PerAddress: cfg.MaxHandshakesPerAddress, Timeout: own.HandshakeTimeout}),
 		parking:  parking{most: cfg.MaxParked, mostPerIdentity: cfg.maxParkedPerIdentity()},
 		places:   places{most: cfg.MaxSessions, mostPerIdentity: cfg.MaxSessionsPerIdentity},
 		sessions: map[*Session]struct{}{},
@@ -142,7 +139,7 @@ func (srv *Server) ServeConn(ctx context.Context, conn transport.Conn) error {
 
 // turnAway closes a connection that came to nothing.
 func (srv *Server) turnAway(conn transport.Conn, code transport.Code, err error) {
-	hangUp(conn, code, err)
+	lobby.HangUp(conn, code, err)
 	srv.turnedAway(conn.Info(), outcomeOf(err), err)
 }
 
@@ -159,7 +156,7 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	for _, s := range srv.stop() {
 		srv.running.Go(func() { s.goAway() })
 	}
-	srv.lobby.close(ErrServerClosed)
+	srv.lobby.Close(ErrServerClosed)
 	srv.follower.end()
 	done := make(chan struct{})
 	go func() {
@@ -217,16 +214,16 @@ func (srv *Server) greet(ctx context.Context, conn transport.Conn) (_ *Session, 
 		}
 	}()
 	defer fault.Contain(&err)
-	entered, guest, full := srv.lobby.enter(ctx, conn, srv.room())
+	entered, guest, full := srv.lobby.Enter(ctx, conn, srv.room())
 	if full != nil {
 		return nil, nil, &HandshakeError{Reason: ReasonLocal, Err: full}
 	}
 	defer func() {
-		if why := guest.leave(); why != nil && err != nil {
+		if why := guest.Leave(); why != nil && err != nil {
 			err = &HandshakeError{Reason: ReasonLocal, Err: why}
 		}
 	}()
-	g := &greeting{conn: conn, cfg: &srv.cfg, began: time.Now(), seen: srv.follower.seen(), guest: guest, desk: srv.desk, proving: srv.proving, signing: srv.signing}
+	g := &greeting{conn: conn, cfg: &srv.cfg, began: time.Now(), seen: srv.follower.seen(), guest: guest, proving: srv.proving, signing: srv.signing}
 	if err := g.read(entered); err != nil {
 		return nil, nil, err
 	}

@@ -10,13 +10,18 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/lobby"
 	"github.com/hopseal/hopseal/transport"
 )
 
 // ServeHTTP upgrades the request to a WebSocket, as [ServerConfig.Accept] says, and hands
 // it over to [Server.ServeConn] in a goroutine; it does not wait for the session.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if why := srv.awaitDoor(r.Context()); why != nil {
+	why := srv.turnsAway()
+	if why == nil {
+		why = srv.lobby.AwaitUpgrade(r.Context(), srv.room(), srv.cfg.HandshakeTimeout/2)
+	}
+	if why != nil {
 		srv.answerFull(w, r, why)
 		return
 	}
@@ -30,30 +35,12 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	go srv.ServeConn(context.WithoutCancel(r.Context()), conn) // which logs and counts its error
 }
 
-// awaitDoor waits until there is time for another connection: before its upgrade a client
-// waits for nothing yet, and has computed nothing. The error says why there is no room.
-func (srv *Server) awaitDoor(ctx context.Context) error {
-	if err := srv.turnsAway(); err != nil {
-		return err
-	}
-	if err := srv.lobby.full(srv.room()); err != nil {
-		return err
-	}
-	inTime, cancel := context.WithTimeout(ctx, srv.cfg.HandshakeTimeout/2)
-	defer cancel()
-	err := srv.desk.compute(inTime, stageDoor, func() {})
-	if err != nil && ctx.Err() == nil {
-		return srv.lobby.late()
-	}
-	return err
-}
-
 // answerFull tells a client when to come back.
 func (srv *Server) answerFull(w http.ResponseWriter, r *http.Request, why error) {
 	srv.turnedAway(transport.Info{}, outcomeOf(why), why)
 	wait, told := 5*time.Second, "no room for another session now"
-	if busy, ok := errors.AsType[*busyError](why); ok {
-		wait, told = busy.wait, busy.why.Error()
+	if busy, ok := errors.AsType[*lobby.BusyError](why); ok {
+		wait, told = busy.Wait, busy.Why.Error()
 	}
 	w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
 	if r.ProtoMajor == 1 {
@@ -84,23 +71,4 @@ func (srv *Server) acceptOptions() *transport.AcceptOptions {
 	opts.MaxMessage = MaxFrame(srv.cfg.MaxMessage)
 	opts.Sealed = true // by the session
 	return opts
-}
-
-// full says why a newcomer would find no room now, or nil. No more wait at the door than could
-// come in.
-func (l *lobby) full(room int) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	most := l.most + room
-	if l.desk.waitingAt(stageDoor) < most && (l.here() < most || l.spare("") != nil) {
-		return nil
-	}
-	return l.busy(l.desk.line())
-}
-
-// waitingAt returns how many of a stage wait for a turn.
-func (d *desk) waitingAt(at stage) int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.waiting[at].Len()
 }

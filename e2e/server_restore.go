@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/hopseal/hopseal/e2e/internal/lobby"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/transport"
@@ -25,7 +26,7 @@ func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byt
 			srv.cancel(c.reserved)
 		}
 	}()
-	h := handshake{conn: g.conn, engine: c.resume, guest: g.guest, desk: g.desk, verify: g.cfg.verifyClient, load: c.load, decide: c.decide}
+	h := handshake{conn: g.conn, engine: c.resume, guest: g.guest, verify: g.cfg.verifyClient, load: c.load, decide: c.decide}
 	last, err := h.run(entered, step, nil)
 	if err != nil {
 		c.failed(entered, err)
@@ -59,8 +60,8 @@ func (srv *Server) beginClaim(ctx context.Context, g *greeting, id [32]byte) (c 
 		return err
 	})
 	switch {
-	case errors.Is(err, errBusy):
-		return nil, step, g.turnedDown(ctx, g.guest.sent(err))
+	case errors.Is(err, lobby.ErrBusy):
+		return nil, step, g.turnedDown(ctx, g.guest.Busy(err))
 	case errors.Is(err, sessionstore.ErrNotStored):
 		return nil, step, g.refuse(ctx)
 	case err != nil: // a session may be stored all the same
@@ -79,7 +80,7 @@ func (srv *Server) answerFrom(ctx context.Context, g *greeting, to lead) (_ *cla
 		step, err = g.answer(ctx, r)
 	}
 	switch {
-	case errors.Is(err, errBusy), ctx.Err() != nil:
+	case errors.Is(err, lobby.ErrBusy), ctx.Err() != nil:
 		return nil, step, err
 	case err != nil:
 		return nil, step, fmt.Errorf("%w: %w", sessionstore.ErrNotStored, err)

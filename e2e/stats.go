@@ -168,7 +168,7 @@ type ServerStats struct {
 // Stats returns the figures of this moment. It looks at every open session: that is for
 // once in some seconds. Package e2e/prom hands them to Prometheus.
 func (srv *Server) Stats() ServerStats {
-	handshakes := srv.lobby.size()
+	handshakes := srv.lobby.Len()
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	all := srv.totals.sessions

@@ -21,14 +21,14 @@ const maxSigning = 64
 func (g *greeting) refuse(ctx context.Context) error {
 	ctx, cancel := context.WithDeadline(ctx, g.began.Add(g.cfg.HandshakeTimeout))
 	defer cancel()
-	if err := g.guest.admit(ctx, g.cfg.HandshakeTimeout/2); err != nil {
+	if err := g.guest.WaitForSlot(ctx, g.cfg.HandshakeTimeout/2); err != nil {
 		return g.turnedDown(ctx, err)
 	}
 	frame, err := g.refusal(ctx)
 	if err == nil {
 		g.conn.Write(ctx, frame) // it failed anyway
 	}
-	g.guest.over()
+	g.guest.Release()
 	if errors.Is(err, engine.ErrResume) { // the r1 of nobody honest
 		g.conn.Close(transport.CodePolicy, "")
 		return fault.Explain(err)

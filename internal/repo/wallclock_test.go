@@ -20,7 +20,7 @@ var wallTime = []string{"Unix", "UnixNano", "UnixMilli", "UnixMicro", "Round", "
 // wallTimes are the places where that is right, and why. All else measures: a clock that is set
 // moves no time-out.
 var wallTimes = map[string]string{
-	"e2e/busy.go: Round":                            "a duration, shown",
+	"e2e/internal/lobby/busy.go: Round":             "a duration, shown",
 	"e2e/cmd/hopseal/inspect.go: UTC":               "shown",
 	"e2e/cmd/hopseal/output.go: Truncate":           "shown",
 	"e2e/cmd/hopseal/output.go: UTC":                "shown",
@@ -36,7 +36,7 @@ var wallTimes = map[string]string{
 	"e2e/sessionstore/encoding.go: UnixMilli":       "stored",
 	"e2e/sessionstore/encoding.go: time.UnixMilli":  "stored",
 	"e2e/sessionstore/sweep.go: time.UnixMilli":     "stored",
-	"e2e/strangers.go: time.Until":                  "a time that this process has measured",
+	"e2e/internal/lobby/strangers.go: time.Until":   "a time that this process has measured",
 	"e2e/update.go: time.Until":                     "a time that this process has measured",
 	"e2e/internal/vault/seal.go: UnixMilli":         "stored",
 	"e2e/internal/vault/seal.go: time.UnixMilli":    "stored",

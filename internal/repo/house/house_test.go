@@ -19,7 +19,7 @@ const (
 // falls: lower it with what was built, and leave the line out once the room is as it
 // should be.
 var crowded = map[string]struct{ exported, knotted int }{
-	"e2e":             {71, 53},
+	"e2e":             {71, 47},
 	"e2e/cmd/hopseal": {0, 23},
 	"keys":            {83, 0},
 	"keys/keystore":   {0, 26},

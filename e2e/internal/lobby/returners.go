@@ -1,31 +1,28 @@
-package e2e
+package lobby
 
-import (
-	"crypto/sha256"
-	"time"
-)
+import "crypto/sha256"
 
 // Bounds of attempts to go on with one session, from the first frame on. An honest client makes
-// one at a time, each with another first frame; some of its hops may hold up.
+// one at a time, each with another first frame; a hop may hold some of them up.
 const (
-	mostAttempts = 4
-	mostRepeats  = 2 // with the same first frame
+	maxAttempts = 4
+	maxRepeats  = 2 // with the same first frame
 )
 
 // returners go on with a session: their first frame was made by somebody who holds its secret.
-// Every hop has seen it, and may send it again, so there are few for each session. Behind
-// these the one that has been silent for longest makes room, repetitions first. Repetitions
-// push nobody out: no honest client sends a first frame twice. They are guarded by the lobby's
-// mu.
+// Every hop has seen that frame and may send it again, so there are few attempts for each
+// session. Beyond that the one that has been silent longest makes room, repetitions first. A
+// repetition itself makes nobody leave: no honest client sends a first frame twice. They are
+// guarded by the lobby's mu.
 type returners struct {
-	of     map[[32]byte][]*guest // by id of resume
-	silent hush
+	of     map[[32]byte][]*Guest // by id of resume
+	silent silent
 	seen   seen
 }
 
-// repeats says whether a guest whose first frame is for an id would find no room, since that was
-// seen before. It saves computing for it.
-func (g *guest) repeats(id [32]byte, first []byte) error {
+// CheckRepeat returns an error if a guest's first frame, for an id, has been seen before and
+// there is no room for another one like it. That saves computing for it.
+func (g *Guest) CheckRepeat(id [32]byte, first []byte) error {
 	if g == nil {
 		return nil
 	}
@@ -39,8 +36,9 @@ func (g *guest) repeats(id [32]byte, first []byte) error {
 	return nil
 }
 
-// returns says that a guest's first frame has opened under an id.
-func (g *guest) returns(id [32]byte, first []byte) error {
+// Return says that a guest's first frame has opened under an id: it is a returner. The error
+// says that there are too many of that id.
+func (g *Guest) Return(id [32]byte, first []byte) error {
 	if g == nil {
 		return nil
 	}
@@ -49,7 +47,7 @@ func (g *guest) returns(id [32]byte, first []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, here := l.guests[g]; !here {
-		return g.why
+		return g.evicted
 	}
 	r := &l.returners
 	g.repeated = r.seen.has(frame)
@@ -57,12 +55,12 @@ func (g *guest) returns(id [32]byte, first []byte) error {
 	if g.repeated && r.crowded(id, frame) {
 		return l.busy(0)
 	}
-	if len(r.of[id]) >= mostAttempts {
+	if len(r.of[id]) >= maxAttempts {
 		other := spareOf(r.of[id])
 		if other == nil {
 			return l.busy(0)
 		}
-		l.turnOut(other)
+		l.evict(other)
 	}
 	g.kind, g.id, g.frame = returner, id, frame
 	r.of[id] = append(r.of[id], g)
@@ -77,32 +75,30 @@ func (r *returners) crowded(id, frame [32]byte) bool {
 			same++
 		}
 	}
-	return same >= mostRepeats || len(r.of[id]) >= mostAttempts
+	return same >= maxRepeats || len(r.of[id]) >= maxAttempts
 }
 
 // spareOf returns who has to make room for another attempt, or nil if nobody is silent.
-func spareOf(guests []*guest) (spare *guest) {
+func spareOf(guests []*Guest) (spare *Guest) {
 	for _, g := range guests {
-		if g.quiet.hush != nil && (spare == nil || g.before(spare)) {
+		if g.silence.in != nil && (spare == nil || g.leavesBefore(spare)) {
 			spare = g
 		}
 	}
 	return spare
 }
 
-// before reports whether g makes room rather than another one.
-func (g *guest) before(other *guest) bool {
+// leavesBefore reports whether g makes room rather than another one.
+func (g *Guest) leavesBefore(other *Guest) bool {
 	if g.repeated != other.repeated {
 		return g.repeated
 	}
-	return g.quiet.since.Before(other.quiet.since)
+	return g.silence.since.Before(other.silence.since)
 }
 
-func (r *returners) silence(g *guest) { r.silent.add(g, time.Now()) }
-
 // left is called when a guest has gone.
-func (r *returners) left(g *guest) {
-	var others []*guest
+func (r *returners) left(g *Guest) {
+	var others []*Guest
 	for _, other := range r.of[g.id] {
 		if other != g {
 			others = append(others, other)
@@ -113,8 +109,8 @@ func (r *returners) left(g *guest) {
 	}
 }
 
-// mostSeen is how many first frames are remembered at least, and half of how many at most.
-const mostSeen = 1 << 14
+// minSeen is how many first frames are remembered at least, and half of how many at most.
+const minSeen = 1 << 14
 
 // seen are hashes of the latest first frames that have opened.
 type seen struct{ now, before map[[32]byte]struct{} }
@@ -126,7 +122,7 @@ func (s *seen) has(frame [32]byte) bool {
 }
 
 func (s *seen) add(frame [32]byte) {
-	if s.now == nil || len(s.now) >= mostSeen {
+	if s.now == nil || len(s.now) >= minSeen {
 		s.now, s.before = map[[32]byte]struct{}{}, s.now
 	}
 	s.now[frame] = struct{}{}

@@ -1,4 +1,4 @@
-package e2e
+package lobby
 
 import (
 	"context"
@@ -23,20 +23,21 @@ func (c comes) Info() transport.Info { return transport.Info{Remote: c.from} }
 // A hall is a lobby that a test looks at.
 type hall struct {
 	*testing.T
-	*lobby
-	room int
+	*Lobby
+	expected int
 }
 
 func aHall(t *testing.T, most, mostPerAddress int) *hall {
-	cfg := ServerConfig{MaxHandshakes: most, MaxHandshakesPerAddress: mostPerAddress}
-	return &hall{T: t, lobby: newLobby(cfg, 10*time.Second, &desk{free: 1})}
+	l := New(Limits{Handshakes: most, PerAddress: mostPerAddress, Timeout: 10 * time.Second})
+	l.scheduler.free = 1
+	return &hall{T: t, Lobby: l}
 }
 
 // come lets a guest in, who has said nothing yet.
-func (h *hall) come(from string) *guest {
+func (h *hall) come(from string) *Guest {
 	h.Helper()
 	_, conn := transport.Pipe()
-	_, g, err := h.enter(context.Background(), comes{conn, from}, h.room)
+	_, g, err := h.Enter(context.Background(), comes{conn, from}, h.expected)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -44,28 +45,28 @@ func (h *hall) come(from string) *guest {
 }
 
 // stranger is come for one who has asked for a session, and has to speak again.
-func (h *hall) stranger(from string) *guest {
+func (h *hall) stranger(from string) *Guest {
 	h.Helper()
 	g := h.come(from)
-	g.spoke()
-	if err := g.admit(context.Background(), 5*time.Second); err != nil {
+	g.FrameCame()
+	if err := g.WaitForSlot(context.Background(), 5*time.Second); err != nil {
 		h.Fatal(err)
 	}
-	g.asks()
+	g.FrameExpected()
 	return g
 }
 
-func (h *hall) out(g *guest) bool {
+func (h *hall) out(g *Guest) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return errors.Is(g.why, errEvicted)
+	return errors.Is(g.evicted, ErrEvicted)
 }
 
 // A33: who has said nothing makes room for others, within his address where that has many.
 func TestA33NewcomersMakeRoom(t *testing.T) {
 	h := aHall(t, 6, 3)
 	quiet := h.come("192.0.2.1:1000")
-	var flood []*guest
+	var flood []*Guest
 	for range 20 {
 		flood = append(flood, h.come("192.0.2.2:1"))
 	}
@@ -80,16 +81,16 @@ func TestA33NewcomersMakeRoom(t *testing.T) {
 	for _, from := range []string{"192.0.2.3:1", "192.0.2.4:1"} {
 		h.come(from)
 	}
-	if !h.out(quiet) || h.size() != 6 {
-		t.Errorf("%d guests; the first is still there: %v", h.size(), !h.out(quiet))
+	if !h.out(quiet) || h.Len() != 6 {
+		t.Errorf("%d guests; the first is still there: %v", h.Len(), !h.out(quiet))
 	}
 }
 
 // There is room for everybody whom the server waits for.
 func TestRoomForThoseWhoAreExpected(t *testing.T) {
 	h := aHall(t, 2, 2)
-	h.room = 100
-	var all []*guest
+	h.expected = 100
+	var all []*Guest
 	for range 102 {
 		all = append(all, h.come("192.0.2.1:1"))
 	}
@@ -107,28 +108,28 @@ func TestRoomForThoseWhoAreExpected(t *testing.T) {
 func TestWhoGetsOnIsNotTurnedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := aHall(t, 2, 2)
-		var all []*guest
+		var all []*Guest
 		for range 2 {
 			all = append(all, h.come(""))
-			all[len(all)-1].spoke()
+			all[len(all)-1].FrameCame()
 		}
 		time.Sleep(time.Minute)
 		a, conn := transport.Pipe()
-		_, _, err := h.enter(t.Context(), comes{conn, ""}, 0)
-		busy := new(busyError)
-		if !errors.As(err, &busy) || !errors.Is(err, errBusy) || busy.wait < leastWait || busy.wait > mostWait {
+		_, _, err := h.Enter(t.Context(), comes{conn, ""}, 0)
+		busy := new(BusyError)
+		if !errors.As(err, &busy) || !errors.Is(err, ErrBusy) || busy.Wait < minWait || busy.Wait > maxWait {
 			t.Fatalf("let in with %v", err)
 		}
-		hangUp(conn, transport.CodePolicy, err)
+		HangUp(conn, transport.CodePolicy, err)
 		_, err = a.Read(t.Context(), nil)
-		if wait := transport.RetryAfter(err); wait.Round(time.Millisecond) != busy.wait.Round(time.Millisecond) {
-			t.Errorf("the client was told %v (%v), want %v", wait, err, busy.wait)
+		if wait := transport.RetryAfter(err); wait.Round(time.Millisecond) != busy.Wait.Round(time.Millisecond) {
+			t.Errorf("the client was told %v (%v), want %v", wait, err, busy.Wait)
 		}
 		for i, g := range all {
 			if h.out(g) {
 				t.Errorf("guest %d is out", i)
 			}
-			g.leave()
+			g.Leave()
 		}
 		h.come("")
 	})
@@ -138,13 +139,13 @@ func TestWhoGetsOnIsNotTurnedOut(t *testing.T) {
 func TestStrangersLoseTheirPlacesToOthersOnlyWhenTheyStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := aHall(t, 2, 2)
-		h.room = 100
+		h.expected = 100
 		first, second := h.stranger(""), h.stranger("")
 		time.Sleep(5 * time.Second) // nobody waits
 		if h.out(first) || h.out(second) {
 			t.Fatal("turned out for nobody")
 		}
-		second.spoke() // and is computed for
+		second.FrameCame() // and is computed for
 		began := time.Now()
 		third := h.stranger("") // at once, instead of the first
 		if !h.out(first) || h.out(second) || time.Since(began) != 0 {
@@ -152,19 +153,19 @@ func TestStrangersLoseTheirPlacesToOthersOnlyWhenTheyStall(t *testing.T) {
 		}
 		patience := h.strangers.patience
 		fourth := h.stranger("")
-		if took := time.Since(began); !h.out(third) || took < patience || took > patience+leastLook {
+		if took := time.Since(began); !h.out(third) || took < patience || took > patience+minWatch {
 			t.Errorf("the third is out: %v, after %v", h.out(third), took)
 		}
 		fifth := h.come("")
-		fifth.spoke()
-		time.AfterFunc(leastPatience/2, func() { second.leave() })
-		if err := fifth.admit(t.Context(), 5*time.Second); err != nil || h.out(fourth) {
+		fifth.FrameCame()
+		time.AfterFunc(minPatience/2, func() { second.Leave() })
+		if err := fifth.WaitForSlot(t.Context(), 5*time.Second); err != nil || h.out(fourth) {
 			t.Errorf("%v; the fourth is out: %v", err, h.out(fourth))
 		}
-		fourth.spoke()
+		fourth.FrameCame()
 		sixth := h.come("")
-		sixth.spoke()
-		if err := sixth.admit(t.Context(), 5*time.Second); !errors.Is(err, errBusy) {
+		sixth.FrameCame()
+		if err := sixth.WaitForSlot(t.Context(), 5*time.Second); !errors.Is(err, ErrBusy) {
 			t.Errorf("a place in spite of those who are computed for: %v", err)
 		}
 	})
@@ -176,24 +177,24 @@ func TestPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := aHall(t, 2, 2)
 		for _, test := range []struct{ takes, patience time.Duration }{
-			{0, leastPatience}, {200 * time.Millisecond, 400 * time.Millisecond}, {time.Hour, 2 * time.Second},
+			{0, minPatience}, {200 * time.Millisecond, 400 * time.Millisecond}, {time.Hour, 2 * time.Second},
 		} {
 			g := h.stranger("")
 			time.Sleep(test.takes)
-			g.spoke()
-			g.welcome()
-			g.leave()
-			if got := h.patient(); got != test.patience {
+			g.FrameCame()
+			g.Authenticated()
+			g.Leave()
+			if got := h.Lobby.patience(); got != test.patience {
 				t.Errorf("%v after somebody took %v, want %v", got, test.takes, test.patience)
 			}
 		}
-		h.strangers.patience = leastPatience
+		h.strangers.patience = minPatience
 		for round := 1; round <= 128; round++ {
-			want := leastPatience
+			want := minPatience
 			for n := round; n%2 == 0; n /= 2 {
 				want = min(2*want, 2*time.Second)
 			}
-			if got := h.patient(); got != want {
+			if got := h.Lobby.patience(); got != want {
 				t.Errorf("%v in round %d, want %v", got, round, want)
 			}
 			h.strangers.stallers += 2
@@ -205,9 +206,9 @@ func TestPatience(t *testing.T) {
 func TestLinesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := aHall(t, 4, 4)
-		h.room = 1000
+		h.expected = 1000
 		for range 4 {
-			h.stranger("192.0.2.1:1").spoke() // and takes the server long
+			h.stranger("192.0.2.1:1").FrameCame() // and takes the server long
 		}
 		var mu sync.Mutex // guards sent
 		sent := map[string]int{}
@@ -218,9 +219,9 @@ func TestLinesAreBounded(t *testing.T) {
 		}
 		for _, from := range []string{"192.0.2.1:1", "192.0.2.1:1", "192.0.2.2:1", "192.0.2.1:1", "192.0.2.1:1", "192.0.2.3:1"} {
 			g := h.come(from)
-			g.spoke()
+			g.FrameCame()
 			go func() {
-				if err := g.admit(t.Context(), time.Minute); errors.Is(err, errBusy) {
+				if err := g.WaitForSlot(t.Context(), time.Minute); errors.Is(err, ErrBusy) {
 					mu.Lock()
 					defer mu.Unlock()
 					sent[from]++
@@ -243,25 +244,25 @@ func TestLinesAreBounded(t *testing.T) {
 func TestAddressesInLineTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := aHall(t, 4, 4)
-		h.room = 1000
+		h.expected = 1000
 		for range 4 {
 			h.stranger("192.0.2.1:1")
 		}
 		var order []string
 		for _, from := range []string{"192.0.2.1:1", "192.0.2.1:1", "192.0.2.1:1", "192.0.2.2:1"} {
 			g := h.come(from)
-			g.spoke()
+			g.FrameCame()
 			go func() {
-				if g.admit(t.Context(), time.Minute) == nil {
+				if g.WaitForSlot(t.Context(), time.Minute) == nil {
 					order = append(order, from)
-					g.asks()
+					g.FrameExpected()
 				}
 			}()
 			synctest.Wait()
 		}
 		for range 4 {
 			h.mu.Lock()
-			h.turnOut(h.strangers.silent.longest())
+			h.evict(h.strangers.silent.longest())
 			h.serveLines()
 			h.mu.Unlock()
 			synctest.Wait()
@@ -277,14 +278,14 @@ func TestAddressesInLineTakeTurns(t *testing.T) {
 func TestA57AttemptsForOneSessionAreFew(t *testing.T) {
 	h := aHall(t, 100, 100)
 	id := [32]byte{1}
-	try := func(frame string) (*guest, error) {
+	try := func(frame string) (*Guest, error) {
 		g := h.come("")
-		g.spoke()
-		err := g.returns(id, []byte(frame))
+		g.FrameCame()
+		err := g.Return(id, []byte(frame))
 		if err == nil {
-			g.asks()
+			g.FrameExpected()
 		} else {
-			g.leave()
+			g.Leave()
 		}
 		return g, err
 	}
@@ -298,7 +299,7 @@ func TestA57AttemptsForOneSessionAreFew(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 100 {
-		if _, err := try("seen"); !errors.Is(err, errBusy) {
+		if _, err := try("seen"); !errors.Is(err, ErrBusy) {
 			t.Fatalf("a repetition: %v", err)
 		}
 	}
@@ -314,8 +315,8 @@ func TestA57AttemptsForOneSessionAreFew(t *testing.T) {
 	}
 	for range 100 {
 		for _, frame := range []string{"seen", "honest", "held back", "another"} {
-			if g, err := try(frame); !errors.Is(err, errBusy) || h.out(another) {
-				t.Fatalf("%s, repeated: %v, %v; the honest one is out: %v", frame, err, g.repeats(id, []byte(frame)), h.out(another))
+			if g, err := try(frame); !errors.Is(err, ErrBusy) || h.out(another) {
+				t.Fatalf("%s, repeated: %v, %v; the honest one is out: %v", frame, err, g.CheckRepeat(id, []byte(frame)), h.out(another))
 			}
 		}
 	}
@@ -324,10 +325,10 @@ func TestA57AttemptsForOneSessionAreFew(t *testing.T) {
 			t.Errorf("attempt %d: %v", i, err)
 		}
 	}
-	if n := len(h.returners.of[id]); n != mostAttempts || !h.out(honest) {
+	if n := len(h.returners.of[id]); n != maxAttempts || !h.out(honest) {
 		t.Errorf("%d attempts; the one that was silent for longest is out: %v", n, h.out(honest))
 	}
-	if err := h.come("").returns([32]byte{2}, []byte("seen")); err != nil {
+	if err := h.come("").Return([32]byte{2}, []byte("seen")); err != nil {
 		t.Errorf("another session: %v", err)
 	}
 }
@@ -336,38 +337,20 @@ func TestLobbyLeave(t *testing.T) {
 	h := aHall(t, 2, 2)
 	first := h.come("")
 	second := h.come("")
-	first.leave()
-	first.leave() // twice does no harm
+	first.Leave()
+	first.Leave() // twice does no harm
 	h.come("")
 	if h.out(second) {
 		t.Error("somebody was pushed out although there was room")
 	}
 	why := errors.New("closing")
-	h.close(why)
-	if got := second.leave(); got != why || h.size() != 0 {
-		t.Errorf("after close: %v, %d guests", got, h.size())
+	h.Close(why)
+	if got := second.Leave(); got != why || h.Len() != 0 {
+		t.Errorf("after close: %v, %d guests", got, h.Len())
 	}
-	ctx, _, err := h.enter(context.Background(), comes{nil, ""}, 0)
-	if err != why || ctx.Err() == nil || h.size() != 0 {
-		t.Errorf("entered a closed lobby: %v, %d guests", err, h.size())
-	}
-}
-
-func TestAddressOf(t *testing.T) {
-	for url, want := range map[string]string{
-		"wss://Example.com":            "example.com:443",
-		"https://example.com/":         "example.com:443",
-		"ws://example.com":             "example.com:80",
-		"http://example.com:8080/a/b/": "example.com:8080/a/b",
-		"wss://example.com/a?token=x":  "example.com:443/a",
-		"wss://[2001:DB8::1]/":         "[2001:db8::1]:443",
-		"wss:///a":                     "",
-		"::":                           "",
-	} {
-		got, err := addressOf(url)
-		if got != want || (err != nil) != (want == "") {
-			t.Errorf("%q: %q, %v, want %q", url, got, err, want)
-		}
+	ctx, _, err := h.Enter(context.Background(), comes{nil, ""}, 0)
+	if err != why || ctx.Err() == nil || h.Len() != 0 {
+		t.Errorf("entered a closed lobby: %v, %d guests", err, h.Len())
 	}
 }
 
@@ -376,19 +359,19 @@ func TestLobbyKeepsNothing(t *testing.T) {
 	h := aHall(t, 100, 10)
 	for i := range 1000 {
 		g := h.come("192.0.2.1:1")
-		g.spoke()
+		g.FrameCame()
 		switch i % 3 {
 		case 0:
-			g.admit(t.Context(), time.Second)
-			g.asks()
+			g.WaitForSlot(t.Context(), time.Second)
+			g.FrameExpected()
 		case 1:
-			g.returns([32]byte{byte(i)}, []byte{byte(i)})
-			g.asks()
+			g.Return([32]byte{byte(i)}, []byte{byte(i)})
+			g.FrameExpected()
 		}
-		g.leave()
+		g.Leave()
 	}
 	x := &h.strangers
-	if h.size()+x.all()+len(x.of)+len(x.lines)+len(x.silent.of)+len(h.returners.of)+len(h.returners.silent.of)+len(h.newcomers.of) != 0 {
+	if h.Len()+x.all()+len(x.of)+len(x.lines)+len(x.silent.byAddress)+len(h.returners.of)+len(h.returners.silent.byAddress)+len(h.newcomers.byAddress) != 0 {
 		t.Error("guests are left behind")
 	}
 }

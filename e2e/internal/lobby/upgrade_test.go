@@ -1,6 +1,4 @@
-//go:build !js
-
-package e2e
+package lobby
 
 import (
 	"context"
@@ -14,29 +12,29 @@ import (
 // Promise 4: requests that wait for their upgrade are bounded, and those who leave make room.
 func TestTheDoorIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		const most = 5 * time.Second
 		h := aHall(t, 3, 3)
-		srv := &Server{cfg: config{Options: Options{HandshakeTimeout: 10 * time.Second}}, desk: h.desk, lobby: h.lobby, places: places{most: 1}}
-		h.desk.enter(t.Context(), stageLast) // and computes for long
+		h.scheduler.enter(t.Context(), StageLast) // and computes for long
 		ctx, cancel := context.WithCancel(t.Context())
 		var waiting sync.WaitGroup
-		for range h.most {
+		for range h.limits.Handshakes {
 			waiting.Go(func() {
-				if err := srv.awaitDoor(ctx); err != context.Canceled {
+				if err := h.AwaitUpgrade(ctx, 0, most); err != context.Canceled {
 					t.Errorf("at the door: %v", err)
 				}
 			})
 		}
 		synctest.Wait()
 		began := time.Now()
-		if err := srv.awaitDoor(t.Context()); !errors.Is(err, errBusy) || time.Since(began) > 0 {
+		if err := h.AwaitUpgrade(t.Context(), 0, most); !errors.Is(err, ErrBusy) || time.Since(began) > 0 {
 			t.Errorf("one too many: %v after %v", err, time.Since(began))
 		}
 		cancel()
 		waiting.Wait()
-		if err := srv.awaitDoor(t.Context()); !errors.Is(err, errBusy) || time.Since(began) != srv.cfg.HandshakeTimeout/2 {
+		if err := h.AwaitUpgrade(t.Context(), 0, most); !errors.Is(err, ErrBusy) || time.Since(began) != most {
 			t.Errorf("there is room again: %v after %v", err, time.Since(began))
 		}
-		if n := h.desk.line(); n != 0 {
+		if n := h.scheduler.line(); n != 0 {
 			t.Errorf("%d are left behind", n)
 		}
 	})

@@ -1,4 +1,4 @@
-package e2e
+package lobby
 
 import (
 	"context"
@@ -11,28 +11,28 @@ import (
 func TestEveryStageGetsTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const each = 100
-		d := &desk{}
-		var order []stage
+		d := &scheduler{}
+		var order []Stage
 		for at := range stages {
 			for range each {
-				go d.compute(context.Background(), at, func() { order = append(order, at) })
+				go d.do(context.Background(), at, func() { order = append(order, at) })
 			}
 		}
 		synctest.Wait()
 		d.leave(0) // the turn that everybody has waited for
 		synctest.Wait()
 		for at := range stages {
-			if first := slices.Index(order, at); first > turnsBehind*int(stages) {
+			if first := slices.Index(order, at); first > reservedTurn*int(stages) {
 				t.Errorf("stage %d had its first turn after %d others", at, first)
 			}
 		}
-		if last := order[:each]; len(order) != each*int(stages) || count(last, stageLast) < each/2 {
+		if last := order[:each]; len(order) != each*int(stages) || count(last, StageLast) < each/2 {
 			t.Errorf("of %d turns the first %d were %v", len(order), each, last)
 		}
 	})
 }
 
-func count(in []stage, what stage) (n int) {
+func count(in []Stage, what Stage) (n int) {
 	for _, at := range in {
 		if at == what {
 			n++
