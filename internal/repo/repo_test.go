@@ -24,7 +24,7 @@ func read(t *testing.T, name string) string {
 
 // The top level explains the system; nothing else belongs there.
 func TestTopLevel(t *testing.T) {
-	want := []string{"CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md", "docs", "e2e", "envelope", "examples", "go.mod", "go.sum", "internal", "keys", "transport", "wasm"}
+	want := []string{"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md", "docs", "e2e", "envelope", "examples", "go.mod", "go.sum", "internal", "keys", "transport", "wasm"}
 	entries, err := os.ReadDir(root)
 	if err != nil {
 		t.Fatal(err)
