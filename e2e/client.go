@@ -109,7 +109,7 @@ func (c *client) connect(ctx context.Context, conn transport.Conn) (*Session, er
 	if err := c.run(ctx, conn, h, signer); err != nil {
 		return nil, err
 	}
-	s := newSession(conn, h, grantFor(h.Lifetime()), localEnd{&c.cfg, c.want()}, c.events)
+	s := newSession(context.Background(), conn, h, grantFor(h.Lifetime()), localEnd{&c.cfg, c.want()}, c.events)
 	c.follower.follows(s)
 	s.updates.pace.asked()
 	return s, nil
@@ -190,7 +190,7 @@ func (c *client) dialFirst(ctx context.Context) (_ *Session, err error) {
 	if c.cfg.Store != nil {
 		keepIn(s, c.vault, c.storeName, vault.Stored{})
 		if err := s.keeper.Save(ctx); err != nil {
-			s.closeFor(CodeFailed, &CloseError{Err: err})
+			s.flow.CloseFor(CodeFailed, &CloseError{Err: err})
 			return nil, fmt.Errorf("e2e: %w", err)
 		}
 	}
@@ -200,6 +200,7 @@ func (c *client) dialFirst(ctx context.Context) (_ *Session, err error) {
 // comesBack gives a session whatever it needs to get another line.
 func (c *client) comesBack(s *Session) *reconnector {
 	back := &reconnector{client: c, session: s}
+	s.flow.Survive()
 	s.lost = func(why *CloseError) { go back.run(why) }
 	return back
 }
@@ -213,7 +214,7 @@ func Accept(ctx context.Context, conn transport.Conn, cfg ServerConfig) (*Sessio
 		conn.Close(transport.CodeNormal, "")
 		return nil, err
 	}
-	g := &greeting{conn: conn, cfg: &own, began: time.Now(), proving: make(chan struct{}, 1), signing: make(chan struct{}, 1)}
+	g := &greeting{life: context.Background(), conn: conn, cfg: &own, began: time.Now(), proving: make(chan struct{}, 1), signing: make(chan struct{}, 1)}
 	if err := g.read(ctx); err != nil {
 		return nil, err
 	}

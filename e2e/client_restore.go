@@ -35,7 +35,7 @@ func (c *client) restore(ctx context.Context) (_ *Session, err error) {
 	if stored.Session == nil {
 		return nil, nil
 	}
-	s := bareSession(stored.Session, localEnd{&c.cfg, c.want()}, c.events)
+	s := bareSession(context.Background(), stored.Session, localEnd{&c.cfg, c.want()}, c.events)
 	c.follower.follows(s)
 	s.restored = true
 	keepIn(s, c.vault, c.storeName, stored)
@@ -58,16 +58,16 @@ func (b *reconnector) connectRestored(ctx context.Context) error {
 			switch {
 			case err == nil:
 			case ends(err):
-				s.fail(&CloseError{Remote: true, Err: fault.Truncated(err)})
+				s.flow.Fail(&CloseError{Remote: true, Err: fault.Truncated(err)})
 			default:
 				b.leaveForLater(err)
 			}
 		}()
 		if err = b.firstLine(); err == nil {
-			s.attach(b.next)
+			s.flow.Attach(b.next)
 		}
 	}()
-	if err := s.linked(context.Background(), nil); err != nil {
+	if err := s.flow.Linked(context.Background()); err != nil {
 		<-s.keeper.Gone() // so that the next Dial does not find it
 		return err
 	}
@@ -77,7 +77,7 @@ func (b *reconnector) connectRestored(ctx context.Context) error {
 // firstLine dials until that succeeds. It gives up if the dial failed before anything was sent:
 // that is nobody's answer, and the next dial would fail in the same way.
 func (b *reconnector) firstLine() error {
-	_, err := b.dial(b.session.life)
+	_, err := b.dial(b.session.flow.Life())
 	if err == nil || cannotDial(err) {
 		return err
 	}
@@ -93,7 +93,7 @@ func cannotDial(err error) bool {
 // leaveForLater ends this end of a restored session that got no line, and leaves it stored.
 func (b *reconnector) leaveForLater(why error) {
 	s := b.session
-	s.leaveStored(&CloseError{Err: &notYet{why, b.lastFailure()}, Stored: true})
+	s.flow.LeaveStored(&CloseError{Err: &notYet{why, b.lastFailure()}, Stored: true})
 }
 
 // notYet says why a stored session did not get a line, for now.

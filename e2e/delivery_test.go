@@ -253,18 +253,6 @@ func TestIdleSessionLives(t *testing.T) {
 	})
 }
 
-// A session that is over leaves what is due: with nobody to write it, looking after
-// it again and again would never end.
-func TestEndedSessionLeavesWhatIsDue(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		c, _ := over(t)
-		mustSend(t, c, "hello")
-		e2e.EndWhileDue(c)
-		synctest.Wait()
-		e2e.ConnOf(c).Close(transport.CodeNormal, "")
-	})
-}
-
 // A connection that has died without a word is noticed at both ends.
 func TestSilentConnectionIsNoticed(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -24,18 +24,18 @@ const (
 // HasKeys reports whether a session could still seal or open.
 func HasKeys(s *Session) bool {
 	half := func(name string) bool {
-		return !reflect.ValueOf(s.line.Load().link).Elem().FieldByName(name).FieldByName("aead").IsNil()
+		return !reflect.ValueOf(s.flow.Line().Link).Elem().FieldByName(name).FieldByName("aead").IsNil()
 	}
 	return half("send") || half("recv")
 }
 
 // ConnOf returns the connection under a session.
-func ConnOf(s *Session) transport.Conn { return s.line.Load().conn }
+func ConnOf(s *Session) transport.Conn { return s.flow.Line().Conn }
 
 // Secrets returns the secrets of a session that is not in use.
 func Secrets(s *Session) (out [][]byte) {
 	for _, name := range []string{"send", "recv"} {
-		chain := reflect.ValueOf(s.line.Load().link).Elem().FieldByName(name).FieldByName("chain")
+		chain := reflect.ValueOf(s.flow.Line().Link).Elem().FieldByName(name).FieldByName("chain")
 		b := make([]byte, chain.Len())
 		for i := range b {
 			b[i] = byte(chain.Index(i).Uint())
@@ -45,26 +45,6 @@ func Secrets(s *Session) (out [][]byte) {
 	return out
 }
 
-// EndWhileDue ends a session, without hanging up yet, while a Send is under way and a
-// control record is due. The Send then leaves.
-func EndWhileDue(s *Session) {
-	s.send.turn <- struct{}{}
-	s.engine.Ask()
-	s.end(&CloseError{Code: CodeGoingAway})
-	s.leaveSend()
-}
-
-// LeaveBeforeGoodbye is Close with the moment held still in which the session is
-// over, its goodbye is not yet sealed, and a Receive finds out and leaves.
-func LeaveBeforeGoodbye(s *Session) error {
-	s.end(&CloseError{Code: CodeGoingAway})
-	s.recv.turn <- struct{}{}
-	s.leave(&s.recv)
-	err := s.sayGoodbye(CodeGoingAway)
-	s.hangUp(transport.CodeNormal)
-	return err
-}
-
 // IDOf returns the id of a session, which is a secret of its ends.
 func IDOf(s *Session) []byte {
 	id := s.engine.ID()
@@ -72,15 +52,15 @@ func IDOf(s *Session) []byte {
 }
 
 // SendRaw sends a message that no honest session writes, header and all.
-func SendRaw(s *Session, message []byte) error {
-	s.send.turn <- struct{}{}
-	defer s.leaveSend()
-	l := s.line.Load()
-	frame, err := l.link.Seal(time.Now(), nil, nil, message)
-	if err != nil {
-		return err
-	}
-	return s.write(context.Background(), l, time.Now(), frame)
+func SendRaw(s *Session, message []byte) (err error) {
+	holdSends(s, func() {
+		l := s.flow.Line()
+		var frame []byte
+		if frame, err = l.Link.Seal(time.Now(), nil, nil, message); err == nil {
+			err = l.Conn.Write(context.Background(), frame)
+		}
+	})
+	return err
 }
 
 // ParseRefusal reads the body of a refusal.
@@ -98,9 +78,12 @@ func AppendRefusal(err error) []byte {
 // send, and has not said so yet.
 func ForgetEngine(s *Session) { s.engine.Conclude() }
 
-// Overtake gives a session another connection beside one that attach did not see.
-func Overtake(s *Session, conn transport.Conn) {
-	if s.overtake(&line{conn: conn, link: s.engine.Link(), gone: make(chan struct{})}) {
-		s.leave(&s.send)
-	}
+// holdSends runs f while a session can tell the other end nothing.
+func holdSends(s *Session, f func()) {
+	turn := reflect.ValueOf(s.flow).Elem().FieldByName("send").FieldByName("turn")
+	sending := *(*chan struct{})(turn.Addr().UnsafePointer())
+	sending <- struct{}{}
+	f()
+	<-sending
+	s.flow.Schedule()
 }

@@ -252,14 +252,14 @@ func (f *follower) unanswered(why error, sessions ...*Session) {
 // follow ends the session if its Verifier does not trust the other end any more. The error is
 // that there is no answer.
 func (s *Session) follow(ctx context.Context) error {
-	for !s.over() {
+	for !s.flow.Over() {
 		peer := s.engine.Peer()
-		err := s.party.cfg.Verifier.Verify(about.Session(ctx, s.life), s.party.want, peer)
+		err := s.party.cfg.Verifier.Verify(about.Session(ctx, s.flow.Life()), s.party.want, peer)
 		switch _, no := fault.Refuses(err); {
 		case no && s.engine.Peer() != peer: // so that this is about who it was before
 			continue
 		case fault.Denies(err):
-			go s.closeFor(CodeRefused, fault.Unwelcome(err))
+			go s.flow.CloseFor(CodeRefused, fault.Unwelcome(err))
 			return nil
 		case no:
 			return nil

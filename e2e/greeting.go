@@ -7,6 +7,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e/internal/about"
 	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/e2e/internal/flow"
 	"github.com/hopseal/hopseal/e2e/internal/lobby"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
@@ -16,6 +17,7 @@ import (
 
 // A greeting is what a server does with a new connection, up to a session.
 type greeting struct {
+	life  context.Context // of the session, for its values
 	conn  transport.Conn
 	cfg   *config
 	began time.Time
@@ -66,15 +68,15 @@ func (g *greeting) accept(ctx context.Context, room func(*keys.PublicIdentity) e
 	if err != nil {
 		return nil, err
 	}
-	s := newSession(g.conn, e, g.grant, localEnd{g.cfg, g.cfg.wantClient()}, newEvents(*g.cfg))
+	s := newSession(g.life, g.conn, e, g.grant, localEnd{g.cfg, g.cfg.wantClient()}, newEvents(*g.cfg))
 	made := s.engine.Link()
 	if err := admit(s); err != nil {
-		s.fail(&CloseError{Err: err})
+		s.flow.Fail(&CloseError{Err: err})
 		return nil, err
 	}
 	// A client that has come back meanwhile on another connection has had the frame.
 	if err := h.finish(ctx, last); err != nil && made.Condemn() {
-		s.fail(&CloseError{Remote: true, Err: err})
+		s.flow.Fail(&CloseError{Remote: true, Err: err})
 		return nil, err
 	}
 	g.guest.Authenticated()
@@ -109,14 +111,14 @@ func (c *config) wantClient() trust.Expected { return c.expect(trust.RoleClient,
 
 // resume goes on with a session. Between the commit and the frame that tells the client
 // of it, it calls committed.
-func (g *greeting) resume(ctx context.Context, s *Session, committed func() error) (*line, error) {
+func (g *greeting) resume(ctx context.Context, s *Session, committed func() error) (*flow.Line, error) {
 	self, _ := g.cfg.engine()
 	r, err := engine.AnswerResume(self, s.engine, g.began)
 	if err != nil {
 		return nil, g.refuse(ctx)
 	}
 	h := handshake{conn: g.conn, engine: r, guest: g.guest, verify: g.cfg.verifyClient, decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
-		return g.welcome(about.Session(ctx, s.life), r, Peer{peer, s.Peer().Claims})
+		return g.welcome(about.Session(ctx, s.flow.Life()), r, Peer{peer, s.Peer().Claims})
 	}}
 	step, err := g.answer(ctx, r)
 	if busy := ctx.Err(); busy != nil || errors.Is(err, lobby.ErrBusy) {
@@ -131,7 +133,7 @@ func (g *greeting) resume(ctx context.Context, s *Session, committed func() erro
 		return nil, err
 	}
 	s.entitle(r.Link(), r.Peer(), g.grant)
-	s.leaveOld()
+	s.flow.LeaveOld()
 	if err := committed(); err != nil {
 		g.conn.Close(transport.CodeTryLater, "")
 		return nil, err
@@ -139,7 +141,7 @@ func (g *greeting) resume(ctx context.Context, s *Session, committed func() erro
 	if err := h.finish(ctx, last); err != nil {
 		return nil, err
 	}
-	return newLine(g.conn, r.Link(), r.Hop(), *g.cfg), nil
+	return newLine(g.conn, r.Link(), r.Hop(), g.cfg), nil
 }
 
 // answer gives a resume its first frame. The error is [lobby.ErrBusy] where there are too many of its
@@ -174,12 +176,12 @@ func (g *greeting) answer(ctx context.Context, r *engine.Resume) (step engine.St
 func (g *greeting) ended(s *Session, counted bool, err error) {
 	switch reason, no := fault.Refuses(err); {
 	case no && counted && reason == ReasonUntrusted:
-		s.fail(fault.Unwelcome(err))
+		s.flow.Fail(fault.Unwelcome(err))
 	case no && counted:
 		g.endUnlessBack(s, err)
 	}
 	if failed := new(HandshakeError); errors.As(err, &failed) && failed.Reason == ReasonRolledBack {
-		s.fail(&CloseError{Err: err})
+		s.flow.Fail(&CloseError{Err: err})
 	}
 }
 
@@ -190,8 +192,8 @@ func (g *greeting) ended(s *Session, counted bool, err error) {
 func (g *greeting) endUnlessBack(s *Session, err error) {
 	link := s.engine.Link()
 	time.AfterFunc(g.cfg.HandshakeTimeout, func() {
-		if !s.over() && link != nil && link.Condemn() {
-			s.closeFor(CodeRefused, fault.Unwelcome(err))
+		if !s.flow.Over() && link != nil && link.Condemn() {
+			s.flow.CloseFor(CodeRefused, fault.Unwelcome(err))
 		}
 	})
 }

@@ -54,7 +54,7 @@ func suspicious(o outcome) bool {
 // one.
 func attrsOf(s *Session, on transport.Info) (attrs []slog.Attr) {
 	if s != nil {
-		attrs = append(attrs, slog.String("session", s.info.Load().ID), slog.String("peer", s.Peer().Fingerprint().String()))
+		attrs = append(attrs, slog.String("session", s.id), slog.String("peer", s.Peer().Fingerprint().String()))
 	}
 	return appendText(attrs, "remote", cmp.Or(on.Client, on.Remote))
 }

@@ -1,6 +1,10 @@
 package e2e
 
-import "github.com/hopseal/hopseal/e2e/internal/message"
+import (
+	"github.com/hopseal/hopseal/e2e/internal/flow"
+	"github.com/hopseal/hopseal/e2e/internal/message"
+	"github.com/hopseal/hopseal/e2e/internal/signing"
+)
 
 // A Message is what one application sends to the other:
 //
@@ -32,6 +36,10 @@ const (
 )
 
 // message returns what the application gets of a message that has come.
-func (s *Session) message(m incoming) Message {
-	return Message{Type: m.Type, Time: m.Time, ID: m.number, Data: m.body, Proof: s.proof(m)}
+func (s *Session) message(m flow.Incoming) Message {
+	var proof []byte
+	if m.Signature != nil {
+		proof = signing.ProofOf(s.engine, m.Header, m.Number, m.Signature)
+	}
+	return Message{Type: m.Type, Time: m.Time, ID: m.Number, Data: m.Body, Proof: proof}
 }

@@ -15,7 +15,7 @@ func (srv *Server) find(id [32]byte) *Session {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	s := srv.resumable[id]
-	if srv.closed || s == nil || s.over() {
+	if srv.closed || s == nil || s.flow.Over() {
 		return nil
 	}
 	return s
@@ -54,7 +54,7 @@ func (srv *Server) unindex(s *Session) {
 // looks at what is true now: the two may come in any order.
 func (srv *Server) settle(s *Session) {
 	for _, last := range srv.park(s) {
-		go last.closeFor(CodeGoingAway, &CloseError{Err: ErrCrowded})
+		go last.flow.CloseFor(CodeGoingAway, &CloseError{Err: ErrCrowded})
 	}
 }
 
@@ -65,16 +65,16 @@ func (srv *Server) park(s *Session) (last []*Session) {
 	defer srv.mu.Unlock()
 	_, here := srv.sessions[s]
 	waited := s.place.spot.all != nil
-	switch waits := here && s.line.Load() == nil; {
+	switch waits := here && s.flow.Line() == nil; {
 	case waits && !waited:
 		srv.parking.enter(s)
-		s.limits.setParked(time.Now())
+		s.flow.Limits.SetParked(time.Now())
 		if s.keeper != nil {
 			s.keeper.Parked(true)
 		}
 	case !waits && waited:
 		srv.parking.leave(s)
-		s.limits.setParked(time.Time{})
+		s.flow.Limits.SetParked(time.Time{})
 		if s.keeper != nil {
 			s.keeper.Parked(false)
 		}

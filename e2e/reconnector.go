@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/e2e/internal/flow"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
@@ -18,7 +19,7 @@ type reconnector struct {
 	client   *client
 	session  *Session
 	redialer *redial.Redialer // nil before the first loss
-	next     *line            // what dial has made
+	next     *flow.Line       // what dial has made
 	refused  bool             // the last attempt met a server that does not know the session
 	decided  error            // a panic of the application's Decide
 
@@ -31,11 +32,11 @@ func (b *reconnector) run(why *CloseError) {
 	s, err := b.session, fault.ErrGoexit
 	defer func() {
 		if err != nil {
-			s.fail(gaveUp(err, why))
+			s.flow.Fail(gaveUp(err, why))
 		}
 	}()
 	if err = b.redial(fault.Disconnected(why)); err == nil {
-		s.attach(b.next)
+		s.flow.Attach(b.next)
 	}
 }
 
@@ -44,7 +45,7 @@ func (b *reconnector) redial(why error) error {
 	if b.redialer == nil {
 		b.redialer = redial.New(b.retry(), b.dial)
 	}
-	_, err := b.redialer.Next(b.session.life, why)
+	_, err := b.redialer.Next(b.session.flow.Life(), why)
 	if b.decided != nil {
 		return b.decided
 	}
@@ -127,7 +128,7 @@ func (b *reconnector) attempt(ctx context.Context) (_ transport.Conn, err error)
 		return nil, said{err}
 	}
 	b.session.entitle(r.Link(), r.Peer(), grantFor(r.Lifetime()))
-	b.next = newLine(conn, r.Link(), r.Hop(), b.client.cfg)
+	b.next = newLine(conn, r.Link(), r.Hop(), &b.client.cfg)
 	return conn, nil
 }
 
@@ -139,7 +140,7 @@ func (b *reconnector) connect(ctx context.Context) (transport.Conn, error) {
 
 // credentials returns what to show the server, and has the application asked at its pace.
 func (b *reconnector) credentials(ctx context.Context) ([]byte, error) {
-	if b.session.shows() {
+	if b.session.updates.shows() {
 		if err := b.session.updates.pace.wait(ctx, true); err != nil {
 			return nil, err
 		}
@@ -165,7 +166,7 @@ func (b *reconnector) storeAttempt() error {
 		return nil
 	}
 	if err := k.Sync(); err != nil {
-		return &HandshakeError{Reason: ReasonLocal, Err: b.session.unkept(err)}
+		return &HandshakeError{Reason: ReasonLocal, Err: b.session.flow.StoreFailed(err)}
 	}
 	return nil
 }

@@ -115,7 +115,7 @@ func (s *Session) remindNowAndThen() {
 	s.remind()
 	self := weak.Make(s)
 	time.AfterFunc(remindEvery, func() {
-		if s := self.Value(); s != nil && !s.over() {
+		if s := self.Value(); s != nil && !s.flow.Over() {
 			s.remindNowAndThen()
 		}
 	})

@@ -682,20 +682,3 @@ func TestConfigOfResume(t *testing.T) {
 		}
 	}
 }
-
-// A connection that becomes the session's while the next one is on its way is closed when
-// that takes its place: else it would be read from, in vain, for as long as it lasts.
-func TestOvertakenConnectionIsClosed(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		c, _ := over(t)
-		old := e2e.ConnOf(c)
-		next, far := transport.Pipe()
-		defer far.Cut()
-		e2e.Overtake(c, next)
-		synctest.Wait()
-		if err := old.Write(t.Context(), nil); err == nil {
-			t.Error("the old connection is open")
-		}
-		c.Close()
-	})
-}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/e2e/internal/flow"
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
@@ -81,13 +82,13 @@ func (o *ServeOptions) failed(r *Request, why Refusal, err error) {
 	case why == RefusedType || errors.As(err, &reply):
 	case o.OnError != nil:
 		o.OnError(r, err)
-	case !r.Session.over() || errors.As(err, new(*PanicError)): // else it may be no more than the end of the session
+	case !r.Session.flow.Over() || errors.As(err, new(*PanicError)): // else it may be no more than the end of the session
 		o.doorbell.refused(r.Session.party.logger(), r, why, err)
 	}
 }
 
 // ErrServing is returned by calls that would take messages from the Serve under way.
-var ErrServing = errors.New("e2e: the session is served already")
+var ErrServing = flow.ErrServing
 
 // Serve has a Handler serve the messages of the session: package mux has one that calls a
 // function for each type. Messages that want no answer are served one after the other, in
@@ -106,26 +107,25 @@ func (s *Session) Serve(ctx context.Context, h Handler, o *ServeOptions) error {
 	oneWay, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	sv.oneWay = oneWay
-	sv.queue = &service{most: o.concurrent(), start: func(r incoming) {
+	sv.queue = &flow.Service{Most: o.concurrent(), Start: func(r flow.Incoming) {
 		sv.work.Add(1)
 		go sv.run(r)
 	}}
-	if !s.inbox.serve(sv.queue) {
+	if !s.flow.Inbox.Serve(sv.queue) {
 		sv.cancel()
 		return ErrServing
 	}
 	defer sv.end()
-	defer context.AfterFunc(s.life, sv.cancel)()
+	defer context.AfterFunc(s.flow.Life(), sv.cancel)()
 	stop := func() {
-		if !s.over() || !s.err.Remote {
+		if !s.flow.Over() || !s.flow.Err().Remote {
 			cancel()
 		}
 	}
 	defer context.AfterFunc(ctx, stop)()
-	defer context.AfterFunc(s.life, stop)()
-	s.wanted.Add(1)
-	defer s.wanted.Add(-1)
-	s.pump()
+	defer context.AfterFunc(s.flow.Life(), stop)()
+	s.flow.Want()
+	defer s.flow.Unwant()
 	for {
 		in, err := sv.next(ctx)
 		if err != nil {
@@ -145,31 +145,31 @@ type serving struct {
 	cancel   context.CancelFunc // of that
 	oneWay   context.Context    // for others: what was said before the other end closed still counts
 	work     sync.WaitGroup     // requests
-	queue    *service           // requests that are served or wait
+	queue    *flow.Service      // requests that are served or wait
 }
 
 // next waits for a message that wants no answer.
-func (sv *serving) next(ctx context.Context) (incoming, error) {
+func (sv *serving) next(ctx context.Context) (flow.Incoming, error) {
 	s := sv.session
 	for {
-		if s.over() && !s.err.Remote {
-			return incoming{}, s.err
+		if s.flow.Over() && !s.flow.Err().Remote {
+			return flow.Incoming{}, s.flow.Err()
 		}
-		over := s.over() // before the last look
+		over := s.flow.Over() // before the last look
 		if err := ctx.Err(); err != nil && !over {
-			return incoming{}, err
+			return flow.Incoming{}, err
 		}
-		var m incoming
-		if s.inbox.take(&m) {
+		var m flow.Incoming
+		if s.flow.Inbox.Take(&m) {
 			return m, nil
 		}
 		if over {
-			return incoming{}, s.err
+			return flow.Incoming{}, s.flow.Err()
 		}
 		select {
-		case <-s.inbox.some:
+		case <-s.flow.Inbox.Some():
 		case <-ctx.Done():
-		case <-s.ended:
+		case <-s.flow.Done():
 		}
 	}
 }
@@ -177,20 +177,20 @@ func (sv *serving) next(ctx context.Context) (incoming, error) {
 // end stops what is under way. Requests that still wait are left for a later Serve.
 func (sv *serving) end() {
 	sv.cancel()
-	sv.session.inbox.unserve(sv.queue)
+	sv.session.flow.Inbox.Unserve(sv.queue)
 	sv.work.Wait()
 }
 
 // run serves a request, and then those that wait, one after the other.
-func (sv *serving) run(m incoming) {
+func (sv *serving) run(m flow.Incoming) {
 	defer sv.work.Done()
-	for ok := true; ok; m, ok = sv.session.inbox.nextRequest(sv.queue) {
+	for ok := true; ok; m, ok = sv.session.flow.Inbox.NextRequest(sv.queue) {
 		sv.handle(m)
 	}
 }
 
 // handle serves one message.
-func (sv *serving) handle(m incoming) {
+func (sv *serving) handle(m flow.Incoming) {
 	r := &Request{Message: sv.session.message(m), Session: sv.session, OneWay: m.Kind == engine.KindMessage}
 	reply, why, err := sv.answer(r)
 	switch {
@@ -198,30 +198,27 @@ func (sv *serving) handle(m incoming) {
 		sv.reply(m, r, reply, why, err)
 	case why != 0:
 		sv.options.failed(r, why, err)
-		sv.session.refuse(m, why)
+		sv.session.flow.Refuse(m, why)
 	default:
-		sv.session.consumed(m)
+		sv.session.flow.Consumed(m)
 	}
 }
 
 // reply sends what became of a request. It waits until that is on its way, and what waits is
 // counted meanwhile. What becomes of it then is the session's.
-func (sv *serving) reply(m incoming, r *Request, reply []byte, why Refusal, err error) {
+func (sv *serving) reply(m flow.Incoming, r *Request, reply []byte, why Refusal, err error) {
 	s := sv.session
-	owed := s.inbox.answering(m, reply)
+	owed := s.flow.Inbox.Answering(m, reply)
 	if why == 0 {
-		answer := engine.Header{Kind: engine.KindAnswer, Answers: m.number}
-		err = s.submit(s.life, &outgoing{Header: answer, body: reply, debt: owed})
-		if err == nil || s.over() {
+		answer := engine.Header{Kind: engine.KindAnswer, Answers: m.Number}
+		err = s.flow.Submit(s.flow.Life(), &flow.Outgoing{Header: answer, Body: reply, Debt: owed})
+		if err == nil || s.flow.Over() {
 			return
 		}
 		why = RefusedFailed // too large, or it could not be signed
 	}
 	sv.options.failed(r, why, err)
-	s.refusedHere.Add(1)
-	refusal := refusalOf(m.number, why, err)
-	refusal.debt = owed
-	s.submit(s.life, refusal)
+	s.flow.Reject(m, why, err, owed)
 }
 
 // answer asks the Handler. The reason is 0 if nothing is wrong.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/e2e/internal/flow"
 	"github.com/hopseal/hopseal/e2e/internal/lobby"
 	"github.com/hopseal/hopseal/e2e/internal/vault"
 	"github.com/hopseal/hopseal/internal/engine"
@@ -128,10 +129,10 @@ func (srv *Server) ServeConn(ctx context.Context, conn transport.Conn) error {
 		srv.greeted(outcomeEstablished)
 	} else {
 		srv.greeted(outcomeRestored)
-		srv.running.Go(func() { session.attach(session.joining) })
+		srv.running.Go(func() { session.flow.Attach(session.joining) })
 	}
 	err = srv.serve(ctx, session)
-	if err != nil && err != error(session.err) {
+	if err != nil && err != error(session.flow.Err()) {
 		logFunction(srv.cfg.Logger, session, err)
 	}
 	return err
@@ -154,7 +155,7 @@ func (srv *Server) turnedAway(on transport.Info, why outcome, err error) {
 // the context's error. Clients that connect afterwards are turned away.
 func (srv *Server) Shutdown(ctx context.Context) error {
 	for _, s := range srv.stop() {
-		srv.running.Go(func() { s.goAway() })
+		srv.running.Go(func() { s.flow.GoAway() })
 	}
 	srv.lobby.Close(ErrServerClosed)
 	srv.follower.end()
@@ -192,7 +193,7 @@ func (srv *Server) stop() (open []*Session) {
 
 // greetAside runs greet in a goroutine of its own. A handshake makes a stack deep, and
 // the caller's is there for as long as the session.
-func (srv *Server) greetAside(ctx context.Context, conn transport.Conn) (s *Session, l *line, err error) {
+func (srv *Server) greetAside(ctx context.Context, conn transport.Conn) (s *Session, l *flow.Line, err error) {
 	done := make(chan struct{})
 	err = fault.ErrGoexit
 	go func() {
@@ -205,7 +206,7 @@ func (srv *Server) greetAside(ctx context.Context, conn transport.Conn) (s *Sess
 
 // greet makes a session of a connection, or a line of one that there is. Nothing is
 // computed for a connection that the lobby does not hold.
-func (srv *Server) greet(ctx context.Context, conn transport.Conn) (_ *Session, _ *line, err error) {
+func (srv *Server) greet(ctx context.Context, conn transport.Conn) (_ *Session, _ *flow.Line, err error) {
 	err = fault.ErrGoexit // until it is known better
 	defer func() {
 		if err != nil {
@@ -223,7 +224,7 @@ func (srv *Server) greet(ctx context.Context, conn transport.Conn) (_ *Session, 
 			err = &HandshakeError{Reason: ReasonLocal, Err: why}
 		}
 	}()
-	g := &greeting{conn: conn, cfg: &srv.cfg, began: time.Now(), seen: srv.follower.seen(), guest: guest, proving: srv.proving, signing: srv.signing}
+	g := &greeting{conn: conn, cfg: &srv.cfg, began: time.Now(), seen: srv.follower.seen(), life: ctx, guest: guest, proving: srv.proving, signing: srv.signing}
 	if err := g.read(entered); err != nil {
 		return nil, nil, err
 	}
@@ -266,7 +267,7 @@ func (srv *Server) accept(ctx, entered context.Context, g *greeting) (s *Session
 		return err
 	}, func(s *Session) error {
 		p.reservedFor(s)
-		srv.adopt(ctx, s, vault.Stored{})
+		srv.adopt(s, vault.Stored{})
 		if err := srv.add(s, g.seen); err != nil || s.keeper == nil {
 			return err
 		}
@@ -281,12 +282,12 @@ func (srv *Server) accept(ctx, entered context.Context, g *greeting) (s *Session
 
 // goOn gives a session the line on which its client has come back, and waits until
 // that is over.
-func (srv *Server) goOn(ctx context.Context, s *Session, l *line) {
-	defer context.AfterFunc(ctx, func() { s.goAway() })()
-	s.attach(l)
+func (srv *Server) goOn(ctx context.Context, s *Session, l *flow.Line) {
+	defer context.AfterFunc(ctx, func() { s.flow.GoAway() })()
+	s.flow.Attach(l)
 	select {
-	case <-l.gone:
-	case <-s.life.Done():
+	case <-l.Gone():
+	case <-s.flow.Life().Done():
 	}
 }
 
@@ -329,18 +330,18 @@ func (srv *Server) removeLocked(s *Session) {
 
 // serve runs the function and closes the session.
 func (srv *Server) serve(ctx context.Context, s *Session) error {
-	defer context.AfterFunc(ctx, func() { s.goAway() })()
-	defer func() { <-s.life.Done() }() // somebody else may still be saying goodbye
+	defer context.AfterFunc(ctx, func() { s.flow.GoAway() })()
+	defer func() { <-s.flow.Life().Done() }() // somebody else may still be saying goodbye
 	returned := false
 	defer func() {
 		if !returned { // but has called runtime.Goexit
 			srv.finish(s, CodeFailed)
 		}
 	}()
-	err := srv.call(s.life, s)
+	err := srv.call(s.flow.Life(), s)
 	returned = true
 	switch {
-	case s.over() && (err == nil || errors.Is(err, s.err) || errors.Is(err, context.Canceled)):
+	case s.flow.Over() && (err == nil || errors.Is(err, s.flow.Err()) || errors.Is(err, context.Canceled)):
 		s.Close()
 		return nil
 	case err == nil:
@@ -353,7 +354,7 @@ func (srv *Server) serve(ctx context.Context, s *Session) error {
 // finish closes a session whose function has returned. Nobody waits for it as for Close, so
 // that its client has the time to come back.
 func (srv *Server) finish(s *Session, code Code) error {
-	ctx, cancel := context.WithTimeout(context.Background(), s.sendTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.party.cfg.SendTimeout)
 	defer cancel()
 	return s.CloseWith(ctx, code)
 }

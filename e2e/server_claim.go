@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/e2e/internal/flow"
 	"github.com/hopseal/hopseal/e2e/internal/vault"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
@@ -79,7 +80,7 @@ func (c *claim) onLatest(ctx context.Context, do func() error) error {
 // its time, see [fault.Outdated].
 func (c *claim) unwelcome(ctx context.Context, why error) error {
 	if reason, _ := fault.Refuses(why); fault.Denies(why) && reason == ReasonUntrusted {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flow.GoodbyeTimeout)
 		defer cancel()
 		c.onLatest(ctx, func() error { return c.delete(ctx) })
 	}
@@ -90,7 +91,7 @@ func (c *claim) unwelcome(ctx context.Context, why error) error {
 // been saved since, that may not be true any more, and it stays.
 func (c *claim) failed(ctx context.Context, err error) {
 	if failed := new(HandshakeError); errors.As(err, &failed) && failed.Reason == ReasonRolledBack {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flow.GoodbyeTimeout)
 		defer cancel()
 		c.delete(ctx)
 	}

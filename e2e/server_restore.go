@@ -32,11 +32,11 @@ func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byt
 		c.failed(entered, err)
 		return nil, err
 	}
-	s = bareSession(c.latest.Session, localEnd{&srv.cfg, srv.cfg.wantClient()}, newEvents(srv.cfg))
+	s = bareSession(ctx, c.latest.Session, localEnd{&srv.cfg, srv.cfg.wantClient()}, newEvents(srv.cfg))
 	s.restored = true
 	c.reserved.reservedFor(s)
 	s.entitle(c.resume.Link(), c.resume.Peer(), g.grant)
-	srv.adopt(ctx, s, c.latest)
+	srv.adopt(s, c.latest)
 	srv.endFenced(s.keeper.Key())
 	if err = srv.add(s, g.seen); err == nil {
 		err = s.keeper.Save(entered)
@@ -46,10 +46,10 @@ func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byt
 	}
 	if err != nil { // the session stays stored
 		g.conn.Close(transport.CodeTryLater, "")
-		s.fail(&CloseError{Err: err, Stored: true})
+		s.flow.Fail(&CloseError{Err: err, Stored: true})
 		return nil, err
 	}
-	s.joining = newLine(g.conn, c.resume.Link(), c.resume.Hop(), srv.cfg)
+	s.joining = newLine(g.conn, c.resume.Link(), c.resume.Hop(), &srv.cfg)
 	return s.begun(), nil
 }
 

@@ -10,11 +10,11 @@ import (
 
 // adopt makes a session one of the server's. What the server has claimed in the store is the zero
 // value for a session that is not stored yet.
-func (srv *Server) adopt(ctx context.Context, s *Session, claimed vault.Stored) {
-	s.life, s.conclude = context.WithCancel(context.WithoutCancel(ctx))
+func (srv *Server) adopt(s *Session, claimed vault.Stored) {
 	if srv.given.MaxParked < 0 {
 		return
 	}
+	s.flow.Survive()
 	s.lost = func(*CloseError) { srv.settle(s) }
 	s.found = func() { srv.settle(s) }
 	s.renewed = func() { srv.index(s) }
@@ -32,7 +32,7 @@ func (srv *Server) committed(s *Session) error {
 		return nil
 	}
 	if err := s.keeper.Sync(); err != nil {
-		return s.unkept(err)
+		return s.flow.StoreFailed(err)
 	}
 	return nil
 }
@@ -43,7 +43,7 @@ func (srv *Server) endFenced(key [32]byte) {
 	s := srv.stored[key]
 	srv.mu.Unlock()
 	if s != nil {
-		s.unkept(sessionstore.ErrFenced)
+		s.flow.StoreFailed(sessionstore.ErrFenced)
 	}
 }
 

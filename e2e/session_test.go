@@ -428,18 +428,6 @@ func TestNoMessageAfterClose(t *testing.T) {
 	}
 }
 
-// A Receive that returns while Close is at work does not take the goodbye's key.
-func TestGoodbyeSurvivesReceive(t *testing.T) {
-	c, s := over(t)
-	if err := e2e.LeaveBeforeGoodbye(c); err != nil {
-		t.Errorf("the goodbye: %v", err)
-	}
-	wantEnd(t, s, e2e.CloseError{Remote: true, Code: e2e.CodeGoingAway}, false)
-	if e2e.HasKeys(c) || e2e.HasKeys(s) {
-		t.Error("keys are left")
-	}
-}
-
 // A42: printing a session or its Config shows no secret.
 func TestA42SessionRedactsItself(t *testing.T) {
 	c, _ := over(t)

@@ -60,10 +60,8 @@ type figures struct {
 
 func (s *Session) figures() (f figures) {
 	f.Stats = s.engine.Stats()
-	for reason := range s.refusals {
-		f.refused[reason] = uint64(s.refusals[reason].Load())
-	}
-	f.refusedHere, f.refusedThere = s.refusedHere.Load(), s.refusedThere.Load()
+	f.refused = s.flow.BadRecords()
+	f.refusedHere, f.refusedThere = s.flow.Refused(), s.calls.TurnedDown()
 	return f
 }
 
@@ -209,6 +207,6 @@ func (srv *Server) conclude(s *Session) {
 	f := s.figures()
 	f.Unacked = 0 // they are in the gap, and nobody waits for them
 	srv.totals.sessions.add(f)
-	srv.totals.ended.count(outcomeOf(s.err), endings)
+	srv.totals.ended.count(outcomeOf(s.flow.Err()), endings)
 	srv.removeLocked(s)
 }

@@ -18,9 +18,9 @@ func (c config) vault(calls int) vault.Vault {
 // session that is not stored yet.
 func keepIn(s *Session, v vault.Vault, name string, claimed vault.Stored) {
 	s.keeper = v.Keep(vault.Session{
-		Engine: s.engine, Name: name, Life: s.life, Ended: s.ended,
-		Timeout: s.sendTimeout, Park: s.limits.park, Failed: func(err error) { s.unkept(err) },
-		Expires: func(now time.Time) time.Time { return s.limits.recordExpires(now, s.engine.Client()) },
+		Engine: s.engine, Name: name, Life: s.flow.Life(), Ended: s.flow.Done(),
+		Timeout: s.party.cfg.SendTimeout, Park: s.flow.Limits.Park(), Failed: func(err error) { s.flow.StoreFailed(err) },
+		Expires: func(now time.Time) time.Time { return s.flow.Limits.RecordExpires(now, s.engine.Client()) },
 	}, claimed)
-	s.spool = &spool{session: s, records: s.keeper}
+	s.flow.Store(s.keeper)
 }

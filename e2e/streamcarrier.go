@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 
+	"github.com/hopseal/hopseal/e2e/internal/flow"
 	"github.com/hopseal/hopseal/e2e/internal/streams"
 	"github.com/hopseal/hopseal/internal/engine"
 )
@@ -11,51 +12,41 @@ import (
 type streamCarrier struct{ session *Session }
 
 func (c streamCarrier) Submit(ctx context.Context, m streams.Outgoing) (uint64, error) {
-	out := outgoing{Header: m.Header, body: m.Body}
+	out := flow.Outgoing{Header: m.Header, Body: m.Body}
 	if m.Writer != nil {
-		out.waits = m.Writer
+		out.Waits = m.Writer
 	}
-	err := c.session.submit(ctx, &out)
-	return out.number, err
+	err := c.session.flow.Submit(ctx, &out)
+	return out.Number, err
 }
 
 func (c streamCarrier) Await(ctx context.Context, number uint64) error {
-	c.session.wanted.Add(1)
-	defer c.session.wanted.Add(-1)
-	return c.session.arrived(ctx, number)
+	c.session.flow.Want()
+	defer c.session.flow.Unwant()
+	return c.session.flow.Arrived(ctx, number)
 }
 
 func (c streamCarrier) Sent() uint64                     { return c.session.engine.Sent() }
 func (c streamCarrier) Acked() uint64                    { return c.session.engine.Acked() }
-func (c streamCarrier) AnswersTo(messages uint64) uint64 { return c.session.answersTo(messages) }
+func (c streamCarrier) AnswersTo(messages uint64) uint64 { return c.session.calls.AnswersTo(messages) }
 
 func (c streamCarrier) Consumed(number uint64, size int) {
-	c.session.consumed(incoming{Header: engine.Header{Kind: engine.KindStreamOpen}, number: number, size: size})
+	c.session.flow.Consumed(flow.Incoming{Header: engine.Header{Kind: engine.KindStreamOpen}, Number: number, Size: size})
 }
 
-func (c streamCarrier) Want() {
-	c.session.wanted.Add(1)
-	c.session.pump()
-}
+func (c streamCarrier) Want()   { c.session.flow.Want() }
+func (c streamCarrier) Unwant() { c.session.flow.Unwant() }
 
-func (c streamCarrier) Unwant() { c.session.wanted.Add(-1) }
-
-func (c streamCarrier) Stored() bool          { return c.session.keeper != nil }
-func (c streamCarrier) Done() <-chan struct{} { return c.session.ended }
-
-func (c streamCarrier) Err() *CloseError {
-	if c.session.over() {
-		return c.session.err
-	}
-	return nil
-}
+func (c streamCarrier) Stored() bool          { return c.session.flow.Stored() }
+func (c streamCarrier) Done() <-chan struct{} { return c.session.flow.Done() }
+func (c streamCarrier) Err() *CloseError      { return c.session.flow.Err() }
 
 // deliver hands a message of a stream on, whose body is somebody else's memory. The other
 // end itself has made it, so one that cannot be ends the session.
-func (c streamCarrier) deliver(m incoming) error {
-	defer c.session.schedule() // of an ack
-	if c.session.streams.Deliver(streams.Incoming{Header: m.Header, Number: m.number, Body: m.body, Size: m.size}) {
+func (c streamCarrier) deliver(m flow.Incoming) error {
+	defer c.session.flow.Schedule() // of an ack
+	if c.session.streams.Deliver(streams.Incoming{Header: m.Header, Number: m.Number, Body: m.Body, Size: m.Size}) {
 		return nil
 	}
-	return c.session.fail(&CloseError{Remote: true, Err: ErrMisbehaved})
+	return c.session.flow.Fail(&CloseError{Remote: true, Err: ErrMisbehaved})
 }

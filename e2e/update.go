@@ -13,6 +13,7 @@ import (
 	"github.com/hopseal/hopseal/e2e/internal/about"
 	"github.com/hopseal/hopseal/e2e/internal/aside"
 	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/e2e/internal/flow"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
@@ -46,9 +47,11 @@ func (p localEnd) verify(ctx context.Context, peer *keys.PublicIdentity) error {
 
 // updates is how the ends of a session keep each other up to date.
 type updates struct {
-	making atomic.Bool // an update is being made
-	heard  broadcast   // of answers to them
-	pace   pace        // of asking for credentials
+	session *Session
+
+	making atomic.Bool    // an update is being made
+	heard  flow.Broadcast // of answers to them
+	pace   pace           // of asking for credentials
 
 	mu      sync.Mutex // guards what follows
 	renewal *time.Timer
@@ -65,21 +68,21 @@ type updates struct {
 // also what follows from a refusal.
 func (s *Session) Renew(ctx context.Context) error {
 	for {
-		if err := s.linked(ctx, nil); err != nil {
+		if err := s.flow.Linked(ctx); err != nil {
 			return err
 		}
-		l := s.line.Load()
+		l := s.flow.Line()
 		if l == nil {
 			continue
 		}
-		err := s.update(ctx, l)
+		err := s.updates.send(ctx, l)
 		switch {
 		case errors.Is(err, engine.ErrClosed):
-			err = s.wait(ctx, func() bool { return s.line.Load() == l })
+			err = s.updates.awaitUpdate(ctx, func() bool { return s.flow.Line() == l })
 		case errors.Is(err, engine.ErrBlocked): // one is under way, with what was true then
-			err = s.wait(ctx, func() bool { return s.line.Load() == l && l.link.Updating() })
+			err = s.updates.awaitUpdate(ctx, func() bool { return s.flow.Line() == l && l.Link.Updating() })
 		case err == nil:
-			return s.answerOn(ctx, l)
+			return s.updates.answerOn(ctx, l)
 		}
 		if err != nil {
 			return err
@@ -88,43 +91,46 @@ func (s *Session) Renew(ctx context.Context) error {
 }
 
 // answerOn waits for the answer to an update, or for the line after, which says the same.
-func (s *Session) answerOn(ctx context.Context, l *line) error {
-	if err := s.wait(ctx, func() bool { return s.line.Load() == l && l.link.Updating() }); err != nil {
+func (u *updates) answerOn(ctx context.Context, l *flow.Line) error {
+	s := u.session
+	if err := u.awaitUpdate(ctx, func() bool { return s.flow.Line() == l && l.Link.Updating() }); err != nil {
 		return err
 	}
-	if l.link.Updating() {
-		return s.linked(ctx, nil)
+	if l.Link.Updating() {
+		return s.flow.Linked(ctx)
 	}
-	if accepted, _ := l.link.Answer(); !accepted {
+	if accepted, _ := l.Link.Answer(); !accepted {
 		return ErrUndecided
 	}
 	return nil
 }
 
-// wait waits as long as something is so that answers and lines change.
-func (s *Session) wait(ctx context.Context, so func() bool) error {
+// awaitUpdate blocks until cond is false. It rechecks after every answer and every change of line.
+func (u *updates) awaitUpdate(ctx context.Context, cond func() bool) error {
+	s := u.session
 	for {
-		heard, moved := s.updates.heard.next(), s.moved.next()
+		heard, moved := u.heard.Next(), s.flow.Moved()
 		switch {
-		case s.over():
-			return s.err
-		case !so():
+		case s.flow.Over():
+			return s.flow.Err()
+		case !cond():
 			return nil
 		}
-		s.pump()
+		s.flow.Pump()
 		select {
 		case <-heard:
 		case <-moved:
-		case <-s.ended:
+		case <-s.flow.Done():
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
-// update has the other end told, on a line, who this end is now and what it has to show.
-func (s *Session) update(ctx context.Context, l *line) error {
-	if l.link.Updating() {
+// send tells the peer, on a line, who this end is now and what it has to show.
+func (u *updates) send(ctx context.Context, l *flow.Line) error {
+	s := u.session
+	if l.Link.Updating() {
 		return engine.ErrBlocked // and what is fetched would be for nothing
 	}
 	var credentials []byte
@@ -135,80 +141,77 @@ func (s *Session) update(ctx context.Context, l *line) error {
 		}
 	}
 	identity := s.party.cfg.Identity.Public()
-	if err := l.link.Update(identity, credentials); err != nil {
+	if err := l.Link.Update(identity, credentials); err != nil {
 		return err
 	}
-	l.told.Store(identity)
-	s.schedule()
+	l.Told(identity)
+	s.flow.Schedule()
 	return nil
 }
 
-// announce has the other end told if this end's identity is another by now. It is called
-// whenever something may be due, and costs next to nothing.
-func (s *Session) announce() {
-	if l := s.line.Load(); l != nil && l.told.Load() != s.party.cfg.Identity.Public() && !s.over() {
-		s.renew()
-	}
-}
-
 // renew makes an update, unless one is being made.
-func (s *Session) renew() {
-	if !s.updates.making.CompareAndSwap(false, true) {
+func (u *updates) renew() {
+	s := u.session
+	if !u.making.CompareAndSwap(false, true) {
 		return
 	}
 	go func() {
-		defer s.updates.making.Store(false)
-		if s.shows() && s.updates.pace.wait(s.life, false) != nil {
+		defer u.making.Store(false)
+		if u.shows() && u.pace.wait(s.flow.Life(), false) != nil {
 			return // the session is over
 		}
-		ctx, cancel := context.WithTimeout(s.life, s.party.cfg.HandshakeTimeout)
+		ctx, cancel := context.WithTimeout(s.flow.Life(), s.party.cfg.HandshakeTimeout)
 		defer cancel()
-		l := s.line.Load()
+		l := s.flow.Line()
 		if l == nil {
 			return // the next one begins with it
 		}
-		err := s.update(ctx, l)
+		err := u.send(ctx, l)
 		if err != nil && !errors.Is(err, engine.ErrBlocked) && !errors.Is(err, engine.ErrClosed) {
-			s.renewLater()
+			u.renewLater()
 		}
 	}()
 }
 
 // shows reports whether this end has credentials.
-func (s *Session) shows() bool { return s.engine.Client() && s.party.cfg.Credentials != nil }
+func (u *updates) shows() bool {
+	return u.session.engine.Client() && u.session.party.cfg.Credentials != nil
+}
 
 // answered takes in what the other end says to an update.
-func (s *Session) answered(l *line) {
-	accepted, lifetime := l.link.Answer()
+func (u *updates) answered(l *flow.Line) {
+	s := u.session
+	accepted, lifetime := l.Link.Answer()
 	switch {
 	case !accepted:
-		s.renewLater()
+		u.renewLater()
 	case s.engine.Client():
-		s.entitle(l.link, s.engine.Peer(), grantFor(lifetime))
+		s.entitle(l.Link, s.engine.Peer(), grantFor(lifetime))
 		if s.keeper != nil {
 			go s.keeper.Renew()
 		}
 	}
-	s.updates.heard.tell()
-	s.schedule() // there may be something new to tell
+	u.heard.Tell()
+	s.flow.Schedule() // there may be something new to tell
 }
 
 // renewBefore has other credentials shown in time before these expire. A server, and a
 // client without any, has none to show.
-func (s *Session) renewBefore(expiry time.Time) {
-	if !s.shows() {
+func (u *updates) renewBefore(expiry time.Time) {
+	if !u.shows() {
 		return
 	}
 	if expiry.IsZero() {
-		s.renewIn(0)
+		u.renewIn(0)
 		return
 	}
 	left := time.Until(expiry)
-	s.renewIn(max(left-min(left/4, renewAhead), 1))
+	u.renewIn(max(left-min(left/4, renewAhead), 1))
 }
 
 // renewLater tries again what did not work.
-func (s *Session) renewLater() {
+func (u *updates) renewLater() {
+	s := u.session
 	s.grantMu.Lock()
 	expiry := s.expires
 	s.grantMu.Unlock()
@@ -216,78 +219,78 @@ func (s *Session) renewLater() {
 	if !expiry.IsZero() && s.engine.Client() {
 		wait = min(wait, max(time.Until(expiry)/4, decisionPause))
 	}
-	s.renewIn(wait)
+	u.renewIn(wait)
 }
 
 // renewIn sets the time of the next update, 0 for none.
-func (s *Session) renewIn(wait time.Duration) {
-	u := &s.updates
+func (u *updates) renewIn(wait time.Duration) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	switch {
-	case s.over():
+	case u.session.flow.Over():
 	case wait == 0:
 		if u.renewal != nil {
 			u.renewal.Stop()
 		}
 	case u.renewal == nil:
-		u.renewal = time.AfterFunc(wait, s.renew)
+		u.renewal = time.AfterFunc(wait, u.renew)
 	default:
 		u.renewal.Reset(wait)
 	}
 }
 
-// stopRenewal is called when the session is over.
-func (s *Session) stopRenewal() {
-	s.updates.mu.Lock()
-	defer s.updates.mu.Unlock()
-	if s.updates.renewal != nil {
-		s.updates.renewal.Stop()
+// stop is called when the session is over.
+func (u *updates) stop() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.renewal != nil {
+		u.renewal.Stop()
 	}
 }
 
 // decide decides on what the other end has told in an update, while the session goes on.
-func (s *Session) decide(l *line) {
-	offer := l.link.Offer()
-	if s.pause() != nil {
+func (u *updates) decide(l *flow.Line) {
+	s := u.session
+	offer := l.Link.Offer()
+	if u.awaitDecision() != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(s.life, s.party.cfg.HandshakeTimeout)
+	ctx, cancel := context.WithTimeout(s.flow.Life(), s.party.cfg.HandshakeTimeout)
 	defer cancel()
-	grant, err := s.judge(ctx, offer)
+	grant, err := u.judge(ctx, offer)
 	no := fault.Denies(err)
 	switch {
-	case s.over():
+	case s.flow.Over():
 		return
-	case no && !l.link.Condemn(): // another link has come with what was decided then
+	case no && !l.Link.Condemn(): // another link has come with what was decided then
 		return
 	case no:
-		s.closeFor(CodeRefused, fault.Unwelcome(err))
+		s.flow.CloseFor(CodeRefused, fault.Unwelcome(err))
 		return
 	case err != nil: // which says nothing, or only that this is out of its time
-		l.link.Decided(false, 0)
+		l.Link.Decided(false, 0)
 	case s.engine.Client():
-		s.recognize(l.link, offer.Peer)
-		l.link.Decided(true, 0)
-	case s.entitle(l.link, offer.Peer, grant):
-		l.link.Decided(true, grant.lifetime())
+		s.recognize(l.Link, offer.Peer)
+		l.Link.Decided(true, 0)
+	case s.entitle(l.Link, offer.Peer, grant):
+		l.Link.Decided(true, grant.lifetime())
 	}
-	s.schedule()
+	s.flow.Schedule()
 }
 
-// pause waits until it is time for another decision. The error is that the session is over
+// awaitDecision waits until it is time for another decision. The error is that the session is over
 // before.
-func (s *Session) pause() error {
-	u := &s.updates
+func (u *updates) awaitDecision() error {
 	u.mu.Lock()
 	wait := time.Until(u.decided.Add(decisionPause))
 	u.decided = time.Now().Add(max(wait, 0))
 	u.mu.Unlock()
-	return sleep(s.life, wait)
+	return sleep(u.session.flow.Life(), wait)
 }
 
 // judge asks the application about an offer, as about a client that connects.
-func (s *Session) judge(ctx context.Context, offer engine.Offer) (Grant, error) {
+func (u *updates) judge(ctx context.Context, offer engine.Offer) (Grant, error) {
+	s := u.session
 	if err := notRevoked(offer.Peer); err != nil {
 		passOn(ctx, offer.Peer, s.party.verify)
 		return Grant{}, err
@@ -325,17 +328,17 @@ func passOn(ctx context.Context, peer *keys.PublicIdentity, verify func(context.
 //
 // The error is the [*CloseError], or the Verifier's where the session goes on.
 func (s *Session) Recheck(ctx context.Context) error {
-	for !s.over() {
+	for !s.flow.Over() {
 		peer := s.engine.Peer()
-		err := s.party.verify(about.Session(ctx, s.life), peer)
+		err := s.party.verify(about.Session(ctx, s.flow.Life()), peer)
 		if !fault.Denies(err) {
 			return err
 		}
 		if s.engine.Peer() == peer { // else the answer is about who it was before
-			s.closeFor(CodeRefused, fault.Unwelcome(err))
+			s.flow.CloseFor(CodeRefused, fault.Unwelcome(err))
 		}
 	}
-	return s.err
+	return s.flow.Err()
 }
 
 // rechecks is how many sessions a server asks about at once.
@@ -356,7 +359,7 @@ func (srv *Server) Recheck(ctx context.Context) error {
 			err := s.Recheck(ctx)
 			mu.Lock()
 			defer mu.Unlock()
-			if first == nil && !s.over() {
+			if first == nil && !s.flow.Over() {
 				first = err
 			}
 		})

@@ -19,7 +19,7 @@ const (
 // falls: lower it with what was built, and leave the line out once the room is as it
 // should be.
 var crowded = map[string]struct{ exported, knotted int }{
-	"e2e":             {71, 47},
+	"e2e":             {71, 35},
 	"e2e/cmd/hopseal": {0, 23},
 	"keys":            {83, 0},
 	"keys/keystore":   {0, 26},
@@ -27,8 +27,6 @@ var crowded = map[string]struct{ exported, knotted int }{
 
 // long are the files that are longer than they should be.
 var long = map[string]bool{}
-
-const methodsOfSession = 128
 
 func TestTheHouse(t *testing.T) {
 	if testing.Short() {
@@ -52,8 +50,8 @@ func TestTheHouse(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		t.Errorf("%s is short enough now: leave it out of the list", name)
 	}
-	if h.Methods != max(methodsOfSession, mostMethods) {
-		t.Errorf("e2e.Session has %d methods, not %d: the figure here only falls", h.Methods, methodsOfSession)
+	if h.Methods > mostMethods {
+		t.Errorf("e2e.Session has %d methods, more than %d", h.Methods, mostMethods)
 	}
 	for _, up := range h.Upwards {
 		t.Errorf("%s, which is above it", up)

@@ -1,4 +1,4 @@
-package e2e
+package flow
 
 import (
 	"testing"
@@ -22,33 +22,23 @@ func TestLimitsWhenTheClockIsSet(t *testing.T) {
 				}
 			}
 			for what, c := range map[string]struct {
-				limit func(l *limits)
+				limit func(l *Limits)
 				want  time.Duration
 			}{
-				"idle":        {func(l *limits) { l.idle = time.Hour }, time.Hour},
-				"park":        {func(l *limits) { l.park, l.parked = time.Hour, start }, time.Hour},
-				"age":         {func(l *limits) { l.age = 2 * time.Hour }, time.Hour},
-				"credentials": {func(l *limits) { l.expiry = Grant{Expires: start.Round(0).Add(time.Hour)}.measured().Expires }, time.Hour},
+				"idle":        {func(l *Limits) { l.idle = time.Hour }, time.Hour},
+				"park":        {func(l *Limits) { l.park, l.parked = time.Hour, start }, time.Hour},
+				"age":         {func(l *Limits) { l.age = 2 * time.Hour }, time.Hour},
+				"credentials": {func(l *Limits) { l.expiry = start.Add(time.Hour) }, time.Hour},
 			} {
-				l := limits{age: 1000 * time.Hour, park: 2000 * time.Hour, born: start.Add(-time.Hour)}
+				l := Limits{age: 1000 * time.Hour, park: 2000 * time.Hour, born: start.Add(-time.Hour)}
 				l.active.from = start
 				c.limit(&l)
 				now := setclock.At(start, by)
 				l.touch(now)
 				at, _ := l.next()
 				near(what, at.Sub(now), c.want)
-				near(what+", stored", l.recordExpires(now, false).Round(0).Sub(now.Round(0)), c.want)
+				near(what+", stored", l.RecordExpires(now, false).Round(0).Sub(now.Round(0)), c.want)
 			}
 		})
-	}
-}
-
-func TestWasSet(t *testing.T) {
-	start := time.Now()
-	later := start.Add(24 * time.Hour)
-	for by, want := range map[time.Duration]bool{0: false, 30 * time.Second: false, -30 * time.Second: false, time.Hour: true, -time.Hour: true} {
-		if got := wasSet(start, setclock.At(later, by)); got != want {
-			t.Errorf("set by %v: %v", by, got)
-		}
 	}
 }

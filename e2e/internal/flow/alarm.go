@@ -1,12 +1,12 @@
-package e2e
+package flow
 
 import (
 	"sync"
 	"time"
 )
 
-// alarm is a timer that is set to the earliest of the times it is given, and costs
-// little to be given another.
+// An alarm is a timer that rings at the earliest of the times it is set to. Setting it to a later
+// one costs little.
 type alarm struct {
 	timer *time.Timer
 
@@ -23,14 +23,14 @@ func (a *alarm) set(at time.Time) {
 	}
 }
 
-// covers reports whether it rings no later than that.
+// covers reports whether the alarm rings at that time or before.
 func (a *alarm) covers(at time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return !a.at.IsZero() && !at.Before(a.at)
 }
 
-// clear says that it has rung.
+// clear is called when the alarm has rung.
 func (a *alarm) clear() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

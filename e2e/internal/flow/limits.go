@@ -1,15 +1,17 @@
-package e2e
+package flow
 
 import (
 	"math"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 )
 
-// limits are what a session must not outlive. But for the expiry of credentials they
-// hold for sessions that may have more than one connection; others end with theirs.
-type limits struct {
+// Limits are what a session must not outlive. All but the expiry of credentials hold for sessions
+// that may have more than one line; others end with theirs.
+type Limits struct {
 	idle, park, age time.Duration // 0: none
 
 	active instant // when a message of the application last came or went
@@ -21,10 +23,13 @@ type limits struct {
 	timer  *time.Timer
 }
 
-func (l *limits) touch(now time.Time) { l.active.set(now) }
+// Park returns how long a session may be without a line.
+func (l *Limits) Park() time.Duration { return l.park }
 
-// An instant is a time that any goroutine may set. It is kept as the time that has passed
-// since another one, by the clock that nobody sets.
+func (l *Limits) touch(now time.Time) { l.active.set(now) }
+
+// An instant is a time that any goroutine may set. It is kept as the time that has passed since
+// another one, by the clock that nobody sets.
 type instant struct {
 	from  time.Time
 	since atomic.Int64 // in ns
@@ -35,22 +40,22 @@ func (i *instant) set(t time.Time) { i.since.Store(int64(t.Sub(i.from))) }
 func (i *instant) time() time.Time { return i.from.Add(time.Duration(i.since.Load())) }
 
 // start begins to count. The callback has to call due.
-func (l *limits) start(expire func()) {
+func (l *Limits) start(expire func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.timer = time.AfterFunc(l.left(), expire)
 }
 
 // left returns how long it is until a limit may be reached.
-func (l *limits) left() time.Duration {
+func (l *Limits) left() time.Duration {
 	if at, _ := l.next(); !at.IsZero() {
 		return time.Until(at)
 	}
 	return math.MaxInt64
 }
 
-// setExpiry says when the client's credentials expire, as far as is known now.
-func (l *limits) setExpiry(at time.Time) {
+// SetExpiry sets when the client's credentials expire, as far as is known now.
+func (l *Limits) SetExpiry(at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.expiry = at; l.timer != nil {
@@ -58,8 +63,8 @@ func (l *limits) setExpiry(at time.Time) {
 	}
 }
 
-// leave says that there will be no line in this process.
-func (l *limits) leave(now time.Time) {
+// leave is called when there will be no more line in this process.
+func (l *Limits) leave(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.parked.IsZero() {
@@ -67,8 +72,8 @@ func (l *limits) leave(now time.Time) {
 	}
 }
 
-// setParked says since when there is no line.
-func (l *limits) setParked(since time.Time) {
+// SetParked sets since when there is no line; zero: there is one.
+func (l *Limits) SetParked(since time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.parked = since; l.timer != nil {
@@ -76,9 +81,9 @@ func (l *limits) setParked(since time.Time) {
 	}
 }
 
-// due reports whether a limit is reached and with which code the session ends, and else
-// sees that it is asked again.
-func (l *limits) due() (code Code, yes bool) {
+// due reports whether a limit is reached and with which code the session ends. Otherwise it sets
+// the timer for the next look.
+func (l *Limits) due() (code fault.Code, yes bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	left := l.left()
@@ -89,7 +94,7 @@ func (l *limits) due() (code Code, yes bool) {
 	return code, left <= 0
 }
 
-func (l *limits) stop() {
+func (l *Limits) stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.timer != nil {
@@ -97,26 +102,26 @@ func (l *limits) stop() {
 	}
 }
 
-// next returns the first time at which a limit may be reached, zero for never, and the
-// code for that. It is called under mu.
-func (l *limits) next() (at time.Time, code Code) {
-	at, code = l.expiry, CodeCredentials
+// next returns the first time at which a limit may be reached, zero for never, and the code for
+// that. The caller holds l.mu.
+func (l *Limits) next() (at time.Time, code fault.Code) {
+	at, code = l.expiry, fault.CodeCredentials
 	for _, limit := range []struct {
 		since time.Time
 		most  time.Duration
 	}{{l.born, l.age}, {l.active.time(), l.idle}, {l.parked, l.park}} {
 		end := limit.since.Add(limit.most)
 		if limit.most > 0 && !limit.since.IsZero() && (at.IsZero() || end.Before(at)) {
-			at, code = end, CodeExpired
+			at, code = end, fault.CodeExpired
 		}
 	}
 	return at, code
 }
 
-// recordExpires returns when a record of the session as it is now expires. A server's record
+// RecordExpires returns when a record of the session as it is now expires. A server's record
 // expires when its client would come too late if this process ended now. The limits are measured,
 // and what is left of them is added to what the wall clock shows now.
-func (l *limits) recordExpires(now time.Time, client bool) time.Time {
+func (l *Limits) RecordExpires(now time.Time, client bool) time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	left := l.age - now.Sub(l.born)
@@ -137,12 +142,12 @@ func (l *limits) recordExpires(now time.Time, client bool) time.Time {
 }
 
 // expire ends a session that has reached a limit.
-func (s *Session) expire() {
-	if s.over() {
+func (f *Flow) expire() {
+	if f.Over() {
 		return
 	}
-	why := map[Code]error{CodeExpired: ErrExpired, CodeCredentials: ErrCredentials}
-	if code, yes := s.limits.due(); yes {
-		s.closeFor(code, &CloseError{Err: why[code]})
+	why := map[fault.Code]error{fault.CodeExpired: fault.ErrExpired, fault.CodeCredentials: fault.ErrCredentials}
+	if code, yes := f.Limits.due(); yes {
+		f.CloseFor(code, &fault.CloseError{Err: why[code]})
 	}
 }

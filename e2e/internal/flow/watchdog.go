@@ -1,4 +1,4 @@
-package e2e
+package flow
 
 import (
 	"math"
@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// A watch calls somebody when one write takes too long. Its timer runs on while there
-// are writes, instead of being set for each, so a write costs two stores.
-type watch struct {
+// A watchdog calls stuck when one write takes too long. Its timer keeps running while there are
+// writes instead of being set for each, so a write costs two stores.
+type watchdog struct {
 	most  time.Duration
 	stuck func()
 
@@ -18,26 +18,26 @@ type watch struct {
 	timer *time.Timer
 }
 
-func (w *watch) start(most time.Duration, stuck func()) {
+func (w *watchdog) start(most time.Duration, stuck func()) {
 	w.most, w.stuck, w.born = most, stuck, time.Now().Add(-1)
 	w.timer = time.AfterFunc(math.MaxInt64, w.ring)
 	w.timer.Stop()
 }
 
-func (w *watch) begin(now time.Time) {
+func (w *watchdog) begin(now time.Time) {
 	w.since.Store(int64(now.Sub(w.born)))
 	w.arm(w.most)
 }
 
-func (w *watch) end() { w.since.Store(0) }
+func (w *watchdog) end() { w.since.Store(0) }
 
-func (w *watch) arm(after time.Duration) {
+func (w *watchdog) arm(after time.Duration) {
 	if !w.armed.Load() && w.armed.CompareAndSwap(false, true) {
 		w.timer.Reset(after)
 	}
 }
 
-func (w *watch) ring() {
+func (w *watchdog) ring() {
 	w.armed.Store(false)
 	since := w.since.Load()
 	if since == 0 {
@@ -50,4 +50,4 @@ func (w *watch) ring() {
 	}
 }
 
-func (w *watch) stop() { w.timer.Stop() }
+func (w *watchdog) stop() { w.timer.Stop() }

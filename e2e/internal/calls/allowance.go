@@ -1,0 +1,72 @@
+package calls
+
+import (
+	"context"
+	"slices"
+)
+
+// An allowance is how much the requests of this end may cost of which it has no answer yet: what
+// the peer, with the same configuration, is ready to hold. It is given in the order in which it is
+// asked for. A request that costs more than all of it has to be alone. So the peer finds room for
+// each request, in whatever order they come to it. The mu of the Calls guards it.
+type allowance struct {
+	used    int // in bytes
+	waiting []*share
+}
+
+// A share is a part of an allowance, or the wait for it.
+type share struct {
+	cost    int
+	granted chan struct{} // closed once the share is granted
+}
+
+// ask returns a share, which may be granted already.
+func (c *Calls) ask(cost int) *share {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := &share{cost: cost, granted: make(chan struct{})}
+	c.allowance.waiting = append(c.allowance.waiting, s)
+	c.allowance.grant(c.limits.Window)
+	return s
+}
+
+// awaitShare returns once a share is granted, or the error why it will not be.
+func (c *Calls) awaitShare(ctx context.Context, s *share) error {
+	select {
+	case <-s.granted:
+		return nil
+	default:
+	}
+	c.flow.Want() // the answers that it waits for have to be read
+	defer c.flow.Unwant()
+	select {
+	case <-s.granted:
+		return nil
+	case <-c.flow.Done():
+		return c.flow.Err()
+	case <-ctx.Done():
+		c.withdraw(s)
+		return ctx.Err()
+	}
+}
+
+// withdraw gives a share back, or stops waiting for it.
+func (c *Calls) withdraw(s *share) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := slices.Index(c.allowance.waiting, s); i >= 0 {
+		c.allowance.waiting = slices.Delete(c.allowance.waiting, i, i+1)
+	} else {
+		c.allowance.used -= s.cost
+	}
+	c.allowance.grant(c.limits.Window)
+}
+
+// grant gives those who wait what there is. The caller holds the Calls' mu.
+func (l *allowance) grant(window int) {
+	for len(l.waiting) > 0 && (l.used == 0 || l.used+l.waiting[0].cost <= window) {
+		l.used += l.waiting[0].cost
+		close(l.waiting[0].granted)
+		l.waiting = slices.Delete(l.waiting, 0, 1)
+	}
+}

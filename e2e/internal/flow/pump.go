@@ -1,0 +1,65 @@
+package flow
+
+import (
+	"context"
+	"time"
+
+	"github.com/hopseal/hopseal/internal/engine"
+)
+
+// Want has the session read by itself until Unwant is called as often. Otherwise it leaves that to
+// whoever receives, unless nobody has for a while.
+func (f *Flow) Want() {
+	f.wanted.Add(1)
+	f.Pump()
+}
+
+// Unwant takes a Want back.
+func (f *Flow) Unwant() { f.wanted.Add(-1) }
+
+// Pump reads for as long as nobody receives, so that acks, and the end of the session, are noticed.
+// What the peer may send meanwhile is bounded by its credit.
+func (f *Flow) Pump() {
+	if f.receivers.Load() > 0 || f.Over() || f.line.Load() == nil || !f.pumping.CompareAndSwap(false, true) {
+		return
+	}
+	go f.pump()
+}
+
+func (f *Flow) pump() {
+	for f.receivers.Load() == 0 && f.pumpOne() == nil {
+	}
+	f.pumping.Store(false)
+	// Somebody may have wanted the pump between its last look and now.
+	if f.wanted.Load() > 0 {
+		f.Pump()
+	}
+	if !f.Over() {
+		f.alarm.set(time.Now().Add(idleReader))
+	}
+}
+
+// pumpOne reads one frame, or one message, and keeps what is for the application.
+func (f *Flow) pumpOne() error {
+	ctx := context.Background()
+	if err := f.enter(ctx, &f.recv); err != nil {
+		return err
+	}
+	defer f.leave(&f.recv)
+	var m Incoming
+	out, err := f.readWhole(ctx, f.recv.plain[:0], &m)
+	f.recv.plain = nil
+	switch {
+	case err == nil && m.Number == 0 && f.user.Streaming():
+		f.recv.plain = out[:0] // nobody keeps it
+		return nil
+	case err != nil || m.Number == 0:
+		return err
+	case m.Kind == engine.KindRequest:
+		f.request(m)
+	default:
+		f.Inbox.put(m)
+	}
+	f.Schedule()
+	return nil
+}

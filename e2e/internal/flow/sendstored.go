@@ -1,0 +1,202 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hopseal/hopseal/e2e/internal/signing"
+	"github.com/hopseal/hopseal/internal/engine"
+)
+
+// A queuedSend is a message that waits to be stored.
+type queuedSend struct {
+	*Outgoing
+	done chan struct{}
+	err  error // once done is closed
+}
+
+func (q *queuedSend) finish(err error) {
+	q.err = err
+	close(q.done)
+}
+
+func (q *queuedSend) wait() error {
+	<-q.done
+	return q.err
+}
+
+// sendStored sends a message of a session that is stored. It returns once the message is stored,
+// with its number: then it arrives, or is in the gap. Whoever has the turn to send stores the
+// messages of all who wait in one go.
+func (f *Flow) sendStored(ctx context.Context, message *Outgoing) error {
+	own := *message // so that without a store messages need no memory of their own
+	defer func() { message.Number = own.Number }()
+	m := &queuedSend{Outgoing: &own, done: make(chan struct{})}
+	f.spool.post(m)
+	p := f.patience()
+	defer p.timer.Stop()
+	for {
+		acked, moved := f.acked.Next(), f.moved.Next()
+		if f.closing() && f.spool.withdraw(m) {
+			return f.finished()
+		}
+		err := f.enterOr(ctx, &f.send, m.done)
+		if err == nil {
+			err = f.sendPosted()
+			f.leaveSend()
+		}
+		if err == errUnsigned {
+			if err = f.signPosted(ctx, m); err == nil {
+				continue
+			}
+		}
+		switch {
+		case err == nil || err == errOther:
+			return m.wait()
+		case mustWait(err):
+		case f.spool.withdraw(m):
+			return err
+		}
+		wait := moved // what it says without a line
+		if err != errUnlinked {
+			wait = acked
+			f.Pump()
+		}
+		select {
+		case <-m.done:
+			return m.err
+		case <-wait: // and then again
+			p.answered = true
+		case <-moved:
+			p.renew()
+		case <-p.timer.C:
+			if f.line.Load() == nil {
+				p.renew()
+			} else {
+				p.passed()
+			}
+		case <-f.ended:
+			if f.spool.withdraw(m) {
+				return f.err
+			}
+			return m.wait()
+		case <-ctx.Done():
+			if f.spool.withdraw(m) {
+				return ctx.Err()
+			}
+			return m.wait()
+		}
+	}
+}
+
+// sendPosted stores and sends what is in line. The caller holds f.send. The error says why
+// something is left there.
+func (f *Flow) sendPosted() error {
+	l := f.line.Load()
+	if l == nil {
+		return errUnlinked
+	}
+	now := time.Now()
+	taken, left := f.spool.take(now)
+	if len(taken) > 0 {
+		if err := f.spool.records.Sync(); err != nil {
+			err = f.StoreFailed(err)
+			for _, m := range taken {
+				m.finish(err)
+			}
+			return err
+		}
+		f.Limits.touch(now)
+		for _, m := range taken {
+			m.finish(nil)
+		}
+	}
+	// What was numbered is behind what this line has carried, if anything is.
+	if err := f.sendAgain(l); err != nil && err != errUnlinked {
+		return err
+	}
+	if errors.Is(left, engine.ErrClosed) {
+		<-f.ended // whoever ends the session has not said so yet
+		return f.err
+	}
+	return left
+}
+
+// take numbers as many messages as there is room for. One that has to wait keeps back those of its
+// kind only: an answer may pass it.
+func (p *spool) take(now time.Time) (taken []*queuedSend, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var left []*queuedSend
+	for i, m := range p.pending {
+		if err != nil && !m.Kind.Free() {
+			left = append(left, m)
+			continue
+		}
+		switch failed := p.flow.queue(now, m.Outgoing); {
+		case failed == nil:
+			taken = append(taken, m)
+		case mustWait(failed):
+			left, err = append(left, m), failed
+		case failed == errUnsigned, errors.Is(failed, engine.ErrClosed):
+			p.pending = append(left, p.pending[i:]...)
+			return taken, failed
+		default:
+			m.finish(failed)
+		}
+	}
+	p.pending = left
+	return taken, err
+}
+
+// queue gives a message its number, if it is signed as the one of that or need not be.
+func (f *Flow) queue(now time.Time, m *Outgoing) error {
+	switch m.Time = now; {
+	case !signing.Required(f.engine, m.Kind):
+	case !f.engine.Room(m.Kind):
+		return engine.ErrBlocked
+	case !m.signature.IsFor(f.engine.Sent() + 1):
+		return errUnsigned
+	default:
+		m.Time = m.signature.Time
+	}
+	var header [engine.MaxHeader]byte
+	err := f.engine.Queue(now, append(m.Append(header[:0]), m.signature.Bytes()...), m.Body)
+	switch {
+	case errors.Is(err, engine.ErrFinished):
+		return f.finished()
+	case err != nil:
+		return err
+	}
+	f.numbered(m, f.engine.Sent())
+	return nil
+}
+
+// signPosted signs the messages that are in line, as far as there is room for them, so that they
+// can be stored in one go. It waits for the Signer with the turn to sign, and no other. It returns
+// errOther once message m has been looked after.
+func (f *Flow) signPosted(ctx context.Context, m *queuedSend) error {
+	if err := f.enterOr(ctx, f.sign, m.done); err != nil {
+		return err
+	}
+	for {
+		next, signature := f.spool.unsigned()
+		if next == nil {
+			f.leave(f.sign)
+			return nil
+		}
+		err := f.makeSignature(ctx, signature)
+		switch {
+		case err == nil:
+			f.spool.signed(next, signature)
+		case ctx.Err() != nil || f.Over():
+			return err
+		default:
+			if f.spool.withdraw(next) {
+				next.finish(err)
+			}
+			return nil // and the next one takes the turn
+		}
+	}
+}

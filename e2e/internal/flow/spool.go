@@ -1,0 +1,132 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/e2e/internal/signing"
+	"github.com/hopseal/hopseal/e2e/sessionstore"
+	"github.com/hopseal/hopseal/internal/engine"
+)
+
+// Records keep the stored record of one session up to date.
+type Records interface {
+	// Sync stores what must be stored before the next frame is written.
+	Sync() error
+
+	// Save stores the session's state in any case.
+	Save(ctx context.Context) error
+
+	// End is called once, when the session is over. The record stays if the session goes on
+	// elsewhere.
+	End(stays bool)
+}
+
+// A spool is what a session that is stored holds between its store and its application.
+type spool struct {
+	flow    *Flow
+	records Records
+
+	mu      sync.Mutex    // guards what follows
+	pending []*queuedSend // messages that wait to be stored, in the order of their Submits
+	handed  []Incoming    // messages that the application was given, and may be busy with
+}
+
+// Store makes the session one that is stored. It is called before Start.
+func (f *Flow) Store(r Records) { f.spool = &spool{flow: f, records: r} }
+
+// Stored reports whether the session is one that is stored.
+func (f *Flow) Stored() bool { return f.spool != nil }
+
+// StoreFailed ends a session whose store has failed, and returns how the session ended. What was
+// stored stays there.
+func (f *Flow) StoreFailed(err error) error {
+	switch {
+	case errors.Is(err, engine.ErrClosed): // which is no fault of the store
+		<-f.ended // whoever ends the session has not said so yet
+		return f.err
+	case f.Over():
+		return f.err
+	case errors.Is(err, sessionstore.ErrFenced):
+		return f.Fail(&fault.CloseError{Err: sessionstore.ErrFenced, Stored: true})
+	}
+	return f.Fail(&fault.CloseError{Err: err, Stored: true})
+}
+
+// overInStore reports whether nothing has to be stored any more because the session is over for
+// good. What was sealed before is written all the same, or nothing could follow it.
+func (f *Flow) overInStore(err error) bool {
+	if !errors.Is(err, engine.ErrClosed) {
+		return false
+	}
+	<-f.ended // whoever ends the session has not said so yet
+	return !f.err.Stored
+}
+
+// hand remembers a message that the application was given.
+func (p *spool) hand(m Incoming) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m.Body = nil
+	p.handed = append(p.handed, m)
+}
+
+// askedBehind is called when the application is done with everything that it was given.
+func (p *spool) askedBehind() {
+	p.mu.Lock()
+	handed := p.handed
+	p.handed = nil
+	p.mu.Unlock()
+	for _, m := range handed {
+		p.flow.Consumed(m)
+	}
+}
+
+// post puts a message in line.
+func (p *spool) post(m *queuedSend) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pending = append(p.pending, m)
+}
+
+// withdraw takes a message out of the line, and reports whether it was still there.
+func (p *spool) withdraw(m *queuedSend) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := slices.Index(p.pending, m)
+	if i >= 0 {
+		p.pending = slices.Delete(p.pending, i, i+1)
+	}
+	return i >= 0
+}
+
+// unsigned returns the first message in line that has to be signed for the number that it is going
+// to have, and the signature to be made, or nil.
+func (p *spool) unsigned() (*queuedSend, *signing.Signature) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e := p.flow.engine
+	room := map[bool]bool{true: e.Room(engine.KindAnswer), false: e.Room(engine.KindMessage)}
+	number := e.Sent()
+	for _, m := range p.pending {
+		if !room[m.Kind.Free()] {
+			continue
+		}
+		if number++; signing.Required(e, m.Kind) && !m.signature.IsFor(number) {
+			return m, p.flow.prepare(m.Outgoing, number)
+		}
+	}
+	return nil, nil
+}
+
+// signed takes in the signature of a message, if the message is in line still.
+func (p *spool) signed(m *queuedSend, by *signing.Signature) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if slices.Contains(p.pending, m) {
+		m.signature = by
+	}
+}

@@ -1,0 +1,132 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/internal/engine"
+)
+
+// mustWait reports whether a message was not taken, and may be later.
+func mustWait(err error) bool { return errors.Is(err, engine.ErrBlocked) || err == errUnlinked }
+
+// sendLater waits until the peer has made room, or there is a line again. It does not keep its turn
+// meanwhile: acks have to pass, or two ends that both send would wait for ever. Only a peer that
+// could make room has to do so in time: half of that time is for finding out whether it is there.
+func (f *Flow) sendLater(ctx context.Context, m *Outgoing) error {
+	p := f.patience()
+	defer p.timer.Stop()
+	for {
+		acked, moved := f.acked.Next(), f.moved.Next()
+		err := f.sendOnce(ctx, m)
+		switch {
+		case !mustWait(err):
+			return err
+		case err == errUnlinked:
+			if err := f.linked(ctx, f.finishing); err != nil && err != errOther {
+				return err
+			}
+			p.renew()
+			continue
+		}
+		f.Pump()
+		select {
+		case <-acked:
+			p.answered = true
+		case <-moved:
+			p.renew()
+		case <-p.timer.C:
+			p.passed()
+		case <-f.ended:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// patience is how long a message waits for the peer to make room.
+type patience struct {
+	flow     *Flow
+	timer    *time.Timer // of one half of it
+	asked    bool        // this is the second half
+	answered bool        // in this half
+	moved    uint64      // how far what this end sends had got when this half began
+	came     uint64      // and what the peer sends
+	behind   uint64      // how far that may get before an answer has to be among it
+}
+
+func (f *Flow) patience() *patience {
+	return &patience{flow: f, timer: time.NewTimer(f.cfg.SendTimeout / 2), moved: f.engine.Moved(), came: f.engine.Came()}
+}
+
+// renew begins it anew, on another line.
+func (p *patience) renew() {
+	p.asked = false
+	p.timer.Reset(p.flow.cfg.SendTimeout / 2)
+}
+
+// passed is called at the end of each half. While others get on, or pieces arrive, whoever waits is
+// only behind them. While the peer's messages come, its answer may be behind those that were on
+// their way, which windows bound.
+func (p *patience) passed() {
+	f := p.flow
+	moved, came := f.engine.Moved(), f.engine.Came()
+	switch {
+	case moved != p.moved:
+		p.asked = false
+	case p.asked && (p.answered || came == p.came || came > p.behind):
+		f.stall(p.answered)
+	case !p.asked:
+		f.engine.Ask()
+		f.control()
+		p.asked, p.behind = true, came+uint64(4*f.cfg.Window+2*f.cfg.MaxMessage)
+	}
+	p.moved, p.came, p.answered = moved, came, false
+	p.timer.Reset(f.cfg.SendTimeout / 2)
+}
+
+// stall is called when the peer has made no room in time. One that is there and takes nothing is
+// the end of the session. One that does not answer may have made room without our knowing: the line
+// may have a hole, in one direction only, so that nobody has noticed.
+func (f *Flow) stall(answers bool) {
+	why := &fault.CloseError{Remote: true, Err: fault.ErrStalled}
+	if l := f.line.Load(); l != nil && !answers {
+		f.lose(l, why)
+		return
+	}
+	f.Fail(why)
+}
+
+// Arrived waits until every message through last has arrived at the peer.
+func (f *Flow) Arrived(ctx context.Context, last uint64) error {
+	for {
+		acked, moved := f.acked.Next(), f.moved.Next()
+		if f.engine.Acked() >= last {
+			return nil
+		}
+		if f.Over() {
+			return f.err
+		}
+		if err := f.awaitAnswer(ctx, acked, moved); err != nil {
+			return err
+		}
+	}
+}
+
+// awaitAnswer asks the peer what has arrived there, and waits until it is worth a look. The caller
+// has taken both channels before its own look.
+func (f *Flow) awaitAnswer(ctx context.Context, acked, moved <-chan struct{}) error {
+	f.engine.Ask()
+	f.control()
+	f.Pump()
+	select {
+	case <-acked:
+	case <-moved: // the question may be lost
+	case <-f.ended:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
