@@ -350,7 +350,7 @@ func TestA32EveryEntryIsFuzzed(t *testing.T) {
 		"Sealer.Seal", "Sealer.NewWriter", "Writer.Write", "Writer.ReadFrom",
 		"UnverifiedReader.Read", "UnverifiedReader.WriteTo", "ReaderAt.ReadAt", "SealValue",
 	}
-	parts := map[string]string{"OpenValue": "decodeValue"} // what it does beside Open
+	parts := map[string]string{"OpenValue": "Decode"} // what it does beside Open
 	code, tests := declared(t)
 	fuzzed := map[string]bool{}
 	for name, f := range tests {

@@ -3,11 +3,8 @@
 package envelope
 
 import (
-	"errors"
-	"fmt"
 	"reflect"
 
-	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/internal/typed"
 )
 
@@ -20,25 +17,14 @@ import (
 // It does not match [ErrOpen]. Who sealed the message is known by then, so it is for
 // the local caller: its texts name the fields and types of the program and hold
 // nothing of the message's own.
-type ValueError struct {
-	// Path leads to what is wrong, such as "orders[3].price", by the names in the
-	// encoding. It is "" for the whole value. Entries of a map count in the order of
-	// their keys, which may be secret.
-	Path   string
-	Reason string // for people
-	err    error
-}
+//
+// Path leads to what is wrong, such as "orders[3].price", by the names in the encoding. It
+// is "" for the whole value. Entries of a map count in the order of their keys, which may
+// be secret. Reason is for people. Unwrap returns the error of the type's Validate method,
+// if that is what refused the value.
+type ValueError = typed.ValueError
 
-func (e *ValueError) Error() string {
-	if e.Path == "" {
-		return "envelope: value: " + e.Reason
-	}
-	return "envelope: value: " + e.Path + ": " + e.Reason
-}
-
-// Unwrap returns the error of the type's Validate method, if that is what refused
-// the value.
-func (e *ValueError) Unwrap() error { return e.err }
+var values = typed.Texts{Value: "envelope: value: ", NoShape: "envelope: %v cannot be sealed as a value: %v"}
 
 // SealValue seals v like [Sealer.Seal] seals bytes. What it writes, [OpenValue] with
 // the same type reads, and gives the same value.
@@ -75,7 +61,7 @@ func SealValue[T any](s *Sealer, dst []byte, v T) ([]byte, error) {
 	if s == nil {
 		return nil, errNil("Sealer")
 	}
-	encoded, err := encodeValue(reflect.ValueOf(&v).Elem())
+	encoded, err := values.Encode(reflect.ValueOf(&v).Elem())
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +92,7 @@ func OpenValue[T any](o *Opener, sealed []byte) (T, Header, error) {
 	if o == nil {
 		return none, Header{}, errNil("Opener")
 	}
-	shape, err := shapeOf(reflect.TypeFor[T]())
+	shape, err := values.Shape(reflect.TypeFor[T]())
 	if err != nil {
 		return none, Header{}, err
 	}
@@ -114,57 +100,8 @@ func OpenValue[T any](o *Opener, sealed []byte) (T, Header, error) {
 	if err != nil {
 		return none, Header{}, err
 	}
-	if err := decodeValue(shape, encoded, reflect.ValueOf(&v).Elem()); err != nil {
+	if err := values.Decode(shape, encoded, reflect.ValueOf(&v).Elem()); err != nil {
 		return none, h, err
 	}
 	return v, h, nil
 }
-
-// What follows is not generic, so that a program holds it once and not for each T.
-
-func shapeOf(t reflect.Type) (*typed.Shape, error) {
-	shape, err := typed.Of(t)
-	if err != nil {
-		return nil, fmt.Errorf("envelope: %v cannot be sealed as a value: %v", t, err) // not a ValueError
-	}
-	return shape, nil
-}
-
-func encodeValue(v reflect.Value) ([]byte, error) {
-	shape, err := shapeOf(v.Type())
-	if err != nil {
-		return nil, err
-	}
-	if err := validate(v); err != nil {
-		return nil, err
-	}
-	encoded, err := shape.Encode(v)
-	if err != nil {
-		return nil, valueError(err)
-	}
-	return encoded, nil
-}
-
-func decodeValue(shape *typed.Shape, encoded []byte, v reflect.Value) error {
-	if err := shape.Decode(encoded, v); err != nil {
-		return valueError(err)
-	}
-	return validate(v)
-}
-
-func valueError(err error) error {
-	if e, ok := errors.AsType[*typed.Error](err); ok {
-		return &ValueError{Path: e.Path, Reason: e.Reason}
-	}
-	return &ValueError{Reason: err.Error()}
-}
-
-func validate(v reflect.Value) error {
-	if err := typed.Validate(v); err != nil {
-		return &ValueError{Reason: safetext.Line(err.Error(), maxReason), err: err}
-	}
-	return nil
-}
-
-// maxReason is how much of an error of Validate is shown, in characters.
-const maxReason = 200

@@ -562,7 +562,7 @@ func FuzzOpenValue(f *testing.F) {
 		{L: []fuzzed{{}, {I: 1}}, P: &fuzzed{P: &fuzzed{}}, Always: new("x")},
 		{M: map[string]fuzzed{"": {}, "a": {I: 1}}, N: map[string][]string{"n": {"", "m"}, "o": nil}, W: [2][]*int{{nil, &one}}},
 	} {
-		b, err := encodeValue(reflect.ValueOf(&v).Elem())
+		b, err := values.Encode(reflect.ValueOf(&v).Elem())
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -581,14 +581,14 @@ func FuzzOpenValue(f *testing.F) {
 }
 
 func fuzzAs[T any](t *testing.T, b []byte) {
-	shape, err := shapeOf(reflect.TypeFor[T]())
+	shape, err := values.Shape(reflect.TypeFor[T]())
 	if err != nil {
 		t.Fatal(err)
 	}
 	var v T
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	err = decodeValue(shape, b, reflect.ValueOf(&v).Elem())
+	err = values.Decode(shape, b, reflect.ValueOf(&v).Elem())
 	runtime.ReadMemStats(&after)
 	if used := after.TotalAlloc - before.TotalAlloc; used > 7*uint64(len(b))+1<<20+1<<16 {
 		t.Fatalf("decoding %d bytes as %T took %d", len(b), v, used)
@@ -599,7 +599,7 @@ func fuzzAs[T any](t *testing.T, b []byte) {
 		}
 		return
 	}
-	again, err := encodeValue(reflect.ValueOf(&v).Elem())
+	again, err := values.Encode(reflect.ValueOf(&v).Elem())
 	if err != nil || !bytes.Equal(again, b) {
 		t.Fatalf("%x is read as %+v, and written as %x, %v", b, v, again, err)
 	}

@@ -2,47 +2,23 @@ package mux
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"reflect"
 
 	"github.com/hopseal/hopseal/e2e"
-	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/internal/typed"
 )
 
 // A ValueError says what is wrong with a value: one that cannot be sent, or one in a
 // message that has come. Its texts name the fields and types of the program and hold
 // nothing of the message's own.
-type ValueError struct {
-	// Path leads to what is wrong, such as "orders[3].price", by the names in the
-	// encoding. It is "" for the whole value. Entries of a map count in the order of
-	// their keys, which may be secret.
-	Path   string
-	Reason string // for people
-	err    error
-}
+//
+// Path leads to what is wrong, such as "orders[3].price", by the names in the encoding. It
+// is "" for the whole value. Entries of a map count in the order of their keys, which may
+// be secret. Reason is for people. Unwrap returns the error of the type's Validate method,
+// if that is what refused the value.
+type ValueError = typed.ValueError
 
-func (e *ValueError) Error() string {
-	if e.Path == "" {
-		return "e2e: value: " + e.Reason
-	}
-	return "e2e: value: " + e.Path + ": " + e.Reason
-}
-
-// Unwrap returns the error of the type's Validate method, if that is what refused
-// the value.
-func (e *ValueError) Unwrap() error { return e.err }
-
-// maxReason is how much of an error of Validate is shown, in characters.
-const maxReason = 200
-
-func valueError(err error) error {
-	if e, ok := errors.AsType[*typed.Error](err); ok {
-		return &ValueError{Path: e.Path, Reason: e.Reason}
-	}
-	return &ValueError{Reason: err.Error()}
-}
+var values = typed.Texts{Value: "e2e: value: ", NoShape: "e2e: %v cannot be sent as a value: %v"}
 
 // SendValue sends v like [e2e.Session.SendMessage] sends bytes. What it writes, a receiver
 // with the same T reads, and gives the same value.
@@ -57,7 +33,7 @@ func valueError(err error) error {
 //
 // [envelope.SealValue]: https://pkg.go.dev/github.com/hopseal/hopseal/envelope#SealValue
 func SendValue[T any](ctx context.Context, s *e2e.Session, typ string, v T) (id uint64, err error) {
-	data, err := encodeValue(reflect.ValueOf(&v).Elem())
+	data, err := values.Encode(reflect.ValueOf(&v).Elem())
 	if err != nil {
 		return 0, err
 	}
@@ -74,7 +50,7 @@ func SendValue[T any](ctx context.Context, s *e2e.Session, typ string, v T) (id 
 // so; the error is then a [*ValueError], with the message, and the session goes on.
 func ReceiveValue[T any](ctx context.Context, s *e2e.Session, typ string) (T, e2e.Message, error) {
 	var v, none T
-	shape, err := shapeOf(reflect.TypeFor[T]())
+	shape, err := values.Shape(reflect.TypeFor[T]())
 	if err != nil {
 		return none, e2e.Message{}, err
 	}
@@ -84,9 +60,9 @@ func ReceiveValue[T any](ctx context.Context, s *e2e.Session, typ string) (T, e2
 	}
 	if m.Type != typ {
 		s.Refuse(m, e2e.RefusedType)
-		return none, m, &ValueError{Reason: "its message has another type than the one expected"}
+		return none, m, values.Failed("its message has another type than the one expected")
 	}
-	if err := decodeValue(shape, m.Data, reflect.ValueOf(&v).Elem()); err != nil {
+	if err := values.Decode(shape, m.Data, reflect.ValueOf(&v).Elem()); err != nil {
 		s.Refuse(m, e2e.RefusedValue)
 		return none, m, err
 	}
@@ -101,11 +77,11 @@ func ReceiveValue[T any](ctx context.Context, s *e2e.Session, typ string) (T, e2
 // A [*ValueError] says that the request cannot be sent, or that Resp refuses the answer.
 func CallValue[Resp, Req any](ctx context.Context, s *e2e.Session, typ string, request Req) (Resp, error) {
 	var v, none Resp
-	shape, err := shapeOf(reflect.TypeFor[Resp]())
+	shape, err := values.Shape(reflect.TypeFor[Resp]())
 	if err != nil {
 		return none, err
 	}
-	data, err := encodeValue(reflect.ValueOf(&request).Elem())
+	data, err := values.Encode(reflect.ValueOf(&request).Elem())
 	if err != nil {
 		return none, err
 	}
@@ -113,7 +89,7 @@ func CallValue[Resp, Req any](ctx context.Context, s *e2e.Session, typ string, r
 	if err != nil {
 		return none, err
 	}
-	if err := decodeValue(shape, answer, reflect.ValueOf(&v).Elem()); err != nil {
+	if err := values.Decode(shape, answer, reflect.ValueOf(&v).Elem()); err != nil {
 		return none, err
 	}
 	return v, nil
@@ -126,61 +102,22 @@ func CallValue[Resp, Req any](ctx context.Context, s *e2e.Session, typ string, r
 //
 // HandleFunc panics like Handle, and if Req or Resp cannot be values.
 func HandleFunc[Req, Resp any](m *Mux, typ string, f func(ctx context.Context, request Req) (Resp, error)) {
-	shape, err := shapeOf(reflect.TypeFor[Req]())
+	shape, err := values.Shape(reflect.TypeFor[Req]())
 	if err == nil {
-		_, err = shapeOf(reflect.TypeFor[Resp]())
+		_, err = values.Shape(reflect.TypeFor[Resp]())
 	}
 	if err != nil {
 		panic(err.Error())
 	}
 	m.Handle(typ, func(ctx context.Context, r *e2e.Request) ([]byte, error) {
 		var request Req
-		if err := decodeValue(shape, r.Data, reflect.ValueOf(&request).Elem()); err != nil {
+		if err := values.Decode(shape, r.Data, reflect.ValueOf(&request).Elem()); err != nil {
 			return nil, e2e.Refuse(e2e.RefusedValue, err)
 		}
 		response, err := f(ctx, request)
 		if err != nil || r.OneWay {
 			return nil, err
 		}
-		return encodeValue(reflect.ValueOf(&response).Elem())
+		return values.Encode(reflect.ValueOf(&response).Elem())
 	})
-}
-
-// What follows is not generic, so that a program holds it once and not for each T.
-
-func shapeOf(t reflect.Type) (*typed.Shape, error) {
-	shape, err := typed.Of(t)
-	if err != nil {
-		return nil, fmt.Errorf("e2e: %v cannot be sent as a value: %v", t, err) // not a ValueError
-	}
-	return shape, nil
-}
-
-func encodeValue(v reflect.Value) ([]byte, error) {
-	shape, err := shapeOf(v.Type())
-	if err != nil {
-		return nil, err
-	}
-	if err := validate(v); err != nil {
-		return nil, err
-	}
-	data, err := shape.Encode(v)
-	if err != nil {
-		return nil, valueError(err)
-	}
-	return data, nil
-}
-
-func decodeValue(shape *typed.Shape, data []byte, v reflect.Value) error {
-	if err := shape.Decode(data, v); err != nil {
-		return valueError(err)
-	}
-	return validate(v)
-}
-
-func validate(v reflect.Value) error {
-	if err := typed.Validate(v); err != nil {
-		return &ValueError{Reason: safetext.Line(err.Error(), maxReason), err: err}
-	}
-	return nil
 }

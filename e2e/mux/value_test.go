@@ -3,6 +3,7 @@ package mux_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/hopseal/hopseal/e2e"
@@ -110,4 +111,31 @@ func TestHandleFuncRefusesWhatIsNoValue(t *testing.T) {
 	wantPanic(t, "no answer", func() {
 		mux.HandleFunc(mux.New(), "a", func(context.Context, int) (func(), error) { return nil, nil })
 	})
+}
+
+// The texts say which package was called, and where in the value to look.
+func TestTextsOfValueErrors(t *testing.T) {
+	c, s := connect(t, nil)
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{sendOrder(c, order{7, []string{"a", "b", "c"}}), "e2e: value: items: "},
+		{sendOrder(c, order{13, nil}), "e2e: value: unlucky"},
+		{func() error {
+			send(t, c, "other")
+			_, _, err := mux.ReceiveValue[order](t.Context(), s, "order")
+			return err
+		}(), "e2e: value: its message has another type than the one expected"},
+		{func() error { _, err := mux.SendValue[any](t.Context(), c, "order", nil); return err }(), "e2e: interface {} cannot be sent as a value: "},
+	} {
+		if test.err == nil || !strings.HasPrefix(test.err.Error(), test.want) {
+			t.Errorf("%v, want %q", test.err, test.want)
+		}
+	}
+}
+
+func sendOrder(s *e2e.Session, o order) error {
+	_, err := mux.SendValue(context.Background(), s, "order", o)
+	return err
 }

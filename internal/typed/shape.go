@@ -29,7 +29,7 @@ type field struct {
 // shapes holds what Of has accepted, by reflect.Type.
 var shapes sync.Map
 
-// Of returns the Shape of a type, or an [*Error] that says what in the type cannot
+// Of returns the Shape of a type, or a [*ValueError] that says what in the type cannot
 // be encoded; its path is of Go names.
 func Of(t reflect.Type) (*Shape, error) {
 	if s, ok := shapes.Load(t); ok {

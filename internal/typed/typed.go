@@ -16,7 +16,6 @@ package typed
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"reflect"
 
@@ -25,38 +24,9 @@ import (
 	"github.com/hopseal/hopseal/internal/strict"
 )
 
-// An Error says what is wrong with a value or a type, and where. No text in it is
-// the value's own.
-type Error struct {
-	Path   string // such as "orders[3].price", "" for the whole
-	Reason string
-}
-
-func (e *Error) Error() string {
-	if e.Path == "" {
-		return e.Reason
-	}
-	return e.Path + ": " + e.Reason
-}
-
-func failed(reason string) error { return &Error{Reason: reason} }
-
-// under puts a step before the path of an error on its way up.
-func under(step string, err error) error {
-	e, ok := errors.AsType[*Error](err)
-	if !ok {
-		return err
-	}
-	if e.Path != "" && e.Path[0] != '[' {
-		step += "."
-	}
-	e.Path = step + e.Path
-	return e
-}
-
 // Encode returns the encoding of v, an addressable value of the Shape's type, after
 // the same check that it has to pass before it is decoded. Errors are of type
-// [*Error].
+// [*ValueError].
 func (s *Shape) Encode(v reflect.Value) ([]byte, error) {
 	var b bytes.Buffer
 	if err := s.write(&b, v); err != nil {
@@ -74,7 +44,7 @@ func (s *Shape) write(w io.Writer, v reflect.Value) error {
 
 // Decode reads b into v, a zero value of the Shape's type that can be set. It
 // allocates at most 7 times len(b) and a constant, see [slack]. Errors are of type
-// [*Error]; then v holds nothing of use.
+// [*ValueError]; then v holds nothing of use.
 func (s *Shape) Decode(b []byte, v reflect.Value) error {
 	if err := s.check(b); err != nil {
 		return err
@@ -137,17 +107,4 @@ func (c *comparer) WriteByte(b byte) error {
 	}
 	c.rest = c.rest[1:]
 	return nil
-}
-
-// Validate calls the method Validate() error of what v, which is addressable, holds or
-// points to, if it has one.
-func Validate(v reflect.Value) error {
-	if v.Kind() != reflect.Pointer {
-		v = v.Addr()
-	}
-	checked, ok := v.Interface().(interface{ Validate() error })
-	if !ok || v.IsNil() {
-		return nil
-	}
-	return checked.Validate()
 }

@@ -392,7 +392,7 @@ func TestTypesThatHaveNoEncoding(t *testing.T) {
 		}{}, "A", "hopseal tag"},
 	} {
 		_, err := Of(reflect.TypeOf(c.v))
-		e, ok := errors.AsType[*Error](err)
+		e, ok := errors.AsType[*ValueError](err)
 		if !ok || e.Path != c.path || !strings.Contains(e.Reason, c.text) {
 			t.Errorf("%T: %v, want %s at %q", c.v, err, c.text, c.path)
 		}
@@ -462,7 +462,7 @@ func TestA29ValuesThatHaveNoEncoding(t *testing.T) {
 		{make([][1000]int64, 1<<8), "", "memory"},
 	} {
 		b, err := shape(t, reflect.TypeOf(c.v)).Encode(addressable(c.v))
-		e, ok := errors.AsType[*Error](err)
+		e, ok := errors.AsType[*ValueError](err)
 		if c.text == "" {
 			if err != nil {
 				t.Errorf("%T: %v", c.v, err)
@@ -616,7 +616,7 @@ func TestA28AmplificationIsRefusedFirst(t *testing.T) {
 		s, v := shape(t, reflect.TypeOf(c.into)), reflect.New(reflect.TypeOf(c.into)).Elem()
 		var err error
 		used := allocated(func() { err = s.Decode(c.b, v) })
-		if e, ok := errors.AsType[*Error](err); !ok || !strings.Contains(e.Reason, "memory") || used > 1<<14 {
+		if e, ok := errors.AsType[*ValueError](err); !ok || !strings.Contains(e.Reason, "memory") || used > 1<<14 {
 			t.Errorf("%T: %v, %d bytes used", c.into, err, used)
 		}
 	}
@@ -734,7 +734,7 @@ func TestA30WhatDecodesOtherwiseIsRefused(t *testing.T) {
 	})
 	b := encode(t, hijacked{5})
 	var got hijacked
-	e, ok := errors.AsType[*Error](shape(t, reflect.TypeFor[hijacked]()).Decode(b, reflect.ValueOf(&got).Elem()))
+	e, ok := errors.AsType[*ValueError](shape(t, reflect.TypeFor[hijacked]()).Decode(b, reflect.ValueOf(&got).Elem()))
 	if !ok || e.Path != "N" || e.Reason != otherEncoding {
 		t.Errorf("read as %+v, %v", got, e)
 	}
@@ -744,18 +744,18 @@ func TestA30WhatDecodesOtherwiseIsRefused(t *testing.T) {
 		return d.Skip()
 	})
 	var other swapped
-	e, ok = errors.AsType[*Error](shape(t, reflect.TypeFor[swapped]()).Decode(encode(t, swapped{"good"}), reflect.ValueOf(&other).Elem()))
+	e, ok = errors.AsType[*ValueError](shape(t, reflect.TypeFor[swapped]()).Decode(encode(t, swapped{"good"}), reflect.ValueOf(&other).Elem()))
 	if !ok || e.Path != "S" || e.Reason != otherEncoding {
 		t.Errorf("read as %+v, %v", other, e)
 	}
 	type failing struct{ N int64 }
 	msgpack.Register(failing{}, nil, func(*msgpack.Decoder, reflect.Value) error { return errors.New("with secrets") })
 	err := shape(t, reflect.TypeFor[failing]()).Decode(encode(t, failing{5}), reflect.New(reflect.TypeFor[failing]()).Elem())
-	if e, ok = errors.AsType[*Error](err); !ok || e.Error() != "does not decode" {
+	if e, ok = errors.AsType[*ValueError](err); !ok || e.Error() != "does not decode" {
 		t.Errorf("the decoder fails: %v", err)
 	}
 	var l []leaf
-	e, ok = errors.AsType[*Error](shape(t, reflect.TypeFor[[]leaf]()).Decode(unhex(t, "91 82 a142c2 a166ca00000000"), reflect.ValueOf(&l).Elem()))
+	e, ok = errors.AsType[*ValueError](shape(t, reflect.TypeFor[[]leaf]()).Decode(unhex(t, "91 82 a142c2 a166ca00000000"), reflect.ValueOf(&l).Elem()))
 	if !ok || e.Path != "[0]" || e.Reason != otherEncoding {
 		t.Errorf("a zero in a field with omitempty: %+v, %v", l, e)
 	}
