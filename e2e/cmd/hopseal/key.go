@@ -12,28 +12,10 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/keystore"
 	"github.com/hopseal/hopseal/keys/trust"
 )
-
-var keyCommands = command{name: "key", args: "COMMAND", summary: "make, show, rotate, back up and withdraw keys", group: []command{
-	{name: "new", summary: "make an identity in a new store, or a shared keyset in a store", run: keyNew},
-	{name: "show", args: "[FILE]", summary: "show a store's identity, keys and known peers, or a public identity", run: keyShow},
-	{name: "rotate", summary: "take the steps that are due, or change a key now", run: keyRotate},
-	{name: "renew", summary: "sign a new statement of the identity now", run: keyRenew},
-	{name: "promote", args: "KEY", summary: "make a pending key the primary", run: keyStep(writer.Promote)},
-	{name: "disable", args: "KEY", summary: "archive a key: it opens stored messages only", run: keyStep(writer.Disable)},
-	{name: "destroy", args: "KEY", summary: "remove an archived key for good", run: keyStep(writer.Destroy)},
-	{name: "revoke", summary: "withdraw the identity for good, or prepare to", run: keyRevoke},
-	{name: "succeed", args: "NEXT-STORE", summary: "name the identity of another store as the successor", run: keySucceed},
-	{name: "export", summary: "write the public identity, or a shared keyset for a peer", run: keyExport},
-	{name: "import", args: "FILE", summary: "admit a peer, or take over what was exported", run: keyImport},
-	{name: "forget", args: "FINGERPRINT", summary: "take the admission of a peer back", run: keyForget},
-	{name: "fingerprint", args: "[FILE]", summary: "show the fingerprint of a store or of a public identity", run: keyFingerprint},
-	{name: "safety-number", args: "PEER", summary: "show the number that two people compare", run: keySafetyNumber},
-}}
 
 func (c *call) storeFlag() {
 	c.StringVar(&c.store, "store", c.getenv(envStore), "`path` of the store, by default what "+envStore+" names")
@@ -60,14 +42,6 @@ func (c *call) existing(ctx context.Context) (string, keystore.Secret, error) {
 	return path, secret, err
 }
 
-// interrupted is asked after what takes its time, before what changes something.
-func interrupted(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return errInterrupted
-	}
-	return err
-}
-
 // read opens the store for reading, which works while a service has it open.
 func (c *call) read(ctx context.Context) (*keystore.Replica, error) {
 	path, secret, err := c.existing(ctx)
@@ -77,15 +51,6 @@ func (c *call) read(ctx context.Context) (*keystore.Replica, error) {
 	defer c.progress("unlocking " + path)()
 	r, err := keystore.OpenReplica(ctx, path, secret)
 	return r, interrupted(ctx, err)
-}
-
-// progress tells a person what takes its time: Argon2 does, by intent.
-func (c *call) progress(what string) (done func()) {
-	if !c.console.watched() {
-		return func() {}
-	}
-	fmt.Fprint(c.stderr, safetext.Line(what, maxShownPath), "… ")
-	return func() { fmt.Fprintln(c.stderr) }
 }
 
 // contents is what a Store and a Replica have in common.

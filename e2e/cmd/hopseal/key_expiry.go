@@ -12,41 +12,6 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// States of a statement, in results.
-const (
-	stateValid       = "valid"
-	stateExpired     = "expired"
-	stateNotYetValid = "not yet valid"
-	stateRevoked     = "revoked"
-)
-
-func stateOf(p *keys.PublicIdentity, now time.Time) string {
-	switch {
-	case p.Revoked():
-		return stateRevoked
-	case !now.Before(p.Expires()):
-		return stateExpired
-	case now.Add(keys.ClockSkew).Before(p.Issued()):
-		return stateNotYetValid
-	}
-	return stateValid
-}
-
-// statementText says whether peers accept a statement, and for how long.
-func (r identityResult) statementText(w io.Writer, now time.Time) {
-	serial := fmt.Sprintf("serial %d, issued %s", r.Serial, timeText(r.Issued))
-	switch r.State {
-	case stateRevoked:
-		fmt.Fprintf(w, "statement    REVOKED %s\n", timeText(r.Issued))
-	case stateExpired:
-		fmt.Fprintf(w, "statement    EXPIRED %s, %s ago: peers refuse it until it is renewed\n             %s\n", timeText(r.Expires), lapse.Text(now.Sub(*r.Expires)), serial)
-	case stateNotYetValid:
-		fmt.Fprintf(w, "statement    NOT YET VALID: peers refuse it; check this clock, then renew it\n             %s, expires %s\n", serial, timeText(r.Expires))
-	default:
-		fmt.Fprintf(w, "statement    %s, expires %s, in %s\n", serial, timeText(r.Expires), lapse.Text(r.Expires.Sub(now)))
-	}
-}
-
 // publicResult is what a public identity in a file says.
 type publicResult struct {
 	File string `json:"file"`

@@ -19,13 +19,10 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
-	"strings"
 
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/keys/keystore"
@@ -36,23 +33,6 @@ func main() {
 	defer stop()
 	slog.SetDefault(slog.New(slog.DiscardHandler)) // what there is to tell is in what the commands print
 	os.Exit(run(ctx, operatingSystem(), os.Args[1:]))
-}
-
-// system is what the command has of the world around it.
-type system struct {
-	stdin          io.Reader
-	stdout, stderr io.Writer
-	getenv         func(string) string
-	console        console
-}
-
-// A command is one verb, or a group of them.
-type command struct {
-	name    string
-	args    string // what follows the flags
-	summary string
-	run     func(context.Context, *call) error
-	group   []command
 }
 
 var root = command{name: "hopseal", summary: "Keys and tools for services on Hopseal.", group: []command{keyCommands, inspectCommand, doctorCommand, traceCommand}}
@@ -78,97 +58,19 @@ func run(ctx context.Context, sys system, args []string) int {
 	return exitFailure
 }
 
-const maxErrorText = 2000
-
-// usageError is for a call that cannot be meant like this.
-type usageError struct{ text, help string }
-
-func (e usageError) Error() string { return e.text + ": see '" + e.help + " -h'" }
-
-// dispatch finds the command that args name. Path is what was read of them.
-func (c command) dispatch(ctx context.Context, sys system, path string, args []string) error {
-	path = strings.TrimSpace(path + " " + c.name)
-	if c.run != nil {
-		return c.call(ctx, sys, path, args)
-	}
-	if len(args) == 0 {
-		return usageError{"which command?", path}
-	}
-	for _, sub := range c.group {
-		if sub.name == args[0] {
-			return sub.dispatch(ctx, sys, path, args[1:])
-		}
-	}
-	switch args[0] {
-	case "help", "-h", "-help", "--help":
-		c.help(sys.stdout, path)
-		return nil
-	}
-	return usageError{fmt.Sprintf("there is no command %q", path+" "+args[0]), path}
-}
-
-func (c command) help(w io.Writer, path string) {
-	fmt.Fprintf(w, "%s\n\n", c.summary)
-	for _, sub := range c.group {
-		fmt.Fprintf(w, "  %-44s %s\n", strings.TrimSpace(path+" "+sub.name+" "+sub.args), sub.summary)
-	}
-	fmt.Fprintf(w, "\n%s COMMAND -h tells more about each.\n", path)
-}
-
-func (c command) call(ctx context.Context, sys system, path string, args []string) error {
-	inv := &call{system: sys, FlagSet: flag.NewFlagSet(path, flag.ContinueOnError), command: c, given: args}
-	inv.SetOutput(io.Discard)
-	inv.Usage = func() {}
-	err := c.run(ctx, inv)
-	if errors.Is(err, flag.ErrHelp) {
-		inv.help(sys.stdout)
-		return nil
-	}
-	return err
-}
-
-// A call is one run of a command. The command adds its flags, then calls parse.
-type call struct {
-	system
-	*flag.FlagSet
-	command command
-	given   []string // not parsed yet
-	args    []string // what is not a flag
-	json    bool
-	store   string
-	fixed   keystore.Secret // what the environment gave
-}
-
-// parse reads flags and arguments, in any order, and checks that as many
-// arguments are given as the command takes.
-func (c *call) parse(least, most int) error {
-	c.BoolVar(&c.json, "json", false, "write one JSON object instead of text")
-	for rest := c.given; ; rest = c.Args()[1:] {
-		if err := c.Parse(rest); err != nil {
-			if errors.Is(err, flag.ErrHelp) {
-				return err
-			}
-			return c.wrong(err.Error())
-		}
-		if c.NArg() == 0 {
-			break
-		}
-		c.args = append(c.args, c.Arg(0))
-	}
-	if n := len(c.args); n < least || n > most {
-		want := c.command.args
-		if want == "" {
-			want = "none"
-		}
-		return c.wrong(fmt.Sprintf("%d arguments, want %s", n, want))
-	}
-	return nil
-}
-
-func (c *call) wrong(text string) error { return usageError{text, c.Name()} }
-
-func (c *call) help(w io.Writer) {
-	fmt.Fprintf(w, "%s\n\n  %s\n\n", c.command.summary, strings.TrimSpace(c.Name()+" [flags] "+c.command.args))
-	c.SetOutput(w)
-	c.PrintDefaults()
-}
+var keyCommands = command{name: "key", args: "COMMAND", summary: "make, show, rotate, back up and withdraw keys", group: []command{
+	{name: "new", summary: "make an identity in a new store, or a shared keyset in a store", run: keyNew},
+	{name: "show", args: "[FILE]", summary: "show a store's identity, keys and known peers, or a public identity", run: keyShow},
+	{name: "rotate", summary: "take the steps that are due, or change a key now", run: keyRotate},
+	{name: "renew", summary: "sign a new statement of the identity now", run: keyRenew},
+	{name: "promote", args: "KEY", summary: "make a pending key the primary", run: keyStep(writer.Promote)},
+	{name: "disable", args: "KEY", summary: "archive a key: it opens stored messages only", run: keyStep(writer.Disable)},
+	{name: "destroy", args: "KEY", summary: "remove an archived key for good", run: keyStep(writer.Destroy)},
+	{name: "revoke", summary: "withdraw the identity for good, or prepare to", run: keyRevoke},
+	{name: "succeed", args: "NEXT-STORE", summary: "name the identity of another store as the successor", run: keySucceed},
+	{name: "export", summary: "write the public identity, or a shared keyset for a peer", run: keyExport},
+	{name: "import", args: "FILE", summary: "admit a peer, or take over what was exported", run: keyImport},
+	{name: "forget", args: "FINGERPRINT", summary: "take the admission of a peer back", run: keyForget},
+	{name: "fingerprint", args: "[FILE]", summary: "show the fingerprint of a store or of a public identity", run: keyFingerprint},
+	{name: "safety-number", args: "PEER", summary: "show the number that two people compare", run: keySafetyNumber},
+}}

@@ -12,7 +12,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/hopseal/hopseal/internal/safetext"
-	"github.com/hopseal/hopseal/keys"
 )
 
 // A result is what a command found or did. Its JSON fields are documented in
@@ -76,59 +75,3 @@ func timeText(t *time.Time) string {
 
 // shown makes text from outside safe to show.
 func shown(s string) string { return safetext.Line(s, 200) }
-
-// identityResult is what everybody may know of an identity.
-type identityResult struct {
-	Name        string     `json:"name"`
-	Fingerprint string     `json:"fingerprint"`
-	Serial      uint64     `json:"serial"`
-	Issued      *time.Time `json:"issued"`
-	Expires     *time.Time `json:"expires"`
-	Revoked     bool       `json:"revoked"`
-	State       string     `json:"state"` // valid, expired, not yet valid, revoked
-}
-
-func describe(p *keys.PublicIdentity) identityResult {
-	return identityResult{p.Name(), p.Fingerprint().String(), p.Serial(), moment(p.Issued()), moment(p.Expires()), p.Revoked(), stateOf(p, time.Now())}
-}
-
-func (r identityResult) text(w io.Writer) {
-	fmt.Fprintf(w, "identity     %s\nfingerprint  %s\n", shown(r.Name), r.Fingerprint)
-	r.statementText(w, time.Now())
-}
-
-// keyResult is one key without its secret.
-type keyResult struct {
-	Use      string     `json:"use"`
-	Keyset   string     `json:"keyset,omitempty"`
-	Key      uint32     `json:"key"`
-	WireID   string     `json:"wire_id"`
-	Stage    string     `json:"stage"`
-	Created  *time.Time `json:"created"`
-	Promoted *time.Time `json:"promoted,omitempty"`
-	Retired  *time.Time `json:"retired,omitempty"`
-	Archived *time.Time `json:"archived,omitempty"`
-}
-
-func describeKey(keyset string, k keys.KeyInfo) keyResult {
-	return keyResult{k.Use.String(), keyset, k.TinkID, k.ID, k.Stage.String(),
-		moment(k.Created), moment(k.Promoted), moment(k.Retired), moment(k.Archived)}
-}
-
-// set names the keyset that the key is in.
-func (r keyResult) set() string {
-	if r.Keyset == "" {
-		return r.Use
-	}
-	return "shared " + safetext.Quote(r.Keyset, 200)
-}
-
-// since is when the key came to its stage.
-func (r keyResult) since() *time.Time {
-	for _, t := range []*time.Time{r.Archived, r.Retired, r.Promoted} {
-		if t != nil {
-			return t
-		}
-	}
-	return r.Created
-}

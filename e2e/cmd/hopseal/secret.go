@@ -100,8 +100,6 @@ func (c *call) askPassphrase(ctx context.Context, path string, creating bool) (k
 	return passphraseOf(first, err)
 }
 
-const maxShownPath = 500
-
 // readPassphraseFile reads a passphrase from a file that nobody else can read.
 func readPassphraseFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
