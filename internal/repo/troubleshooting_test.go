@@ -14,7 +14,24 @@ import (
 
 // explained are the packages each of whose errors has a row in docs/troubleshooting.md. (That the
 // rows are what the code says is checked in package transport, which has more of them.)
-var explained = []string{"e2e", "e2e/internal/fault", "e2e/internal/flow", "e2e/internal/lobby", "e2e/internal/signing", "e2e/internal/streams", "e2e/internal/vault", "e2e/sessionstore", "e2e/mux", "e2e/netconn", "keys", "keys/internal/ring", "keys/keystore", "internal/filelock", "envelope"}
+var explained = []string{
+	"e2e",
+	"e2e/internal/fault",
+	"e2e/internal/flow",
+	"e2e/internal/lobby",
+	"e2e/internal/signing",
+	"e2e/internal/streams",
+	"e2e/internal/vault",
+	"e2e/sessionstore",
+	"e2e/mux",
+	"e2e/netconn",
+	"keys",
+	"keys/internal/ring",
+	"keys/keystore",
+	"keys/keystore/internal/socket",
+	"internal/filelock",
+	"envelope",
+}
 
 // notErrors are texts that look like errors, and that nobody is shown by themselves.
 var notErrors = []string{

@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"context"
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/rand"
@@ -9,11 +10,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"net"
 	"time"
 
 	"github.com/hopseal/hopseal/internal/gcm"
 	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys/internal/ring"
+	"github.com/hopseal/hopseal/keys/keystore/internal/socket"
 )
 
 // A store's writer takes requests over a Unix socket beside the store, mode 0600, from whoever
@@ -55,7 +59,7 @@ const (
 var (
 	// ErrNotServed is wrapped where the writer takes no requests, or nobody has the store open.
 	// Nothing was changed.
-	ErrNotServed = errors.New("no process takes requests for the store")
+	ErrNotServed = socket.ErrNotServed
 	// ErrWriterBusy is wrapped where the writer does not answer, or could not begin in time.
 	// Nothing was changed.
 	ErrWriterBusy = errors.New("the process that has the store open is busy, or does not answer")
@@ -129,4 +133,38 @@ func readFrame(r io.Reader, limit uint32) ([]byte, error) {
 		err = io.ErrUnexpectedEOF
 	}
 	return body, err
+}
+
+// endWith ends what waits for conn with ctx.
+func endWith(ctx context.Context, conn net.Conn) (stop func() bool) {
+	return context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+}
+
+func appendHello(b, client []byte) []byte {
+	return strict.AppendBin(strict.AppendUint(strict.AppendArray(b, 2), controlVersion), client)
+}
+
+func parseHello(b []byte) (client []byte, err error) {
+	r := strict.NewReader(b)
+	r.Array(2)
+	version := r.Uint()
+	client = r.Bin(nonceSize, nonceSize)
+	if r.Done() != nil || version != controlVersion {
+		return nil, errWire
+	}
+	return client, nil
+}
+
+func appendHi(b, writer, proof []byte) []byte {
+	return strict.AppendBin(strict.AppendBin(strict.AppendArray(b, 2), writer), proof)
+}
+
+func parseHi(b []byte) (writer, proof []byte, err error) {
+	r := strict.NewReader(b)
+	r.Array(2)
+	writer, proof = r.Bin(nonceSize, nonceSize), r.Bin(proofSize, proofSize)
+	if r.Done() != nil {
+		return nil, nil, errWire
+	}
+	return writer, proof, nil
 }

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hopseal/hopseal/keys/keystore/internal/socket"
 )
 
 // as calls f in a thread of another user, which ends with it.
@@ -62,15 +64,15 @@ func TestAnotherUserConnects(t *testing.T) {
 	}
 	defer s.Close()
 	serving(t, s)
-	socket := socketBeside(s.path)
-	if _, err := connectAs(t, 65534, socket); !errors.Is(err, fsPermission) {
+	path := socket.Path(s.path)
+	if _, err := connectAs(t, 65534, path); !errors.Is(err, fsPermission) {
 		t.Error("by the socket's mode: ", err)
 	}
-	if err := os.Chmod(socket, 0o666); err != nil {
+	if err := os.Chmod(path, 0o666); err != nil {
 		t.Fatal(err)
 	}
 	for uid, heard := range map[uintptr]bool{65534: false, 0: true} {
-		conn, err := connectAs(t, uid, socket)
+		conn, err := connectAs(t, uid, path)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,28 +7,11 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"slices"
 	"sync"
 	"time"
+
+	"github.com/hopseal/hopseal/keys/keystore/internal/socket"
 )
-
-// controls is what a store has for taking requests.
-type controls struct {
-	closing chan struct{} // closed by Close
-
-	mu      sync.Mutex        // guards what follows
-	ended   bool              // by Close
-	serving *controlSocket    // nil for none
-	running []*RotationPolicy // of each Run that there is
-}
-
-// controlSocket is where a store's writer listens.
-type controlSocket struct {
-	listener *net.UnixListener
-	path     string
-	info     os.FileInfo // of the socket: only that one is removed
-	peer     func(*net.UnixConn) error
-}
 
 // Serve takes requests of [Client]s, and so of the command hopseal, over a Unix socket beside
 // the store, until ctx ends or the store is closed, and returns the error of that. [Store.Run]
@@ -47,7 +30,7 @@ func (s *Store) Serve(ctx context.Context) error {
 var errServed = errors.New("keys: the store takes requests already")
 
 // listen makes the socket, unless Close was first.
-func (s *Store) listen() (*controlSocket, error) {
+func (s *Store) listen() (*socket.Socket, error) {
 	c := &s.control
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -57,39 +40,12 @@ func (s *Store) listen() (*controlSocket, error) {
 	case c.serving != nil:
 		return nil, errServed
 	}
-	l, err := listenBeside(s.path)
+	l, err := socket.Listen(s.path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("keys: %s takes no requests: %w", s.path, err)
 	}
 	c.serving = l
 	return l, nil
-}
-
-// unlisten takes the socket away, unless that was done and another one is there.
-func (c *controls) unlisten(l *controlSocket) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if l != nil && c.serving == l {
-		l.close()
-		c.serving = nil
-	}
-}
-
-// end is for Close, before it lets the next writer in.
-func (c *controls) end() {
-	c.mu.Lock()
-	c.ended = true
-	l := c.serving
-	c.mu.Unlock()
-	close(c.closing)
-	c.unlisten(l)
-}
-
-func (l *controlSocket) close() {
-	l.listener.Close()
-	if info, err := os.Lstat(l.path); err == nil && os.SameFile(info, l.info) {
-		os.Remove(l.path)
-	}
 }
 
 // serveBeside takes requests while Run rotates by that policy. The function that it returns ends
@@ -116,28 +72,6 @@ func (s *Store) serveBeside(ctx context.Context, p RotationPolicy, log *slog.Log
 // listens.
 var serves = true
 
-// follow has rotations that are asked for be made by that policy, until forget is called.
-func (c *controls) follow(p *RotationPolicy) (forget func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.running = append(c.running, p)
-	return func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.running = slices.DeleteFunc(c.running, func(q *RotationPolicy) bool { return q == p })
-	}
-}
-
-// policy returns that of the Run that began first, or nil.
-func (c *controls) policy() *RotationPolicy {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.running) == 0 {
-		return nil
-	}
-	return c.running[0]
-}
-
 // serveOn goes on when the socket cannot be made, because its folder is read-only: it tries again
 // every minute.
 func (s *Store) serveOn(ctx context.Context, log *slog.Logger) {
@@ -162,7 +96,7 @@ func (s *Store) serveOn(ctx context.Context, log *slog.Logger) {
 
 type controlServer struct {
 	store  *Store
-	socket *controlSocket
+	socket *socket.Socket
 	slots  chan struct{}
 	late   func(begin time.Time) bool // whether a request is not begun any more
 	taking sync.WaitGroup
@@ -171,7 +105,7 @@ type controlServer struct {
 	patience time.Duration // of a request with the changes before it
 }
 
-func newControlServer(s *Store, l *controlSocket) *controlServer {
+func newControlServer(s *Store, l *socket.Socket) *controlServer {
 	return &controlServer{store: s, socket: l, slots: make(chan struct{}, controlConnections), late: late,
 		doing: make(chan struct{}, 1), patience: turnTime}
 }
@@ -196,7 +130,7 @@ func (w *controlServer) serve(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		conn, err := w.socket.listener.AcceptUnix()
+		conn, err := w.socket.Listener.AcceptUnix()
 		switch {
 		case err == nil:
 			w.taking.Go(func() {
@@ -246,7 +180,7 @@ func (w *controlServer) take(ctx context.Context, conn *net.UnixConn, control []
 	}
 	stop := endWith(ctx, conn)
 	defer stop()
-	if err := w.socket.peer(conn); err != nil {
+	if err := w.socket.Peer(conn); err != nil {
 		return err
 	}
 	link, q, err := receive(conn, control)
@@ -339,6 +273,10 @@ func greet(conn net.Conn, control []byte) (linkKeys, error) {
 	return link, writeFrame(conn, appendHi(nil, writer, link.proof))
 }
 
-func unservable(path string, err error) error {
-	return fmt.Errorf("keys: %s takes no requests: %w", path, err)
-}
+const (
+	// rotationCheck is how often Run looks at what cannot be foreseen: messages, bytes and a
+	// clock that jumps. It is also how long it waits after a failure.
+	rotationCheck = time.Minute
+	// toldAgain is how often there is a line about the same.
+	toldAgain = 6 * time.Hour
+)

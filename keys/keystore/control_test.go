@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ import (
 	"github.com/hopseal/hopseal/internal/leak"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/internal/bridge"
+	"github.com/hopseal/hopseal/keys/keystore/internal/socket"
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
@@ -58,7 +60,7 @@ func serving(t testing.TB, s *Store, with ...func(*controlServer)) (stop func())
 func awaitSocket(t testing.TB, s *Store) {
 	t.Helper()
 	for range 5000 {
-		if _, err := os.Lstat(socketBeside(s.path)); err == nil {
+		if _, err := os.Lstat(socket.Path(s.path)); err == nil {
 			return
 		}
 		time.Sleep(time.Millisecond)
@@ -257,7 +259,7 @@ func TestRunTakesRequests(t *testing.T) {
 	if err := s.Serve(t.Context()); !errors.Is(err, ErrClosed) {
 		t.Error(err)
 	}
-	if _, err := os.Lstat(socketBeside(path)); err == nil {
+	if _, err := os.Lstat(socket.Path(path)); err == nil {
 		t.Error("the socket stays")
 	}
 }
@@ -275,7 +277,7 @@ func unanswered(t *testing.T, conn net.Conn, b []byte) {
 
 func dialed(t *testing.T, s *Store) net.Conn {
 	t.Helper()
-	conn, err := dialBeside(t.Context(), s.path)
+	conn, err := socket.Dial(t.Context(), s.path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -368,21 +370,21 @@ func TestARequestIsDoneOnce(t *testing.T) {
 // instead has somebody else answer at the socket.
 func instead(t *testing.T, store string, f func(conn net.Conn)) {
 	t.Helper()
-	l, err := listenBeside(store)
+	l, err := socket.Listen(store)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var each sync.WaitGroup
 	each.Go(func() {
 		for {
-			conn, err := l.listener.AcceptUnix()
+			conn, err := l.Listener.AcceptUnix()
 			if err != nil {
 				return
 			}
 			each.Go(func() { f(conn); conn.Close() })
 		}
 	})
-	t.Cleanup(func() { l.close(); each.Wait() })
+	t.Cleanup(func() { l.Close(); each.Wait() })
 }
 
 // TestRecordedAnswers come from somebody who took the socket's place: nothing is asked of him.
@@ -601,10 +603,9 @@ func TestLongPaths(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		_, short, err := openFolder(dir)
-		if err != nil {
+		if runtime.GOOS != "linux" { // which has a short path to an open folder
 			if err := s.Serve(t.Context()); err == nil || !strings.Contains(err.Error(), "move the store to a shorter one") {
-				t.Error(short, err)
+				t.Error(err)
 			}
 			continue
 		}
@@ -683,13 +684,10 @@ func TestAskThroughLinks(t *testing.T) {
 
 // TestAnotherUser is turned away, whatever the socket's mode.
 func TestAnotherUser(t *testing.T) {
-	if uid := os.Geteuid(); allowed(uint32(uid)) != nil || allowed(0) != nil || allowed(uint32(uid+1)) == nil {
-		t.Error("who is allowed is wrong")
-	}
 	cheap(t)
 	s, path := newStore(t)
 	serving(t, s, func(w *controlServer) {
-		w.socket.peer = func(*net.UnixConn) error { return allowed(uint32(os.Geteuid() + 1)) }
+		w.socket.Peer = func(*net.UnixConn) error { return socket.Allowed(uint32(os.Geteuid() + 1)) }
 	})
 	if _, err := OpenClient(t.Context(), path, passphrase); !errors.Is(err, ErrWriterBusy) {
 		t.Error(err)
@@ -713,7 +711,7 @@ func TestAKilledWriter(t *testing.T) {
 		t.Error(err)
 	}
 	w.Wait()
-	if _, err := os.Lstat(socketBeside(s.path)); err != nil {
+	if _, err := os.Lstat(socket.Path(s.path)); err != nil {
 		t.Fatal("the socket is gone: ", err)
 	}
 	again, err := Open(t.Context(), path, passphrase)

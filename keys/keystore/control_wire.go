@@ -256,3 +256,9 @@ func atMillis(r *strict.Reader) time.Time {
 }
 
 const maxMillis = 253402300799000 // the year 9999
+
+// Codes of answers that callers branch on. From codeTrust on it is a [*trust.Error]'s reason.
+const (
+	codeOther = 1
+	codeTrust = 100
+)

@@ -1,20 +1,15 @@
 package keystore
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/hopseal/hopseal/internal/filelock"
+	"github.com/hopseal/hopseal/keys/keystore/internal/socket"
 )
-
-// ErrReplaced is wrapped by the error of a write where the store's file is not the one that
-// this process has opened or written: somebody put another in its place.
-var ErrReplaced = errors.New("another file has taken the place of the store")
 
 // fileLock is a store's one writer. It holds two locks that go with the process: one on a file
 // beside the store, which says who it is, and one on the store's own file, under whatever name
@@ -54,7 +49,7 @@ func (l *fileLock) claim(path string) error {
 func lockError(path string, f *os.File, err error) error {
 	switch {
 	case errors.Is(err, filelock.ErrLocked):
-		return fileError(path, ErrInUse, "held by "+holder(f)+": "+inUseAdvice)
+		return fileError(path, ErrInUse, "held by "+holder(f)+": "+inUseAdvice())
 	case err != nil:
 		return fmt.Errorf("keys: locking %s: %w", path, err)
 	}
@@ -171,14 +166,10 @@ func (l *fileLock) abandon() {
 	}
 }
 
-// realPath returns where a store is, behind symbolic links, so that what is replaced is the file
-// and not the link.
-func realPath(path string) (string, error) {
-	real, err := filepath.EvalSymlinks(path)
-	if err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return real, err
+// inUseAdvice says what to do where another process has a store open.
+func inUseAdvice() string {
+	if socket.Works {
+		return "stop it, or have it call Run or Serve of its keystore.Store, which take requests"
 	}
-	dir, name := filepath.Split(path) // not Dir, which takes a/.. away where a is a link
-	dir, err = filepath.EvalSymlinks(cmp.Or(dir, "."))
-	return filepath.Join(dir, name), err
+	return "stop it for the change: it takes no requests on this system"
 }

@@ -1,16 +1,11 @@
 package keystore
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/hopseal/hopseal/keys/internal/unixtime"
 )
-
-// ErrClock is wrapped by the error of [Store.Rotate] where the machine's clock shows a time that has
-// certainly passed: before 2026, with keys that were made later.
-var ErrClock = errors.New("keys: the clock of this machine is wrong")
 
 // elapsed measures with the monotonic clock that the times of this process carry.
 func elapsed(since, now time.Time) time.Duration { return now.Sub(since) }
@@ -71,20 +66,6 @@ func (s *Store) ClockJump() (from, to time.Time, doubted bool) {
 	return s.contents.tally.doubt()
 }
 
-// ClockJump is [Store.ClockJump] of the store's writer, when it last wrote.
-func (r *Replica) ClockJump() (from, to time.Time, doubted bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.contents.tally.doubt()
-}
-
-func (t tally) doubt() (from, to time.Time, doubted bool) {
-	if !t.doubted() {
-		return time.Time{}, time.Time{}, false
-	}
-	return time.Unix(t.jump.from, 0), time.Unix(t.jump.to, 0), true
-}
-
 // ListedUntil returns until when a sealing key is listed by a statement that may be in use
 // somewhere: until then peers may seal to it. It is the zero time for other keys, and for those that
 // no statement lists.
@@ -92,11 +73,4 @@ func (s *Store) ListedUntil(ref KeyRef) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return unixtime.Time(uint64(s.contents.tally.ages[ref].listed))
-}
-
-// ListedUntil is [Store.ListedUntil].
-func (r *Replica) ListedUntil(ref KeyRef) time.Time {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return unixtime.Time(uint64(r.contents.tally.ages[ref].listed))
 }

@@ -3,48 +3,11 @@ package keystore
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/hopseal/hopseal/internal/atomicfile"
 )
-
-// ErrNotDurable is matched by the error of a change that took effect, in the store's file and in
-// what came out of the store, where the disk did not confirm that the file keeps its name when
-// the power fails. Until the disk does, a store is written anew at each [Store.Rotate].
-var ErrNotDurable = errors.New("written, but may not survive a power cut")
-
-// ErrOwner is wrapped by the error of [Open], and of a write, where the store belongs to
-// another user and this process could not give the new file back to that user.
-var ErrOwner = errors.New("the store belongs to another user")
-
-type notDurableError struct {
-	path string
-	err  error // the disk's
-}
-
-func (e *notDurableError) Error() string {
-	return fmt.Sprintf("keys: %s: %v: the disk did not confirm it: %v: look after the disk", e.path, ErrNotDurable, e.err)
-}
-
-func (e *notDurableError) Unwrap() []error { return []error{ErrNotDurable, e.err} }
-
-// tookEffect reports whether a write with that error has changed the file.
-func tookEffect(err error) bool { return err == nil || errors.Is(err, ErrNotDurable) }
-
-// onlyDoubt reports whether all that is wrong is that changes may not last.
-func onlyDoubt(err error) bool {
-	switch e := err.(type) {
-	case *notDurableError:
-		return true
-	case interface{ Unwrap() []error }:
-		return !slices.ContainsFunc(e.Unwrap(), func(err error) bool { return !onlyDoubt(err) })
-	}
-	return false
-}
 
 // replaceFile puts a new file in the place of the store's: a reader, or a restart after power
 // loss, finds the old content or the new, never a part. The new file belongs to whom the old one
@@ -101,24 +64,6 @@ func (s *Store) checkOwner() error {
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-// keepOwner gives a new file the owner of the store's. Where that was removed it is like.
-func keepOwner(f *os.File, path string, like fs.FileInfo) error {
-	if info, err := os.Lstat(path); err == nil {
-		like = info
-	}
-	if like == nil {
-		return nil
-	}
-	err := atomicfile.Keep(f, like, 0o700)
-	if owner, ok := errors.AsType[*atomicfile.OwnerError](err); ok {
-		return fileError(path, ErrOwner, owner.Error())
-	}
-	if err != nil {
-		return fmt.Errorf("keys: %s not written: %w", path, err)
-	}
-	return nil
-}
-
 // confirm asks the disk to keep the names in the store's folder.
 func (s *Store) confirm(dir *os.File) error {
 	err := s.sync(dir)
@@ -146,23 +91,4 @@ func (s *Store) settleLocked() error {
 		return &notDurableError{s.path, err}
 	}
 	return err
-}
-
-const tempSuffix = ".part"
-
-func tempPrefix(path string) string { return "." + filepath.Base(path) + "." }
-
-// removeLeftovers removes what writers that were killed left beside a store: parts
-// of files that nobody reads, with keys that may have been destroyed since. Only
-// the holder of the store's lock may call it.
-func removeLeftovers(path string) {
-	dir := filepath.Dir(path)
-	entries, _ := os.ReadDir(dir) // a folder that cannot be listed keeps them
-	for _, e := range entries {
-		middle, prefixed := strings.CutPrefix(e.Name(), tempPrefix(path))
-		digits, suffixed := strings.CutSuffix(middle, tempSuffix)
-		if prefixed && suffixed && e.Type().IsRegular() && strings.Trim(digits, "0123456789") == "" {
-			os.Remove(filepath.Join(dir, e.Name()))
-		}
-	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/lapse"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/internal/unixtime"
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
@@ -184,4 +185,18 @@ func (r *Replica) SharedKeysets() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.contents.keysetNames()
+}
+
+// ClockJump is [Store.ClockJump] of the store's writer, when it last wrote.
+func (r *Replica) ClockJump() (from, to time.Time, doubted bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.contents.tally.doubt()
+}
+
+// ListedUntil is [Store.ListedUntil].
+func (r *Replica) ListedUntil(ref KeyRef) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return unixtime.Time(uint64(r.contents.tally.ages[ref].listed))
 }

@@ -47,13 +47,6 @@ func (s *Store) ledger(name string) bridge.Ledger {
 	}
 }
 
-// reserved returns how many messages a pair may have sealed, by the store's file.
-func (c *contents) reserved(name string, id [32]byte) uint64 {
-	set, _ := c.keyset(name)
-	n, _ := sharedKeysets.Reserved(set, id)
-	return n
-}
-
 // reserve returns the keyset with another block for the pair, and how many messages the pair may
 // then have sealed in all.
 func reserve(set *keys.SharedKeyset, id [32]byte) (after *keys.SharedKeyset, all uint64, err error) {

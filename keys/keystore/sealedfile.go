@@ -9,25 +9,11 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"runtime"
 
-	"github.com/hopseal/hopseal/internal/filelock"
 	"github.com/hopseal/hopseal/internal/gcm"
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
-	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/internal/version"
-)
-
-// What can be wrong with a key file. The errors returned wrap one of these and
-// name the file and what to do.
-var (
-	ErrPassphrase  = errors.New("wrong passphrase")
-	ErrDamaged     = errors.New("not a Hopseal key file, or damaged")
-	ErrPermissions = errors.New("key file is open to other users")
 )
 
 const (
@@ -37,20 +23,6 @@ const (
 	fileSalt    = 32
 	checkSize   = 32
 )
-
-func fileError(path string, err error, advice string) error {
-	return fmt.Errorf("keys: %s: %w: %s", path, err, advice)
-}
-
-func damaged(path string) error { return fileError(path, ErrDamaged, "restore it from a backup") }
-
-// unread is for a file whose head or contents do not parse.
-func unread(path string, err error) error {
-	if errors.Is(err, keys.ErrVersion) {
-		return fmt.Errorf("keys: %s: %w", path, keys.ErrVersion)
-	}
-	return damaged(path)
-}
 
 // A sealed file is
 //
@@ -128,32 +100,4 @@ func fileKeys(master, head []byte) (cipher.AEAD, []byte) {
 		panic(err) // 64 bytes are within HKDF's limit
 	}
 	return gcm.New(out[:32]), out[32:]
-}
-
-// readPrivate reads a file that only its owner may read, and says which one that was. It looks
-// once: whoever replaces the file meanwhile changes nothing about the one that is open.
-func readPrivate(path string) ([]byte, os.FileInfo, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|filelock.NoWait, 0)
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return nil, nil, fmt.Errorf("keys: %w: run this as the owner of the file, or give it back with chown", err)
-	case err != nil:
-		return nil, nil, fmt.Errorf("keys: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, nil, fmt.Errorf("keys: %w", err)
-	}
-	if m := info.Mode().Perm(); runtime.GOOS != "windows" && m&0o077 != 0 {
-		return nil, info, fileError(path, ErrPermissions, fmt.Sprintf("mode is %#o; run chmod 600", m))
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxFileSize {
-		return nil, info, fileError(path, ErrDamaged, "expected a regular file of at most 16 MiB")
-	}
-	b, err := io.ReadAll(io.LimitReader(f, maxFileSize))
-	if err != nil {
-		return nil, nil, fmt.Errorf("keys: %w", err)
-	}
-	return b, info, nil
 }

@@ -47,31 +47,6 @@ type Store struct {
 	closed   bool
 }
 
-// contents is what a store holds, at one moment and live at once: the objects
-// stay, what they point to changes.
-type contents struct {
-	generation uint64 // of writes
-	identity   *keys.Identity
-	shared     []namedKeyset // by name, ascending
-	known      *trust.KnownPeers
-	tally      tally
-}
-
-type namedKeyset struct {
-	name string
-	set  *keys.SharedKeyset
-}
-
-// MaxKeysetName is the longest name of a shared keyset in a store, in bytes.
-const MaxKeysetName = 128
-
-// ErrClosed is returned by every call after [Store.Close].
-var ErrClosed = errors.New("keys: the store is closed")
-
-// ErrInUse is wrapped by the error of [Open] where another process has
-// the store open for writing.
-var ErrInUse = errors.New("the store is in use")
-
 // Create makes a store for an identity. It refuses a path that exists, and a
 // weak passphrase with a [*WeakPassphraseError]. One that fails leaves nothing behind.
 func Create(ctx context.Context, path string, secret Secret, id *keys.Identity) (*Store, error) {
@@ -241,23 +216,6 @@ func (s *Store) SharedKeysets() []string {
 	return s.contents.keysetNames()
 }
 
-func (c *contents) keysetNames() []string {
-	names := make([]string, len(c.shared))
-	for i, n := range c.shared {
-		names[i] = n.name
-	}
-	return names
-}
-
-func (c *contents) keyset(name string) (*keys.SharedKeyset, bool) {
-	for _, n := range c.shared {
-		if n.name == name {
-			return n.set, true
-		}
-	}
-	return nil, false
-}
-
 // PutSharedKeyset adds a shared keyset under a name of 1 to 128 bytes, which must
 // be free. AES256_GCM keys that were taken out of set before go on opening only:
 // take its primary again to seal.
@@ -293,7 +251,7 @@ func (s *Store) write(f frozen) error {
 		return ErrClosed
 	}
 	f.generation = s.contents.generation + 1
-	f.tally = s.contents.tally.follow(f, s.look())
+	f.tally = s.contents.tally.follow(f.keys(), f.listedUntil, s.look())
 	content, err := f.append(nil)
 	if err != nil {
 		return err
@@ -323,3 +281,7 @@ func (s *Store) readable(f frozen, content []byte) error {
 
 // Format prints the path.
 func (s *Store) Format(state fmt.State, _ rune) { fmt.Fprintf(state, "keystore.Store(%s)", s.path) }
+
+// freeze takes the states in use. The known peers are taken as they were last
+// written: their own lock comes before the store's.
+func (s *Store) freeze() frozen { return s.contents.freeze(s.known) }

@@ -5,9 +5,9 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/keys"
-	"github.com/hopseal/hopseal/keys/internal/ring"
 
 	"github.com/hopseal/hopseal/internal/strict"
+	"github.com/hopseal/hopseal/keys/internal/ring"
 	"github.com/hopseal/hopseal/keys/internal/unixtime"
 )
 
@@ -147,10 +147,11 @@ func (t tally) doubted() bool { return t.jump != jump{} }
 // usable is the time until which keys have aged, without what is guessed.
 func (t tally) usable() time.Time { return time.Unix(t.at-t.guessed, 0) }
 
-// follow returns the tally of what a store holds.
-func (t tally) follow(f frozen, wall int64) tally {
+// follow returns the tally of the keys that a store holds. ListedUntil returns until when a statement
+// lists a key, and is told whether the tally has known it.
+func (t tally) follow(held []heldKey, listedUntil func(k heldKey, known bool) int64, wall int64) tally {
 	ages := make(map[KeyRef]age, len(t.ages))
-	for _, k := range f.keys() {
+	for _, k := range held {
 		ref := k.ref
 		a, known := t.ages[ref]
 		if !known || a.stage != k.stage {
@@ -159,54 +160,13 @@ func (t tally) follow(f frozen, wall int64) tally {
 				a.since = min(k.began(), t.at) // it was made elsewhere
 			}
 		}
-		a.listed = max(a.listed, f.listedUntil(k, known))
+		a.listed = max(a.listed, listedUntil(k, known))
 		ages[ref] = a
 	}
 	if !maps.Equal(ages, t.ages) {
 		t.ages = ages
 	}
 	return t
-}
-
-// A heldKey is a key of a store with its name in it.
-type heldKey struct {
-	ref KeyRef
-	ring.Life
-	stage keys.Stage
-}
-
-// began is when the key came to its stage, by the wall clock.
-func (k heldKey) began() int64 { return int64(max(k.Created, k.Promoted, k.Retired, k.Archived)) }
-
-// keys lists all keys, in the order in which they are written. Pairs go by the AEAD's id.
-func (f frozen) keys() (out []heldKey) {
-	add := func(use keys.Use, name string, r ring.Ring) {
-		for _, l := range r.Lives {
-			out = append(out, heldKey{KeyRef{use, name, l.ID}, l, keys.Stage(l.Stage())})
-		}
-	}
-	signing, sealing := identities.Rings(f.identity)
-	add(keys.UseSigning, "", signing)
-	add(keys.UseSealing, "", sealing)
-	for _, k := range f.shared {
-		aeads, _ := sharedKeysets.Rings(k.set)
-		add(keys.UseShared, k.name, aeads)
-	}
-	return out
-}
-
-// listedUntil returns until when the statement is valid that lists a key for peers to seal to. Of
-// one that has retired before the store knew of it, it is the latest that can be.
-func (f frozen) listedUntil(k heldKey, known bool) int64 {
-	switch {
-	case k.ref.Use != keys.UseSealing:
-		return 0
-	case k.stage == keys.StagePrimary && !f.identity.Public().Revoked():
-		return f.identity.Public().Expires().Unix()
-	case k.stage == keys.StageRetiring && !known:
-		return int64(k.Retired) + int64(keys.MaxLifetime/time.Second)
-	}
-	return 0
 }
 
 // append writes the tally, the ages in the order of the keys:
@@ -252,3 +212,20 @@ func parseTally(r *strict.Reader, keys []heldKey) tally {
 }
 
 const maxMeasureName = 64
+
+func (t tally) doubt() (from, to time.Time, doubted bool) {
+	if !t.doubted() {
+		return time.Time{}, time.Time{}, false
+	}
+	return time.Unix(t.jump.from, 0), time.Unix(t.jump.to, 0), true
+}
+
+// A heldKey is a key of a store with its name in it.
+type heldKey struct {
+	ref KeyRef
+	ring.Life
+	stage keys.Stage
+}
+
+// began is when the key came to its stage, by the wall clock.
+func (k heldKey) began() int64 { return int64(max(k.Created, k.Promoted, k.Retired, k.Archived)) }

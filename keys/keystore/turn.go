@@ -1,7 +1,5 @@
 package keystore
 
-import "errors"
-
 // inTurn waits until nobody makes a change of several steps, and keeps others from one until
 // leave is called. Whoever changes keys does so in turn: two rotations at a time would each make
 // the key that is due. Changes of the known peers do not: whoever is told of one may rotate.
@@ -24,15 +22,4 @@ func (s *Store) idle() bool {
 	}
 	s.mu.Unlock()
 	return true
-}
-
-// Replace makes a new key and promotes it at once. It returns the key's Tink id.
-func (s *Store) Replace(ref KeyRef) (uint32, error) {
-	defer s.inTurn()()
-	id, err := s.add(ref)
-	if err != nil && !errors.Is(err, ErrNotDurable) {
-		return 0, err
-	}
-	ref.TinkID = id
-	return id, errors.Join(err, s.promote(ref))
 }

@@ -19,9 +19,8 @@ const (
 // falls: lower it with what was built, and leave the line out once the room is as it
 // should be.
 var crowded = map[string]struct{ exported, knotted int }{
-	"e2e":           {71, 35},
-	"keys":          {83, 0},
-	"keys/keystore": {0, 26},
+	"e2e":  {71, 35},
+	"keys": {83, 0},
 }
 
 // long are the files that are longer than they should be.

@@ -1,6 +1,6 @@
 //go:build unix
 
-package keystore
+package socket
 
 import (
 	"context"
@@ -15,16 +15,17 @@ import (
 	"syscall"
 )
 
-const inUseAdvice = "stop it, or have it call Run or Serve of its keystore.Store, which take requests"
+// Works says whether there can be a socket here.
+const Works = true
 
 const (
 	maxSocketPath = 103 // bytes: macOS and the BSDs have 104 with a zero, Linux 108
 	maxSocketName = 60  // bytes, so that a descriptor's path goes in front
 )
 
-// socketBeside returns the path of the socket of a store. The name of a store that has a long one
+// Path returns the path of the socket of a store. The name of a store that has a long one
 // is hashed.
-func socketBeside(store string) string {
+func Path(store string) string {
 	dir, name := filepath.Split(store)
 	if len(name)+len(".sock") > maxSocketName {
 		sum := sha256.Sum256([]byte(name))
@@ -60,32 +61,32 @@ func (e *longPathError) Unwrap() error { return e.err }
 
 const unfinished = ".new" // ends the name of a socket that does not listen yet, or is open to others
 
-// listenBeside makes the socket of a store. The caller holds the store's lock.
-func listenBeside(store string) (*controlSocket, error) {
-	l := &controlSocket{path: socketBeside(store), peer: samePeer}
+// Listen makes the socket of a store. The caller holds the store's lock.
+func Listen(store string) (*Socket, error) {
+	l := &Socket{path: Path(store), Peer: samePeer}
 	err := withFolder(l.path, func(dir string) error { return l.listen(dir) })
 	if err != nil {
-		return nil, unservable(store, err)
+		return nil, err
 	}
 	return l, nil
 }
 
 // listen gives the socket its name when it listens, and only its user may connect.
-func (l *controlSocket) listen(dir string) (err error) {
+func (l *Socket) listen(dir string) (err error) {
 	name := filepath.Join(dir, filepath.Base(l.path))
 	if err := errors.Join(removeStale(name, l.path), removeStale(name+unfinished, l.path+unfinished)); err != nil {
 		return err
 	}
-	if l.listener, err = net.ListenUnix("unix", &net.UnixAddr{Name: name + unfinished, Net: "unix"}); err != nil {
+	if l.Listener, err = net.ListenUnix("unix", &net.UnixAddr{Name: name + unfinished, Net: "unix"}); err != nil {
 		return err
 	}
-	l.listener.SetUnlinkOnClose(false) // close does so, if it is still that one
+	l.Listener.SetUnlinkOnClose(false) // close does so, if it is still that one
 	l.info, err = os.Lstat(name + unfinished)
 	if err = errors.Join(err, os.Chmod(name+unfinished, 0o600)); err == nil {
 		err = os.Rename(name+unfinished, name)
 	}
 	if err != nil {
-		l.listener.Close()
+		l.Listener.Close()
 		os.Remove(name + unfinished)
 	}
 	return err
@@ -111,9 +112,9 @@ func removeStale(short, path string) error {
 	return fmt.Errorf("another process listens at %s, or may do so: stop it", path)
 }
 
-// dialBeside connects to the writer of a store.
-func dialBeside(ctx context.Context, store string) (conn net.Conn, err error) {
-	socket := socketBeside(store)
+// Dial connects to the writer of a store.
+func Dial(ctx context.Context, store string) (conn net.Conn, err error) {
+	socket := Path(store)
 	err = withFolder(socket, func(dir string) error {
 		var d net.Dialer
 		conn, err = d.DialContext(ctx, "unix", filepath.Join(dir, filepath.Base(socket)))
@@ -126,8 +127,8 @@ func dialBeside(ctx context.Context, store string) (conn net.Conn, err error) {
 	return conn, err
 }
 
-// allowed refuses other users than the one that this process runs as, and root.
-func allowed(uid uint32) error {
+// Allowed refuses other users than the one that this process runs as, and root.
+func Allowed(uid uint32) error {
 	if int(uid) != os.Geteuid() && uid != 0 {
 		return fmt.Errorf("keys: user %d may not ask", uid)
 	}

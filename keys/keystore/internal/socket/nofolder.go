@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package keystore
+package socket
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package keystore
+package socket
 
 import (
 	"errors"
@@ -35,5 +35,5 @@ func samePeer(conn *net.UnixConn) error {
 	if err := errors.Join(err, failed); err != nil {
 		return err
 	}
-	return allowed(peer.Uid)
+	return Allowed(peer.Uid)
 }

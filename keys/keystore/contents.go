@@ -2,10 +2,12 @@ package keystore
 
 import (
 	"errors"
+	"time"
 
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/internal/ring"
 	"github.com/hopseal/hopseal/keys/internal/version"
 	"github.com/hopseal/hopseal/keys/trust"
 )
@@ -38,10 +40,6 @@ func compareNames(a, b string) int {
 	}
 	return 0
 }
-
-// freeze takes the states in use. The known peers are taken as they were last
-// written: their own lock comes before the store's.
-func (s *Store) freeze() frozen { return s.contents.freeze(s.known) }
 
 func (c *contents) freeze(known []byte) frozen {
 	f := frozen{identity: identities.Copy(c.identity), known: known, tally: c.tally}
@@ -114,4 +112,77 @@ func parseFrozen(b []byte) (f frozen, err error) {
 	}
 	_, err = trust.ParseKnownPeers(f.known)
 	return f, err
+}
+
+// contents is what a store holds, at one moment and live at once: the objects
+// stay, what they point to changes.
+type contents struct {
+	generation uint64 // of writes
+	identity   *keys.Identity
+	shared     []namedKeyset // by name, ascending
+	known      *trust.KnownPeers
+	tally      tally
+}
+
+type namedKeyset struct {
+	name string
+	set  *keys.SharedKeyset
+}
+
+// MaxKeysetName is the longest name of a shared keyset in a store, in bytes.
+const MaxKeysetName = 128
+
+func (c *contents) keysetNames() []string {
+	names := make([]string, len(c.shared))
+	for i, n := range c.shared {
+		names[i] = n.name
+	}
+	return names
+}
+
+func (c *contents) keyset(name string) (*keys.SharedKeyset, bool) {
+	for _, n := range c.shared {
+		if n.name == name {
+			return n.set, true
+		}
+	}
+	return nil, false
+}
+
+// reserved returns how many messages a pair may have sealed, by the store's file.
+func (c *contents) reserved(name string, id [32]byte) uint64 {
+	set, _ := c.keyset(name)
+	n, _ := sharedKeysets.Reserved(set, id)
+	return n
+}
+
+// keys lists all keys, in the order in which they are written. Pairs go by the AEAD's id.
+func (f frozen) keys() (out []heldKey) {
+	add := func(use keys.Use, name string, r ring.Ring) {
+		for _, l := range r.Lives {
+			out = append(out, heldKey{KeyRef{use, name, l.ID}, l, keys.Stage(l.Stage())})
+		}
+	}
+	signing, sealing := identities.Rings(f.identity)
+	add(keys.UseSigning, "", signing)
+	add(keys.UseSealing, "", sealing)
+	for _, k := range f.shared {
+		aeads, _ := sharedKeysets.Rings(k.set)
+		add(keys.UseShared, k.name, aeads)
+	}
+	return out
+}
+
+// listedUntil returns until when the statement is valid that lists a key for peers to seal to. Of
+// one that has retired before the store knew of it, it is the latest that can be.
+func (f frozen) listedUntil(k heldKey, known bool) int64 {
+	switch {
+	case k.ref.Use != keys.UseSealing:
+		return 0
+	case k.stage == keys.StagePrimary && !f.identity.Public().Revoked():
+		return f.identity.Public().Expires().Unix()
+	case k.stage == keys.StageRetiring && !known:
+		return int64(k.Retired) + int64(keys.MaxLifetime/time.Second)
+	}
+	return 0
 }

@@ -8,9 +8,9 @@ import (
 	"os"
 	"time"
 
-	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/keystore/internal/socket"
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
@@ -202,11 +202,6 @@ func (c *Client) answer(ctx context.Context, conn net.Conn, link linkKeys) (answ
 	return parseAnswer(b)
 }
 
-// endWith ends what waits for conn with ctx.
-func endWith(ctx context.Context, conn net.Conn) (stop func() bool) {
-	return context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-}
-
 // cause tells why the deadline was set, where it was.
 func cause(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded) {
@@ -219,7 +214,7 @@ func cause(ctx context.Context, err error) error {
 func (c *Client) connect(ctx context.Context) (net.Conn, linkKeys, error) {
 	ctx, cancel := context.WithTimeout(ctx, greetTime)
 	defer cancel()
-	conn, err := dialBeside(ctx, c.path)
+	conn, err := socket.Dial(ctx, c.path)
 	if err != nil {
 		return nil, linkKeys{}, c.explain(ctx, err)
 	}
@@ -260,40 +255,11 @@ func prove(conn net.Conn, control []byte) (linkKeys, error) {
 func (c *Client) explain(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, ErrNotServed):
-		return fileError(c.Path(), ErrNotServed, inUseAdvice)
+		return fileError(c.Path(), ErrNotServed, inUseAdvice())
 	case errors.Is(err, ErrNotTheWriter), errors.Is(err, errWire):
-		return fileError(c.Path(), ErrNotTheWriter, "nothing was changed: find out which process made "+socketBeside(c.path))
+		return fileError(c.Path(), ErrNotTheWriter, "nothing was changed: find out which process made "+socket.Path(c.path))
 	case errors.Is(ctx.Err(), context.Canceled):
 		return fmt.Errorf("keys: %s: nothing was changed: %w", c.Path(), context.Canceled)
 	}
 	return fmt.Errorf("%w (%w)", fileError(c.Path(), ErrWriterBusy, "nothing was changed: it is suspended, busy, another user's, or of another version: try again, or stop it"), err)
-}
-
-func appendHello(b, client []byte) []byte {
-	return strict.AppendBin(strict.AppendUint(strict.AppendArray(b, 2), controlVersion), client)
-}
-
-func parseHello(b []byte) (client []byte, err error) {
-	r := strict.NewReader(b)
-	r.Array(2)
-	version := r.Uint()
-	client = r.Bin(nonceSize, nonceSize)
-	if r.Done() != nil || version != controlVersion {
-		return nil, errWire
-	}
-	return client, nil
-}
-
-func appendHi(b, writer, proof []byte) []byte {
-	return strict.AppendBin(strict.AppendBin(strict.AppendArray(b, 2), writer), proof)
-}
-
-func parseHi(b []byte) (writer, proof []byte, err error) {
-	r := strict.NewReader(b)
-	r.Array(2)
-	writer, proof = r.Bin(nonceSize, nonceSize), r.Bin(proofSize, proofSize)
-	if r.Done() != nil {
-		return nil, nil, errWire
-	}
-	return writer, proof, nil
 }

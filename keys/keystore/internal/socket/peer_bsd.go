@@ -1,6 +1,6 @@
 //go:build darwin || freebsd
 
-package keystore
+package socket
 
 import (
 	"errors"
@@ -21,5 +21,5 @@ func samePeer(conn *net.UnixConn) error {
 	if err := errors.Join(err, failed); err != nil {
 		return err
 	}
-	return allowed(peer.Uid)
+	return Allowed(peer.Uid)
 }

@@ -1,0 +1,80 @@
+package keystore
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/hopseal/hopseal/keys"
+)
+
+// ErrClosed is returned by every call after [Store.Close].
+var ErrClosed = errors.New("keys: the store is closed")
+
+// ErrInUse is wrapped by the error of [Open] where another process has
+// the store open for writing.
+var ErrInUse = errors.New("the store is in use")
+
+// ErrReplaced is wrapped by the error of a write where the store's file is not the one that
+// this process has opened or written: somebody put another in its place.
+var ErrReplaced = errors.New("another file has taken the place of the store")
+
+// ErrClock is wrapped by the error of [Store.Rotate] where the machine's clock shows a time that has
+// certainly passed: before 2026, with keys that were made later.
+var ErrClock = errors.New("keys: the clock of this machine is wrong")
+
+// ErrNotDurable is matched by the error of a change that took effect, in the store's file and in
+// what came out of the store, where the disk did not confirm that the file keeps its name when
+// the power fails. Until the disk does, a store is written anew at each [Store.Rotate].
+var ErrNotDurable = errors.New("written, but may not survive a power cut")
+
+// ErrOwner is wrapped by the error of [Open], and of a write, where the store belongs to
+// another user and this process could not give the new file back to that user.
+var ErrOwner = errors.New("the store belongs to another user")
+
+type notDurableError struct {
+	path string
+	err  error // the disk's
+}
+
+func (e *notDurableError) Error() string {
+	return fmt.Sprintf("keys: %s: %v: the disk did not confirm it: %v: look after the disk", e.path, ErrNotDurable, e.err)
+}
+
+func (e *notDurableError) Unwrap() []error { return []error{ErrNotDurable, e.err} }
+
+// tookEffect reports whether a write with that error has changed the file.
+func tookEffect(err error) bool { return err == nil || errors.Is(err, ErrNotDurable) }
+
+// onlyDoubt reports whether all that is wrong is that changes may not last.
+func onlyDoubt(err error) bool {
+	switch e := err.(type) {
+	case *notDurableError:
+		return true
+	case interface{ Unwrap() []error }:
+		return !slices.ContainsFunc(e.Unwrap(), func(err error) bool { return !onlyDoubt(err) })
+	}
+	return false
+}
+
+// What can be wrong with a key file. The errors returned wrap one of these and
+// name the file and what to do.
+var (
+	ErrPassphrase  = errors.New("wrong passphrase")
+	ErrDamaged     = errors.New("not a Hopseal key file, or damaged")
+	ErrPermissions = errors.New("key file is open to other users")
+)
+
+func fileError(path string, err error, advice string) error {
+	return fmt.Errorf("keys: %s: %w: %s", path, err, advice)
+}
+
+func damaged(path string) error { return fileError(path, ErrDamaged, "restore it from a backup") }
+
+// unread is for a file whose head or contents do not parse.
+func unread(path string, err error) error {
+	if errors.Is(err, keys.ErrVersion) {
+		return fmt.Errorf("keys: %s: %w", path, keys.ErrVersion)
+	}
+	return damaged(path)
+}

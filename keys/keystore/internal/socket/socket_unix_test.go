@@ -1,0 +1,19 @@
+//go:build unix
+
+package socket
+
+import (
+	"os"
+	"testing"
+)
+
+// One's own user and root are heard, and nobody else.
+func TestWhoIsAllowed(t *testing.T) {
+	uid := uint32(os.Geteuid())
+	if Allowed(uid) != nil || Allowed(0) != nil {
+		t.Error("the same user or root is turned away")
+	}
+	if Allowed(uid+1) == nil {
+		t.Error("another user is heard")
+	}
+}
