@@ -39,16 +39,16 @@ func TestChangesThatMayNotLast(t *testing.T) {
 				t.Fatalf("%s %s: %v", use, step.name, err)
 			}
 			isOnDisk(t, s, use+" "+step.name)
-			if err := s.settle(); !errors.Is(err, ErrNotDurable) {
+			if err := s.confirmWrite(); !errors.Is(err, ErrNotDurable) {
 				t.Fatalf("the store was not written anew: %v", err)
 			}
 			s.sync = works
 			before := s.contents.generation
-			if err := s.settle(); err != nil || s.contents.generation != before+1 {
+			if err := s.confirmWrite(); err != nil || s.contents.generation != before+1 {
 				t.Fatalf("%v; the disk was asked about what it failed to write, which counts as written then: generation %d after %d", err, s.contents.generation, before)
 			}
 			isOnDisk(t, s, use+" "+step.name)
-			if err := errors.Join(s.settle(), s.Close()); err != nil || s.contents.generation != before+1 {
+			if err := errors.Join(s.confirmWrite(), s.Close()); err != nil || s.contents.generation != before+1 {
 				t.Fatal(err, s.contents.generation)
 			}
 		}

@@ -46,13 +46,13 @@ func (e *notDurableError) Unwrap() []error { return []error{ErrNotDurable, e.err
 // tookEffect reports whether a write with that error has changed the file.
 func tookEffect(err error) bool { return err == nil || errors.Is(err, ErrNotDurable) }
 
-// onlyDoubt reports whether all that is wrong is that changes may not last.
-func onlyDoubt(err error) bool {
+// onlyNotDurable reports whether every part of an error says that a change took effect and may not last.
+func onlyNotDurable(err error) bool {
 	switch e := err.(type) {
 	case *notDurableError:
 		return true
 	case interface{ Unwrap() []error }:
-		return !slices.ContainsFunc(e.Unwrap(), func(err error) bool { return !onlyDoubt(err) })
+		return !slices.ContainsFunc(e.Unwrap(), func(err error) bool { return !onlyNotDurable(err) })
 	}
 	return false
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/hopseal/hopseal/internal/filelock"
 )
 
-// keepOwner gives a new file the owner of the store's. Where that was removed it is like.
+// keepOwner gives a new file the owner of the store's file, or of like if that was removed.
 func keepOwner(f *os.File, path string, like fs.FileInfo) error {
 	if info, err := os.Lstat(path); err == nil {
 		like = info
@@ -37,9 +37,8 @@ const tempSuffix = ".part"
 
 func tempPrefix(path string) string { return "." + filepath.Base(path) + "." }
 
-// removeLeftovers removes what writers that were killed left beside a store: parts
-// of files that nobody reads, with keys that may have been destroyed since. Only
-// the holder of the store's lock may call it.
+// removeLeftovers removes the unfinished files of writers that were killed. Nobody reads them, and
+// they hold keys that may have been destroyed since. Only the holder of the store's lock calls it.
 func removeLeftovers(path string) {
 	dir := filepath.Dir(path)
 	entries, _ := os.ReadDir(dir) // a folder that cannot be listed keeps them
@@ -52,8 +51,8 @@ func removeLeftovers(path string) {
 	}
 }
 
-// readPrivate reads a file that only its owner may read, and says which one that was. It looks
-// once: whoever replaces the file meanwhile changes nothing about the one that is open.
+// readPrivate reads a file that only its owner may read. It checks the file that it has opened, so
+// that it does not matter if somebody replaces it meanwhile.
 func readPrivate(path string) ([]byte, os.FileInfo, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|filelock.NoWait, 0)
 	switch {
@@ -80,8 +79,7 @@ func readPrivate(path string) ([]byte, os.FileInfo, error) {
 	return b, info, nil
 }
 
-// realPath returns where a store is, behind symbolic links, so that what is replaced is the file
-// and not the link.
+// realPath follows symbolic links to the store, so that a write replaces the file and not the link.
 func realPath(path string) (string, error) {
 	real, err := filepath.EvalSymlinks(path)
 	if err == nil || !errors.Is(err, fs.ErrNotExist) {

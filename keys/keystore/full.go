@@ -7,11 +7,11 @@ import (
 	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
-// foresight is how long before a keyset is full somebody is told.
+// foresight is how long in advance Filling warns.
 const foresight = 30 * 24 * time.Hour
 
-// Filling returns the keysets that will be full within a month by that policy, when a key is due
-// that they have no room for. Keys that become due by a count are not foreseen.
+// Filling returns the keysets that will be full within a month under that policy: a key will be due
+// and have no room. It does not foresee keys that become due by a count of messages or bytes.
 func (s *Store) Filling(p RotationPolicy) []*KeysetFullError {
 	var out []*KeysetFullError
 	for _, ref := range s.rotated(p) {

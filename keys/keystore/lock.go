@@ -11,15 +11,16 @@ import (
 	"github.com/hopseal/hopseal/keys/keystore/internal/socket"
 )
 
-// fileLock is a store's one writer. It holds two locks that go with the process: one on a file
-// beside the store, which says who it is, and one on the store's own file, under whatever name
-// somebody else opens it. The latter moves to each file that takes the place of the one before.
+// A fileLock makes this process the store's one writer. It holds two locks, which end with the
+// process: one on a file beside the store, which says who holds it, and one on the store's own
+// file, which also stops a writer that opens the store under another name. The second lock moves on
+// with each new file that replaces the store's.
 type fileLock struct {
 	f    *os.File
 	made bool        // f was not there before
 	held *os.File    // the store's file, nil before there is one, and on Windows
 	info os.FileInfo // of the store's file
-	kept []*os.File  // files of before that have other names
+	kept []*os.File  // earlier files that still have another name
 }
 
 func lockStore(path string) (*fileLock, error) {
@@ -75,7 +76,7 @@ func (l *fileLock) claimStore(path string) error {
 	return l.check(path)
 }
 
-// take locks a file that is the store, or is about to be.
+// take locks the store's file, or the one that is about to replace it.
 func (l *fileLock) take(f *os.File) (err error) {
 	if filelock.Movable {
 		err = filelock.Lock(f)
@@ -113,7 +114,7 @@ func (l *fileLock) check(path string) error {
 	return nil
 }
 
-// replace has a new file take the place of the store's, and the lock go over to it.
+// replace puts a new file in the place of the store's. The lock moves to it.
 func (l *fileLock) replace(path string, f *os.File) error {
 	if err := l.check(path); err != nil {
 		return errors.Join(err, f.Close())
@@ -138,8 +139,8 @@ func closed(f *os.File) error {
 	return nil // take has done so
 }
 
-// forget lets go of files that have no name any more. Others stay locked, since they hold what
-// would become a second history of the store.
+// forget closes earlier files that have no name any more. The others stay locked: opened under their
+// other name they would become a second history of the store.
 func (l *fileLock) forget() {
 	l.kept = slices.DeleteFunc(l.kept, func(f *os.File) bool { return filelock.Names(f) == 0 && f.Close() == nil })
 }
@@ -154,7 +155,8 @@ func (l *fileLock) release() error {
 	return l.f.Close()
 }
 
-// abandon is release where nothing came of the lock: what was made for it goes.
+// abandon releases the lock of a store that was not opened or made. It removes the lock file if it
+// made it.
 func (l *fileLock) abandon() {
 	name := l.f.Name()
 	if l.made && filelock.Movable {

@@ -13,14 +13,14 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 )
 
-// lockTries bounds how often a lock file that somebody has removed is looked for again.
+// lockTries bounds how often lockBeside tries again after somebody removed the lock file.
 const lockTries = 100
 
 var errLockGone = errors.New("the lock file comes and goes: try again")
 
-// lockBeside locks the file beside a store, and reports whether it was made for that. A holder
-// that comes to nothing removes the file that it has made, while it holds it; so what was locked
-// counts only if it has its name still.
+// lockBeside locks the file beside a store, and reports whether it made that file. A process that
+// then fails to open the store removes the file that it made. So a lock counts only if the locked
+// file still has its name.
 func lockBeside(path string) (f *os.File, made bool, err error) {
 	for range lockTries {
 		f, made, err = tryLockBeside(path)
@@ -48,7 +48,7 @@ func tryLockBeside(path string) (f *os.File, made bool, err error) {
 	return f, made, nil
 }
 
-// lockOpened locks what openLock has opened, which may have been removed since.
+// lockOpened locks the file that openLock opened. Somebody may have removed it meanwhile.
 func lockOpened(path string, f *os.File) (err error) {
 	foreign := !isLock(f)
 	if !foreign {
@@ -87,7 +87,7 @@ func named(f *os.File) bool {
 	return err == nil && os.SameFile(info, now)
 }
 
-// isLock reports whether a file may be written over, since it has been a lock before or is new.
+// isLock reports whether a file is a lock or empty, so that it may be overwritten.
 func isLock(f *os.File) bool {
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() || filelock.Names(f) != 1 {
@@ -99,14 +99,14 @@ func isLock(f *os.File) bool {
 
 const lockHead = "process "
 
-// sign writes who holds the lock, for the error that the next one gets. On a full disk that does
-// not say it, and the lock is held all the same.
+// sign writes into the lock file who holds it, for the error of whoever comes next. On a full disk
+// the file stays empty, and the lock is held all the same.
 func sign(f *os.File) {
 	host, _ := os.Hostname()
 	text := fmt.Sprintf(lockHead+"%d on %s since %s\n", os.Getpid(), host, time.Now().UTC().Format(time.RFC3339))
 	n, err := f.WriteAt([]byte(text), 0)
 	if err != nil {
-		n = 0 // part of a head would be a file of something else
+		n = 0 // a file with a part of lockHead would not count as a lock
 	}
 	f.Truncate(int64(n))
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/hopseal/hopseal/keys/internal/unixtime"
 )
 
-// elapsed measures with the monotonic clock that the times of this process carry.
+// elapsed measures by the monotonic clock, which both times carry.
 func elapsed(since, now time.Time) time.Duration { return now.Sub(since) }
 
 // look brings the tally up to date, and returns what the wall clock shows, in Unix seconds. The
@@ -35,8 +35,8 @@ func (s *Store) look() int64 {
 	return wall
 }
 
-// observe looks at the clock, and returns the tally. A jump is on disk before anything else
-// happens, and twice a day that somebody looked.
+// observe looks at the clock and returns the tally. It writes the store first if the clock has
+// jumped, or if the last look on disk is 12 hours old.
 func (s *Store) observe() (tally, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,7 +63,7 @@ func (s *Store) ClockJump() (from, to time.Time, doubted bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.look()
-	return s.contents.tally.doubt()
+	return s.contents.tally.unconfirmedJump()
 }
 
 // ListedUntil returns until when a sealing key is listed by a statement that may be in use

@@ -77,7 +77,7 @@ func (p RotationPolicy) SignatureLife() time.Duration {
 	return past * max(p.Age, p.Lead)
 }
 
-// lasting is how many of the keys that are made from now on there are at a time.
+// lasting is how many keys made from now on exist at the same time.
 func (p RotationPolicy) lasting(ref KeyRef) int {
 	if p.Keep <= 0 {
 		return ring.Capacity
@@ -101,7 +101,7 @@ func full(ref KeyRef, infos []agedKey, due time.Time) *KeysetFullError {
 	return &KeysetFullError{ref, due}
 }
 
-// isFull reports whether another key needs room that is to be made first.
+// isFull reports whether a keyset has no room for another key.
 func isFull(ref KeyRef, infos []agedKey) bool {
 	return ref.Use != keys.UseSigning && len(infos) >= ring.Capacity
 }

@@ -57,9 +57,9 @@ func (r *Replica) read(ctx context.Context) (found reading, err error) {
 	return found, nil
 }
 
-// precedes returns an error for a file that a writer did not make of this one. A history that
-// forked shows in the number of a write or in a statement's serial, if that far; in one that went
-// on for longer it does not.
+// precedes returns an error if b is not a later state of a's store. A copy that was changed on its own
+// shows by the number of its writes or by a statement's serial. A copy with more changes than this
+// store does not show.
 func (a reading) precedes(b reading) error {
 	now, next := a.frozen.identity.Public(), b.frozen.identity.Public()
 	same := a.frozen.generation == b.frozen.generation
@@ -74,7 +74,8 @@ func (a reading) precedes(b reading) error {
 	return nil
 }
 
-// certain are the errors that the same file would cause again. To find out takes Argon2's time.
+// certain are the errors that the same file would cause again. They are remembered, since to find
+// out again takes as long as Argon2.
 var certain = []error{ErrRolledBack, ErrOtherIdentity, ErrOtherHistory, ErrDamaged, ErrPassphrase}
 
 // refuse remembers that a file is not followed.
@@ -84,8 +85,8 @@ func (r *Replica) refuse(found reading, err error) {
 	}
 }
 
-// coarse is the coarsest tick of a file system's clock. Of two writes within a tick the second one
-// looks like the first, also as a new file, since the number of the old one may be used again.
+// coarse is the coarsest tick of a file system's clock. Two writes within one tick look the same, even
+// where the second made a new file: it may get the old one's number.
 const coarse = 2 * time.Second
 
 // still reports whether a look at the path shows that the reading stands: the same file, with the

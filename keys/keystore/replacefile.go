@@ -9,10 +9,10 @@ import (
 	"github.com/hopseal/hopseal/internal/atomicfile"
 )
 
-// replaceFile puts a new file in the place of the store's: a reader, or a restart after power
-// loss, finds the old content or the new, never a part. The new file belongs to whom the old one
-// did, is locked before it has the name, and does not take it from a file that is not the locked
-// one. The error matches ErrNotDurable where it has the name.
+// replaceFile puts a new file in the place of the store's. A reader, or a restart after a power cut,
+// finds the old content or the new, never a part. The new file gets the owner of the old one and is
+// locked before it gets the name. It never replaces a file that is not the locked one. If the error
+// matches ErrNotDurable, the new file has the name.
 func (s *Store) replaceFile(b []byte) error {
 	dir, err := os.Open(filepath.Dir(s.path)) // first: where that fails, nothing could be made to last
 	if err != nil {
@@ -52,7 +52,7 @@ func (s *Store) newFile() (*os.File, error) {
 	return f, nil
 }
 
-// checkOwner returns now the ErrOwner that a write would return later.
+// checkOwner returns ErrOwner if a write would: when the store is opened, and not at its first change.
 func (s *Store) checkOwner() error {
 	if s.lock.info == nil || !atomicfile.Foreign(s.lock.info) {
 		return nil
@@ -68,22 +68,22 @@ func (s *Store) checkOwner() error {
 func (s *Store) confirm(dir *os.File) error {
 	err := s.sync(dir)
 	s.written("directory synced")
-	if s.doubt = err != nil; s.doubt {
+	if s.unconfirmed = err != nil; s.unconfirmed {
 		return &notDurableError{s.path, err}
 	}
 	return nil
 }
 
-// settle writes the store anew if the disk did not say that it keeps the last write. To ask again
-// about that one confirms nothing: what failed to be written counts as written then.
-func (s *Store) settle() error {
+// confirmWrite writes the store anew if the disk has not confirmed the last write. To sync that file
+// again would confirm nothing: the system counts a page that it failed to write as written.
+func (s *Store) confirmWrite() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.settleLocked()
+	return s.confirmLocked()
 }
 
-func (s *Store) settleLocked() error {
-	if !s.doubt || s.closed {
+func (s *Store) confirmLocked() error {
+	if !s.unconfirmed || s.closed {
 		return nil
 	}
 	err := s.write(s.freeze())

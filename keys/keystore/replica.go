@@ -191,7 +191,7 @@ func (r *Replica) SharedKeysets() []string {
 func (r *Replica) ClockJump() (from, to time.Time, doubted bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.contents.tally.doubt()
+	return r.contents.tally.unconfirmedJump()
 }
 
 // ListedUntil is [Store.ListedUntil].

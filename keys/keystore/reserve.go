@@ -9,11 +9,11 @@ import (
 	"github.com/hopseal/hopseal/keys/internal/bridge"
 )
 
-// A store counts the messages of an AES256_GCM key in blocks, each of which is on
-// disk before its first message is sealed. Whatever happens to the process, no
-// message is uncounted, and at most a block of numbers is lost.
+// A store counts the messages of an AES256_GCM key in blocks. A block is on disk before its first
+// message is sealed. Whatever happens to the process, every message is counted, and at most one
+// block is lost.
 //
-// Variables, so that tests can come to the end of them.
+// These are variables so that tests can reach the end of them.
 var (
 	sealBlock uint64 = 1 << 16
 	sealLimit uint64 = bridge.MaxSealed
@@ -29,7 +29,7 @@ func (s *Store) ledger(name string) bridge.Ledger {
 		if n <= room.Load() {
 			return nil // who came before has reserved for both
 		}
-		if err := s.settleLocked(); err != nil {
+		if err := s.confirmLocked(); err != nil {
 			return err // a power cut would take back what was reserved
 		}
 		reserved := s.contents.reserved(name, id)

@@ -37,12 +37,12 @@ func (s *Store) Rotate(p RotationPolicy) (next time.Time, err error) {
 			failed = append(failed, s.rotate(ref, p, due))
 		}
 	}
-	failed = append(failed, s.renewWhenDue(t, due), s.settle())
+	failed = append(failed, s.renewWhenDue(t, due), s.confirmWrite())
 	return due.next, errors.Join(failed...)
 }
 
-// rotated returns the keysets that a policy is for. The keys of an identity that was
-// revoked are of no use any more; those that are shared go on.
+// rotated returns the keysets that a policy rotates. A revoked identity's keys are of no use and
+// stay as they are. Shared keysets go on.
 func (s *Store) rotated(p RotationPolicy) (refs []KeyRef) {
 	if !s.Identity().Public().Revoked() {
 		refs = []KeyRef{{Use: keys.UseSigning}, {Use: keys.UseSealing}}
@@ -58,7 +58,7 @@ func (s *Store) rotated(p RotationPolicy) (refs []KeyRef) {
 // agenda collects the earliest time at which something will be due.
 type agenda struct{ next time.Time }
 
-// reached reports whether at has come, or else notes it.
+// reached reports whether the time at has come. If not, it notes it.
 func (a *agenda) reached(at, now time.Time) bool {
 	if !now.Before(at) {
 		return true
@@ -69,8 +69,8 @@ func (a *agenda) reached(at, now time.Time) bool {
 	return false
 }
 
-// rotate takes the steps of one keyset until none is due. A step can make another
-// one due, never without end: each moves one key on.
+// rotate takes steps of one keyset until none is due. One step can make another due. This ends,
+// since each step moves a key on in its life.
 func (s *Store) rotate(ref KeyRef, p RotationPolicy, due *agenda) error {
 	for range 4 * ring.MaxKeys {
 		var wait agenda
@@ -88,8 +88,8 @@ func (s *Store) rotate(ref KeyRef, p RotationPolicy, due *agenda) error {
 	return errors.New("keys: a rotation does not come to an end")
 }
 
-// dueStep returns the step that one of the keys is due for, nil for none, and an error
-// for one that there is no room for, which keeps no other from being taken.
+// dueStep returns the next step that is due, nil for none. It also returns an error if a new key is
+// due and has no room; other steps are taken all the same.
 func (s *Store) dueStep(ref KeyRef, p RotationPolicy, wait *agenda) (step func() error, noRoom error) {
 	infos, now := s.aged(ref)
 	pending := false
@@ -117,8 +117,8 @@ func (s *Store) dueStep(ref KeyRef, p RotationPolicy, wait *agenda) (step func()
 	return nil, noRoom
 }
 
-// worn reports whether the policy wants a successor for the primary. The new key
-// is made Lead before the old one reaches its age, to be promoted on time.
+// worn reports whether the primary needs a successor. The successor is made Lead before the primary
+// reaches its age, so that it can be promoted on time.
 func (s *Store) worn(ref KeyRef, k agedKey, p RotationPolicy, wait *agenda, now time.Time) bool {
 	if p.Age > 0 && wait.reached(k.since.Add(max(max(p.Age, leastAge)-p.Lead, 0)), now) {
 		return true

@@ -42,18 +42,18 @@ func (s *Store) Run(ctx context.Context, p RotationPolicy) error {
 	}
 }
 
-// A reporter logs what becomes of rotations.
+// A reporter logs the results of rotations.
 type reporter struct {
 	log   *slog.Logger
 	store *Store
-	told  map[string]time.Time // when there was a line of that kind
-	jump  time.Time            // where the clock jumped to that there was a line about
+	told  map[string]time.Time // when a line of that kind was last written
+	jump  time.Time            // the jump that was last written about: what the clock showed after it
 }
 
 func (r *reporter) report(err error, filling []*KeysetFullError) {
 	switch {
-	case onlyDoubt(err):
-		if r.due(doubt) {
+	case onlyNotDurable(err):
+		if r.due(notDurable) {
 			r.log.Warn("keys: a rotation took effect, and may not survive a power cut: the store is written anew every minute",
 				"store", r.store.Path(), "error", err)
 		}
@@ -63,7 +63,7 @@ func (r *reporter) report(err error, filling []*KeysetFullError) {
 		return
 	}
 	told := len(r.told)
-	for _, kind := range []string{failure, expired, doubt} {
+	for _, kind := range []string{failure, expired, notDurable} {
 		delete(r.told, kind)
 	}
 	if len(r.told) < told {
@@ -76,7 +76,7 @@ func (r *reporter) report(err error, filling []*KeysetFullError) {
 	}
 }
 
-// jumped tells of a jump that nothing has confirmed yet.
+// jumped logs a jump that is not confirmed yet, once.
 func (r *reporter) jumped() {
 	if from, to, doubted := r.store.ClockJump(); doubted && !to.Equal(r.jump) {
 		r.jump = to
@@ -86,7 +86,7 @@ func (r *reporter) jumped() {
 }
 
 // Kinds of lines.
-const failure, expired, doubt = "failure", "expired", "doubt"
+const failure, expired, notDurable = "failure", "expired", "not durable"
 
 func (r *reporter) failed(err error) {
 	public := r.store.Identity().Public()
@@ -101,7 +101,7 @@ func (r *reporter) failed(err error) {
 	}
 }
 
-// due reports whether there is to be a line of that kind.
+// due reports whether to write a line of that kind now.
 func (r *reporter) due(kind string) bool {
 	now := time.Now()
 	if at, told := r.told[kind]; told && now.Sub(at) < toldAgain {

@@ -8,9 +8,9 @@ import (
 	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
-// Add makes a new key, pending: an identity's signing key is listed for peers at
-// once, a shared pair must be brought to the other holders. It returns the key's
-// Tink id, or a [*KeysetFullError].
+// Add makes a new key, which is pending. Statements list an identity's signing key for peers at once.
+// The caller brings a shared pair to the other holders. It returns the key's Tink id, or a
+// [*KeysetFullError].
 func (s *Store) Add(ref KeyRef) (uint32, error) {
 	defer s.inTurn()()
 	return s.add(ref)
@@ -33,7 +33,7 @@ func (s *Store) add(ref KeyRef) (uint32, error) {
 	return made, err
 }
 
-// Promote makes a pending key the primary, and the primary retire.
+// Promote makes a pending key the primary. The old primary retires.
 func (s *Store) Promote(ref KeyRef) error {
 	defer s.inTurn()()
 	return s.promote(ref)
@@ -44,8 +44,8 @@ func (s *Store) promote(ref KeyRef) error {
 	return s.step(ref, func(r ring.Ring, id uint32) (ring.Ring, error) { return r.Promote(id, now) })
 }
 
-// Disable archives a key that has retired, or is pending and not wanted: it opens
-// stored messages only.
+// Disable archives a key that has retired, or a pending one that is not wanted. An archived key only
+// opens stored messages.
 func (s *Store) Disable(ref KeyRef) error {
 	defer s.inTurn()()
 	return s.disable(ref)
@@ -56,8 +56,8 @@ func (s *Store) disable(ref KeyRef) error {
 	return s.step(ref, func(r ring.Ring, id uint32) (ring.Ring, error) { return r.Disable(id, now) })
 }
 
-// Destroy removes an archived key for good. What it sealed cannot be opened any
-// more, by anybody who has no copy of it.
+// Destroy removes an archived key for good. What was sealed to it cannot be opened any more, but by
+// somebody who has a copy of the key.
 func (s *Store) Destroy(ref KeyRef) error {
 	defer s.inTurn()()
 	return s.destroy(ref)

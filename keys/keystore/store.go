@@ -37,18 +37,18 @@ type Store struct {
 	control   controls
 	turn      chan struct{} // holds a token while a change of several steps is made; comes before mu
 
-	mu       sync.Mutex // guards what follows, and the order of writes
-	contents contents
-	known    []byte        // the list of known peers as it was last written
-	onDisk   frozen        // what was last written or read
-	looked   time.Time     // when this process last counted a second, zero for never
-	rest     time.Duration // from there to when it last looked at the clock
-	doubt    bool          // the last write may not survive a power cut
-	closed   bool
+	mu          sync.Mutex // guards what follows, and the order of writes
+	contents    contents
+	known       []byte        // the list of known peers as it was last written
+	onDisk      frozen        // what was last written or read
+	looked      time.Time     // when this process last counted a second, zero for never
+	rest        time.Duration // from there to when it last looked at the clock
+	unconfirmed bool          // the disk has not confirmed the last write
+	closed      bool
 }
 
 // Create makes a store for an identity. It refuses a path that exists, and a
-// weak passphrase with a [*WeakPassphraseError]. One that fails leaves nothing behind.
+// weak passphrase with a [*WeakPassphraseError]. After an error nothing is left behind.
 func Create(ctx context.Context, path string, secret Secret, id *keys.Identity) (*Store, error) {
 	if noIdentity(id) {
 		return nil, errNil("Identity")
@@ -106,10 +106,9 @@ func (s *Store) create(ctx context.Context, secret Secret) error {
 	return nil
 }
 
-// Open opens a store for writing, and removes the unfinished files that a
-// writer before it may have left when it was killed. Errors wrap [ErrInUse],
-// [ErrPassphrase], [ErrKMS], [ErrDamaged], [ErrPermissions], [ErrOwner] or the file system's.
-// One that fails leaves nothing behind.
+// Open opens a store for writing. It removes unfinished files of an earlier writer that was killed.
+// Errors wrap [ErrInUse], [ErrPassphrase], [ErrKMS], [ErrDamaged], [ErrPermissions], [ErrOwner] or
+// the file system's. After an error nothing is left behind.
 func Open(ctx context.Context, path string, secret Secret) (*Store, error) {
 	if secret == nil {
 		return nil, errNil("Secret")
@@ -117,7 +116,7 @@ func Open(ctx context.Context, path string, secret Secret) (*Store, error) {
 	return openStore(ctx, path, secret, func(*Store) {})
 }
 
-// openStore is OpenStore, with what a test changes first.
+// openStore is Open. Prepare is for tests: it changes the store before it is read.
 func openStore(ctx context.Context, path string, secret Secret, prepare func(*Store)) (*Store, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("keys: %w", err) // with no lock left beside nothing
@@ -158,8 +157,7 @@ func (s *Store) read(ctx context.Context, secret Secret) (frozen, error) {
 	return f, nil
 }
 
-// follow has the store persist what the known peers learn and what shared keys
-// seal.
+// follow makes the store write what the known peers learn, and count what shared keys seal.
 func (s *Store) follow() {
 	for _, n := range s.contents.shared {
 		sharedKeysets.Move(n.set, sharedKeysets.Counted(n.set, s.ledger(n.name)))
@@ -177,8 +175,8 @@ func (s *Store) follow() {
 	})
 }
 
-// Close ends [Store.Run] and [Store.Serve] and releases the store's lock. What came out of it stays usable, and changes
-// no more.
+// Close ends [Store.Run] and [Store.Serve] and releases the store's lock. What came out of the store
+// stays usable and does not change any more.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -244,8 +242,9 @@ func (s *Store) PutSharedKeyset(name string, set *keys.SharedKeyset) error {
 	return err
 }
 
-// write puts the contents on disk as the next generation. What they are about takes effect if
-// the file has changed, see tookEffect. The caller holds mu, but for a new store.
+// write puts the contents on disk as the next generation. The caller then makes the change take
+// effect, unless tookEffect says that the file is still the old one. The caller holds mu, but for a
+// new store.
 func (s *Store) write(f frozen) error {
 	if s.closed {
 		return ErrClosed
@@ -267,8 +266,8 @@ func (s *Store) write(f frozen) error {
 	return err
 }
 
-// readable reads what takes the place of keys again, which takes half a millisecond for each of
-// them; where the keys are those on disk, only the rest.
+// readable parses the contents as a reader will, before they replace the old ones. To parse a key
+// takes half a millisecond: if no key has changed, only the known peers are parsed.
 func (s *Store) readable(f frozen, content []byte) error {
 	sameSet := func(a, b frozenKeyset) bool { return sharedKeysets.Same(a.set, b.set) }
 	if s.onDisk.identity == nil || !identities.Same(f.identity, s.onDisk.identity) || !slices.EqualFunc(f.shared, s.onDisk.shared, sameSet) {

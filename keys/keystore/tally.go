@@ -19,11 +19,11 @@ import (
 // It is in seconds since 1970, and shows what the wall clock shows: when that jumps, the tally and
 // all that it tells of move along, so that ages stay what they are. A tally is immutable.
 type tally struct {
-	at      int64 // when somebody last looked
+	at      int64 // the time of the last look
 	measure measure
-	guessed int64 // of at, seconds that nobody measured, and no other look has confirmed
-	sure    int64 // when a jump or a guess will have been confirmed, 0 for nothing to confirm
-	jump    jump  // what is not confirmed, zero for none
+	guessed int64 // seconds in at that nothing measured and no later look has confirmed
+	sure    int64 // when a jump or a guess will be confirmed, 0 if there is none
+	jump    jump  // the jump that is not confirmed, zero for none
 	ages    map[KeyRef]age
 }
 
@@ -47,14 +47,14 @@ const (
 	// unmeasured is how much of the time between two looks counts where nothing measured it: who
 	// looks once a day may miss a day.
 	unmeasured int64 = 48 * 60 * 60
-	// confirmed is how long the wall clock has to agree with what is measured before it is believed
-	// after a jump, and how far two looks are apart of which the second confirms the first.
+	// confirmed is how long the wall clock has to agree with what is measured, after a jump, before
+	// it is believed. A second look confirms the first if it comes that much later.
 	confirmed int64 = 60 * 60
 	// drift is by how much the wall clock may differ from the tally.
 	drift int64 = 60
 	// noJump is by how much it may be set at once without being doubted: peers bear that too.
 	noJump = int64(keys.ClockSkew / time.Second)
-	// lookedAgain is how often it is on disk that somebody looked.
+	// lookedAgain is how often a look is written to disk.
 	lookedAgain int64 = 12 * 60 * 60
 )
 
@@ -90,7 +90,7 @@ func (t tally) look(wall int64, m measure, passed int64) tally {
 	return t.leap(wall)
 }
 
-// guess counts the time since a look of which nothing is known but what the wall clock shows.
+// guess counts the time since the last look where only the wall clock tells how long that was.
 func (t tally) guess(wall int64) tally {
 	switch gap := wall - t.at; {
 	case gap < 0:
@@ -114,14 +114,14 @@ func (t tally) confirm() tally {
 	return t
 }
 
-// withdraw takes a guess back.
+// withdraw removes the guessed seconds.
 func (t tally) withdraw() tally {
 	t.at -= t.guessed
 	t.guessed = 0
 	return t
 }
 
-// leap moves the tally to what the wall clock shows, and what it tells of along with it.
+// leap moves the tally to what the wall clock shows. All its times move along, so that ages stay.
 func (t tally) leap(wall int64) tally {
 	by := wall - t.at
 	ages := make(map[KeyRef]age, len(t.ages))
@@ -141,10 +141,10 @@ func (t tally) leap(wall int64) tally {
 	return t
 }
 
-// doubted reports whether the wall clock has jumped, and nothing has confirmed yet what it shows.
+// doubted reports whether the wall clock has jumped and that is not confirmed yet.
 func (t tally) doubted() bool { return t.jump != jump{} }
 
-// usable is the time until which keys have aged, without what is guessed.
+// usable is the time by which keys age: the tally without guessed seconds.
 func (t tally) usable() time.Time { return time.Unix(t.at-t.guessed, 0) }
 
 // follow returns the tally of the keys that a store holds. ListedUntil returns until when a statement
@@ -186,7 +186,7 @@ func (t tally) append(dst []byte, keys []heldKey) []byte {
 	return dst
 }
 
-// appendSeconds writes a time, or the closest that can be read.
+// appendSeconds writes a time. One that readers would refuse becomes the closest that they take.
 func appendSeconds(dst []byte, v int64) []byte {
 	return strict.AppendUint(dst, uint64(min(max(v, 0), unixtime.Limit)))
 }
@@ -213,7 +213,7 @@ func parseTally(r *strict.Reader, keys []heldKey) tally {
 
 const maxMeasureName = 64
 
-func (t tally) doubt() (from, to time.Time, doubted bool) {
+func (t tally) unconfirmedJump() (from, to time.Time, doubted bool) {
 	if !t.doubted() {
 		return time.Time{}, time.Time{}, false
 	}

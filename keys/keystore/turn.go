@@ -8,8 +8,8 @@ func (s *Store) inTurn() (leave func()) {
 	return func() { <-s.turn }
 }
 
-// idle reports whether a change would begin now. It does not where another one is under way, as
-// on a disk that hangs.
+// idle reports whether a change could begin now. It cannot while another one is under way, which on a
+// disk that hangs takes long.
 func (s *Store) idle() bool {
 	select {
 	case s.turn <- struct{}{}:
