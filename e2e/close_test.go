@@ -135,3 +135,19 @@ func sendsFailOnceClosing(t *testing.T, proof e2e.Proof, unlinked, store bool) {
 	}
 	<-closed
 }
+
+// A code other than CodeDone reaches the other end, also where nothing is waited for.
+func TestCloseWithACode(t *testing.T) {
+	for _, wait := range []bool{true, false} {
+		c, s := over(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		if !wait {
+			cancel()
+		}
+		if err := c.CloseWith(ctx, e2e.CodeFailed); err != nil {
+			t.Error(err)
+		}
+		wantEnd(t, s, e2e.CloseError{Code: e2e.CodeFailed, Remote: true}, false)
+		cancel()
+	}
+}

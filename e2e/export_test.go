@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/transport"
 )
@@ -61,17 +60,6 @@ func SendRaw(s *Session, message []byte) (err error) {
 		}
 	})
 	return err
-}
-
-// ParseRefusal reads the body of a refusal.
-func ParseRefusal(id uint64, body []byte) (error, bool) { return fault.ParseRefusal(id, body) }
-
-// AppendRefusal writes the body that stands for an error.
-func AppendRefusal(err error) []byte {
-	if reply, ok := err.(*ReplyError); ok {
-		return fault.AppendRefusal(nil, RefusedFailed, reply)
-	}
-	return fault.AppendRefusal(nil, err.(*RefusedError).Reason, nil)
 }
 
 // ForgetEngine holds the moment still in which a session ends, has forgotten what it would

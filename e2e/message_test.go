@@ -219,19 +219,3 @@ func TestManySendersWaitForASlowReceiver(t *testing.T) {
 		work.Wait()
 	})
 }
-
-// A32: any bytes are refused as a refusal, or stand for one error that is written so.
-func FuzzA32Refusal(f *testing.F) {
-	for _, b := range []string{"", "\x00\x01", "\x00\x05", "\x00\x06\x01\x02text", "\x00\x06\x01", "\x00\x07", "\x00\x01x"} {
-		f.Add([]byte(b))
-	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		err, ok := e2e.ParseRefusal(7, body)
-		if !ok {
-			return
-		}
-		if again := e2e.AppendRefusal(err); !bytes.Equal(again, body) {
-			t.Fatalf("%x became %v, which is %x", body, err, again)
-		}
-	})
-}

@@ -579,3 +579,58 @@ func TestMuxServesWhatCameBeforeTheClose(t *testing.T) {
 		}
 	})
 }
+
+// A Handler says why it refuses. What no message can be refused for, and what another end
+// has refused, counts as failed.
+func TestHandlersRefuseForAReason(t *testing.T) {
+	told, heard := refusals()
+	c, s := overAs(t, func(c *e2e.Config, _ *e2e.ServerConfig) { c.Refused = told })
+	relayed := &e2e.RefusedError{ID: 9, Reason: e2e.RefusedUnauthorized}
+	why := map[string]error{
+		"type":      e2e.Refuse(e2e.RefusedType, nil),
+		"value":     fmt.Errorf("wrapped: %w", e2e.Refuse(e2e.RefusedValue, errors.New("the cause"))),
+		"busy":      e2e.Refuse(e2e.RefusedBusy, nil),
+		"no reason": e2e.Refuse(0, errors.New("the cause")),
+		"reply":     e2e.Refuse(6, nil), // says that a ReplyError follows
+		"relayed":   relayed,
+	}
+	var mu sync.Mutex
+	errs := map[string]error{}
+	options := &e2e.ServeOptions{OnError: func(r *e2e.Request, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		errs[r.Type] = err
+	}}
+	go s.Serve(t.Context(), func(_ context.Context, r *e2e.Request) ([]byte, error) { return nil, why[r.Type] }, options)
+	for typ, want := range map[string]e2e.Refusal{
+		"type": e2e.RefusedType, "value": e2e.RefusedValue, "busy": e2e.RefusedBusy,
+		"no reason": e2e.RefusedFailed, "reply": e2e.RefusedFailed, "relayed": e2e.RefusedFailed,
+	} {
+		_, err := c.Call(t.Context(), typ, nil)
+		wantRefused(t, err, 0, want)
+		id := sendTyped(t, c, typ, "")
+		wantRefused(t, <-heard, id, want)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(errs) != 5 || errs["value"].Error() != "the cause" || errs["relayed"] != relayed || errs["busy"].Error() != "e2e: refused: it is busy: try again later" {
+		t.Errorf("OnError was told %v", errs)
+	}
+}
+
+// What was received may be refused afterwards.
+func TestReceivedMessagesMayBeRefused(t *testing.T) {
+	told, heard := refusals()
+	c, s := overAs(t, func(c *e2e.Config, _ *e2e.ServerConfig) { c.Refused = told })
+	for why, want := range map[e2e.Refusal]e2e.Refusal{e2e.RefusedUnauthorized: e2e.RefusedUnauthorized, 0: e2e.RefusedFailed, 6: e2e.RefusedFailed} {
+		id := sendTyped(t, c, "order", "pears")
+		m, err := s.ReceiveMessage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Refuse(m, why)
+		wantRefused(t, <-heard, id, want)
+	}
+	mustSend(t, c, "goes on")
+	mustReceive(t, s, "goes on")
+}
