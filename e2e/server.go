@@ -32,20 +32,20 @@ type Server struct {
 
 	follower *follower
 
-	proving chan struct{} // has a place for each handshake that may be signed at a time,
+	proving chan struct{} // has room for each handshake that may be signed at a time,
 	signing chan struct{} // and for each refusal
 
 	running sync.WaitGroup // one for each ServeConn and each session that is being closed
 
 	mu       sync.Mutex // guards what follows
 	closed   bool
-	places   places
+	quota    quota
 	sessions map[*Session]struct{}
 
 	resumable map[[32]byte]*Session // by id of resume
 	stored    map[[32]byte]*Session // by key in the store
 	swept     time.Time             // when the store was, last
-	parking   parking               // of those without a line
+	parked    parked                // of those without a line
 
 	totals   totals
 	doorbell doorbell
@@ -77,8 +77,8 @@ func NewServer(cfg ServerConfig, handle func(ctx context.Context, s *Session) er
 		given:    cfg,
 		handle:   handle,
 		lobby:    lobby.New(lobby.Limits{Handshakes: cfg.MaxHandshakes, PerAddress: cfg.MaxHandshakesPerAddress, Timeout: own.HandshakeTimeout}),
-		parking:  parking{most: cfg.MaxParked, mostPerIdentity: cfg.maxParkedPerIdentity()},
-		places:   places{most: cfg.MaxSessions, mostPerIdentity: cfg.MaxSessionsPerIdentity},
+		parked:   parked{most: cfg.MaxParked, mostPerIdentity: cfg.maxParkedPerIdentity()},
+		quota:    quota{most: cfg.MaxSessions, mostPerIdentity: cfg.MaxSessionsPerIdentity},
 		sessions: map[*Session]struct{}{},
 		lookups:  newLookups(own, cfg.MaxHandshakesPerAddress),
 		vault:    own.vault(cfg.MaxSessions),
@@ -247,7 +247,7 @@ func (srv *Server) greet(ctx context.Context, conn transport.Conn) (_ *Session, 
 func (srv *Server) room() int {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	waiting := srv.parking.all.Len()
+	waiting := srv.parked.all.Len()
 	if srv.cfg.Store != nil {
 		waiting += max(0, srv.given.MaxSessions-len(srv.sessions))
 	}
@@ -304,7 +304,7 @@ func (srv *Server) add(s *Session, seen uint64) error {
 func (srv *Server) admit(s *Session) error {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	if srv.closed { // since it was reserved a place
+	if srv.closed { // since it was reserved
 		return ErrServerClosed
 	}
 	srv.sessions[s] = struct{}{}
@@ -312,20 +312,20 @@ func (srv *Server) admit(s *Session) error {
 		srv.stored[s.keeper.Key()] = s
 	}
 	if s.lost != nil {
-		srv.indexed(s)
+		srv.indexLocked(s)
 	}
 	return nil
 }
 
-// removeLocked forgets a session that has a place. It is called under mu.
+// removeLocked forgets a session that has a reservation. The caller holds mu.
 func (srv *Server) removeLocked(s *Session) {
-	srv.places.free(s.place.reservation)
-	srv.unindex(s)
+	srv.quota.free(s.entry.reservation)
+	srv.unindexLocked(s)
 	if s.keeper != nil && srv.stored[s.keeper.Key()] == s {
 		delete(srv.stored, s.keeper.Key())
 	}
 	delete(srv.sessions, s)
-	srv.parking.leave(s)
+	srv.parked.remove(s)
 }
 
 // serve runs the function and closes the session.

@@ -57,7 +57,7 @@ func (srv *Server) turnsAway() error {
 	switch {
 	case srv.closed:
 		return ErrServerClosed
-	case srv.places.full() && srv.parking.all.Len() == 0:
+	case srv.quota.full() && srv.parked.all.Len() == 0:
 		return errFull
 	}
 	return nil

@@ -15,8 +15,8 @@ func (srv *Server) adopt(s *Session, claimed vault.Stored) {
 		return
 	}
 	s.flow.Survive()
-	s.lost = func(*CloseError) { srv.settle(s) }
-	s.found = func() { srv.settle(s) }
+	s.lost = func(*CloseError) { srv.lineChanged(s) }
+	s.found = func() { srv.lineChanged(s) }
 	s.renewed = func() { srv.index(s) }
 	if srv.cfg.Store != nil {
 		keepIn(s, srv.vault, "", claimed)

@@ -58,7 +58,7 @@ type Session struct {
 
 	events *events
 
-	place place // at a server
+	entry entry // at a server
 
 	keeper   *vault.Keeper // nil without a store
 	restored bool

@@ -178,7 +178,7 @@ func (srv *Server) Stats() ServerStats {
 	return ServerStats{
 		Stats:      sessions,
 		Sessions:   len(srv.sessions),
-		Parked:     srv.parking.all.Len(),
+		Parked:     srv.parked.all.Len(),
 		Handshakes: handshakes,
 		Greeted:    srv.totals.greeted.figures(greetings),
 		Ended:      srv.totals.ended.figures(endings),
