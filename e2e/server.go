@@ -13,6 +13,7 @@ import (
 	"github.com/hopseal/hopseal/e2e/internal/flow"
 	"github.com/hopseal/hopseal/e2e/internal/lobby"
 	"github.com/hopseal/hopseal/e2e/internal/vault"
+	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
@@ -23,12 +24,13 @@ import (
 // function runs still; for how long the server waits is in its Config. As an http.Handler it takes WebSockets (not in browsers); [Server.ServeConn]
 // takes any connection.
 type Server struct {
-	cfg     config
-	given   ServerConfig // with defaults filled in
-	handle  func(context.Context, *Session) error
-	lobby   *lobby.Lobby
-	lookups lookups
-	vault   vault.Vault
+	cfg      config
+	given    ServerConfig // with defaults filled in
+	handle   func(context.Context, *Session) error
+	lobby    *lobby.Lobby
+	lookups  *vault.Lookups  // of what strangers ask for, in the store
+	suspects *lobby.Suspects // whose first frames ask for sessions that are not stored
+	vault    vault.Vault
 
 	follower *follower
 
@@ -80,7 +82,8 @@ func NewServer(cfg ServerConfig, handle func(ctx context.Context, s *Session) er
 		parked:   parked{most: cfg.MaxParked, mostPerIdentity: cfg.maxParkedPerIdentity()},
 		quota:    quota{most: cfg.MaxSessions, mostPerIdentity: cfg.MaxSessionsPerIdentity},
 		sessions: map[*Session]struct{}{},
-		lookups:  newLookups(own, cfg.MaxHandshakesPerAddress),
+		lookups:  vault.NewLookups(vault.Vault{Store: own.Store, Keys: own.StoreKeys}),
+		suspects: lobby.NewSuspects(max(1, cfg.MaxHandshakesPerAddress/4), sessionstore.ErrNotStored),
 		vault:    own.vault(cfg.MaxSessions),
 
 		proving:   make(chan struct{}, cfg.MaxHandshakes),

@@ -27,7 +27,7 @@ type claim struct {
 // load gives the attempt the session as it is stored now.
 func (c *claim) load(ctx context.Context) (step engine.Step, err error) {
 	self, _ := c.srv.cfg.engine()
-	stored, err := c.srv.lookups.load(ctx, c.key, self)
+	stored, err := c.srv.lookups.Load(ctx, c.key, self)
 	switch {
 	case errors.Is(err, sessionstore.ErrNotStored):
 		return step, err

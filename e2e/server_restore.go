@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/hopseal/hopseal/e2e/internal/lobby"
+	"github.com/hopseal/hopseal/e2e/internal/vault"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/transport"
@@ -53,10 +54,15 @@ func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byt
 	return s.begun(), nil
 }
 
-// beginClaim answers a first frame, if a session is stored that it could be for.
+// beginClaim answers a first frame, if a session is stored that it could be for. That costs one
+// small read of the store. A frame that leads to nothing slows down the next ones of its address.
 func (srv *Server) beginClaim(ctx context.Context, g *greeting, id [32]byte) (c *claim, step engine.Step, err error) {
-	err = srv.lookups.find(ctx, g.conn.Info(), id, func(to lead) (err error) {
-		c, step, err = srv.answerFrom(ctx, g, to)
+	err = srv.suspects.Do(ctx, lobby.AddressOf(g.conn.Info()), func() error {
+		to, err := srv.lookups.Find(ctx, id)
+		defer clear(to.Secret[:])
+		if err == nil {
+			c, step, err = srv.answerFrom(ctx, g, to)
+		}
 		return err
 	})
 	switch {
@@ -73,9 +79,9 @@ func (srv *Server) beginClaim(ctx context.Context, g *greeting, id [32]byte) (c 
 
 // answerFrom answers a first frame from the head of its id. The error matches
 // [sessionstore.ErrNotStored] if its sender has not shown the secret in the head.
-func (srv *Server) answerFrom(ctx context.Context, g *greeting, to lead) (_ *claim, step engine.Step, err error) {
+func (srv *Server) answerFrom(ctx context.Context, g *greeting, to vault.Lead) (_ *claim, step engine.Step, err error) {
 	cfg, _ := srv.cfg.engine()
-	r, err := engine.AnswerStored(cfg, to.secret, g.began)
+	r, err := engine.AnswerStored(cfg, to.Secret, g.began)
 	if err == nil {
 		step, err = g.answer(ctx, r)
 	}
@@ -85,5 +91,5 @@ func (srv *Server) answerFrom(ctx context.Context, g *greeting, to lead) (_ *cla
 	case err != nil:
 		return nil, step, fmt.Errorf("%w: %w", sessionstore.ErrNotStored, err)
 	}
-	return &claim{srv: srv, greeting: g, resume: r, key: to.key}, step, nil
+	return &claim{srv: srv, greeting: g, resume: r, key: to.Key}, step, nil
 }
