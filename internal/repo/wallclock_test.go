@@ -152,7 +152,7 @@ func hold(t *testing.T, found map[string]bool, reasons map[string]string, advice
 	}
 }
 
-// wallTimesIn finds places such as "keys/lock.go: UTC".
+// wallTimesIn finds places such as "keys/keystore/lockbeside.go: UTC".
 func wallTimesIn(path, name string, found map[string]bool) error {
 	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
 	if err != nil {

@@ -11,9 +11,8 @@ import (
 // store.
 var ErrBackup = errors.New("keys: not the contents of a store")
 
-// MarshalCleartext returns everything that the store holds, secret keys above all,
-// unencrypted: for a backup that shall survive the passphrase or the KMS. A copy of
-// the store's file is the better backup otherwise.
+// MarshalCleartext returns everything that the store holds, secret keys above all, unencrypted. It is
+// for a backup that shall survive the passphrase or the KMS. For any other backup copy the file.
 func (s *Store) MarshalCleartext(insecurecleartext.Token) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -31,11 +30,10 @@ func (r *Replica) MarshalCleartext(insecurecleartext.Token) ([]byte, error) {
 	return f.append(nil)
 }
 
-// Restore is [Create] for what [Store.MarshalCleartext] returned. It
-// returns [ErrBackup] for anything else. AES256_GCM keys open what they sealed, and
-// seal no more, see [keys.ErrSealLimit]: nobody knows what they sealed after the backup.
-// Rotate them. Peers that have seen a later statement than the backup's refuse the identity as rolled
-// back until you call [Store.Renew].
+// Restore is [Create] for what [Store.MarshalCleartext] returned. For anything else it returns
+// [ErrBackup]. AES256_GCM keys open what they sealed and seal nothing more, see [keys.ErrSealLimit]:
+// nobody knows how much they sealed after the backup. Rotate them. Call [Store.Renew]: peers that have
+// seen a later statement than the backup's refuse the identity as rolled back until then.
 func Restore(ctx context.Context, path string, secret Secret, cleartext []byte, _ insecurecleartext.Token) (*Store, error) {
 	f, err := parseFrozen(cleartext)
 	if err != nil {

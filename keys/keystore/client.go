@@ -14,12 +14,12 @@ import (
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
-// A StoreClient has the process that has a store open for writing change it: see [Store.Serve].
-// It reads the store as a [Replica] does, and has read what was changed when a call returns.
+// A Client asks the process that has a store open for writing to change it, see [Store.Serve]. It
+// reads the store as a [Replica] does. When a call returns, the Client has read the change.
 //
-// A call returns the writer's error, or one that wraps [ErrNotServed], [ErrWriterBusy] or
-// [ErrNotTheWriter], where nothing was changed, or [ErrNoAnswer], where it may have been. Nothing is done after the call
-// has returned, but for what was under way by then.
+// A call returns the writer's error or one of its own. If that wraps [ErrNotServed], [ErrWriterBusy]
+// or [ErrNotTheWriter], nothing was changed; if [ErrNoAnswer], the change may have been made. A change
+// does not begin after the call has returned.
 type Client struct {
 	*Replica
 	path    string // of the store, behind symbolic links
@@ -27,8 +27,8 @@ type Client struct {
 	tap     func(net.Conn) net.Conn // for tests
 }
 
-// OpenClient reads the store, and finds out whether its writer takes requests. Errors are
-// those of [OpenReplica], and those that wrap [ErrNotServed], [ErrWriterBusy] or [ErrNotTheWriter].
+// OpenClient reads the store and checks that its writer takes requests. Errors are those of
+// [OpenReplica], and such as wrap [ErrNotServed], [ErrWriterBusy] or [ErrNotTheWriter].
 func OpenClient(ctx context.Context, path string, secret Secret) (*Client, error) {
 	real, err := realPath(path)
 	if err != nil {
@@ -146,7 +146,7 @@ func (c *Client) change(ctx context.Context, q request) error {
 	return err
 }
 
-// ask has the writer do one thing, and reads what it has written.
+// ask sends one request to the writer, and then reads the store again.
 func (c *Client) ask(ctx context.Context, q request) (answer, error) {
 	if !q.fits() {
 		return answer{}, errors.New("keys: the request has a name, a time or a statement that no store takes")
@@ -173,7 +173,7 @@ func (c *Client) ask(ctx context.Context, q request) (answer, error) {
 	return a, failed
 }
 
-// unseen says that only the look at what was done has failed, where that is so.
+// unseen says, if the change was made and only reading it again failed, that this is all that failed.
 func unseen(failed, err error) error {
 	if tookEffect(failed) {
 		return fmt.Errorf("keys: the change was made, and could not be read: %w", err)
@@ -202,7 +202,7 @@ func (c *Client) answer(ctx context.Context, conn net.Conn, link linkKeys) (answ
 	return parseAnswer(b)
 }
 
-// cause tells why the deadline was set, where it was.
+// cause returns the context's error if that ended the connection.
 func cause(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded) {
 		return ctx.Err()

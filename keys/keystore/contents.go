@@ -114,8 +114,7 @@ func parseFrozen(b []byte) (f frozen, err error) {
 	return f, err
 }
 
-// contents is what a store holds, at one moment and live at once: the objects
-// stay, what they point to changes.
+// contents is what a store or a replica holds, live: the objects stay, and their states change.
 type contents struct {
 	generation uint64 // of writes
 	identity   *keys.Identity
@@ -156,7 +155,7 @@ func (c *contents) reserved(name string, id [32]byte) uint64 {
 	return n
 }
 
-// keys lists all keys, in the order in which they are written. Pairs go by the AEAD's id.
+// keys lists all keys in the order in which they are written. A pair is listed by its AEAD's id.
 func (f frozen) keys() (out []heldKey) {
 	add := func(use keys.Use, name string, r ring.Ring) {
 		for _, l := range r.Lives {
@@ -173,8 +172,8 @@ func (f frozen) keys() (out []heldKey) {
 	return out
 }
 
-// listedUntil returns until when the statement is valid that lists a key for peers to seal to. Of
-// one that has retired before the store knew of it, it is the latest that can be.
+// listedUntil returns until when the statement is valid that lists a key for peers to seal to. If the
+// key retired before the store knew of it, that is the latest time possible.
 func (f frozen) listedUntil(k heldKey, known bool) int64 {
 	switch {
 	case k.ref.Use != keys.UseSealing:

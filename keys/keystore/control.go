@@ -73,8 +73,7 @@ var (
 
 var errWire = errors.New("keys: malformed")
 
-// controlKey is what a store's writer and those who ask it have in common. It does not give the
-// store's content away.
+// controlKey is the key that a store's writer and its clients share. It does not open the store.
 func controlKey(master []byte) []byte { return derive(master, 32) }
 
 func derive(key []byte, size int, parts ...[]byte) []byte {
@@ -118,7 +117,7 @@ func writeFrame(w io.Writer, body []byte) error {
 	return err
 }
 
-// readFrame compares the length with the limit, and holds no more than has come.
+// readFrame refuses a length above the limit. It takes memory only for bytes that have come.
 func readFrame(r io.Reader, limit uint32) ([]byte, error) {
 	var head [4]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -135,7 +134,7 @@ func readFrame(r io.Reader, limit uint32) ([]byte, error) {
 	return body, err
 }
 
-// endWith ends what waits for conn with ctx.
+// endWith unblocks reads and writes of conn when ctx ends.
 func endWith(ctx context.Context, conn net.Conn) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 }

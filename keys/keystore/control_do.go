@@ -81,8 +81,8 @@ func (s *Store) changeKeyset(q request) error {
 	return s.UpdateSharedKeyset(q.ref.Keyset, set)
 }
 
-// rotateFor takes the steps that are due by the policy of Run, by the one that is asked for where
-// the store does not rotate by itself, or by the default.
+// rotateFor takes the steps that are due by the policy of Run. If no Run is there, it takes those of
+// the requested policy, or of the default.
 func (s *Store) rotateFor(asked *RotationPolicy) (time.Time, []*KeysetFullError, error) {
 	own := s.control.policy()
 	p := DefaultRotation

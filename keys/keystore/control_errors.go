@@ -10,7 +10,7 @@ import (
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
-// answerOf says what an error says, in as many bytes as an answer has room for.
+// answerOf makes an answer of an error, with as much of its text as an answer has room for.
 func answerOf(err error) (a answer) {
 	if err == nil {
 		return a
@@ -22,8 +22,8 @@ func answerOf(err error) (a answer) {
 	return a
 }
 
-// ErrOtherPolicy is wrapped by the error of [Client.Rotate] with a policy, where the writer
-// rotates by its own.
+// ErrOtherPolicy is wrapped by the error of [Client.Rotate] with a policy if the writer rotates by one
+// of its own.
 var ErrOtherPolicy = errors.New("keys: the process that has the store open rotates by a policy of its own")
 
 var codes = []error{2: ErrNotDurable, ErrOwner, ErrStage, keys.ErrRevoked, keys.ErrDetached, ErrKeysetFull, ErrSharedHistory, ErrClosed, ErrReplaced,
@@ -41,7 +41,7 @@ func codeOf(err error) uint64 {
 	return codeOther
 }
 
-// An answeredError is what the writer said.
+// An answeredError is an error of the writer as its answer tells it.
 type answeredError struct {
 	text string
 	is   error // what it wraps, nil for nothing
@@ -64,7 +64,7 @@ func (a answer) err(q request) error {
 	return &answeredError{a.text, nil}
 }
 
-// about is the peer of a request, zero for none.
+// about returns the peer that a request is about, zero for none.
 func (q request) about() keys.Fingerprint {
 	if p, err := keys.ParsePublic(q.data); err == nil {
 		return p.Fingerprint()

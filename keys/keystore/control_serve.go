@@ -27,6 +27,9 @@ func (s *Store) Serve(ctx context.Context) error {
 	return newControlServer(s, l).serve(ctx)
 }
 
+// serveAgain is how long serveBeside waits before it tries again to make the socket.
+const serveAgain = time.Minute
+
 var errServed = errors.New("keys: the store takes requests already")
 
 // listen makes the socket, unless Close was first.
@@ -89,7 +92,7 @@ func (s *Store) serveOn(ctx context.Context, log *slog.Logger) {
 			return
 		case <-s.control.closing:
 			return
-		case <-time.After(rotationCheck):
+		case <-time.After(serveAgain):
 		}
 	}
 }
@@ -98,7 +101,7 @@ type controlServer struct {
 	store  *Store
 	socket *socket.Socket
 	slots  chan struct{}
-	late   func(begin time.Time) bool // whether a request is not begun any more
+	late   func(begin time.Time) bool // whether it is too late to begin a request
 	taking sync.WaitGroup
 
 	doing    chan struct{} // holds a token while a request is done: one at a time
@@ -161,7 +164,7 @@ func (w *controlServer) ended(ctx context.Context) error {
 
 func late(begin time.Time) bool { return time.Since(begin) >= controlTime }
 
-// controlKey is taken while the master key is there: Close clears it.
+// controlKey derives the key of the socket while the master key is there: Close clears it.
 func (s *Store) controlKey() ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -171,8 +174,8 @@ func (s *Store) controlKey() ([]byte, error) {
 	return controlKey(s.master), nil
 }
 
-// take answers one request. What is late is not begun, nor what would begin when whoever asked
-// has given up. What is not there when ctx ends is not waited for.
+// take answers one request. It does not begin a change that is late, or whose client has given up.
+// When ctx ends it does not wait for a request that has not come.
 func (w *controlServer) take(ctx context.Context, conn *net.UnixConn, control []byte) error {
 	begin := time.Now()
 	if err := conn.SetDeadline(begin.Add(controlTime)); err != nil {
@@ -200,8 +203,8 @@ func (w *controlServer) take(ctx context.Context, conn *net.UnixConn, control []
 	return writeFrame(conn, sealOnce(link.answer, a.append(nil)))
 }
 
-// begin takes the token of whoever makes a change. It waits for changes before this one as long
-// as somebody waits for the answer.
+// begin takes the token that a change needs. It waits for earlier changes as long as the client waits
+// for the answer.
 func (w *controlServer) begin(ctx context.Context, conn net.Conn, late bool) error {
 	for since := time.Now(); ; {
 		if late || ctx.Err() != nil {
@@ -233,7 +236,7 @@ func (w *controlServer) free() bool {
 	return true
 }
 
-// gone waits, and reports whether the client is not there any more. One that is says nothing.
+// gone waits, and reports whether the client has gone. A client that is there sends nothing now.
 func gone(conn net.Conn, wait time.Duration) bool {
 	if conn.SetReadDeadline(time.Now().Add(wait)) != nil {
 		return true
@@ -242,7 +245,7 @@ func gone(conn net.Conn, wait time.Duration) bool {
 	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// receive returns a request of somebody who knows the store's key.
+// receive greets the client, which proves that it knows the store's key, and reads its request.
 func receive(conn net.Conn, control []byte) (link linkKeys, q request, err error) {
 	if link, err = greet(conn, control); err != nil {
 		return linkKeys{}, request{}, err
@@ -272,11 +275,3 @@ func greet(conn net.Conn, control []byte) (linkKeys, error) {
 	link := newLinkKeys(control, client, writer)
 	return link, writeFrame(conn, appendHi(nil, writer, link.proof))
 }
-
-const (
-	// rotationCheck is how often Run looks at what cannot be foreseen: messages, bytes and a
-	// clock that jumps. It is also how long it waits after a failure.
-	rotationCheck = time.Minute
-	// toldAgain is how often there is a line about the same.
-	toldAgain = 6 * time.Hour
-)

@@ -7,7 +7,7 @@ import (
 	"github.com/hopseal/hopseal/keys/keystore/internal/socket"
 )
 
-// controls is what a store has for taking requests.
+// controls is the part of a store that takes requests.
 type controls struct {
 	closing chan struct{} // closed by Close
 
@@ -17,7 +17,7 @@ type controls struct {
 	running []*RotationPolicy // of each Run that there is
 }
 
-// unlisten takes the socket away, unless that was done and another one is there.
+// unlisten closes the socket, unless it is closed already and another one has its place.
 func (c *controls) unlisten(l *socket.Socket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -27,7 +27,8 @@ func (c *controls) unlisten(l *socket.Socket) {
 	}
 }
 
-// end is for Close, before it lets the next writer in.
+// end closes the socket and tells everybody that the store closes. Close calls it before it releases
+// the lock, so that the next writer can listen.
 func (c *controls) end() {
 	c.mu.Lock()
 	c.ended = true
@@ -37,7 +38,7 @@ func (c *controls) end() {
 	c.unlisten(l)
 }
 
-// follow has rotations that are asked for be made by that policy, until forget is called.
+// follow makes this the policy of requested rotations, until forget is called.
 func (c *controls) follow(p *RotationPolicy) (forget func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -49,7 +50,7 @@ func (c *controls) follow(p *RotationPolicy) (forget func()) {
 	}
 }
 
-// policy returns that of the Run that began first, or nil.
+// policy returns the policy of the Run that began first, nil if none runs.
 func (c *controls) policy() *RotationPolicy {
 	c.mu.Lock()
 	defer c.mu.Unlock()

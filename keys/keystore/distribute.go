@@ -12,11 +12,10 @@ import (
 // keyset that is not a later state of the one in the store.
 var ErrSharedHistory = errors.New("keys: not a later state of this shared keyset")
 
-// UpdateSharedKeyset brings a shared keyset to the state that another holder has
-// brought it to and handed over, and whoever uses it here with it. Every key of the
-// store must be there, at its stage or a later one, but for archived keys, which
-// may have been destroyed. Holders that rotate one keyset each on their own cannot
-// follow each other: let one of them do it, see [RotationPolicy].
+// UpdateSharedKeyset brings a shared keyset to a later state that another holder has handed over.
+// Whoever uses the keyset here follows. The later state must hold every key of the store, at the same
+// stage or a later one; only archived keys may be missing, as destroyed. Let one holder rotate a
+// keyset: holders that each rotate it on their own cannot follow each other, see [RotationPolicy].
 func (s *Store) UpdateSharedKeyset(name string, set *keys.SharedKeyset) error {
 	if noSharedKeyset(set) {
 		return errNil("SharedKeyset")

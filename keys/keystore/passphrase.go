@@ -10,8 +10,7 @@ import (
 // store's Argon2 costs 2^40 guesses take one core some seven thousand years.
 const minEntropy = 40
 
-// estimated is how much of a passphrase is looked at: the estimate takes time in
-// the square of the length.
+// estimated is how much of a passphrase is estimated: the time grows with the square of its length.
 const estimated = 100
 
 // A WeakPassphraseError says that a passphrase would be guessed too soon.

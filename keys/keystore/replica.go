@@ -17,9 +17,8 @@ import (
 // live: a promotion in the writer reaches its sealers and openers without a
 // restart. It must not rotate; its known peers learn nothing that outlives it.
 //
-// It follows while [Replica.Run] runs, or at each [Replica.Refresh]. A Replica that does
-// neither stays as it was opened, and so does a server with its known peers: whoever is
-// revoked or forgotten meanwhile is trusted on.
+// It follows while [Replica.Run] runs, or at each [Replica.Refresh]. Without either it stays as it was
+// opened: a server with its known peers goes on trusting whoever is revoked or forgotten meanwhile.
 //
 // A Replica is safe for concurrent use.
 type Replica struct {
@@ -40,8 +39,7 @@ type Replica struct {
 // OpenReplica reads a store without locking it. Errors are those of [Open]
 // but for [ErrInUse] and [ErrOwner].
 //
-// It takes the file that it finds for the newest one: that a backup had been put there
-// before, only peers can tell.
+// It takes the file that it finds as the newest one. If that is an old backup, only peers can tell.
 func OpenReplica(ctx context.Context, path string, secret Secret) (*Replica, error) {
 	if secret == nil {
 		return nil, errNil("Secret")
@@ -67,10 +65,10 @@ func (r *Replica) open(ctx context.Context, b []byte) ([]byte, error) {
 	return content, err
 }
 
-// Refresh reads the store again if its file has changed, and reports whether it
-// had. On an error what was read before stays in use: those of [OpenReplica],
-// [ErrRolledBack], [ErrOtherIdentity] and [ErrOtherHistory]. Each later Refresh returns it
-// too, until there is a file that can be followed.
+// Refresh reads the store again if its file has changed, and reports whether the store has changed.
+// Errors are those of [OpenReplica], [ErrRolledBack], [ErrOtherIdentity] and [ErrOtherHistory]. After an
+// error the earlier state stays in use, and each Refresh returns the error again until the file can
+// be followed.
 func (r *Replica) Refresh(ctx context.Context) (changed bool, err error) {
 	changed, trusted, err := r.refresh(ctx)
 	if trusted {
@@ -110,8 +108,8 @@ func (r *Replica) refresh(ctx context.Context) (changed, trusted bool, err error
 	return changed, trusted, nil
 }
 
-// follow moves the live objects to the states of f. It reports whether they were others, and
-// whether the known peers have to tell of it.
+// follow moves the live objects to the states of f. It reports whether f is another generation, and
+// whether the known peers have to call those who wait for changes.
 func (c *contents) follow(f frozen) (changed, trusted bool) {
 	changed = f.generation != c.generation
 	c.generation, c.tally = f.generation, f.tally
@@ -133,15 +131,14 @@ func (c *contents) follow(f frozen) (changed, trusted bool) {
 	return changed, trusted
 }
 
-// DefaultRefresh is how often [Replica.Run] looks, unless it is told otherwise.
+// DefaultRefresh is the interval of [Replica.Run] if it is given none.
 const DefaultRefresh = time.Second
 
-// Run refreshes every interval until ctx ends; zero means [DefaultRefresh]. Where nothing
-// has changed that costs one look at the file's size and time. What the known peers have
-// learned they tell, see [trust.ChangeNotifier]: a server that trusts whom they trust ends the
-// sessions of a peer that the writer has revoked or forgotten, within a second of the
-// refresh. Errors go to report, which may be nil; following goes on after them. So does
-// [ErrExpiring], where the store's writer has stopped.
+// Run refreshes every interval until ctx ends; zero means [DefaultRefresh]. If nothing has changed, that
+// costs one look at the file's size and time. The known peers call whoever waits for changes, see
+// [trust.ChangeNotifier]: a server with these known peers ends the sessions of a peer that the writer
+// has revoked or forgotten, within a second of the refresh. Errors go to report, which may be nil, and
+// Run goes on. [ErrExpiring] goes there too: then the store's writer has stopped.
 func (r *Replica) Run(ctx context.Context, interval time.Duration, report func(error)) error {
 	if interval <= 0 {
 		interval = DefaultRefresh

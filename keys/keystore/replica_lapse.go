@@ -14,7 +14,8 @@ import (
 // [keys.ErrExpired].
 var ErrExpiring = errors.New("keys: the identity expires soon")
 
-// lapsing returns what there is to report of the replica's identity now, or nil.
+// lapsing returns an error if the replica's identity is about to expire or has expired, once for each
+// notice.
 func (r *Replica) lapsing(told *lapse.Watch) error {
 	id, now := r.Identity(), time.Now()
 	p := id.Public()

@@ -10,6 +10,14 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
+const (
+	// rotationCheck is how often Run looks at what cannot be foreseen: messages, bytes and a
+	// clock that jumps. It is also how long it waits after a failure.
+	rotationCheck = time.Minute
+	// toldAgain is how often a line about the same thing is repeated.
+	toldAgain = 6 * time.Hour
+)
+
 // Run rotates by the policy until ctx ends or the store is closed, and returns the error of
 // that. What fails is told to the policy's Logger, with the time at which the identity will have
 // expired if nothing changes, and tried again every minute: a disk that was full for a moment

@@ -45,9 +45,8 @@ func sealFile(content, master, protector []byte) []byte {
 	return aead.Seal(b, make([]byte, aead.NonceSize()), content, label.IdentityFile.With(b))
 }
 
-// openFile returns the content. unlock gives the master key for the protector in
-// the file, and an error to return where it cannot; ErrPassphrase is for openFile
-// to find out.
+// openFile returns the content, and the master key that the secret has unlocked with the protector in
+// the file. Whether a passphrase is the right one shows by the check value: ErrPassphrase.
 func openFile(ctx context.Context, path string, b []byte, secret Secret) (content, master, protector []byte, err error) {
 	protector, size, ok := parseFileHead(b)
 	if !ok {

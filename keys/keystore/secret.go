@@ -38,7 +38,7 @@ const (
 // errProtector is for a store that another kind of secret protects.
 var errProtector = errors.New("the store is protected by another kind of secret")
 
-// skipProtector reads a protector of either kind:
+// skipProtector reads past a protector of either kind:
 //
 //	array(5) [ "argon2id", passes, KiB, lanes, salt bin 16 ]
 //	array(3) [ "kms", key URI str, wrapped master key bin ]
@@ -54,8 +54,8 @@ func skipProtector(r *strict.Reader) {
 	}
 }
 
-// argonParams are Argon2id's costs. Whatever a file asks for above the limits is
-// refused before any memory is taken.
+// argonParams are Argon2id's costs. A file that asks for more than the limits is refused before any
+// memory is taken.
 type argonParams struct {
 	time, memory, threads uint64 // passes, KiB, lanes
 }
@@ -215,7 +215,7 @@ type kmsAEAD interface {
 	Decrypt(ciphertext, associatedData []byte) ([]byte, error)
 }
 
-// call bounds a client that knows no contexts.
+// call ends with ctx, which Tink's clients do not take.
 func (k kmsSecret) call(ctx context.Context, f func(kmsAEAD) ([]byte, error)) ([]byte, error) {
 	type result struct {
 		b   []byte
