@@ -53,7 +53,7 @@ func hosting(me *keys.Identity, others ...*keys.Identity) e2e.ServerConfig {
 	return e2e.ServerConfig{Identity: me, Verifier: pinned(others), Protocol: "test/1", Options: e2e.Options{Logger: silent}}
 }
 
-func pinned(others []*keys.Identity) keys.Verifier {
+func pinned(others []*keys.Identity) trust.Verifier {
 	var pins []keys.Fingerprint
 	for _, o := range others {
 		pins = append(pins, o.Fingerprint())

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 )
 
 // many returns n valid statements of one root.
@@ -136,35 +135,6 @@ func TestPublicCacheConcurrently(t *testing.T) {
 		})
 	}
 	workers.Wait()
-}
-
-// A revocation replaces nothing in the cache: which statement counts is for the
-// Verifier.
-func TestPublicCacheDecidesNothing(t *testing.T) {
-	var c PublicCache
-	id := testIdentity(t, "alice")
-	before, _ := c.Parse(id.Public().Bytes())
-	known := new(KnownPeers)
-	want := Expected{Address: "a", Role: RoleServer}
-	if err := known.Admit(want, before); err != nil {
-		t.Fatal(err)
-	}
-	if err := known.Verify(t.Context(), want, before); err != nil {
-		t.Fatal(err)
-	}
-	state, err := id.state.Load().revoked(time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	revoked, _ := c.Parse(state.public.Bytes())
-	if err := known.Verify(t.Context(), want, revoked); err == nil {
-		t.Error("a revoked identity is trusted")
-	}
-	old, _ := c.Parse(id.Public().Bytes())
-	var refused *TrustError
-	if err := known.Verify(t.Context(), want, old); !errors.As(err, &refused) || refused.Reason != TrustRevoked {
-		t.Errorf("an old statement from the cache: %v", err)
-	}
 }
 
 func TestPublicCacheDoesNotAllocate(t *testing.T) {

@@ -66,41 +66,11 @@ func (p *PublicIdentity) Lapsed(now time.Time) bool {
 	return p.expired(now) || p.future(now) || !p.Revoked() && !currentKey(p, now)
 }
 
-// lapsed returns why a peer's statement does not count at that time, or nil.
-func lapsed(want Expected, got *PublicIdentity, now time.Time) error {
-	if !got.Lapsed(now) {
-		return nil
-	}
-	e := &lapsedError{TrustError: &TrustError{Reason: TrustExpired, Want: want, Got: got.fingerprint}}
-	switch {
-	case got.expired(now):
-		e.text = fmt.Sprintf("the statement of peer %s expired at %s, %s ago by this clock: its owner has to renew it; check both clocks",
-			got.fingerprint, unixtime.Text(got.expires), lapse.Text(now.Sub(got.expires)))
-	case got.future(now):
-		e.Reason = TrustNotYetValid
-		e.text = fmt.Sprintf("the statement of peer %s is of %s, which is still to come by this clock: check both clocks", got.fingerprint, unixtime.Text(got.issued))
-	default:
-		e.text = fmt.Sprintf("the statement of peer %s lists a signing key that is not in use at this time: its owner has to renew it; check both clocks", got.fingerprint)
-	}
-	return e
+// currentKey reports whether the primary signing key is in use at a moment that is no
+// more than ClockSkew away.
+func currentKey(p *PublicIdentity, now time.Time) bool {
+	return p.VerifyingKey().window.meets(now.Add(-ClockSkew), now.Add(ClockSkew))
 }
 
-// A lapsedError is a [TrustError] that says more about times.
-type lapsedError struct {
-	*TrustError
-	text string
-}
-
-func (e *lapsedError) Error() string { return "keys: " + e.text }
-func (e *lapsedError) Unwrap() error { return e.TrustError }
-
-// lapsed says of a refusal that it is the voucher for a peer that does not count, and not what the
-// peer says of itself.
-func (v *voucher) lapsed(because *TrustError, now time.Time) error {
-	e := &lapsedError{because, fmt.Sprintf("the voucher for peer %s expired at %s: its authority has to issue another one; check this clock", because.Got, unixtime.Text(unixtime.Time(v.expires)))}
-	if now.Unix() < int64(v.expires) {
-		because.Reason = TrustNotYetValid
-		e.text = fmt.Sprintf("the voucher for peer %s is of %s, which is still to come by this clock: check both clocks", because.Got, unixtime.Text(unixtime.Time(v.issued)))
-	}
-	return e
-}
+// ClockSkew is by how much two ends' clocks may differ.
+const ClockSkew = 5 * time.Minute

@@ -41,43 +41,6 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 	})
 }
 
-// A peer's statement is told apart by what is wrong with it, with the times, and a voucher that
-// has expired is not taken for the peer's fault.
-func TestLapsedStatementsAreToldApart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		peer, org := testIdentity(t, "peer"), testIdentity(t, "org")
-		at := Expected{Room: "r", Role: RoleMember}
-		authority := NewAuthority(org.Public())
-		if err := authority.Add(must(org.Vouch(at, peer.Fingerprint(), time.Now().Add(time.Hour)))); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(2 * time.Hour)
-		err := authority.Verify(t.Context(), at, peer.Public())
-		if reason(err) != TrustExpired || !strings.Contains(err.Error(), "the voucher for peer "+peer.Fingerprint().String()+" expired at 2000-01-01T01:00:00Z: its authority") {
-			t.Error(err)
-		}
-		retired := must(ParsePublic(signed(t, peer, func(p *PublicIdentity) {
-			p.serial = 2
-			p.signing = []VerifyingKey{p.signing[0].until(p.issued.Add(time.Minute))}
-		})))
-		for _, c := range []struct {
-			wait time.Duration
-			got  *PublicIdentity
-			want TrustReason
-			says string
-		}{
-			{0, retired, TrustExpired, " lists a signing key that is not in use at this time"},
-			{MaxLifetime, peer.Public(), TrustExpired, " expired at 2000-01-31T00:00:00Z, 2 hours ago by this clock"},
-		} {
-			time.Sleep(c.wait)
-			err := Pinned(peer.Fingerprint()).Verify(t.Context(), at, c.got)
-			if reason(err) != c.want || !strings.Contains(err.Error(), c.says) || errors.Is(err, ErrExpired) {
-				t.Errorf("%v, want %v with %q", err, c.want, c.says)
-			}
-		}
-	})
-}
-
 // A program that keeps its identity in memory stays known for a year, also over a clock that was
 // wrong.
 func TestKeepAlive(t *testing.T) {

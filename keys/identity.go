@@ -14,6 +14,7 @@ import (
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/internal/xwing"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/internal/missing"
 	"github.com/hopseal/hopseal/keys/internal/ring"
 	"github.com/hopseal/hopseal/keys/internal/version"
 )
@@ -82,7 +83,7 @@ func newRoot() (Signer, error) {
 // saved with the identity; [Identity.Attach] brings them back.
 func GenerateIdentityWith(name string, root, signer Signer) (*Identity, error) {
 	if root == nil {
-		return nil, errNil("Signer")
+		return nil, missing.Arg("Signer")
 	}
 	return generateIdentity(name, root, signer)
 }
@@ -223,7 +224,7 @@ func (id *Identity) SignerOf(name SigningKeyID) (Signer, bool) {
 // primary signing key, whichever s holds.
 func (id *Identity) Attach(s Signer) error {
 	if s == nil {
-		return errNil("Signer")
+		return missing.Arg("Signer")
 	}
 	for {
 		before := id.state.Load()

@@ -2,7 +2,6 @@ package keys
 
 import (
 	"bytes"
-	"context"
 	"crypto/ecdh"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -14,7 +13,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hopseal/hopseal/keys/internal/ring"
@@ -383,177 +381,6 @@ func TestA42SecretsRedactThemselves(t *testing.T) {
 	}
 }
 
-func reason(err error) TrustReason {
-	if e, ok := errors.AsType[*TrustError](err); ok {
-		return e.Reason
-	}
-	return 0
-}
-
-// A06: a pinned peer is that peer only, and cannot answer for another.
-func TestA06Pinned(t *testing.T) {
-	alice, bob, eve := testIdentity(t, "alice"), testIdentity(t, "bob"), testIdentity(t, "alice")
-	v := Pinned(alice.Fingerprint(), bob.Fingerprint())
-	ctx := context.Background()
-	if err := v.Verify(ctx, Expected{}, alice.Public()); err != nil {
-		t.Error(err)
-	}
-	if err := v.Verify(ctx, Expected{Address: "x"}, eve.Public()); reason(err) != TrustUnknown {
-		t.Errorf("a namesake: %v", err)
-	}
-	if err := v.Verify(ctx, Expected{Fingerprint: alice.Fingerprint()}, bob.Public()); reason(err) != TrustChanged {
-		t.Errorf("one pinned peer for another: %v", err)
-	}
-	if err := Pinned().Verify(ctx, Expected{}, alice.Public()); reason(err) != TrustUnknown {
-		t.Errorf("nobody is pinned: %v", err)
-	}
-}
-
-func TestEveryVerifierRefusesExpiredAndRevoked(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		id := testIdentity(t, "alice")
-		revoked, err := ParsePublic(signed(t, id, func(p *PublicIdentity) { p.serial, p.signing, p.sealing = math.MaxUint64, nil, nil }))
-		if err != nil {
-			t.Fatal(err)
-		}
-		known := new(KnownPeers)
-		if err := known.Admit(Expected{Room: "r"}, id.Public()); err != nil {
-			t.Fatal(err)
-		}
-		future, err := ParsePublic(signed(t, id, func(p *PublicIdentity) {
-			p.serial, p.issued = 2, p.issued.Add(ClockSkew+time.Minute)
-			p.expires = p.issued.Add(time.Hour)
-		}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		verifiers := map[string]Verifier{"pinned": Pinned(id.Fingerprint()), "insecure": InsecureTrustAnyone(), "known": known}
-		for name, v := range verifiers {
-			if err := v.Verify(t.Context(), Expected{Room: "r"}, id.Public()); err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-			if err := v.Verify(t.Context(), Expected{Room: "r"}, future); reason(err) != TrustNotYetValid {
-				t.Errorf("%s, from the future: %v", name, err)
-			}
-		}
-		time.Sleep(MaxLifetime)
-		for name, v := range verifiers {
-			if err := v.Verify(t.Context(), Expected{Room: "r"}, id.Public()); reason(err) != TrustExpired {
-				t.Errorf("%s, expired: %v", name, err)
-			}
-			if err := v.Verify(t.Context(), Expected{Room: "r"}, revoked); reason(err) != TrustRevoked {
-				t.Errorf("%s, revoked: %v", name, err)
-			}
-		}
-		// The revocation holds against statements that come back later.
-		if err := id.Renew(); err != nil {
-			t.Fatal(err)
-		}
-		if err := known.Verify(t.Context(), Expected{Room: "r"}, id.Public()); reason(err) != TrustRevoked {
-			t.Errorf("renewed after the revocation: %v", err)
-		}
-		if err := known.Admit(Expected{Room: "r"}, id.Public()); reason(err) != TrustRevoked {
-			t.Errorf("admitted after the revocation: %v", err)
-		}
-	})
-}
-
-// A06: known peers are keyed by what was dialled, never by the peer's own name.
-func TestA06KnownPeers(t *testing.T) {
-	alice, eve := testIdentity(t, "alice"), testIdentity(t, "alice")
-	known := new(KnownPeers)
-	home := Expected{Address: "wss://home.example"}
-	ctx := context.Background()
-	if err := known.Verify(ctx, home, alice.Public()); reason(err) != TrustUnknown {
-		t.Errorf("a stranger: %v", err)
-	}
-	if err := known.Admit(home, alice.Public()); err != nil {
-		t.Fatal(err)
-	}
-	if err := known.Verify(ctx, home, alice.Public()); err != nil {
-		t.Error(err)
-	}
-	err := known.Verify(ctx, home, eve.Public())
-	if e, ok := errors.AsType[*TrustError](err); !ok || e.Reason != TrustChanged || len(e.Known) != 1 || e.Known[0] != alice.Fingerprint() {
-		t.Errorf("another root at a known address: %v", err)
-	}
-	for _, elsewhere := range []Expected{{Address: "wss://other.example"}, {Room: "wss://home.example"}, {Address: "alice"}} {
-		if err := known.Verify(ctx, elsewhere, alice.Public()); reason(err) != TrustUnknown {
-			t.Errorf("%v: %v", elsewhere, err)
-		}
-	}
-	// A room has many members; a new one is unknown, not changed.
-	room := Expected{Room: "blue"}
-	if err := known.Admit(room, alice.Public()); err != nil {
-		t.Fatal(err)
-	}
-	if err := known.Verify(ctx, room, eve.Public()); reason(err) != TrustUnknown {
-		t.Errorf("a new member: %v", err)
-	}
-	known.Forget(room, alice.Fingerprint())
-	if err := known.Verify(ctx, room, alice.Public()); reason(err) != TrustUnknown {
-		t.Errorf("after Forget: %v", err)
-	}
-	if err := known.Verify(ctx, home, alice.Public()); err != nil {
-		t.Errorf("Forget reached another place: %v", err)
-	}
-}
-
-func TestKnownPeersRefuseRollback(t *testing.T) {
-	id := testIdentity(t, "alice")
-	first := id.Public()
-	known := new(KnownPeers)
-	at := Expected{Room: "blue"}
-	ctx := context.Background()
-	if err := known.Admit(at, first); err != nil {
-		t.Fatal(err)
-	}
-	if err := id.Renew(); err != nil {
-		t.Fatal(err)
-	}
-	if err := known.Verify(ctx, at, id.Public()); err != nil {
-		t.Errorf("a newer statement of a known root: %v", err)
-	}
-	again, err := ParseKnownPeers(known.Bytes())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, k := range map[string]*KnownPeers{"at once": known, "after a restart": again} {
-		if err := k.Verify(ctx, at, first); reason(err) != TrustRolledBack {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	fork, err := ParsePublic(signed(t, id, func(p *PublicIdentity) { p.name = "mallory" }))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := known.Verify(ctx, at, fork); reason(err) != TrustChanged {
-		t.Errorf("another statement with the same serial: %v", err)
-	}
-}
-
-func TestKnownPeersBytes(t *testing.T) {
-	known := new(KnownPeers)
-	for i := range 5 {
-		id := testIdentity(t, "x")
-		for _, at := range []Expected{{Room: "blue"}, {Address: fmt.Sprint(i)}} {
-			if err := known.Admit(at, id.Public()); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	b := known.Bytes()
-	got, err := ParseKnownPeers(b)
-	if err != nil || !bytes.Equal(got.Bytes(), b) || len(got.Admitted(Expected{Room: "blue"})) != 5 {
-		t.Errorf("came back otherwise: %v", err)
-	}
-	for n := range b {
-		if _, err := ParseKnownPeers(b[:n]); !errors.Is(err, ErrKnownPeers) {
-			t.Fatalf("%d bytes of %d: %v", n, len(b), err)
-		}
-	}
-}
-
 func FuzzParsePublic(f *testing.F) {
 	f.Add(testIdentity(f, "alice").Public().Bytes())
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -576,21 +403,6 @@ func FuzzParseStatement(f *testing.F) {
 				return nil, err
 			}
 			return p.appendStatement(nil), nil
-		})
-	})
-}
-
-func FuzzParseKnownPeers(f *testing.F) {
-	known := new(KnownPeers)
-	_ = known.Admit(Expected{Room: "blue"}, testIdentity(f, "x").Public())
-	f.Add(known.Bytes())
-	f.Fuzz(func(t *testing.T, b []byte) {
-		fuzzParse(t, b, func() ([]byte, error) {
-			k, err := ParseKnownPeers(b)
-			if err != nil {
-				return nil, err
-			}
-			return k.Bytes(), nil
 		})
 	})
 }

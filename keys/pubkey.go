@@ -25,7 +25,7 @@ func (k VerifyingKey) PublicKey() ed25519.PublicKey {
 }
 
 // RootFingerprint returns the fingerprint of the identity that has this root, for
-// [Pinned].
+// trust.Pinned.
 func RootFingerprint(root ed25519.PublicKey) (Fingerprint, error) {
 	if checkEd25519(root) != nil {
 		return Fingerprint{}, publicKeyError("it is weak or has another size")

@@ -34,7 +34,7 @@ var ErrPublicIdentity = errors.New("keys: not a valid public identity")
 // A PublicIdentity is the public half of an [Identity]: what the root says about
 // its name and keys, signed. That its signature verifies proves only that the
 // root wrote it; whether the root is the one that the caller meant to reach is a
-// question for a [Verifier].
+// question for a trust.Verifier.
 //
 // The name is whatever its owner chose, up to 128 bytes of UTF-8 with any
 // characters: escape it wherever it is shown.
@@ -197,7 +197,7 @@ func (p *PublicIdentity) Equal(other *PublicIdentity) bool {
 // ParsePublic reads a PublicIdentity, checks every key on entry and verifies the
 // root's signature. It accepts one encoding only and returns
 // [ErrPublicIdentity] for everything else. Expiry is not checked here: that is
-// for the [Verifier], which knows what it is for.
+// for the trust.Verifier, which knows what it is for.
 //
 //	identity = array(2) [ statement bin, signature bin 64 ]
 //	statement = array(7) [ version=1, name str 1..128, root bin 32, serial,

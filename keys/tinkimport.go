@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/keyset"
+	"github.com/hopseal/hopseal/keys/internal/missing"
 	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
@@ -85,7 +86,7 @@ func ImportIdentity(name string, signing, sealing *TinkKeyset) (*Identity, error
 // Tink seals under them elsewhere is counted by nobody.
 func ImportSharedKeyset(aeads, macs *TinkKeyset) (*SharedKeyset, error) {
 	if aeads.empty() || macs.empty() {
-		return nil, errNil("TinkKeyset")
+		return nil, missing.Arg("TinkKeyset")
 	}
 	now := time.Now()
 	s, kind := new(sharedState), keyset.XAESGCM
@@ -118,7 +119,7 @@ func importRing(t *TinkKeyset, kind keyset.Type, now time.Time) (ring.Ring, erro
 		return ring.New(kind, now)
 	}
 	if t.empty() {
-		return ring.Ring{}, errNil("TinkKeyset")
+		return ring.Ring{}, missing.Arg("TinkKeyset")
 	}
 	return t.ring(kind, now)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/internal/missing"
 	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
@@ -146,7 +147,7 @@ func (t *TinkKeyset) Public(f TinkFormat) ([]byte, error) {
 // ids and states of the keys in the clear.
 func (t *TinkKeyset) Encrypted(f TinkFormat, kek tink.AEAD, associatedData []byte) ([]byte, error) {
 	if kek == nil {
-		return nil, errNil("tink.AEAD")
+		return nil, missing.Arg("tink.AEAD")
 	}
 	return f.write(func(w tinkkeyset.Writer) error {
 		return t.set.Handle.WriteWithAssociatedData(w, kek, associatedData)
@@ -202,7 +203,7 @@ func (f TinkFormat) reader(b []byte) (tinkkeyset.Reader, error) {
 // Hopseal does not use.
 func ReadTinkKeyset(b []byte, f TinkFormat, kek tink.AEAD, associatedData []byte) (*TinkKeyset, error) {
 	if kek == nil {
-		return nil, errNil("tink.AEAD")
+		return nil, missing.Arg("tink.AEAD")
 	}
 	r, err := f.reader(b)
 	if err != nil {

@@ -18,7 +18,7 @@ var hashes = []string{"crypto/md5", "crypto/sha1", "crypto/sha3", "crypto/sha512
 
 // otherHashes are the places where one of those is right, and why.
 var otherHashes = map[string]string{
-	"keys/safety.go: crypto/sha512":             "a safety number takes 60 bytes, and no reader of messages makes one",
+	"keys/trust/safety.go: crypto/sha512":       "a safety number takes 60 bytes, and no reader of messages makes one",
 	"internal/xwing/compose.go: crypto/sha3":    "X-Wing",
 	"internal/bench/recipients.go: crypto/sha3": "X-Wing, to compare with",
 	"internal/fronts/impostor.go: crypto/sha1":  "the handshake of a WebSocket",
@@ -48,7 +48,7 @@ func TestOneHash(t *testing.T) {
 	hold(t, found, otherHashes, "the formats have one hash, crypto/sha256. If this is for something else, say so in otherHashes")
 }
 
-// hashesIn finds places such as "keys/safety.go: crypto/sha512".
+// hashesIn finds places such as "keys/trust/safety.go: crypto/sha512".
 func hashesIn(path, name string, found map[string]bool) error {
 	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/internal/missing"
 	"github.com/hopseal/hopseal/keys/keystore/internal/socket"
 	"github.com/hopseal/hopseal/keys/trust"
 )
@@ -53,7 +54,7 @@ func (c *Client) Path() string { return c.Replica.path }
 // Admit is [trust.KnownPeers.Admit] of the writer's.
 func (c *Client) Admit(ctx context.Context, want trust.Expected, got *keys.PublicIdentity) error {
 	if noPublic(got) {
-		return errNil("PublicIdentity")
+		return missing.Arg("PublicIdentity")
 	}
 	return c.change(ctx, request{op: opAdmit, want: want, data: got.Bytes()})
 }
@@ -66,7 +67,7 @@ func (c *Client) Forget(ctx context.Context, want trust.Expected, root keys.Fing
 // RevokePeer is [trust.KnownPeers.Revoke] of the writer's.
 func (c *Client) RevokePeer(ctx context.Context, revoked *keys.PublicIdentity) error {
 	if noPublic(revoked) {
-		return errNil("PublicIdentity")
+		return missing.Arg("PublicIdentity")
 	}
 	return c.change(ctx, request{op: opRevoked, data: revoked.Bytes()})
 }
@@ -74,7 +75,7 @@ func (c *Client) RevokePeer(ctx context.Context, revoked *keys.PublicIdentity) e
 // Succeed is [trust.KnownPeers.Succeed] of the writer's.
 func (c *Client) Succeed(ctx context.Context, s *trust.Succession) error {
 	if noSuccession(s) {
-		return errNil("Succession")
+		return missing.Arg("Succession")
 	}
 	return c.change(ctx, request{op: opSucceed, data: s.Bytes()})
 }
@@ -132,7 +133,7 @@ func (c *Client) UpdateSharedKeyset(ctx context.Context, name string, set *keys.
 
 func (c *Client) hand(ctx context.Context, kind op, name string, set *keys.SharedKeyset) error {
 	if noSharedKeyset(set) {
-		return errNil("SharedKeyset")
+		return missing.Arg("SharedKeyset")
 	}
 	b, err := set.MarshalCleartext(insecurecleartext.Token{})
 	if err != nil {

@@ -164,7 +164,7 @@ func has(k *contents, use keys.Use, stage keys.Stage) bool {
 
 func succession(t testing.TB, old, next *keys.Identity) *trust.Succession {
 	t.Helper()
-	s, err := old.Succeed(next)
+	s, err := trust.Succeed(old, next)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +203,7 @@ func TestARefusalIsTheWriters(t *testing.T) {
 	generation := s.contents.generation
 	for name, err := range map[string]error{
 		"long name":   c.PutSharedKeyset(ctx, strings.Repeat("x", MaxKeysetName+1), mustShared(t)),
-		"long place":  c.Forget(ctx, trust.Expected{Room: strings.Repeat("x", bridge.MaxPlace+1)}, bob.Fingerprint()),
+		"long scope":  c.Forget(ctx, trust.Expected{Room: strings.Repeat("x", bridge.MaxName+1)}, bob.Fingerprint()),
 		"no text":     c.Forget(ctx, trust.Expected{Room: "\xff"}, bob.Fingerprint()),
 		"no use":      c.Promote(ctx, KeyRef{Use: 77}),
 		"negative":    func() error { _, _, err := c.Rotate(ctx, &RotationPolicy{Age: -1}); return err }(),

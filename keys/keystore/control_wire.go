@@ -139,7 +139,7 @@ func appendPlace(b []byte, want trust.Expected) []byte {
 
 func parsePlace(r *strict.Reader) (want trust.Expected) {
 	r.Array(4)
-	want.Address, want.Room = r.Str(0, bridge.MaxPlace), r.Str(0, bridge.MaxPlace)
+	want.Address, want.Room = r.Str(0, bridge.MaxName), r.Str(0, bridge.MaxName)
 	want.Role = trust.Role(bounded(r, 0, uint64(trust.RoleMember)))
 	if !r.Nil() && copy(want.Fingerprint[:], r.Bin(32, 32)) > 0 && want.Fingerprint == (keys.Fingerprint{}) {
 		r.Fail() // any is written nil

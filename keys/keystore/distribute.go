@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/internal/missing"
 )
 
 // ErrSharedHistory is wrapped by the error of [Store.UpdateSharedKeyset] for a
@@ -18,7 +19,7 @@ var ErrSharedHistory = errors.New("keys: not a later state of this shared keyset
 // keyset: holders that each rotate it on their own cannot follow each other, see [RotationPolicy].
 func (s *Store) UpdateSharedKeyset(name string, set *keys.SharedKeyset) error {
 	if noSharedKeyset(set) {
-		return errNil("SharedKeyset")
+		return missing.Arg("SharedKeyset")
 	}
 	defer s.inTurn()()
 	return s.changeShared(name, func(before *keys.SharedKeyset) (*keys.SharedKeyset, error) {

@@ -26,7 +26,7 @@ func TestNothingPanicsOnNil(t *testing.T) {
 	cancel()
 	id := testIdentity(t, "alice")
 	set, _ := keys.GenerateSharedKeyset()
-	succession, err := id.Succeed(testIdentity(t, "next"))
+	succession, err := trust.Succeed(id, testIdentity(t, "next"))
 	if err != nil {
 		t.Fatal(err)
 	}

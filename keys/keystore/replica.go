@@ -9,6 +9,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/lapse"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/internal/missing"
 	"github.com/hopseal/hopseal/keys/internal/unixtime"
 	"github.com/hopseal/hopseal/keys/trust"
 )
@@ -42,7 +43,7 @@ type Replica struct {
 // It takes the file that it finds as the newest one. If that is an old backup, only peers can tell.
 func OpenReplica(ctx context.Context, path string, secret Secret) (*Replica, error) {
 	if secret == nil {
-		return nil, errNil("Secret")
+		return nil, missing.Arg("Secret")
 	}
 	r := &Replica{path: path, secret: secret}
 	found, err := r.read(ctx)

@@ -13,6 +13,7 @@ import (
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/internal/strict"
+	"github.com/hopseal/hopseal/keys/internal/missing"
 )
 
 // A Secret is where the master key of a [Store] comes from: a [Passphrase] or a
@@ -160,7 +161,7 @@ func kmsError(uri string, err error) error {
 
 func (k kmsSecret) create(ctx context.Context) (master, protector []byte, err error) {
 	if k.client == nil {
-		return nil, nil, errNil("registry.KMSClient")
+		return nil, nil, missing.Arg("registry.KMSClient")
 	}
 	if !k.client.Supported(k.uri) || len(k.uri) > maxURISize {
 		return nil, nil, kmsError(k.uri, errors.New("the client does not support this key URI"))
@@ -190,7 +191,7 @@ func (k kmsSecret) unlock(ctx context.Context, protector []byte) ([]byte, error)
 		return nil, fmt.Errorf("%w: it wants a passphrase, not a KMS key", errProtector)
 	}
 	if k.client == nil {
-		return nil, errNil("registry.KMSClient")
+		return nil, missing.Arg("registry.KMSClient")
 	}
 	uri, wrapped := readKMS(&r)
 	if r.Done() != nil {

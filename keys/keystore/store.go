@@ -12,6 +12,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/atomicfile"
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/internal/missing"
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
@@ -51,14 +52,14 @@ type Store struct {
 // weak passphrase with a [*WeakPassphraseError]. After an error nothing is left behind.
 func Create(ctx context.Context, path string, secret Secret, id *keys.Identity) (*Store, error) {
 	if noIdentity(id) {
-		return nil, errNil("Identity")
+		return nil, missing.Arg("Identity")
 	}
 	return createStore(ctx, path, secret, contents{identity: id, known: new(trust.KnownPeers)})
 }
 
 func createStore(ctx context.Context, path string, secret Secret, c contents) (*Store, error) {
 	if secret == nil {
-		return nil, errNil("Secret")
+		return nil, missing.Arg("Secret")
 	}
 	s, err := claimStore(path)
 	if err != nil {
@@ -111,7 +112,7 @@ func (s *Store) create(ctx context.Context, secret Secret) error {
 // the file system's. After an error nothing is left behind.
 func Open(ctx context.Context, path string, secret Secret) (*Store, error) {
 	if secret == nil {
-		return nil, errNil("Secret")
+		return nil, missing.Arg("Secret")
 	}
 	return openStore(ctx, path, secret, func(*Store) {})
 }
@@ -219,7 +220,7 @@ func (s *Store) SharedKeysets() []string {
 // take its primary again to seal.
 func (s *Store) PutSharedKeyset(name string, set *keys.SharedKeyset) error {
 	if noSharedKeyset(set) {
-		return errNil("SharedKeyset")
+		return missing.Arg("SharedKeyset")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

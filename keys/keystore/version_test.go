@@ -53,7 +53,7 @@ func structures(t *testing.T) []structure {
 		return b
 	}
 	must(nil, known.Admit(trust.Expected{Address: "wss://a"}, bob.Public()))
-	succession, err := alice.Succeed(bob)
+	succession, err := trust.Succeed(alice, bob)
 	must(nil, err)
 	authority := trust.NewAuthority(alice.Public())
 	s, path := newStore(t)
@@ -65,7 +65,7 @@ func structures(t *testing.T) []structure {
 		{"shared keyset", must(shared.MarshalCleartext(token)), func(b []byte) error { _, err := keys.ParseCleartextSharedKeyset(b, token); return err }, keys.ErrSharedKeyset},
 		{"known peers", known.Bytes(), func(b []byte) error { _, err := trust.ParseKnownPeers(b); return err }, trust.ErrKnownPeers},
 		{"succession", succession.Bytes(), func(b []byte) error { _, err := trust.ParseSuccession(b); return err }, trust.ErrSuccession},
-		{"voucher", must(alice.Vouch(trust.Expected{Room: "r"}, bob.Public().Fingerprint(), time.Now().Add(time.Hour))), authority.Add, trust.ErrVoucher},
+		{"voucher", must(trust.Vouch(alice, trust.Expected{Room: "r"}, bob.Public().Fingerprint(), time.Now().Add(time.Hour))), authority.Add, trust.ErrVoucher},
 		{"store's contents", contents, func(b []byte) error { _, err := parseFrozen(b); return err }, nil},
 		{"store", must(os.ReadFile(path)), opensStore(t, path), nil},
 	}

@@ -2,9 +2,9 @@
 // identity, of a shared keyset or of a list of known peers. The public types have no exported
 // methods for that.
 //
-// Package keys offers its functions when it starts, and keys/keystore takes them. The type
-// parameters stand for *keys.Identity and so on: this package cannot name them, since keys
-// imports it.
+// Packages keys and keys/trust offer their functions when they start. Packages keys/trust and
+// keys/keystore take them. The type parameters stand for *keys.Identity and so on: this package
+// cannot name them, since keys imports it.
 package bridge
 
 import (
@@ -94,5 +94,5 @@ type KnownPeers[K any] struct {
 	Tell    func(k K)
 }
 
-// MaxPlace is the longest address or name of a room in a list of known peers, in bytes.
-const MaxPlace = 1024
+// MaxName is the longest address or name of a room in a list of known peers, in bytes.
+const MaxName = 1024

@@ -1,4 +1,4 @@
-package keys
+package trust
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/hopseal/hopseal/keys"
 )
 
 // A revocation that comes before the peer is known counts, whatever follows.
@@ -29,7 +31,7 @@ func TestA62RevocationBeforeThePeerIsKnown(t *testing.T) {
 			"though pinned":      k.RefuseRevoked(Pinned(alice.Fingerprint())).Verify(t.Context(), at, alice.Public()),
 			"though it is right": k.Verify(t.Context(), at, alice.Public()),
 		} {
-			if reason(try) != TrustRevoked {
+			if reason(try) != Revoked {
 				t.Errorf("%s: %v", name, try)
 			}
 		}
@@ -51,8 +53,8 @@ func TestStrangersDoNotFillTheList(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := known.Bytes()
-	for _, v := range []Verifier{known, known.TrustOnFirstUse(), known.RefuseRevoked(InsecureTrustAnyone())} {
-		if err := v.Verify(t.Context(), Expected{Address: "x", Role: RoleServer}, revocationOf(t, alice)); reason(err) != TrustRevoked {
+	for _, v := range []Verifier{known, known.TrustOnFirstUse(), known.RefuseRevoked(InsecureAnyone())} {
+		if err := v.Verify(t.Context(), Expected{Address: "x", Role: RoleServer}, revocationOf(t, alice)); reason(err) != Revoked {
 			t.Errorf("a stranger: %v", err)
 		}
 	}
@@ -61,7 +63,7 @@ func TestStrangersDoNotFillTheList(t *testing.T) {
 	}
 	for range 3 {
 		time.Sleep(time.Millisecond)
-		if err := known.Verify(t.Context(), clients, bobsRevocation(t, bob)); reason(err) != TrustRevoked {
+		if err := known.Verify(t.Context(), clients, bobsRevocation(t, bob)); reason(err) != Revoked {
 			t.Errorf("bob: %v", err)
 		}
 	}
@@ -71,12 +73,10 @@ func TestStrangersDoNotFillTheList(t *testing.T) {
 }
 
 // bobsRevocation is another one each time.
-func bobsRevocation(t *testing.T, bob *Identity) *PublicIdentity {
+func bobsRevocation(t *testing.T, bob *keys.Identity) *keys.PublicIdentity {
 	t.Helper()
 	name := fmt.Sprint("bob", time.Now().UnixNano())
-	return mustParse(t, signed(t, bob, func(p *PublicIdentity) {
-		p.name, p.serial, p.signing, p.sealing = name, revokedSerial, nil, nil
-	}))
+	return signed(t, bob, func(s *statement) { s.name, s.serial, s.keys = name, revokedSerial, nil })
 }
 
 // The list has an end, and beyond that there is room for whom it knows.
@@ -88,7 +88,7 @@ func TestRevocationsAreBounded(t *testing.T) {
 	}
 	n := known.now()
 	for i := range MaxRevoked {
-		n.revoke(Fingerprint{1, byte(i >> 8), byte(i)}, [32]byte{1})
+		n.revoke(keys.Fingerprint{1, byte(i >> 8), byte(i)}, [32]byte{1})
 	}
 	known.known.Store(&n)
 	if err := known.Revoke(revocationOf(t, alice)); !errors.Is(err, ErrTooManyRevoked) || known.Knows(alice.Fingerprint()) {
@@ -110,8 +110,8 @@ func TestRevocationUndoesSuccessions(t *testing.T) {
 			a, b, c := testIdentity(t, "a"), testIdentity(t, "b"), testIdentity(t, "c")
 			known := new(KnownPeers)
 			at, room := Expected{Address: "x", Role: RoleServer}, Expected{Room: "blue"}
-			ab, _ := a.Succeed(b)
-			bc, _ := b.Succeed(c)
+			ab, _ := Succeed(a, b)
+			bc, _ := Succeed(b, c)
 			err := errors.Join(known.Admit(at, a.Public()), known.Admit(room, a.Public()), known.Succeed(ab), known.Succeed(bc))
 			if err == nil && compared {
 				err = known.Admit(at, c.Public())
@@ -122,9 +122,9 @@ func TestRevocationUndoesSuccessions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var expect TrustReason
+			var expect Reason
 			if !compared {
-				expect = TrustChanged
+				expect = Changed
 			}
 			if err := known.Verify(t.Context(), at, c.Public()); reason(err) != expect || (err == nil) != compared {
 				t.Errorf("the heir: %v", err)
@@ -132,10 +132,10 @@ func TestRevocationUndoesSuccessions(t *testing.T) {
 			if err := known.TrustOnFirstUse().Verify(t.Context(), at, c.Public()); reason(err) != expect || (err == nil) != compared {
 				t.Errorf("the heir on first use: %v", err)
 			}
-			if err := known.Verify(t.Context(), room, c.Public()); reason(err) != TrustUnknown {
+			if err := known.Verify(t.Context(), room, c.Public()); reason(err) != Unknown {
 				t.Errorf("the heir in the room: %v", err)
 			}
-			if err := known.Succeed(ab); reason(err) != TrustRevoked {
+			if err := known.Succeed(ab); reason(err) != Revoked {
 				t.Errorf("once more: %v", err)
 			}
 			if err := errors.Join(known.Admit(at, c.Public()), known.Verify(t.Context(), at, c.Public())); err != nil {
@@ -149,21 +149,21 @@ func TestRevocationUndoesSuccessions(t *testing.T) {
 func TestSuccessorMustBeSomebody(t *testing.T) {
 	a, b, c := testIdentity(t, "a"), testIdentity(t, "b"), testIdentity(t, "c")
 	at := Expected{Address: "x", Role: RoleServer}
-	ab, _ := a.Succeed(b)
-	ba, _ := b.Succeed(a)
-	bc, _ := b.Succeed(c)
+	ab, _ := Succeed(a, b)
+	ba, _ := Succeed(b, a)
+	bc, _ := Succeed(b, c)
 	known := new(KnownPeers)
 	if err := errors.Join(known.Revoke(revocationOf(t, b)), known.Admit(at, a.Public())); err != nil {
 		t.Fatal(err)
 	}
-	if err := known.Succeed(ab); reason(err) != TrustRevoked || known.Verify(t.Context(), at, a.Public()) != nil {
+	if err := known.Succeed(ab); reason(err) != Revoked || known.Verify(t.Context(), at, a.Public()) != nil {
 		t.Errorf("a revoked heir: %v", err)
 	}
 	known = new(KnownPeers)
 	if err := errors.Join(known.Admit(at, a.Public()), known.Succeed(ab)); err != nil {
 		t.Fatal(err)
 	}
-	if err := known.Succeed(ba); reason(err) != TrustRevoked || known.Verify(t.Context(), at, b.Public()) != nil {
+	if err := known.Succeed(ba); reason(err) != Revoked || known.Verify(t.Context(), at, b.Public()) != nil {
 		t.Errorf("back: %v", err)
 	}
 	// Whoever hears of the later one first trusts the same in the end.
@@ -178,9 +178,9 @@ func TestSuccessorMustBeSomebody(t *testing.T) {
 // whoever is trusted on its word; and everybody is told of each no.
 func TestTombstonesWin(t *testing.T) {
 	const roots = 3
-	var ids [roots]*Identity
-	var statements [roots][]*PublicIdentity
-	var revocations [roots]*PublicIdentity
+	var ids [roots]*keys.Identity
+	var statements [roots][]*keys.PublicIdentity
+	var revocations [roots]*keys.PublicIdentity
 	for i := range ids {
 		ids[i] = testIdentity(t, fmt.Sprint(i))
 		statements[i] = append(statements[i], ids[i].Public())
@@ -218,7 +218,7 @@ func TestTombstonesWin(t *testing.T) {
 				known.Forget(at, ids[i].Fingerprint())
 			case 5:
 				if i != j {
-					s, _ := ids[i].Succeed(ids[j])
+					s, _ := Succeed(ids[i], ids[j])
 					known.Succeed(s)
 				}
 			case 6:
@@ -251,7 +251,7 @@ func TestTombstonesWin(t *testing.T) {
 type trusted struct{ root, statement, place int }
 
 // trustedIn asks a copy, which then may learn.
-func trustedIn(k *KnownPeers, statements [][]*PublicIdentity, places []Expected) map[trusted]bool {
+func trustedIn(k *KnownPeers, statements [][]*keys.PublicIdentity, places []Expected) map[trusted]bool {
 	out := map[trusted]bool{}
 	for root, all := range statements {
 		for i, p := range all {
@@ -270,87 +270,4 @@ func trustedIn(k *KnownPeers, statements [][]*PublicIdentity, places []Expected)
 // has been seen nobody is told.
 func anyOf(yes map[trusted]bool, what trusted) bool {
 	return yes[what] || yes[trusted{what.root, 1, what.place}]
-}
-
-// An authority forgets no revocation of whom it vouches for.
-func TestAuthorityRemembersRevocations(t *testing.T) {
-	boss, shop, eve := testIdentity(t, "boss"), testIdentity(t, "shop"), testIdentity(t, "eve")
-	at := Expected{Address: "x", Role: RoleServer}
-	until := time.Now().Add(time.Hour)
-	voucher, err := boss.Vouch(at, shop.Fingerprint(), until)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, revoke := range map[string]func(*Authority) error{
-		"shown":    func(a *Authority) error { a.Verify(t.Context(), at, revocationOf(t, shop)); return nil },
-		"imported": func(a *Authority) error { return a.Revoke(revocationOf(t, shop)) },
-	} {
-		a := NewAuthority(boss.Public())
-		told := 0
-		stop := a.OnChange(func() { told++ })
-		if err := errors.Join(a.Add(voucher), a.Verify(t.Context(), at, shop.Public()), revoke(a), a.Add(voucher)); err != nil {
-			t.Fatal(err)
-		}
-		if err := a.Verify(t.Context(), at, shop.Public()); reason(err) != TrustRevoked || told != 1 {
-			t.Errorf("%s: %v, told %d times", name, err, told)
-		}
-		a.Verify(t.Context(), at, revocationOf(t, eve))
-		if len(a.revoked) != 1 {
-			t.Errorf("%s: a stranger was remembered", name)
-		}
-		stop()
-		if err := a.Revoke(revocationOf(t, boss)); err != nil || told != 1 {
-			t.Errorf("%s: %v, told %d times", name, err, told)
-		}
-		a.revoked = map[Fingerprint]struct{}{boss.Fingerprint(): {}}
-		if err := a.Verify(t.Context(), at, shop.Public()); reason(err) != TrustRevoked {
-			t.Errorf("%s, the authority itself: %v", name, err)
-		}
-	}
-
-	// It may be combined with a list that is stored.
-	known, a := new(KnownPeers), NewAuthority(boss.Public())
-	v := known.RefuseRevoked(a)
-	if err := errors.Join(a.Add(voucher), v.Verify(t.Context(), at, shop.Public()), known.Revoke(revocationOf(t, shop))); err != nil {
-		t.Fatal(err)
-	}
-	if err := v.Verify(t.Context(), at, shop.Public()); reason(err) != TrustRevoked {
-		t.Errorf("combined: %v", err)
-	}
-}
-
-// Whoever has stopped is not told; a Verifier around others tells of all of them; later
-// statements of a peer are no news.
-func TestOnChange(t *testing.T) {
-	boss, alice := testIdentity(t, "boss"), testIdentity(t, "alice")
-	known, a := new(KnownPeers), NewAuthority(boss.Public())
-	var told int
-	for name, v := range map[string]Verifier{"known": known, "first use": known.TrustOnFirstUse(), "around": known.RefuseRevoked(a)} {
-		stop := v.(ChangeNotifier).OnChange(func() { told++ })
-		told = 0
-		if err := known.Revoke(revocationOf(t, testIdentity(t, "x"))); err != nil || told != 1 {
-			t.Errorf("%s: told %d times, %v", name, told, err)
-		}
-		stop()
-		stop()
-	}
-	stop := known.RefuseRevoked(a).(ChangeNotifier).OnChange(func() { told++ })
-	told = 0
-	if err := a.Revoke(revocationOf(t, alice)); err != nil || told != 1 {
-		t.Errorf("told %d times, %v", told, err)
-	}
-	stop()
-	if len(known.notices.who)+len(a.notices.who) != 0 {
-		t.Error("somebody is left")
-	}
-
-	bob, at := testIdentity(t, "bob"), Expected{Role: RoleClient}
-	if err := known.Admit(at, bob.Public()); err != nil {
-		t.Fatal(err)
-	}
-	told = 0
-	known.OnChange(func() { told++ })
-	if err := errors.Join(bob.Renew(), known.Verify(t.Context(), at, bob.Public())); err != nil || told != 0 {
-		t.Errorf("told %d times of a renewal, %v", told, err)
-	}
 }

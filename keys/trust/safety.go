@@ -1,4 +1,4 @@
-package keys
+package trust
 
 import (
 	"bytes"
@@ -8,13 +8,14 @@ import (
 	"strings"
 
 	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/keys"
 )
 
 // SafetyNumber returns what two people compare instead of two fingerprints: sixty
 // digits in twelve groups of five, the same on both sides. Each group is five
 // bytes of SHA-512 over a label and both fingerprints, the smaller first, modulo
 // 100,000.
-func SafetyNumber(a, b Fingerprint) string {
+func SafetyNumber(a, b keys.Fingerprint) string {
 	if bytes.Compare(a[:], b[:]) > 0 {
 		a, b = b, a
 	}
@@ -40,18 +41,18 @@ const safetyScheme = "hopseal:compare/1/"
 
 // SafetyCode returns what a device shows as a QR code for the other one to scan,
 // 130 characters: its own fingerprint, and the one that it has for the peer.
-func SafetyCode(own, peer Fingerprint) string {
+func SafetyCode(own, peer keys.Fingerprint) string {
 	return safetyScheme + own.String() + "/" + peer.String()
 }
 
 // ScanSafetyCode compares a code that the peer's device shows with one's own view
 // of the two. It returns nil if both see the same, [ErrSafetyMismatch] if not, and
 // [ErrSafetyCode] for text that is not such a code.
-func ScanSafetyCode(code string, own, peer Fingerprint) error {
+func ScanSafetyCode(code string, own, peer keys.Fingerprint) error {
 	rest, ok := strings.CutPrefix(code, safetyScheme)
 	theirs, ours, split := strings.Cut(rest, "/")
-	shown, err := ParseFingerprint(theirs)
-	expected, err2 := ParseFingerprint(ours)
+	shown, err := keys.ParseFingerprint(theirs)
+	expected, err2 := keys.ParseFingerprint(ours)
 	switch {
 	case !ok || !split || err != nil || err2 != nil || strings.Contains(code, " "):
 		return ErrSafetyCode

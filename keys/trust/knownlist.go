@@ -1,9 +1,11 @@
-package keys
+package trust
+
+import "github.com/hopseal/hopseal/keys"
 
 // A KnownPeer is one admission of [KnownPeers.All].
 type KnownPeer struct {
 	At      Expected // where it is trusted; Fingerprint is its root
-	Level   TrustLevel
+	Level   Level
 	Serial  uint64 // the highest that was seen of its statements
 	Revoked bool
 }
@@ -13,12 +15,12 @@ func (k *KnownPeers) All() []KnownPeer {
 	n := k.now()
 	out := make([]KnownPeer, 0, len(n.admissions))
 	for _, a := range n.admissions {
-		at := Expected{Role: a.place.role, Fingerprint: a.root}
-		switch a.place.kind {
-		case placeAddress:
-			at.Address = a.place.name
-		case placeRoom:
-			at.Room = a.place.name
+		at := Expected{Role: a.scope.role, Fingerprint: a.root}
+		switch a.scope.kind {
+		case scopeAddress:
+			at.Address = a.scope.name
+		case scopeRoom:
+			at.Room = a.scope.name
 		}
 		s := n.state(a.root)
 		out = append(out, KnownPeer{at, a.level, s.serial, s.serial == revokedSerial})
@@ -28,13 +30,13 @@ func (k *KnownPeers) All() []KnownPeer {
 
 // Knows reports whether anything is remembered of a root: that it was admitted
 // somewhere once, succeeded one that was, or was revoked.
-func (k *KnownPeers) Knows(root Fingerprint) bool {
+func (k *KnownPeers) Knows(root keys.Fingerprint) bool {
 	n := k.now()
 	return n.state(root) != nil
 }
 
 // Revoked reports whether a root is remembered as revoked.
-func (k *KnownPeers) Revoked(root Fingerprint) bool {
+func (k *KnownPeers) Revoked(root keys.Fingerprint) bool {
 	n := k.now()
 	s := n.state(root)
 	return s != nil && s.serial == revokedSerial

@@ -1,24 +1,22 @@
 //go:build !js
 
-package keys
+package trust
 
-import (
-	"github.com/hopseal/hopseal/keys/internal/bridge"
-)
+import "github.com/hopseal/hopseal/keys/internal/bridge"
 
 // What only keys/keystore does with a list of known peers.
 func init() {
 	bridge.Offer(bridge.KnownPeers[*KnownPeers]{
 		Persist: func(k *KnownPeers, write func([]byte) (bool, error)) { k.persist = write },
 		Replace: func(k, to *KnownPeers) bool { return k.replace(to.now()) },
-		Tell:    func(k *KnownPeers) { k.notices.tell() },
+		Tell:    func(k *KnownPeers) { k.listeners.call() },
 	})
 }
 
-// replace makes next known, as another process has written it. What this process has
-// learned itself of its roots stays: revocations, and later statements. It reports whether
-// there is a change to tell of, which is up to the caller.
-func (k *KnownPeers) replace(next known) (trusted bool) {
+// replace makes next known, which another process has written. What this process has
+// learned itself of these roots stays: revocations, and later statements. It reports whether
+// listeners have something to hear, and leaves it to the caller to call them.
+func (k *KnownPeers) replace(next snapshot) (changed bool) {
 	k.changing.Lock()
 	defer k.changing.Unlock()
 	before := k.now()
@@ -33,5 +31,5 @@ func (k *KnownPeers) replace(next known) (trusted bool) {
 	}
 	next.owned = false
 	k.known.Store(&next)
-	return !next.trustsLike(before)
+	return !next.trustsSame(before)
 }

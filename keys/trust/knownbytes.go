@@ -1,9 +1,10 @@
-package keys
+package trust
 
 import (
 	"math"
 
 	"github.com/hopseal/hopseal/internal/strict"
+	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/internal/version"
 )
 
@@ -17,13 +18,13 @@ func (k *KnownPeers) Bytes() []byte {
 	return k.now().append(nil)
 }
 
-func (n known) append(b []byte) []byte {
+func (n snapshot) append(b []byte) []byte {
 	b = strict.AppendUint(strict.AppendArray(b, 3), 1)
 	b = strict.AppendArray(b, len(n.roots))
 	for _, s := range n.roots {
 		b = strict.AppendBin(strict.AppendArray(b, 4), s.root[:])
 		b = strict.AppendBin(strict.AppendUint(b, s.serial), s.digest[:])
-		if s.successor == (Fingerprint{}) {
+		if s.successor == (keys.Fingerprint{}) {
 			b = strict.AppendNil(b)
 		} else {
 			b = strict.AppendBin(b, s.successor[:])
@@ -31,8 +32,8 @@ func (n known) append(b []byte) []byte {
 	}
 	b = strict.AppendArray(b, len(n.admissions))
 	for _, a := range n.admissions {
-		b = strict.AppendUint(strict.AppendArray(b, 5), uint64(a.place.kind))
-		b = strict.AppendUint(strict.AppendStr(b, a.place.name), uint64(a.place.role))
+		b = strict.AppendUint(strict.AppendArray(b, 5), uint64(a.scope.kind))
+		b = strict.AppendUint(strict.AppendStr(b, a.scope.name), uint64(a.scope.role))
 		b = strict.AppendUint(strict.AppendBin(b, a.root[:]), uint64(a.level))
 	}
 	return b
@@ -45,7 +46,7 @@ func ParseKnownPeers(b []byte) (_ *KnownPeers, err error) {
 	r := strict.NewReader(b)
 	r.Array(3)
 	version := r.Uint()
-	var n known
+	var n snapshot
 	for range r.ArrayLen(0, math.MaxInt32) {
 		s, ok := parseRootState(&r)
 		if last := len(n.roots) - 1; !ok || last >= 0 && n.roots[last].compare(s) >= 0 {
@@ -73,7 +74,7 @@ func parseRootState(r *strict.Reader) (s rootState, ok bool) {
 	copy(s.root[:], r.Bin(32, 32))
 	s.serial = r.Uint()
 	copy(s.digest[:], r.Bin(32, 32))
-	if !r.Nil() && copy(s.successor[:], r.Bin(32, 32)) > 0 && s.successor == (Fingerprint{}) {
+	if !r.Nil() && copy(s.successor[:], r.Bin(32, 32)) > 0 && s.successor == (keys.Fingerprint{}) {
 		r.Fail() // no successor is written nil
 	}
 	return s, !r.Failed()
@@ -81,11 +82,11 @@ func parseRootState(r *strict.Reader) (s rootState, ok bool) {
 
 func parseAdmission(r *strict.Reader) (a admission, ok bool) {
 	r.Array(5)
-	kind, name, role := r.Uint(), r.Str(0, maxPlaceSize), r.Uint()
+	kind, name, role := r.Uint(), r.Str(0, maxScopeSize), r.Uint()
 	copy(a.root[:], r.Bin(32, 32))
 	level := r.Uint()
-	a.place = place{byte(kind), name, Role(role)}
-	a.level = TrustLevel(level)
-	return a, !r.Failed() && kind >= placeAddress && kind <= placeClients && role <= uint64(RoleMember) &&
-		level >= uint64(TrustFirstUse) && level <= uint64(TrustVerified)
+	a.scope = scope{byte(kind), name, Role(role)}
+	a.level = Level(level)
+	return a, !r.Failed() && kind >= scopeAddress && kind <= scopeClients && role <= uint64(RoleMember) &&
+		level >= uint64(FirstUse) && level <= uint64(Verified)
 }

@@ -1,4 +1,4 @@
-package keys_test
+package trust_test
 
 import (
 	"context"

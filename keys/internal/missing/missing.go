@@ -1,0 +1,7 @@
+// Package missing has the error for arguments that are nil or empty, of all packages of keys.
+package missing
+
+import "fmt"
+
+// Arg returns the error for an argument of that type that is nil, or a zero value that nobody made.
+func Arg(what string) error { return fmt.Errorf("keys: no %s was given: it is nil or empty", what) }

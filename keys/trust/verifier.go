@@ -1,0 +1,62 @@
+package trust
+
+import (
+	"context"
+	"time"
+
+	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/internal/missing"
+)
+
+// Role is what a peer is expected to be.
+type Role byte
+
+const (
+	RoleServer Role = iota + 1 // what a client dialled
+	RoleClient                 // who dialled a server
+	RoleMember                 // of a room
+)
+
+// Expected says whom the caller meant to reach. A Verifier answers whether the
+// identity in hand is that one, not whether it is somebody known.
+type Expected struct {
+	Address     string           // what was dialled, "" for a server's clients and in rooms
+	Room        string           // the room's name or id, "" outside rooms
+	Role        Role             // what the peer is expected to be
+	Fingerprint keys.Fingerprint // the root that it must have; zero where any will do
+}
+
+// A Verifier decides whether a peer's identity is the one that the caller meant
+// to reach. It returns nil, or an error that is or wraps an [*Error] when the
+// answer is no. It never waits for a person: the application asks, changes what
+// the Verifier knows, and tries again.
+//
+// It gives the reasons [Expired], [NotYetValid] and [RolledBack] only where nothing else is wrong.
+// Package e2e refuses a new session for these, and ends no open one: a clock may be wrong.
+//
+// This package has [Pinned], [KnownPeers], [Authority] and [InsecureAnyone].
+type Verifier interface {
+	Verify(ctx context.Context, want Expected, got *keys.PublicIdentity) error
+}
+
+// check refuses whoever no Verifier accepts, whatever it knows. A ChangeNotifier calls checkPeer
+// first and checkTime last: package e2e ends no session for a statement that does not count now.
+func check(want Expected, got *keys.PublicIdentity, now time.Time) error {
+	if err := checkPeer(want, got); err != nil {
+		return err
+	}
+	return checkTime(want, got, now)
+}
+
+// checkPeer refuses an identity that is revoked, or is not the one with the expected fingerprint.
+func checkPeer(want Expected, got *keys.PublicIdentity) error {
+	switch {
+	case empty(got):
+		return missing.Arg("PublicIdentity")
+	case got.Revoked():
+		return &Error{Revoked, want, got.Fingerprint(), nil}
+	case want.Fingerprint != keys.Fingerprint{} && got.Fingerprint() != want.Fingerprint:
+		return &Error{Changed, want, got.Fingerprint(), []keys.Fingerprint{want.Fingerprint}}
+	}
+	return nil
+}
