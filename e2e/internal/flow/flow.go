@@ -130,9 +130,6 @@ func New(parent context.Context, e *engine.Session, user User, cfg Config) *Flow
 // is lost. It is called before Start.
 func (f *Flow) Survive() { f.survives = true }
 
-// Survives reports whether Survive was called.
-func (f *Flow) Survives() bool { return f.survives }
-
 // Start starts the flow's clocks. The limits are for sessions that outlive their lines; others end
 // with theirs.
 func (f *Flow) Start() {

@@ -41,53 +41,66 @@ func (f *Flow) sendStored(ctx context.Context, message *Outgoing) error {
 		if f.closing() && f.spool.withdraw(m) {
 			return f.finished()
 		}
-		err := f.enterOr(ctx, &f.send, m.done)
-		if err == nil {
-			err = f.sendPosted()
-			f.leaveSend()
-		}
-		if err == errUnsigned {
-			if err = f.signPosted(ctx, m); err == nil {
-				continue
-			}
-		}
+		err := f.tryPosted(ctx, m)
 		switch {
+		case err == errUnsigned: // until now
+			continue
 		case err == nil || err == errOther:
 			return m.wait()
 		case mustWait(err):
 		case f.spool.withdraw(m):
 			return err
 		}
-		wait := moved // what it says without a line
+		room := moved // which also tells that there is a line
 		if err != errUnlinked {
-			wait = acked
+			room = acked
 			f.Pump()
 		}
-		select {
-		case <-m.done:
-			return m.err
-		case <-wait: // and then again
-			p.answered = true
-		case <-moved:
-			p.renew()
-		case <-p.timer.C:
-			if f.line.Load() == nil {
-				p.renew()
-			} else {
-				p.passed()
-			}
-		case <-f.ended:
-			if f.spool.withdraw(m) {
-				return f.err
-			}
-			return m.wait()
-		case <-ctx.Done():
-			if f.spool.withdraw(m) {
-				return ctx.Err()
-			}
-			return m.wait()
+		if done, err := f.awaitRoom(ctx, m, p, room, moved); done {
+			return err
 		}
 	}
+}
+
+// tryPosted stores and sends what is in line, unless message m is looked after before. Then the
+// error is errOther. If messages have to be signed for that, tryPosted signs them and returns
+// errUnsigned.
+func (f *Flow) tryPosted(ctx context.Context, m *queuedSend) error {
+	err := f.enterOr(ctx, &f.send, m.done)
+	if err == nil {
+		err = f.sendPosted()
+		f.leaveSend()
+	}
+	if err == errUnsigned {
+		if err := f.signPosted(ctx, m); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// awaitRoom waits until it is worth another try to send message m, or reports that the message is
+// looked after, or given up.
+func (f *Flow) awaitRoom(ctx context.Context, m *queuedSend, p *patience, room, moved <-chan struct{}) (done bool, _ error) {
+	select {
+	case <-m.done:
+		return true, m.err
+	case <-room:
+		p.answered = true
+	case <-moved:
+		p.renew()
+	case <-p.timer.C:
+		if f.line.Load() == nil {
+			p.renew()
+		} else {
+			p.passed()
+		}
+	case <-f.ended:
+		return true, f.spool.giveUp(m, f.err)
+	case <-ctx.Done():
+		return true, f.spool.giveUp(m, ctx.Err())
+	}
+	return false, nil
 }
 
 // sendPosted stores and sends what is in line. The caller holds f.send. The error says why

@@ -103,6 +103,15 @@ func (p *spool) withdraw(m *queuedSend) bool {
 	return i >= 0
 }
 
+// giveUp takes a message out of the line and returns why. If the message was not there any more
+// giveUp returns what became of it.
+func (p *spool) giveUp(m *queuedSend, why error) error {
+	if p.withdraw(m) {
+		return why
+	}
+	return m.wait()
+}
+
 // unsigned returns the first message in line that has to be signed for the number that it is going
 // to have, and the signature to be made, or nil.
 func (p *spool) unsigned() (*queuedSend, *signing.Signature) {
