@@ -27,7 +27,7 @@ type handshake struct {
 	load   func(ctx context.Context) (engine.Step, error)             // of an *engine.Resume that begins without its session
 
 	accepted bool // decide has said yes
-	counted  bool // the attempt that was refused would have counted, see engine.Resume.Counts
+	counted  bool // the attempt that was refused would have counted, see engine.Resume.Committable
 }
 
 // exchange is a *engine.Handshake or *engine.Resume.
@@ -231,7 +231,7 @@ func (h *handshake) refusal(why error, reason Reason, no bool) []byte {
 	case reason == ReasonUntrusted:
 		step, h.counted = attempt.Condemn(engine.CodeRefused)
 	default:
-		h.counted = attempt.Counts()
+		h.counted = attempt.Committable()
 		step, _ = h.engine.Refuse(engine.CodeRefused)
 	}
 	return step.Frame

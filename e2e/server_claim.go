@@ -34,7 +34,7 @@ func (c *claim) load(ctx context.Context) (step engine.Step, err error) {
 	case err != nil:
 		return step, fmt.Errorf("%w: %w", sessionstore.ErrUnavailable, err)
 	}
-	if step, err = c.resume.GoOn(stored.Session); errors.Is(err, engine.ErrUnknownSession) {
+	if step, err = c.resume.Loaded(stored.Session); errors.Is(err, engine.ErrUnknownSession) {
 		return step, fmt.Errorf("%w: %w", sessionstore.ErrNotStored, err)
 	}
 	c.latest = stored // also if the attempt cannot be committed: that is about this record too

@@ -12,17 +12,17 @@ import (
 //	array  messages that follow one another, each a bin
 
 // A place is behind a message: its number, and the offset in the queue of what follows.
-type place struct {
+type queuePosition struct {
 	number uint64
 	offset int
 }
 
 // pop says that message n leaves the queue, whose oldest it was.
-func (p *place) pop(n uint64, size int) {
+func (p *queuePosition) pop(n uint64, size int) {
 	if p.number >= n {
 		p.offset -= size
 	} else {
-		*p = place{n, 0}
+		*p = queuePosition{n, 0}
 	}
 }
 
@@ -33,43 +33,43 @@ type Apart struct {
 }
 
 // Gathered returns how many bytes of padded messages the next state has in it.
-func (s *Session) Gathered() int {
+func (s *Session) UnstoredSize() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.secret == nil {
 		return 0
 	}
-	return len(s.out.unacked.buf) - s.out.unacked.head - s.out.apart.offset
+	return len(s.out.unacked.buf) - s.out.unacked.head - s.out.stored.offset
 }
 
 // Gather returns what the next state would have of messages, and the number of the last, or
 // zeros for a session that was forgotten.
-func (s *Session) Gather() (a Apart, last uint64) {
+func (s *Session) Unstored() (a Apart, last uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.secret == nil {
 		return a, 0
 	}
-	return Apart{s.out.apart.number + 1, s.out.appendMessages(nil)}, s.out.last
+	return Apart{s.out.stored.number + 1, s.out.appendMessages(nil)}, s.out.last
 }
 
 // Apart says that all messages through this one, which was Gathered, are stored apart: no
 // state has them from here on.
-func (s *Session) Apart(last uint64) {
+func (s *Session) StoredApart(last uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.secret == nil {
 		return
 	}
-	for p := &s.out.apart; p.number < last; p.number++ {
+	for p := &s.out.stored; p.number < last; p.number++ {
 		p.offset += len(s.out.unacked.at(p.offset))
 	}
 }
 
 // appendMessages appends the messages that are not stored apart.
 func (o *outbox) appendMessages(dst []byte) []byte {
-	dst = strict.AppendArray(dst, int(o.last-o.apart.number))
-	for n, offset := o.apart.number, o.apart.offset; n < o.last; n++ {
+	dst = strict.AppendArray(dst, int(o.last-o.stored.number))
+	for n, offset := o.stored.number, o.stored.offset; n < o.last; n++ {
 		plain := o.unacked.at(offset)
 		offset += len(plain)
 		_, message, _ := parsePadded(plain, 0)
@@ -95,6 +95,6 @@ func (o *outbox) restoreApart(parts []Apart, maxMessage int) (ok bool) {
 			return false
 		}
 	}
-	o.apart = place{o.last, len(o.unacked.buf) - o.unacked.head}
+	o.stored = queuePosition{o.last, len(o.unacked.buf) - o.unacked.head}
 	return true
 }

@@ -7,39 +7,39 @@ package engine
 
 // Counts reports whether a server's attempt that waits for a decision could still be
 // committed: nothing that follows from one that cannot may change anything.
-func (r *Resume) Counts() bool {
+func (r *Resume) Committable() bool {
 	if r.state != serverDecides {
 		return false
 	}
 	r.session.mu.Lock()
 	defer r.session.mu.Unlock()
-	return r.session.counts(r)
+	return r.session.committable(r)
 }
 
 // Condemn is [Resume.Refuse] of a client that must not come back at all, whatever the time is. If the attempt
 // counts, the session is closed to every other attempt from the same moment on, so that
 // none can be committed before the driver ends it. It reports whether the attempt did.
-func (r *Resume) Condemn(code Code) (step Step, counted bool) {
+func (r *Resume) Condemn(code Code) (step Step, condemned bool) {
 	if r.state == serverDecides {
-		counted = r.session.condemn(r)
+		condemned = r.session.condemn(r)
 	}
 	step, _ = r.Refuse(code)
-	return step, counted
+	return step, condemned
 }
 
 // condemn takes the session's secrets away, if the attempt counts.
 func (s *Session) condemn(r *Resume) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.counts(r) {
+	if !s.committable(r) {
 		return false
 	}
-	s.shut()
+	s.closeToResumes()
 	return true
 }
 
 // shut closes the session to every link, until the driver ends it. It is called under mu.
-func (s *Session) shut() {
+func (s *Session) closeToResumes() {
 	s.unlink()
 	s.secret, s.next = nil, nil
 }
@@ -47,7 +47,7 @@ func (s *Session) shut() {
 // counts reports whether a server could go on from an attempt. One that was overtaken by
 // a later one of the same client, or whose secret has been replaced since, does not
 // count: it is a message that somebody held back. It is called under mu.
-func (s *Session) counts(r *Resume) bool {
+func (s *Session) committable(r *Resume) bool {
 	switch {
 	case s.secret == nil:
 		return false
@@ -60,11 +60,11 @@ func (s *Session) counts(r *Resume) bool {
 // committed returns the secret that a server goes on from, with the attempt counted,
 // or why there is none. What an attempt says is looked at only if it counts: what was
 // true when it was made may not be true any more. It is called under mu.
-func (s *Session) committed(r *Resume) (*secret, Reason) {
+func (s *Session) commitSecret(r *Resume) (*secret, Reason) {
 	switch {
-	case !s.counts(r):
+	case !s.committable(r):
 		return nil, ReasonCipher
-	case !s.out.knows(r.position):
+	case !s.out.plausible(r.peerProgress):
 		return nil, ReasonAck
 	}
 	return &secret{r.secret, r.attempt}, 0

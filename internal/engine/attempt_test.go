@@ -34,7 +34,7 @@ func TestA53AttemptThatWasOvertakenSaysNothing(t *testing.T) {
 	if s.Acked() != 1 {
 		t.Fatal("nothing is acknowledged")
 	}
-	if late.Counts() {
+	if late.Committable() {
 		t.Error("the attempt still counts")
 	}
 	_, err := decide()
@@ -61,7 +61,7 @@ func TestA53CondemnedByAnAttemptThatCounts(t *testing.T) {
 	if !counted || step.Frame == nil || s.Link() != nil {
 		t.Error("an attempt that counts was refused, and the session goes on")
 	}
-	if fourth.Counts() {
+	if fourth.Committable() {
 		t.Error("another attempt still counts")
 	}
 	if _, err := commit(); err == nil {
@@ -79,7 +79,7 @@ func TestA53RolledBackByAnAttemptThatCounts(t *testing.T) {
 	s.out.acked, s.out.last = 7, 7 // of which the client, who was restored, has nothing
 	_, err := decide()
 	wantReason(t, err, ErrResume, ReasonAck)
-	if other.Counts() {
+	if other.Committable() {
 		t.Error("another attempt still counts")
 	}
 	s.out.acked, s.out.last = 0, 0

@@ -74,12 +74,12 @@ func againstWith(b *testing.B, prepare, ours, bare func()) {
 
 // bareAEAD is AES-256-GCM as one would call it by hand, buffers reused.
 type bareAEAD struct {
-	half
+	direction
 	sealed, plain []byte
 }
 
 func newBare(size int) *bareAEAD {
-	b := &bareAEAD{half: newHalf(make([]byte, 32), make([]byte, 32))}
+	b := &bareAEAD{direction: newDirection(make([]byte, 32), make([]byte, 32))}
 	b.sealed, b.plain = make([]byte, 0, size+tagSize), make([]byte, 0, size)
 	return b
 }

@@ -49,7 +49,7 @@ func (l *Link) SealClose(now time.Time, dst []byte, code CloseCode) ([]byte, err
 }
 
 // finish is Finish that also reports whether everything was sealed on l.
-func (s *Session) finish(l *Link) (last uint64, whole bool) {
+func (s *Session) finish(l *Link) (last uint64, complete bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.out.finished = true
@@ -69,8 +69,8 @@ func parseClose(fields []byte) (code CloseCode, last uint64) {
 func (l *Link) takeClose(fields []byte) (Event, error) {
 	code, last := parseClose(fields)
 	received := l.session.in.received
-	whole := last == received && l.partial.left == 0
-	if last < received || last > maxCost || code == CloseDone && !whole {
+	complete := last == received && l.partial.left == 0
+	if last < received || last > maxCost || code == CloseDone && !complete {
 		return 0, &Error{ReasonClose, ErrRecord}
 	}
 	l.peerClose = closing{code, last - received}

@@ -43,11 +43,11 @@ const (
 
 	// smooth is how much a link has to bring, in bytes of cost, for its pieces to be worth
 	// their size: behind one that brings less, and loses some, they are small.
-	smooth = 1 << 20
+	steadyCost = 1 << 20
 )
 
 // progressAfter returns how long an ack of pieces waits at an end with this keep-alive.
-func progressAfter(keepAlive time.Duration) time.Duration {
+func pieceAckDelay(keepAlive time.Duration) time.Duration {
 	if keepAlive > 0 {
 		return min(progressDelay, keepAlive/8)
 	}
@@ -68,35 +68,35 @@ type outbox struct {
 
 	finished bool // no more messages are numbered
 
-	offset int    // in unacked, of the first message that is not
-	sealed int    // how much of that one is, or had arrived before, in bytes
-	begun  uint64 // number of the last message that was, or some of it, on any link
-	apart  place  // behind which message a state has all; see [Session.Apart]
+	offset    int           // in unacked, of the first message that is not
+	sealed    int           // how much of that one is, or had arrived before, in bytes
+	lastBegun uint64        // number of the last message that was, or some of it, on any link
+	stored    queuePosition // behind which message a state has all; see [Session.Apart]
 
 	// These are costs of all messages before, and of what is counted of the next one.
-	from    uint64 // where this link began
-	reach   uint64 // what was sealed on any link, or may have been
-	arrived uint64 // what the other end is known to have; less on a later link if it has lost some
-	fine    bool   // the pieces are small: links are slow, or do not last
+	linkStart   uint64 // where this link began
+	maxSealed   uint64 // what was sealed on any link, or may have been
+	arrived     uint64 // what the other end is known to have; less on a later link if it has lost some
+	smallPieces bool   // the pieces are small: links are slow, or do not last
 
 	ackedCost, cost uint64 // of all messages through acked, through last
 	apartCost       uint64 // of those behind acked that are counted apart, see Kind.apart
 	credit          uint64 // cost that the other end takes
 	window          uint64 // cost that may be unacknowledged
 
-	ask      bool   // an ask is due
-	askedFor uint64 // number of the last message sealed when one was sent
-	answers  int    // acks without news that the other end may still send on this link
+	ask          bool   // an ask is due
+	askedThrough uint64 // number of the last message sealed when one was sent
+	idleAcks     int    // acks without news that the other end may still send on this link
 }
 
 // ready reports whether there is room for one more message of a kind, and credit unless
 // it is free. One that may begin may be of any size: otherwise one larger than the window
 // never could.
-func (o *outbox) ready(k Kind) bool { return o.room(k) && o.cursor == o.last }
+func (o *outbox) ready(k Kind) bool { return o.hasRoom(k) && o.cursor == o.last }
 
 // room counts answers and their like apart: an end that acknowledges a message only once
 // its application has taken it may need an answer for that.
-func (o *outbox) room(k Kind) bool {
+func (o *outbox) hasRoom(k Kind) bool {
 	if k.apart() {
 		return o.apartCost < o.window
 	}
@@ -110,7 +110,7 @@ func (o *outbox) append(header, body []byte) {
 	o.cost += uint64(len(plain))
 	o.apartCost += apartCost(plain)
 	// In good time, so that the answer comes before there is no room.
-	if o.cost-o.ackedCost >= o.window/2 && o.askedFor <= o.acked {
+	if o.cost-o.ackedCost >= o.window/2 && o.askedThrough <= o.acked {
 		o.ask = true
 	}
 }
@@ -124,7 +124,7 @@ func apartCost(plain []byte) uint64 {
 }
 
 // step moves on behind a message that was sealed on this link.
-func (o *outbox) step(plain []byte) {
+func (o *outbox) advance(plain []byte) {
 	o.cursor++
 	o.offset += len(plain)
 	o.sealed = 0
@@ -132,10 +132,10 @@ func (o *outbox) step(plain []byte) {
 
 // wantAck has an ask sent, unless the answer to the last one will do. Credit is
 // not asked for: the other end gives some when it has some.
-func (o *outbox) wantAck() { o.ask = o.ask || o.askedFor < o.last }
+func (o *outbox) wantAck() { o.ask = o.ask || o.askedThrough < o.last }
 
 // sent returns the cost of what was sealed on this link or had arrived before.
-func (o *outbox) sent() uint64 { return o.ackedCost + uint64(o.offset+o.sealed) }
+func (o *outbox) sealedCost() uint64 { return o.ackedCost + uint64(o.offset+o.sealed) }
 
 // acknowledge takes an ack in. It reports false for one that no honest end sends:
 // of what was not sent, of less than before, with less credit or more than any
@@ -145,32 +145,32 @@ func (o *outbox) acknowledge(a ack) bool {
 	if received < o.acked || received > o.cursor || credit < o.credit || credit > o.cost+MaxWindow {
 		return false
 	}
-	if a.arrived < o.arrived || a.arrived > o.sent() || a.arrived < o.through(received) {
+	if a.arrived < o.arrived || a.arrived > o.sealedCost() || a.arrived < o.costThrough(received) {
 		return false
 	}
-	news := received > o.acked || credit >= o.credit+creditStep || a.arrived >= o.arrived+progressStep
-	if !news && o.answers == 0 {
+	advances := received > o.acked || credit >= o.credit+creditStep || a.arrived >= o.arrived+progressStep
+	if !advances && o.idleAcks == 0 {
 		return false
 	}
-	if !news {
-		o.answers--
+	if !advances {
+		o.idleAcks--
 	}
 	for ; o.acked < received; o.acked++ {
 		o.apartCost -= apartCost(o.unacked.at(0))
 		size := o.unacked.pop()
 		o.ackedCost += uint64(size)
 		o.offset -= size
-		o.apart.pop(o.acked+1, size)
+		o.stored.pop(o.acked+1, size)
 	}
 	o.credit, o.arrived = credit, a.arrived
-	if o.fine && o.arrived >= o.from+smooth {
-		o.fine = false
+	if o.smallPieces && o.arrived >= o.linkStart+steadyCost {
+		o.smallPieces = false
 	}
 	return true
 }
 
 // through returns the cost of all messages through n, which is one that is kept.
-func (o *outbox) through(n uint64) uint64 {
+func (o *outbox) costThrough(n uint64) uint64 {
 	offset := 0
 	for k := o.acked; k < n; k++ {
 		offset += len(o.unacked.at(offset))
@@ -184,37 +184,37 @@ type progress struct{ received, arrived uint64 }
 
 // knows reports whether the other end may say that it has got so far: no less than it has
 // acknowledged, and whole pieces of what was sealed.
-func (o *outbox) knows(p progress) bool {
-	if p.received < o.acked || p.received > o.last || p.arrived > o.reach {
+func (o *outbox) plausible(p progress) bool {
+	if p.received < o.acked || p.received > o.last || p.arrived > o.maxSealed {
 		return false
 	}
-	whole := o.through(p.received)
-	if p.arrived <= whole || p.received == o.last {
-		return p.arrived == whole
+	through := o.costThrough(p.received)
+	if p.arrived <= through || p.received == o.last {
+		return p.arrived == through
 	}
-	next := o.unacked.at(int(whole - o.ackedCost))
-	within := p.arrived - whole
-	return within < uint64(len(next)) && within%fineSize == 0
+	next := o.unacked.at(int(through - o.ackedCost))
+	within := p.arrived - through
+	return within < uint64(len(next)) && within%smallPieceSize == 0
 }
 
 // rewind has everything behind what has arrived sent again, on a new link. It frees
 // nothing: only an ack does.
 func (o *outbox) rewind(p progress) {
-	rough := o.sent() > p.arrived && p.arrived < o.from+smooth
+	unsteady := o.sealedCost() > p.arrived && p.arrived < o.linkStart+steadyCost
 	o.cursor, o.offset, o.sealed = o.acked, 0, 0
 	for o.cursor < p.received {
-		o.step(o.unacked.at(o.offset))
+		o.advance(o.unacked.at(o.offset))
 	}
-	o.sealed = int(p.arrived - o.sent())
-	o.fine = o.fine || rough && o.cursor < o.last && len(o.unacked.at(o.offset)) > fineSize
-	o.from, o.arrived = p.arrived, p.arrived
-	o.ask, o.askedFor, o.answers = false, o.acked, 1
+	o.sealed = int(p.arrived - o.sealedCost())
+	o.smallPieces = o.smallPieces || unsteady && o.cursor < o.last && len(o.unacked.at(o.offset)) > smallPieceSize
+	o.linkStart, o.arrived = p.arrived, p.arrived
+	o.ask, o.askedThrough, o.idleAcks = false, o.acked, 1
 }
 
 // pieces returns the size of pieces on this link.
-func (o *outbox) pieces() int {
-	if o.fine {
-		return fineSize
+func (o *outbox) pieceSize() int {
+	if o.smallPieces {
+		return smallPieceSize
 	}
 	return pieceSize
 }
@@ -225,61 +225,61 @@ func (o *outbox) next() (piece []byte, kind byte) {
 	if o.cursor == o.last {
 		return nil, 0
 	}
-	o.begun = max(o.begun, o.cursor+1)
+	o.lastBegun = max(o.lastBegun, o.cursor+1)
 	plain := o.unacked.at(o.offset)
-	piece, kind = cutPiece(plain[o.sealed:], o.pieces())
+	piece, kind = cutPiece(plain[o.sealed:], o.pieceSize())
 	if o.sealed += len(piece); kind == typeData {
-		o.step(plain)
+		o.advance(plain)
 	}
-	o.reach = max(o.reach, o.sent())
+	o.maxSealed = max(o.maxSealed, o.sealedCost())
 	return piece, kind
 }
 
 // asks reports whether it is time for an ask. In the middle of a message the answer
 // would come too early.
-func (o *outbox) asks() bool { return o.ask && o.cursor == o.last }
+func (o *outbox) askDue() bool { return o.ask && o.cursor == o.last }
 
 // repeats reports whether next returns a message again, of which this is the first piece on
 // this link.
-func (o *outbox) repeats() bool {
-	return o.cursor < o.begun && (o.sealed == 0 || o.sent() == o.from)
+func (o *outbox) resends() bool {
+	return o.cursor < o.lastBegun && (o.sealed == 0 || o.sealedCost() == o.linkStart)
 }
 
 // asked counts an ask that is sent.
-func (o *outbox) asked() {
-	o.ask, o.askedFor = o.ask && o.cursor < o.last, o.cursor
-	o.answers++
+func (o *outbox) countAsk() {
+	o.ask, o.askedThrough = o.ask && o.cursor < o.last, o.cursor
+	o.idleAcks++
 }
 
 // inbox is the delivery of what the other end sends.
 type inbox struct {
-	received uint64     // number of the last message
-	cost     uint64     // of all of them
-	consumed uint64     // cost of those that do not wait for the application
-	window   uint64     // cost that may be waiting for it
-	stored   bool       // what waits for it is not acknowledged
-	waiting  []position // where each of those begins, if so
-	owed     []uint64   // requests that are not answered yet, if so, in their order
-	partial  partial    // what has come of the next one, on whatever links
+	received uint64       // number of the last message
+	cost     uint64       // of all of them
+	consumed uint64       // cost of those that do not wait for the application
+	window   uint64       // cost that may be waiting for it
+	stored   bool         // what waits for it is not acknowledged
+	waiting  []messageEnd // where each of those begins, if so
+	owed     []uint64     // requests that are not answered yet, if so, in their order
+	partial  partial      // what has come of the next one, on whatever links
 
-	granted uint64        // credit as it was last told
-	span    uint64        // how much of that was unused then
-	told    uint64        // number of the last message that was acknowledged
-	shown   uint64        // cost of what was last said to have arrived
-	pace    time.Duration // how long an ack of pieces waits
-	ackAt   time.Time
-	waits   bool // that is for pieces only: for what is whole it may be too late
+	granted       uint64        // credit as it was last told
+	unusedCredit  uint64        // how much of that was unused then
+	ackSent       uint64        // number of the last message that was acknowledged
+	arrivedSent   uint64        // cost of what was last said to have arrived
+	pieceAckDelay time.Duration // how long an ack of pieces waits
+	ackAt         time.Time
+	ackForPieces  bool // that is for pieces only: for what is whole it may be too late
 }
 
 // progress returns what has arrived.
 func (i *inbox) progress() progress { return progress{i.received, i.cost + i.partial.arrived()} }
 
 // A position is behind a message: its number, and the cost of all through it.
-type position struct{ number, cost uint64 }
+type messageEnd struct{ number, cost uint64 }
 
 // open reports whether there is credit for a message to begin, or for the one that has,
 // or it needs none.
-func (i *inbox) open(free bool) bool { return free || i.cost < i.granted }
+func (i *inbox) hasCredit(free bool) bool { return free || i.cost < i.granted }
 
 // take counts a message of n bytes that is complete. One that needs no credit waits for
 // nobody.
@@ -288,7 +288,7 @@ func (i *inbox) take(now time.Time, n int, free bool) {
 	case free:
 		i.consumed += cost(n)
 	case i.stored:
-		i.waiting = append(i.waiting, position{i.received, i.cost})
+		i.waiting = append(i.waiting, messageEnd{i.received, i.cost})
 	}
 	i.received++
 	i.cost += cost(n)
@@ -303,7 +303,7 @@ func (i *inbox) takePiece(now time.Time, p partial) {
 }
 
 // consume counts a message that the application has taken.
-func (i *inbox) consume(now time.Time, n int) {
+func (i *inbox) consumeNext(now time.Time, n int) {
 	i.consumed += cost(n)
 	if len(i.waiting) > 0 {
 		i.waiting = i.waiting[1:]
@@ -312,9 +312,9 @@ func (i *inbox) consume(now time.Time, n int) {
 }
 
 // took is consume of message number.
-func (i *inbox) took(now time.Time, number uint64, n int) {
+func (i *inbox) consumeNumber(now time.Time, number uint64, n int) {
 	i.consumed += cost(n)
-	at, found := slices.BinarySearchFunc(i.waiting, number, func(p position, n uint64) int { return cmp.Compare(p.number+1, n) })
+	at, found := slices.BinarySearchFunc(i.waiting, number, func(p messageEnd, n uint64) int { return cmp.Compare(p.number+1, n) })
 	switch {
 	case found && at == 0: // most often, and there may be a million others
 		i.waiting = i.waiting[1:]
@@ -326,11 +326,11 @@ func (i *inbox) took(now time.Time, number uint64, n int) {
 
 // safe returns behind which message all have arrived, none of which an end of this
 // process could lose.
-func (i *inbox) safe() position {
+func (i *inbox) safe() messageEnd {
 	if len(i.waiting) > 0 {
 		return i.waiting[0]
 	}
-	return position{i.received, i.cost}
+	return messageEnd{i.received, i.cost}
 }
 
 // schedule says when the next ack is due: at once where the other end may soon have
@@ -338,13 +338,13 @@ func (i *inbox) safe() position {
 func (i *inbox) schedule(now time.Time) {
 	due := i.ackAt
 	switch {
-	case !due.IsZero() && !i.waits:
-	case i.safe().number > i.told:
-		due, i.waits = now.Add(ackDelay), false
-	case !i.waits && i.progress().arrived >= i.shown+progressStep:
-		due, i.waits = now.Add(i.pace), true
+	case !due.IsZero() && !i.ackForPieces:
+	case i.safe().number > i.ackSent:
+		due, i.ackForPieces = now.Add(ackDelay), false
+	case !i.ackForPieces && i.progress().arrived >= i.arrivedSent+progressStep:
+		due, i.ackForPieces = now.Add(i.pieceAckDelay), true
 	}
-	if i.cost+i.span/2 >= i.granted && i.grant() >= i.granted+creditStep {
+	if i.cost+i.unusedCredit/2 >= i.granted && i.grant() >= i.granted+creditStep {
 		due = now
 	}
 	if i.ackAt.IsZero() || due.Before(i.ackAt) {
@@ -358,10 +358,10 @@ func (i *inbox) grant() uint64 { return max(i.granted, i.consumed+i.window) }
 // ack returns what to tell now, as told from here on.
 func (i *inbox) ack() ack {
 	if grant := i.grant(); grant >= i.granted+creditStep {
-		i.granted, i.span = grant, grant-min(grant, i.cost)
+		i.granted, i.unusedCredit = grant, grant-min(grant, i.cost)
 	}
-	i.told, i.shown, i.ackAt, i.waits = i.safe().number, i.progress().arrived, time.Time{}, false
-	return ack{i.told, i.granted, i.shown}
+	i.ackSent, i.arrivedSent, i.ackAt, i.ackForPieces = i.safe().number, i.progress().arrived, time.Time{}, false
+	return ack{i.ackSent, i.granted, i.arrivedSent}
 }
 
 // An ack has these fields, and no data:

@@ -140,9 +140,9 @@ func TestA34AsksAreAnsweredTogether(t *testing.T) {
 		if event := mustOpen(t, b, sealPlain(a, typeAsk, appendPadded(nil, nil, nil))); event != Asked {
 			t.Fatal(event)
 		}
-		a.send.done(typeAsk)
+		a.send.advanceAfter(typeAsk)
 	}
-	a.session.out.answers = 1
+	a.session.out.idleAcks = 1
 	if n := pass(t, epoch, b, a); n != 1 {
 		t.Errorf("%d answers", n)
 	}
@@ -357,7 +357,7 @@ func TestBlockedChangesNothing(t *testing.T) {
 			frames = append(frames, frame)
 		}
 	}
-	if n := a.session.out.answers; n > 1 {
+	if n := a.session.out.idleAcks; n > 1 {
 		t.Errorf("asked %d times for what will come by itself", n)
 	}
 	for _, frame := range frames {
@@ -387,7 +387,7 @@ func FuzzA32Acknowledge(f *testing.F) {
 			if ok && (o.acked != a.received || o.credit != a.credit || o.arrived != a.arrived) || !ok && (o.acked != before.acked || o.credit != before.credit || o.arrived != before.arrived) {
 				t.Fatalf("%v: %+v became %+v", a, before, o)
 			}
-			if o.acked > o.cursor || o.ackedCost > o.arrived || o.arrived > o.sent() || o.sent() > o.reach || o.reach > o.cost || o.credit < before.credit {
+			if o.acked > o.cursor || o.ackedCost > o.arrived || o.arrived > o.sealedCost() || o.sealedCost() > o.maxSealed || o.maxSealed > o.cost || o.credit < before.credit {
 				t.Fatalf("%v leads to %+v", a, o)
 			}
 			if o.unacked.empty() != (o.acked == o.last) {

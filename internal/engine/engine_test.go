@@ -308,7 +308,7 @@ func TestA42SecretsRedactThemselves(t *testing.T) {
 	copy(link.send.chain[:], marker)
 	copy(link.recv.chain[:], marker)
 	copy(link.rekey.secret[:], marker)
-	link.rekey.send, link.rekey.answer = &fresh{marker, marker}, marker
+	link.rekey.send, link.rekey.answer = &epochKeys{marker, marker}, marker
 	copy(session.id[:], marker)
 	session.out.unacked.push(nil, marker)
 	copy(session.secret.value[:], marker)

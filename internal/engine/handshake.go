@@ -318,7 +318,7 @@ func (h *Handshake) receiveM4(frame []byte) (Step, error) {
 		return h.end(h.differ)
 	case v.code != codeAccepted:
 		return h.end(v.code.err())
-	case !h.settle(v):
+	case !h.acceptVerdict(v):
 		return h.fail(ReasonEncoding)
 	}
 	h.establish(true)

@@ -30,22 +30,22 @@ const (
 // links of a session one and the same lock for their first half.
 type Link struct {
 	session    *Session
-	send, recv half
+	send, recv direction
 	partial    partial // what has come of a message; as the inbox has it, but guarded by this half's lock
 	unfinished bool    // the last record sealed was a piece that is followed by another
 	peerClose  closing
 
 	sent, received uint64 // number of the last message sealed, and of the last opened, on this link
 
-	probing bool      // whether the other end was asked if it is there; guarded by the session's mu, like
-	heard   time.Time // when a record last came
-	rekey   rekey     // and this
-	update  update    // and this
+	probing   bool      // whether the other end was asked if it is there; guarded by the session's mu, like
+	lastHeard time.Time // when a record last came
+	rekey     rekey     // and this
+	update    update    // and this
 }
 
 func newLink(s *Session, now time.Time, mine, theirs, id []byte) *Link {
-	l := &Link{session: s, send: newHalf(mine, id), recv: newHalf(theirs, id), heard: now}
-	l.recv.began = now
+	l := &Link{session: s, send: newDirection(mine, id), recv: newDirection(theirs, id), lastHeard: now}
+	l.recv.linkBegan = now
 	return l
 }
 
@@ -106,11 +106,11 @@ func (s *Session) piece(l *Link, now time.Time) (piece []byte, kind byte) {
 	if s.link != l {
 		return nil, 0
 	}
-	if s.out.repeats() {
+	if s.out.resends() {
 		s.stats.Resent++
 	}
 	if piece, kind = s.out.next(); piece != nil {
-		l.rekey.used(s, now)
+		l.rekey.onSend(s, now)
 	}
 	return piece, kind
 }
@@ -127,7 +127,7 @@ func (s *Session) number(l *Link, now time.Time, header, body []byte) (piece []b
 	case !s.out.ready(kindOf(header, body)):
 		return nil, 0, ErrBlocked
 	}
-	l.rekey.used(s, now)
+	l.rekey.onSend(s, now)
 	s.stats.send(now, len(header)+len(body))
 	l.sent = s.out.last + 1
 	s.out.append(header, body)
@@ -149,12 +149,12 @@ func (s *Session) Queue(now time.Time, header, body []byte) error {
 		return ErrClosed
 	case s.out.finished:
 		return ErrFinished
-	case !s.out.room(kindOf(header, body)):
+	case !s.out.hasRoom(kindOf(header, body)):
 		return ErrBlocked
 	}
 	s.stats.send(now, len(header)+len(body))
 	s.out.append(header, body)
-	s.in.answer(header)
+	s.in.forgetAnswered(header)
 	return nil
 }
 
@@ -197,9 +197,9 @@ func (s *Session) control(l *Link, now time.Time, fields *[ackFieldsSize]byte) (
 		kind, size = typeAck, len(s.in.ack().append(fields[:0]))
 	case silent && l.probing:
 		return 0, 0, nil, ErrSilent
-	case silent || s.out.asks():
+	case silent || s.out.askDue():
 		l.probing = l.probing || silent
-		s.out.asked()
+		s.out.countAsk()
 		s.stats.ask(now, &s.out)
 		kind = typeAsk
 	case l.update.pending():
@@ -209,7 +209,7 @@ func (s *Session) control(l *Link, now time.Time, fields *[ackFieldsSize]byte) (
 	default:
 		return 0, 0, nil, nil
 	}
-	l.rekey.used(s, now)
+	l.rekey.onSend(s, now)
 	return kind, size, plain, nil
 }
 
@@ -271,7 +271,7 @@ func (l *Link) openPiece(now time.Time, dst, frame []byte, kind byte) ([]byte, E
 	if !l.partial.fits(kind, size) {
 		return l.refuse(dst, ReasonSize)
 	}
-	dst = l.partial.room(dst, size)
+	dst = l.partial.grow(dst, size)
 	out, reason := l.recv.open(now, dst, frame)
 	if reason != 0 {
 		return l.refuse(dst, reason)
@@ -319,11 +319,11 @@ func (l *Link) take(now time.Time, kind byte, fields []byte) (Event, error) {
 	if s.link != l {
 		return 0, ErrClosed
 	}
-	s.confirm()
-	l.heard, l.probing = now, false
+	s.confirmNext()
+	l.lastHeard, l.probing = now, false
 	switch kind {
 	case typeData, typePart:
-		if !s.in.open(l.partial.free) {
+		if !s.in.hasCredit(l.partial.free) {
 			return 0, &Error{ReasonCredit, ErrRecord}
 		}
 		if kind == typePart {
@@ -331,7 +331,7 @@ func (l *Link) take(now time.Time, kind byte, fields []byte) (Event, error) {
 			return Part, nil
 		}
 		s.in.take(now, l.partial.size, l.partial.free)
-		s.in.owe(l.partial.asks)
+		s.in.rememberRequest(l.partial.asks)
 		s.stats.receive(l.partial.size)
 		l.received = s.in.received
 		return Message, nil
@@ -355,10 +355,10 @@ func (l *Link) take(now time.Time, kind byte, fields []byte) (Event, error) {
 }
 
 // Heard returns when the last record came, or the link was made.
-func (l *Link) Heard() time.Time {
+func (l *Link) LastHeard() time.Time {
 	l.session.mu.Lock()
 	defer l.session.mu.Unlock()
-	return l.heard
+	return l.lastHeard
 }
 
 // Sent returns the number of the message that Seal sealed last, and Received that of the

@@ -152,7 +152,7 @@ func (j *judges) decide(w *wire, verdict string) {
 	case verdict == judgeUnsure:
 		step, _ = attempt.Refuse(CodeUnavailable)
 	case !j.good(attempt.Credentials()):
-		if attempt.Counts() {
+		if attempt.Committable() {
 			j.doomed, j.by = j.m.sessions[1].Link(), j.number(w)
 		}
 		step, _ = attempt.Refuse(CodeRefused)
@@ -213,7 +213,7 @@ func (j *judges) told(w *wire, end int) {
 // judge decides on an update, on whatever link it came.
 func (j *judges) judge(w *wire, end int, verdict string) {
 	l := w.ends[end].link
-	if l == nil || !l.update.offered || l.update.answers {
+	if l == nil || !l.update.offerUnanswered || l.update.answerDue {
 		return
 	}
 	offer := l.Offer()

@@ -48,7 +48,7 @@ func (j *judges) decideAny(t *explore.T) {
 // judgeAny settles any update that waits.
 func (j *judges) judgeAny(t *explore.T) {
 	i := explore.IntRange(0, 1).Draw(t, "end")
-	j.judge(oneOf(t, j.waiting(func(w *wire) bool { return w.ends[i].link != nil && w.ends[i].link.update.offered })), i, drawVerdict(t))
+	j.judge(oneOf(t, j.waiting(func(w *wire) bool { return w.ends[i].link != nil && w.ends[i].link.update.offerUnanswered })), i, drawVerdict(t))
 }
 
 // hold makes an attempt of which the hop, or the judge, holds back what it likes.

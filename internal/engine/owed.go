@@ -11,7 +11,7 @@ import (
 // it answers in its place.
 
 // owe remembers the last message if it is a request, at an end that is stored.
-func (i *inbox) owe(request bool) {
+func (i *inbox) rememberRequest(request bool) {
 	if request && i.stored {
 		i.owed = append(i.owed, i.received)
 	}
@@ -19,7 +19,7 @@ func (i *inbox) owe(request bool) {
 
 // answer forgets the request that a message with this header answers, if it answers one.
 // From here on the answer is among what is sent until it has arrived.
-func (i *inbox) answer(header []byte) {
+func (i *inbox) forgetAnswered(header []byte) {
 	if len(i.owed) == 0 || len(header) < headerSize+answersSize {
 		return
 	}
@@ -33,7 +33,7 @@ func (i *inbox) answer(header []byte) {
 }
 
 // settled returns those of the requests that the other end will not send again.
-func (i *inbox) settled() []uint64 {
+func (i *inbox) acknowledgedOwed() []uint64 {
 	at, _ := slices.BinarySearch(i.owed, i.safe().number+1)
 	return i.owed[:at]
 }

@@ -11,8 +11,8 @@ import (
 // a line that loses such pieces they have fineSize bytes, see [outbox].fine. The length at
 // the front of the first piece says how much follows.
 const (
-	pieceSize = 64 << 10
-	fineSize  = 4 << 10
+	pieceSize      = 64 << 10
+	smallPieceSize = 4 << 10
 )
 
 // cutPiece returns the next piece, of size bytes, of what is left of a padded plaintext,
@@ -47,7 +47,7 @@ func (p *partial) arrived() uint64 {
 func (p *partial) fits(kind byte, size int) bool {
 	switch {
 	case kind == typePart:
-		return (size == pieceSize || size == fineSize) && (p.left == 0 || size < p.left)
+		return (size == pieceSize || size == smallPieceSize) && (p.left == 0 || size < p.left)
 	case p.left > 0:
 		return size == p.left
 	}
@@ -56,7 +56,7 @@ func (p *partial) fits(kind byte, size int) bool {
 
 // room returns dst with room for the next piece. Memory grows with what has arrived,
 // to four times as much at most, and never by what a length announces (A28).
-func (p *partial) room(dst []byte, size int) []byte {
+func (p *partial) grow(dst []byte, size int) []byte {
 	if p.left == 0 || cap(dst)-len(dst) >= size {
 		return dst
 	}

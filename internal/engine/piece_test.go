@@ -133,7 +133,7 @@ func TestA30PiecesHaveOneForm(t *testing.T) {
 		"a piece of a message of one":    {[]piece{{typePart, announce(100, pieceSize)}}, ReasonEncoding},
 		"a full message as a piece":      {[]piece{{typePart, announce(pieceSize-lengthSize, pieceSize)}}, ReasonEncoding},
 		"a small first piece":            {[]piece{{typeData, announce(n, 4096)}}, ReasonEncoding},
-		"a second that is not full":      {[]piece{first, {typePart, zeros(2 * fineSize)}}, ReasonSize},
+		"a second that is not full":      {[]piece{first, {typePart, zeros(2 * smallPieceSize)}}, ReasonSize},
 		"an early end":                   {[]piece{first, third}, ReasonSize},
 		"an early end, of the full size": {[]piece{first, {typeData, zeros(pieceSize)}}, ReasonSize},
 		"a last one called a piece":      {[]piece{first, second, {typePart, zeros(4096)}}, ReasonSize},
@@ -188,7 +188,7 @@ func FuzzA32Pieces(f *testing.F) {
 		for rest, i := plain, uint8(0); len(rest) > 0; i++ {
 			piece, kind := cutPiece(rest, pieceSize)
 			if i < fine {
-				piece, kind = cutPiece(rest, fineSize)
+				piece, kind = cutPiece(rest, smallPieceSize)
 			}
 			rest = rest[len(piece):]
 			if i+1 == retype {

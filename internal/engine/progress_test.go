@@ -26,8 +26,8 @@ func TestA18EveryProgressIsHeldAgainstWhatWasSent(t *testing.T) {
 	for received := range uint64(5) {
 		for arrived := uint64(0); arrived < 5*pieceSize; arrived += 64 {
 			p := progress{received, arrived}
-			want := p == progress{0, 0} || received == 1 && arrived >= whole && arrived-whole <= 2*pieceSize && (arrived-whole)%fineSize == 0
-			if got := c.out.knows(p); got != want {
+			want := p == progress{0, 0} || received == 1 && arrived >= whole && arrived-whole <= 2*pieceSize && (arrived-whole)%smallPieceSize == 0
+			if got := c.out.plausible(p); got != want {
 				t.Fatalf("%+v: %v, want %v", p, got, want)
 			}
 			if want {
@@ -35,11 +35,11 @@ func TestA18EveryProgressIsHeldAgainstWhatWasSent(t *testing.T) {
 			}
 		}
 	}
-	if want := 2 + 2*pieceSize/fineSize; believed != want {
+	if want := 2 + 2*pieceSize/smallPieceSize; believed != want {
 		t.Errorf("%d are believed, want %d", believed, want)
 	}
-	for _, arrived := range []uint64{1 << 63, 1<<64 - 1, 1<<64 - fineSize + whole} {
-		if c.out.knows(progress{1, arrived}) || c.out.knows(progress{0, arrived}) {
+	for _, arrived := range []uint64{1 << 63, 1<<64 - 1, 1<<64 - smallPieceSize + whole} {
+		if c.out.plausible(progress{1, arrived}) || c.out.plausible(progress{0, arrived}) {
 			t.Errorf("%d is believed", arrived)
 		}
 	}
@@ -49,8 +49,8 @@ func TestA18EveryProgressIsHeldAgainstWhatWasSent(t *testing.T) {
 // has the sender go on behind it and nowhere else.
 func TestA18FalseProgressInAHello(t *testing.T) {
 	for _, liar := range []bool{true, false} { // the client, or not
-		for within, want := range map[int]bool{0: true, fineSize: true, pieceSize + fineSize: true, 2 * pieceSize: true,
-			64: false, fineSize - 1: false, 2*pieceSize + fineSize: false, 3 * pieceSize: false} {
+		for within, want := range map[int]bool{0: true, smallPieceSize: true, pieceSize + smallPieceSize: true, 2 * pieceSize: true,
+			64: false, smallPieceSize - 1: false, 2*pieceSize + smallPieceSize: false, 3 * pieceSize: false} {
 			c, s := sessions(t)
 			from, to := s, c
 			if !liar {
@@ -117,7 +117,7 @@ func TestA18FalseProgressInAnAck(t *testing.T) {
 			c, s := halfSent(t)
 			for i, a := range test.acks {
 				frame := sealPlain(s.Link(), typeAck, appendPadded(nil, a.append(nil), nil))
-				s.Link().send.done(typeAck)
+				s.Link().send.advanceAfter(typeAck)
 				if i < len(test.acks)-1 || test.good {
 					mustOpen(t, c.Link(), frame)
 					continue
@@ -150,14 +150,14 @@ func TestAcksOfPieces(t *testing.T) {
 				}
 				acks += pass(t, now.Add(pause), b, a)
 			}
-			if now = now.Add(pause); a.session.Moved() > 1+b.session.Came() {
+			if now = now.Add(pause); a.session.SendProgress() > 1+b.session.ReceiveProgress() {
 				t.Fatal("more is acknowledged than has come")
 			}
 		}
 		if acks > most || acks < most-1 {
 			t.Errorf("a piece every %v: %d acks, want %d", pause, acks, most)
 		}
-		if pass(t, now.Add(ackDelay), b, a) != 1 || a.session.Acked() != 1 || b.session.Came() != a.session.out.arrived {
+		if pass(t, now.Add(ackDelay), b, a) != 1 || a.session.Acked() != 1 || b.session.ReceiveProgress() != a.session.out.arrived {
 			t.Errorf("a piece every %v: the whole is not acknowledged", pause)
 		}
 		if !b.session.Deadline().IsZero() {
@@ -177,8 +177,8 @@ func TestAcksOfWhatIsNotTaken(t *testing.T) {
 	if want := epoch.Add(progressDelay); !s.Deadline().Equal(want) {
 		t.Fatalf("an ack is due at %v, want %v", s.Deadline(), want)
 	}
-	if pass(t, epoch.Add(progressDelay), s.Link(), c.Link()) != 1 || c.Acked() != 0 || c.Moved() != 2+s.Came() {
-		t.Errorf("%d messages are acknowledged, of %d bytes", c.Acked(), s.Came())
+	if pass(t, epoch.Add(progressDelay), s.Link(), c.Link()) != 1 || c.Acked() != 0 || c.SendProgress() != 2+s.ReceiveProgress() {
+		t.Errorf("%d messages are acknowledged, of %d bytes", c.Acked(), s.ReceiveProgress())
 	}
 	if !s.Deadline().IsZero() {
 		t.Error("another ack is due")
@@ -257,7 +257,7 @@ func TestPiecesOfLinksThatDoNotLast(t *testing.T) {
 	}
 	again(1)
 	again(1)
-	if largest() != fineSize {
+	if largest() != smallPieceSize {
 		t.Error("two links that have brought nothing are followed by large pieces")
 	}
 	if largest() != pieceSize {

@@ -73,8 +73,8 @@ const (
 // clocks differ and a link does not begin at both ends at once. Each end costs a step of
 // the chain and a key schedule, which otherwise every record could.
 const (
-	earlyEnds  = 4
-	earlyEvery = generationAge / 2
+	allowedEarlyEnds = 4
+	earlyEndEvery    = generationAge / 2
 )
 
 // lastRecord is the number of a direction's last record. At a million records a
@@ -83,7 +83,7 @@ const (
 const lastRecord = 1<<48 - 1
 
 // half is one direction of a link: its keys, and its place in them.
-type half struct {
+type direction struct {
 	aead  cipher.AEAD      // nil once the half is dead
 	chain [secretSize]byte // makes the next generation; the one in use cannot be found from it
 
@@ -93,8 +93,8 @@ type half struct {
 	bytes   int
 	until   time.Time // its end by age, set by its first record
 
-	began time.Time // the link
-	early int       // generations that the other end has ended before they were full
+	linkBegan time.Time // the link
+	earlyEnds int       // generations that the other end has ended before they were full
 
 	nonce [12]byte
 	epoch byte // as in the first byte of records
@@ -102,125 +102,125 @@ type half struct {
 	plain [minBucket]byte // of a record without data
 }
 
-func newHalf(secret, id []byte) half {
-	h := half{limit: lastRecord}
-	copy(h.chain[:], secret)
-	h.aad = label.SessionRecord.With([]byte{0}, id)
-	h.advance()
-	return h
+func newDirection(secret, id []byte) direction {
+	d := direction{limit: lastRecord}
+	copy(d.chain[:], secret)
+	d.aad = label.SessionRecord.With([]byte{0}, id)
+	d.advance()
+	return d
 }
 
 // advance moves to the next generation. The chain gives a key and its own
 // successor, and neither leads back to it.
-func (h *half) advance() {
-	out := expand(h.chain[:], []byte(label.SessionNextKey), secretSize+keySize)
-	h.aead = newAEAD(out[secretSize:])
-	copy(h.chain[:], out)
+func (d *direction) advance() {
+	out := expand(d.chain[:], []byte(label.SessionNextKey), secretSize+keySize)
+	d.aead = newAEAD(out[secretSize:])
+	copy(d.chain[:], out)
 	clear(out)
-	h.records, h.bytes = 0, 0
+	d.records, d.bytes = 0, 0
 }
 
 // fresh is what a direction begins an epoch with.
-type fresh struct{ chain, id []byte }
+type epochKeys struct{ chain, id []byte }
 
 // renew moves to the next epoch. Nothing of this one leads there. Numbers go on: they
 // stay within their bound, and would not repeat if a key ever did.
-func (h *half) renew(next *fresh) {
-	before := *h
-	*h = newHalf(next.chain, next.id)
-	h.number, h.limit, h.epoch = before.number, before.limit, before.epoch+epochStep // 3 is followed by 0
-	h.began, h.early = before.began, before.early
+func (d *direction) startEpoch(next *epochKeys) {
+	old := *d
+	*d = newDirection(next.chain, next.id)
+	d.number, d.limit, d.epoch = old.number, old.limit, old.epoch+epochStep // 3 is followed by 0
+	d.linkBegan, d.earlyEnds = old.linkBegan, old.earlyEnds
 	clear(next.chain)
 }
 
 // id returns the link id.
-func (h *half) id() []byte { return h.aad[len(label.SessionRecord)+1:] }
+func (d *direction) id() []byte { return d.aad[len(label.SessionRecord)+1:] }
 
 // next makes the nonce and the associated data of the next record. It reports
 // whether there is one.
-func (h *half) next(head byte) bool {
-	if h.aead == nil || h.number > h.limit {
+func (d *direction) next(head byte) bool {
+	if d.aead == nil || d.number > d.limit {
 		return false
 	}
-	binary.BigEndian.PutUint64(h.nonce[4:], h.number)
-	h.aad[len(label.SessionRecord)] = head
-	h.number++
-	h.records++
+	binary.BigEndian.PutUint64(d.nonce[4:], d.number)
+	d.aad[len(label.SessionRecord)] = head
+	d.number++
+	d.records++
 	return true
 }
 
 // due reports whether the record of this size at this time should be the last of
 // its generation.
-func (h *half) due(now time.Time, size int) bool {
-	if h.records == 0 {
-		h.until = now.Add(generationAge)
+func (d *direction) endsGeneration(now time.Time, size int) bool {
+	if d.records == 0 {
+		d.until = now.Add(generationAge)
 	}
-	h.bytes += size
-	return h.bytes >= generationBytes || !now.Before(h.until)
+	d.bytes += size
+	return d.bytes >= generationBytes || !now.Before(d.until)
 }
 
 // done moves on if the record just sealed or opened was the last of its
 // generation.
-func (h *half) done(head byte) {
-	if h.records == generationRecords || head&lastFlag != 0 {
-		h.advance()
+func (d *direction) advanceAfter(head byte) {
+	if d.records == generationRecords || head&lastFlag != 0 {
+		d.advance()
 	}
 }
 
 // sealFields appends a record without data.
-func (h *half) sealFields(now time.Time, dst []byte, kind byte, fields []byte) ([]byte, error) {
-	return h.seal(now, dst, kind, appendPadded(h.plain[:0], fields, nil))
+func (d *direction) sealFields(now time.Time, dst []byte, kind byte, fields []byte) ([]byte, error) {
+	return d.seal(now, dst, kind, appendPadded(d.plain[:0], fields, nil))
 }
 
 // seal appends one record with a padded plaintext.
-func (h *half) seal(now time.Time, dst []byte, kind byte, plain []byte) ([]byte, error) {
-	if h.aead == nil {
+func (d *direction) seal(now time.Time, dst []byte, kind byte, plain []byte) ([]byte, error) {
+	if d.aead == nil {
 		return dst, ErrClosed
 	}
-	head := kind | h.epoch
-	if h.due(now, len(plain)) {
+	head := kind | d.epoch
+	if d.endsGeneration(now, len(plain)) {
 		head |= lastFlag
 	}
-	if !h.next(head) {
-		h.drop()
+	if !d.next(head) {
+		d.drop()
 		return dst, ErrExhausted
 	}
 	dst = append(slices.Grow(dst, len(plain)+recordOverhead), head)
-	dst = h.aead.Seal(dst, h.nonce[:], plain, h.aad)
-	h.done(head)
+	dst = d.aead.Seal(dst, d.nonce[:], plain, d.aad)
+	d.advanceAfter(head)
 	return dst, nil
 }
 
 // open appends the padded plaintext of one record, or returns why it is refused.
-func (h *half) open(now time.Time, dst, frame []byte) ([]byte, Reason) {
+func (d *direction) open(now time.Time, dst, frame []byte) ([]byte, Reason) {
 	head := frame[0]
-	if !h.next(head) {
+	if !d.next(head) {
 		return dst, ReasonCipher
 	}
-	out, err := h.aead.Open(dst, h.nonce[:], frame[headSize:], h.aad)
+	out, err := d.aead.Open(dst, d.nonce[:], frame[headSize:], d.aad)
 	if err != nil {
 		return dst, ReasonCipher
 	}
-	if !h.bounded(now, head, len(out)-len(dst)) {
+	if !d.withinBounds(now, head, len(out)-len(dst)) {
 		return dst, ReasonGeneration
 	}
-	h.done(head)
+	d.advanceAfter(head)
 	return out, 0
 }
 
 // bounded reports whether the other end keeps to the bounds of generations with a record
 // of this size: it ends one that is full, and not too many that are not.
-func (h *half) bounded(now time.Time, head byte, size int) bool {
-	h.bytes += size
+func (d *direction) withinBounds(now time.Time, head byte, size int) bool {
+	d.bytes += size
 	last := head&lastFlag != 0
 	switch {
-	case h.bytes >= generationBytes:
+	case d.bytes >= generationBytes:
 		return last
-	case !last || h.records == generationRecords:
+	case !last || d.records == generationRecords:
 		return true
 	}
-	h.early++
-	return h.early <= earlyEnds+int(elapsed(h.began, now)/earlyEvery)
+	d.earlyEnds++
+	return d.earlyEnds <= allowedEarlyEnds+int(elapsed(d.linkBegan, now)/earlyEndEvery)
 }
 
 // elapsed is the time between two moments by whichever clock says that it was longer. The
@@ -230,4 +230,4 @@ func elapsed(from, to time.Time) time.Duration {
 	return max(0, to.Sub(from), to.Round(0).Sub(from.Round(0)))
 }
 
-func (h *half) drop() { *h = half{} }
+func (d *direction) drop() { *d = direction{} }

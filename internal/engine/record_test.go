@@ -35,9 +35,9 @@ func seal(t testing.TB, s *Link, message string) []byte {
 func clone(l *Link) *Link {
 	twin := *l
 	twin.send.aad, twin.recv.aad = bytes.Clone(l.send.aad), bytes.Clone(l.recv.aad)
-	for _, next := range []**fresh{&twin.rekey.send, &twin.rekey.recv} {
+	for _, next := range []**epochKeys{&twin.rekey.send, &twin.rekey.recv} {
 		if f := *next; f != nil {
-			*next = &fresh{bytes.Clone(f.chain), f.id}
+			*next = &epochKeys{bytes.Clone(f.chain), f.id}
 		}
 	}
 	s := l.session
@@ -278,7 +278,7 @@ func TestA15CloseIsAuthenticated(t *testing.T) {
 
 // opensWith reports whether a thief who holds one end's state opens the record of
 // that number.
-func opensWith(stolen half, frame []byte, number uint64) bool {
+func opensWith(stolen direction, frame []byte, number uint64) bool {
 	nonce := binary.BigEndian.AppendUint64(make([]byte, 4), number)
 	aad := bytes.Clone(stolen.aad)
 	aad[len(aad)-secretSize-1] = frame[0]
@@ -325,7 +325,7 @@ func TestA13FinishedGenerationIsGone(t *testing.T) {
 				}
 				for i, frame := range frames {
 					current := i == test.records
-					for end, stolen := range map[string]half{"sender": from.send, "receiver": to.recv} {
+					for end, stolen := range map[string]direction{"sender": from.send, "receiver": to.recv} {
 						if got := opensWith(stolen, frame, uint64(i)); got != current {
 							t.Fatalf("record %d of %d: the %s's state opens it: %v", i, len(frames), end, got)
 						}
@@ -377,7 +377,7 @@ func TestGenerationsEndEarlyOnlySoOften(t *testing.T) {
 	for _, after := range []time.Duration{0, 29 * time.Second, 30 * time.Second, 5 * time.Minute} {
 		from, to := pair(t)
 		now := epoch.Add(after)
-		for range earlyEnds + int(after/(30*time.Second)) {
+		for range allowedEarlyEnds + int(after/(30*time.Second)) {
 			if _, _, err := to.Open(now, nil, mark(from, true)); err != nil {
 				t.Fatalf("after %v: %v (%+v)", after, err, err)
 			}
@@ -393,20 +393,20 @@ func TestGenerationsEndEarlyOnlySoOften(t *testing.T) {
 // that slept does not count as one whose other end is in a hurry.
 func TestEarlyGenerationsAreCountedForTheLink(t *testing.T) {
 	began := time.Now()
-	h := newHalf(make([]byte, secretSize), make([]byte, secretSize))
-	h.began = began
+	h := newDirection(make([]byte, secretSize), make([]byte, secretSize))
+	h.linkBegan = began
 	ends := func(now time.Time, n int) bool {
 		for range n {
-			if h.records = 1; !h.bounded(now, typeData|lastFlag, minBucket) {
+			if h.records = 1; !h.withinBounds(now, typeData|lastFlag, minBucket) {
 				return false
 			}
 		}
 		return true
 	}
-	if !ends(began.Add(-time.Hour), earlyEnds) {
+	if !ends(began.Add(-time.Hour), allowedEarlyEnds) {
 		t.Error("a clock that was put back takes ends away")
 	}
-	h.renew(&fresh{make([]byte, secretSize), make([]byte, secretSize)})
+	h.startEpoch(&epochKeys{make([]byte, secretSize), make([]byte, secretSize)})
 	if ends(began, 1) {
 		t.Error("a rekey gives ends")
 	}

@@ -52,40 +52,40 @@ const (
 // rekey is what a link knows about rekeys. It is guarded by the session's mu.
 type rekey struct {
 	secret [secretSize]byte // of this epoch: the psk of the next exchange
-	at     time.Time        // from when on a record that is sent makes one wanted; zero: none does
+	wantAt time.Time        // from when on a record that is sent makes one wanted; zero: none does
 	due    time.Time        // of the record that is next; zero: none is
 
-	step        rekeyStep
-	renewed     bool // this is not the epoch that the link began with
-	asked       bool // the server has asked for one in this epoch
-	unconfirmed bool // a server's next secret came with a rekey; until the client's switch records confirm nothing
+	step          rekeyStep
+	notFirstEpoch bool // this is not the epoch that the link began with
+	serverAsked   bool // the server has asked for one in this epoch
+	unconfirmed   bool // a server's next secret came with a rekey; until the client's switch records confirm nothing
 
 	exchange *exchange // a client's, until the answer
 	kem      *mlkem.DecapsulationKey768
-	answer   []byte // a server's, until it is sent
-	send     *fresh // what each direction switches to
-	recv     *fresh
+	answer   []byte     // a server's, until it is sent
+	send     *epochKeys // what each direction switches to
+	recv     *epochKeys
 }
 
 func newRekey(s *Session, secret []byte) (r rekey) {
 	copy(r.secret[:], secret)
-	r.begin(s)
+	r.startClock(s)
 	return r
 }
 
 // begin starts the clock of an epoch. It is that of the session, not of the link: links
 // that last only minutes must not put a rekey off for ever.
-func (r *rekey) begin(s *Session) {
-	r.at, r.asked = time.Time{}, false
+func (r *rekey) startClock(s *Session) {
+	r.wantAt, r.serverAsked = time.Time{}, false
 	if s.rekeyAfter > 0 {
-		r.at = s.healed.Add(s.rekeyAfter)
+		r.wantAt = s.healed.Add(s.rekeyAfter)
 	}
 }
 
 // used says that a record is sent. Keys that nobody uses need no rekey.
-func (r *rekey) used(s *Session, now time.Time) {
-	if passed(r.at, now) && r.step == rekeyIdle {
-		r.at = time.Time{}
+func (r *rekey) onSend(s *Session, now time.Time) {
+	if passed(r.wantAt, now) && r.step == rekeyIdle {
+		r.wantAt = time.Time{}
 		r.want(s)
 	}
 }
@@ -93,7 +93,7 @@ func (r *rekey) used(s *Session, now time.Time) {
 // want has the first record of a rekey sent, at a client not too early for its server.
 func (r *rekey) want(s *Session) {
 	r.step, r.due = rekeyWanted, longAgo
-	if s.client && r.renewed {
+	if s.client && r.notFirstEpoch {
 		r.due = s.healed.Add(MinRekeyAfter)
 	}
 }
@@ -127,7 +127,7 @@ func (l *Link) dropRekey() {
 // sealRekey appends a record of a rekey. It ends the link where it cannot.
 func (l *Link) sealRekey(now time.Time, dst []byte, kind byte) ([]byte, error) {
 	var fields []byte
-	var next *fresh
+	var next *epochKeys
 	var err error
 	switch kind {
 	case typeRekeyRequest:
@@ -143,7 +143,7 @@ func (l *Link) sealRekey(now time.Time, dst []byte, kind byte) ([]byte, error) {
 	}
 	dst, err = l.send.sealFields(now, dst, kind, fields)
 	if err == nil && next != nil {
-		l.send.renew(next)
+		l.send.startEpoch(next)
 	}
 	return dst, err
 }
@@ -164,16 +164,16 @@ func (l *Link) request() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fields, l.locked(func(r *rekey) { r.exchange, r.kem = x, kem })
+	return fields, l.withRekey(func(r *rekey) { r.exchange, r.kem = x, kem })
 }
 
 func (l *Link) answer() (fields []byte, err error) {
-	err = l.locked(func(r *rekey) { fields, r.answer = r.answer, nil })
+	err = l.withRekey(func(r *rekey) { fields, r.answer = r.answer, nil })
 	return fields, err
 }
 
-func (l *Link) switchSend() (next *fresh, err error) {
-	err = l.locked(func(r *rekey) {
+func (l *Link) switchSend() (next *epochKeys, err error) {
+	err = l.withRekey(func(r *rekey) {
 		next, r.send = r.send, nil
 		r.finish()
 		// The server keeps the old resume secret until a record comes under the new keys.
@@ -183,13 +183,13 @@ func (l *Link) switchSend() (next *fresh, err error) {
 }
 
 func (l *Link) psk() (psk []byte, err error) {
-	err = l.locked(func(r *rekey) { psk = append(psk, r.secret[:]...) })
+	err = l.withRekey(func(r *rekey) { psk = append(psk, r.secret[:]...) })
 	return psk, err
 }
 
 // locked calls f under the session's mu if l is still the link that counts. Where it is
 // not, what is under way is dropped.
-func (l *Link) locked(f func(*rekey)) error {
+func (l *Link) withRekey(f func(*rekey)) error {
 	l.session.mu.Lock()
 	defer l.session.mu.Unlock()
 	if l.session.link != l || l.rekey.step == rekeyDead {
@@ -206,8 +206,8 @@ func (l *Link) takeRekey(now time.Time, kind byte) (Event, error) {
 	switch {
 	case r.step == rekeyDead:
 		return 0, ErrClosed
-	case kind == typeRekeyWanted && s.client && !r.asked:
-		if r.asked = true; r.step == rekeyIdle {
+	case kind == typeRekeyWanted && s.client && !r.serverAsked:
+		if r.serverAsked = true; r.step == rekeyIdle {
 			r.want(s)
 		}
 		return Asked, nil
@@ -216,7 +216,7 @@ func (l *Link) takeRekey(now time.Time, kind byte) (Event, error) {
 	case kind == typeRekeyAnswer && s.client && r.step == rekeyAsked:
 		return Rekeyed, nil
 	case kind == typeSwitch && r.recv != nil && r.step != rekeyAnswers && (s.client || r.step != rekeyMade):
-		l.recv.renew(r.recv)
+		l.recv.startEpoch(r.recv)
 		r.recv, r.unconfirmed = nil, false
 		r.finish()
 		s.stats.Rekeys++
@@ -228,8 +228,8 @@ func (l *Link) takeRekey(now time.Time, kind byte) (Event, error) {
 // mayRequest reports whether a server may be asked to compute: once in an epoch, and
 // not by epochs that are no more than an excuse.
 func (r *rekey) mayRequest(s *Session, now time.Time) bool {
-	between := r.step == rekeyIdle || r.step == rekeyWanted // its own wish
-	return between && !(r.renewed && now.Before(s.healed.Add(rekeyPause)))
+	idle := r.step == rekeyIdle || r.step == rekeyWanted // its own wish
+	return idle && !(r.notFirstEpoch && now.Before(s.healed.Add(rekeyPause)))
 }
 
 // finish ends a rekey when both directions have switched.
@@ -260,8 +260,8 @@ func (l *Link) takeRequest(now time.Time, request []byte) (Event, error) {
 	if err != nil { // a low-order share
 		return 0, &Error{ReasonRekey, ErrRecord}
 	}
-	return Rekeyed, l.locked(func(r *rekey) {
-		l.session.next = l.renewed(now, schedule)
+	return Rekeyed, l.withRekey(func(r *rekey) {
+		l.session.next = l.adoptEpoch(now, schedule)
 		r.answer, r.unconfirmed = answer, true
 	})
 }
@@ -270,7 +270,7 @@ func (l *Link) takeRequest(now time.Time, request []byte) (Event, error) {
 func (l *Link) takeAnswer(now time.Time, answer []byte) (Event, error) {
 	var x *exchange
 	var kem *mlkem.DecapsulationKey768
-	if err := l.locked(func(r *rekey) { x, kem, r.exchange, r.kem = r.exchange, r.kem, nil, nil }); err != nil {
+	if err := l.withRekey(func(r *rekey) { x, kem, r.exchange, r.kem = r.exchange, r.kem, nil, nil }); err != nil {
 		return 0, err
 	}
 	if x == nil { // an answer to a request that is not sealed yet
@@ -287,26 +287,26 @@ func (l *Link) takeAnswer(now time.Time, answer []byte) (Event, error) {
 		return 0, &Error{ReasonRekey, ErrRecord}
 	}
 	// The server has the next secret for certain: the old one goes, as in a resume.
-	return Rekeyed, l.locked(func(*rekey) { l.session.secret = l.renewed(now, schedule) })
+	return Rekeyed, l.withRekey(func(*rekey) { l.session.secret = l.adoptEpoch(now, schedule) })
 }
 
 // renewed takes in what an exchange leaves, and returns the next resume secret. The
 // secret that the exchange was made with is replaced. It is called under the session's
 // mu.
-func (l *Link) renewed(now time.Time, k *schedule) *secret {
+func (l *Link) adoptEpoch(now time.Time, k *schedule) *secret {
 	s, r := l.session, &l.rekey
 	mine, theirs := label.RekeyClientKey, label.RekeyServerKey
 	if !s.client {
 		mine, theirs = theirs, mine
 	}
 	id := k.derive(label.RekeyLinkID)
-	r.send, r.recv = &fresh{k.derive(mine), id}, &fresh{k.derive(theirs), id}
+	r.send, r.recv = &epochKeys{k.derive(mine), id}, &epochKeys{k.derive(theirs), id}
 	copy(r.secret[:], k.derive(label.RekeyNext))
 	next := new(secret)
 	copy(next.value[:], k.derive(label.RekeyResume))
 	k.clear()
-	s.healed, r.renewed = now, true
-	r.begin(s)
+	s.healed, r.notFirstEpoch = now, true
+	r.startClock(s)
 	r.step, r.due = rekeyMade, time.Time{}
 	return next
 }

@@ -73,7 +73,7 @@ func wait(n int) time.Time { return epoch.Add(time.Duration(n) * DefaultRekeyAft
 // The steps of a rekey, with messages of both ends between any two of them.
 func TestRekey(t *testing.T) {
 	c, s := pair(t)
-	before := struct{ c, s half }{c.send, s.send}
+	before := struct{ c, s direction }{c.send, s.send}
 	now := due
 	chat := func(toServer, toClient byte) {
 		for from, to := range map[*Link]*Link{c: s, s: c} {
@@ -771,10 +771,10 @@ func TestA13RekeyHeals(t *testing.T) {
 	}
 	// Records open for the spy as long as they are of the old epoch: the clones are good.
 	for name, spied := range map[string]struct {
-		half   half
+		direction
 		frames [][]byte
 	}{"to the server": {spyS.recv, toServer}, "to the client": {spyC.recv, toClient}} {
-		spy := spied.half
+		spy := spied.direction
 		for i, frame := range spied.frames {
 			_, reason := spy.open(epoch, nil, frame)
 			if want := i < before; (reason == 0) != want {
@@ -822,7 +822,7 @@ func TestA13FinishedEpochIsGone(t *testing.T) {
 	mustRekey(t, due, c, s)
 	for from, old := range frames {
 		for i, frame := range old {
-			for _, left := range []half{c.send, c.recv, s.send, s.recv} {
+			for _, left := range []direction{c.send, c.recv, s.send, s.recv} {
 				if opensWith(left, frame, uint64(i)) {
 					t.Errorf("record %d of %v opens", i, from == c)
 				}

@@ -70,15 +70,15 @@ type Resume struct {
 	deadline time.Time
 	now      time.Time // of the last call
 
-	secret   [secretSize]byte // what this attempt is made with
-	attempt  uint64
-	exchange *exchange
-	first    [hashSize]byte // H(r1), of a client's
-	schedule *schedule
-	peer     *keys.PublicIdentity
-	shown    []byte   // what the hello says to be the identity, until the session is there
-	position progress // what the other end has
-	link     *Link
+	secret         [secretSize]byte // what this attempt is made with
+	attempt        uint64
+	exchange       *exchange
+	first          [hashSize]byte // H(r1), of a client's
+	schedule       *schedule
+	peer           *keys.PublicIdentity
+	storedIdentity []byte   // what the hello says to be the identity, until the session is there
+	peerProgress   progress // what the other end has
+	link           *Link
 	terms
 }
 
@@ -211,7 +211,7 @@ func (r *Resume) receiveFirst(frame []byte) (Step, error) {
 	if !ok {
 		return r.fail(ReasonSize)
 	}
-	if ok = r.known(id); !ok {
+	if ok = r.takeSecret(id); !ok {
 		return r.fail(ReasonCipher)
 	}
 	r.begin(false)
@@ -250,7 +250,7 @@ func (r *Resume) receiveClientHello(frame []byte) (Step, error) {
 		return r.fail(reason)
 	}
 	r.attempt = binary.BigEndian.Uint64(fields)
-	r.position = parseProgress(fields[8:])
+	r.peerProgress = parseProgress(fields[8:])
 	if r.session == nil {
 		r.state = serverLoads
 		return Step{Next: Load}, nil
@@ -270,13 +270,13 @@ func (r *Resume) receiveServerHello(frame []byte) (Step, error) {
 	if reason != 0 {
 		return r.fail(reason)
 	}
-	r.position = parseProgress(fields[verdictSize:])
+	r.peerProgress = parseProgress(fields[verdictSize:])
 	switch v, ok := parseVerdict(fields, codeAccepted, CodeRefused, CodeUnavailable, CodeUnknown, CodeLapsed, CodeStale); {
-	case !ok, v.code != codeAccepted && r.position != progress{}:
+	case !ok, v.code != codeAccepted && r.peerProgress != progress{}:
 		return r.fail(ReasonEncoding)
 	case v.code != codeAccepted:
 		return r.end(v.code.err())
-	case !r.settle(v):
+	case !r.acceptVerdict(v):
 		return r.fail(ReasonEncoding)
 	}
 	r.state = clientDecides
@@ -290,9 +290,9 @@ func (r *Resume) commit() (Step, error) {
 	s := r.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	current, reason := s.committed(r)
+	current, reason := s.commitSecret(r)
 	if reason == ReasonAck { // by an attempt that counts: none may be committed any more
-		s.shut()
+		s.closeToResumes()
 	}
 	if reason != 0 {
 		return r.fail(reason)
@@ -312,7 +312,7 @@ func (r *Resume) adopt() (Step, error) {
 	switch {
 	case s.secret == nil || s.secret.value != r.secret || s.secret.attempts != r.attempt:
 		return r.end(ErrClosed) // another attempt was begun
-	case !s.out.knows(r.position):
+	case !s.out.plausible(r.peerProgress):
 		return r.fail(ReasonAck)
 	}
 	s.secret = r.nextSecret()
@@ -331,18 +331,18 @@ func (r *Resume) attach(mine, theirs label.Label) {
 	s := r.session
 	link := newLink(s, r.now, r.schedule.derive(mine), r.schedule.derive(theirs), r.schedule.derive(label.ResumeLinkID))
 	link.rekey = newRekey(s, r.schedule.derive(label.ResumeRekey))
-	link.update.told = r.cfg.Identity
+	link.update.announced = r.cfg.Identity
 	s.unlink() // with a rekey that was under way
 	s.link = link
-	s.state(r.peer)
-	s.accept(r.peer)
-	s.out.rewind(r.position)
+	s.noteStatement(r.peer)
+	s.acceptStatement(r.peer)
+	s.out.rewind(r.peerProgress)
 	link.partial = s.in.partial
 	s.stats.resume()
-	s.in.ackAt, s.in.waits = longAgo, false // the first record of each end is an ack
-	settled, peer := terms{hop: r.hop, lifetime: r.lifetime}, r.peer
+	s.in.ackAt, s.in.ackForPieces = longAgo, false // the first record of each end is an ack
+	agreed, peer := terms{hop: r.hop, lifetime: r.lifetime}, r.peer
 	r.drop()
-	r.link, r.peer, r.state, r.terms = link, peer, established, settled
+	r.link, r.peer, r.state, r.terms = link, peer, established, agreed
 }
 
 // begin starts Noise with the secret of the attempt.

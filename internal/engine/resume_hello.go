@@ -63,10 +63,10 @@ func (r *Resume) open(purpose label.Label, frame []byte, fieldsSize, values int)
 // the one that the handshake proved, never an earlier one or another root's.
 func (r *Resume) identify(identity []byte) Reason {
 	if r.session == nil {
-		r.shown = bytes.Clone(identity)
+		r.storedIdentity = bytes.Clone(identity)
 		return 0
 	}
-	peer, ok := later(r.session.Stated(), identity)
+	peer, ok := laterStatement(r.session.Stated(), identity)
 	if !ok {
 		return ReasonIdentity
 	}

@@ -53,7 +53,7 @@ func newSession(k *schedule, client bool, peer *keys.PublicIdentity, cfg Config,
 	}
 	s.link = newLink(s, now, k.derive(mine), k.derive(theirs), s.id[:])
 	s.link.rekey = newRekey(s, k.derive(label.RekeySecret))
-	s.link.update.told = cfg.Identity
+	s.link.update.announced = cfg.Identity
 	return s
 }
 
@@ -71,9 +71,9 @@ func emptySession(client bool, peer *keys.PublicIdentity, cfg Config) *Session {
 		random:     cfg.random,
 		secret:     new(secret),
 		out:        outbox{credit: initialCredit, window: uint64(cfg.Window)},
-		in:         inbox{granted: initialCredit, span: initialCredit, window: uint64(cfg.Window), stored: cfg.Stored},
+		in:         inbox{granted: initialCredit, unusedCredit: initialCredit, window: uint64(cfg.Window), stored: cfg.Stored},
 	}
-	s.in.pace = progressAfter(s.keepAlive)
+	s.in.pieceAckDelay = pieceAckDelay(s.keepAlive)
 	if !client {
 		s.keepAlive += s.keepAlive / 2
 		s.rekeyAfter += s.rekeyAfter / 3
@@ -136,7 +136,7 @@ func (s *Session) secretFor(id [32]byte) ([secretSize]byte, bool) {
 
 // confirm is called for each record that opens on the link that counts. To a server
 // the first one under keys that came with the next secret says that the client has it.
-func (s *Session) confirm() {
+func (s *Session) confirmNext() {
 	if s.next != nil && !s.link.rekey.unconfirmed {
 		s.secret, s.next = s.next, nil
 	}
@@ -156,15 +156,15 @@ func (s *Session) Link() *Link {
 func (s *Session) Consumed(now time.Time, size int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.in.consume(now, size)
+	s.in.consumeNext(now, size)
 }
 
 // Took is Consumed for a [Config].Stored session whose application takes messages in
 // another order than theirs: it says which one.
-func (s *Session) Took(now time.Time, number uint64, size int) {
+func (s *Session) ConsumedNumber(now time.Time, number uint64, size int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.in.took(now, number, size)
+	s.in.consumeNumber(now, number, size)
 }
 
 // Sent returns the number of the last message sealed, and Acked that of the last
@@ -185,14 +185,14 @@ func (s *Session) Acked() uint64 {
 // Moved returns how far what this end sends has got, as far as it knows, and Came how far what
 // the other end sends has: figures that change whenever bytes of messages have arrived, and
 // mean nothing else.
-func (s *Session) Moved() uint64 {
+func (s *Session) SendProgress() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.out.last + s.out.arrived
 }
 
 // Came is described at [Session.Moved].
-func (s *Session) Came() uint64 {
+func (s *Session) ReceiveProgress() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.in.progress().arrived
@@ -208,10 +208,10 @@ func (s *Session) Ask() {
 
 // Settle has [Link.Control] acknowledge at once what has arrived, rather than wait for
 // more: for an end that is about to close.
-func (s *Session) Settle() {
+func (s *Session) AckNow() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.in.safe().number > s.in.told {
+	if s.in.safe().number > s.in.ackSent {
 		s.in.ackAt = longAgo
 	}
 }
@@ -242,7 +242,7 @@ func (s *Session) deadline() time.Time {
 	switch {
 	case s.link == nil:
 		return time.Time{}
-	case s.out.asks(), s.link.update.pending():
+	case s.out.askDue(), s.link.update.pending():
 		return longAgo
 	}
 	return earlier(earlier(s.in.ackAt, s.silence()), s.link.rekey.due)
@@ -255,9 +255,9 @@ func (s *Session) silence() time.Time {
 	case s.keepAlive == 0:
 		return time.Time{}
 	case s.link.probing:
-		return s.link.heard.Add(2 * s.keepAlive)
+		return s.link.lastHeard.Add(2 * s.keepAlive)
 	}
-	return s.link.heard.Add(s.keepAlive)
+	return s.link.lastHeard.Add(s.keepAlive)
 }
 
 // earlier returns the earlier of two deadlines, of which the zero time is none.

@@ -38,5 +38,5 @@ func SplitSignature(b []byte) (key keys.SigningKeyID, signature []byte) {
 func (s *Session) Room(kind Kind) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.out.room(kind) && (s.in.stored || s.out.cursor == s.out.last)
+	return s.out.hasRoom(kind) && (s.in.stored || s.out.cursor == s.out.last)
 }

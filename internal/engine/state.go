@@ -56,9 +56,9 @@ var ErrState = errors.New("engine: not the state of a session")
 // those with other messages sent or taken, other credit given, or another secret. It is
 // compared, and nothing else.
 type Mark struct {
-	last, told, granted uint64
-	secret, next        [secretSize]byte
-	attempts            uint64
+	last, ackSent, granted uint64
+	secret, next           [secretSize]byte
+	attempts               uint64
 }
 
 // Format prints no secrets, whatever the verb (A42).
@@ -73,7 +73,7 @@ func (s *Session) Mark() Mark {
 }
 
 func (s *Session) mark() Mark {
-	m := Mark{last: s.out.last, told: s.in.told, granted: s.in.granted}
+	m := Mark{last: s.out.last, ackSent: s.in.ackSent, granted: s.in.granted}
 	if s.secret != nil {
 		m.secret, m.attempts = s.secret.value, s.secret.attempts
 	}
@@ -111,7 +111,7 @@ func (s *Session) AppendState(now time.Time, dst []byte) ([]byte, Mark, error) {
 	for _, v := range []uint64{safe.number, safe.cost, s.in.granted, s.out.acked, s.out.ackedCost, s.out.credit} {
 		dst = strict.AppendUint(dst, v)
 	}
-	dst = strict.AppendUint(s.in.appendOwed(dst), s.out.apart.number+1)
+	dst = strict.AppendUint(s.in.appendOwed(dst), s.out.stored.number+1)
 	return s.out.appendMessages(dst), s.mark(), nil
 }
 
@@ -122,7 +122,7 @@ func milliseconds(now, t time.Time) uint64 { return uint64(max(now.Add(-now.Sub(
 
 // moment is the reverse: a time that the wall clock moves no more. One that is still to come,
 // since that clock was set back meanwhile, counts as now.
-func moment(now time.Time, ms uint64) time.Time {
+func timeOf(now time.Time, ms uint64) time.Time {
 	return now.Add(-max(now.Sub(time.UnixMilli(int64(ms))), 0))
 }
 
@@ -135,7 +135,7 @@ func roleNumber(client bool) uint64 {
 
 // appendOwed appends the requests whose answers the other end waits for.
 func (i *inbox) appendOwed(dst []byte) []byte {
-	owed := i.settled()
+	owed := i.acknowledgedOwed()
 	dst = strict.AppendArray(dst, len(owed))
 	for _, number := range owed {
 		dst = strict.AppendUint(dst, number)
@@ -192,7 +192,7 @@ func RestoreSession(cfg Config, now time.Time, state []byte, apart ...Apart) (*S
 	if differ := cfg.compare(Speech{s.protocol, Proof(proof)}); differ != nil {
 		return nil, fmt.Errorf("%w: %w", ErrState, differ)
 	}
-	s.born, s.healed = moment(now, born), moment(now, healed)
+	s.born, s.healed = timeOf(now, born), timeOf(now, healed)
 	if s.peer, err = keys.ParsePublic(bytes.Clone(peer)); err != nil || s.peer.Revoked() {
 		return nil, ErrState
 	}
@@ -208,11 +208,11 @@ func (s *Session) restoreNumbers(r *strict.Reader, apart []Apart) {
 			r.Fail()
 		}
 	}
-	if in.granted < initialCredit || out.credit < initialCredit || !costs(in.received, in.cost) || !costs(out.acked, out.ackedCost) {
+	if in.granted < initialCredit || out.credit < initialCredit || !validCost(in.received, in.cost) || !validCost(out.acked, out.ackedCost) {
 		r.Fail()
 	}
-	in.consumed, in.told = in.cost, in.received
-	in.span = in.granted - min(in.granted, in.cost)
+	in.consumed, in.ackSent = in.cost, in.received
+	in.unusedCredit = in.granted - min(in.granted, in.cost)
 	in.restoreOwed(r)
 	out.last, out.cost = out.acked, out.ackedCost
 	if first := r.Uint(); r.Failed() || !out.restoreApart(apart, s.maxMessage) || first != out.last+1 {
@@ -226,9 +226,9 @@ func (s *Session) restoreNumbers(r *strict.Reader, apart []Apart) {
 		out.append(nil, message)
 	}
 	out.cursor, out.offset = out.acked, 0
-	out.from, out.arrived = out.ackedCost, out.ackedCost
-	out.reach = out.cost // which of these were sent nobody knows
-	in.shown = in.cost
+	out.linkStart, out.arrived = out.ackedCost, out.ackedCost
+	out.maxSealed = out.cost // which of these were sent nobody knows
+	in.arrivedSent = in.cost
 }
 
 // maxUnacked is how many messages fit into the largest window, and one more, and as many
@@ -236,6 +236,6 @@ func (s *Session) restoreNumbers(r *strict.Reader, apart []Apart) {
 const maxUnacked = 2 * (MaxWindow/minBucket + 1)
 
 // costs reports whether n messages can have this cost.
-func costs(n, cost uint64) bool {
+func validCost(n, cost uint64) bool {
 	return n <= cost/minBucket && cost%minBucket == 0 && (n > 0) == (cost > 0)
 }

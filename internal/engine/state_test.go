@@ -279,14 +279,14 @@ func TestGoOnFromALaterState(t *testing.T) {
 		return client, server
 	}
 	client, server := attempt(t, peeked)
-	if _, err := server.GoOn(c); !errors.Is(err, ErrClosed) {
+	if _, err := server.Loaded(c); !errors.Is(err, ErrClosed) {
 		t.Error("an attempt went on with a client's session", err)
 	}
 	if err := s.Queue(epoch, nil, []byte("sent meanwhile")); err != nil { // by the process that had it
 		t.Fatal(err)
 	}
 	later := restored(t, bob, stateOf(t, s))
-	if _, err := server.GoOn(later); err != nil {
+	if _, err := server.Loaded(later); err != nil {
 		t.Fatal(err)
 	}
 	r4, err := server.Accept(epoch)
@@ -306,7 +306,7 @@ func TestGoOnFromALaterState(t *testing.T) {
 	_, held := attempt(t, peeked)
 	mustRevive(t, c, later)
 	later = restored(t, bob, stateOf(t, later))
-	_, err = held.GoOn(later)
+	_, err = held.Loaded(later)
 	wantReason(t, err, ErrResume, ReasonCipher)
 	if _, err := held.Accept(epoch); !errors.Is(err, ErrClosed) {
 		t.Error(err)
@@ -690,7 +690,7 @@ func TestTookOutOfOrder(t *testing.T) {
 		mustOpen(t, s.Link(), post(t, c.Link(), "hello"))
 	}
 	for _, step := range []struct{ took, acked uint64 }{{2, 0}, {1, 2}, {3, 3}} {
-		s.Took(epoch, step.took, len("hello"))
+		s.ConsumedNumber(epoch, step.took, len("hello"))
 		pass(t, epoch.Add(ackDelay), s.Link(), c.Link())
 		if c.Acked() != step.acked {
 			t.Errorf("behind message %d: %d are acknowledged, want %d", step.took, c.Acked(), step.acked)
@@ -729,7 +729,7 @@ func TestStatesListTheRequestsThatAreOwed(t *testing.T) {
 	send(c, s, Header{Kind: KindMessage})
 	send(c, s, Header{Kind: KindRequest}) // behind a message that nobody has taken: it comes again
 	owed(3)
-	s.Took(epoch, 4, headerSize+len("body"))
+	s.ConsumedNumber(epoch, 4, headerSize+len("body"))
 	owed(3, 5)
 	if s.Owed(); restored(t, bob, stateOf(t, restored(t, bob, stateOf(t, s)))).Owed() == nil {
 		t.Error("what is owed is forgotten by the process after the next")

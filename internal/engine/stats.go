@@ -73,13 +73,13 @@ func (t *stats) resume() {
 }
 
 // alongside is how closely an ask has to follow a message for both to count as one.
-const alongside = time.Millisecond
+const sameMoment = time.Millisecond
 
 // ask begins to time a round trip, if the answer will be known for one: an ack that is
 // under way already, for messages sent some time ago, must not pass for it.
 func (t *stats) ask(now time.Time, o *outbox) {
-	whole := o.cursor == o.last // else the answer waits for the rest of a message
-	if whole && (o.acked == o.last || now.Sub(t.numbered) < alongside) {
+	complete := o.cursor == o.last // else the answer waits for the rest of a message
+	if complete && (o.acked == o.last || now.Sub(t.numbered) < sameMoment) {
 		t.asked, t.through = now, o.cursor
 	}
 }

@@ -19,7 +19,7 @@ func AnswerStored(cfg Config, secret [32]byte, now time.Time) (*Resume, error) {
 
 // known reports whether the id is that of a secret that this end can go on with, and
 // takes that for the attempt.
-func (r *Resume) known(id [32]byte) (ok bool) {
+func (r *Resume) takeSecret(id [32]byte) (ok bool) {
 	if r.session == nil {
 		return resumeID(r.secret) == id
 	}
@@ -34,7 +34,7 @@ func (r *Resume) known(id [32]byte) (ok bool) {
 // Errors: [ErrUnknownSession] if the session has gone on from the secret of this attempt,
 // which can still be refused with [CodeUnknown]; those of [Resume.Receive] if the attempt
 // cannot be committed there, which is its end.
-func (r *Resume) GoOn(s *Session) (Step, error) {
+func (r *Resume) Loaded(s *Session) (Step, error) {
 	if r.state != serverLoads && r.state != serverDecides || s.client {
 		return Step{}, ErrClosed
 	}
@@ -42,9 +42,9 @@ func (r *Resume) GoOn(s *Session) (Step, error) {
 		return Step{}, ErrUnknownSession
 	}
 	s.mu.Lock()
-	_, reason := s.committed(r)
+	_, reason := s.commitSecret(r)
 	s.mu.Unlock()
-	shown := r.shown
+	shown := r.storedIdentity
 	if r.peer != nil {
 		shown = r.peer.Bytes()
 	}
@@ -55,7 +55,7 @@ func (r *Resume) GoOn(s *Session) (Step, error) {
 	if reason != 0 {
 		return r.fail(reason)
 	}
-	r.shown, r.state = nil, serverDecides
+	r.storedIdentity, r.state = nil, serverDecides
 	return Step{Next: Decide}, nil
 }
 

@@ -19,7 +19,7 @@ func storedAttempt(t testing.TB, s *Session) (r *reviver, loads *int) {
 	r, loads = &reviver{Resume: e}, new(int)
 	r.load = func() (Step, error) {
 		*loads++
-		return e.GoOn(s)
+		return e.Loaded(s)
 	}
 	return r, loads
 }
@@ -73,7 +73,7 @@ func TestStoredSessionsThatAreGone(t *testing.T) {
 	other, another := storedSessions(t)
 	for _, wrong := range []*Session{other, another} {
 		y.load = func() (Step, error) {
-			step, err := y.GoOn(wrong)
+			step, err := y.Loaded(wrong)
 			if err == nil {
 				t.Error("an attempt went on with another session")
 			}

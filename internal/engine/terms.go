@@ -127,7 +127,7 @@ func (t *terms) granted() verdict { return verdict{codeAccepted, t.hop, t.lifeti
 
 // settle takes in a verdict that accepts. It reports false where the server says more
 // of the connection than it can know.
-func (t *terms) settle(v verdict) bool {
+func (t *terms) acceptVerdict(v verdict) bool {
 	t.hop, t.lifetime, t.credentials = v.hop, v.lifetime, nil
 	return v.hop == HopUnknown || len(t.mark) > 0
 }

@@ -16,7 +16,7 @@ func TestA56TakingOneOfManyMessagesIsCheap(t *testing.T) {
 	}
 	began := time.Now()
 	for n := uint64(1); n <= 1<<15; n++ {
-		i.took(now, n, 1)
+		i.consumeNumber(now, n, 1)
 		if i.safe().number != n {
 			t.Fatalf("behind message %d all is safe through %d", n, i.safe().number)
 		}

@@ -37,25 +37,25 @@ type Offer struct {
 
 // update is what a link knows about updates. It is guarded by the session's mu.
 type update struct {
-	told *keys.PublicIdentity // who this end is, as the other was told last
-	tell *keys.PublicIdentity // with the update that is due
-	due  []byte               // the data of an update that is to be sent
+	announced  *keys.PublicIdentity // who this end is, as the other was told last
+	announcing *keys.PublicIdentity // with the update that is due
+	dueData    []byte               // the data of an update that is to be sent
 
-	out     bool // one is due or sent, and not answered
-	offered bool // the other's is not answered
-	answers bool // an answer is due
+	unanswered      bool // one is due or sent, and not answered
+	offerUnanswered bool // the other's is not answered
+	answerDue       bool // an answer is due
 
-	offer  Offer
-	answer verdict
-	heard  verdict // the last answer of the other end
+	offer      Offer
+	answer     verdict
+	peerAnswer verdict // the last answer of the other end
 }
 
 // Told returns who this end is as the other was told last: what is sealed from here on
 // can be checked by it.
-func (l *Link) Told() *keys.PublicIdentity {
+func (l *Link) Announced() *keys.PublicIdentity {
 	l.session.mu.Lock()
 	defer l.session.mu.Unlock()
-	return l.update.told
+	return l.update.announced
 }
 
 // Update has [Link.Control] tell the other end who this one is now, and what a client
@@ -71,11 +71,11 @@ func (l *Link) Update(identity *keys.PublicIdentity, credentials []byte) error {
 	switch {
 	case s.link != l:
 		return ErrClosed
-	case l.update.out:
+	case l.update.unanswered:
 		return ErrBlocked
 	}
-	l.update.tell, l.update.out = identity, true
-	l.update.due = appendUpdate(nil, identity.Bytes(), credentials, s.client)
+	l.update.announcing, l.update.unanswered = identity, true
+	l.update.dueData = appendUpdate(nil, identity.Bytes(), credentials, s.client)
 	return nil
 }
 
@@ -83,7 +83,7 @@ func (l *Link) Update(identity *keys.PublicIdentity, credentials []byte) error {
 func (l *Link) Updating() bool {
 	l.session.mu.Lock()
 	defer l.session.mu.Unlock()
-	return l.update.out
+	return l.update.unanswered
 }
 
 // Offer returns what the other end has told, after [Updated].
@@ -100,13 +100,13 @@ func (l *Link) Decided(accepted bool, lifetime time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u := &l.update
-	if s.link != l || !u.offered || u.answers {
+	if s.link != l || !u.offerUnanswered || u.answerDue {
 		return
 	}
 	if accepted {
-		s.accept(u.offer.Peer)
+		s.acceptStatement(u.offer.Peer)
 	}
-	u.answer, u.answers = verdict{code: CodeUnavailable}, true
+	u.answer, u.answerDue = verdict{code: CodeUnavailable}, true
 	if accepted {
 		u.answer = verdict{lifetime: lifetime}
 	}
@@ -117,45 +117,45 @@ func (l *Link) Decided(accepted bool, lifetime time.Duration) {
 func (l *Link) Answer() (accepted bool, lifetime time.Duration) {
 	l.session.mu.Lock()
 	defer l.session.mu.Unlock()
-	return l.update.heard.code == codeAccepted, l.update.heard.lifetime
+	return l.update.peerAnswer.code == codeAccepted, l.update.peerAnswer.lifetime
 }
 
 // pending reports whether a record of an update is due.
-func (u *update) pending() bool { return u.answers || u.due != nil }
+func (u *update) pending() bool { return u.answerDue || u.dueData != nil }
 
 // next returns the type of the record that is due, and its plaintext, and counts it as
 // sent.
 func (u *update) next() (kind byte, plain []byte) {
-	if u.answers {
-		u.answers, u.offered, u.offer = false, false, Offer{}
+	if u.answerDue {
+		u.answerDue, u.offerUnanswered, u.offer = false, false, Offer{}
 		fields := binary.BigEndian.AppendUint32([]byte{byte(u.answer.code)}, toMillis(u.answer.lifetime))
 		return typeUpdateAnswer, appendPadded(nil, fields, nil)
 	}
-	plain, u.due, u.told = appendPadded(nil, nil, u.due), nil, u.tell
+	plain, u.dueData, u.announced = appendPadded(nil, nil, u.dueData), nil, u.announcing
 	return typeUpdate, plain
 }
 
 // takeOffer decides whether an update is due, before anything looks into it. It is
 // called under the session's mu.
 func (u *update) takeOffer() (Event, error) {
-	if u.offered {
+	if u.offerUnanswered {
 		return 0, &Error{ReasonUpdate, ErrRecord}
 	}
-	u.offered = true
+	u.offerUnanswered = true
 	return Updated, nil
 }
 
 // state takes in what the peer's root has stated: what the peer signs from here on can be
 // checked by it. A statement that is older than the one before changes nothing. It is
 // called under the session's mu, like accept.
-func (s *Session) state(peer *keys.PublicIdentity) {
+func (s *Session) noteStatement(peer *keys.PublicIdentity) {
 	if peer.Serial() > s.stated.Serial() {
 		s.stated = peer
 	}
 }
 
 // accept takes in that the driver has accepted a statement.
-func (s *Session) accept(peer *keys.PublicIdentity) {
+func (s *Session) acceptStatement(peer *keys.PublicIdentity) {
 	if peer.Serial() > s.peer.Serial() {
 		s.peer = peer
 	}
@@ -168,7 +168,7 @@ func (l *Link) readOffer(data []byte) error {
 	if !ok {
 		return &Error{ReasonUpdate, ErrRecord}
 	}
-	peer, ok := later(s.Stated(), identity)
+	peer, ok := laterStatement(s.Stated(), identity)
 	if !ok {
 		return &Error{ReasonUpdate, ErrRecord}
 	}
@@ -178,7 +178,7 @@ func (l *Link) readOffer(data []byte) error {
 		return ErrClosed
 	}
 	if !peer.Revoked() {
-		s.state(peer)
+		s.noteStatement(peer)
 	}
 	l.update.offer = Offer{peer, bytes.Clone(credentials)}
 	return nil
@@ -186,7 +186,7 @@ func (l *Link) readOffer(data []byte) error {
 
 // later returns the identity that a peer says is its own now: the one that is known, or
 // a later statement by the same root, which may revoke it. Nothing else will do.
-func later(known *keys.PublicIdentity, identity []byte) (*keys.PublicIdentity, bool) {
+func laterStatement(known *keys.PublicIdentity, identity []byte) (*keys.PublicIdentity, bool) {
 	if string(identity) == string(known.Bytes()) {
 		return known, true
 	}
@@ -199,10 +199,10 @@ func later(known *keys.PublicIdentity, identity []byte) (*keys.PublicIdentity, b
 func (u *update) takeAnswer(fields []byte, client bool) (Event, error) {
 	v := verdict{code: Code(fields[0]), lifetime: fromMillis(binary.BigEndian.Uint32(fields[1:]))}
 	possible := v.code == codeAccepted && (client || v.lifetime == 0) || v == verdict{code: CodeUnavailable}
-	if !possible || !u.out || u.due != nil {
+	if !possible || !u.unanswered || u.dueData != nil {
 		return 0, &Error{ReasonUpdate, ErrRecord}
 	}
-	u.out, u.heard = false, v
+	u.unanswered, u.peerAnswer = false, v
 	return Answered, nil
 }
 

@@ -40,7 +40,7 @@ func carolAndBob(t testing.TB) (carol *keys.Identity, c, s *Link) {
 // back, while messages go both ways.
 func TestUpdateIsOfferedAndAnswered(t *testing.T) {
 	carol, c, s := carolAndBob(t)
-	if c.Told() != carol.Public() || s.Told() != bob.Public() {
+	if c.Announced() != carol.Public() || s.Announced() != bob.Public() {
 		t.Error("the ends do not know what they have told")
 	}
 	if err := carol.Renew(); err != nil {
@@ -56,11 +56,11 @@ func TestUpdateIsOfferedAndAnswered(t *testing.T) {
 		if !c.session.Deadline().Equal(longAgo) {
 			t.Error("nothing is due")
 		}
-		if i == 0 && c.Told() == carol.Public() {
+		if i == 0 && c.Announced() == carol.Public() {
 			t.Error("an update counts as told before it is sent")
 		}
 		openAs(t, s, controlRecord(t, c), Updated)
-		if c.Told() != carol.Public() {
+		if c.Announced() != carol.Public() {
 			t.Error("an update does not count as told")
 		}
 		offer := s.Offer()
@@ -111,10 +111,10 @@ func TestLargestUpdateFits(t *testing.T) {
 	}
 	_, c, s := carolAndBob(t)
 	c.session.maxMessage, s.session.maxMessage = 1, 1
-	if err := c.Update(c.Told(), make([]byte, MaxCredentials+1)); err != ErrCredentials {
+	if err := c.Update(c.Announced(), make([]byte, MaxCredentials+1)); err != ErrCredentials {
 		t.Errorf("4097 bytes: %v", err)
 	}
-	if err := c.Update(c.Told(), make([]byte, MaxCredentials)); err != nil {
+	if err := c.Update(c.Announced(), make([]byte, MaxCredentials)); err != nil {
 		t.Fatal(err)
 	}
 	openAs(t, s, controlRecord(t, c), Updated)
@@ -268,7 +268,7 @@ func TestResumeTakesThePlaceOfAnUpdate(t *testing.T) {
 	}
 	a, b := x.Link(), y.Link()
 	greet(t, a, b)
-	if a.Told() != carol.Public() || b.Told() != bob.Public() {
+	if a.Announced() != carol.Public() || b.Announced() != bob.Public() {
 		t.Error("what a resume tells does not count as told")
 	}
 	if err := a.Update(carol.Public(), nil); err != nil {

@@ -289,7 +289,7 @@ func goodResumes() (all []making) {
 	})
 	add("within-messages", "each end has some of a message, and the link goes on behind it", func(v *vector) {
 		*v.Opened.ClientArrived += pieceSize
-		*v.Opened.ServerArrived += 3 * fineSize
+		*v.Opened.ServerArrived += 3 * smallPieceSize
 	})
 	add("later-identities", "both ends show later statements of their roots", func(v *vector) {
 		v.Client.Later, v.Server.Later = statement("alice", 3), statement("bob", 2)
@@ -413,7 +413,7 @@ func ackOf(received, credit, arrived uint64) []byte {
 }
 
 func badRecords() (all []making) {
-	add := func(name, comment string, reason Reason, say func(d *direction)) {
+	add := func(name, comment string, reason Reason, say func(d *peerDirection)) {
 		all = append(all, making{"bad-records-" + name, func() *vector {
 			v := recordsVector()
 			v.Comment, v.Expect = comment, reason.String()
@@ -425,57 +425,57 @@ func badRecords() (all []making) {
 		}})
 	}
 	padded := func(fields, data []byte) []byte { return appendPadded(nil, fields, data) }
-	last := func(d *direction) []byte { return d.Frames[len(d.Frames)-1] }
-	forge := func(head byte, plain []byte) func(d *direction) {
-		return func(d *direction) { d.Frames = append(d.Frames, d.sealed(head, plain)) }
+	last := func(d *peerDirection) []byte { return d.Frames[len(d.Frames)-1] }
+	forge := func(head byte, plain []byte) func(d *peerDirection) {
+		return func(d *peerDirection) { d.Frames = append(d.Frames, d.sealed(head, plain)) }
 	}
-	bit := func(at int) func(d *direction) {
-		return func(d *direction) {
+	bit := func(at int) func(d *peerDirection) {
+		return func(d *peerDirection) {
 			d.say(typeData, nil, []byte("changed"))
 			copy(last(d), flip(at)(bytes.Clone(last(d))))
 		}
 	}
 	add("bit", "a bit is changed", ReasonCipher, bit(10))
 	add("tag-bit", "a bit of the tag is changed", ReasonCipher, bit(-1))
-	add("last-bit", "the bit last is set on the way", ReasonCipher, func(d *direction) {
+	add("last-bit", "the bit last is set on the way", ReasonCipher, func(d *peerDirection) {
 		d.say(typeData, nil, []byte("changed"))
 		last(d)[0] |= lastFlag
 	})
-	add("type-exchanged", "a message is made an ask on the way", ReasonCipher, func(d *direction) {
+	add("type-exchanged", "a message is made an ask on the way", ReasonCipher, func(d *peerDirection) {
 		d.say(typeData, nil, nil)
 		last(d)[0] = typeAsk
 	})
-	add("replay", "a record is repeated", ReasonCipher, func(d *direction) { d.Frames = append(d.Frames, d.Frames[0]) })
-	add("dropped", "a record is missing before this one", ReasonCipher, func(d *direction) {
+	add("replay", "a record is repeated", ReasonCipher, func(d *peerDirection) { d.Frames = append(d.Frames, d.Frames[0]) })
+	add("dropped", "a record is missing before this one", ReasonCipher, func(d *peerDirection) {
 		d.say(typeData, nil, []byte("dropped"))
 		d.say(typeData, nil, []byte("late"))
 		d.Frames = slices.Delete(d.Frames, 1, 2)
 	})
-	add("other-link", "the record is that of another link", ReasonCipher, func(d *direction) {
+	add("other-link", "the record is that of another link", ReasonCipher, func(d *peerDirection) {
 		d.Link = testSecret("other link id")
 		d.say(typeData, nil, []byte("spliced"))
 		d.Link = testSecret("link id")
 	})
-	add("generation-not-ended", "the sender has not moved on behind the bit last", ReasonCipher, func(d *direction) {
+	add("generation-not-ended", "the sender has not moved on behind the bit last", ReasonCipher, func(d *peerDirection) {
 		key, chain := d.key, d.chain
 		d.say(typeData|lastFlag, nil, []byte("the last"))
 		d.key, d.chain = key, chain
 		d.say(typeData, nil, []byte("under the old key"))
 	})
-	add("generation-ended-early", "the sender has moved on without the bit last", ReasonCipher, func(d *direction) {
+	add("generation-ended-early", "the sender has moved on without the bit last", ReasonCipher, func(d *peerDirection) {
 		d.advance()
 		d.say(typeData, nil, []byte("under the next key"))
 	})
-	add("generations-often", "a fifth generation ends before it is full, at once", ReasonGeneration, func(d *direction) {
+	add("generations-often", "a fifth generation ends before it is full, at once", ReasonGeneration, func(d *peerDirection) {
 		for range 5 {
 			d.say(typeData|lastFlag, nil, nil)
 		}
 	})
-	add("generation-full", "the generation is full with this record, and does not end", ReasonGeneration, func(d *direction) {
+	add("generation-full", "the generation is full with this record, and does not end", ReasonGeneration, func(d *peerDirection) {
 		d.Bytes = generationBytes - 2*64
 		d.say(typeData, nil, []byte("one too many"))
 	})
-	add("short", "a frame that no record is so short as", ReasonSize, func(d *direction) { d.Frames = append(d.Frames, make([]byte, recordOverhead+minBucket-1)) })
+	add("short", "a frame that no record is so short as", ReasonSize, func(d *peerDirection) { d.Frames = append(d.Frames, make([]byte, recordOverhead+minBucket-1)) })
 	add("type-0", "type 0", ReasonType, forge(0, padded(nil, nil)))
 	add("type-31", "type 31", ReasonType, forge(31, padded(nil, nil)))
 	add("epoch", "a record of the next epoch, without a switch", ReasonType, forge(1<<6|typeData, padded(nil, nil)))
@@ -485,26 +485,26 @@ func badRecords() (all []making) {
 	add("update-answer-with-data", "an answer to an update with data", ReasonEncoding, forge(typeUpdateAnswer, padded(make([]byte, 5), []byte("data"))))
 	add("ack-with-data", "an ack with data", ReasonEncoding, forge(typeAck, padded(ackOf(0, 1<<20, 0), []byte("data"))))
 	add("close-with-data", "a close with data", ReasonEncoding, forge(typeClose, padded(appendClose(nil, 0, 0), []byte("data"))))
-	add("piece-short", "a piece that is not the last, and not of 65,536 bytes", ReasonSize, func(d *direction) {
+	add("piece-short", "a piece that is not the last, and not of 65,536 bytes", ReasonSize, func(d *peerDirection) {
 		d.record(typePart, appendPadded(nil, nil, long)[:pieceSize-128])
 	})
-	add("piece-of-short-message", "a piece of a message that needs only one", ReasonEncoding, func(d *direction) {
+	add("piece-of-short-message", "a piece of a message that needs only one", ReasonEncoding, func(d *peerDirection) {
 		d.record(typePart, appendPadded(nil, nil, make([]byte, pieceSize-lengthSize)))
 	})
-	add("piece-between-sizes", "a piece of 8,192 bytes", ReasonSize, func(d *direction) {
-		d.record(typePart, appendPadded(nil, nil, long)[:2*fineSize])
+	add("piece-between-sizes", "a piece of 8,192 bytes", ReasonSize, func(d *peerDirection) {
+		d.record(typePart, appendPadded(nil, nil, long)[:2*smallPieceSize])
 	})
-	add("piece-last-short", "the last piece is shorter than what is left", ReasonSize, func(d *direction) {
+	add("piece-last-short", "the last piece is shorter than what is left", ReasonSize, func(d *peerDirection) {
 		plain := appendPadded(nil, nil, long)
 		d.record(typePart, plain[:pieceSize])
 		d.record(typeData, plain[pieceSize:len(plain)-128])
 	})
-	add("piece-last-missing", "a piece where the last is due", ReasonSize, func(d *direction) {
+	add("piece-last-missing", "a piece where the last is due", ReasonSize, func(d *peerDirection) {
 		plain := appendPadded(nil, nil, long)
 		d.record(typePart, plain[:pieceSize])
 		d.record(typePart, plain[:pieceSize])
 	})
-	add("piece-padding-not-zero", "the padding of a message in two pieces is not zero", ReasonEncoding, func(d *direction) {
+	add("piece-padding-not-zero", "the padding of a message in two pieces is not zero", ReasonEncoding, func(d *peerDirection) {
 		plain := lastByte(1)(appendPadded(nil, nil, long))
 		d.record(typePart, plain[:pieceSize])
 		d.record(typeData, plain[pieceSize:])
@@ -514,7 +514,7 @@ func badRecords() (all []making) {
 }
 
 func goodRecords() (all []making) {
-	add := func(name, comment string, prepare func(v *vector), say func(d *direction)) {
+	add := func(name, comment string, prepare func(v *vector), say func(d *peerDirection)) {
 		all = append(all, making{"good-records-" + name, func() *vector {
 			v := recordsVector()
 			v.Comment = comment
@@ -525,53 +525,53 @@ func goodRecords() (all []making) {
 			return v
 		}})
 	}
-	add("example", "one record of each type", nil, func(d *direction) {
+	add("example", "one record of each type", nil, func(d *peerDirection) {
 		d.say(typeData, nil, []byte("attack at dawn"))
 		d.say(typeAsk, nil, nil)
 		d.say(typeAck, ackOf(0, 1<<20, 0), nil)
 		d.say(typeClose, appendClose(nil, 1, 1), nil)
 	})
-	add("sizes", "messages around the borders of buckets", nil, func(d *direction) {
+	add("sizes", "messages around the borders of buckets", nil, func(d *peerDirection) {
 		for _, n := range []int{0, 1, 60, 61, 124, 125, 1000, 3000} {
 			d.say(typeData, nil, bytes.Repeat([]byte{byte(n)}, n))
 		}
 	})
-	add("generations", "the sender moves on behind the bit last, twice in a row too", nil, func(d *direction) {
+	add("generations", "the sender moves on behind the bit last, twice in a row too", nil, func(d *peerDirection) {
 		for _, kind := range []byte{typeData, typeData | lastFlag, typeData, typeAsk | lastFlag, typeData | lastFlag, typeData} {
 			d.say(kind, nil, nil)
 		}
 	})
-	add("generations-early", "four generations end before they are full, at once", nil, func(d *direction) {
+	add("generations-early", "four generations end before they are full, at once", nil, func(d *peerDirection) {
 		for range 4 {
 			d.say(typeAsk|lastFlag, nil, nil)
 		}
 		d.say(typeData, nil, nil)
 	})
-	add("generation-by-bytes", "the generation ends with the record that makes it full; that is not early, however often", func(v *vector) { v.Bytes = generationBytes - 64 }, func(d *direction) {
+	add("generation-by-bytes", "the generation ends with the record that makes it full; that is not early, however often", func(v *vector) { v.Bytes = generationBytes - 64 }, func(d *peerDirection) {
 		d.say(typeData|lastFlag, nil, []byte("the last"))
 		for range 4 {
 			d.say(typeAsk|lastFlag, nil, nil)
 		}
 	})
-	add("generation-by-count", "the generation ends behind its 1,024th record", func(v *vector) { v.Number = 1022 }, func(d *direction) {
+	add("generation-by-count", "the generation ends behind its 1,024th record", func(v *vector) { v.Number = 1022 }, func(d *peerDirection) {
 		for i := range 4 {
 			d.say(typeData, nil, []byte{byte(i)})
 		}
 	})
-	add("epoch-3", "records of the fourth epoch, whose link id and chain come from a rekey", func(v *vector) { v.Epoch, v.Number = 3, 5000 }, func(d *direction) {
+	add("epoch-3", "records of the fourth epoch, whose link id and chain come from a rekey", func(v *vector) { v.Epoch, v.Number = 3, 5000 }, func(d *peerDirection) {
 		d.say(typeData, nil, []byte("healed"))
 		d.say(typeAsk, nil, nil)
 	})
-	add("pieces", "a message in two pieces, with an ask in between", nil, func(d *direction) {
+	add("pieces", "a message in two pieces, with an ask in between", nil, func(d *peerDirection) {
 		plain := appendPadded(nil, nil, long)
 		d.record(typePart, plain[:pieceSize])
 		d.say(typeAsk, nil, nil)
 		d.record(typeData, plain[pieceSize:])
 		d.Records = append(d.Records, vectorRecord{Type: typeData, Data: long})
 	})
-	add("pieces-of-both-sizes", "a message in pieces of which the first are small", nil, func(d *direction) {
+	add("pieces-of-both-sizes", "a message in pieces of which the first are small", nil, func(d *peerDirection) {
 		longer := appendPadded(nil, nil, bytes.Repeat(long, 2))
-		for _, size := range []int{fineSize, fineSize, pieceSize} {
+		for _, size := range []int{smallPieceSize, smallPieceSize, pieceSize} {
 			d.record(typePart, longer[:size])
 			longer = longer[size:]
 		}

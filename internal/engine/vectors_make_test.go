@@ -340,32 +340,32 @@ func (s *script) rekey() {
 	s.derive("rekey client traffic", "rekey server traffic", "rekey link id", "rekey next secret", "rekey resume secret")
 }
 
-// A direction makes records.
-type direction struct {
+// A peerDirection makes the records of one direction of the other end.
+type peerDirection struct {
 	*vector
 	chain, key []byte
 	number     uint64
 	size       int // of the generation so far, in records
 }
 
-func (v *vector) direction() *direction {
-	d := &direction{vector: v, chain: v.Chain, number: v.Number}
+func (v *vector) direction() *peerDirection {
+	d := &peerDirection{vector: v, chain: v.Chain, number: v.Number}
 	d.advance()
 	d.size = int(v.Number % 1024)
 	return d
 }
 
-func (d *direction) advance() {
+func (d *peerDirection) advance() {
 	both := must(hkdf.Expand(sha256.New, d.chain, string(labelled("next generation")), 64))
 	d.chain, d.key, d.size = both[:32], both[32:], 0
 }
 
 // record appends one record with this plaintext, and notes what it says.
-func (d *direction) record(kind byte, plain []byte) {
+func (d *peerDirection) record(kind byte, plain []byte) {
 	d.Frames = append(d.Frames, d.sealed(kind|byte(d.Epoch)<<6, plain))
 }
 
-func (d *direction) sealed(head byte, plain []byte) []byte {
+func (d *peerDirection) sealed(head byte, plain []byte) []byte {
 	aad := labelled("record", uint8s(head), d.Link)
 	nonce := binary.BigEndian.AppendUint64(make([]byte, 4), d.number)
 	out := append(uint8s(head), newAEAD(d.key).Seal(nil, nonce, plain, aad)...)
@@ -377,7 +377,7 @@ func (d *direction) sealed(head byte, plain []byte) []byte {
 }
 
 // say appends an honest record.
-func (d *direction) say(kind byte, fields, data []byte) {
+func (d *peerDirection) say(kind byte, fields, data []byte) {
 	d.record(kind, appendPadded(nil, fields, data))
 	d.Records = append(d.Records, vectorRecord{Type: kind & 0x1f, Fields: bytes.Clone(fields), Data: bytes.Clone(data)})
 }

@@ -74,8 +74,8 @@ func (v *vector) checkSession(t *testing.T, c, s *Session) {
 // checkChains holds the first keys of a link against the chains that they come from.
 func (v *vector) checkChains(t *testing.T, c *Link, mine, theirs string) {
 	t.Helper()
-	for name, half := range map[string]*half{mine: &c.send, theirs: &c.recv} {
-		if want := newHalf(v.Secrets[name], nil); v.Secrets[name] == nil || half.chain != want.chain {
+	for name, d := range map[string]*direction{mine: &c.send, theirs: &c.recv} {
+		if want := newDirection(v.Secrets[name], nil); v.Secrets[name] == nil || d.chain != want.chain {
 			t.Errorf("%s is not what the link began with", name)
 		}
 	}
@@ -141,10 +141,10 @@ func (v *vector) runResume(t *testing.T) error {
 func hasSent(from, to *Session, p progress) {
 	to.in.received, to.in.cost = p.received, p.received*minBucket
 	o := &from.out
-	o.last, o.acked, o.cursor, o.cost, o.ackedCost, o.reach = p.received, p.received, p.received, to.in.cost, to.in.cost, to.in.cost
+	o.last, o.acked, o.cursor, o.cost, o.ackedCost, o.maxSealed = p.received, p.received, p.received, to.in.cost, to.in.cost, to.in.cost
 	if within := p.arrived - to.in.cost; within > 0 {
 		o.append(nil, long)
-		o.reach = o.cost
+		o.maxSealed = o.cost
 		to.in.partial = partial{size: len(long), got: int(within) - lengthSize, left: Cost(len(long)) - int(within)}
 	}
 }
@@ -183,7 +183,7 @@ func (v *vector) runRekey(t *testing.T) error {
 	c, s := a.Link(), b.Link()
 	for _, l := range []*Link{c, s} {
 		copy(l.session.id[:], v.Session)
-		l.send, l.recv = newHalf(l.send.chain[:], v.Link), newHalf(l.recv.chain[:], v.Link)
+		l.send, l.recv = newDirection(l.send.chain[:], v.Link), newDirection(l.recv.chain[:], v.Link)
 		copy(l.rekey.secret[:], v.Secret)
 	}
 	a.random, b.random = v.Client.random(), v.Server.random()
@@ -246,9 +246,9 @@ func (v *vector) runRecords(t *testing.T) error {
 	t.Helper()
 	session := v.reader(t)
 	l := session.Link()
-	l.update.out, session.in.received = v.Updating, v.Received
-	l.recv = newHalf(v.Chain, v.Link)
-	l.recv.began, l.recv.epoch = epoch, byte(v.Epoch)<<6
+	l.update.unanswered, session.in.received = v.Updating, v.Received
+	l.recv = newDirection(v.Chain, v.Link)
+	l.recv.linkBegan, l.recv.epoch = epoch, byte(v.Epoch)<<6
 	l.recv.number, l.recv.records, l.recv.bytes = v.Number, int(v.Number%generationRecords), v.Bytes
 	records := v.Records
 	var pieces []byte

@@ -22,7 +22,7 @@ func updateOf(values ...[]byte) []byte {
 }
 
 func goodUpdates() (all []making) {
-	add := func(name, comment string, client bool, say func(d *direction)) {
+	add := func(name, comment string, client bool, say func(d *peerDirection)) {
 		all = append(all, making{"good-records-" + name, func() *vector {
 			v := updatesVector(serverEnd(), false)
 			if client {
@@ -33,29 +33,29 @@ func goodUpdates() (all []making) {
 			return v
 		}})
 	}
-	add("update", "a client shows credentials again", true, func(d *direction) {
+	add("update", "a client shows credentials again", true, func(d *peerDirection) {
 		d.say(typeUpdate, nil, updateOf(clientEnd().Identity, []byte("another token")))
 		d.say(typeData, nil, []byte("goes on meanwhile"))
 	})
-	add("update-later-client", "a client is another by now, and shows the longest credentials", true, func(d *direction) {
+	add("update-later-client", "a client is another by now, and shows the longest credentials", true, func(d *peerDirection) {
 		d.say(typeUpdate, nil, updateOf(statement("alice", 3), make([]byte, MaxCredentials)))
 	})
-	add("update-later-server", "a server is another by now", false, func(d *direction) {
+	add("update-later-server", "a server is another by now", false, func(d *peerDirection) {
 		d.say(typeUpdate, nil, updateOf(statement("bob", 2)))
 		d.say(typeData, nil, []byte("goes on meanwhile"))
 	})
-	add("update-revoked", "a server tells that its identity is revoked: the receiver has to refuse it", false, func(d *direction) {
+	add("update-revoked", "a server tells that its identity is revoked: the receiver has to refuse it", false, func(d *peerDirection) {
 		d.say(typeUpdate, nil, updateOf(statement("bob", 1<<64-1)))
 	})
-	add("update-accepted", "a server lets its client in for another hour", false, func(d *direction) {
+	add("update-accepted", "a server lets its client in for another hour", false, func(d *peerDirection) {
 		d.Updating = true
 		d.say(typeUpdateAnswer, []byte{0, 0, 0x36, 0xee, 0x80}, nil)
 	})
-	add("update-accepted-by-client", "a client accepts what its server is now", true, func(d *direction) {
+	add("update-accepted-by-client", "a client accepts what its server is now", true, func(d *peerDirection) {
 		d.Updating = true
 		d.say(typeUpdateAnswer, []byte{0, 0, 0, 0, 0}, nil)
 	})
-	add("update-not-decided", "a server could not decide, and tells its own news", false, func(d *direction) {
+	add("update-not-decided", "a server could not decide, and tells its own news", false, func(d *peerDirection) {
 		d.Updating = true
 		d.say(typeUpdate, nil, updateOf(statement("bob", 1)))
 		d.say(typeUpdateAnswer, []byte{2, 0, 0, 0, 0}, nil)
@@ -64,7 +64,7 @@ func goodUpdates() (all []making) {
 }
 
 func badUpdates() (all []making) {
-	add := func(name, comment string, reason Reason, client bool, say func(d *direction)) {
+	add := func(name, comment string, reason Reason, client bool, say func(d *peerDirection)) {
 		all = append(all, making{"bad-records-update-" + name, func() *vector {
 			v := updatesVector(serverEnd(), false)
 			if client {
@@ -78,9 +78,11 @@ func badUpdates() (all []making) {
 			return v
 		}})
 	}
-	told := func(data []byte) func(d *direction) { return func(d *direction) { d.say(typeUpdate, nil, data) } }
+	told := func(data []byte) func(d *peerDirection) {
+		return func(d *peerDirection) { d.say(typeUpdate, nil, data) }
+	}
 	add("of-another", "the identity is that of somebody else", ReasonUpdate, false, told(updateOf(statement("mallory", 2))))
-	add("earlier", "the identity is an earlier statement of its root", ReasonUpdate, false, func(d *direction) {
+	add("earlier", "the identity is an earlier statement of its root", ReasonUpdate, false, func(d *peerDirection) {
 		d.Server.Identity = statement("bob", 2)
 		d.say(typeUpdate, nil, updateOf(statement("bob", 1)))
 	})
@@ -90,18 +92,18 @@ func badUpdates() (all []making) {
 	add("as-server", "a client shows none", ReasonUpdate, true, told(updateOf(statement("alice", 3))))
 	add("credentials-long", "credentials of 4,097 bytes", ReasonUpdate, true, told(updateOf(statement("alice", 1), make([]byte, MaxCredentials+1))))
 	add("values-more", "a byte follows the values", ReasonUpdate, false, told(append(updateOf(statement("bob", 2)), 0)))
-	add("second", "a second update, before the first is answered", ReasonUpdate, false, func(d *direction) {
+	add("second", "a second update, before the first is answered", ReasonUpdate, false, func(d *peerDirection) {
 		d.say(typeUpdate, nil, updateOf(statement("bob", 2)))
 		d.say(typeUpdate, nil, updateOf(statement("bob", 3)))
 	})
-	answer := func(updating bool, fields ...byte) func(d *direction) {
-		return func(d *direction) {
+	answer := func(updating bool, fields ...byte) func(d *peerDirection) {
+		return func(d *peerDirection) {
 			d.Updating = updating
 			d.say(typeUpdateAnswer, fields, nil)
 		}
 	}
 	add("answer-to-nothing", "an answer without an update", ReasonUpdate, false, answer(false, 0, 0, 0, 0, 0))
-	add("answer-twice", "a second answer", ReasonUpdate, false, func(d *direction) {
+	add("answer-twice", "a second answer", ReasonUpdate, false, func(d *peerDirection) {
 		answer(true, 0, 0, 0, 0, 0)(d)
 		answer(true, 0, 0, 0, 0, 0)(d)
 	})

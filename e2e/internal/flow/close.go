@@ -55,7 +55,7 @@ func (f *Flow) writeAcknowledgement(ctx context.Context) {
 	}
 	defer f.leaveSend()
 	if l := f.line.Load(); l != nil {
-		f.engine.Settle()
+		f.engine.AckNow()
 		f.writeControl(context.Background(), l, time.Now()) // if it fails, the goodbye does
 	}
 }
@@ -149,7 +149,7 @@ func (f *Flow) acknowledgeLast(ctx context.Context, l *Line) error {
 	if f.spool != nil {
 		return nil
 	}
-	f.engine.Settle()
+	f.engine.AckNow()
 	frame, err := l.Link.Control(time.Now(), f.send.frame[:0])
 	if err != nil || len(frame) == 0 {
 		return err

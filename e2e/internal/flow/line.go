@@ -34,10 +34,10 @@ type Hop struct {
 // NewLine makes a line of a connection behind its handshake.
 func NewLine(conn transport.Conn, link *engine.Link, hop engine.Hop) *Line {
 	if c, ok := conn.(interface{ Watch(heard func() time.Time) }); ok {
-		c.Watch(link.Heard)
+		c.Watch(link.LastHeard)
 	}
 	l := &Line{Conn: conn, Link: link, hop: hop, gone: make(chan struct{})}
-	l.told.Store(link.Told())
+	l.told.Store(link.Announced())
 	return l
 }
 

@@ -77,7 +77,7 @@ func (f *Flow) read(ctx context.Context, l *Line, dst []byte) ([]byte, engine.Ev
 // progress counts what has arrived at the peer as a sign of life of the applications: the last byte
 // of a message may leave this end long before it is there. The caller holds f.recv.
 func (f *Flow) progress(now time.Time) {
-	if moved := f.engine.Moved(); moved != f.recv.moved {
+	if moved := f.engine.SendProgress(); moved != f.recv.moved {
 		f.recv.moved = moved
 		f.Limits.touch(now)
 	}

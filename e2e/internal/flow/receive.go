@@ -132,7 +132,7 @@ func (f *Flow) hand(m Incoming) {
 func (f *Flow) Consumed(m Incoming) {
 	if !m.Kind.Free() {
 		if f.spool != nil {
-			f.engine.Took(time.Now(), m.Number, m.Size)
+			f.engine.ConsumedNumber(time.Now(), m.Number, m.Size)
 		} else {
 			f.engine.Consumed(time.Now(), m.Size)
 		}

@@ -74,7 +74,7 @@ func (f *Flow) makeSignature(ctx context.Context, s *signing.Signature) error {
 // last, and keys that have been retired since are still good.
 func (f *Flow) signer() (keys.SigningKeyID, keys.Signer) {
 	if l := f.line.Load(); l != nil {
-		name := l.Link.Told().VerifyingKey().ID()
+		name := l.Link.Announced().VerifyingKey().ID()
 		if signer, ok := f.cfg.Identity.SignerOf(name); ok {
 			return name, signer
 		}

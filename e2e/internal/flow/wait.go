@@ -58,7 +58,7 @@ type patience struct {
 }
 
 func (f *Flow) patience() *patience {
-	return &patience{flow: f, timer: time.NewTimer(f.cfg.SendTimeout / 2), moved: f.engine.Moved(), came: f.engine.Came()}
+	return &patience{flow: f, timer: time.NewTimer(f.cfg.SendTimeout / 2), moved: f.engine.SendProgress(), came: f.engine.ReceiveProgress()}
 }
 
 // renew begins it anew, on another line.
@@ -72,7 +72,7 @@ func (p *patience) renew() {
 // their way, which windows bound.
 func (p *patience) passed() {
 	f := p.flow
-	moved, came := f.engine.Moved(), f.engine.Came()
+	moved, came := f.engine.SendProgress(), f.engine.ReceiveProgress()
 	switch {
 	case moved != p.moved:
 		p.asked = false

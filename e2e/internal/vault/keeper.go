@@ -192,8 +192,8 @@ func (k *Keeper) gather(ctx context.Context) error {
 	for len(k.parts) > 0 && k.parts[0].last <= acked {
 		k.parts = k.parts[1:]
 	}
-	if k.unlisted == nil && e.Gathered() >= k.partSize() {
-		messages, last := e.Gather()
+	if k.unlisted == nil && e.UnstoredSize() >= k.partSize() {
+		messages, last := e.Unstored()
 		if last == 0 {
 			return engine.ErrClosed
 		}
@@ -209,7 +209,7 @@ func (k *Keeper) gather(ctx context.Context) error {
 	if err := k.vault.Store.SavePart(ctx, k.unlisted.stored); err != nil {
 		return err
 	}
-	e.Apart(k.unlisted.last)
+	e.StoredApart(k.unlisted.last)
 	k.parts, k.unlisted = append(k.parts, k.unlisted.part), nil
 	return nil
 }
