@@ -17,15 +17,16 @@ import (
 	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/keyio"
 	"github.com/hopseal/hopseal/keys/keystore"
 )
 
 // Keysets of AES256_GCM keys come from Tink, and seal from a store.
 
 // tinkKeyset returns a new keyset, and its bytes in Tink's own form.
-func tinkKeyset(kind keyset.Type) (*keys.TinkKeyset, []byte) {
+func tinkKeyset(kind keyset.Type) (*keyio.TinkKeyset, []byte) {
 	b := made(made(keyset.Generate(kind)).Append(nil))
-	return made(keys.ReadCleartextTinkKeyset(b, keys.TinkBinary, insecurecleartext.Token{})), b
+	return made(keyio.ReadCleartextTinkKeyset(b, keyio.TinkBinary, insecurecleartext.Token{})), b
 }
 
 // importedAESKeyset returns a shared keyset that is in no store yet, and the keyset
@@ -33,7 +34,7 @@ func tinkKeyset(kind keyset.Type) (*keys.TinkKeyset, []byte) {
 func importedAESKeyset() (shared *keys.SharedKeyset, aead []byte) {
 	aeads, aead := tinkKeyset(keyset.AESGCM)
 	macs, _ := tinkKeyset(keyset.HMAC)
-	return made(keys.ImportSharedKeyset(aeads, macs)), aead
+	return made(keyio.ImportSharedKeyset(aeads, macs)), aead
 }
 
 // aesKeyset returns one that is in a store, and a copy of it that is in none.
@@ -144,10 +145,10 @@ func TestA24SameKeysOfTheOtherType(t *testing.T) {
 	of := func(kind keyset.Type) *keys.SharedKeyset {
 		set := made(keyset.Generate(kind))
 		set.Keys[0].Secret = secret
-		read := func(k keyset.Keyset) *keys.TinkKeyset {
-			return made(keys.ReadCleartextTinkKeyset(made(k.Append(nil)), keys.TinkBinary, insecurecleartext.Token{}))
+		read := func(k keyset.Keyset) *keyio.TinkKeyset {
+			return made(keyio.ReadCleartextTinkKeyset(made(k.Append(nil)), keyio.TinkBinary, insecurecleartext.Token{}))
 		}
-		shared := made(keys.ImportSharedKeyset(read(set), read(macs)))
+		shared := made(keyio.ImportSharedKeyset(read(set), read(macs)))
 		must(testStore(t, "alice").PutSharedKeyset("s", shared))
 		return shared
 	}

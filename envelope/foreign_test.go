@@ -20,6 +20,7 @@ import (
 	"github.com/hopseal/hopseal/internal/vectortest"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/keyio"
 )
 
 // derive against Wycheproof's HKDF-SHA-256. Its output has 32 bytes; of other sizes
@@ -52,19 +53,19 @@ type tinker struct {
 	l link
 }
 
-func (k tinker) handle(set *keys.TinkKeyset, err error) (handle *tinkkeyset.Handle, prefix []byte) {
+func (k tinker) handle(set *keyio.TinkKeyset, err error) (handle *tinkkeyset.Handle, prefix []byte) {
 	k.t.Helper()
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	b := made(set.Cleartext(keys.TinkBinary, insecurecleartext.Token{}))
+	b := made(set.Cleartext(keyio.TinkBinary, insecurecleartext.Token{}))
 	handle = made(insecurecleartextkeyset.Read(tinkkeyset.NewBinaryReader(bytes.NewReader(b))))
 	entry := made(handle.Primary())
 	return handle, binary.BigEndian.AppendUint32([]byte{1}, entry.KeyID())
 }
 
 func (k tinker) pair() (aeads, macs *tinkkeyset.Handle, aeadPrefix, macPrefix []byte) {
-	a, m, err := k.l.Sealer.Shared.TinkKeysets()
+	a, m, err := keyio.ExportSharedKeyset(k.l.Sealer.Shared)
 	aeads, aeadPrefix = k.handle(a, err)
 	macs, macPrefix = k.handle(m, err)
 	return aeads, macs, aeadPrefix, macPrefix
@@ -76,7 +77,7 @@ func (k tinker) verify(name string, digest, proof []byte) error {
 		_, macs, _, prefix := k.pair()
 		return made(mac.New(macs)).VerifyMAC(append(prefix, proof...), labelled(name+" hmac", digest))
 	}
-	handle, prefix := k.handle(k.l.Sealer.From.TinkKeyset(keys.UseSigning))
+	handle, prefix := k.handle(keyio.ExportIdentity(k.l.Sealer.From, keys.UseSigning))
 	verifier := made(signature.NewVerifier(made(handle.Public())))
 	return verifier.Verify(append(prefix, proof...), labelled(name, digest))
 }
@@ -87,13 +88,13 @@ func (k tinker) prove(name string, digest []byte) []byte {
 		_, macs, _, prefix := k.pair()
 		return made(made(mac.New(macs)).ComputeMAC(labelled(name+" hmac", digest)))[len(prefix):]
 	}
-	handle, prefix := k.handle(k.l.Sealer.From.TinkKeyset(keys.UseSigning))
+	handle, prefix := k.handle(keyio.ExportIdentity(k.l.Sealer.From, keys.UseSigning))
 	return made(made(signature.NewSigner(handle)).Sign(labelled(name, digest)))[len(prefix):]
 }
 
 // content has Tink open the content key that an entry of recipients holds.
 func (k tinker) content(recipients []byte, headerDigest []byte) []byte {
-	handle, prefix := k.handle(k.l.Identity.TinkKeyset(keys.UseSealing))
+	handle, prefix := k.handle(keyio.ExportIdentity(k.l.Identity, keys.UseSealing))
 	decrypt := made(hybrid.NewHybridDecrypt(handle))
 	return made(decrypt.Decrypt(append(prefix, sealedKey(recipients)...), k.info(headerDigest)))
 }
@@ -106,7 +107,7 @@ func (k tinker) info(headerDigest []byte) []byte {
 
 // wrap has Tink seal it, into the same entry.
 func (k tinker) wrap(recipients, headerDigest, content []byte) []byte {
-	handle, prefix := k.handle(k.l.Identity.TinkKeyset(keys.UseSealing))
+	handle, prefix := k.handle(keyio.ExportIdentity(k.l.Identity, keys.UseSealing))
 	encrypt := made(hybrid.NewHybridEncrypt(made(handle.Public())))
 	return withSealedKey(recipients, made(encrypt.Encrypt(content, k.info(headerDigest)))[len(prefix):])
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/keyio"
 	"github.com/hopseal/hopseal/keys/keystore"
 )
 
@@ -20,13 +21,13 @@ var testPassphrase = []byte("upriver lagoon cassette mulberry trombone")
 // bytes of their XAES-256-GCM keys, in a store that counts what they seal.
 func gcmTwins(t testing.TB, all []link) (out []link) {
 	t.Helper()
-	take := func(kind keyset.Type, secret []byte) *keys.TinkKeyset {
+	take := func(kind keyset.Type, secret []byte) *keyio.TinkKeyset {
 		one := made(keyset.Generate(kind))
 		one.Keys[0].Secret = secret
-		return made(keys.ReadCleartextTinkKeyset(made(one.Append(nil)), keys.TinkBinary, insecurecleartext.Token{}))
+		return made(keyio.ReadCleartextTinkKeyset(made(one.Append(nil)), keyio.TinkBinary, insecurecleartext.Token{}))
 	}
 	aead, mac := pairSecrets(t, all[0].Sealer.Shared)
-	set := made(keys.ImportSharedKeyset(take(keyset.AESGCM, aead), take(keyset.HMAC, mac)))
+	set := made(keyio.ImportSharedKeyset(take(keyset.AESGCM, aead), take(keyset.HMAC, mac)))
 	s := made(keystore.Create(t.Context(), filepath.Join(t.TempDir(), "twin"), keystore.Passphrase(testPassphrase), identity(t, "twin")))
 	t.Cleanup(func() { s.Close() })
 	must(s.PutSharedKeyset("twin", set))

@@ -13,15 +13,16 @@ import (
 	"github.com/hopseal/hopseal/internal/slowtest"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/keyio"
 )
 
 // A key that must not seal leaves the plaintext, which is padded where its
 // ciphertext would stand, to nobody.
 func TestNoPlaintextIsLeftByAKeyThatDoesNotSeal(t *testing.T) {
-	take := func(kind keyset.Type) *keys.TinkKeyset {
-		return made(keys.ReadCleartextTinkKeyset(made(made(keyset.Generate(kind)).Append(nil)), keys.TinkBinary, insecurecleartext.Token{}))
+	take := func(kind keyset.Type) *keyio.TinkKeyset {
+		return made(keyio.ReadCleartextTinkKeyset(made(made(keyset.Generate(kind)).Append(nil)), keyio.TinkBinary, insecurecleartext.Token{}))
 	}
-	uncounted := made(keys.ImportSharedKeyset(take(keyset.AESGCM), take(keyset.HMAC)))
+	uncounted := made(keyio.ImportSharedKeyset(take(keyset.AESGCM), take(keyset.HMAC)))
 	s := Sealer{Shared: uncounted, Party: "a", ToParty: "b"}
 	dst := make([]byte, 0, 4096)
 	if got, err := s.Seal(dst, []byte(marker)); got != nil || !errors.Is(err, keys.ErrSealLimit) {

@@ -11,11 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hopseal/hopseal/keys/internal/ring"
-
 	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
 // aesKeyset returns a shared keyset with one AES256_GCM key, of no store.

@@ -15,12 +15,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hopseal/hopseal/keys/internal/ring"
-
 	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
 func testIdentity(t testing.TB, name string) *Identity {

@@ -7,8 +7,6 @@ import (
 	"crypto/ed25519"
 	"testing"
 
-	"github.com/tink-crypto/tink-go/v2/tink"
-
 	"github.com/hopseal/hopseal/internal/nilargs"
 )
 
@@ -16,10 +14,6 @@ import (
 func TestNothingPanicsOnNil(t *testing.T) {
 	id := testIdentity(t, "alice")
 	set, _ := GenerateSharedKeyset()
-	tinkSet, err := id.TinkKeyset(UseSigning)
-	if err != nil {
-		t.Fatal(err)
-	}
 	peer := testIdentity(t, "peer").Public()
 	nilargs.Table{
 		Calls: map[string]any{
@@ -27,28 +21,19 @@ func TestNothingPanicsOnNil(t *testing.T) {
 				_, err := GenerateIdentityWith("x", root, nil)
 				return err
 			},
-			"ImportIdentity": func(signing, sealing *TinkKeyset) error {
-				_, err := ImportIdentity("x", signing, sealing)
-				return err
-			},
-			"ImportSharedKeyset": ImportSharedKeyset,
-			"ReadTinkKeyset":     func(kek tink.AEAD) error { _, err := ReadTinkKeyset([]byte("x"), TinkJSON, kek, nil); return err },
-
 			"Identity.Attach":      (*Identity).Attach,
-			"PublicIdentity.Equal": (*PublicIdentity).Equal, "TinkKeyset.Encrypted": (*TinkKeyset).Encrypted,
+			"PublicIdentity.Equal": (*PublicIdentity).Equal,
 		},
 		Values: []any{
 			func() context.Context { return t.Context() },
 			func() *Identity { return id }, func() *PublicIdentity { return peer },
-			func() *SharedKeyset { return set }, func() *TinkKeyset { return tinkSet },
+			func() *SharedKeyset { return set },
 			func() Signer { return id.Signer() },
 			func() ed25519.PublicKey { return id.Public().RootKey() },
-			func() tink.AEAD { return nil },
 			func() func() { return func() {} },
 		},
 		Optional: []string{
 			"PublicIdentity.Equal: *keys.PublicIdentity", "PublicIdentity.Equal: new(keys.PublicIdentity)",
-			"ImportIdentity: *keys.TinkKeyset",
 		},
 	}.Check(t)
 }

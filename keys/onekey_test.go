@@ -1,45 +1,15 @@
-//go:build !js
-
 package keys
 
 import (
 	"errors"
 	"testing"
 
-	tinkpb "github.com/tink-crypto/tink-go/v2/proto/tink_go_proto"
-
 	"github.com/hopseal/hopseal/internal/keyset"
+	"github.com/hopseal/hopseal/keys/insecurecleartext"
 	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
-// One key for two purposes is refused at import, wherever in the two keysets it stands.
-func TestImportRefusesOneKeyForTwoPurposes(t *testing.T) {
-	same := func(a, b keyset.Type, from, to int) (*TinkKeyset, *TinkKeyset) {
-		t.Helper()
-		one := proto(tinkMade(0, params(a, keyset.PrefixTink), params(a, keyset.PrefixTink)))
-		other := proto(tinkMade(0, params(b, keyset.PrefixTink), params(b, keyset.PrefixTink)))
-		k, err := takeTinkKeyset(one)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l, err := takeTinkKeyset(other)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.Keys[to].Secret = k.Keys[from].Secret
-		return tinkKeysetOf(t, k), tinkKeysetOf(t, l)
-	}
-	for _, aead := range []keyset.Type{keyset.XAESGCM, keyset.AESGCM} {
-		for _, at := range [][2]int{{0, 0}, {1, 1}, {0, 1}, {1, 0}} {
-			_, err := ImportSharedKeyset(same(aead, keyset.HMAC, at[0], at[1]))
-			if reasonOf(err) != TinkSharedKey {
-				t.Errorf("%v, %v: %v", aead, at, err)
-			}
-		}
-	}
-}
-
-// The same in what a store or a backup holds.
+// One key for two purposes is refused in what a store or a backup holds.
 func TestSharedKeysetWithOneKeyForBothIsRefused(t *testing.T) {
 	k, err := GenerateSharedKeyset()
 	if err != nil {
@@ -55,44 +25,12 @@ func TestSharedKeysetWithOneKeyForBothIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	macs.Keys[0].Secret = aeads.Keys[0].Secret
-	bad := &sharedState{aeads: s.aeads, macs: ring.Ring{Kind: keyset.HMAC, Set: tinkKeysetOf(t, macs).set, Lives: s.macs.Lives}}
+	bad := &sharedState{aeads: s.aeads, macs: ring.Ring{Kind: keyset.HMAC, Set: must(ring.ParseSet(must(macs.Append(nil)))), Lives: s.macs.Lives}}
 	b, err := bad.append(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ParseCleartextSharedKeyset(b, cleartext); !errors.Is(err, ErrSharedKeyset) {
+	if _, err := ParseCleartextSharedKeyset(b, insecurecleartext.Token{}); !errors.Is(err, ErrSharedKeyset) {
 		t.Errorf("%v", err)
-	}
-}
-
-func tinkKeysetOf(t *testing.T, k keyset.Keyset) *TinkKeyset {
-	t.Helper()
-	b, err := k.Append(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := ring.ParseSet(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &TinkKeyset{k.Keys[0].Type, set}
-}
-
-// A keyset that has no primary that works says so, and of which key.
-func TestTinkKeysetsWithoutAPrimary(t *testing.T) {
-	for name, change := range map[string]func(*tinkpb.Keyset){
-		"disabled":  func(k *tinkpb.Keyset) { k.Key[0].Status = tinkpb.KeyStatusType_DISABLED },
-		"destroyed": func(k *tinkpb.Keyset) { k.Key[0].Status = tinkpb.KeyStatusType_DESTROYED },
-		"missing":   func(k *tinkpb.Keyset) { k.Key = k.Key[1:] },
-	} {
-		k := proto(tinkMade(0, params(keyset.Ed25519, keyset.PrefixTink), params(keyset.Ed25519, keyset.PrefixTink)))
-		change(k)
-		for _, f := range tinkFormats {
-			_, err := ReadCleartextTinkKeyset(written(f, k), f, cleartext)
-			var taken *TinkKeysetError
-			if !errors.As(err, &taken) || taken.Reason != TinkPrimary || taken.KeyID != k.PrimaryKeyId {
-				t.Errorf("%s: %v", name, err)
-			}
-		}
 	}
 }

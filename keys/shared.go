@@ -33,7 +33,7 @@ const MACSize = sha256.Size
 // as one. Whoever holds it can read and write as any of its parties.
 //
 // A keyset of AES256_GCM keys, which Tink made, can take the place of the first
-// (see [ImportSharedKeyset]). It opens like the other. It seals only where it comes
+// (see keyio.ImportSharedKeyset). It opens like the other. It seals only where it comes
 // from a keystore.Store that is open for writing, and up to 2^30 messages a key, see
 // [ErrSealLimit].
 //
@@ -100,7 +100,7 @@ func (s *sharedState) load(before *sharedState) error {
 	if err != nil {
 		return err
 	}
-	if firstCommon(a, m) != 0 {
+	if ring.CommonKey(a, m) != 0 {
 		return ErrSharedKeyset
 	}
 	reserved := make([]uint64, len(a.Keys))
@@ -127,17 +127,6 @@ func (s *sharedState) load(before *sharedState) error {
 	}
 	s.primary = s.pairs[s.aeads.Primary()]
 	return nil
-}
-
-// firstCommon is for keysets with different purposes: a key that serves two is safe for
-// neither.
-func firstCommon(a, b keyset.Keyset) uint32 {
-	for _, key := range a.Keys {
-		if slices.ContainsFunc(b.Keys, func(k keyset.Key) bool { return hmac.Equal(k.Secret, key.Secret) }) {
-			return key.ID
-		}
-	}
-	return 0
 }
 
 // index returns the place of the pair of that id, -1 for none.
@@ -324,7 +313,7 @@ func parseSharedState(r *strict.Reader) (*sharedState, error) {
 	var aeads, macs bool
 	s.aeads, aeads = ring.Parse(r, kind)
 	s.macs, macs = ring.Parse(r, keyset.HMAC)
-	if !aeads || !macs || version != uint64(n-2) || !s.paired() {
+	if !aeads || !macs || version != uint64(n-2) || !ring.Paired(s.aeads, s.macs) {
 		return nil, ErrSharedKeyset
 	}
 	if version == versionAES {
@@ -345,12 +334,4 @@ func parseReserved(r *strict.Reader, keys int) []uint64 {
 		}
 	}
 	return reserved
-}
-
-// paired reports whether the two rings are in step, entry by entry.
-func (s *sharedState) paired() bool {
-	return slices.EqualFunc(s.aeads.Lives, s.macs.Lives, func(a, m ring.Life) bool {
-		a.ID, m.ID = 0, 0
-		return a == m
-	})
 }

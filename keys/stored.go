@@ -13,7 +13,7 @@ import (
 	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
-// What only keys/keystore does with identities and shared keysets. Browsers have no such stores.
+// What only keys/keystore and keys/keyio do with identities and shared keysets. Browsers have neither.
 
 func init() {
 	bridge.Offer(bridge.Identities[*Identity]{
@@ -74,6 +74,23 @@ func init() {
 			return used.messages.Load(), used.bytes.Load()
 		},
 		Uncounted: errUncounted,
+	})
+}
+
+// What only keys/keyio does.
+func init() {
+	bridge.Offer(bridge.Imports[*Identity, *SharedKeyset]{
+		Identity: func(name string, signing, sealing ring.Ring, now time.Time) (*Identity, error) {
+			root, err := newRoot()
+			if err != nil {
+				return nil, err
+			}
+			return (&identityState{root: root, signing: signing, sealing: sealing}).begin(name, now)
+		},
+		SharedKeyset: func(aeads, macs ring.Ring) (*SharedKeyset, error) {
+			s := &sharedState{aeads: aeads, macs: macs}
+			return sharedStepped(s, s.load(nil))
+		},
 	})
 }
 

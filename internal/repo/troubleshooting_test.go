@@ -27,7 +27,7 @@ var explained = []string{
 	"e2e/netconn",
 	"keys",
 	"keys/internal/ring",
-	"keys/keystore", "keys/trust",
+	"keys/keyio", "keys/keystore", "keys/trust",
 	"keys/keystore/internal/socket",
 	"internal/filelock",
 	"envelope",

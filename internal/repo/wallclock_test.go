@@ -84,7 +84,7 @@ var wallTimes = map[string]string{
 	"keys/trust/authority.go: time.Unix":            "in a statement, which others verify",
 	"keys/trust/authority.go: Unix":                 "in a statement, which others verify",
 	"keys/keystore/run.go: UTC":                     "logged",
-	"keys/tinkimport.go: Unix":                      "stored with the key",
+	"keys/keyio/import.go: Unix":                    "stored with the key",
 	"transport/close_wait.go: Round":                "a duration, shown",
 	"internal/pki/pki.go: AddDate":                  "of certificates for tests",
 	"internal/pki/pki.go: time.Date":                "of certificates for tests",

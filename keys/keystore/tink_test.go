@@ -14,6 +14,7 @@ import (
 	"github.com/tink-crypto/tink-go/v2/signature/ed25519"
 
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keyio"
 )
 
 // tinkMade is a signing keyset that Tink's manager made, with keys of these variants.
@@ -29,10 +30,10 @@ func tinkMade(primary int, variants ...ed25519.Variant) *tinkkeyset.Handle {
 	return must(m.Handle())
 }
 
-func imported(h *tinkkeyset.Handle) *keys.TinkKeyset {
+func imported(h *tinkkeyset.Handle) *keyio.TinkKeyset {
 	var b bytes.Buffer
 	must(0, insecurecleartextkeyset.Write(h, tinkkeyset.NewBinaryWriter(&b)))
-	return must(keys.ReadCleartextTinkKeyset(b.Bytes(), keys.TinkBinary, cleartext))
+	return must(keyio.ReadCleartextTinkKeyset(b.Bytes(), keyio.TinkBinary, cleartext))
 }
 
 // Keys keep their states, and the keyset goes on living: in a store, through a
@@ -44,7 +45,7 @@ func TestImportedKeysetsLive(t *testing.T) {
 	if err := m.Disable(must(signing.Entry(0)).KeyID()); err != nil {
 		t.Fatal(err)
 	}
-	id, err := keys.ImportIdentity("alice", imported(must(m.Handle())), nil)
+	id, err := keyio.ImportIdentity("alice", imported(must(m.Handle())), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +69,7 @@ func TestImportedKeysetsLive(t *testing.T) {
 	if got, want := stages(s.Identity().Keys(), keys.UseSigning), "archived retiring retiring primary"; got != want {
 		t.Errorf("stages %s, want %s", got, want)
 	}
-	public := must(must(s.Identity().TinkKeyset(keys.UseSigning)).Public(keys.TinkJSON))
+	public := must(must(keyio.ExportIdentity(s.Identity(), keys.UseSigning)).Public(keyio.TinkJSON))
 	verifier := must(signature.NewVerifier(must(tinkkeyset.ReadWithNoSecrets(tinkkeyset.NewJSONReader(bytes.NewReader(public))))))
 	message := []byte("message")
 	prefix := binary.BigEndian.AppendUint32([]byte{1}, next.TinkID) // Tink's
@@ -81,7 +82,7 @@ func TestImportedKeysetsLive(t *testing.T) {
 // leave either.
 func TestA22NoAmbiguousKeysetLeaves(t *testing.T) {
 	cheap(t)
-	id, err := keys.ImportIdentity("alice", imported(tinkMade(0, ed25519.VariantNoPrefix)), nil)
+	id, err := keyio.ImportIdentity("alice", imported(tinkMade(0, ed25519.VariantNoPrefix)), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,14 +90,14 @@ func TestA22NoAmbiguousKeysetLeaves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := id.TinkKeyset(keys.UseSigning); err != nil {
+	if _, err := keyio.ExportIdentity(id, keys.UseSigning); err != nil {
 		t.Error(err)
 	}
 	if _, err := s.Add(KeyRef{Use: keys.UseSigning}); err != nil {
 		t.Fatal(err)
 	}
-	_, err = reopen(t, s).Identity().TinkKeyset(keys.UseSigning)
-	if e, ok := errors.AsType[*keys.TinkKeysetError](err); !ok || e.Reason != keys.TinkAmbiguous {
+	_, err = keyio.ExportIdentity(reopen(t, s).Identity(), keys.UseSigning)
+	if e, ok := errors.AsType[*keyio.TinkKeysetError](err); !ok || e.Reason != keyio.TinkAmbiguous {
 		t.Error(err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/keyio"
 	"github.com/hopseal/hopseal/keys/keystore"
 	"github.com/hopseal/hopseal/keys/trust"
 )
@@ -111,11 +112,11 @@ func (c *call) deliver(r exportResult, file string, raw bool, content []byte) er
 }
 
 func exportTink(s *keystore.Replica, use string) (string, error) {
-	set, err := s.Identity().TinkKeyset(refOf(use, "").Use)
+	set, err := keyio.ExportIdentity(s.Identity(), refOf(use, "").Use)
 	if err != nil {
 		return "", err
 	}
-	b, err := set.Public(keys.TinkJSON)
+	b, err := set.Public(keyio.TinkJSON)
 	return string(b), err
 }
 

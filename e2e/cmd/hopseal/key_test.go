@@ -15,6 +15,7 @@ import (
 	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/keyio"
 	"github.com/hopseal/hopseal/keys/keystore"
 	"github.com/hopseal/hopseal/keys/trust"
 )
@@ -297,13 +298,13 @@ func TestKeysetFromTinkGoesTheSameWays(t *testing.T) {
 			t.Errorf("%s has another type of key", store)
 		}
 	}
-	take := func(kind keyset.Type) *keys.TinkKeyset {
+	take := func(kind keyset.Type) *keyio.TinkKeyset {
 		made, err := keyset.Generate(kind)
 		if err != nil {
 			t.Fatal(err)
 		}
 		b, _ := made.Append(nil)
-		set, err := keys.ReadCleartextTinkKeyset(b, keys.TinkBinary, insecurecleartext.Token{})
+		set, err := keyio.ReadCleartextTinkKeyset(b, keyio.TinkBinary, insecurecleartext.Token{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -313,7 +314,7 @@ func TestKeysetFromTinkGoesTheSameWays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shared, err := keys.ImportSharedKeyset(take(keyset.AESGCM), take(keyset.HMAC))
+	shared, err := keyio.ImportSharedKeyset(take(keyset.AESGCM), take(keyset.HMAC))
 	if err = errors.Join(err, s.PutSharedKeyset("orders", shared), s.Close()); err != nil {
 		t.Fatal(err)
 	}

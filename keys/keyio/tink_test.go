@@ -1,6 +1,6 @@
 //go:build !js
 
-package keys
+package keyio
 
 import (
 	"bytes"
@@ -31,6 +31,7 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 
 	"github.com/hopseal/hopseal/internal/keyset"
+	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
 	"github.com/hopseal/hopseal/keys/internal/ring"
 )
@@ -88,7 +89,7 @@ func written(f TinkFormat, k *tinkpb.Keyset) []byte {
 	return must(f.write(func(w tinkkeyset.Writer) error { return w.Write(k) }))
 }
 
-func imported(h *tinkkeyset.Handle) *TinkKeyset {
+func read(h *tinkkeyset.Handle) *TinkKeyset {
 	return must(ReadCleartextTinkKeyset(written(TinkBinary, proto(h)), TinkBinary, cleartext))
 }
 
@@ -117,9 +118,9 @@ func primaryOf(r ring.Ring) keyset.Key {
 func TestTinkReadsPublicKeysets(t *testing.T) {
 	id := testIdentity(t, "alice")
 	for _, f := range tinkFormats {
-		holdIdentityAgainstTink(t, id, func(use Use) *tinkkeyset.Handle {
-			b := must(must(id.TinkKeyset(use)).Public(f))
-			if bytes.Contains(b, primaryOf(id.state.Load().signing).Secret) {
+		holdIdentityAgainstTink(t, id, func(use keys.Use) *tinkkeyset.Handle {
+			b := must(must(ExportIdentity(id, use)).Public(f))
+			if bytes.Contains(b, primaryOf(ringsOf(id).signing).Secret) {
 				t.Error("a secret in a public keyset")
 			}
 			return must(tinkkeyset.ReadWithNoSecrets(must(f.reader(b))))
@@ -127,16 +128,16 @@ func TestTinkReadsPublicKeysets(t *testing.T) {
 	}
 }
 
-func holdIdentityAgainstTink(t *testing.T, id *Identity, public func(Use) *tinkkeyset.Handle) {
+func holdIdentityAgainstTink(t *testing.T, id *keys.Identity, public func(keys.Use) *tinkkeyset.Handle) {
 	t.Helper()
 	message, info := []byte("message"), []byte("info")
-	s := id.state.Load()
+	s := ringsOf(id)
 
 	sig := append(prefixOf(primaryOf(s.signing)), must(id.Signer().Sign(message))...)
-	if err := must(signature.NewVerifier(public(UseSigning))).Verify(sig, message); err != nil {
+	if err := must(signature.NewVerifier(public(keys.UseSigning))).Verify(sig, message); err != nil {
 		t.Errorf("Tink does not verify ours: %v", err)
 	}
-	sealed := must(must(hybrid.NewHybridEncrypt(public(UseSealing))).Encrypt(message, info))
+	sealed := must(must(hybrid.NewHybridEncrypt(public(keys.UseSealing))).Encrypt(message, info))
 	sealed, ok := bytes.CutPrefix(sealed, prefixOf(primaryOf(s.sealing)))
 	if got, err := id.UnsealKey(id.Public().RecipientKey().ID(), info, sealed); !ok || err != nil || !bytes.Equal(got, message) {
 		t.Errorf("what Tink sealed opens as %q, %v", got, err)
@@ -147,28 +148,28 @@ func holdIdentityAgainstTink(t *testing.T, id *Identity, public func(Use) *tinkk
 // data.
 func TestTinkReadsEncryptedKeysets(t *testing.T) {
 	id, kek, aad := testIdentity(t, "alice"), newKEK(), []byte("backup 1")
-	aeads, macs, err := must(GenerateSharedKeyset()).TinkKeysets()
+	aeads, macs, err := ExportSharedKeyset(must(keys.GenerateSharedKeyset()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	aes, _, err := aesKeyset(t).TinkKeysets()
+	aes, _, err := ExportSharedKeyset(aesKeyset(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, set := range map[string]*TinkKeyset{
-		"signing": must(id.TinkKeyset(UseSigning)), "sealing": must(id.TinkKeyset(UseSealing)), "aead": aeads, "mac": macs, "AES": aes,
+		"signing": must(ExportIdentity(id, keys.UseSigning)), "sealing": must(ExportIdentity(id, keys.UseSealing)), "aead": aeads, "mac": macs, "AES": aes,
 	} {
 		for _, f := range tinkFormats {
 			b := must(set.Encrypted(f, kek, aad))
-			if bytes.Contains(b, must(set.set.Keyset()).Keys[0].Secret) {
+			if bytes.Contains(b, keysOf(set).Keys[0].Secret) {
 				t.Errorf("%s: the key stands in the clear", name)
 			}
-			read, err := tinkkeyset.ReadWithAssociatedData(must(f.reader(b)), kek, aad)
-			if err != nil || !bytes.Equal(must(ring.Set{Handle: read}.Bytes()), must(set.set.Bytes())) {
+			theirs, err := tinkkeyset.ReadWithAssociatedData(must(f.reader(b)), kek, aad)
+			if err != nil || !bytes.Equal(must((&TinkKeyset{handle: theirs}).bytes()), must(set.bytes())) {
 				t.Errorf("%s: Tink reads another keyset: %v", name, err)
 			}
 			again, err := ReadTinkKeyset(b, f, kek, aad)
-			if err != nil || !bytes.Equal(must(again.set.Bytes()), must(set.set.Bytes())) {
+			if err != nil || !bytes.Equal(must(again.bytes()), must(set.bytes())) {
 				t.Errorf("%s: comes back otherwise: %v", name, err)
 			}
 			for problem, open := range map[string]func() (*TinkKeyset, error){
@@ -180,7 +181,7 @@ func TestTinkReadsEncryptedKeysets(t *testing.T) {
 				}
 			}
 			clear := must(set.Cleartext(f, cleartext))
-			if again, err := ReadCleartextTinkKeyset(clear, f, cleartext); err != nil || !bytes.Equal(must(again.set.Bytes()), must(set.set.Bytes())) {
+			if again, err := ReadCleartextTinkKeyset(clear, f, cleartext); err != nil || !bytes.Equal(must(again.bytes()), must(set.bytes())) {
 				t.Errorf("%s: comes back otherwise from the clear: %v", name, err)
 			}
 		}
@@ -199,19 +200,19 @@ func reasonOf(err error) TinkReason {
 func TestImportOfTinkKeysets(t *testing.T) {
 	for _, prefix := range []keyset.Prefix{keyset.PrefixTink, keyset.PrefixCrunchy, keyset.PrefixRaw} {
 		signing, sealing := tinkMade(0, params(keyset.Ed25519, prefix)), tinkMade(0, params(keyset.XWing, prefix))
-		id, err := ImportIdentity("alice", imported(signing), imported(sealing))
+		id, err := ImportIdentity("alice", read(signing), read(sealing))
 		if err != nil {
 			t.Fatal(err)
 		}
-		holdIdentityAgainstTink(t, id, func(use Use) *tinkkeyset.Handle {
-			return must(map[Use]*tinkkeyset.Handle{UseSigning: signing, UseSealing: sealing}[use].Public())
+		holdIdentityAgainstTink(t, id, func(use keys.Use) *tinkkeyset.Handle {
+			return must(map[keys.Use]*tinkkeyset.Handle{keys.UseSigning: signing, keys.UseSealing: sealing}[use].Public())
 		})
 		message, info := []byte("message"), []byte("info")
-		sig, _ := bytes.CutPrefix(must(must(signature.NewSigner(signing)).Sign(message)), prefixOf(primaryOf(id.state.Load().signing)))
+		sig, _ := bytes.CutPrefix(must(must(signature.NewSigner(signing)).Sign(message)), prefixOf(primaryOf(ringsOf(id).signing)))
 		if !id.Public().VerifyingKey().Verify(message, sig) {
 			t.Error("what Tink signed does not verify")
 		}
-		ours := append(prefixOf(primaryOf(id.state.Load().sealing)), must(id.Public().RecipientKey().SealKey(info, message))...)
+		ours := append(prefixOf(primaryOf(ringsOf(id).sealing)), must(id.Public().RecipientKey().SealKey(info, message))...)
 		if got, err := must(hybrid.NewHybridDecrypt(sealing)).Decrypt(ours, info); err != nil || !bytes.Equal(got, message) {
 			t.Errorf("Tink opens ours as %q, %v", got, err)
 		}
@@ -222,7 +223,7 @@ func TestImportOfTinkKeysets(t *testing.T) {
 				aeadPrefix = keyset.PrefixTink // X_AES_GCM has no other
 			}
 			aeads, macs := tinkMade(0, params(kind, aeadPrefix)), tinkMade(0, params(keyset.HMAC, prefix))
-			shared, err := ImportSharedKeyset(imported(aeads), imported(macs))
+			shared, err := ImportSharedKeyset(read(aeads), read(macs))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -232,19 +233,19 @@ func TestImportOfTinkKeysets(t *testing.T) {
 }
 
 // counted has the messages of a keyset's AES256_GCM keys counted, as a store does.
-func counted(s *SharedKeyset) {
-	s.state.Store(s.state.Load().countedBy(func(_ [32]byte, room *atomic.Uint64, n uint64) error {
+func counted(s *keys.SharedKeyset) {
+	sharedKeysets.Move(s, sharedKeysets.Counted(s, func(_ [32]byte, room *atomic.Uint64, n uint64) error {
 		room.Store(n)
 		return nil
 	}))
 }
 
-func holdSharedAgainstTink(t *testing.T, shared *SharedKeyset, aeads, macs *tinkkeyset.Handle) {
+func holdSharedAgainstTink(t *testing.T, shared *keys.SharedKeyset, aeads, macs *tinkkeyset.Handle) {
 	t.Helper()
 	message, aad := []byte("message"), []byte("associated data")
 	counted(shared) // or AES256_GCM does not seal
-	s := shared.state.Load()
-	aeadPrefix, macPrefix := prefixOf(primaryOf(s.aeads)), prefixOf(primaryOf(s.macs))
+	aeadRing, macRing := sharedKeysets.Rings(shared)
+	aeadPrefix, macPrefix := prefixOf(primaryOf(aeadRing)), prefixOf(primaryOf(macRing))
 
 	tinkAEAD := must(aead.New(aeads))
 	sealed, ok := bytes.CutPrefix(must(tinkAEAD.Encrypt(message, aad)), aeadPrefix)
@@ -342,15 +343,15 @@ func TestDestroyedKeysAreDropped(t *testing.T) {
 	k := proto(tinkMade(0, params(keyset.HMAC, keyset.PrefixTink), params(keyset.HMAC, keyset.PrefixTink)))
 	k.Key[1].Status, k.Key[1].KeyData = tinkpb.KeyStatusType_DESTROYED, nil
 	set, err := ReadCleartextTinkKeyset(written(TinkJSON, k), TinkJSON, cleartext)
-	if err != nil || len(must(set.set.Keyset()).Keys) != 1 {
+	if err != nil || len(keysOf(set).Keys) != 1 {
 		t.Errorf("%v, %v", set, err)
 	}
 }
 
 func TestImportRefusesTheWrongKeysets(t *testing.T) {
-	signing := imported(tinkMade(0, params(keyset.Ed25519, keyset.PrefixTink)))
+	signing := read(tinkMade(0, params(keyset.Ed25519, keyset.PrefixTink)))
 	aeadParams, macParams := params(keyset.XAESGCM, keyset.PrefixTink), params(keyset.HMAC, keyset.PrefixTink)
-	aeads, macs := imported(tinkMade(0, aeadParams)), imported(tinkMade(0, macParams))
+	aeads, macs := read(tinkMade(0, aeadParams)), read(tinkMade(0, macParams))
 	for name, err := range map[string]error{
 		"signing for sealing": second(ImportIdentity("alice", nil, signing)),
 		"HMAC for signing":    second(ImportIdentity("alice", macs, nil)), // A24
@@ -369,7 +370,7 @@ func TestImportRefusesTheWrongKeysets(t *testing.T) {
 		"more keys":       tinkMade(0, macParams, macParams),
 		"another primary": tinkMade(1, macParams, macParams),
 	} {
-		if _, err := ImportSharedKeyset(aeads, imported(other)); reasonOf(err) != TinkUnpaired {
+		if _, err := ImportSharedKeyset(aeads, read(other)); reasonOf(err) != TinkUnpaired {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -382,17 +383,15 @@ func TestImportRefusesTheWrongKeysets(t *testing.T) {
 	if _, err := macs.Public(TinkJSON); err == nil {
 		t.Error("an HMAC key has a public half")
 	}
-	if _, err := testIdentity(t, "alice").TinkKeyset(UseShared); err == nil {
+	if _, err := ExportIdentity(testIdentity(t, "alice"), keys.UseShared); err == nil {
 		t.Error("an identity has a shared keyset")
 	}
-	outside := &localSignerOutside{rootKey(testIdentity(t, "root"))}
-	id := must(GenerateIdentityWith("alice", outside, outside))
-	if _, err := id.TinkKeyset(UseSigning); !errors.Is(err, ErrDetached) {
+	outside := outsideSigner(rootKey(testIdentity(t, "root")))
+	id := must(keys.GenerateIdentityWith("alice", outside, outside))
+	if _, err := ExportIdentity(id, keys.UseSigning); !errors.Is(err, keys.ErrDetached) {
 		t.Error(err)
 	}
 }
-
-func second[T any](_ T, err error) error { return err }
 
 func TestTruncatedTinkKeysets(t *testing.T) {
 	k := proto(tinkMade(0, params(keyset.XWing, keyset.PrefixTink)))
@@ -410,8 +409,8 @@ func TestTruncatedTinkKeysets(t *testing.T) {
 }
 
 func TestA42TinkKeysetsPrintNoSecret(t *testing.T) {
-	set := imported(tinkMade(0, params(keyset.Ed25519, keyset.PrefixTink)))
-	secret := must(set.set.Keyset()).Keys[0].Secret
+	set := read(tinkMade(0, params(keyset.Ed25519, keyset.PrefixTink)))
+	secret := keysOf(set).Keys[0].Secret
 	if s := fmt.Sprintf("%+v", set); !strings.Contains(s, redacted) {
 		t.Error(s)
 	}
@@ -430,7 +429,7 @@ func TestA42TinkKeysetsPrintNoSecret(t *testing.T) {
 }
 
 func FuzzReadTinkKeyset(f *testing.F) {
-	for _, kind := range kinds {
+	for _, kind := range []keyset.Type{keyset.Ed25519, keyset.XWing, keyset.XAESGCM, keyset.HMAC, keyset.AESGCM} {
 		k := proto(tinkMade(0, params(kind, keyset.PrefixTink), params(kind, keyset.PrefixTink)))
 		for _, format := range tinkFormats {
 			f.Add(written(format, k), byte(format))
@@ -449,7 +448,7 @@ func FuzzReadTinkKeyset(f *testing.F) {
 			return
 		}
 		again, err := ReadCleartextTinkKeyset(must(set.Cleartext(TinkJSON, cleartext)), TinkJSON, cleartext)
-		if err != nil || !bytes.Equal(must(again.set.Bytes()), must(set.set.Bytes())) {
+		if err != nil || !bytes.Equal(must(again.bytes()), must(set.bytes())) {
 			t.Fatalf("%x comes back otherwise: %v", b, err)
 		}
 	})

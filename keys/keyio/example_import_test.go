@@ -1,6 +1,6 @@
 //go:build !js
 
-package keys_test
+package keyio_test
 
 import (
 	"bytes"
@@ -17,6 +17,7 @@ import (
 
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
+	"github.com/hopseal/hopseal/keys/keyio"
 	"github.com/hopseal/hopseal/keys/keystore"
 )
 
@@ -28,10 +29,10 @@ func ExampleImportSharedKeyset() {
 			log.Fatal(err)
 		}
 	}
-	take := func(theirs *keyset.Handle) *keys.TinkKeyset {
+	take := func(theirs *keyset.Handle) *keyio.TinkKeyset {
 		var b bytes.Buffer // in clear, as it goes from hand to hand within this process
 		check(insecurecleartextkeyset.Write(theirs, keyset.NewBinaryWriter(&b)))
-		ours, err := keys.ReadCleartextTinkKeyset(b.Bytes(), keys.TinkBinary, insecurecleartext.Token{})
+		ours, err := keyio.ReadCleartextTinkKeyset(b.Bytes(), keyio.TinkBinary, insecurecleartext.Token{})
 		check(err)
 		return ours
 	}
@@ -42,7 +43,7 @@ func ExampleImportSharedKeyset() {
 	theirMAC, err := keyset.NewHandle(mac.HMACSHA256Tag256KeyTemplate())
 	check(err)
 
-	shared, err := keys.ImportSharedKeyset(take(theirAEAD), take(theirMAC))
+	shared, err := keyio.ImportSharedKeyset(take(theirAEAD), take(theirMAC))
 	check(err)
 	dir, err := os.MkdirTemp("", "hopseal")
 	check(err)

@@ -1,6 +1,6 @@
 //go:build !js
 
-package keys
+package keyio
 
 import (
 	"bytes"
@@ -19,6 +19,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/hopseal/hopseal/keys"
 )
 
 // Keys go out as crypto/x509 writes them, and come back.
@@ -49,10 +51,10 @@ func TestPublicKeysAgreeWithX509(t *testing.T) {
 			}
 		}
 	}
-	if f, err := RootFingerprint(id.Public().RootKey()); err != nil || f != id.Fingerprint() {
+	if f, err := keys.RootFingerprint(id.Public().RootKey()); err != nil || f != id.Fingerprint() {
 		t.Errorf("%v, %v", f, err)
 	}
-	if (VerifyingKey{}).PublicKey() != nil {
+	if (keys.VerifyingKey{}).PublicKey() != nil {
 		t.Error("the zero key has a public key")
 	}
 }
@@ -84,7 +86,7 @@ func TestPublicKeysAreCopies(t *testing.T) {
 	id := testIdentity(t, "alice")
 	id.Public().RootKey()[0] ^= 1
 	id.Public().VerifyingKey().PublicKey()[0] ^= 1
-	if id.Fingerprint() != fingerprintOf(rootKey(id).Public().(ed25519.PublicKey)) ||
+	if id.Fingerprint() != must(keys.RootFingerprint(rootKey(id).Public().(ed25519.PublicKey))) ||
 		!bytes.Equal(id.Public().VerifyingKey().PublicKey(), id.Signer().PublicKey()) {
 		t.Error("an identity's key changed")
 	}
@@ -110,14 +112,14 @@ func TestA08WeakPublicKeysAreRefused(t *testing.T) {
 			"writing DER": second(MarshalPublicKeyDER(key)),
 			"writing PEM": second(MarshalPublicKeyPEM(key)),
 			"writing JWK": second(MarshalPublicKeyJWK(key)),
-			"fingerprint": second(RootFingerprint(key)),
+			"fingerprint": second(keys.RootFingerprint(key)),
 		} {
-			if !errors.Is(err, ErrPublicKey) {
+			if !errors.Is(err, keys.ErrPublicKey) {
 				t.Errorf("%s as %s: %v", name, form, err)
 			}
 		}
 	}
-	if _, err := RootFingerprint(nil); !errors.Is(err, ErrPublicKey) {
+	if _, err := keys.RootFingerprint(nil); !errors.Is(err, keys.ErrPublicKey) {
 		t.Error(err)
 	}
 }
@@ -149,7 +151,7 @@ func TestPublicKeyTextsAreStrict(t *testing.T) {
 		"parameters NULL": {block(pemType, append([]byte{0x30, 0x2c, 0x30, 0x07, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x05, 0x00, 0x03, 0x21, 0x00}, key...)), "another algorithm"},
 	} {
 		_, err := ParsePublicKeyPEM([]byte(c.text))
-		if !errors.Is(err, ErrPublicKey) || !strings.Contains(err.Error(), c.says) {
+		if !errors.Is(err, keys.ErrPublicKey) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("PEM, %s: %v, want %q", name, err, c.says)
 		}
 	}
@@ -182,7 +184,7 @@ func TestPublicKeyTextsAreStrict(t *testing.T) {
 		"an object as kty": {`{"kty":{"a":[]},"crv":"Ed25519"}`, "kty"},
 	} {
 		_, err := ParsePublicKeyJWK([]byte(c.text))
-		if !errors.Is(err, ErrPublicKey) || !strings.Contains(err.Error(), c.says) {
+		if !errors.Is(err, keys.ErrPublicKey) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("JWK, %s: %v, want %q", name, err, c.says)
 		}
 		if err != nil && strings.Contains(err.Error(), x) {

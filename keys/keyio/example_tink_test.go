@@ -1,6 +1,6 @@
 //go:build !js
 
-package keys_test
+package keyio_test
 
 import (
 	"bytes"
@@ -11,19 +11,20 @@ import (
 	"github.com/tink-crypto/tink-go/v2/keyset"
 
 	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/keys/keyio"
 )
 
 // Give a program that uses Tink itself what it needs to seal to an identity.
-func ExampleIdentity_TinkKeyset() {
+func ExampleExportIdentity() {
 	me, err := keys.GenerateIdentity("billing")
 	if err != nil {
 		log.Fatal(err)
 	}
-	sealing, err := me.TinkKeyset(keys.UseSealing)
+	sealing, err := keyio.ExportIdentity(me, keys.UseSealing)
 	if err != nil {
 		log.Fatal(err)
 	}
-	public, err := sealing.Public(keys.TinkJSON)
+	public, err := sealing.Public(keyio.TinkJSON)
 	if err != nil {
 		log.Fatal(err)
 	}
