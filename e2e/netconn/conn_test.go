@@ -16,6 +16,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/netconn"
+	"github.com/hopseal/hopseal/internal/slowtest"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -305,7 +306,11 @@ func TestListener(t *testing.T) {
 // A15: a Write that a Close meets is whole, or the other end does not take what came of it for
 // all, whatever the moment.
 func TestA15CloseMeetsAWrite(t *testing.T) {
-	for moment := range 300 {
+	moments := 300
+	if slowtest.Mode {
+		moments = 60
+	}
+	for moment := range moments {
 		bubble(t, func(t *testing.T) {
 			near, far := streams(t)
 			const size = 3 * (32<<10 - 192)
