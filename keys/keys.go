@@ -42,7 +42,7 @@
 // its type, unless the documentation says otherwise. A nil context panics.
 //
 // Natively Tink itself reads, makes and writes keysets. Compiled for the browser the same bytes go
-// through internal/keyset, which a test holds against Tink. Tink types never leave this package.
+// through internal/keyset, which a test holds against Tink. Tink types leave it through keys/keyio only.
 package keys
 
 import (

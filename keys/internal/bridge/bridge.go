@@ -2,7 +2,7 @@
 // identity, of a shared keyset or of a list of known peers. The public types have no exported
 // methods for that.
 //
-// Packages keys and keys/trust offer their functions when they start. Packages keys/trust and
+// Packages keys and keys/trust offer their functions when they start. Packages keys/trust, keys/keyio and
 // keys/keystore take them. The type parameters stand for *keys.Identity and so on: this package
 // cannot name them, since keys imports it.
 package bridge
