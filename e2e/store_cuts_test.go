@@ -14,14 +14,19 @@ import (
 // Sessions that are stored get on, on a network that cuts each connection within 20 ms, like
 // others do: what has to be stored for a resume, and with each message, does not grow with
 // what has not been acknowledged. Without that they got one message through for 200 of
-// others, because a resume took longer than its connection lived.
+// others, because a resume took longer than its connection lived. One of three tries has to
+// show it: a machine that is busy with something else for a second slows one side down.
 func TestStoredSessionsUnderCuts(t *testing.T) {
 	for _, way := range []string{"up", "down"} {
-		plain := messagesUnderCuts(t, way, nil)
-		kept := messagesUnderCuts(t, way, sessionstore.Memory())
-		t.Logf("%s: %d messages, %d where sessions are stored", way, plain, kept)
-		if kept < plain/8 {
-			t.Errorf("%s: %d messages of stored sessions got through where others had %d", way, kept, plain)
+		getsOn := false
+		for try := 0; try < 3 && !getsOn; try++ {
+			plain := messagesUnderCuts(t, way, nil)
+			kept := messagesUnderCuts(t, way, sessionstore.Memory())
+			t.Logf("%s: %d messages, %d where sessions are stored", way, plain, kept)
+			getsOn = kept >= plain/8
+		}
+		if !getsOn {
+			t.Errorf("%s: hardly a message of stored sessions gets through where others do", way)
 		}
 	}
 }
