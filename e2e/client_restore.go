@@ -7,8 +7,8 @@ import (
 	"log/slog"
 
 	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/e2e/internal/outcome"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
-	"github.com/hopseal/hopseal/transport"
 )
 
 // restore goes on with the session that another process of this client has stored. It returns
@@ -30,7 +30,7 @@ func (c *client) restore(ctx context.Context) (_ *Session, err error) {
 		return nil, fmt.Errorf("e2e: %w: %w", sessionstore.ErrUnavailable, err)
 	}
 	if dropped != nil { // with what it had to send
-		c.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "stored session dropped", attrsOfError(outcomeStore, dropped)...)
+		c.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "stored session dropped", outcome.Attrs(outcome.Store, dropped)...)
 	}
 	if stored.Session == nil {
 		return nil, nil
@@ -78,43 +78,14 @@ func (b *reconnector) connectRestored(ctx context.Context) error {
 // that is nobody's answer, and the next dial would fail in the same way.
 func (b *reconnector) firstLine() error {
 	_, err := b.dial(b.session.flow.Life())
-	if err == nil || cannotDial(err) {
+	if err == nil || fault.CannotDial(err) {
 		return err
 	}
 	return b.redial(err)
 }
 
-// cannotDial reports whether a dial failed before it began, because of its URL or its options.
-func cannotDial(err error) bool {
-	var failed *transport.DialError
-	return errors.As(err, &failed) && failed.Phase == 0 && failed.Status == 0 && failed.Permanent()
-}
-
 // leaveForLater ends this end of a restored session that got no line, and leaves it stored.
 func (b *reconnector) leaveForLater(why error) {
 	s := b.session
-	s.flow.LeaveStored(&CloseError{Err: &notYet{why, b.lastFailure()}, Stored: true})
+	s.flow.LeaveStored(&CloseError{Err: &fault.NotYet{Why: why, Last: b.lastFailure()}, Stored: true})
 }
-
-// notYet says why a stored session did not get a line, for now.
-type notYet struct {
-	why  error // what ended the attempts
-	last error // of the last attempt; nil if there was none
-}
-
-func (e *notYet) Error() string {
-	if e.last == nil || errors.Is(e.why, e.last) {
-		return "it has no connection yet, and stays stored: " + e.why.Error()
-	}
-	return "it has no connection yet, and stays stored: " + e.why.Error() + ": " + e.last.Error()
-}
-
-func (e *notYet) Unwrap() []error {
-	if e.last == nil {
-		return []error{e.why}
-	}
-	return []error{e.why, e.last}
-}
-
-// Permanent reports whether the next Dial will fail in the same way, whatever is on the way.
-func (e *notYet) Permanent() bool { return cannotDial(e.why) }

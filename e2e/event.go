@@ -4,9 +4,10 @@ import (
 	"context"
 	"log/slog"
 	"runtime/debug"
-	"slices"
 	"sync"
 
+	"github.com/hopseal/hopseal/e2e/internal/outcome"
+	"github.com/hopseal/hopseal/internal/notify"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -59,78 +60,46 @@ type Event struct {
 	Missed int // events before this one that were left out, because Notify was slow
 }
 
-func newEvents(cfg config) *events { return &events{call: cfg.Notify, log: cfg.Logger} }
-
-// maxEvents is how many events wait for a slow callback.
-const maxEvents = 16
-
-// events hands events on to a callback, in order. Its goroutine lives while there are
-// some, so the callback may call whatever it likes.
+// events tells of a session, in order and without waiting: the Logger first, and then Notify.
 type events struct {
-	call func(Event) // nil if nobody listens
-	log  *slog.Logger
+	notified bool // by Notify
+	log      *slog.Logger
+	all      notify.Notifier[Event]
 
 	mu     sync.Mutex // guards what follows
-	queue  []Event
-	missed int  // events left out before queue[0]
-	active bool // there is a goroutine
-	closed bool // a StateClosed was told: whatever is late, nothing follows that
+	closed bool       // a StateClosed was told: whatever is late, nothing follows that
+}
+
+func newEvents(cfg config) *events {
+	n := &events{notified: cfg.Notify != nil, log: cfg.Logger}
+	n.all.Note = func(e *Event, missed int) { e.Missed = missed }
+	n.all.Call = func(e Event) {
+		defer n.contain()
+		logEvent(n.log, e)
+		if cfg.Notify != nil {
+			cfg.Notify(e)
+		}
+	}
+	return n
 }
 
 // tell never waits. If the callback is slow, the oldest events are left out.
 func (n *events) tell(e Event) {
-	if n.call == nil && !n.log.Enabled(context.Background(), slog.LevelError) { // nobody wants anything
+	if !n.notified && !n.log.Enabled(context.Background(), slog.LevelError) { // nobody wants anything
 		return
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.closed {
-		return
-	}
-	n.closed = e.State == StateClosed
-	n.queue = append(n.queue, e)
-	if len(n.queue) > maxEvents {
-		n.queue = slices.Delete(n.queue, 0, 1)
-		n.missed++
-	}
-	if !n.active {
-		n.active = true
-		go n.run()
+	if !n.closed {
+		n.closed = e.State == StateClosed
+		n.all.Emit(e)
 	}
 }
 
-func (n *events) run() {
-	for e, ok := n.next(); ok; e, ok = n.next() {
-		n.deliver(e)
+// contain logs that Notify has panicked.
+func (n *events) contain() {
+	if v := recover(); v != nil {
+		why := &PanicError{Value: v, Stack: debug.Stack()}
+		n.log.LogAttrs(context.Background(), slog.LevelError, "Notify panicked", outcome.Attrs(outcome.Panic, why)...)
 	}
-}
-
-func (n *events) next() (e Event, ok bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if len(n.queue) == 0 {
-		n.active = false
-		return e, false
-	}
-	e = n.queue[0]
-	e.Missed = n.missed
-	n.queue, n.missed = slices.Delete(n.queue, 0, 1), 0
-	return e, true
-}
-
-// deliver survives a callback that panics.
-func (n *events) deliver(e Event) {
-	defer func() {
-		if v := recover(); v != nil {
-			n.panicked(&PanicError{Value: v, Stack: debug.Stack()})
-		}
-	}()
-	logEvent(n.log, e)
-	if n.call != nil {
-		n.call(e)
-	}
-}
-
-func (n *events) panicked(p *PanicError) {
-	n.log.LogAttrs(context.Background(), slog.LevelError, "Notify panicked", attrsOfError(outcomePanic, p)...)
 }

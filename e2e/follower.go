@@ -12,6 +12,7 @@ import (
 	"github.com/hopseal/hopseal/e2e/internal/about"
 	"github.com/hopseal/hopseal/e2e/internal/aside"
 	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/e2e/internal/outcome"
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
@@ -164,7 +165,7 @@ func (f *follower) round() {
 	clear(f.left)
 	f.mu.Unlock()
 	if len(left) > 0 {
-		logUnanswered(f.log, len(left), why)
+		outcome.LogUnanswered(f.log, len(left), why)
 	}
 	switch {
 	case !all:

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 
 	"github.com/hopseal/hopseal/e2e/internal/flow"
+	"github.com/hopseal/hopseal/e2e/internal/outcome"
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
@@ -28,11 +29,11 @@ func (s *Session) toldRefused(why *RefusedError) { s.telling.Put(why, maxTold, s
 func (s *Session) tellRefused(why *RefusedError) {
 	defer func() {
 		if v := recover(); v != nil {
-			s.party.logger().LogAttrs(context.Background(), slog.LevelError, "Refused panicked", attrsOfError(outcomePanic, &PanicError{Value: v, Stack: debug.Stack()})...)
+			s.party.logger().LogAttrs(context.Background(), slog.LevelError, "Refused panicked", outcome.Attrs(outcome.Panic, &PanicError{Value: v, Stack: debug.Stack()})...)
 		}
 	}()
 	if s.onRefused == nil {
-		s.doorbell.refusedThere(s, why)
+		s.doorbell.RefusedThere(s.party.logger(), subject(s, s.Info().Transport), why)
 		return
 	}
 	s.onRefused(s, why)

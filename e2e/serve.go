@@ -8,6 +8,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/e2e/internal/flow"
+	"github.com/hopseal/hopseal/e2e/internal/outcome"
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
@@ -53,7 +54,7 @@ type ServeOptions struct {
 	// their number, for all sessions that share these options.
 	OnError func(*Request, error)
 
-	doorbell doorbell
+	doorbell outcome.Doorbell
 }
 
 const (
@@ -83,7 +84,8 @@ func (o *ServeOptions) failed(r *Request, why Refusal, err error) {
 	case o.OnError != nil:
 		o.OnError(r, err)
 	case !r.Session.flow.Over() || errors.As(err, new(*PanicError)): // else it may be no more than the end of the session
-		o.doorbell.refused(r.Session.party.logger(), r, why, err)
+		s := r.Session
+		o.doorbell.Refused(s.party.logger(), subject(s, s.Info().Transport), r.Type, why, err)
 	}
 }
 

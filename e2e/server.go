@@ -12,6 +12,7 @@ import (
 	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/e2e/internal/flow"
 	"github.com/hopseal/hopseal/e2e/internal/lobby"
+	"github.com/hopseal/hopseal/e2e/internal/outcome"
 	"github.com/hopseal/hopseal/e2e/internal/vault"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
@@ -41,7 +42,7 @@ type Server struct {
 
 	mu       sync.Mutex // guards what follows
 	closed   bool
-	quota    quota
+	quota    lobby.Quota
 	sessions map[*Session]struct{}
 
 	resumable map[[32]byte]*Session // by id of resume
@@ -50,7 +51,7 @@ type Server struct {
 	parked    parked                // of those without a line
 
 	totals   totals
-	doorbell doorbell
+	doorbell outcome.Doorbell
 	reminder reminder
 }
 
@@ -80,7 +81,7 @@ func NewServer(cfg ServerConfig, handle func(ctx context.Context, s *Session) er
 		handle:   handle,
 		lobby:    lobby.New(lobby.Limits{Handshakes: cfg.MaxHandshakes, PerAddress: cfg.MaxHandshakesPerAddress, Timeout: own.HandshakeTimeout}),
 		parked:   parked{most: cfg.MaxParked, mostPerIdentity: cfg.maxParkedPerIdentity()},
-		quota:    quota{most: cfg.MaxSessions, mostPerIdentity: cfg.MaxSessionsPerIdentity},
+		quota:    lobby.Quota{Most: cfg.MaxSessions, MostPerIdentity: cfg.MaxSessionsPerIdentity},
 		sessions: map[*Session]struct{}{},
 		lookups:  vault.NewLookups(vault.Vault{Store: own.Store, Keys: own.StoreKeys}),
 		suspects: lobby.NewSuspects(max(1, cfg.MaxHandshakesPerAddress/4), sessionstore.ErrNotStored),
@@ -123,20 +124,20 @@ func (srv *Server) ServeConn(ctx context.Context, conn transport.Conn) error {
 		return err
 	}
 	if l != nil {
-		srv.greeted(outcomeResumed)
+		srv.greeted(outcome.Resumed)
 		srv.goOn(ctx, session, l)
 		return nil
 	}
 	defer srv.conclude(session)
 	if session.joining == nil {
-		srv.greeted(outcomeEstablished)
+		srv.greeted(outcome.Established)
 	} else {
-		srv.greeted(outcomeRestored)
+		srv.greeted(outcome.Restored)
 		srv.running.Go(func() { session.flow.Attach(session.joining) })
 	}
 	err = srv.serve(ctx, session)
 	if err != nil && err != error(session.flow.Err()) {
-		logFunction(srv.cfg.Logger, session, err)
+		outcome.LogFunction(srv.cfg.Logger, subject(session, session.Info().Transport), err)
 	}
 	return err
 }
@@ -144,13 +145,13 @@ func (srv *Server) ServeConn(ctx context.Context, conn transport.Conn) error {
 // turnAway closes a connection that came to nothing.
 func (srv *Server) turnAway(conn transport.Conn, code transport.Code, err error) {
 	lobby.HangUp(conn, code, err)
-	srv.turnedAway(conn.Info(), outcomeOf(err), err)
+	srv.turnedAway(conn.Info(), outcome.Of(err), err)
 }
 
 // turnedAway counts and logs a connection that came to nothing.
-func (srv *Server) turnedAway(on transport.Info, why outcome, err error) {
+func (srv *Server) turnedAway(on transport.Info, why outcome.Outcome, err error) {
 	srv.greeted(why)
-	srv.doorbell.ring(srv.cfg.Logger, on, why, err)
+	srv.doorbell.Ring(srv.cfg.Logger, on, why, err)
 }
 
 // Shutdown closes every session with [CodeGoingAway], breaks off every handshake,
@@ -322,7 +323,7 @@ func (srv *Server) admit(s *Session) error {
 
 // removeLocked forgets a session that has a reservation. The caller holds mu.
 func (srv *Server) removeLocked(s *Session) {
-	srv.quota.free(s.entry.reservation)
+	srv.quota.Free(s.entry.reservation.who)
 	srv.unindexLocked(s)
 	if s.keeper != nil && srv.stored[s.keeper.Key()] == s {
 		delete(srv.stored, s.keeper.Key())

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e/internal/lobby"
+	"github.com/hopseal/hopseal/e2e/internal/outcome"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -28,7 +29,7 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	conn, err := transport.Accept(w, r, srv.acceptOptions())
 	if err != nil {
 		err = fmt.Errorf("e2e: %w: %w", ErrHandshake, err)
-		srv.turnedAway(transport.Info{}, outcomeUpgrade, err)
+		srv.turnedAway(transport.Info{}, outcome.Upgrade, err)
 		return
 	}
 	// Not the request's context: that ends with this call.
@@ -37,7 +38,7 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // answerFull tells a client when to come back.
 func (srv *Server) answerFull(w http.ResponseWriter, r *http.Request, why error) {
-	srv.turnedAway(transport.Info{}, outcomeOf(why), why)
+	srv.turnedAway(transport.Info{}, outcome.Of(why), why)
 	wait, told := 5*time.Second, "no room for another session now"
 	if busy, ok := errors.AsType[*lobby.BusyError](why); ok {
 		wait, told = busy.Wait, busy.Why.Error()
@@ -57,8 +58,8 @@ func (srv *Server) turnsAway() error {
 	switch {
 	case srv.closed:
 		return ErrServerClosed
-	case srv.quota.full() && srv.parked.all.Len() == 0:
-		return errFull
+	case srv.quota.Full() && srv.parked.all.Len() == 0:
+		return lobby.ErrFull
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/hopseal/hopseal/e2e/internal/calls"
 	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/e2e/internal/flow"
+	"github.com/hopseal/hopseal/e2e/internal/outcome"
 	"github.com/hopseal/hopseal/e2e/internal/streams"
 	"github.com/hopseal/hopseal/e2e/internal/vault"
 	"github.com/hopseal/hopseal/internal/engine"
@@ -44,7 +45,7 @@ type Session struct {
 	streams   *streams.Streams
 	telling   flow.Worker[*RefusedError]
 	onRefused func(*Session, *RefusedError)
-	doorbell  doorbell // of what onRefused would be told
+	doorbell  outcome.Doorbell // of what onRefused would be told
 
 	party    localEnd
 	updates  updates

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/outcome"
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
@@ -180,24 +181,24 @@ func (srv *Server) Stats() ServerStats {
 		Sessions:   len(srv.sessions),
 		Parked:     srv.parked.all.Len(),
 		Handshakes: handshakes,
-		Greeted:    srv.totals.greeted.figures(greetings),
-		Ended:      srv.totals.ended.figures(endings),
+		Greeted:    srv.totals.greeted.Figures(outcome.Greetings),
+		Ended:      srv.totals.ended.Figures(outcome.Endings),
 	}
 }
 
 // totals is what a server counts, under its mu.
 type totals struct {
 	sessions       figures // of those that have ended
-	greeted, ended tally
+	greeted, ended outcome.Tally
 }
 
-func newTotals() totals { return totals{greeted: tally{}, ended: tally{}} }
+func newTotals() totals { return totals{greeted: outcome.Tally{}, ended: outcome.Tally{}} }
 
 // greeted counts a connection.
-func (srv *Server) greeted(o outcome) {
+func (srv *Server) greeted(o outcome.Outcome) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	srv.totals.greeted.count(o, greetings)
+	srv.totals.greeted.Count(o, outcome.Greetings)
 }
 
 // conclude is remove for a session that has ended.
@@ -207,6 +208,6 @@ func (srv *Server) conclude(s *Session) {
 	f := s.figures()
 	f.Unacked = 0 // they are in the gap, and nobody waits for them
 	srv.totals.sessions.add(f)
-	srv.totals.ended.count(outcomeOf(s.flow.Err()), endings)
+	srv.totals.ended.Count(outcome.Of(s.flow.Err()), outcome.Endings)
 	srv.removeLocked(s)
 }
