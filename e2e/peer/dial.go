@@ -13,13 +13,14 @@ import (
 )
 
 const (
-	// dialTries is how often Dial tries while the other end is there, and dialPause how
-	// long it waits in between at first.
+	// dialTries is how often Dial tries while the other member is there. dialPause is how long it
+	// waits before the second try.
 	dialTries = 6
 	dialPause = 250 * time.Millisecond
 
-	// longestAsked is how long Dial waits at most where the answer asks for it. A member
-	// asks for twice tryAgain; the relay, and whoever has taken a name, for anything.
+	// longestAsked is how long Dial waits at most if the answer asks for a wait. An honest member
+	// asks for at most twice retryDelay. The relay, or somebody who has taken a name, may ask for
+	// any time.
 	longestAsked = 5 * time.Second
 )
 
@@ -40,8 +41,8 @@ func (n *Node) Dial(ctx context.Context, name string) (*e2e.Session, error) {
 			if err == nil {
 				return s, nil
 			}
-			yields = yields || !a.refused.IsZero()
-			if a.lost {
+			yields = yields || !a.refusedSince.IsZero()
+			if a.overtaken {
 				continue
 			}
 			if try++; try > dialTries || !temporary(err) || ctx.Err() != nil {
@@ -77,11 +78,11 @@ func temporary(err error) bool {
 	return false
 }
 
-// wait waits for a session with a member, or for the time to try again.
+// wait returns when there is a session with a member, or when it is time to try again.
 func (n *Node) wait(ctx context.Context, name string, again <-chan time.Time) error {
 	for {
 		n.mu.Lock()
-		changed, found := n.changed, n.find(name) != nil || n.expects(name)
+		changed, found := n.changed, n.findSession(name) != nil || n.hasUnconfirmed(name)
 		n.mu.Unlock()
 		if found {
 			return nil
@@ -98,8 +99,8 @@ func (n *Node) wait(ctx context.Context, name string, again <-chan time.Time) er
 	}
 }
 
-// begin returns the session with a member, or an attempt to make one, or what to wait for
-// before there can be either.
+// begin returns the session with a member, or else an attempt to make one, or else a channel that is
+// closed when it is worth asking again.
 func (n *Node) begin(ctx context.Context, name string, yields bool) (*e2e.Session, *attempt, <-chan struct{}, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -109,17 +110,17 @@ func (n *Node) begin(ctx context.Context, name string, yields bool) (*e2e.Sessio
 	if err := ctx.Err(); err != nil {
 		return nil, nil, nil, err
 	}
-	if n.left != nil {
-		return nil, nil, nil, n.left
+	if n.leftErr != nil {
+		return nil, nil, nil, n.leftErr
 	}
-	if m := n.find(name); m != nil {
+	if m := n.findSession(name); m != nil {
 		m.once.Do(func() { close(m.taken) })
 		return m.session, nil, nil, nil
 	}
-	if n.way == nil || n.dialling[name] != nil || n.expects(name) {
+	if n.membership == nil || n.dialling[name] != nil || n.hasUnconfirmed(name) {
 		return nil, nil, n.changed, nil
 	}
-	if _, there := n.way.find(name); !there {
+	if _, there := n.membership.find(name); !there {
 		return nil, nil, nil, ErrAbsent
 	}
 	a := &attempt{yields: yields, cancel: func() {}}
@@ -127,7 +128,7 @@ func (n *Node) begin(ctx context.Context, name string, yields bool) (*e2e.Sessio
 	return nil, a, n.changed, nil
 }
 
-// attempt makes a session, if it is not overtaken.
+// attempt makes a session. It returns errOvertaken if another session counts.
 func (n *Node) attempt(ctx context.Context, name string, a *attempt) (*e2e.Session, error) {
 	dialCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -137,23 +138,23 @@ func (n *Node) attempt(ctx context.Context, name string, a *attempt) (*e2e.Sessi
 	s, err := e2e.DialFunc(dialCtx, n.address(name), n.session, func(ctx context.Context) (transport.Conn, error) {
 		return n.open(ctx, name, a)
 	})
-	l, won := n.won(name, a, s)
+	l, won := n.finish(name, a, s)
 	switch {
 	case err != nil:
 		return nil, err
 	case !won:
 		s.Close()
-		return nil, errMet
+		return nil, errOvertaken
 	}
 	l.confirm(ctx)
 	return s, nil
 }
 
-// open makes a link to a member, and waits until it is there.
+// open waits until a member is there, and opens a link to it.
 func (n *Node) open(ctx context.Context, name string, a *attempt) (transport.Conn, error) {
 	for {
 		n.mu.Lock()
-		w, changed, left := n.way, n.changed, n.left
+		w, changed, left := n.membership, n.changed, n.leftErr
 		n.mu.Unlock()
 		if left != nil {
 			return nil, left
@@ -173,12 +174,12 @@ func (n *Node) open(ctx context.Context, name string, a *attempt) (transport.Con
 	}
 }
 
-func (n *Node) openTo(w *way, member relay.MemberID, name string, a *attempt) *link {
+func (n *Node) openTo(w *membership, member relay.MemberID, name string, a *attempt) *link {
 	l := w.open(member, name, n.room)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	l.order = n.next()
-	if a.link == nil { // others are for coming back
+	if a.link == nil { // later links are for reconnecting
 		a.link = l
 	}
 	return l

@@ -1,6 +1,6 @@
 // Package peer makes sessions between two members of a relay: browsers, and whatever
 // else cannot be dialled. The relay passes their frames on and learns no more than any
-// other hop; see package e2e for what a session is, and package relay for the hub.
+// other hop. Package e2e says what a session is, and package relay has the hub.
 //
 //	node, err := peer.Join(ctx, "wss://example.com/relay", "room", peer.Config{
 //		Session: e2e.Config{Identity: me, Protocol: "chat/1"},
@@ -13,28 +13,27 @@
 //
 // # Who is who
 //
-// A relay can give any member any name. That does not matter: whether a member dials or is
-// dialled, the identity that it has proved must be the one that is meant by its name. Either Members in
-// [Config] says who that is, or the Verifier of the session's Config, which is asked with
-// the address of [Config.Address] and [trust.RoleMember]. trust.KnownPeers keeps an identity
-// for each address; trust.Pinned does not, so with several identities it needs Members.
+// A relay can give any member any name. That does no harm: whether a member dials or is dialled, it
+// must prove the identity that is meant by its name. Members in [Config] says who that is, or else the
+// Verifier of the session's Config, which is asked with the address of [Config.Address] and
+// [trust.RoleMember]. trust.KnownPeers keeps an identity for each address; trust.Pinned does not, so
+// with several identities it needs Members.
 //
 // # One session for two
 //
-// Two members have one session with each other at a time. If both dial at once, the dial
-// of the end with the lower fingerprint makes it, and both get that one. A Dial to somebody
-// with whom there is a session returns that. A member that dials although there is one has
-// lost its end, so its new session takes the place of the old one.
+// Two members have one session with each other at a time. If both dial at once, both get the session
+// that the end with the lower fingerprint has dialled. If there is a session already, Dial returns it.
+// A member that dials although there is one has lost its end, so its new session replaces the old one.
 //
-// Sessions come back when either member or the relay itself has lost its connection, over
-// new links, as soon as both members are there again under their names. Nothing that a relay,
-// or a hop before it, says or answers ends one.
+// Sessions outlive lost connections, of either member or of the relay itself. They go on over new
+// links as soon as both members are there again under their names. Nothing that a relay, or a hop
+// before it, says or answers ends a session.
 //
 // # Bounds
 //
-// What a relay or a member can make a node keep is bounded: links whose other end has not
-// proved who it is, in all and of each member, the bytes that wait on a link, and the
-// sessions. Strangers in the topic who open links and prove nothing have half of
-// MaxHandshakes in all; the other half is for sessions that come back and for members with
-// whom there is one. Whoever finds no place is told to try later, and Dial does.
+// A relay or a member cannot make a node keep more than this: some links whose other end has not proved
+// who it is, in all and for each member, some bytes that wait on a link, and MaxSessions. Strangers in
+// the topic who open links and prove nothing have half of MaxHandshakes in all. The other half is for
+// sessions that reconnect and for members with whom there is one. A member whose link is refused is
+// told to try later, and Dial does so.
 package peer

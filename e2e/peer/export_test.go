@@ -17,16 +17,16 @@ var CloseBody = closeBody
 // Links returns how many links a node has.
 func Links(n *Node) int {
 	n.mu.Lock()
-	w := n.way
+	w := n.membership
 	n.mu.Unlock()
-	return len(w.all(func(*link) bool { return true }))
+	return len(w.matching(func(*link) bool { return true }))
 }
 
 // Open opens a link to a member, without a session. It returns nil if there is none of
 // that name.
 func Open(n *Node, name string, room int) transport.Conn {
 	n.mu.Lock()
-	w := n.way
+	w := n.membership
 	n.mu.Unlock()
 	id, ok := w.find(name)
 	if !ok {
@@ -40,11 +40,11 @@ func AcceptLinks(n *Node, room int, links chan<- transport.Conn, event relay.Eve
 	d, ok := event.(relay.Direct)
 	if f, fine := parse(d.Payload); ok && fine && f.kind == kindOpen {
 		n.mu.Lock()
-		w := n.way
+		w := n.membership
 		n.mu.Unlock()
 		name, _ := w.nameOf(d.From)
 		l := newLink(w, f.id, d.From, name, false, room)
-		l.guest = false
+		l.pending = false
 		w.mu.Lock()
 		w.links[linkKey{l.member, l.id}] = l
 		w.mu.Unlock()

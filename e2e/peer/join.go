@@ -19,19 +19,19 @@ const (
 	// joinTimeout bounds one attempt to join again.
 	joinTimeout = 20 * time.Second
 
-	// probeAfter is how long nothing may come from a relay before it is asked something,
-	// and how long it may take to answer. A browser would not notice otherwise.
+	// probeAfter is how long a relay may be silent before it is probed, and how long it may take
+	// to answer. A browser would not notice otherwise that the relay is lost.
 	probeAfter = 30 * time.Second
 )
 
 var errSilent = fmt.Errorf("peer: the relay does not answer: %w", net.ErrClosed)
 
-// Join returns a Node in a topic of the relay at a ws:// or wss:// URL. When the relay is
-// lost it joins again, as the Retry of the sessions' Config says: whatever the relay or a hop
-// answers, for as long as the node is open, unless that has limits or a Decide, which hold
-// here too. Behind these Accept and Dial return [ErrLeft] until there is another Use. The
-// context bounds the first join only, which is made once. The Dial of the sessions' Config
-// is used for the relay; what crosses it is Sealed in any case.
+// Join returns a Node in a topic of the relay at a ws:// or wss:// URL. When the relay is lost, the
+// node joins again, as the Retry of the sessions' Config says. It does so for as long as it is open,
+// whatever the relay or a hop answers, unless Retry has limits or a Decide. Once these end it, Accept
+// and Dial return [ErrLeft] until there is another Use. The context bounds the first join only, which
+// is tried once. The Dial of the sessions' Config is used for the relay; what crosses it is Sealed in
+// any case.
 //
 // Errors: those of New, of [relay.Dial] and of [relay.Client.Join].
 func Join(ctx context.Context, url, topic string, cfg Config) (*Node, error) {
@@ -61,7 +61,7 @@ type joiner struct {
 	result *relay.Joined
 }
 
-// dial connects and joins. Its result is for a Redialer to look at.
+// dial connects and joins. A Redialer calls it.
 func (j *joiner) dial(ctx context.Context) (transport.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
@@ -88,8 +88,8 @@ func (j *joiner) dial(ctx context.Context) (transport.Conn, error) {
 	return conn, nil
 }
 
-// run hands on what the relay says, and joins again when it is lost. If it stops, the node
-// is told why.
+// run gives the node what the relay says, and joins again when the relay is lost. When it stops, it
+// tells the node why.
 func (j *joiner) run(ctx context.Context) {
 	err := errGoexit
 	defer func() {
@@ -111,11 +111,11 @@ func (j *joiner) run(ctx context.Context) {
 	}
 }
 
-// errGoexit is why nobody joins again after a function of the application did not return.
+// errGoexit says that nobody joins again, since a function of the application did not return.
 var errGoexit = errors.New("peer: runtime.Goexit was called in Retry")
 
-// rejoining returns the policy of a joiner. Neither a relay nor a hop before it says when a
-// room is over.
+// rejoining returns the policy of a joiner. It keeps trying: neither a relay nor a hop before it
+// decides when a room is over.
 func rejoining(r redial.Policy) redial.Policy {
 	r.KeepTrying = true
 	if r.Stable <= 0 {
@@ -130,7 +130,7 @@ func rejoining(r redial.Policy) redial.Policy {
 	return r
 }
 
-// serve takes events until the relay is lost.
+// serve handles events until the relay is lost.
 func (j *joiner) serve(ctx context.Context) error {
 	asked := false
 	for {
@@ -145,7 +145,7 @@ func (j *joiner) serve(ctx context.Context) error {
 			return errSilent
 		default:
 			asked = true
-			go j.client.Send(ctx, j.node.topic, j.result.ID, nil) // to oneself: that is refused
+			go j.client.Send(ctx, j.node.topic, j.result.ID, nil) // to itself, which the relay refuses
 		}
 	}
 }

@@ -18,83 +18,83 @@ const (
 	// default, with the topic and what stands around the message.
 	maxPayload = 256<<10 - 512
 
-	// guestBytes may wait on a link that somebody else has opened and whose other end
-	// is not known: an honest one sends two messages of a handshake before it is.
-	guestBytes = 2 * (engine.MaxHandshakeFrame + overhead)
+	// pendingBytes may wait on a link that another member has opened, until it has proved who it
+	// is: an honest one sends two messages of a handshake before that.
+	pendingBytes = 2 * (engine.MaxHandshakeFrame + overhead)
 
-	// overhead is what a waiting message counts beside its bytes.
+	// overhead is added to the bytes of each waiting message.
 	overhead = 64
 
-	// closeGrace is how long a close waits for room to the relay.
+	// closeGrace is how long a close waits until the relay takes it.
 	closeGrace = time.Second
 )
 
-// A link is a connection between two members, by way of a relay: a [transport.Conn].
-// It has no flow control: that of the session inside bounds what may wait. Whoever sends
+// A link is a connection between two members through a relay: a [transport.Conn].
+// It has no flow control: that of the session inside bounds what may wait. A member that sends
 // more loses the link.
 type link struct {
-	way     *way
-	id      linkID
-	member  relay.MemberID
-	name    string // of the member, as the relay says
-	order   uint64 // in which links and sessions of the node began
-	kind    guestKind
-	dialled bool
+	membership *membership
+	id         linkID
+	member     relay.MemberID
+	name       string // of the member, as the relay says
+	order      uint64 // in which links and sessions of the node began
+	kind       openerKind
+	dialled    bool
 
-	admitted  bool          // by Node.admit; the node's mu guards it
-	confirmed chan struct{} // closed when a confirm came; likewise
-	dropped   chan struct{} // closed when the session on it is not wanted; likewise
+	admitted  bool          // by Node.admit; the node's mu guards this and the next two
+	confirmed chan struct{} // closed when a confirm has come
+	dropped   chan struct{} // closed when another session counts than the one on this link
 
 	once sync.Once
 	done chan struct{} // closed when err is set
 	err  *transport.CloseError
 
 	mu       sync.Mutex // guards what follows
-	some     chan struct{}
+	readable chan struct{}
 	queue    [][]byte
 	size     int  // of queue, with overhead
 	room     int  // for size
 	limit    int  // of a message, in bytes
 	written  int  // messages
 	received int  // messages
-	guest    bool // the other end has opened it, and not proved who it is
+	pending  bool // the other end has opened it, and not proved who it is
 }
 
 var _ transport.Conn = (*link)(nil)
 
-func newLink(w *way, id linkID, member relay.MemberID, name string, dialled bool, room int) *link {
+func newLink(w *membership, id linkID, member relay.MemberID, name string, dialled bool, room int) *link {
 	return &link{
-		way: w, id: id, member: member, name: name, dialled: dialled,
+		membership: w, id: id, member: member, name: name, dialled: dialled,
 		confirmed: make(chan struct{}), dropped: make(chan struct{}), done: make(chan struct{}),
-		some: make(chan struct{}, 1), room: room, limit: maxPayload, guest: !dialled,
+		readable: make(chan struct{}, 1), room: room, limit: maxPayload, pending: !dialled,
 	}
 }
 
-// deliver takes a message that has come, or gives the link up. It never waits.
+// deliver queues a message that has come. It ends the link if too much waits. It never waits itself.
 func (l *link) deliver(message []byte) {
 	l.mu.Lock()
 	room := l.room
-	if l.guest {
-		room = guestBytes
+	if l.pending {
+		room = pendingBytes
 	}
 	l.received++
 	fits := l.size+len(message)+overhead <= room
 	if fits {
 		l.queue = append(l.queue, message)
 		l.size += len(message) + overhead
-		l.wake()
+		l.signal()
 	}
 	l.mu.Unlock()
 	if !fits {
 		l.end(&transport.CloseError{Code: transport.CodePolicy}, false)
-		l.way.mention(l.member, l.id, transport.CodePolicy, "")
+		l.membership.notifyClosed(l.member, l.id, transport.CodePolicy, "")
 	}
 }
 
-// wake is called under mu.
-func (l *link) wake() {
+// signal wakes Read. The caller holds l.mu.
+func (l *link) signal() {
 	select {
-	case l.some <- struct{}{}:
+	case l.readable <- struct{}{}:
 	default:
 	}
 }
@@ -106,7 +106,7 @@ func (l *link) Read(ctx context.Context, dst []byte) ([]byte, error) {
 		if !over && ctx.Err() != nil {
 			return dst, l.giveUp(ctx)
 		}
-		message, ok, fits := l.take(over)
+		message, ok, fits := l.dequeue(over)
 		switch {
 		case !fits:
 			l.end(&transport.CloseError{Code: transport.CodeTooLarge, Err: transport.ErrTooLarge}, true)
@@ -117,16 +117,16 @@ func (l *link) Read(ctx context.Context, dst []byte) ([]byte, error) {
 			return dst, l.err
 		}
 		select {
-		case <-l.some:
+		case <-l.readable:
 		case <-l.done:
 		case <-ctx.Done():
 		}
 	}
 }
 
-// take returns a message that has come, and whether it is within the limit. Behind the end
-// of a link that the other end has closed, what came before is still there.
-func (l *link) take(over bool) (message []byte, ok, fits bool) {
+// dequeue returns the next message, and whether it is within the limit. If the link is over, there are
+// messages only if the other end has closed it: what it sent before still counts.
+func (l *link) dequeue(over bool) (message []byte, ok, fits bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.queue) == 0 || over && !l.err.Remote {
@@ -135,12 +135,12 @@ func (l *link) take(over bool) (message []byte, ok, fits bool) {
 	message, l.queue[0] = l.queue[0], nil
 	l.size -= len(message) + overhead
 	if l.queue = l.queue[1:]; len(l.queue) > 0 {
-		l.wake()
+		l.signal()
 	}
 	return message, true, len(message) <= l.limit
 }
 
-// SetMaxMessage bounds the messages that are taken. A session calls it, and raises the
+// SetMaxMessage bounds the messages that the link accepts. A session calls it, and raises the
 // bound when it knows its other end.
 func (l *link) SetMaxMessage(n int) {
 	l.mu.Lock()
@@ -158,7 +158,7 @@ func (l *link) Write(ctx context.Context, msg []byte) error {
 		return l.err
 	}
 	select {
-	case l.way.out <- outgoing{l.member, l.frame(msg).append(nil)}:
+	case l.membership.out <- outgoing{l.member, l.frame(msg).append(nil)}:
 		return nil
 	case <-l.done:
 		return l.err
@@ -167,9 +167,9 @@ func (l *link) Write(ctx context.Context, msg []byte) error {
 	}
 }
 
-// frame makes a frame of a message: of the first one of a link that which opens it. The
-// second one that answers is the accept behind the other end's proof, or the link ends
-// with it.
+// frame returns the frame of the next message. The first message of the end that has dialled opens the
+// link. The second message of the end that answers is the accept, so the other end has proved who it
+// is, or the link ends with that message.
 func (l *link) frame(msg []byte) frame {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -179,20 +179,21 @@ func (l *link) frame(msg []byte) frame {
 	case l.dialled && l.written == 1:
 		kind = kindOpen
 	case l.written == 2:
-		l.guest = false
+		l.pending = false
 	}
 	return frame{kind, l.id, msg}
 }
 
-// confirm tells the other end that the session is the one.
+// confirm tells the other end that the session on this link counts.
 func (l *link) confirm(ctx context.Context) {
 	select {
-	case l.way.out <- outgoing{l.member, frame{kind: kindConfirm, id: l.id}.append(nil)}:
+	case l.membership.out <- outgoing{l.member, frame{kind: kindConfirm, id: l.id}.append(nil)}:
 	case <-l.done:
 	case <-ctx.Done():
 	}
 }
 
+// giveUp ends the link because a Read or Write was cancelled.
 func (l *link) giveUp(ctx context.Context) error {
 	l.end(&transport.CloseError{Code: transport.CodeAbnormal, Err: ctx.Err()}, true)
 	return l.err
@@ -204,7 +205,7 @@ func (l *link) Close(code transport.Code, reason string) error {
 	return nil
 }
 
-// end ends the link, unless it has ended, and tells the other end if it has to be told.
+// end ends the link, unless it has ended before. If tell is set, it tells the other end.
 func (l *link) end(why *transport.CloseError, tell bool) {
 	first := false
 	l.once.Do(func() {
@@ -215,13 +216,14 @@ func (l *link) end(why *transport.CloseError, tell bool) {
 		close(l.done)
 	})
 	if first {
-		l.way.forget(l)
+		l.membership.forget(l)
 	}
 	if first && tell {
 		l.tell(why)
 	}
 }
 
+// tell sends a close to the other end.
 func (l *link) tell(why *transport.CloseError) {
 	code := why.Code
 	if code == transport.CodeAbnormal {
@@ -230,14 +232,14 @@ func (l *link) tell(why *transport.CloseError) {
 	late := time.NewTimer(closeGrace)
 	defer late.Stop()
 	select {
-	case l.way.out <- outgoing{l.member, frame{kindClose, l.id, closeBody(code, why.Reason)}.append(nil)}:
-	case <-l.way.gone:
+	case l.membership.out <- outgoing{l.member, frame{kindClose, l.id, closeBody(code, why.Reason)}.append(nil)}:
+	case <-l.membership.gone:
 	case <-late.C:
 	}
 }
 
-// closed is the end as the other member has told it.
-func (l *link) closed(code transport.Code, reason string) {
+// closedByPeer ends the link because the other end has closed it.
+func (l *link) closedByPeer(code transport.Code, reason string) {
 	if code == 0 {
 		code, reason = transport.CodeAbnormal, ""
 	}
@@ -268,5 +270,5 @@ func (l *link) over() bool {
 
 // Info returns the names of both members, as the relay says.
 func (l *link) Info() transport.Info {
-	return transport.Info{Kind: "relay", Local: l.way.name, Remote: safetext.Line(l.name, 64)}
+	return transport.Info{Kind: "relay", Local: l.membership.name, Remote: safetext.Line(l.name, 64)}
 }

@@ -25,61 +25,59 @@ const (
 // closeTimeout is how long Close waits at most.
 const closeTimeout = 5 * time.Second
 
-// ErrLeft is matched by the errors of Accept and Dial once [Join] does not join the relay
-// again: by a limit or a Decide of the sessions' Retry, or a panic in it. The error says why.
+// ErrLeft is matched by the errors of Accept and Dial once [Join] has stopped to join the relay
+// again, because of a limit or a Decide of the sessions' Retry, or a panic in it. The error says why.
 var ErrLeft = errors.New("peer: the node has left the relay, and does not join again")
 
 // ErrAbsent is returned by Dial for somebody who is not there.
 var ErrAbsent = errors.New("peer: no member of the topic has that name")
 
-// ErrMaxMessage is matched by the error of New where messages are too large for a relay.
+// ErrMaxMessage is matched by the error of New if messages may be too large for a relay.
 var ErrMaxMessage = errors.New("MaxMessage is more than fits through a relay")
 
-// ErrStore is matched by the error of New where sessions are to be stored. A session comes
-// back to whom it was made with, and a node would have to know that from before.
+// ErrStore is matched by the error of New for a Config with a Store. A stored session comes back to
+// the member that it was made with, and a new node does not know which one that was.
 var ErrStore = errors.New("sessions between members cannot be stored")
 
-// ErrNames is matched by the error of New where the Verifier pins several identities, and
-// nobody says which of them goes by which name: each could answer for all others.
+// ErrNames is matched by the error of New if the Verifier pins several identities and nothing says
+// which of them goes by which name: each could answer for all others.
 var ErrNames = errors.New("trust.Pinned with several identities says nothing of names: set Members")
 
 // Config says who a member is and whom it talks to.
 type Config struct {
-	// Session is the Config of each session, whichever end begins it. Its Identity and
-	// Protocol are required, a Verifier where there are no Members, and there must be no
-	// Store. The Verifier is asked about [trust.RoleMember] at the Address of the member's
-	// name.
+	// Session is the Config of each session, whichever end begins it. It needs an Identity and a
+	// Protocol, and a Verifier if there are no Members. It must have no Store. The Verifier is
+	// asked about [trust.RoleMember] at the Address of the member's name.
 	Session e2e.Config
 
 	// Authenticate decides what a member who begins a session may do, see
 	// [e2e.ServerConfig].
 	Authenticate func(ctx context.Context, peer e2e.Peer, credentials []byte) (e2e.Grant, error)
 
-	// MaxSessions is how many sessions there may be that others have begun. Zero means 256:
-	// a room has few members.
+	// MaxSessions bounds the sessions that other members have begun. Zero means 256: a room has
+	// few members.
 	MaxSessions int
 
-	// MaxHandshakes is how many links there may be that others have opened and on which
-	// they have not proved who they are. Zero means 64.
+	// MaxHandshakes bounds the links that other members have opened and on which they have not
+	// yet proved who they are. Zero means 64.
 	MaxHandshakes int
 
 	// ParkTimeout is how long a session waits for a member that is away. Zero means ten
 	// minutes.
 	ParkTimeout time.Duration
 
-	// Members says who is expected under each name: sessions come about with nobody
-	// else, whoever takes a name and whatever the Verifier thinks. Without a Verifier
-	// it is all that is trusted. Nil leaves names to the Verifier, such as
-	// [trust.KnownPeers]; [trust.Pinned] with several identities knows nothing of names,
-	// and needs Members.
+	// Members says who is expected under each name. There are sessions with nobody else,
+	// whoever takes a name and whatever the Verifier says. Without a Verifier, Members are all
+	// that is trusted. Nil leaves names to the Verifier, such as [trust.KnownPeers].
+	// [trust.Pinned] with several identities knows nothing of names, and needs Members.
 	Members map[string]keys.Fingerprint
 
-	// Address is what the Verifier is asked about for a member's name, foreign text. Nil
-	// means the topic and the name, both escaped as in a URL's path, with a slash between
-	// them.
+	// Address returns the address about which the Verifier is asked for a member's name. The name is
+	// foreign text. Nil means the topic and the name, both escaped as in a URL's path, with a
+	// slash between them.
 	Address func(name string) string
 
-	// Name is the node's own in the topic, for Join. Empty means that of the Identity.
+	// Name is the node's own name in the topic, for Join. Empty means the Identity's name.
 	Name string
 
 	// Presence is shown to the other members by Join. Nil means the public identity.
@@ -94,8 +92,8 @@ type Node struct {
 	session e2e.Config
 	me      keys.Fingerprint
 	server  *e2e.Server
-	room    int // bytes that may wait on a link
-	shares  shares
+	room    int           // bytes that may wait on a link
+	limits  pendingLimits // of links that others have opened
 
 	accepted chan *e2e.Session
 	closed   chan struct{}
@@ -104,25 +102,25 @@ type Node struct {
 	running  sync.WaitGroup     // sessions that are being closed
 	joined   sync.WaitGroup     // Join's goroutine
 
-	mu       sync.Mutex // guards what follows; taken before a way's or a link's
-	way      *way       // nil while there is no relay
-	left     error      // why there will be none, by itself
-	changed  chan struct{}
-	count    uint64 // of links and sessions
-	dialling map[string]*attempt
-	coming   map[*link]keys.Fingerprint // whom we have let in, and who has not confirmed it yet
-	waiting  map[*e2e.Session]*comeback // of every session
-	met      []*meeting
+	mu            sync.Mutex  // guards what follows; taken before that of a membership or a link
+	membership    *membership // nil while there is no relay
+	leftErr       error       // why Join has stopped to join, nil if it has not
+	changed       chan struct{}
+	count         uint64 // of links and sessions
+	dialling      map[string]*attempt
+	unconfirmed   map[*link]keys.Fingerprint     // members that were let in and have not confirmed yet
+	reconnections map[*e2e.Session]*reconnection // of every session
+	sessions      []*peerSession
 }
 
-// New returns a Node for a topic, which the caller joins and hands over to Use. The error
-// says what is missing in cfg.
+// New returns a Node for a topic. The caller joins the topic and calls Use. The error says what is
+// missing in cfg.
 func New(topic string, cfg Config) (*Node, error) {
 	n := &Node{
 		topic: topic, address: cfg.Address, session: cfg.Session,
 		accepted: make(chan *e2e.Session), closed: make(chan struct{}), changed: make(chan struct{}),
 		stop:     func() {},
-		dialling: map[string]*attempt{}, coming: map[*link]keys.Fingerprint{}, waiting: map[*e2e.Session]*comeback{},
+		dialling: map[string]*attempt{}, unconfirmed: map[*link]keys.Fingerprint{}, reconnections: map[*e2e.Session]*reconnection{},
 	}
 	if n.address == nil {
 		n.address = func(name string) string { return url.PathEscape(topic) + "/" + url.PathEscape(name) }
@@ -131,7 +129,7 @@ func New(topic string, cfg Config) (*Node, error) {
 	s.Notify = n.notifier(s.Notify)
 	s.MaxMessage = cmp.Or(s.MaxMessage, defaultMaxMessage())
 	s.Window = cmp.Or(s.Window, engine.DefaultWindow)
-	n.shares = sharesOf(cmp.Or(cfg.MaxHandshakes, defaultMaxHandshakes))
+	n.limits = limitsFor(cmp.Or(cfg.MaxHandshakes, defaultMaxHandshakes))
 	if s.Store != nil {
 		return nil, fmt.Errorf("peer: %w", ErrStore)
 	}
@@ -139,7 +137,7 @@ func New(topic string, cfg Config) (*Node, error) {
 	if s.Verifier, err = newVerifier(n, cfg); err != nil {
 		return nil, err
 	}
-	if n.server, err = e2e.NewServer(n.serverConfig(cfg), n.hand); err != nil {
+	if n.server, err = e2e.NewServer(n.serverConfig(cfg), n.handleSession); err != nil {
 		return nil, err
 	}
 	if e2e.MaxFrame(s.MaxMessage) > maxPayload {
@@ -150,18 +148,18 @@ func New(topic string, cfg Config) (*Node, error) {
 	return n, nil
 }
 
-// serverConfig is for the sessions that others begin.
+// serverConfig returns the Config for the sessions that others begin.
 func (n *Node) serverConfig(cfg Config) e2e.ServerConfig {
 	return e2e.ServerConfig{
 		Identity: n.session.Identity, Verifier: n.session.Verifier, Protocol: n.session.Protocol, Options: n.session.Options,
 		Authenticate:  cfg.Authenticate,
 		MaxSessions:   cmp.Or(cfg.MaxSessions, defaultMaxSessions),
-		MaxHandshakes: 2 * (n.shares.strangers + n.shares.others), // one may outlive its link's place
+		MaxHandshakes: 2 * (n.limits.strangers + n.limits.others), // a handshake may outlive its link
 		ParkTimeout:   cfg.ParkTimeout,
 	}
 }
 
-// defaultMaxMessage is that of sessions, where it fits.
+// defaultMaxMessage returns the default of sessions, if that fits through a relay.
 func defaultMaxMessage() int {
 	if e2e.MaxFrame(engine.DefaultMaxMessage) <= maxPayload {
 		return engine.DefaultMaxMessage
@@ -169,15 +167,15 @@ func defaultMaxMessage() int {
 	return 128 << 10
 }
 
-// Use has the node reach the others through client, which has joined the topic with this
-// result. From now on Handle must be given what client.Next returns. The client before is
-// not used any more; the sessions go on.
+// Use makes the node reach the others through client, which has joined the topic with this result.
+// From now on the caller gives Handle what client.Next returns. The node stops using the client before.
+// The sessions go on.
 func (n *Node) Use(client *relay.Client, joined *relay.Joined) {
-	w := newWay(client, joined, n.session.Identity.Name())
+	w := newMembership(client, joined, n.session.Identity.Name())
 	n.mu.Lock()
-	old := n.way
-	n.way, n.left = w, nil
-	n.news()
+	old := n.membership
+	n.membership, n.leftErr = w, nil
+	n.broadcast()
 	n.mu.Unlock()
 	if old != nil {
 		old.end()
@@ -192,25 +190,25 @@ func (n *Node) Use(client *relay.Client, joined *relay.Joined) {
 // Lost tells the node that its relay is gone. The sessions wait for the next Use.
 func (n *Node) Lost() { n.lost(nil) }
 
-// leave is Lost where nobody joins the relay again.
+// leave is Lost for when nobody joins the relay again.
 func (n *Node) leave(why error) { n.lost(fmt.Errorf("%w: %w", ErrLeft, why)) }
 
 func (n *Node) lost(left error) {
 	n.mu.Lock()
-	old := n.way
-	n.way, n.left = nil, left
-	n.news()
+	old := n.membership
+	n.membership, n.leftErr = nil, left
+	n.broadcast()
 	n.mu.Unlock()
 	if old != nil {
 		old.end()
 	}
 }
 
-// Handle takes an event of the client in use, and reports whether it was of the node's
-// sessions only. It never waits.
+// Handle takes an event of the client in use. It reports whether the event concerns nobody but the
+// node's sessions. It never waits.
 func (n *Node) Handle(event relay.Event) (mine bool) {
 	n.mu.Lock()
-	w := n.way
+	w := n.membership
 	n.mu.Unlock()
 	if w == nil {
 		return false
@@ -219,26 +217,26 @@ func (n *Node) Handle(event relay.Event) (mine bool) {
 	case relay.Entered:
 		if e.Topic == n.topic {
 			w.entered(e.Member)
-			n.tell()
+			n.membersChanged()
 		}
 	case relay.Left:
 		if e.Topic == n.topic {
 			w.left(e.ID)
-			n.tell()
+			n.membersChanged()
 		}
 	case relay.Refused:
 		return e.Topic == n.topic && e.Code == relay.NotThere
 	case relay.Direct:
 		if e.Topic == n.topic {
-			n.take(w, e)
+			n.handleDirect(w, e)
 			return true
 		}
 	}
 	return false
 }
 
-// take does what a member has sent.
-func (n *Node) take(w *way, e relay.Direct) {
+// handleDirect handles a frame of another member.
+func (n *Node) handleDirect(w *membership, e relay.Direct) {
 	f, ok := parse(e.Payload)
 	if !ok {
 		return
@@ -246,36 +244,36 @@ func (n *Node) take(w *way, e relay.Direct) {
 	l := w.link(e.From, f.id)
 	switch {
 	case f.kind == kindOpen && l == nil:
-		n.greet(w, e.From, f)
+		n.acceptLink(w, e.From, f)
 	case l == nil: // it is over here
 	case f.kind == kindData:
 		l.deliver(f.body)
 	case f.kind == kindClose:
 		code, reason, _ := parseClose(f.body)
-		l.closed(code, reason)
+		l.closedByPeer(code, reason)
 	case f.kind == kindConfirm:
 		n.confirm(l)
 	}
 }
 
-// greet takes a link that a member opens, if there is a place for one more.
-func (n *Node) greet(w *way, from relay.MemberID, f frame) {
+// acceptLink serves a link that a member opens, if the limits allow one more.
+func (n *Node) acceptLink(w *membership, from relay.MemberID, f frame) {
 	name, ok := w.nameOf(from)
 	if !ok {
 		return
 	}
 	l := newLink(w, f.id, from, name, false, n.room)
-	l.kind = n.kindOf(name, f.body)
+	l.kind = n.openerOf(name, f.body)
 	n.mu.Lock()
 	l.order = n.next()
 	n.mu.Unlock()
-	out, ok := w.admit(l, n.shares)
+	out, ok := w.admit(l, n.limits)
 	if !ok {
 		w.refuse(from, f.id)
 		return
 	}
 	if out != nil {
-		w.turnOut(out)
+		w.evict(out)
 	}
 	w.added(l)
 	l.deliver(f.body)
@@ -288,12 +286,12 @@ func (n *Node) greet(w *way, from relay.MemberID, f frame) {
 // linkKeyOf is the key of a context's link.
 type linkKeyOf struct{}
 
-// Accept waits for a session that somebody else has begun, and that no Dial has returned.
-// A node that wants none has to take and close them. The error is the context's,
+// Accept waits for a session that another member has begun and that no Dial has returned.
+// A program that wants no such sessions has to accept and close them. The error is the context's,
 // [net.ErrClosed], or [ErrLeft].
 func (n *Node) Accept(ctx context.Context) (*e2e.Session, error) {
 	for {
-		changed, left := n.now()
+		changed, left := n.status()
 		if left != nil && !closed(n.closed) {
 			return nil, left
 		}
@@ -309,22 +307,22 @@ func (n *Node) Accept(ctx context.Context) (*e2e.Session, error) {
 	}
 }
 
-// now returns what is closed when there is something new, and why there is no relay any more.
-func (n *Node) now() (changed <-chan struct{}, left error) {
+// status returns a channel that is closed at the next change, and why the node has left, if it has.
+func (n *Node) status() (changed <-chan struct{}, left error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.changed, n.left
+	return n.changed, n.leftErr
 }
 
-// Close ends all sessions, with [e2e.CodeGoingAway] those that others have begun, and what
-// Join has started. It waits a few seconds at most.
+// Close ends all sessions, and what Join has started. It closes the sessions that others have begun
+// with [e2e.CodeGoingAway]. It waits a few seconds at most.
 func (n *Node) Close() error {
 	n.closing.Do(func() {
 		close(n.closed)
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
 		n.mu.Lock()
-		for _, m := range n.met {
+		for _, m := range n.sessions {
 			if m.dialled {
 				n.running.Go(func() { m.session.Close() })
 			}
@@ -342,20 +340,21 @@ func (n *Node) Close() error {
 	return nil
 }
 
-// next numbers a link or a session. It is called under mu.
+// next returns the number of a new link or session. The caller holds n.mu.
 func (n *Node) next() uint64 {
 	n.count++
 	return n.count
 }
 
-// news wakes whoever waits for a change. It is called under mu.
-func (n *Node) news() {
+// broadcast wakes whoever waits for a change. The caller holds n.mu.
+func (n *Node) broadcast() {
 	close(n.changed)
 	n.changed = make(chan struct{})
 }
 
-func (n *Node) tell() {
+// membersChanged wakes whoever waits for a member.
+func (n *Node) membersChanged() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.news()
+	n.broadcast()
 }

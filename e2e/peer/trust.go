@@ -17,8 +17,8 @@ type verifier struct {
 	expected map[string]keys.Fingerprint // by address; nil leaves it to the Verifier
 }
 
-// newVerifier returns the verifier of a Config. Where that has none, the Members are all
-// that is trusted.
+// newVerifier returns the verifier of a Config. If that has no Verifier, the Members are all that is
+// trusted.
 func newVerifier(n *Node, cfg Config) (trust.Verifier, error) {
 	v := verifier{n, cfg.Session.Verifier, nil}
 	if cfg.Members == nil {
@@ -51,12 +51,11 @@ func (v verifier) Verify(ctx context.Context, want trust.Expected, got *keys.Pub
 	member := trust.Expected{Address: want.Address, Role: trust.RoleMember, Fingerprint: want.Fingerprint}
 	begins := want.Role == trust.RoleClient && l != nil
 	if begins {
-		// Of a session that there is, this is the link on which it began: the relay may
-		// call the member something else by now, and what he is then refused would end
-		// the session.
+		// For an existing session, this is the link on which it began. The relay may call the
+		// member something else by now, and a refusal under that name would end the session.
 		member.Address = v.node.address(l.name)
 	}
-	if err := v.holds(&member, got); err != nil {
+	if err := v.checkMember(&member, got); err != nil {
 		return err
 	}
 	if err := v.Verifier.Verify(ctx, member, got); err != nil || !begins {
@@ -65,8 +64,8 @@ func (v verifier) Verify(ctx context.Context, want trust.Expected, got *keys.Pub
 	return v.node.admit(l, got.Fingerprint())
 }
 
-// OnChange is that of the application's Verifier, if it offers it: the server and the sessions
-// that this end has begun are told.
+// OnChange calls that of the application's Verifier, if it has one: the server and the sessions that
+// this end has begun are told.
 func (v verifier) OnChange(f func()) (stop func()) {
 	if n, ok := v.Verifier.(trust.ChangeNotifier); ok {
 		return n.OnChange(f)
@@ -74,9 +73,9 @@ func (v verifier) OnChange(f func()) (stop func()) {
 	return func() {}
 }
 
-// holds says who is expected under an address, and refuses anybody else whatever the
-// Verifier thinks.
-func (v verifier) holds(member *trust.Expected, got *keys.PublicIdentity) error {
+// checkMember refuses everybody but the one of the Members who is expected under the address, whatever
+// the Verifier says. It sets the expected fingerprint.
+func (v verifier) checkMember(member *trust.Expected, got *keys.PublicIdentity) error {
 	if v.expected == nil {
 		return nil
 	}
@@ -93,13 +92,13 @@ func (v verifier) holds(member *trust.Expected, got *keys.PublicIdentity) error 
 	return nil
 }
 
-// Recheck asks the Verifier about the other end of every session again, under the name
-// that the session is with, for when it has learned something that it did not know when
-// they began, and does not tell so itself, see [trust.ChangeNotifier]; sessions without a link are among them. It ends those of which the answer is
-// no, and returns the first error of a Verifier that has no answer. See [e2e.Session.Recheck].
+// Recheck asks the Verifier again about the other end of every session, under the name that the
+// session is with. It is for a Verifier that has learned something and does not tell so itself, see
+// [trust.ChangeNotifier]. It asks about sessions without a link too. It ends those that are refused,
+// and returns the first error of a Verifier that has no answer. See [e2e.Session.Recheck].
 func (n *Node) Recheck(ctx context.Context) error {
 	first := n.server.Recheck(ctx)
-	for _, s := range n.made() {
+	for _, s := range n.dialledSessions() {
 		if err := s.Recheck(ctx); first == nil && !over(s) {
 			first = err
 		}
@@ -107,11 +106,11 @@ func (n *Node) Recheck(ctx context.Context) error {
 	return first
 }
 
-// made returns the sessions that this end has begun.
-func (n *Node) made() (sessions []*e2e.Session) {
+// dialledSessions returns the sessions that this end has begun and that count.
+func (n *Node) dialledSessions() (sessions []*e2e.Session) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, m := range n.met {
+	for _, m := range n.sessions {
 		if m.dialled {
 			sessions = append(sessions, m.session)
 		}

@@ -9,14 +9,15 @@ import (
 	"github.com/hopseal/hopseal/transport/relay"
 )
 
-// A way is one stay in the topic of a relay, with the links that run over it.
-type way struct {
+// A membership is one stay in the topic of a relay, over one connection, with the links that run
+// over it.
+type membership struct {
 	client *relay.Client
 	topic  string
 	name   string // our own
 	out    chan outgoing
 
-	farewells chan outgoing
+	closeNotices chan outgoing
 
 	once sync.Once
 	gone chan struct{}
@@ -24,7 +25,7 @@ type way struct {
 	mu      sync.Mutex // guards what follows
 	members []relay.Member
 	links   map[linkKey]*link
-	paces   map[relay.MemberID]*pace // of those who have opened links
+	paces   map[relay.MemberID]*pace // of the members that have opened links
 }
 
 // A linkKey has the member in it: nobody else but the relay can write to a link.
@@ -38,9 +39,9 @@ type outgoing struct {
 	payload []byte
 }
 
-func newWay(client *relay.Client, joined *relay.Joined, name string) *way {
-	w := &way{
-		client: client, topic: joined.Topic, name: name, out: make(chan outgoing), farewells: make(chan outgoing, maxFarewells),
+func newMembership(client *relay.Client, joined *relay.Joined, name string) *membership {
+	w := &membership{
+		client: client, topic: joined.Topic, name: name, out: make(chan outgoing), closeNotices: make(chan outgoing, maxCloseNotices),
 		gone: make(chan struct{}), links: map[linkKey]*link{}, paces: map[relay.MemberID]*pace{},
 	}
 	for _, m := range joined.Members {
@@ -50,14 +51,14 @@ func newWay(client *relay.Client, joined *relay.Joined, name string) *way {
 	return w
 }
 
-// write hands everything to the relay, one after the other. What one link has to wait for
-// is thereby no reason to break off a message of another.
-func (w *way) write() {
+// write hands frames to the relay, one after the other. A link that gives up while it waits here
+// breaks off no other link's message.
+func (w *membership) write() {
 	for {
 		var o outgoing
 		select {
 		case o = <-w.out:
-		case o = <-w.farewells:
+		case o = <-w.closeNotices:
 		case <-w.gone:
 			return
 		}
@@ -68,15 +69,15 @@ func (w *way) write() {
 	}
 }
 
-// end ends all links: the relay is lost.
-func (w *way) end() {
+// end ends all links, because the relay is lost.
+func (w *membership) end() {
 	w.once.Do(func() { close(w.gone) })
-	for _, l := range w.all(func(*link) bool { return true }) {
+	for _, l := range w.matching(func(*link) bool { return true }) {
 		l.end(&transport.CloseError{Code: transport.CodeAbnormal, Remote: true}, false)
 	}
 }
 
-func (w *way) over() bool {
+func (w *membership) over() bool {
 	select {
 	case <-w.gone:
 		return true
@@ -85,7 +86,8 @@ func (w *way) over() bool {
 	}
 }
 
-func (w *way) all(match func(*link) bool) (found []*link) {
+// matching returns the links that match.
+func (w *membership) matching(match func(*link) bool) (found []*link) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, l := range w.links {
@@ -96,9 +98,9 @@ func (w *way) all(match func(*link) bool) (found []*link) {
 	return found
 }
 
-// find returns the member that has a name. Where a relay gives it to several, that is the
-// one which came last.
-func (w *way) find(name string) (id relay.MemberID, ok bool) {
+// find returns the member with that name. If a relay gives the name to several members, it returns
+// the one that came last.
+func (w *membership) find(name string) (id relay.MemberID, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, m := range w.members {
@@ -109,7 +111,7 @@ func (w *way) find(name string) (id relay.MemberID, ok bool) {
 	return id, ok
 }
 
-func (w *way) nameOf(id relay.MemberID) (name string, ok bool) {
+func (w *membership) nameOf(id relay.MemberID) (name string, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, m := range w.members {
@@ -123,7 +125,7 @@ func (w *way) nameOf(id relay.MemberID) (name string, ok bool) {
 // maxMembers bounds what a relay can have a node remember; an honest one has 64 by default.
 const maxMembers = 4096
 
-func (w *way) entered(m relay.Member) {
+func (w *membership) entered(m relay.Member) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	m.Presence = nil
@@ -133,7 +135,7 @@ func (w *way) entered(m relay.Member) {
 }
 
 // left ends the links of a member that is gone.
-func (w *way) left(id relay.MemberID) {
+func (w *membership) left(id relay.MemberID) {
 	w.mu.Lock()
 	kept := w.members[:0]
 	for _, m := range w.members {
@@ -144,13 +146,13 @@ func (w *way) left(id relay.MemberID) {
 	w.members = kept
 	delete(w.paces, id)
 	w.mu.Unlock()
-	for _, l := range w.all(func(l *link) bool { return l.member == id }) {
+	for _, l := range w.matching(func(l *link) bool { return l.member == id }) {
 		l.end(&transport.CloseError{Code: transport.CodeAbnormal, Remote: true}, false)
 	}
 }
 
 // open makes a link to a member.
-func (w *way) open(member relay.MemberID, name string, room int) *link {
+func (w *membership) open(member relay.MemberID, name string, room int) *link {
 	var id linkID
 	rand.Read(id[:])
 	l := newLink(w, id, member, name, true, room)
@@ -161,19 +163,20 @@ func (w *way) open(member relay.MemberID, name string, room int) *link {
 	return l
 }
 
-func (w *way) added(l *link) {
-	if w.over() { // since: nobody else may have seen this link
+// added ends a link that was added after the membership had ended.
+func (w *membership) added(l *link) {
+	if w.over() { // end may not have seen this link
 		l.end(&transport.CloseError{Code: transport.CodeAbnormal, Remote: true}, false)
 	}
 }
 
-func (w *way) link(member relay.MemberID, id linkID) *link {
+func (w *membership) link(member relay.MemberID, id linkID) *link {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.links[linkKey{member, id}]
 }
 
-func (w *way) forget(l *link) {
+func (w *membership) forget(l *link) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.links, linkKey{l.member, l.id})

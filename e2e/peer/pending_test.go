@@ -80,11 +80,11 @@ func lives(t *testing.T, what string, a, b *e2e.Session) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second) // less than a handshake may stall
 	defer cancel()
-	for _, way := range [][2]*e2e.Session{{a, b}, {b, a}} {
-		if err := way[0].Send(ctx, []byte(what)); err != nil {
+	for _, ends := range [][2]*e2e.Session{{a, b}, {b, a}} {
+		if err := ends[0].Send(ctx, []byte(what)); err != nil {
 			t.Fatalf("%s: Send: %v", what, err)
 		}
-		if got, err := way[1].Receive(ctx); err != nil || string(got) != what {
+		if got, err := ends[1].Receive(ctx); err != nil || string(got) != what {
 			t.Fatalf("%s: Receive: %q, %v", what, got, err)
 		}
 	}
