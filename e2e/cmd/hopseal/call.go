@@ -14,7 +14,7 @@ import (
 	"github.com/hopseal/hopseal/keys/keystore"
 )
 
-// system is what the command has of the world around it.
+// system is what the command uses of the operating system.
 type system struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -33,12 +33,12 @@ type command struct {
 
 const maxErrorText = 2000
 
-// usageError is for a call that cannot be meant like this.
+// usageError says that flags or arguments are wrong.
 type usageError struct{ text, help string }
 
 func (e usageError) Error() string { return e.text + ": see '" + e.help + " -h'" }
 
-// dispatch finds the command that args name. Path is what was read of them.
+// dispatch runs the command that args name. Path is the names before them.
 func (c command) dispatch(ctx context.Context, sys system, path string, args []string) error {
 	path = strings.TrimSpace(path + " " + c.name)
 	if c.run != nil {
@@ -92,8 +92,7 @@ type call struct {
 	fixed   keystore.Secret // what the environment gave
 }
 
-// parse reads flags and arguments, in any order, and checks that as many
-// arguments are given as the command takes.
+// parse reads flags and arguments, in any order, and checks the number of arguments.
 func (c *call) parse(least, most int) error {
 	c.BoolVar(&c.json, "json", false, "write one JSON object instead of text")
 	for rest := c.given; ; rest = c.Args()[1:] {
@@ -126,18 +125,18 @@ func (c *call) help(w io.Writer) {
 	c.PrintDefaults()
 }
 
-// A console is where a person sits, if one does.
+// A console is a terminal with a person at it, or none.
 type console interface {
-	attended() bool // somebody can be asked
-	watched() bool  // somebody sees what goes on
+	attended() bool // a person can answer
+	watched() bool  // a person sees the output
 	password(ctx context.Context, prompt string) ([]byte, error)
 	line(ctx context.Context, prompt string) (string, error)
 }
 
 var errInterrupted = errors.New("interrupted: nothing was changed")
 
-// interruptible gives up on a read that cannot be ended. The process ends soon
-// after.
+// interruptible runs a read that cannot be cancelled, and stops to wait for it when ctx ends. The
+// process ends soon after.
 func interruptible[T any](ctx context.Context, read func() (T, error)) (T, error) {
 	type result struct {
 		value T
@@ -157,7 +156,8 @@ func interruptible[T any](ctx context.Context, read func() (T, error)) (T, error
 	}
 }
 
-// interrupted is asked after what takes its time, before what changes something.
+// interrupted returns errInterrupted if ctx has ended, else err. Commands call it after what takes a
+// while and before what changes something.
 func interrupted(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return errInterrupted
@@ -165,7 +165,7 @@ func interrupted(ctx context.Context, err error) error {
 	return err
 }
 
-// progress tells a person what takes its time: Argon2 does, by intent.
+// progress tells a person what is under way. Argon2 takes its time, by intent.
 func (c *call) progress(what string) (done func()) {
 	if !c.console.watched() {
 		return func() {}

@@ -18,7 +18,7 @@ import (
 
 var doctorCommand = command{name: "doctor", args: "URL", summary: "walk the way to a WebSocket server, and into a session with it, and say who fails, and why", run: doctor}
 
-// doctorResult is a diagnose.Report for people and programs.
+// doctorResult prints a diagnose.Report for people and programs.
 type doctorResult struct {
 	OK bool `json:"ok"`
 	*diagnose.Report
@@ -26,18 +26,18 @@ type doctorResult struct {
 
 func (r doctorResult) text(w io.Writer) { io.WriteString(w, r.Report.String()) }
 
-// What a walk that did not reach its end comes to. The report tells why.
+// The errors of a diagnosis that did not get to its end. The report says why.
 var (
 	errDiagnosed = errors.New("the way is not free: see the step that failed")
 	errNoSession = errors.New("there is no session with the server: see the step that failed")
 )
 
 func doctor(ctx context.Context, c *call) error {
-	var way wayFlags
+	var dial dialFlags
 	var session sessionFlags
-	way.add(c)
+	dial.add(c)
 	session.add(c)
-	c.Var(&way.subprotocols, "subprotocol", "offer this `name` to the server; may be repeated")
+	c.Var(&dial.subprotocols, "subprotocol", "offer this `name` to the server; may be repeated")
 	idle := c.Duration("idle", 0, "then watch the silent connection for so long, to find hops that forget it")
 	timeout := c.Duration("timeout", time.Minute, "how long all but that may take")
 	file := c.String("report", "", "write a report without secrets to this `file`, to be sent to others")
@@ -48,20 +48,20 @@ func doctor(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	opts, err := way.options(c)
+	opts, err := dial.options(c)
 	if err != nil {
 		return err
 	}
-	defer way.close()
+	defer dial.close()
 	ctx, cancel := context.WithTimeout(ctx, *timeout+*idle)
 	defer cancel()
 	report := diagnose.Run(ctx, c.args[0], &diagnose.Options{Dial: opts, Idle: *idle})
 	failure := errDiagnosed
 	if client != nil && report.OK() {
 		failure = errNoSession
-		client.meet(ctx, c.args[0], opts, report)
+		client.dial(ctx, c.args[0], opts, report)
 	}
-	inFlags(report)
+	nameFlags(report)
 	result := doctorResult{report.OK(), report}
 	if *file != "" {
 		if err := writeReport(*file, c, result); err != nil {
@@ -77,7 +77,7 @@ func doctor(ctx context.Context, c *call) error {
 	return nil
 }
 
-// bundle is what goes into a report for others. Nothing in it is secret.
+// bundle is the content of a report for others. It holds no secrets.
 type bundle struct {
 	Hopseal string            `json:"hopseal"`
 	Go      string            `json:"go"`

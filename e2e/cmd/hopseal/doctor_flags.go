@@ -8,12 +8,12 @@ import (
 	"github.com/hopseal/hopseal/transport/diagnose"
 )
 
-// The texts of package transport name the fields of its options, since programs set those. Who
-// runs the command sets flags.
+// The texts of package transport name the fields of its options, which programs set. A person who
+// runs the command sets flags instead.
 
-// flagsFor says what stands for a field in this command, the longer names first. Where there is
-// nothing, it says where else.
-var flagsFor = strings.NewReplacer(
+// flagNames replaces the name of a field by the flag for it, the longer names first. If no flag sets
+// the field, the text says that a program can.
+var flagNames = strings.NewReplacer(
 	"set TLS.CertFile and TLS.KeyFile", "give -cert and -key",
 	"TLSOptions needs both CertFile and KeyFile", "-cert and -key go together",
 	"TLS.CertFile", "-cert", "TLS.KeyFile", "-key",
@@ -29,10 +29,10 @@ var flagsFor = strings.NewReplacer(
 	"set InsecureProxyPassword", "in a program set DialOptions.InsecureProxyPassword",
 )
 
-// inFlags puts the words of this command into a report.
-func inFlags(report *diagnose.Report) {
+// nameFlags makes a report name flags instead of fields.
+func nameFlags(report *diagnose.Report) {
 	for i := range report.Findings {
 		f := &report.Findings[i]
-		f.Problem, f.Advice = flagsFor.Replace(f.Problem), flagsFor.Replace(f.Advice)
+		f.Problem, f.Advice = flagNames.Replace(f.Problem), flagNames.Replace(f.Advice)
 	}
 }

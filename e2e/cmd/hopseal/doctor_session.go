@@ -20,11 +20,11 @@ import (
 	"github.com/hopseal/hopseal/transport/redial"
 )
 
-// envCredentials holds what a client shows a server beside its identity, inside the session's
-// encryption: a command line can be read by everybody on the machine.
+// envCredentials names the variable with what a client shows a server beside its identity, inside the
+// session's encryption. It is no flag, since everybody on the machine can read a command line.
 const envCredentials = "HOPSEAL_CREDENTIALS"
 
-// sessionFlags say who wants a session with whom. The doctor makes one where -protocol is given.
+// sessionFlags say who wants a session with whom. The doctor makes one if -protocol is given.
 type sessionFlags struct {
 	peer, protocol string
 	proof          bool
@@ -40,11 +40,11 @@ func (f *sessionFlags) add(c *call) {
 // wanted reports whether a session is to be made.
 func (f *sessionFlags) wanted() bool { return f.protocol != "" }
 
-// A client is an end that the doctor plays.
+// A client is the end of a session that the doctor plays.
 type client struct {
-	flags sessionFlags
-	cfg   e2e.Config
-	judge *judge
+	flags    sessionFlags
+	cfg      e2e.Config
+	verifier *recordingVerifier
 }
 
 // client opens the store, before anything is dialled.
@@ -58,7 +58,7 @@ func (f *sessionFlags) client(ctx context.Context, c *call) (*client, error) {
 		verifier = trust.Pinned(fingerprint)
 	}
 	if !f.wanted() {
-		if f.peer != "" || f.proof || given(c, "store") {
+		if f.peer != "" || f.proof || flagGiven(c, "store") {
 			return nil, c.wrong("-store, -peer and -proof are for a session, which wants -protocol NAME too")
 		}
 		return nil, nil
@@ -73,7 +73,7 @@ func (f *sessionFlags) client(ctx context.Context, c *call) (*client, error) {
 	if verifier == nil {
 		verifier = store.KnownPeers()
 	}
-	j := &judge{Verifier: verifier}
+	j := &recordingVerifier{Verifier: verifier}
 	cfg := e2e.Config{
 		Identity: store.Identity(), Verifier: j, Protocol: f.protocol, Options: e2e.Options{Logger: slog.New(slog.DiscardHandler)},
 		Retry: redial.Policy{Decide: func(error) redial.Action { return redial.Stop }},
@@ -89,27 +89,27 @@ func (f *sessionFlags) client(ctx context.Context, c *call) (*client, error) {
 
 const maxProtocol = 255
 
-// given reports whether a flag stands in the call.
-func given(c *call, name string) (found bool) {
+// flagGiven reports whether the call sets a flag.
+func flagGiven(c *call, name string) (found bool) {
 	c.Visit(func(f *flag.Flag) { found = found || f.Name == name })
 	return found
 }
 
-// A judge is a Verifier that keeps what it was shown.
-type judge struct {
+// A recordingVerifier is a Verifier that records which identity it was asked about.
+type recordingVerifier struct {
 	trust.Verifier
 	seen *keys.PublicIdentity
 	at   trust.Expected
 }
 
-func (j *judge) Verify(ctx context.Context, want trust.Expected, got *keys.PublicIdentity) error {
+func (j *recordingVerifier) Verify(ctx context.Context, want trust.Expected, got *keys.PublicIdentity) error {
 	j.seen, j.at = got, want
 	return j.Verifier.Verify(ctx, want, got)
 }
 
-// meet makes a session with the server at the end of a way that is free, closes it, and adds
-// what each of the two ends says about the other.
-func (cl *client) meet(ctx context.Context, url string, opts *transport.DialOptions, report *diagnose.Report) {
+// dial makes a session with the server, closes it, and adds to the report what each end says about the
+// other. The caller has found that connections reach the server.
+func (cl *client) dial(ctx context.Context, url string, opts *transport.DialOptions, report *diagnose.Report) {
 	begin := time.Now()
 	cfg := cl.cfg
 	cfg.Dial = opts
@@ -128,12 +128,12 @@ func (cl *client) meet(ctx context.Context, url string, opts *transport.DialOpti
 	report.Findings = append(report.Findings, findings...)
 }
 
-// findings says what this end thinks of the server, whether both speak the same, and what the
-// server thinks of this end: as many of these as came to pass.
+// findings says whether this end accepts the server, whether both speak the same protocol, and whether
+// the server accepts this end, as far as the session got.
 func (cl *client) findings(err error) []diagnose.Finding {
 	server := diagnose.Finding{Step: "server", Result: diagnose.Passed}
-	if cl.judge.seen != nil {
-		server.Saw = []string{"the server is " + cl.judge.seen.String()}
+	if cl.verifier.seen != nil {
+		server.Saw = []string{"the server is " + cl.verifier.seen.String()}
 	}
 	protocol := diagnose.Finding{Step: "protocol", Result: diagnose.Passed, Saw: []string{"both ends speak " + safetext.Quote(cl.flags.protocol, maxProtocol)}}
 	client := diagnose.Finding{Step: "client", Result: diagnose.Passed, Saw: []string{"this end is " + cl.cfg.Identity.Public().String()}}
@@ -141,14 +141,14 @@ func (cl *client) findings(err error) []diagnose.Finding {
 	switch {
 	case err == nil:
 		return []diagnose.Finding{server, protocol, client}
-	case cl.judge.seen == nil && (errors.Is(err, keys.ErrExpired) || errors.Is(err, keys.ErrNotYetValid) || errors.Is(err, keys.ErrRevoked)):
-		client.Result, client.Problem = diagnose.Failed, said(errors.Unwrap(err))
+	case cl.verifier.seen == nil && (errors.Is(err, keys.ErrExpired) || errors.Is(err, keys.ErrNotYetValid) || errors.Is(err, keys.ErrRevoked)):
+		client.Result, client.Problem = diagnose.Failed, errorText(errors.Unwrap(err))
 		return []diagnose.Finding{client}
-	case !errors.As(err, &failed) && cl.judge.seen == nil:
-		server.Result, server.Problem = diagnose.Failed, said(err)
+	case !errors.As(err, &failed) && cl.verifier.seen == nil:
+		server.Result, server.Problem = diagnose.Failed, errorText(err)
 		return []diagnose.Finding{server}
 	case !errors.As(err, &failed): // the session came about, and did not end well
-		client.Result, client.Problem = diagnose.Warned, "the session did not end as it should: "+said(err)
+		client.Result, client.Problem = diagnose.Warned, "the session did not end as it should: "+errorText(err)
 		return []diagnose.Finding{server, protocol, client}
 	case failed.Reason == e2e.ReasonUntrusted:
 		cl.distrusted(&server, failed.Err)
@@ -156,17 +156,17 @@ func (cl *client) findings(err error) []diagnose.Finding {
 	case failed.Reason == e2e.ReasonProtocol:
 		cl.otherProtocol(&protocol, failed.Err)
 		return []diagnose.Finding{server, protocol}
-	case cl.judge.seen == nil: // before the server has said who it is
+	case cl.verifier.seen == nil: // before the server has said who it is
 		cl.noServer(&server, failed)
 		return []diagnose.Finding{server}
 	}
-	cl.turnedAway(&client, failed)
+	cl.refused(&client, failed)
 	return []diagnose.Finding{server, protocol, client}
 }
 
-// distrusted is for a server that this end does not have.
+// distrusted fills in the finding for a server that this end does not trust.
 func (cl *client) distrusted(f *diagnose.Finding, err error) {
-	f.Result, f.Problem = diagnose.Failed, "this end does not have the server: "+said(err)
+	f.Result, f.Problem = diagnose.Failed, "this end does not have the server: "+errorText(err)
 	var refusal *trust.Error
 	if !errors.As(err, &refusal) {
 		return
@@ -176,16 +176,16 @@ func (cl *client) distrusted(f *diagnose.Finding, err error) {
 		f.Problem = "this end does not have the server: it has another fingerprint than -peer says"
 		f.Advice = "compare with what 'hopseal key show' prints at the server: correct -peer, or dial the server that is meant; somebody may be in the middle"
 	case refusal.Reason == trust.Unknown:
-		f.Problem = "this end does not have the server: the store admits nobody at " + safetext.Line(cl.judge.at.Address, maxShownPath)
+		f.Problem = "this end does not have the server: the store admits nobody at " + safetext.Line(cl.verifier.at.Address, maxShownPath)
 		f.Advice = "compare the fingerprint above with its owner, and give it as -peer, or admit it with 'hopseal key import -address URL'"
 	case refusal.Reason == trust.Changed:
-		f.Problem = "this end does not have the server: the store admits another one at " + safetext.Line(cl.judge.at.Address, maxShownPath)
+		f.Problem = "this end does not have the server: the store admits another one at " + safetext.Line(cl.verifier.at.Address, maxShownPath)
 	}
 }
 
-// otherProtocol is for two ends that do not speak the same.
+// otherProtocol fills in the finding for two ends that do not speak the same protocol.
 func (cl *client) otherProtocol(f *diagnose.Finding, err error) {
-	f.Result, f.Saw, f.Problem = diagnose.Failed, nil, said(err)
+	f.Result, f.Saw, f.Problem = diagnose.Failed, nil, errorText(err)
 	var other *e2e.ProtocolError
 	switch {
 	case !errors.As(err, &other):
@@ -201,9 +201,9 @@ func (cl *client) otherProtocol(f *diagnose.Finding, err error) {
 	}
 }
 
-// noServer is for what did not prove to be anybody.
+// noServer fills in the finding for a server that did not prove who it is.
 func (cl *client) noServer(f *diagnose.Finding, failed *e2e.HandshakeError) {
-	f.Result, f.Problem = diagnose.Failed, said(failed)
+	f.Result, f.Problem = diagnose.Failed, errorText(failed)
 	switch failed.Reason {
 	case e2e.ReasonLost, e2e.ReasonTimeout:
 		f.Advice = "see whether this path is served by package e2e, in the same version, and what its log says of a handshake that failed"
@@ -212,9 +212,9 @@ func (cl *client) noServer(f *diagnose.Finding, failed *e2e.HandshakeError) {
 	}
 }
 
-// turnedAway is for a server that does not have this end.
-func (cl *client) turnedAway(f *diagnose.Finding, failed *e2e.HandshakeError) {
-	f.Result, f.Problem = diagnose.Failed, said(failed)
+// refused fills in the finding for a server that does not accept this end.
+func (cl *client) refused(f *diagnose.Finding, failed *e2e.HandshakeError) {
+	f.Result, f.Problem = diagnose.Failed, errorText(failed)
 	switch failed.Reason {
 	case e2e.ReasonRefused:
 		f.Problem, f.Advice = "the server does not have this end: it does not accept this identity", "ask its operator to admit the fingerprint above; the server's log says untrusted"
@@ -233,8 +233,8 @@ func (cl *client) turnedAway(f *diagnose.Finding, failed *e2e.HandshakeError) {
 	}
 }
 
-// said is the text of an error without the names of packages.
-func said(err error) string {
+// errorText returns the text of an error without the names of packages.
+func errorText(err error) string {
 	text := err.Error()
 	for _, prefix := range []string{"e2e: handshake: ", "e2e: ", "transport: ", "keys: "} {
 		text = strings.TrimPrefix(text, prefix)

@@ -315,7 +315,7 @@ func TestDoctorNamesItsFlags(t *testing.T) {
 			}
 			if text, err := strconv.Unquote(lit.Value); err == nil && field.MatchString(text) && strings.Contains(text, " ") {
 				found++
-				if shown := flagsFor.Replace(text); field.MatchString(shown) {
+				if shown := flagNames.Replace(text); field.MatchString(shown) {
 					t.Errorf("%s: the doctor shows %q", filepath.Base(name), shown)
 				}
 			}
@@ -326,7 +326,7 @@ func TestDoctorNamesItsFlags(t *testing.T) {
 		t.Errorf("only %d texts name a field: the test does not find them", found)
 	}
 	report := &diagnose.Report{Findings: []diagnose.Finding{{Problem: "add its root to TLS.RootsPEM", Advice: "set TLS.CertFile and TLS.KeyFile"}}}
-	if inFlags(report); fmt.Sprint(report.Findings[0].Problem, report.Findings[0].Advice) != "add its root to -rootsgive -cert and -key" {
+	if nameFlags(report); fmt.Sprint(report.Findings[0].Problem, report.Findings[0].Advice) != "add its root to -rootsgive -cert and -key" {
 		t.Errorf("shown as %+v", report.Findings[0])
 	}
 }

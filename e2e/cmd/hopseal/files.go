@@ -15,13 +15,12 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// What commands hand out is public, or sealed, and written as base64 in one line,
-// so that it goes through a terminal, a chat or a ticket. Files may hold the bytes
-// themselves as well.
+// Commands write what they export as base64 in one line, so that it goes through a terminal, a chat or
+// a ticket. It is public or sealed. Files may hold the bytes themselves as well.
 
 func encodeText(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 
-// decodeText returns the bytes that a file holds, or that its text stands for.
+// decodeText decodes base64. It returns anything else as it is.
 func decodeText(b []byte) []byte {
 	text := string(bytes.TrimSpace(b))
 	if raw, err := base64.StdEncoding.Strict().DecodeString(text); err == nil && encodeText(raw) == text {
@@ -37,7 +36,7 @@ const (
 	maxBackup     = 32 << 20
 )
 
-// readFile reads a file that somebody gave us, "-" for standard input.
+// readFile reads the file of an argument, "-" for standard input.
 func (c *call) readFile(name string, limit int64) ([]byte, error) {
 	r := c.stdin
 	if name != "-" {
@@ -60,7 +59,7 @@ func (c *call) readFile(name string, limit int64) ([]byte, error) {
 	return b, nil
 }
 
-// writeNew writes a file that nobody else can read and that was not there.
+// writeNew writes a new file that nobody else can read.
 func writeNew(path string, b []byte) (err error) {
 	if err := mustBeFree(path); err != nil {
 		return err
@@ -79,8 +78,7 @@ func writeNew(path string, b []byte) (err error) {
 	return err
 }
 
-// mustBeFree refuses a path that cannot be written without taking something else
-// away.
+// mustBeFree refuses a path at which there is something already.
 func mustBeFree(path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("%s exists already and was not touched: choose another path", path)

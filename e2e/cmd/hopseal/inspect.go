@@ -15,7 +15,7 @@ import (
 
 var inspectCommand = command{name: "inspect", args: "[FILE]", summary: "show what anybody on the way sees of an envelope or a stream", run: inspect}
 
-// inspectResult is what can be seen of an envelope or a stream without a key.
+// inspectResult is what anybody can see of an envelope or a stream without a key.
 type inspectResult struct {
 	Kind          string       `json:"kind"`
 	Authenticated bool         `json:"authenticated"` // never
@@ -38,7 +38,7 @@ type inspectResult struct {
 	ContentLimit  int64        `json:"content_limit"`
 	Parts         []partResult `json:"parts"`
 
-	view *hexView // what is to be shown of the bytes
+	view *hexView // of the bytes, nil without -hex
 }
 
 // partResult is a run of bytes.

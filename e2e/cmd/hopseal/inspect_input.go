@@ -105,7 +105,7 @@ func inspectEnvelope(in io.Reader, likely bool) (m message, err error) {
 	return m, err
 }
 
-// asBytes returns what r has, or what its text stands for in hex or base64. The
+// asBytes returns what r has, or the bytes that its text encodes in hex or base64. The
 // first byte of an envelope or a stream begins no text, and as text its first
 // characters are of one of the two.
 func asBytes(r io.Reader) (*bufio.Reader, error) {

@@ -29,8 +29,8 @@ func (c *call) storePath() (string, error) {
 	return c.store, nil
 }
 
-// existing is the path of a store that is there, and its secret.
-func (c *call) existing(ctx context.Context) (string, keystore.Secret, error) {
+// existingStore returns the path of a store that exists, and its secret.
+func (c *call) existingStore(ctx context.Context) (string, keystore.Secret, error) {
 	path, err := c.storePath()
 	if err != nil {
 		return "", nil, err
@@ -44,7 +44,7 @@ func (c *call) existing(ctx context.Context) (string, keystore.Secret, error) {
 
 // read opens the store for reading, which works while a service has it open.
 func (c *call) read(ctx context.Context) (*keystore.Replica, error) {
-	path, secret, err := c.existing(ctx)
+	path, secret, err := c.existingStore(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func (c *call) read(ctx context.Context) (*keystore.Replica, error) {
 	return r, interrupted(ctx, err)
 }
 
-// contents is what a Store and a Replica have in common.
+// contents are the methods that a Store and a Replica have in common.
 type contents interface {
 	Identity() *keys.Identity
 	KnownPeers() *trust.KnownPeers
@@ -61,7 +61,7 @@ type contents interface {
 	SharedKeysets() []string
 }
 
-// keysOf lists the keys of a store, of every keyset.
+// keysOf lists the keys of all keysets of a store.
 func keysOf(s contents) []keyResult {
 	var out []keyResult
 	for _, k := range s.Identity().Keys() {
@@ -76,7 +76,7 @@ func keysOf(s contents) []keyResult {
 	return out
 }
 
-// selection is which keyset a call is about.
+// selection is the keyset that a call is about.
 type selection struct{ use, shared string }
 
 func (c *call) selectFlags() *selection {
@@ -102,7 +102,7 @@ func (s selection) includes(k keyResult) bool {
 	return s.any() || s.shared == "" && k.Use == s.use || s.shared != "" && k.Keyset == s.shared
 }
 
-// ref names the keyset that was selected.
+// ref returns the name of the selected keyset.
 func (s selection) ref() keystore.KeyRef { return refOf(s.use, s.shared) }
 
 func refOf(use, keyset string) keystore.KeyRef {
@@ -115,7 +115,7 @@ func refOf(use, keyset string) keystore.KeyRef {
 	return keystore.KeyRef{Use: keys.UseSealing}
 }
 
-// find finds the key that was named by its number.
+// find returns the key with that number.
 func (s selection) find(store contents, number string) (keystore.KeyRef, error) {
 	id, err := strconv.ParseUint(number, 10, 32)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// publicResult is what a public identity in a file says.
+// publicResult is the public identity in a file.
 type publicResult struct {
 	File string `json:"file"`
 	identityResult
@@ -32,7 +32,7 @@ func (c *call) showPublic(file string, within time.Duration) error {
 	if err := c.print(publicResult{file, describe(p)}); err != nil {
 		return err
 	}
-	return soon(p, within, "ask its owner for the current one")
+	return checkExpiry(p, within, "ask its owner for the current one")
 }
 
 // showStore shows what a store holds.
@@ -49,27 +49,27 @@ func (c *call) showStore(ctx context.Context, within time.Duration) error {
 	if err := c.print(r); err != nil {
 		return err
 	}
-	return soon(public, within, "run 'hopseal key rotate', and see why Store.Run has not renewed it")
+	return checkExpiry(public, within, "run 'hopseal key rotate', and see why Store.Run has not renewed it")
 }
 
-// A soonError is the answer yes to -expires-within.
-type soonError struct{ text string }
+// An expiresSoonError answers -expires-within with yes.
+type expiresSoonError struct{ text string }
 
-func (e soonError) Error() string { return e.text }
+func (e expiresSoonError) Error() string { return e.text }
 
-// soon returns a soonError for a statement that peers refuse within that time, or already; 0
-// asks for nothing.
-func soon(p *keys.PublicIdentity, within time.Duration, advice string) error {
+// checkExpiry returns an expiresSoonError if peers refuse the statement now or will within that time. It
+// checks nothing for 0.
+func checkExpiry(p *keys.PublicIdentity, within time.Duration, advice string) error {
 	now := time.Now()
 	left := p.Expires().Sub(now)
 	switch state := stateOf(p, now); {
 	case within == 0 || state == stateValid && left > within:
 		return nil
 	case state == stateValid:
-		return soonError{fmt.Sprintf("the statement of %s expires in %s: %s", p.Fingerprint(), lapse.Text(left), advice)}
+		return expiresSoonError{fmt.Sprintf("the statement of %s expires in %s: %s", p.Fingerprint(), lapse.Text(left), advice)}
 	case state == stateRevoked:
-		return soonError{fmt.Sprintf("%s has been revoked", p.Fingerprint())}
+		return expiresSoonError{fmt.Sprintf("%s has been revoked", p.Fingerprint())}
 	default:
-		return soonError{fmt.Sprintf("the statement of %s is %s: %s", p.Fingerprint(), state, advice)}
+		return expiresSoonError{fmt.Sprintf("the statement of %s is %s: %s", p.Fingerprint(), state, advice)}
 	}
 }

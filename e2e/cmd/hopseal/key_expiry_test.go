@@ -34,20 +34,20 @@ func TestExpiry(t *testing.T) {
 		both(0, ", in 29 days\n", "-expires-within", "7d")
 		time.Sleep(23*day + time.Hour)
 		both(0, ", in 6 days\n")
-		if errs := both(exitSoon, ", in 6 days\n", "-expires-within", "7d"); !strings.Contains(errs, "expires in 6 days: run 'hopseal key rotate'") {
+		if errs := both(exitExpires, ", in 6 days\n", "-expires-within", "7d"); !strings.Contains(errs, "expires in 6 days: run 'hopseal key rotate'") {
 			t.Error(errs)
 		}
 		time.Sleep(9 * day)
 		both(0, "statement    EXPIRED 2000-01-31T00:00:0")
-		if errs := both(exitSoon, ", 2 days ago: peers refuse it", "-expires-within", "7d"); !strings.Contains(errs, "is expired: run 'hopseal key rotate'") {
+		if errs := both(exitExpires, ", 2 days ago: peers refuse it", "-expires-within", "7d"); !strings.Contains(errs, "is expired: run 'hopseal key rotate'") {
 			t.Error(errs)
 		}
-		both(exitSoon, `"state": "expired"`, "-expires-within", "1m", "-json")
+		both(exitExpires, `"state": "expired"`, "-expires-within", "1m", "-json")
 		w.key("rotate")
 		show(0, `"state": "valid"`, "-expires-within", "7d", "-json")
-		show(exitSoon, "EXPIRED", "-expires-within", "7d", "alice.pub")
+		show(exitExpires, "EXPIRED", "-expires-within", "7d", "alice.pub")
 		w.key("revoke", "-fingerprint", w.fingerprint("alice.pub"))
-		show(exitSoon, "REVOKED", "-expires-within", "7d")
+		show(exitExpires, "REVOKED", "-expires-within", "7d")
 		w.fails(exitUsage, "want a time such as", "show", "-expires-within", "soon")
 	})
 }

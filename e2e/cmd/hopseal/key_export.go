@@ -18,7 +18,7 @@ import (
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
-// exportResult is what was handed out, unless it was written to a file.
+// exportResult is what was exported, or the file that it was written to.
 type exportResult struct {
 	identityResult
 	Shared   string `json:"shared,omitempty"`             // a shared keyset was exported
@@ -90,7 +90,7 @@ func keyExport(ctx context.Context, c *call) error {
 	return c.deliver(r, *out, *raw, content)
 }
 
-// deliver writes what was exported to the file, or as the result.
+// deliver writes what was exported to the file, or prints it.
 func (c *call) deliver(r exportResult, file string, raw bool, content []byte) error {
 	if file == "-" && raw {
 		_, err := c.stdout.Write(content)
@@ -128,8 +128,7 @@ func exportBackup(s *keystore.Replica) (string, error) {
 	return backupText(b), nil
 }
 
-// How a shared keyset travels: sealed to its next holder and signed by the one who
-// hands it over.
+// A shared keyset is handed over sealed to its next holder and signed by the one who exports it.
 const sharedContentType = "application/x-hopseal-shared-keyset"
 
 func sharedContext(name string) string { return "hopseal key export shared " + name }
@@ -156,8 +155,8 @@ func (c *call) exportShared(ctx context.Context, s *keystore.Replica, name, to, 
 	return sealed, nil
 }
 
-// confirmedPeer reads the public identity of a peer that a person, or the caller's
-// flag, vouches for, and that is neither expired nor revoked.
+// confirmedPeer reads the public identity of a peer from a file. The identity is neither expired nor
+// revoked, and a person or a flag has confirmed its fingerprint.
 func (c *call) confirmedPeer(ctx context.Context, file, fingerprint string) (*keys.PublicIdentity, error) {
 	p, err := c.readPublic(file)
 	if err != nil {
@@ -171,7 +170,7 @@ func (c *call) confirmedPeer(ctx context.Context, file, fingerprint string) (*ke
 	return p, c.confirm(ctx, about, p.Fingerprint(), fingerprint)
 }
 
-// sealedFor reports whether b is an exported shared keyset, and of what name.
+// sealedFor reports whether b is an exported shared keyset, and returns its name.
 func sealedFor(b []byte) (name string, ok bool) {
 	i, err := envelope.Inspect(b)
 	if err != nil || i.Header.ContentType != sharedContentType {
@@ -180,9 +179,9 @@ func sealedFor(b []byte) (name string, ok bool) {
 	return i.Header.Context[min(len(sharedContext("")), len(i.Header.Context)):], true
 }
 
-// openShared opens a shared keyset that the peer handed over under this name.
+// openShared opens a shared keyset that the peer has exported under this name.
 func openShared(id *keys.Identity, from *keys.PublicIdentity, name string, sealed []byte) (*keys.SharedKeyset, error) {
-	// An earlier export, played again, is refused by the store: it knows the later state.
+	// The store refuses an earlier export that is replayed, since it knows the later state.
 	o := envelope.Opener{Identity: id, From: from, Context: sharedContext(name), InsecureAllowReplay: true}
 	b, _, err := o.Open(nil, sealed)
 	if err != nil {

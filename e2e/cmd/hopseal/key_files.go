@@ -27,8 +27,7 @@ func parsePublic(name string, b []byte) (*keys.PublicIdentity, error) {
 	return nil, fmt.Errorf("%s: %w: %s", name, err, otherFile(b))
 }
 
-// otherFile says what a file is that should have been something else, as far as it
-// shows.
+// otherFile says what a file holds that is no public identity, as far as it shows.
 func otherFile(b []byte) string {
 	if bytes.HasPrefix(b, []byte(backupHead)) {
 		return "it is a cleartext backup, with secret keys: keep it where nobody reads it, and import it with -insecure-cleartext"

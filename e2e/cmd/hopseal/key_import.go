@@ -17,7 +17,7 @@ import (
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
-// importResult is what was taken over.
+// importResult says what was imported.
 type importResult struct {
 	Store       string      `json:"store"`
 	Imported    string      `json:"imported"` // "peer", "revocation", "succession", "shared keyset", "backup", or "forgotten"
@@ -25,11 +25,11 @@ type importResult struct {
 	Peer        *peerResult `json:"peer,omitempty"`
 	Successor   string      `json:"successor,omitempty"`
 	Shared      string      `json:"shared,omitempty"`
-	Changed     bool        `json:"changed"` // whether it was news
+	Changed     bool        `json:"changed"` // whether the store has changed
 
 	doneBy
 
-	unknown bool // it is about a peer that the store did not know
+	unknown bool // the store did not know the peer
 }
 
 const (
@@ -63,24 +63,24 @@ func (r importResult) text(w io.Writer) {
 	}
 }
 
-// where is the place that a peer is admitted for.
-type where struct {
+// scopeFlags say for which address, room or clients a peer is admitted.
+type scopeFlags struct {
 	address, room string
 	client        bool
 }
 
-func (c *call) whereFlags() *where {
-	var w where
+func (c *call) scopeFlags() *scopeFlags {
+	var w scopeFlags
 	c.StringVar(&w.address, "address", "", "the `URL` at which the peer answers")
 	c.StringVar(&w.room, "room", "", "the `name` of the room in which the peer is a member")
 	c.BoolVar(&w.client, "client", false, "the peer is a client of this service")
 	return &w
 }
 
-func (w where) any() bool { return w != where{} }
+func (w scopeFlags) any() bool { return w != scopeFlags{} }
 
-// expected says what the verifier of a session or room will ask for.
-func (w where) expected(c *call) (trust.Expected, error) {
+// expected returns what the verifier of a session or room will ask for.
+func (w scopeFlags) expected(c *call) (trust.Expected, error) {
 	given := 0
 	for _, yes := range []bool{w.address != "", w.room != "", w.client} {
 		if yes {
@@ -104,7 +104,7 @@ func (w where) expected(c *call) (trust.Expected, error) {
 
 func keyImport(ctx context.Context, c *call) error {
 	c.storeFlag()
-	at := c.whereFlags()
+	at := c.scopeFlags()
 	shared := c.String("shared", "", "take over the shared keyset of this `name`, which the file holds sealed")
 	from := c.String("from", "", "the `file` with the public identity of who sealed the shared keyset")
 	fingerprint := c.String("fingerprint", "", "the peer's `fingerprint`, instead of typing it")
@@ -127,9 +127,8 @@ func keyImport(ctx context.Context, c *call) error {
 	return c.importStatement(ctx, c.args[0], at, *fingerprint)
 }
 
-// importStatement takes what a peer handed out: an identity, a revocation or a
-// succession.
-func (c *call) importStatement(ctx context.Context, file string, at *where, fingerprint string) error {
+// importStatement imports what a peer has handed out: an identity, a revocation or a succession.
+func (c *call) importStatement(ctx context.Context, file string, at *scopeFlags, fingerprint string) error {
 	b, err := c.readFile(file, maxPublicText)
 	if err != nil {
 		return err
@@ -147,7 +146,7 @@ func (c *call) importStatement(ctx context.Context, file string, at *where, fing
 	return c.importPeer(ctx, file, p, at, fingerprint)
 }
 
-func (c *call) importPeer(ctx context.Context, file string, p *keys.PublicIdentity, at *where, fingerprint string) error {
+func (c *call) importPeer(ctx context.Context, file string, p *keys.PublicIdentity, at *scopeFlags, fingerprint string) error {
 	want, err := at.expected(c)
 	if err != nil {
 		return err
@@ -168,7 +167,7 @@ func (c *call) importPeer(ctx context.Context, file string, p *keys.PublicIdenti
 	if err := c.confirm(ctx, about, p.Fingerprint(), fingerprint); err != nil {
 		return err
 	}
-	changed, err := teaching(s, func() error { return s.Admit(want, p) })
+	changed, err := reportChange(s, func() error { return s.Admit(want, p) })
 	if err != nil {
 		return err
 	}
@@ -176,8 +175,8 @@ func (c *call) importPeer(ctx context.Context, file string, p *keys.PublicIdenti
 		Peer: peerAt(s, want, p.Fingerprint()), Changed: changed, doneBy: s.doneBy()})
 }
 
-// notOwn refuses the store's own identity as a peer: whoever echoes a message back
-// would pass for one.
+// notOwn refuses the store's own identity as a peer: anybody who echoes a message back would pass for
+// that peer.
 func notOwn(s writer, p *keys.PublicIdentity) error {
 	if p.Fingerprint() == s.Identity().Fingerprint() {
 		return errors.New("that is the identity of the store itself: import it at the peer")
@@ -185,7 +184,7 @@ func notOwn(s writer, p *keys.PublicIdentity) error {
 	return nil
 }
 
-// peerAt finds an admission.
+// peerAt returns the admission of a root, nil for none.
 func peerAt(s writer, want trust.Expected, root keys.Fingerprint) *peerResult {
 	want.Fingerprint = root
 	for _, p := range s.KnownPeers().All() {
@@ -197,14 +196,14 @@ func peerAt(s writer, want trust.Expected, root keys.Fingerprint) *peerResult {
 	return nil
 }
 
-// teaching runs f and reports whether the known peers learned something.
-func teaching(s writer, f func() error) (changed bool, err error) {
+// reportChange runs f and reports whether it has changed the known peers.
+func reportChange(s writer, f func() error) (changed bool, err error) {
 	before := string(s.KnownPeers().Bytes())
 	err = f()
 	return string(s.KnownPeers().Bytes()) != before, err
 }
 
-// importRevocation needs no confirmation: whoever passes it on, its root signed it.
+// importRevocation needs no confirmation: the root has signed it, whoever passes it on.
 func (c *call) importRevocation(ctx context.Context, p *keys.PublicIdentity) error {
 	s, err := c.open(ctx)
 	if err != nil {
@@ -215,7 +214,7 @@ func (c *call) importRevocation(ctx context.Context, p *keys.PublicIdentity) err
 		return err
 	}
 	unknown := !s.KnownPeers().Knows(p.Fingerprint())
-	changed, err := teaching(s, func() error { return s.RevokePeer(p) })
+	changed, err := reportChange(s, func() error { return s.RevokePeer(p) })
 	if err != nil {
 		return err
 	}
@@ -229,7 +228,7 @@ func (c *call) importSuccession(ctx context.Context, succession *trust.Successio
 		return err
 	}
 	defer s.Close()
-	changed, err := teaching(s, func() error { return s.Succeed(succession) })
+	changed, err := reportChange(s, func() error { return s.Succeed(succession) })
 	if err != nil {
 		return err
 	}
@@ -277,7 +276,7 @@ func (c *call) importBackup(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	path, secret, err := c.vacant(ctx)
+	path, secret, err := c.newStorePath(ctx)
 	if err != nil {
 		return err
 	}
@@ -295,7 +294,7 @@ func (c *call) importBackup(ctx context.Context, file string) error {
 
 func keyForget(ctx context.Context, c *call) error {
 	c.storeFlag()
-	at := c.whereFlags()
+	at := c.scopeFlags()
 	if err := c.parse(1, 1); err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func keyNew(ctx context.Context, c *call) error {
 
 // create makes the store for an identity.
 func (c *call) create(ctx context.Context, id *keys.Identity) (*keystore.Store, error) {
-	path, secret, err := c.vacant(ctx)
+	path, secret, err := c.newStorePath(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -65,8 +65,8 @@ func (c *call) create(ctx context.Context, id *keys.Identity) (*keystore.Store, 
 	return keystore.Create(ctx, path, secret, id)
 }
 
-// vacant is the path of a store that is to be made, and its secret.
-func (c *call) vacant(ctx context.Context) (string, keystore.Secret, error) {
+// newStorePath returns the path of a store that does not exist yet, and its secret.
+func (c *call) newStorePath(ctx context.Context) (string, keystore.Secret, error) {
 	path, err := c.storePath()
 	if err != nil {
 		return "", nil, err

@@ -19,7 +19,7 @@ import (
 	"github.com/hopseal/hopseal/keys/keystore"
 )
 
-// changeResult is what a step or a rotation did.
+// changeResult says what a step or a rotation has changed.
 type changeResult struct {
 	Store   string      `json:"store"`
 	Changes []keyChange `json:"changes"`
@@ -36,7 +36,7 @@ type changeResult struct {
 	rotation bool
 }
 
-// keyChange is a key that came to another stage, from "" for a new key to
+// keyChange is a key that has come to another stage. The first is "" for a new key, the last
 // "destroyed".
 type keyChange struct {
 	Use    string `json:"use"`
@@ -76,14 +76,14 @@ func (r changeResult) text(w io.Writer) {
 	r.doneBy.text(w)
 }
 
-// changing runs f and tells what it changed in the store.
-func changing(s writer, f func() error) (changeResult, error) {
+// recordChanges runs f and returns what it has changed in the store.
+func recordChanges(s writer, f func() error) (changeResult, error) {
 	before, public := keysOf(s), s.Identity().Public()
 	err := f()
 	after := s.Identity().Public()
 	made := changes(before, keysOf(s))
 	return changeResult{Store: s.Path(), Changes: made, Renewed: !after.Equal(public), identityResult: describe(after),
-		Warnings: append(doubts(s), archivedEarly(s, made)...), doneBy: s.doneBy()}, err
+		Warnings: append(clockWarnings(s), archivedEarly(s, made)...), doneBy: s.doneBy()}, err
 }
 
 func changes(before, after []keyResult) []keyChange {
@@ -107,7 +107,7 @@ func changes(before, after []keyResult) []keyChange {
 	return out
 }
 
-// keyStep makes the command that takes one step of one key.
+// keyStep returns the command that takes one step with one key.
 func keyStep(step func(writer, keystore.KeyRef) error) func(context.Context, *call) error {
 	return func(ctx context.Context, c *call) error {
 		c.storeFlag()
@@ -127,7 +127,7 @@ func keyStep(step func(writer, keystore.KeyRef) error) func(context.Context, *ca
 		if err != nil {
 			return err
 		}
-		r, err := changing(s, func() error { return step(s, ref) })
+		r, err := recordChanges(s, func() error { return step(s, ref) })
 		if err != nil {
 			return err
 		}
@@ -186,7 +186,7 @@ func keyRotate(ctx context.Context, c *call) error {
 			return
 		}
 	}
-	return c.rotate(s, rotation, selected.any(), hasty(p))
+	return c.rotate(s, rotation, selected.any(), policyWarnings(p))
 }
 
 // choosesPolicy reports whether a flag says how to rotate.
@@ -197,22 +197,22 @@ func (c *call) choosesPolicy() (yes bool) {
 	return yes
 }
 
-// rotate tells what a rotation did, and if it is one of all keysets, when the next
-// step will be due.
+// rotate runs a rotation and prints what it has changed. For a rotation of all keysets it also prints
+// when the next step will be due.
 func (c *call) rotate(s writer, rotation func() (time.Time, []*keystore.KeysetFullError, error), all bool, policy []string) error {
 	var next time.Time
 	var filling []*keystore.KeysetFullError
-	r, err := changing(s, func() (err error) {
+	r, err := recordChanges(s, func() (err error) {
 		next, filling, err = rotation()
 		return err
 	})
 	r.rotation, r.Next = all && err == nil, moment(next)
 	if err == nil && all {
-		r.Warnings = append(r.Warnings, warnings(filling)...)
+		r.Warnings = append(r.Warnings, fillingWarnings(filling)...)
 		r.Warnings = append(r.Warnings, policy...)
 	}
 	if err != nil && (len(r.Changes) > 0 || r.Renewed) {
-		// Each step stands for itself: tell what was done before it failed.
+		// Each step counts by itself: print those before the one that failed.
 		return errors.Join(c.print(r), err)
 	}
 	if err != nil {
@@ -221,8 +221,8 @@ func (c *call) rotate(s writer, rotation func() (time.Time, []*keystore.KeysetFu
 	return c.print(r)
 }
 
-// hasty tells of keys that change more often than statements can list.
-func hasty(p keystore.RotationPolicy) []string {
+// policyWarnings warns of keys that change more often than statements can list them.
+func policyWarnings(p keystore.RotationPolicy) []string {
 	life := p.SignatureLife()
 	if life >= keys.MaxLifetime {
 		return nil
@@ -230,15 +230,15 @@ func hasty(p keystore.RotationPolicy) []string {
 	return []string{fmt.Sprintf("with a new signing key every %s, messages verify for %s: with -age 12h or more they may wait for 30 days", p.Age, lapse.Text(life))}
 }
 
-func warnings(full []*keystore.KeysetFullError) (out []string) {
+func fillingWarnings(full []*keystore.KeysetFullError) (out []string) {
 	for _, e := range full {
 		out = append(out, explain(e))
 	}
 	return out
 }
 
-// doubts tells that the clock may be wrong by which a change was made.
-func doubts(s writer) []string {
+// clockWarnings warns if the clock may be wrong.
+func clockWarnings(s writer) []string {
 	from, to, doubted := s.ClockJump()
 	if !doubted {
 		return nil
@@ -247,7 +247,7 @@ func doubts(s writer) []string {
 		timeText(moment(from)), timeText(moment(to)))}
 }
 
-// archivedEarly tells of keys that peers seal to in good faith.
+// archivedEarly warns of archived keys that peers may still seal to.
 func archivedEarly(s writer, made []keyChange) (out []string) {
 	for _, k := range made {
 		until := s.ListedUntil(keystore.KeyRef{Use: keys.UseSealing, TinkID: k.Key})
@@ -268,7 +268,7 @@ func keyRenew(ctx context.Context, c *call) error {
 		return err
 	}
 	defer s.Close()
-	r, err := changing(s, s.Renew)
+	r, err := recordChanges(s, s.Renew)
 	if err != nil {
 		return err
 	}
@@ -314,7 +314,7 @@ func (l *list) Set(s string) error {
 	return nil
 }
 
-// revokeResult is a revocation, made or prepared.
+// revokeResult is a revocation that was made or prepared.
 type revokeResult struct {
 	identityResult
 	doneBy
@@ -369,7 +369,7 @@ func (c *call) prepareRevocation(ctx context.Context) error {
 	return c.print(revokeResult{identityResult: describe(p), Prepared: true, Identity: encodeText(p.Bytes())})
 }
 
-// confirm has a person say which fingerprint they mean: typed, or given by flag.
+// confirm requires the fingerprint that the caller means, from a flag or typed by a person.
 func (c *call) confirm(ctx context.Context, about string, is keys.Fingerprint, given string) error {
 	if given == "" && !c.console.attended() {
 		return fmt.Errorf("not confirmed: give -fingerprint with the one that you mean, as its owner tells it")

@@ -10,10 +10,11 @@
 //	hopseal doctor wss://app.example.com/socket
 //	hopseal trace wss://app.example.com/socket
 //
-// docs/keys.md, docs/inspect.md and docs/troubleshooting.md are its guides. It exits with 0 on success, 1 on
-// a failure, 2 when it was called in a way it does not know, and 3 where a running service was asked
-// and has not answered, so that the change may have been made; a failure is one
-// line on standard error that says what to do next. 'hopseal key show -expires-within' exits with 4 where the answer is yes.
+// docs/keys.md, docs/inspect.md and docs/troubleshooting.md are its guides. It exits with 0 on success,
+// 1 on a failure and 2 for flags or arguments that it does not know. It exits with 3 if a running service
+// was asked and has not answered, so that the change may have been made. 'hopseal key show
+// -expires-within' exits with 4 if the answer is yes. A failure is one line on standard error that says
+// what to do next.
 package main
 
 import (
@@ -31,13 +32,13 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	slog.SetDefault(slog.New(slog.DiscardHandler)) // what there is to tell is in what the commands print
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // the commands print all there is to say
 	os.Exit(run(ctx, operatingSystem(), os.Args[1:]))
 }
 
 var root = command{name: "hopseal", summary: "Keys and tools for services on Hopseal.", group: []command{keyCommands, inspectCommand, doctorCommand, traceCommand}}
 
-const exitFailure, exitUsage, exitUnknown, exitSoon = 1, 2, 3, 4
+const exitFailure, exitUsage, exitUnknown, exitExpires = 1, 2, 3, 4
 
 // run runs one call of the command and returns its exit code.
 func run(ctx context.Context, sys system, args []string) int {
@@ -52,8 +53,8 @@ func run(ctx context.Context, sys system, args []string) int {
 	if errors.Is(err, keystore.ErrNoAnswer) {
 		return exitUnknown
 	}
-	if _, yes := errors.AsType[soonError](err); yes {
-		return exitSoon
+	if _, yes := errors.AsType[expiresSoonError](err); yes {
+		return exitExpires
 	}
 	return exitFailure
 }

@@ -20,7 +20,7 @@ type result interface {
 	text(io.Writer)
 }
 
-// print writes a result as the caller wants it.
+// print writes a result as text, or as JSON for -json.
 func (c *call) print(r result) error {
 	var b bytes.Buffer
 	if !c.json {
@@ -57,7 +57,7 @@ func writeJSON(w *bytes.Buffer, r result) error {
 	return w.WriteByte('\n')
 }
 
-// moment is a time in results: UTC, to the second, absent where it has not come.
+// moment returns a time as results have it: UTC, to the second, nil for the zero time.
 func moment(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil

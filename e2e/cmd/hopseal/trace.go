@@ -25,8 +25,8 @@ var traceCommand = command{name: "trace", args: "URL", summary: "be a hop on thi
 const maxTraced = 64 << 20
 
 func trace(ctx context.Context, c *call) error {
-	var way wayFlags
-	way.add(c)
+	var dial dialFlags
+	dial.add(c)
 	listen := c.String("listen", "127.0.0.1:0", "wait for clients at this loopback `address`")
 	var origins listFlag
 	c.Var(&origins, "origin", "let pages of this `origin` in, such as https://app.example.com, beside those of this machine; may be repeated")
@@ -34,11 +34,11 @@ func trace(ctx context.Context, c *call) error {
 	if err := c.parse(1, 1); err != nil {
 		return err
 	}
-	opts, err := way.options(c)
+	opts, err := dial.options(c)
 	if err != nil {
 		return err
 	}
-	defer way.close()
+	defer dial.close()
 	opts.Sealed, opts.MaxMessage, opts.KeepAlive = true, maxTraced, -1
 	listener, err := listenLocally(*listen)
 	if err != nil {
@@ -118,7 +118,7 @@ func (p *tracePrinter) describe(e tap.Event) traceResult {
 	r := traceResult{Time: e.Time.UTC().Format(timeFormat), Conn: e.Conn, Event: e.Kind.String(), ToServer: e.ToServer}
 	switch e.Kind {
 	case tap.Opened:
-		r.Way = describeWay(e.Server)
+		r.Way = describeConnection(e.Server)
 	case tap.Message:
 		r.Size, r.Head = len(e.Data), hex.EncodeToString(e.Data[:min(len(e.Data), tracedBytes)])
 		if p.full && p.json {
@@ -148,8 +148,8 @@ func (r traceResult) String() string {
 	return fmt.Sprintf("%s, %s: %s", s, sizeText(int64(r.Size)), r.Head)
 }
 
-// describeWay says how the server was reached.
-func describeWay(i transport.Info) string {
+// describeConnection says how the server was reached.
+func describeConnection(i transport.Info) string {
 	s := i.Kind + " to " + i.Remote
 	if i.TLS != nil {
 		s += ", " + i.TLS.Version

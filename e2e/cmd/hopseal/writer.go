@@ -13,7 +13,7 @@ import (
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
-// A writer changes a store: this process where it can, else the one that has the store open.
+// A writer changes a store: this process itself, or the one that has the store open.
 type writer interface {
 	contents
 	Path() string
@@ -38,7 +38,7 @@ type writer interface {
 	UpdateSharedKeyset(string, *keys.SharedKeyset) error
 }
 
-// doneBy is a part of results: whether the running service made the change.
+// doneBy is the part of a result that says whether the running service has made the change.
 type doneBy struct {
 	ByService bool `json:"by_service,omitempty"`
 }
@@ -49,9 +49,9 @@ func (s doneBy) text(w io.Writer) {
 	}
 }
 
-// open opens the store for writing, or finds the process that has it open.
+// open opens the store for writing, or reaches the process that has it open.
 func (c *call) open(ctx context.Context) (writer, error) {
-	path, secret, err := c.existing(ctx)
+	path, secret, err := c.existingStore(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -69,12 +69,12 @@ func (c *call) open(ctx context.Context) (writer, error) {
 func askService(ctx context.Context, path string, secret keystore.Secret, inUse error) (writer, error) {
 	s, err := keystore.OpenClient(ctx, path, secret)
 	if errors.Is(err, keystore.ErrNotServed) {
-		err = inUse // which tells who it is, and what to do
+		err = inUse // which says who has it open, and what to do
 	}
 	return &servedStore{s, ctx}, interrupted(ctx, err)
 }
 
-// ownStore is open in this process.
+// ownStore is a store that is open in this process.
 type ownStore struct{ *keystore.Store }
 
 func (s *ownStore) doneBy() doneBy { return doneBy{} }
@@ -98,8 +98,8 @@ func (s *ownStore) RevokePeer(p *keys.PublicIdentity) error {
 
 func (s *ownStore) Succeed(n *trust.Succession) error { return s.KnownPeers().Succeed(n) }
 
-// servedStore is open in another process, which is asked. What is read of it is what that has
-// written.
+// servedStore is a store that is open in another process. That makes the changes; its file says what
+// the store holds.
 type servedStore struct {
 	*keystore.Client
 	ctx context.Context // of the command

@@ -14,20 +14,20 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// envToken holds a bearer token for the server: a command line can be read by
-// everybody on the machine.
+// envToken names the variable with a bearer token for the server. It is no flag, since everybody on
+// the machine can read a command line.
 const envToken = "HOPSEAL_TOKEN"
 
-// wayFlags say how a server is reached.
-type wayFlags struct {
+// dialFlags say how to reach a server.
+type dialFlags struct {
 	roots, cert, key, proxy, network string
 	headers, subprotocols            listFlag
 	insecure                         bool
 	keyLog                           string
-	log                              *os.File // that of keyLog
+	log                              *os.File // the open keyLog, nil for none
 }
 
-func (f *wayFlags) add(c *call) {
+func (f *dialFlags) add(c *call) {
 	c.StringVar(&f.roots, "roots", "", "trust the CA certificates in this PEM `file`, beside the system's, of the server and of an https proxy")
 	c.StringVar(&f.cert, "cert", "", "show the client certificate in this PEM `file`")
 	c.StringVar(&f.key, "key", "", "the PEM `file` with its key")
@@ -44,15 +44,15 @@ func (l *listFlag) String() string     { return strings.Join(*l, ", ") }
 func (l *listFlag) Set(s string) error { *l = append(*l, s); return nil }
 
 // close closes the key log, if there is one.
-func (f *wayFlags) close() error {
+func (f *dialFlags) close() error {
 	if f.log == nil {
 		return nil
 	}
 	return f.log.Close()
 }
 
-// options returns what the flags say. After its use, close must be called.
-func (f *wayFlags) options(c *call) (*transport.DialOptions, error) {
+// options returns the options that the flags set. The caller calls close when it no longer uses them.
+func (f *dialFlags) options(c *call) (*transport.DialOptions, error) {
 	opts := &transport.DialOptions{
 		Network: f.network, Subprotocols: f.subprotocols, BearerToken: c.getenv(envToken), Header: make(http.Header),
 		TLS: &transport.TLSOptions{CertFile: f.cert, KeyFile: f.key, SystemRoots: true, InsecureSkipTLSVerify: f.insecure},
@@ -73,7 +73,7 @@ func (f *wayFlags) options(c *call) (*transport.DialOptions, error) {
 			return nil, fmt.Errorf("-roots: %w", err)
 		}
 	}
-	// An https proxy has a certificate too. It is not shown this end's.
+	// An https proxy has a certificate too. This end does not show its own to the proxy.
 	opts.ProxyTLS = &transport.TLSOptions{RootsPEM: opts.TLS.RootsPEM, SystemRoots: true, InsecureSkipTLSVerify: f.insecure}
 	if f.keyLog != "" {
 		if f.log, err = openKeyLog(f.keyLog); err != nil {
@@ -84,7 +84,7 @@ func (f *wayFlags) options(c *call) (*transport.DialOptions, error) {
 	return opts, nil
 }
 
-func (f *wayFlags) proxyFunc() (func(context.Context, *url.URL) (*url.URL, error), error) {
+func (f *dialFlags) proxyFunc() (func(context.Context, *url.URL) (*url.URL, error), error) {
 	if f.proxy == "" {
 		return nil, nil
 	}
