@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/e2e/internal/meet"
 	"github.com/hopseal/hopseal/e2e/internal/vault"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
@@ -46,7 +47,7 @@ func Dial(ctx context.Context, url string, cfg Config) (*Session, error) {
 // a minute. The connections must outlive that context and let messages of [MaxFrame] bytes
 // through. The Verifier is asked about the given address.
 func DialFunc(ctx context.Context, address string, cfg Config, dial func(context.Context) (transport.Conn, error)) (*Session, error) {
-	c, err := newClient(cfg, address, func(ctx context.Context) (transport.Conn, error) { return dialAside(ctx, dial) })
+	c, err := newClient(cfg, address, func(ctx context.Context) (transport.Conn, error) { return meet.DialAside(ctx, dial) })
 	if err != nil {
 		return nil, err
 	}
@@ -116,12 +117,12 @@ func (c *client) connect(ctx context.Context, conn transport.Conn) (*Session, er
 }
 
 // run does a handshake or a resume.
-func (c *client) run(ctx context.Context, conn transport.Conn, e exchange, signer keys.Signer) error {
-	h := handshake{conn: conn, engine: e, signer: signer, turns: make(chan struct{}, 1), verify: c.verify, decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
+func (c *client) run(ctx context.Context, conn transport.Conn, e meet.Exchange, signer keys.Signer) error {
+	h := meet.Handshake{Conn: conn, Engine: e, Signer: signer, Turns: make(chan struct{}, 1), Verify: c.verify, Decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
 		if err := c.verify(ctx, peer); err != nil {
 			return err
 		}
-		if _, resume := e.(*engine.Resume); resume || differ(e) != nil {
+		if _, resume := e.(*engine.Resume); resume || meet.Differ(e) != nil {
 			return nil // they were in the hello, or are for another service
 		}
 		credentials, err := c.cfg.present(ctx)
@@ -130,7 +131,7 @@ func (c *client) run(ctx context.Context, conn transport.Conn, e exchange, signe
 		}
 		return e.Present(credentials)
 	}}
-	return h.client(ctx)
+	return h.Client(ctx)
 }
 
 func (c *client) want() trust.Expected { return c.cfg.expect(trust.RoleServer, c.address) }
@@ -214,8 +215,8 @@ func Accept(ctx context.Context, conn transport.Conn, cfg ServerConfig) (*Sessio
 		conn.Close(transport.CodeNormal, "")
 		return nil, err
 	}
-	g := &greeting{life: context.Background(), conn: conn, cfg: &own, began: time.Now(), proving: make(chan struct{}, 1), signing: make(chan struct{}, 1)}
-	if err := g.read(ctx); err != nil {
+	g := newGreeting(context.Background(), &own, conn, nil, make(chan struct{}, 1), make(chan struct{}, 1))
+	if err := g.Read(ctx); err != nil {
 		return nil, err
 	}
 	follower := newFollower(&own, nil)

@@ -3,6 +3,7 @@ package e2e
 import (
 	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/e2e/internal/flow"
+	"github.com/hopseal/hopseal/e2e/internal/meet"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/transport"
 )
@@ -60,6 +61,6 @@ func (u flowUser) HungUp() {
 
 // newLine makes a line of a connection behind its handshake.
 func newLine(conn transport.Conn, link *engine.Link, hop engine.Hop, cfg *config) *flow.Line {
-	limit(conn, MaxFrame(cfg.MaxMessage))
+	meet.Limit(conn, MaxFrame(cfg.MaxMessage))
 	return flow.NewLine(conn, link, hop)
 }

@@ -13,6 +13,10 @@ import (
 	"github.com/hopseal/hopseal/transport/redial"
 )
 
+// longestDial bounds a dial of a session that comes back. That of [transport.Dial] is over in
+// half the time.
+const longestDial = time.Minute
+
 // A reconnector gives a client's session another line each time that it has lost one. A
 // session loses a line only after it got it, so there is one attempt at a time.
 type reconnector struct {

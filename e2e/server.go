@@ -55,6 +55,10 @@ type Server struct {
 	reminder reminder
 }
 
+// maxSigning bounds the signatures of refusals that are under way at a server: strangers
+// can ask for them, and a Signer that does not answer keeps its goroutine.
+const maxSigning = 64
+
 // NewServer returns a server that runs handle once for each session, in a goroutine
 // of its own. The context ends when the session does, or the one given to
 // ServeConn; use it for what the function does beside the session. When handle
@@ -228,11 +232,12 @@ func (srv *Server) greet(ctx context.Context, conn transport.Conn) (_ *Session, 
 			err = &HandshakeError{Reason: ReasonLocal, Err: why}
 		}
 	}()
-	g := &greeting{conn: conn, cfg: &srv.cfg, began: time.Now(), seen: srv.follower.seen(), life: ctx, guest: guest, proving: srv.proving, signing: srv.signing}
-	if err := g.read(entered); err != nil {
+	g := newGreeting(ctx, &srv.cfg, conn, guest, srv.proving, srv.signing)
+	g.seen = srv.follower.seen()
+	if err := g.Read(entered); err != nil {
 		return nil, nil, err
 	}
-	if id, ok := engine.ResumeID(g.first); ok {
+	if id, ok := engine.ResumeID(g.First); ok {
 		if s := srv.find(id); s != nil {
 			l, err := g.resume(entered, s, func() error { return srv.committed(s) })
 			return s, l, err

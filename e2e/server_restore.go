@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/hopseal/hopseal/e2e/internal/lobby"
+	"github.com/hopseal/hopseal/e2e/internal/meet"
 	"github.com/hopseal/hopseal/e2e/internal/vault"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
@@ -16,7 +17,7 @@ import (
 // to another. Anybody may have sent the first frame, so restore answers it from the head of its id
 // alone. It loads the session once r3 has opened, and claims it once the client is welcome.
 func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byte) (s *Session, err error) {
-	entered, cancel := context.WithDeadline(entered, g.began.Add(srv.cfg.HandshakeTimeout))
+	entered, cancel := context.WithDeadline(entered, g.Began.Add(srv.cfg.HandshakeTimeout))
 	defer cancel()
 	c, step, err := srv.beginClaim(entered, g, id)
 	if err != nil {
@@ -27,8 +28,8 @@ func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byt
 			srv.cancel(c.reserved)
 		}
 	}()
-	h := handshake{conn: g.conn, engine: c.resume, guest: g.guest, verify: g.cfg.verifyClient, load: c.load, decide: c.decide}
-	last, err := h.run(entered, step, nil)
+	h := meet.Handshake{Conn: g.Conn, Engine: c.resume, Guest: g.Guest, Verify: g.cfg.verifyClient, Load: c.load, Decide: c.decide}
+	last, err := h.Run(entered, step, nil)
 	if err != nil {
 		c.failed(entered, err)
 		return nil, err
@@ -43,21 +44,21 @@ func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byt
 		err = s.keeper.Save(entered)
 	}
 	if err == nil {
-		err = h.finish(entered, last)
+		err = h.Finish(entered, last)
 	}
 	if err != nil { // the session stays stored
-		g.conn.Close(transport.CodeTryLater, "")
+		g.Conn.Close(transport.CodeTryLater, "")
 		s.flow.Fail(&CloseError{Err: err, Stored: true})
 		return nil, err
 	}
-	s.joining = newLine(g.conn, c.resume.Link(), c.resume.Hop(), &srv.cfg)
+	s.joining = newLine(g.Conn, c.resume.Link(), c.resume.Hop(), &srv.cfg)
 	return s.begun(), nil
 }
 
 // beginClaim answers a first frame, if a session is stored that it could be for. That costs one
 // small read of the store. A frame that leads to nothing slows down the next ones of its address.
 func (srv *Server) beginClaim(ctx context.Context, g *greeting, id [32]byte) (c *claim, step engine.Step, err error) {
-	err = srv.suspects.Do(ctx, lobby.AddressOf(g.conn.Info()), func() error {
+	err = srv.suspects.Do(ctx, lobby.AddressOf(g.Conn.Info()), func() error {
 		to, err := srv.lookups.Find(ctx, id)
 		defer clear(to.Secret[:])
 		if err == nil {
@@ -67,11 +68,11 @@ func (srv *Server) beginClaim(ctx context.Context, g *greeting, id [32]byte) (c 
 	})
 	switch {
 	case errors.Is(err, lobby.ErrBusy):
-		return nil, step, g.turnedDown(ctx, g.guest.Busy(err))
+		return nil, step, g.TurnedDown(ctx, g.Guest.Busy(err))
 	case errors.Is(err, sessionstore.ErrNotStored):
-		return nil, step, g.refuse(ctx)
+		return nil, step, g.Refuse(ctx)
 	case err != nil: // a session may be stored all the same
-		g.conn.Close(transport.CodeTryLater, "")
+		g.Conn.Close(transport.CodeTryLater, "")
 		return nil, step, err
 	}
 	return c, step, nil
@@ -81,9 +82,9 @@ func (srv *Server) beginClaim(ctx context.Context, g *greeting, id [32]byte) (c 
 // [sessionstore.ErrNotStored] if its sender has not shown the secret in the head.
 func (srv *Server) answerFrom(ctx context.Context, g *greeting, to vault.Lead) (_ *claim, step engine.Step, err error) {
 	cfg, _ := srv.cfg.engine()
-	r, err := engine.AnswerStored(cfg, to.Secret, g.began)
+	r, err := engine.AnswerStored(cfg, to.Secret, g.Began)
 	if err == nil {
-		step, err = g.answer(ctx, r)
+		step, err = g.Answer(ctx, r)
 	}
 	switch {
 	case errors.Is(err, lobby.ErrBusy), ctx.Err() != nil:

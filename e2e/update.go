@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e/internal/about"
-	"github.com/hopseal/hopseal/e2e/internal/aside"
 	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/e2e/internal/flow"
+	"github.com/hopseal/hopseal/e2e/internal/meet"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
@@ -291,32 +291,14 @@ func (u *updates) awaitDecision() error {
 // judge asks the application about an offer, as about a client that connects.
 func (u *updates) judge(ctx context.Context, offer engine.Offer) (Grant, error) {
 	s := u.session
-	if err := notRevoked(offer.Peer); err != nil {
-		passOn(ctx, offer.Peer, s.party.verify)
+	if err := meet.NotRevoked(offer.Peer); err != nil {
+		meet.PassOn(ctx, offer.Peer, s.party.verify)
 		return Grant{}, err
 	}
 	if err := s.party.verify(ctx, offer.Peer); err != nil || s.engine.Client() {
 		return Grant{}, err
 	}
 	return s.party.cfg.authenticate(ctx, Peer{offer.Peer, s.Peer().Claims}, offer.Credentials)
-}
-
-// notRevoked is what no Verifier has to be asked about: the peer's own root has said so.
-func notRevoked(peer *keys.PublicIdentity) error {
-	if peer.Revoked() {
-		return &trust.Error{Reason: trust.Revoked, Got: peer.Fingerprint()}
-	}
-	return nil
-}
-
-// passOn has a Verifier hear of a revocation, which it may remember: whoever shows it has the
-// secrets of a session with the root that signed it. What it answers decides nothing.
-func passOn(ctx context.Context, peer *keys.PublicIdentity, verify func(context.Context, *keys.PublicIdentity) error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), defaultHandshakeTimeout)
-	go func() {
-		defer cancel()
-		aside.Within(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, verify(ctx, peer) })
-	}()
 }
 
 // Recheck asks the Verifier about the other end again, for when it has learned something

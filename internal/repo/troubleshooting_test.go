@@ -19,6 +19,7 @@ var explained = []string{
 	"e2e/internal/fault",
 	"e2e/internal/flow",
 	"e2e/internal/lobby",
+	"e2e/internal/meet",
 	"e2e/internal/signing",
 	"e2e/internal/streams",
 	"e2e/internal/vault",

@@ -1,17 +1,13 @@
-package e2e
+package meet
 
 import (
 	"cmp"
 	"context"
-	"time"
 
 	"github.com/hopseal/hopseal/e2e/internal/aside"
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/transport"
 )
-
-// longestDial bounds a dial of a session that comes back. That of [transport.Dial] is over in
-// half the time.
-const longestDial = time.Minute
 
 // A dialled is what a dial function has returned.
 type dialled struct {
@@ -19,18 +15,18 @@ type dialled struct {
 	err  error
 }
 
-// dialAside calls a dial function of the application's and waits for it no longer than the
+// DialAside calls a dial function of the application's and waits for it no longer than the
 // context lasts. A connection that it makes later is closed. A panic goes on in the caller.
-func dialAside(ctx context.Context, dial func(context.Context) (transport.Conn, error)) (transport.Conn, error) {
+func DialAside(ctx context.Context, dial func(context.Context) (transport.Conn, error)) (transport.Conn, error) {
 	made := make(chan transport.Conn) // without room: what nobody takes is still here
 	failed := make(chan error, 1)
-	panicked := make(chan *PanicError, 1)
+	panicked := make(chan *fault.PanicError, 1)
 	go func() {
 		got, err := aside.Within(context.WithoutCancel(ctx), func(context.Context) (dialled, error) {
 			conn, err := dial(ctx)
 			return dialled{conn, err}, nil
 		})
-		if p, ok := err.(*PanicError); ok {
+		if p, ok := err.(*fault.PanicError); ok {
 			panicked <- p
 			return
 		}

@@ -1,0 +1,114 @@
+package meet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hopseal/hopseal/e2e/internal/aside"
+	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/e2e/internal/lobby"
+	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/transport"
+)
+
+// A Greeting is what a server does with a new connection, up to a session. It reads the first
+// frame, and ends what comes to nothing.
+type Greeting struct {
+	Conn    transport.Conn
+	Guest   *lobby.Guest // nil in Accept
+	Began   time.Time
+	Timeout time.Duration                       // of the handshake
+	Self    func() (engine.Config, keys.Signer) // who this end is now
+	Signing chan struct{}                       // has a place for each refusal that may be signed at a time
+
+	First []byte // the client's first frame, once it was read
+}
+
+// Read waits for the first frame, which says what the client wants.
+func (g *Greeting) Read(ctx context.Context) (err error) {
+	g.First, err = firstFrame(ctx, g.Conn, g.Began.Add(g.Timeout))
+	g.Guest.FrameCame()
+	if err != nil {
+		g.Guest.Release()
+		g.Conn.Close(transport.CodePolicy, "")
+	}
+	return err
+}
+
+// TurnedDown is the end of a connection for which there is no room.
+func (g *Greeting) TurnedDown(ctx context.Context, why error) error {
+	if ctx.Err() != nil {
+		why = context.Cause(ctx)
+	}
+	g.Guest.Release()
+	lobby.HangUp(g.Conn, transport.CodePolicy, why)
+	return &fault.HandshakeError{Reason: fault.ReasonLocal, Err: why}
+}
+
+// Answer gives a resume its first frame. The error is [lobby.ErrBusy] where there are too many of its
+// kind, or no time for it; any other but the context's says that whoever sent it does not hold
+// the session's secret.
+func (g *Greeting) Answer(ctx context.Context, r *engine.Resume) (step engine.Step, err error) {
+	id, _ := engine.ResumeID(g.First)
+	if err := g.Guest.CheckRepeat(id, g.First); err != nil {
+		return step, err
+	}
+	inTime, cancel := context.WithDeadline(ctx, r.Deadline())
+	defer cancel()
+	late := g.Guest.Compute(inTime, lobby.StageResume, func() {
+		if step, err = r.Start(time.Now()); err == nil {
+			step, err = r.Receive(time.Now(), g.First)
+		}
+	})
+	switch {
+	case err == nil && late == nil:
+		return step, g.Guest.Return(id, g.First)
+	case ctx.Err() != nil:
+		return step, ctx.Err()
+	case inTime.Err() != nil: // which says nothing of who sent it
+		return step, lobby.ErrBusy
+	}
+	return step, err
+}
+
+// Refuse is the answer to a client that wants to go on with a session that there is not,
+// or not for it. If it cannot be signed the client is to try again: nobody has said that
+// there is no such session.
+func (g *Greeting) Refuse(ctx context.Context) error {
+	ctx, cancel := context.WithDeadline(ctx, g.Began.Add(g.Timeout))
+	defer cancel()
+	if err := g.Guest.WaitForSlot(ctx, g.Timeout/2); err != nil {
+		return g.TurnedDown(ctx, err)
+	}
+	frame, err := g.refusal(ctx)
+	if err == nil {
+		g.Conn.Write(ctx, frame) // it failed anyway
+	}
+	g.Guest.Release()
+	if errors.Is(err, engine.ErrResume) { // the r1 of nobody honest
+		g.Conn.Close(transport.CodePolicy, "")
+		return fault.Explain(err)
+	}
+	if err != nil {
+		g.Conn.Close(transport.CodeTryLater, "")
+		return &fault.HandshakeError{Reason: fault.ReasonLocal, Err: fmt.Errorf("refusing an unknown session: %w", err)}
+	}
+	g.Conn.Close(transport.CodePolicy, "")
+	return &fault.HandshakeError{Reason: fault.ReasonUnknownSession}
+}
+
+func (g *Greeting) refusal(ctx context.Context) ([]byte, error) {
+	self, signer := g.Self()
+	r, err := engine.NewRefusal(self, g.First)
+	if err != nil {
+		return nil, err
+	}
+	signature, err := aside.SignInTurn(ctx, g.Signing, signer, r.ToSign())
+	if err != nil {
+		return nil, err
+	}
+	return r.Frame(signature)
+}

@@ -1,0 +1,292 @@
+package meet
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hopseal/hopseal/e2e/internal/aside"
+	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/e2e/internal/lobby"
+	"github.com/hopseal/hopseal/e2e/sessionstore"
+	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/keys"
+	"github.com/hopseal/hopseal/transport"
+)
+
+// A Handshake drives the engine over a connection, to make a session or to go on
+// with one: it does what each step says.
+type Handshake struct {
+	Conn   transport.Conn
+	Engine Exchange
+	Signer keys.Signer   // for a *engine.Handshake
+	Guest  *lobby.Guest  // nil at a client, and in Accept
+	Turns  chan struct{} // has a place for each time that it may be asked at once
+	Decide func(ctx context.Context, peer *keys.PublicIdentity) error
+	Verify func(ctx context.Context, peer *keys.PublicIdentity) error // of an *engine.Resume
+	Load   func(ctx context.Context) (engine.Step, error)             // of an *engine.Resume that begins without its session
+
+	accepted bool // Decide has said yes
+	Counted  bool // the attempt that was refused would have counted, see engine.Resume.Committable
+}
+
+// An Exchange is a *engine.Handshake or *engine.Resume.
+type Exchange interface {
+	Start(now time.Time) (engine.Step, error)
+	Receive(now time.Time, frame []byte) (engine.Step, error)
+	Accept(now time.Time) (engine.Step, error)
+	Refuse(code engine.Code) (engine.Step, error)
+	Deadline() time.Time
+	Peer() *keys.PublicIdentity
+
+	Bind(binding []byte)
+	Present(credentials []byte) error
+	Credentials() []byte
+	Grant(lifetime time.Duration)
+	Lifetime() time.Duration
+	Hop() engine.Hop
+}
+
+// Client runs the client's end. The error is a [*fault.HandshakeError]. The connection is
+// closed on failure, always in the same way: which check failed is nobody's business.
+func (h *Handshake) Client(ctx context.Context) error {
+	step, err := explained(h.Engine.Start(time.Now()))
+	_, err = h.Run(ctx, step, err)
+	return turnedAway(err)
+}
+
+// turnedAway tells a connection that the server closed because it is too busy from one that was
+// lost otherwise. A hop can close in the same way: nothing but a wait follows from it.
+func turnedAway(err error) error {
+	failed, closed := new(fault.HandshakeError), new(transport.CloseError)
+	if errors.As(err, &failed) && failed.Reason == fault.ReasonLost && errors.As(err, &closed) && closed.Remote && closed.Code == transport.CodeTryLater {
+		return &fault.HandshakeError{Reason: fault.ReasonUnavailable, Err: failed.Err}
+	}
+	return err
+}
+
+// Server is [Handshake.Client] for the end that has read the first frame already. It returns the
+// frame to write when everything is ready for what may follow it.
+func (h *Handshake) Server(ctx context.Context, first []byte) (last []byte, err error) {
+	step, err := explained(h.Engine.Start(time.Now()))
+	if err == nil {
+		step, err = h.receive(ctx, lobby.StageFirst, first)
+	}
+	return h.Run(ctx, step, err)
+}
+
+// Run does what step says, and what the steps after it say. It returns the frame to write last.
+func (h *Handshake) Run(ctx context.Context, step engine.Step, err error) (last []byte, _ error) {
+	ctx, cancel := context.WithDeadline(ctx, h.Engine.Deadline())
+	defer cancel()
+	Limit(h.Conn, engine.MaxHandshakeFrame)
+	h.Engine.Bind(h.Conn.Info().TLS.ChannelBinding())
+	for err == nil && step.Next != engine.Done {
+		step, err = h.do(ctx, step)
+	}
+	if err != nil {
+		h.Guest.Release()
+		h.Conn.Close(transport.CodePolicy, "")
+		return nil, h.known(err)
+	}
+	return step.Frame, nil
+}
+
+// Finish writes a server's last frame.
+func (h *Handshake) Finish(ctx context.Context, last []byte) error {
+	ctx, cancel := context.WithDeadline(ctx, h.Engine.Deadline())
+	defer cancel()
+	err := h.write(ctx, last)
+	if err != nil {
+		h.Guest.Release()
+		h.Conn.Close(transport.CodePolicy, "")
+	}
+	return err
+}
+
+// firstFrame is what a client begins with.
+func firstFrame(ctx context.Context, conn transport.Conn, deadline time.Time) ([]byte, error) {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	Limit(conn, engine.MaxFirstFrame)
+	frame, err := conn.Read(ctx, nil)
+	if err != nil {
+		return nil, lost(ctx, err)
+	}
+	return frame, nil
+}
+
+// Limit makes a connection that can do so refuse messages of more than n bytes
+// before they take up memory. Nobody has to be known to send them.
+func Limit(conn transport.Conn, n int) {
+	if c, ok := conn.(interface{ SetMaxMessage(n int) }); ok {
+		c.SetMaxMessage(n)
+	}
+}
+
+func (h *Handshake) do(ctx context.Context, step engine.Step) (engine.Step, error) {
+	if step.Frame != nil {
+		if err := h.write(ctx, step.Frame); err != nil {
+			return step, err
+		}
+	}
+	switch step.Next {
+	case engine.Read:
+		h.Guest.FrameExpected()
+		frame, err := h.Conn.Read(ctx, nil)
+		if err != nil {
+			return step, lost(ctx, err)
+		}
+		h.Guest.FrameCame()
+		next, err := h.receive(ctx, lobby.StageLast, frame)
+		if err != nil && next.Frame != nil {
+			h.Conn.Write(ctx, next.Frame) // it failed anyway
+		}
+		return next, err
+	case engine.Sign:
+		return h.sign(ctx, h.Engine.(*engine.Handshake))
+	case engine.Load:
+		next, err := h.Load(ctx)
+		if check := new(engine.Error); errors.As(err, &check) {
+			return explained(next, err)
+		} else if err != nil {
+			return step, h.refuse(ctx, err)
+		}
+		return next, nil
+	}
+	peer := h.Engine.Peer()
+	err := NotRevoked(peer)
+	if err == nil {
+		err = h.Decide(ctx, peer)
+	} else if h.Verify != nil {
+		PassOn(ctx, peer, h.Verify)
+	}
+	if err != nil {
+		return step, h.refuse(ctx, err)
+	}
+	h.accepted = true
+	return explained(h.Engine.Accept(time.Now()))
+}
+
+// receive computes what follows from a frame, in a turn.
+func (h *Handshake) receive(ctx context.Context, at lobby.Stage, frame []byte) (step engine.Step, err error) {
+	ctx, cancel := context.WithDeadline(ctx, h.Engine.Deadline())
+	defer cancel()
+	late := h.Guest.Compute(ctx, at, func() { step, err = explained(h.Engine.Receive(time.Now(), frame)) })
+	if late != nil {
+		return step, lost(ctx, late)
+	}
+	return step, err
+}
+
+func (h *Handshake) sign(ctx context.Context, e *engine.Handshake) (engine.Step, error) {
+	signature, err := aside.SignInTurn(ctx, h.Turns, h.Signer, e.ToSign())
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return engine.Step{}, lost(ctx, err)
+	case errors.As(err, new(*fault.PanicError)):
+		return engine.Step{}, err
+	case err != nil:
+		return engine.Step{}, &fault.HandshakeError{Reason: fault.ReasonLocal, Err: err}
+	}
+	return explained(e.Signed(time.Now(), signature))
+}
+
+// refuse ends the handshake after the decision went against the peer, and returns
+// why.
+func (h *Handshake) refuse(ctx context.Context, why error) error {
+	reason, no := fault.Refuses(why)
+	if errors.Is(why, sessionstore.ErrNotStored) { // any more
+		reason, no = fault.ReasonUnknownSession, true
+	}
+	if frame := h.refusal(why, reason, no); frame != nil {
+		h.Conn.Write(ctx, frame) // it failed anyway
+	}
+	var panicked *fault.PanicError
+	switch {
+	case no:
+		return &fault.HandshakeError{Reason: reason, Err: why}
+	case errors.As(why, &panicked):
+		return panicked
+	case ctx.Err() != nil:
+		return lost(ctx, why)
+	}
+	return &fault.HandshakeError{Reason: fault.ReasonLocal, Err: why}
+}
+
+// refusal returns the frame that tells the peer, if there is one. An identity that is not
+// accepted any more ends the session that was to go on, if the attempt counts. Nothing follows from
+// what is refused for its time.
+func (h *Handshake) refusal(why error, reason fault.Reason, no bool) []byte {
+	var step engine.Step
+	attempt, resumes := h.Engine.(*engine.Resume)
+	switch {
+	case !no: // the decision could not be made
+		step, _ = h.Engine.Refuse(engine.CodeUnavailable)
+	case reason == fault.ReasonUnknownSession:
+		step, _ = h.Engine.Refuse(engine.CodeUnknown)
+	case !resumes:
+		step, _ = h.Engine.Refuse(h.strangersCode(reason))
+	case fault.Outdated(why):
+		step, _ = h.Engine.Refuse(map[fault.Reason]engine.Code{fault.ReasonUntrusted: engine.CodeLapsed, fault.ReasonUnauthorized: engine.CodeStale}[reason])
+	case reason == fault.ReasonUntrusted:
+		step, h.Counted = attempt.Condemn(engine.CodeRefused)
+	default:
+		h.Counted = attempt.Committable()
+		step, _ = h.Engine.Refuse(engine.CodeRefused)
+	}
+	return step.Frame
+}
+
+// strangersCode is what a client is told that begins. Whether it hears that its statement does not
+// count depends on that and the clock alone.
+func (h *Handshake) strangersCode(reason fault.Reason) engine.Code {
+	if reason == fault.ReasonUntrusted && h.Engine.Peer().Lapsed(time.Now()) {
+		return engine.CodeLapsed
+	}
+	return engine.CodeRefused
+}
+
+func (h *Handshake) write(ctx context.Context, frame []byte) error {
+	if err := h.Conn.Write(ctx, frame); err != nil {
+		return lost(ctx, err)
+	}
+	return nil
+}
+
+// lost says why a connection ended during the handshake.
+func lost(ctx context.Context, err error) error {
+	switch ended := ctx.Err(); ended {
+	case nil:
+		return &fault.HandshakeError{Reason: fault.ReasonLost, Err: err}
+	case context.DeadlineExceeded:
+		return &fault.HandshakeError{Reason: fault.ReasonTimeout, Err: ended}
+	}
+	return &fault.HandshakeError{Reason: fault.ReasonLocal, Err: context.Cause(ctx)}
+}
+
+func explained(step engine.Step, err error) (engine.Step, error) {
+	if err != nil {
+		err = fault.Explain(err)
+	}
+	return step, err
+}
+
+// Differ returns how what the ends speak differs, or nil, also for a resume: its ends have
+// agreed.
+func Differ(e Exchange) *engine.SpeechError {
+	if h, ok := e.(*engine.Handshake); ok {
+		return h.Differ()
+	}
+	return nil
+}
+
+// known is what an end tells of a handshake that failed. A client that has accepted a server
+// which speaks another protocol says so, also where the server's last word does not come.
+func (h *Handshake) known(err error) error {
+	failed, ok := err.(*fault.HandshakeError)
+	if other := Differ(h.Engine); other != nil && h.accepted && ok && failed.Reason != fault.ReasonLocal {
+		return fault.Protocol(other)
+	}
+	return err
+}
