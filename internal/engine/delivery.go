@@ -71,7 +71,7 @@ type outbox struct {
 	offset    int           // in unacked, of the first message that is not
 	sealed    int           // how much of that one is, or had arrived before, in bytes
 	lastBegun uint64        // number of the last message that was, or some of it, on any link
-	stored    queuePosition // behind which message a state has all; see [Session.Apart]
+	stored    queuePosition // behind which message a state has all; see [Session.StoredApart]
 
 	// These are costs of all messages before, and of what is counted of the next one.
 	linkStart   uint64 // where this link began

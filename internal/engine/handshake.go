@@ -19,7 +19,7 @@ const (
 	Read                 // give the other end's next frame to [Handshake.Receive]
 	Sign                 // sign [Handshake.ToSign] and give the result to [Handshake.Signed]
 	Decide               // decide on [Handshake.Peer] with [Handshake.Accept] or [Handshake.Refuse]
-	Load                 // give the session that a store has to [Resume.GoOn], or say with [Resume.Refuse] that there is none
+	Load                 // give the session that a store has to [Resume.Accept], or say with [Resume.Refuse] that there is none
 	Done                 // take [Handshake.Session]
 )
 

@@ -182,16 +182,16 @@ func (s *Session) Acked() uint64 {
 	return s.out.acked
 }
 
-// Moved returns how far what this end sends has got, as far as it knows, and Came how far what
-// the other end sends has: figures that change whenever bytes of messages have arrived, and
-// mean nothing else.
+// SendProgress returns a figure that changes whenever the other end tells that more bytes of
+// messages have arrived there. The figure means nothing else.
 func (s *Session) SendProgress() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.out.last + s.out.arrived
 }
 
-// Came is described at [Session.Moved].
+// ReceiveProgress returns a figure that changes whenever more bytes of messages have arrived
+// here. The figure means nothing else.
 func (s *Session) ReceiveProgress() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -34,7 +34,7 @@ import (
 //	uint     credit that the other end has given
 //	array    the numbers of requests that were acknowledged and not answered, ascending, each a uint
 //	uint     the number of the first message that follows, if one does. Those between the last
-//	         acknowledged one and this are stored apart, see [Session.Apart]
+//	         acknowledged one and this are stored apart, see [Session.StoredApart]
 //	array    the messages from there on, in their order, each a bin
 //
 // No key of a link is among it: whoever goes on from a state makes a link of its own,

@@ -131,7 +131,7 @@ func numberedTests(t *testing.T) map[string][]string {
 }
 
 func skipForeign(d fs.DirEntry, err error) error {
-	if err == nil && (d.Name() == "node_modules" || d.Name() == ".git") {
+	if err == nil && d.IsDir() && (d.Name() == "node_modules" || d.Name() == ".git") {
 		return fs.SkipDir
 	}
 	return err

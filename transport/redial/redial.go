@@ -11,10 +11,10 @@ import (
 // A Redialer keeps a link: it makes the first connection, and each time that one
 // has ended, the next.
 //
-//	d := transport.New(transport.Retry{}, dial)
-//	conn, err := d.Next(ctx, nil)
+//	r := redial.New(redial.Policy{}, dial)
+//	conn, err := r.Next(ctx, nil)
 //	for err == nil {
-//		conn, err = d.Next(ctx, use(conn)) // use returns the error that ended conn
+//		conn, err = r.Next(ctx, use(conn)) // use returns the error that ended conn
 //	}
 type Redialer struct {
 	policy Policy
