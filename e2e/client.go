@@ -11,6 +11,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/e2e/internal/meet"
+	"github.com/hopseal/hopseal/e2e/internal/upkeep"
 	"github.com/hopseal/hopseal/e2e/internal/vault"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
@@ -69,7 +70,7 @@ func Connect(ctx context.Context, conn transport.Conn, address string, cfg Confi
 	}
 	s, err := c.connect(ctx, conn)
 	if err != nil {
-		c.follower.end()
+		c.follower.End()
 		c.events.tell(Event{State: StateClosed, Err: err})
 		return nil, err
 	}
@@ -86,7 +87,7 @@ type client struct {
 	events    *events
 	vault     vault.Vault
 
-	follower *follower // of the session that there will be, until it ends
+	follower *upkeep.Follower // of the session that there will be, until it ends
 }
 
 // newClient returns a client, or an error that says what is missing in cfg.
@@ -111,8 +112,8 @@ func (c *client) connect(ctx context.Context, conn transport.Conn) (*Session, er
 		return nil, err
 	}
 	s := newSession(context.Background(), conn, h, grantFor(h.Lifetime()), localEnd{&c.cfg, c.want()}, c.events)
-	c.follower.follows(s)
-	s.updates.pace.asked()
+	s.followedBy(c.follower)
+	s.updates.pace.Asked()
 	return s, nil
 }
 
@@ -169,7 +170,7 @@ func (c *client) presentAgain(ctx context.Context, peer *keys.PublicIdentity) (_
 func (c *client) dialFirst(ctx context.Context) (_ *Session, err error) {
 	defer func() {
 		if err != nil {
-			c.follower.end()
+			c.follower.End()
 		}
 	}()
 	c.events.tell(Event{State: StateConnecting})
@@ -221,14 +222,14 @@ func Accept(ctx context.Context, conn transport.Conn, cfg ServerConfig) (*Sessio
 	}
 	follower := newFollower(&own, nil)
 	s, err := g.accept(ctx, func(*keys.PublicIdentity) error { return nil }, func(s *Session) error {
-		follower.follows(s)
+		s.followedBy(follower)
 		return nil
 	})
 	if err != nil {
-		follower.end()
+		follower.End()
 		return nil, own.ownFault(err)
 	}
-	s.reminder = reminderOf(own.Identity, "server")
+	s.reminder = upkeep.ReminderOf(own.Identity, "server")
 	return s.begun(), nil
 }
 

@@ -36,7 +36,7 @@ func (c *client) restore(ctx context.Context) (_ *Session, err error) {
 		return nil, nil
 	}
 	s := bareSession(context.Background(), stored.Session, localEnd{&c.cfg, c.want()}, c.events)
-	c.follower.follows(s)
+	s.followedBy(c.follower)
 	s.restored = true
 	keepIn(s, c.vault, c.storeName, stored)
 	back := c.comesBack(s)

@@ -56,7 +56,7 @@ func (u flowUser) Ended(why *CloseError) {
 
 func (u flowUser) HungUp() {
 	u.session.updates.stop()
-	u.session.follower.end()
+	u.session.follower.End()
 }
 
 // newLine makes a line of a connection behind its handshake.

@@ -145,7 +145,7 @@ func (b *reconnector) connect(ctx context.Context) (transport.Conn, error) {
 // credentials returns what to show the server, and has the application asked at its pace.
 func (b *reconnector) credentials(ctx context.Context) ([]byte, error) {
 	if b.session.updates.shows() {
-		if err := b.session.updates.pace.wait(ctx, true); err != nil {
+		if err := b.session.updates.pace.Wait(ctx, true); err != nil {
 			return nil, err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/hopseal/hopseal/e2e/internal/flow"
 	"github.com/hopseal/hopseal/e2e/internal/lobby"
 	"github.com/hopseal/hopseal/e2e/internal/outcome"
+	"github.com/hopseal/hopseal/e2e/internal/upkeep"
 	"github.com/hopseal/hopseal/e2e/internal/vault"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
@@ -33,7 +34,7 @@ type Server struct {
 	suspects *lobby.Suspects // whose first frames ask for sessions that are not stored
 	vault    vault.Vault
 
-	follower *follower
+	follower *upkeep.Follower
 
 	proving chan struct{} // has room for each handshake that may be signed at a time,
 	signing chan struct{} // and for each refusal
@@ -52,7 +53,7 @@ type Server struct {
 
 	totals   totals
 	doorbell outcome.Doorbell
-	reminder reminder
+	reminder upkeep.Reminder
 }
 
 // maxSigning bounds the signatures of refusals that are under way at a server: strangers
@@ -96,10 +97,11 @@ func NewServer(cfg ServerConfig, handle func(ctx context.Context, s *Session) er
 		resumable: map[[32]byte]*Session{},
 		totals:    newTotals(),
 		stored:    map[[32]byte]*Session{},
-		reminder:  reminder{whose: "server"},
+		reminder:  upkeep.Reminder{Whose: "server"},
 	}
 	srv.remind()
-	srv.follower = newFollower(&srv.cfg, srv.open)
+	upkeep.Hourly(srv, (*Server).remind)
+	srv.follower = newFollower(&srv.cfg, srv.followed)
 	return srv, nil
 }
 
@@ -166,7 +168,7 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 		srv.running.Go(func() { s.flow.GoAway() })
 	}
 	srv.lobby.Close(ErrServerClosed)
-	srv.follower.end()
+	srv.follower.End()
 	done := make(chan struct{})
 	go func() {
 		srv.running.Wait()
@@ -233,7 +235,7 @@ func (srv *Server) greet(ctx context.Context, conn transport.Conn) (_ *Session, 
 		}
 	}()
 	g := newGreeting(ctx, &srv.cfg, conn, guest, srv.proving, srv.signing)
-	g.seen = srv.follower.seen()
+	g.seen = srv.follower.Seen()
 	if err := g.Read(entered); err != nil {
 		return nil, nil, err
 	}
@@ -306,7 +308,7 @@ func (srv *Server) add(s *Session, seen uint64) error {
 	if err := srv.admit(s); err != nil {
 		return err
 	}
-	srv.follower.joined(seen)
+	srv.follower.Joined(seen)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/e2e/internal/flow"
+	"github.com/hopseal/hopseal/e2e/internal/upkeep"
 	"github.com/hopseal/hopseal/e2e/internal/vault"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
@@ -65,7 +66,7 @@ func (c *claim) onLatest(ctx context.Context, do func() error) error {
 		case !errors.Is(err, sessionstore.ErrFenced):
 			return fmt.Errorf("%w: %w", sessionstore.ErrUnavailable, err)
 		}
-		if err := sleep(ctx, vault.RetryFirst); err != nil {
+		if err := upkeep.Sleep(ctx, vault.RetryFirst); err != nil {
 			return fmt.Errorf("%w: %w", sessionstore.ErrUnavailable, err)
 		}
 		if _, err := c.load(ctx); err != nil {

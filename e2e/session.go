@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hopseal/hopseal/e2e/internal/calls"
@@ -14,6 +13,7 @@ import (
 	"github.com/hopseal/hopseal/e2e/internal/flow"
 	"github.com/hopseal/hopseal/e2e/internal/outcome"
 	"github.com/hopseal/hopseal/e2e/internal/streams"
+	"github.com/hopseal/hopseal/e2e/internal/upkeep"
 	"github.com/hopseal/hopseal/e2e/internal/vault"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/internal/label"
@@ -49,9 +49,9 @@ type Session struct {
 
 	party    localEnd
 	updates  updates
-	reminder *reminder   // nil at a Server, which has one for all
-	follower *follower   // nil at a server, which has one for all
-	asked    atomic.Bool // a follower's question is not answered yet
+	reminder *upkeep.Reminder // nil at a Server, which has one for all
+	follower *upkeep.Follower // nil at a server, which has one for all
+	followed upkeep.Followed
 
 	grantMu sync.Mutex // guards what follows
 	peer    Peer       // as it was accepted last
@@ -97,8 +97,9 @@ func bareSession(life context.Context, established *engine.Session, own localEnd
 		onRefused: cfg.Refused,
 	}
 	s.updates.session = s
+	s.followed.Ask = s.follow
 	if established.Client() {
-		s.reminder = reminderOf(own.cfg.Identity, "client")
+		s.reminder = upkeep.ReminderOf(own.cfg.Identity, "client")
 	}
 	s.flow = flow.New(life, established, flowUser{s}, flow.Config{
 		Identity: cfg.Identity, MaxMessage: cfg.MaxMessage, Window: cfg.Window, SendTimeout: cfg.SendTimeout,
@@ -115,10 +116,15 @@ func (s *Session) begun() *Session {
 		s.events.tell(Event{State: StateSecure, Session: s, Transport: s.Info().Transport})
 	}
 	s.flow.Start()
-	if s.reminder != nil && s.party.cfg.KeepAlive < 0 {
-		s.remindNowAndThen()
-	} else {
-		s.remind()
+	s.remind()
+	if s.reminder != nil && s.party.cfg.KeepAlive < 0 { // it looks after no connection
+		upkeep.Hourly(s, func(s *Session) bool {
+			if s.flow.Over() {
+				return false
+			}
+			s.remind()
+			return true
+		})
 	}
 	if s.keeper != nil {
 		s.keeper.Watch()
@@ -127,6 +133,13 @@ func (s *Session) begun() *Session {
 		s.flow.RefuseInterrupted()
 	}
 	return s
+}
+
+// remind has a session look at its identity as it begins, and when it looks after its connection.
+func (s *Session) remind() {
+	if s.reminder != nil {
+		s.reminder.Look(s.party.cfg.Identity, s.party.logger(), upkeep.SharedPause)
+	}
 }
 
 // logID returns what may be shown of a session's id, from which that cannot be found.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +12,7 @@ import (
 	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/e2e/internal/flow"
 	"github.com/hopseal/hopseal/e2e/internal/meet"
+	"github.com/hopseal/hopseal/e2e/internal/upkeep"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
@@ -51,7 +50,7 @@ type updates struct {
 
 	making atomic.Bool    // an update is being made
 	heard  flow.Broadcast // of answers to them
-	pace   pace           // of asking for credentials
+	pace   upkeep.Pace    // of asking for credentials
 
 	mu      sync.Mutex // guards what follows
 	renewal *time.Timer
@@ -157,7 +156,7 @@ func (u *updates) renew() {
 	}
 	go func() {
 		defer u.making.Store(false)
-		if u.shows() && u.pace.wait(s.flow.Life(), false) != nil {
+		if u.shows() && u.pace.Wait(s.flow.Life(), false) != nil {
 			return // the session is over
 		}
 		ctx, cancel := context.WithTimeout(s.flow.Life(), s.party.cfg.HandshakeTimeout)
@@ -285,7 +284,7 @@ func (u *updates) awaitDecision() error {
 	wait := time.Until(u.decided.Add(decisionPause))
 	u.decided = time.Now().Add(max(wait, 0))
 	u.mu.Unlock()
-	return sleep(u.session.flow.Life(), wait)
+	return upkeep.Sleep(u.session.flow.Life(), wait)
 }
 
 // judge asks the application about an offer, as about a client that connects.
@@ -323,35 +322,34 @@ func (s *Session) Recheck(ctx context.Context) error {
 	return s.flow.Err()
 }
 
-// rechecks is how many sessions a server asks about at once.
-const rechecks = 16
-
-// Recheck is [Session.Recheck] for every session of the server, those that wait for
-// their clients included. It returns the first error of the Verifier about a session that
-// goes on, and otherwise nil: that sessions ended is what it is for.
-func (srv *Server) Recheck(ctx context.Context) error {
-	var all sync.WaitGroup
-	var mu sync.Mutex
-	var first error
-	turns := make(chan struct{}, rechecks)
-	for _, s := range srv.open() {
-		turns <- struct{}{}
-		all.Go(func() {
-			defer func() { <-turns }()
-			err := s.Recheck(ctx)
-			mu.Lock()
-			defer mu.Unlock()
-			if first == nil && !s.flow.Over() {
-				first = err
-			}
-		})
+// follow ends the session if its Verifier does not trust the other end any more. The error is
+// that there is no answer.
+func (s *Session) follow(ctx context.Context) error {
+	for !s.flow.Over() {
+		peer := s.engine.Peer()
+		err := s.party.cfg.Verifier.Verify(about.Session(ctx, s.flow.Life()), s.party.want, peer)
+		switch _, no := fault.Refuses(err); {
+		case no && s.engine.Peer() != peer: // so that this is about who it was before
+			continue
+		case fault.Denies(err):
+			go s.flow.CloseFor(CodeRefused, fault.Unwelcome(err))
+			return nil
+		case no:
+			return nil
+		}
+		return err
 	}
-	all.Wait()
-	return first
+	return nil
 }
 
-func (srv *Server) open() []*Session {
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	return slices.Collect(maps.Keys(srv.sessions))
+// newFollower returns who has the sessions of this end rechecked, or nil where the Verifier tells of
+// nothing. Without open it is for one session.
+func newFollower(cfg *config, open func() []*upkeep.Followed) *upkeep.Follower {
+	return upkeep.NewFollower(cfg.Verifier, cfg.Logger, cfg.HandshakeTimeout, open)
+}
+
+// followedBy gives the session a follower of its own, which was made before the Verifier was asked.
+func (s *Session) followedBy(f *upkeep.Follower) {
+	s.follower = f
+	f.Follow(&s.followed)
 }

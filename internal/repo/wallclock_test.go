@@ -26,7 +26,7 @@ var wallTimes = map[string]string{
 	"e2e/cmd/hopseal/output.go: UTC":                "shown",
 	"e2e/cmd/hopseal/trace.go: UTC":                 "shown",
 	"e2e/internal/fault/handshake.go: Round":        "a duration, shown",
-	"e2e/follower.go: time.Until":                   "a time that this process has measured",
+	"e2e/internal/upkeep/follower.go: time.Until":   "a time that this process has measured",
 	"e2e/grant.go: time.Until":                      "an end that Authenticate tells as it likes, looked at when a connection or an update begins",
 	"e2e/internal/flow/limits.go: time.Until":       "a time that this process has measured",
 	"e2e/prom/prom.go: Unix":                        "told to a monitor",

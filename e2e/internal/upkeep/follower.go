@@ -1,4 +1,4 @@
-package e2e
+package upkeep
 
 import (
 	"context"
@@ -7,11 +7,10 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/hopseal/hopseal/e2e/internal/about"
 	"github.com/hopseal/hopseal/e2e/internal/aside"
-	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/e2e/internal/outcome"
 	"github.com/hopseal/hopseal/keys/trust"
 )
@@ -30,10 +29,19 @@ const (
 	mostFollowing = 64 // questions at a time, those included to which there is never an answer
 )
 
-// A follower has sessions rechecked when their Verifier tells of a change. It has no goroutine
+// A Followed is a session as a [Follower] sees it.
+type Followed struct {
+	// Ask asks the Verifier about the other end, and ends the session after a no. The error is
+	// that there is no answer.
+	Ask func(context.Context) error
+
+	asked atomic.Bool // there is no answer yet
+}
+
+// A Follower has sessions rechecked when their Verifier tells of a change. It has no goroutine
 // while nothing changes. The methods that others call may be called on nil, which follows nobody.
-type follower struct {
-	open   func() []*Session // nil: session
+type Follower struct {
+	open   func() []*Followed // nil: own
 	log    *slog.Logger
 	wait   time.Duration // for an answer
 	lag    time.Duration // before a round, at most
@@ -44,26 +52,26 @@ type follower struct {
 	over context.CancelFunc
 
 	mu      sync.Mutex // guards what follows
-	session *Session
+	own     *Followed
 	changes uint64    // that were told
 	changed bool      // since the latest round began
 	began   time.Time // when that was
 	busy    bool      // a round is under way, or timer will begin one
 	timer   *time.Timer
-	left    map[*Session]struct{} // about whom there was no answer
-	why     error                 // there was none about one of them
+	left    map[*Followed]struct{} // about whom there was no answer
+	why     error                  // there was none about one of them
 	retry   time.Duration
 }
 
-// newFollower returns nil where the Verifier tells of nothing. The sessions of a server are
+// NewFollower returns nil where the Verifier tells of nothing. The sessions of a server are
 // spread over a round; where each has a follower of its own, their rounds are.
-func newFollower(cfg *config, open func() []*Session) *follower {
-	v, tells := cfg.Verifier.(trust.ChangeNotifier)
+func NewFollower(verifier trust.Verifier, log *slog.Logger, wait time.Duration, open func() []*Followed) *Follower {
+	v, tells := verifier.(trust.ChangeNotifier)
 	if !tells {
 		return nil
 	}
-	f := &follower{open: open, log: cfg.Logger, wait: cfg.HandshakeTimeout,
-		turns: make(chan struct{}, mostFollowing), left: map[*Session]struct{}{}}
+	f := &Follower{open: open, log: log, wait: wait,
+		turns: make(chan struct{}, mostFollowing), left: map[*Followed]struct{}{}}
 	if open == nil {
 		f.lag = roundSpread
 	}
@@ -72,8 +80,8 @@ func newFollower(cfg *config, open func() []*Session) *follower {
 	return f
 }
 
-// end stops following.
-func (f *follower) end() {
+// End stops following.
+func (f *Follower) End() {
 	if f == nil {
 		return
 	}
@@ -88,16 +96,16 @@ func (f *follower) end() {
 }
 
 // tell is called by the Verifier.
-func (f *follower) tell() {
+func (f *Follower) tell() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.changes++
 	f.again()
 }
 
-// seen returns how many changes were told. Whoever is about to ask the Verifier asks for it
+// Seen returns how many changes were told. Whoever is about to ask the Verifier asks for it
 // before.
-func (f *follower) seen() uint64 {
+func (f *Follower) Seen() uint64 {
 	if f == nil {
 		return 0
 	}
@@ -106,21 +114,20 @@ func (f *follower) seen() uint64 {
 	return f.changes
 }
 
-// follows gives a session a follower of its own, which was made before the Verifier was asked.
-func (f *follower) follows(s *Session) {
+// Follow has the follower follow one session alone. It was made before the Verifier was asked.
+func (f *Follower) Follow(s *Followed) {
 	if f == nil {
 		return
 	}
-	s.follower = f
 	f.mu.Lock()
-	f.session = s
+	f.own = s
 	f.mu.Unlock()
-	f.joined(0)
+	f.Joined(0)
 }
 
-// joined is called when a session is among the open ones. If there was a change since seen, the
+// Joined is called when a session is among the open ones. If there was a change since seen, the
 // Verifier's yes may be from before.
-func (f *follower) joined(seen uint64) {
+func (f *Follower) Joined(seen uint64) {
 	if f == nil {
 		return
 	}
@@ -131,8 +138,8 @@ func (f *follower) joined(seen uint64) {
 	}
 }
 
-// again has all sessions asked about. It is called under mu.
-func (f *follower) again() {
+// again has all sessions asked about. The caller holds mu.
+func (f *Follower) again() {
 	f.changed, f.retry = true, 0
 	if f.busy && (f.timer == nil || !f.timer.Stop()) {
 		return // the round that is under way sees to it
@@ -140,8 +147,8 @@ func (f *follower) again() {
 	f.next()
 }
 
-// next sets the time of the next round. It is called under mu.
-func (f *follower) next() {
+// next sets the time of the next round. The caller holds mu.
+func (f *Follower) next() {
 	wait := time.Until(f.began.Add(roundPause))
 	switch {
 	case f.life.Err() != nil, !f.changed && len(f.left) == 0:
@@ -158,9 +165,9 @@ func (f *follower) next() {
 }
 
 // round asks about all sessions, or about those only for whom there was no answer.
-func (f *follower) round() {
+func (f *Follower) round() {
 	f.mu.Lock()
-	all, own, left, why := f.changed, f.session, slices.Collect(maps.Keys(f.left)), f.why
+	all, own, left, why := f.changed, f.own, slices.Collect(maps.Keys(f.left)), f.why
 	f.changed, f.began, f.timer, f.why = false, time.Now(), nil, nil
 	clear(f.left)
 	f.mu.Unlock()
@@ -172,7 +179,7 @@ func (f *follower) round() {
 	case f.open != nil:
 		left = f.open()
 	case own != nil:
-		left = []*Session{own}
+		left = []*Followed{own}
 	}
 	f.ask(left)
 	f.mu.Lock()
@@ -181,12 +188,12 @@ func (f *follower) round() {
 }
 
 // ask asks about sessions, a few at a time, and waits for a turn for each but for no answer.
-func (f *follower) ask(sessions []*Session) {
+func (f *Follower) ask(sessions []*Followed) {
 	each := roundSpread / time.Duration(max(len(sessions), 1))
 	began := time.Now()
 	for i, s := range sessions {
 		if i%roundBatch == 0 {
-			sleep(f.life, time.Until(began.Add(each*time.Duration(i))))
+			Sleep(f.life, time.Until(began.Add(each*time.Duration(i))))
 		}
 		if err := f.turn(); err != nil {
 			f.unanswered(err, sessions[i:]...)
@@ -197,7 +204,7 @@ func (f *follower) ask(sessions []*Session) {
 }
 
 // turn waits for a turn, for as long as for an answer.
-func (f *follower) turn() error {
+func (f *Follower) turn() error {
 	select {
 	case f.turns <- struct{}{}:
 		return nil
@@ -214,7 +221,7 @@ func (f *follower) turn() error {
 }
 
 // askAbout keeps its turn until there is an answer, and does not ask about a session twice.
-func (f *follower) askAbout(s *Session) {
+func (f *Follower) askAbout(s *Followed) {
 	if !s.asked.CompareAndSwap(false, true) {
 		<-f.turns
 		f.unanswered(context.DeadlineExceeded, s)
@@ -227,7 +234,7 @@ func (f *follower) askAbout(s *Session) {
 			s.asked.Store(false)
 			<-f.turns
 		}()
-		return struct{}{}, s.follow(ctx)
+		return struct{}{}, s.Ask(ctx)
 	})
 	if err != nil {
 		f.unanswered(err, s)
@@ -235,7 +242,7 @@ func (f *follower) askAbout(s *Session) {
 }
 
 // unanswered has sessions asked about again, later.
-func (f *follower) unanswered(why error, sessions ...*Session) {
+func (f *Follower) unanswered(why error, sessions ...*Followed) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.life.Err() != nil {
@@ -248,24 +255,4 @@ func (f *follower) unanswered(why error, sessions ...*Session) {
 	if !f.busy {
 		f.next()
 	}
-}
-
-// follow ends the session if its Verifier does not trust the other end any more. The error is
-// that there is no answer.
-func (s *Session) follow(ctx context.Context) error {
-	for !s.flow.Over() {
-		peer := s.engine.Peer()
-		err := s.party.cfg.Verifier.Verify(about.Session(ctx, s.flow.Life()), s.party.want, peer)
-		switch _, no := fault.Refuses(err); {
-		case no && s.engine.Peer() != peer: // so that this is about who it was before
-			continue
-		case fault.Denies(err):
-			go s.flow.CloseFor(CodeRefused, fault.Unwelcome(err))
-			return nil
-		case no:
-			return nil
-		}
-		return err
-	}
-	return nil
 }

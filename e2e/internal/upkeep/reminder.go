@@ -1,4 +1,4 @@
-package e2e
+package upkeep
 
 import (
 	"context"
@@ -13,25 +13,25 @@ import (
 )
 
 const (
-	// remindEvery is how often a server looks at what is left of its identity. It looks at the
+	// every is how often an end looks at what is left of its identity. It looks at the
 	// wall clock, which somebody may set and which goes on while the machine sleeps.
-	remindEvery = time.Hour
+	every = time.Hour
 
-	// remindPause is how often all clients of one identity look at most.
-	remindPause = time.Minute
+	// SharedPause is how often all clients of one identity look at most.
+	SharedPause = time.Minute
 )
 
-// A reminder logs that the end of an identity's statement comes near: each notice once.
-type reminder struct {
-	whose string // in the lines
+// A Reminder logs that the end of an identity's statement comes near: each notice once.
+type Reminder struct {
+	Whose string // "server" or "client", in the lines
 
 	mu     sync.Mutex // guards what follows
 	looked time.Time
 	watch  lapse.Watch
 }
 
-// look tells what is due. It does not wait for the Logger.
-func (r *reminder) look(identity *keys.Identity, log *slog.Logger, pause time.Duration) {
+// Look tells what is due. It does not wait for the Logger.
+func (r *Reminder) Look(identity *keys.Identity, log *slog.Logger, pause time.Duration) {
 	p, now := identity.Public(), time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -40,7 +40,7 @@ func (r *reminder) look(identity *keys.Identity, log *slog.Logger, pause time.Du
 	}
 	r.looked = now
 	if left, due := r.watch.Due(p.Issued(), p.Expires(), now); due {
-		go logLapse(log, r.whose, identity, left)
+		go logLapse(log, r.Whose, identity, left)
 	}
 }
 
@@ -58,28 +58,11 @@ func logLapse(log *slog.Logger, whose string, identity *keys.Identity, left time
 		"renew it with 'hopseal key rotate' or Identity.Renew, and have Store.Run keep it alive", attrs...)
 }
 
-// remind has the server look now and then, until it is shut down or nobody holds it any more.
-func (srv *Server) remind() {
-	srv.reminder.look(srv.cfg.Identity, srv.cfg.Logger, 0)
-	self := weak.Make(srv)
-	time.AfterFunc(remindEvery, func() {
-		if srv := self.Value(); srv != nil && !srv.stopped() {
-			srv.remind()
-		}
-	})
-}
-
-func (srv *Server) stopped() bool {
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	return srv.closed
-}
-
 // reminders are those of all sessions without a [Server], one for each identity and end: a program
 // that has many of them, or one after the other, is told once.
 var reminders struct {
 	sync.Mutex
-	of map[reminded]*reminder
+	of map[reminded]*Reminder
 }
 
 type reminded struct {
@@ -87,16 +70,17 @@ type reminded struct {
 	whose    string
 }
 
-func reminderOf(identity *keys.Identity, whose string) *reminder {
+// ReminderOf returns the reminder of an identity and an end.
+func ReminderOf(identity *keys.Identity, whose string) *Reminder {
 	key := reminded{weak.Make(identity), whose}
 	reminders.Lock()
 	defer reminders.Unlock()
 	r := reminders.of[key]
 	if r == nil {
 		if reminders.of == nil {
-			reminders.of = map[reminded]*reminder{}
+			reminders.of = map[reminded]*Reminder{}
 		}
-		r = &reminder{whose: whose}
+		r = &Reminder{Whose: whose}
 		reminders.of[key] = r
 		runtime.AddCleanup(identity, forgetReminder, key)
 	}
@@ -109,21 +93,12 @@ func forgetReminder(key reminded) {
 	delete(reminders.of, key)
 }
 
-// remindNowAndThen has a session look that looks after no connection, until it is over or nobody
-// holds it any more.
-func (s *Session) remindNowAndThen() {
-	s.remind()
-	self := weak.Make(s)
-	time.AfterFunc(remindEvery, func() {
-		if s := self.Value(); s != nil && !s.flow.Over() {
-			s.remindNowAndThen()
+// Hourly calls look with v once an hour, until it returns false or nobody holds v any more.
+func Hourly[T any](v *T, look func(*T) bool) {
+	self := weak.Make(v)
+	time.AfterFunc(every, func() {
+		if v := self.Value(); v != nil && look(v) {
+			Hourly(v, look)
 		}
 	})
-}
-
-// remind has a session look as it begins, and when it looks after its connection.
-func (s *Session) remind() {
-	if s.reminder != nil {
-		s.reminder.look(s.party.cfg.Identity, s.party.logger(), remindPause)
-	}
 }

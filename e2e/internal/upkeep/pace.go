@@ -1,4 +1,4 @@
-package e2e
+package upkeep
 
 import (
 	"context"
@@ -16,25 +16,25 @@ const (
 	fetchBurst = 8
 )
 
-// A pace says when a session may ask its application for credentials.
-type pace struct {
+// A Pace says when a session may ask its application for credentials.
+type Pace struct {
 	mu   sync.Mutex // guards what follows
 	last time.Time  // it was asked, or will be
 	full time.Time  // when fetchBurst connections may follow at once again
 }
 
-// asked counts a time that nobody waits before.
-func (p *pace) asked() { p.next(time.Now(), true) }
+// Asked counts a time that nobody waits before.
+func (p *Pace) Asked() { p.next(time.Now(), true) }
 
-// wait waits until the application may be asked, for a connection that is new or not. The error
+// Wait waits until the application may be asked, for a connection that is new or not. The error
 // is the context's.
-func (p *pace) wait(ctx context.Context, anew bool) error {
+func (p *Pace) Wait(ctx context.Context, anew bool) error {
 	now := time.Now()
-	return sleep(ctx, p.next(now, anew).Sub(now))
+	return Sleep(ctx, p.next(now, anew).Sub(now))
 }
 
-// sleep waits for so long, or until the context ends, with its error.
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep waits for so long, or until the context ends, with its error.
+func Sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil
 	}
@@ -49,7 +49,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // next returns when the next time is, and counts it.
-func (p *pace) next(now time.Time, anew bool) time.Time {
+func (p *Pace) next(now time.Time, anew bool) time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	at := later(now, p.full.Add(-fetchBurst*fetchPause))
