@@ -4,20 +4,22 @@ import (
 	"github.com/hopseal/hopseal/internal/strict"
 )
 
-// What is not known to have arrived may be as much as a window, and a state is stored with
-// each message. So a driver stores most of it once, apart from the state: it takes what has
-// gathered behind the last time, stores that, and says so. What is stored apart is
+// A whole window of messages may be unacknowledged, and a state is stored with each message.
+// So a driver stores most messages only once, apart from the state: it takes the messages
+// that are not stored yet ([Session.Unstored]), stores them, and says so
+// ([Session.StoredApart]). What is stored apart is
 //
 //	type   meaning
 //	array  messages that follow one another, each a bin
 
-// A place is behind a message: its number, and the offset in the queue of what follows.
+// A queuePosition is the point behind a message: its number, and the offset in the queue of
+// the next one.
 type queuePosition struct {
 	number uint64
 	offset int
 }
 
-// pop says that message n leaves the queue, whose oldest it was.
+// pop adjusts the position when message n, the oldest one, leaves the queue.
 func (p *queuePosition) pop(n uint64, size int) {
 	if p.number >= n {
 		p.offset -= size
@@ -26,13 +28,13 @@ func (p *queuePosition) pop(n uint64, size int) {
 	}
 }
 
-// An Apart is messages that were stored apart from the state.
+// An Apart holds messages that are stored apart from the state.
 type Apart struct {
 	First    uint64 // number of the first
 	Messages []byte
 }
 
-// Gathered returns how many bytes of padded messages the next state has in it.
+// UnstoredSize returns how many bytes of padded messages the next state holds.
 func (s *Session) UnstoredSize() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -42,8 +44,8 @@ func (s *Session) UnstoredSize() int {
 	return len(s.out.unacked.buf) - s.out.unacked.head - s.out.stored.offset
 }
 
-// Gather returns what the next state would have of messages, and the number of the last, or
-// zeros for a session that was forgotten.
+// Unstored returns the messages that the next state would hold, and the number of the last.
+// It returns zeros for a session that was forgotten.
 func (s *Session) Unstored() (a Apart, last uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,8 +55,8 @@ func (s *Session) Unstored() (a Apart, last uint64) {
 	return Apart{s.out.stored.number + 1, s.out.appendMessages(nil)}, s.out.last
 }
 
-// Apart says that all messages through this one, which was Gathered, are stored apart: no
-// state has them from here on.
+// StoredApart says that all messages through last, which Unstored returned, are stored apart:
+// from here on no state holds them.
 func (s *Session) StoredApart(last uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,7 +80,8 @@ func (o *outbox) appendMessages(dst []byte) []byte {
 	return dst
 }
 
-// restoreApart reads what was stored apart. It must follow on what was acknowledged.
+// restoreApart reads the messages that were stored apart. They must begin at the first
+// unacknowledged message, or before it.
 func (o *outbox) restoreApart(parts []Apart, maxMessage int) (ok bool) {
 	for _, p := range parts {
 		r := strict.NewReader(p.Messages)
@@ -87,7 +90,7 @@ func (o *outbox) restoreApart(parts []Apart, maxMessage int) (ok bool) {
 			switch {
 			case r.Failed() || n > o.last+1:
 				return false
-			case n == o.last+1: // else it has arrived meanwhile
+			case n == o.last+1: // earlier ones have arrived meanwhile
 				o.append(nil, message)
 			}
 		}

@@ -1,12 +1,12 @@
 package engine
 
-// An attempt of a client's to come back counts, at a server, until a later one is committed.
-// Whatever follows from one, for the session, follows in the step in which it is seen to
-// count: an r3 may arrive whenever somebody on the way likes, and what it says may have been
-// true when it was made.
+// A server can commit a client's attempt to resume until it commits a later one. Somebody on
+// the way may hold an r3 back as long as he likes, and what it says may not be true any more.
+// So the server checks that an attempt is committable in the same step in which it changes
+// the session for it.
 
-// Counts reports whether a server's attempt that waits for a decision could still be
-// committed: nothing that follows from one that cannot may change anything.
+// Committable reports whether a server can still commit an attempt that waits for a decision.
+// If it cannot, nothing that the attempt says may change anything.
 func (r *Resume) Committable() bool {
 	if r.state != serverDecides {
 		return false
@@ -16,9 +16,10 @@ func (r *Resume) Committable() bool {
 	return r.session.committable(r)
 }
 
-// Condemn is [Resume.Refuse] of a client that must not come back at all, whatever the time is. If the attempt
-// counts, the session is closed to every other attempt from the same moment on, so that
-// none can be committed before the driver ends it. It reports whether the attempt did.
+// Condemn refuses a client that must never come back, at any time; see [Resume.Refuse]. If
+// the attempt is committable, Condemn also closes the session to every other attempt at the
+// same moment, so that none can be committed before the driver ends the session. It reports
+// whether it did.
 func (r *Resume) Condemn(code Code) (step Step, condemned bool) {
 	if r.state == serverDecides {
 		condemned = r.session.condemn(r)
@@ -27,7 +28,8 @@ func (r *Resume) Condemn(code Code) (step Step, condemned bool) {
 	return step, condemned
 }
 
-// condemn takes the session's secrets away, if the attempt counts.
+// condemn drops the session's secrets if the attempt is committable, and reports whether it
+// is.
 func (s *Session) condemn(r *Resume) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -38,15 +40,16 @@ func (s *Session) condemn(r *Resume) bool {
 	return true
 }
 
-// shut closes the session to every link, until the driver ends it. It is called under mu.
+// closeToResumes closes the session to every link, until the driver ends it. The caller
+// holds mu.
 func (s *Session) closeToResumes() {
 	s.unlink()
 	s.secret, s.next = nil, nil
 }
 
-// counts reports whether a server could go on from an attempt. One that was overtaken by
-// a later one of the same client, or whose secret has been replaced since, does not
-// count: it is a message that somebody held back. It is called under mu.
+// committable reports whether a server can go on from an attempt. It cannot if the same
+// client has made a later one, or if the attempt's secret was replaced: then somebody has
+// held the attempt back. The caller holds mu.
 func (s *Session) committable(r *Resume) bool {
 	switch {
 	case s.secret == nil:
@@ -57,9 +60,9 @@ func (s *Session) committable(r *Resume) bool {
 	return r.secret == s.secret.value && r.attempt > s.secret.attempts
 }
 
-// committed returns the secret that a server goes on from, with the attempt counted,
-// or why there is none. What an attempt says is looked at only if it counts: what was
-// true when it was made may not be true any more. It is called under mu.
+// commitSecret returns the secret that a server goes on from, with the attempt counted, or
+// the reason why it cannot. It looks at what the attempt says only if the attempt is
+// committable: in an old one it may not be true any more. The caller holds mu.
 func (s *Session) commitSecret(r *Resume) (*secret, Reason) {
 	switch {
 	case !s.committable(r):

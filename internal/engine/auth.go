@@ -4,15 +4,14 @@ import (
 	"github.com/hopseal/hopseal/internal/label"
 )
 
-// sealAuth appends this end's authentication message and takes it into the
-// transcript.
+// sealAuth appends this end's authentication message and adds it to the transcript.
 func (h *Handshake) sealAuth(dst []byte, purpose label.Label, fields int, signature []byte) []byte {
 	start := len(dst)
 	a := auth{identity: h.cfg.Identity.Bytes(), speech: h.cfg.speech().bytes(), signature: signature}
 	if fields == clientAuthFields {
 		h.mark = hopMark(h.schedule, h.binding)
 		a.mark = h.mark
-		if h.differ == nil { // they are for the service that was meant
+		if h.differ == nil { // credentials are only for a service that speaks the same
 			a.credentials = h.credentials
 		}
 	}
@@ -23,8 +22,8 @@ func (h *Handshake) sealAuth(dst []byte, purpose label.Label, fields int, signat
 	return dst
 }
 
-// openAuth opens the other end's authentication message, checks everything in it
-// and takes it into the transcript. It returns 0 or why it failed.
+// openAuth opens the other end's authentication message, checks everything in it and adds
+// it to the transcript. It returns 0, or the reason why it failed.
 func (h *Handshake) openAuth(purpose, role label.Label, fields int, sealed []byte) Reason {
 	plain, err := h.schedule.open(purpose, sealed)
 	if err != nil {
@@ -39,14 +38,14 @@ func (h *Handshake) openAuth(purpose, role label.Label, fields int, sealed []byt
 		return ReasonEncoding
 	}
 	peer, err := h.cfg.parse(a.identity)
-	// A revoked identity lists no keys, and so has none to prove anything with.
+	// A revoked identity lists no keys, so it can prove nothing.
 	if err != nil || peer.Revoked() {
 		return ReasonIdentity
 	}
 	if !peer.VerifyingKey().Verify(h.schedule.signed(role, a.identity, a.speech), a.signature) {
 		return ReasonSignature
 	}
-	// Whoever sends our own identity back has sent our own proof back, or is us.
+	// Our own identity comes back from somebody who reflects our proof, or from ourselves.
 	if peer.Fingerprint() == h.cfg.Identity.Fingerprint() && !h.cfg.AllowSelf {
 		return ReasonSelf
 	}

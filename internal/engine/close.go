@@ -8,32 +8,32 @@ import (
 // A CloseCode is why an end closed a session. It is authenticated and encrypted.
 type CloseCode uint16
 
-// CloseDone is the code of an end that has sent everything it had accepted: nothing is
-// missing. What other codes mean is up to drivers.
+// CloseDone says that the sender has sent every message it accepted: nothing is missing.
+// Drivers give other codes their meaning.
 const CloseDone CloseCode = 0
 
 // A close has these fields, and no data:
 //
 //	size  meaning
 //	2     code
-//	8     last: the number of the last message of the sender's, sealed or not
+//	8     last: the number of the sender's last message, sealed or not
 //
-// With the code 0 every message through last was sealed to its end on this link, so a
-// receiver that has another number has not got what the sender meant it to have.
+// With code 0 every message through last was sealed completely on this link. A receiver that
+// counts another number has not got all that the sender meant it to have.
 const closeFieldsSize = 2 + 8
 
-// closing is what the other end has said in its close.
+// closing is what the other end said in its close.
 type closing struct {
 	code    CloseCode
 	missing uint64 // messages that have not arrived
 }
 
-// SealClose appends the last frame of this direction. Without it the other end
-// cannot tell an end from a cut, and reports the latter. No message is numbered behind it.
+// SealClose appends the last frame of this direction. Without it the other end cannot tell
+// a close from a cut connection, and reports a cut. The session takes no message to send
+// after it.
 //
-// With [CloseDone] the error is [ErrUnfinished], and nothing is sealed, where a message
-// that has a number was not sealed to its end on this link. Other errors are those of
-// [Link.Seal].
+// With [CloseDone], if a message was not sealed completely on this link, SealClose seals
+// nothing and returns [ErrUnfinished]. Other errors are those of [Link.Seal].
 func (l *Link) SealClose(now time.Time, dst []byte, code CloseCode) ([]byte, error) {
 	if l.send.aead == nil {
 		return dst, ErrClosed
@@ -48,7 +48,7 @@ func (l *Link) SealClose(now time.Time, dst []byte, code CloseCode) ([]byte, err
 	return dst, err
 }
 
-// finish is Finish that also reports whether everything was sealed on l.
+// finish is [Session.Finish] that also reports whether everything was sealed on l.
 func (s *Session) finish(l *Link) (last uint64, complete bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,8 +64,8 @@ func parseClose(fields []byte) (code CloseCode, last uint64) {
 	return CloseCode(binary.BigEndian.Uint16(fields)), binary.BigEndian.Uint64(fields[2:])
 }
 
-// takeClose decides whether a close can be: none takes back what has arrived, and one that
-// says "done" must not leave anything out. It is called under the session's mu.
+// takeClose takes in a close that an honest end can send: it counts no fewer messages than
+// have arrived, and one with [CloseDone] counts no more. The caller holds the session's mu.
 func (l *Link) takeClose(fields []byte) (Event, error) {
 	code, last := parseClose(fields)
 	received := l.session.in.received
@@ -81,12 +81,12 @@ func (l *Link) takeClose(fields []byte) (Event, error) {
 // PeerCode returns the code of the other end's close, after [PeerClose].
 func (l *Link) PeerCode() CloseCode { return l.peerClose.code }
 
-// PeerMissing returns how many messages the other end has numbered that have not arrived,
-// after [PeerClose]. It is 0 where that says [CloseDone].
+// PeerMissing returns how many of the other end's messages have not arrived, after
+// [PeerClose]. It is 0 if PeerCode returns [CloseDone].
 func (l *Link) PeerMissing() uint64 { return l.peerClose.missing }
 
-// Condemn closes the session to every resume while l is the link that counts: the other
-// end must not come back at all. It reports whether l is that link; else it changes nothing.
+// Condemn closes the session to every resume if l is its current link: the other end must
+// not come back at all. It reports whether l is; otherwise it changes nothing.
 func (l *Link) Condemn() bool {
 	s := l.session
 	s.mu.Lock()

@@ -7,13 +7,12 @@ import (
 	"time"
 )
 
-// Delivery counts the messages of each direction, from 1, for as long as the
-// session lives, on however many links. The numbers are not sent with them:
-// within a link nothing can be missing, and a resume says where the next one
-// begins. The cost of a message is the size of its padded plaintext, so that the
-// many empty messages of a flood cost something too.
+// Delivery numbers the messages of each direction from 1, over all links of the session.
+// Messages do not carry their numbers: within a link nothing can be missing, and a resume
+// says where the next link begins. The cost of a message is the size of its padded
+// plaintext, so that the many empty messages of a flood cost something too.
 
-// Sizes of windows in bytes of cost, and what follows from them.
+// Sizes of windows in bytes of cost, and limits derived from them.
 const (
 	// initialCredit is what each direction may send before the first ack.
 	initialCredit = 64 << 10
@@ -25,28 +24,28 @@ const (
 	// DefaultWindow is Config.Window by default.
 	DefaultWindow = 1 << 20
 
-	// creditStep is the least that an ack which says nothing else may add to the
-	// credit. It bounds the acks for a message.
+	// creditStep is the least credit that an ack must add if it says nothing else. It
+	// bounds the number of acks for a message.
 	creditStep = 4 << 10
 
 	// ackDelay is how long an ack waits for more to acknowledge.
 	ackDelay = 50 * time.Millisecond
 
-	// progressStep is how much must have arrived, in bytes of cost, for an ack that says
-	// nothing else. It bounds these acks like creditStep does.
+	// progressStep is how much more must have arrived, in bytes of cost, for an ack that
+	// says nothing else. It bounds the number of these acks as creditStep does.
 	progressStep = 4 << 10
 
-	// progressDelay is how long such an ack waits, at most: until then a message that
-	// comes fast is whole. It is far below any sensible keep-alive of the other end, which
-	// has no other sign that its bytes arrive.
+	// progressDelay is how long such an ack waits at most. By then a message that comes
+	// fast is complete. The other end has no other sign that its bytes arrive, so the delay
+	// is far below any sensible keep-alive.
 	progressDelay = time.Second
 
-	// smooth is how much a link has to bring, in bytes of cost, for its pieces to be worth
-	// their size: behind one that brings less, and loses some, they are small.
+	// steadyCost is how much a link must carry, in bytes of cost, to be worth pieces of full
+	// size. After a link that carried less, and lost some, the pieces are small.
 	steadyCost = 1 << 20
 )
 
-// progressAfter returns how long an ack of pieces waits at an end with this keep-alive.
+// pieceAckDelay returns how long an ack of pieces waits at an end with this keep-alive.
 func pieceAckDelay(keepAlive time.Duration) time.Duration {
 	if keepAlive > 0 {
 		return min(progressDelay, keepAlive/8)
@@ -54,7 +53,7 @@ func pieceAckDelay(keepAlive time.Duration) time.Duration {
 	return progressDelay
 }
 
-// Cost returns what a message of n bytes, header and body, counts.
+// Cost returns the cost of a message of n bytes, header and body.
 func Cost(n int) int { return bucket(lengthSize + n) }
 
 func cost(n int) uint64 { return uint64(Cost(n)) }
@@ -66,36 +65,37 @@ type outbox struct {
 	last    uint64 // number of the last message
 	cursor  uint64 // number of the last message sealed on this link to its end
 
-	finished bool // no more messages are numbered
+	finished bool // the session takes no more messages to send
 
-	offset    int           // in unacked, of the first message that is not
-	sealed    int           // how much of that one is, or had arrived before, in bytes
-	lastBegun uint64        // number of the last message that was, or some of it, on any link
-	stored    queuePosition // behind which message a state has all; see [Session.StoredApart]
+	offset    int           // in unacked, of the first message that is not sealed whole on this link
+	sealed    int           // bytes of that message that are sealed, or had arrived before
+	lastBegun uint64        // number of the last message of which a piece was sealed on any link
+	stored    queuePosition // through here messages are stored apart; see [Session.StoredApart]
 
-	// These are costs of all messages before, and of what is counted of the next one.
-	linkStart   uint64 // where this link began
+	// Each of these is the cost of some whole messages and of a part of the next one.
+	linkStart   uint64 // what had arrived when this link began
 	maxSealed   uint64 // what was sealed on any link, or may have been
-	arrived     uint64 // what the other end is known to have; less on a later link if it has lost some
-	smallPieces bool   // the pieces are small: links are slow, or do not last
+	arrived     uint64 // what the other end is known to have; falls on a new link if the other end has lost some
+	smallPieces bool   // links are slow or do not last, so pieces are small
 
-	ackedCost, cost uint64 // of all messages through acked, through last
-	apartCost       uint64 // of those behind acked that are counted apart, see Kind.apart
-	credit          uint64 // cost that the other end takes
+	ackedCost, cost uint64 // of all messages through acked, and through last
+	apartCost       uint64 // of the unacknowledged ones that are counted apart, see Kind.apart
+	credit          uint64 // cost of all messages that the other end lets this end send
 	window          uint64 // cost that may be unacknowledged
 
 	ask          bool   // an ask is due
-	askedThrough uint64 // number of the last message sealed when one was sent
-	idleAcks     int    // acks without news that the other end may still send on this link
+	askedThrough uint64 // number of the last message sealed when the last ask was sent
+	idleAcks     int    // acks with nothing new that the other end may still send on this link
 }
 
-// ready reports whether there is room for one more message of a kind, and credit unless
-// it is free. One that may begin may be of any size: otherwise one larger than the window
-// never could.
+// ready reports whether a message of the kind may begin now: all others are sealed, and
+// hasRoom reports true.
 func (o *outbox) ready(k Kind) bool { return o.hasRoom(k) && o.cursor == o.last }
 
-// room counts answers and their like apart: an end that acknowledges a message only once
-// its application has taken it may need an answer for that.
+// hasRoom reports whether there is room for one more message of the kind, and credit if it
+// needs any. The message may be of any size: otherwise one larger than the window could
+// never begin. Answers and their like are counted apart: an end may acknowledge a message
+// only once its application has taken it, and the application may wait for an answer.
 func (o *outbox) hasRoom(k Kind) bool {
 	if k.apart() {
 		return o.apartCost < o.window
@@ -103,19 +103,19 @@ func (o *outbox) hasRoom(k Kind) bool {
 	return o.cost-o.ackedCost-o.apartCost < o.window && (k.Free() || o.cost < o.credit)
 }
 
-// append takes a message in, for next to return.
+// append queues a message for next to return.
 func (o *outbox) append(header, body []byte) {
 	o.last++
 	plain := o.unacked.push(header, body)
 	o.cost += uint64(len(plain))
 	o.apartCost += apartCost(plain)
-	// In good time, so that the answer comes before there is no room.
+	// The ask goes out early, so that the ack comes before the window is full.
 	if o.cost-o.ackedCost >= o.window/2 && o.askedThrough <= o.acked {
 		o.ask = true
 	}
 }
 
-// apartCost returns the cost of a message's plaintext if that is counted apart, else 0.
+// apartCost returns the cost of a message if it is counted apart, else 0.
 func apartCost(plain []byte) uint64 {
 	if binary.BigEndian.Uint32(plain) > 0 && Kind(plain[lengthSize]).apart() {
 		return uint64(len(plain))
@@ -123,23 +123,23 @@ func apartCost(plain []byte) uint64 {
 	return 0
 }
 
-// step moves on behind a message that was sealed on this link.
+// advance moves past a message that was sealed on this link.
 func (o *outbox) advance(plain []byte) {
 	o.cursor++
 	o.offset += len(plain)
 	o.sealed = 0
 }
 
-// wantAck has an ask sent, unless the answer to the last one will do. Credit is
-// not asked for: the other end gives some when it has some.
+// wantAck makes an ask due, unless the last ask covers all messages. It does not ask for
+// credit: the other end gives credit as soon as it has some.
 func (o *outbox) wantAck() { o.ask = o.ask || o.askedThrough < o.last }
 
-// sent returns the cost of what was sealed on this link or had arrived before.
+// sealedCost returns the cost of what was sealed on this link or had arrived before.
 func (o *outbox) sealedCost() uint64 { return o.ackedCost + uint64(o.offset+o.sealed) }
 
-// acknowledge takes an ack in. It reports false for one that no honest end sends:
-// of what was not sent, of less than before, with less credit or more than any
-// window allows, or again and again with nothing new in it.
+// acknowledge takes in an ack. It reports false for an ack that no honest end sends: one
+// that acknowledges what was not sent, or less than before; one with less credit than
+// before, or more than any window allows; or one too many with nothing new in it.
 func (o *outbox) acknowledge(a ack) bool {
 	received, credit := a.received, a.credit
 	if received < o.acked || received > o.cursor || credit < o.credit || credit > o.cost+MaxWindow {
@@ -169,7 +169,7 @@ func (o *outbox) acknowledge(a ack) bool {
 	return true
 }
 
-// through returns the cost of all messages through n, which is one that is kept.
+// costThrough returns the cost of all messages through n, which is acked or a queued message.
 func (o *outbox) costThrough(n uint64) uint64 {
 	offset := 0
 	for k := o.acked; k < n; k++ {
@@ -178,12 +178,12 @@ func (o *outbox) costThrough(n uint64) uint64 {
 	return o.ackedCost + uint64(offset)
 }
 
-// A progress is what an end has of the other's messages: all through received, and of the
-// next one what makes the cost of both arrived.
+// A progress says what an end has of the other's messages: all messages through received,
+// and some of the next one. Arrived is the cost of both.
 type progress struct{ received, arrived uint64 }
 
-// knows reports whether the other end may say that it has got so far: no less than it has
-// acknowledged, and whole pieces of what was sealed.
+// plausible reports whether the other end can honestly have this progress: no less than it
+// has acknowledged, no more than was sealed, and whole pieces only.
 func (o *outbox) plausible(p progress) bool {
 	if p.received < o.acked || p.received > o.last || p.arrived > o.maxSealed {
 		return false
@@ -197,8 +197,8 @@ func (o *outbox) plausible(p progress) bool {
 	return within < uint64(len(next)) && within%smallPieceSize == 0
 }
 
-// rewind has everything behind what has arrived sent again, on a new link. It frees
-// nothing: only an ack does.
+// rewind makes a new link send again everything that has not arrived. It frees no message:
+// only an ack does.
 func (o *outbox) rewind(p progress) {
 	unsteady := o.sealedCost() > p.arrived && p.arrived < o.linkStart+steadyCost
 	o.cursor, o.offset, o.sealed = o.acked, 0, 0
@@ -211,7 +211,7 @@ func (o *outbox) rewind(p progress) {
 	o.ask, o.askedThrough, o.idleAcks = false, o.acked, 1
 }
 
-// pieces returns the size of pieces on this link.
+// pieceSize returns the size of pieces on this link.
 func (o *outbox) pieceSize() int {
 	if o.smallPieces {
 		return smallPieceSize
@@ -219,8 +219,8 @@ func (o *outbox) pieceSize() int {
 	return pieceSize
 }
 
-// next returns the plaintext of the next record that was not sealed on this link, a
-// message or a piece of one, and its type; or nil if there is none.
+// next returns the plaintext of the next record to seal on this link, a message or a piece
+// of one, and the record's type. It returns nil if there is none.
 func (o *outbox) next() (piece []byte, kind byte) {
 	if o.cursor == o.last {
 		return nil, 0
@@ -235,17 +235,17 @@ func (o *outbox) next() (piece []byte, kind byte) {
 	return piece, kind
 }
 
-// asks reports whether it is time for an ask. In the middle of a message the answer
+// askDue reports whether it is time to send an ask. In the middle of a message the answer
 // would come too early.
 func (o *outbox) askDue() bool { return o.ask && o.cursor == o.last }
 
-// repeats reports whether next returns a message again, of which this is the first piece on
-// this link.
+// resends reports whether next returns the first piece on this link of a message that an
+// earlier link began.
 func (o *outbox) resends() bool {
 	return o.cursor < o.lastBegun && (o.sealed == 0 || o.sealedCost() == o.linkStart)
 }
 
-// asked counts an ask that is sent.
+// countAsk counts an ask that is sent.
 func (o *outbox) countAsk() {
 	o.ask, o.askedThrough = o.ask && o.cursor < o.last, o.cursor
 	o.idleAcks++
@@ -256,29 +256,30 @@ type inbox struct {
 	received uint64       // number of the last message
 	cost     uint64       // of all of them
 	consumed uint64       // cost of those that do not wait for the application
-	window   uint64       // cost that may be waiting for it
-	stored   bool         // what waits for it is not acknowledged
-	waiting  []messageEnd // where each of those begins, if so
-	owed     []uint64     // requests that are not answered yet, if so, in their order
-	partial  partial      // what has come of the next one, on whatever links
+	window   uint64       // cost that may wait for the application
+	stored   bool         // see Config.Stored: messages that wait are not acknowledged
+	waiting  []messageEnd // if stored: for each message that waits, the end of the message before it
+	owed     []uint64     // if stored: the unanswered requests, in their order
+	partial  partial      // what has arrived of the next message, on any link
 
-	granted       uint64        // credit as it was last told
-	unusedCredit  uint64        // how much of that was unused then
-	ackSent       uint64        // number of the last message that was acknowledged
-	arrivedSent   uint64        // cost of what was last said to have arrived
+	granted       uint64        // credit that the other end was last given
+	unusedCredit  uint64        // how much of it was unused then
+	ackSent       uint64        // number of the last message that this end has acknowledged
+	arrivedSent   uint64        // the arrived of the last ack sent
 	pieceAckDelay time.Duration // how long an ack of pieces waits
-	ackAt         time.Time
-	ackForPieces  bool // that is for pieces only: for what is whole it may be too late
+	ackAt         time.Time     // when the next ack is due; zero: none is
+	ackForPieces  bool          // ackAt is for pieces only, and may be too late for a whole message
 }
 
 // progress returns what has arrived.
 func (i *inbox) progress() progress { return progress{i.received, i.cost + i.partial.arrived()} }
 
-// A position is behind a message: its number, and the cost of all through it.
+// A messageEnd is the point behind a message: its number, and the cost of all messages
+// through it.
 type messageEnd struct{ number, cost uint64 }
 
-// open reports whether there is credit for a message to begin, or for the one that has,
-// or it needs none.
+// hasCredit reports whether there is credit for the message that begins or has begun, or
+// the message needs none.
 func (i *inbox) hasCredit(free bool) bool { return free || i.cost < i.granted }
 
 // take counts a message of n bytes that is complete. One that needs no credit waits for
@@ -302,7 +303,7 @@ func (i *inbox) takePiece(now time.Time, p partial) {
 	i.schedule(now)
 }
 
-// consume counts a message that the application has taken.
+// consumeNext counts the oldest waiting message, which the application has taken.
 func (i *inbox) consumeNext(now time.Time, n int) {
 	i.consumed += cost(n)
 	if len(i.waiting) > 0 {
@@ -311,12 +312,12 @@ func (i *inbox) consumeNext(now time.Time, n int) {
 	i.schedule(now)
 }
 
-// took is consume of message number.
+// consumeNumber counts message number, which the application has taken out of order.
 func (i *inbox) consumeNumber(now time.Time, number uint64, n int) {
 	i.consumed += cost(n)
 	at, found := slices.BinarySearchFunc(i.waiting, number, func(p messageEnd, n uint64) int { return cmp.Compare(p.number+1, n) })
 	switch {
-	case found && at == 0: // most often, and there may be a million others
+	case found && at == 0: // the usual case; avoids moving what may be a million others
 		i.waiting = i.waiting[1:]
 	case found:
 		i.waiting = slices.Delete(i.waiting, at, at+1)
@@ -324,8 +325,8 @@ func (i *inbox) consumeNumber(now time.Time, number uint64, n int) {
 	i.schedule(now)
 }
 
-// safe returns behind which message all have arrived, none of which an end of this
-// process could lose.
+// safe returns the end of the last message that may be acknowledged: it and all before it
+// have arrived, and none of them is lost if this process ends.
 func (i *inbox) safe() messageEnd {
 	if len(i.waiting) > 0 {
 		return i.waiting[0]
@@ -333,8 +334,8 @@ func (i *inbox) safe() messageEnd {
 	return messageEnd{i.received, i.cost}
 }
 
-// schedule says when the next ack is due: at once where the other end may soon have
-// to wait for it, otherwise some time after the first message that it acknowledges.
+// schedule decides when the next ack is due: at once if the other end may soon have to wait
+// for it, otherwise some time after the first message that it acknowledges.
 func (i *inbox) schedule(now time.Time) {
 	due := i.ackAt
 	switch {
@@ -352,10 +353,10 @@ func (i *inbox) schedule(now time.Time) {
 	}
 }
 
-// grant returns the credit that there is to give. It never falls.
+// grant returns the credit that this end can give. It never falls.
 func (i *inbox) grant() uint64 { return max(i.granted, i.consumed+i.window) }
 
-// ack returns what to tell now, as told from here on.
+// ack returns the ack to send now, and counts it as sent.
 func (i *inbox) ack() ack {
 	if grant := i.grant(); grant >= i.granted+creditStep {
 		i.granted, i.unusedCredit = grant, grant-min(grant, i.cost)

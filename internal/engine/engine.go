@@ -17,11 +17,11 @@
 //		Decide: step = h.Accept(now), or h.Refuse(code), about h.Peer()
 //	}
 //
-// Signing and deciding are left to the driver because both may wait: for a key
-// service or WebCrypto, for a database of known peers.
+// The driver signs and decides, because both may wait: for a key service or
+// WebCrypto, for a database of known peers.
 //
-// The Link seals messages into frames and opens those of the other end. The
-// Session counts what has arrived and how much the ends may still send:
+// The Link seals this end's messages into frames and opens the frames of the other
+// end. The Session counts what has arrived and how much each end may still send:
 //
 //	to send:            frame = link.Seal(now, header, body); ErrBlocked means wait for an Acked
 //	the rest of it:     for link.Unfinished() { frame = link.Next(now) }, Control in between
@@ -29,25 +29,26 @@
 //	once a message is with the application: session.Consumed(now, its length)
 //	at session.Deadline(), and whenever that is past: frame = link.Control(now)
 //
-// When the connection ends the Session lives on, with what has not arrived. A client
-// runs a [Resume] over its next connection, the server another one on a first frame
-// in which [ResumeID] finds the session. What is missing is then sent again:
+// When the connection ends, the Session lives on and keeps what has not arrived. The
+// client runs a [Resume] over its next connection. The server runs one when
+// [ResumeID] finds a session in a first frame. Then both ends send again what is missing:
 //
 //	for frame = link.Next(now); there is one; frame = link.Next(now)
 //
-// A session outlives its process where the driver stores its state, [Session.AppendState],
-// whenever its [Mark] has changed before the next frame is written, and hands it to
-// [RestoreSession] later.
+// A session can outlive its process. The driver stores [Session.AppendState] before it
+// writes a frame, whenever the [Mark] has changed, and later gives the state to
+// [RestoreSession].
 //
-// From time to time the ends agree on new keys, in records among the others, and on a
-// new secret to resume with. A driver has to know of it only in so far as it stores or
-// indexes that secret: on the event [Rekeyed] it does so, and then calls [Link.Saved].
+// From time to time the ends agree on new keys and on a new resume secret, in records
+// among the others. Only a driver that stores or indexes that secret has work to do: on
+// the event [Rekeyed] it stores the secret. Every driver then calls [Link.Saved].
 //
-// After any error from a Handshake or from [Link.Open] the value is dead: its
-// keys are dropped and every later call fails. Nothing is sent to the other end.
-// Nothing here is safe for concurrent use, but the sealing and the opening half
-// of a Link may each be used under a lock of their own, and the methods of a
-// Session at any time: what they share is guarded, for moments only.
+// An error from a Handshake or from [Link.Open] ends that value: its keys are dropped
+// and every later call fails. Nothing is sent to the other end.
+//
+// A Session may be used by several goroutines: its lock is held for moments only.
+// Nothing else here is safe for concurrent use, but one goroutine may seal on a Link
+// while another opens.
 package engine
 
 import (
@@ -70,12 +71,12 @@ const (
 	DefaultMaxMessage = 1 << 20
 
 	// DefaultKeepAlive is how long a link may be silent by default before an end asks
-	// whether the other is there. It is below the 30 seconds after which the more
-	// impatient proxies forget a connection.
+	// whether the other is there. Impatient proxies forget a connection after 30 seconds;
+	// this is less.
 	DefaultKeepAlive = 25 * time.Second
 
-	// DefaultRekeyAfter is how long a client uses keys by default before it begins a
-	// rekey, and MinRekeyAfter the least that it may be told to.
+	// DefaultRekeyAfter is how long a client uses its keys by default before it begins a
+	// rekey. MinRekeyAfter is the smallest value of Config.RekeyAfter.
 	DefaultRekeyAfter = 15 * time.Minute
 	MinRekeyAfter     = time.Minute
 
@@ -83,75 +84,74 @@ const (
 	DefaultHandshakeTimeout = 10 * time.Second
 )
 
-// A Proof is what the messages of a session carry for third parties.
+// A Proof says what each message of a session carries to convince third parties.
 type Proof byte
 
 // Proofs. Their values are on the wire.
 const (
-	ProofNone    Proof = iota // nothing: they are authenticated to the ends only
-	ProofEd25519              // a signature on each by the sender's primary signing key
+	ProofNone    Proof = iota // nothing: only the two ends know that a message is authentic
+	ProofEd25519              // a signature by the sender's primary signing key
 )
 
-// Config says who this end is and what it speaks. It is not changed, and may be
-// used for any number of handshakes.
+// Config says who this end is and what it speaks. The engine does not change it, so one
+// Config serves any number of handshakes.
 type Config struct {
 	// Identity is shown to the other end, encrypted. Required. The driver holds
 	// its primary signing key.
 	Identity *keys.PublicIdentity
 
-	// Protocol names what the application speaks, 1 to [MaxProtocol] bytes. A handshake
-	// of two ends with different names ends with a [*SpeechError] at both. Required.
+	// Protocol names what the application speaks, in 1 to [MaxProtocol] bytes. If the two
+	// ends name different protocols, both get a [*SpeechError] from the handshake. Required.
 	Protocol string
 
-	// Proof says whether messages are signed. A handshake of two ends that do not agree
-	// ends with a [*SpeechError] at both. Signing is up to the driver.
+	// Proof says whether messages are signed. If the two ends do not agree, both get a
+	// [*SpeechError] from the handshake. The driver does the signing.
 	Proof Proof
 
-	// MaxMessage is the largest message in bytes, sent or received, its header included.
-	// 0 means
-	// [DefaultMaxMessage].
+	// MaxMessage is the size in bytes of the largest message, sent or received, with its
+	// header. 0 means [DefaultMaxMessage].
 	MaxMessage int
 
-	// Window is how much of each direction may be under way, as the cost in bytes
-	// of messages: the size of their padded plaintext. It bounds what this end has
-	// to hold of the other's messages before the application takes them, and of its
-	// own before the other end has them, each up to one message more. 0 means
-	// [DefaultWindow].
+	// Window bounds what may be under way in each direction, in bytes of cost; a message
+	// costs the size of its padded plaintext. This end holds up to a window, and one
+	// message more, of the other's messages until the application takes them, and as much
+	// of its own until the other end has them. 0 means [DefaultWindow].
 	Window int
 
-	// KeepAlive is how long nothing may have come from the other end before this end
-	// asks for an ack; a server waits half as long again, so that usually only the
-	// client asks. If then nothing comes for as long once more, the link is dead. 0
-	// means [DefaultKeepAlive], a negative value that nobody asks.
+	// KeepAlive is how long the other end may be silent before this end asks it for an
+	// ack. A server waits half as long again, so that usually only the client asks. The
+	// link is dead if the silence then lasts as long once more. 0 means
+	// [DefaultKeepAlive]; with a negative value this end never asks.
 	KeepAlive time.Duration
 
-	// RekeyAfter is how old the last ML-KEM exchange may be when a client sends a record;
-	// it begins another one then. A server asks for one after a third more. 0 means
-	// [DefaultRekeyAfter], a negative value that this end begins none by itself.
+	// RekeyAfter is the age of the last ML-KEM exchange from which on a client begins
+	// another one, as soon as it sends a record. A server asks for one after a third
+	// more. 0 means [DefaultRekeyAfter]; with a negative value this end begins none.
 	RekeyAfter time.Duration
 
 	// HandshakeTimeout bounds the time from the first call to the last. 0 means
 	// [DefaultHandshakeTimeout].
 	HandshakeTimeout time.Duration
 
-	// AllowSelf accepts a peer with this end's own fingerprint. Without it such a
-	// peer is refused: it would be this end's own messages, reflected.
+	// AllowSelf accepts a peer with this end's own fingerprint. Without it such a peer is
+	// refused, since somebody may be reflecting this end's own messages.
 	AllowSelf bool
 
-	// Known remembers the identities of peers, so that one that was shown before is not
-	// verified again. Nil means that each is.
+	// Known remembers the identities that peers have shown, so that none is verified
+	// twice. If it is nil, each is verified every time.
 	Known *keys.PublicCache
 
-	// Stored is for a session whose states are stored before its frames are written. What
-	// this end acknowledges is then what the application has taken, not what has arrived:
-	// the rest would be lost with the process. Messages are sealed with [Session.Queue]
-	// and [Link.Next].
+	// Stored says that the driver stores the session's state before it writes frames.
+	// Then this end acknowledges a message when the application has taken it, not when it
+	// has arrived: what nobody has taken would be lost with the process. Such a driver
+	// sends with [Session.Queue] and [Link.Next].
 	Stored bool
 
 	random random // replaced by tests that need the same handshake twice
 }
 
-// withDefaults returns c with its zero values filled in, or what is wrong with it.
+// withDefaults returns c with defaults for its zero values, or an error that says what is
+// wrong with it.
 func (c Config) withDefaults() (Config, error) {
 	if c.MaxMessage == 0 {
 		c.MaxMessage = DefaultMaxMessage
@@ -187,7 +187,7 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// parse returns the public identity that the bytes are, verified now or before.
+// parse reads and verifies a public identity, unless Known has verified it before.
 func (c Config) parse(identity []byte) (*keys.PublicIdentity, error) {
 	if c.Known != nil {
 		return c.Known.Parse(identity)

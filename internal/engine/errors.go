@@ -2,16 +2,16 @@ package engine
 
 import "errors"
 
-// ErrHandshake is matched by every handshake that failed for a cause that the
-// other end, or somebody between the two, could have produced. It has one text
-// for all of them; [Error.Reason] tells a local caller which it was.
+// ErrHandshake is matched by the error of every handshake that failed for a cause that the
+// other end, or somebody in between, could have produced. All have the same text;
+// [Error.Reason] tells a local caller the cause.
 var ErrHandshake = errors.New("engine: handshake failed")
 
-// ErrRecord is matched by every record that does not open. As with
-// [ErrHandshake], the cause is for the local caller only.
+// ErrRecord is matched by the error of every record that is refused. As with
+// [ErrHandshake], only a local caller learns the cause.
 var ErrRecord = errors.New("engine: record refused")
 
-// Errors that an attacker has no part in.
+// Errors that no attacker causes.
 var (
 	// ErrTooLarge is returned by [Link.Seal] for a message above the limit. The
 	// session goes on.
@@ -21,28 +21,28 @@ var (
 	// the other end has made room. The session goes on.
 	ErrBlocked = errors.New("engine: no room for a message now")
 
-	// ErrFinished is returned by [Link.Seal] and [Session.Queue] once the session numbers
-	// no more messages.
+	// ErrFinished is returned by [Link.Seal] and [Session.Queue] once the session takes no
+	// more messages to send.
 	ErrFinished = errors.New("engine: no more messages in this session")
 
-	// ErrUnfinished is returned by [Link.SealClose] with [CloseDone] where messages have a
-	// number and were not sealed to their end on this link. Nothing was sealed.
+	// ErrUnfinished is returned by [Link.SealClose] with [CloseDone] if some message was not
+	// sealed completely on this link. Nothing was sealed.
 	ErrUnfinished = errors.New("engine: not everything is sealed")
 
-	// ErrRefused is returned to a client whose identity the server, itself
-	// already authenticated, did not accept.
+	// ErrRefused is returned to a client whose identity the server did not accept. The
+	// server has authenticated itself by then.
 	ErrRefused = errors.New("engine: the server refused this identity")
 
-	// ErrLapsed is returned to a client whose statement does not count at this time, by the
-	// clock of the server, which does not accept it.
+	// ErrLapsed is returned to a client that the server does not accept because the client's
+	// statement is not valid at this time, by the server's clock.
 	ErrLapsed = errors.New("engine: the server says that this identity's statement has expired")
 
-	// ErrStale is returned to a client whose credentials are out of their time by the clock of the
-	// server.
+	// ErrStale is returned to a client whose credentials are not valid at this time, by the
+	// server's clock.
 	ErrStale = errors.New("engine: the server says that the credentials have expired")
 
-	// ErrUnavailable is returned to a client whom the server turned away for a
-	// reason that has nothing to do with its identity.
+	// ErrUnavailable is returned to a client that the server turned away for a reason that
+	// has nothing to do with the client's identity.
 	ErrUnavailable = errors.New("engine: the server takes no more sessions now")
 
 	// ErrExpired is returned once the handshake's deadline has passed.
@@ -52,18 +52,17 @@ var (
 	// for so long that the link must be dead.
 	ErrSilent = errors.New("engine: the other end is silent")
 
-	// ErrExhausted is returned when a direction has sent its last record. No
-	// session lives that long: it is what stands between a bug and a repeated
-	// nonce.
+	// ErrExhausted is returned when a direction has sent its last record. No session lives
+	// that long: the error keeps a bug from repeating a nonce.
 	ErrExhausted = errors.New("engine: no records left in this session")
 
-	// ErrClosed is returned by every use of a Handshake or Session that is dead
-	// or closed, and by a call that is not due.
+	// ErrClosed is returned by every use of a value that has ended, and by a call that is out
+	// of order.
 	ErrClosed = errors.New("engine: closed, or call out of order")
 )
 
-// A Reason is why a handshake or record was refused. It is for the eyes of this
-// end only: nothing that the other end can see depends on it.
+// A Reason says why a handshake or record was refused. It is for this end only: nothing that
+// the other end can see depends on it.
 type Reason int
 
 // Reasons. None of them contains anything from the other end.

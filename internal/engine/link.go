@@ -5,42 +5,43 @@ import (
 	"time"
 )
 
-// Event is what an opened record was.
+// Event says what an opened record was.
 type Event int
 
 // Events.
 const (
 	Message   Event = iota + 1 // a message, or the last piece of one, appended to dst
 	Part                       // a piece of a message, not its last, appended to dst
-	Acked                      // the other end has told what has arrived; waiting senders may look again
+	Acked                      // the other end has acknowledged what has arrived; waiting senders may try again
 	Asked                      // the other end wants something; [Session.Deadline] may have passed
 	PeerClose                  // the other end has closed; [Link.PeerCode] says why
 	Rekeyed                    // the session has another resume secret; [Link.Saved] is due
 	Switched                   // the other end has moved to the keys of a rekey
-	Updated                    // the other end has told who it is now; [Link.Offer] has to be decided upon
+	Updated                    // the other end has said who it is now; the driver must decide on [Link.Offer]
 	Answered                   // the other end has decided on an update; [Link.Answer] says how
 )
 
-// Link is what a session is on one connection: the keys of both directions. It
-// dies with the connection, by any error, or when another link takes its place. It
-// redacts itself when printed.
+// Link is a session on one connection. It has the keys of both directions. It ends with the
+// connection, with any error, or when another link takes its place. It redacts itself when
+// printed.
 //
-// Seal, Next, Control, SealClose and DropSend use one half of it, Open and DropReceive the
-// other: a driver needs a lock for each half if several goroutines use it, and the
-// links of a session one and the same lock for their first half.
+// Seal, Next, Control, SealClose and DropSend use its sending direction, Open and DropReceive
+// its receiving one. A driver with several goroutines needs a lock for each direction. All
+// links of a session must share the lock for sending.
 type Link struct {
 	session    *Session
 	send, recv direction
-	partial    partial // what has come of a message; as the inbox has it, but guarded by this half's lock
-	unfinished bool    // the last record sealed was a piece that is followed by another
+	partial    partial // what has arrived of a message: a copy of the inbox's, guarded by the receiving lock
+	unfinished bool    // the last record sealed was a piece, and another must follow
 	peerClose  closing
 
 	sent, received uint64 // number of the last message sealed, and of the last opened, on this link
 
-	probing   bool      // whether the other end was asked if it is there; guarded by the session's mu, like
+	// The session's mu guards what follows.
+	probing   bool      // the other end was asked whether it is there
 	lastHeard time.Time // when a record last came
-	rekey     rekey     // and this
-	update    update    // and this
+	rekey     rekey
+	update    update
 }
 
 func newLink(s *Session, now time.Time, mine, theirs, id []byte) *Link {
@@ -49,12 +50,12 @@ func newLink(s *Session, now time.Time, mine, theirs, id []byte) *Link {
 	return l
 }
 
-// Seal takes a message to send, header and body, and appends to dst the frame that
-// carries it, or, while [Link.Unfinished] says so, its first piece: then [Link.Next] has
-// the others. Neither may overlap dst's spare capacity. The session keeps a copy of them
-// until the other end has it; apart from memory for that, it allocates only to grow dst.
-// A frame that was sealed must be sent, after those sealed before it and before any
-// other: a gap ends the link at the other end.
+// Seal takes a message to send, header and body, and appends to dst the frame that carries
+// it. If [Link.Unfinished] then reports true, the frame carries the first piece, and
+// [Link.Next] returns the others. Header and body may not overlap dst's spare capacity. The
+// session keeps a copy of the message until the other end has it. It allocates memory for
+// that copy and to grow dst, and nothing else. The driver must send all sealed frames, in the
+// order of sealing: a gap ends the link at the other end.
 //
 // Errors: [ErrTooLarge], [ErrBlocked] and [ErrFinished], which change nothing; [ErrClosed];
 // [ErrExhausted].
@@ -72,10 +73,10 @@ func (l *Link) Seal(now time.Time, dst, header, body []byte) ([]byte, error) {
 	return l.sealPiece(now, dst, kind, piece)
 }
 
-// Next appends the frame of the next piece of a message, or, on a link that was
-// resumed, of what has to be sent again; and nothing once there is nothing left. Until
-// then Seal returns [ErrBlocked], while Control may be called, so that what it has
-// goes between the pieces. Errors are those of Seal.
+// Next appends the frame of the next piece of a message or, after a resume, of what has to
+// be sent again. It appends nothing when nothing is left. Until then Seal returns
+// [ErrBlocked]; Control may be called, so that its records go between the pieces. Errors are
+// those of Seal.
 func (l *Link) Next(now time.Time, dst []byte) ([]byte, error) {
 	if l.send.aead == nil {
 		return dst, ErrClosed
@@ -88,8 +89,8 @@ func (l *Link) Next(now time.Time, dst []byte) ([]byte, error) {
 	return l.sealPiece(now, dst, kind, piece)
 }
 
-// Unfinished reports whether a message has begun on this link and not ended, so that
-// Next has more of it.
+// Unfinished reports whether a message has begun on this link and not ended. Then Next
+// returns more of it.
 func (l *Link) Unfinished() bool { return l.unfinished }
 
 func (l *Link) sealPiece(now time.Time, dst []byte, kind byte, piece []byte) ([]byte, error) {
@@ -97,9 +98,9 @@ func (l *Link) sealPiece(now time.Time, dst []byte, kind byte, piece []byte) ([]
 	return l.send.seal(now, dst, kind, piece)
 }
 
-// piece returns the plaintext of the next record to seal on l, and its type. It stays
-// as it is until another message is numbered, which needs the same lock of the
-// driver's.
+// piece returns the plaintext of the next record to seal on l, and its type. The plaintext
+// stays valid until another message is numbered. The driver's lock for sending, which the
+// caller holds, prevents that.
 func (s *Session) piece(l *Link, now time.Time) (piece []byte, kind byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,7 +116,7 @@ func (s *Session) piece(l *Link, now time.Time) (piece []byte, kind byte) {
 	return piece, kind
 }
 
-// number takes a message in that l is about to seal, and returns what piece does.
+// number gives a number to a message that l is about to seal, and returns what piece does.
 func (s *Session) number(l *Link, now time.Time, header, body []byte) (piece []byte, kind byte, _ error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,9 +136,9 @@ func (s *Session) number(l *Link, now time.Time, header, body []byte) (piece []b
 	return piece, kind, nil
 }
 
-// Queue numbers a message of a [Config].Stored session, for [Link.Next] to seal once the
-// session's state is stored. It must be called under the same lock of the driver's as what
-// seals. Errors are those of [Link.Seal].
+// Queue numbers a message of a [Config].Stored session. [Link.Next] seals it once the
+// session's state is stored. The caller holds the driver's lock for sending. Errors are
+// those of [Link.Seal].
 func (s *Session) Queue(now time.Time, header, body []byte) error {
 	if len(header)+len(body) > s.maxMessage {
 		return ErrTooLarge
@@ -158,11 +159,10 @@ func (s *Session) Queue(now time.Time, header, body []byte) error {
 	return nil
 }
 
-// Control appends one control record if one is due: an ack, a wish for one, or a step
-// of a rekey. Control records need no credit, so two ends that have none left can still give
-// each other some. A driver must never let its reading wait until one is sent.
-// Without one it returns dst as it is. Errors are those of [Link.Seal] and
-// [ErrSilent].
+// Control appends one control record if one is due: an ack, a request for one, a step of a
+// rekey, or an update. If none is due it returns dst as it is. Control records need no
+// credit, so two ends that have none left can still give each other some. A driver must go on
+// reading while it sends one. Errors are those of [Link.Seal] and [ErrSilent].
 func (l *Link) Control(now time.Time, dst []byte) ([]byte, error) {
 	if l.send.aead == nil {
 		return dst, ErrClosed
@@ -183,8 +183,8 @@ func (l *Link) Control(now time.Time, dst []byte) ([]byte, error) {
 	return l.send.sealFields(now, dst, kind, fields[:size])
 }
 
-// control decides on the next control record and makes its fields, or, of an update, its
-// plaintext; but nothing of a rekey.
+// control chooses the next control record. It makes the record's fields, or the plaintext
+// of an update; sealRekey makes those of a rekey.
 func (s *Session) control(l *Link, now time.Time, fields *[ackFieldsSize]byte) (kind byte, size int, plain []byte, _ error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -215,20 +215,19 @@ func (s *Session) control(l *Link, now time.Time, fields *[ackFieldsSize]byte) (
 
 func passed(deadline, now time.Time) bool { return !deadline.IsZero() && !now.Before(deadline) }
 
-// Open opens the next frame from the other end and appends its message, if it is
-// one, to dst, which must not overlap frame. It grows dst by the size of the
-// frame, or by less than four times what has come of the message, and otherwise
-// allocates nothing. Any error is the end of the link: [Error] of kind [ErrRecord], or
-// [ErrClosed].
+// Open opens the next frame from the other end. If it is a message or a piece of one, Open
+// appends it to dst, which must not overlap frame. Open grows dst by the size of the frame,
+// or by less than four times what has arrived of the message, and otherwise allocates
+// nothing. Any error ends the link: [Error] of kind [ErrRecord], or [ErrClosed].
 //
-// After [Part] the next piece belongs behind this one: the driver passes what Open
-// has returned as the next dst. Other records may come in between. If the link brings no end
-// of the message, the driver keeps what it has: the next link goes on behind it.
+// After [Part] the driver passes the returned slice as the next dst, so that the next piece
+// goes behind this one. Other records may come in between. If the link ends before the
+// message does, the driver keeps what it has: the next link goes on behind it.
 func (l *Link) Open(now time.Time, dst, frame []byte) ([]byte, Event, error) {
 	if l.recv.aead == nil {
 		return dst, 0, ErrClosed
 	}
-	// Everything that is known without the key comes first.
+	// First come the checks that need no key.
 	if len(frame) < recordOverhead+minBucket || len(frame) > MaxFrame(l.session.maxMessage) {
 		return l.refuse(dst, ReasonSize)
 	}
@@ -285,7 +284,7 @@ func (l *Link) openPiece(now time.Time, dst, frame []byte, kind byte) ([]byte, E
 		l.recv.drop()
 		return dst, 0, err
 	}
-	if first { // where the length stands before
+	if first { // the length stands before the data
 		return append(out[:len(dst)], data...), event, nil
 	}
 	return out[:len(dst)+len(data)], event, nil
@@ -310,8 +309,8 @@ func fieldsSizeOf(kind byte) (size int, known bool) {
 	return 0, false
 }
 
-// take does what a record says. It is where a record counts: not before, and not
-// if another link has taken this one's place while it was opened.
+// take does what a record says. Nothing earlier changes the session. A record changes
+// nothing either if another link has taken this one's place meanwhile.
 func (l *Link) take(now time.Time, kind byte, fields []byte) (Event, error) {
 	s := l.session
 	s.mu.Lock()
@@ -354,18 +353,19 @@ func (l *Link) take(now time.Time, kind byte, fields []byte) (Event, error) {
 	return l.takeClose(fields)
 }
 
-// Heard returns when the last record came, or the link was made.
+// LastHeard returns when the last record came or, before the first one, when the link began.
 func (l *Link) LastHeard() time.Time {
 	l.session.mu.Lock()
 	defer l.session.mu.Unlock()
 	return l.lastHeard
 }
 
-// Sent returns the number of the message that Seal sealed last, and Received that of the
-// one that Open opened last. Each belongs to its half of the Link.
+// Sent returns the number of the message that Seal sealed last. The caller holds the
+// driver's lock for sending.
 func (l *Link) Sent() uint64 { return l.sent }
 
-// Received is described at [Link.Sent].
+// Received returns the number of the message that Open opened last. The caller holds the
+// driver's lock for receiving.
 func (l *Link) Received() uint64 { return l.received }
 
 func (l *Link) refuse(dst []byte, reason Reason) ([]byte, Event, error) {
@@ -373,15 +373,14 @@ func (l *Link) refuse(dst []byte, reason Reason) ([]byte, Event, error) {
 	return dst, 0, &Error{reason, ErrRecord}
 }
 
-// DropSend forgets the keys of this end's direction, DropReceive those of the
-// other's. Go cannot promise that no copy is left in memory; there is none that
-// this package could still reach.
+// DropSend forgets the keys for sending. Go cannot promise that no copy is left in memory,
+// but this package can reach none.
 func (l *Link) DropSend() {
 	l.send.drop()
 	l.dropRekey()
 }
 
-// DropReceive is described at [Link.DropSend].
+// DropReceive forgets the keys for receiving, as [Link.DropSend] does those for sending.
 func (l *Link) DropReceive() {
 	l.recv.drop()
 	l.dropRekey()

@@ -5,20 +5,20 @@ import (
 	"slices"
 )
 
-// A request is acknowledged when it has arrived: who sent it must not be held up by how long
-// it takes to serve. So a process that ends takes with it what it was serving, of which the
-// other end has nothing to send again. The state says what that is, and whoever goes on from
-// it answers in its place.
+// An end acknowledges a request when the request has arrived, so that its sender need not
+// wait until it is served. If the process then ends while it serves the request, the other
+// end does not send the request again. So the state lists such requests, and whoever goes on
+// from the state answers them.
 
-// owe remembers the last message if it is a request, at an end that is stored.
+// rememberRequest remembers the last message if it is a request, in a stored session.
 func (i *inbox) rememberRequest(request bool) {
 	if request && i.stored {
 		i.owed = append(i.owed, i.received)
 	}
 }
 
-// answer forgets the request that a message with this header answers, if it answers one.
-// From here on the answer is among what is sent until it has arrived.
+// forgetAnswered forgets the request that a message with this header answers, if it answers
+// one. From here on the session keeps the answer, and sends it until it has arrived.
 func (i *inbox) forgetAnswered(header []byte) {
 	if len(i.owed) == 0 || len(header) < headerSize+answersSize {
 		return
@@ -32,15 +32,16 @@ func (i *inbox) forgetAnswered(header []byte) {
 	}
 }
 
-// settled returns those of the requests that the other end will not send again.
+// acknowledgedOwed returns those unanswered requests that the other end will not send again.
 func (i *inbox) acknowledgedOwed() []uint64 {
 	at, _ := slices.BinarySearch(i.owed, i.safe().number+1)
 	return i.owed[:at]
 }
 
-// Owed returns the numbers of the requests that a session which was restored has
-// acknowledged and not answered: nobody serves them, and whoever asked still waits. Those
-// that have come since are among them, until they are answered.
+// Owed returns the numbers of the requests that the session has not answered. In a session
+// just restored these are requests that the earlier process had acknowledged: nobody serves
+// them any more, and the other end still waits. Later requests join them until they are
+// answered.
 func (s *Session) Owed() []uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -2,22 +2,21 @@ package engine
 
 import "encoding/binary"
 
-// keepQueue is the size in bytes up to which the memory of an empty queue is kept
-// in any case. More is kept as long as it is made use of.
+// keepQueue is the size in bytes up to which an empty queue always keeps its memory. It
+// keeps more only while that is used.
 const keepQueue = 16 << 10
 
-// queue holds messages in their order, as the padded plaintexts that they are sealed
-// from, in one piece of memory that is used again: keeping a message for sending it
-// again costs no copy but the one that padding it takes, and no allocation. What a
-// message occupies is what it costs.
+// queue holds messages in order, as the padded plaintexts that they are sealed from, in one
+// buffer that is used again. So keeping a message, to send it again, takes no allocation and
+// no copy but that of padding. A message occupies as many bytes as it costs.
 type queue struct {
 	buf  []byte
 	head int // where the oldest message begins
 	peak int // the most that was in use lately, in bytes
 }
 
-// push appends a message in two parts and returns its plaintext, which stays as it is
-// until the next push; that may move it.
+// push appends a message in two parts and returns its plaintext, which is valid until the
+// next push.
 func (q *queue) push(header, body []byte) (plain []byte) {
 	if need := bucket(lengthSize + len(header) + len(body)); cap(q.buf)-len(q.buf) < need {
 		q.makeRoom(need)
@@ -28,8 +27,8 @@ func (q *queue) push(header, body []byte) (plain []byte) {
 	return q.buf[start:]
 }
 
-// makeRoom moves what is in use to the front, or to twice the memory where it would
-// have to move again soon.
+// makeRoom moves what is in use to the front of the buffer. If it would have to move again
+// soon, makeRoom moves it to a buffer of twice the size that is needed.
 func (q *queue) makeRoom(need int) {
 	live := q.buf[q.head:]
 	to := q.buf[:0]
@@ -56,8 +55,8 @@ func (q *queue) pop() int {
 	return size
 }
 
-// reset empties the queue for its next use. What was in use counts for less each time:
-// acks come early now and then, which is no reason to begin with little again.
+// reset empties the queue for its next use. It drops a buffer of which little was used
+// lately. The peak of use falls only slowly, since acks come early now and then.
 func (q *queue) reset() {
 	if cap(q.buf) > keepQueue && q.peak < cap(q.buf)/8 {
 		q.buf = nil

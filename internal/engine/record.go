@@ -16,15 +16,15 @@ import (
 //	variable  AES-256-GCM of the padded plaintext                     length, in buckets
 //	16        tag
 //
-// The bit "last" says that the sender's keys move on after this record. Epochs are
-// those of the healing rekey, counted modulo 4 from 0 on each link. The key is that
-// of the direction, its epoch and its generation, the nonce the record's number in its
-// direction, which is not sent, and the associated data
+// The bit "last" says that the sender moves to new keys after this record. Each rekey begins
+// an epoch. Epochs are counted modulo 4, from 0 on each link. Each direction has its own key
+// for every epoch and generation. The nonce is the record's number in its direction, which is
+// not sent. The associated data are
 //
 //	label ‖ first byte ‖ link id
 //
-// where the link id of a session's first link is the session's, and of an epoch but the
-// first its own.
+// The link id of a session's first link is the session's id. A rekey gives each later epoch
+// an id of its own.
 const (
 	headSize = 1
 
@@ -48,41 +48,40 @@ const (
 	typeUpdateAnswer = 11 // updateAnswerSize bytes of fields, no data
 )
 
-// recordOverhead is what a record adds to its padded plaintext.
+// recordOverhead is how many bytes a record adds to its padded plaintext.
 const recordOverhead = headSize + tagSize
 
-// MaxFrame returns the size in bytes of the largest record that carries a message of
-// n bytes or a piece of it: what a transport must let through, and never less than a
-// handshake needs.
+// MaxFrame returns the size in bytes of the largest frame that a transport must let through:
+// that of the largest record for a message of n bytes or a piece of it, or the largest
+// handshake message if that is larger.
 func MaxFrame(n int) int {
 	return max(MaxHandshakeFrame, recordOverhead+min(pieceSize, bucket(lengthSize+n)))
 }
 
-// A generation of keys ends after this many records in its direction, by
-// counting, or after the record that passes one of the other two bounds, by the
-// flag. What was sent under it can then no longer be opened by anybody who learns
-// the state of an end.
+// A generation of keys ends after this many records of its direction, which both ends count.
+// The sender ends it earlier, with the bit "last", by the record that passes one of the other
+// two bounds. Whoever learns the state of an end later cannot open what was sent under an
+// ended generation.
 const (
 	generationRecords = 1024
 	generationBytes   = 16 << 20
 	generationAge     = 60 * time.Second
 )
 
-// A receiver holds the other end to these bounds. By age an honest one ends a generation
-// once in generationAge; twice as many, and some to begin with, are let pass, since the two
-// clocks differ and a link does not begin at both ends at once. Each end costs a step of
-// the chain and a key schedule, which otherwise every record could.
+// A receiver holds the other end to these bounds. An honest sender ends a generation by age
+// once in generationAge. The receiver accepts twice as many and a few more, since the two
+// clocks differ and a link does not begin at both ends at once. Without the bounds every
+// record could cost the receiver a step of the chain and a key schedule.
 const (
 	allowedEarlyEnds = 4
 	earlyEndEvery    = generationAge / 2
 )
 
-// lastRecord is the number of a direction's last record. At a million records a
-// second it is nine years away; it is there so that no bug can make a number, and
-// so a nonce, come round again.
+// lastRecord is the number of a direction's last record. A direction with a million records
+// a second reaches it in nine years. It keeps a bug from repeating a number, and so a nonce.
 const lastRecord = 1<<48 - 1
 
-// half is one direction of a link: its keys, and its place in them.
+// direction is one direction of a link: its keys, and how far they are used.
 type direction struct {
 	aead  cipher.AEAD      // nil once the half is dead
 	chain [secretSize]byte // makes the next generation; the one in use cannot be found from it
@@ -110,8 +109,8 @@ func newDirection(secret, id []byte) direction {
 	return d
 }
 
-// advance moves to the next generation. The chain gives a key and its own
-// successor, and neither leads back to it.
+// advance moves to the next generation. It derives a key and the next chain from the chain.
+// Neither leads back.
 func (d *direction) advance() {
 	out := expand(d.chain[:], []byte(label.SessionNextKey), secretSize+keySize)
 	d.aead = newAEAD(out[secretSize:])
@@ -120,11 +119,11 @@ func (d *direction) advance() {
 	d.records, d.bytes = 0, 0
 }
 
-// fresh is what a direction begins an epoch with.
+// epochKeys are what a direction begins an epoch with.
 type epochKeys struct{ chain, id []byte }
 
-// renew moves to the next epoch. Nothing of this one leads there. Numbers go on: they
-// stay within their bound, and would not repeat if a key ever did.
+// startEpoch moves to the next epoch, which cannot be derived from this one. Record numbers
+// go on: they stay within their bound, and would not repeat even if a key did.
 func (d *direction) startEpoch(next *epochKeys) {
 	old := *d
 	*d = newDirection(next.chain, next.id)
@@ -136,8 +135,8 @@ func (d *direction) startEpoch(next *epochKeys) {
 // id returns the link id.
 func (d *direction) id() []byte { return d.aad[len(label.SessionRecord)+1:] }
 
-// next makes the nonce and the associated data of the next record. It reports
-// whether there is one.
+// next makes the nonce and the associated data of the next record. It reports false if the
+// direction has no records left.
 func (d *direction) next(head byte) bool {
 	if d.aead == nil || d.number > d.limit {
 		return false
@@ -149,8 +148,8 @@ func (d *direction) next(head byte) bool {
 	return true
 }
 
-// due reports whether the record of this size at this time should be the last of
-// its generation.
+// endsGeneration counts a record to seal, and reports whether it must be the last of its
+// generation.
 func (d *direction) endsGeneration(now time.Time, size int) bool {
 	if d.records == 0 {
 		d.until = now.Add(generationAge)
@@ -159,8 +158,8 @@ func (d *direction) endsGeneration(now time.Time, size int) bool {
 	return d.bytes >= generationBytes || !now.Before(d.until)
 }
 
-// done moves on if the record just sealed or opened was the last of its
-// generation.
+// advanceAfter moves to the next generation if the record just sealed or opened was the last
+// of its generation.
 func (d *direction) advanceAfter(head byte) {
 	if d.records == generationRecords || head&lastFlag != 0 {
 		d.advance()
@@ -208,8 +207,8 @@ func (d *direction) open(now time.Time, dst, frame []byte) ([]byte, Reason) {
 	return out, 0
 }
 
-// bounded reports whether the other end keeps to the bounds of generations with a record
-// of this size: it ends one that is full, and not too many that are not.
+// withinBounds counts an opened record, and reports whether the other end keeps to the bounds:
+// it ends a generation that is full, and does not end too many earlier.
 func (d *direction) withinBounds(now time.Time, head byte, size int) bool {
 	d.bytes += size
 	last := head&lastFlag != 0
@@ -223,9 +222,9 @@ func (d *direction) withinBounds(now time.Time, head byte, size int) bool {
 	return d.earlyEnds <= allowedEarlyEnds+int(elapsed(d.linkBegan, now)/earlyEndEvery)
 }
 
-// elapsed is the time between two moments by whichever clock says that it was longer. The
-// monotonic one may stand still while a machine sleeps, and what its link has carried
-// meanwhile comes when it wakes.
+// elapsed returns the time between two moments, by the clock that measured more. The
+// monotonic clock may stop while a machine sleeps. When the machine wakes, it receives what
+// the other end has sent meanwhile.
 func elapsed(from, to time.Time) time.Duration {
 	return max(0, to.Sub(from), to.Round(0).Sub(from.Round(0)))
 }

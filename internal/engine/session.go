@@ -10,9 +10,9 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// Session is one end of an established session: what outlives a connection. It
-// knows what has arrived at either end. Its methods may be called at any time by
-// anybody. It redacts itself when printed.
+// Session is one end of an established session. It outlives its connections and knows
+// what has arrived at either end. It is safe for concurrent use. It redacts itself when
+// printed.
 type Session struct {
 	id         [secretSize]byte
 	protocol   string
@@ -24,24 +24,23 @@ type Session struct {
 	rekeyAfter time.Duration // 0: not by itself
 	random     random
 
-	mu   sync.Mutex // guards what follows; held for moments, never while anything is encrypted
-	link *Link      // the one that counts; nil while there is none
+	mu   sync.Mutex // guards what follows; held for moments, never during encryption
+	link *Link      // the current one; nil while there is none
 
-	// What the peer has stated last about its keys, by which signatures are checked, and
-	// the statement that was accepted, which is who the peer is.
-	stated, peer *keys.PublicIdentity
+	stated *keys.PublicIdentity // the peer's latest statement about its keys; its signatures are checked by it
+	peer   *keys.PublicIdentity // the statement that the driver accepted last: who the peer is
 
 	out outbox
 	in  inbox
 
 	stats stats
 
-	secret *secret   // for the next link; nil when the session is forgotten
-	next   *secret   // a server's, while it does not know whether the client has it
-	healed time.Time // of the last ML-KEM exchange, on whatever link
+	secret *secret   // makes the next link; nil once the session is forgotten
+	next   *secret   // replaces secret at a server, as soon as the server knows that the client has it
+	healed time.Time // when the last ML-KEM exchange was, on any link
 }
 
-// newSession makes a session and its first link of what a handshake leaves.
+// newSession makes a session and its first link from the key schedule of a handshake.
 func newSession(k *schedule, client bool, peer *keys.PublicIdentity, cfg Config, now time.Time) *Session {
 	s := emptySession(client, peer, cfg)
 	s.born, s.healed = now, now
@@ -57,7 +56,7 @@ func newSession(k *schedule, client bool, peer *keys.PublicIdentity, cfg Config,
 	return s
 }
 
-// emptySession has neither secrets nor a link.
+// emptySession returns a session without secrets and without a link.
 func emptySession(client bool, peer *keys.PublicIdentity, cfg Config) *Session {
 	s := &Session{
 		protocol:   cfg.Protocol,
@@ -85,44 +84,43 @@ func emptySession(client bool, peer *keys.PublicIdentity, cfg Config) *Session {
 // session.
 func (s *Session) ID() [32]byte { return s.id }
 
-// Born returns when the handshake was that made the session. It is good for measuring how
-// long ago that was; the wall clock may have been set since.
+// Born returns when the session's handshake ended. Use it to measure the session's age: as
+// a date it may be wrong, since the wall clock may have been set meanwhile.
 func (s *Session) Born() time.Time { return s.born }
 
 // Client reports whether this end is the client.
 func (s *Session) Client() bool { return s.client }
 
-// Proof returns what both ends have agreed that messages carry.
+// Proof returns the kind of proof that both ends have agreed on.
 func (s *Session) Proof() Proof { return s.proof }
 
 // MaxMessage returns the largest message in bytes.
 func (s *Session) MaxMessage() int { return s.maxMessage }
 
-// Peer returns the other end's identity as it was last accepted: in the handshake, a
-// resume, or by [Link.Decided].
+// Peer returns the other end's identity as the driver accepted it last: in the handshake,
+// in a resume, or with [Link.Decided].
 func (s *Session) Peer() *keys.PublicIdentity {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.peer
 }
 
-// Stated returns the latest statement of the peer's root that the peer has shown, whether
-// or not it was accepted. What the peer signs is checked by it, and nothing else follows
-// from it.
+// Stated returns the latest statement of the peer's root that the peer has shown, accepted
+// or not. Use it to check the peer's signatures, and for nothing else.
 func (s *Session) Stated() *keys.PublicIdentity {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stated
 }
 
-// progress returns what has arrived here.
+// progress returns what has arrived at this end.
 func (s *Session) progress() progress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.in.progress()
 }
 
-// secretFor returns the resume secret that has this id.
+// secretFor returns the resume secret with this id.
 func (s *Session) secretFor(id [32]byte) ([secretSize]byte, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,80 +132,80 @@ func (s *Session) secretFor(id [32]byte) ([secretSize]byte, bool) {
 	return [secretSize]byte{}, false
 }
 
-// confirm is called for each record that opens on the link that counts. To a server
-// the first one under keys that came with the next secret says that the client has it.
+// confirmNext runs for each record that opens on the current link. The first record under
+// keys that came with the next secret tells a server that the client has that secret.
 func (s *Session) confirmNext() {
 	if s.next != nil && !s.link.rekey.unconfirmed {
 		s.secret, s.next = s.next, nil
 	}
 }
 
-// Link returns the link that the session has now, or nil.
+// Link returns the session's current link, or nil.
 func (s *Session) Link() *Link {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.link
 }
 
-// Consumed says that the application has taken a message of size bytes, so that
-// the other end may send another. Opening alone does not: a driver may keep
-// messages that nobody has asked for yet, and this is what bounds them. Messages that
-// need no credit, see [Kind.Free], are not consumed.
+// Consumed says that the application has taken a message of size bytes, so that the
+// other end may send another. Opening a message does not give that credit: a driver may
+// keep messages that nobody has asked for yet, and the credit bounds them. Do not call
+// it for messages that need no credit, see [Kind.Free].
 func (s *Session) Consumed(now time.Time, size int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.in.consumeNext(now, size)
 }
 
-// Took is Consumed for a [Config].Stored session whose application takes messages in
-// another order than theirs: it says which one.
+// ConsumedNumber is Consumed for a [Config].Stored session whose application takes messages
+// out of order: it also names the message.
 func (s *Session) ConsumedNumber(now time.Time, number uint64, size int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.in.consumeNumber(now, number, size)
 }
 
-// Sent returns the number of the last message sealed, and Acked that of the last
-// one that has arrived at the other end's session. Messages are numbered from 1.
+// Sent returns the number of the last message that this end took to send. Messages are
+// numbered from 1.
 func (s *Session) Sent() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.out.last
 }
 
-// Acked is described at [Session.Sent].
+// Acked returns the number of the last message that the other end has acknowledged.
 func (s *Session) Acked() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.out.acked
 }
 
-// SendProgress returns a figure that changes whenever the other end tells that more bytes of
-// messages have arrived there. The figure means nothing else.
+// SendProgress returns a figure that changes whenever this end takes a message to send or
+// learns that bytes of its messages have arrived. It means nothing else.
 func (s *Session) SendProgress() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.out.last + s.out.arrived
 }
 
-// ReceiveProgress returns a figure that changes whenever more bytes of messages have arrived
-// here. The figure means nothing else.
+// ReceiveProgress returns a figure that changes whenever bytes of the other end's messages
+// have arrived. It means nothing else.
 func (s *Session) ReceiveProgress() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.in.progress().arrived
 }
 
-// Ask has [Link.Control] ask the other end whether the last message has arrived,
-// unless it was asked already.
+// Ask makes [Link.Control] ask the other end whether the last message has arrived, unless
+// it has asked already.
 func (s *Session) Ask() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.out.wantAck()
 }
 
-// Settle has [Link.Control] acknowledge at once what has arrived, rather than wait for
-// more: for an end that is about to close.
+// AckNow makes [Link.Control] acknowledge at once what has arrived, instead of waiting for
+// more. An end that is about to close calls it.
 func (s *Session) AckNow() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -216,8 +214,8 @@ func (s *Session) AckNow() {
 	}
 }
 
-// Deadline returns when the next call of [Link.Control] is due, which may have
-// passed, or the zero time if none is.
+// Deadline returns when the next call of [Link.Control] is due. It may have passed. The
+// zero time means that no call is due.
 func (s *Session) Deadline() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -235,7 +233,7 @@ func (l *Link) Deadline() time.Time {
 	return s.deadline()
 }
 
-// longAgo is a deadline that has passed, whatever the time.
+// longAgo is a deadline that has passed at any time.
 var longAgo = time.Time{}.Add(1)
 
 func (s *Session) deadline() time.Time {
@@ -248,8 +246,8 @@ func (s *Session) deadline() time.Time {
 	return earlier(earlier(s.in.ackAt, s.silence()), s.link.rekey.due)
 }
 
-// silence returns when it is time to ask whether the other end is there, or, after
-// that, to believe that it is not.
+// silence returns the end of the silence that this end bears. It then asks whether the
+// other end is there; if it has asked already, it gives the link up.
 func (s *Session) silence() time.Time {
 	switch {
 	case s.keepAlive == 0:
@@ -260,7 +258,7 @@ func (s *Session) silence() time.Time {
 	return s.link.lastHeard.Add(s.keepAlive)
 }
 
-// earlier returns the earlier of two deadlines, of which the zero time is none.
+// earlier returns the earlier of two deadlines. The zero time stands for no deadline.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
@@ -268,8 +266,8 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// Unacked returns copies of the messages that are not known to have arrived, and
-// the number of the first.
+// Unacked returns copies of the messages that the other end has not acknowledged, and the
+// number of the first.
 func (s *Session) Unacked() (first uint64, messages [][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -286,17 +284,16 @@ func (s *Session) unacked() (first uint64, messages [][]byte) {
 	return s.out.acked + 1, messages
 }
 
-// Forget ends the session: its link counts no more, it cannot be resumed, and the
-// messages are dropped that were kept for sending them again. They have to stay
-// secret like the keys.
+// Forget ends the session: it has no link any more and cannot be resumed. It also drops
+// the messages that were kept for sending them again, which are as secret as the keys.
 func (s *Session) Forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forget()
 }
 
-// Finish numbers no more messages from here on: Seal and Queue return [ErrFinished]. It
-// returns the number of the last one.
+// Finish ends the sending of messages: from here on Seal and Queue return [ErrFinished].
+// It returns the number of the last message.
 func (s *Session) Finish() (last uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -304,9 +301,10 @@ func (s *Session) Finish() (last uint64) {
 	return s.out.last
 }
 
-// Conclude ends the session but for the close record: no message is numbered any more,
-// and nobody can resume it. It returns what [Session.Unacked] does, so every message that
-// Seal took is either known to have arrived or among them.
+// Conclude ends the session, but leaves its link for the close record: this end takes no
+// more messages to send, and nobody can resume the session. It returns what
+// [Session.Unacked] does. So every message that Seal took is either acknowledged or among
+// the returned ones.
 func (s *Session) Conclude() (first uint64, messages [][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -320,8 +318,8 @@ func (s *Session) forget() {
 	s.secret, s.next, s.out.unacked, s.in.partial = nil, nil, queue{}, partial{}
 }
 
-// unlink has the link count no more. What a rekey has left on it goes; its driver drops
-// the rest.
+// unlink leaves the session without a link. It drops the secrets of a rekey on the old
+// link; the link's driver drops the rest.
 func (s *Session) unlink() {
 	if s.link != nil {
 		s.link.rekey.drop()

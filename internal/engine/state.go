@@ -11,7 +11,7 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// A state is what a session is without a link, for a store that outlives the process:
+// A state is a session without its link, for a store that outlives the process:
 //
 //	type     meaning
 //	array    of 20 values
@@ -25,7 +25,8 @@ import (
 //	bin      the other end's public identity
 //	bin, 32  the resume secret R
 //	uint     attempts to resume made with it, or the highest one committed
-//	bin      R', 32 bytes, at a server that does not know yet whether the client has it; else empty
+//	bin      R', 32 bytes: the next resume secret of a server that does not know yet whether
+//	         the client has it; else empty
 //	uint     the number of a message; the application has taken all through it
 //	uint     the cost of all through that one
 //	uint     credit that the other end was given
@@ -37,24 +38,24 @@ import (
 //	         acknowledged one and this are stored apart, see [Session.StoredApart]
 //	array    the messages from there on, in their order, each a bin
 //
-// No key of a link is among it: whoever goes on from a state makes a link of its own,
-// with fresh key shares, so that two copies of one state never use one key (A20).
+// It has no key of a link. Whoever goes on from a state makes a new link with fresh key
+// shares, so two copies of one state never use the same key (A20).
 const (
 	stateVersion = 1
 	stateFields  = 20
 )
 
-// maxCost bounds what a state says of costs and numbers, so that no sum of them can
-// overflow. At a gigabyte a second it is 36 years away.
+// maxCost bounds the costs and numbers in a state, so that no sum of them can overflow. A
+// session that moves a gigabyte a second reaches it in 36 years.
 const maxCost = 1 << 60
 
-// ErrState is returned for bytes that are not a state of a session, or of one that
-// this Config does not fit.
+// ErrState is returned for bytes that are not the state of a session, and for the state of
+// a session that this Config does not fit.
 var ErrState = errors.New("engine: not the state of a session")
 
-// A Mark tells apart the states that must be stored before the next frame is written:
-// those with other messages sent or taken, other credit given, or another secret. It is
-// compared, and nothing else.
+// A Mark changes whenever the state must be stored before the next frame is written: when
+// messages were sent or taken, when credit was given, or when a secret was replaced. Its only
+// use is to be compared.
 type Mark struct {
 	last, ackSent, granted uint64
 	secret, next           [secretSize]byte
@@ -64,8 +65,8 @@ type Mark struct {
 // Format prints no secrets, whatever the verb (A42).
 func (m Mark) Format(f fmt.State, _ rune) { fmt.Fprint(f, "engine.Mark(redacted)") }
 
-// Mark returns that of the session as it is now. What was told to the other end is in
-// it, so a frame that was sealed before may be written once the state is stored.
+// Mark returns the session's current Mark. It covers all that earlier frames tell the other
+// end, so these frames may be written once a state with this Mark is stored.
 func (s *Session) Mark() Mark {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,9 +84,9 @@ func (s *Session) mark() Mark {
 	return m
 }
 
-// AppendState appends the session's state as it is now, which has to be kept secret, and
-// returns the Mark that it has. What a state says of times is by the wall clock as it shows
-// now: it may have been set since. The error is [ErrClosed] for a session that was forgotten.
+// AppendState appends the session's current state and returns its Mark. The state is secret.
+// Its times are by the wall clock as it shows now, which may have been set since they passed.
+// The error is [ErrClosed] for a session that was forgotten.
 func (s *Session) AppendState(now time.Time, dst []byte) ([]byte, Mark, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,13 +116,13 @@ func (s *Session) AppendState(now time.Time, dst []byte) ([]byte, Mark, error) {
 	return s.out.appendMessages(dst), s.mark(), nil
 }
 
-// milliseconds is how a time is stored: what has passed since, by the clock that nobody
-// sets, before what the wall clock shows now. A machine without a clock begins in 1970, and what
-// it has from before then is from 1970 too.
+// milliseconds returns the form in which a state has the time t: the wall clock's time now,
+// less what has passed since t by the monotonic clock. The result is at least 0: a machine
+// without a clock starts in 1970.
 func milliseconds(now, t time.Time) uint64 { return uint64(max(now.Add(-now.Sub(t)).UnixMilli(), 0)) }
 
-// moment is the reverse: a time that the wall clock moves no more. One that is still to come,
-// since that clock was set back meanwhile, counts as now.
+// timeOf is the reverse of milliseconds. Its result no longer moves with the wall clock. A
+// time in the future, because that clock was set back, becomes now.
 func timeOf(now time.Time, ms uint64) time.Time {
 	return now.Add(-max(now.Sub(time.UnixMilli(int64(ms))), 0))
 }
@@ -143,7 +144,7 @@ func (i *inbox) appendOwed(dst []byte) []byte {
 	return dst
 }
 
-// restoreOwed is the reverse.
+// restoreOwed is the reverse of appendOwed.
 func (i *inbox) restoreOwed(r *strict.Reader) {
 	last := uint64(0)
 	for range r.ArrayLen(0, maxUnacked) {
@@ -158,11 +159,11 @@ func (i *inbox) restoreOwed(r *strict.Reader) {
 	}
 }
 
-// RestoreSession returns the session that a state was taken of. It has no link: a client
-// goes on with [NewResume], a server with [AnswerResume]. What the other end is known to
-// have sent begins behind what the application had taken. What was stored apart has to be
-// given in its order. The error matches [ErrState], and is a [*SpeechError] too for a session
-// of ends that spoke something else than cfg; or it says what is wrong with cfg.
+// RestoreSession returns the session that a state was taken of, without a link: a client
+// goes on with [NewResume], a server with [AnswerResume]. The other end sends again what the
+// application had not taken. The caller passes what was stored apart, in its order. The error
+// matches [ErrState], or says what is wrong with cfg. If the ends of the session spoke
+// something other than cfg, it matches a [*SpeechError] too.
 func RestoreSession(cfg Config, now time.Time, state []byte, apart ...Apart) (*Session, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -200,7 +201,7 @@ func RestoreSession(cfg Config, now time.Time, state []byte, apart ...Apart) (*S
 	return s, nil
 }
 
-// restoreNumbers reads what delivery counts, and the messages.
+// restoreNumbers reads the counters of delivery and the messages.
 func (s *Session) restoreNumbers(r *strict.Reader, apart []Apart) {
 	in, out := &s.in, &s.out
 	for _, v := range []*uint64{&in.received, &in.cost, &in.granted, &out.acked, &out.ackedCost, &out.credit} {
@@ -231,11 +232,11 @@ func (s *Session) restoreNumbers(r *strict.Reader, apart []Apart) {
 	in.arrivedSent = in.cost
 }
 
-// maxUnacked is how many messages fit into the largest window, and one more, and as many
-// that need no credit.
+// maxUnacked is how many messages fit into the largest window, plus one, and the same again
+// for messages that need no credit.
 const maxUnacked = 2 * (MaxWindow/minBucket + 1)
 
-// costs reports whether n messages can have this cost.
+// validCost reports whether n messages can have this cost.
 func validCost(n, cost uint64) bool {
 	return n <= cost/minBucket && cost%minBucket == 0 && (n > 0) == (cost > 0)
 }
