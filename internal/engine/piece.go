@@ -8,7 +8,7 @@ import (
 // A message's padded plaintext is cut into pieces of pieceSize bytes and a last one
 // with the rest, each a record of its own: type 5, and type 1 for the last. So acks
 // and keep-alives wait for one piece at most, and links need not take more at once. On
-// a line that loses such pieces they have fineSize bytes, see [outbox].fine. The length at
+// a line that loses such pieces they have smallPieceSize bytes, see [outbox].smallPieces. The length at
 // the front of the first piece says how much follows.
 const (
 	pieceSize      = 64 << 10
@@ -54,7 +54,7 @@ func (p *partial) fits(kind byte, size int) bool {
 	return true
 }
 
-// room returns dst with room for the next piece. Memory grows with what has arrived,
+// grow returns dst with room for the next piece. Memory grows with what has arrived,
 // to four times as much at most, and never by what a length announces (A28).
 func (p *partial) grow(dst []byte, size int) []byte {
 	if p.left == 0 || cap(dst)-len(dst) >= size {

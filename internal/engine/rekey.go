@@ -73,7 +73,7 @@ func newRekey(s *Session, secret []byte) (r rekey) {
 	return r
 }
 
-// begin starts the clock of an epoch. It is that of the session, not of the link: links
+// startClock starts the clock of an epoch. It is that of the session, not of the link: links
 // that last only minutes must not put a rekey off for ever.
 func (r *rekey) startClock(s *Session) {
 	r.wantAt, r.serverAsked = time.Time{}, false
@@ -82,7 +82,7 @@ func (r *rekey) startClock(s *Session) {
 	}
 }
 
-// used says that a record is sent. Keys that nobody uses need no rekey.
+// onSend wants a rekey if one is due when a record is sent. Keys that nobody uses need no rekey.
 func (r *rekey) onSend(s *Session, now time.Time) {
 	if passed(r.wantAt, now) && r.step == rekeyIdle {
 		r.wantAt = time.Time{}
@@ -187,8 +187,8 @@ func (l *Link) psk() (psk []byte, err error) {
 	return psk, err
 }
 
-// locked calls f under the session's mu if l is still the link that counts. Where it is
-// not, what is under way is dropped.
+// withRekey calls f under the session's mu if l is still the current link. Otherwise it
+// returns ErrClosed.
 func (l *Link) withRekey(f func(*rekey)) error {
 	l.session.mu.Lock()
 	defer l.session.mu.Unlock()
@@ -200,7 +200,7 @@ func (l *Link) withRekey(f func(*rekey)) error {
 }
 
 // takeRekey does what a record of a rekey says, or decides whether it is due where that
-// takes computing. It is called under the session's mu.
+// takes computing. The caller holds the session's mu.
 func (l *Link) takeRekey(now time.Time, kind byte) (Event, error) {
 	s, r := l.session, &l.rekey
 	switch {
@@ -290,8 +290,8 @@ func (l *Link) takeAnswer(now time.Time, answer []byte) (Event, error) {
 	return Rekeyed, l.withRekey(func(*rekey) { l.session.secret = l.adoptEpoch(now, schedule) })
 }
 
-// renewed takes in what an exchange leaves, and returns the next resume secret. The
-// secret that the exchange was made with is replaced. It is called under the session's
+// adoptEpoch takes the keys of a finished exchange, and returns the next resume secret. The
+// secret that the exchange was made with is replaced. The caller holds the session's
 // mu.
 func (l *Link) adoptEpoch(now time.Time, k *schedule) *secret {
 	s, r := l.session, &l.rekey

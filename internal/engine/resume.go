@@ -326,7 +326,7 @@ func (r *Resume) nextSecret() *secret {
 	return x
 }
 
-// attach gives the session its new link. It is called under the session's mu.
+// attach gives the session its new link. The caller holds the session's mu.
 func (r *Resume) attach(mine, theirs label.Label) {
 	s := r.session
 	link := newLink(s, r.now, r.schedule.derive(mine), r.schedule.derive(theirs), r.schedule.derive(label.ResumeLinkID))

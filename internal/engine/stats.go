@@ -72,7 +72,7 @@ func (t *stats) resume() {
 	t.asked = time.Time{} // its answer is lost
 }
 
-// alongside is how closely an ask has to follow a message for both to count as one.
+// sameMoment is how closely an ask has to follow a message for both to count as one.
 const sameMoment = time.Millisecond
 
 // ask begins to time a round trip, if the answer will be known for one: an ack that is

@@ -17,7 +17,7 @@ func AnswerStored(cfg Config, secret [32]byte, now time.Time) (*Resume, error) {
 	return r, nil
 }
 
-// known reports whether the id is that of a secret that this end can go on with, and
+// takeSecret reports whether the id is that of a secret that this end can go on with, and
 // takes that for the attempt.
 func (r *Resume) takeSecret(id [32]byte) (ok bool) {
 	if r.session == nil {
@@ -27,7 +27,7 @@ func (r *Resume) takeSecret(id [32]byte) (ok bool) {
 	return ok
 }
 
-// GoOn gives a server's attempt the session as its store has it now. The first time is
+// Loaded gives a server's attempt the session as its store has it now. The first time is
 // what [Load] asks for. Later ones are for a session that another process has saved since.
 // Nothing of the session is changed.
 //

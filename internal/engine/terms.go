@@ -125,7 +125,7 @@ func parseVerdict(b []byte, codes ...Code) (v verdict, ok bool) {
 // granted is the verdict that lets the client in on these terms.
 func (t *terms) granted() verdict { return verdict{codeAccepted, t.hop, t.lifetime} }
 
-// settle takes in a verdict that accepts. It reports false where the server says more
+// acceptVerdict takes in a verdict that accepts. It reports false where the server says more
 // of the connection than it can know.
 func (t *terms) acceptVerdict(v verdict) bool {
 	t.hop, t.lifetime, t.credentials = v.hop, v.lifetime, nil

@@ -50,7 +50,7 @@ type update struct {
 	peerAnswer verdict // the last answer of the other end
 }
 
-// Told returns who this end is as the other was told last: what is sealed from here on
+// Announced returns who this end is as the other was told last: what is sealed from here on
 // can be checked by it.
 func (l *Link) Announced() *keys.PublicIdentity {
 	l.session.mu.Lock()
@@ -145,7 +145,7 @@ func (u *update) takeOffer() (Event, error) {
 	return Updated, nil
 }
 
-// state takes in what the peer's root has stated: what the peer signs from here on can be
+// noteStatement takes in what the peer's root has stated: what the peer signs from here on can be
 // checked by it. A statement that is older than the one before changes nothing. It is
 // called under the session's mu, like accept.
 func (s *Session) noteStatement(peer *keys.PublicIdentity) {
@@ -154,7 +154,7 @@ func (s *Session) noteStatement(peer *keys.PublicIdentity) {
 	}
 }
 
-// accept takes in that the driver has accepted a statement.
+// acceptStatement takes in that the driver has accepted a statement.
 func (s *Session) acceptStatement(peer *keys.PublicIdentity) {
 	if peer.Serial() > s.peer.Serial() {
 		s.peer = peer
@@ -184,7 +184,7 @@ func (l *Link) readOffer(data []byte) error {
 	return nil
 }
 
-// later returns the identity that a peer says is its own now: the one that is known, or
+// laterStatement returns the identity that a peer says is its own now: the one that is known, or
 // a later statement by the same root, which may revoke it. Nothing else will do.
 func laterStatement(known *keys.PublicIdentity, identity []byte) (*keys.PublicIdentity, bool) {
 	if string(identity) == string(known.Bytes()) {
