@@ -20,10 +20,10 @@ import (
 // record of its direction's epoch. Whoever had the state of either end before the
 // request, and only listens, opens nothing behind the switches: it heals.
 //
-// To who resumes, an answer is what the server hello of a resume is. The server has the
-// next secret beside the old one from before it answers; the client drops the old one
-// when the answer opens; the server does so when a record opens under keys that came
-// with the next one. So each of them may lose the link at any step.
+// The answer replaces the resume secret as the server hello of a resume does. The server
+// keeps the old secret and the next one from before it answers. The client drops the old one
+// when the answer opens, the server when a record opens under keys that came with the next
+// one. So the link may break at any step.
 const (
 	rekeyRequestSize = shareSize + ekSize + tagSize
 	rekeyAnswerSize  = shareSize + ctSize + tagSize
@@ -90,7 +90,7 @@ func (r *rekey) onSend(s *Session, now time.Time) {
 	}
 }
 
-// want has the first record of a rekey sent, at a client not too early for its server.
+// want makes the first record of a rekey due, at a client not too early for its server.
 func (r *rekey) want(s *Session) {
 	r.step, r.due = rekeyWanted, longAgo
 	if s.client && r.notFirstEpoch {

@@ -1,6 +1,6 @@
-// Package ration keeps what strangers can cause at will from filling a log: of each kind of
-// thing there is one line in a while, about the latest, with the number of all since the one
-// before.
+// Package ration keeps strangers from filling a log with lines that they can cause at will.
+// Each kind of event gets one line per [Every]: about the latest event, with the number of
+// events since the line before.
 package ration
 
 import (

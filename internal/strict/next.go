@@ -2,9 +2,8 @@ package strict
 
 import "math"
 
-// Next reads whatever value is next, of an array the head only, and returns of
-// how many bytes its head and the value itself are: what a [Reader] of the right
-// type takes without telling. A nil, like an array, is all head, and a number
+// Next reads the next value of any type, but of an array only the head. It returns the
+// sizes in bytes of the value's head and of the value itself. A nil, like an array, is all head, and a number
 // below 128 has none. Maps, booleans, signed integers and floats are refused.
 func (r *Reader) Next() (head, value int) {
 	before := len(r.rest)
