@@ -68,11 +68,11 @@ var wallTimes = map[string]string{
 	"keys/issue.go: Truncate":                       "in a statement, which others verify",
 	"keys/issue.go: Unix":                           "in a statement, which others verify",
 	"keys/keepalive.go: time.Unix":                  "a time that has passed",
-	"keys/keystore/lockbeside.go: Truncate":         "a file",
-	"keys/keystore/lockbeside.go: UTC":              "shown",
-	"keys/keystore/look.go: UTC":                    "shown",
-	"keys/keystore/look.go: Unix":                   "what keys do not age by: it is held against what is measured",
-	"keys/keystore/look.go: time.Unix":              "shown, of a tally",
+	"keys/keystore/lockfile.go: Truncate":           "a file",
+	"keys/keystore/lockfile.go: UTC":                "shown",
+	"keys/keystore/clock.go: UTC":                   "shown",
+	"keys/keystore/clock.go: Unix":                  "what keys do not age by: it is held against what is measured",
+	"keys/keystore/clock.go: time.Unix":             "shown, of a tally",
 	"keys/public.go: Unix":                          "in a statement, which others verify",
 	"keys/public.go: time.Unix":                     "in a statement, which others verify",
 	"keys/keystore/rotate.go: time.Unix":            "a time of the tally, which measures",
@@ -152,7 +152,7 @@ func hold(t *testing.T, found map[string]bool, reasons map[string]string, advice
 	}
 }
 
-// wallTimesIn finds places such as "keys/keystore/lockbeside.go: UTC".
+// wallTimesIn finds places such as "keys/keystore/lockfile.go: UTC".
 func wallTimesIn(path, name string, found map[string]bool) error {
 	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
 	if err != nil {

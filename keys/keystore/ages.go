@@ -12,7 +12,7 @@ func (s *Store) aged(ref KeyRef) (out []agedKey, now time.Time) {
 	infos := s.keys(ref)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.look()
+	s.readClock()
 	t := s.contents.tally
 	for _, k := range infos {
 		ref.TinkID = k.TinkID

@@ -186,7 +186,7 @@ func (c *Client) send(ctx context.Context, conn net.Conn, link linkKeys, q reque
 	ctx, cancel := context.WithTimeout(ctx, greetTime)
 	defer cancel()
 	defer endWith(ctx, conn)()
-	return cause(ctx, writeFrame(conn, sealOnce(link.request, q.append(nil))))
+	return cause(ctx, writeFrame(conn, sealFrame(link.request, q.append(nil))))
 }
 
 func (c *Client) answer(ctx context.Context, conn net.Conn, link linkKeys) (answer, error) {
@@ -197,7 +197,7 @@ func (c *Client) answer(ctx context.Context, conn net.Conn, link linkKeys) (answ
 	if err != nil {
 		return answer{}, cause(ctx, err)
 	}
-	if b, err = openOnce(link.answer, b); err != nil {
+	if b, err = openFrame(link.answer, b); err != nil {
 		return answer{}, errWire
 	}
 	return parseAnswer(b)
@@ -232,7 +232,7 @@ func (c *Client) connect(ctx context.Context) (net.Conn, linkKeys, error) {
 	return conn, link, nil
 }
 
-// prove is the client's half of the greeting.
+// prove does the client's part of the greeting.
 func prove(conn net.Conn, control []byte) (linkKeys, error) {
 	client := newNonce()
 	if err := writeFrame(conn, appendHello(nil, client)); err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
-// frozen is the contents of a store at one moment, as they stand in its file. Nobody else has these
+// frozen is the contents of a store at one moment, as its file holds them. Nobody else has these
 // objects, and they never change.
 type frozen struct {
 	generation uint64
@@ -114,7 +114,7 @@ func parseFrozen(b []byte) (f frozen, err error) {
 	return f, err
 }
 
-// contents is what a store or a replica holds, live: the objects stay, and their states change.
+// contents is what a store or a replica holds now: the objects stay, and their states change.
 type contents struct {
 	generation uint64 // of writes
 	identity   *keys.Identity
@@ -172,8 +172,8 @@ func (f frozen) keys() (out []heldKey) {
 	return out
 }
 
-// listedUntil returns until when the statement is valid that lists a key for peers to seal to. If the
-// key retired before the store knew of it, that is the latest time possible.
+// listedUntil returns until when the statement that lists a key for peers to seal to is valid. If the
+// key retired before the store knew of it, it returns the latest time possible.
 func (f frozen) listedUntil(k heldKey, known bool) int64 {
 	switch {
 	case k.ref.Use != keys.UseSealing:

@@ -20,8 +20,8 @@ import (
 	"github.com/hopseal/hopseal/keys/keystore/internal/socket"
 )
 
-// A store's writer takes requests over a Unix socket beside the store, mode 0600, from whoever
-// knows the store's master key. One connection carries one request:
+// A store's writer takes requests over a Unix socket beside the store, mode 0600, from clients that
+// know the store's master key. One connection carries one request:
 //
 //	client:  array(2) [ version=1, nonce bin 32 ]
 //	writer:  array(2) [ nonce bin 32, proof bin 32 ]
@@ -33,9 +33,9 @@ import (
 //	proof ‖ request key ‖ answer key   = HKDF(control key, L("keys store control") ‖ client's nonce ‖ writer's nonce, 96)
 //
 // with HKDF and HMAC over SHA-256. The keys belong to one connection, hence the fixed nonces: a
-// request or an answer of another connection opens nowhere. The client sends its request after
-// the proof only, so that nobody else sees what it asks, and an error before that means that
-// nothing was done. What does not open or parse is not answered.
+// request or an answer of another connection does not open. The client sends its request only after
+// the proof, so nobody else sees what it asks, and an error before that means that nothing was done.
+// The writer does not answer what does not open or parse.
 const (
 	controlVersion = 1
 	nonceSize      = 32
@@ -44,36 +44,36 @@ const (
 	maxGreeting = 128      // bytes, of the first two frames
 	maxAnswer   = 64 << 10 // bytes
 
-	// A request may hand a shared keyset over, of two keysets with the lives of their keys.
+	// A request may carry a shared keyset, which is two keysets with the lives of their keys.
 	maxRequest = 2*ring.MaxSize + 64<<10 // bytes
 
 	controlConnections = 16               // at a time; others wait in the kernel
-	controlTime        = 5 * time.Second  // for a request to come; then it is not begun any more
+	controlTime        = 5 * time.Second  // for a request to come; a later one is refused
 	greetTime          = 20 * time.Second // for a client to reach the writer
-	turnTime           = 30 * time.Second // for the changes before one to end; then it is not begun any more
+	queueTime          = 30 * time.Second // for earlier changes to end; else the request is refused
 	beginPause         = 5 * time.Millisecond
 	answerTime         = 60 * time.Second // for the writer to make the change: a disk may be slow
 )
 
 // What can go wrong between a [Client] and the writer of its store.
 var (
-	// ErrNotServed is wrapped where the writer takes no requests, or nobody has the store open.
+	// ErrNotServed is wrapped if the writer takes no requests, or nobody has the store open.
 	// Nothing was changed.
 	ErrNotServed = socket.ErrNotServed
-	// ErrWriterBusy is wrapped where the writer does not answer, or could not begin in time.
-	// Nothing was changed.
+	// ErrWriterBusy is wrapped if the writer does not answer, or could not begin the change in
+	// time. Nothing was changed.
 	ErrWriterBusy = errors.New("the process that has the store open is busy, or does not answer")
-	// ErrNotTheWriter is wrapped where what answers does not know the store's key. It was told
-	// nothing, and nothing was changed.
+	// ErrNotTheWriter is wrapped if the process that answers does not know the store's key. It
+	// was told nothing, and nothing was changed.
 	ErrNotTheWriter = errors.New("what answers beside the store is not its writer")
-	// ErrNoAnswer is wrapped where the request was sent and no answer came back. It may have
-	// been done, and is not done later.
+	// ErrNoAnswer is wrapped if the request was sent and no answer came back. The change may have
+	// been made. It is not made later.
 	ErrNoAnswer = errors.New("the request was sent and not answered: it may have been done, or not")
 )
 
 var errWire = errors.New("keys: malformed")
 
-// controlKey is the key that a store's writer and its clients share. It does not open the store.
+// controlKey returns the key that a store's writer and its clients share. It does not open the store.
 func controlKey(master []byte) []byte { return derive(master, 32) }
 
 func derive(key []byte, size int, parts ...[]byte) []byte {
@@ -97,11 +97,11 @@ func newLinkKeys(control, client, writer []byte) linkKeys {
 
 func sameProof(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }
 
-func sealOnce(aead cipher.AEAD, b []byte) []byte {
+func sealFrame(aead cipher.AEAD, b []byte) []byte {
 	return aead.Seal(nil, make([]byte, aead.NonceSize()), b, nil)
 }
 
-func openOnce(aead cipher.AEAD, b []byte) ([]byte, error) {
+func openFrame(aead cipher.AEAD, b []byte) ([]byte, error) {
 	return aead.Open(nil, make([]byte, aead.NonceSize()), b, nil)
 }
 
@@ -117,7 +117,7 @@ func writeFrame(w io.Writer, body []byte) error {
 	return err
 }
 
-// readFrame refuses a length above the limit. It takes memory only for bytes that have come.
+// readFrame refuses a length above the limit. It allocates only for bytes that have come.
 func readFrame(r io.Reader, limit uint32) ([]byte, error) {
 	var head [4]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
-// answerOf makes an answer of an error, with as much of its text as an answer has room for.
+// answerOf returns the answer for an error, with as much of its text as fits.
 func answerOf(err error) (a answer) {
 	if err == nil {
 		return a
@@ -41,7 +41,7 @@ func codeOf(err error) uint64 {
 	return codeOther
 }
 
-// An answeredError is an error of the writer as its answer tells it.
+// An answeredError is an error of the writer that a client has got in an answer.
 type answeredError struct {
 	text string
 	is   error // what it wraps, nil for nothing
@@ -51,7 +51,7 @@ func (e *answeredError) Error() string { return e.text }
 
 func (e *answeredError) Unwrap() error { return e.is }
 
-// err turns an answer into the error that the writer had.
+// err returns the error that the writer had, nil for none.
 func (a answer) err(q request) error {
 	switch {
 	case a.code == 0:
@@ -64,7 +64,7 @@ func (a answer) err(q request) error {
 	return &answeredError{a.text, nil}
 }
 
-// about returns the peer that a request is about, zero for none.
+// about returns the fingerprint of the peer that a request is about, zero for none.
 func (q request) about() keys.Fingerprint {
 	if p, err := keys.ParsePublic(q.data); err == nil {
 		return p.Fingerprint()

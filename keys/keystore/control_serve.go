@@ -14,11 +14,11 @@ import (
 )
 
 // Serve takes requests of [Client]s, and so of the command hopseal, over a Unix socket beside
-// the store, until ctx ends or the store is closed, and returns the error of that. [Store.Run]
-// does the same beside its rotations: Serve is for a store that does not rotate here. Where
-// there are no Unix sockets with owners, on Windows, the error wraps [errors.ErrUnsupported].
+// the store. It returns an error when ctx ends or the store is closed. [Store.Run] does the same beside
+// its rotations: Serve is for a store that does not rotate here. On Windows, which has no Unix sockets
+// with owners, the error wraps [errors.ErrUnsupported].
 //
-// Whoever asks has to know the store's passphrase, or have its KMS key, and be the same user or root.
+// A client has to know the store's passphrase, or have its KMS key, and be the same user or root.
 func (s *Store) Serve(ctx context.Context) error {
 	l, err := s.listen()
 	if err != nil {
@@ -32,7 +32,7 @@ const serveAgain = time.Minute
 
 var errServed = errors.New("keys: the store takes requests already")
 
-// listen makes the socket, unless Close was first.
+// listen makes the socket, unless the store is closed.
 func (s *Store) listen() (*socket.Socket, error) {
 	c := &s.control
 	c.mu.Lock()
@@ -51,10 +51,9 @@ func (s *Store) listen() (*socket.Socket, error) {
 	return l, nil
 }
 
-// serveBeside takes requests while Run rotates by that policy. The function that it returns ends
-// that.
+// serveBeside takes requests while Run rotates by that policy, until the returned function is called.
 func (s *Store) serveBeside(ctx context.Context, p RotationPolicy, log *slog.Logger) (end func()) {
-	forget := s.control.follow(&p)
+	forget := s.control.addRun(&p)
 	if p.NoRequests || !serves {
 		return forget
 	}
@@ -71,12 +70,11 @@ func (s *Store) serveBeside(ctx context.Context, p RotationPolicy, log *slog.Log
 	}
 }
 
-// serves is false in tests that have a clock of their own, which stands still where somebody
-// listens.
+// serves is false in tests with a fake clock, which would stand still while somebody listens.
 var serves = true
 
-// serveOn goes on when the socket cannot be made, because its folder is read-only: it tries again
-// every minute.
+// serveOn is Serve, but tries again every minute if it cannot make the socket, for example because the
+// folder is read-only.
 func (s *Store) serveOn(ctx context.Context, log *slog.Logger) {
 	for told := false; ; {
 		err := s.Serve(ctx)
@@ -98,19 +96,19 @@ func (s *Store) serveOn(ctx context.Context, log *slog.Logger) {
 }
 
 type controlServer struct {
-	store  *Store
-	socket *socket.Socket
-	slots  chan struct{}
-	late   func(begin time.Time) bool // whether it is too late to begin a request
-	taking sync.WaitGroup
+	store     *Store
+	socket    *socket.Socket
+	slots     chan struct{}
+	late      func(begin time.Time) bool // whether it is too late to begin a request
+	answering sync.WaitGroup
 
-	doing    chan struct{} // holds a token while a request is done: one at a time
-	patience time.Duration // of a request with the changes before it
+	changing chan struct{} // holds a token while a request is done: one at a time
+	patience time.Duration // how long a request waits for earlier changes
 }
 
 func newControlServer(s *Store, l *socket.Socket) *controlServer {
 	return &controlServer{store: s, socket: l, slots: make(chan struct{}, controlConnections), late: late,
-		doing: make(chan struct{}, 1), patience: turnTime}
+		changing: make(chan struct{}, 1), patience: queueTime}
 }
 
 // serve returns when the last request has been answered.
@@ -119,10 +117,10 @@ func (w *controlServer) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer w.taking.Wait()
+	defer w.answering.Wait()
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
-	unlisten := func() { w.store.control.unlisten(w.socket) }
+	unlisten := func() { w.store.control.closeSocket(w.socket) }
 	defer unlisten()
 	defer context.AfterFunc(ctx, unlisten)()
 	for {
@@ -136,10 +134,10 @@ func (w *controlServer) serve(ctx context.Context) error {
 		conn, err := w.socket.Listener.AcceptUnix()
 		switch {
 		case err == nil:
-			w.taking.Go(func() {
+			w.answering.Go(func() {
 				defer func() { <-w.slots }()
 				defer conn.Close()
-				_ = w.take(waiting, conn, key) // whoever asks hears of it, or is not told
+				_ = w.answer(waiting, conn, key) // the client gets the error, or no answer
 			})
 			continue
 		case errors.Is(err, net.ErrClosed):
@@ -174,9 +172,9 @@ func (s *Store) controlKey() ([]byte, error) {
 	return controlKey(s.master), nil
 }
 
-// take answers one request. It does not begin a change that is late, or whose client has given up.
-// When ctx ends it does not wait for a request that has not come.
-func (w *controlServer) take(ctx context.Context, conn *net.UnixConn, control []byte) error {
+// answer answers one request. It does not begin a change that is late, or whose client has given up.
+// When ctx ends, it stops to wait for a request that has not come.
+func (w *controlServer) answer(ctx context.Context, conn *net.UnixConn, control []byte) error {
 	begin := time.Now()
 	if err := conn.SetDeadline(begin.Add(controlTime)); err != nil {
 		return err
@@ -193,18 +191,18 @@ func (w *controlServer) take(ctx context.Context, conn *net.UnixConn, control []
 	var a answer
 	if err = w.begin(ctx, conn, !stop() || w.late(begin)); err == nil {
 		a = w.store.do(q)
-		<-w.doing
+		<-w.changing
 	} else {
 		a = answerOf(err)
 	}
 	if err := conn.SetDeadline(time.Now().Add(controlTime)); err != nil {
 		return err
 	}
-	return writeFrame(conn, sealOnce(link.answer, a.append(nil)))
+	return writeFrame(conn, sealFrame(link.answer, a.append(nil)))
 }
 
-// begin takes the token that a change needs. It waits for earlier changes as long as the client waits
-// for the answer.
+// begin takes the token that a change needs. It waits for earlier changes for as long as the client
+// waits for the answer, or the writer is patient.
 func (w *controlServer) begin(ctx context.Context, conn net.Conn, late bool) error {
 	for since := time.Now(); ; {
 		if late || ctx.Err() != nil {
@@ -225,18 +223,19 @@ func (w *controlServer) busy(why string) error {
 
 func (w *controlServer) free() bool {
 	select {
-	case w.doing <- struct{}{}:
+	case w.changing <- struct{}{}:
 	default:
 		return false
 	}
 	if !w.store.idle() {
-		<-w.doing
+		<-w.changing
 		return false
 	}
 	return true
 }
 
-// gone waits, and reports whether the client has gone. A client that is there sends nothing now.
+// gone waits for that time, and reports whether the client has gone. A client that is there sends
+// nothing now.
 func gone(conn net.Conn, wait time.Duration) bool {
 	if conn.SetReadDeadline(time.Now().Add(wait)) != nil {
 		return true
@@ -245,7 +244,7 @@ func gone(conn net.Conn, wait time.Duration) bool {
 	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// receive greets the client, which proves that it knows the store's key, and reads its request.
+// receive greets the client and reads its request. That opens only if the client knows the store's key.
 func receive(conn net.Conn, control []byte) (link linkKeys, q request, err error) {
 	if link, err = greet(conn, control); err != nil {
 		return linkKeys{}, request{}, err
@@ -254,14 +253,14 @@ func receive(conn net.Conn, control []byte) (link linkKeys, q request, err error
 	if err != nil {
 		return linkKeys{}, request{}, err
 	}
-	if b, err = openOnce(link.request, b); err != nil {
+	if b, err = openFrame(link.request, b); err != nil {
 		return linkKeys{}, request{}, err
 	}
 	q, err = parseRequest(b)
 	return link, q, err
 }
 
-// greet is the writer's half of the greeting.
+// greet does the writer's part of the greeting.
 func greet(conn net.Conn, control []byte) (linkKeys, error) {
 	b, err := readFrame(conn, maxGreeting)
 	if err != nil {

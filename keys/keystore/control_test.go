@@ -312,7 +312,7 @@ func TestWhoDoesNotKnowTheKey(t *testing.T) {
 	}
 	link := newLinkKeys(c.control, client, writer)
 	var frame bytes.Buffer
-	writeFrame(&frame, sealOnce(link.request, request{op: opRevoke}.append(nil)))
+	writeFrame(&frame, sealFrame(link.request, request{op: opRevoke}.append(nil)))
 	unanswered(t, conn, frame.Bytes())
 	if s.contents.generation != generation {
 		t.Error("it was done")
@@ -430,8 +430,8 @@ func TestAWriterThatDoesNotAnswer(t *testing.T) {
 		"ends":     func(net.Conn, linkKeys) {},
 		"garbage":  func(c net.Conn, _ linkKeys) { writeFrame(c, make([]byte, 100)) },
 		"recorded": func(c net.Conn, _ linkKeys) { c.Write(before[4+1+2+nonceSize+2+proofSize:]) },
-		"reflects": func(c net.Conn, k linkKeys) { writeFrame(c, sealOnce(k.request, answer{}.append(nil))) },
-		"nonsense": func(c net.Conn, k linkKeys) { writeFrame(c, sealOnce(k.answer, []byte("yes"))) },
+		"reflects": func(c net.Conn, k linkKeys) { writeFrame(c, sealFrame(k.request, answer{}.append(nil))) },
+		"nonsense": func(c net.Conn, k linkKeys) { writeFrame(c, sealFrame(k.answer, []byte("yes"))) },
 		"waits":    func(c net.Conn, _ linkKeys) { cancel(); io.Copy(io.Discard, c) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -624,9 +624,9 @@ func TestServeAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.control.unlisten(first)
+	s.control.closeSocket(first)
 	serving(t, s)
-	s.control.unlisten(first)
+	s.control.closeSocket(first)
 	if err := newClient(t, path).Renew(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -34,8 +34,8 @@ const (
 
 // A request is one of
 //
-//	array(3) [ 1, place, statement bin ]                 admit
-//	array(3) [ 2, place, root bin 32 ]                   forget
+//	array(3) [ 1, where, statement bin ]                 admit
+//	array(3) [ 2, where, root bin 32 ]                   forget
 //	array(2) [ 3, statement bin ]                        a peer is revoked
 //	array(2) [ 4, succession bin ]
 //	array(2) [ 5, policy | nil ]                         rotate: by the writer's policy for nil
@@ -44,7 +44,7 @@ const (
 //	array(1) [ 11 | 12 ]                                 renew, revoke
 //	array(3) [ 13 | 14, name str, shared keyset bin ]    put, update
 //
-//	place  = array(4) [ address str, room str, role, root bin 32 | nil ]
+//	where  = array(4) [ address str, room str, role, root bin 32 | nil ]
 //	keyset = array(2) [ use, name str ]
 //	policy = array(7) [ age, messages, bytes, lead, overlap, keep, follow array of str ]
 //
@@ -61,7 +61,7 @@ type request struct {
 // maxFollowed is how many shared keysets a policy may name in a request.
 const maxFollowed = 1024
 
-// shape tells how many values a request of each kind has.
+// shape is how many values a request of each kind has.
 var shape = [opLast + 1]int{opAdmit: 3, opForget: 3, opRevoked: 2, opSucceed: 2, opRotate: 2, opAdd: 2, opReplace: 2,
 	opPromote: 3, opDisable: 3, opDestroy: 3, opRenew: 1, opRevoke: 1, opPut: 3, opUpdate: 3}
 
@@ -69,9 +69,9 @@ func (q request) append(b []byte) []byte {
 	b = strict.AppendUint(strict.AppendArray(b, shape[q.op]), uint64(q.op))
 	switch q.op {
 	case opAdmit:
-		return strict.AppendBin(appendPlace(b, q.want), q.data)
+		return strict.AppendBin(appendExpected(b, q.want), q.data)
 	case opForget:
-		return strict.AppendBin(appendPlace(b, q.want), q.root[:])
+		return strict.AppendBin(appendExpected(b, q.want), q.root[:])
 	case opRevoked, opSucceed:
 		return strict.AppendBin(b, q.data)
 	case opRotate:
@@ -95,10 +95,10 @@ func parseRequest(b []byte) (q request, err error) {
 	}
 	switch q.op = op(kind); q.op {
 	case opAdmit:
-		q.want = parsePlace(&r)
+		q.want = parseExpected(&r)
 		q.data = r.Bin(1, keys.MaxPublicSize)
 	case opForget:
-		q.want = parsePlace(&r)
+		q.want = parseExpected(&r)
 		copy(q.root[:], r.Bin(len(q.root), len(q.root)))
 	case opRevoked, opSucceed:
 		q.data = r.Bin(1, keys.MaxPublicSize)
@@ -128,7 +128,7 @@ func bounded(r *strict.Reader, least, most uint64) uint64 {
 	return v
 }
 
-func appendPlace(b []byte, want trust.Expected) []byte {
+func appendExpected(b []byte, want trust.Expected) []byte {
 	b = strict.AppendStr(strict.AppendStr(strict.AppendArray(b, 4), want.Address), want.Room)
 	b = strict.AppendUint(b, uint64(want.Role))
 	if want.Fingerprint == (keys.Fingerprint{}) {
@@ -137,12 +137,12 @@ func appendPlace(b []byte, want trust.Expected) []byte {
 	return strict.AppendBin(b, want.Fingerprint[:])
 }
 
-func parsePlace(r *strict.Reader) (want trust.Expected) {
+func parseExpected(r *strict.Reader) (want trust.Expected) {
 	r.Array(4)
 	want.Address, want.Room = r.Str(0, bridge.MaxName), r.Str(0, bridge.MaxName)
 	want.Role = trust.Role(bounded(r, 0, uint64(trust.RoleMember)))
 	if !r.Nil() && copy(want.Fingerprint[:], r.Bin(32, 32)) > 0 && want.Fingerprint == (keys.Fingerprint{}) {
-		r.Fail() // any is written nil
+		r.Fail() // nil says that any root is expected
 	}
 	return want
 }
@@ -184,7 +184,7 @@ func parsePolicy(r *strict.Reader) *RotationPolicy {
 	return &p
 }
 
-// fits reports whether the other end parses the request.
+// fits reports whether the writer can parse the request.
 func (q request) fits() bool {
 	back, err := parseRequest(q.append(nil))
 	return err == nil && back.op == q.op && utf8.ValidString(q.want.Address+q.want.Room+q.ref.Keyset)
@@ -194,7 +194,7 @@ func (q request) fits() bool {
 //
 //	array(5) [ code, text str 0..8000, key, next, filling array of array(4) [ use, name str, key, due ] ]
 //
-// The code is 0 where it was done. Key is of the one that was made. Next and due are Unix times
+// The code is 0 if the change was made. Key is the new key, if any. Next and due are Unix times
 // in milliseconds, next is 0 for never.
 type answer struct {
 	code    uint64
@@ -206,7 +206,7 @@ type answer struct {
 
 const (
 	maxAnswerText = 8000 // bytes
-	maxFilling    = 100  // keysets: more are not told
+	maxFilling    = 100  // keysets; an answer leaves out more
 )
 
 func (a answer) append(b []byte) []byte {
@@ -257,7 +257,7 @@ func atMillis(r *strict.Reader) time.Time {
 
 const maxMillis = 253402300799000 // the year 9999
 
-// Codes of answers that callers branch on. From codeTrust on it is a [*trust.Error]'s reason.
+// Codes of answers without a known error. A code above codeTrust stands for a [*trust.Error]'s reason.
 const (
 	codeOther = 1
 	codeTrust = 100

@@ -7,18 +7,18 @@ import (
 	"github.com/hopseal/hopseal/keys/keystore/internal/socket"
 )
 
-// controls is the part of a store that takes requests.
+// controls is the state of a store that belongs to Serve and Run.
 type controls struct {
 	closing chan struct{} // closed by Close
 
 	mu      sync.Mutex        // guards what follows
 	ended   bool              // by Close
 	serving *socket.Socket    // nil for none
-	running []*RotationPolicy // of each Run that there is
+	running []*RotationPolicy // of each Run that is under way
 }
 
-// unlisten closes the socket, unless it is closed already and another one has its place.
-func (c *controls) unlisten(l *socket.Socket) {
+// closeSocket closes the socket, unless it is closed already and another one has replaced it.
+func (c *controls) closeSocket(l *socket.Socket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if l != nil && c.serving == l {
@@ -27,19 +27,19 @@ func (c *controls) unlisten(l *socket.Socket) {
 	}
 }
 
-// end closes the socket and tells everybody that the store closes. Close calls it before it releases
-// the lock, so that the next writer can listen.
+// end closes the socket and makes Serve and Run return. Close calls it before it releases the lock, so
+// that the next writer can listen.
 func (c *controls) end() {
 	c.mu.Lock()
 	c.ended = true
 	l := c.serving
 	c.mu.Unlock()
 	close(c.closing)
-	c.unlisten(l)
+	c.closeSocket(l)
 }
 
-// follow makes this the policy of requested rotations, until forget is called.
-func (c *controls) follow(p *RotationPolicy) (forget func()) {
+// addRun makes p the policy of requested rotations, until forget is called.
+func (c *controls) addRun(p *RotationPolicy) (forget func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.running = append(c.running, p)

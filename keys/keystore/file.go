@@ -52,7 +52,7 @@ func removeLeftovers(path string) {
 }
 
 // readPrivate reads a file that only its owner may read. It checks the file that it has opened, so
-// that it does not matter if somebody replaces it meanwhile.
+// nothing changes if somebody replaces that meanwhile.
 func readPrivate(path string) ([]byte, os.FileInfo, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|filelock.NoWait, 0)
 	switch {

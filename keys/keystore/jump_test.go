@@ -56,7 +56,7 @@ var ways = []way{
 
 // use has a store take its time from the world.
 func (w *world) use(s *Store, how way) *Store {
-	w.looks[s.looked] = w.real // it was made a moment ago
+	w.looks[s.lastSecond] = w.real // it was made a moment ago
 	s.clock = w.clock
 	s.elapsed = func(since, _ time.Time) time.Duration { return w.real.Sub(w.looks[since]) }
 	s.uptime = func() measure {
@@ -185,7 +185,7 @@ func jumpOnce(t *testing.T, how way, size, lasts time.Duration) {
 		t.Fatal(err)
 	}
 	if how.restarts && (how.boots || !how.measured) {
-		slack = time.Duration(unmeasured) * time.Second // nobody can tell a jump from a day without a look
+		slack = time.Duration(maxUnmeasured) * time.Second // nobody can tell a jump from a day without a look
 	}
 	for from := w.real; ; {
 		w.ahead = size

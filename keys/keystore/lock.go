@@ -17,7 +17,7 @@ import (
 // with each new file that replaces the store's.
 type fileLock struct {
 	f    *os.File
-	made bool        // f was not there before
+	made bool        // this process has made f
 	held *os.File    // the store's file, nil before there is one, and on Windows
 	info os.FileInfo // of the store's file
 	kept []*os.File  // earlier files that still have another name
@@ -43,7 +43,7 @@ func (l *fileLock) claim(path string) error {
 	if err := keepOwner(l.f, path, nil); err != nil && l.made {
 		return err
 	}
-	sign(l.f)
+	writeHolder(l.f)
 	return nil
 }
 
@@ -66,7 +66,7 @@ func (l *fileLock) claimStore(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := l.take(f); err != nil {
+	if err := l.lockFile(f); err != nil {
 		f.Close()
 		return err
 	}
@@ -76,8 +76,8 @@ func (l *fileLock) claimStore(path string) error {
 	return l.check(path)
 }
 
-// take locks the store's file, or the one that is about to replace it.
-func (l *fileLock) take(f *os.File) (err error) {
+// lockFile locks the store's file, or the file that is about to replace it.
+func (l *fileLock) lockFile(f *os.File) (err error) {
 	if filelock.Movable {
 		err = filelock.Lock(f)
 	}
@@ -101,7 +101,7 @@ func (l *fileLock) check(path string) error {
 	info, err := os.Lstat(path)
 	switch missing := errors.Is(err, fs.ErrNotExist); {
 	case missing && (l.held == nil || filelock.Names(l.held) == 0):
-		return nil // it is new, or was removed: what is in memory is all there is
+		return nil // the store is new, or was removed: only memory has it
 	case missing:
 		return fileError(path, ErrReplaced, "it was moved: move it back, or stop this process")
 	case err != nil:
@@ -120,7 +120,7 @@ func (l *fileLock) replace(path string, f *os.File) error {
 		return errors.Join(err, f.Close())
 	}
 	before := *l
-	if err := l.take(f); err != nil {
+	if err := l.lockFile(f); err != nil {
 		*l = before
 		return errors.Join(fmt.Errorf("keys: %s not written: %w", path, err), f.Close())
 	}
@@ -128,7 +128,7 @@ func (l *fileLock) replace(path string, f *os.File) error {
 		*l = before
 		return errors.Join(fmt.Errorf("keys: %w", err), closed(f))
 	}
-	l.forget()
+	l.closeUnnamed()
 	return nil
 }
 
@@ -136,12 +136,12 @@ func closed(f *os.File) error {
 	if filelock.Movable {
 		return f.Close()
 	}
-	return nil // take has done so
+	return nil // lockFile has closed it
 }
 
-// forget closes earlier files that have no name any more. The others stay locked: opened under their
-// other name they would become a second history of the store.
-func (l *fileLock) forget() {
+// closeUnnamed closes earlier files that have no name any more. The others stay locked: a writer that
+// opened one under its other name would begin a second history of the store.
+func (l *fileLock) closeUnnamed() {
 	l.kept = slices.DeleteFunc(l.kept, func(f *os.File) bool { return filelock.Names(f) == 0 && f.Close() == nil })
 }
 
@@ -164,7 +164,7 @@ func (l *fileLock) abandon() {
 	}
 	l.release()
 	if l.made && !filelock.Movable {
-		os.Remove(name) // fails where the next one has it open
+		os.Remove(name) // fails if the next process has it open
 	}
 }
 

@@ -15,7 +15,7 @@ const estimated = 100
 
 // A WeakPassphraseError says that a passphrase would be guessed too soon.
 type WeakPassphraseError struct {
-	Bits float64 // of entropy, as zxcvbn (Wheeler, USENIX Security 2016) estimates it, less for famous texts
+	Bits float64 // of entropy, as zxcvbn (Wheeler, USENIX Security 2016) estimates it, less for known phrases
 }
 
 // Error says what to do. It does not repeat the passphrase.
@@ -26,8 +26,8 @@ func (e *WeakPassphraseError) Error() string {
 func checkPassphrase(p []byte) error {
 	text := string(p[:min(len(p), estimated)])
 	bits := entropy(text)
-	if rest, pieces := withoutFamous(text); pieces > 0 {
-		bits = min(bits, entropy(rest)+famousBits*float64(pieces))
+	if rest, pieces := withoutKnownPhrases(text); pieces > 0 {
+		bits = min(bits, entropy(rest)+phraseBits*float64(pieces))
 	}
 	if len(p) == 0 || bits < minEntropy {
 		return &WeakPassphraseError{bits}

@@ -9,12 +9,12 @@ import (
 	"github.com/hopseal/hopseal/internal/atomicfile"
 )
 
-// replaceFile puts a new file in the place of the store's. A reader, or a restart after a power cut,
-// finds the old content or the new, never a part. The new file gets the owner of the old one and is
-// locked before it gets the name. It never replaces a file that is not the locked one. If the error
-// matches ErrNotDurable, the new file has the name.
+// replaceFile writes a new file and renames it over the store's. A reader, or a restart after a power
+// cut, finds the old content or the new, never a part. The new file gets the owner of the old one, and
+// is locked before it is renamed. replaceFile never replaces a file other than the locked one. If the
+// error matches ErrNotDurable, the new file is in place.
 func (s *Store) replaceFile(b []byte) error {
-	dir, err := os.Open(filepath.Dir(s.path)) // first: where that fails, nothing could be made to last
+	dir, err := os.Open(filepath.Dir(s.path)) // first: without it the rename could not be synced
 	if err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
@@ -38,7 +38,7 @@ func (s *Store) replaceFile(b []byte) error {
 	return s.confirm(dir)
 }
 
-// newFile makes the empty file that will take the place of the store's.
+// newFile makes the empty file that will replace the store's.
 func (s *Store) newFile() (*os.File, error) {
 	f, err := os.CreateTemp(filepath.Dir(s.path), tempPrefix(s.path)+"*"+tempSuffix) // mode 0600
 	if err != nil {
@@ -52,7 +52,8 @@ func (s *Store) newFile() (*os.File, error) {
 	return f, nil
 }
 
-// checkOwner returns ErrOwner if a write would: when the store is opened, and not at its first change.
+// checkOwner returns ErrOwner if a write would. Open calls it, so that the error does not wait for the
+// first change.
 func (s *Store) checkOwner() error {
 	if s.lock.info == nil || !atomicfile.Foreign(s.lock.info) {
 		return nil
@@ -64,7 +65,7 @@ func (s *Store) checkOwner() error {
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-// confirm asks the disk to keep the names in the store's folder.
+// confirm syncs the store's folder, so that the rename outlives a power cut.
 func (s *Store) confirm(dir *os.File) error {
 	err := s.sync(dir)
 	s.written("directory synced")
@@ -74,7 +75,7 @@ func (s *Store) confirm(dir *os.File) error {
 	return nil
 }
 
-// confirmWrite writes the store anew if the disk has not confirmed the last write. To sync that file
+// confirmWrite writes the store again if the disk has not confirmed the last write. Syncing that file
 // again would confirm nothing: the system counts a page that it failed to write as written.
 func (s *Store) confirmWrite() error {
 	s.mu.Lock()

@@ -85,9 +85,9 @@ func (r *Replica) refresh(ctx context.Context) (changed, trusted bool, err error
 	switch {
 	case err != nil:
 		return false, false, fmt.Errorf("keys: %w", err)
-	case r.seen.still(info):
+	case r.seen.unchanged(info):
 		return false, false, nil
-	case r.refusal != nil && r.refused.still(info):
+	case r.refusal != nil && r.refused.unchanged(info):
 		return false, false, r.refusal
 	}
 	found, err := r.read(ctx)

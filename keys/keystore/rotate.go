@@ -30,8 +30,8 @@ func (s *Store) Rotate(p RotationPolicy) (next time.Time, err error) {
 	}
 	due := new(agenda)
 	var failed []error
-	if t.doubted() {
-		due.reached(time.Unix(t.sure, 0), time.Time{})
+	if t.jumped() {
+		due.reached(time.Unix(t.confirmAt, 0), time.Time{})
 	} else {
 		for _, ref := range s.rotated(p) {
 			failed = append(failed, s.rotate(ref, p, due))
@@ -136,8 +136,8 @@ func (s *Store) renewWhenDue(t tally, due *agenda) error {
 		return nil
 	}
 	at, now := p.RenewalDue(), s.clock()
-	if t.doubted() { // what it shows may be wrong: then peers go on accepting the old one
-		at = p.Expires().Add(-time.Duration(unmeasured) * time.Second)
+	if t.jumped() { // what it shows may be wrong: then peers go on accepting the old one
+		at = p.Expires().Add(-time.Duration(maxUnmeasured) * time.Second)
 	}
 	if p.Issued().After(now.Add(keys.ClockSkew)) || due.reached(at, now) {
 		if err := s.Renew(); !tookEffect(err) {

@@ -29,11 +29,11 @@ const (
 //	file = head ‖ check 32 ‖ ciphertext ‖ tag 16
 //	head = array(4) [ magic str, version=1, protector, salt bin 32 ]
 //
-// The protector says where the 32-byte master key comes from. Every write draws a
-// new salt and so has its own key, hence the fixed nonce. check names the key by a
-// hash of it: it tells a wrong passphrase from a damaged file, and commits.
+// The protector says where the 32-byte master key comes from. Every write draws a new salt and so has
+// its own key, hence the fixed nonce. The check value is derived from the key: it tells a wrong
+// passphrase from a damaged file, and commits to the key.
 
-// sealFile returns the file that holds content.
+// sealFile returns the sealed file with this content.
 func sealFile(content, master, protector []byte) []byte {
 	head := strict.AppendStr(strict.AppendArray(nil, 4), fileMagic)
 	head = append(strict.AppendUint(head, fileVersion), protector...)
@@ -45,8 +45,8 @@ func sealFile(content, master, protector []byte) []byte {
 	return aead.Seal(b, make([]byte, aead.NonceSize()), content, label.IdentityFile.With(b))
 }
 
-// openFile returns the content, and the master key that the secret has unlocked with the protector in
-// the file. Whether a passphrase is the right one shows by the check value: ErrPassphrase.
+// openFile returns the content of a sealed file, its protector, and the master key that the secret has
+// unlocked with it. If the check value does not fit the key, the error matches ErrPassphrase.
 func openFile(ctx context.Context, path string, b []byte, secret Secret) (content, master, protector []byte, err error) {
 	protector, size, ok := parseFileHead(b)
 	if !ok {
@@ -92,7 +92,7 @@ func parseFileHead(b []byte) (protector []byte, size int, ok bool) {
 	return b[start:end], len(b) - r.Len(), true
 }
 
-// fileKeys derives a file's AEAD and its check value. The head enters both.
+// fileKeys derives a file's AEAD and its check value from the master key and the head.
 func fileKeys(master, head []byte) (cipher.AEAD, []byte) {
 	out, err := hkdf.Key(sha256.New, master, nil, string(label.IdentityFile.With(head)), 32+checkSize)
 	if err != nil {

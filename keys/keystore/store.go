@@ -42,8 +42,8 @@ type Store struct {
 	contents    contents
 	known       []byte        // the list of known peers as it was last written
 	onDisk      frozen        // what was last written or read
-	looked      time.Time     // when this process last counted a second, zero for never
-	rest        time.Duration // from there to when it last looked at the clock
+	lastSecond  time.Time     // when this process last counted a second, zero for never
+	rest        time.Duration // from there to when it last read the clock
 	unconfirmed bool          // the disk has not confirmed the last write
 	closed      bool
 }
@@ -136,7 +136,7 @@ func openStore(ctx context.Context, path string, secret Secret, prepare func(*St
 		return nil, err
 	}
 	s.contents, s.known, s.onDisk = f.thaw(), f.known, f
-	s.look()
+	s.readClock()
 	s.follow()
 	return s, nil
 }
@@ -251,7 +251,7 @@ func (s *Store) write(f frozen) error {
 		return ErrClosed
 	}
 	f.generation = s.contents.generation + 1
-	f.tally = s.contents.tally.follow(f.keys(), f.listedUntil, s.look())
+	f.tally = s.contents.tally.follow(f.keys(), f.listedUntil, s.readClock())
 	content, err := f.append(nil)
 	if err != nil {
 		return err

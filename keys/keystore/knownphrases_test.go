@@ -53,7 +53,7 @@ func TestFamousDigits(t *testing.T) {
 		return sum
 	}
 	pi := new(big.Int).Sub(new(big.Int).Mul(big.NewInt(16), arctan(5)), new(big.Int).Mul(big.NewInt(4), arctan(239)))
-	if digits := pi.String()[:len(famous[0])]; digits != famous[0] {
-		t.Errorf("%s, want %s", famous[0], digits)
+	if digits := pi.String()[:len(knownPhrases[0])]; digits != knownPhrases[0] {
+		t.Errorf("%s, want %s", knownPhrases[0], digits)
 	}
 }

@@ -23,15 +23,14 @@ var (
 
 // A reading is what a replica found in its file.
 type reading struct {
-	info   os.FileInfo       // of the file that was read, nil if none was
-	at     time.Time         // when, before that
+	info   os.FileInfo       // of the file that was read, nil for none
+	at     time.Time         // when reading began
 	file   [sha256.Size]byte // digest of the file
 	frozen frozen
 	digest [sha256.Size]byte // of the content
 }
 
-// read reads the file. Argon2 or the KMS is asked again only where the master key
-// has changed.
+// read reads the file. It runs Argon2 or asks the KMS again only if the master key has changed.
 func (r *Replica) read(ctx context.Context) (found reading, err error) {
 	found.at = time.Now()
 	b, info, err := readPrivate(r.path)
@@ -57,9 +56,9 @@ func (r *Replica) read(ctx context.Context) (found reading, err error) {
 	return found, nil
 }
 
-// precedes returns an error if b is not a later state of a's store. A copy that was changed on its own
-// shows by the number of its writes or by a statement's serial. A copy with more changes than this
-// store does not show.
+// precedes returns an error if b is not a later state of a's store. The number of writes, or the
+// statement's serial, gives away a copy that was changed on its own. A copy with more changes than this
+// store is not noticed.
 func (a reading) precedes(b reading) error {
 	now, next := a.frozen.identity.Public(), b.frozen.identity.Public()
 	same := a.frozen.generation == b.frozen.generation
@@ -74,25 +73,25 @@ func (a reading) precedes(b reading) error {
 	return nil
 }
 
-// certain are the errors that the same file would cause again. They are remembered, since to find
-// out again takes as long as Argon2.
-var certain = []error{ErrRolledBack, ErrOtherIdentity, ErrOtherHistory, ErrDamaged, ErrPassphrase}
+// permanentErrors are the errors that the same file would cause again. A replica remembers them, since
+// another try takes as long as Argon2.
+var permanentErrors = []error{ErrRolledBack, ErrOtherIdentity, ErrOtherHistory, ErrDamaged, ErrPassphrase}
 
-// refuse remembers that a file is not followed.
+// refuse remembers a file that the replica does not follow.
 func (r *Replica) refuse(found reading, err error) {
-	if slices.ContainsFunc(certain, func(e error) bool { return errors.Is(err, e) }) {
+	if slices.ContainsFunc(permanentErrors, func(e error) bool { return errors.Is(err, e) }) {
 		r.refused, r.refusal = found, err
 	}
 }
 
-// coarse is the coarsest tick of a file system's clock. Two writes within one tick look the same, even
-// where the second made a new file: it may get the old one's number.
-const coarse = 2 * time.Second
+// coarsestTick is the coarsest tick of a file system's clock. Two writes within one tick look the same,
+// even if the second made a new file: that may get the inode number of the old one.
+const coarsestTick = 2 * time.Second
 
-// still reports whether a look at the path shows that the reading stands: the same file, with the
-// same mode, that had been left alone for a while when it was read.
-func (a reading) still(now os.FileInfo) bool {
+// unchanged reports whether the file at the path, now, is the one that was read: the same file, time,
+// size and mode, last written well before it was read.
+func (a reading) unchanged(now os.FileInfo) bool {
 	old := a.info
 	return old != nil && os.SameFile(now, old) && now.ModTime().Equal(old.ModTime()) && now.Size() == old.Size() && now.Mode() == old.Mode() &&
-		old.ModTime().Before(a.at.Add(-coarse))
+		old.ModTime().Before(a.at.Add(-coarsestTick))
 }

@@ -13,13 +13,13 @@ import (
 // message is sealed. Whatever happens to the process, every message is counted, and at most one
 // block is lost.
 //
-// These are variables so that tests can reach the end of them.
+// They are variables so that tests can use them up.
 var (
 	sealBlock uint64 = 1 << 16
 	sealLimit uint64 = bridge.MaxSealed
 )
 
-var errSpent = fmt.Errorf("%w: its messages are used up: rotate the shared keyset", keys.ErrSealLimit)
+var errUsedUp = fmt.Errorf("%w: its messages are used up: rotate the shared keyset", keys.ErrSealLimit)
 
 // ledger returns the store's ledger for the shared keyset of that name.
 func (s *Store) ledger(name string) bridge.Ledger {
@@ -27,13 +27,13 @@ func (s *Store) ledger(name string) bridge.Ledger {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if n <= room.Load() {
-			return nil // who came before has reserved for both
+			return nil // an earlier caller has reserved for both
 		}
 		if err := s.confirmLocked(); err != nil {
 			return err // a power cut would take back what was reserved
 		}
 		reserved := s.contents.reserved(name, id)
-		if reserved <= room.Load() { // else the disk has confirmed a block late
+		if reserved <= room.Load() { // else the block before has been confirmed only now
 			err := s.changeSharedLocked(name, func(before *keys.SharedKeyset) (after *keys.SharedKeyset, err error) {
 				after, reserved, err = reserve(before, id)
 				return after, err
@@ -56,7 +56,7 @@ func reserve(set *keys.SharedKeyset, id [32]byte) (after *keys.SharedKeyset, all
 	}
 	all = min(n+sealBlock, sealLimit)
 	if all <= n {
-		return nil, 0, errSpent
+		return nil, 0, errUsedUp
 	}
 	return sharedKeysets.WithReserved(set, id, all), all, nil
 }

@@ -48,7 +48,8 @@ func tryLockBeside(path string) (f *os.File, made bool, err error) {
 	return f, made, nil
 }
 
-// lockOpened locks the file that openLock opened. Somebody may have removed it meanwhile.
+// lockOpened locks the file that openLock has opened. It returns errLockGone if somebody has removed
+// the file meanwhile.
 func lockOpened(path string, f *os.File) (err error) {
 	foreign := !isLock(f)
 	if !foreign {
@@ -77,7 +78,7 @@ func openLock(name string) (f *os.File, made bool, err error) {
 	return f, false, err
 }
 
-// named reports whether a file still has the name that it was opened by.
+// named reports whether a file still has the name under which it was opened.
 func named(f *os.File) bool {
 	info, err := f.Stat()
 	if err != nil {
@@ -87,26 +88,26 @@ func named(f *os.File) bool {
 	return err == nil && os.SameFile(info, now)
 }
 
-// isLock reports whether a file is a lock or empty, so that it may be overwritten.
+// isLock reports whether a file may be overwritten: it is a lock, or empty.
 func isLock(f *os.File) bool {
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() || filelock.Names(f) != 1 {
 		return false
 	}
-	head, _ := io.ReadAll(io.NewSectionReader(f, 0, int64(len(lockHead))))
-	return info.Size() == 0 || string(head) == lockHead
+	head, _ := io.ReadAll(io.NewSectionReader(f, 0, int64(len(lockPrefix))))
+	return info.Size() == 0 || string(head) == lockPrefix
 }
 
-const lockHead = "process "
+const lockPrefix = "process "
 
-// sign writes into the lock file who holds it, for the error of whoever comes next. On a full disk
-// the file stays empty, and the lock is held all the same.
-func sign(f *os.File) {
+// writeHolder writes into the lock file who holds it, for the error that the next process gets. On a
+// full disk the file stays empty, and the lock is held all the same.
+func writeHolder(f *os.File) {
 	host, _ := os.Hostname()
-	text := fmt.Sprintf(lockHead+"%d on %s since %s\n", os.Getpid(), host, time.Now().UTC().Format(time.RFC3339))
+	text := fmt.Sprintf(lockPrefix+"%d on %s since %s\n", os.Getpid(), host, time.Now().UTC().Format(time.RFC3339))
 	n, err := f.WriteAt([]byte(text), 0)
 	if err != nil {
-		n = 0 // a file with a part of lockHead would not count as a lock
+		n = 0 // isLock refuses a file with a part of lockPrefix
 	}
 	f.Truncate(int64(n))
 }

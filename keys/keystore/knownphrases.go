@@ -6,13 +6,13 @@ import (
 )
 
 const (
-	famousLeast = 12 // letters and digits of a text that are taken for it
-	famousBits  = 10 // what it takes to guess which text, and which part of it
+	minPhrase  = 12 // letters and digits of a phrase that count as the phrase
+	phraseBits = 10 // entropy of which phrase it is, and which part of it
 )
 
-// famous are texts that many know by heart, and that guessers try first: letters and
+// knownPhrases are texts that many people know by heart, and that attackers guess first: letters and
 // digits only, in lower case. zxcvbn takes their words for random ones.
-var famous = strings.Fields(`
+var knownPhrases = strings.Fields(`
 31415926535897932384626433832795028841971693993751058209749445923078164062862089986280348253421170679821480865132823066470938446
 27182818284590452353602874713526624977572470936999595749669676277240766303535475945713821785251664274
 141421356237309504880168872420969807856967187537694807317667973799
@@ -83,17 +83,17 @@ apictureisworthathousandwords
 actionsspeaklouderthanwords
 `)
 
-// withoutFamous returns the letters and digits of a passphrase without what is famous
-// among them, and how many pieces that were.
-func withoutFamous(p string) (rest string, pieces int) {
+// withoutKnownPhrases returns the letters and digits of a passphrase without the pieces of known
+// phrases among them, and how many pieces there were.
+func withoutKnownPhrases(p string) (rest string, pieces int) {
 	plain := strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
 			return unicode.ToLower(r)
 		}
 		return -1
 	}, p)
-	for at := 0; at+famousLeast <= len(plain); {
-		n := famousPrefix(plain[at:])
+	for at := 0; at+minPhrase <= len(plain); {
+		n := phrasePrefix(plain[at:])
 		if n == 0 {
 			at++
 			continue
@@ -104,11 +104,11 @@ func withoutFamous(p string) (rest string, pieces int) {
 	return plain, pieces
 }
 
-// famousPrefix returns how much of the beginning of s stands in a famous text, 0 for
-// too little to say.
-func famousPrefix(s string) (most int) {
-	for _, text := range famous {
-		for n := max(famousLeast, most+1); n <= len(s) && strings.Contains(text, s[:n]); n++ {
+// phrasePrefix returns how much of the beginning of s is a piece of a known phrase, 0 if that is less than
+// minPhrase.
+func phrasePrefix(s string) (most int) {
+	for _, text := range knownPhrases {
+		for n := max(minPhrase, most+1); n <= len(s) && strings.Contains(text, s[:n]); n++ {
 			most = n
 		}
 	}

@@ -67,7 +67,7 @@ func (s *Store) changeKeys(q request, a *answer) (err error) {
 	case opRevoke:
 		return s.Revoke()
 	}
-	return errWire // parseRequest lets no other through
+	return errWire // parseRequest refuses every other
 }
 
 func (s *Store) changeKeyset(q request) error {
@@ -81,8 +81,8 @@ func (s *Store) changeKeyset(q request) error {
 	return s.UpdateSharedKeyset(q.ref.Keyset, set)
 }
 
-// rotateFor takes the steps that are due by the policy of Run. If no Run is there, it takes those of
-// the requested policy, or of the default.
+// rotateFor takes the steps that are due by the policy of Run. If no Run is under way, it uses the
+// requested policy, or the default.
 func (s *Store) rotateFor(asked *RotationPolicy) (time.Time, []*KeysetFullError, error) {
 	own := s.control.policy()
 	p := DefaultRotation

@@ -7,11 +7,11 @@ import (
 	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
-// foresight is how long in advance Filling warns.
-const foresight = 30 * 24 * time.Hour
+// fillingAhead is how long in advance Filling warns.
+const fillingAhead = 30 * 24 * time.Hour
 
-// Filling returns the keysets that will be full within a month under that policy: a key will be due
-// and have no room. It does not foresee keys that become due by a count of messages or bytes.
+// Filling returns the keysets that will be full within a month under that policy, when another key is
+// due. It does not foresee keys that become due by a count of messages or bytes.
 func (s *Store) Filling(p RotationPolicy) []*KeysetFullError {
 	var out []*KeysetFullError
 	for _, ref := range s.rotated(p) {
@@ -28,7 +28,7 @@ func (s *Store) filling(ref KeyRef, p RotationPolicy) *KeysetFullError {
 		return nil
 	}
 	at := nextDue(infos, p)
-	for made := 0; made <= 2*ring.Capacity && at.Before(now.Add(foresight)); made++ {
+	for made := 0; made <= 2*ring.Capacity && at.Before(now.Add(fillingAhead)); made++ {
 		if keysLeft(infos, p, at)+min(made, p.lasting(ref)) >= ring.Capacity {
 			return full(ref, infos, at)
 		}
@@ -50,7 +50,7 @@ func nextDue(infos []agedKey, p RotationPolicy) (at time.Time) {
 	return at
 }
 
-// keysLeft counts the keys that the policy has not destroyed by then.
+// keysLeft returns how many keys the policy has not destroyed by then.
 func keysLeft(infos []agedKey, p RotationPolicy, at time.Time) (n int) {
 	for _, k := range infos {
 		var end time.Time
