@@ -17,8 +17,8 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// A contentKey is the secret that is sealed to every recipient of one message, 32
-// bytes. What protects the message is derived from it, HKDF-SHA-256 under labels.
+// A contentKey is a secret of 32 bytes, sealed to every recipient of one message.
+// HKDF-SHA-256, under labels, derives from it the keys that protect the message.
 type contentKey []byte
 
 func newContentKey() contentKey {
@@ -27,7 +27,7 @@ func newContentKey() contentKey {
 	return k
 }
 
-// id commits to the key.
+// id returns the hash that commits to the key.
 func (k contentKey) id() SealKeyID { return SealKeyID(k.expand(label.EnvelopeContentID)) }
 
 // body returns the AEAD of an envelope's body.
@@ -60,8 +60,8 @@ func (c contentAEAD) Seal(dst, plaintext, aad []byte) ([]byte, error) {
 	return c.Random.Seal(dst, plaintext, aad), nil
 }
 
-// wrap seals the key to every recipient: the recipients field. The digest is that
-// of the header.
+// wrap seals the key to every recipient and returns the recipients field. digest is the
+// header's.
 func (k contentKey) wrap(recipients []*keys.PublicIdentity, digest []byte) ([]byte, error) {
 	recipients = slices.Clone(recipients)
 	sort.Slice(recipients, func(i, j int) bool {
@@ -87,9 +87,9 @@ func (k contentKey) wrap(recipients []*keys.PublicIdentity, digest []byte) ([]by
 	return b, nil
 }
 
-// unwrap finds an identity's entry among the recipients, which the proof covers,
-// opens the content key in it and holds that against what the header commits to.
-// Only this one entry is tried. The header is told whether the key has retired.
+// unwrap finds the identity's entry among the recipients, opens the content key in it and
+// compares that key with the header's commitment. It tries this one entry only. It sets
+// h.Retired. The proof must have been verified: it covers the recipients.
 func unwrap(id *keys.Identity, archive bool, h *Header, recipients, digest []byte) (contentKey, error) {
 	var ours keys.SealingKeyID
 	var stage keys.Stage

@@ -1,37 +1,43 @@
 // Package envelope seals one message into bytes that only the intended ends can
 // read, and that nobody can alter or pass off as another's.
 //
-// To send to people or services by their public identities, with the sender's
+// This sends to people or services by their public identities, with the sender's
 // Ed25519 proof:
 //
 //	s := envelope.Sealer{From: me, To: []*keys.PublicIdentity{bob}, Context: "orders"}
 //	sealed, err := s.Seal(nil, message)
 //
-// and at the other end, from the one sender that is expected:
+// The other end opens messages of the one sender that it expects:
 //
 //	o := envelope.Opener{Identity: bob, From: alice, Context: "orders", Replay: guard}
 //	message, header, err := o.Open(nil, sealed)
 //
-// Services that share a [keys.SharedKeyset] name their parties instead, and prove
-// with HMAC.
+// Services that share a [keys.SharedKeyset] name their parties instead, and the proof
+// is an HMAC.
 //
-// Content of any size goes through [Sealer.NewWriter] and [Opener.NewReader] in
-// segments, and opens only if [Writer.Finish] was called; values of Go types through [SealValue] and [OpenValue]; a gateway that
-// cannot read checks proofs with a [Verifier]; [Sealer.Rewrap] seals a stored message
-// again for other recipients; [Inspect] shows what everybody on the way sees.
+// # What is protected
 //
-// What is protected: content, authenticity of the sender, content type, context,
-// message id, time and recipients. What is not: all of these but the content are
-// visible on the way, and so is the content's length up to padding (see
-// [Inspect]). An envelope has no forward secrecy: who obtains a recipient's
-// sealing key reads what was sealed to it. Use a session (package e2e) for a
-// conversation. With a shared keyset every holder can write as any party.
+// Nobody on the way can read the content, or change the content, the sender, the
+// content type, the context, the message id, the time or the recipients. Everybody on
+// the way can see all of these but the content, and can see the content's length up to
+// padding: see [Inspect]. An envelope has no forward secrecy: whoever obtains a
+// recipient's sealing key reads what was sealed to it. Use a session (package e2e) for
+// a conversation. With a shared keyset every holder can write as any party.
 //
-// What the caller must do: say whom it expects, give the context that both ends
-// agree on, and keep a [ReplayGuard].
+// # What the caller does
 //
-// The format is specified in docs/protocol.md. Envelopes of version 1 stay
-// readable.
+// The caller says whom it expects, gives the context that both ends agree on, and
+// keeps a [ReplayGuard].
+//
+// # The rest
+//
+//   - [Sealer.NewWriter] and [Opener.NewReader] take content of any size, in segments. It
+//     opens only if [Writer.Finish] was called.
+//   - [SealValue] and [OpenValue] take values of Go types.
+//   - A [Verifier] checks proofs for a gateway that cannot read.
+//   - [Sealer.Rewrap] seals a stored message again for other recipients.
+//
+// docs/protocol.md specifies the format. Envelopes of version 1 stay readable.
 package envelope
 
 import (
@@ -56,17 +62,17 @@ func newMessageID() (id MessageID) {
 // [keys.SharedKeyID] in the shared suites, else the hash of a content key.
 type SealKeyID [32]byte
 
-// Suite is a set of algorithms. It follows from the keys; the number on the wire
-// is compared with what the keys are for, never obeyed.
+// Suite is a set of algorithms. The keys decide which one it is. An Opener compares the
+// number on the wire with the suite of its keys, and never obeys it.
 type Suite byte
 
 const (
-	// SuiteShared: a shared pair of an AEAD, XAES-256-GCM by default, and HMAC-SHA-256.
+	// SuiteShared is a shared pair of an AEAD, XAES-256-GCM by default, and HMAC-SHA-256.
 	SuiteShared Suite = 1
-	// SuiteSharedSigned: the AEAD of a shared pair, Ed25519 proof.
+	// SuiteSharedSigned is the AEAD of a shared pair, with an Ed25519 proof.
 	SuiteSharedSigned Suite = 2
-	// SuiteRecipients: AES-256-GCM under a content key that is sealed to each
-	// recipient with HPKE (X-Wing), Ed25519 proof.
+	// SuiteRecipients is AES-256-GCM under a content key that is sealed to each
+	// recipient with HPKE (X-Wing), with an Ed25519 proof.
 	SuiteRecipients Suite = 3
 )
 
@@ -90,13 +96,13 @@ const (
 	MaxContextSize     = 1024 // bytes of UTF-8
 )
 
-// A Header is what an envelope says about itself, in the clear. After
-// [Opener.Open] it is authenticated; from [Inspect] it is not. Texts in it were
-// chosen by the sender: escape them wherever they are shown.
+// A Header is what an envelope says about itself, in the clear. [Opener.Open] returns it
+// authenticated; [Inspect] does not. The sender chose the texts in it: escape them
+// wherever they are shown.
 type Header struct {
 	Suite       Suite
 	Sender      keys.Fingerprint // of the signer, zero in SuiteShared
-	Party       string           // the sender's party name, "" but in SuiteShared
+	Party       string           // the sender's party name in SuiteShared, else ""
 	SealKey     SealKeyID        // names the key that sealed the body and commits to it
 	ProofKey    keys.SigningKeyID
 	ID          MessageID
@@ -104,7 +110,7 @@ type Header struct {
 	ContentType string
 	Context     string
 
-	// Retired is not part of the message: Open says by it that the key has retired that the message
-	// was sealed to. The sender's statement of the receiver, or the keyset, is old.
+	// Retired reports that the key that the message was sealed to has retired: the sender has an
+	// old statement of the receiver, or an old keyset. Open sets it; it is not part of the message.
 	Retired bool
 }

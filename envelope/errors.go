@@ -5,12 +5,12 @@ import (
 	"fmt"
 )
 
-// ErrOpen is what every failure to open matches, with one text for all causes:
-// an attacker who sees it learns nothing. [ReasonOf] tells the local caller more.
+// ErrOpen matches every failure to open. All causes have one text, so that an attacker
+// who sees it learns nothing. [ReasonOf] tells the local caller more.
 var ErrOpen = errors.New("envelope: message does not open")
 
-// Reason is why an envelope did not open. It is for the local log and user; it
-// must not reach the sender.
+// Reason says why an envelope did not open. It is for the local log and user, and must
+// not reach the sender.
 type Reason byte
 
 const (
@@ -58,13 +58,13 @@ func (r Reason) String() string {
 	return reasonTexts[r]
 }
 
-// errNil is for an argument of that type that is nil.
+// errNil returns the error for an argument that is nil; what names its type.
 func errNil(what string) error {
 	return fmt.Errorf("envelope: no %s was given: it is nil or empty", what)
 }
 
-// ReasonOf returns why err, from [Opener.Open] or [Inspect], came about, and 0
-// for any other error.
+// ReasonOf returns the reason of an error from [Opener.Open] or [Inspect], and 0 for any
+// other error.
 func ReasonOf(err error) Reason {
 	if e, ok := errors.AsType[*openError](err); ok {
 		return *e.reason
@@ -72,8 +72,8 @@ func ReasonOf(err error) Reason {
 	return 0
 }
 
-// openError looks like ErrOpen under every verb. The reason is behind a pointer,
-// since fmt prints fields itself where it may not call Format: in unexported
+// openError looks like ErrOpen under every verb. The reason is behind a pointer, since
+// fmt sometimes prints the fields without calling Format: for errors in unexported
 // fields, and for a %w outside of Errorf.
 type openError struct{ reason *Reason }
 

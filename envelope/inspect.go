@@ -33,17 +33,17 @@ type Inspection struct {
 //	segments       full segments (all but the last), last segment
 //	final proof    final proof
 //
-// Each section but framing is what docs/protocol.md section 3 calls by that name.
+// docs/protocol.md section 3 uses the same names for all sections but framing.
 type Part struct {
 	Section string
 	Name    string
 	Offset  int64 // from the first byte of the whole
 	Size    int64 // in bytes
-	Head    int   // how many of them tell only type and length of what follows
+	Head    int   // how many of the bytes say only the type and length of what follows
 }
 
-// Inspect takes an envelope apart without any key, for debugging and for showing
-// what a hop sees. It accepts what is well formed, forged or not; its errors
+// Inspect takes an envelope apart without any key, for debugging and for showing what a
+// hop sees. It accepts every envelope that is well formed, forged or not. Its errors
 // match [ErrOpen]. [InspectStream] is for streams.
 func Inspect(sealed []byte) (Inspection, error) {
 	h, p, err := parse(sealed, "", "")
@@ -75,8 +75,8 @@ func Inspect(sealed []byte) (Inspection, error) {
 	return in, nil
 }
 
-// Sections returns the parts with those of each section in one, which bears the
-// section's name.
+// Sections returns one part for each section, with the section's name: the parts of
+// the section put together.
 func (in Inspection) Sections() []Part {
 	var out []Part
 	for _, p := range in.Parts {
@@ -89,7 +89,7 @@ func (in Inspection) Sections() []Part {
 	return out
 }
 
-// recipientIDs lists whom a recipients field names.
+// recipientIDs returns the key ids in a recipients field.
 func recipientIDs(field []byte) (ids []keys.SealingKeyID, err error) {
 	if field == nil {
 		return nil, nil
@@ -102,11 +102,11 @@ func recipientIDs(field []byte) (ids []keys.SealingKeyID, err error) {
 
 var headerNames = [...]string{"suite", "sender", "seal key id", "proof key id", "message id", "time", "content type", "context", "salt"}
 
-// sealedKeyTail is what follows the encapsulation in a sealed key: the encrypted
-// content key and its tag.
+// sealedKeyTail is the size of what follows the encapsulation in a sealed key: the
+// encrypted content key and its tag.
 const sealedKeyTail = contentSize + gcm.TagSize
 
-// A lister names the bytes of what is well formed, from the first to the last.
+// A lister names the bytes of a well-formed envelope or stream, from the first to the last.
 type lister struct {
 	rest  []byte
 	at    int64
@@ -114,12 +114,12 @@ type lister struct {
 }
 
 func (l *lister) add(section, name string, head, value int) {
-	l.place(section, name, head, int64(head+value))
+	l.addUnread(section, name, head, int64(head+value))
 	l.rest = l.rest[head+value:]
 }
 
-// place adds bytes that the lister does not have.
-func (l *lister) place(section, name string, head int, size int64) {
+// addUnread adds a part whose bytes are not in rest.
+func (l *lister) addUnread(section, name string, head int, size int64) {
 	if size > 0 {
 		l.parts = append(l.parts, Part{section, name, l.at, size, head})
 		l.at += size
@@ -133,14 +133,15 @@ func (l *lister) next(section, name string) {
 	l.add(section, name, head, value)
 }
 
-// size adds the head of a byte string, whose content is added after it.
+// size adds the head of a byte string. Its content is added afterwards.
 func (l *lister) size(name string) {
 	r := strict.NewReader(l.rest)
 	head, _ := r.Next()
 	l.add("framing", name, head, 0)
 }
 
-// addHead adds what envelopes and streams have in common.
+// addHead adds the version, the header and the recipients, which envelopes and streams have
+// in common.
 func (l *lister) addHead(fields []string, recipients int) {
 	l.next("framing", "version")
 	l.size("header size")

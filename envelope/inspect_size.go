@@ -6,14 +6,13 @@ import (
 	"github.com/hopseal/hopseal/internal/gcm"
 )
 
-// A ContentSize is what the size of a message tells of the size of its content,
-// in bytes.
+// A ContentSize bounds the size of the content, in bytes, by the size of the message.
 type ContentSize struct {
 	Least, Most int64 // if the padding is the default, [Padding]'s zero value
 	Limit       int64 // whatever the padding is
 }
 
-// Content tells how long the content can be.
+// Content returns how long the content can be.
 func (in Inspection) Content() ContentSize {
 	var size int64
 	for _, p := range in.Parts {
@@ -27,9 +26,9 @@ func (in Inspection) Content() ContentSize {
 	return bodyContent(in.Header.Suite, size)
 }
 
-// bodyContent tells the content's size from the body's. The nonce of the shared
-// suites takes 24 bytes or 12; no default total is another one's plus 12, since
-// all are multiples of 8.
+// bodyContent bounds the content's size by the body's. A nonce of the shared suites takes
+// 24 bytes or 12, and the total tells which: all default totals are multiples of 8, so none
+// is another one plus 12.
 func bodyContent(s Suite, body int64) ContentSize {
 	const wholly = 1 << 62 // content is not split
 	total := body - gcm.NonceSize - gcm.TagSize
@@ -42,8 +41,8 @@ func bodyContent(s Suite, body int64) ContentSize {
 	return c
 }
 
-// contentSizeOf tells the size of content from the total of its padded form, in
-// blocks that begin with a length each.
+// contentSizeOf bounds the size of content by the total of its padded form. That comes in
+// blocks, and each block begins with a length.
 func contentSizeOf(total, block int64) ContentSize {
 	k, r := total/block, total%block
 	limit := k*(block-lengthSize) + r - lengthSize
@@ -63,5 +62,5 @@ func contentSizeOf(total, block int64) ContentSize {
 	return ContentSize{k*(block-lengthSize) + max(0, r-lengthSize), limit, limit}
 }
 
-// defaultTotal reports whether content padded by default can take that total.
+// defaultTotal reports whether the default padding can give that total.
 func defaultTotal(total int64) bool { return padme(total) == total }

@@ -6,12 +6,12 @@ import (
 	"github.com/hopseal/hopseal/internal/gcm"
 )
 
-// InspectStream takes a stream apart as [Inspect] does an envelope. It reads src
-// to its end and keeps no more of it than the head, which takes 1.2 MB with 1,000
-// recipients. An error of src is returned as it is; the others match [ErrOpen].
+// InspectStream takes a stream apart as [Inspect] does an envelope. It reads src to its
+// end and keeps only the head in memory: 1.2 MB with 1,000 recipients. It returns an error
+// of src as it is; its other errors match [ErrOpen].
 //
-// The end of a stream that was cut short looks like any other end. Only who opens
-// or verifies it learns of that.
+// The end of a stream that was cut short looks like any other end. Only opening or
+// verifying the stream shows it.
 func InspectStream(src io.Reader) (Inspection, error) {
 	s, err := readStream(src, "", "", 0)
 	if err != nil {
@@ -36,9 +36,9 @@ func InspectStream(src io.Reader) (Inspection, error) {
 	l.addHead(headerNames[:], len(in.Recipients))
 	l.size("opening proof size")
 	l.add("opening proof", "opening proof", 0, s.Suite.proofSize())
-	l.place("segments", "full segments", 0, size-last)
-	l.place("segments", "last segment", 0, last)
-	l.place("final proof", "final proof", 0, int64(s.Suite.proofSize()))
+	l.addUnread("segments", "full segments", 0, size-last)
+	l.addUnread("segments", "last segment", 0, last)
+	l.addUnread("final proof", "final proof", 0, int64(s.Suite.proofSize()))
 	in.Parts = l.parts
 	return in, nil
 }

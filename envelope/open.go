@@ -18,26 +18,26 @@ import (
 //
 // An Opener is safe for concurrent use while its fields are not changed.
 type Opener struct {
-	Identity  *keys.Identity       // who opens; its own messages, returned, are refused
-	From      *keys.PublicIdentity // the expected sender, trusted by the caller's Verifier
+	Identity  *keys.Identity       // who opens; messages that it sent itself are refused
+	From      *keys.PublicIdentity // the expected sender; the caller's trust.Verifier has accepted it
 	Shared    *keys.SharedKeyset
 	Party     string // one's own name among the holders of Shared, the Sealer's ToParty
 	FromParty string // the expected sender among them
 
 	Context string // must equal the Sealer's
 
-	// Archive opens messages under keys that have been archived too: for messages
-	// from a store, sealed before a rotation. In transit such a message is late
-	// beyond the overlap, and refused.
+	// Archive lets messages under archived keys open too: messages from a store that
+	// were sealed before a rotation. Without it they are refused: a message in transit
+	// arrives before the overlap of the keys ends.
 	Archive bool
 
-	// MaxSize is how long a sealed message may be, in bytes; 0 stands for no limit
-	// but that of the memory it already stands in. A stream is cut off there.
+	// MaxSize is the largest size of a sealed message or stream, in bytes. The Opener stops
+	// reading a stream there. 0 stands for no limit: an envelope is in memory already.
 	MaxSize int64
 
-	// Replay refuses what was opened before, and what is too old to tell. It
-	// may be nil only with InsecureAllowReplay, for messages from a store that
-	// the caller itself protects.
+	// Replay refuses messages that were opened before, and those too old to tell. It may
+	// be nil only with InsecureAllowReplay, for messages from a store that the caller
+	// protects itself.
 	Replay              ReplayCache
 	InsecureAllowReplay bool
 
@@ -46,20 +46,22 @@ type Opener struct {
 	// where Replay is nil; the most is [MaxAgeLimit]. All Openers that share a
 	// ReplayCache have the same MaxAge, so that none forgets what another accepts.
 	//
-	// For as long the cache has to remember, and whoever gets a signing key of the
-	// sender's that has retired can date messages back. The sender's key must have
-	// been valid when the message was sealed, by the statement in From. Keys that retired
-	// in the last 30 days stay listed there, unless they are changed more often than twice
-	// a day. A key that is newer than the statement is not: [ReasonUnlisted]. A message that waits across rotations may be sealed to a
-	// key that has been archived meanwhile: set Archive.
+	// The cache has to remember for MaxAge. Somebody who gets a retired signing key of
+	// the sender can date a message back by MaxAge.
+	//
+	// The sender's key must have been valid when the message was sealed, by the statement in
+	// From. That lists the keys that retired in the last 30 days, unless they are changed more
+	// often than twice a day. It does not list a key that is newer: see [ReasonUnlisted]. A
+	// message that waits across rotations may be sealed to a key that has been archived
+	// meanwhile: set Archive.
 	MaxAge time.Duration
 
 	ctx context.Context // for Replay, see WithContext
 }
 
 // Open appends the plaintext of a sealed message to dst and returns it with the
-// authenticated header. The spare capacity of dst must not overlap sealed. The proof is verified
-// before anything is decrypted; nothing is appended unless everything holds.
+// authenticated header. The spare capacity of dst must not overlap sealed. Open verifies the
+// proof before it decrypts anything, and appends nothing unless every check passes.
 //
 // Every failure that a message can cause matches [ErrOpen] and has its text.
 // [ErrReplayUnavailable] says that the message was not refused and can be opened
@@ -152,7 +154,7 @@ func (o *Opener) pair(h *Header) (*keys.SharedKey, error) {
 	return pair, nil
 }
 
-// decrypt opens the body in the room after dst and moves the data to its start.
+// decrypt opens the body into the spare capacity of dst and moves the data to its start.
 func decrypt(dst []byte, key bodyKey, body, aad []byte) ([]byte, error) {
 	padded, err := key.Open(dst, body, aad)
 	if err != nil {

@@ -7,8 +7,7 @@ import (
 
 var errOverlap = errors.New("envelope: the room after dst overlaps the input")
 
-// overlap reports whether what would be appended to dst could overwrite in before
-// it is read.
+// overlap reports whether appending to dst could overwrite in before it is read.
 func overlap(dst, in []byte) bool {
 	room := dst[len(dst):cap(dst)]
 	if len(room) == 0 || len(in) == 0 {

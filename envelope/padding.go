@@ -14,12 +14,12 @@ type Padding struct {
 	sizes  []int64 // buckets, ascending; none: no padding
 }
 
-// NoPadding shows the exact length of the content. It is for content whose length
-// is known or fixed anyway.
+// NoPadding lets everybody see the exact length of the content. It is for content whose
+// length is known or fixed anyway.
 func NoPadding() Padding { return Padding{chosen: true} }
 
-// Buckets pads content to the smallest of the sizes that holds it, in bytes,
-// ascending: all content of one bucket looks alike. Content larger than the last
+// Buckets pads content to the smallest of the sizes that holds it, so that all content of
+// one bucket looks alike. The sizes are in bytes, ascending. Content larger than the last
 // is refused.
 func Buckets(sizes ...int64) Padding {
 	// A nil slice stands for no padding; no sizes at all are a mistake, see check.
@@ -49,7 +49,7 @@ func (p Padding) check() error {
 	return nil
 }
 
-// bucket returns how many bytes the content of n bytes is to look like.
+// bucket returns the size that content of n bytes is padded to.
 func (p Padding) bucket(n int64) (int64, error) {
 	if n > maxStream {
 		return 0, errTooMuch
@@ -76,8 +76,8 @@ const (
 )
 
 // padme returns max(64, Padmé(size)). Padmé (Nikitin et al., PURBs, PETS 2019,
-// section 4) leaves of a length only its log log bits, at an overhead of at most
-// 12 %, and 3 % from some 64 KiB on.
+// section 4) shows O(log log size) bits of a length. It adds at most 12 %, and at most 3 %
+// from some 64 KiB on.
 func padme(size int64) int64 {
 	if size <= minPadded {
 		return minPadded
@@ -121,9 +121,8 @@ func appendPadded(dst, data []byte, size int, length uint32) []byte {
 	return dst[:end]
 }
 
-// unpad returns the data in a padded plaintext. Where the sender did not choose
-// the total it must be the exact one, and the rest is zeros in any case: there is
-// one encoding.
+// unpad returns the data in a padded plaintext. The rest must be zeros, and the total must be
+// Padmé's unless the sender chose it: there is one encoding.
 func unpad(b []byte) ([]byte, bool) {
 	if len(b) < lengthSize || uint64(len(b)) > maxPadded {
 		return nil, false
@@ -151,9 +150,9 @@ func zeros(b []byte) bool {
 	return any == 0
 }
 
-// move copies src to the start of dst, which may overlap its beginning, in steps
-// that stay in the cache: the runtime takes a large copy past it, and what reads
-// the bytes next, the cipher, would wait for memory.
+// move copies src to the start of dst, which may overlap the beginning of src. It copies in
+// steps that stay in the cache: the runtime bypasses the cache for a large copy, and the
+// cipher, which reads the bytes next, would wait for memory.
 func move(dst, src []byte) {
 	const step = 1 << 16
 	for len(src) > 0 {

@@ -8,8 +8,8 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// A proofKind is what a proof is of: one label where it is signed, one where it is
-// an HMAC, so that neither ever passes for the other.
+// A proofKind has the two labels of one kind of proof: one for signatures and one for
+// HMACs, so that neither ever passes for the other.
 type proofKind struct{ signed, keyed label.Label }
 
 var envelopeProof = proofKind{label.EnvelopeProof, label.EnvelopeProofKeyed}
@@ -27,7 +27,7 @@ type prover struct {
 	signer keys.Signer     // else
 }
 
-// append appends the bare proof, 32 or 64 bytes, of an input.
+// append appends the bare proof of an input, 32 or 64 bytes.
 func (p prover) append(dst, input []byte) ([]byte, error) {
 	if p.pair != nil {
 		return p.pair.MAC(dst, input), nil
@@ -47,7 +47,7 @@ func (p prover) appendBin(dst []byte, s Suite, input []byte) ([]byte, error) {
 	return p.append(strict.AppendBinHead(dst, s.proofSize()), input)
 }
 
-// A checker verifies the proofs of one message, whose header it was made for.
+// A checker verifies the proofs of one message. It was made for that message's header.
 type checker struct {
 	pair *keys.SharedKey // in SuiteShared
 	key  keys.VerifyingKey
@@ -60,8 +60,8 @@ func (c checker) verify(input, proof []byte) bool {
 	return c.key.Verify(input, proof)
 }
 
-// authenticate checks what a header says against what the Opener expects, and
-// returns what verifies its proofs.
+// authenticate compares the header with what the Opener expects, and returns the checker of
+// the message's proofs.
 func (o *Opener) authenticate(want Suite, h *Header) (checker, error) {
 	switch {
 	case h.Suite != want:

@@ -21,26 +21,25 @@ const (
 	replayPerSender = 1 << 14        // ids remembered for one sender, about 1 MB
 )
 
-// A ReplayGuard is a [ReplayCache] in memory: it remembers which messages were
-// opened, per sender, so that none opens twice. It remembers for the longest MaxAge
-// of its Openers and refuses what is older; where one sender fills its share of
-// 16,384, the oldest time that is still accepted from that sender rises. It refuses
-// rather than forgets. Its memory is bounded by that share for each sender that the
-// caller's Openers expect.
+// A ReplayGuard is a [ReplayCache] in memory. It remembers for each sender which messages
+// were opened, so that none opens twice. It remembers for the longest MaxAge of its
+// Openers and refuses older messages. It holds 16,384 messages of one sender; beyond that
+// it refuses this sender's oldest ones rather than forget any. That bounds its memory, for
+// each sender that the caller's Openers expect.
 //
-// One guard serves all Openers of one identity for as long as the process runs: a
-// guard for each request would open nothing, and several guards would open a message
-// once each. [ReplayGuard.Bytes] keeps it over a restart. The zero ReplayGuard opens
-// nothing: make one with [NewReplayGuard]. A ReplayGuard is safe for concurrent use;
-// it must not be copied.
+// One guard serves all Openers of one identity for as long as the process runs. A guard
+// for each request would open nothing, and each of several guards would open a message
+// once. [ReplayGuard.Bytes] keeps the guard over a restart. The zero ReplayGuard opens
+// nothing: make one with [NewReplayGuard]. A ReplayGuard is safe for concurrent use and
+// must not be copied.
 type ReplayGuard struct {
 	made    bool    // by NewReplayGuard, FirstReplayGuard or ParseReplayGuard
-	first   readers // whose first guard it is, if any
+	first   readers // the keys whose first guard it is, if any
 	mu      sync.Mutex
 	window  time.Duration    // the longest MaxAge that it was asked with
 	floor   time.Time        // nothing at or before it is accepted from a new sender
 	senders map[sender]*seen // only senders whose proof verified
-	sweep   int              // number of senders at which idle ones are looked for
+	sweep   int              // the number of senders at which idle ones are dropped
 }
 
 type sender struct {
@@ -48,9 +47,9 @@ type sender struct {
 	party string
 }
 
-// senderOf names who sent a message. A party's name means something in its keyset
-// only: holders of another one, where a party has the same name, must not be able
-// to use up the ids of messages that they see.
+// senderOf names who sent a message. A party's name means something in its keyset only.
+// Another keyset may have a party of the same name, and its holders must not be able to
+// use up the ids of messages that they see.
 func senderOf(h *Header) sender {
 	if h.Suite == SuiteShared {
 		return sender{keys.Fingerprint(h.SealKey), h.Party}
@@ -68,24 +67,24 @@ type seen struct {
 	ids   map[MessageID]int64 // their times, in Unix milliseconds
 }
 
-// NewReplayGuard returns a guard that begins now, as after a restart. It refuses
-// every message that is dated up to five minutes from now: another process may have
-// opened it, and its sender's clock may be ahead by that. So it opens nothing for
-// the first five minutes, and never what waited from before: see [FirstReplayGuard]
-// for keys that are new, [ParseReplayGuard] for a guard that was kept, and
-// [ReplayCache] for one that several processes share.
+// NewReplayGuard returns a guard that begins now, as after a restart. It refuses every
+// message that is dated earlier than five minutes from now: an earlier process may have
+// opened it, and a sender's clock may be five minutes ahead. So the guard opens nothing
+// for the first five minutes, and never a message that waited from before. See
+// [FirstReplayGuard] for keys that are new, [ParseReplayGuard] for a guard that was kept,
+// and [ReplayCache] for a cache that several processes share.
 func NewReplayGuard() *ReplayGuard { return newReplayGuard(time.Now().Add(replayWindow)) }
 
-// FirstReplayGuard returns the guard of an identity, or of a shared keyset, that this
-// process has generated: nothing can have been opened with it, so that the guard
-// opens whatever is sealed to it. That is true once. A second guard of the same keys,
-// and one of keys that were read from anywhere, is as from [NewReplayGuard].
+// FirstReplayGuard returns the first guard of an identity, or of a shared keyset, that
+// this process has generated. Nothing can have been opened with these keys yet, so the
+// guard opens whatever is sealed to them. That is true once: for a second guard of the same
+// keys, and for keys that were read from anywhere, it does what [NewReplayGuard] does.
 //
-// Pass the keys that messages are sealed to: in [SuiteSharedSigned] the keyset. The
-// guard is for these keys alone, and an Opener with others returns an error: what was
-// sealed to those may have been opened before. Who generates keys for another process
-// keeps the guard's Bytes beside them. What was kept knows its identity; it tells a
-// keyset from identities, and not from another keyset.
+// Pass the keys that messages are sealed to: in [SuiteSharedSigned] the keyset. The guard
+// is for these keys alone. An Opener with other keys returns an error, since what was sealed
+// to those may have been opened before. A process that generates keys for another one
+// keeps the guard's Bytes beside them. These name an identity; of a keyset they say only
+// that it is one, not which.
 func FirstReplayGuard[Keys *keys.Identity | *keys.SharedKeyset](of Keys) *ReplayGuard {
 	if !newborn.Take(of) {
 		return NewReplayGuard()
@@ -115,7 +114,7 @@ func (g *ReplayGuard) Claim(_ context.Context, c ReplayClaim) (bool, error) {
 	return err == nil, nil
 }
 
-// claim records the message, whose proof has verified, or refuses it.
+// claim records the message or refuses it. Its proof has verified.
 func (g *ReplayGuard) claim(h Header, maxAge time.Duration, now time.Time) error {
 	if !g.made {
 		return errNoGuard
@@ -160,7 +159,7 @@ func (s *seen) accept(h Header, now time.Time, window time.Duration) error {
 	return nil
 }
 
-// makeRoom drops what is refused anyway, as old, or else the older half.
+// makeRoom drops the ids that are refused for their age anyway, and at least the older half.
 func (s *seen) makeRoom(old time.Time) {
 	times := make([]int64, 0, len(s.ids))
 	for _, t := range s.ids {
@@ -174,8 +173,8 @@ func (s *seen) makeRoom(old time.Time) {
 	s.drop(floor)
 }
 
-// drop forgets ids up to a time. The floor rises to the newest of them, so that
-// none is accepted again.
+// drop forgets the ids up to a time. It raises the floor to the newest of them, so that none
+// is accepted again.
 func (s *seen) drop(until time.Time) {
 	for id, ms := range s.ids {
 		t := time.UnixMilli(ms)
@@ -189,9 +188,8 @@ func (s *seen) drop(until time.Time) {
 	}
 }
 
-// forgetIdle drops senders of whom the window refuses everything remembered. The
-// guard's own floor rises with them, so that a clock set back accepts nothing
-// twice.
+// forgetIdle drops the senders all of whose messages are older than the window. It raises
+// the guard's own floor to theirs, so that nothing opens twice after a clock is set back.
 func (g *ReplayGuard) forgetIdle(now time.Time) {
 	old := now.Add(-g.window)
 	for from, s := range g.senders {
@@ -207,16 +205,16 @@ func (g *ReplayGuard) forgetIdle(now time.Time) {
 // ErrReplayGuard is returned for bytes that are not a replay guard.
 var ErrReplayGuard = errors.New("envelope: not a valid replay guard")
 
-// Bytes returns the guard for storage: at most 26 bytes for each message that is
-// not too old to open. Store it before acting on a message, or a restart lets that
-// message in again. It holds no secret; whoever sets it back can replay. The zero
-// ReplayGuard gives nil, which [ParseReplayGuard] refuses.
+// Bytes returns the guard for storage: at most 26 bytes for each message that is not too
+// old to open. Store them before you act on a message, or that message opens again after
+// a restart. They hold no secret, but whoever sets them back can replay. A zero ReplayGuard
+// returns nil, which [ParseReplayGuard] refuses.
 //
 //	array(5) [ version=3, first bin 0 | 32, longest MaxAge ms, floor ms, array of array(4) [ fingerprint | pair id bin 32, party str, floor ms,
 //	           array of array(2) [ message id bin 16, time ms ] ] ]
 //
-// First says whose first guard it is: nobody's, where it is empty, an identity's by its
-// fingerprint, or a keyset's by 32 zeros. Senders and ids stand in ascending order.
+// First says whose first guard it is: it is empty for no keys, the fingerprint of an identity,
+// or 32 zeros for a keyset. Senders and ids stand in ascending order.
 func (g *ReplayGuard) Bytes() []byte {
 	if !g.made {
 		return nil
@@ -242,8 +240,8 @@ func (g *ReplayGuard) Bytes() []byte {
 	return b
 }
 
-// sortedKeys sorts with package sort, of which there is one copy in the browser
-// build; package slices would bring 15 KB for each type.
+// sortedKeys returns the keys of m in order. It uses package sort, since package slices would
+// add 15 KB for each type to the browser build.
 func sortedKeys[K comparable, V any](m map[K]V, compare func(a, b K) int) []K {
 	keys := make([]K, 0, len(m))
 	for k := range m {
@@ -255,7 +253,7 @@ func sortedKeys[K comparable, V any](m map[K]V, compare func(a, b K) int) []K {
 
 func (id MessageID) compare(other MessageID) int { return bytes.Compare(id[:], other[:]) }
 
-// floorMilli rounds up: a floor must not sink by being stored.
+// floorMilli rounds up, so that storing a floor does not lower it.
 func floorMilli(t time.Time) uint64 {
 	if t.IsZero() || t.UnixMilli() < 0 {
 		return 0
@@ -303,8 +301,8 @@ func ParseReplayGuard(b []byte) (*ReplayGuard, error) {
 	return g, nil
 }
 
-// What a sender and an id take at least, in bytes: so many of them as are
-// announced can follow, and the room for them is in proportion (A28).
+// The least that a sender and an id take, in bytes. They bound how many can follow, so that
+// memory is allocated in proportion to the input (A28).
 const (
 	leastSender = 1 + 2 + 32 + 1 + 1 + 1
 	leastID     = 1 + 2 + len(MessageID{}) + 1
@@ -312,7 +310,7 @@ const (
 
 const guardVersion = 3
 
-// readWindow reads what some Opener's MaxAge can be.
+// readWindow reads the longest MaxAge of the Openers and checks that it can be one.
 func readWindow(r *strict.Reader) time.Duration {
 	ms := r.Uint()
 	if ms < uint64(replayWindow.Milliseconds()) || ms > uint64(MaxAgeLimit.Milliseconds()) {
@@ -330,7 +328,7 @@ func readMilli(r *strict.Reader) uint64 {
 	return ms
 }
 
-// readSeen returns nil where the bytes are not what is remembered of a sender.
+// readSeen reads what is remembered of a sender. It returns nil if the bytes are malformed.
 func readSeen(r *strict.Reader) *seen {
 	s := &seen{floor: fromMilli(readMilli(r))}
 	n := r.ArrayLen(0, min(replayPerSender, r.Len()/leastID))

@@ -18,20 +18,20 @@ import (
 // stands over a store that the processes share, such as Redis or a table in SQL:
 // docs/queue.md has one.
 type ReplayCache interface {
-	// Claim records, in one atomic step, that a message is being opened. It is
-	// asked once the message has proved to be the sender's.
+	// Claim records, in one atomic step, that a message is being opened. The Opener calls
+	// it after it has verified the sender's proof.
 	//
-	// True means that no call before this one claimed the same Key: the message
-	// opens. False refuses it for good, as opened before. An error says that
-	// neither is known, or that another process has not finished with the message:
+	// True means that no call before this one claimed the same Key: the message opens.
+	// False means that it was opened before, and refuses it for good. An error means that
+	// the cache does not know, or that another process has not finished with the message:
 	// it does not open now, and may be opened later. See [ErrReplayUnavailable].
 	//
-	// A cache whose client asks its store a second time, since an answer got lost, must
-	// know its own claim again, by a token in it: or the message opens for nobody.
+	// If an answer gets lost, the cache's client may ask its store again. It must then
+	// recognize its own claim, by a token in it, or the message opens for nobody.
 	//
-	// The cache must keep the key until the claim's Until by the cache's own clock,
-	// and must return false for a claim whose Until has passed by that clock: then
-	// the clocks of the processes do not matter. It must return once ctx is done.
+	// The cache must keep the key until the claim's Until by the cache's own clock, and
+	// must return false for a claim whose Until has passed by that clock: so the clocks of
+	// the processes do not matter. Claim must return once ctx is done.
 	Claim(ctx context.Context, c ReplayClaim) (first bool, err error)
 }
 
@@ -40,10 +40,10 @@ type ReplayClaim struct {
 	// Key names the message, its sender and its receiver: all that a shared store
 	// needs to know. No other message of any sender has it.
 	Key ReplayKey
-	// Until is when the claim may be forgotten: no opener accepts the message after
-	// it, even with a clock that is five minutes behind the store's. It is as long after
-	// Header.Time in each claim, as MaxAge says: a cache should return an error where it is
-	// longer than before, since it has forgotten what was opened then.
+	// Until is when the cache may forget the claim: no opener accepts the message after
+	// it, even with a clock that is five minutes behind the store's. MaxAge decides how long
+	// after Header.Time it is, the same for all claims. If it is longer than before, the
+	// cache should return an error, since it has forgotten what was opened then.
 	Until time.Time
 	// Header is the message's, authenticated.
 	Header Header
@@ -59,32 +59,32 @@ type ReplayKey [32]byte
 // String returns 64 hexadecimal digits.
 func (k ReplayKey) String() string { return hex.EncodeToString(k[:]) }
 
-// ErrReplayUnavailable is matched by the error of an Opener whose [ReplayCache] did
-// not decide, with the cache's own error. It does not match [ErrOpen]: the message
-// was not refused, and can be opened later. Leave it in the queue.
+// ErrReplayUnavailable says that the Opener's [ReplayCache] did not decide. The error also
+// matches the cache's own error, and does not match [ErrOpen]: the message was not refused
+// and can be opened later. Leave it in the queue.
 var ErrReplayUnavailable = errors.New("envelope: the replay cache did not decide, so the message stays unopened and can be opened later")
 
-// MaxAgeLimit is the largest [Opener] MaxAge, 30 days: so long a statement lasts.
-// What waits for longer is in a store rather than on its way.
+// MaxAgeLimit is the largest [Opener] MaxAge: 30 days, as long as a statement lasts.
+// A message that waits for longer is in a store rather than on its way.
 const MaxAgeLimit = keys.MaxLifetime
 
 const (
 	// replayMargin is how long a claim is kept after its message has become too old,
 	// for openers whose clocks are behind the store's.
 	replayMargin = keys.ClockSkew + time.Second
-	// replayTimeout bounds how long a ReplayCache is waited for, where the context says
-	// nothing.
+	// replayTimeout bounds how long an Opener waits for a ReplayCache if the context has no
+	// deadline.
 	replayTimeout = 10 * time.Second
 )
 
-// inTime reports whether a message's time is not too old and not in the future.
+// inTime reports whether a message's time is neither too old nor in the future.
 func inTime(t time.Time, maxAge time.Duration, now time.Time) bool {
 	return !t.Before(now.Add(-maxAge)) && !t.After(now.Add(keys.ClockSkew))
 }
 
-// WithContext returns a copy of the Opener that gives ctx to its [ReplayCache]: for
-// one message, or for all of a worker's. Nothing else waits for anything but the
-// source of a stream. Where ctx has no deadline the cache is given ten seconds.
+// WithContext returns a copy of the Opener that passes ctx to its [ReplayCache], for one
+// message or for all of a worker's. If ctx has no deadline, the cache has ten seconds. Beside
+// the cache, an Opener waits only for the source of a stream, and that does not see ctx.
 func (o *Opener) WithContext(ctx context.Context) *Opener {
 	with := *o
 	with.ctx = ctx
@@ -146,7 +146,8 @@ func (o *Opener) replayContext() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, replayTimeout)
 }
 
-// replayKey is specified in docs/protocol.md: processes of other versions share it.
+// replayKey returns the key of a claim. docs/protocol.md specifies it, since processes of
+// several versions may share a cache.
 func (o *Opener) replayKey(h *Header) ReplayKey {
 	from := senderOf(h)
 	var receiver keys.Fingerprint
@@ -157,7 +158,7 @@ func (o *Opener) replayKey(h *Header) ReplayKey {
 	return sha256.Sum256(label.EnvelopeReplay.With(h.ID[:], from.root[:], receiver[:], size, []byte(from.party), []byte(o.Party)))
 }
 
-// checkReplay refuses what only a mistake of the caller's can be.
+// checkReplay returns an error if the caller has set Replay or MaxAge wrongly.
 func (o *Opener) checkReplay() error {
 	if o.MaxAge < 0 || o.MaxAge > MaxAgeLimit {
 		return errors.New("envelope: an Opener's MaxAge is from 0, for five minutes, to 30 days")
@@ -171,7 +172,7 @@ func (o *Opener) checkReplay() error {
 	return nil
 }
 
-// checkFirst refuses the first guard of other keys than messages are sealed to.
+// checkFirst refuses a guard that is the first one of other keys than the Opener's.
 func (o *Opener) checkFirst() error {
 	if g, inMemory := o.Replay.(*ReplayGuard); inMemory && !g.first.match(o.readers()) {
 		return errOtherKeys

@@ -11,18 +11,17 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// Rewrap appends the envelope sealed, which this Sealer's From sealed earlier, to
-// dst with other recipients: all of To, and nobody else. The body stays as it is,
-// and so do message id, time, content type and context; the content key is sealed
-// again and a fresh proof made. From must have been among the recipients, or it
-// could not read the content key. Context must be the message's; ContentType and
-// Padding are not used.
+// Rewrap gives a message that From sealed earlier other recipients: all of To, and nobody
+// else. It appends the new envelope to dst. It keeps the body, the message id, the time, the
+// content type and the context, seals the content key again, and makes a fresh proof. From
+// must have been among the recipients, or it could not read the content key. Context must
+// be the message's. ContentType and Padding are not used.
 //
-// Who was removed can still read the message if it kept a copy: the content key
-// is the same. Openers with a [ReplayGuard] take the message for the one they
-// have opened, or for too old: Rewrap is for messages that are stored.
+// The content key stays the same: a recipient that Rewrap removes can still read a copy
+// that it kept. Rewrap is for messages that are stored: an Opener with a [ReplayGuard]
+// refuses the new envelope as opened before, or as too old.
 //
-// Its errors match [ErrOpen] where sealed is not an intact message of From's.
+// Its error matches [ErrOpen] if sealed is not an intact message of From's.
 func (s *Sealer) Rewrap(dst, sealed []byte) ([]byte, error) {
 	if overlap(dst, sealed) {
 		return nil, errOverlap
@@ -52,7 +51,7 @@ func (s *Sealer) Rewrap(dst, sealed []byte) ([]byte, error) {
 
 // RewrapStream does with a stream what [Sealer.Rewrap] does with an envelope: it
 // reads the stream from src and writes it to dst with another head. Only the head
-// is verified. The rest is copied, and its own proof tells an Opener of any change.
+// is verified. The rest is copied: its own proof shows any change to an Opener.
 func (s *Sealer) RewrapStream(dst io.Writer, src io.Reader) error {
 	if err := s.checkRewrap(); err != nil {
 		return err
@@ -93,9 +92,9 @@ func (s *Sealer) checkRewrap() error {
 	return s.check(time.Now())
 }
 
-// rewrapper returns who signs again what From signed: the key that the header
-// names, which the body's associated data covers. It signs nothing that it has not
-// signed before.
+// rewrapper returns the prover that signs the message again, after it has verified that From
+// signed it before. It uses the key that the header names, since the body's associated data
+// covers that name.
 func (s *Sealer) rewrapper(h *Header, verify func(checker) bool) (prover, error) {
 	if h.Suite != SuiteRecipients {
 		return prover{}, fail(ReasonSuite)

@@ -9,9 +9,9 @@ import (
 	"github.com/hopseal/hopseal/internal/label"
 )
 
-// scratch is the room in which one call makes a header, its associated data and
-// the input of its proof, all of which a hop may see. It is pooled: a message
-// under a shared keyset then costs but its AES state.
+// scratch holds the header, the associated data and the proof's input while one call makes
+// them. A hop may see all of them. It is pooled, so that a message under a shared keyset
+// allocates only its AES state.
 type scratch struct {
 	header []byte
 	aad    []byte
@@ -24,20 +24,20 @@ var scratches = sync.Pool{New: func() any { return &scratch{hash: sha256.New()} 
 func getScratch() *scratch  { return scratches.Get().(*scratch) }
 func putScratch(s *scratch) { scratches.Put(s) }
 
-// bodyAAD is label ‖ header, as received.
+// bodyAAD returns label ‖ header, with the header as received.
 func (s *scratch) bodyAAD(header []byte) []byte {
 	s.aad = append(append(s.aad[:0], label.EnvelopeBody...), header...)
 	return s.aad
 }
 
-// proofInput is what the sender signs or MACs: label ‖ SHA-256(label ‖
+// proofInput returns what the sender signs or MACs: label ‖ SHA-256(label ‖
 // length-prefixed header, recipients, body, receiver), always one short input. The
 // lengths are 8 bytes, big-endian; an absent field has length 0, which a present
 // one never has.
 //
-// The receiver is the name of the party that the message is for, in the shared
-// suites, where all parties have the same key. It is not sent: a hop that takes
-// the message to another party takes it to one that puts another name here.
+// In the shared suites, where all parties have the same key, receiver is the name of the
+// party that the message is for. It is not sent. If a hop takes the message to another
+// party, that party puts its own name here and the proof fails.
 func (s *scratch) proofInput(l label.Label, p parts, receiver string) []byte {
 	s.begin(label.EnvelopeDigest)
 	s.field(p.header)
@@ -47,7 +47,7 @@ func (s *scratch) proofInput(l label.Label, p parts, receiver string) []byte {
 	return s.input(l)
 }
 
-// openingInput is what the opening proof of a stream is made of.
+// openingInput returns what the sender signs or MACs for the opening proof of a stream.
 func (s *scratch) openingInput(l label.Label, head streamHead, receiver string) []byte {
 	s.begin(label.StreamOpeningDigest)
 	s.field(head.header)
@@ -62,7 +62,7 @@ func (s *scratch) begin(l label.Label) {
 	s.hash.Write(s.proof)
 }
 
-// field hashes a length of 8 bytes and b.
+// field hashes the length of b, in 8 bytes, and b.
 func (s *scratch) field(b []byte) {
 	s.proof = binary.BigEndian.AppendUint64(s.proof[:0], uint64(len(b)))
 	s.hash.Write(s.proof)

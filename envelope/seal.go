@@ -35,10 +35,9 @@ type Sealer struct {
 
 var errTooLong = errors.New("envelope: a message has less than 2 GiB: use NewWriter")
 
-// Seal appends the envelope of plaintext to dst, whose spare capacity must not
-// overlap plaintext. It returns an error only where it cannot be used like this,
-// or where the keys cannot: an external signer that fails, a key that has sealed
-// all it may.
+// Seal appends the envelope of plaintext to dst. The spare capacity of dst must not overlap
+// plaintext. Seal returns an error only if the Sealer's fields or the plaintext do not allow
+// it, or if its keys do not: an external signer fails, or a key has sealed all that it may.
 func (s *Sealer) Seal(dst, plaintext []byte) ([]byte, error) {
 	if overlap(dst, plaintext) {
 		return nil, errOverlap
@@ -70,7 +69,7 @@ func (s *Sealer) Seal(dst, plaintext []byte) ([]byte, error) {
 	return m.by.appendBin(dst, m.Suite, w.proofInput(envelopeProof.label(m.Suite), p, s.ToParty))
 }
 
-// room is enough for an envelope with a body of this size, in bytes.
+// room returns a number of bytes that is enough for an envelope with a body of this size.
 func (p parts) room(body int, s Suite) int {
 	return len(p.header) + len(p.recipients) + body + s.proofSize() + maxFraming
 }
@@ -102,11 +101,11 @@ func appendBody(dst, plaintext []byte, size int, length uint32, key bodyKey, aad
 	return dst, dst[start:], nil
 }
 
-// outgoing is a message while it is sealed.
+// outgoing is a message that is being sealed.
 type outgoing struct {
 	Header
-	pair    *keys.SharedKey // what seals, in the shared suites
-	content contentKey      // what seals, with recipients
+	pair    *keys.SharedKey // seals the body in the shared suites
+	content contentKey      // seals the body in SuiteRecipients
 	by      prover
 }
 
@@ -187,8 +186,8 @@ func (s *Sealer) check(now time.Time) error {
 	return s.Padding.check()
 }
 
-// sealable returns why a recipient cannot be sealed to, or nil if its identity, and the key that
-// it lists, are in use. Its clock may be ahead.
+// sealable returns nil if recipient i is in use at this time, with the key that it lists, and else
+// an error that says why not. The recipient's clock may be ahead.
 func sealable(i int, p *keys.PublicIdentity, now time.Time) error {
 	switch {
 	case p == nil:

@@ -39,7 +39,7 @@ func (s *streamHead) append(dst []byte) []byte {
 	return strict.AppendBin(dst, s.proof)
 }
 
-// digest is that of the header.
+// digest returns the header's.
 func (s *streamHead) digest() []byte { return headerDigest(label.StreamHeader, s.header) }
 
 func parseStreamHead(b []byte) (s streamHead, err error) {
@@ -83,7 +83,8 @@ type segmentCipher struct {
 
 func newSegmentCipher(key []byte) *segmentCipher { return &segmentCipher{AEAD: gcm.New(key)} }
 
-// nonceOf is the segment's number, 11 bytes big-endian, and the mark of the last.
+// nonceOf returns the segment's number, 11 bytes big-endian, and the mark of the last one. The
+// next call overwrites it.
 func (c *segmentCipher) nonceOf(number int64, last bool) []byte {
 	binary.BigEndian.PutUint64(c.nonce[3:], uint64(number))
 	c.nonce[gcm.NonceSize-1] = 0
@@ -93,8 +94,8 @@ func (c *segmentCipher) nonceOf(number int64, last bool) []byte {
 	return c.nonce[:]
 }
 
-// A streamDigest is what the final proof is made of: the digests of all segments,
-// hashed after the header's and the receiver.
+// A streamDigest hashes what the final proof covers: the header's digest, the receiver, and
+// then the digests of all segments.
 type streamDigest struct {
 	total, segment hash.Hash
 	sum            [sha256.Size]byte
@@ -111,7 +112,7 @@ func newStreamDigest(headerDigest []byte, receiver string) *streamDigest {
 	return d
 }
 
-// add returns the digest of a segment. It is overwritten by the next.
+// add hashes a segment and returns its digest. The next call overwrites it.
 func (d *streamDigest) add(segment []byte) *[sha256.Size]byte {
 	d.segment.Reset()
 	d.segment.Write(d.room)
@@ -121,16 +122,16 @@ func (d *streamDigest) add(segment []byte) *[sha256.Size]byte {
 	return &d.sum
 }
 
-// input is what the final proof is made of.
+// input returns what the sender signs or MACs for the final proof.
 func (d *streamDigest) input(s Suite) []byte {
 	return d.total.Sum([]byte(finalProof.label(s)))
 }
 
-// A layout checks that the segments of a stream hold its content and its padding
-// as they must: there is one way to seal content of one size and padding.
+// A layout checks how the segments of a stream hold its content and its padding: there is one
+// way to seal content of one size and padding.
 type layout struct {
 	content, total int64 // bytes so far, of content and of plaintext
-	ended, chosen  bool  // the content has; the sender chose the total
+	ended, chosen  bool  // the content has ended; the sender chose the total
 }
 
 // take returns the data in a segment's plaintext.
@@ -157,7 +158,8 @@ func (l *layout) take(plain []byte, last bool) ([]byte, bool) {
 	return data, zeros(rest) && l.fits(last)
 }
 
-// fits reports whether the total is what it must be, if this was the last segment.
+// fits reports whether the total is the right one for the content. It is known with the last
+// segment; before that fits reports true.
 func (l *layout) fits(last bool) bool {
 	return !last || l.chosen || l.total == padme(plainSize(l.content))
 }

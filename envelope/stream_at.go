@@ -7,10 +7,9 @@ import (
 	"sync"
 )
 
-// A ReaderAt reads the content of a verified stream at random. It holds 32 bytes
-// for each 64 KiB of the stream: the digest of every segment, so that what it
-// reads later is what it verified, even if the stream changes in between. A
-// ReaderAt is safe for concurrent use.
+// A ReaderAt reads the content of a verified stream from any offset. It holds the digest of
+// every segment, 32 bytes for each 64 KiB of the stream: so it reads later what it
+// verified, even if the stream changes in between. A ReaderAt is safe for concurrent use.
 type ReaderAt struct {
 	src     io.ReaderAt
 	header  Header
@@ -28,9 +27,9 @@ type ReaderAt struct {
 
 // NewReaderAt reads a stream of size bytes once from start to end, verifies all of
 // it, and returns a reader for any part of its content. Its errors are those of
-// [Opener.NewReader] and of [UnverifiedReader.Read]. The message id goes to Replay once
-// all has verified: a copy that was cut short or changed on the way, and a source that
-// fails, leave the whole stream to be opened later.
+// [Opener.NewReader] and of [UnverifiedReader.Read]. It passes the message id to Replay after
+// all has verified: if a copy was cut short or changed on the way, or the source fails, the
+// whole stream can still be opened later.
 func (o *Opener) NewReaderAt(src io.ReaderAt, size int64) (*ReaderAt, error) {
 	if src == nil {
 		return nil, errNil("io.ReaderAt")
@@ -39,7 +38,7 @@ func (o *Opener) NewReaderAt(src io.ReaderAt, size int64) (*ReaderAt, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !o.inTime(&pass.stream.Header) { // before the long way
+	if !o.inTime(&pass.stream.Header) { // before reading the whole stream
 		return nil, fail(ReasonTime)
 	}
 	r := &ReaderAt{
@@ -63,9 +62,9 @@ func (r *ReaderAt) Header() Header { return r.header }
 // Size returns the size of the content in bytes.
 func (r *ReaderAt) Size() int64 { return r.size }
 
-// ReadAt reads len(p) bytes of content from an offset, or up to the end and
-// returns [io.EOF]. A segment that is not the one that was verified gives an error
-// that matches [ErrOpen]; other errors are the source's.
+// ReadAt reads len(p) bytes of content from an offset. At the end of the content it reads
+// fewer and returns [io.EOF]. If a segment is not the one that was verified, the error
+// matches [ErrOpen]; other errors are the source's.
 func (r *ReaderAt) ReadAt(p []byte, off int64) (n int, err error) {
 	if off < 0 {
 		return 0, errors.New("envelope: ReadAt with a negative offset")
@@ -86,7 +85,8 @@ func (r *ReaderAt) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// open opens a segment, unless it is the one that is open, and returns its content.
+// open returns the content of a segment. It opens it unless it is open already. The caller
+// holds r.mu.
 func (r *ReaderAt) open(number int64) ([]byte, error) {
 	if r.buf == nil {
 		r.buf = new([segmentSize]byte)

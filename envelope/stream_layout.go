@@ -22,6 +22,6 @@ const (
 	maxSegments = 1 << 32 // of that and its padding
 )
 
-// plainSize is how many bytes of segments' plaintext n bytes of content take
-// before padding: full segments, and one that is not.
+// plainSize returns how many bytes of segments' plaintext n bytes of content take before
+// padding: full segments, and one that is not full.
 func plainSize(n int64) int64 { return n/segmentData*segmentPlain + lengthSize + n%segmentData }

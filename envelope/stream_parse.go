@@ -11,14 +11,14 @@ import (
 	"github.com/hopseal/hopseal/internal/strict"
 )
 
-// In bytes: more than any header takes, and than any proof may take of a suite that there may
-// be, so that this one is named.
+// Limits in bytes: more than any header takes, and more than the proofs of later suites may
+// take. So a stream of a later suite is refused as one, by name.
 const (
 	maxStreamHeader = 2048
 	maxProof        = 1 << 14
 )
 
-// A stream is what is in front of a stream's segments, and then the segments.
+// A stream is a stream that is being read: its head, and then its segments.
 type stream struct {
 	Header
 	head     streamHead
@@ -28,12 +28,12 @@ type stream struct {
 	buf      []byte // a segment, the final proof behind it, and one byte more
 	have     int    // bytes in buf
 	proof    []byte // the final one, once the last segment has been read
-	data     []byte // what an UnverifiedReader has opened and not given out: here, since fmt does not follow its pointer
+	data     []byte // what an UnverifiedReader has opened and not returned yet: here, since fmt does not follow its pointer
 }
 
-// readStream takes the head from src, and no more than that is worth. It takes
-// texts that equal the expected ones from there. Most is the largest size of
-// a stream, 0 for any.
+// readStream reads the head from src and keeps no more memory than the head takes. If a text
+// equals the expected one, it uses that string, which saves a copy. most is the largest
+// size of a stream, 0 for any.
 func readStream(src io.Reader, party, context string, most int64) (*stream, error) {
 	if src == nil {
 		return nil, errNil("io.Reader")
@@ -70,9 +70,9 @@ func readStream(src io.Reader, party, context string, most int64) (*stream, erro
 	return s, nil
 }
 
-// next returns the next segment, and whether it is the last: what comes before
-// the final proof at the end of the input. The segment stands until the call
-// after, and may be overwritten.
+// next returns the next segment and whether it is the last one, which the final proof and the
+// end of the input follow. The segment is valid until the next call, and the caller may
+// overwrite it.
 func (s *stream) next() (segment []byte, last bool, err error) {
 	if s.buf == nil {
 		s.buf = make([]byte, segmentSize+s.Suite.proofSize()+1)
@@ -98,8 +98,8 @@ func (s *stream) next() (segment []byte, last bool, err error) {
 	return s.buf[:end], true, nil
 }
 
-// A headReader collects a head without knowing how long it is. What it collects
-// is parsed afterwards, strictly: here only lengths matter.
+// A headReader collects the bytes of a head, whose length is not known before. It looks at
+// lengths only; the strict parser reads the bytes afterwards.
 type headReader struct {
 	src *bufio.Reader
 	b   bytes.Buffer // grows with what arrives, not with what is announced
@@ -148,8 +148,8 @@ func (r *headReader) bin(most int) {
 	r.fixed(int(n))
 }
 
-// cutShort takes the end of the input for what it is, a stream cut short. Other
-// errors are the input's own.
+// cutShort returns the error for a stream that was cut short if err is the end of the input,
+// and else err, which is the input's own.
 func cutShort(err error) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return fail(ReasonMalformed)

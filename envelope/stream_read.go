@@ -7,11 +7,11 @@ import (
 	"github.com/hopseal/hopseal/internal/label"
 )
 
-// An UnverifiedReader opens a stream segment by segment, in constant memory. Every
-// byte that it returns is authentic to the stream's key: it is from one of those
-// who can read the stream. That it is from the sender, and all of it, is certain
-// only once Read has returned [io.EOF]. Whoever acts on content earlier has to be
-// able to take that back; [Opener.NewReaderAt] verifies first.
+// An UnverifiedReader opens a stream segment by segment, in constant memory. Every byte
+// that it returns is authentic to the stream's key: it is from somebody who can read the
+// stream. Only after Read has returned [io.EOF] is it certain that all of it is from the
+// sender and that nothing is missing. If you act on content earlier, be able to undo that.
+// [Opener.NewReaderAt] verifies first.
 //
 // An UnverifiedReader is for one goroutine.
 type UnverifiedReader struct {
@@ -25,14 +25,14 @@ type UnverifiedReader struct {
 	keep   func(digest *[sha256.Size]byte)
 }
 
-// NewReader reads the head of a stream from src, verifies the sender's opening
-// proof and returns a reader of the content. The message id goes to Replay now,
-// before any content is seen. An error that src returns is returned as it is;
-// every failure that the stream itself causes matches [ErrOpen].
+// NewReader reads the head of a stream from src, verifies the sender's opening proof and
+// returns a reader of the content. It passes the message id to Replay now, before it
+// returns any content. It returns an error of src as it is; every failure that the stream
+// itself causes matches [ErrOpen].
 //
-// The stream ends where src does. NewReader may read ahead. A stream that broke
-// off, or that somebody on the way has cut short, cannot be read again with the same
-// guard: its sender seals it anew. [Opener.NewReaderAt] does not use up what is not whole.
+// The stream ends where src does. NewReader may read ahead. If a stream broke off, or
+// somebody on the way cut it short, it cannot be read again with the same guard: its
+// sender has to seal it anew. [Opener.NewReaderAt] claims only streams that are whole.
 func (o *Opener) NewReader(src io.Reader) (*UnverifiedReader, error) {
 	r, err := o.newReader(src)
 	if err != nil {
@@ -44,7 +44,7 @@ func (o *Opener) NewReader(src io.Reader) (*UnverifiedReader, error) {
 	return r, nil
 }
 
-// newReader is NewReader, but for the claim.
+// newReader does what NewReader does, without the claim.
 func (o *Opener) newReader(src io.Reader) (*UnverifiedReader, error) {
 	want, err := o.suite()
 	if err != nil {
@@ -69,14 +69,14 @@ func (o *Opener) newReader(src io.Reader) (*UnverifiedReader, error) {
 	return &UnverifiedReader{stream: s, check: check, cipher: newSegmentCipher(key), digest: digest}, nil
 }
 
-// opens reports whether the opening proof is the one that check verifies.
+// opens reports whether check verifies the opening proof.
 func (s *stream) opens(check checker, receiver string) bool {
 	w := getScratch()
 	defer putScratch(w)
 	return check.verify(w.openingInput(openingProof.label(s.Suite), s.head, receiver), s.head.proof)
 }
 
-// ends does the same for the final proof.
+// ends reports whether check verifies the final proof.
 func (s *stream) ends(check checker, digest *streamDigest) bool {
 	return check.verify(digest.input(s.Suite), s.proof)
 }
@@ -102,12 +102,12 @@ func (o *Opener) streamKey(s *stream) ([]byte, error) {
 // Header returns the stream's header, which the opening proof authenticates.
 func (r *UnverifiedReader) Header() Header { return r.stream.Header }
 
-// Verified reports whether the content has been read to its end, and the final
-// proof has verified: all that was read is the sender's, and nothing is missing.
+// Verified reports whether the content has been read to its end and the final proof has
+// verified. Then all that was read is the sender's, and nothing is missing.
 func (r *UnverifiedReader) Verified() bool { return r.err == io.EOF && len(r.stream.data) == 0 }
 
-// Read reads content that is authentic to the key, see [UnverifiedReader]. It
-// returns [io.EOF] once the final proof has verified and not before.
+// Read reads content that is authentic to the key: see [UnverifiedReader]. It returns
+// [io.EOF] only after the final proof has verified.
 func (r *UnverifiedReader) Read(p []byte) (int, error) {
 	for len(r.stream.data) == 0 && len(p) > 0 {
 		if r.fill(); r.err != nil && len(r.stream.data) == 0 {
@@ -119,8 +119,8 @@ func (r *UnverifiedReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo writes all content to dst, without a copy in between: for [io.Copy].
-// Where it returns an error, what dst has been given is not verified.
+// WriteTo writes all content to dst without a copy in between, for [io.Copy]. If it returns
+// an error, what dst has received is not verified.
 func (r *UnverifiedReader) WriteTo(dst io.Writer) (total int64, err error) {
 	if dst == nil {
 		return 0, errNil("io.Writer")
@@ -140,7 +140,7 @@ func (r *UnverifiedReader) WriteTo(dst io.Writer) (total int64, err error) {
 	}
 }
 
-// fill opens the next segment. The end of the content comes with the last of it.
+// fill opens the next segment. With the last one it sets err to io.EOF.
 func (r *UnverifiedReader) fill() {
 	if r.err == nil {
 		r.stream.data, r.err = r.open()

@@ -14,10 +14,10 @@ var (
 	errUnfinished = errors.New("envelope: the stream was closed before Finish and does not open")
 )
 
-// A Writer seals content of any size as a stream, in segments of 64 KiB and in
-// constant memory. Only [Writer.Finish] makes the stream one that opens: call it when
-// all of the content is written, and do not defer it. What may be deferred is
-// [Writer.Close], which gives up a stream that is not finished:
+// A Writer seals content of any size as a stream, in segments of 64 KiB and in constant
+// memory. A stream opens only if [Writer.Finish] was called. Call it when all of the content
+// is written, and do not defer it. Defer [Writer.Close] instead, which gives up a stream
+// that is not finished:
 //
 //	w, err := sealer.NewWriter(file)
 //	if err != nil {
@@ -37,10 +37,10 @@ type Writer struct {
 	cipher  *segmentCipher
 	digest  *streamDigest
 	padding Padding
-	buf     *[segmentSize]byte // the segment that is filled: behind a pointer, which fmt does not follow
+	buf     *[segmentSize]byte // the segment that is being filled: behind a pointer, which fmt does not follow
 	n       int                // bytes of content in it
 	number  int64              // segments so far
-	err     error              // the first, and every later one; errFinished after Finish
+	err     error              // the first one, which all later calls return; errFinished after Finish
 }
 
 // NewWriter writes the head of a stream to dst and returns a Writer for its
@@ -85,8 +85,8 @@ func (m *outgoing) streamKey(head streamHead) ([]byte, error) {
 	return m.pair.StreamKey(head.salt, info)
 }
 
-// Write seals p as the next part of the content. Content that no bucket of the
-// Sealer's Padding holds is refused.
+// Write seals p as the next part of the content. It refuses content that is larger than the
+// largest bucket of the Sealer's Padding.
 func (w *Writer) Write(p []byte) (n int, err error) {
 	if w.err == nil {
 		_, w.err = w.padding.bucket(w.content() + int64(len(p)))
@@ -99,8 +99,8 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 	return n, w.err
 }
 
-// ReadFrom seals all of src, without a copy in between: for [io.Copy]. If src fails,
-// its error is kept: what was read is not all, and the stream cannot be finished.
+// ReadFrom seals all of src without a copy in between, for [io.Copy]. If src fails, the
+// Writer keeps its error, and the stream cannot be finished: part of src is missing.
 func (w *Writer) ReadFrom(src io.Reader) (total int64, err error) {
 	if src == nil {
 		w.err = cmp.Or(w.err, errNil("io.Reader"))
@@ -121,8 +121,8 @@ func (w *Writer) ReadFrom(src io.Reader) (total int64, err error) {
 
 func (w *Writer) content() int64 { return w.number*segmentData + int64(w.n) }
 
-// filled takes note of n more bytes in the buffer. A segment is sealed as soon as
-// it is full: it is never the last.
+// filled counts n more bytes in the buffer. It seals a segment as soon as that is full: a
+// full one is never the last.
 func (w *Writer) filled(n int) {
 	if w.n += n; w.n == segmentData {
 		w.n = 0
@@ -139,9 +139,10 @@ func (w *Writer) seal(length uint32, size int64, last bool) {
 	_, w.err = w.dst.Write(sealed)
 }
 
-// Finish seals what is left, the padding and the final proof, which says that this is
-// all of the content. It does not close what the stream is written to. Its error is the
-// first that the Writer met: then there is no final proof, and the stream does not open.
+// Finish seals the rest of the content and the padding, and writes the final proof, which
+// says that this is all of the content. It does not close the [io.Writer] below. It returns
+// the first error that the Writer met; then there is no final proof, and the stream does not
+// open.
 func (w *Writer) Finish() error {
 	if w.err == errFinished {
 		return nil
@@ -166,14 +167,14 @@ func (w *Writer) Finish() error {
 	return nil
 }
 
-// Abort gives the stream up, unless it is finished: nothing more is written, and what
-// is written does not open as a whole.
+// Abort gives the stream up, unless it is finished. Nothing more is written, and what was
+// written does not open as a whole.
 func (w *Writer) Abort() {
 	w.err = cmp.Or(w.err, errUnfinished)
 	clear(w.buf[:])
 }
 
-// Close is Abort, and returns an error unless the stream was finished.
+// Close does what Abort does, and returns an error unless the stream was finished.
 func (w *Writer) Close() error {
 	if w.Abort(); w.err != errFinished {
 		return w.err

@@ -7,23 +7,23 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// A Verifier checks who sealed a message without being able to read it: for a
-// gateway that turns forgeries away and holds no secret. It is for messages that
-// are signed. An HMAC is not for gateways, since who can verify one can forge one.
+// A Verifier checks who sealed a message, and cannot read it. It is for a gateway that
+// refuses forgeries and holds no secret. It takes messages that are signed, and none with an
+// HMAC: whoever can verify an HMAC can forge one.
 //
-// A gateway with many senders takes [Inspect]'s word for which one to verify. It
-// does not know what was opened before: replays are refused at the end.
+// A gateway with many senders reads with [Inspect] which sender to verify. A Verifier does
+// not know which messages were opened before: the Opener refuses replays.
 //
 // A Verifier is safe for concurrent use while its fields are not changed.
 type Verifier struct {
-	From    *keys.PublicIdentity // the expected sender, trusted by the caller's trust.Verifier
+	From    *keys.PublicIdentity // the expected sender; the caller's trust.Verifier has accepted it
 	ToParty string               // the Sealer's, for messages under a shared keyset, else empty
 	Context string               // must equal the Sealer's
 	MaxSize int64                // see [Opener]
 }
 
-// Verify returns the header of a message whose proof is From's. The proof covers
-// header, recipients and sealed body. Its errors are those of [Opener.Open].
+// Verify checks that a message's proof is From's and returns its header. The proof covers
+// header, recipients and sealed body. Verify has the errors of [Opener.Open].
 func (v *Verifier) Verify(sealed []byte) (Header, error) {
 	if v.MaxSize > 0 && int64(len(sealed)) > v.MaxSize {
 		return Header{}, fail(ReasonSize)
@@ -47,8 +47,8 @@ func (v *Verifier) Verify(sealed []byte) (Header, error) {
 	return h, nil
 }
 
-// VerifyStream reads a stream to its end and returns its header, if both proofs
-// are From's: the stream is as it was sealed, and complete.
+// VerifyStream reads a stream to its end, checks that both its proofs are From's, and
+// returns its header. Then the stream is complete and as it was sealed.
 func (v *Verifier) VerifyStream(src io.Reader) (Header, error) {
 	s, err := readStream(src, "", v.Context, v.MaxSize)
 	if err != nil {
@@ -78,7 +78,7 @@ func (v *Verifier) VerifyStream(src io.Reader) (Header, error) {
 	return s.Header, nil
 }
 
-// wellFormed takes a field that is absent for well formed.
+// wellFormed reports whether a recipients field is well formed, or absent.
 func wellFormed(recipients []byte) bool {
 	return recipients == nil || eachRecipient(recipients, func(keys.SealingKeyID, []byte) {})
 }

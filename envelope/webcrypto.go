@@ -17,9 +17,10 @@ func init() {
 	webcrypto.Open = func(o any, sealed []byte) (*webcrypto.Opening, error) { return o.(*Opener).openInSteps(sealed) }
 }
 
-const proofHead = 2 // bytes in front of a proof, of either size
+const proofHead = 2 // bytes of the head of a proof, which has 32 or 64 bytes
 
-// sealInSteps is Seal, but for the body.
+// sealInSteps does what Seal does, and leaves the body to WebCrypto. It returns nil for an
+// AES256_GCM pair, which has no key for each message.
 func (s *Sealer) sealInSteps(n int) (*webcrypto.Sealing, error) {
 	if n > maxPlaintext {
 		return nil, errTooLong
@@ -52,8 +53,8 @@ func (s *Sealer) sealInSteps(n int) (*webcrypto.Sealing, error) {
 	}, nil
 }
 
-// messageKey returns a fresh nonce, and the key that serves the one message with it. There is
-// none under an AES256_GCM pair.
+// messageKey returns a fresh nonce and the key of this one message. It returns a nil key for an
+// AES256_GCM pair, which has no key for each message.
 func (m *outgoing) messageKey(size int) (key, nonce []byte, err error) {
 	if m.Suite == SuiteRecipients {
 		nonce = make([]byte, gcm.NonceSize)
@@ -68,7 +69,8 @@ func (m *outgoing) messageKey(size int) (key, nonce []byte, err error) {
 	return key, nonce, webcrypto.Count(m.pair, size)
 }
 
-// openInSteps is Open, but for the digest and the body.
+// openInSteps does what Open does, and leaves the digest and the body to WebCrypto. It returns
+// nil for an AES256_GCM pair.
 func (o *Opener) openInSteps(sealed []byte) (*webcrypto.Opening, error) {
 	want, err := o.suite()
 	if err != nil {
@@ -113,8 +115,8 @@ func (o *Opener) openInSteps(sealed []byte) (*webcrypto.Opening, error) {
 	}, nil
 }
 
-// messageKeys reports whether each message has a key of its own for its body, which it has not
-// under an AES256_GCM pair.
+// messageKeys reports whether each message has a key of its own for its body. Under an AES256_GCM
+// pair it has none.
 func (o *Opener) messageKeys(h *Header) bool {
 	if h.Suite == SuiteRecipients {
 		return true
@@ -123,7 +125,7 @@ func (o *Opener) messageKeys(h *Header) bool {
 	return !known || pair.Overhead() == xaes.Overhead
 }
 
-// kept is a copy of all but the body, of which the nonce is left.
+// kept returns a copy of the parts, with no more of the body than its nonce.
 func (p parts) kept() parts {
 	nonce := p.body[:min(len(p.body), xaes.NonceSize)]
 	return parts{bytes.Clone(p.header), bytes.Clone(p.recipients), bytes.Clone(nonce), bytes.Clone(p.proof)}
@@ -157,8 +159,8 @@ func bodyOf(key, nonce, header []byte) webcrypto.Body {
 	return webcrypto.Body{Key: key, Nonce: nonce[len(nonce)-gcm.NonceSize:], Start: len(nonce), AAD: label.EnvelopeBody.With(header)}
 }
 
-// digest says what surrounds a body of this size in what a proof is made of: scratch.proofInput
-// in two parts.
+// digest returns what a proof's digest covers before and after a body of this size. It makes the
+// same bytes as scratch.proofInput, in two parts.
 func (p parts) digest(size int, nonce []byte, receiver string) webcrypto.Digest {
 	before := []byte(label.EnvelopeDigest)
 	before = appendSized(appendSized(before, p.header), p.recipients)

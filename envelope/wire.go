@@ -10,8 +10,8 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// The layout, docs/protocol.md section 3. Everything is in the clear but what
-// body holds and what each sealed key holds.
+// The layout, docs/protocol.md section 3. Only the contents of body and of each sealed key are
+// encrypted; everything else is in the clear.
 //
 //	envelope   = array(5) [ version=1, header bin, recipients bin | nil, body bin, proof bin ]
 //	header     = array(8) [ suite, sender, seal key id bin 32, proof key id bin 32 | nil,
@@ -40,13 +40,13 @@ func (s Suite) proofSize() int {
 	return signSize
 }
 
-// fits reports whether recipients are there where the suite has them, and the proof
-// is as long as the suite's.
+// fits reports whether the recipients are present exactly if the suite has them, and whether
+// the proof has the suite's size.
 func (s Suite) fits(recipients, proof []byte) bool {
 	return (s == SuiteRecipients) == (recipients != nil) && len(proof) == s.proofSize()
 }
 
-// parts are an envelope taken apart. All byte strings are parts of the input.
+// parts are the parts of an envelope. All its byte strings share memory with the input.
 type parts struct {
 	header     []byte
 	recipients []byte // nil in the shared suites
@@ -73,8 +73,8 @@ func parseParts(b []byte) (p parts, err error) {
 	return p, nil
 }
 
-// parse takes an envelope apart and checks that its parts fit its suite. It takes
-// texts that equal the expected ones from there, so that they need no copies.
+// parse takes an envelope apart and checks that its parts fit its suite. If a text equals the
+// expected one, it uses that string, which saves a copy.
 func parse(b []byte, party, context string) (h Header, p parts, err error) {
 	if p, err = parseParts(b); err != nil {
 		return Header{}, parts{}, err
@@ -126,8 +126,8 @@ func parseHeader(b []byte, party, context string) (h Header, err error) {
 	return h, nil
 }
 
-// checkSuite looks at the first value of a header, which is the suite in every suite that there
-// may be, whatever else it has.
+// checkSuite refuses a suite that this code does not know. The first value of a header is the
+// suite, in later suites too, whatever else these have in it.
 func checkSuite(header []byte) error {
 	suite, ok := strict.Version(header)
 	if ok && (suite < uint64(SuiteShared) || suite > uint64(SuiteRecipients)) {
@@ -166,9 +166,9 @@ func text(b []byte, expected string) string {
 	return string(b)
 }
 
-// eachRecipient calls f for every entry of a recipients field and reports
-// whether the field is well formed: 1 to MaxRecipients entries in ascending order
-// of their ids, so that none is listed twice.
+// eachRecipient calls f for every entry of a recipients field and reports whether the field
+// is well formed: it has 1 to MaxRecipients entries in ascending order of their ids, so that
+// none is listed twice.
 func eachRecipient(b []byte, f func(id keys.SealingKeyID, sealed []byte)) bool {
 	r := strict.NewReader(b)
 	var last []byte
@@ -185,17 +185,16 @@ func eachRecipient(b []byte, f func(id keys.SealingKeyID, sealed []byte)) bool {
 	return r.Done() == nil
 }
 
-// recipientInfo is HPKE's info: label ‖ header digest ‖ recipient's fingerprint ‖
-// key id. The header binds sender, context and message, so that a
-// recipient cannot pass the content key on as if the sender had sealed it to a
-// third party (A09). The fingerprint binds whom the sender meant: without it,
-// somebody who lists another's key as its own could have that one take a message
-// for its own.
+// recipientInfo returns HPKE's info: label ‖ header digest ‖ recipient's fingerprint ‖
+// key id. The header binds sender, context and message, so that a recipient cannot pass the
+// content key on as if the sender had sealed it to a third party (A09). The fingerprint
+// binds whom the sender meant. Without it, somebody could list another's key as its own, and
+// a message to it would open for that other one.
 func recipientInfo(headerDigest []byte, to keys.Fingerprint, id keys.SealingKeyID) []byte {
 	return label.EnvelopeRecipient.With(headerDigest, to[:], id[:])
 }
 
-// headerDigest is SHA-256(label ‖ header).
+// headerDigest returns SHA-256(label ‖ header).
 func headerDigest(l label.Label, header []byte) []byte {
 	sum := sha256.Sum256(l.With(header))
 	return sum[:]
