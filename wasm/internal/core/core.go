@@ -1,10 +1,10 @@
 // Package core is the part of the npm package that runs inside WebAssembly: keys,
 // envelopes and relay frames behind one function that takes bytes and gives bytes.
 //
-// JavaScript owns the socket, the timers and the storage. What it asks of Go is a
-// call that never blocks: an operation's number and a request in the staging
-// buffer, answered by a response in the same buffer (fields.go has the layout).
-// Crossing that way costs a fraction of a microsecond; syscall/js costs twenty.
+// JavaScript owns the socket, the timers and the storage. It calls Go with an operation's
+// number and a request in the staging buffer. The call never blocks and leaves its response
+// in the same buffer (fields.go has the layout). Such a call costs a fraction of a
+// microsecond; one through syscall/js costs twenty.
 //
 // Go objects stay on this side. JavaScript holds handles: small integers that are
 // never given out twice, so that a stale one is an error and never another object.
@@ -29,9 +29,8 @@ const MaxPlaintext = 64 << 20
 // wasm's memory with room to spare.
 const MaxRequest = MaxPlaintext + MaxPlaintext/32 + 2<<20
 
-// keepStaging is the size of staging buffer, in bytes, above which it is not kept
-// for the next call: the memory of an instance never shrinks, but Go can use it
-// for something else.
+// keepStaging is the largest staging buffer, in bytes, that is kept for the next call. The
+// memory of an instance never shrinks, but Go can use a larger buffer's for something else.
 const keepStaging = 1 << 20
 
 // A Core is the state of one instance. Calls must not overlap; in JavaScript they
@@ -62,8 +61,8 @@ func (c *Core) Buffer(n int) []byte {
 // buffer. The response stands behind the request: of m bytes for the result m,
 // or, when the result is -m, an error of m bytes (errors.go has its fields).
 //
-// A panic, which only a mistake in Hopseal can cause, makes the Core dead: what it
-// holds may be half changed, so that this call and all later ones fail.
+// Only a mistake in Hopseal can cause a panic. It makes the Core dead: its objects may be
+// half changed, so this call and all later ones fail.
 func (c *Core) Call(op, n int) (result int) {
 	if n < 0 || n > len(c.staging) {
 		n = 0

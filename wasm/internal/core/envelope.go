@@ -62,7 +62,7 @@ func (c *Core) seal(r *request, out []byte) ([]byte, error) {
 	})
 }
 
-// fits refuses a plaintext of which the envelope would be more than open takes.
+// fits refuses a plaintext whose envelope would be larger than open takes.
 func fits(size uint64) error {
 	if size > MaxPlaintext {
 		return &Error{Code: "too-large", Message: "a message has at most 64 MiB"}
@@ -79,7 +79,7 @@ func sealer(r *request) envelope.Sealer {
 	}
 }
 
-// sealFailed tells an identity that has expired from all else for which nothing is sealed.
+// sealFailed gives an error of Seal its code: an expired identity has one of its own.
 func sealFailed(err error) error {
 	if e := asError(err); e.Code == "identity-expired" {
 		return e

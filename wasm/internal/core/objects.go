@@ -4,7 +4,7 @@ package core
 // page has peers, few enough that a leak is noticed before memory is short.
 const maxObjects = 1 << 16
 
-// objects holds what JavaScript has handles of.
+// objects holds the Go objects that JavaScript has handles of.
 type objects struct {
 	byHandle map[uint32]any
 	last     uint32

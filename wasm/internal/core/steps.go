@@ -7,9 +7,9 @@ import (
 	"github.com/hopseal/hopseal/internal/webcrypto"
 )
 
-// Messages whose body is WebCrypto's, see package webcrypto. What waits for JavaScript between
-// two steps is held like any object, and released by it. The last step takes it away: nothing is
-// signed or claimed twice.
+// WebCrypto seals and opens the bodies of these messages: see package webcrypto. Between two
+// steps JavaScript holds a handle, as of any object, and releases it. The last step removes the
+// object, so that nothing is signed or claimed twice.
 
 // sealBegin: as seal, with a number, the size of the plaintext, in its place → sealing handle,
 // key bytes, nonce bytes, AAD bytes, before bytes, after bytes, head bytes, length number, padded
