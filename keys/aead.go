@@ -18,7 +18,7 @@ const (
 
 var errOpen = errors.New("keys: message does not open")
 
-// pairAEAD is the half of a pair that seals. For AES-256-GCM the nonces may be drawn for a limited
+// pairAEAD seals and opens with the first key of a pair. AES-256-GCM may draw nonces for a limited
 // number of messages only, see [ErrSealLimit].
 type pairAEAD interface {
 	Seal(dst, plaintext, aad []byte) []byte

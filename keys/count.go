@@ -49,10 +49,10 @@ func (s *sharedState) newUsage(id SharedKeyID, reserved uint64) *usage {
 	return u
 }
 
-// count counts a message that is about to be sealed, and takes it back where it
-// must not be. Messages is always the number of those sealed and those waiting here,
-// and who draws n is the n-th of them: no more than room ever hold a number up to
-// room, whoever takes one back. Numbers are not nonces; two may draw the same.
+// count counts a message that is about to be sealed, and takes the count back if the message must not
+// be sealed. messages is always the number of messages sealed and of those waiting here, and the caller
+// that draws n is the n-th of them. So no more than room callers ever hold a number up to room, whoever
+// takes one back. Numbers are not nonces: two callers may draw the same.
 func (u *usage) count() error {
 	n := u.messages.Add(1)
 	for n > u.room.Load() {

@@ -73,7 +73,7 @@ func (s *identityState) list(p, before *PublicIdentity, now time.Time) error {
 	return err
 }
 
-// stillListed takes the keys that are in use or have been lately, the newest first.
+// stillListed returns the keys that are in use or have been lately. All lists the newest first.
 func stillListed(all []VerifyingKey, now time.Time) []VerifyingKey {
 	n := 0
 	for n < min(len(all), maxListedSigning) && (n < minListedSigning || all[n].inTransit(now)) {
@@ -105,9 +105,9 @@ func (s *identityState) listSealing(before *RecipientKey, now time.Time) ([]*Rec
 // listedFrom returns from when a key is listed that was made at that time.
 func listedFrom(made uint64) uint64 { return made - min(made, uint64(listedBefore/time.Second)) }
 
-// issuedAt returns the window of a key in a statement of that time. Was is the one in the statement
-// before, zero for none. A time that has yet to come was told by a clock that was ahead, and does not
-// count. A key is not listed from later on than it was: what it signed is still on its way.
+// issuedAt returns the window of a key in a statement of that time. Was is the window in the statement
+// before, zero for none. A time in the future comes from a clock that was ahead, and does not count.
+// The window begins no later than it did before: what the key signed may still be on its way.
 func (w window) issuedAt(now time.Time, was window) window {
 	w.from = min(w.from, listedFrom(uint64(max(now.Unix(), 0))))
 	if was != (window{}) {

@@ -2,6 +2,6 @@ package keys
 
 import "github.com/hopseal/hopseal/keys/internal/version"
 
-// ErrVersion is matched by the errors for bytes of which the format is of a later version than
-// this code. What they say is not verified then, and nothing of them is used.
+// ErrVersion is matched by the errors for bytes in a format of a later version than this code. The
+// code has then verified nothing in them, and uses nothing of them.
 var ErrVersion = version.ErrLater

@@ -106,7 +106,8 @@ func readVoucher(b []byte) (v voucher, sig []byte, err error) {
 	return v, sig, nil
 }
 
-// timeError names the times of a voucher that does not count now, in an error that because is in.
+// timeError returns an error that wraps because and names the times of a voucher that does not count
+// now.
 func (v *voucher) timeError(because *Error, now time.Time) error {
 	e := &timeError{because, fmt.Sprintf("the voucher for peer %s expired at %s: its authority has to issue another one; check this clock", because.Got, unixtime.Text(unixtime.Time(v.expires)))}
 	if now.Unix() < int64(v.expires) {
