@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// The account's key has these names in the cache, as with autocert.
+	// The cache has the account's key under these names, as with autocert.
 	accountName    = "acme_account+key"
 	oldAccountName = "acme_account.key"
 
@@ -22,20 +22,21 @@ const (
 	requestTime = 30 * time.Second
 )
 
-// An account is that of this server at the authority.
+// An account is this server's account at the authority.
 type account struct {
 	opts  *Options
 	store *store
-	busy  chan struct{} // whoever uses client has put something into it
+	busy  chan struct{} // a lock that a context can interrupt: it holds an element while client is in use
 
-	client *xacme.Client // registered; nil before
+	client *xacme.Client // nil until the account is registered
 }
 
 func newAccount(opts *Options, s *store) *account {
 	return &account{opts: opts, store: s, busy: make(chan struct{}, 1)}
 }
 
-// get returns a client whose account the authority knows.
+// get returns a client whose account the authority knows. It registers the account if need
+// be.
 func (a *account) get(ctx context.Context) (*xacme.Client, error) {
 	select {
 	case a.busy <- struct{}{}:
@@ -65,7 +66,7 @@ func (a *account) get(ctx context.Context) (*xacme.Client, error) {
 	return client, nil
 }
 
-// forget makes the next get register anew, with the same key.
+// forget makes the next get register the account again, with the same key.
 func (a *account) forget(ctx context.Context, client *xacme.Client) {
 	select {
 	case a.busy <- struct{}{}:
@@ -78,8 +79,8 @@ func (a *account) forget(ctx context.Context, client *xacme.Client) {
 	}
 }
 
-// key reads the account's key. One that is missing or damaged, as by a crash while it was
-// written, is made anew: an account is nothing but the right to ask.
+// key reads the account's key. It makes a new one if the key is missing or damaged, as
+// after a crash during a write. Nothing is lost: an account is only the right to ask.
 func (a *account) key(ctx context.Context) (crypto.Signer, error) {
 	for _, name := range []string{accountName, oldAccountName} {
 		text, err := a.store.get(ctx, name)
@@ -107,16 +108,16 @@ func (a *account) key(ctx context.Context) (crypto.Signer, error) {
 }
 
 func (o *Options) newClient(key crypto.Signer) *xacme.Client {
-	return &xacme.Client{Key: key, DirectoryURL: o.Directory, HTTPClient: o.httpClient(), UserAgent: "hopseal", RetryBackoff: shortly}
+	return &xacme.Client{Key: key, DirectoryURL: o.Directory, HTTPClient: o.httpClient(), UserAgent: "hopseal", RetryBackoff: retryBackoff}
 }
 
-// httpClient returns one that does not wait for ever.
+// httpClient returns a client whose requests and answers are bounded.
 func (o *Options) httpClient() *http.Client {
 	client := http.Client{}
 	if o.HTTPClient != nil {
 		client = *o.HTTPClient
 	}
-	client.Transport = sober{cmp.Or(client.Transport, http.DefaultTransport)}
+	client.Transport = boundedTransport{cmp.Or(client.Transport, http.DefaultTransport)}
 	if client.Timeout == 0 {
 		client.Timeout = requestTime
 	}
@@ -128,16 +129,17 @@ const (
 	patientWait = 10 * time.Second
 )
 
-// shortly waits before a request is repeated, or gives up: an authority that wants to be
-// left alone for longer is, and says why to whoever waits.
-func shortly(n int, _ *http.Request, answer *http.Response) time.Duration {
+// retryBackoff returns how long to wait before a request is repeated, or 0 to give up. It
+// gives up where the authority asks for a longer wait: the caller then reports the
+// authority's reason.
+func retryBackoff(n int, _ *http.Request, answer *http.Response) time.Duration {
 	if n > maxRetries {
 		return 0
 	}
-	if answer.StatusCode == http.StatusBadRequest { // a nonce that is used up, with a new one
+	if answer.StatusCode == http.StatusBadRequest { // the nonce was used up: the next request has a new one
 		return time.Duration(n) * 50 * time.Millisecond
 	}
-	pause := doubled(time.Second, patientWait, n-1)
+	pause := backoff(time.Second, patientWait, n-1)
 	if asked := parseRetryAfter(answer.Header); asked > 0 {
 		pause = asked
 	}

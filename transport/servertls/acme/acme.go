@@ -1,7 +1,8 @@
 //go:build !js
 
-// Package acme gets a server's certificates from an ACME authority (RFC 8555) such
-// as Let's Encrypt, with the protocol of golang.org/x/crypto/acme.
+// Package acme gets a server's certificates from an ACME authority (RFC 8555) such as Let's
+// Encrypt, with the protocol of golang.org/x/crypto/acme. Most programs need [New] and
+// [Manager.GetCertificate]:
 //
 //	manager, err := acme.New(acme.Options{
 //		Hosts:       []string{"chat.example.com"},
@@ -17,34 +18,35 @@
 //
 // # When it orders
 //
-// A certificate is ordered when the first client comes that wants it, which takes some
-// seconds, or before that by Warm. It is renewed about a month before its end, or when
-// two thirds of its life are over if that is later, with the same key. One order for a name
-// is under way at a time. A handshake waits ten seconds for it; one for a certificate
-// that is known waits for nobody. After a failure handshakes fail with its cause until the
-// next try, which comes after seconds if the failure cost no order, after minutes if it
-// did, and not before the authority's Retry-After.
+// The manager orders a certificate when the first client asks for it, which takes some
+// seconds, or earlier if Warm is called. It renews a certificate about a month before the
+// end, or after two thirds of its life if that is later, and keeps the key. It makes one
+// order for a name at a time. A handshake waits ten seconds for an order; if the
+// certificate is known it does not wait. After a failed order, handshakes fail with the
+// cause until the next try. That comes after seconds if the failure did not count towards
+// the authority's limits, after minutes if it did, and not before the authority's
+// Retry-After.
 //
-// Certificates are for ECDSA keys. The first client of a name that does not know those, or
-// a stranger who says so, makes it order one for an RSA key too.
+// Certificates have ECDSA keys. The manager also orders one with an RSA key for a name as
+// soon as a client, or a stranger who pretends to be one, says that it does not know ECDSA.
 //
-// The authority checks who has the name by connecting to port 443 (tls-alpn-01), or
-// to port 80 where a server there has manager.HTTPHandler.
+// The authority checks who controls the name by connecting to port 443 (tls-alpn-01), or to
+// port 80 if a server there serves manager.HTTPHandler (http-01).
 //
 // # The cache
 //
-// Whoever can write to the cache can give the server another certificate, and
-// whoever can read it has the keys: keep it as carefully. Its entries are those of
-// autocert, whose caches this package takes over.
+// Whoever can write to the cache can give the server another certificate, and whoever can
+// read it has the private keys: protect it as you protect those. Its entries are those of
+// autocert, and this package takes over autocert's caches.
 //
-// Nodes of one service share one, so that any of them can answer the authority, and so
-// that one of them orders while the others wait for what it gets: an entry with the
-// ending +lease says which. A node that has ended without a word is waited for a quarter
-// of a minute.
+// Nodes of one service share one cache, so that any of them can answer the authority. One
+// node orders and the others wait for its certificate: an entry whose name ends in +lease
+// says which node it is. If that node ends without releasing the lease, the others wait for
+// 15 seconds.
 //
-// As long as the cache cannot be written nothing is ordered, since an order whose result
-// is lost at the next restart counts towards the authority's limits all the same. A
-// certificate that was issued and could not be written is shown, and written later.
+// The manager orders nothing while the cache cannot be written: an order counts towards the
+// authority's limits even if its result is lost at the next restart. If a certificate was
+// issued and cannot be written, the manager serves it and writes it later.
 package acme
 
 import (
@@ -66,61 +68,58 @@ import (
 
 // Options says whom to ask and for what.
 type Options struct {
-	// Hosts lists the names that certificates are asked for, each in full:
-	// an authority gives no wildcards this way. Strangers can ask a server for any
-	// name, and authorities stop to answer whoever asks too often, so this, or
-	// HostPolicy, is required.
+	// Hosts lists the names that may get a certificate, each in full: an authority issues
+	// no wildcards this way. Strangers can ask a server for any name, and authorities stop
+	// answering a server that asks too often, so this, or HostPolicy, is required.
 	Hosts []string
 
-	// HostPolicy decides instead where names change while the server runs. It is
-	// called at each handshake, before the cache, and has ten seconds. It must allow
-	// nothing but names that the service knows. An error that wraps
-	// servertls.ErrUnknownName tells the client that the name is wrong; after another
-	// one it may try again.
+	// HostPolicy decides instead of Hosts where names change while the server runs. The
+	// manager calls it at each handshake, before it reads the cache, and waits ten seconds
+	// for it. It must allow only names that the service knows. An error that wraps
+	// servertls.ErrUnknownName tells the client that the name is wrong; after any other
+	// error the client may try again.
 	HostPolicy autocert.HostPolicy
 
-	// Cache keeps certificates, keys and the account. It is required: without it
-	// each restart asks for everything again, until the authority refuses.
+	// Cache keeps certificates, keys and the account. It is required: without it each
+	// restart asks for new certificates, until the authority refuses.
 	Cache autocert.Cache
 
-	// AcceptTerms says that you agree to the authority's terms of service. It is
-	// required.
+	// AcceptTerms says that you agree to the authority's terms of service. It is required.
 	AcceptTerms bool
 
-	// Email is told to the authority, which may write about problems. It may be
-	// empty.
+	// Email is an address that the authority may write to about problems. It may be empty.
 	Email string
 
 	// Directory is the authority's https URL. Empty means Let's Encrypt's.
 	Directory string
 
-	// HTTPClient reaches the authority. A private authority needs one whose transport
-	// has its root in TLSClientConfig.RootCAs. A Timeout of zero means 30 seconds for
-	// each request. Nil means such a client with http.DefaultTransport.
+	// HTTPClient reaches the authority. For a private authority its transport needs the
+	// authority's root in TLSClientConfig.RootCAs. A Timeout of zero means 30 seconds for
+	// each request. Nil means a client with http.DefaultTransport and that timeout.
 	HTTPClient *http.Client
 
-	// ExternalAccountBinding is what an authority gives its customers to bind an
-	// account to them (RFC 8555, section 7.3.4). Nil means that none is asked for.
+	// ExternalAccountBinding binds the account to a customer of the authority (RFC 8555,
+	// section 7.3.4). Nil means that the authority needs no such binding.
 	ExternalAccountBinding *xacme.ExternalAccountBinding
 
-	// Challenge is the only kind of check that the authority is asked to make:
-	// "tls-alpn-01" or "http-01". Empty means http-01 first once HTTPHandler was
-	// called, then tls-alpn-01, and the one that worked first from then on; without
-	// HTTPHandler only tls-alpn-01. Set it to "http-01" where port 443 of the name
-	// leads to a front that terminates TLS.
+	// Challenge is the only kind of check that the manager asks for: "tls-alpn-01" or
+	// "http-01". If it is empty and HTTPHandler was called, the manager tries http-01
+	// first, then tls-alpn-01, and later begins with the one that worked. If it is empty
+	// without HTTPHandler, only tls-alpn-01 is tried. Set it to "http-01" where port 443 of
+	// the name leads to a front that terminates TLS.
 	Challenge string
 
-	// Notify is told of orders and of writes to the cache that failed, one event after
-	// the other. Nobody waits for it: where it is slow, 16 events wait, and older ones
-	// are left out and counted (Event.Missed). Nil means that nobody is told.
+	// Notify gets an event for each order and for each write to the cache that failed, one
+	// after the other. The manager does not wait for it: if it is slow, 16 events wait, and
+	// older ones are dropped and counted (Event.Missed). Nil means no events.
 	Notify func(servertls.Event)
 
-	// Logger gets the same, where the level is Error for what needs somebody to act
-	// now. Nil means slog.Default().
+	// Logger gets the same events, with level Error where somebody has to act now. Nil
+	// means slog.Default().
 	Logger *slog.Logger
 }
 
-// withDefaults returns a copy.
+// withDefaults returns a copy in which defaults are filled in.
 func (o Options) withDefaults() Options {
 	o.Hosts = slices.Clone(o.Hosts)
 	if o.Directory == "" {
@@ -154,16 +153,17 @@ func (o *Options) check() error {
 	return nil
 }
 
-// names are those of RFC 5891 that DNS has room for, without empty labels.
+// names accepts the names of RFC 5891 that fit into DNS, without empty labels.
 var names = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.VerifyDNSLength(true))
 
-// fullName returns a name in ASCII and small letters, if it is one of several labels.
+// fullName returns a name in ASCII and lower case. It is not ok if the name has fewer than
+// two labels.
 func fullName(name string) (ascii string, ok bool) {
 	ascii, err := names.ToASCII(name)
 	return ascii, err == nil && strings.Contains(ascii, ".") && !strings.HasSuffix(ascii, ".")
 }
 
-// checkHost refuses what autocert would pass over in silence.
+// checkHost refuses the hosts that autocert silently ignores.
 func checkHost(host string) error {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return fmt.Errorf("acme: %q is an address: this needs a DNS name", host)

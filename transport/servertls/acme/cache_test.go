@@ -36,7 +36,7 @@ func TestNothingIsOrderedThatCannotBeKept(t *testing.T) {
 		for range 3 {
 			n := w.node(Options{})
 			w.expect("no certificate", n.visit(name) == 0)
-			why := n.because(name)
+			why := n.causeOf(name)
 			w.expect("the cause", strings.Contains(why, "the cache cannot be written: no space left on device"), why)
 			w.expect("told", len(n.told(servertls.Unsaved)) > 0 && len(n.told(servertls.IssueFailed)) == 1)
 			n.close()
@@ -62,7 +62,7 @@ func TestACertificateThatCannotBeWritten(t *testing.T) {
 		w.expect("shown again", n.visit(name) == 1)
 		w.expect("told", len(n.told(servertls.Issued)) == 1 && len(n.told(servertls.Unsaved)) == 1)
 		w.expect("nothing else", n.visit("other.example.com") == 0 && len(w.asked()) == 1, w.asked())
-		why := n.because("other.example.com")
+		why := n.causeOf("other.example.com")
 		w.expect("the cause", strings.Contains(why, "nothing is ordered as long as the cache cannot be written"), why)
 		time.Sleep(time.Hour)
 		failed := len(n.told(servertls.Unsaved))
@@ -104,7 +104,7 @@ func TestACacheThatCannotBeRead(t *testing.T) {
 			return nil
 		})
 		n := w.node(Options{})
-		why := n.because(name)
+		why := n.causeOf(name)
 		w.expect("the cause", strings.Contains(why, "the cache cannot be read: connection refused"), why)
 		w.cache.fault(nil)
 		time.Sleep(2 * tryFirst)
@@ -130,7 +130,7 @@ func TestASlowLookIntoTheCache(t *testing.T) {
 		time.Sleep(handshakeTime + time.Second)
 		synctest.Wait()
 		w.expect("nobody waits any more", n.open.Load() == 0, n.open.Load())
-		why := n.because("other.example.com")
+		why := n.causeOf("other.example.com")
 		w.expect("the cause", strings.Contains(why, "it does not answer: 10s have passed"), why)
 		close(free)
 	})
@@ -184,7 +184,7 @@ func TestALeaseOfTheDead(t *testing.T) {
 		n := w.node(Options{})
 		start := time.Now()
 		w.expect("not at once", n.visit(name) == 0 && len(w.asked()) == 0)
-		why := n.because(name)
+		why := n.causeOf(name)
 		w.expect("after a while", why == "" && time.Since(start) < leaseLife+handshakeTime, why, time.Since(start))
 	})
 }
@@ -235,18 +235,18 @@ func TestWhileItWaitsTheCacheIsAskedAgain(t *testing.T) {
 		requests := w.requests.Load()
 		for range 100 {
 			time.Sleep(time.Second)
-			why := n.because(name)
+			why := n.causeOf(name)
 			w.expect("the cause", strings.Contains(why, "too many") && strings.Contains(why, "the next try is in"), why)
 		}
 		mine.fault(func(_ context.Context, call, key string) error { return errors.New("away") })
 		for range 100 {
 			time.Sleep(time.Second)
-			n.because(name)
+			n.causeOf(name)
 		}
 		mine.fault(nil)
 		for range 400 {
 			time.Sleep(time.Second)
-			n.because(name)
+			n.causeOf(name)
 		}
 		w.expect("no request", w.requests.Load() == requests, w.requests.Load(), requests)
 		w.fault(nil)
@@ -269,7 +269,7 @@ func TestForeignCodeThatPanics(t *testing.T) {
 			}
 			return nil
 		}})
-		a, b := n.because(name), n.because("other.example.com")
+		a, b := n.causeOf(name), n.causeOf("other.example.com")
 		w.expect("errors", strings.Contains(a, "it panicked: a bug") && strings.Contains(b, "it panicked: another"), a, b)
 		w.cache.fault(nil)
 	})

@@ -20,56 +20,55 @@ const (
 	tlsALPN01 = "tls-alpn-01"
 )
 
-// Strangers can ask for answers too: so many are looked up in the cache at once, and so
-// many wait for their turn.
+// Strangers can ask for answers too. So at most maxLookups requests read the cache at a
+// time, and maxQueue requests are served or wait.
 const maxLookups, maxQueue = 16, 256
 
-// answers are what the authority wants to find where a name leads. Other nodes find them
-// in the cache.
+// answers holds the answers to the authority's checks. Other nodes find them in the cache.
 type answers struct {
-	ctx            context.Context // of the manager
+	ctx            context.Context // the manager's
 	store          *store
-	queue, lookups chan struct{} // each has an element for everybody who waits or looks
+	queue, lookups chan struct{} // semaphores: requests in all, and requests that read the cache
 
-	mu     sync.RWMutex // guards what follows
-	tls    map[string]*tls.Certificate
-	http   map[string]string // by token
-	byHTTP bool              // somebody serves handler
-	proved string            // the kind of check that passed last
+	mu         sync.RWMutex // guards what follows
+	tls        map[string]*tls.Certificate
+	http       map[string]string // by token
+	servesHTTP bool              // HTTPHandler was called
+	lastPassed string            // the kind of check that passed last
 }
 
 func newAnswers(ctx context.Context, s *store) *answers {
 	return &answers{ctx: ctx, store: s, queue: make(chan struct{}, maxQueue), lookups: make(chan struct{}, maxLookups), tls: make(map[string]*tls.Certificate), http: make(map[string]string)}
 }
 
-// kinds returns the kinds of checks to try, the likeliest first: what has worked, then
-// http-01 where somebody serves its handler.
+// kinds returns the kinds of checks to try, in order: first the one that passed last, else
+// http-01 if HTTPHandler was called.
 func (a *answers) kinds(only string) []string {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	switch {
 	case only != "":
 		return []string{only}
-	case !a.byHTTP:
+	case !a.servesHTTP:
 		return []string{tlsALPN01}
-	case a.proved == tlsALPN01:
+	case a.lastPassed == tlsALPN01:
 		return []string{tlsALPN01, http01}
 	}
 	return []string{http01, tlsALPN01}
 }
 
-func (a *answers) passed(kind string) {
+func (a *answers) setLastPassed(kind string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.proved = kind
+	a.lastPassed = kind
 }
 
-// Their names in the cache are those of autocert.
+// The cache has answers under the names that autocert gives them.
 func tlsName(host string) string   { return host + "+token" }
 func httpName(token string) string { return token + "+http-01" }
 
-// prepare makes the answer to a check ready, at every node. The authority may look from
-// then on until clean is called.
+// prepare makes the answer to a check available at every node, until the caller calls
+// clean.
 func (a *answers) prepare(ctx context.Context, client *xacme.Client, host string, c *xacme.Challenge) (clean func(context.Context), err error) {
 	if c.Type == http01 {
 		answer, err := client.HTTP01ChallengeResponse(c.Token)
@@ -110,7 +109,8 @@ func (a *answers) publish(ctx context.Context, name string, data []byte, clean f
 	return err
 }
 
-// lookUp reads from the cache what another node has published.
+// lookUp reads from the cache what another node has published. A request that gives up
+// keeps its turn until its read returns, so strangers cannot start more reads by leaving.
 func (a *answers) lookUp(ctx context.Context, name string) ([]byte, error) {
 	select {
 	case a.queue <- struct{}{}:
@@ -123,13 +123,13 @@ func (a *answers) lookUp(ctx context.Context, name string) ([]byte, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	return aside(ctx, func(context.Context) ([]byte, error) {
-		defer func() { <-a.lookups }() // no sooner, however often strangers come and leave
+	return runDetached(ctx, func(context.Context) ([]byte, error) {
+		defer func() { <-a.lookups }()
 		return a.store.read(a.ctx, name)
 	})
 }
 
-// tlsAnswer returns the certificate that an authority checks for.
+// tlsAnswer returns the certificate that the authority expects for host (RFC 8737).
 func (a *answers) tlsAnswer(ctx context.Context, host string, allowed func(context.Context, string) error) (*tls.Certificate, error) {
 	a.mu.RLock()
 	cert := a.tls[host]
@@ -152,11 +152,11 @@ func (a *answers) tlsAnswer(ctx context.Context, host string, allowed func(conte
 
 const httpFolder = "/.well-known/acme-challenge/"
 
-// tokenForm is base64url, as RFC 8555, section 8.3 says.
+// tokenForm matches tokens, which are base64url (RFC 8555, section 8.3).
 var tokenForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,200}$`)
 
-// httpAnswer serves what an authority checks for. The token is the authority's secret, and
-// the answer is none, so it does not matter which Host a front has put in.
+// httpAnswer serves the answer to an http-01 check. It ignores the Host header, which a
+// front may rewrite: only the authority knows the token, and the answer is not secret.
 func (a *answers) httpAnswer(w http.ResponseWriter, r *http.Request) {
 	token := path.Base(r.URL.Path)
 	if !tokenForm.MatchString(token) || httpFolder+token != r.URL.Path {

@@ -18,7 +18,7 @@ var (
 	errNoName  = fmt.Errorf("acme: the client asks for no name: %w", servertls.ErrUnknownName)
 )
 
-// A missingError is what a handshake fails with.
+// A missingError is the error of a handshake for which there is no certificate.
 type missingError struct {
 	key   certKey
 	cause error
@@ -35,22 +35,22 @@ func (e *missingError) Error() string {
 
 func (e *missingError) Unwrap() error { return e.cause }
 
-func unknown(err error) bool { return errors.Is(err, servertls.ErrUnknownName) }
+func isUnknownName(err error) bool { return errors.Is(err, servertls.ErrUnknownName) }
 
-// An orderError says at which step the authority, or the way to it, failed.
+// An orderError says at which step the authority failed, or could not be reached.
 type orderError struct {
 	step    string
 	err     error
-	counted bool // the authority had taken the order, so that it counts towards its limits
+	counted bool // the authority accepted the order, so it counts towards its limits
 }
 
 func (e *orderError) Error() string {
-	return "the authority did not give a certificate, at the step of " + e.step + ": " + safetext.Line(e.err.Error(), shown)
+	return "the authority did not give a certificate, at the step of " + e.step + ": " + safetext.Line(e.err.Error(), maxErrorText)
 }
 
 func (e *orderError) Unwrap() error { return e.err }
 
-// failures are those of one order, one kind of check after the other.
+// failures has one error for each kind of check that one order tried.
 type failures []error
 
 func (f failures) Error() string {

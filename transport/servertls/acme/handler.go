@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// HTTPHandler answers authorities that check by http-01 on port 80, and hands all other
-// requests to next. Nil stands for a handler that sends browsers on to https, at the
-// host that they asked for. From the call on, checks by http-01 are preferred, unless
-// Options.Challenge says otherwise.
+// HTTPHandler answers an authority that checks by http-01 on port 80, and hands all other
+// requests to next. If next is nil, they are redirected to https at the host that they
+// asked for. After this call http-01 is the preferred check, unless Options.Challenge says
+// otherwise.
 func (m *Manager) HTTPHandler(next http.Handler) http.Handler {
-	m.answers.set(func() { m.answers.byHTTP = true })
+	m.answers.set(func() { m.answers.servesHTTP = true })
 	if next == nil {
 		next = http.HandlerFunc(toHTTPS)
 	}
@@ -22,7 +22,7 @@ func (m *Manager) HTTPHandler(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		ctx, cancel := within(r.Context(), handshakeTime, "the cache")
+		ctx, cancel := withTimeout(r.Context(), handshakeTime, "the cache")
 		defer cancel()
 		m.answers.httpAnswer(w, r.WithContext(ctx))
 	})
@@ -41,7 +41,7 @@ func toHTTPS(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	where := r.URL.RequestURI()
-	if !strings.HasPrefix(where, "/") { // "GET http:.evil.example" would go on with the host's name
+	if !strings.HasPrefix(where, "/") { // with "GET http:.evil.example" the target would extend the host's name
 		where = "/"
 	}
 	http.Redirect(w, r, "https://"+host+where, http.StatusFound)

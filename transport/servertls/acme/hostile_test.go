@@ -29,7 +29,7 @@ func TestACertificateOfNoTime(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.life = -3 * time.Hour
 		n := w.node(Options{})
-		why := n.because(name)
+		why := n.causeOf(name)
 		w.expect("the cause", strings.Contains(why, "ends before it begins"), why)
 		w.life = 0
 		time.Sleep(2 * time.Minute)
@@ -94,7 +94,7 @@ func TestAnAnswerWithoutEnd(t *testing.T) {
 			}
 			return nil
 		})
-		why := n.because(name)
+		why := n.causeOf(name)
 		w.expect("told", strings.Contains(why, "the order"), why)
 		w.expect("bounded", read.Load() < 4<<20, read.Load())
 	})
@@ -198,7 +198,7 @@ func TestMadeUpNames(t *testing.T) {
 		n := w.node(Options{HostPolicy: func(context.Context, string) error { return nil }})
 		for _, made := range []string{"acme_account.key", "acme_account+key", "a.example.com+rsa", "a.example.com+token", "../a.b", "a/b.c", `a\b.c`, "a..b", "..", ".a.b", "a.b..",
 			"*.example.com", "a b.example.com", "a.example.com\n", "127.0.0.1", "::1", "1.2.3.4.", "xn--a.example.com", strings.Repeat("a", 64) + ".example.com", strings.Repeat("a.", 130) + "com", "-a.example.com"} {
-			why := n.because(made)
+			why := n.causeOf(made)
 			w.expect(made, strings.HasPrefix(why, "acme: ") && len(asked) == 0, why, asked)
 			asked = nil
 		}
@@ -209,7 +209,7 @@ func TestMadeUpNames(t *testing.T) {
 func TestAPolicyThatEndsItsGoroutine(t *testing.T) {
 	inWorld(t, func(w *world) {
 		n := w.node(Options{HostPolicy: func(context.Context, string) error { runtime.Goexit(); return nil }})
-		why := n.because(name)
+		why := n.causeOf(name)
 		w.expect("refused", strings.Contains(why, "HostPolicy refuses") && len(w.asked()) == 0, why)
 	})
 }

@@ -12,32 +12,32 @@ import (
 	"time"
 )
 
-// Of the nodes that share a cache one orders for a name at a time: its lease is an entry
-// in the cache that it writes anew every few seconds. To the others the lease counts for
-// as long as it changes, by their own clocks' measure of time, so that it does not
-// matter what the clocks show.
+// At most one of the nodes that share a cache orders a certificate for a name. Before it
+// orders, a node writes a lease into the cache, and then rewrites it every few seconds. The
+// other nodes honour the lease while it changes. They measure by their own clocks how long
+// it stays the same, so clocks need not agree.
 //
-// A cache cannot compare and swap, so two nodes may write at the same moment. Whoever
-// writes last has it: each reads again after a pause that is longer than a write
-// takes. A cache that is slower than that may let two nodes order at once, which costs
-// an order, and no more: both are served whatever comes first.
+// A cache has no compare-and-swap, so two nodes may write a lease at the same moment. The
+// last writer has it: each node reads the lease again after a pause that is longer than a
+// write takes. If the cache is slower than that, both nodes may order. That costs one order
+// and nothing else: both nodes serve whichever certificate comes first.
 const (
-	leasePause  = time.Second            // between looks at another's
-	leaseSettle = 300 * time.Millisecond // between writing one's own and reading it
-	leaseBeat   = 4 * time.Second        // between writes of one's own
-	leaseLife   = 15 * time.Second       // without a change it is nobody's
+	leasePause   = time.Second            // between two looks at another node's lease
+	leaseConfirm = 300 * time.Millisecond // between writing a lease and reading it back
+	leaseBeat    = 4 * time.Second        // between two writes of one's own lease
+	leaseLife    = 15 * time.Second       // a lease that has not changed for so long has lapsed
 )
 
-// A lease is what stands in the cache.
+// A lease is an entry in the cache.
 type lease struct {
-	Owner string `json:"owner"` // a random name of this process and order
-	Beat  int    `json:"beat"`  // a number that changes
+	Owner string `json:"owner"` // random, for this process and order
+	Beat  int    `json:"beat"`  // changes with each write
 }
 
 func leaseName(host string) string { return host + "+lease" }
 
 func (l lease) encode() []byte {
-	text, _ := json.Marshal(l) // a string and a number
+	text, _ := json.Marshal(l) // cannot fail: a string and a number
 	return text
 }
 
@@ -50,9 +50,9 @@ func parseLease(text []byte) (l lease) {
 
 var errElsewhere = errors.New("another node is ordering it: its lease is in the cache")
 
-// acquire waits until this node may order for the name. It returns the certificate
-// instead once look finds it.
-func (m *Manager) acquire(ctx context.Context, host string, look func(context.Context) (*tls.Certificate, error)) (release func(), cert *tls.Certificate, err error) {
+// acquireLease waits until this node may order for the name. It returns the certificate
+// instead as soon as look finds one.
+func (m *Manager) acquireLease(ctx context.Context, host string, look func(context.Context) (*tls.Certificate, error)) (release func(), cert *tls.Certificate, err error) {
 	mine := lease{Owner: rand.Text()}
 	var seen lease
 	var since time.Time
@@ -65,7 +65,7 @@ func (m *Manager) acquire(ctx context.Context, host string, look func(context.Co
 			seen, since = l, time.Now()
 		}
 		if seen.Owner == "" || time.Since(since) >= leaseLife {
-			release, err = m.take(ctx, host, mine)
+			release, err = m.takeLease(ctx, host, mine)
 			if release != nil || err != nil {
 				return release, nil, err
 			}
@@ -80,12 +80,13 @@ func (m *Manager) acquire(ctx context.Context, host string, look func(context.Co
 	}
 }
 
-// take writes the lease. It returns nil where another node did that too, and later.
-func (m *Manager) take(ctx context.Context, host string, mine lease) (release func(), err error) {
+// takeLease writes the lease and renews it until release is called. It returns nil if
+// another node wrote its lease later.
+func (m *Manager) takeLease(ctx context.Context, host string, mine lease) (release func(), err error) {
 	if err := m.store.put(ctx, leaseName(host), mine.encode()); err != nil {
 		return nil, fmt.Errorf("%w, and %w", err, errUnsaved)
 	}
-	if !sleep(ctx, leaseSettle) {
+	if !sleep(ctx, leaseConfirm) {
 		return nil, context.Cause(ctx)
 	}
 	text, err := m.store.get(ctx, leaseName(host))
@@ -104,7 +105,7 @@ func (m *Manager) take(ctx context.Context, host string, mine lease) (release fu
 	return func() {
 		stop()
 		<-done
-		inTheEnd(ctx, func(ctx context.Context) {
+		cleanUp(ctx, func(ctx context.Context) {
 			if text, err := m.store.get(ctx, leaseName(host)); err == nil && parseLease(text).Owner == mine.Owner {
 				m.store.remove(ctx, leaseName(host))
 			}
@@ -112,7 +113,7 @@ func (m *Manager) take(ctx context.Context, host string, mine lease) (release fu
 	}, nil
 }
 
-// sleep reports whether ctx lasted.
+// sleep waits for d and reports whether ctx lasted that long.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// lookEvery is the longest time between looks at what is due. The ends of certificates are
-// times of the wall clock, which may be set, so no timer is set for them.
+// lookEvery is the longest time between two checks for what is due. Certificates end by the
+// wall clock, which somebody may set, so a timer alone could come too late.
 const lookEvery = 10 * time.Minute
 
-// run renews certificates, tries again what failed, and writes what is unsaved.
+// run renews certificates, retries failed orders, and writes what the cache has not taken.
 func (m *Manager) run() {
 	timer := time.NewTimer(lookEvery)
 	defer timer.Stop()
@@ -35,7 +35,7 @@ func (m *Manager) wake() {
 	}
 }
 
-// startDue starts what is due, and returns the time until it is to be called again.
+// startDue starts what is due, and returns the time until the caller has to call it again.
 func (m *Manager) startDue() time.Duration {
 	pause := lookEvery
 	if at := m.store.due(); !at.IsZero() {

@@ -21,8 +21,8 @@ const (
 	// handshakeTime is how long a handshake waits for a certificate.
 	handshakeTime = 10 * time.Second
 
-	// orderTime bounds an order, with the looks into the cache around it, from when it
-	// is one of maxOrders.
+	// orderTime bounds an order and the reads of the cache around it. It counts from when
+	// the order has one of maxOrders turns.
 	orderTime = 5 * time.Minute
 
 	maxWaiting  = 256 // handshakes that wait for a certificate
@@ -30,8 +30,8 @@ const (
 	maxPolicies = 64  // calls of HostPolicy under way
 )
 
-// A Manager has a server's certificates, and gets new ones. It may be used by many
-// goroutines at once. Close ends it.
+// A Manager holds a server's certificates and gets new ones. Many goroutines may use it at
+// once. Close ends it.
 type Manager struct {
 	opts    Options
 	names   map[string]bool // Options.Hosts in ASCII; nil with a HostPolicy
@@ -42,18 +42,18 @@ type Manager struct {
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
 	flights sync.WaitGroup
-	kick    chan struct{} // has an element when the loop has to look at once
+	kick    chan struct{} // holds an element when run has to look at once
 
-	waiting, orders, policies chan struct{} // each has an element for everybody who is busy
+	waiting, orders, policies chan struct{} // semaphores for maxWaiting, maxOrders and maxPolicies
 
 	events notify.Notifier[servertls.Event]
 
-	mu    sync.Mutex // guards what follows; nobody waits for anything under it
+	mu    sync.Mutex // guards what follows; nobody waits for anything while holding it
 	hosts map[string]*host
 }
 
-// New returns a manager whose GetCertificate and Certificates are made for
-// servertls.Options. It asks the authority for nothing yet.
+// New returns a manager. Give its GetCertificate and Certificates to servertls.Options. New
+// does not contact the authority yet.
 func New(opts Options) (*Manager, error) {
 	if err := opts.check(); err != nil {
 		return nil, err
@@ -64,12 +64,12 @@ func New(opts Options) (*Manager, error) {
 		if m.names == nil {
 			m.names = make(map[string]bool)
 		}
-		ascii, _ := fullName(name) // as check has seen
+		ascii, _ := fullName(name) // check has verified it
 		m.names[ascii] = true
 	}
 	m.events = notify.Notifier[servertls.Event]{Name: "acme: Options.Notify", Call: m.notify,
 		Note: func(e *servertls.Event, missed int) { e.Missed = missed }}
-	m.store = newStore(m.opts.Cache, m.tell)
+	m.store = newStore(m.opts.Cache, m.emit)
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.answers = newAnswers(m.ctx, m.store)
 	m.issuer = &issuer{&m.opts, newAccount(&m.opts, m.store), m.answers}
@@ -77,23 +77,24 @@ func New(opts Options) (*Manager, error) {
 	return m, nil
 }
 
-// Close ends orders and renewals, and writes once more what the cache has not taken.
-// Certificates that are known are still shown.
+// Close ends orders and renewals, and tries once more to write what the cache has not
+// taken. The manager still serves the certificates that it has.
 func (m *Manager) Close() {
 	m.mu.Lock()
 	m.cancel()
 	m.mu.Unlock()
 	m.flights.Wait()
-	inTheEnd(m.ctx, func(ctx context.Context) { m.store.flush(ctx) })
+	cleanUp(m.ctx, func(ctx context.Context) { m.store.flush(ctx) })
 }
 
-// Certificates lists what is shown now, for servertls.Options. It does not wait.
+// Certificates lists the certificates that the manager serves now, for servertls.Options.
+// It does not wait.
 func (m *Manager) Certificates() []*tls.Certificate { return m.certificates() }
 
-// GetCertificate is made for servertls.Options. A certificate that is known is returned at
-// once, whatever the cache and the authority do. Otherwise it waits for the one order
-// that is under way for the name, ten seconds at most; the order goes on without it.
-// After a failure it returns the cause, until the next try is due.
+// GetCertificate is for servertls.Options. It returns a known certificate at once, whatever
+// the state of cache and authority. Otherwise it waits for the order that is under way for
+// the name, at most ten seconds; the order continues without it. After a failure it returns
+// the cause until the next try is due.
 func (m *Manager) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	name, err := hostOf(hello.ServerName)
 	if err != nil {
@@ -117,14 +118,14 @@ func (m *Manager) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, 
 // alpn is the protocol of RFC 8737.
 const alpn = "acme-tls/1"
 
-// hostOf returns a name as certificates have it.
+// hostOf returns a server name in the form that certificates use.
 func hostOf(server string) (string, error) {
 	if server == "" {
 		return "", errNoName
 	}
 	name, ok := fullName(strings.TrimSuffix(server, "."))
 	if !ok {
-		return "", fmt.Errorf("acme: %s is no name of a server: %w", safetext.Quote(server, shown), servertls.ErrUnknownName)
+		return "", fmt.Errorf("acme: %s is no name of a server: %w", safetext.Quote(server, maxErrorText), servertls.ErrUnknownName)
 	}
 	if _, err := netip.ParseAddr(name); err == nil {
 		return "", errNoName
@@ -132,8 +133,8 @@ func hostOf(server string) (string, error) {
 	return name, nil
 }
 
-// allowed reports whether there may be a certificate for a name. Anything but a nil error
-// that does not wrap ErrUnknownName may change.
+// allowed returns nil if the manager may get a certificate for the name. An error that
+// wraps ErrUnknownName is final; any other may be temporary.
 func (m *Manager) allowed(ctx context.Context, name string) error {
 	if m.opts.HostPolicy == nil {
 		if !m.names[name] {
@@ -146,7 +147,7 @@ func (m *Manager) allowed(ctx context.Context, name string) error {
 	case <-ctx.Done():
 		return fmt.Errorf("acme: HostPolicy was not asked for %s: %w", name, context.Cause(ctx))
 	}
-	_, err := aside(ctx, func(ctx context.Context) (struct{}, error) {
+	_, err := runDetached(ctx, func(ctx context.Context) (struct{}, error) {
 		defer func() { <-m.policies }()
 		return struct{}{}, m.opts.HostPolicy(ctx, name)
 	})
@@ -156,17 +157,18 @@ func (m *Manager) allowed(ctx context.Context, name string) error {
 	return nil
 }
 
-// get returns a certificate, or waits for it with those whom room counts.
-func (m *Manager) get(ctx context.Context, key certKey, room chan struct{}) (*tls.Certificate, error) {
+// get returns a certificate, or waits for it. If waiting is not nil, it bounds how many
+// callers wait.
+func (m *Manager) get(ctx context.Context, key certKey, waiting chan struct{}) (*tls.Certificate, error) {
 	for inside := false; ; {
 		cert, f, err := m.find(key)
 		if f == nil {
 			return cert, err
 		}
-		if room != nil && !inside {
+		if waiting != nil && !inside {
 			select {
-			case room <- struct{}{}:
-				defer func() { <-room }()
+			case waiting <- struct{}{}:
+				defer func() { <-waiting }()
 				inside = true
 			default:
 				return nil, &missingError{key: key, cause: errCrowded}
@@ -178,13 +180,14 @@ func (m *Manager) get(ctx context.Context, key certKey, room chan struct{}) (*tl
 				return f.cert, f.err
 			}
 		case <-ctx.Done():
-			return nil, &missingError{key: key, cause: m.late(f)}
+			return nil, &missingError{key: key, cause: m.timedOut(f)}
 		}
 	}
 }
 
-// late says what a handshake has waited for, with the last failure if there was one.
-func (m *Manager) late(f *flight) error {
+// timedOut says what a handshake waited for in vain, with the cause of the last failure if
+// there was one.
+func (m *Manager) timedOut(f *flight) error {
 	m.mu.Lock()
 	cause := m.host(f.key.host).slot(f.key).cause
 	m.mu.Unlock()
@@ -194,11 +197,11 @@ func (m *Manager) late(f *flight) error {
 	return fmt.Errorf("it is being ordered, which takes longer than a handshake waits, after a failure: %w", cause)
 }
 
-// Warm gets the certificates for names, all of Options.Hosts if none are given, before
-// the first client asks: the ECDSA ones, which nearly all clients know. It returns when
-// each is there or has failed once, or when ctx ends; the error has the causes. What
-// failed is tried again by itself, until Close. An authority that checks by tls-alpn-01
-// has to reach the server meanwhile, so call it once the server listens.
+// Warm gets the ECDSA certificates for names, or for all of Options.Hosts if no names are
+// given, before the first client asks. It returns when each name has its certificate or has
+// failed once, or when ctx ends; the error has the causes. The manager retries what failed
+// by itself until Close. With tls-alpn-01 the authority has to reach the server meanwhile,
+// so call Warm once the server listens.
 func (m *Manager) Warm(ctx context.Context, names ...string) error {
 	if len(names) == 0 {
 		names = m.opts.Hosts
@@ -231,7 +234,7 @@ func (m *Manager) warm(ctx context.Context, name string) error {
 	return err
 }
 
-// answerTLS is GetCertificate for an authority that checks.
+// answerTLS is GetCertificate for the authority's tls-alpn-01 check.
 func (m *Manager) answerTLS(ctx context.Context, host string) (*tls.Certificate, error) {
 	return m.answers.tlsAnswer(ctx, host, m.allowed)
 }

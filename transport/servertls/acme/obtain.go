@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// obtain looks into the cache, and orders if there is nothing better than the old one.
+// obtain looks into the cache, and orders if the cache has nothing better than old.
 func (m *Manager) obtain(f *flight, old *tls.Certificate) (cert *tls.Certificate, issued bool, err error) {
 	key, ctx := f.key, m.ctx
-	if old != nil { // the handshake that asks for a first one has asked itself
+	if old != nil { // the handshake that asked for a first certificate has checked this
 		if err := m.stillAllowed(ctx, key.host); err != nil {
 			return nil, false, err
 		}
@@ -27,15 +27,15 @@ func (m *Manager) obtain(f *flight, old *tls.Certificate) (cert *tls.Certificate
 	if err := m.store.flush(ctx); err != nil {
 		return nil, false, fmt.Errorf("%w, and %w", err, errUnsaved)
 	}
-	select { // before the lease, which would hold up other nodes, and before the time counts
+	select { // wait before taking the lease, which would block other nodes, and before the time counts
 	case m.orders <- struct{}{}:
 		defer func() { <-m.orders }()
 	case <-m.ctx.Done():
 		return nil, false, errClosed
 	}
-	ctx, cancel := within(ctx, orderTime, "the authority")
+	ctx, cancel := withTimeout(ctx, orderTime, "the authority")
 	defer cancel()
-	release, cert, err := m.acquire(ctx, key.host, look)
+	release, cert, err := m.acquireLease(ctx, key.host, look)
 	if release == nil {
 		return cert, false, err
 	}
@@ -47,17 +47,17 @@ func (m *Manager) obtain(f *flight, old *tls.Certificate) (cert *tls.Certificate
 }
 
 func (m *Manager) stillAllowed(ctx context.Context, name string) error {
-	ctx, cancel := within(ctx, handshakeTime, "it")
+	ctx, cancel := withTimeout(ctx, handshakeTime, "it")
 	defer cancel()
 	return m.allowed(ctx, name)
 }
 
 func (m *Manager) orderAndSave(ctx context.Context, key certKey, old *tls.Certificate) (cert *tls.Certificate, issued bool, err error) {
-	if old == nil { // one that has ended still has the key that clients may have pinned
+	if old == nil { // an expired one still has the key that clients may have pinned
 		old, _ = m.cached(ctx, key)
 	}
 	cert, err = m.issuer.order(ctx, key, old)
-	if err != nil { // another node may have got one all the same
+	if err != nil { // another node may have got one nevertheless
 		if cert, err := m.lookUp(context.WithoutCancel(ctx), key, old); cert != nil && err == nil {
 			return cert, false, nil
 		}
@@ -75,9 +75,9 @@ func (m *Manager) orderAndSave(ctx context.Context, key certKey, old *tls.Certif
 	return cert, true, nil
 }
 
-// cached returns what is in the cache, if it is of any use; nil if there is nothing.
+// cached returns the certificate in the cache, or nil if there is none that can be used.
 func (m *Manager) cached(ctx context.Context, key certKey) (*tls.Certificate, error) {
-	text := m.store.keeps(key.String())
+	text := m.store.pending(key.String())
 	if text == nil {
 		var err error
 		if text, err = m.store.get(ctx, key.String()); text == nil {
@@ -95,7 +95,7 @@ func (m *Manager) cached(ctx context.Context, key certKey) (*tls.Certificate, er
 	return cert, nil
 }
 
-// lookUp returns what is in the cache if it is good, and better than the old one.
+// lookUp returns the certificate in the cache if it is valid and ends later than old.
 func (m *Manager) lookUp(ctx context.Context, key certKey, old *tls.Certificate) (*tls.Certificate, error) {
 	cert, err := m.cached(ctx, key)
 	if cert == nil || time.Now().After(cert.Leaf.NotAfter) || old != nil && !cert.Leaf.NotAfter.After(old.Leaf.NotAfter) {

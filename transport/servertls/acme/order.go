@@ -18,8 +18,8 @@ import (
 	xacme "golang.org/x/crypto/acme"
 )
 
-// forgotten is the problem of RFC 8555, section 6.7.
-const forgotten = "urn:ietf:params:acme:error:accountDoesNotExist"
+// accountDoesNotExist is a type of problem (RFC 8555, section 6.7).
+const accountDoesNotExist = "urn:ietf:params:acme:error:accountDoesNotExist"
 
 // An issuer gets certificates from the authority.
 type issuer struct {
@@ -28,8 +28,8 @@ type issuer struct {
 	answers *answers // to its checks
 }
 
-// order gets a certificate from the authority. An account that it has forgotten is
-// registered anew.
+// order gets a certificate from the authority. If the authority has forgotten the account,
+// order registers it again.
 func (i *issuer) order(ctx context.Context, key certKey, old *tls.Certificate) (*tls.Certificate, error) {
 	for first := true; ; first = false {
 		client, err := i.account.get(ctx)
@@ -38,7 +38,7 @@ func (i *issuer) order(ctx context.Context, key certKey, old *tls.Certificate) (
 		}
 		cert, err := i.orderFrom(ctx, client, key, old)
 		var problem *xacme.Error
-		if !errors.As(err, &problem) || problem.ProblemType != forgotten {
+		if !errors.As(err, &problem) || problem.ProblemType != accountDoesNotExist {
 			return cert, err
 		}
 		i.account.forget(ctx, client)
@@ -68,10 +68,10 @@ func (i *issuer) orderFrom(ctx context.Context, client *xacme.Client, key certKe
 			return cert, nil
 		}
 	}
-	return nil, &orderError{step: "issuing it", err: because(ctx, err), counted: true}
+	return nil, &orderError{step: "issuing it", err: causeOf(ctx, err), counted: true}
 }
 
-// requestFor returns a certificate request. The key stays the same over renewals, since
+// requestFor returns a certificate request and its key. A renewal keeps the key, because
 // clients may have pinned it.
 func requestFor(key certKey, old *tls.Certificate) (crypto.Signer, []byte, error) {
 	var signer crypto.Signer
@@ -85,29 +85,29 @@ func requestFor(key certKey, old *tls.Certificate) (crypto.Signer, []byte, error
 		}
 	}
 	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: key.host}, DNSNames: []string{key.host}}
-	if len(key.host) > 64 { // a common name has no more (RFC 5280, appendix A)
+	if len(key.host) > 64 { // a common name is no longer (RFC 5280, appendix A)
 		template.Subject = pkix.Name{}
 	}
 	request, err := x509.CreateCertificateRequest(rand.Reader, template, signer)
 	return signer, request, err
 }
 
-// authorize returns an order whose name is proved. Each kind of check takes an order of
-// its own, since one that fails spoils the order.
+// authorize returns an order whose name is proved. Each kind of check needs its own order,
+// because a failed check makes the order invalid.
 func (i *issuer) authorize(ctx context.Context, client *xacme.Client, host string) (*xacme.Order, error) {
 	var failed []error
 	for _, kind := range i.answers.kinds(i.opts.Challenge) {
 		order, err := client.AuthorizeOrder(ctx, xacme.DomainIDs(host))
 		if err != nil {
-			return nil, &orderError{step: "the order", err: failures(append(failed, because(ctx, err))), counted: len(failed) > 0}
+			return nil, &orderError{step: "the order", err: failures(append(failed, causeOf(ctx, err))), counted: len(failed) > 0}
 		}
 		if order.Status != xacme.StatusReady {
-			order, err = i.prove(ctx, client, host, kind, order)
+			order, err = i.proveName(ctx, client, host, kind, order)
 		}
 		if err == nil {
 			return order, nil
 		}
-		failed = append(failed, fmt.Errorf("%s: %w", kind, because(ctx, err)))
+		failed = append(failed, fmt.Errorf("%s: %w", kind, causeOf(ctx, err)))
 		if ctx.Err() != nil {
 			break
 		}
@@ -115,8 +115,8 @@ func (i *issuer) authorize(ctx context.Context, client *xacme.Client, host strin
 	return nil, &orderError{step: "its check of the name", err: failures(failed), counted: true}
 }
 
-// prove has the authority check the name.
-func (i *issuer) prove(ctx context.Context, client *xacme.Client, host, kind string, order *xacme.Order) (*xacme.Order, error) {
+// proveName lets the authority check the name.
+func (i *issuer) proveName(ctx context.Context, client *xacme.Client, host, kind string, order *xacme.Order) (*xacme.Order, error) {
 	for _, url := range order.AuthzURLs {
 		z, err := client.GetAuthorization(ctx, url)
 		if err != nil {
@@ -125,17 +125,17 @@ func (i *issuer) prove(ctx context.Context, client *xacme.Client, host, kind str
 		if z.Status != xacme.StatusPending {
 			continue
 		}
-		if err := i.pass(ctx, client, host, kind, z); err != nil {
-			i.giveBack(ctx, client, url)
+		if err := i.answerChallenge(ctx, client, host, kind, z); err != nil {
+			i.deactivate(ctx, client, url)
 			return nil, err
 		}
-		i.answers.passed(kind)
+		i.answers.setLastPassed(kind)
 	}
 	return client.WaitOrder(ctx, order.URI)
 }
 
-// pass answers one check and waits for its result.
-func (i *issuer) pass(ctx context.Context, client *xacme.Client, host, kind string, z *xacme.Authorization) error {
+// answerChallenge answers one check and waits for its result.
+func (i *issuer) answerChallenge(ctx context.Context, client *xacme.Client, host, kind string, z *xacme.Authorization) error {
 	n := slices.IndexFunc(z.Challenges, func(c *xacme.Challenge) bool { return c.Type == kind })
 	if n < 0 {
 		var offered []string
@@ -148,7 +148,7 @@ func (i *issuer) pass(ctx context.Context, client *xacme.Client, host, kind stri
 	if err != nil {
 		return err
 	}
-	defer inTheEnd(ctx, clean)
+	defer cleanUp(ctx, clean)
 	if _, err := client.Accept(ctx, z.Challenges[n]); err != nil {
 		return err
 	}
@@ -156,27 +156,28 @@ func (i *issuer) pass(ctx context.Context, client *xacme.Client, host, kind stri
 	return err
 }
 
-// giveBack gives up what is pending at the authority, which limits how much of it there
-// may be.
-func (i *issuer) giveBack(ctx context.Context, client *xacme.Client, url string) {
-	inTheEnd(ctx, func(ctx context.Context) {
+// deactivate gives up a pending authorization, because the authority limits how many an
+// account may have.
+func (i *issuer) deactivate(ctx context.Context, client *xacme.Client, url string) {
+	cleanUp(ctx, func(ctx context.Context) {
 		if z, err := client.GetAuthorization(ctx, url); err == nil && z.Status == xacme.StatusPending {
 			client.RevokeAuthorization(ctx, url)
 		}
 	})
 }
 
-// endTime is how long tidying up may take, whatever has become of the order.
-const endTime = 5 * time.Second
+// cleanupTime bounds the cleaning up after an order, however the order ended.
+const cleanupTime = 5 * time.Second
 
-func inTheEnd(ctx context.Context, call func(context.Context)) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
+// cleanUp runs call for at most cleanupTime, even if ctx has ended.
+func cleanUp(ctx context.Context, call func(context.Context)) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
 	call(ctx)
 }
 
-// because returns the reason why a context ended, where that is what an error is about.
-func because(ctx context.Context, err error) error {
+// causeOf returns the cause of the context's end if err is that end, else err.
+func causeOf(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return context.Cause(ctx)
 	}

@@ -42,7 +42,7 @@ func TestASilentAuthority(t *testing.T) {
 		w.expect("all have gone", n.open.Load() == 0, n.open.Load())
 		w.expect("one order", w.requests.Load()-asked == 1, w.requests.Load()-asked)
 		time.Sleep(requestTime)
-		why := n.because("other.example.com")
+		why := n.causeOf("other.example.com")
 		w.expect("the cause", strings.Contains(why, "/new-order"), why)
 	})
 }
@@ -59,7 +59,7 @@ func TestAnAuthorityThatWantsRest(t *testing.T) {
 		})
 		for range 3 {
 			start := time.Now()
-			why := n.because(name)
+			why := n.causeOf(name)
 			w.expect("the cause", strings.Contains(why, "too many certificates already issued") && strings.Contains(why, "the next try is in 1h0m0s"), why)
 			w.expect("soon", time.Since(start) < time.Second, time.Since(start))
 		}
@@ -84,13 +84,13 @@ func TestAFailedCheckIsNoRiddle(t *testing.T) {
 			return nil
 		})
 		for range 4 {
-			why := n.because(name)
+			why := n.causeOf(name)
 			w.expect("the cause", strings.Contains(why, "203.0.113.7: no route to host") && strings.Contains(why, "its check of the name: tls-alpn-01"), why)
 			time.Sleep(10 * time.Second)
 		}
 		w.expect("one order", len(w.asked()) == 1, w.asked())
 		for range 600 {
-			n.because(name)
+			n.causeOf(name)
 			time.Sleep(12 * time.Second)
 		}
 		w.expect("few orders in two hours", len(w.asked()) > 5 && len(w.asked()) < 9, len(w.asked()))
@@ -109,7 +109,7 @@ func TestARenewalThatFails(t *testing.T) {
 			strings.Contains(failed[0].Err.Error(), "maintenance") && failed[0].Retry > 0, failed)
 		w.expect("still shown", n.visit(name) == 1)
 		time.Sleep(29*day + 12*time.Hour)
-		why := n.because(name)
+		why := n.causeOf(name)
 		w.expect("the cause at the end", strings.Contains(why, "maintenance"), why)
 		w.fault(nil)
 		time.Sleep(2 * time.Hour)
@@ -250,9 +250,9 @@ func TestAClockInTheFuture(t *testing.T) {
 		w.authority.mu.Unlock()
 		n := w.node(Options{})
 		for range 100 {
-			n.because(name)
+			n.causeOf(name)
 			time.Sleep(time.Hour)
 		}
-		w.expect("one order", n.because(name) == "" && len(w.asked()) < 8, w.asked())
+		w.expect("one order", n.causeOf(name) == "" && len(w.asked()) < 8, w.asked())
 	})
 }

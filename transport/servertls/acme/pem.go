@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// The forms below are those of autocert: a private key, then the certificates.
+// Entries have autocert's form: a private key, then the certificates.
 
 // encodeKey returns the PEM of a key that this package made or decoded.
 func encodeKey(key crypto.PrivateKey) ([]byte, error) {
@@ -36,8 +36,8 @@ func encodeCert(cert *tls.Certificate) ([]byte, error) {
 	return out, err
 }
 
-// decodeKey returns the key that the text begins with, and what is behind it. Errors
-// show nothing of it.
+// decodeKey returns the key at the beginning of text, and the rest of text. Errors show
+// nothing of either.
 func decodeKey(text []byte) (crypto.Signer, []byte, error) {
 	block, rest := pem.Decode(text)
 	if block == nil || !strings.Contains(block.Type, "PRIVATE KEY") {
@@ -69,7 +69,7 @@ func decodeCert(text []byte) (*tls.Certificate, error) {
 	return pair(chain, key)
 }
 
-// pair puts a chain and the key of its first certificate together.
+// pair combines a chain with the key of its first certificate.
 func pair(chain [][]byte, key crypto.Signer) (*tls.Certificate, error) {
 	if len(chain) == 0 {
 		return nil, errors.New("there is no certificate in it")
@@ -85,7 +85,7 @@ func pair(chain [][]byte, key crypto.Signer) (*tls.Certificate, error) {
 	return &tls.Certificate{Certificate: chain, PrivateKey: key, Leaf: leaf}, nil
 }
 
-// checkFor looks whether a certificate is what its place is for.
+// checkFor returns an error unless cert is for key's host and has key's kind of key.
 func checkFor(key certKey, cert *tls.Certificate) error {
 	if err := cert.Leaf.VerifyHostname(key.host); err != nil {
 		return errors.New("the certificate is for another name")

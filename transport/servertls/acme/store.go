@@ -19,120 +19,120 @@ import (
 )
 
 const (
-	// cacheTime is how long a call of the cache may take.
+	// cacheTime bounds one call of the cache.
 	cacheTime = 10 * time.Second
 
-	// maxCalls is how many calls of the cache may be under way, those among them for which
-	// nobody waits any more. Those of strangers are apart, see maxLookups.
+	// maxCalls bounds the calls of the cache under way, including those that nobody waits
+	// for any more. Look-ups for strangers count separately, see maxLookups.
 	maxCalls = 64
 
-	// A write that failed is tried again after flushFirst, then after twice as long,
-	// and so on up to flushLast.
+	// A failed write is tried again after flushFirst, then after twice as long each time,
+	// up to flushLast.
 	flushFirst = 5 * time.Second
 	flushLast  = 5 * time.Minute
 
-	// shown bounds foreign text in errors, in characters.
-	shown = 500
+	// maxErrorText bounds foreign text in errors, in characters.
+	maxErrorText = 500
 )
 
-// A store is the cache, with a memory for what it has not taken.
+// A store is the cache, and remembers what the cache has not taken.
 type store struct {
 	cache autocert.Cache
-	tell  func(servertls.Event)
+	emit  func(servertls.Event)
 
-	calls    chan struct{} // has an element for each call of the cache that has not returned
-	flushing chan struct{} // whoever flushes has put something into it
+	calls    chan struct{} // a semaphore for calls of the cache that have not returned
+	flushing chan struct{} // a lock that a context can interrupt: it holds an element during a flush
 
 	mu       sync.Mutex // guards what follows
 	unsaved  map[string][]byte
 	failures int
-	retry    time.Time // of the next write of what is unsaved
+	retry    time.Time // when to write the unsaved entries next
 }
 
-func newStore(cache autocert.Cache, tell func(servertls.Event)) *store {
-	return &store{cache: cache, tell: tell, calls: make(chan struct{}, maxCalls), flushing: make(chan struct{}, 1), unsaved: make(map[string][]byte)}
+func newStore(cache autocert.Cache, emit func(servertls.Event)) *store {
+	return &store{cache: cache, emit: emit, calls: make(chan struct{}, maxCalls), flushing: make(chan struct{}, 1), unsaved: make(map[string][]byte)}
 }
 
-// errUnsaved is the reason of an order that was not made.
+// errUnsaved is the reason why nothing was ordered.
 var errUnsaved = errors.New("nothing is ordered as long as the cache cannot be written, since each order counts towards the authority's limits")
 
-func within(ctx context.Context, d time.Duration, what string) (context.Context, context.CancelFunc) {
+func withTimeout(ctx context.Context, d time.Duration, what string) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, d, fmt.Errorf("%s does not answer: %v have passed", what, d))
 }
 
-// get returns nil if there is nothing under the name.
+// get returns nil if the cache has nothing under the name.
 func (s *store) get(ctx context.Context, name string) ([]byte, error) {
-	ctx, cancel := within(ctx, cacheTime, "it")
+	ctx, cancel := withTimeout(ctx, cacheTime, "it")
 	defer cancel()
-	return notRead(s.call(ctx, func(ctx context.Context) ([]byte, error) { return s.cache.Get(ctx, name) }))
+	return readResult(s.call(ctx, func(ctx context.Context) ([]byte, error) { return s.cache.Get(ctx, name) }))
 }
 
-// read is get for whoever waits no longer than he likes, and counts those calls himself.
+// read is get for a caller that bounds its own calls and its own wait.
 func (s *store) read(ctx context.Context, name string) ([]byte, error) {
-	ctx, cancel := within(ctx, cacheTime, "it")
+	ctx, cancel := withTimeout(ctx, cacheTime, "it")
 	defer cancel()
-	return notRead(s.cache.Get(ctx, name))
+	return readResult(s.cache.Get(ctx, name))
 }
 
-// call waits for a call of the cache for as long as ctx lasts. Its place is free again when
-// it has returned in truth.
+// call calls the cache and waits as long as ctx lasts. The call occupies one of maxCalls
+// until it really returns.
 func (s *store) call(ctx context.Context, f func(context.Context) ([]byte, error)) ([]byte, error) {
 	select {
 	case s.calls <- struct{}{}:
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	return aside(ctx, func(ctx context.Context) ([]byte, error) {
+	return runDetached(ctx, func(ctx context.Context) ([]byte, error) {
 		defer func() { <-s.calls }()
 		return f(ctx)
 	})
 }
 
-func notRead(data []byte, err error) ([]byte, error) {
+func readResult(data []byte, err error) ([]byte, error) {
 	switch {
 	case errors.Is(err, autocert.ErrCacheMiss):
 		return nil, nil
 	case err != nil:
-		return nil, fmt.Errorf("the cache cannot be read: %s", safetext.Line(err.Error(), shown))
+		return nil, fmt.Errorf("the cache cannot be read: %s", safetext.Line(err.Error(), maxErrorText))
 	}
 	return data, nil
 }
 
-// put tells of a write that failed.
+// put writes an entry. It reports a failure as an event, too.
 func (s *store) put(ctx context.Context, name string, data []byte) error {
-	ctx, cancel := within(ctx, cacheTime, "it")
+	ctx, cancel := withTimeout(ctx, cacheTime, "it")
 	defer cancel()
 	_, err := s.call(ctx, func(ctx context.Context) ([]byte, error) { return nil, s.cache.Put(ctx, name, data) })
-	return s.note(name, err)
+	return s.writeResult(name, err)
 }
 
-// remove tells of a removal that failed.
+// remove deletes an entry. It reports a failure as an event.
 func (s *store) remove(ctx context.Context, name string) {
-	ctx, cancel := within(ctx, cacheTime, "it")
+	ctx, cancel := withTimeout(ctx, cacheTime, "it")
 	defer cancel()
 	_, err := s.call(ctx, func(ctx context.Context) ([]byte, error) { return nil, s.cache.Delete(ctx, name) })
-	s.note(name, err)
+	s.writeResult(name, err)
 }
 
-func (s *store) note(name string, err error) error {
+func (s *store) writeResult(name string, err error) error {
 	if err == nil {
 		return nil
 	}
 	if errors.Is(err, context.Canceled) {
-		return err // Close says nothing about the cache
+		return err // Close interrupted it, which says nothing about the cache
 	}
-	err = fmt.Errorf("the cache cannot be written: %s", safetext.Line(err.Error(), shown))
+	err = fmt.Errorf("the cache cannot be written: %s", safetext.Line(err.Error(), maxErrorText))
 	s.mu.Lock()
 	retry := time.Duration(0)
 	if len(s.unsaved) > 0 {
 		retry = time.Until(s.retry)
 	}
 	s.mu.Unlock()
-	s.tell(servertls.Event{Kind: servertls.Unsaved, Name: name, Err: err, Retry: retry})
+	s.emit(servertls.Event{Kind: servertls.Unsaved, Name: name, Err: err, Retry: retry})
 	return err
 }
 
-// save writes a certificate, or keeps it until a write works.
+// save writes a certificate. If that fails, save keeps it until a later flush succeeds.
 func (s *store) save(ctx context.Context, name string, data []byte) {
 	s.mu.Lock()
 	s.unsaved[name] = data
@@ -140,7 +140,7 @@ func (s *store) save(ctx context.Context, name string, data []byte) {
 	s.flush(ctx)
 }
 
-// flush writes what is unsaved. An error says that there still is something.
+// flush writes the unsaved entries. It returns an error if any remain.
 func (s *store) flush(ctx context.Context) error {
 	select {
 	case s.flushing <- struct{}{}:
@@ -160,19 +160,20 @@ func (s *store) flush(ctx context.Context) error {
 	}
 }
 
-// next returns something unsaved. It counts as a failure until wrote says otherwise.
+// next returns an unsaved entry. It counts as a failure until the caller calls wrote.
 func (s *store) next() (name string, data []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(s.unsaved)) {
-		s.retry = time.Now().Add(doubled(flushFirst, flushLast, s.failures))
+		s.retry = time.Now().Add(backoff(flushFirst, flushLast, s.failures))
 		s.failures++
 		return name, s.unsaved[name]
 	}
 	return "", nil
 }
 
-// wrote takes note that the cache has data, which may have been replaced meanwhile.
+// wrote notes that the cache has data. Somebody may have saved newer data under the name
+// meanwhile, which stays unsaved.
 func (s *store) wrote(name string, data []byte) {
 	s.mu.Lock()
 	if bytes.Equal(s.unsaved[name], data) {
@@ -185,18 +186,18 @@ func (s *store) wrote(name string, data []byte) {
 	}
 	s.mu.Unlock()
 	if healed {
-		s.tell(servertls.Event{Kind: servertls.Saved, Name: name})
+		s.emit(servertls.Event{Kind: servertls.Saved, Name: name})
 	}
 }
 
-// keeps returns what is unsaved under the name.
-func (s *store) keeps(name string) []byte {
+// pending returns the unsaved data under the name, or nil.
+func (s *store) pending(name string) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.unsaved[name]
 }
 
-// due returns when flush is to be called, or the zero time.
+// due returns when to call flush, or the zero time.
 func (s *store) due() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -206,8 +207,9 @@ func (s *store) due() time.Time {
 	return s.retry
 }
 
-// doubled returns first after no failure, then twice as long after each, up to last.
-func doubled(first, last time.Duration, failures int) time.Duration {
+// backoff returns first if there were no failures, and doubles it for each failure, up to
+// last.
+func backoff(first, last time.Duration, failures int) time.Duration {
 	for ; failures > 0 && first < last; failures-- {
 		first *= 2
 	}

@@ -273,7 +273,7 @@ func (n *node) visit(name string, change ...func(*tls.Config)) (serial int64) {
 }
 
 // because returns why there is no certificate for a name, "" if there is one.
-func (n *node) because(name string) string {
+func (n *node) causeOf(name string) string {
 	if _, err := n.Manager.GetCertificate(&tls.ClientHelloInfo{ServerName: name}); err != nil {
 		return err.Error()
 	}

@@ -12,11 +12,11 @@ import (
 	"slices"
 )
 
-// A certKey names a certificate. In the cache it has the name that autocert gives it,
-// so that a cache of autocert's can be taken over.
+// A certKey identifies a certificate. Its String is the certificate's name in the cache,
+// which is autocert's, so that autocert's caches can be taken over.
 type certKey struct {
-	host string // in ASCII and small letters
-	rsa  bool   // for clients that know no ECDSA
+	host string // in ASCII and lower case
+	rsa  bool   // for clients that do not know ECDSA
 }
 
 func (k certKey) String() string {
@@ -43,16 +43,16 @@ func (k certKey) newKey() (crypto.Signer, error) {
 	return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 }
 
-// ecdsaSuites are those of servertls for TLS 1.2 that need an ECDSA certificate.
+// ecdsaSuites are the TLS 1.2 suites of servertls that need an ECDSA certificate.
 var ecdsaSuites = []uint16{
 	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
 	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
 	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
 }
 
-// knowsECDSA reports whether a client takes a certificate with a key on P-256. Whoever
-// says nothing about itself, as a hello that a program makes, gets that one too: it is
-// what nearly all clients know.
+// knowsECDSA reports whether a client accepts a certificate with a P-256 key. A hello
+// without any lists, such as one that a program made, counts as yes: nearly all clients
+// know ECDSA.
 func knowsECDSA(hello *tls.ClientHelloInfo) bool {
 	if len(hello.CipherSuites) == 0 && len(hello.SignatureSchemes) == 0 {
 		return true

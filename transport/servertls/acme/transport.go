@@ -11,41 +11,41 @@ import (
 )
 
 const (
-	// maxAnswer bounds an answer of the authority, in bytes. The longest are chains.
+	// maxAnswer bounds an answer of the authority, in bytes. Chains are the longest.
 	maxAnswer = 1 << 20
 
-	// maxPoll is the longest time between two questions whether an order is done.
+	// maxPoll is the longest time between two requests for the state of an order.
 	maxPoll = 15 * time.Second
 
-	// maxRetryAfter bounds what an authority may ask for.
+	// maxRetryAfter bounds the wait that an authority may ask for.
 	maxRetryAfter = 24 * time.Hour
 )
 
-// A sober transport holds an authority to what orders need: package acme of
-// golang.org/x/crypto reads answers to their end, and waits for as long as the authority
-// says, which for an order under way is a day at some.
-type sober struct{ http.RoundTripper }
+// A boundedTransport bounds the size of answers and the wait between polls. Package acme of
+// golang.org/x/crypto reads answers of any size, and waits as long as the authority says:
+// some say a day for an order under way.
+type boundedTransport struct{ http.RoundTripper }
 
 // RoundTrip is described at http.RoundTripper.
-func (s sober) RoundTrip(r *http.Request) (*http.Response, error) {
-	answer, err := s.RoundTripper.RoundTrip(r)
+func (t boundedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := t.RoundTripper.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}
-	answer.Body = &bounded{answer.Body, maxAnswer}
+	answer.Body = &boundedBody{answer.Body, maxAnswer}
 	if answer.StatusCode < http.StatusMultipleChoices && parseRetryAfter(answer.Header) > maxPoll {
 		answer.Header.Set("Retry-After", strconv.Itoa(int(maxPoll/time.Second)))
 	}
 	return answer, nil
 }
 
-// A bounded body is one that ends with an error where it is too long.
-type bounded struct {
+// A boundedBody fails to read once the body is longer than maxAnswer.
+type boundedBody struct {
 	io.ReadCloser
 	left int
 }
 
-func (b *bounded) Read(p []byte) (int, error) {
+func (b *boundedBody) Read(p []byte) (int, error) {
 	if b.left <= 0 {
 		return 0, fmt.Errorf("the answer has more than %d bytes", maxAnswer)
 	}
@@ -54,7 +54,8 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// parseRetryAfter returns 0 where there is none (RFC 9110, section 10.2.3).
+// parseRetryAfter reads Retry-After (RFC 9110, section 10.2.3). It returns 0 if there is
+// none.
 func parseRetryAfter(h http.Header) time.Duration {
 	value := h.Get("Retry-After")
 	if seconds, err := strconv.Atoi(value); err == nil && seconds > 0 {

@@ -14,8 +14,8 @@ import (
 	"github.com/hopseal/hopseal/transport/servertls"
 )
 
-// tellLanding tells of an order.
-func (m *Manager) tellLanding(key certKey, shown *tls.Certificate, retry time.Duration, err error) {
+// reportOrder reports how an order ended.
+func (m *Manager) reportOrder(key certKey, shown *tls.Certificate, retry time.Duration, err error) {
 	e := servertls.Event{Kind: servertls.Issued, Name: key.host, Err: err, Retry: retry}
 	if err != nil {
 		e.Kind = servertls.IssueFailed
@@ -24,30 +24,30 @@ func (m *Manager) tellLanding(key certKey, shown *tls.Certificate, retry time.Du
 		end := shown.Leaf.NotAfter
 		e.Certificate = &servertls.Expiry{Name: key.host, KeyType: key.keyType(), NotAfter: end, Left: time.Until(end)}
 	}
-	m.tell(e)
+	m.emit(e)
 }
 
-// tell logs the event and hands it on. It does not wait for Notify.
-func (m *Manager) tell(e servertls.Event) {
+// emit logs the event and queues it for Notify, without waiting for Notify.
+func (m *Manager) emit(e servertls.Event) {
 	m.log(e)
 	m.events.Emit(e)
 }
 
-// notify survives a bug, which must not take the server down.
+// notify calls Notify. A panic there must not stop the server.
 func (m *Manager) notify(e servertls.Event) {
 	if m.opts.Notify == nil {
 		return
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			m.opts.Logger.Error("acme: Notify panicked", "panic", safetext.Line(fmt.Sprint(v), shown), "stack", string(debug.Stack()))
+			m.opts.Logger.Error("acme: Notify panicked", "panic", safetext.Line(fmt.Sprint(v), maxErrorText), "stack", string(debug.Stack()))
 		}
 	}()
 	m.opts.Notify(e)
 }
 
-// urgent is how much of a certificate's time is left when a renewal that fails needs
-// somebody to act.
+// urgent is how much of a certificate's life is left when somebody has to act on a failed
+// renewal.
 const urgent = 7 * 24 * time.Hour
 
 func (m *Manager) log(e servertls.Event) {
