@@ -11,42 +11,45 @@ import (
 	"github.com/hopseal/hopseal/transport/internal/hops"
 )
 
-// Accept upgrades a request to a WebSocket. If it fails it has answered the
-// request, and the error is an [*AcceptError] with the status of that answer: 426,
-// 405 or 400 where the request is no WebSocket handshake; 403 where there is no TLS
-// on the way to the client ([ErrCleartext]), or a browser's page comes from a
-// foreign origin ([ErrOrigin]); 421 where this server does not go by the name that
-// was dialled ([ErrHost], see Hosts in AcceptOptions); 401, 403 or 503 where Authenticate does not let the
-// client in ([ErrUnauthorized], [ErrForbidden]); 400 for credentials or forwarding
-// headers that cannot be read; 429 or 503 where the Gate has no room
-// ([ErrRefused]); 500 or 501 where this server is set up wrong. By HTTP/1 the answer
-// ends the connection.
+// Accept upgrades a request to a WebSocket. If Accept fails it has answered the request, and the
+// error is an [*AcceptError] with the status of that answer:
 //
-// The ResponseWriter may be whatever a framework wraps around that of net/http, as long
-// as [http.ResponseController] finds a way to its Hijack. If there is none, as behind
-// [http.TimeoutHandler], the error says what is in the way. The answer 101 is written to
-// the socket itself, with the headers that middleware has set; a framework's access log
-// does not see it, and shows whatever status it shows for a connection that it gave away.
+//   - 426, 405 or 400: the request is no WebSocket handshake.
+//   - 403: there is no TLS on the way to the client ([ErrCleartext]), or a browser's page comes
+//     from a foreign origin ([ErrOrigin]).
+//   - 421: this server does not go by the name that was dialled ([ErrHost], see Hosts in
+//     AcceptOptions).
+//   - 401, 403 or 503: Authenticate does not let the client in ([ErrUnauthorized], [ErrForbidden]).
+//   - 400: credentials or forwarding headers cannot be read.
+//   - 429 or 503: the Gate has no room ([ErrRefused]).
+//   - 500 or 501: this server is set up wrong.
 //
-// TLS is on the way if it is on this socket, or if a trusted hop says that the
-// client used https.
+// Over HTTP/1 the answer ends the connection.
 //
-// Nobody is authenticated without Authenticate. A missing Origin is accepted,
-// because only browsers send it; a cookie proves nothing by itself, because
-// browsers send it for any page.
+// The ResponseWriter may be any wrapper that a framework puts around that of net/http, as long as
+// [http.ResponseController] finds a Hijack below it. If there is none, as behind
+// [http.TimeoutHandler], the error names the wrapper that is in the way. Accept writes the answer
+// 101 to the socket itself, with the headers that middleware has set. A framework's access log does
+// not see that answer; it shows the status that it shows for any hijacked connection.
+//
+// TLS is on the way if it is on this socket, or if a trusted hop says that the client used https.
+//
+// Without Authenticate nobody is authenticated. Accept lets a request without Origin in, because
+// every browser sends one. A cookie proves nothing by itself, because browsers send it for any
+// page.
 func Accept(w http.ResponseWriter, r *http.Request, opts *AcceptOptions) (Conn, error) {
 	if opts == nil {
 		opts = &AcceptOptions{}
 	}
-	m, no := opts.Gate.admit(ClientAddr(r, opts.TrustedHops)) // before any other work
+	m, no := opts.Gate.admit(ClientAddr(r, opts.TrustedHops)) // first, because it is cheap
 	if no != nil {
 		return nil, no.answer(w, r)
 	}
 	var conn Conn
-	status := http.StatusInternalServerError // where the application panics in here
+	status := http.StatusInternalServerError // stays so if the application panics below
 	defer func() {
 		if conn == nil {
-			m.settle(status)
+			m.refused(status)
 		}
 	}()
 	conn, err := accept(w, r, m, opts)
@@ -69,15 +72,14 @@ func accept(w http.ResponseWriter, r *http.Request, m *meter, opts *AcceptOption
 	return upgrade(socket, r, opts, entry)
 }
 
-// admit checks everything that can be checked before the upgrade, what is cheap
-// first.
-func admit(r *http.Request, opts *AcceptOptions) (e entrant, no *refusal) {
+// admit checks everything that can be checked before the upgrade, the cheap checks first.
+func admit(r *http.Request, opts *AcceptOptions) (e incoming, no *refusal) {
 	if no := checkUpgrade(r); no != nil {
 		return e, no
 	}
 	var err error
 	if e.from, err = hops.Trace(r, opts.TrustedHops); err != nil {
-		return e, &refusal{status: http.StatusBadRequest, told: "the forwarding headers of this request contradict each other", problem: err.Error()}
+		return e, &refusal{status: http.StatusBadRequest, clientText: "the forwarding headers of this request contradict each other", problem: err.Error()}
 	}
 	if no := checkPolicy(r, e.from, opts); no != nil {
 		return e, no
@@ -86,27 +88,27 @@ func admit(r *http.Request, opts *AcceptOptions) (e entrant, no *refusal) {
 		return e, no
 	}
 	if e.origin, err = checkOrigin(r, e.from, opts.Origins); err != nil {
-		return e, &refusal{status: http.StatusForbidden, told: "pages of this origin may not connect here", problem: err.Error(), cause: ErrOrigin}
+		return e, &refusal{status: http.StatusForbidden, clientText: "pages of this origin may not connect here", problem: err.Error(), cause: ErrOrigin}
 	}
 	return e, authenticate(r, &e, opts)
 }
 
-func upgrade(t *takeover, r *http.Request, opts *AcceptOptions, e entrant) (Conn, *AcceptError) {
+func upgrade(t *takeover, r *http.Request, opts *AcceptOptions, e incoming) (Conn, *AcceptError) {
 	subprotocol, w := choose(r.Header, opts.Subprotocols), newWrites()
 	ws, err := websocket.Accept(t, upgradable(r, subprotocol), &websocket.AcceptOptions{
 		Subprotocols:       []string{subprotocol},
 		InsecureSkipVerify: true, // checkOrigin is stricter: it compares schemes too
 		CompressionMode:    websocket.CompressionDisabled,
-		OnPingReceived:     w.letPong,
+		OnPingReceived:     w.mayPong,
 	})
 	if err != nil {
 		t.raw.Close()
-		// checkUpgrade has seen to it that this does not quote the request.
+		// The text does not quote the request: checkUpgrade has refused what the library would quote.
 		return nil, &AcceptError{Status: http.StatusInternalServerError, Problem: safetext.Line(err.Error(), shownReason)}
 	}
 	info := e.info(r, t.socket)
 	info.Subprotocol = subprotocol
 	conn := newConn(ws, w, t.socket, info, opts.MaxMessage, opts.KeepAlive)
-	conn.lease.take(e.grant, conn.expire)
+	conn.lease.set(e.grant, conn.expire)
 	return conn, nil
 }

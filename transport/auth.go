@@ -14,8 +14,8 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 )
 
-// authenticate asks the application, if it wants to be asked.
-func authenticate(r *http.Request, e *entrant, opts *AcceptOptions) *refusal {
+// authenticate asks the application, if Authenticate is set.
+func authenticate(r *http.Request, e *incoming, opts *AcceptOptions) *refusal {
 	if opts.Authenticate == nil {
 		return nil
 	}
@@ -23,8 +23,8 @@ func authenticate(r *http.Request, e *entrant, opts *AcceptOptions) *refusal {
 	if no != nil {
 		return no
 	}
-	if !e.from.Secure && (token != "" || r.Header.Get("Authorization") != "") && !mayStayHere(r, e.from, opts) {
-		return &refusal{status: http.StatusForbidden, told: needTLS, cause: ErrCleartext,
+	if !e.from.Secure && (token != "" || r.Header.Get("Authorization") != "") && !allowedLocally(r, e.from, opts) {
+		return &refusal{status: http.StatusForbidden, clientText: needTLS, cause: ErrCleartext,
 			problem: "a credential came over a link without TLS, where others may have read it: replace it, and serve wss:// or list what terminates TLS in TrustedHops"}
 	}
 	cert, no := certificateOf(r, e.from, opts.TrustClientCert)
@@ -32,7 +32,7 @@ func authenticate(r *http.Request, e *entrant, opts *AcceptOptions) *refusal {
 		return no
 	}
 	var err error
-	e.grant, err = inTime(r.Context(), opts.Authenticate, &Caller{Token: token, Certificate: cert,
+	e.grant, err = callAuthenticate(r.Context(), opts.Authenticate, &Caller{Token: token, Certificate: cert,
 		Client: e.from.Address(r), Origin: e.origin, Request: withoutToken(r, e.origin)})
 	if err != nil {
 		return notGranted(r, token, err)
@@ -40,7 +40,7 @@ func authenticate(r *http.Request, e *entrant, opts *AcceptOptions) *refusal {
 	return checkGrant(e.grant, token)
 }
 
-// notGranted answers for an Authenticate that returned err.
+// notGranted returns the refusal for an Authenticate that returned err.
 func notGranted(r *http.Request, token Token, err error) *refusal {
 	no := &refusal{cause: err}
 	text := ": " + safetext.Line(err.Error(), shownReason)
@@ -53,18 +53,18 @@ func notGranted(r *http.Request, token Token, err error) *refusal {
 		no.cause = orSentinel(no.cause, ErrUnauthorized)
 		no.problem = "Authenticate does not know the client" + text
 	case errors.Is(err, ErrForbidden):
-		no.status, no.told = http.StatusForbidden, "this client may not connect here"
+		no.status, no.clientText = http.StatusForbidden, "this client may not connect here"
 		no.cause = orSentinel(no.cause, ErrForbidden)
 		no.problem = "Authenticate turned the client down" + text
 	default:
-		no.status, no.told = http.StatusServiceUnavailable, "credentials cannot be checked now"
+		no.status, no.clientText = http.StatusServiceUnavailable, "credentials cannot be checked now"
 		no.header = http.Header{"Retry-After": {secondsToWait(err)}}
 		no.problem = "Authenticate failed" + text
 	}
 	return no
 }
 
-// secondsToWait is how long a client has to wait for an answer of an Authenticate that has none.
+// secondsToWait returns the Retry-After for an Authenticate that could not decide.
 func secondsToWait(err error) string {
 	wait := 5 * time.Second
 	if later := new(UnavailableError); errors.As(err, &later) && later.RetryAfter > 0 {
@@ -80,7 +80,7 @@ func orSentinel(err, sentinel error) error {
 	return err
 }
 
-// secretsOf returns what in a request may be a credential.
+// secretsOf returns everything in a request that may be a credential.
 func secretsOf(r *http.Request, token Token) []string {
 	_, password, _ := r.BasicAuth()
 	_, authorization, _ := strings.Cut(r.Header.Get("Authorization"), " ")
@@ -94,21 +94,21 @@ func secretsOf(r *http.Request, token Token) []string {
 	return secrets
 }
 
-// minSecret is the least size of what is taken for a secret, in bytes. Less may
-// stand in any text.
+// minSecret is the least size of a secret, in bytes. Anything shorter may occur in any text by
+// chance.
 const minSecret = 4
 
 func holdsAny(text string, secrets []string) bool {
 	return slices.ContainsFunc(secrets, func(s string) bool { return len(s) >= minSecret && strings.Contains(text, s) })
 }
 
-// unauthorized asks for a credential as RFC 6750, section 3 says.
+// unauthorized asks for a credential (RFC 6750, section 3).
 func unauthorized(no *refusal, token Token) {
 	challenge := `Bearer`
 	if token != "" {
 		challenge += ` error="invalid_token"`
 	}
-	no.status, no.told = http.StatusUnauthorized, "a valid credential is needed here"
+	no.status, no.clientText = http.StatusUnauthorized, "a valid credential is needed here"
 	no.header = http.Header{"Www-Authenticate": {challenge}}
 }
 
@@ -119,13 +119,13 @@ func checkGrant(g Grant, token Token) *refusal {
 		unauthorized(no, token)
 		return no
 	case safetext.Line(g.Principal, maxPrincipal) != g.Principal:
-		return &refusal{status: http.StatusForbidden, told: "this client may not connect here", cause: ErrForbidden,
+		return &refusal{status: http.StatusForbidden, clientText: "this client may not connect here", cause: ErrForbidden,
 			problem: "Grant.Principal has more than 256 characters, or some that cannot be shown"}
 	}
 	return nil
 }
 
-// withoutToken returns what the application sees of the request.
+// withoutToken returns the request that the application sees.
 func withoutToken(r *http.Request, origin string) *http.Request {
 	seen := r.Clone(r.Context())
 	if _, ok := bearerIn(r.Header.Get("Authorization")); ok {

@@ -21,9 +21,8 @@ const (
 	maxPrincipal = 256
 )
 
-// A Token is a credential: whoever has it is taken for the client. It shows itself
-// to nobody, neither in formatted text nor in a log or JSON; string(t) is what it
-// holds.
+// A Token is a credential: whoever has it passes for the client. It does not show itself in
+// formatted text, logs or JSON; string(t) is the credential.
 type Token string
 
 const redacted = "[token]"
@@ -34,40 +33,37 @@ func (t Token) Format(s fmt.State, _ rune) { fmt.Fprint(s, redacted) }
 // LogValue is described at slog.LogValuer.
 func (t Token) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalText is described at encoding.TextMarshaler. The token cannot be read
-// back.
+// MarshalText is described at encoding.TextMarshaler. The result does not contain the token.
 func (t Token) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // A Caller is a client that asks for a connection.
 type Caller struct {
-	// Token is the one bearer token that the client shows, "" if none. It comes
-	// from the header Authorization, from the offered subprotocols (see
-	// [BearerSubprotocol]), or from AuthCookie.
+	// Token is the one bearer token that the client sent, or "". It comes from the header
+	// Authorization, from the offered subprotocols (see [BearerSubprotocol]), or from AuthCookie.
 	Token Token
 
-	// Certificate is the client's, after its chain was verified: by the TLS of
-	// this server, or by the hops with TrustClientCert. Nil if there is none.
+	// Certificate is the client's, or nil. Its chain was verified by the TLS of this server, or by
+	// the hops if TrustClientCert is set.
 	Certificate *x509.Certificate
 
 	Client string // its IP address, see [Info]
-	Origin string // of the page that it is, "" if it is none
+	Origin string // the origin of the browser's page; "" if the client is no page
 
-	// Request is the handshake, without the bearer token, and without cookies
-	// where there is no Origin. Its query may hold secrets.
+	// Request is the handshake, without the bearer token, and without cookies if there is no
+	// Origin. Its query may hold secrets.
 	Request *http.Request
 }
 
 // A Grant says who a client is.
 type Grant struct {
-	// Principal names whom the client acts for, in at most 256 printable
-	// characters. It is shown in [Info] and may be logged.
+	// Principal names whom the client acts for, in at most 256 printable characters. [Info] shows
+	// it, and it may be logged.
 	Principal string
 
-	// Claims is whatever else the application wants to know later, see
-	// [GrantOf].
+	// Claims holds what else the application wants to know later, see [GrantOf].
 	Claims any
 
-	// Expires is when the connection is closed with [CodeUnauthorized], which
-	// tells the client to come back with a fresh credential. Zero means never.
+	// Expires is when the connection closes with [CodeUnauthorized], which tells the client to come
+	// back with a fresh credential. Zero means never.
 	Expires time.Time
 }

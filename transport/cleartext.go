@@ -5,8 +5,8 @@ import (
 	"net/url"
 )
 
-// cleartextProblem says why a dial of u may not go ahead without TLS, or "". The
-// other arguments are those of DialOptions.
+// cleartextProblem returns why a dial of u may not do without TLS, or "". The other arguments are
+// those of DialOptions.
 func cleartextProblem(u *url.URL, policy Policy, sealed, requireTLS bool) string {
 	switch {
 	case policy != Production && policy != Development:
@@ -21,8 +21,8 @@ func cleartextProblem(u *url.URL, policy Policy, sealed, requireTLS bool) string
 	return ""
 }
 
-// localOnly reports that a dial of u stays on this machine, and may because of
-// the policy.
+// localOnly reports whether a dial of u stays on this machine and the policy allows that without
+// TLS.
 func localOnly(u *url.URL, policy Policy) bool {
 	return policy == Development && isLoopback(u.Hostname())
 }

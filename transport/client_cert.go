@@ -14,9 +14,10 @@ import (
 // maxCertificate bounds the header Client-Cert, in bytes.
 const maxCertificate = 16 << 10
 
-// certificateOf returns the certificate that a client proved to have, nil if
-// none. What a hop that ends the client's TLS shows on this socket is its own; the client's is in the
-// header Client-Cert then (RFC 9440, section 2.2), if the hop is known to write it.
+// certificateOf returns the certificate that the client proved to have, or nil. If a hop ends the
+// client's TLS, the certificate on this socket is the hop's, and the client's is in the header
+// Client-Cert (RFC 9440, section 2.2). That header counts only if trust says that the hop writes
+// it.
 func certificateOf(r *http.Request, from hops.Route, trust bool) (*x509.Certificate, *refusal) {
 	switch {
 	case !from.Hop && !hops.TunnelOf(r).Secure && r.TLS != nil && len(r.TLS.VerifiedChains) > 0:
@@ -30,7 +31,7 @@ func certificateOf(r *http.Request, from hops.Route, trust bool) (*x509.Certific
 	}
 	cert, ok := parseClientCert(sent[0])
 	if !ok || len(sent) > 1 {
-		return nil, &refusal{status: http.StatusBadRequest, told: "the credential in this request cannot be read", cause: ErrUnauthorized,
+		return nil, &refusal{status: http.StatusBadRequest, clientText: "the credential in this request cannot be read", cause: ErrUnauthorized,
 			problem: "a trusted hop sent a header Client-Cert that is not of the form of RFC 9440"}
 	}
 	return cert, nil

@@ -12,27 +12,27 @@ import (
 //
 //	retry-after=2.5 too many handshakes at once
 
-// waitMark is what such a reason begins with.
+// waitMark begins a reason that holds a time.
 const waitMark = "retry-after="
 
-// longestRetryAfter is what a longer time to wait is read as.
+// longestRetryAfter bounds the times that a peer may ask for: a longer one counts as this.
 const longestRetryAfter = 24 * time.Hour
 
-// WaitReason returns the reason of a close that asks the peer to come back no sooner than
-// after some time, for a Close with [CodeTryLater] or [CodeRestart]. The peer finds the time in
-// [CloseError.RetryAfter], to the millisecond. The text says why, at most 100 bytes of it.
+// WaitReason returns a reason for a Close with [CodeTryLater] or [CodeRestart] that asks the peer
+// not to come back before some time has passed. The peer finds the time in [CloseError.RetryAfter],
+// to the millisecond. The text says why, in at most 100 bytes.
 func WaitReason(wait time.Duration, text string) string {
 	wait = min(max(wait, 0), longestRetryAfter).Round(time.Millisecond)
 	return waitMark + strconv.FormatFloat(wait.Seconds(), 'f', -1, 64) + " " + text
 }
 
-// PeerClosed returns the error of a connection that the peer has closed. It is for those who
+// PeerClosed returns the error of a connection that the peer has closed. It is for packages that
 // make a Conn of something else.
 func PeerClosed(code Code, reason string) *CloseError {
 	return &CloseError{Code: code, Reason: reason, Remote: true, RetryAfter: waitIn(code, reason)}
 }
 
-// waitIn reads the time in a reason, 0 if there is none. What cannot be read counts as absent.
+// waitIn returns the time in a reason, or 0 if there is none or it cannot be read.
 func waitIn(code Code, reason string) time.Duration {
 	value, ok := strings.CutPrefix(reason, waitMark)
 	if !ok || code != CodeTryLater && code != CodeRestart {
@@ -49,9 +49,9 @@ func waitIn(code Code, reason string) time.Duration {
 	return time.Duration(min(seconds, longestRetryAfter.Seconds()) * float64(time.Second))
 }
 
-// RetryAfter returns how long the other side wants to be left alone, by the answer to a dial
-// or by the close of a connection, 0 if it does not say. It is the word of whoever answered or closed, a
-// hop for instance: a hint.
+// RetryAfter returns how long the other side asks not to be dialled, in its answer to a dial or in
+// its close of a connection, or 0 if it does not say. Whoever answered or closed may be a hop, so
+// this is a hint.
 func RetryAfter(err error) time.Duration {
 	var refused *DialError
 	if errors.As(err, &refused) && refused.RetryAfter > 0 {

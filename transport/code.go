@@ -6,9 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// A Code tells why a connection ended. The numbers are those of RFC 6455,
-// section 7.4, and of the registry that it founds (IANA, "WebSocket Close Code
-// Number Registry"); 4000 to 4899 are free for applications.
+// A Code says why a connection ended. The numbers are those of RFC 6455, section 7.4, and of its
+// registry (IANA, "WebSocket Close Code Number Registry"); 4000 to 4899 are free for applications.
 type Code uint16
 
 const (
@@ -45,7 +44,7 @@ var codeTexts = map[Code]string{
 	CodeForbidden:    "forbidden",
 }
 
-// String returns the code's number, and its meaning where it is known.
+// String returns the code's number, and its meaning if it is known.
 func (c Code) String() string {
 	number := strconv.Itoa(int(c))
 	if text, ok := codeTexts[c]; ok {
@@ -54,10 +53,9 @@ func (c Code) String() string {
 	return "code " + number
 }
 
-// A page may close a WebSocket with 1000 and 3000 to 4999 only. Where it means
-// one of the other codes it says firstMapped more than that code has above 1000,
-// and the receiving end, page or not, translates back. Applications keep off
-// 4901 to 4914.
+// A page may close a WebSocket only with 1000 and 3000 to 4999. For any other code a page sends
+// the code's distance from 1000, plus firstMapped. The receiving end, page or not, translates
+// it back. Applications must not use 4901 to 4914.
 const (
 	firstMapped = 4900
 	mappedCodes = 14
@@ -71,10 +69,10 @@ func fromPeer(code Code) Code {
 	return code
 }
 
-// maxReason is what a close message has room for beside the code, in bytes.
+// maxReason is how long the reason in a close message may be, in bytes.
 const maxReason = 123
 
-// sendable returns code and reason as a close message may carry them.
+// sendable returns code and reason in a form that a close message may carry.
 func sendable(code Code, reason string) (Code, string) {
 	if !code.onTheWire() {
 		code = CodeInternal
@@ -97,18 +95,16 @@ func (c Code) onTheWire() bool {
 	return c >= 1000 && c <= 1014 || c >= 3000 && c <= 4999
 }
 
-// AppendClose appends the body of a close message to b: two bytes of code, the
-// larger one first, and the reason (RFC 6455, section 5.5.1), at most 125 bytes.
-// Code and reason are made fit to be sent as [Conn] says. It is for those who make a
-// Conn of something else.
+// AppendClose appends the body of a close message to b: two bytes of code, the most significant
+// first, and the reason (RFC 6455, section 5.5.1), at most 125 bytes. It changes code and reason
+// where [Conn] says so. It is for packages that make a Conn of something else.
 func AppendClose(b []byte, code Code, reason string) []byte {
 	code, reason = sendable(code, reason)
 	return append(append(b, byte(code>>8), byte(code)), reason...)
 }
 
-// ParseClose returns what the body of a close message says, as the error that ends
-// the connection. No body at all means [CodeNoStatus]. It is not ok if the peer
-// may not send that.
+// ParseClose returns the body of a close message as the error that ends the connection. An empty
+// body means [CodeNoStatus]. It is not ok if a peer may not send that body.
 func ParseClose(body []byte) (closed *CloseError, ok bool) {
 	if len(body) == 0 {
 		return &CloseError{Code: CodeNoStatus, Remote: true}, true

@@ -10,17 +10,17 @@ import (
 )
 
 const (
-	// What may wait to be read before the connection ends: a browser has no way
-	// to make a sender wait.
+	// Limits for messages that wait to be read. Beyond them the connection ends, because a browser
+	// cannot make a sender wait.
 	maxQueued      = 1024 // messages
 	maxQueuedLimit = 8    // times the largest message accepted
 
-	// maxUnsent is how much a browser may hold, in bytes, before Write waits. A
-	// browser takes everything it is given, until it ends the page.
+	// maxUnsent is how much the browser may buffer, in bytes, before Write waits. A browser buffers
+	// everything that it is given, until it kills the page.
 	maxUnsent = 1 << 20
 
-	// unsentPoll is the time between two looks at what the browser holds: it
-	// has no event for that. A hidden page may look once a second only.
+	// unsentPoll is the time between two looks at the browser's buffer, for which it has no event.
+	// A hidden page may look only once a second.
 	unsentPoll = 4 * time.Millisecond
 )
 
@@ -28,13 +28,13 @@ var (
 	errText    = errors.New("the peer sent a text message, only binary is accepted")
 	errOverrun = errors.New("messages came in faster than they were read")
 
-	arrayType = js.Global().Get("Uint8Array")
-	heard     = []string{"open", "message", "close"}
+	arrayType    = js.Global().Get("Uint8Array")
+	socketEvents = []string{"open", "message", "close"}
 )
 
-// A pageConn is a Conn over a WebSocket of the browser. The browser reports to
-// one js.Func, which never waits; it lives until the browser reports the close,
-// or a peer takes too long to confirm one.
+// A pageConn is a Conn over a WebSocket of the browser. The browser calls one js.Func, which never
+// waits. That is released when the browser reports the close, or when the peer takes too long to
+// confirm one.
 type pageConn struct {
 	socket js.Value
 	events js.Func
@@ -49,7 +49,7 @@ type pageConn struct {
 	mu     sync.Mutex // guards what follows; nobody waits while holding it
 	queue  []js.Value // ArrayBuffers not read yet
 	queued int        // bytes in queue
-	max    int        // bytes in a message that Read returns, at most limit
+	max    int        // the largest message that Read returns, at most limit
 	out    js.Value   // a Uint8Array through which messages leave Go's memory
 
 	arrived chan struct{} // holds a token when queue may have become non-empty
@@ -62,13 +62,13 @@ func newConn(socket js.Value, info Info, limit int) *pageConn {
 		out: arrayType.New(0),
 	}
 	c.events = js.FuncOf(c.event)
-	for _, name := range heard {
+	for _, name := range socketEvents {
 		socket.Call("addEventListener", name, c.events)
 	}
 	return c
 }
 
-// event takes what the browser reports.
+// event handles an event of the browser.
 func (c *pageConn) event(_ js.Value, args []js.Value) any {
 	switch e := args[0]; e.Get("type").String() {
 	case "open":
@@ -110,17 +110,16 @@ func (c *pageConn) receive(data js.Value) {
 	}
 }
 
-// SetMaxMessage makes n bytes the most that a message may have from the next Read
-// on, or the MaxMessage of the options if that is less. Messages that wait already
-// count as of the next Read, so it is there that they are measured.
+// SetMaxMessage limits messages to n bytes from the next Read on, or to the MaxMessage of the
+// options if that is less. The limit also applies to messages that are already queued, so Read
+// checks it.
 func (c *pageConn) SetMaxMessage(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.max = min(n, c.limit)
 }
 
-// next takes a message out of the queue. One that is too large ends the
-// connection.
+// next takes a message out of the queue. A message that is too large ends the connection.
 func (c *pageConn) next() (data js.Value, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -141,7 +140,7 @@ func (c *pageConn) next() (data js.Value, ok bool) {
 // Read is described at [Conn].
 func (c *pageConn) Read(ctx context.Context, dst []byte) ([]byte, error) {
 	for {
-		over := c.end.over() // before the look at the queue, which no longer grows after it
+		over := c.end.over() // read this first: once it is true, the queue no longer grows
 		if over && !c.end.err.Remote {
 			return dst, c.end.reason()
 		}
@@ -188,8 +187,7 @@ func (c *pageConn) Write(ctx context.Context, msg []byte) error {
 	return c.end.reason()
 }
 
-// send gives the browser one message. The browser copies it, so one array
-// serves all messages.
+// send gives the browser one message. The browser copies it, so one array serves all messages.
 func (c *pageConn) send(msg []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -225,9 +223,8 @@ func (c *pageConn) finish(why *CloseError) error {
 	}
 }
 
-// refuse ends the connection without waiting, unless it had ended before. The
-// browser reports the close later. It has no way to cut a connection: where a
-// caller gave up, the code says so.
+// refuse ends the connection without waiting, unless it had ended before. The browser reports the
+// close later. A browser cannot cut a connection, so after a context ended the close code says so.
 func (c *pageConn) refuse(why *CloseError) (first bool) {
 	if !c.end.set(why) {
 		return false
@@ -236,7 +233,7 @@ func (c *pageConn) refuse(why *CloseError) (first bool) {
 	return true
 }
 
-// fromPage returns what a page has to send for a code; fromPeer undoes it.
+// fromPage returns the code that a page sends for code; fromPeer translates it back.
 func fromPage(code Code) Code {
 	if code > CodeNormal && code <= CodeNormal+mappedCodes {
 		return firstMapped + code - CodeNormal
@@ -247,7 +244,7 @@ func fromPage(code Code) Code {
 // release stops listening to the browser.
 func (c *pageConn) release() {
 	c.once.Do(func() {
-		for _, name := range heard {
+		for _, name := range socketEvents {
 			c.socket.Call("removeEventListener", name, c.events)
 		}
 		c.events.Release()

@@ -23,25 +23,25 @@ type wsConn struct {
 	end    *ending
 
 	limit  int           // bytes in a message, at most
-	heard  atomic.Uint64 // grows with all that Reads do: odd while one waits
+	heard  atomic.Uint64 // grows with all that Reads do; odd while a Read waits
 	writes *writes
-	spare  [1]byte // where Read looks for the end of a message that fills dst
+	spare  [1]byte // for the end of a message that exactly fills dst
 
 	lease lease // what Accept's Authenticate granted
 
-	every time.Duration                    // between pings, 0 for none
-	pulse *time.Timer                      // runs beat
-	above atomic.Pointer[func() time.Time] // what Watch was given
+	every     time.Duration                    // between pings, 0 for none
+	pingTimer *time.Timer                      // runs onPingTimer
+	above     atomic.Pointer[func() time.Time] // the function that Watch was given
 
 	meter *meter // of the Gate, or nil
 }
 
-// maxChunk bounds what Read asks the WebSocket for at once, in bytes: a chunk
-// arrives whole, and only then shows that the peer is there.
+// maxChunk bounds one read from the WebSocket, in bytes. A chunk shows that the peer is there only
+// when all of it has arrived.
 const maxChunk = 32 << 10
 
-// newConn takes over an open WebSocket, which asks w about pongs, and the socket
-// below it.
+// newConn makes a Conn of an open WebSocket and the socket below it. The WebSocket asks w whether
+// to answer a ping.
 func newConn(ws *websocket.Conn, w *writes, socket net.Conn, info Info, maxMessage int, keepAlive time.Duration) *wsConn {
 	if maxMessage <= 0 {
 		maxMessage = DefaultMaxMessage
@@ -52,13 +52,13 @@ func newConn(ws *websocket.Conn, w *writes, socket net.Conn, info Info, maxMessa
 	c := &wsConn{ws: ws, writes: w, socket: socket, info: info, end: newEnding(), limit: maxMessage, every: keepAlive}
 	c.meter, _ = socket.(*meter)
 	c.SetMaxMessage(maxMessage)
-	c.startPulse()
+	c.startPings()
 	c.meter.opened(c)
 	return c
 }
 
-// SetMaxMessage makes n bytes the most that a message may have from the next Read
-// on, or the MaxMessage of the options if that is less.
+// SetMaxMessage limits messages to n bytes from the next Read on, or to the MaxMessage of the
+// options if that is less.
 func (c *wsConn) SetMaxMessage(n int) { c.ws.SetReadLimit(int64(max(0, min(n, c.limit)))) }
 
 // Read is described at [Conn].
@@ -81,8 +81,7 @@ func (c *wsConn) Read(ctx context.Context, dst []byte) ([]byte, error) {
 	return msg, nil
 }
 
-// appendAll appends what r has left. Unlike io.ReadAll it needs no room beyond
-// the message.
+// appendAll appends the rest of r. Unlike io.ReadAll it needs no room beyond the message.
 func (c *wsConn) appendAll(dst []byte, r io.Reader) ([]byte, error) {
 	for {
 		room := dst[len(dst):cap(dst)]
@@ -118,9 +117,8 @@ func (c *wsConn) Write(ctx context.Context, msg []byte) error {
 	return c.fail(diagnose(ctx, err))
 }
 
-// awaitReader lets the Read that seems to wait say why the connection ended,
-// which it knows better. The time bounds the unlikely case that the Read was about
-// to return a message.
+// awaitReader waits for a Read that is under way to record why the connection ended: the Read knows
+// better than a Write. The wait is bounded, because the Read may just be returning a message.
 func (c *wsConn) awaitReader(ctx context.Context) {
 	late := time.NewTimer(closeGrace)
 	defer late.Stop()
@@ -131,7 +129,8 @@ func (c *wsConn) awaitReader(ctx context.Context) {
 	}
 }
 
-// Ping waits for the answer to a ping, while somebody reads. It is for package diagnose.
+// Ping sends a ping and waits for the answer, which comes only while somebody reads. Package
+// diagnose uses it.
 func (c *wsConn) Ping(ctx context.Context) error { return c.ws.Ping(ctx) }
 
 // Close is described at [Conn].
@@ -143,21 +142,20 @@ func (c *wsConn) Close(code Code, reason string) error {
 // Info is described at [Conn].
 func (c *wsConn) Info() Info { return c.info }
 
-// fail ends the connection for the given reason, unless it had ended before, and
-// returns why it ended.
+// fail ends the connection for the given reason, unless it had ended before. It returns the reason
+// why the connection ended.
 func (c *wsConn) fail(why *CloseError) error {
 	c.finish(why)
 	return c.end.reason()
 }
 
-// finish ends the connection. Only a peer that we turn down gets a close
-// message and some time to confirm it: where the link broke or a caller gave up
-// there is nobody to talk to.
+// finish ends the connection. It sends a close message, and waits for the peer to confirm it, only
+// if this end chose to close: if the link broke or a context ended, there is nobody to talk to.
 func (c *wsConn) finish(why *CloseError) error {
 	if !c.end.set(why) {
 		return nil
 	}
-	c.pulse.Stop()
+	c.pingTimer.Stop()
 	c.lease.end()
 	defer c.meter.ended(why)
 	if why.Remote || why.Code == CodeAbnormal {
@@ -172,7 +170,7 @@ func (c *wsConn) finish(why *CloseError) error {
 	return nil
 }
 
-// diagnose tells from an error of the WebSocket who ended the connection.
+// diagnose returns who ended the connection, judging by an error of the WebSocket.
 func diagnose(ctx context.Context, err error) *CloseError {
 	var closed websocket.CloseError
 	var network net.Error
@@ -188,6 +186,6 @@ func diagnose(ctx context.Context, err error) *CloseError {
 	case errors.As(err, &network):
 		return lost(network)
 	}
-	// What is left are violations of RFC 6455. The text may quote the peer.
+	// Everything else is a violation of RFC 6455. The text may quote the peer.
 	return &CloseError{Code: CodeProtocol, Err: errors.New(safetext.Line(err.Error(), shownReason))}
 }

@@ -12,12 +12,11 @@ import (
 	"github.com/hopseal/hopseal/transport/internal/dialtrace"
 )
 
-// Dial connects to a WebSocket server. The URL starts with wss:// or ws://;
-// https:// and http:// mean the same.
+// Dial connects to a WebSocket server. The URL starts with wss:// or ws://; https:// and http://
+// mean the same.
 //
-// The context bounds the dial only, not the life of the connection, and a dial
-// takes at most 30 seconds. Every error is a [*DialError]: one line that says
-// what to do, with a method Permanent() bool.
+// The context bounds the dial, not the life of the connection. A dial takes at most 30 seconds.
+// Every error is a [*DialError]: one line that says what to do, with a method Permanent() bool.
 func Dial(ctx context.Context, rawURL string, opts *DialOptions) (Conn, error) {
 	u, err := parseTarget(rawURL)
 	if err != nil {
@@ -51,7 +50,7 @@ func (d *dialer) dial(ctx context.Context) (conn *wsConn, err error) {
 	}
 	defer func() {
 		if conn == nil && d.socket != nil {
-			d.socket.Close() // a phase that fails has done it, one in which a hook panics has not
+			d.socket.Close() // a failed phase has closed it, but not one whose hook panicked
 		}
 	}()
 	socket, err := d.link(ctx)
@@ -61,8 +60,7 @@ func (d *dialer) dial(ctx context.Context) (conn *wsConn, err error) {
 	return d.upgrade(ctx, socket)
 }
 
-// prepare checks everything that can be checked before the first packet, and
-// chooses the proxy.
+// prepare checks everything that can be checked before the first packet, and chooses the proxy.
 func (d *dialer) prepare(ctx context.Context) error {
 	host, problem := asciiHost(d.target)
 	d.host = host
@@ -80,7 +78,7 @@ func (d *dialer) prepare(ctx context.Context) error {
 	if err := d.chooseProxy(ctx); err != nil {
 		return err
 	}
-	if d.trace == nil { // a diagnosis says it itself
+	if d.trace == nil { // a diagnosis warns by itself
 		warnCleartext(d.target)
 	}
 	return nil

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// handshakeHeaders are set by the handshake itself or by HTTP, with what goes there
+// handshakeHeaders are set by the handshake or by HTTP. The value says what a caller should use
 // instead.
 var handshakeHeaders = map[string]string{
 	"Connection":               "",
@@ -26,8 +26,8 @@ var handshakeHeaders = map[string]string{
 	"Upgrade":                  "",
 }
 
-// badHeader says what is wrong with what a caller wants to send in the handshake,
-// or "". It repeats no value.
+// badHeader returns what is wrong with the headers that the caller wants to send, or "". It repeats
+// no value.
 func badHeader(opts *DialOptions) string {
 	for name, values := range opts.Header {
 		if !isToken(name) {
@@ -65,8 +65,7 @@ func badHeader(opts *DialOptions) string {
 	return ""
 }
 
-// exposed says that a dial of u would send a credential over a network in the clear
-// (requirement A48), or returns "".
+// exposed returns that a dial of u would send a credential in the clear (requirement A48), or "".
 func exposed(u *url.URL, opts *DialOptions) string {
 	if name := exposedName(u, opts); name != "" {
 		return name + " would cross the network in the clear: use wss://, or leave it out"
@@ -92,7 +91,7 @@ func exposedName(u *url.URL, opts *DialOptions) string {
 	return ""
 }
 
-// valuesOf finds a header however the caller spelled it.
+// valuesOf finds a header in any spelling.
 func valuesOf(h http.Header, name string) (values []string) {
 	for key, v := range h {
 		if strings.EqualFold(key, name) {
@@ -102,7 +101,7 @@ func valuesOf(h http.Header, name string) (values []string) {
 	return values
 }
 
-// requestHeader returns what is added to the handshake.
+// requestHeader returns the headers to add to the handshake.
 func requestHeader(opts *DialOptions) http.Header {
 	h := opts.Header.Clone()
 	if opts.BearerToken != "" {
@@ -114,14 +113,14 @@ func requestHeader(opts *DialOptions) http.Header {
 	return h
 }
 
-// isToken is for RFC 9110, section 5.6.2.
+// isToken reports whether s is a token (RFC 9110, section 5.6.2).
 func isToken(s string) bool {
 	return s != "" && strings.IndexFunc(s, func(r rune) bool {
 		return r <= ' ' || r > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
 	}) < 0
 }
 
-// isToken68 is for RFC 9110, section 11.2.
+// isToken68 reports whether s is a token68 (RFC 9110, section 11.2).
 func isToken68(s string) bool {
 	return s != "" && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=") == ""
 }

@@ -8,37 +8,35 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 )
 
-// DialOptions changes how [Dial] connects. Nil means the zero value. What else a
-// dial can be told outside of browsers, a page cannot.
+// DialOptions changes how [Dial] connects. Nil means the zero value. The options for programs
+// outside of browsers have more fields: a page cannot decide about those.
 type DialOptions struct {
-	// MaxMessage is the largest message accepted, in bytes. Zero means
-	// DefaultMaxMessage. The browser has received a larger one whole before it
-	// is refused.
+	// MaxMessage is the largest message accepted, in bytes. Zero means DefaultMaxMessage. The
+	// browser receives a larger message as a whole before it is refused.
 	MaxMessage int
 
 	// Policy says what may cross a link without TLS. Zero means Production.
 	Policy Policy
 
-	// Sealed says that everything that will cross this link is sealed above it,
-	// as package e2e does. Then ws:// is allowed, for nothing else.
+	// Sealed says that a layer above, such as package e2e, seals everything that crosses this link.
+	// Then ws:// is allowed. Set it for no other reason.
 	Sealed bool
 
 	// RequireTLS refuses ws://, Sealed or not.
 	RequireTLS bool
 
-	// Subprotocols are offered to the server, the preferred one first. What it
-	// chose is in the Info of the connection. A browser gives up a connection whose
-	// server chose none of them. A token goes as [BearerSubprotocol], over wss:// only.
+	// Subprotocols are offered to the server in order of preference. The Info of the connection has
+	// the one that the server chose. A browser gives up a connection whose server chose none of
+	// them. A token goes as [BearerSubprotocol], over wss:// only.
 	Subprotocols []string
 }
 
-// Dial connects to a WebSocket server through the browser. The URL starts with
-// wss:// or ws://; https:// and http:// mean the same.
+// Dial connects to a WebSocket server through the browser. The URL starts with wss:// or ws://;
+// https:// and http:// mean the same.
 //
-// The context bounds the dial only, not the life of the connection, and a dial
-// takes at most 30 seconds. Every error is a [*DialError], which cannot say
-// much: a browser keeps from a page why a connection failed. Like everything
-// that waits, Dial must not be called in a js.Func.
+// The context bounds the dial, not the life of the connection. A dial takes at most 30 seconds.
+// Every error is a [*DialError]. It cannot say much, because a browser does not tell a page why a
+// connection failed. Dial waits, so it must not be called in a js.Func.
 func Dial(ctx context.Context, rawURL string, opts *DialOptions) (Conn, error) {
 	u, err := parseTarget(rawURL)
 	if err != nil {
@@ -48,10 +46,10 @@ func Dial(ctx context.Context, rawURL string, opts *DialOptions) (Conn, error) {
 		opts = &DialOptions{}
 	}
 	if problem := cleartextProblem(u, opts.Policy, opts.Sealed, opts.RequireTLS); problem != "" {
-		return nil, &DialError{Target: shown(u), Problem: problem, permanent: true}
+		return nil, &DialError{Target: safeTarget(u), Problem: problem, permanent: true}
 	}
 	if problem := exposedToken(u, opts); problem != "" {
-		return nil, &DialError{Target: shown(u), Problem: problem, permanent: true}
+		return nil, &DialError{Target: safeTarget(u), Problem: problem, permanent: true}
 	}
 	limit := DefaultMaxMessage
 	if opts.MaxMessage > 0 {
@@ -70,10 +68,10 @@ func Dial(ctx context.Context, rawURL string, opts *DialOptions) (Conn, error) {
 		return c, nil
 	case <-c.end.done:
 		c.release()
-		return nil, &DialError{Target: shown(u), Problem: "the browser could not connect: is the server running, and is this page allowed there? The browser's console may say more"}
+		return nil, &DialError{Target: safeTarget(u), Problem: "the browser could not connect: is the server running, and is this page allowed there? The browser's console may say more"}
 	case <-ctx.Done():
 		c.finish(gaveUp(ctx.Err()))
-		return nil, &DialError{Target: shown(u), Problem: explainContext(ctx.Err()), err: ctx.Err()}
+		return nil, &DialError{Target: safeTarget(u), Problem: explainContext(ctx.Err()), err: ctx.Err()}
 	}
 }
 
@@ -81,7 +79,7 @@ func Dial(ctx context.Context, rawURL string, opts *DialOptions) (Conn, error) {
 func newSocket(u *url.URL, subprotocols []string) (socket js.Value, err error) {
 	constructor := js.Global().Get("WebSocket")
 	if constructor.IsUndefined() {
-		return socket, &DialError{Target: shown(u), permanent: true,
+		return socket, &DialError{Target: safeTarget(u), permanent: true,
 			Problem: "this JavaScript runtime has no WebSocket: use a browser, or Node 22 or later"}
 	}
 	defer func() {
@@ -90,7 +88,7 @@ func newSocket(u *url.URL, subprotocols []string) (socket js.Value, err error) {
 			if !ok {
 				panic(thrown)
 			}
-			err = &DialError{Target: shown(u), permanent: true, Problem: refusedBecause(e)}
+			err = &DialError{Target: safeTarget(u), permanent: true, Problem: explainRefusal(e)}
 		}
 	}()
 	offers := make([]any, len(subprotocols))
@@ -102,17 +100,16 @@ func newSocket(u *url.URL, subprotocols []string) (socket js.Value, err error) {
 	return socket, nil
 }
 
-// refusedBecause says why a browser does not even begin. Its own words may hold the
-// URL.
-func refusedBecause(e js.Error) string {
+// explainRefusal returns why a browser does not even begin to connect. The browser's own text may
+// hold the URL.
+func explainRefusal(e js.Error) string {
 	if e.Value.Get("name").String() == "SyntaxError" {
 		return "the browser refuses Subprotocols: each has to be a name without spaces and separators, and stand there once"
 	}
 	return "the browser refuses the URL: a page that came over https may only open wss://"
 }
 
-// exposedToken says that a token would cross the network in the clear (requirement
-// A48), or returns "".
+// exposedToken returns that a token would cross the network in the clear (requirement A48), or "".
 func exposedToken(u *url.URL, opts *DialOptions) string {
 	if u.Scheme == "wss" || localOnly(u, opts.Policy) {
 		return ""
@@ -123,7 +120,7 @@ func exposedToken(u *url.URL, opts *DialOptions) string {
 	return ""
 }
 
-// explainContext is for a dial whose context ended.
+// explainContext explains a dial whose context ended.
 func explainContext(err error) string {
 	if err == context.Canceled {
 		return "the dial was cancelled"

@@ -12,34 +12,34 @@ import (
 	"github.com/hopseal/hopseal/internal/notify"
 )
 
-// A dialer makes one connection, phase by phase: prepare, then link, which reaches,
-// tunnels and secures, then upgrade.
+// A dialer makes one connection in three steps: prepare, link (which runs reach, tunnel and
+// secure), and upgrade.
 type dialer struct {
 	target *url.URL
-	host   string // of target, in ASCII
+	host   string // the host of target, in ASCII
 	proxy  *url.URL
 	opts   *DialOptions
 	info   Info
-	socket net.Conn   // to the next hop, below everything
-	tls    *tlsConfig // of the handshake with the target
+	socket net.Conn   // the TCP connection to the next hop
+	tls    *tlsConfig // for the handshake with the target
 	events *notify.Notifier[DialEvent]
-	trace  func(DialEvent) // told at once; nil if nobody listens
+	trace  func(DialEvent) // called at once with each event; nil if nobody listens
 
-	answered []string // see DialEvent, of the phase under way
+	answered []string // DialEvent.Answered of the current phase
 }
 
-// refuse is for what is wrong before anything is sent.
+// refuse returns the error for a problem that is found before anything is sent.
 func (d *dialer) refuse(problem string) error {
-	return &DialError{Target: shown(d.target), Proxy: d.info.Proxy, Problem: problem, permanent: true}
+	return &DialError{Target: safeTarget(d.target), Proxy: d.info.Proxy, Problem: problem, permanent: true}
 }
 
-// in runs a phase: it bounds its time, completes its error and tells Notify. A
-// failed phase has closed the connection that it was given.
-func (d *dialer) in(ctx context.Context, phase Phase, limit time.Duration, do func(context.Context, *DialEvent) *DialError) error {
+// runPhase runs a phase: it bounds the time, completes the error and calls Notify. A phase that
+// fails closes the connection that it was given.
+func (d *dialer) runPhase(ctx context.Context, phase Phase, limit time.Duration, do func(context.Context, *DialEvent) *DialError) error {
 	ctx, cancel := withPhaseTimeout(ctx, limit)
 	defer cancel()
 	begin := time.Now()
-	e := DialEvent{Phase: phase, Target: shown(d.target), Proxy: d.info.Proxy}
+	e := DialEvent{Phase: phase, Target: safeTarget(d.target), Proxy: d.info.Proxy}
 	d.answered = nil
 	e.Err = do(ctx, &e)
 	e.Answered = d.answered
@@ -65,13 +65,13 @@ func withPhaseTimeout(ctx context.Context, limit time.Duration) (context.Context
 	return context.WithTimeout(ctx, limit)
 }
 
-// failure is the error of a phase whose cause may be shown.
+// failure returns the error of a phase. The text of cause may be shown.
 func failure(problem string, permanent bool, cause error) *DialError {
 	return &DialError{Problem: problem, permanent: permanent, err: cause}
 }
 
-// unblock makes what waits for conn fail when ctx ends. Before conn is used
-// otherwise, done has to be called, which reports whether ctx has not ended.
+// unblock makes pending reads and writes of conn fail when ctx ends. The caller must call done
+// before it uses conn for anything else. done reports whether ctx has not ended.
 func unblock(ctx context.Context, conn net.Conn) (done func() bool) {
 	return context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 }

@@ -12,17 +12,16 @@ import (
 	"time"
 )
 
-// stagger is how long an address has before the next one is tried beside it (RFC
+// stagger is how long the dialer waits for an address before it tries the next one in parallel (RFC
 // 8305, section 5).
 const stagger = 250 * time.Millisecond
 
-// maxAddresses bounds how many addresses of a name are tried.
+// maxAddresses bounds how many addresses of a name the dialer tries.
 const maxAddresses = 16
 
 var hopPorts = map[string]uint16{"ws": 80, "wss": 443, "http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
-// portOf returns the port of a URL, or that of its scheme. The last result is false
-// for one that does not exist.
+// portOf returns the port of a URL, or its scheme's default. It is not ok if no such port exists.
 func portOf(u *url.URL) (uint16, bool) {
 	if u.Port() == "" {
 		return hopPorts[u.Scheme], true
@@ -39,7 +38,7 @@ func badNetwork(network string) string {
 	return `DialOptions.Network must be "tcp", "tcp4" or "tcp6"`
 }
 
-// reach connects to the next hop, whose name in ASCII is host.
+// reach connects to the next hop. host is its name in ASCII.
 func (d *dialer) reach(ctx context.Context, hop *url.URL, host string) (net.Conn, error) {
 	ctx, cancel := withPhaseTimeout(ctx, d.opts.Timeouts.Connect) // for both phases
 	defer cancel()
@@ -52,7 +51,7 @@ func (d *dialer) reach(ctx context.Context, hop *url.URL, host string) (net.Conn
 
 // resolve returns the addresses of host in the order in which to try them.
 func (d *dialer) resolve(ctx context.Context, host string) (addrs []netip.Addr, err error) {
-	err = d.in(ctx, PhaseResolve, d.opts.Timeouts.Connect, func(ctx context.Context, e *DialEvent) *DialError {
+	err = d.runPhase(ctx, PhaseResolve, d.opts.Timeouts.Connect, func(ctx context.Context, e *DialEvent) *DialError {
 		network := "ip"
 		if d.opts.Network != "" {
 			network += d.opts.Network[len("tcp"):]
@@ -61,7 +60,7 @@ func (d *dialer) resolve(ctx context.Context, host string) (addrs []netip.Addr, 
 		if err != nil {
 			return d.explainResolve(ctx, err)
 		}
-		if host == "localhost" { // must not lead elsewhere (RFC 6761, section 6.3)
+		if host == "localhost" { // must stay on this machine (RFC 6761, section 6.3)
 			found = loopbackOnly(found)
 		}
 		if len(found) == 0 {
@@ -85,10 +84,10 @@ func loopbackOnly(addrs []netip.Addr) (kept []netip.Addr) {
 	return kept
 }
 
-// connect returns a connection to the first of the addresses that answers.
+// connect returns a connection to the first address that answers.
 func (d *dialer) connect(ctx context.Context, hop *url.URL, addrs []netip.Addr) (conn net.Conn, err error) {
 	port, ok := portOf(hop)
-	err = d.in(ctx, PhaseConnect, d.opts.Timeouts.Connect, func(ctx context.Context, e *DialEvent) *DialError {
+	err = d.runPhase(ctx, PhaseConnect, d.opts.Timeouts.Connect, func(ctx context.Context, e *DialEvent) *DialError {
 		if !ok {
 			return failure("there is no such port: it must be from 1 to 65535", true, nil)
 		}
@@ -104,8 +103,8 @@ func (d *dialer) connect(ctx context.Context, hop *url.URL, addrs []netip.Addr) 
 	return conn, err
 }
 
-// race tries the addresses one after the other, without waiting long for any. Its
-// error is that of the first address, which is the preferred one.
+// race tries the addresses one after the other and does not wait long for any. If all fail, it
+// returns the error of the first address, which is the preferred one.
 func race(ctx context.Context, addrs []netip.Addr, port uint16) (net.Conn, error) {
 	type attempt struct {
 		conn net.Conn
@@ -135,7 +134,7 @@ func race(ctx context.Context, addrs []netip.Addr, port uint16) (net.Conn, error
 			ended++
 			if a.err == nil {
 				cancel()
-				for ; ended < begun; ended++ { // those that have lost
+				for ; ended < begun; ended++ { // close those that came second
 					if late := <-results; late.err == nil {
 						late.conn.Close()
 					}
@@ -149,7 +148,7 @@ func race(ctx context.Context, addrs []netip.Addr, port uint16) (net.Conn, error
 	return nil, errs[0]
 }
 
-// asciiHost returns the host of u as DNS and TLS spell it, or a problem.
+// asciiHost returns the host of u as DNS and TLS spell it, or else a problem.
 func asciiHost(u *url.URL) (host, problem string) {
 	host = u.Hostname()
 	if addr, err := netip.ParseAddr(host); err == nil && plainName(addr.Zone()) {

@@ -8,9 +8,9 @@ import (
 	"net"
 )
 
-// secure makes a TLS connection of conn, which leads to the target.
+// secure does the TLS handshake with the target on conn.
 func (d *dialer) secure(ctx context.Context, conn net.Conn) (secured net.Conn, err error) {
-	err = d.in(ctx, PhaseTLS, d.opts.Timeouts.TLS, func(ctx context.Context, e *DialEvent) *DialError {
+	err = d.runPhase(ctx, PhaseTLS, d.opts.Timeouts.TLS, func(ctx context.Context, e *DialEvent) *DialError {
 		client := tls.Client(conn, d.tls.tls)
 		if err := client.HandshakeContext(ctx); err != nil {
 			conn.Close()

@@ -12,14 +12,14 @@ import (
 	"github.com/coder/websocket"
 )
 
-// maxAnswer bounds the headers of what a server answers to the handshake, in bytes.
+// maxAnswer bounds the headers of a server's answer to the handshake, in bytes.
 const maxAnswer = 64 << 10
 
-// upgrade makes a WebSocket of conn, which leads to the target.
+// upgrade does the WebSocket handshake with the target on conn.
 func (d *dialer) upgrade(ctx context.Context, conn net.Conn) (*wsConn, error) {
 	var ws *websocket.Conn
 	w := newWrites()
-	err := d.in(ctx, PhaseUpgrade, d.opts.Timeouts.Upgrade, func(ctx context.Context, e *DialEvent) *DialError {
+	err := d.runPhase(ctx, PhaseUpgrade, d.opts.Timeouts.Upgrade, func(ctx context.Context, e *DialEvent) *DialError {
 		var resp *http.Response
 		var err error
 		x := &exchange{conn: conn}
@@ -28,7 +28,7 @@ func (d *dialer) upgrade(ctx context.Context, conn net.Conn) (*wsConn, error) {
 			HTTPHeader:      requestHeader(d.opts),
 			Subprotocols:    d.opts.Subprotocols,
 			CompressionMode: websocket.CompressionDisabled,
-			OnPingReceived:  w.letPong,
+			OnPingReceived:  w.mayPong,
 		})
 		if resp != nil {
 			d.answered = answeredBy(resp.Header)
@@ -48,9 +48,8 @@ func (d *dialer) upgrade(ctx context.Context, conn net.Conn) (*wsConn, error) {
 	return newConn(ws, w, conn, d.info, d.opts.MaxMessage, d.opts.KeepAlive), nil
 }
 
-// client returns an HTTP client for a single request over conn. It shares nothing
-// with http.DefaultClient, which follows redirects and speaks to proxies in the
-// clear.
+// client returns an HTTP client for a single request over conn. It is independent of
+// http.DefaultClient, which follows redirects and speaks to proxies in the clear.
 func (d *dialer) client(x *exchange) *http.Client {
 	client := &http.Client{
 		Transport:     x,
@@ -62,16 +61,15 @@ func (d *dialer) client(x *exchange) *http.Client {
 	return client
 }
 
-// An exchange is one request and its answer over a connection of its own. Unlike
-// http.Transport it keeps no buffer and no goroutine, and logs nothing of what a
-// server says before it is asked.
+// An exchange is one request and its answer over its own connection. Unlike http.Transport it keeps
+// no buffer and no goroutine, and does not log what a server sends before it is asked.
 type exchange struct {
 	conn   net.Conn
-	socket *upgraded // after an answer that says so
+	socket *upgraded // set by an answer 101
 }
 
-// RoundTrip is described at [http.RoundTripper]. The body of an answer is left
-// unread, unless it is a WebSocket.
+// RoundTrip is described at [http.RoundTripper]. It does not read the body of an answer, unless the
+// answer opens a WebSocket.
 func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()
 	done := unblock(ctx, x.conn)
@@ -83,18 +81,18 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if _, err := resp.Location(); err != nil {
-		resp.Header.Del("Location") // with which http.Client would hide the answer
+		resp.Header.Del("Location") // otherwise http.Client would return an error instead of the answer
 	}
 	resp.Body = http.NoBody
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		x.socket = &upgraded{Conn: &gatherer{Conn: wholeSocket{x.conn}}, rest: rest}
+		x.socket = &upgraded{Conn: &coalescer{Conn: noEOFSocket{x.conn}}, rest: rest}
 		resp.Body = x.socket
 	}
 	return resp, nil
 }
 
-// ask returns the answer and what was read behind its header. A server may answer
-// and close before it has read everything, so that a failed write says little.
+// ask returns the answer and what was read after its header. It prefers an error of reading to one
+// of writing: a server may answer and close before it has read everything.
 func (x *exchange) ask(r *http.Request) (*http.Response, *bufio.Reader, error) {
 	written := r.Write(x.conn)
 	limited := &io.LimitedReader{R: x.conn, N: maxAnswer}
@@ -114,17 +112,17 @@ func (x *exchange) ask(r *http.Request) (*http.Response, *bufio.Reader, error) {
 	}
 }
 
-// upgraded is a connection of which something was read already.
+// upgraded is a connection of which some bytes were already read into a buffer.
 type upgraded struct {
 	net.Conn
-	rest *bufio.Reader // nil when it is used up
+	rest *bufio.Reader // the buffer; nil when it is used up
 	open bool          // the handshake was right
 }
 
 // Read is described at [net.Conn].
 func (u *upgraded) Read(p []byte) (int, error) {
 	if !u.open {
-		return 0, io.EOF // else the library would wait 3 seconds for an explanation
+		return 0, io.EOF // otherwise the library waits 3 seconds for an explanation
 	}
 	if u.rest == nil {
 		return u.Conn.Read(p)

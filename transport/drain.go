@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// Live is for a liveness probe: it answers 200 as long as the Gate answers at all.
+// Live is a handler for a liveness probe. It answers 200 as long as the Gate works.
 func (g *Gate) Live() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		g.mu.Lock() // a gate that is stuck has to be restarted
+		g.mu.Lock() // a stuck Gate does not answer, and is restarted
 		defer g.mu.Unlock()
 		answerProbe(w, http.StatusOK, "live\n")
 	})
 }
 
-// Ready is for a readiness probe: it answers 200, and 503 once the server is going
-// away. A Gate that is full stays ready, because strangers can fill it.
+// Ready is a handler for a readiness probe. It answers 200, and 503 once the server is going away.
+// A full Gate stays ready, because strangers can fill it.
 func (g *Gate) Ready() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		g.mu.Lock()
@@ -41,11 +41,10 @@ func answerProbe(w http.ResponseWriter, status int, text string) {
 	io.WriteString(w, text)
 }
 
-// Withdraw makes Ready say no, waits for DrainLead while connections are still
-// admitted, and then has everybody refused with 503. It returns early, and refuses
-// at once, when ctx is done, with the error of ctx. Servers that end their
-// connections in their own way, as e2e.Server.Shutdown does, call it first; others
-// call Drain.
+// Withdraw makes Ready answer 503, admits connections for DrainLead longer, and then refuses
+// everybody with 503. If ctx ends earlier, Withdraw refuses everybody at once and returns the error
+// of ctx. Servers that end their connections in their own way, such as e2e.Server.Shutdown, call
+// Withdraw first; others call Drain.
 func (g *Gate) Withdraw(ctx context.Context) error {
 	g.mu.Lock()
 	waiting := !g.closing
@@ -66,12 +65,12 @@ func (g *Gate) Withdraw(ctx context.Context) error {
 	return err
 }
 
-// Drain ends all connections in good order: it calls Withdraw, closes what is open
-// with CodeRestart, spread over DrainSpread so that the clients do not all come back
-// at once, and returns when all have ended. When ctx is done before, it cuts those
-// that are left, and the error says how many and matches that of ctx.
+// Drain ends all connections in an orderly way. It calls Withdraw, and closes the open connections
+// with CodeRestart, spread over DrainSpread so that the clients do not all come back at once. It
+// returns when all have ended. If ctx ends earlier, Drain cuts the remaining connections; the error
+// says how many and matches that of ctx.
 func (g *Gate) Drain(ctx context.Context) error {
-	g.Withdraw(ctx) // if ctx ends meanwhile the rest is over at once
+	g.Withdraw(ctx) // if ctx ends here, the rest returns at once
 	conns := g.conns()
 	for i, c := range conns {
 		if i > 0 && sleep(ctx, g.opts.DrainSpread/time.Duration(len(conns))) != nil {
@@ -85,7 +84,7 @@ func (g *Gate) Drain(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	left := g.conns()
-	var cuts sync.WaitGroup // TLS may take its time for a last word
+	var cuts sync.WaitGroup // in parallel, because TLS may take its time for the last record
 	for _, c := range left {
 		cuts.Go(c.cut)
 	}
@@ -97,7 +96,7 @@ func (c *wsConn) drain() {
 	c.finish(&CloseError{Code: CodeRestart, Reason: "the server is going away", Err: errDrained})
 }
 
-// cut ends a connection at once, also where a drain waits for its peer's word.
+// cut ends a connection at once, even if a drain waits for its peer.
 func (c *wsConn) cut() {
 	c.finish(&CloseError{Code: CodeAbnormal, Err: errDrained})
 	c.socket.Close()
@@ -114,7 +113,7 @@ func (g *Gate) conns() []*wsConn {
 	return conns
 }
 
-// sleep waits for d, or for the end of ctx, whose error it returns.
+// sleep waits for d, or until ctx ends and then returns its error.
 func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()

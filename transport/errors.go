@@ -10,36 +10,35 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 )
 
-// ErrTooLarge is matched by the error of a connection that ended because a
-// message was above the limit.
+// ErrTooLarge is matched by the error of a connection that ended because of a message above the
+// limit.
 var ErrTooLarge = errors.New("message above the size limit")
 
-// ErrSlowPeer is matched by the error of a connection that a Gate cut because the
-// peer did not take what was sent to it.
+// ErrSlowPeer is matched by the error of a connection that a Gate cut because the peer did not take
+// what was sent to it.
 var ErrSlowPeer = errors.New("the peer took nothing of what was sent to it")
 
-// ErrIdle is matched by the error of a connection that a Gate closed because no
-// message came or went.
+// ErrIdle is matched by the error of a connection that a Gate closed because no message came or
+// went.
 var ErrIdle = errors.New("no message in either direction")
 
 // ErrRefused is matched by the error of an Accept whose Gate refused the client.
 var ErrRefused = errors.New("refused by the gate")
 
-// shownReason bounds how much of a peer's close reason an error shows, in
-// characters.
+// shownReason bounds how much of a peer's close reason an error shows, in characters.
 const shownReason = 200
 
-// A CloseError says how a connection ended. It always matches [net.ErrClosed],
-// and [io.EOF] where the peer closed in an orderly way.
+// A CloseError says how a connection ended. It always matches [net.ErrClosed], and also [io.EOF] if
+// the peer closed in an orderly way.
 type CloseError struct {
 	Code   Code
-	Reason string // as the side that closed gave it: foreign text if Remote
-	Remote bool   // the peer or the network ended it, not we
-	Err    error  // what made it end, nil for an orderly close
+	Reason string // the words of the side that closed: foreign text if Remote
+	Remote bool   // the peer or the network ended the connection, not this end
+	Err    error  // the cause; nil for an orderly close
 
-	// RetryAfter is how long the peer wants to be left alone, at most a day, 0 where it does
-	// not say: see [WaitReason]. Whoever closed may be a hop, so it is a hint; a
-	// redial.Redialer obeys it within its MaxRetryAfter.
+	// RetryAfter is how long the peer asks not to be dialled, at most a day, or 0 if it does not
+	// say: see [WaitReason]. Whoever closed may be a hop, so it is a hint; a redial.Redialer obeys
+	// it within its MaxRetryAfter.
 	RetryAfter time.Duration
 }
 
@@ -81,17 +80,17 @@ func (e *CloseError) Is(target error) bool {
 	return target == io.EOF && e.Remote && e.Err == nil && orderly
 }
 
-// lost is how a connection ends that broke without a word.
+// lost returns the error of a connection that broke without a close message.
 func lost(cause error) *CloseError {
 	return &CloseError{Code: CodeAbnormal, Remote: true, Err: cause}
 }
 
-// gaveUp is how a connection ends when a caller's context did.
+// gaveUp returns the error of a connection that ended because a caller's context did.
 func gaveUp(cause error) *CloseError {
 	return &CloseError{Code: CodeAbnormal, Err: cause}
 }
 
-// An ending keeps the first reason for which a connection ended.
+// An ending keeps the first reason why a connection ended.
 type ending struct {
 	once sync.Once
 	done chan struct{} // closed when err is set
@@ -100,7 +99,7 @@ type ending struct {
 
 func newEnding() *ending { return &ending{done: make(chan struct{})} }
 
-// set makes err the reason unless there is one, and reports whether it did.
+// set records err as the reason if there is none yet, and reports whether it did.
 func (e *ending) set(err *CloseError) (first bool) {
 	e.once.Do(func() {
 		e.err, first = err, true
@@ -119,7 +118,7 @@ func (e *ending) over() bool {
 	}
 }
 
-// reason waits for the end, which the caller knows to be there or near.
+// reason waits for the end and returns its error. The caller knows that the end is there or near.
 func (e *ending) reason() error {
 	<-e.done
 	return e.err

@@ -17,14 +17,14 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 )
 
-// What is here makes one readable line of a phase that failed. It takes no text from
+// The functions below explain a failed phase in one readable line. They take no text from
 // net/http and coder/websocket, which repeat the URL with its query, or from the
-// server (requirements A47, A48). A cause is only handed on where its text cannot
+// server (requirements A47, A48). They wrap a cause only if its text cannot
 // hold a secret.
 
-// late is for a phase whose context ended, nil for one that failed by itself. what
-// says what has not come in time. A socket may notice that before its context does.
-func late(ctx context.Context, err error, what string) *DialError {
+// explainTimeout explains a phase whose context ended; it returns nil if the phase failed by
+// itself. what says what did not come in time. A socket may notice the end before its context does.
+func explainTimeout(ctx context.Context, err error, what string) *DialError {
 	var network net.Error
 	switch {
 	case ctx.Err() == context.Canceled:
@@ -37,7 +37,7 @@ func late(ctx context.Context, err error, what string) *DialError {
 
 func uitoa(n uint16) string { return strconv.Itoa(int(n)) }
 
-// hop says which hop is meant, where there is a proxy.
+// hop names the proxy in front of a problem, if there is a proxy.
 func (d *dialer) hop(problem string) string {
 	if d.proxy == nil {
 		return problem
@@ -51,7 +51,7 @@ func (d *dialer) explainResolve(ctx context.Context, err error) *DialError {
 	if found && dns.IsNotFound {
 		return failure(d.hop("there is no host of that name: check the spelling"), false, dns)
 	}
-	if e := late(ctx, err, " from the name server: is there a network?"); e != nil {
+	if e := explainTimeout(ctx, err, " from the name server: is there a network?"); e != nil {
 		e.Problem = d.hop(e.Problem)
 		return e
 	}
@@ -67,7 +67,7 @@ func (d *dialer) explainConnect(ctx context.Context, err error) *DialError {
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return failure(d.hop("nothing listens there: is the server running, and is the port right?"), false, op)
 	}
-	if e := late(ctx, err, ": check the address, and any firewall"); e != nil {
+	if e := explainTimeout(ctx, err, ": check the address, and any firewall"); e != nil {
 		e.Problem = d.hop(e.Problem)
 		return e
 	}
@@ -80,9 +80,9 @@ func (d *dialer) explainConnect(ctx context.Context, err error) *DialError {
 	return failure(d.hop("the connection failed"), false, nil)
 }
 
-// explainProxy is for a proxy that gave no answer, or none that can be read.
+// explainProxy explains a proxy that gave no answer, or an unreadable one.
 func (d *dialer) explainProxy(ctx context.Context, err error) *DialError {
-	if e := late(ctx, err, " from the proxy: can it reach the host?"); e != nil {
+	if e := explainTimeout(ctx, err, " from the proxy: can it reach the host?"); e != nil {
 		return e
 	}
 	var network net.Error
@@ -97,18 +97,18 @@ func (d *dialer) explainProxy(ctx context.Context, err error) *DialError {
 	return failure("what answers at the proxy's address does not speak HTTP: is it the right port, or should its URL start with https:// or socks5://?", true, nil)
 }
 
-// closed reports that the other end has closed or reset a connection.
+// closed reports whether the other end has closed or reset a connection.
 func closed(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// explainUpgrade is for a server that has not become a WebSocket.
+// explainUpgrade explains a failed WebSocket handshake.
 func (d *dialer) explainUpgrade(ctx context.Context, resp *http.Response, err error) *DialError {
 	if resp != nil {
 		return d.explainStatus(resp)
 	}
-	if e := late(ctx, err, " to the WebSocket handshake: is it a WebSocket server?"); e != nil {
+	if e := explainTimeout(ctx, err, " to the WebSocket handshake: is it a WebSocket server?"); e != nil {
 		return e
 	}
 	var record tls.RecordHeaderError
@@ -117,7 +117,7 @@ func (d *dialer) explainUpgrade(ctx context.Context, resp *http.Response, err er
 	case errors.Is(err, errLongAnswer):
 		return failure("the server's answer to the WebSocket handshake is too long: is it a WebSocket server?", false, nil)
 	case d.tls != nil && (alertOf(err) != 0 || d.tls.asked && closed(err)):
-		return explainClientCertificate(d.tls, err) // TLS 1.3 servers refuse one so late
+		return explainClientCertificate(d.tls, err) // TLS 1.3 servers refuse a certificate this late
 	case errors.Is(err, syscall.ECONNRESET):
 		return failure("the connection was reset without an answer: something on the way, or the server, does not like it", false, nil)
 	case closed(err):
@@ -130,7 +130,7 @@ func (d *dialer) explainUpgrade(ctx context.Context, resp *http.Response, err er
 	return failure("what answers there is not a WebSocket server", false, nil)
 }
 
-// explainStatus is for a server that answered, and did not become a WebSocket.
+// explainStatus explains an answer that does not open a WebSocket.
 func (d *dialer) explainStatus(resp *http.Response) *DialError {
 	e := &DialError{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, time.Now()), permanent: true}
 	answer := "the server answered " + strconv.Itoa(resp.StatusCode)
@@ -141,7 +141,7 @@ func (d *dialer) explainStatus(resp *http.Response) *DialError {
 	case code == http.StatusSwitchingProtocols:
 		e.Problem = "the server's WebSocket handshake is wrong"
 	case code >= 300 && code < 400:
-		e.Problem = answer + elsewhere(resp) + ": redirects are refused, dial the final address"
+		e.Problem = answer + redirectTarget(resp) + ": redirects are refused, dial the final address"
 	case code == http.StatusBadRequest && d.target.Scheme == "ws":
 		e.Problem = answer + " instead of opening a WebSocket: check the path, and whether the URL should start with wss://"
 	case code == http.StatusBadRequest && d.tls != nil && d.tls.asked && !d.tls.sent:
@@ -150,7 +150,7 @@ func (d *dialer) explainStatus(resp *http.Response) *DialError {
 		e.Problem = answer + ": it wants other credentials, refuses the origin, or takes no ws://"
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		e.Problem = answer + ": it wants other credentials, or refuses the origin"
-	case code == http.StatusUpgradeRequired: // what Accept answers to a request without these headers
+	case code == http.StatusUpgradeRequired: // Accept's answer to a request without these headers
 		e.Problem = answer + ": the path is right, and a proxy in front of the server leaves out the headers Upgrade and Connection, or speaks HTTP/1.0 to it: have it pass them on"
 	case code == http.StatusMisdirectedRequest:
 		e.Problem = answer + ": it does not go by the name in the URL: dial another, or list this one in AcceptOptions.Hosts"
@@ -162,8 +162,8 @@ func (d *dialer) explainStatus(resp *http.Response) *DialError {
 	return e
 }
 
-// elsewhere says where a redirect points, without the parts that may hold a token.
-func elsewhere(resp *http.Response) string {
+// redirectTarget says where a redirect points, without the parts that may hold a token.
+func redirectTarget(resp *http.Response) string {
 	to, err := resp.Location()
 	if err != nil || to.Host == "" {
 		return ""

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// explainCertificate is for a server that has not proven its name.
+// explainCertificate explains a server that did not prove its name.
 func explainCertificate(e *tls.CertificateVerificationError) string {
 	var authority x509.UnknownAuthorityError
 	var host x509.HostnameError
@@ -28,8 +28,8 @@ func explainCertificate(e *tls.CertificateVerificationError) string {
 	return "the server's certificate is not valid"
 }
 
-// explainInvalid is for a chain that leads to a trusted root and breaks its rules (RFC
-// 5280, section 6).
+// explainInvalid explains a chain that leads to a trusted root and breaks its rules (RFC 5280,
+// section 6).
 func explainInvalid(sent []*x509.Certificate, invalid x509.CertificateInvalidError) string {
 	switch invalid.Reason {
 	case x509.Expired:
@@ -46,7 +46,7 @@ func explainInvalid(sent []*x509.Certificate, invalid x509.CertificateInvalidErr
 	return "the server's certificate is not valid"
 }
 
-// explainUsage is for a chain that is not for servers (RFC 5280, section 4.2.1.12).
+// explainUsage explains a chain that is not for servers (RFC 5280, section 4.2.1.12).
 func explainUsage(leaf *x509.Certificate) string {
 	if len(leaf.ExtKeyUsage)+len(leaf.UnknownExtKeyUsage) > 0 && !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth) {
 		return "the server's certificate is not for servers: have it issued with the extended key usage serverAuth"
@@ -83,8 +83,8 @@ func explainDates(sent []*x509.Certificate, bad *x509.Certificate) string {
 	return whose + " has expired on " + bad.NotAfter.UTC().Format(time.DateOnly) + ": renew it, and check this machine's clock"
 }
 
-// brokenLink returns why a chain leads nowhere that would lead somewhere if one of its
-// signatures counted. The verifier takes it for one of an unknown authority.
+// brokenLink returns why one of the chain's signatures does not count, or "". The verifier reports
+// such a chain as one from an unknown authority.
 func brokenLink(sent []*x509.Certificate) string {
 	for _, c := range sent {
 		if selfIssued(c) {
@@ -104,7 +104,7 @@ func brokenLink(sent []*x509.Certificate) string {
 
 func selfIssued(c *x509.Certificate) bool { return string(c.RawIssuer) == string(c.RawSubject) }
 
-// forgeable are the signatures that crypto/x509 does not accept any more.
+// forgeable are the signatures that crypto/x509 no longer accepts.
 var forgeable = map[x509.SignatureAlgorithm]string{
 	x509.MD5WithRSA: "MD5", x509.SHA1WithRSA: "SHA-1", x509.DSAWithSHA1: "SHA-1", x509.ECDSAWithSHA1: "SHA-1",
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 )
 
-// explainTLS is for a handshake that failed.
+// explainTLS explains a failed TLS handshake.
 func explainTLS(ctx context.Context, conf *tlsConfig, err error) *DialError {
 	var cert *tls.CertificateVerificationError
 	var ech *tls.ECHRejectionError
@@ -33,7 +33,7 @@ func explainTLS(ctx context.Context, conf *tlsConfig, err error) *DialError {
 	case alertOf(err) != 0:
 		return explainAlert(conf, err)
 	}
-	if e := late(ctx, err, " to the TLS handshake: is it a TLS server, and does a firewall let TLS through?"); e != nil {
+	if e := explainTimeout(ctx, err, " to the TLS handshake: is it a TLS server, and does a firewall let TLS through?"); e != nil {
 		return e
 	}
 	if closed(err) {
@@ -43,12 +43,12 @@ func explainTLS(ctx context.Context, conf *tlsConfig, err error) *DialError {
 	if strings.Contains(text, "unsupported protocol version") {
 		return failure(oldTLS, true, nil)
 	}
-	return failure("TLS failed: "+text, cert != nil, nil) // else somebody on the way may have changed a bit
+	return failure("TLS failed: "+text, cert != nil, nil) // without cert, somebody on the way may have changed a bit: not permanent
 }
 
 const oldTLS = "the server speaks no TLS as new as 1.2, which is the oldest that is safe: update it"
 
-// The alerts of RFC 8446, section 6, that say something to people.
+// These alerts of RFC 8446, section 6, mean something to people.
 const (
 	alertHandshakeFailure    = 40
 	alertBadCertificate      = 42
@@ -65,8 +65,8 @@ const (
 	alertCertificateRequired = 116
 )
 
-// alertOf returns the alert with which the peer ended TLS, or 0. Its type is private
-// to crypto/tls.
+// alertOf returns the alert by which the peer ended TLS, or 0. The type is private to crypto/tls,
+// hence reflect.
 func alertOf(err error) uint64 {
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "remote error" {
@@ -94,9 +94,9 @@ func explainAlert(conf *tlsConfig, err error) *DialError {
 	return explainClientCertificate(conf, err)
 }
 
-// explainClientCertificate is for a server that does not like who the client is. It
-// may say so in the handshake or, with TLS 1.3, after it. Where it only closes the
-// connection that may have another reason, so that another dial is worth it.
+// explainClientCertificate explains a server that does not accept who the client is. A server may
+// say so in the handshake or, with TLS 1.3, after it. If it only closes the connection, there may
+// be another reason, so another dial is worth it.
 func explainClientCertificate(conf *tlsConfig, err error) *DialError {
 	e := explainRefusedClient(conf, err)
 	e.permanent = alertOf(err) != 0
@@ -122,8 +122,7 @@ func explainRefusedClient(conf *tlsConfig, err error) *DialError {
 	return failure("TLS failed: the server says "+safetext.Quote(strings.TrimPrefix(remote(err).Error(), "remote error: tls: "), shownTarget), true, remote(err))
 }
 
-// remote returns the part of an error that tells the peer's alert, whose text is
-// that of crypto/tls.
+// remote returns the part of an error that holds the peer's alert. Its text is from crypto/tls.
 func remote(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {

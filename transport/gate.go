@@ -16,51 +16,47 @@ import (
 
 // GateOptions says what a [Gate] lets through. Nil means the zero value.
 type GateOptions struct {
-	// MaxConns is how many connections there may be at a time. The last tenth of
-	// them is kept for addresses that have none yet, so that a few greedy ones
-	// do not lock out the others. Zero means 10,000, a negative value no limit.
+	// MaxConns limits the connections at a time. The last tenth is kept for addresses that have
+	// none yet, so that a few greedy ones do not lock out the others. Zero means 10,000, a negative
+	// value no limit.
 	MaxConns int
 
-	// MaxConnsPerAddress is the same for one client: one IPv4 address or one IPv6
-	// /64. Behind a proxy all clients have its address, unless the AcceptOptions
-	// say which hops to trust. Zero means 64, a negative value no limit.
+	// MaxConnsPerAddress limits the connections of one client at a time. A client is one IPv4
+	// address or one IPv6 /64. Behind a proxy all clients have the proxy's address, unless
+	// AcceptOptions.TrustedHops lists the proxy. Zero means 64, a negative value no limit.
 	MaxConnsPerAddress int
 
-	// ConnRate bounds how often one client may connect, refused attempts not
-	// counted. Zero means 10 a second, 64 at once; a negative PerSecond no limit.
+	// ConnRate limits how often one client may connect. Refused attempts do not count. Zero means
+	// 10 a second, 64 at once; a negative PerSecond means no limit.
 	ConnRate Rate
 
-	// MessageRate and ByteRate bound what one connection receives: messages, and
-	// bytes with all framing, so that pings and empty fragments count too. Whoever
-	// sends more is slowed down, not cut: the connection is not read meanwhile. A
-	// Burst should hold what the largest message takes. Zero means no limit.
+	// MessageRate and ByteRate limit what one connection receives: messages, and bytes with all
+	// framing, so that pings and empty fragments count too. A client that sends more is slowed
+	// down, not cut: the Gate does not read from its connection meanwhile. Burst should be as large
+	// as the largest message. Zero means no limit.
 	MessageRate Rate
 	ByteRate    Rate
 
-	// WriteTimeout is how long a peer may leave what is sent to it untaken: one that
-	// takes less than 64 KiB of a longer message in that time, or not the whole of
-	// a shorter one, is cut, and the error matches ErrSlowPeer. Zero means 30
-	// seconds, a negative value no limit.
+	// WriteTimeout is how long a peer may take nothing of what is sent to it. The Gate cuts a peer
+	// that takes less than 64 KiB of a longer message in that time, or not the whole of a shorter
+	// one, and the error matches ErrSlowPeer. Zero means 30 seconds, a negative value no limit.
 	WriteTimeout time.Duration
 
-	// IdleTimeout closes connections on which no message was completed for so long,
-	// in either direction, with CodeGoingAway; the error matches ErrIdle. Pings
-	// do not count. Zero means no limit.
+	// IdleTimeout closes a connection with CodeGoingAway if no message was completed for so long,
+	// in either direction; the error matches ErrIdle. Pings do not count. Zero means no limit.
 	IdleTimeout time.Duration
 
-	// DrainLead is how long Drain goes on admitting connections after Ready has
-	// begun to say no, until load balancers have noticed. DrainSpread is over how
-	// much time it then spreads the closing. Zero means 5 and 10 seconds, a negative
-	// value no time.
+	// DrainLead is how long Drain still admits connections after Ready has begun to answer 503, so
+	// that load balancers notice. DrainSpread is the time over which Drain then spreads the
+	// closing. Zero means 5 and 10 seconds, a negative value no time.
 	DrainLead, DrainSpread time.Duration
 
-	// Notify is called with each connection that has ended and with each that was
-	// refused, in order, by a goroutine of its own. If it is slow, events are left
-	// out, and the next one says how many. [LogTo] makes one of a slog.Logger. Nil logs
-	// "connection refused" to [slog.Default] with client, outcome, status and count: for
-	// each outcome one line a minute at most, about the latest, with their number; at
-	// level warn, and info for handshake and draining. Silence is a function that does
-	// nothing.
+	// Notify is called with each connection that has ended and each client that was refused, in
+	// order, on its own goroutine. If it is slow, events are dropped, and the next one says how
+	// many. [LogTo] makes a Notify of a slog.Logger. Nil logs "connection refused" to
+	// [slog.Default] with client, outcome, status and count: for each outcome at most one line a
+	// minute, about the latest client, with their number. The level is warn, and info for handshake
+	// and draining. For silence, set a function that does nothing.
 	Notify func(ConnEvent)
 }
 
@@ -89,35 +85,33 @@ func setDefault[T int | time.Duration](field *T, standard T) {
 	}
 }
 
-// A Gate is what a server that strangers can reach has between them and its
-// handlers. It bounds connections and what they may do, cuts peers that do not
-// read, counts, tells of each connection that has ended, and drains:
+// A Gate stands between strangers and a server's handlers. It limits connections and what they may
+// do, cuts peers that do not read, counts, reports each connection that has ended, and drains:
 //
 //	gate := transport.NewGate(nil)
 //	opts := &transport.AcceptOptions{Gate: gate}    // of every Accept, or of an e2e.ServerConfig
 //	http.Handle("/healthz", gate.Live())
 //	http.Handle("/readyz", gate.Ready())
 //	...
-//	err := gate.Drain(ctx)                          // when the process shall end
+//	err := gate.Drain(ctx)                          // before the process ends
 //
-// Handlers that share a Gate share its limits. A Gate keeps state of a bounded
-// number of addresses, starts no goroutine for a connection and adds no timer to
-// a message.
+// Handlers that share a Gate share its limits. A Gate keeps state for a bounded number of
+// addresses, starts no goroutine for a connection and adds no timer to a message.
 type Gate struct {
-	opts  GateOptions
-	start time.Time
-	tell  notify.Notifier[ConnEvent]
+	opts   GateOptions
+	start  time.Time
+	events notify.Notifier[ConnEvent]
 
-	pauses atomic.Int64 // times that a connection was slowed down
+	pauses atomic.Int64 // how often a connection was slowed down
 
-	drained chan struct{} // closed when the gate refuses everybody and holds nobody
+	drained chan struct{} // closed when the gate refuses everybody and holds no connection
 
 	mu        sync.Mutex // guards what follows
 	addresses addresses
 	held      int                // connections that were admitted and have not ended
-	open      map[*meter]*wsConn // those of them that were upgraded
-	sweeping  bool               // a timer will run sweep
-	unready   bool               // Ready says no
+	open      map[*meter]*wsConn // those of them that are open WebSockets
+	sweeping  bool               // a timer will call sweep
+	unready   bool               // Ready answers 503
 	closing   bool               // everybody is refused
 	totals    totals
 }
@@ -132,18 +126,18 @@ func NewGate(opts *GateOptions) *Gate {
 		open:      make(map[*meter]*wsConn),
 		totals:    totals{ended: make(map[outcome]uint64)},
 	}
-	g.tell = notify.Notifier[ConnEvent]{Name: "transport: GateOptions.Notify", Call: g.opts.Notify, Note: g.noteMissed, Room: maxConnEvents}
+	g.events = notify.Notifier[ConnEvent]{Name: "transport: GateOptions.Notify", Call: g.opts.Notify, Note: g.noteMissed, Room: maxConnEvents}
 	return g
 }
 
-// now is the time since the Gate was made. It never goes back.
+// now returns the time since the Gate was made. It never goes back.
 func (g *Gate) now() time.Duration { return time.Since(g.start) }
 
-// A denial is why a Gate does not let somebody in, and what it answers.
+// A denial says why a Gate refuses a client, and how it answers.
 type denial struct {
-	outcome outcome
-	status  int
-	told    string
+	outcome    outcome
+	status     int
+	clientText string
 }
 
 var (
@@ -153,8 +147,7 @@ var (
 	deniedRate     = &denial{outcomeRate, http.StatusTooManyRequests, "this address connects too often"}
 )
 
-// admit makes room for a connection of a client. A nil Gate admits everybody and
-// returns nil.
+// admit reserves a connection for a client. A nil Gate admits everybody and returns nil.
 func (g *Gate) admit(client string) (*meter, *refusal) {
 	if g == nil {
 		return nil, nil
@@ -165,11 +158,11 @@ func (g *Gate) admit(client string) (*meter, *refusal) {
 		return m, nil
 	}
 	g.conclude(m, ConnEvent{Outcome: string(no.outcome), Status: no.status}, false)
-	return nil, &refusal{status: no.status, told: no.told, problem: m.client + " was " + ErrRefused.Error() + ": " + no.told, cause: ErrRefused,
+	return nil, &refusal{status: no.status, clientText: no.clientText, problem: m.client + " was " + ErrRefused.Error() + ": " + no.clientText, cause: ErrRefused,
 		header: http.Header{"Retry-After": {strconv.Itoa(int((wait + time.Second - 1) / time.Second))}}}
 }
 
-// reserve counts a connection in, or says why not and for how long not.
+// reserve counts a connection in, or returns why not and how long the client should wait.
 func (g *Gate) reserve(m *meter) (*denial, time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -185,7 +178,7 @@ func (g *Gate) reserve(m *meter) (*denial, time.Duration) {
 	return nil, 0
 }
 
-// noRoom says why there is no room for a connection from block, or nil.
+// noRoom returns why there is no room for a connection from block, or nil.
 func (g *Gate) noRoom(block string) *denial {
 	limit, theirs := g.opts.MaxConns, g.addresses[block].conns
 	switch {
@@ -203,7 +196,7 @@ func (g *Gate) noRoom(block string) *denial {
 	return nil
 }
 
-// opened is called when a client that was admitted has its connection.
+// opened records that an admitted client has its connection.
 func (g *Gate) opened(m *meter, c *wsConn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -211,17 +204,16 @@ func (g *Gate) opened(m *meter, c *wsConn) {
 	g.open[m] = c
 	g.totals.accepted++
 	g.startSweeps()
-	if g.closing { // it was admitted before
+	if g.closing { // admitted just before
 		go c.drain()
 	}
 }
 
-// conclude is called when a connection has ended, or when it is clear that a client
-// will have none. It fills in the event and hands it on, once for each client. held
-// says that reserve has counted it in.
+// conclude records that a connection has ended, or that a client gets none. It completes the event
+// and emits it, once for each client. held says that reserve has counted the client in.
 func (g *Gate) conclude(m *meter, e ConnEvent, held bool) {
 	e.Client, e.Duration = m.client, g.now()-m.arrived
-	e.Start = time.Now().Add(-e.Duration) // by the clock as it is now: it may have been set since the Gate was made
+	e.Start = time.Now().Add(-e.Duration) // by today's clock, which may have been set since the Gate was made
 	e.BytesIn, e.BytesOut = m.traffic.bytesIn.Load(), m.traffic.bytesOut.Load()
 	e.MessagesIn, e.MessagesOut = m.traffic.messagesIn.Load(), m.traffic.messagesOut.Load()
 	g.mu.Lock()
@@ -238,7 +230,7 @@ func (g *Gate) conclude(m *meter, e ConnEvent, held bool) {
 	if held {
 		g.release(m)
 	}
-	g.tell.Emit(e)
+	g.events.Emit(e)
 }
 
 // release counts a connection out. The caller holds g.mu.
@@ -253,7 +245,7 @@ func (g *Gate) release(m *meter) {
 	}
 }
 
-// noteMissed counts events that were left out before e.
+// noteMissed counts the events that were dropped before e.
 func (g *Gate) noteMissed(e *ConnEvent, missed int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

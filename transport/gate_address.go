@@ -9,8 +9,8 @@ import (
 	"github.com/hopseal/hopseal/internal/netblock"
 )
 
-// blockOf returns what the owner of an address, with or without a port, holds; ""
-// for what is none.
+// blockOf returns the block of addresses that the owner of client's address holds, or "" if client
+// is no address. A port is ignored.
 func blockOf(client string) string {
 	if block := netblock.Of(client); block != "" {
 		return block
@@ -18,11 +18,10 @@ func blockOf(client string) string {
 	return netblock.Of(net.JoinHostPort(client, "0"))
 }
 
-// maxStrangers is how many addresses without a connection a Gate remembers, for
-// their rates.
+// maxStrangers bounds the addresses without a connection that a Gate remembers for their rates.
 const maxStrangers = 1 << 14
 
-// addresses is what a Gate knows of the address blocks that clients come from.
+// addresses holds what a Gate knows of the address blocks of its clients.
 type addresses map[string]address
 
 type address struct {
@@ -30,8 +29,8 @@ type address struct {
 	rate  bucket
 }
 
-// enter counts a connection in, or says how long its address has to wait. There
-// are held connections already.
+// enter counts a connection in, or returns how long its address has to wait. held is the number of
+// connections that there are.
 func (t addresses) enter(block string, now time.Duration, r Rate, held int) (wait time.Duration) {
 	a, known := t[block]
 	if r.limits() {
@@ -41,14 +40,14 @@ func (t addresses) enter(block string, now time.Duration, r Rate, held int) (wai
 		a.rate.take(now, 1, r)
 	}
 	if !known {
-		t.makeRoom(held)
+		t.evict(held)
 	}
 	a.conns++
 	t[block] = a
 	return 0
 }
 
-// leave counts a connection out. Its address stays while its rate has to be known.
+// leave counts a connection out. It keeps the address while its bucket is not full.
 func (t addresses) leave(block string, now time.Duration) {
 	a := t[block]
 	a.conns--
@@ -59,10 +58,9 @@ func (t addresses) leave(block string, now time.Duration) {
 	t[block] = a
 }
 
-// makeRoom forgets some address without a connection where there are too many of
-// them. Whoever has so many gains nothing by making the gate forget one; and
-// nobody is refused for want of room here.
-func (t addresses) makeRoom(held int) {
+// evict forgets one address without a connection if there are too many. An attacker with so many
+// addresses gains nothing from that, and nobody is refused because the table is full.
+func (t addresses) evict(held int) {
 	if len(t) < held+maxStrangers {
 		return
 	}

@@ -57,7 +57,7 @@ func TestABucketStandsExtremes(t *testing.T) {
 func comeAndGo(g *Gate, client string) *refusal {
 	m, no := g.admit(client)
 	if no == nil {
-		m.settle(0)
+		m.refused(0)
 	}
 	return no
 }
@@ -79,7 +79,7 @@ func TestA33StrangersDoNotGrowTheTable(t *testing.T) {
 	if g.addresses["192.0.2.1"].conns != 1 {
 		t.Error("the connection that is held was forgotten")
 	}
-	held.settle(0)
+	held.refused(0)
 	if g.held != 0 || g.addresses["192.0.2.1"].conns != 0 {
 		t.Errorf("%d connections held by nobody", g.held)
 	}
@@ -90,7 +90,7 @@ func TestAddressesThatAreDoneWithAreForgotten(t *testing.T) {
 		g := NewGate(nil)
 		m, _ := g.admit("192.0.2.1")
 		time.Sleep(time.Second)
-		m.settle(0)
+		m.refused(0)
 		if len(g.addresses) != 0 {
 			t.Errorf("%d addresses in the table", len(g.addresses))
 		}
@@ -129,7 +129,7 @@ func TestA33CapsCountBlocksAndKeepRoomForOthers(t *testing.T) {
 	enter := func(client string, want *denial) *meter {
 		t.Helper()
 		m, no := g.admit(client)
-		if want == nil && no != nil || want != nil && (no == nil || no.told != want.told || no.status != want.status) {
+		if want == nil && no != nil || want != nil && (no == nil || no.clientText != want.clientText || no.status != want.status) {
 			t.Fatalf("%s: %+v, want %+v", client, no, want)
 		}
 		return m
@@ -147,8 +147,8 @@ func TestA33CapsCountBlocksAndKeepRoomForOthers(t *testing.T) {
 	enter("192.0.2.2", deniedFull)
 	enter("192.0.2.3", nil)
 	enter("192.0.2.4", deniedFull)
-	m.settle(0)
-	m.settle(0) // counts once
+	m.refused(0)
+	m.refused(0) // counts once
 	enter("192.0.2.4", nil)
 	enter("192.0.2.5", deniedFull)
 }
@@ -178,7 +178,7 @@ func TestClientsWithoutAnAddress(t *testing.T) {
 			t.Fatal(no.problem)
 		}
 	}
-	if _, no := g.admit("@"); no == nil || no.told != deniedFull.told {
+	if _, no := g.admit("@"); no == nil || no.clientText != deniedFull.clientText {
 		t.Fatalf("one too many: %+v", no)
 	}
 	if len(g.addresses) != 0 {

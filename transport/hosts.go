@@ -15,15 +15,15 @@ import (
 
 const wrongHost = "this server is not served under the name that was dialled"
 
-// checkHost refuses a request for a name that this server does not go by. Any web page
-// can have its own name lead to 127.0.0.1 (DNS rebinding): the browser then takes this
-// server for the page's own, and its Origin fits.
+// checkHost refuses a request for a name that this server does not go by. Any web page can let its
+// own name lead to 127.0.0.1 (DNS rebinding): the browser then takes this server for the page's
+// own, and its Origin fits.
 func checkHost(r *http.Request, from hops.Route, allowed []string) *refusal {
 	problem := ""
 	switch {
 	case len(allowed) > 0:
 		problem = unlisted(from, allowed)
-	case fromHere(r, from) && !ownName(from.Host):
+	case fromLoopback(r, from) && !isLoopbackName(from.Host):
 		problem = "the client is on this machine and dialled " + safetext.Quote(from.Host, shownTarget) +
 			", which any web page can have lead here: list the name in AcceptOptions.Hosts, or dial localhost. " +
 			"If a front on this machine passes on what others send, list it in TrustedHops and have it write X-Forwarded-For and X-Forwarded-Proto"
@@ -31,13 +31,13 @@ func checkHost(r *http.Request, from hops.Route, allowed []string) *refusal {
 	if problem == "" {
 		return nil
 	}
-	return &refusal{status: http.StatusMisdirectedRequest, told: wrongHost, problem: ErrHost.Error() + ": " + problem, cause: ErrHost}
+	return &refusal{status: http.StatusMisdirectedRequest, clientText: wrongHost, problem: ErrHost.Error() + ": " + problem, cause: ErrHost}
 }
 
-// fromHere reports whether a request has crossed nothing but loopback, as far as the
-// listed hops tell. TLS makes an exception: no page has a certificate for this server,
-// so the client has meant this one. What a page sends holds no forwarding header.
-func fromHere(r *http.Request, from hops.Route) bool {
+// fromLoopback reports whether a request has crossed nothing but loopback, as far as the listed
+// hops tell. With TLS it returns false: no page has a certificate for this server, so the client
+// meant this server. A page cannot send forwarding headers.
+func fromLoopback(r *http.Request, from hops.Route) bool {
 	local := hops.Addr(nextHop(r))
 	if at, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
 		local = hops.Addr(at.String())
@@ -45,15 +45,15 @@ func fromHere(r *http.Request, from hops.Route) bool {
 	return !from.Secure && local.IsLoopback() && from.Client.IsLoopback()
 }
 
-// ownName reports whether a name stands for this machine wherever it is looked up, so
-// that no page elsewhere can have it. RFC 6761 keeps localhost and all below it.
-func ownName(host string) bool {
+// isLoopbackName reports whether a name means this machine wherever it is looked up, so that no
+// page elsewhere can have it. RFC 6761 reserves localhost and all names below it.
+func isLoopbackName(host string) bool {
 	name, _ := splitHost(host)
 	return name == "localhost" || strings.HasSuffix(name, ".localhost") || hops.Addr(name).IsLoopback()
 }
 
-// unlisted says why a host is not among those that are allowed, or "". A list that
-// cannot be read refuses everybody.
+// unlisted returns why a host is not in the allowed list, or "". A list with an unreadable entry
+// refuses everybody.
 func unlisted(from hops.Route, allowed []string) (problem string) {
 	problem = safetext.Quote(from.Host, shownTarget) + " is not in AcceptOptions.Hosts"
 	for _, entry := range allowed {
@@ -67,8 +67,8 @@ func unlisted(from hops.Route, allowed []string) (problem string) {
 	return problem
 }
 
-// matchHost reports whether an entry of AcceptOptions.Hosts stands for the host that was
-// asked for, and whether it is one. Clients leave out the port of their scheme.
+// matchHost reports whether an entry of AcceptOptions.Hosts matches the requested host, and whether
+// the entry is valid. Clients leave out their scheme's default port.
 func matchHost(entry string, from hops.Route) (match, ok bool) {
 	want, port := splitHost(entry)
 	name, dialled := splitHost(from.Host)
@@ -87,7 +87,7 @@ func matchHost(entry string, from hops.Route) (match, ok bool) {
 	return name == want, true
 }
 
-// splitHost splits a Host header, and returns the one spelling of the name in it.
+// splitHost splits a Host header into the name, in its canonical spelling, and the port.
 func splitHost(host string) (name, port string) {
 	name = host
 	if n, p, err := net.SplitHostPort(host); err == nil {

@@ -7,12 +7,11 @@ import (
 	"time"
 )
 
-// NewHTTPServer returns an http.Server for handlers that call Accept, with the
-// limits that net/http leaves out: a client has 10 seconds for TLS, 10 for the
-// whole header of a request, which may have 16 KiB, and 30 for all of it; a
-// connection that carries no WebSocket and no request is closed after a minute.
-// None of them touches a connection once it is a WebSocket. Set Addr and TLSConfig
-// as needed, and limits for other handlers.
+// NewHTTPServer returns an http.Server for handlers that call Accept, with the limits that net/http
+// leaves out. A client has 10 seconds for TLS, 10 for the header of a request, which may have 16
+// KiB, and 30 for the whole request. A connection without a WebSocket and without a request is
+// closed after a minute. These limits end when a connection becomes a WebSocket. Set Addr and
+// TLSConfig as needed, and limits for other handlers.
 func NewHTTPServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,

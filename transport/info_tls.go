@@ -10,7 +10,7 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 )
 
-// shownNames bounds how many names of a certificate are shown.
+// shownNames bounds how many names of a certificate an Info shows.
 const shownNames = 16
 
 // describeTLS returns nil for nil.
@@ -36,9 +36,9 @@ func describeTLS(s *tls.ConnectionState) *TLSInfo {
 	return t
 }
 
-// bindingOf returns nil where the secret of the connection binds nothing, and where
-// there is none: for a state that no handshake made, as tests and middleware do,
-// crypto/tls panics.
+// bindingOf returns the channel binding, or nil if the connection's secret binds nothing. It
+// recovers from a panic of crypto/tls, for a state that no handshake made: tests and middleware
+// make such states.
 func bindingOf(s *tls.ConnectionState) *[32]byte {
 	defer func() { recover() }()
 	b, err := s.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, 32)

@@ -9,15 +9,14 @@ import (
 	"time"
 )
 
-// pongPatience is how long a ping waits for the message that is on its way to
-// whoever sent it. The WebSocket below cuts a connection on which a pong takes 5
-// seconds.
+// pongPatience is how long a ping waits for a message that is being written before the pong is left
+// out. The WebSocket library cuts a connection on which a pong takes 5 seconds.
 const pongPatience = 2 * time.Second
 
-// writes knows of the Writes of a connection.
+// writes tracks the Writes of a connection.
 type writes struct {
 	underway atomic.Int64
-	ended    chan struct{} // holds a token when one has ended
+	ended    chan struct{} // holds a token when a Write has ended
 }
 
 func newWrites() *writes { return &writes{ended: make(chan struct{}, 1)} }
@@ -32,12 +31,12 @@ func (w *writes) end() {
 	}
 }
 
-// letPong reports whether a ping is answered. It is not where that would have to
-// wait behind a message that a slow peer takes long for: the bytes of that show
-// the peer as well that we are there.
-func (w *writes) letPong(ctx context.Context, _ []byte) bool {
+// mayPong reports whether to answer a ping. It says no if the pong would have to wait behind a
+// message that a slow peer takes long to read: the bytes of that message show the peer just as well
+// that this end is there.
+func (w *writes) mayPong(ctx context.Context, _ []byte) bool {
 	select {
-	case <-w.ended: // one from before
+	case <-w.ended: // an old token
 	default:
 	}
 	if w.underway.Load() == 0 {
@@ -54,49 +53,49 @@ func (w *writes) letPong(ctx context.Context, _ []byte) bool {
 	return false
 }
 
-// startPulse begins to ping the peer every c.every, if that is positive.
-func (c *wsConn) startPulse() {
-	c.pulse = time.AfterFunc(math.MaxInt64, c.beat)
+// startPings begins to ping the peer every c.every, if that is positive.
+func (c *wsConn) startPings() {
+	c.pingTimer = time.AfterFunc(math.MaxInt64, c.onPingTimer)
 	if c.every > 0 {
-		c.pulse.Reset(c.every)
+		c.pingTimer.Reset(c.every)
 	} else {
-		c.pulse.Stop()
+		c.pingTimer.Stop()
 	}
 }
 
-// beat pings the peer and ends the connection if the peer is gone.
-func (c *wsConn) beat() {
+// onPingTimer pings the peer and ends the connection if the peer is gone.
+func (c *wsConn) onPingTimer() {
 	if c.end.over() {
 		return
 	}
-	if c.silent() {
+	if c.peerGone() {
 		c.finish(lost(errSilent))
 		return
 	}
-	c.pulse.Reset(c.every)
+	c.pingTimer.Reset(c.every)
 }
 
-// Watch tells the connection of a layer above that hears from the peer by itself, and when it
-// last did. A ping waits in the buffers on the way behind what is under way already; what the
-// layer above hears about that shows the peer as well. It is called before anything is read.
+// Watch registers a layer above that hears from the peer by other means: heard returns when it last
+// did. A ping can be stuck behind data that is already in buffers on the way. What the layer above
+// hears about that data proves as well that the peer is there. Call Watch before the first Read.
 func (c *wsConn) Watch(heard func() time.Time) { c.above.Store(&heard) }
 
-// spared returns how long the peer may still be silent for what the layer above has heard: twice
-// the time between pings, as long as it takes to notice a peer that has always been silent.
-func (c *wsConn) spared() time.Duration {
+// graceLeft returns how long the peer may still be silent, because of what the layer above has
+// heard: twice the time between pings since then. That is how long it takes to detect a peer that
+// was silent from the start.
+func (c *wsConn) graceLeft() time.Duration {
 	if heard := c.above.Load(); heard != nil {
 		return 2*c.every - time.Since((*heard)())
 	}
 	return 0
 }
 
-// silent pings the peer and reports whether it is gone. A pong only shows while
-// somebody reads, and only between the frames of messages, so its absence proves
-// nothing by itself: the peer is gone if one Read waited all the time for a pong
-// and got nothing at all. A ping waits behind our own frames too, so it proves
-// nothing while we write; then there is no need of one for proxies either. The
-// same holds where a Gate has us wait before we read on.
-func (c *wsConn) silent() bool {
+// peerGone pings the peer and reports whether the peer is gone. A pong shows only while somebody
+// reads, and only between the frames of messages, so a missing pong proves nothing by itself. The
+// peer is gone if one Read waited for the pong all the time and got nothing at all. A ping waits
+// behind our own frames too, so it proves nothing while a Write is under way; proxies need no ping
+// then either. The same holds while a Gate delays reading.
+func (c *wsConn) peerGone() bool {
 	before := c.heard.Load()
 	bytes, _ := c.meter.heard()
 	if c.writes.underway.Load() > 0 {
@@ -111,7 +110,7 @@ func (c *wsConn) silent() bool {
 		now, pausing := c.meter.heard()
 		return !pausing && now == bytes && before%2 == 1 && c.heard.Load() == before && c.writes.underway.Load() == 0
 	}
-	for left := c.spared(); left > 0 && gone(); left = c.spared() {
+	for left := c.graceLeft(); left > 0 && gone(); left = c.graceLeft() {
 		if !c.pause(left) {
 			return false
 		}
@@ -119,7 +118,7 @@ func (c *wsConn) silent() bool {
 	return gone()
 }
 
-// pause waits, and reports whether the connection is still there.
+// pause waits, and reports whether the connection is still open.
 func (c *wsConn) pause(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

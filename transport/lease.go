@@ -9,21 +9,21 @@ import (
 	"time"
 )
 
-// A lease ends a connection when what was granted to the client does.
+// A lease ends a connection when the client's Grant expires.
 type lease struct {
 	mu    sync.Mutex // guards what follows
 	grant Grant
-	until time.Time   // its end, by a clock that nobody sets
-	timer *time.Timer // nil if there is no end
+	until time.Time   // when the grant expires, by the monotonic clock, which nobody sets
+	timer *time.Timer // nil if the grant does not expire
 	over  bool
 }
 
-// take makes g what counts, and has expire called at its end.
-func (l *lease) take(g Grant, expire func()) {
+// set replaces the grant. expire is called when the new one expires.
+func (l *lease) set(g Grant, expire func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.grant = g
-	l.halt()
+	l.stopTimer()
 	if !g.Expires.IsZero() && !l.over {
 		left := time.Until(g.Expires)
 		l.until = time.Now().Add(left)
@@ -31,23 +31,23 @@ func (l *lease) take(g Grant, expire func()) {
 	}
 }
 
-func (l *lease) halt() {
+func (l *lease) stopTimer() {
 	if l.timer != nil {
 		l.timer.Stop()
 		l.timer = nil
 	}
 }
 
-// end is for a connection that has ended.
+// end stops the lease of a connection that has ended.
 func (l *lease) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.over = true
-	l.halt()
+	l.stopTimer()
 }
 
-// expired reports whether the time is over. A renewal may have come between: then the
-// rest is waited for.
+// expired reports whether the grant has expired. If a renewal came just before, it waits for the
+// rest.
 func (l *lease) expired() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,7 +67,7 @@ func (l *lease) current() Grant {
 	return l.grant
 }
 
-// expire ends the connection if its time is over.
+// expire ends the connection if its grant has expired.
 func (c *wsConn) expire() {
 	if c.lease.expired() {
 		c.finish(&CloseError{Code: CodeUnauthorized, Reason: "the credential has expired", Err: ErrUnauthorized})
@@ -76,27 +76,26 @@ func (c *wsConn) expire() {
 
 func (c *wsConn) granted() *lease { return &c.lease }
 
-// leased is a Conn of Accept.
-type leased interface {
+// A grantedConn is a Conn that Accept made.
+type grantedConn interface {
 	granted() *lease
 	expire()
 }
 
-// GrantOf returns what Authenticate granted to the client of a connection, or
-// what [Renew] did since. It is the zero Grant where nobody was asked.
+// GrantOf returns the Grant of a connection's client, from Authenticate or from a later [Renew]. It
+// is the zero Grant if there was no Authenticate.
 func GrantOf(conn Conn) Grant {
-	if c, ok := conn.(leased); ok {
+	if c, ok := conn.(grantedConn); ok {
 		return c.granted().current()
 	}
 	return Grant{}
 }
 
-// Renew replaces what was granted to the client of a connection, so that a
-// client that sends a fresh credential over the open connection can stay. Info
-// keeps what it was at first. Renew fails where g is for another principal or has
-// expired, and for connections that Accept did not make; nothing changes then.
+// Renew replaces the Grant of a connection's client, so that a client that sends a fresh credential
+// over the open connection can stay. Info keeps the first Grant. Renew fails, and changes nothing,
+// if g is for another principal or has expired, or if Accept did not make the connection.
 func Renew(conn Conn, g Grant) error {
-	c, ok := conn.(leased)
+	c, ok := conn.(grantedConn)
 	switch {
 	case !ok:
 		return errors.New("transport: renew: the connection is none of Accept's")
@@ -105,6 +104,6 @@ func Renew(conn Conn, g Grant) error {
 	case !g.Expires.IsZero() && !time.Now().Before(g.Expires):
 		return fmt.Errorf("transport: renew: the fresh credential has expired: %w", ErrUnauthorized)
 	}
-	c.granted().take(g, c.expire)
+	c.granted().set(g, c.expire)
 	return nil
 }

@@ -11,25 +11,25 @@ import (
 	"time"
 )
 
-// maxPiece is how much a meter hands to the socket at once, in bytes: only whole
-// pieces show that the peer takes what is sent.
+// maxPiece bounds one write of a meter to the socket, in bytes. A piece shows that the peer takes
+// what is sent only when all of it is written.
 const maxPiece = 64 << 10
 
-// A meter is a Gate's view of one client, from the request on. Once there is a
-// connection it is the socket of that, where it counts and slows down. Those of
-// its methods that other files call do nothing for nil, which stands for no Gate.
+// A meter is a Gate's view of one client, from its request on. When the connection opens, the meter
+// becomes its socket, where it counts and slows down. Methods that other files call do nothing on a
+// nil meter, which means that there is no Gate.
 type meter struct {
 	net.Conn
 	gate    *Gate
-	client  string // as events show it
-	block   string // of addresses, that the client belongs to; "" if not known
+	client  string // the address that events show
+	block   string // the client's block of addresses; "" if unknown
 	arrived time.Duration
 
 	traffic traffic
 	sending atomic.Int32 // Writes to the socket under way
 	pausing atomic.Bool  // Read waits for the ByteRate
 
-	messages account // one goroutine reads, and has these two
+	messages account // only the one goroutine that reads uses these two
 	bytes    account
 
 	once   sync.Once
@@ -39,7 +39,7 @@ type meter struct {
 	concluded bool // guarded by gate.mu
 }
 
-// traffic is what has passed on a connection.
+// traffic counts what has passed on a connection.
 type traffic struct {
 	bytesIn, bytesOut, messagesIn, messagesOut atomic.Int64
 }
@@ -48,7 +48,7 @@ func newMeter(g *Gate, client string) *meter {
 	return &meter{gate: g, client: client, block: blockOf(client), arrived: g.now(), closed: make(chan struct{})}
 }
 
-// Read reads from the socket, once what came before is paid for.
+// Read reads from the socket. First it waits until ByteRate has made up for earlier bytes.
 func (m *meter) Read(p []byte) (int, error) {
 	rate := m.gate.opts.ByteRate
 	if !rate.limits() {
@@ -67,7 +67,7 @@ func (m *meter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write writes to the socket piece by piece.
+// Write writes to the socket in pieces.
 func (m *meter) Write(p []byte) (n int, err error) {
 	m.sending.Add(1)
 	defer m.sending.Add(-1)
@@ -80,7 +80,7 @@ func (m *meter) Write(p []byte) (n int, err error) {
 	}
 }
 
-// Close closes the socket and wakes a Read that waits.
+// Close closes the socket and wakes a waiting Read.
 func (m *meter) Close() error {
 	m.once.Do(func() { close(m.closed) })
 	return m.Conn.Close()
@@ -101,15 +101,15 @@ func (m *meter) pause(ctx context.Context, wait time.Duration) {
 	}
 }
 
-// awaitTurn is called before a message is read: it waits until those that came
-// before are paid for.
+// awaitTurn waits until MessageRate has made up for earlier messages. It runs before each message
+// is read.
 func (m *meter) awaitTurn(ctx context.Context) {
 	if m != nil && m.messages.owing {
 		m.pause(ctx, m.messages.debt(m.gate.now(), 0, m.gate.opts.MessageRate))
 	}
 }
 
-// received counts a message.
+// received counts a message from the client.
 func (m *meter) received() {
 	if m == nil {
 		return
@@ -120,15 +120,14 @@ func (m *meter) received() {
 	}
 }
 
-// sent counts a message.
+// sent counts a message to the client.
 func (m *meter) sent() {
 	if m != nil {
 		m.traffic.messagesOut.Add(1)
 	}
 }
 
-// heard returns how many bytes have come in, and whether more are left waiting on
-// purpose.
+// heard returns how many bytes have come in, and whether Read pauses for ByteRate.
 func (m *meter) heard() (bytes int64, pausing bool) {
 	if m == nil {
 		return 0, false
@@ -136,22 +135,22 @@ func (m *meter) heard() (bytes int64, pausing bool) {
 	return m.traffic.bytesIn.Load(), m.pausing.Load()
 }
 
-// opened is called when there is a connection.
+// opened records that the client has its connection.
 func (m *meter) opened(c *wsConn) {
 	if m != nil {
 		m.gate.opened(m, c)
 	}
 }
 
-// settle is called when Accept returns without a connection.
-func (m *meter) settle(status int) {
+// refused records that Accept returned without a connection.
+func (m *meter) refused(status int) {
 	if m == nil {
 		return
 	}
 	m.gate.conclude(m, ConnEvent{Outcome: string(outcomeOfStatus(status)), Status: status}, true)
 }
 
-// ended is called when the connection has ended.
+// ended records that the connection has ended.
 func (m *meter) ended(why *CloseError) {
 	if m == nil {
 		return

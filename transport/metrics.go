@@ -4,12 +4,12 @@ package transport
 
 import "time"
 
-// A Metric is one figure of a Gate, under a name and in a unit as Prometheus has
-// them. Package transport/prom hands them to Prometheus.
+// A Metric is one figure of a Gate, with name and unit as Prometheus wants them. Package
+// transport/prom hands them to Prometheus.
 type Metric struct {
 	Name    string
 	Help    string
-	Counter bool // it only grows; else it goes up and down
+	Counter bool // it only grows; otherwise it goes up and down
 
 	Label, Value string // one label with one of a few values, or ""
 
@@ -77,10 +77,10 @@ func toNumber(yes bool) float64 {
 	return 0
 }
 
-// totals is what a Gate counts over connections that have ended.
+// totals counts over all connections that have ended.
 type totals struct {
-	accepted uint64             // of those that are open too
-	ended    map[outcome]uint64 // clients that got no connection included
+	accepted uint64             // includes open connections
+	ended    map[outcome]uint64 // includes clients that got no connection
 	lasted   time.Duration
 	missed   uint64 // events
 

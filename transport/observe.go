@@ -13,9 +13,9 @@ import (
 // maxConnEvents is how many events wait for a slow GateOptions.Notify.
 const maxConnEvents = 256
 
-// A ConnEvent tells of a connection that has ended, or of a client that got none.
-// It holds nothing of the request but where it came from: no path, query, header or
-// credential, and no text that the peer chose.
+// A ConnEvent reports that a connection has ended, or that a client got none. It shows nothing of
+// the request but where it came from: no path, query, header or credential, and no text that the
+// peer chose.
 type ConnEvent struct {
 	Client   string        // the client's address
 	Start    time.Time     // when the request came in
@@ -46,21 +46,21 @@ type ConnEvent struct {
 	//	abandoned      a context of this end did
 	Outcome string
 
-	Status int  // with what HTTP status the request was answered: 101 for a connection
+	Status int  // the HTTP status that answered the request: 101 for a connection
 	Code   Code // how the connection ended; 0 if there was none
 
 	BytesIn, BytesOut       int64 // on the connection, after the handshake: messages, control messages and framing
 	MessagesIn, MessagesOut int64
 
-	Missed int // events before this one that were left out, because Notify was slow
+	Missed int // how many earlier events were dropped because Notify was slow
 }
 
 // Accepted reports whether there was a connection.
 func (e ConnEvent) Accepted() bool { return e.Status == http.StatusSwitchingProtocols }
 
-// LogTo returns a GateOptions.Notify that logs each event under a fixed set of
-// names: client, start, duration, outcome, status, code, bytes_in, bytes_out,
-// messages_in, messages_out, missed. A client that got no connection is a warning.
+// LogTo returns a GateOptions.Notify that logs each event with a fixed set of names: client, start,
+// duration, outcome, status, code, bytes_in, bytes_out, messages_in, messages_out, missed. A client
+// that got no connection is a warning.
 func LogTo(log *slog.Logger) func(ConnEvent) {
 	return func(e ConnEvent) {
 		level, text := slog.LevelInfo, "connection ended"
@@ -83,8 +83,7 @@ func LogTo(log *slog.Logger) func(ConnEvent) {
 	}
 }
 
-// An outcome is a ConnEvent.Outcome. There are few, because each is a label of
-// metrics.
+// An outcome is a ConnEvent.Outcome. There are few, because each is a label of metrics.
 type outcome string
 
 const (
@@ -116,7 +115,7 @@ var (
 		outcomeIdle, outcomeExpired, outcomeDrained, outcomeViolation, outcomeAbandoned}
 )
 
-// outcomeOfStatus is for a request that Accept has turned down.
+// outcomeOfStatus returns the outcome of a request that Accept refused.
 func outcomeOfStatus(status int) outcome {
 	switch status {
 	case http.StatusUnauthorized:
@@ -129,7 +128,7 @@ func outcomeOfStatus(status int) outcome {
 	return outcomeFailed
 }
 
-// outcomeOf is for a connection that has ended.
+// outcomeOf returns the outcome of a connection that has ended.
 func outcomeOf(why *CloseError) outcome {
 	switch {
 	case errors.Is(why, ErrSlowPeer):
@@ -154,8 +153,8 @@ func outcomeOf(why *CloseError) outcome {
 	return outcomeViolation
 }
 
-// errSilent is the cause of a connection that ended for want of a pong.
+// errSilent is the cause if the peer answered no ping.
 var errSilent = errors.New("no answer to a ping")
 
-// errDrained is the cause of a connection that Drain ended.
+// errDrained is the cause if Drain ended the connection.
 var errDrained = errors.New("the server is going away")

@@ -13,9 +13,9 @@ import (
 	"github.com/hopseal/hopseal/transport/internal/hops"
 )
 
-// checkOrigin returns the origin of the page that makes the request, "" if it
-// comes from no page, or an error where the origin is neither the server's own
-// nor listed (requirement A43). A list that cannot be read refuses everybody.
+// checkOrigin returns the origin of the page that makes the request, or "" if the request comes
+// from no page. It returns an error if the origin is neither the server's own nor listed
+// (requirement A43). A list with an unreadable entry refuses everybody.
 func checkOrigin(r *http.Request, from hops.Route, allowed []string) (string, error) {
 	sent := r.Header.Values("Origin")
 	if len(sent) == 0 {
@@ -47,9 +47,8 @@ func schemeOf(from hops.Route) string {
 	return "http"
 }
 
-// parseOrigin returns the one spelling of an origin: lower case, and with the
-// port only where it is not the scheme's own. Browsers send names in ASCII
-// (punycode) and escape nothing.
+// parseOrigin returns the canonical spelling of an origin: lower case, and without the scheme's
+// default port. Browsers send names in ASCII (punycode) and escape nothing.
 func parseOrigin(s string) (string, bool) {
 	if strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '%' }) {
 		return "", false

@@ -36,7 +36,7 @@ func FuzzA48Target(f *testing.F) {
 		if err != nil {
 			text = err.Error()
 		} else {
-			text = shown(u)
+			text = safeTarget(u)
 			if u.Scheme != "ws" && u.Scheme != "wss" || u.User != nil || u.Fragment != "" {
 				t.Fatalf("%q gives %+v", raw, u)
 			}

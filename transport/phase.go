@@ -1,15 +1,15 @@
 package transport
 
-// A Phase is a step of a dial. The first two are about the next hop, which is the
-// proxy if there is one.
+// A Phase is a step of a dial. The first two concern the next hop, which is the proxy if there is
+// one.
 type Phase int
 
 const (
-	PhaseResolve Phase = iota + 1 // the name of the next hop becomes addresses (DNS)
-	PhaseConnect                  // one of them is reached (TCP)
-	PhaseProxy                    // the proxy connects to the target
-	PhaseTLS                      // the target proves its name
-	PhaseUpgrade                  // the target opens a WebSocket
+	PhaseResolve Phase = iota + 1 // looks up the addresses of the next hop (DNS)
+	PhaseConnect                  // connects to one of them (TCP)
+	PhaseProxy                    // lets the proxy connect to the target
+	PhaseTLS                      // verifies the target's name
+	PhaseUpgrade                  // opens the WebSocket
 )
 
 // String returns the phase in a word.

@@ -6,15 +6,13 @@ import (
 	"sync"
 )
 
-// defaultPipeBuffer is how many messages a direction of a [Pipe] holds before
-// Write waits.
+// defaultPipeBuffer is how many messages each direction of a [Pipe] holds before Write waits.
 const defaultPipeBuffer = 16
 
-// A Fault stands for what a hostile or broken hop does to one direction of a
-// [Pipe]: it is given each message and returns what arrives instead, in order.
-// Returning nothing drops the message, returning others injects; a Fault that
-// keeps messages for later calls delays and reorders. It owns what it is given.
-// It is never called twice at the same time.
+// A Fault plays a hostile or broken hop in one direction of a [Pipe]. It gets each message and
+// returns what arrives instead, in order. Returning nothing drops the message, and returning others
+// injects them; a Fault that keeps messages for later calls delays and reorders. It owns the
+// messages that it gets. Calls do not overlap.
 type Fault func(msg []byte) [][]byte
 
 // A PipeOption changes a [Pipe].
@@ -23,26 +21,26 @@ type PipeOption func(*pipeConfig)
 type pipeConfig struct {
 	buffer     int
 	maxMessage int
-	faults     [2]Fault // of the first end's messages, of the second end's
+	faults     [2]Fault // on messages of the first end, and of the second
 }
 
-// WithBuffer makes each direction of a pipe hold n messages, at least one,
-// before Write waits. Without it that is 16.
+// WithBuffer makes each direction of a pipe hold n messages, at least one, before Write waits. The
+// default is 16.
 func WithBuffer(n int) PipeOption { return func(c *pipeConfig) { c.buffer = max(n, 1) } }
 
-// WithMaxMessage limits what both ends accept to n bytes a message. Without it
-// that is [DefaultMaxMessage].
+// WithMaxMessage limits the messages that both ends accept to n bytes. The default is
+// [DefaultMaxMessage].
 func WithMaxMessage(n int) PipeOption { return func(c *pipeConfig) { c.maxMessage = n } }
 
-// WithFaults puts a hop on the way: fromFirst gets what the first end of the
-// pipe writes, fromSecond what the second end writes. Either may be nil.
+// WithFaults puts a hop between the ends: fromFirst gets what the first end writes, fromSecond what
+// the second end writes. Either may be nil.
 func WithFaults(fromFirst, fromSecond Fault) PipeOption {
 	return func(c *pipeConfig) { c.faults = [2]Fault{fromFirst, fromSecond} }
 }
 
-// Pipe returns the two ends of a connection in memory, for tests and for ends
-// that live in one process. It keeps the promises of a real link, closing
-// included, starts no goroutine and works inside testing/synctest.
+// Pipe returns the two ends of a connection in memory, for tests and for ends in one process. It
+// keeps the promises of a real link, closing included, starts no goroutine and works inside
+// testing/synctest.
 func Pipe(opts ...PipeOption) (first, second *PipeConn) {
 	cfg := pipeConfig{buffer: defaultPipeBuffer, maxMessage: DefaultMaxMessage}
 	for _, opt := range opts {
@@ -61,10 +59,10 @@ type PipeConn struct {
 	out   chan<- []byte
 	limit int
 	peer  *PipeConn
-	end   *ending // how this end sees the end
+	end   *ending // how this end sees the connection's end
 
 	faultMu sync.Mutex
-	fault   Fault // called under faultMu; nil for a faithful link
+	fault   Fault // guarded by faultMu; nil for a faithful link
 }
 
 var _ Conn = (*PipeConn)(nil)
@@ -85,7 +83,7 @@ func (c *PipeConn) Read(ctx context.Context, dst []byte) ([]byte, error) {
 	}
 }
 
-// drain returns what the peer sent before it closed, then the reason.
+// drain returns the messages that the peer sent before it closed, and then the reason.
 func (c *PipeConn) drain(dst []byte) ([]byte, error) {
 	if c.end.err.Remote {
 		select {
@@ -111,7 +109,7 @@ func (c *PipeConn) Write(ctx context.Context, msg []byte) error {
 	if c.end.over() {
 		return c.end.reason()
 	}
-	for _, m := range c.pass(bytes.Clone(msg)) {
+	for _, m := range c.applyFault(bytes.Clone(msg)) {
 		select {
 		case c.out <- m:
 		case <-c.end.done:
@@ -124,8 +122,8 @@ func (c *PipeConn) Write(ctx context.Context, msg []byte) error {
 	return nil
 }
 
-// pass returns what the hop makes of msg.
-func (c *PipeConn) pass(msg []byte) [][]byte {
+// applyFault returns what the hop makes of msg.
+func (c *PipeConn) applyFault(msg []byte) [][]byte {
 	if c.fault == nil {
 		return [][]byte{msg}
 	}
@@ -141,7 +139,7 @@ func (c *PipeConn) Close(code Code, reason string) error {
 	return nil
 }
 
-// Cut breaks the link: both ends find it lost, and what was under way is.
+// Cut breaks the link: both ends find it lost, and messages under way are lost too.
 func (c *PipeConn) Cut() {
 	c.finish(lost(nil), lost(nil))
 	discard(c.in)
@@ -158,7 +156,7 @@ func discard(msgs <-chan []byte) {
 	}
 }
 
-// finish ends the connection for both ends, which see it differently.
+// finish ends the connection with one error for this end and one for the other.
 func (c *PipeConn) finish(here, there *CloseError) {
 	c.end.set(here)
 	c.peer.end.set(there)

@@ -5,14 +5,13 @@ package transport
 type Policy int
 
 const (
-	// Production allows ws:// only for what is sealed above it, which the
-	// options say with Sealed, and never sends a bearer token, a cookie or a
-	// password over it, to nobody and through no proxy.
+	// Production allows ws:// only for what is sealed above it, which the options say with Sealed.
+	// It never sends a bearer token, a cookie or a password over ws://, to nobody and through no
+	// proxy.
 	Production Policy = iota
 
-	// Development allows everything over ws:// as long as both ends are on this
-	// machine, by a loopback address or the name localhost. To other machines
-	// it is Production.
+	// Development allows everything over ws:// if both ends are on this machine, by a loopback
+	// address or the name localhost. For other machines it is Production.
 	Development
 )
 

@@ -14,10 +14,10 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 )
 
-// maxProxyRounds is how often a proxy is asked for one connection.
+// maxProxyRounds bounds the requests to a proxy for one connection.
 const maxProxyRounds = 5
 
-// chooseProxy sets d.proxy, and refuses what it may not be used for.
+// chooseProxy sets d.proxy. It refuses a proxy that would see what has to stay secret.
 func (d *dialer) chooseProxy(ctx context.Context) error {
 	proxy, err := d.wantedProxy(ctx)
 	if err != nil || proxy == nil {
@@ -26,7 +26,7 @@ func (d *dialer) chooseProxy(ctx context.Context) error {
 	if problem := badProxy(proxy); problem != "" {
 		return d.refuse(problem)
 	}
-	d.proxy, d.info.Proxy = proxy, shown(proxy)
+	d.proxy, d.info.Proxy = proxy, safeTarget(proxy)
 	if localOnly(d.target, d.opts.Policy) && !isLoopback(proxy.Hostname()) {
 		return d.refuse("a proxy on another machine would see what the Development policy keeps on this one: use wss://, or no proxy")
 	}
@@ -43,7 +43,7 @@ func (d *dialer) wantedProxy(ctx context.Context) (*url.URL, error) {
 		proxy, err := d.opts.Proxy(ctx, &url.URL{Scheme: d.target.Scheme, Host: d.target.Host})
 		if err != nil {
 			e := hookFailure("DialOptions.Proxy", err)
-			e.Target = shown(d.target)
+			e.Target = safeTarget(d.target)
 			return nil, e
 		}
 		return proxy, nil
@@ -64,7 +64,7 @@ func badProxy(u *url.URL) string {
 	if _, problem := asciiHost(u); problem != "" || u.Hostname() == "" {
 		return "the proxy's URL names no host"
 	}
-	if strings.Contains(u.Path+u.RawQuery+u.Fragment, "@") { // what stands before it is a password
+	if strings.Contains(u.Path+u.RawQuery+u.Fragment, "@") { // part of a password was not escaped
 		return "the proxy's URL cannot be read: " + encodePassword
 	}
 	return ""
@@ -74,7 +74,7 @@ const encodePassword = "in its user name and password write @ as %40, : as %3A, 
 
 func isSOCKS(proxy *url.URL) bool { return strings.HasPrefix(proxy.Scheme, "socks5") }
 
-// exposesPassword reports that others could read what is sent to the proxy.
+// exposesPassword reports whether others could read what is sent to the proxy.
 func (d *dialer) exposesPassword() bool {
 	return d.proxy.Scheme != "https" && !isLoopback(d.proxy.Hostname()) && !d.opts.InsecureProxyPassword
 }
@@ -86,13 +86,13 @@ func (d *dialer) tunnel(ctx context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = d.in(ctx, PhaseProxy, d.opts.Timeouts.Proxy, func(ctx context.Context, e *DialEvent) (failed *DialError) {
+	err = d.runPhase(ctx, PhaseProxy, d.opts.Timeouts.Proxy, func(ctx context.Context, e *DialEvent) (failed *DialError) {
 		login := &proxyLogin{d: d}
 		for {
-			if conn, failed = d.pass(ctx, conn, login, e); failed == nil || !login.again {
+			if conn, failed = d.askProxy(ctx, conn, login, e); failed == nil || !login.again {
 				return failed
 			}
-			// It has closed the connection on which it challenged the client.
+			// The proxy has closed the connection on which it sent its challenge.
 			login.again = false
 			var err error
 			if conn, err = new(net.Dialer).DialContext(ctx, "tcp", d.info.Remote); err != nil {
@@ -104,8 +104,8 @@ func (d *dialer) tunnel(ctx context.Context) (net.Conn, error) {
 	return conn, err
 }
 
-// pass asks the proxy at the other end of conn to connect to the target.
-func (d *dialer) pass(ctx context.Context, conn net.Conn, login *proxyLogin, e *DialEvent) (net.Conn, *DialError) {
+// askProxy asks the proxy at the other end of conn to connect to the target.
+func (d *dialer) askProxy(ctx context.Context, conn net.Conn, login *proxyLogin, e *DialEvent) (net.Conn, *DialError) {
 	if d.proxy.Scheme == "https" {
 		secured, failed := d.secureProxy(ctx, conn)
 		if failed != nil {
@@ -160,17 +160,17 @@ func (d *dialer) explainProxyTLS(ctx context.Context, conf *tlsConfig, err error
 	return failed
 }
 
-// authority is how a proxy is told where to connect.
+// authority returns the target's host and port for a proxy.
 func (d *dialer) authority() string {
 	port, _ := portOf(d.target)
 	return net.JoinHostPort(d.host, uitoa(port))
 }
 
-// A proxyLogin answers what an HTTP proxy asks of whoever uses it.
+// A proxyLogin answers the challenges of an HTTP proxy.
 type proxyLogin struct {
 	d          *dialer
 	rounds     int
-	challenges []string // of the last answer
+	challenges []string // from the proxy's last answer
 	again      bool     // ask once more, on a new connection
 }
 
@@ -195,10 +195,10 @@ func (l *proxyLogin) header(ctx context.Context) (string, *DialError) {
 	return answer, nil
 }
 
-// answerable reports that a challenge is worth another request.
+// answerable reports whether a challenge is worth another request.
 func (l *proxyLogin) answerable() bool { return l.d.opts.ProxyAuth != nil }
 
-// basic returns the credentials of RFC 7617, or "" for nobody.
+// basic returns the credentials of RFC 7617, or "" if there is no user.
 func basic(user *url.Userinfo) string {
 	if user == nil {
 		return ""
@@ -207,15 +207,15 @@ func basic(user *url.Userinfo) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password))
 }
 
-// isSecretItself reports that whoever reads the credentials has them: a password
-// or a token, not the answer to a challenge.
+// isSecretItself reports whether credentials are a password or a token, which whoever reads them
+// can use, and not the answer to a challenge.
 func isSecretItself(credentials string) bool {
 	scheme, _, _ := strings.Cut(strings.ReplaceAll(strings.TrimLeft(credentials, " \t"), "\t", " "), " ")
 	return strings.EqualFold(scheme, "Basic") || strings.EqualFold(scheme, "Bearer")
 }
 
-// hookFailure is for a function of the caller that failed. What net/http and net/url
-// return repeats a whole URL, which may hold a password.
+// hookFailure explains a failed function of the caller. It does not show errors of net/http and
+// net/url, which repeat a whole URL: that may hold a password.
 func hookFailure(hook string, err error) *DialError {
 	var withURL *url.Error
 	if errors.As(err, &withURL) {

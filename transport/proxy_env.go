@@ -9,8 +9,8 @@ import (
 	"golang.org/x/net/http/httpproxy"
 )
 
-// proxyOfEnvironment returns the proxy that the environment names for a target, nil for
-// none, or what is wrong there. No part of a URL is shown: it may hold a password.
+// proxyOfEnvironment returns the proxy that the environment names for a target, nil for none, or
+// what is wrong there. It shows no part of a URL, which may hold a password.
 func proxyOfEnvironment(target *url.URL) (proxy *url.URL, problem string) {
 	named := httpproxy.FromEnvironment()
 	named.HTTPProxy, named.HTTPSProxy = readable(named.HTTPProxy), readable(named.HTTPSProxy)
@@ -20,7 +20,7 @@ func proxyOfEnvironment(target *url.URL) (proxy *url.URL, problem string) {
 	}
 	proxy, err := named.ProxyFunc()(asked)
 	switch {
-	case err != nil: // of all that may be wrong this is what is left
+	case err != nil: // the only error that is left
 		return nil, "HTTP_PROXY is not used in a CGI program, where a client can set it by a header: set DialOptions.Proxy"
 	case proxy != nil && proxy.Host == unreadable:
 		return nil, "the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names is no URL such as http://proxy.example:3128: " + encodePassword
@@ -28,12 +28,12 @@ func proxyOfEnvironment(target *url.URL) (proxy *url.URL, problem string) {
 	return proxy, ""
 }
 
-// unreadable stands for a proxy whose URL is none. The library goes on without that proxy,
-// and would send past it what has to go through it.
+// unreadable replaces a proxy whose URL cannot be parsed. Otherwise the library would ignore that
+// proxy, and the dial would bypass it.
 const unreadable = "unreadable.invalid"
 
-// readable returns the URL of a proxy as the library reads it, with or without a scheme.
-// Where there is none, ALL_PROXY is for both, as for curl, wget and git.
+// readable returns the URL of a proxy if the library can read it, with or without a scheme. If it
+// is empty, ALL_PROXY counts for both schemes, as for curl, wget and git.
 func readable(proxy string) string {
 	if proxy == "" {
 		proxy = allProxy()

@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// maxProxyAnswer bounds what an HTTP proxy may answer, in bytes.
+// maxProxyAnswer bounds an answer of an HTTP proxy, in bytes.
 const maxProxyAnswer = 64 << 10
 
-// askHTTP has an HTTP proxy connect to the target (RFC 9110, section 9.3.6). The
-// handshake of the target goes through the tunnel, so that the proxy learns of it
-// where it goes to and nothing else, for ws as for wss (RFC 6455, section 4.1).
+// askHTTP asks an HTTP proxy to connect to the target (RFC 9110, section 9.3.6). The handshake with
+// the target goes through the tunnel, for ws as for wss (RFC 6455, section 4.1). So the proxy
+// learns only the target's host and port.
 func (d *dialer) askHTTP(ctx context.Context, conn net.Conn, login *proxyLogin) *DialError {
 	limited := &io.LimitedReader{R: conn}
 	r := bufio.NewReader(limited)
@@ -61,7 +61,7 @@ func connectRequest(authority, authorization string) string {
 	return request + "\r\n"
 }
 
-// explainProxyStatus is for a proxy that refused.
+// explainProxyStatus explains a proxy that refused.
 func explainProxyStatus(resp *http.Response, hadPassword bool) *DialError {
 	e := &DialError{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, time.Now()), permanent: true}
 	answer := strconv.Itoa(resp.StatusCode)
@@ -85,8 +85,8 @@ func explainProxyStatus(resp *http.Response, hadPassword bool) *DialError {
 	return e
 }
 
-// wantsPassword reports whether a proxy's answer is about who asks. tinyproxy says 401 for a
-// password that is wrong.
+// wantsPassword reports whether a proxy's answer is about credentials. tinyproxy answers 401 to a
+// wrong password.
 func wantsPassword(status int) bool {
 	return status == http.StatusProxyAuthRequired || status == http.StatusUnauthorized
 }

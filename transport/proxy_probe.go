@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// probeAfter is how long a proxy may be silent before it is asked in HTTP whether that is
-// what it speaks. One that has to begin with SOCKS5 or TLS answers in a round trip.
+// probeAfter is how long a proxy may be silent before a probe asks it in HTTP whether it speaks
+// that. A SOCKS5 or TLS proxy answers within a round trip.
 const probeAfter = time.Second
 
-// A probe finds out whether what is taken for a SOCKS5 or TLS proxy is a plain HTTP proxy.
-// Most of those wait for the end of a line that never comes, up to the deadline.
+// A probe detects a plain HTTP proxy that was configured as a SOCKS5 or TLS proxy. Most HTTP
+// proxies then wait for the end of a line that never comes, until the deadline.
 type probe struct {
 	timer  *time.Timer
 	cancel context.CancelFunc
-	state  atomic.Int32 // probing, then one of the others
+	state  atomic.Int32 // probing at first, then stopped or plainHTTP
 }
 
 const (
@@ -29,8 +29,8 @@ const (
 	plainHTTP
 )
 
-// probe begins one while the proxy's first answer is waited for on conn, and has that end
-// where it will not come.
+// probe begins a probe while the dialer waits for the proxy's first answer on conn. If the proxy
+// speaks plain HTTP, the probe ends that wait.
 func (d *dialer) probe(ctx context.Context, conn net.Conn) *probe {
 	p := new(probe)
 	ctx, p.cancel = context.WithCancel(ctx)
@@ -42,7 +42,8 @@ func (d *dialer) probe(ctx context.Context, conn net.Conn) *probe {
 	return p
 }
 
-// stop ends the probe, and returns what it has found: conn is of no use then.
+// stop ends the probe. It returns an error if the proxy speaks plain HTTP; then conn cannot be
+// used.
 func (p *probe) stop() *DialError {
 	p.timer.Stop()
 	p.cancel()
@@ -56,8 +57,9 @@ func isHTTP() *DialError {
 	return failure("what answers at the proxy's address is an HTTP proxy: its URL should start with http://", true, nil)
 }
 
-// speaksHTTP asks for something that no HTTP server does. One that wants TLS says so, in
-// plain HTTP: it is as slow as it looks, and no plain proxy.
+// speaksHTTP sends a harmless HTTP request on a second connection, and reports whether the answer
+// is plain HTTP. A server that wants TLS also answers in plain HTTP, to say so: it is slow, but no
+// plain proxy.
 func speaksHTTP(ctx context.Context, addr string) bool {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil {
@@ -75,8 +77,9 @@ func speaksHTTP(ctx context.Context, addr string) bool {
 	return ctx.Err() == nil && !wantsTLS.Match(answer[:len(answer)+n])
 }
 
-// maxProbed is how much of an answer is looked at, in bytes.
+// maxProbed bounds how much of the answer is read, in bytes.
 const maxProbed = 2 << 10
 
-// wantsTLS matches what Go, nginx, Apache and Tomcat say to those who speak no TLS to them.
+// wantsTLS matches the answers of Go, nginx, Apache and Tomcat to a client that speaks plain HTTP
+// on a TLS port.
 var wantsTLS = regexp.MustCompile(`(?i)plain HTTP|HTTPS (server|port)|SSL-enabled|requires TLS`)

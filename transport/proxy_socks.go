@@ -23,7 +23,7 @@ const (
 	passwordMaxLength = 255
 )
 
-// askSOCKS has a SOCKS5 proxy connect to the target. The proxy looks the name up.
+// askSOCKS asks a SOCKS5 proxy to connect to the target. The proxy looks the name up.
 func (d *dialer) askSOCKS(ctx context.Context, conn net.Conn, _ *proxyLogin) *DialError {
 	if failed := d.greetSOCKS(ctx, conn); failed != nil {
 		return failed
@@ -46,7 +46,7 @@ func (d *dialer) askSOCKS(ctx context.Context, conn net.Conn, _ *proxyLogin) *Di
 	return d.skipSOCKSAddress(ctx, conn, head[3])
 }
 
-// greetSOCKS agrees on a way to log in, and does.
+// greetSOCKS agrees on a method to log in, and logs in.
 func (d *dialer) greetSOCKS(ctx context.Context, conn net.Conn) *DialError {
 	hello := []byte{socksVersion, 1, socksNoAuth}
 	if d.proxy.User != nil {
@@ -65,7 +65,7 @@ func (d *dialer) greetSOCKS(ctx context.Context, conn net.Conn) *DialError {
 		return d.explainProxy(ctx, err)
 	}
 	switch {
-	case string(answer[:]) == "HT": // TP/1.1 400
+	case string(answer[:]) == "HT": // the beginning of "HTTP/1.1 400"
 		return isHTTP()
 	case answer[0] != socksVersion:
 		return notSOCKS()
@@ -112,8 +112,7 @@ func socksAddress(host string, port uint16) []byte {
 	return append(b, byte(port>>8), byte(port))
 }
 
-// skipSOCKSAddress reads the address from which the proxy connected, and not a byte
-// of what follows.
+// skipSOCKSAddress reads the address from which the proxy connected, and no byte of what follows.
 func (d *dialer) skipSOCKSAddress(ctx context.Context, conn net.Conn, kind byte) *DialError {
 	var buf [1 + 255 + 2]byte
 	size := 0
@@ -140,7 +139,7 @@ func notSOCKS() *DialError {
 	return failure("what answers at the proxy's address is no SOCKS5 proxy", true, nil)
 }
 
-// explainSOCKS is for a reply of RFC 1928, section 6.
+// explainSOCKS explains a reply of RFC 1928, section 6.
 func explainSOCKS(reply byte) *DialError {
 	switch reply {
 	case 2:

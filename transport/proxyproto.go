@@ -13,56 +13,53 @@ import (
 	"github.com/hopseal/hopseal/transport/internal/hops"
 )
 
-// ClientAddr returns the IP address of the client that made a request, as Accept
-// shows it in Info.Client: the peer's, or what the listed hops tell, see
-// TrustedHops in [AcceptOptions]. It is for limits and logs of other handlers
-// beside Accept. Where the peer has no IP address, as on a Unix socket, it returns
-// what the request gives for one.
+// ClientAddr returns the IP address of the client that made a request, as Accept shows it in
+// Info.Client: the peer's, or the one that the listed hops pass on, see TrustedHops in
+// [AcceptOptions]. It is for limits and logs of other handlers. If the peer has no IP address, as
+// on a Unix socket, it returns the request's RemoteAddr.
 func ClientAddr(r *http.Request, trusted []netip.Prefix) string {
-	from, _ := hops.Trace(r, trusted) // the peer, if the hops make no sense
+	from, _ := hops.Trace(r, trusted) // falls back to the peer if the hops contradict each other
 	return from.Address(r)
 }
 
-// proxyTimeout bounds the wait for a PROXY header where an option does not say otherwise.
+// proxyTimeout is the default of ProxyProtocol.Timeout.
 const proxyTimeout = 5 * time.Second
 
 // ProxyProtocol says who may send PROXY headers.
 type ProxyProtocol struct {
-	// Hops lists the addresses of the load balancers in front of this server.
-	// Each of their connections has to begin with a header.
+	// Hops lists the addresses of the load balancers in front of this server. Each of their
+	// connections has to begin with a header.
 	Hops []netip.Prefix
 
-	// AllowDirect lets others connect too, as themselves: a header of theirs is
-	// taken for what it is, garbage. By default they are refused, since they go
-	// past the load balancer and its limits.
+	// AllowDirect lets others connect directly, too. Their own address counts, and a PROXY header
+	// from them is garbage. By default they are refused, because they bypass the load balancer and
+	// its limits.
 	AllowDirect bool
 
 	// Timeout is how long a hop may take for the header. Zero means 5 seconds.
 	Timeout time.Duration
 
-	// OnRefuse is told why connections were cut before anybody saw them. It may be
-	// slow: calls come one after the other, and of more than 16 that wait the oldest
-	// are left out. Nil logs "connection refused" to [slog.Default] at level warn:
-	// one line a minute at most, about the latest, with their number. Silence is a
-	// function that does nothing.
+	// OnRefuse gets the reason why a connection was cut before any handler saw it. It may be slow:
+	// calls come one after the other, and if more than 16 wait, the oldest are dropped. Nil logs
+	// "connection refused" to [slog.Default] at level warn: at most one line a minute, about the
+	// latest, with their number. For silence, set a function that does nothing.
 	OnRefuse func(error)
 }
 
-// ListenProxy returns a listener that takes the connections of l, which load
-// balancers make on behalf of clients, and reads the PROXY header (version 1 or 2)
-// in front of each. RemoteAddr of such a connection is the client's address.
-// Accept in this package also knows from it which hop is next, and whether the
-// client spoke TLS with that (the TLS value of version 2, in HAProxy
-// send-proxy-v2-ssl). TLS of this server goes on top:
+// ListenProxy returns a listener that accepts the connections of l, which load balancers make on
+// behalf of clients. It reads the PROXY header (version 1 or 2) at the beginning of each.
+// RemoteAddr of such a connection is the client's address. From the header Accept also learns the
+// next hop, and whether the client spoke TLS with that hop (the TLS value of version 2;
+// send-proxy-v2-ssl in HAProxy). TLS of this server goes on top:
 //
 //	tls.NewListener(proxied, config)
 //
-// That is the client's TLS, which passes the hop unopened, or the hop's where the
-// header says that the client spoke TLS with the hop. A hop must not speak TLS with
-// this server for clients that spoke none: theirs would be taken for it.
+// That TLS is the client's own, which the hop passes on unopened, unless the header says that the
+// client spoke TLS with the hop: then it is the hop's. A hop must not speak TLS with this server
+// for clients that spoke none, because it would pass as theirs.
 //
-// A header that is missing, late, malformed or of another protocol than TCP ends
-// its connection. Closing the listener closes l.
+// A header that is missing, late, malformed or of another protocol than TCP ends its connection.
+// Closing the listener closes l.
 func ListenProxy(l net.Listener, opts ProxyProtocol) (net.Listener, error) {
 	switch {
 	case len(opts.Hops) == 0:

@@ -7,14 +7,14 @@ import (
 	"io"
 )
 
-// Format prints nothing of the options, which hold credentials, whatever the verb.
+// Format prints nothing of the options, which hold credentials, for any verb.
 func (DialOptions) Format(s fmt.State, _ rune) { io.WriteString(s, "transport.DialOptions{…}") }
 
-// MarshalJSON shows nothing of the options either, to logs above all.
+// MarshalJSON shows nothing of the options either, above all to logs.
 func (DialOptions) MarshalJSON() ([]byte, error) { return []byte(`"transport.DialOptions{…}"`), nil }
 
-// Format prints nothing of the options, which hold private keys, whatever the verb.
+// Format prints nothing of the options, which hold private keys, for any verb.
 func (*TLSOptions) Format(s fmt.State, _ rune) { io.WriteString(s, "&transport.TLSOptions{…}") }
 
-// MarshalJSON shows nothing of the options either, to logs above all.
+// MarshalJSON shows nothing of the options either, above all to logs.
 func (*TLSOptions) MarshalJSON() ([]byte, error) { return []byte(`"transport.TLSOptions{…}"`), nil }

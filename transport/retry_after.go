@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// retryAfter reads Retry-After (RFC 9110, section 10.2.3): seconds, or a date. It
-// measures a date from the Date of the same answer if there is one, so that a
-// wrong clock at either end does no harm. What cannot be read counts as absent.
+// retryAfter reads Retry-After (RFC 9110, section 10.2.3): seconds, or a date. It measures a date
+// from the answer's Date if there is one, so that a wrong clock does no harm. It returns 0 if it
+// can read nothing.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	value := h.Get("Retry-After")
 	if value == "" || len(value) > 40 {

@@ -14,8 +14,7 @@ type progress struct {
 	messageAt          time.Duration // when messages grew
 }
 
-// sweepEvery is the time between looks at every connection: limits of time are kept
-// to within a quarter.
+// sweepEvery returns the time between sweeps. It keeps time limits accurate to a quarter.
 func (g *Gate) sweepEvery() time.Duration {
 	every := time.Duration(0)
 	for _, limit := range []time.Duration{g.opts.WriteTimeout, g.opts.IdleTimeout} {
@@ -26,7 +25,7 @@ func (g *Gate) sweepEvery() time.Duration {
 	return every
 }
 
-// startSweeps has sweep run while there are connections. The caller holds g.mu.
+// startSweeps makes sweep run while there are connections. The caller holds g.mu.
 func (g *Gate) startSweeps() {
 	if every := g.sweepEvery(); every > 0 && !g.sweeping {
 		g.sweeping = true
@@ -34,15 +33,15 @@ func (g *Gate) startSweeps() {
 	}
 }
 
-// sweep ends the connections that have gone on for too long without progress. It
-// is what spares each message a timer.
+// sweep ends the connections that made no progress for too long. One sweep for all connections
+// spares each message a timer.
 func (g *Gate) sweep() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := g.now()
 	for m, c := range g.open {
 		if why := g.overdue(m, now); why != nil {
-			go c.finish(why) // takes as long as the peer does to confirm
+			go c.finish(why) // waits for the peer to confirm
 		}
 	}
 	if g.sweeping = false; len(g.open) > 0 {
@@ -50,7 +49,7 @@ func (g *Gate) sweep() {
 	}
 }
 
-// overdue says why a connection has to end, or nil.
+// overdue returns why a connection has to end, or nil.
 func (g *Gate) overdue(m *meter, now time.Duration) *CloseError {
 	s := &m.seen
 	if out := m.traffic.bytesOut.Load(); out != s.bytesOut || m.sending.Load() == 0 {

@@ -19,20 +19,19 @@ import (
 // takeOverTime bounds the write of the answer 101, which fits into any socket's buffer.
 const takeOverTime = 10 * time.Second
 
-// A takeover is a socket that net/http has given away, and the writer of the answer
-// 101 on it. That answer does not go through the writer that a framework handed over:
-// gin's holds a status back until something else is written, and what others do
-// nobody knows. Whether the socket is to be had is known before the client is told
-// anything.
+// A takeover is a socket that net/http has given away, and the http.ResponseWriter for the answer
+// 101 on it. The answer does not go through a framework's writer: gin's, for instance, holds a
+// status back until something else is written. Taking the socket first also shows, before the
+// client gets any answer, whether it can be taken.
 type takeover struct {
 	raw    net.Conn
-	socket net.Conn // raw, with the meter on it if there is one
+	socket net.Conn // raw, or the meter around it if there is one
 	rw     *bufio.ReadWriter
 	header http.Header
 }
 
-// takeOver gets the socket from under w, through whatever wraps it. Where none is to
-// be had nothing is answered yet, and the refusal says what is in the way.
+// takeOver takes the socket from w, through any wrappers. If that is impossible, takeOver has
+// answered nothing, and the refusal says what is in the way.
 func takeOver(w http.ResponseWriter, m *meter) (*takeover, *refusal) {
 	raw, rw, err := hijack(w)
 	if err != nil {
@@ -46,23 +45,22 @@ func takeOver(w http.ResponseWriter, m *meter) (*takeover, *refusal) {
 	if t.header == nil {
 		t.header = http.Header{}
 	}
-	for _, name := range ofTheHandshake {
+	for _, name := range answerHeaders {
 		t.header.Del(name)
 	}
 	return t, nil
 }
 
-// ofTheHandshake are the headers that middleware cannot set for the answer 101: those
-// of the handshake itself, and those that announce a body. A cookie, for instance, it
-// can.
-var ofTheHandshake = []string{"Connection", "Upgrade", "Sec-Websocket-Accept", "Sec-Websocket-Protocol", "Sec-Websocket-Extensions",
+// answerHeaders are the headers that middleware cannot set for the answer 101: those of the
+// handshake, and those that announce a body. Middleware can set others, such as a cookie.
+var answerHeaders = []string{"Connection", "Upgrade", "Sec-Websocket-Accept", "Sec-Websocket-Protocol", "Sec-Websocket-Extensions",
 	"Sec-Websocket-Version", "Content-Length", "Content-Type", "Content-Encoding", "Transfer-Encoding", "Trailer", "Keep-Alive"}
 
 // Header is described at http.ResponseWriter.
 func (t *takeover) Header() http.Header { return t.header }
 
-// WriteHeader writes the answer 101, and nothing else. A client that does not take it
-// is found out by the first Read, as one that leaves later.
+// WriteHeader writes the answer 101 and ignores other statuses. If the client does not take the
+// answer, the first Read finds out.
 func (t *takeover) WriteHeader(status int) {
 	if status != http.StatusSwitchingProtocols {
 		return
@@ -84,11 +82,11 @@ func (t *takeover) Write(b []byte) (int, error) { return len(b), nil }
 
 // Hijack is described at http.Hijacker.
 func (t *takeover) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return wholeSocket{t.socket}, t.rw, nil
+	return noEOFSocket{t.socket}, t.rw, nil
 }
 
-// hijack is http.ResponseController's, of writers that may be anybody's: one that
-// asserts that there is a Hijacker below it panics where there is none.
+// hijack takes the socket by http.ResponseController. It recovers from the panic of a wrapper that
+// asserts a Hijacker below it where there is none.
 func hijack(w http.ResponseWriter) (socket net.Conn, rw *bufio.ReadWriter, err error) {
 	defer func() {
 		switch wrong := recover().(type) {
@@ -99,7 +97,7 @@ func hijack(w http.ResponseWriter) (socket net.Conn, rw *bufio.ReadWriter, err e
 			panic(wrong)
 		}
 	}()
-	if _, last := wayDown(w); !hijacker(last) { // before anybody counts the connection as given away
+	if _, last := unwrapWriter(w); !hijacker(last) { // before a wrapper notes that the connection is hijacked
 		return nil, nil, http.ErrNotSupported
 	}
 	if socket, rw, err = http.NewResponseController(w).Hijack(); err == nil && (socket == nil || rw == nil) {
@@ -108,10 +106,10 @@ func hijack(w http.ResponseWriter) (socket net.Conn, rw *bufio.ReadWriter, err e
 	return socket, rw, err
 }
 
-// notHijacked is the refusal of a request whose connection cannot be had.
+// notHijacked returns the refusal of a request whose socket cannot be taken.
 func notHijacked(w http.ResponseWriter, err error) *refusal {
-	first, last := wayDown(w)
-	no := &refusal{status: http.StatusNotImplemented, told: "this server is set up wrong: its operator finds the reason in its log"}
+	first, last := unwrapWriter(w)
+	no := &refusal{status: http.StatusNotImplemented, clientText: "this server is set up wrong: its operator finds the reason in its log"}
 	switch {
 	case fmt.Sprintf("%T", last) == "*http.timeoutWriter":
 		no.problem = "the http.ResponseWriter cannot be hijacked: http.TimeoutHandler has wrapped it: serve this path outside of http.TimeoutHandler"
@@ -125,9 +123,9 @@ func notHijacked(w http.ResponseWriter, err error) *refusal {
 	return no
 }
 
-// wayDown returns the first writer that has a Hijack, or else the last, and the last,
-// below which nobody can see.
-func wayDown(w http.ResponseWriter) (first, last http.ResponseWriter) {
+// unwrapWriter follows Unwrap. It returns the first writer that has a Hijack, or else the last one;
+// and the last one.
+func unwrapWriter(w http.ResponseWriter) (first, last http.ResponseWriter) {
 	for last = w; ; w = last {
 		if first == nil && hijacker(w) {
 			first = w

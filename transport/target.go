@@ -11,18 +11,17 @@ import (
 // shownTarget bounds how much of an address an error shows, in characters.
 const shownTarget = 200
 
-// A DialError says in one line why a connection could not be made and what to do
-// about it. It holds neither the query nor the user part of the URL.
+// A DialError says in one line why a connection could not be made and what to do about it. It holds
+// neither the query nor the user part of the URL.
 type DialError struct {
-	Target  string // scheme and host that were dialled, safe to show; empty if the URL has none
+	Target  string // scheme and host of the target, safe to show; empty if the URL has none
 	Problem string // what failed
 	Phase   Phase  // the step that failed; 0 if nothing was sent, and in browsers, which do not tell
-	Proxy   string // scheme and host of the proxy on the way, safe to show; empty if there is none
-	Status  int    // the HTTP status with which a server, or in PhaseProxy a proxy, refused, or 0
+	Proxy   string // scheme and host of the proxy, safe to show; empty if there is none
+	Status  int    // the HTTP status by which the server, or in PhaseProxy the proxy, refused; or 0
 
-	// RetryAfter is how long the server asks to be left alone, by the header
-	// Retry-After of its answer: at most 24 hours, 0 if it does not ask. It is
-	// always 0 in browsers.
+	// RetryAfter is how long the server asks not to be dialled, by the header Retry-After of its
+	// answer: at most 24 hours, or 0 if it does not ask. It is always 0 in browsers.
 	RetryAfter time.Duration
 
 	permanent bool
@@ -36,18 +35,18 @@ func (e *DialError) Error() string {
 	return "transport: cannot dial " + e.Target + ": " + e.Problem
 }
 
-// Unwrap returns the cause where it is one that callers test for: an error of
-// the network, of TLS or of a context.
+// Unwrap returns the cause if it is one that callers may test for: an error of the network, of TLS
+// or of a context.
 func (e *DialError) Unwrap() error { return e.err }
 
-// Permanent reports that dialling again will fail again, as long as nobody
-// changes the URL, the options or the server.
+// Permanent reports whether another dial will fail too, unless somebody changes the URL, the
+// options or the server.
 func (e *DialError) Permanent() bool { return e.permanent }
 
 func badURL(problem string) error { return &DialError{Problem: problem, permanent: true} }
 
-// parseTarget checks what a caller wants to dial and returns it as a ws or wss
-// URL. Its errors do not repeat the URL, which may hold a token.
+// parseTarget checks the URL to dial and returns it with scheme ws or wss. Its errors do not repeat
+// the URL, which may hold a token.
 func parseTarget(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -74,8 +73,8 @@ func parseTarget(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// shown returns scheme and host of u for an error or an Info. The path is left
-// out like the query: both are places where people put tokens.
-func shown(u *url.URL) string {
+// safeTarget returns scheme and host of u for an error or an Info. It leaves out path and query:
+// people put tokens into both.
+func safeTarget(u *url.URL) string {
 	return u.Scheme + "://" + safetext.Line(u.Host, shownTarget)
 }

@@ -20,75 +20,73 @@ import (
 // ErrPin is matched by the error of a dial that found none of TLSOptions.Pins.
 var ErrPin = errors.New("none of the pinned keys is in the certificate chain")
 
-// sessionsKept is how many TLS sessions one TLSOptions keeps, to resume them.
+// sessionsKept is how many TLS sessions one TLSOptions keeps for resumption.
 const sessionsKept = 64
 
-// TLSOptions says whom a dial trusts and who it is itself. TLS is at least 1.2, the
-// name is verified, by keys of at least 2,048 bits where they are RSA, and a certificate
-// that demands a proof of not being revoked (OCSP must-staple) comes with one. HTTP/1.1 is agreed on. Sessions are resumed among the dials that
-// share one TLSOptions, which must not change after the first of them.
+// TLSOptions says whom a dial trusts and how it identifies itself. TLS is at least 1.2, the
+// server's name is verified, RSA keys have at least 2,048 bits, and a certificate that demands OCSP
+// stapling (must-staple) comes with a proof that it is not revoked. ALPN is http/1.1. Dials that
+// share one TLSOptions resume each other's sessions; the value must not change after the first of
+// them.
 type TLSOptions struct {
-	// RootsPEM is one or more CA certificates that are trusted instead of those of
-	// the system, or with SystemRoots beside them.
+	// RootsPEM holds CA certificates that are trusted instead of the system's, or besides them with
+	// SystemRoots.
 	RootsPEM    []byte
 	SystemRoots bool
 
-	// Certificates are offered to a server that asks who the client is; the first
-	// that suits it is sent. tls.X509KeyPair makes one of PEM, package p12 one of
-	// PKCS#12.
+	// Certificates are for a server that asks for a client certificate; the first one that suits it
+	// is sent. tls.X509KeyPair makes one of PEM, package p12 one of PKCS#12.
 	Certificates []tls.Certificate
 
-	// CertFile and KeyFile name PEM files with another such certificate: its chain
-	// and its key. Every dial reads them again, so that they may be renewed.
+	// CertFile and KeyFile name PEM files with one more such certificate: its chain and its key.
+	// Every dial reads them again, so they may be renewed.
 	CertFile, KeyFile string
 
-	// Pins are SHA-256 digests of public keys (SubjectPublicKeyInfo, as Certificate.SPKI
-	// has them), one of which must be in the verified chain. At least two are wanted:
-	// the second is the backup, for the day on which the first key is lost.
+	// Pins are SHA-256 digests of public keys (SubjectPublicKeyInfo, as in Certificate.SPKI). One
+	// of them must be in the verified chain. Give at least two: the second is the backup for the
+	// day on which the first key is lost.
 	Pins [][sha256.Size]byte
 
-	// ECHConfigList encrypts the server's name on the way (Encrypted Client Hello), as
-	// the DNS record HTTPS of the host has it. TLS is then at least 1.3. A dial that
-	// the server cannot decrypt fails, with a cause of type [tls.ECHRejectionError]
-	// that may hold a newer list.
+	// ECHConfigList encrypts the server's name on the way (Encrypted Client Hello). The value is in
+	// the host's DNS record HTTPS. TLS is then at least 1.3. If the server cannot decrypt the name,
+	// the dial fails with a cause of type [tls.ECHRejectionError], which may hold a newer list.
 	ECHConfigList []byte
 
-	// NoSNI sends no name, and still verifies that the certificate is for it.
+	// NoSNI sends no name. The name in the certificate is verified nevertheless.
 	NoSNI bool
 
 	// NoResumption makes every dial a full handshake.
 	NoResumption bool
 
-	// InsecureSkipTLSVerify accepts any certificate: whoever is on the way can read
-	// and change everything. With Pins the server's own key must be one of them.
+	// InsecureSkipTLSVerify accepts any certificate: whoever is on the way can read and change
+	// everything. With Pins, the server's own key must be one of them.
 	InsecureSkipTLSVerify bool
 
-	// InsecureKeyLogWriter gets the secrets of each connection, with which Wireshark
-	// decrypts it.
+	// InsecureKeyLogWriter gets the secrets of each connection, with which Wireshark decrypts it.
 	InsecureKeyLogWriter io.Writer
 
-	// Base is what all of this is added to: for what has no name here. Its ServerName
-	// is the name to verify if it is not the host. What makes TLS insecure is refused
-	// in it.
+	// Base is the config to which all of this is added, for settings that have no field here. Its
+	// ServerName is the name to verify if that is not the host. Insecure settings in it are
+	// refused.
 	Base *tls.Config
 
 	once     sync.Once
 	sessions tls.ClientSessionCache
 }
 
-// defaultTLS is what nil means.
+// defaultTLS is used for nil.
 var defaultTLS TLSOptions
 
-// A tlsConfig is for one handshake, and remembers what explains its failure.
+// A tlsConfig is for one handshake. It records what may explain a failure.
 type tlsConfig struct {
 	tls    *tls.Config
-	asked  bool // the server wanted to know who the client is
-	offers bool // there is a certificate to send
+	asked  bool // the server asked for a client certificate
+	offers bool // there is a client certificate to send
 	sent   bool // it was sent
 }
 
-// config returns what a handshake with host needs, or an error that says what is
-// wrong with o. Its text needs no prefix.
+// config returns what a handshake with host needs, or an error that says what is wrong with o. The
+// error's text needs no prefix.
 func (o *TLSOptions) config(host string) (*tlsConfig, error) {
 	if o == nil {
 		o = &defaultTLS
@@ -160,8 +158,7 @@ func differ(pins [][sha256.Size]byte) bool {
 	return false
 }
 
-// addRoots reads every certificate: one that is left out by mistake is found out
-// here, not when it is needed.
+// addRoots reads every certificate, so that a malformed one shows here and not when it is needed.
 func (o *TLSOptions) addRoots(conf *tls.Config) error {
 	if len(o.RootsPEM) == 0 {
 		return nil
@@ -193,8 +190,8 @@ func (o *TLSOptions) addRoots(conf *tls.Config) error {
 	return nil
 }
 
-// addVerification has the name verified here where none is sent, and the pins in
-// any case, on resumed connections too.
+// addVerification verifies the name if none is sent, and checks the pins in any case, also on
+// resumed connections.
 func (o *TLSOptions) addVerification(conf *tls.Config) {
 	name, roots, clock, more := conf.ServerName, conf.RootCAs, conf.Time, conf.VerifyConnection
 	if clock == nil {
@@ -226,7 +223,7 @@ func (o *TLSOptions) addVerification(conf *tls.Config) {
 	}
 }
 
-// verifyChain does what crypto/tls does where a name is sent.
+// verifyChain verifies as crypto/tls does if a name is sent.
 func verifyChain(peer []*x509.Certificate, opts x509.VerifyOptions) ([][]*x509.Certificate, error) {
 	opts.Intermediates = x509.NewCertPool()
 	for _, c := range peer[1:] {
@@ -239,8 +236,8 @@ func verifyChain(peer []*x509.Certificate, opts x509.VerifyOptions) ([][]*x509.C
 	return chains, nil
 }
 
-// pinned looks for a pinned key. Where nothing was verified only the server's own
-// counts, since anybody can send the certificates of others behind their own.
+// pinned reports whether a pinned key is in a verified chain. If nothing was verified, only the
+// server's own key counts, because anybody can send other people's certificates after their own.
 func (o *TLSOptions) pinned(chains [][]*x509.Certificate, peer []*x509.Certificate) bool {
 	if o.InsecureSkipTLSVerify {
 		chains = [][]*x509.Certificate{peer[:1]}
@@ -271,8 +268,8 @@ func (o *TLSOptions) addSessions(conf *tls.Config, name string) {
 	}
 }
 
-// namedSessions keeps sessions by a name that is not sent. crypto/tls would keep them
-// by address, which may be that of a proxy.
+// namedSessions keeps sessions under a name that is not sent. crypto/tls would keep them by
+// address, which may be a proxy's.
 type namedSessions struct {
 	tls.ClientSessionCache
 	name string
@@ -288,7 +285,7 @@ func (s namedSessions) Put(_ string, state *tls.ClientSessionState) {
 	s.ClientSessionCache.Put(s.name, state)
 }
 
-// addCertificates does what crypto/tls does with Certificates, and takes notes.
+// addCertificates chooses a certificate as crypto/tls does, and records what happened.
 func (o *TLSOptions) addCertificates(c *tlsConfig) error {
 	own := append(o.Certificates[:len(o.Certificates):len(o.Certificates)], c.tls.Certificates...)
 	if o.CertFile != "" {

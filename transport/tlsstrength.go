@@ -14,30 +14,30 @@ import (
 	"golang.org/x/crypto/ocsp"
 )
 
-// minRSA is how large the keys of a server's chain are at least, in bits (NIST SP
-// 800-131A; browsers want the same). crypto/tls takes 1,024.
+// minRSA is the least size of RSA keys in a server's chain, in bits (NIST SP 800-131A; browsers
+// require the same). crypto/tls accepts 1,024.
 const minRSA = 2048
 
-// staplePatience is by how much the clock of the server's authority may differ.
+// staplePatience is how far the clock of the server's authority may be off.
 const staplePatience = 5 * time.Minute
 
-// A weakness is why a chain is refused that crypto/tls accepts.
+// A weakness is the reason why a chain is refused that crypto/tls accepts.
 type weakness string
 
 func (w weakness) Error() string { return string(w) }
 
-// checkStrength refuses a server whose name is proven by a key that can be broken, or by a
-// certificate that its authority has revoked. Of several chains one has to be strong enough.
+// checkStrength refuses a server whose name is proven by a breakable key, or by a revoked
+// certificate. Of several chains one has to be strong enough.
 func checkStrength(s tls.ConnectionState, chains [][]*x509.Certificate, now time.Time) error {
 	chain, err := strongChain(chains)
-	if err != nil || len(chain) == 0 || s.DidResume { // a session is kept after the check only
+	if err != nil || len(chain) == 0 || s.DidResume { // a resumed session was checked when it was made
 		return err
 	}
 	return checkStaple(s.OCSPResponse, chain, now)
 }
 
-// strongChain returns the first chain without a weak key, not counting that of the root: who
-// trusts it has it from elsewhere.
+// strongChain returns the first chain without a weak key. The root's key does not count: whoever
+// trusts the root got it elsewhere.
 func strongChain(chains [][]*x509.Certificate) (chain []*x509.Certificate, err error) {
 	for _, chain := range chains {
 		if err = weakKey(chain[:max(1, len(chain)-1)]); err == nil {
@@ -57,8 +57,7 @@ func weakKey(certs []*x509.Certificate) error {
 	return nil
 }
 
-// checkStaple looks at what the server says about the revocation of its certificate, which
-// must be something where the certificate demands it.
+// checkStaple checks the server's OCSP response. There must be one if the certificate demands it.
 func checkStaple(staple []byte, chain []*x509.Certificate, now time.Time) error {
 	if len(staple) == 0 {
 		if mustStaple(chain[0]) {
@@ -71,7 +70,7 @@ func checkStaple(staple []byte, chain []*x509.Certificate, now time.Time) error 
 	case err == nil && response.Status == ocsp.Revoked:
 		return weakness("the server's certificate is revoked: have another one issued, for a new key")
 	case !mustStaple(chain[0]):
-		return nil // it proves nothing, and need not
+		return nil // not required, and no proof of revocation
 	case err != nil, response.Status != ocsp.Good:
 		return weakness("the server's proof that its certificate is not revoked (OCSP) is none: see why its stapling fails")
 	case now.Add(staplePatience).Before(response.ThisUpdate), !response.NextUpdate.IsZero() && now.Add(-staplePatience).After(response.NextUpdate):

@@ -11,10 +11,9 @@ import (
 	"github.com/hopseal/hopseal/transport/internal/hops"
 )
 
-// tokenOf returns the one bearer token in a request, "" if there is none. Two of
-// them are refused, because nobody can say which one counts (RFC 6750, section 2).
-// The cookie is what browsers send unasked, so it counts only where the page's
-// origin was checked (requirement A43), and where nothing else was sent.
+// tokenOf returns the one bearer token in a request, or "". Two tokens are refused, because nobody
+// can say which one counts (RFC 6750, section 2). Browsers send cookies unasked, so the cookie
+// counts only if the page's origin was checked (requirement A43) and there is no other token.
 func tokenOf(r *http.Request, origin, cookie string) (Token, *refusal) {
 	shown, no := shownTokens(r.Header)
 	switch {
@@ -31,7 +30,7 @@ func tokenOf(r *http.Request, origin, cookie string) (Token, *refusal) {
 	case len(cookies) == 0:
 		return "", nil
 	case origin == "":
-		return "", &refusal{status: http.StatusForbidden, told: "pages of this origin may not connect here", cause: ErrOrigin,
+		return "", &refusal{status: http.StatusForbidden, clientText: "pages of this origin may not connect here", cause: ErrOrigin,
 			problem: "the cookie of AuthCookie came without an Origin: it counts only for pages, other clients send a bearer token"}
 	case len(cookies) > 1:
 		return "", badToken("the cookie of AuthCookie came twice")
@@ -40,8 +39,7 @@ func tokenOf(r *http.Request, origin, cookie string) (Token, *refusal) {
 	}
 }
 
-// shownTokens returns the tokens in the headers Authorization and
-// Sec-WebSocket-Protocol.
+// shownTokens returns the tokens in the headers Authorization and Sec-WebSocket-Protocol.
 func shownTokens(h http.Header) (tokens []string, no *refusal) {
 	sent := h.Values("Authorization")
 	if len(sent) > 1 {
@@ -68,7 +66,7 @@ func shownTokens(h http.Header) (tokens []string, no *refusal) {
 	return tokens, nil
 }
 
-// bearerIn returns what stands behind the scheme (RFC 6750, section 2.1).
+// bearerIn returns the token after the scheme Bearer (RFC 6750, section 2.1).
 func bearerIn(authorization string) (token string, ok bool) {
 	scheme, token, _ := strings.Cut(authorization, " ")
 	return token, strings.EqualFold(scheme, "bearer")
@@ -87,10 +85,10 @@ func checkToken(token string) (Token, *refusal) {
 }
 
 func badToken(problem string) *refusal {
-	return &refusal{status: http.StatusBadRequest, told: "the credential in this request cannot be read", problem: problem, cause: ErrUnauthorized}
+	return &refusal{status: http.StatusBadRequest, clientText: "the credential in this request cannot be read", problem: problem, cause: ErrUnauthorized}
 }
 
-// offers returns the subprotocols that the client really offers.
+// offers returns the subprotocols that the client offers, without a token.
 func offers(h http.Header) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for item := range hops.List(h, "Sec-WebSocket-Protocol") {
@@ -113,8 +111,8 @@ func choose(h http.Header, ours []string) string {
 	return ""
 }
 
-// upgradable returns the request as the library below may see it: it offers the
-// subprotocol that was chosen, and nothing that has to stay secret.
+// upgradable returns the request for the library below. It offers only the subprotocol that was
+// chosen, and holds no secrets.
 func upgradable(r *http.Request, subprotocol string) *http.Request {
 	r = r.Clone(r.Context())
 	for _, name := range []string{"Authorization", "Cookie", "Sec-Websocket-Protocol"} {

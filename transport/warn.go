@@ -8,10 +8,10 @@ import (
 	"sync"
 )
 
-// maxWarned is after how many hosts the log gets no more warnings.
+// maxWarned is how many hosts the log warns about.
 const maxWarned = 1000
 
-// warned are the ws targets that this process has dialled.
+// warned holds the ws targets that this process has dialled.
 var warned struct {
 	mu      sync.Mutex
 	targets map[string]bool
@@ -22,7 +22,7 @@ func warnCleartext(u *url.URL) {
 	if u.Scheme != "ws" {
 		return
 	}
-	target := shown(u)
+	target := safeTarget(u)
 	warned.mu.Lock()
 	defer warned.mu.Unlock()
 	if warned.targets[target] || len(warned.targets) >= maxWarned {

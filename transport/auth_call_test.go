@@ -30,7 +30,7 @@ func TestA58AuthenticateHasItsTime(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
-				g, err := inTime(t.Context(), func(ctx context.Context, _ *Caller) (Grant, error) { return c.call(ctx) }, nil)
+				g, err := callAuthenticate(t.Context(), func(ctx context.Context, _ *Caller) (Grant, error) { return c.call(ctx) }, nil)
 				if !errors.Is(err, c.want) || (err == nil) != (g.Principal == "ann") {
 					t.Errorf("got %v, %v, want %v", g, err, c.want)
 				}
@@ -47,28 +47,28 @@ func TestA58AuthenticateHasItsTime(t *testing.T) {
 				t.Errorf("it panics with %v", got)
 			}
 		}()
-		inTime(t.Context(), func(context.Context, *Caller) (Grant, error) { panic(http.ErrAbortHandler) }, nil)
+		callAuthenticate(t.Context(), func(context.Context, *Caller) (Grant, error) { panic(http.ErrAbortHandler) }, nil)
 	})
 }
 
 // Those that never answer are so many at most, and whoever comes then is told to come later.
 func TestA58AuthenticateThatNeverAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		before := asked
-		defer func() { asked = before }()
-		asked = make(chan struct{}, 3)
+		before := authCalls
+		defer func() { authCalls = before }()
+		authCalls = make(chan struct{}, 3)
 		for range 10 {
-			_, err := inTime(t.Context(), func(context.Context, *Caller) (Grant, error) { time.Sleep(time.Hour); return Grant{}, nil }, nil)
+			_, err := callAuthenticate(t.Context(), func(context.Context, *Caller) (Grant, error) { time.Sleep(time.Hour); return Grant{}, nil }, nil)
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Error(err)
 			}
 		}
-		if got := len(asked); got != 3 {
+		if got := len(authCalls); got != 3 {
 			t.Errorf("%d calls are under way, want 3", got)
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if got := len(asked); got != 0 {
+		if got := len(authCalls); got != 0 {
 			t.Errorf("%d calls are under way that have ended", got)
 		}
 	})

@@ -11,14 +11,14 @@ import (
 	"github.com/hopseal/hopseal/transport/internal/hops"
 )
 
-// An entrant is a request that may become a connection.
-type entrant struct {
+// An incoming is a request that may become a connection.
+type incoming struct {
 	from   hops.Route
-	origin string // of a browser's page, or ""
+	origin string // the origin of a browser's page, or ""
 	grant  Grant
 }
 
-func (e entrant) info(r *http.Request, socket net.Conn) Info {
+func (e incoming) info(r *http.Request, socket net.Conn) Info {
 	return Info{
 		Kind:   kindOf(e.from),
 		Local:  socket.LocalAddr().String(),

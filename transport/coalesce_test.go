@@ -48,12 +48,12 @@ func frameOf(n int) []byte {
 // Whatever the sizes, the same bytes are written, none is left behind at the end of a
 // frame, and a frame of a session takes one Write.
 func TestGatherer(t *testing.T) {
-	sizes := []int{0, 1, 125, 126, 4090, 4096 - 8, 4096, 5000, 65535, 65536, 65553, gatherSize, 1 << 20}
+	sizes := []int{0, 1, 125, 126, 4090, 4096 - 8, 4096, 5000, 65535, 65536, 65553, coalesceSize, 1 << 20}
 	for range 50 {
 		sizes = append(sizes, rand.IntN(200_000))
 	}
 	log := new(writeLog)
-	g := &gatherer{Conn: log}
+	g := &coalescer{Conn: log}
 	for _, n := range sizes {
 		frame := frameOf(n)
 		log.writes = nil
@@ -67,11 +67,11 @@ func TestGatherer(t *testing.T) {
 		if got := bytes.Join(log.writes, nil); !bytes.Equal(got, frame) || g.held != nil {
 			t.Fatalf("%d bytes: %d of %d were written", n, len(got), len(frame))
 		}
-		if most := 1 + len(frame)/(gatherSize-8192); len(log.writes) > most || n <= 65553 && len(log.writes) != 1 {
+		if most := 1 + len(frame)/(coalesceSize-8192); len(log.writes) > most || n <= 65553 && len(log.writes) != 1 {
 			t.Errorf("%d bytes took %d writes", n, len(log.writes))
 		}
 		for _, w := range log.writes {
-			if len(w) > gatherSize {
+			if len(w) > coalesceSize {
 				t.Errorf("%d bytes are written at once", len(w))
 			}
 		}
@@ -81,7 +81,7 @@ func TestGatherer(t *testing.T) {
 // The error of what was held comes back with the last part, and nothing is held then.
 func TestGathererFails(t *testing.T) {
 	broken := errors.New("broken")
-	g := &gatherer{Conn: &writeLog{err: broken}}
+	g := &coalescer{Conn: &writeLog{err: broken}}
 	frame := frameOf(10_000)
 	if _, err := g.Write(frame[:4096]); err != nil {
 		t.Fatal(err)

@@ -11,10 +11,10 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 )
 
-// What nobody asked to be told of is logged: a server that turns clients away must not do so
-// in silence. Strangers cause most of it, so there is one line a minute for each kind.
+// Without a callback, refusals are logged: a server must not refuse clients silently. Strangers
+// cause most refusals, so there is at most one line a minute for each kind.
 
-// logRefused is a GateOptions.Notify for who gives none.
+// logRefused is the default of GateOptions.Notify.
 func logRefused(log *slog.Logger) func(ConnEvent) {
 	var rations ration.Ration
 	return func(e ConnEvent) {
@@ -33,7 +33,7 @@ func logRefused(log *slog.Logger) func(ConnEvent) {
 	}
 }
 
-// logCut is a ProxyProtocol.OnRefuse for who gives none.
+// logCut is the default of ProxyProtocol.OnRefuse.
 func logCut(log *slog.Logger) func(error) {
 	var rations ration.Ration
 	return func(err error) {
