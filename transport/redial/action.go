@@ -8,12 +8,12 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// A Action is what to do after an error.
+// An Action is what to do after an error.
 type Action int
 
 const (
 	Retry   Action = iota // try again after a back-off
-	Wait                  // try again when the server wants it: no wake-up makes the wait shorter
+	Wait                  // try again when the server wants it; no wake-up shortens the wait
 	Refresh               // get a fresh credential, after a back-off, and try again
 	Stop                  // give up: trying again would not help
 )
@@ -88,8 +88,8 @@ func ActionFor(err error) Action {
 	return Retry
 }
 
-// actionOfDial is for an error that says whether it is permanent. What a
-// credential or time can cure is permanent for a dial, and not for a Redialer.
+// actionOfDial returns what to do after an error that says whether it is permanent. Some errors are
+// permanent for a dial but not for a Redialer: a credential or time can cure them.
 func actionOfDial(verdict interface{ Permanent() bool }) Action {
 	dial, ok := verdict.(*transport.DialError)
 	if ok && dial.Status != 0 {
@@ -105,11 +105,11 @@ func actionOfDial(verdict interface{ Permanent() bool }) Action {
 	return Retry
 }
 
-// actionOfStatus is for a dial that a server has answered. Statuses are those of
+// actionOfStatus returns what to do after a dial that a server has answered. Statuses are those of
 // RFC 9110, section 15, 425 of RFC 8470, 429 of RFC 6585.
 func actionOfStatus(e *transport.DialError) Action {
 	switch {
-	case e.Status == 401 && e.Phase != transport.PhaseProxy: // which has nothing to say about it
+	case e.Status == 401 && e.Phase != transport.PhaseProxy: // a proxy's 401 says nothing about the server's credential
 		return Refresh
 	case e.Status == 429:
 		return Wait
@@ -131,7 +131,7 @@ func actionOfEnd(e *transport.CloseError) Action {
 	return Retry
 }
 
-// actionOfCode is for a connection that the peer has closed.
+// actionOfCode returns what to do after the peer closed the connection.
 func actionOfCode(code transport.Code) Action {
 	const invalidText, missingExtension = 1007, 1010
 	switch code {

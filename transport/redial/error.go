@@ -9,33 +9,32 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 )
 
-// shownCause bounds how much of the last failure the error of a Redialer shows, in
-// characters. It leaves room for a DialError or a CloseError of full length.
+// shownCause bounds how much of the last failure the error of a Redialer shows, in characters. A
+// DialError or CloseError of full length fits.
 const shownCause = 600
 
 // ErrRefresh is matched by errors after [Policy.Refresh] failed.
 var ErrRefresh = errors.New("the credential could not be refreshed")
 
-// A GaveUpReason is why nothing more is tried.
+// A GaveUpReason says why a Redialer gave up.
 type GaveUpReason int
 
 const (
-	GaveUpStopped    GaveUpReason = iota + 1 // the last error says that it would not help
+	GaveUpStopped    GaveUpReason = iota + 1 // the last error says that another try would not help
 	GaveUpCredential                         // the credential is refused, and there is no other: the user has to log in again
 	GaveUpTries                              // Policy.MaxTries is used up
 	GaveUpTime                               // Policy.MaxTime is over, or would be before the next try
 	GaveUpContext                            // the caller's context ended
 )
 
-// A GaveUpError says why there is no connection and will be none, unless somebody
-// starts again.
+// A GaveUpError says why there is no connection, and will be none unless somebody starts again.
 type GaveUpError struct {
 	Reason GaveUpReason
 	Tries  int           // dials since the last stable connection
 	Time   time.Duration // since the last stable connection ended, or the first dial began
 	Err    error         // the last failure; nil if the context ended before there was one
 
-	ended error // that of the caller's context, for GaveUpContext
+	ended error // the error of the caller's context, for GaveUpContext
 }
 
 // Error returns one line.
@@ -65,8 +64,7 @@ func (e *GaveUpError) reason() string {
 	return "since the caller did (" + e.ended.Error() + ") after " + tries
 }
 
-// Unwrap returns the error of the caller's context, if that ended, and the last
-// failure.
+// Unwrap returns the error of the caller's context, if that ended, and the last failure.
 func (e *GaveUpError) Unwrap() []error {
 	var all []error
 	for _, err := range []error{e.ended, e.Err} {
@@ -77,8 +75,7 @@ func (e *GaveUpError) Unwrap() []error {
 	return all
 }
 
-// Permanent reports that starting again will fail again until somebody changes
-// something.
+// Permanent reports whether starting again will fail again until somebody changes something.
 func (e *GaveUpError) Permanent() bool {
 	return e.Reason == GaveUpStopped || e.Reason == GaveUpCredential
 }

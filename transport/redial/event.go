@@ -27,7 +27,7 @@ func (s State) String() string {
 	return "unknown"
 }
 
-// A Event tells a state that has begun.
+// An Event reports that a state has begun.
 type Event struct {
 	State State
 	Try   int // dials since the last stable connection, this one included
@@ -36,5 +36,5 @@ type Event struct {
 	Offline bool      // while waiting: the browser is offline, and the next try waits for its network too
 	Why     error     // why it waits, or a *GaveUpError; nil otherwise and while the first dial waits for a network
 
-	Missed int // events before this one that were left out, because Notify was slow
+	Missed int // how many earlier events were dropped because Notify was slow
 }

@@ -8,10 +8,10 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// lasting reports whether nothing that a hop can answer ends the tries now.
+// lasting reports whether the link is to outlast whatever a hop can answer, see Policy.KeepTrying.
 func (d *Redialer) lasting() bool { return d.policy.KeepTrying && d.linked }
 
-// decide returns what an error leads to.
+// decide returns what to do after an error.
 func (d *Redialer) decide(why error) Action {
 	decide := d.policy.Decide
 	switch {
@@ -28,13 +28,13 @@ func (d *Redialer) decide(why error) Action {
 	return action
 }
 
-// refreshable reports whether a refused credential can be followed by another one.
+// refreshable reports whether there may be another credential after a refused one.
 func (d *Redialer) refreshable() bool {
 	return d.lasting() || d.policy.Refresh != nil && !d.fresh
 }
 
-// refreshTime is how long a link that is to last waits for a credential. Then it tries the one
-// that there is.
+// refreshTime bounds Policy.Refresh for a lasting link. After it the Redialer tries the old
+// credential.
 const refreshTime = time.Minute
 
 func (d *Redialer) refresh(ctx context.Context) error {
@@ -46,7 +46,7 @@ func (d *Redialer) refresh(ctx context.Context) error {
 	return d.policy.Refresh(ctx)
 }
 
-// keepTrying is ActionFor for a link that is to outlast what hops answer.
+// keepTrying is ActionFor for a lasting link.
 func keepTrying(err error) Action {
 	if ownEnd(err) {
 		return Stop
@@ -58,7 +58,7 @@ func keepTrying(err error) Action {
 	return waitOrRetry(err)
 }
 
-// waitOrRetry waits where somebody has asked for it.
+// waitOrRetry returns Wait if the error holds a time to wait.
 func waitOrRetry(err error) Action {
 	if transport.RetryAfter(err) > 0 {
 		return Wait
@@ -66,7 +66,7 @@ func waitOrRetry(err error) Action {
 	return Retry
 }
 
-// ownEnd reports whether this end wanted to stop, or a layer above that can tell.
+// ownEnd reports whether this end, or a layer above that can tell, wanted to stop.
 func ownEnd(err error) bool {
 	var verdict interface{ Permanent() bool }
 	var end *transport.CloseError

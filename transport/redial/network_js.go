@@ -2,14 +2,14 @@ package redial
 
 import "syscall/js"
 
-// A pageNetwork is what a browser says about its network, to a page or a worker.
+// A pageNetwork is what a browser tells a page or a worker about the network.
 type pageNetwork struct {
 	events js.Func
 	back   chan struct{} // holds a token after the online event
 }
 
-// watchNetwork begins to listen, before anybody asks whether there is a network,
-// so that no change is missed. Node says nothing about networks.
+// watchNetwork begins to listen for changes, before anybody asks whether the network is there, so
+// that no change is missed. Node knows nothing about networks.
 func watchNetwork() network {
 	if js.Global().Get("addEventListener").Type() != js.TypeFunction {
 		return anyNetwork{}
@@ -26,7 +26,7 @@ func watchNetwork() network {
 	return n
 }
 
-// online reports false only where the browser is sure that there is no network.
+// online reports false only if the browser is sure that there is no network.
 func (n *pageNetwork) online() bool {
 	navigator := js.Global().Get("navigator")
 	if navigator.Type() != js.TypeObject {

@@ -8,13 +8,13 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// A Redialer keeps a link: it makes the first connection, and each time that one
-// has ended, the next.
+// A Redialer keeps a link: it makes the first connection, and the next one each time that a
+// connection has ended.
 //
-//	r := redial.New(redial.Policy{}, dial)
-//	conn, err := r.Next(ctx, nil)
+//	d := redial.New(redial.Policy{}, dial)
+//	conn, err := d.Next(ctx, nil)
 //	for err == nil {
-//		conn, err = r.Next(ctx, use(conn)) // use returns the error that ended conn
+//		conn, err = d.Next(ctx, use(conn)) // use returns the error that ended conn
 //	}
 type Redialer struct {
 	policy Policy
@@ -23,15 +23,15 @@ type Redialer struct {
 	events notify.Notifier[Event]
 	wake   chan struct{} // holds a token after Wake
 
-	// Since the last stable connection. Used by Next only.
+	// Counted since the last stable connection, and used by Next only.
 	tries   int       // dials
-	waits   int       // waits that make the next one longer
-	trouble time.Time // when it ended
+	waits   int       // waits that lengthen the next one
+	trouble time.Time // when the last stable connection ended
 
 	connected time.Time // when the last connection came; zero if there is none
-	linked    bool      // there has been one
+	linked    bool      // there has been a connection
 	stale     bool      // the credential has to be refreshed before the next try
-	fresh     bool      // the last try was made with one just refreshed
+	fresh     bool      // the last try used a credential that was just refreshed
 }
 
 // New returns a Redialer without a connection. There is nothing to close.
@@ -44,18 +44,17 @@ func New(p Policy, dial func(context.Context) (transport.Conn, error)) *Redialer
 	}
 }
 
-// Next returns the next connection. The error that ended the last one decides what
-// happens before: by [Policy.Decide], a wait, a fresh credential, or the end. If
-// the last connection held for [Policy.Stable], the tries before it do not count
-// any more. An error of what runs above the connection, such as a handshake that
-// failed, may be given too. Whoever gives an error says that there was a connection.
+// Next returns the next connection. why is the error that ended the last one. It decides what comes
+// first: a wait, a fresh credential, or giving up, see [Policy.Decide]. If the last connection held
+// for [Policy.Stable], earlier tries no longer count. why may also come from a layer above the
+// connection, such as a handshake that failed. A non-nil why says that there was a connection.
 //
-// A nil error starts from new, at once and with nothing counted: for the first
-// connection, or after a [*GaveUpError] when the user wants to go on.
+// If why is nil, Next starts anew, at once and with nothing counted: for the first connection, or
+// after a [*GaveUpError] when the user wants to go on.
 //
-// The context bounds the call, and not the life of the connection; the one that
-// the dial function gets ends with the call. The error is a [*GaveUpError]. Next
-// must not be called by two goroutines at the same time.
+// The context bounds the call, but not the life of the connection; the context that the dial
+// function gets ends with the call. The error is a [*GaveUpError]. Two goroutines must not call
+// Next at the same time.
 func (d *Redialer) Next(ctx context.Context, why error) (transport.Conn, error) {
 	d.begin(why)
 	limited, cancel := d.limit(ctx)
@@ -81,14 +80,14 @@ func (d *Redialer) Next(ctx context.Context, why error) (transport.Conn, error) 
 			return conn, nil
 		}
 		if limited.Err() == nil || why == nil {
-			why = err // else it only says that the time is over
+			why = err // otherwise err only says that the time is over
 		}
 	}
 }
 
-// Wake makes a wait of Next end now, for a button that says so, or for a program
-// that knows when its network changes. A wait that the server has asked for goes
-// on. It may be called at any time, and does nothing while nobody waits.
+// Wake ends a wait of Next now: for a button, or for a program that knows when its network changes.
+// It does not end a wait that the server has asked for. It may be called at any time, and does
+// nothing if nobody waits.
 func (d *Redialer) Wake() {
 	select {
 	case d.wake <- struct{}{}:
@@ -96,7 +95,7 @@ func (d *Redialer) Wake() {
 	}
 }
 
-// begin counts the connection that has ended.
+// begin takes account of the connection that has ended.
 func (d *Redialer) begin(why error) {
 	now := time.Now()
 	held := !d.connected.IsZero() && now.Sub(d.connected) >= d.policy.Stable
@@ -138,14 +137,14 @@ func (d *Redialer) try(ctx context.Context) (transport.Conn, error) {
 	return conn, nil
 }
 
-// giveUp returns the error of Next, and tells of it.
+// giveUp returns the error of Next and reports it.
 func (d *Redialer) giveUp(reason GaveUpReason, ended, why error) error {
 	err := &GaveUpError{Reason: reason, Tries: d.tries, Time: time.Since(d.trouble), Err: why, ended: ended}
 	d.events.Emit(Event{State: GaveUp, Try: d.tries, Why: err})
 	return err
 }
 
-// outOfTime tells whose time is over, the caller's or MaxTime.
+// outOfTime returns whose time is over, the caller's or MaxTime.
 func outOfTime(ctx context.Context) GaveUpReason {
 	if ctx.Err() != nil {
 		return GaveUpContext

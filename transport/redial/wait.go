@@ -9,13 +9,13 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// A pause is what has to pass before a try.
+// A pause is the wait before a try.
 type pause struct {
 	until time.Time
-	firm  bool // the server wants it so: nothing makes it shorter
+	firm  bool // the server asked for it: nothing shortens it
 }
 
-// plan decides what follows from an error: a pause, or the end for a reason.
+// plan decides what follows from an error: a pause, or giving up for a reason.
 func (d *Redialer) plan(why error) (pause, GaveUpReason) {
 	action := d.decide(why)
 	switch {
@@ -34,13 +34,13 @@ func (d *Redialer) plan(why error) (pause, GaveUpReason) {
 	return p, 0
 }
 
-// outlasts reports whether a pause goes on behind MaxTime.
+// outlasts reports whether a pause ends after MaxTime.
 func (d *Redialer) outlasts(p pause) bool {
 	return d.policy.MaxTime > 0 && p.until.After(d.trouble.Add(d.policy.MaxTime))
 }
 
-// pause returns how long to wait. A link that is to last is not given up for what a hop
-// may have asked for.
+// pause returns how long to wait. A lasting link ignores a requested wait that would outlast
+// MaxTime, because a hop may have requested it.
 func (d *Redialer) pause(action Action, why error) pause {
 	wait, now := rand.N(d.window()), time.Now()
 	d.waits++
@@ -53,9 +53,8 @@ func (d *Redialer) pause(action Action, why error) pause {
 	return pause{until: now.Add(wait)}
 }
 
-// asked is the wait where a server wants to be left alone. Where it does not say how
-// long, that is between a sixth of Cap and Cap: with the default the 5 to 30 seconds that
-// the registry of close codes advises for 1012.
+// asked returns the wait that a server asked for. If it named no time, the wait is between a sixth
+// of Cap and Cap: by default the 5 to 30 seconds that the registry of close codes advises for 1012.
 func (d *Redialer) asked(why error, wait time.Duration) time.Duration {
 	if told := transport.RetryAfter(why); told > 0 {
 		return wait + min(told, d.policy.MaxRetryAfter)
@@ -76,7 +75,7 @@ func (d *Redialer) window() time.Duration {
 	return window
 }
 
-// rest waits until p is over and there is a network. It reports false if ctx ended.
+// rest waits until p is over and there is a network. It returns false if ctx ended.
 func (d *Redialer) rest(ctx context.Context, link network, p pause, why error) bool {
 	told := false // of the state that wasOffline stands for
 	for wasOffline := false; ; {
@@ -103,7 +102,7 @@ func (d *Redialer) rest(ctx context.Context, link network, p pause, why error) b
 	}
 }
 
-// wakeups are the ways in which a sleep ends.
+// A wakeup says why a sleep ended.
 type wakeup int
 
 const (
@@ -113,7 +112,7 @@ const (
 	cameOnline
 )
 
-// sleep waits for the first wakeup. Without a network the time does not matter.
+// sleep waits for the first wakeup. While offline it ignores the time.
 func (d *Redialer) sleep(ctx context.Context, link network, left time.Duration, offline bool) wakeup {
 	var over <-chan time.Time
 	if !offline {

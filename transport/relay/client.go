@@ -10,15 +10,15 @@ import (
 	"github.com/hopseal/hopseal/transport/relay/frame"
 )
 
-// waitingEvents is how many events a Client keeps for Next before it stops
-// reading, which makes the relay wait and in the end cut the connection.
+// waitingEvents is how many events a Client keeps for Next. When they are full it stops reading,
+// which makes the relay wait and in the end cut the connection.
 const waitingEvents = 256
 
-// errProtocol ends the connection to a relay that does not keep to its language.
+// errProtocol ends the connection to a peer that does not speak a relay's protocol.
 var errProtocol = fmt.Errorf("relay: what answers there is not a relay: %w", net.ErrClosed)
 
-// A Client is a connection to a relay, in as many topics as it joins. Its methods
-// may be called from several goroutines. It must be closed.
+// A Client is a connection to a relay, in as many topics as it joins. Several goroutines may call
+// its methods. It must be closed.
 type Client struct {
 	conn   transport.Conn
 	events chan Event    // closed by read
@@ -29,9 +29,9 @@ type Client struct {
 	joins map[string]chan Event // by topic: where a Join waits for Joined or Refused
 }
 
-// Dial connects to a relay. The context bounds the dial only. Its errors are those
-// of [transport.Dial]. Over ws:// the options have to say that what is published
-// is Sealed; topics and names are not, in any case.
+// Dial connects to a relay. The context bounds the dial only. Its errors are those of
+// [transport.Dial]. Over ws:// the options have to say that what is published is Sealed; topics and
+// names are never sealed.
 func Dial(ctx context.Context, url string, opts *transport.DialOptions) (*Client, error) {
 	conn, err := transport.Dial(ctx, url, opts)
 	if err != nil {
@@ -52,14 +52,14 @@ func NewClient(conn transport.Conn) *Client {
 	return c
 }
 
-// Join makes the client a member of a topic: 1 to 128 bytes of UTF-8, under a name
-// of 1 to 64 that nobody there may have yet. The presence, up to 8 KiB, is shown
-// to the other members. The result names oneself and the members who were there
-// before; the others come as events.
+// Join makes the client a member of a topic, which is 1 to 128 bytes of UTF-8. The name is 1 to 64
+// bytes, and no other member of the topic may have it. The presence, up to 8 KiB, is shown to the
+// other members. The result has the client's own id and the members who were there before; later
+// members come as events.
 //
-// Errors: a [*RefusedError]; that of ctx, and then the client may be a member all
-// the same; or what ended the connection. When more than 256 events are waiting
-// the answer waits behind them, so somebody has to call Next.
+// The error is a [*RefusedError]; that of ctx, and then the client may have become a member
+// nevertheless; or what ended the connection. The answer waits behind the events that came before
+// it, of which the Client keeps 256, so somebody has to call Next.
 func (c *Client) Join(ctx context.Context, topic, name string, presence []byte) (*Joined, error) {
 	join := frame.Join{Topic: topic, Name: name, Presence: presence}
 	if code := join.Check(); code != 0 {
@@ -93,7 +93,7 @@ func joined(answer Event) (*Joined, error) {
 	return nil, errProtocol
 }
 
-// expect registers a Join that waits.
+// expect registers a Join that waits for its answer.
 func (c *Client) expect(topic string) (<-chan Event, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -111,28 +111,26 @@ func (c *Client) forget(topic string) {
 	delete(c.joins, topic)
 }
 
-// Leave ends the membership in a topic. No more events come from it once the relay
-// has seen that.
+// Leave ends the membership in a topic. Events from the topic stop once the relay has processed it.
 func (c *Client) Leave(ctx context.Context, topic string) error {
 	return c.send(ctx, frame.Leave{Topic: topic})
 }
 
-// Publish sends payload to the other members of a topic and returns when the
-// transport has it. Publishing where one is no member comes back as a Refused
-// event; above the relay's limit, by default 256 KiB with topic and framing, it
-// ends the connection. The caller may reuse payload.
+// Publish sends payload to the other members of a topic and returns when the transport has it. If
+// the client is not a member, a Refused event comes back. A frame above the relay's limit, by
+// default 256 KiB with topic and framing, ends the connection. The caller may reuse payload.
 func (c *Client) Publish(ctx context.Context, topic string, payload []byte) error {
 	return c.send(ctx, frame.Publish{Topic: topic, Payload: payload})
 }
 
-// Send sends payload to one other member of a topic, and else is like Publish. Where
-// that member has left, the payload is dropped, which may come back as a Refused event.
+// Send sends payload to one other member of a topic, and is otherwise like Publish. If that member
+// has left, the payload is dropped, and a Refused event may come back.
 func (c *Client) Send(ctx context.Context, topic string, to MemberID, payload []byte) error {
 	return c.send(ctx, frame.Send{Topic: topic, To: to, Payload: payload})
 }
 
-// send writes one request. A ctx that ends while the transport has no room ends
-// the connection too, as a part of the request may be under way.
+// send writes one request. If ctx ends while the transport has no room, the connection ends too,
+// because a part of the request may be under way.
 func (c *Client) send(ctx context.Context, f frame.Request) error {
 	select {
 	case <-c.ended:
@@ -142,9 +140,8 @@ func (c *Client) send(ctx context.Context, f frame.Request) error {
 	}
 }
 
-// Next returns the next event. After the connection has ended it first returns
-// those that had come, then what ended it, which matches net.ErrClosed. Giving up
-// through ctx loses nothing.
+// Next returns the next event. After the connection has ended it first returns the events that had
+// come, then the error that ended it, which matches net.ErrClosed. If ctx ends, no event is lost.
 func (c *Client) Next(ctx context.Context) (Event, error) {
 	select {
 	case event, more := <-c.events:
@@ -168,7 +165,7 @@ func (c *Client) Close() error {
 // Info returns what is known about the link to the relay.
 func (c *Client) Info() transport.Info { return c.conn.Info() }
 
-// read takes the frames of the relay until the connection ends.
+// read reads the relay's frames until the connection ends.
 func (c *Client) read() {
 	defer close(c.events)
 	defer close(c.ended)
@@ -190,7 +187,7 @@ func (c *Client) read() {
 	}
 }
 
-// answers hands event to the Join that waits for it, if one does.
+// answers hands event to the Join that waits for it, and reports whether one does.
 func (c *Client) answers(event Event) bool {
 	var topic string
 	switch e := event.(type) {

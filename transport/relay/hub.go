@@ -23,18 +23,18 @@ var (
 	errStopping = errors.New("relay: stopping")
 )
 
-// A Hub is a relay. It is an http.Handler that takes WebSocket connections.
+// A Hub is a relay. It is an http.Handler that accepts WebSocket connections.
 type Hub struct {
-	opts   Options
-	stalls *stalls
-	told   ration.Ration
+	opts    Options
+	stalls  *stalls
+	rations ration.Ration
 
 	mu     sync.Mutex // guards what follows, and every topic, seat and port.seats
 	topics map[string]*topic
 	ports  map[*port]bool // the connections
 	closed bool
 
-	running sync.WaitGroup // one for each port
+	running sync.WaitGroup // counts the ports
 }
 
 // New returns a Hub.
@@ -43,10 +43,9 @@ func New(opts Options) *Hub {
 	return &Hub{opts: opts, stalls: newStalls(opts.MaxStall), topics: make(map[string]*topic), ports: make(map[*port]bool)}
 }
 
-// ServeHTTP takes a connection over and returns. Requests that it refuses get 403
-// for a foreign origin or a link without TLS, 503 where the hub or the client's share of it is full or the hub is
-// stopping, 426 for anything
-// but a WebSocket handshake.
+// ServeHTTP takes a connection over and returns. It answers 403 for a foreign origin or a link
+// without TLS, 503 if the hub or the client's share of it is full or the hub is stopping, and 426
+// for anything but a WebSocket handshake.
 func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	opts := h.opts.accept()
 	p, err := h.admit(transport.ClientAddr(r, opts.TrustedHops))
@@ -72,15 +71,15 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	go func() { h.ended(conn, p.run(conn)) }()
 }
 
-// tell logs what clients can cause at will, see Options.Logger.
+// tell logs what clients can cause at will, at a limited rate, see Options.Logger.
 func (h *Hub) tell(level slog.Level, text, client, kind string, err error) {
-	if count := h.told.Take(text+kind, time.Now()); count > 0 {
+	if count := h.rations.Take(text+kind, time.Now()); count > 0 {
 		h.opts.Logger.LogAttrs(context.Background(), level, text, slog.String("client", client),
 			slog.String("error", safetext.Line(err.Error(), maxShown)), slog.Int("count", count))
 	}
 }
 
-// kindOf tells refusals of Accept apart by their status.
+// kindOf returns the status by which Accept refused, so that each is logged separately.
 func kindOf(err error) string {
 	if no := new(transport.AcceptError); errors.As(err, &no) {
 		return http.StatusText(no.Status)
@@ -88,10 +87,10 @@ func kindOf(err error) string {
 	return ""
 }
 
-// maxShown bounds what is logged of an error, in characters.
+// maxShown bounds how much of an error is logged, in characters.
 const maxShown = 300
 
-// ended tells of a connection that the hub has cut.
+// ended logs a connection that the hub has cut.
 func (h *Hub) ended(conn transport.Conn, why error) {
 	for _, own := range []error{errFrame, errIdle, errSlow, transport.ErrTooLarge} {
 		if errors.Is(why, own) {
@@ -100,8 +99,8 @@ func (h *Hub) ended(conn transport.Conn, why error) {
 	}
 }
 
-// ServeConn serves one connection until it ends, and says why it did. It is for
-// links that do not come as HTTP requests.
+// ServeConn serves one connection until it ends, and returns why it ended. It is for links that do
+// not come as HTTP requests.
 func (h *Hub) ServeConn(conn transport.Conn) error {
 	p, err := h.admit(cmp.Or(conn.Info().Client, conn.Info().Remote))
 	if err != nil {
@@ -114,9 +113,8 @@ func (h *Hub) ServeConn(conn transport.Conn) error {
 	return err
 }
 
-// Shutdown refuses new connections, closes all others and returns when they have
-// ended. When ctx is done before, it cuts those that are left, and returns the
-// error of ctx.
+// Shutdown refuses new connections, closes the others and returns when all have ended. If ctx ends
+// first, it cuts those that are left and returns the error of ctx.
 func (h *Hub) Shutdown(ctx context.Context) error {
 	for _, p := range h.stop() {
 		go p.goAway()
@@ -135,7 +133,7 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// stop makes the hub admit nobody, and returns the connections that it has.
+// stop makes the hub refuse everybody, and returns its connections.
 func (h *Hub) stop() (ports []*port) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -146,7 +144,7 @@ func (h *Hub) stop() (ports []*port) {
 	return ports
 }
 
-// admit makes room for a connection from an address.
+// admit registers a connection from an address, if there is room.
 func (h *Hub) admit(remote string) (*port, error) {
 	address := netblock.Of(remote)
 	h.mu.Lock()
@@ -175,7 +173,7 @@ func (h *Hub) countFrom(address string) (n int) {
 	return n
 }
 
-// vacate gives up a connection that has ended, and its seats.
+// vacate removes a connection that has ended, and its seats.
 func (h *Hub) vacate(p *port) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// Options bounds a [Hub]. The zero value of each field means its default.
+// Options limits a [Hub]. The zero value of each field means its default.
 type Options struct {
 	MaxMessage  int // largest frame accepted, in bytes: the payload with its topic and up to 12 bytes. Default 256 KiB
 	MaxConns    int // connections at a time. Default 1,024
@@ -24,50 +24,47 @@ type Options struct {
 	// and let the proxy bound them.
 	MaxConnsPerAddress int
 
-	// Accept says whom to let in, and how: Sealed or Policy for links without
-	// TLS, TrustedHops and so on. Nil means its zero value. MaxMessage, Origins
-	// and KeepAlive here take the place of those there.
+	// Accept says whom to let in, and how: Sealed or Policy for links without TLS, TrustedHops and
+	// so on. Nil means its zero value. MaxMessage, Origins and KeepAlive of these Options override
+	// those in Accept.
 	Accept *transport.AcceptOptions
 
 	// Origins lists the origins whose pages may connect beside the server's own,
 	// see transport.AcceptOptions.
 	Origins []string
 
-	// KeepAlive is the time between pings, by which dead clients are noticed.
-	// Default 25 seconds.
+	// KeepAlive is the time between pings, which detect dead clients. Default 25 seconds.
 	KeepAlive time.Duration
 
-	// WriteTimeout is how long a connection may take to accept one frame before
-	// it is cut. Default 10 seconds.
+	// WriteTimeout is how long a connection may take to accept one frame. After that it is cut.
+	// Default 10 seconds.
 	WriteTimeout time.Duration
 
-	// MaxStall is for how long the connections of one address together may hold up
-	// those who publish. One with more than half of MaxQueued or QueuedBytes waiting
-	// does so while it takes less than 32 KiB a second; a frame being written has the
-	// time beside that it takes at 256 KiB a second. After that it is not waited
-	// for, and is cut when MaxQueued or QueuedBytes is reached. The time comes back
-	// within five minutes. Default 500 milliseconds.
+	// MaxStall is how long the connections of one address together may hold up those who publish. A
+	// connection holds them up if more than half of MaxQueued or QueuedBytes is waiting for it and
+	// it takes less than 32 KiB a second. A frame being written gets extra time, at 256 KiB a
+	// second. When MaxStall is used up, nobody waits for these connections any more, and each is
+	// cut when MaxQueued or QueuedBytes is reached. The time comes back within five minutes.
+	// Default 500 milliseconds.
 	MaxStall time.Duration
 
-	// JoinTimeout is how long a connection may take to join its first topic before
-	// it is cut. Default 10 seconds.
+	// JoinTimeout is how long a connection may take to join its first topic. After that it is cut.
+	// Default 10 seconds.
 	JoinTimeout time.Duration
 
-	// Logger is told of clients that the hub refuses, and of those that it cuts because
-	// they break the protocol, join no topic or do not take what they are sent: for each
-	// reason one line a minute at most, about the latest, with their number. "connection
-	// refused" has level warn, "connection cut" info. Default slog.Default(); silence is
-	// slog.New(slog.DiscardHandler).
+	// Logger logs clients that the hub refuses, and those that it cuts because they break the
+	// protocol, join no topic or do not read. For each reason there is at most one line a minute,
+	// about the latest client, with their number. "connection refused" has level warn, "connection
+	// cut" info. Default slog.Default(); for silence set slog.New(slog.DiscardHandler).
 	Logger *slog.Logger
 
-	// Tap, if set, is called with every frame that comes in, as it came. It must
-	// be quick, may be called from many goroutines, and must neither keep nor
-	// change the frame.
+	// Tap, if set, is called with every frame that comes in, unchanged. It must be quick and must
+	// neither keep nor change the frame. Many goroutines may call it at once.
 	Tap func(frame []byte)
 }
 
-// maxRoster bounds what a topic's members say about themselves, in bytes, so that
-// the list fits into one message of any client (transport.DefaultMaxMessage).
+// maxRoster bounds what a topic's members say about themselves, in bytes, so that the list fits
+// into one message of any client (transport.DefaultMaxMessage).
 const maxRoster = 768 << 10
 
 func (o Options) withDefaults() Options {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// An outbox holds the frames that wait to be sent to one connection. It takes no
-// memory while it is empty: most are, most of the time.
+// An outbox holds the frames that wait to be sent to one connection. It takes no memory while it is
+// empty, as most are most of the time.
 type outbox struct {
 	maxFrames, maxBytes int
 
@@ -17,21 +17,21 @@ type outbox struct {
 	mu     sync.Mutex // guards what follows
 	frames [][]byte
 	bytes  int
-	given  int64 // bytes of all frames that were popped, small ones counted as leastFrame
-	last   int64 // bytes of the one that was popped last
+	given  int64 // bytes of all frames that were popped; small frames count as leastFrame
+	last   int64 // bytes of the frame that was popped last
 
-	began   time.Time     // when the last one was popped; zero when that is written
-	writing time.Duration // that all before it took to be written
+	began   time.Time     // when the last frame was popped; zero once it is written
+	writing time.Duration // how long the frames before it took to be written
 
-	relief   chan struct{} // while more than half full: closed when that is over
-	relieved time.Time     // when it was, last
+	relief   chan struct{} // set while more than half full; closed when that ends
+	relieved time.Time     // when that ended last
 }
 
 func newOutbox(maxFrames, maxBytes int) *outbox {
 	return &outbox{maxFrames: maxFrames, maxBytes: maxBytes, wake: make(chan struct{}, 1)}
 }
 
-// push adds a frame, or reports that there is no room. It never waits.
+// push adds a frame, or returns false if there is no room. It never waits.
 func (o *outbox) push(b []byte) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -49,7 +49,7 @@ func (o *outbox) push(b []byte) bool {
 	return true
 }
 
-// pop removes the oldest frame, if there is one. The one before it has been written.
+// pop removes the oldest frame, if there is one. The caller has written the frame before it.
 func (o *outbox) pop() (b []byte, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -75,15 +75,15 @@ func (o *outbox) crowded() bool {
 	return len(o.frames) > o.maxFrames/2 || o.bytes > o.maxBytes/2
 }
 
-// drained returns a channel that is closed when the outbox is no longer more than
-// half full; nil where it is not.
+// drained returns nil if the outbox is at most half full, or else a channel that is closed when it
+// is.
 func (o *outbox) drained() <-chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.relief
 }
 
-// wrote returns for how long frames have been written. It is called under mu.
+// wrote returns how long writing frames has taken in all. The caller holds o.mu.
 func (o *outbox) wrote(now time.Time) time.Duration {
 	if o.began.IsZero() {
 		return o.writing
@@ -91,11 +91,11 @@ func (o *outbox) wrote(now time.Time) time.Duration {
 	return o.writing + now.Sub(o.began)
 }
 
-// A progress is how far an outbox has come.
+// A progress is a snapshot of an outbox's counters.
 type progress struct {
-	taken   int64         // what has been popped, as given counts it
-	writing time.Duration // for how long frames have been written
-	crowded time.Time     // up to when it was more than half full: now, where it is
+	taken   int64         // bytes that were popped, counted as given
+	writing time.Duration // how long writing frames has taken in all
+	crowded time.Time     // when it was last more than half full
 	last    int64         // bytes of the frame that is being written, or was last
 }
 

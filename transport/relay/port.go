@@ -18,25 +18,24 @@ var (
 	errSlow  = errors.New("relay: the client does not take what it is sent")
 )
 
-// maxKeptBuffer is the largest read buffer, in bytes, that a connection keeps
-// between frames: most connections are idle most of the time.
+// maxKeptBuffer is the largest read buffer, in bytes, that a connection keeps between frames. Most
+// connections are idle most of the time.
 const maxKeptBuffer = 4 << 10
 
-// A port is the hub's side of one connection. One goroutine reads, one writes what
-// is queued.
+// A port is the hub's side of one connection. One goroutine reads, and one writes what is queued.
 type port struct {
 	hub     *Hub
-	address string // of the client, as netblock has it; "" if it is not known
+	address string // the client's block of addresses, by netblock; "" if unknown
 
-	ctx context.Context // of the connection: ends both goroutines
+	ctx context.Context // ends both goroutines
 	cut context.CancelCauseFunc
 
-	idle *time.Timer // cuts a client that joins nothing
+	idle *time.Timer // cuts a client that joins no topic
 
 	seats map[string]*seat // by topic; the hub's mutex guards it
 
-	out    *outbox // what waits to be sent
-	holdup holdup  // of others, while it is full; the hub's stalls guard it
+	out    *outbox // frames that wait to be sent
+	holdup holdup  // how it holds others up; guarded by the mutex of the hub's stalls
 
 	connected chan struct{} // closed when conn is set
 	conn      transport.Conn
@@ -55,9 +54,9 @@ func newPort(h *Hub, address string) *port {
 // send queues an event for this connection.
 func (p *port) send(e frame.Event) { p.queue(e.Append(nil)) }
 
-// queue queues a frame, or cuts a connection that does not drain its queue. It
-// never waits: the hub's mutex is held. A hub that stops sends nothing any more:
-// to write to a connection that is being closed would break the close.
+// queue queues a frame. If the queue is full, queue cuts the connection. It never waits, because
+// the caller holds the hub's mutex. A hub that stops queues nothing: writing to a connection that
+// is being closed would break the close.
 func (p *port) queue(b []byte) {
 	if p.hub.closed {
 		return
@@ -67,7 +66,7 @@ func (p *port) queue(b []byte) {
 	}
 }
 
-// run serves the connection until it ends, and says why it did.
+// run serves the connection until it ends, and returns why it ended.
 func (p *port) run(conn transport.Conn) error {
 	defer p.hub.vacate(p)
 	p.conn = conn
@@ -88,7 +87,7 @@ func (p *port) goAway() {
 	}
 }
 
-// read takes requests until the connection ends.
+// read reads and serves requests until the connection ends.
 func (p *port) read() error {
 	var buf []byte
 	for {
@@ -115,10 +114,9 @@ func (p *port) read() error {
 	}
 }
 
-// await waits until nobody's outbox is more than half full, so that a burst slows
-// the connection that it comes from and does not cut those that read. Those whose
-// patience is spent are not waited for. Whoever has not drained within the time of
-// a write is cut.
+// await waits until no reader's outbox is more than half full, so that a burst slows its own
+// connection and does not cut connections that read. It does not wait for readers whose patience is
+// spent. It cuts a reader that has not drained within WriteTimeout.
 func (p *port) await(readers []*port) {
 	readers = slices.DeleteFunc(readers, func(r *port) bool { return r.out.drained() == nil })
 	if len(readers) == 0 {
@@ -183,8 +181,8 @@ func (p *port) writeOne(b []byte) error {
 	return slow(p.conn.Write(ctx, b))
 }
 
-// slow says who is to blame for a time limit: only writes have one, and a write that
-// reaches it ends the connection for the reader too, who may be the first to tell.
+// slow returns errSlow for a write that reached its time limit. Only writes have one, and such a
+// write ends the connection for the reader too, which may report it first.
 func slow(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return errSlow

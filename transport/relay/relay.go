@@ -55,7 +55,7 @@ type (
 	Direct  = frame.Direct  // somebody sent to this client alone
 )
 
-// Why a relay refuses, see [RefusedError].
+// The reasons why a relay refuses, see [RefusedError].
 const (
 	NameTaken     = frame.NameTaken
 	TopicFull     = frame.TopicFull
@@ -68,8 +68,8 @@ const (
 	NotThere      = frame.NotThere
 )
 
-// A RefusedError is a relay's answer to a Join that it did not accept. The
-// connection is still good.
+// A RefusedError is a relay's answer to a Join that it did not accept. The connection is still
+// good.
 type RefusedError struct {
 	Topic string
 	Code  Code

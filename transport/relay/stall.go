@@ -24,7 +24,7 @@ func timeFor(bytes int64, rate float64) time.Duration {
 	return time.Duration(float64(bytes) / rate * float64(time.Second))
 }
 
-// stalls knows how much patience is spent.
+// stalls records how much patience each address has spent.
 type stalls struct {
 	most time.Duration
 
@@ -35,16 +35,16 @@ type stalls struct {
 // A stall is what the connections of one address have spent.
 type stall struct {
 	spent time.Duration
-	at    time.Time // when spent was that
+	at    time.Time // when spent had that value
 	held  int       // connections that hold somebody up
 }
 
-// A holdup is what one connection holds up now.
+// A holdup is how one connection holds others up now.
 type holdup struct {
 	stall   *stall // of the address
 	waiters int
-	since   time.Time // up to which it is counted
-	then    progress  // of the outbox at that time
+	since   time.Time // the time up to which debt counts
+	then    progress  // the outbox's progress at that time
 	debt    time.Duration
 }
 
@@ -52,7 +52,7 @@ func newStalls(most time.Duration) *stalls {
 	return &stalls{most: most, addresses: make(map[string]*stall)}
 }
 
-// begin counts somebody in who waits for r.
+// begin counts one more port that waits for r.
 func (s *stalls) begin(r *port) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,36 +61,36 @@ func (s *stalls) begin(r *port) {
 		return
 	}
 	if r.address != "" || h.stall == nil {
-		h.stall = s.of(r.address)
+		h.stall = s.stallOf(r.address)
 	}
 	h.stall.held++
 	h.since = time.Now()
 	h.then = r.out.progress(h.since)
 }
 
-// end counts somebody out.
+// end counts one port less that waits for r.
 func (s *stalls) end(r *port) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.settle(r)
+	s.charge(r)
 	if r.holdup.waiters--; r.holdup.waiters == 0 {
 		r.holdup.stall.held--
 	}
 }
 
-// left returns for how long r is still waited for.
+// left returns how much longer others wait for r.
 func (s *stalls) left(r *port) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.settle(r)
+	s.charge(r)
 	return s.most + timeFor(r.holdup.then.last, frameRate) - r.holdup.stall.spent
 }
 
-// settle brings up to date what r has spent: the time in which it held somebody up while a
-// frame was being written to it, less what it has taken meanwhile. A hub that does not get to
-// write charges nobody for that. It gives back no more than r has spent itself. It is called
-// under mu.
-func (s *stalls) settle(r *port) {
+// charge brings up to date what r has spent: the time in which it held somebody up while a frame
+// was being written to it, less the time that its progress was worth. If the hub itself does not
+// get to write, nobody is charged. r gets back no more than it has spent itself. The caller holds
+// s.mu.
+func (s *stalls) charge(r *port) {
 	now, h := time.Now(), &r.holdup
 	s.regain(h.stall, now)
 	p := r.out.progress(now)
@@ -106,9 +106,9 @@ func (s *stalls) regain(a *stall, now time.Time) {
 	a.at = now
 }
 
-// of returns the stall of an address, or a new one where that is unknown. It is called
-// under mu.
-func (s *stalls) of(address string) *stall {
+// stallOf returns the stall of an address, or a new one if the address is unknown. The caller holds
+// s.mu.
+func (s *stalls) stallOf(address string) *stall {
 	if a := s.addresses[address]; a != nil {
 		return a
 	}
@@ -120,7 +120,7 @@ func (s *stalls) of(address string) *stall {
 	return a
 }
 
-// sweep forgets the addresses that have all of their patience back. It is called under mu.
+// sweep forgets the addresses that have all their patience back. The caller holds s.mu.
 func (s *stalls) sweep(now time.Time) {
 	for address, a := range s.addresses {
 		if s.regain(a, now); a.spent == 0 && a.held == 0 {

@@ -10,14 +10,13 @@ import (
 	"github.com/hopseal/hopseal/transport/relay/frame"
 )
 
-// seatOverhead is more than a member takes in a list beside its name and presence.
+// seatOverhead is more than a member takes in a list besides name and presence.
 const seatOverhead = 32
 
-// A topic is where members meet. It exists while it has members. The hub's mutex
-// guards it.
+// A topic is where members meet. It exists while it has members. The hub's mutex guards it.
 type topic struct {
 	name   string
-	seats  []*seat // in the order in which they came
+	seats  []*seat // in the order of joining
 	roster int     // bytes in the list of members
 }
 
@@ -28,11 +27,11 @@ type seat struct {
 	port  *port
 }
 
-// size is what a seat adds to the roster.
+// size returns what a seat adds to the roster.
 func (s *seat) size() int { return seatOverhead + len(s.Name) + len(s.Presence) }
 
-// request does what a client asked for. It returns those to whom p should send no
-// more for now, see port.await.
+// request serves a client's request. It returns the ports for which p should wait before it sends
+// more, see port.await.
 func (h *Hub) request(p *port, r frame.Request) (crowded []*port) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -50,7 +49,7 @@ func (h *Hub) request(p *port, r frame.Request) (crowded []*port) {
 		p.send(frame.Refused{Topic: r.Topic, Code: NotJoined})
 	case frame.Publish:
 		if s := p.seats[r.Topic]; s != nil {
-			return s.tellOthers(frame.Message{Topic: r.Topic, From: s.ID, Payload: r.Payload})
+			return s.broadcast(frame.Message{Topic: r.Topic, From: s.ID, Payload: r.Payload})
 		}
 		p.send(frame.Refused{Topic: r.Topic, Code: NotJoined})
 	case frame.Send:
@@ -64,12 +63,12 @@ func (h *Hub) request(p *port, r frame.Request) (crowded []*port) {
 			p.send(frame.Refused{Topic: r.Topic, Code: NotThere})
 			return nil
 		}
-		return to.tell(frame.Direct{Topic: r.Topic, From: s.ID, Payload: r.Payload}.Append(nil))
+		return to.deliver(frame.Direct{Topic: r.Topic, From: s.ID, Payload: r.Payload}.Append(nil))
 	}
 	return nil
 }
 
-// join seats p, or returns why not. It returns what request does as well.
+// join seats p, or returns why not. It also returns the crowded ports, as request does.
 func (h *Hub) join(p *port, r frame.Join) (why Code, crowded []*port) {
 	if code := r.Check(); code != 0 {
 		return code, nil
@@ -94,13 +93,13 @@ func (h *Hub) join(p *port, r frame.Join) (why Code, crowded []*port) {
 	p.send(frame.Joined{Topic: r.Topic, ID: s.ID, Members: t.members()})
 	h.topics[r.Topic], p.seats[r.Topic] = t, s
 	t.seats, t.roster = append(t.seats, s), t.roster+s.size()
-	return 0, s.tellOthers(frame.Entered{Topic: r.Topic, Member: s.Member})
+	return 0, s.broadcast(frame.Entered{Topic: r.Topic, Member: s.Member})
 }
 
-// leave ends a membership, and returns what request does.
+// leave ends a membership, and returns the crowded ports, as request does.
 func (h *Hub) leave(s *seat) (crowded []*port) {
 	t := s.topic
-	crowded = s.tellOthers(frame.Left{Topic: t.name, ID: s.ID})
+	crowded = s.broadcast(frame.Left{Topic: t.name, ID: s.ID})
 	delete(s.port.seats, t.name)
 	t.seats, t.roster = slices.DeleteFunc(t.seats, func(other *seat) bool { return other == s }), t.roster-s.size()
 	if len(t.seats) == 0 {
@@ -121,21 +120,21 @@ func (t *topic) members() []Member {
 	return list
 }
 
-// tellOthers sends an event to all in the topic but s. They share its bytes. It
-// returns those whose outbox is now more than half full.
-func (s *seat) tellOthers(e frame.Event) (crowded []*port) {
+// broadcast sends an event to all others in the topic. They share its bytes. It returns the ports
+// whose outbox is now more than half full.
+func (s *seat) broadcast(e frame.Event) (crowded []*port) {
 	b := e.Append(nil)
 	for _, other := range s.topic.seats {
 		if other != s {
-			crowded = append(crowded, other.tell(b)...)
+			crowded = append(crowded, other.deliver(b)...)
 		}
 	}
 	return crowded
 }
 
-// tell sends a frame to a member, who is returned if the outbox is now more than half
-// full.
-func (s *seat) tell(b []byte) (crowded []*port) {
+// deliver sends a frame to this member. It returns the member's port if its outbox is now more than
+// half full.
+func (s *seat) deliver(b []byte) (crowded []*port) {
 	s.port.queue(b)
 	if s.port.out.drained() != nil {
 		crowded = []*port{s.port}

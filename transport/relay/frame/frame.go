@@ -45,21 +45,20 @@ const (
 	MaxPresence = 8 << 10 // may be empty
 )
 
-// maxText is what a frame has room for in a topic or name. It is more than a
-// relay takes, so that a relay can say which of them is wrong.
+// maxText bounds a topic or name in a frame. It is more than a relay accepts, so that the relay can
+// answer which of them is wrong.
 const maxText = 1 << 10
 
 // ErrMalformed is returned for bytes that are not a frame, whatever is wrong.
 var ErrMalformed = strict.ErrMalformed
 
-// A MemberID names one stay of one client in one topic: 16 random bytes, chosen
-// by the relay.
+// A MemberID identifies one stay of one client in one topic: 16 random bytes, chosen by the relay.
 type MemberID [16]byte
 
 // String returns 32 hex digits.
 func (id MemberID) String() string { return hex.EncodeToString(id[:]) }
 
-// A Member is somebody of whom a relay says that they are in a topic.
+// A Member is somebody who is in a topic, according to the relay.
 type Member struct {
 	ID       MemberID
 	Name     string // foreign text: escape it before showing it

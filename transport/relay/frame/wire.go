@@ -16,8 +16,8 @@ const (
 	kindDirect
 )
 
-// memberSize is the least that a member in a joined frame takes: the heads of an
-// array, of 16 bytes, of a name and of a presence.
+// memberSize is the least size of a member in a joined frame: the heads of an array, of 16 bytes,
+// of a name and of a presence.
 const memberSize = 1 + 2 + len(MemberID{}) + 1 + 2
 
 // A Request is what a client sends: a [Join], [Leave], [Publish] or [Send].
@@ -167,7 +167,7 @@ func (f Direct) Append(dst []byte) []byte {
 	return strict.AppendBin(dst, f.Payload)
 }
 
-// start appends what all frames begin with; values counts kind and topic too.
+// start appends the beginning of every frame. values also counts kind and topic.
 func start(dst []byte, values int, kind uint64, topic string) []byte {
 	return strict.AppendStr(strict.AppendUint(strict.AppendArray(dst, values), kind), topic)
 }
@@ -177,8 +177,8 @@ func (m Member) append(dst []byte) []byte {
 	return strict.AppendBin(dst, m.Presence)
 }
 
-// ParseRequest reads a frame of a client. Presence and payload are parts of b. The
-// only error is ErrMalformed.
+// ParseRequest reads a frame of a client. Presence and payload are slices of b. The only error is
+// ErrMalformed.
 func ParseRequest(b []byte) (Request, error) {
 	p := newParser(b)
 	var f Request
@@ -200,8 +200,8 @@ func ParseRequest(b []byte) (Request, error) {
 	return f, nil
 }
 
-// ParseEvent reads a frame of a relay. Presence and payload are parts of b. The
-// only error is ErrMalformed.
+// ParseEvent reads a frame of a relay. Presence and payload are slices of b. The only error is
+// ErrMalformed.
 func ParseEvent(b []byte) (Event, error) {
 	p := newParser(b)
 	var f Event
@@ -263,8 +263,8 @@ func (p *parser) code() Code {
 
 func (p *parser) member() Member { return Member{p.id(), p.text(), p.bytes()} }
 
-// members reads a list. Its length is held against the size of the frame, so that
-// a short frame cannot ask for much memory.
+// members reads a list. It checks the list's length against the size of the frame, so that a short
+// frame cannot cause a large allocation.
 func (p *parser) members() []Member {
 	n := p.ArrayLen(0, p.size/memberSize)
 	list := make([]Member, 0, n)
