@@ -23,6 +23,10 @@ import (
 // Runs of one Check, where nothing fails.
 const runs, shortRuns = 100, 20
 
+// mostSkips is how many runs may skip for each that does not. A test of which all runs skip has
+// tested nothing.
+const mostSkips = 10
+
 // seedEnv names the seed of a run that is to be repeated, as a failure prints it.
 const seedEnv = "HOPSEAL_SEED"
 
@@ -50,11 +54,20 @@ func (t *T) Error(args ...any) { t.Fatal(args...) }
 // Errorf is Error with a format.
 func (t *T) Errorf(format string, args ...any) { t.Fatalf(format, args...) }
 
-// Skip ends an action of [T.Repeat] that is not possible now, or a run that says nothing.
-func (t *T) Skip(...any) {
+// Skip ends an action of [T.Repeat] that is not possible now, or a run that says nothing. Another
+// run takes its place.
+func (t *T) Skip(...any) { t.SkipNow() }
+
+// Skipf is Skip with a format.
+func (t *T) Skipf(string, ...any) { t.SkipNow() }
+
+// SkipNow is Skip. That of the test would end all runs.
+func (t *T) SkipNow() {
 	t.skips = true
-	panic("skipped")
+	panic(skipped{})
 }
+
+type skipped struct{}
 
 // Check calls f with many runs. If one fails, by Fatal or by a panic, the test does, with
 // the smallest run that was found to fail too.
@@ -71,9 +84,14 @@ func Check(t *testing.T, f func(*T)) {
 		}
 		n, first = 1, seed
 	}
-	for i := range uint64(n) {
-		seed := first + i
+	for seed, passed := first, 0; passed < n; seed++ {
+		if seed-first >= uint64(mostSkips*n) {
+			t.Fatalf("%d runs of %d skip", mostSkips*n-passed, mostSkips*n)
+		}
 		r := run(f, &T{TB: t, rand: rand.New(rand.NewPCG(seed, 0))})
+		if !r.skipped {
+			passed++
+		}
 		if r.failure == "" {
 			continue
 		}
@@ -86,7 +104,8 @@ func Check(t *testing.T, f func(*T)) {
 type result struct {
 	drawn   []uint64
 	log     []string
-	failure string // none: it has passed
+	failure string // none: it has passed, or was skipped
+	skipped bool
 }
 
 func run(f func(*T), et *T) (r result) {
@@ -96,10 +115,11 @@ func run(f func(*T), et *T) (r result) {
 		if !done && p == nil {
 			et.Logf("after drawing\n\t%s", strings.Join(et.log, "\n\t")) // the test itself has ended
 		}
-		if et.skips {
+		_, skips := p.(skipped) // and did not fail on its way out
+		if skips {
 			p = nil
 		}
-		r = result{et.drawn, et.log, failure(p)}
+		r = result{et.drawn, et.log, failure(p), skips}
 	}()
 	f(et)
 	done = true

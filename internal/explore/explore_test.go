@@ -3,6 +3,8 @@ package explore
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -83,8 +85,10 @@ func TestRunsReachAll(t *testing.T) {
 	Check(t, func(t *T) {
 		edges[IntRange(-5, 1000).Draw(t, "n")]++
 		t.Repeat(map[string]func(*T){"step": func(*T) { steps++ }, "never": func(t *T) { skips++; t.Skip() }})
-		t.Skip("the rest")
-		t.Fatal("not reached")
+		if Bool().Draw(t, "skips") {
+			t.Skip("the rest")
+			t.Fatal("not reached")
+		}
 	})
 	if n := runs * usual / 4; steps < n || skips < n {
 		if !testing.Short() {
@@ -107,3 +111,36 @@ func TestPanicsKeepTheirStacks(t *testing.T) {
 }
 
 func breaks(m map[string]int) { m["a"] = 1 }
+
+// Runs and actions that skip test nothing, so a test of nothing else fails.
+func TestSkippingAllFails(t *testing.T) {
+	if os.Getenv(childEnv) != "" {
+		Check(t, func(t *T) { t.Skip() })
+		return
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSkippingAllFails$")
+	cmd.Env = append(os.Environ(), childEnv+"=1")
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "runs of") {
+		t.Errorf("a test whose runs all skip: %v\n%s", err, out)
+	}
+	for what, skip := range map[string]func(*T){"Skip": func(t *T) { t.Skip() }, "Skipf": func(t *T) { t.Skipf("%d", 1) }, "SkipNow": (*T).SkipNow} {
+		if _, small := find(t, func(t *T) { t.Repeat(map[string]func(*T){"never": skip}) }); !strings.Contains(small.failure, "no action is possible") {
+			t.Errorf("%s: %q", what, small.failure)
+		}
+	}
+}
+
+const childEnv = "HOPSEAL_EXPLORE_TEST"
+
+// What fails after Skip, in a deferred function, has failed.
+func TestFailuresBehindSkipsCount(t *testing.T) {
+	late := func(t *T) {
+		defer t.Fatal("after all")
+		t.Skip()
+	}
+	for _, f := range []func(*T){late, func(t *T) { t.Repeat(map[string]func(*T){"late": late}) }} {
+		if _, small := find(t, f); !strings.Contains(small.failure, "after all") {
+			t.Errorf("reported %q", small.failure)
+		}
+	}
+}

@@ -99,15 +99,21 @@ func (t *T) act(names []string, actions map[string]func(*T)) bool {
 			return false
 		}
 	}
+	if t.rand != nil {
+		t.Fatalf("no action is possible: all of %d skip", tries)
+	}
 	return false
 }
 
 // possible reports whether an action has been taken: some skip.
 func (t *T) possible(action func(*T)) (ok bool) {
 	defer func() {
-		if t.skips { // else a panic goes on, with its stack
-			recover()
-			t.skips = false
+		if !t.skips {
+			return // and a panic goes on, with its stack
+		}
+		t.skips = false
+		if p := recover(); p != (skipped{}) {
+			panic(p) // it failed after it had skipped
 		}
 	}()
 	action(t)
