@@ -264,3 +264,6 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	}
 	return fmt.Errorf("%w (%w)", fileError(c.Path(), ErrWriterBusy, "nothing was changed: it is suspended, busy, another user's, or of another version: try again, or stop it"), err)
 }
+
+// Format prints the path, whatever the verb.
+func (c *Client) Format(state fmt.State, _ rune) { fmt.Fprintf(state, "keystore.Client(%s)", c.path) }

@@ -198,3 +198,6 @@ func (r *Replica) ListedUntil(ref KeyRef) time.Time {
 	defer r.mu.Unlock()
 	return unixtime.Time(uint64(r.contents.tally.ages[ref].listed))
 }
+
+// Format prints the path, whatever the verb.
+func (r *Replica) Format(state fmt.State, _ rune) { fmt.Fprintf(state, "keystore.Replica(%s)", r.path) }
