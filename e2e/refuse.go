@@ -12,8 +12,12 @@ import (
 
 // Refuse tells the other end that a message which [Session.ReceiveMessage] has returned was
 // not taken, and why: it learns that through its [Options.Refused]. Refuse does not wait. It
-// must be called once at most for each message.
+// must be called once at most for each message. The zero Message, which comes with an error,
+// refuses nothing.
 func (s *Session) Refuse(m Message, why Refusal) {
+	if m.ID == 0 { // the other end would end the session
+		return
+	}
 	// Nothing is left to consume of a message that the application was given, as of a request.
 	taken := engine.Header{Kind: engine.KindRequest}
 	s.flow.Refuse(flow.Incoming{Header: taken, Number: m.ID, Size: len(m.Data)}, sendable(why))

@@ -634,3 +634,18 @@ func TestReceivedMessagesMayBeRefused(t *testing.T) {
 	mustSend(t, c, "goes on")
 	mustReceive(t, s, "goes on")
 }
+
+// A receive that fails returns the zero Message, and nobody refuses that: its refusal would be of a
+// message that was never sent, which ends the session.
+func TestRefuseOfNoMessage(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, s := over(t)
+		s.Refuse(e2e.Message{}, e2e.RefusedFailed)
+		synctest.Wait()
+		mustSend(t, s, "goes on")
+		mustReceive(t, c, "goes on")
+		if n := s.Stats().MessagesRefused; n != 0 {
+			t.Errorf("%d messages are refused", n)
+		}
+	})
+}
