@@ -44,7 +44,7 @@ type Server struct {
 	mu       sync.Mutex // guards what follows
 	closed   bool
 	quota    lobby.Quota
-	sessions map[*Session]struct{}
+	sessions map[*Session]*entry
 
 	resumable map[[32]byte]*Session // by id of resume
 	stored    map[[32]byte]*Session // by key in the store
@@ -87,7 +87,7 @@ func NewServer(cfg ServerConfig, handle func(ctx context.Context, s *Session) er
 		lobby:    lobby.New(lobby.Limits{Handshakes: cfg.MaxHandshakes, PerAddress: cfg.MaxHandshakesPerAddress, Timeout: own.HandshakeTimeout}),
 		parked:   parked{most: cfg.MaxParked, mostPerIdentity: cfg.maxParkedPerIdentity()},
 		quota:    lobby.Quota{Most: cfg.MaxSessions, MostPerIdentity: cfg.MaxSessionsPerIdentity},
-		sessions: map[*Session]struct{}{},
+		sessions: map[*Session]*entry{},
 		lookups:  vault.NewLookups(vault.Vault{Store: own.Store, Keys: own.StoreKeys}),
 		suspects: lobby.NewSuspects(max(1, cfg.MaxHandshakesPerAddress/4), sessionstore.ErrNotStored),
 		vault:    own.vault(cfg.MaxSessions),
@@ -267,7 +267,7 @@ func (srv *Server) room() int {
 
 // accept makes a session. The first context is for its life.
 func (srv *Server) accept(ctx, entered context.Context, g *greeting) (s *Session, err error) {
-	var p *reservation
+	var p *entry
 	defer func() {
 		if err != nil && p != nil {
 			srv.cancel(p)
@@ -277,9 +277,9 @@ func (srv *Server) accept(ctx, entered context.Context, g *greeting) (s *Session
 		p, err = srv.reserve(peer)
 		return err
 	}, func(s *Session) error {
-		p.reservedFor(s)
+		p.session = s
 		srv.adopt(s, vault.Stored{})
-		if err := srv.add(s, g.seen); err != nil || s.keeper == nil {
+		if err := srv.add(p, g.seen); err != nil || s.keeper == nil {
 			return err
 		}
 		return s.keeper.Save(entered)
@@ -304,39 +304,41 @@ func (srv *Server) goOn(ctx context.Context, s *Session, l *flow.Line) {
 
 // add makes a session one of the open ones. Its greeting tells what the follower had seen before
 // the Verifier was asked.
-func (srv *Server) add(s *Session, seen uint64) error {
-	if err := srv.admit(s); err != nil {
+func (srv *Server) add(e *entry, seen uint64) error {
+	if err := srv.admit(e); err != nil {
 		return err
 	}
 	srv.follower.Joined(seen)
 	return nil
 }
 
-func (srv *Server) admit(s *Session) error {
+func (srv *Server) admit(e *entry) error {
+	s := e.session
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	if srv.closed { // since it was reserved
 		return ErrServerClosed
 	}
-	srv.sessions[s] = struct{}{}
+	srv.sessions[s] = e
 	if s.keeper != nil {
 		srv.stored[s.keeper.Key()] = s
 	}
 	if s.lost != nil {
-		srv.indexLocked(s)
+		srv.indexLocked(e)
 	}
 	return nil
 }
 
-// removeLocked forgets a session that has a reservation. The caller holds mu.
-func (srv *Server) removeLocked(s *Session) {
-	srv.quota.Free(s.entry.reservation.who)
-	srv.unindexLocked(s)
+// removeLocked forgets a session. The caller holds mu.
+func (srv *Server) removeLocked(e *entry) {
+	s := e.session
+	srv.quota.Free(e.who)
+	srv.unindexLocked(e)
 	if s.keeper != nil && srv.stored[s.keeper.Key()] == s {
 		delete(srv.stored, s.keeper.Key())
 	}
 	delete(srv.sessions, s)
-	srv.parked.remove(s)
+	srv.parked.remove(e)
 }
 
 // serve runs the function and closes the session.

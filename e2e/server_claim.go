@@ -22,7 +22,7 @@ type claim struct {
 	key      [32]byte // of the session's record
 
 	latest   vault.Stored // that the attempt counts on; once it is claimed, as the claim left it
-	reserved *reservation // at the server
+	reserved *entry       // at the server
 }
 
 // load gives the attempt the session as it is stored now.

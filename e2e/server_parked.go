@@ -7,11 +7,13 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// An entry is what a server knows about one of its sessions. It is guarded by the server's mu.
+// An entry counts in a server's quota, and is what the server knows about one of its sessions. It
+// is guarded by the server's mu.
 type entry struct {
-	reservation *reservation
-	ids         [][32]byte // under which the session is found
-	parked      parkedSession
+	who     keys.Fingerprint // the client
+	session *Session         // nil until there is one
+	ids     [][32]byte       // under which the session is found
+	parked  parkedSession
 }
 
 // find returns the session that a client wants to go on with, or nil.
@@ -29,30 +31,30 @@ func (srv *Server) find(id [32]byte) *Session {
 func (srv *Server) index(s *Session) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	if _, here := srv.sessions[s]; here {
-		srv.indexLocked(s)
+	if e, here := srv.sessions[s]; here {
+		srv.indexLocked(e)
 	}
 }
 
 // indexLocked is index for a caller that holds mu.
-func (srv *Server) indexLocked(s *Session) {
-	srv.unindexLocked(s)
-	s.entry.ids = s.engine.ResumeIDs()
-	for _, id := range s.entry.ids {
-		srv.resumable[id] = s
+func (srv *Server) indexLocked(e *entry) {
+	srv.unindexLocked(e)
+	e.ids = e.session.engine.ResumeIDs()
+	for _, id := range e.ids {
+		srv.resumable[id] = e.session
 	}
 }
 
 // unindexLocked takes a session's ids out of the index. An id may be another session's by now:
 // a session that was restored has the ids that this process knew it by before. The caller holds
 // mu.
-func (srv *Server) unindexLocked(s *Session) {
-	for _, id := range s.entry.ids {
-		if srv.resumable[id] == s {
+func (srv *Server) unindexLocked(e *entry) {
+	for _, id := range e.ids {
+		if srv.resumable[id] == e.session {
 			delete(srv.resumable, id)
 		}
 	}
-	s.entry.ids = nil
+	e.ids = nil
 }
 
 // lineChanged is called when a session has lost its line, and when it has got another. It looks
@@ -68,29 +70,28 @@ func (srv *Server) lineChanged(s *Session) {
 func (srv *Server) park(s *Session) (last []*Session) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	_, here := srv.sessions[s]
-	was := s.entry.parked.all != nil
-	switch is := here && s.flow.Line() == nil; {
+	e, here := srv.sessions[s]
+	if !here {
+		return nil
+	}
+	was := e.parked.all != nil
+	switch is := s.flow.Line() == nil; {
 	case is && !was:
-		srv.parked.add(s)
+		srv.parked.add(e)
 		s.flow.Limits.SetParked(time.Now())
 		if s.keeper != nil {
 			s.keeper.Parked(true)
 		}
 	case !is && was:
-		srv.parked.remove(s)
+		srv.parked.remove(e)
 		s.flow.Limits.SetParked(time.Time{})
 		if s.keeper != nil {
 			s.keeper.Parked(false)
 		}
 	}
-	if !here {
-		return nil
-	}
-	who := s.entry.reservation.who
-	for one := srv.parked.surplus(who); one != nil; one = srv.parked.surplus(who) {
+	for one := srv.parked.surplus(e.who); one != nil; one = srv.parked.surplus(e.who) {
 		srv.parked.remove(one)
-		last = append(last, one)
+		last = append(last, one.session)
 	}
 	return last
 }
@@ -100,19 +101,18 @@ func (srv *Server) park(s *Session) (last []*Session) {
 type parked struct {
 	most, mostPerIdentity int
 
-	all list.List // of *Session; the one that has waited longest first
+	all list.List // of *entry; the one that has waited longest first
 	of  map[keys.Fingerprint]*list.List
 }
 
 // A parkedSession is a session's entry in a parked.
 type parkedSession struct {
-	who      keys.Fingerprint
 	all, own *list.Element // nil where the session is not parked
 }
 
 // add has a session wait, as the latest.
-func (p *parked) add(s *Session) {
-	who := s.entry.reservation.who
+func (p *parked) add(e *entry) {
+	who := e.who
 	own := p.of[who]
 	if own == nil {
 		if p.of == nil {
@@ -121,32 +121,32 @@ func (p *parked) add(s *Session) {
 		own = list.New()
 		p.of[who] = own
 	}
-	s.entry.parked = parkedSession{who, p.all.PushBack(s), own.PushBack(s)}
+	e.parked = parkedSession{p.all.PushBack(e), own.PushBack(e)}
 }
 
 // remove takes a session out, if it waits.
-func (p *parked) remove(s *Session) {
-	at := s.entry.parked
+func (p *parked) remove(e *entry) {
+	at := e.parked
 	if at.all == nil {
 		return
 	}
 	p.all.Remove(at.all)
-	own := p.of[at.who]
+	own := p.of[e.who]
 	if own.Remove(at.own); own.Len() == 0 {
-		delete(p.of, at.who)
+		delete(p.of, e.who)
 	}
-	s.entry.parked = parkedSession{}
+	e.parked = parkedSession{}
 }
 
 // surplus returns the session that has to end, if there are too many now that one of an identity
 // was added, or nil.
-func (p *parked) surplus(latest keys.Fingerprint) *Session {
+func (p *parked) surplus(latest keys.Fingerprint) *entry {
 	own := p.of[latest]
 	switch {
 	case own != nil && own.Len() > p.mostPerIdentity:
-		return own.Front().Value.(*Session)
+		return own.Front().Value.(*entry)
 	case p.all.Len() > p.most:
-		return p.all.Front().Value.(*Session)
+		return p.all.Front().Value.(*entry)
 	}
 	return nil
 }

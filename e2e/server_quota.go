@@ -4,14 +4,8 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// A reservation counts in the quota.
-type reservation struct {
-	who     keys.Fingerprint
-	session *Session // that it is for; nil until there is one
-}
-
 // reserve reserves a session for a client that is known and welcome.
-func (srv *Server) reserve(peer *keys.PublicIdentity) (*reservation, error) {
+func (srv *Server) reserve(peer *keys.PublicIdentity) (*entry, error) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	if srv.closed {
@@ -21,20 +15,17 @@ func (srv *Server) reserve(peer *keys.PublicIdentity) (*reservation, error) {
 	if err := srv.quota.Reserve(who); err != nil {
 		return nil, err
 	}
-	return &reservation{who: who}, nil
+	return &entry{who: who}, nil
 }
-
-// reservedFor says which session a reservation is for.
-func (p *reservation) reservedFor(s *Session) { p.session, s.entry.reservation = s, p }
 
 // cancel gives a reservation back from which no session came that could be used. There may be a
 // session all the same, of which its client has not been told.
-func (srv *Server) cancel(p *reservation) {
+func (srv *Server) cancel(e *entry) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	if p.session == nil {
-		srv.quota.Free(p.who)
+	if e.session == nil {
+		srv.quota.Free(e.who)
 	} else {
-		srv.removeLocked(p.session)
+		srv.removeLocked(e)
 	}
 }

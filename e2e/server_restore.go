@@ -36,11 +36,11 @@ func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byt
 	}
 	s = bareSession(ctx, c.latest.Session, localEnd{&srv.cfg, srv.cfg.wantClient()}, newEvents(srv.cfg))
 	s.restored = true
-	c.reserved.reservedFor(s)
+	c.reserved.session = s
 	s.entitle(c.resume.Link(), c.resume.Peer(), g.grant)
 	srv.adopt(s, c.latest)
 	srv.endFenced(s.keeper.Key())
-	if err = srv.add(s, g.seen); err == nil {
+	if err = srv.add(c.reserved, g.seen); err == nil {
 		err = s.keeper.Save(entered)
 	}
 	if err == nil {

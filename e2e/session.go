@@ -59,8 +59,6 @@ type Session struct {
 
 	events *events
 
-	entry entry // at a server
-
 	keeper   *vault.Keeper // nil without a store
 	restored bool
 	joining  *flow.Line // the first line of a session that was restored, until the function runs

@@ -134,7 +134,7 @@ func TestOutcomesAreDocumented(t *testing.T) {
 		words []string
 		want  []Outcome
 	}{
-		{documented(t, "../../stats.go", "Greeted counts", "Greeted map"), Greetings},
+		{documented(t, "../../server_stats.go", "Greeted counts", "Greeted map"), Greetings},
 		{documented(t, "../../config.go", "The reasons for which a\n", "A connection of a session"), Endings},
 	} {
 		slices.Sort(list.words)
