@@ -101,6 +101,9 @@ var ErrServing = flow.ErrServing
 // the context ends: then the calls that are under way have to return first, and the
 // session goes on. The error is the [*CloseError], the context's, or [ErrServing].
 func (s *Session) Serve(ctx context.Context, h Handler, o *ServeOptions) error {
+	if h == nil {
+		return errors.New("e2e: Session.Serve: the Handler is nil")
+	}
 	if o == nil {
 		o = new(ServeOptions)
 	}

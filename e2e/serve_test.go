@@ -649,3 +649,20 @@ func TestRefuseOfNoMessage(t *testing.T) {
 		}
 	})
 }
+
+// Without a Handler every message would be refused, and nobody would know why.
+func TestServeNeedsAHandler(t *testing.T) {
+	c, _ := over(t)
+	if err := c.Serve(t.Context(), nil, nil); err == nil || err == e2e.ErrServing {
+		t.Errorf("the error is %v", err)
+	}
+	if _, err := c.ReceiveMessage(ended()); !errors.Is(err, context.Canceled) {
+		t.Errorf("the session is not as it was: %v", err)
+	}
+}
+
+func ended() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
