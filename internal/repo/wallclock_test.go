@@ -68,8 +68,8 @@ var wallTimes = map[string]string{
 	"keys/issue.go: Truncate":                           "in a statement, which others verify",
 	"keys/issue.go: Unix":                               "in a statement, which others verify",
 	"keys/keepalive.go: time.Unix":                      "a time that has passed",
-	"keys/keystore/lockfile.go: Truncate":               "a file",
-	"keys/keystore/lockfile.go: UTC":                    "shown",
+	"keys/keystore/lock_beside.go: Truncate":            "a file",
+	"keys/keystore/lock_beside.go: UTC":                 "shown",
 	"keys/keystore/clock.go: UTC":                       "shown",
 	"keys/keystore/clock.go: Unix":                      "what keys do not age by: it is held against what is measured",
 	"keys/keystore/clock.go: time.Unix":                 "shown, of a tally",
@@ -152,7 +152,7 @@ func hold(t *testing.T, found map[string]bool, reasons map[string]string, advice
 	}
 }
 
-// wallTimesIn finds places such as "keys/keystore/lockfile.go: UTC".
+// wallTimesIn finds places such as "keys/keystore/lock_beside.go: UTC".
 func wallTimesIn(path, name string, found map[string]bool) error {
 	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
 	if err != nil {

@@ -2,11 +2,8 @@ package meet
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
-	"github.com/hopseal/hopseal/e2e/internal/aside"
 	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/e2e/internal/lobby"
 	"github.com/hopseal/hopseal/internal/engine"
@@ -72,43 +69,4 @@ func (g *Greeting) Answer(ctx context.Context, r *engine.Resume) (step engine.St
 		return step, lobby.ErrBusy
 	}
 	return step, err
-}
-
-// Refuse is the answer to a client that wants to go on with a session that there is not,
-// or not for it. If it cannot be signed the client is to try again: nobody has said that
-// there is no such session.
-func (g *Greeting) Refuse(ctx context.Context) error {
-	ctx, cancel := context.WithDeadline(ctx, g.Began.Add(g.Timeout))
-	defer cancel()
-	if err := g.Guest.WaitForSlot(ctx, g.Timeout/2); err != nil {
-		return g.TurnedDown(ctx, err)
-	}
-	frame, err := g.refusal(ctx)
-	if err == nil {
-		g.Conn.Write(ctx, frame) // it failed anyway
-	}
-	g.Guest.Release()
-	if errors.Is(err, engine.ErrResume) { // the r1 of nobody honest
-		g.Conn.Close(transport.CodePolicy, "")
-		return fault.Explain(err)
-	}
-	if err != nil {
-		g.Conn.Close(transport.CodeTryLater, "")
-		return &fault.HandshakeError{Reason: fault.ReasonLocal, Err: fmt.Errorf("refusing an unknown session: %w", err)}
-	}
-	g.Conn.Close(transport.CodePolicy, "")
-	return &fault.HandshakeError{Reason: fault.ReasonUnknownSession}
-}
-
-func (g *Greeting) refusal(ctx context.Context) ([]byte, error) {
-	self, signer := g.Self()
-	r, err := engine.NewRefusal(self, g.First)
-	if err != nil {
-		return nil, err
-	}
-	signature, err := aside.SignInTurn(ctx, g.Signing, signer, r.ToSign())
-	if err != nil {
-		return nil, err
-	}
-	return r.Frame(signature)
 }
