@@ -11,11 +11,11 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 )
 
-// checkChain reports a file whose certificates do not lead from the server's to a
-// root: none in it has signed the server's, and no root of this machine has.
+// checkChain returns an error if neither another certificate in the file nor a root of
+// this machine signed the server's certificate.
 //
-// A root that only clients know cannot be told from an intermediate that is missing,
-// so this is no reason to refuse a first certificate.
+// The issuer may be a root that only clients know, rather than a missing intermediate.
+// The server cannot tell them apart, so it does not refuse a first certificate for this.
 func checkChain(cert *tls.Certificate) error {
 	leaf := cert.Leaf
 	if bytes.Equal(leaf.RawSubject, leaf.RawIssuer) && leaf.CheckSignature(leaf.SignatureAlgorithm, leaf.RawTBSCertificate, leaf.Signature) == nil {
@@ -36,9 +36,9 @@ func checkChain(cert *tls.Certificate) error {
 		": give fullchain.pem rather than cert.pem, or put the issuer's certificate behind the server's")
 }
 
-// likelyMissed reports whether the issuer is an intermediate authority rather than a
-// private root: a public authority says where its certificate is, and whoever lists
-// others meant to list this one.
+// likelyMissed reports whether the issuer is probably an intermediate authority rather
+// than a private root: a public authority says where its certificate is, and a file that
+// lists other certificates was meant to list this one too.
 func likelyMissed(cert *tls.Certificate) bool {
 	return len(cert.Certificate) > 1 || len(cert.Leaf.IssuingCertificateURL) > 0
 }

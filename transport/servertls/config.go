@@ -10,13 +10,13 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 )
 
-// ErrUnknownName is what Options.GetCertificate returns, or wraps, for a name that this
-// server does not serve. The client is told unrecognized_name, so that it does not
-// try again; after any other error it may.
+// ErrUnknownName is the error that Options.GetCertificate returns, or wraps, for a name
+// that this server does not serve. The server then sends the alert unrecognized_name,
+// so that the client does not try again. After any other error the client may try again.
 var ErrUnknownName = errors.New("this server has no certificate for the name, and gets none")
 
-// suites are those of TLS 1.2 that give forward secrecy and are AEADs, which is
-// what RFC 9325, section 4.2 recommends. TLS 1.3 has no others.
+// suites are the cipher suites of TLS 1.2 that give forward secrecy and are AEADs, as
+// RFC 9325, section 4.2 recommends. All suites of TLS 1.3 do both.
 var suites = []uint16{
 	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
 	tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
@@ -26,11 +26,11 @@ var suites = []uint16{
 	tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 }
 
-// TLSConfig returns a new configuration for a server, such as http.Server's. It
-// follows the files until Close, and afterwards stays at what was loaded last.
+// TLSConfig returns a new configuration for a server, such as an http.Server. It
+// follows the files until Close, and then stays at what was loaded last.
 //
-// TLS is 1.2 at least. Key exchange is what crypto/tls prefers, X25519MLKEM768
-// where the client knows it.
+// It allows TLS 1.2 and 1.3. The key exchange is the one that crypto/tls prefers:
+// X25519MLKEM768 where the client knows it.
 func (w *Watcher) TLSConfig() *tls.Config {
 	c := newConfig(w.opts.HTTP2)
 	c.GetConfigForClient = w.configFor
@@ -45,19 +45,20 @@ func newConfig(http2 bool) *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: slices.Clone(suites), NextProtos: protocols}
 }
 
-// configs are what handshakes use. They do not change; new ones take their place.
+// A configs holds the configurations that handshakes use. It never changes; publish
+// replaces it.
 type configs struct {
 	tls13 *tls.Config
-	tls12 *tls.Config // for clients that know no better
-	acme  *tls.Config // for authorities that check who has the name
+	tls12 *tls.Config // for clients without TLS 1.3
+	acme  *tls.Config // for authorities that check who controls the name; nil without GetCertificate
 	pairs []*pair
 }
 
-// acmeProtocol is that of RFC 8737, section 3.
+// acmeProtocol is the protocol that an authority asks for (RFC 8737, section 3).
 const acmeProtocol = "acme-tls/1"
 
-// configFor never waits. The configuration that it returns is used for the whole
-// handshake, so that no handshake sees half of a change.
+// configFor returns the configuration for one whole handshake, so that no handshake
+// sees half of a change. It never waits.
 func (w *Watcher) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	c := w.current.Load()
 	if c.acme != nil && slices.Equal(hello.SupportedProtos, []string{acmeProtocol}) {
@@ -69,30 +70,31 @@ func (w *Watcher) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	return c.tls13, nil
 }
 
-// publish makes what is loaded the next handshake's configuration.
+// publish makes what is loaded the configuration of the next handshakes.
 func (w *Watcher) publish() {
 	c := &configs{tls13: w.build(), tls12: w.build(), pairs: slices.Clone(w.pairs)}
 	if len(w.secrets) > 0 {
 		c.tls13.SetSessionTicketKeys(ticketKeys(w.secrets, w.opts.TicketPeriod, w.period))
-		// A ticket of TLS 1.2 holds the secret of the session itself: whoever had the
-		// shared secret later could read what was recorded. With TLS 1.3 a new key
-		// exchange is made all the same.
+		// A ticket of TLS 1.2 holds the secret of the session itself: whoever gets the
+		// shared secret later could read recorded sessions. TLS 1.3 makes a new key
+		// exchange even with a ticket.
 		c.tls12.SessionTicketsDisabled = true
 	}
 	if get := w.opts.GetCertificate; get != nil {
 		c.tls13.GetCertificate = c.choose(w)
 		c.tls12.GetCertificate = c.tls13.GetCertificate
-		// It has the last word: with certificates here crypto/tls would show one of
-		// them where it should refuse the name.
+		// GetCertificate decides alone: with certificates here, crypto/tls would show
+		// one of them where it should refuse the name.
 		c.tls13.Certificates, c.tls12.Certificates = nil, nil
 		c.acme = w.forAuthorities(get)
 	}
 	w.current.Store(c)
 }
 
-// forAuthorities returns what an authority meets. It shows no client certificate, so where
-// those are required nobody gets beyond the handshake this way: it is refused when the
-// authority has seen what it wants, which TLS 1.3 alone allows.
+// forAuthorities returns the configuration for an authority's check. An authority shows no
+// client certificate. Where Options require one, VerifyConnection refuses the connection
+// after the authority has seen the server's certificate, so nobody gets in this way. Only
+// TLS 1.3 allows that order.
 func (w *Watcher) forAuthorities(get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls.Config {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{acmeProtocol}, SessionTicketsDisabled: true, GetCertificate: get}
 	if w.opts.clientAuth() == tls.RequireAndVerifyClientCert {
@@ -104,7 +106,8 @@ func (w *Watcher) forAuthorities(get func(*tls.ClientHelloInfo) (*tls.Certificat
 	return c
 }
 
-// choose returns how a certificate is chosen where files do not have all.
+// choose returns the function that chooses a certificate: one of the files' pairs, or one
+// from Options.GetCertificate.
 func (c *configs) choose(w *Watcher) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		for _, p := range c.pairs {

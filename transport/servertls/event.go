@@ -19,35 +19,36 @@ const (
 	// Loaded: new contents of files are in use, at the start too.
 	Loaded Kind = iota + 1
 
-	// Refused: new contents of files are bad, and the old ones stay in use. It is
-	// told once for the same contents.
+	// Refused: new contents of files are bad, and the old ones stay in use. The
+	// Watcher reports the same contents once.
 	Refused
 
-	// Expiring: a certificate has 30, 7, 1 or no days left. It is told once for
-	// each of these, where the certificate was made for at least twice as long.
-	// Programs that renew tend to begin at 30 days, so with those the first one
-	// says little and the second one that something is wrong.
+	// Expiring: a certificate has 30, 7, 1 or no days left. The Watcher reports each
+	// of these once, if the certificate's lifetime is at least twice as long.
+	// Renewal programs often begin at 30 days: with those the first event means
+	// little, and the second one means that something is wrong.
 	Expiring
 
 	// Incomplete: a pair is in use whose file lacks the intermediate certificate
-	// that signed the server's, as cert.pem does where fullchain.pem was meant.
-	// Most clients refuse it. Where the pair before it was complete, the new one is
-	// Refused instead.
+	// that signed the server's, for example cert.pem instead of fullchain.pem.
+	// Most clients refuse it. If the pair that it would replace is complete, the new
+	// pair is Refused instead.
 	Incomplete
 
-	// Issued: an authority has issued a certificate, the first one or a renewal. This
-	// and what follows is told by package acme.
+	// Issued: an authority has issued a certificate, the first one or a renewal.
+	// Package acme reports this Kind and those below.
 	Issued
 
-	// IssueFailed: there is no certificate for a name, or none to take the place of
-	// the one that ends. Err says why, Retry when it is tried again.
+	// IssueFailed: package acme got no certificate for a name, or no renewal of one
+	// that expires. Err says why, Retry when it tries again.
 	IssueFailed
 
-	// Unsaved: the cache has not taken what was written. A certificate is kept in
-	// memory and written when that works; until then nothing is ordered.
+	// Unsaved: the cache failed to store something. Package acme keeps the
+	// certificate in memory and stores it as soon as that works; until then it
+	// orders nothing.
 	Unsaved
 
-	// Saved: the cache has taken everything that was Unsaved.
+	// Saved: the cache has stored everything that was Unsaved.
 	Saved
 )
 
@@ -77,20 +78,20 @@ func (k Kind) String() string {
 // An Event is something that an operator may want to know. It holds no secrets.
 type Event struct {
 	Kind  Kind
-	Files []string // that it is about, none for a certificate of Options.GetCertificate
-	Err   error    // why they are refused, incomplete, not issued or not saved
+	Files []string // the files concerned; none for a certificate of Options.GetCertificate
+	Err   error    // the cause of Refused, Incomplete, IssueFailed and Unsaved
 
-	// Certificate is what was loaded or issued, what expires, or what is shown
-	// although a renewal failed. It is nil where there is none.
+	// Certificate is the one that was loaded or issued, that expires, or that the
+	// server still shows after a failed renewal. It is nil if there is none.
 	Certificate *Expiry
 
-	Name  string        // of package acme: the server's name that it is about
-	Retry time.Duration // of IssueFailed and Unsaved: until the next try
+	Name  string        // from package acme: the server's name
+	Retry time.Duration // with IssueFailed and Unsaved: the time until the next try
 
-	Missed int // of package acme: events that were left out before this one, as Notify was slow
+	Missed int // from package acme: the number of events dropped before this one because Notify was slow
 }
 
-// tell logs the event and hands it on.
+// tell logs the event and passes it to Notify.
 func (w *Watcher) tell(e Event) {
 	w.log(e)
 	if w.opts.Notify == nil {

@@ -12,38 +12,38 @@ import (
 	"strings"
 )
 
-// maxFile is the largest file that is read, in bytes.
+// maxFile is the largest file that readFile accepts, in bytes.
 const maxFile = 1 << 20
 
-// A bundle is some files whose contents are taken together or not at all.
+// A bundle is a list of files whose contents are used together or not at all.
 type bundle struct {
 	files []string
-	take  func(contents [][]byte) error // what was taken before stays if it fails
+	take  func(contents [][]byte) error // if it fails, the previous contents stay in use
 
 	taken, seen, refused digest
 }
 
-// A digest tells contents, or the failure to read them, from others.
+// A digest identifies contents, or the failure to read them.
 type digest [sha256.Size]byte
 
-// An outcome is what came of a look.
+// An outcome is the result of a look.
 type outcome int
 
 const (
 	unchanged outcome = iota
-	unsettled         // the files have changed, and are perhaps still being written
+	unsettled         // the files have changed, and somebody may still be writing them
 	taken
-	refused // for the first time; the old contents stay
+	refused // for the first time; the old contents stay in use
 )
 
-// look takes the files' contents if they are new and the look before found the
-// same. Two files cannot be read in one instant, and not all are written in one
-// either; what two looks agree on is whole. With now it does not wait for a second
-// look.
+// look takes the files' contents if they are new and the previous look found the same.
+// Nobody can read two files in one instant, and not every program writes them in one;
+// contents on which two looks agree are complete. If now is true, look takes new
+// contents at once.
 //
-// Contents are compared, not times and inodes: whatever moved, renamed or linked
-// the files, and however coarse their times are, new contents are new. A few KiB
-// are read for that.
+// look compares contents, not times and inodes: it notices new contents however the
+// files were moved, renamed or linked, and however coarse their times are. The price is
+// to read a few KiB.
 func (b *bundle) look(now bool) (outcome, error) {
 	contents, d, err := b.read()
 	if d == b.taken {
@@ -61,7 +61,7 @@ func (b *bundle) look(now bool) (outcome, error) {
 		b.taken, b.seen, b.refused = d, d, digest{}
 		return taken, nil
 	}
-	known := d == b.refused // it is tried again, since the clock may have been the cause, but told once
+	known := d == b.refused // take ran again, since the clock may have been the cause, but the refusal is reported once
 	b.seen, b.refused = d, d
 	if known && !now {
 		return unchanged, nil
@@ -85,7 +85,7 @@ func (b *bundle) read() (contents [][]byte, d digest, err error) {
 }
 
 func readFile(name string) ([]byte, error) {
-	info, err := os.Stat(name) // opening a pipe would wait for its writer
+	info, err := os.Stat(name) // before opening: os.Open of a pipe waits for its writer
 	if err != nil {
 		return nil, err
 	}

@@ -15,83 +15,84 @@ type Pair struct {
 	Cert string // the server's certificate first, then the intermediate ones
 	Key  string // its private key
 
-	// Names lists what the certificate has to be good for: DNS names and IP
-	// addresses that clients dial. A certificate that lacks one is refused. None
-	// means that any will do.
+	// Names lists the DNS names and IP addresses that clients dial. A certificate
+	// that lacks one of them is refused. Empty accepts any certificate.
 	Names []string
 }
 
-// Options says what a server shows and asks for. Certificates are required, all
-// else has a default.
+// Options says which certificates a server shows and which ones it asks for. Pairs or
+// GetCertificate is required; everything else has a default.
 type Options struct {
-	// Pairs are the certificates. The first one that fits a client, by the name
-	// that it asks for and by the algorithms that it knows, is shown; if none
-	// does, the first of all. So one name may have an ECDSA and an RSA one.
+	// Pairs are the certificates. The server shows the first one that fits the name
+	// that the client asks for and the algorithms that it knows. If none fits, it
+	// shows the first. So one name may have both an ECDSA and an RSA certificate.
 	Pairs []Pair
 
-	// GetCertificate is asked when none of Pairs fits, which may be empty then. If
-	// it fails, so does the handshake: after ErrUnknownName the client learns that
-	// the name is wrong, after another error that it may try again. It may take its
-	// time, and is called by many at once; once a day, and before a warning, it is
-	// asked what it would show, by a hello with neither Conn nor Context. Package acme, below this one, has it from an ACME
-	// authority such as Let's Encrypt.
+	// GetCertificate returns a certificate when none of Pairs fits. With it, Pairs may
+	// be empty. If it fails, the handshake fails: after ErrUnknownName the client
+	// learns that the name is wrong, after another error that it may try again.
+	// GetCertificate may be slow, and many goroutines call it at once. Once a day, and
+	// before a warning, the Watcher calls it to learn what it would show now: that
+	// hello has no Conn and no Context. Package acme, below this one, provides a
+	// GetCertificate that uses an ACME authority such as Let's Encrypt.
 	//
 	// An authority that checks by tls-alpn-01 (RFC 8737) has no client certificate
-	// and need not show one. Its connections agree on the protocol acme-tls/1,
-	// which http.Server closes at once; another kind of server has to do the same.
+	// and need not show one. Its connections agree on the protocol acme-tls/1.
+	// http.Server closes them at once; another kind of server has to do the same.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
-	// Certificates lists what GetCertificate would show now, without waiting. Warnings
-	// and Expiries come from it. Nil means that they come from what was shown.
+	// Certificates returns the certificates that GetCertificate would show now. It must
+	// not wait. Warnings and Expiries use it. Nil means that they use what was shown to
+	// clients.
 	Certificates func() []*tls.Certificate
 
-	// ClientCAs is a PEM file of the authorities whose client certificates are
-	// accepted. Given one, clients without a certificate are refused. The
-	// system's authorities never count. Empty means that none is asked for.
+	// ClientCAs is a PEM file of the authorities whose client certificates the server
+	// accepts. With it, the server refuses clients without a certificate. The
+	// system's authorities never count. Empty means that the server asks for no
+	// client certificate.
 	ClientCAs string
 
-	// ClientCertOptional lets clients in that show no certificate. One that is
-	// shown has to be good all the same.
+	// ClientCertOptional also accepts clients that show no certificate. A certificate
+	// that a client shows still has to be good.
 	ClientCertOptional bool
 
-	// TicketSecret makes nodes that share it resume each other's sessions, see
-	// the package's documentation. Without it, or with TicketFile, which is the
-	// other way to give it, each server has keys of its own, which nobody knows
-	// and which crypto/tls changes daily.
+	// TicketSecret lets the nodes that share it resume each other's sessions, see the
+	// package's documentation. TicketFile is the other way to give secrets. With
+	// neither, each server makes keys of its own, which crypto/tls changes daily.
 	TicketSecret *TicketSecret
 
-	// TicketFile holds up to four secrets as lines of standard base64, 32 bytes
-	// each. New tickets are made with the first; those of all are accepted. Empty
-	// lines and lines that begin with # are left out.
+	// TicketFile holds one to four secrets, each a line with 32 bytes in standard
+	// base64. The server makes new tickets with the first secret and accepts tickets
+	// of all. It skips empty lines and lines that begin with #.
 	TicketFile string
 
-	// TicketPeriod is how long a shared secret makes tickets with one key. They
-	// are accepted for one to two periods. The nodes must agree on it. Zero means
-	// 12 hours; a minute is the least, 84 hours the most.
+	// TicketPeriod is how long the server makes tickets with one key of a shared
+	// secret. It accepts a ticket for one to two periods. All nodes must use the same
+	// period. Zero means 12 hours; the least is a minute, the most 84 hours.
 	TicketPeriod time.Duration
 
-	// HTTP2 offers h2 beside http/1.1, for the handlers that profit. A WebSocket
-	// needs http/1.1: browsers and transport.Dial ask for that alone, but a client
-	// that prefers h2 for everything cannot open one on such a server.
+	// HTTP2 offers h2 beside http/1.1, for handlers that profit from it. A WebSocket
+	// needs http/1.1: browsers and transport.Dial ask for http/1.1 alone, but a client
+	// that always prefers h2 cannot open a WebSocket on such a server.
 	HTTP2 bool
 
-	// Interval is the time between looks at the files. Zero means 10 seconds.
+	// Interval is the time between two reads of the files. Zero means 10 seconds.
 	Interval time.Duration
 
-	// Notify is told what happens, one event after the other. It is called by
-	// whatever looks at the files: the next look waits for it, handshakes do not.
-	// It must not call Reload or Close. Nil means that nobody is told.
+	// Notify receives events, one after the other. The goroutine that reads the files
+	// calls it: the next read waits for it, handshakes do not. It must not call Reload
+	// or Close. Nil means that nothing is called.
 	Notify func(Event)
 
-	// Logger gets the same, where the level is Error for what needs somebody to
-	// act now. Nil means slog.Default().
+	// Logger gets the same events. Their level is Error if somebody has to act now.
+	// Nil means slog.Default().
 	Logger *slog.Logger
 }
 
 const (
 	defaultInterval = 10 * time.Second
 
-	// settle is the time until a second look at what has just changed.
+	// settle is the time between the read that sees a change and the one that confirms it.
 	settle = time.Second
 
 	defaultTicketPeriod = 12 * time.Hour
@@ -99,7 +100,7 @@ const (
 	maxTicketPeriod     = 84 * time.Hour // crypto/tls accepts no ticket above a week
 )
 
-// withDefaults returns a copy.
+// withDefaults returns a copy of o with its defaults filled in, or says what is wrong.
 func (o Options) withDefaults() (Options, error) {
 	o.Pairs = slices.Clone(o.Pairs)
 	if o.Interval == 0 {

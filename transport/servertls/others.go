@@ -19,41 +19,42 @@ import (
 )
 
 const (
-	// askAgain is how long an answer of GetCertificate counts. Between visitors
-	// nobody else finds out that a certificate was renewed.
+	// askAgain is how long an answer of GetCertificate counts. While no client
+	// connects, only another call can find out that a certificate was renewed.
 	askAgain = dayLong
 
 	// askPatience is how long a warning waits for GetCertificate.
 	askPatience = 30 * time.Second
 )
 
-// An otherKey tells certificates that come from no file.
+// An otherKey identifies a certificate that comes from no file.
 type otherKey struct{ name, keyType string }
 
-// An other is the certificate that Options.GetCertificate showed last for one name
+// An other is the certificate that Options.GetCertificate returned last for one name
 // and kind of key.
 type other struct {
 	expiring
-	hello   *tls.ClientHelloInfo // of the client that saw it, to ask again; nil if unknown
-	turn    uint64               // of the call that returned it
+	hello   *tls.ClientHelloInfo // of a client that saw it, to ask again; nil if unknown
+	turn    uint64               // the number of the call that returned it
 	asked   time.Time            // when that call returned
-	busy    time.Time            // when a call was made that has not returned; zero if none is under way
-	checked time.Duration        // the one of warnAt before which a call was made
+	busy    time.Time            // when the call began that has not returned yet; zero if there is none
+	checked time.Duration        // the entry of warnAt for which the Watcher asked again before it warns
 }
 
 func newOther(leaf *x509.Certificate) *other {
 	return &other{expiring: newExpiring(leaf, ""), checked: math.MaxInt64}
 }
 
-// An otherSet remembers what would be shown now, as far as somebody has seen it.
+// An otherSet remembers the certificates from no file that the server would show now, as
+// far as it has shown or listed them.
 type otherSet struct {
 	mu    sync.Mutex // guards what follows
 	turns uint64
 	byKey map[otherKey]*other
 }
 
-// turn numbers a call of GetCertificate. Its answer does not replace one to a later
-// call.
+// turn returns the number of a new call of GetCertificate. The answer to a call does not
+// replace the answer to a later one.
 func (s *otherSet) turn() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,7 +71,7 @@ func leafOf(cert *tls.Certificate) *x509.Certificate {
 	}
 	leaf, err := x509.ParseCertificate(cert.Certificate[0])
 	if err != nil {
-		return nil // the handshake tells
+		return nil // the handshake reports it
 	}
 	return leaf
 }
@@ -79,7 +80,7 @@ func keyOf(leaf *x509.Certificate) otherKey {
 	return otherKey{nameOf(leaf), leaf.PublicKeyAlgorithm.String()}
 }
 
-// add notes what a call returned.
+// add records what a call of GetCertificate returned.
 func (s *otherSet) add(hello *tls.ClientHelloInfo, turn uint64, cert *tls.Certificate) {
 	leaf := leafOf(cert)
 	if leaf == nil {
@@ -108,13 +109,14 @@ func (s *otherSet) add(hello *tls.ClientHelloInfo, turn uint64, cert *tls.Certif
 	s.byKey[keyOf(leaf)] = old
 }
 
-// likeHello returns what chooses a certificate, without the connection.
+// likeHello returns a copy of the fields that choose a certificate, without the
+// connection.
 func likeHello(h *tls.ClientHelloInfo) *tls.ClientHelloInfo {
 	return &tls.ClientHelloInfo{ServerName: h.ServerName, CipherSuites: h.CipherSuites, SupportedCurves: h.SupportedCurves,
 		SupportedPoints: h.SupportedPoints, SignatureSchemes: h.SignatureSchemes, SupportedProtos: h.SupportedProtos, SupportedVersions: h.SupportedVersions}
 }
 
-// replace makes certs, all that there are, the set.
+// replace makes certs the whole set.
 func (s *otherSet) replace(certs []*tls.Certificate) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,7 +135,7 @@ func (s *otherSet) replace(certs []*tls.Certificate) {
 	}
 }
 
-// expiries returns them in the order of their names and kinds of key.
+// expiries returns the expiry of each certificate, ordered by name and kind of key.
 func (s *otherSet) expiries(now time.Time) (out []Expiry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,9 +151,9 @@ func (s *otherSet) sorted() []otherKey {
 	})
 }
 
-// due returns what is to be warned of, and the calls to make: one a day, and one before
-// a warning. A certificate that was renewed and had no visitor since is no reason to
-// warn.
+// due returns the certificates to warn of, and those to ask GetCertificate for again: once
+// a day, and before a warning. Otherwise the Watcher would warn of a certificate that was
+// renewed while no client connected.
 func (s *otherSet) due(now time.Time) (warn []Expiry, ask []*other) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,8 +180,8 @@ func (o *other) wantsAsking(now time.Time) bool {
 	return now.Sub(o.asked) >= askAgain
 }
 
-// answered ends a call that due asked for, and forgets what is not shown any more:
-// the name has another certificate now, or none.
+// answered ends a call that due asked for. It forgets o if GetCertificate no longer
+// returns such a certificate for the name.
 func (s *otherSet) answered(o *other, leaf *x509.Certificate, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -190,7 +192,7 @@ func (s *otherSet) answered(o *other, leaf *x509.Certificate, err error) {
 	}
 }
 
-// others returns the certificates of GetCertificate.
+// others returns the expiries of the certificates of GetCertificate.
 func (w *Watcher) others(now time.Time) []Expiry {
 	if w.opts.Certificates != nil {
 		w.shown.replace(w.opts.Certificates())
@@ -198,8 +200,8 @@ func (w *Watcher) others(now time.Time) []Expiry {
 	return w.shown.expiries(now)
 }
 
-// ask finds out what would be shown now. It may take as long as GetCertificate does,
-// so nobody waits for it.
+// ask calls GetCertificate to learn what it would show now. It takes as long as
+// GetCertificate takes, so it runs in a goroutine of its own.
 func (w *Watcher) ask(o *other) {
 	turn := w.shown.turn()
 	cert, err := w.getAgain(o.hello)
@@ -209,8 +211,8 @@ func (w *Watcher) ask(o *other) {
 	w.shown.answered(o, leafOf(cert), err)
 }
 
-// getAgain holds a panic, as net/http does in a handshake: here there is no connection,
-// which GetCertificate may not expect.
+// getAgain calls GetCertificate and recovers from a panic, as net/http does in a
+// handshake: GetCertificate may not expect a hello without a connection.
 func (w *Watcher) getAgain(hello *tls.ClientHelloInfo) (cert *tls.Certificate, err error) {
 	defer func() {
 		if v := recover(); v != nil {

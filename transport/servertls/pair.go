@@ -20,10 +20,10 @@ import (
 // shown bounds foreign text in errors, in characters.
 const shown = 200
 
-// minRSA is the least size of an RSA key, in bits, that authorities still certify.
+// minRSA is the smallest RSA key, in bits, that authorities still certify.
 const minRSA = 2048
 
-// parsePair returns a certificate that clients can use now. Errors never show a
+// parsePair returns a certificate that clients accept now. Its errors never show a
 // key.
 func parsePair(cert, key []byte, names []string, now time.Time) (*tls.Certificate, error) {
 	if err := errors.Join(whole("certificate", cert), whole("key", key)); err != nil {
@@ -36,8 +36,8 @@ func parsePair(cert, key []byte, names []string, now time.Time) (*tls.Certificat
 	return &pair, checkLeaf(pair.Leaf, names, now)
 }
 
-// whole refuses a file that ends within a PEM block. Parsers pass over the rest,
-// and a chain that lacks its end would look good here and to no client.
+// whole refuses a file that ends within a PEM block. Parsers ignore the incomplete
+// block, so a chain without its end would pass here, and every client would refuse it.
 func whole(what string, b []byte) error {
 	for block, rest := pem.Decode(b); block != nil; block, rest = pem.Decode(b) {
 		b = rest
@@ -48,7 +48,7 @@ func whole(what string, b []byte) error {
 	return nil
 }
 
-// checkLeaf looks for everything that would make each client refuse.
+// checkLeaf reports whatever would make every client refuse the certificate.
 func checkLeaf(leaf *x509.Certificate, names []string, now time.Time) error {
 	switch key, _ := leaf.PublicKey.(*rsa.PublicKey); {
 	case now.After(leaf.NotAfter):
@@ -68,7 +68,8 @@ func checkLeaf(leaf *x509.Certificate, names []string, now time.Time) error {
 	return nil
 }
 
-// forServers is what RFC 5280, section 4.2.1.12 asks for.
+// forServers reports whether the certificate may serve TLS (RFC 5280, section
+// 4.2.1.12).
 func forServers(leaf *x509.Certificate) bool {
 	return len(leaf.ExtKeyUsage)+len(leaf.UnknownExtKeyUsage) == 0 ||
 		slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth) ||
@@ -88,7 +89,7 @@ func nameOf(leaf *x509.Certificate) string {
 	return safetext.Line(leaf.Subject.CommonName, shown)
 }
 
-// nameList returns all names, as far as there is room.
+// nameList returns all names of a certificate, cut to shown characters.
 func nameList(leaf *x509.Certificate) string {
 	names := slices.Clone(leaf.DNSNames)
 	for _, ip := range leaf.IPAddresses {
@@ -100,7 +101,7 @@ func nameList(leaf *x509.Certificate) string {
 	return safetext.Line(strings.Join(names, ", "), shown)
 }
 
-// parseCAs reads the certificates of authorities.
+// parseCAs reads a PEM file of authorities' certificates.
 func parseCAs(b []byte) (*x509.CertPool, error) {
 	if err := whole("authorities", b); err != nil {
 		return nil, err

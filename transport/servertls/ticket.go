@@ -26,7 +26,8 @@ const (
 // as [TicketSecret].
 type TicketSecret struct{ secret [ticketSecretSize]byte }
 
-// NewTicketSecret takes 32 bytes of a cryptographic random generator.
+// NewTicketSecret returns secret as a TicketSecret. The 32 bytes have to come from a
+// cryptographic random generator.
 func NewTicketSecret(secret []byte) (*TicketSecret, error) {
 	if len(secret) != ticketSecretSize {
 		return nil, fmt.Errorf("servertls: a ticket secret has %d bytes, not %d", len(secret), ticketSecretSize)
@@ -45,8 +46,8 @@ func (TicketSecret) LogValue() slog.Value { return slog.StringValue(redacted) }
 // MarshalText encodes no secret.
 func (TicketSecret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// parseTicketSecrets reads what is described at Options.TicketFile. Errors show
-// nothing of it.
+// parseTicketSecrets reads the format of Options.TicketFile. Its errors show nothing of
+// the contents.
 func parseTicketSecrets(b []byte) ([]TicketSecret, error) {
 	var secrets []TicketSecret
 	for line := range bytes.Lines(b) {
@@ -66,9 +67,9 @@ func parseTicketSecrets(b []byte) ([]TicketSecret, error) {
 	return secrets, nil
 }
 
-// ticketKeys returns the keys for crypto/tls: the first one makes tickets. Beside
-// the current period's key those of the last and of the next one are accepted, the
-// latter since another node's clock may be ahead.
+// ticketKeys returns the keys for crypto/tls. The first key makes tickets; all keys open
+// them. Each secret has keys of the current, the previous and the next period: the last
+// because another node's clock may be ahead.
 func ticketKeys(secrets []TicketSecret, period time.Duration, number int64) [][32]byte {
 	var keys [][32]byte
 	for _, s := range secrets {
@@ -79,8 +80,9 @@ func ticketKeys(secrets []TicketSecret, period time.Duration, number int64) [][3
 	return keys
 }
 
-// key is HKDF-SHA256 (RFC 5869). Its info is a label, then the period in seconds, so that nodes
-// with different ones share no key, and its number since 1970, as 64 bits each with the highest first.
+// key derives the key of a period by HKDF-SHA256 (RFC 5869). The info is a label, the period's
+// length in seconds and its number since 1970, both as 64 bits, big-endian. The length keeps
+// nodes with different periods from sharing a key.
 func (s *TicketSecret) key(period time.Duration, number int64) [32]byte {
 	info := []byte(label.TicketKey)
 	info = binary.BigEndian.AppendUint64(info, uint64(period/time.Second))
@@ -92,7 +94,7 @@ func (s *TicketSecret) key(period time.Duration, number int64) [32]byte {
 	return [32]byte(key)
 }
 
-// periodAt returns the number of the period that t is in, and when it ends.
+// periodAt returns the number of the period that contains t, and when it ends.
 func periodAt(t time.Time, period time.Duration) (number int64, end time.Time) {
 	seconds := int64(period / time.Second)
 	number = t.Unix() / seconds

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// A Watcher keeps a server's TLS at what is in the files. It may be used by many
-// servers and goroutines at once.
+// A Watcher keeps a server's TLS up to date with its files. Many servers and goroutines
+// may use it at once.
 type Watcher struct {
 	opts    Options
 	current atomic.Pointer[configs]
@@ -23,23 +23,23 @@ type Watcher struct {
 	done chan struct{} // closed when the goroutine has ended
 	once sync.Once
 
-	mu        sync.Mutex // guards what follows, and makes looks take turns
+	mu        sync.Mutex // guards what follows, and allows one look at a time
 	bundles   []*bundle
 	pairs     []*pair
 	clientCAs *x509.CertPool
 	secrets   []TicketSecret
-	period    int64 // whose ticket keys are in use
+	period    int64 // the number of the period whose ticket keys are in use
 }
 
-// A pair is one that is loaded.
+// A pair is a loaded certificate with its key.
 type pair struct {
 	cert       *tls.Certificate
-	incomplete error // what it lacks
+	incomplete error // the intermediate certificate that its file lacks, or nil
 	expiring
 }
 
-// Watch loads everything and looks at the files from then on, until Close. It
-// fails if anything is bad: at the start there is nothing to fall back on.
+// Watch loads all files and then watches them until Close. It fails if one of them is
+// bad: at the start there are no older contents to keep.
 func Watch(opts Options) (*Watcher, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
@@ -55,7 +55,7 @@ func Watch(opts Options) (*Watcher, error) {
 	return w, nil
 }
 
-// plan lists what is to be read.
+// plan lists the files to read and what takes their contents.
 func (w *Watcher) plan() {
 	for i, p := range w.opts.Pairs {
 		w.pairs = append(w.pairs, nil)
@@ -76,7 +76,7 @@ func (w *Watcher) add(take func([][]byte) error, files ...string) {
 	w.bundles = append(w.bundles, &bundle{files: files, take: take})
 }
 
-// into leaves dst alone if b is bad.
+// into sets dst to the value in b, or leaves dst alone if b is bad.
 func into[T any](dst *T, parse func([]byte) (T, error), b []byte) error {
 	v, err := parse(b)
 	if err == nil {
@@ -102,27 +102,25 @@ func (w *Watcher) takePair(i int, cert, key []byte) error {
 	return nil
 }
 
-// Reload looks at once, which is what a program does on SIGHUP. Unlike the looks
-// that are made from time to time it takes what it finds without a second look, so
-// it belongs after whatever writes the files. The error tells everything that was
-// refused; what was not is in use.
+// Reload reads the files at once, for example on SIGHUP. Unlike the periodic reads it uses
+// what it finds without reading a second time, so call it after the files are written. The
+// error lists everything that it refused; the rest is in use.
 func (w *Watcher) Reload() error {
 	_, err := w.look(true)
 	return err
 }
 
-// Close ends the looking. Servers and their connections go on with what was loaded
-// last.
+// Close stops watching the files. Servers and their connections go on with what was
+// loaded last.
 func (w *Watcher) Close() {
 	w.once.Do(func() { close(w.stop) })
 	<-w.done
 }
 
-// Expiries returns how long each of the pairs is good for, in the order of
-// Options.Pairs, and then each of those that GetCertificate would show now, by name
-// and kind of key: those that Options.Certificates lists, or else those that were
-// shown since the start. It does not wait for files, so a gauge may ask whenever it
-// is read.
+// Expiries returns when each of the pairs expires, in the order of Options.Pairs. Then
+// follow the certificates that GetCertificate would show now, ordered by name and kind of
+// key: those that Options.Certificates lists, or without it those that were shown since
+// the start. Expiries does not wait for files, so a gauge may call it on every read.
 func (w *Watcher) Expiries() []Expiry {
 	var out []Expiry
 	now := time.Now()
@@ -142,13 +140,12 @@ func (w *Watcher) run(pause time.Duration) {
 			return
 		case <-timer.C:
 		}
-		pause, _ := w.look(false) // what it refuses it has told
+		pause, _ := w.look(false) // it has reported what it refused
 		timer.Reset(pause)
 	}
 }
 
-// look takes what is new and tells of it, and returns the time until the next
-// look.
+// look uses new contents, reports events, and returns the time until the next look.
 func (w *Watcher) look(now bool) (pause time.Duration, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -166,7 +163,8 @@ func (w *Watcher) look(now bool) (pause time.Duration, err error) {
 	return min(pause, left), errors.Join(errs...)
 }
 
-// takeNew looks at all files.
+// takeNew looks at all files and takes what is new. If now is true, it waits for no
+// second look.
 func (w *Watcher) takeNew(now bool) (events []Event, errs []error, pause time.Duration) {
 	pause = w.opts.Interval
 	for i, b := range w.bundles {
@@ -178,7 +176,7 @@ func (w *Watcher) takeNew(now bool) (events []Event, errs []error, pause time.Du
 			events = append(events, Event{Kind: Refused, Files: b.files, Err: err})
 		case taken:
 			e := Event{Kind: Loaded, Files: b.files}
-			if i < len(w.pairs) { // theirs are the first bundles
+			if i < len(w.pairs) { // the first bundles are those of the pairs
 				e.Certificate = w.pairs[i].at(time.Now())
 			}
 			events = append(events, e)
@@ -190,8 +188,8 @@ func (w *Watcher) takeNew(now bool) (events []Event, errs []error, pause time.Du
 	return events, errs, pause
 }
 
-// turnTickets reports whether the tickets' period is another one than before, and
-// when it ends.
+// turnTickets reports whether a new ticket period has begun, and returns the time that is
+// left of it.
 func (w *Watcher) turnTickets() (turned bool, left time.Duration) {
 	if len(w.secrets) == 0 {
 		return false, w.opts.Interval
@@ -201,7 +199,8 @@ func (w *Watcher) turnTickets() (turned bool, left time.Duration) {
 	return turned, time.Until(end)
 }
 
-// warnings returns what is due about certificates that expire.
+// warnings returns the warnings that are due, and begins the calls of GetCertificate that
+// are due.
 func (w *Watcher) warnings() (events []Event) {
 	now := time.Now()
 	for i, p := range w.pairs {
@@ -209,7 +208,7 @@ func (w *Watcher) warnings() (events []Event) {
 			events = append(events, Event{Kind: Expiring, Files: w.bundles[i].files, Certificate: p.at(now)})
 		}
 	}
-	w.others(now) // what is listed may have changed
+	w.others(now) // Options.Certificates may list others now
 	warn, ask := w.shown.due(now)
 	for _, e := range warn {
 		events = append(events, Event{Kind: Expiring, Certificate: &e})
