@@ -8,9 +8,8 @@ import (
 	"github.com/hopseal/hopseal/internal/xaes"
 )
 
-// The types of the two kinds of pairs with their parameters, as they enter the
-// pair's id: one pair of key bytes has two ids, and neither names the other kind
-// (A24).
+// The type of each kind of pair, with its parameters, is part of a pair's id. So the same key bytes
+// have two ids, one for each kind, and neither id names a pair of the other kind (A24).
 const (
 	xaesPairType = "XAesGcmKey salt 12\x00HmacKey SHA256 32\x00"
 	gcmPairType  = "AesGcmKey 32\x00HmacKey SHA256 32\x00"
@@ -18,8 +17,8 @@ const (
 
 var errOpen = errors.New("keys: message does not open")
 
-// pairAEAD seals and opens with the first key of a pair. AES-256-GCM may draw nonces for a limited
-// number of messages only, see [ErrSealLimit].
+// pairAEAD seals and opens with the first key of a pair. AES-256-GCM draws its nonces at random, and
+// may do so for a limited number of messages only, see [ErrSealLimit].
 type pairAEAD interface {
 	Seal(dst, plaintext, aad []byte) []byte
 	Open(dst, sealed, aad []byte) ([]byte, error)

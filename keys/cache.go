@@ -2,30 +2,28 @@ package keys
 
 import "sync"
 
-// PublicCacheSize is how many identities a [PublicCache] remembers at least once it
-// is full; at most it holds twice as many. One takes about 3 KB, and 8 KB more once
-// something was sealed to it; the largest that there can be takes 15 KB.
+// PublicCacheSize is the least number of identities that a full [PublicCache] remembers. It holds
+// twice as many at most. One identity takes about 3 KB, and 8 KB more once something was sealed to
+// it. The largest possible one takes 15 KB.
 const PublicCacheSize = 512
 
-// A PublicCache remembers identities that were parsed and verified, and gives
-// them again for the same bytes in less than a microsecond. It compares all of
-// the bytes. What does not parse is not remembered, so that strangers can fill it
-// with their own identities, to no other effect than that others are verified
-// again.
+// A PublicCache remembers identities that it has parsed and verified. It returns them again for the
+// same bytes in less than a microsecond, and compares all of the bytes. It does not remember bytes
+// that do not parse. Strangers can fill it with identities of their own; the only effect is that
+// others are verified again.
 //
-// How long an answer takes tells whether the identity was seen before: use one
-// cache where all peers may know that. It holds nothing that a Verifier decides.
+// The time of an answer tells whether the identity was seen before: use one cache only where all
+// peers may know that. The cache holds nothing that a Verifier decides.
 //
 // The zero PublicCache is ready for use, and safe for concurrent use.
 type PublicCache struct {
 	mu sync.Mutex
-	// Two generations: when the young one is full it becomes the old one, and what
-	// was not asked for since is forgotten with the next.
+	// There are two generations. When the young one is full, it becomes the old one, and the old one
+	// is forgotten. What somebody asked for in between has moved to the young one and stays.
 	young, old map[string]*PublicIdentity
 }
 
-// Parse is [ParsePublic], which runs once for the same bytes as long as they are
-// remembered.
+// Parse is [ParsePublic], but parses the same bytes only once while the cache remembers them.
 func (c *PublicCache) Parse(b []byte) (*PublicIdentity, error) {
 	if p := c.find(b); p != nil {
 		return p, nil

@@ -10,13 +10,12 @@ import (
 	"github.com/hopseal/hopseal/keys/internal/bridge"
 )
 
-// ErrSealLimit is wrapped by the error of [SharedKey.Seal] for an AES256_GCM key
-// that must not seal: nothing counts its messages on disk, or it has sealed 2^30.
-// It opens all the same.
+// ErrSealLimit is wrapped by the error of [SharedKey.Seal] for an AES256_GCM key that must not seal:
+// nothing counts its messages on disk, or it has sealed 2^30. The key still opens.
 //
-// Its nonces are 12 random bytes. Two messages with one nonce would tell of each
-// other's content, and let anybody forge. Among 2^30 messages there are two with a
-// probability of 2^-37; NIST SP 800-38D, section 8.3, allows 2^32 messages.
+// The key's nonces are 12 random bytes. Two messages with the same nonce would reveal each other's
+// content, and let anybody forge. Among 2^30 messages two have the same nonce with a probability of
+// 2^-37. NIST SP 800-38D, section 8.3, allows 2^32 messages.
 var ErrSealLimit = errors.New("keys: the AES256_GCM key must not seal")
 
 var errUncounted = fmt.Errorf("%w: nothing counts its messages: take the shared keyset from a Store that is open for writing", ErrSealLimit)
@@ -24,17 +23,17 @@ var errUncounted = fmt.Errorf("%w: nothing counts its messages: take the shared 
 // maxSealed is how many messages an AES256_GCM key seals in its life.
 const maxSealed = bridge.MaxSealed
 
-// usage counts what a key has sealed since it was loaded. The messages of an
-// AES256_GCM key go on from what was reserved for it on disk.
+// usage counts what a key has sealed since it was loaded. For an AES256_GCM key the count starts at
+// the number of messages that were reserved for the key on disk.
 type usage struct {
 	messages, bytes atomic.Uint64
 
-	room    atomic.Uint64        // messages may grow up to here
-	reserve func(n uint64) error // raises room towards n; nil where nothing does
+	room    atomic.Uint64        // the most that messages may reach
+	reserve func(n uint64) error // raises room towards n; nil if nothing counts on disk
 }
 
-// newUsage returns the usage of a pair that is new to s. What was reserved before
-// counts as sealed: nobody knows how much of it was.
+// newUsage returns the usage of a pair that s did not hold before. Messages that were reserved
+// earlier count as sealed, since nobody knows how many of them were.
 func (s *sharedState) newUsage(id SharedKeyID, reserved uint64) *usage {
 	u := new(usage)
 	if s.aeads.Kind != keyset.AESGCM {
@@ -49,10 +48,10 @@ func (s *sharedState) newUsage(id SharedKeyID, reserved uint64) *usage {
 	return u
 }
 
-// count counts a message that is about to be sealed, and takes the count back if the message must not
-// be sealed. messages is always the number of messages sealed and of those waiting here, and the caller
-// that draws n is the n-th of them. So no more than room callers ever hold a number up to room, whoever
-// takes one back. Numbers are not nonces: two callers may draw the same.
+// count counts a message that is about to be sealed. It takes the count back if the message must not
+// be sealed. messages is always the number of sealed messages plus the number of callers that wait
+// here; the caller that draws n is the n-th of them. So at most room callers hold a number up to
+// room, even when others take theirs back. Numbers are not nonces: two callers may draw the same.
 func (u *usage) count() error {
 	n := u.messages.Add(1)
 	for n > u.room.Load() {

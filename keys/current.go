@@ -10,21 +10,22 @@ import (
 )
 
 var (
-	// ErrExpired is matched by the error for a use of one's own identity whose statement has
-	// expired: peers refuse it until it is renewed.
+	// ErrExpired is matched by the error for the use of one's own identity after its statement has
+	// expired. Peers refuse the identity until it is renewed.
 	ErrExpired = errors.New("keys: the identity has expired")
 
-	// ErrNotYetValid is matched by the error for a use of one's own identity whose statement was
-	// issued more than [ClockSkew] in the future, by the clock of this machine: peers refuse it.
+	// ErrNotYetValid is matched by the error for the use of one's own identity whose statement was
+	// issued more than [ClockSkew] in the future, by the clock of this machine. Peers refuse the
+	// identity.
 	ErrNotYetValid = errors.New("keys: the identity is not valid yet")
 )
 
 var errEmptyIdentity = errors.New("keys: the Identity is empty: make one with GenerateIdentity, or load it")
 
-// Check returns nil if peers can accept the identity at that time, as far as that is up to its
-// statement: it has neither expired nor been revoked, and was not issued in the future. Else the error
-// matches [ErrExpired], [ErrRevoked] or [ErrNotYetValid] and says what to do. Whoever is about to use
-// the identity calls it: packages e2e and envelope do.
+// Check returns nil if the identity's statement lets peers accept it at that time: it has neither
+// expired nor been revoked, and was not issued in the future. Otherwise the error matches
+// [ErrExpired], [ErrRevoked] or [ErrNotYetValid] and says what to do. Call Check before you use the
+// identity; packages e2e and envelope do.
 func (id *Identity) Check(now time.Time) error {
 	p := id.Public()
 	switch {
@@ -57,20 +58,21 @@ func (e *uselessError) Permanent() bool { return true }
 // expired reports whether the statement's time is over.
 func (p *PublicIdentity) expired(now time.Time) bool { return !now.Before(p.expires) }
 
-// future reports whether the statement was issued later than two clocks can differ.
+// future reports whether the statement was issued further in the future than two clocks may differ.
 func (p *PublicIdentity) future(now time.Time) bool { return now.Add(ClockSkew).Before(p.issued) }
 
-// Lapsed reports whether the statement does not count at that time, because it has expired or
-// was issued in the future, whoever it is of.
+// Lapsed reports whether the statement does not count at that time: it has expired, was issued in the
+// future, or lists a primary signing key that is not in use. It does not matter whose statement it
+// is.
 func (p *PublicIdentity) Lapsed(now time.Time) bool {
 	return p.expired(now) || p.future(now) || !p.Revoked() && !currentKey(p, now)
 }
 
-// currentKey reports whether the primary signing key is in use at a moment that is no
-// more than ClockSkew away.
+// currentKey reports whether the primary signing key is in use at some moment within ClockSkew of
+// now.
 func currentKey(p *PublicIdentity, now time.Time) bool {
 	return p.VerifyingKey().window.meets(now.Add(-ClockSkew), now.Add(ClockSkew))
 }
 
-// ClockSkew is by how much two ends' clocks may differ.
+// ClockSkew is the most that the clocks of two ends may differ.
 const ClockSkew = 5 * time.Minute

@@ -21,11 +21,11 @@ var errWeakKey = errors.New("keys: public key is not acceptable")
 // fieldPrime is 2^255-19, little-endian, the prime of both curves.
 var fieldPrime = append(append([]byte{0xed}, bytes.Repeat([]byte{0xff}, 30)...), 0x7f)
 
-// The y coordinates of the eight Ed25519 points of small order, little-endian:
-// orders 4, 1, 2, 8 and 8; the sign of x makes them eight. With both signs they are ten
-// encodings: two, of x = 0 with its sign set, stand for no point, but crypto/ed25519
-// takes them for one. Under the identity point as public key one signature verifies every
-// message, and crypto/ed25519 and Tink let it pass (A08).
+// smallOrderY holds the y coordinates of the eight Ed25519 points of small order, little-endian, for
+// the orders 4, 1, 2, 8 and 8. The sign of x tells apart points with the same y. Two signs for each y
+// make ten encodings. Two of these, with x = 0 and its sign set, encode no point, but crypto/ed25519
+// takes them for one. Under the identity point as public key one signature verifies every message,
+// and crypto/ed25519 and Tink accept that key (A08).
 var smallOrderY = points(
 	"0000000000000000000000000000000000000000000000000000000000000000",
 	"0100000000000000000000000000000000000000000000000000000000000000",
@@ -34,8 +34,8 @@ var smallOrderY = points(
 	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
 )
 
-// The u coordinates of the X25519 points of small order, on which every private
-// key yields the same secret (RFC 7748, section 6.1).
+// smallOrderU holds the u coordinates of the X25519 points of small order. With any of them every
+// private key yields the same secret (RFC 7748, section 6.1).
 var smallOrderU = points(
 	"0000000000000000000000000000000000000000000000000000000000000000",
 	"0100000000000000000000000000000000000000000000000000000000000000",
@@ -52,9 +52,8 @@ func points(texts ...string) [][]byte {
 	return out
 }
 
-// checkCoordinate refuses a coordinate that is not reduced modulo the prime, of
-// which a point would have several encodings, and the listed ones. The top bit
-// is not part of the coordinate.
+// checkCoordinate refuses the listed coordinates, and a coordinate that is not reduced modulo the
+// prime: its point would have several encodings. The top bit is not part of the coordinate.
 func checkCoordinate(b []byte, refused [][]byte) error {
 	c := slices.Clone(b)
 	c[31] &= 0x7f
@@ -72,9 +71,8 @@ func checkCoordinate(b []byte, refused [][]byte) error {
 	return nil
 }
 
-// checkEd25519 refuses keys of the wrong size, of small order and in a
-// non-canonical encoding. A point off the curve verifies nothing and does no
-// harm.
+// checkEd25519 refuses a key of the wrong size, of small order or in a non-canonical encoding. A
+// point off the curve verifies nothing and does no harm.
 func checkEd25519(public []byte) error {
 	if len(public) != ed25519PublicSize {
 		return errWeakKey
@@ -82,8 +80,8 @@ func checkEd25519(public []byte) error {
 	return checkCoordinate(public, smallOrderY)
 }
 
-// checkXWing checks an X-Wing public key, ML-KEM modulus included (FIPS 203,
-// section 7.2), and refuses an X25519 half of small order.
+// checkXWing checks an X-Wing public key, including the ML-KEM modulus (FIPS 203, section 7.2). It
+// refuses an X25519 part of small order.
 func checkXWing(public []byte) error {
 	if len(public) != xwingPublicSize || public[xwingPublicSize-1]&0x80 != 0 {
 		return errWeakKey

@@ -25,25 +25,25 @@ var (
 	ErrIdentity = errors.New("keys: not a valid identity")
 	// ErrUnseal is returned by [Identity.UnsealKey] for every failure.
 	ErrUnseal = errors.New("keys: key does not open")
-	// ErrDetached is returned where a key is needed that is kept elsewhere and
-	// has not been attached, see [Identity.Attach].
+	// ErrDetached is returned where an operation needs a key that is kept elsewhere and is not
+	// attached, see [Identity.Attach].
 	ErrDetached = errors.New("keys: the key is not here: attach its Signer first")
 	// ErrRevoked is returned for every use of an identity that has been revoked.
 	ErrRevoked = errors.New("keys: the identity has been revoked")
 )
 
-// An Identity is the secret half: a root key and the Tink keysets that sign and
-// open under it. It prints as its name and fingerprint, never as its keys.
+// An Identity is the secret half: a root key and, under it, the Tink keysets that sign and open. It
+// prints as its name and fingerprint, never as its keys.
 //
-// An Identity is safe for concurrent use. A rotation (see keystore.Store) reaches all
-// who use it at once, without a lock on the way of a message.
+// An Identity is safe for concurrent use. A rotation (see keystore.Store) reaches all users of the
+// Identity at once. Messages take no lock for that.
 type Identity struct {
 	state   atomic.Pointer[identityState]
 	newborn newborn.Mark
 }
 
-// identityState is an Identity at one moment. It is immutable: a step makes
-// another one, which is stored before it is used.
+// identityState is an Identity at one moment. It is immutable: each step makes a new state, which a
+// store saves before anybody uses it.
 type identityState struct {
 	root    Signer    // nil while detached
 	signing ring.Ring // the zero ring where an external Signer signs
@@ -60,10 +60,10 @@ type opener struct {
 	stage Stage
 }
 
-// GenerateIdentity makes a new root, a signing and a sealing keyset, and signs
-// the first public statement, valid for [MaxLifetime]: after these 30 days peers refuse it,
-// unless keystore.Store.Run or [Identity.KeepAlive] has renewed it. The name, 1 to 128 bytes
-// of UTF-8, is what others will see; it proves nothing to them.
+// GenerateIdentity makes a new root, a signing and a sealing keyset, and signs the first public
+// statement. The statement is valid for [MaxLifetime]: after these 30 days peers refuse the identity,
+// unless keystore.Store.Run or [Identity.KeepAlive] has renewed it. Others see the name, 1 to 128
+// bytes of UTF-8. It proves nothing to them.
 func GenerateIdentity(name string) (*Identity, error) {
 	root, err := newRoot()
 	if err != nil {
@@ -77,10 +77,9 @@ func newRoot() (Signer, error) {
 	return newLocalSigner(root), err
 }
 
-// GenerateIdentityWith is [GenerateIdentity] with private keys that stay outside:
-// in a key service, an agent or a file that is offline. Root signs statements;
-// signer, if not nil, signs messages in place of a keyset made here. Neither is
-// saved with the identity; [Identity.Attach] brings them back.
+// GenerateIdentityWith is [GenerateIdentity] with private keys that stay outside: in a key service,
+// an agent or an offline file. Root signs statements. Signer, if not nil, signs messages in place of
+// a keyset made here. Neither key is saved with the identity; [Identity.Attach] brings them back.
 func GenerateIdentityWith(name string, root, signer Signer) (*Identity, error) {
 	if root == nil {
 		return nil, missing.Arg("Signer")
@@ -107,7 +106,7 @@ func generateIdentity(name string, root, signer Signer) (*Identity, error) {
 	return id, err
 }
 
-// begin signs the first statement about keys that are new here.
+// begin signs the first statement about the keys of a new identity.
 func (s *identityState) begin(name string, now time.Time) (*Identity, error) {
 	if len(name) == 0 || len(name) > MaxNameSize || !utf8.ValidString(name) {
 		return nil, fmt.Errorf("keys: a name has 1 to %d bytes of UTF-8", MaxNameSize)
@@ -130,7 +129,7 @@ func newIdentity(s *identityState) *Identity {
 // external reports whether messages are signed outside.
 func (s *identityState) external() bool { return s.signing.Lives == nil }
 
-// load takes the keys in use out of the keysets.
+// load reads the keys out of the keysets, and makes the list of what is known of them.
 func (s *identityState) load() error {
 	s.infos = nil // not those of the state before
 	if !s.external() {
@@ -174,17 +173,15 @@ func (id *Identity) Name() string { return id.Public().Name() }
 // Fingerprint names the root.
 func (id *Identity) Fingerprint() Fingerprint { return id.Public().Fingerprint() }
 
-// Signer returns the primary signing key. Where that is kept outside and not
-// attached, or the identity has been revoked, its Sign returns [ErrDetached] or
-// [ErrRevoked].
+// Signer returns the primary signing key. Its Sign returns [ErrRevoked] if the identity has been
+// revoked, and [ErrDetached] if the key is kept outside and is not attached.
 func (id *Identity) Signer() Signer {
 	_, signer := id.Signing()
 	return signer
 }
 
-// Signing returns the primary signing key with its name, taken at one moment: a
-// rotation between two calls cannot tear them apart. A revoked identity has no
-// such name.
+// Signing returns the primary signing key and its name as they are at one moment: no rotation can
+// come between them. The name is zero for a revoked identity.
 func (id *Identity) Signing() (SigningKeyID, Signer) {
 	s := id.state.Load()
 	switch primary := s.public.VerifyingKey(); {
@@ -197,9 +194,8 @@ func (id *Identity) Signing() (SigningKeyID, Signer) {
 	}
 }
 
-// SignerOf returns the signing key of that name, primary or not, where this
-// identity still holds it: for signing again what it signed before. A revoked
-// identity signs nothing.
+// SignerOf returns the signing key of that name, primary or not, if the identity still holds it. It
+// serves to sign again what the identity signed before. A revoked identity signs nothing.
 func (id *Identity) SignerOf(name SigningKeyID) (Signer, bool) {
 	if primary, signer := id.Signing(); primary == name {
 		return signer, true
@@ -220,8 +216,8 @@ func (id *Identity) SignerOf(name SigningKeyID) (Signer, bool) {
 	return nil, false
 }
 
-// Attach gives the identity a private key that is kept outside: its root, or its
-// primary signing key, whichever s holds.
+// Attach gives the identity a private key that is kept outside. The public key of s says whether it
+// is the root or the primary signing key.
 func (id *Identity) Attach(s Signer) error {
 	if s == nil {
 		return missing.Arg("Signer")
@@ -243,9 +239,9 @@ func (id *Identity) Attach(s Signer) error {
 	}
 }
 
-// UnsealKey opens what [RecipientKey.SealKey] sealed to the named key with the
-// same info, whatever the key's stage: the caller asks [Identity.SealingKey]
-// first. It returns [ErrUnseal] for every failure.
+// UnsealKey opens what [RecipientKey.SealKey] sealed to the named key with the same info. It does not
+// look at the key's stage: the caller asks [Identity.SealingKey] first. It returns [ErrUnseal] for
+// every failure.
 func (id *Identity) UnsealKey(to SealingKeyID, info, sealed []byte) ([]byte, error) {
 	private, ok := id.state.Load().openers[to]
 	if !ok {
@@ -258,22 +254,22 @@ func (id *Identity) UnsealKey(to SealingKeyID, info, sealed []byte) ([]byte, err
 	return key, nil
 }
 
-// SealingKey reports whether the identity holds the named key, and its stage. A
-// key that is archived opens stored messages only.
+// SealingKey returns the stage of the named key, and reports whether the identity holds it. An
+// archived key opens stored messages only.
 func (id *Identity) SealingKey(to SealingKeyID) (Stage, bool) {
 	o, ok := id.state.Load().openers[to]
 	return o.stage, ok
 }
 
-// A localSigner is a key in this process's memory. It is behind two pointers:
-// where fmt cannot call Format, in unexported fields, it follows at most one.
+// A localSigner is a key in this process's memory. The key is behind two pointers: fmt cannot call
+// Format on an unexported field, but follows at most one pointer there.
 type localSigner struct{ key *ed25519.PrivateKey }
 
 func newLocalSigner(key ed25519.PrivateKey) *localSigner { return &localSigner{&key} }
 
 func (s *localSigner) PublicKey() ed25519.PublicKey { return s.key.Public().(ed25519.PublicKey) }
 
-// Immediate says that Sign does nothing but compute, so that nobody needs to wait for it aside.
+// Immediate marks a Sign that only computes, so that no caller needs a goroutine to wait for it.
 func (s *localSigner) Immediate() {}
 
 func (s *localSigner) Sign(message []byte) ([]byte, error) {
@@ -296,14 +292,12 @@ func (s noSigner) Immediate() {}
 
 func (s noSigner) Sign([]byte) ([]byte, error) { return nil, s.err }
 
-// MarshalCleartext returns every secret that the identity holds, unencrypted, for
-// a caller that wraps it itself: a browser page with a non-extractable WebCrypto
-// key, or a backup. About 3 KB.
+// MarshalCleartext returns every secret that the identity holds, unencrypted, about 3 KB. It is for a
+// caller that encrypts them itself: a browser page with a non-extractable WebCrypto key, or a backup.
 //
 //	array(5) [ version=1, root seed bin 32 | nil, signing ring | nil, sealing ring, public bin ]
 //
-// The root is nil where it is kept outside, the signing ring where an external
-// Signer signs.
+// The root is nil if it is kept outside. The signing ring is nil if an external Signer signs.
 func (id *Identity) MarshalCleartext(insecurecleartext.Token) ([]byte, error) {
 	return id.state.Load().marshal()
 }
@@ -326,8 +320,8 @@ func (s *identityState) marshal() (b []byte, err error) {
 	return strict.AppendBin(b, s.public.Bytes()), nil
 }
 
-// ParseCleartextIdentity reads what [Identity.MarshalCleartext] returned and
-// holds its parts against each other. It returns [ErrIdentity] for anything else.
+// ParseCleartextIdentity reads what [Identity.MarshalCleartext] returned and checks that its parts
+// belong together. It returns [ErrIdentity] for anything else.
 func ParseCleartextIdentity(b []byte, _ insecurecleartext.Token) (*Identity, error) {
 	s, err := parseIdentityState(b)
 	if err != nil {
@@ -360,7 +354,8 @@ func parseIdentityState(b []byte) (_ *identityState, err error) {
 	return s, nil
 }
 
-// seedOrZero keeps a failed read, which the Reader remembers, from a panic.
+// seedOrZero returns a zero seed after a failed read, so that crypto/ed25519 does not panic. The
+// Reader remembers the failure.
 func seedOrZero(b []byte) []byte {
 	if len(b) != ed25519.SeedSize {
 		return make([]byte, ed25519.SeedSize)

@@ -15,19 +15,19 @@ import (
 )
 
 const (
-	// A key is listed as valid from a little before it was made, for peers whose
-	// clocks are behind.
+	// A statement lists a key as valid from a little before it was made, for peers whose clocks are
+	// behind.
 	listedBefore = time.Minute
-	// A retired signing key stays valid a little longer, for processes that have
-	// yet to see that it retired.
+	// A retired signing key stays valid a little longer, for processes that do not know yet that it
+	// has retired.
 	retireGrace = 10 * time.Minute
-	// The newest signing keys stay listed, for messages that are stored, and those that retired in
-	// the last 30 days, for what is on its way. There has to be room for the sealing key.
+	// The 16 newest signing keys stay listed, for messages that are stored. So do those that retired
+	// in the last 30 days, for messages on their way. One entry is left for the sealing key.
 	maxListedSigning, minListedSigning = maxListedKeys - 1, 16
 )
 
-// issue signs a statement about the keys as they are now. Before is the statement
-// that it replaces, whose retired signing keys stay listed.
+// issue signs a statement about the present keys. It replaces before, whose retired signing keys stay
+// listed.
 func (s *identityState) issue(name string, serial uint64, before *PublicIdentity, now time.Time) error {
 	now = now.Truncate(time.Second)
 	p := &PublicIdentity{name: name, serial: serial, issued: now, expires: now.Add(MaxLifetime)}
@@ -46,7 +46,7 @@ func (s *identityState) issue(name string, serial uint64, before *PublicIdentity
 		return fmt.Errorf("keys: the root does not sign: %w", err)
 	}
 	raw := strict.AppendBin(strict.AppendBin(strict.AppendArray(nil, 2), statement), sig)
-	s.public, err = ParsePublic(raw) // what others will accept, by their own rules
+	s.public, err = ParsePublic(raw) // by the rules that peers apply
 	return err
 }
 
@@ -73,7 +73,7 @@ func (s *identityState) list(p, before *PublicIdentity, now time.Time) error {
 	return err
 }
 
-// stillListed returns the keys that are in use or have been lately. All lists the newest first.
+// stillListed returns the keys that are in use or were in use lately. In all, the newest come first.
 func stillListed(all []VerifyingKey, now time.Time) []VerifyingKey {
 	n := 0
 	for n < min(len(all), maxListedSigning) && (n < minListedSigning || all[n].inTransit(now)) {
@@ -82,12 +82,13 @@ func stillListed(all []VerifyingKey, now time.Time) []VerifyingKey {
 	return all[:n]
 }
 
-// inTransit reports whether what the key signed may still be on its way.
+// inTransit reports whether messages that the key signed may still be on their way.
 func (k VerifyingKey) inTransit(now time.Time) bool {
 	return k.window.to == 0 || int64(k.window.to) > now.Add(-MaxLifetime).Unix()
 }
 
-// listSealing lists the primary of the sealing ring. Before is the one in the statement before.
+// listSealing lists the primary of the sealing ring. Before is the sealing key in the statement
+// before.
 func (s *identityState) listSealing(before *RecipientKey, now time.Time) ([]*RecipientKey, error) {
 	set, err := s.sealing.Set.Keyset()
 	if err != nil {
@@ -102,12 +103,13 @@ func (s *identityState) listSealing(before *RecipientKey, now time.Time) ([]*Rec
 	return []*RecipientKey{{public: set.Keys[i].Public, window: w.issuedAt(now, was)}}, nil
 }
 
-// listedFrom returns from when a key is listed that was made at that time.
+// listedFrom returns the time from which a statement lists a key that was made at that time.
 func listedFrom(made uint64) uint64 { return made - min(made, uint64(listedBefore/time.Second)) }
 
-// issuedAt returns the window of a key in a statement of that time. Was is the window in the statement
-// before, zero for none. A time in the future comes from a clock that was ahead, and does not count.
-// The window begins no later than it did before: what the key signed may still be on its way.
+// issuedAt returns the window of a key in a statement of that time. Was is the key's window in the
+// statement before, zero for none. A time in the future comes from a clock that was ahead, and does
+// not count. The window never begins later than before, since messages that the key signed may still
+// be on their way.
 func (w window) issuedAt(now time.Time, was window) window {
 	w.from = min(w.from, listedFrom(uint64(max(now.Unix(), 0))))
 	if was != (window{}) {
@@ -122,7 +124,7 @@ func (w window) issuedAt(now time.Time, was window) window {
 	return w
 }
 
-// until closes an open window.
+// until closes an open window at t.
 func (k VerifyingKey) until(t time.Time) VerifyingKey {
 	if k.window.to == 0 {
 		k.window.to = uint64(max(t.Unix(), 1))
@@ -131,8 +133,8 @@ func (k VerifyingKey) until(t time.Time) VerifyingKey {
 	return k
 }
 
-// listSigning lists the keys of the signing ring: the primary, then those that
-// will follow it, then those that went before, the newest first.
+// listSigning lists the keys of the signing ring: the primary, then its successors, then its
+// predecessors, the newest first.
 func (s *identityState) listSigning(now time.Time) ([]VerifyingKey, error) {
 	if s.external() {
 		return []VerifyingKey{listed(s.signer.PublicKey(), ring.Life{Created: uint64(now.Unix())})}, nil
@@ -166,10 +168,9 @@ func listed(public []byte, l ring.Life) VerifyingKey {
 	return k
 }
 
-// Renew signs a new statement with the next serial and a fresh lifetime. Call it
-// well before [PublicIdentity.Expires], save the identity, and hand the new
-// statement out; peers that know the root go on trusting it. Identities in a
-// keystore.Store are renewed there.
+// Renew signs a new statement with the next serial and a fresh lifetime. Call it well before
+// [PublicIdentity.Expires], save the identity, and hand out the new statement. Peers that know the
+// root go on trusting it. A keystore.Store renews its own identity.
 func (id *Identity) Renew() error {
 	for {
 		before := id.state.Load()
@@ -183,7 +184,7 @@ func (id *Identity) Renew() error {
 	}
 }
 
-// step returns the state after a change of its keys, with a statement about it.
+// step returns the state after a change of its keys, with a new statement about them.
 func (s *identityState) step(now time.Time, change func(*identityState) error) (*identityState, error) {
 	if s.public.Revoked() {
 		return nil, ErrRevoked
@@ -198,8 +199,8 @@ func (s *identityState) step(now time.Time, change func(*identityState) error) (
 	if err := next.load(); err != nil {
 		return nil, err
 	}
-	// At least the time, so that a statement that was handed out and lost before it
-	// was saved is not followed by another one with the same serial.
+	// The serial is at least the time. So if a statement was handed out and then lost before it was
+	// saved, no other statement gets its serial.
 	serial := max(s.public.serial+1, uint64(now.Unix()))
 	return &next, next.issue(s.public.name, serial, s.public, now)
 }
@@ -242,20 +243,20 @@ func (u Use) String() string {
 // KeyInfo describes one key without its secret.
 type KeyInfo struct {
 	Use      Use
-	TinkID   uint32 // the key's id in its Tink keyset, by which operators name it
+	TinkID   uint32 // the key's id in its Tink keyset; operators use it to name the key
 	ID       string // the key's name on the wire in hex: a SigningKeyID, SealingKeyID or SharedKeyID
 	Stage    Stage
 	Created  time.Time
-	Promoted time.Time // zero for not yet, as the next two
+	Promoted time.Time // zero if not yet, like the next two
 	Retired  time.Time
 	Archived time.Time
 }
 
-// Keys lists the keys that the identity holds, in the order in which they were
-// made, signing keys first.
+// Keys lists the keys that the identity holds: the signing keys, then the sealing keys, each in the
+// order in which they were made.
 func (id *Identity) Keys() []KeyInfo { return slices.Clone(id.state.Load().infos) }
 
-// keyInfo describes the key of that life.
+// keyInfo describes a key with that life.
 func keyInfo(l ring.Life, use Use, name string) KeyInfo {
 	return KeyInfo{use, l.ID, name, Stage(l.Stage()), unixtime.Time(l.Created), unixtime.Time(l.Promoted), unixtime.Time(l.Retired), unixtime.Time(l.Archived)}
 }

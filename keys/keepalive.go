@@ -8,16 +8,16 @@ import (
 	"github.com/hopseal/hopseal/keys/internal/unixtime"
 )
 
-// keepAliveCheck is how often KeepAlive looks at the clock: the wall clock, which somebody may
-// set and which goes on while the machine sleeps.
+// keepAliveCheck is how often KeepAlive looks at the wall clock. Somebody may set that clock, and it
+// goes on while the machine sleeps.
 const keepAliveCheck = time.Hour
 
-// KeepAlive renews the identity, in memory, whenever half of its statement's life is over, until
-// ctx ends. It is for a program whose identity is in no keystore.Store, for which keystore.Store.Run does that
-// and more. Who saves the identity elsewhere saves it when its serial has changed.
+// KeepAlive renews the identity in memory, whenever half of its statement's life is over, until ctx
+// ends. It is for a program whose identity is in no keystore.Store; keystore.Store.Run does that and
+// more. A program that saves the identity elsewhere saves it each time its serial has changed.
 //
 // The error is that of ctx, or says that the identity cannot be renewed: [ErrRevoked], [ErrDetached].
-// A root outside of the process that fails is asked again after an hour.
+// If a root outside of the process fails, KeepAlive asks it again after an hour.
 func (id *Identity) KeepAlive(ctx context.Context) error {
 	tick := time.NewTicker(keepAliveCheck)
 	defer tick.Stop()
@@ -39,9 +39,9 @@ func (id *Identity) KeepAlive(ctx context.Context) error {
 	}
 }
 
-// aged reports whether it is time for another statement: half of the life of this one is over, or it
-// is from the future, since a clock was wrong. Where that is certainly the one of now, peers go on
-// accepting this one.
+// aged reports whether it is time for another statement: half of this one's life is over, or this one
+// is from the future because a clock was wrong. If the clock that is certainly wrong is the present
+// one, aged returns false: peers go on accepting this statement.
 func (p *PublicIdentity) aged(now time.Time) bool {
 	if first := time.Unix(unixtime.Beginning, 0); now.Before(first) && !p.issued.Before(first) {
 		return false

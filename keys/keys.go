@@ -15,34 +15,36 @@
 //
 // # What there is
 //
-// An [Identity] is a long-term Ed25519 root key and, under it, two Tink keysets that rotate: one
-// signs (Ed25519), one opens what others sealed to it (X-Wing, that is ML-KEM-768 with X25519). Its
-// public half is a [PublicIdentity], a statement signed by the root. Peers compare the root's
+// An [Identity] is a long-term Ed25519 root key with two rotating Tink keysets under it. One signs
+// (Ed25519). The other opens what others sealed to it (X-Wing, that is ML-KEM-768 with X25519). Its
+// public half is a [PublicIdentity], a statement that the root signs. Peers compare the root's
 // [Fingerprint] once and keep trusting through rotations. A [SharedKeyset] is for two services that
-// already share a secret: XAES-256-GCM keys, or AES256_GCM keys that come from Tink, and HMAC keys.
+// already share a secret. It holds HMAC keys, and XAES-256-GCM keys or AES256_GCM keys that come from
+// Tink.
 //
 // # What is protected
 //
-// What an identity's root says about its keys counts for [MaxLifetime], 30 days, so that a statement
-// that was stolen or rolled back does not count for long. After that every peer refuses the
-// identity until it is renewed; peers that know the fingerprint trust it again then. The store's Run
-// renews it in time, [Identity.KeepAlive] one that is in no store, and [Identity.Renew] renews once.
+// What an identity's root says about its keys counts for [MaxLifetime], 30 days. So a stolen or old
+// statement does not count for long. After that every peer refuses the identity until it is renewed;
+// then peers that know the fingerprint trust it again. The store's Run renews the identity in time,
+// [Identity.KeepAlive] renews one that is in no store, and [Identity.Renew] renews once.
 // [Identity.Check] says whether an identity can be used, and [PublicIdentity.Expires] until when.
 //
-// Secret types print as "[redacted]". Go cannot promise to erase memory: keys live until the
-// process ends. Shared keysets of AES256_GCM keys seal a limited number of messages and have to be
-// rotated, see [ErrSealLimit].
+// Secret types print as "[redacted]". Go cannot promise to erase memory: keys live until the process
+// ends. A shared keyset of AES256_GCM keys seals a limited number of messages and must be rotated,
+// see [ErrSealLimit].
 //
-// What a public identity says of itself, its name above all, proves nothing: package keys/trust
+// What a public identity says of itself, above all its name, proves nothing. Package keys/trust
 // decides whom to trust, and that has no default.
 //
 // # The rest
 //
-// An argument that is nil, or an empty value that this package did not make, is an error that names
-// its type, unless the documentation says otherwise. A nil context panics.
+// An argument that is nil, or an empty value that this package did not make, causes an error that
+// names its type, unless the documentation says otherwise. A nil context panics.
 //
-// Natively Tink itself reads, makes and writes keysets. Compiled for the browser the same bytes go
-// through internal/keyset, which a test holds against Tink. Tink types leave it through keys/keyio only.
+// In native programs Tink itself makes, reads and writes keysets. In browsers internal/keyset does
+// that with the same bytes, and a test compares it with Tink. Tink types leave this package through
+// keys/keyio only.
 package keys
 
 import (
@@ -68,9 +70,9 @@ type SigningKeyID [32]byte
 // and the 1,216 bytes.
 type SealingKeyID [32]byte
 
-// SharedKeyID names a pair of shared keys and commits to both: HKDF-SHA-256 of
-// the key bytes. A ciphertext that two different keys open would have to break
-// this hash, which AES-GCM alone does not require.
+// SharedKeyID names a pair of shared keys and commits to both: it is HKDF-SHA-256 of the key bytes.
+// To make a ciphertext that two different keys open, one would have to break this hash. AES-GCM alone
+// does not prevent such ciphertexts.
 type SharedKeyID [32]byte
 
 const fingerprintPrefix = "fp1"
@@ -80,8 +82,8 @@ var base32Text = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadd
 // String returns the text form: "fp1" and 52 base32 characters.
 func (f Fingerprint) String() string { return fingerprintPrefix + base32Text.EncodeToString(f[:]) }
 
-// ParseFingerprint reads the text form. Spaces, which displays use to group the
-// characters, are ignored; anything else that String does not print is refused.
+// ParseFingerprint reads the text form. It ignores spaces, which displays use to group the
+// characters, and refuses anything else that String does not print.
 func ParseFingerprint(s string) (Fingerprint, error) {
 	s = strings.ReplaceAll(s, " ", "")
 	raw, err := base32Text.DecodeString(strings.TrimPrefix(s, fingerprintPrefix))
@@ -117,14 +119,14 @@ func sealingKeyID(public []byte) SealingKeyID {
 	return sha256.Sum256(label.SealingKeyID.With([]byte{typeXWing}, public))
 }
 
-// A Signer holds the private half of one Ed25519 key. An implementation may keep
-// it outside the process. Messages begin with a label of the protocol; a Signer
-// must not sign bytes that a stranger chose in full.
+// A Signer holds the private half of one Ed25519 key. An implementation may keep it outside of the
+// process. Messages begin with a label of the protocol. A Signer must not sign bytes that a stranger
+// chose in full.
 type Signer interface {
 	// PublicKey returns the 32-byte public half.
 	PublicKey() ed25519.PublicKey
-	// Sign returns the 64-byte signature of message (RFC 8032, Ed25519). It should give up
-	// after some time: package e2e stops waiting for it, but a goroutine stays in it. It may be
-	// called by several goroutines at a time.
+	// Sign returns the 64-byte signature of message (RFC 8032, Ed25519). It should give up after some
+	// time: package e2e stops waiting for it, but a goroutine stays in it. Several goroutines may
+	// call it at a time.
 	Sign(message []byte) ([]byte, error)
 }

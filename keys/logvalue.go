@@ -4,5 +4,5 @@ package keys
 
 import "log/slog"
 
-// LogValue is what String returns. Not in browsers, whose build carries no logger.
+// LogValue returns what String returns. The build for browsers has no logger, and so no LogValue.
 func (p *PublicIdentity) LogValue() slog.Value { return slog.StringValue(p.String()) }

@@ -16,7 +16,7 @@ func publicKeyError(what string) error { return fmt.Errorf("%w: %s", ErrPublicKe
 // RootKey returns the root's public key, 32 bytes.
 func (p *PublicIdentity) RootKey() ed25519.PublicKey { return slices.Clone(p.root[:]) }
 
-// PublicKey returns the key, 32 bytes, nil for the zero VerifyingKey.
+// PublicKey returns the 32-byte key, or nil for the zero VerifyingKey.
 func (k VerifyingKey) PublicKey() ed25519.PublicKey {
 	if k.id == (SigningKeyID{}) {
 		return nil

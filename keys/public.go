@@ -19,8 +19,8 @@ import (
 // Limits of a PublicIdentity.
 const (
 	MaxNameSize   = 128                 // bytes of UTF-8
-	MaxPublicSize = 6 << 10             // bytes, so that a handshake message holds one
-	MaxLifetime   = 30 * 24 * time.Hour // from issued to expires; bounds a rollback for readers without state
+	MaxPublicSize = 6 << 10             // bytes; a handshake message holds one
+	MaxLifetime   = 30 * 24 * time.Hour // from issued to expires; limits a rollback for readers that remember no serial
 
 	publicVersion = 1
 	maxListedKeys = ring.MaxSigning // a ring holds one signing key more than a statement lists beside a sealing key
@@ -31,13 +31,12 @@ const (
 // well-formed identity signed by its own root.
 var ErrPublicIdentity = errors.New("keys: not a valid public identity")
 
-// A PublicIdentity is the public half of an [Identity]: what the root says about
-// its name and keys, signed. That its signature verifies proves only that the
-// root wrote it; whether the root is the one that the caller meant to reach is a
-// question for a trust.Verifier.
+// A PublicIdentity is the public half of an [Identity]: what the root says about its name and keys,
+// signed. A valid signature proves only that the root wrote it. A trust.Verifier decides whether the
+// root is the one that the caller meant to reach.
 //
-// The name is whatever its owner chose, up to 128 bytes of UTF-8 with any
-// characters: escape it wherever it is shown.
+// The owner chose the name: up to 128 bytes of UTF-8, with any characters. Escape it wherever you
+// show it.
 //
 // A PublicIdentity is immutable and safe for concurrent use.
 type PublicIdentity struct {
@@ -51,13 +50,12 @@ type PublicIdentity struct {
 	sealing         []*RecipientKey
 }
 
-// window is when a listed key is in use, in Unix seconds; to is 0 while no end
-// is set.
+// window is when a listed key is in use, in Unix seconds. To is 0 if no end is set.
 type window struct{ from, to uint64 }
 
 func (w window) contains(t time.Time) bool { return w.meets(t, t) }
 
-// meets reports whether a moment of the window is not before first and not after last.
+// meets reports whether the window overlaps the time from first to last.
 func (w window) meets(first, last time.Time) bool {
 	return int64(w.from) <= last.Unix() && (w.to == 0 || first.Unix() < int64(w.to))
 }
@@ -72,15 +70,15 @@ type VerifyingKey struct {
 // ID returns the key's name on the wire.
 func (k VerifyingKey) ID() SigningKeyID { return k.id }
 
-// ValidAt reports whether the key signs at t, by its owner's own list. Retired
-// keys stay listed so that what they signed in their time still verifies.
+// ValidAt reports whether the key signs at t, according to its owner's list. Retired keys stay
+// listed, so that what they signed in their time still verifies.
 func (k VerifyingKey) ValidAt(t time.Time) bool {
 	return k.id != SigningKeyID{} && k.window.contains(t)
 }
 
 // Verify reports whether sig is the key's 64-byte Ed25519 signature of message.
 func (k VerifyingKey) Verify(message, sig []byte) bool {
-	// The zero key is a point of small order, which many signatures fit.
+	// Many signatures verify under the zero key, a point of small order.
 	return k.id != SigningKeyID{} && len(sig) == ed25519.SignatureSize && ed25519.Verify(k.public[:], message, sig)
 }
 
@@ -89,8 +87,8 @@ type RecipientKey struct {
 	id     SealingKeyID
 	public []byte
 	window window
-	// expanded is made of public when it is first sealed to. It takes 8 KB, which
-	// those who only verify do without.
+	// expanded is made from public when somebody first seals to the key. It takes 8 KB, which
+	// programs that only verify do not spend.
 	expanded atomic.Pointer[xwing.PublicKey]
 }
 
@@ -109,7 +107,7 @@ func (k *RecipientKey) key() (*xwing.PublicKey, error) {
 // ID returns the key's name on the wire.
 func (k *RecipientKey) ID() SealingKeyID { return k.id }
 
-// ValidAt reports whether the key may be sealed to at t, by its owner's own list.
+// ValidAt reports whether others may seal to the key at t, according to its owner's list.
 func (k *RecipientKey) ValidAt(t time.Time) bool { return k.window.contains(t) }
 
 // SealedKeySize is the length of what [RecipientKey.SealKey] returns for a
@@ -138,17 +136,17 @@ func (p *PublicIdentity) Name() string { return p.name }
 // Fingerprint names the root, and so the identity through all its rotations.
 func (p *PublicIdentity) Fingerprint() Fingerprint { return p.fingerprint }
 
-// Serial counts the statements of one root; a higher one replaces a lower.
+// Serial orders the statements of one root: a higher one replaces a lower.
 func (p *PublicIdentity) Serial() uint64 { return p.serial }
 
-// Issued and Expires bound the time in which the statement counts, at most
-// [MaxLifetime] apart.
+// Issued and Expires return the beginning and the end of the time in which the statement counts, at
+// most [MaxLifetime] apart.
 func (p *PublicIdentity) Issued() time.Time  { return p.issued }
 func (p *PublicIdentity) Expires() time.Time { return p.expires }
 
-// RenewalDue returns the time by which the owner signs another statement, at half the life of
-// this one. Whoever holds this one later than that has an old one, and asks for the newer: the keys
-// in it may have retired. It is good until it expires all the same.
+// RenewalDue returns the time by which the owner signs another statement: half the life of this one.
+// Whoever still holds this one after that asks for the newer, since keys in this one may have
+// retired. It counts until it expires all the same.
 func (p *PublicIdentity) RenewalDue() time.Time {
 	return p.issued.Add(p.expires.Sub(p.issued) / 2)
 }
@@ -157,8 +155,8 @@ func (p *PublicIdentity) RenewalDue() time.Time {
 // revocation lists no keys.
 func (p *PublicIdentity) Revoked() bool { return p.serial == revokedSerial }
 
-// VerifyingKey returns the primary signing key, the zero VerifyingKey of a
-// revoked identity, which verifies nothing.
+// VerifyingKey returns the primary signing key. For a revoked identity it returns the zero
+// VerifyingKey, which verifies nothing.
 func (p *PublicIdentity) VerifyingKey() VerifyingKey {
 	if len(p.signing) == 0 {
 		return VerifyingKey{}
@@ -194,17 +192,16 @@ func (p *PublicIdentity) Equal(other *PublicIdentity) bool {
 	return other != nil && bytes.Equal(p.raw, other.raw)
 }
 
-// ParsePublic reads a PublicIdentity, checks every key on entry and verifies the
-// root's signature. It accepts one encoding only and returns
-// [ErrPublicIdentity] for everything else. Expiry is not checked here: that is
-// for the trust.Verifier, which knows what it is for.
+// ParsePublic reads a PublicIdentity, checks every key in it and verifies the root's signature. It
+// accepts one encoding only and returns [ErrPublicIdentity] for everything else. It does not check
+// the expiry: the trust.Verifier does, which knows what the identity is for.
 //
 //	identity = array(2) [ statement bin, signature bin 64 ]
 //	statement = array(7) [ version=1, name str 1..128, root bin 32, serial,
 //	                       issued s, expires s, keys array ]
 //	key = array(5) [ use, type, bytes bin, valid from s, valid to s | 0 ]
 //
-// Keys stand in ascending order of use, the primary of each use first.
+// Keys are in ascending order of use, the primary of each use first.
 func ParsePublic(b []byte) (p *PublicIdentity, err error) {
 	defer version.Later(&err, b, publicVersion)
 	if len(b) > MaxPublicSize {

@@ -27,8 +27,8 @@ func (id *Identity) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted
 // maxShownName is how much of a name is shown, in characters.
 const maxShownName = 64
 
-// String returns the name, quoted and escaped since its owner chose it and it proves nothing,
-// and the fingerprint: who this is, in one line.
+// String returns the name and the fingerprint: who this is, in one line. It quotes and escapes the
+// name, since its owner chose it and it proves nothing.
 func (p *PublicIdentity) String() string {
 	switch {
 	case p == nil:

@@ -2,7 +2,7 @@ package keys
 
 import "github.com/hopseal/hopseal/keys/internal/bridge"
 
-// What keys/trust does with the root of an identity: two roots sign a succession.
+// init offers what keys/trust does with the root of an identity: two roots sign a succession.
 func init() {
 	bridge.Offer(bridge.Roots[*Identity]{
 		Attached: func(id *Identity) bool { return id.state.Load().root != nil },

@@ -28,17 +28,16 @@ var ErrSharedKeyset = errors.New("keys: not a valid shared keyset")
 // MACSize is the size of [SharedKey.MAC] in bytes.
 const MACSize = sha256.Size
 
-// A SharedKeyset is a Tink keyset of XAES-256-GCM keys and one of HMAC-SHA-256
-// keys that belong together entry by entry: a pair seals and proves, and rotates
-// as one. Whoever holds it can read and write as any of its parties.
+// A SharedKeyset is a Tink keyset of XAES-256-GCM keys and one of HMAC-SHA-256 keys. The keys belong
+// together entry by entry: a pair seals and proves, and rotates as one. Whoever holds the keyset can
+// read and write as any of its holders.
 //
-// A keyset of AES256_GCM keys, which Tink made, can take the place of the first
-// (see keyio.ImportSharedKeyset). It opens like the other. It seals only where it comes
-// from a keystore.Store that is open for writing, and up to 2^30 messages a key, see
-// [ErrSealLimit].
+// A keyset of AES256_GCM keys that Tink made can take the place of the first (see
+// keyio.ImportSharedKeyset). It opens like the other. It seals only if it comes from a keystore.Store
+// that is open for writing, and up to 2^30 messages a key, see [ErrSealLimit].
 //
-// A SharedKeyset is safe for concurrent use. A rotation (see keystore.Store) reaches all
-// who use it at once: they read one pointer.
+// A SharedKeyset is safe for concurrent use. A rotation (see keystore.Store) reaches all users of the
+// keyset at once: they read one pointer.
 type SharedKeyset struct {
 	state   atomic.Pointer[sharedState]
 	newborn newborn.Mark
@@ -46,9 +45,9 @@ type SharedKeyset struct {
 
 // sharedState is a SharedKeyset at one moment. It is immutable.
 type sharedState struct {
-	aeads, macs ring.Ring     // in step: the same lives, entry by entry, but for Tink's ids
-	reserved    []uint64      // in step with them: messages that each AES256_GCM key may have sealed
-	ledger      bridge.Ledger // nil but in a Store
+	aeads, macs ring.Ring     // they have the same lives, entry by entry, but different Tink ids
+	reserved    []uint64      // entry by entry: how many messages each AES256_GCM key may have sealed
+	ledger      bridge.Ledger // nil outside of a Store
 	pairs       []*SharedKey
 	primary     *SharedKey
 }
@@ -89,8 +88,8 @@ func newSharedKeyset(s *sharedState) *SharedKeyset {
 	return k
 }
 
-// load makes the pairs. Those that were there before keep their counts and pools,
-// whatever another holder counted.
+// load makes the pairs from the rings. Pairs that were there before keep their counts and pools,
+// whatever another holder has counted.
 func (s *sharedState) load(before *sharedState) error {
 	a, err := s.aeads.Set.Keyset()
 	if err != nil {
@@ -129,7 +128,7 @@ func (s *sharedState) load(before *sharedState) error {
 	return nil
 }
 
-// index returns the place of the pair of that id, -1 for none.
+// index returns the index of the pair with that id, -1 for none.
 func (s *sharedState) index(id SharedKeyID) int {
 	if s == nil {
 		return -1
@@ -154,13 +153,13 @@ func newSharedKey(kind keyset.Type, aeadKey, macKey []byte) (*SharedKey, error) 
 	if err != nil {
 		return nil, err
 	}
-	macKey = bytes.Clone(macKey) // the pool makes more of it later
+	macKey = bytes.Clone(macKey) // the pool makes hashes from it later
 	macs := &sync.Pool{New: func() any { return &macState{Hash: hmac.New(sha256.New, macKey)} }}
 	derive := func(salt []byte, info string) ([]byte, error) { return hkdf.Key(sha256.New, ikm, salt, info, 32) }
 	return &SharedKey{id: SharedKeyID(id), aead: aead, macs: macs, derive: derive}, nil
 }
 
-// Primary returns the pair that seals now, nil for the zero SharedKeyset.
+// Primary returns the pair that seals now, or nil for the zero SharedKeyset.
 func (s *SharedKeyset) Primary() *SharedKey {
 	if state := s.state.Load(); state != nil {
 		return state.primary
@@ -168,9 +167,8 @@ func (s *SharedKeyset) Primary() *SharedKey {
 	return nil
 }
 
-// Key returns the pair of that id: exactly one key is tried for a message,
-// whatever the size of the keyset (A22). A pair whose stage is [StageArchived]
-// opens stored messages only.
+// Key returns the pair with that id. So exactly one key is tried for a message, whatever the size of
+// the keyset (A22). A pair at [StageArchived] opens stored messages only.
 func (s *SharedKeyset) Key(id SharedKeyID) (*SharedKey, bool) { return s.state.Load().key(id) }
 
 // Keys lists the pairs in the order in which they were made.
@@ -186,17 +184,16 @@ func (s *SharedKeyset) Keys() []KeyInfo {
 // Stage returns where the pair is in its life.
 func (k *SharedKey) Stage() Stage { return k.stage }
 
-// ID returns the pair's commitment.
+// ID returns the pair's id, which commits to both keys.
 func (k *SharedKey) ID() SharedKeyID { return k.id }
 
-// Overhead is what [SharedKey.Seal] adds to a plaintext, in bytes: 40 for
-// XAES-256-GCM, 28 for AES-256-GCM, of which 16 are the tag.
+// Overhead returns how many bytes [SharedKey.Seal] adds to a plaintext: 40 for XAES-256-GCM, 28 for
+// AES-256-GCM. The tag takes 16 of them.
 func (k *SharedKey) Overhead() int { return k.aead.Overhead() }
 
-// Seal appends nonce, ciphertext and tag to dst: plaintext plus
-// [SharedKey.Overhead] bytes. The associated data must start with a label. For an
-// AES256_GCM key the error may wrap [ErrSealLimit], or be that of writing the store
-// where the key's count is kept.
+// Seal appends nonce, ciphertext and tag to dst: plaintext plus [SharedKey.Overhead] bytes. The
+// associated data must start with a label. For an AES256_GCM key the error may wrap [ErrSealLimit],
+// or come from writing the store that keeps the key's count.
 func (k *SharedKey) Seal(dst, plaintext, aad []byte) ([]byte, error) {
 	if err := k.count(len(plaintext)); err != nil {
 		return nil, err
@@ -213,14 +210,14 @@ func (k *SharedKey) count(size int) error {
 	return nil
 }
 
-// StreamKey derives a 32-byte key from both keys of the pair, HKDF-SHA-256. The
-// salt must be fresh and random; the info must start with a label. What is sealed
-// under derived keys does not count for the pair.
+// StreamKey derives a 32-byte key from both keys of the pair by HKDF-SHA-256. The salt must be fresh
+// and random, and the info must start with a label. What is sealed under derived keys does not count
+// for the pair.
 func (k *SharedKey) StreamKey(salt, info []byte) ([]byte, error) {
 	return k.derive(salt, string(info))
 }
 
-// Open appends the plaintext of what Seal appended to dst.
+// Open appends to dst the plaintext of what Seal appended.
 func (k *SharedKey) Open(dst, sealed, aad []byte) ([]byte, error) {
 	out, err := k.aead.Open(dst, sealed, aad)
 	if err != nil {
@@ -229,15 +226,14 @@ func (k *SharedKey) Open(dst, sealed, aad []byte) ([]byte, error) {
 	return out, nil
 }
 
-// MAC appends the 32-byte HMAC-SHA-256 of message, which must start with a
-// label, to dst.
+// MAC appends the 32-byte HMAC-SHA-256 of message to dst. The message must start with a label.
 func (k *SharedKey) MAC(dst, message []byte) []byte {
 	h := k.macs.Get().(*macState)
 	defer k.macs.Put(h)
 	return h.of(dst, message)
 }
 
-// VerifyMAC compares in constant time.
+// VerifyMAC reports whether mac is the HMAC of message. It compares in constant time.
 func (k *SharedKey) VerifyMAC(message, mac []byte) bool {
 	h := k.macs.Get().(*macState)
 	defer k.macs.Put(h)
@@ -284,7 +280,7 @@ func (s *sharedState) append(dst []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// Versions of an encoded keyset, which has two values more than its version says.
+// Versions of an encoded keyset. The number of its values is its version plus two.
 const (
 	versionXAES = 1
 	versionAES  = 2

@@ -2,8 +2,8 @@ package keys
 
 import "github.com/hopseal/hopseal/keys/internal/ring"
 
-// Stage is where a key is in its life, which is Tink's: made, distributed,
-// promoted, retired, archived, destroyed.
+// Stage is where a key is in its life. The stages are Tink's: made, distributed, promoted, retired,
+// archived, destroyed.
 type Stage byte
 
 const (

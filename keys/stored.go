@@ -13,7 +13,8 @@ import (
 	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
-// What only keys/keystore and keys/keyio do with identities and shared keysets. Browsers have neither.
+// This file offers what only keys/keystore and keys/keyio do with identities and shared keysets.
+// Browsers have neither package.
 
 func init() {
 	bridge.Offer(bridge.Identities[*Identity]{
@@ -77,7 +78,7 @@ func init() {
 	})
 }
 
-// What only keys/keyio does.
+// init offers what only keys/keyio does.
 func init() {
 	bridge.Offer(bridge.Imports[*Identity, *SharedKeyset]{
 		Identity: func(name string, signing, sealing ring.Ring, now time.Time) (*Identity, error) {
@@ -108,8 +109,8 @@ func sharedStepped(s *sharedState, err error) (*SharedKeyset, error) {
 	return newSharedKeyset(s), nil
 }
 
-// attachedLike returns the state with the Signers that were attached to the state before, as long
-// as they still fit.
+// attachedLike returns the state with the Signers that were attached to the state before, if they
+// still fit.
 func (s *identityState) attachedLike(before *identityState) *identityState {
 	after := *s
 	if after.root == nil {
@@ -137,8 +138,8 @@ func (s *identityState) changeRing(sealing bool, now time.Time, change func(ring
 	})
 }
 
-// step returns the state after the same change of both rings. The change is told the Tink id of the
-// key in the ring that it gets.
+// step returns the state after the same change of both rings. Change gets each ring with the Tink id
+// that the key has in it.
 func (s *sharedState) step(tinkID uint32, change func(r ring.Ring, id uint32) (ring.Ring, error)) (*sharedState, error) {
 	macID := uint32(0)
 	if i, err := s.aeads.Find(tinkID); err == nil {
@@ -155,7 +156,7 @@ func (s *sharedState) step(tinkID uint32, change func(r ring.Ring, id uint32) (r
 	return next, next.load(s)
 }
 
-// withReserved returns the state with so many messages reserved for a pair that it holds.
+// withReserved returns the state with that number of messages reserved for a pair that it holds.
 func (s *sharedState) withReserved(id SharedKeyID, messages uint64) *sharedState {
 	next := *s
 	next.reserved = slices.Clone(s.reserved)
@@ -163,8 +164,8 @@ func (s *sharedState) withReserved(id SharedKeyID, messages uint64) *sharedState
 	return &next
 }
 
-// countedBy returns the state with pairs whose messages the ledger counts. Pairs that were taken out
-// before stay uncounted, and so only open.
+// countedBy returns the state with pairs whose messages the ledger counts. Pairs that somebody took
+// out before stay uncounted, and so only open.
 func (s *sharedState) countedBy(l bridge.Ledger) *sharedState {
 	if s.aeads.Kind != keyset.AESGCM {
 		return s
