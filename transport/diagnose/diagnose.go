@@ -13,23 +13,23 @@ import (
 
 // Options changes how [Run] looks. Nil means the zero value.
 type Options struct {
-	// Dial is how the server is dialled. Its subprotocols are offered after that of
-	// a diagnosis. KeepAlive, MaxMessage, Notify and Sealed are not used: nothing
-	// that needs sealing is sent.
+	// Dial says how Run dials the server. Run offers the subprotocol of a diagnosis
+	// first, then those in Dial. It ignores KeepAlive, MaxMessage, Notify and Sealed:
+	// it sends nothing that needs sealing.
 	Dial *transport.DialOptions
 
-	// Idle is how long the connection is watched in silence at the end, to find
-	// hops that forget it: zero skips that. Two minutes find most.
+	// Idle is how long Run watches the silent connection at the end, to find hops
+	// that cut idle connections. Zero skips that. Two minutes find most such hops.
 	Idle time.Duration
 }
 
-// Run dials a WebSocket server step by step and reports what every hop on the
-// way did: the proxy, DNS, TCP, TLS, the upgrade, an echo and a ping. It says what is
-// wrong and what to do, and, where the server answers diagnoses (see
-// [Handler]), whether its TLS is the client's. It sends nothing but the
-// handshake, random bytes to servers that ask for them, and pings.
+// Run dials a WebSocket server and reports how each step went: the proxy, DNS, TCP, TLS,
+// the upgrade, an echo and a ping. It says what is wrong and what to do. If the server
+// serves [Handler], Run also says whether TLS reaches from the client to the server. Run
+// sends nothing but the handshake, random bytes to a server that serves [Handler], and
+// pings.
 //
-// The context bounds all of it.
+// The context bounds the whole diagnosis.
 func Run(ctx context.Context, rawURL string, opts *Options) *Report {
 	if opts == nil {
 		opts = &Options{}
@@ -42,7 +42,7 @@ func Run(ctx context.Context, rawURL string, opts *Options) *Report {
 	return d.report
 }
 
-// A diagnosis is a Report that is being made.
+// A diagnosis is a Report in the making.
 type diagnosis struct {
 	report *Report
 	idle   time.Duration
@@ -50,7 +50,7 @@ type diagnosis struct {
 
 func (d *diagnosis) add(f Finding) { d.report.Findings = append(d.report.Findings, f) }
 
-// dial reports the phases of a dial.
+// dial connects and reports each phase.
 func (d *diagnosis) dial(ctx context.Context, rawURL string, given *transport.DialOptions) (transport.Conn, error) {
 	opts := transport.DialOptions{}
 	if given != nil {
@@ -68,14 +68,15 @@ func (d *diagnosis) dial(ctx context.Context, rawURL string, given *transport.Di
 	return conn, nil
 }
 
-// phase reports a phase that is over.
+// phase reports a finished phase.
 func (d *diagnosis) phase(event any) {
 	e := event.(transport.DialEvent)
 	d.report.Target = e.Target
 	d.add(explainEvent(e, d.report.Time))
 }
 
-// refused reports what was wrong before the first packet. Behind that a phase has said it.
+// refused reports a dial that failed before its first phase. A later failure is already in
+// the report of its phase.
 func (d *diagnosis) refused(err error) {
 	if len(d.report.Findings) > 0 {
 		return

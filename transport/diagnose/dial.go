@@ -17,11 +17,11 @@ import (
 
 var stepOf = map[transport.Phase]string{transport.PhaseResolve: "name", transport.PhaseConnect: "tcp", transport.PhaseProxy: "proxy", transport.PhaseTLS: "tls", transport.PhaseUpgrade: "upgrade"}
 
-// soon is when the end of a certificate is worth a word, unless it is made for a short
-// time: then that is when a third of the time is left.
+// soon is how long before a certificate expires the report warns of it. For a certificate
+// with a short lifetime it warns when a third of that is left.
 const soon = 30 * 24 * time.Hour
 
-// explainEvent makes a finding of a phase.
+// explainEvent turns the event of a phase into a Finding.
 func explainEvent(e transport.DialEvent, now time.Time) Finding {
 	f := Finding{Step: stepOf[e.Phase], Hop: hopOf(e), Result: Passed, Took: e.Took}
 	for _, addr := range e.Addresses {
@@ -44,7 +44,7 @@ func explainEvent(e transport.DialEvent, now time.Time) Finding {
 	return f
 }
 
-// hopOf says who has to answer in a phase.
+// hopOf names the hop that has to answer in the event's phase.
 func hopOf(e transport.DialEvent) string {
 	if e.Proxy != "" && e.Phase <= transport.PhaseProxy {
 		return "proxy " + e.Proxy
@@ -52,7 +52,7 @@ func hopOf(e transport.DialEvent) string {
 	return hostPort(e.Target)
 }
 
-// hostPort returns the host and port of a ws or wss URL without a path.
+// hostPort returns the host and port of a ws or wss URL that has no path.
 func hostPort(target string) string {
 	scheme, host, _ := strings.Cut(target, "://")
 	if _, _, err := net.SplitHostPort(host); err == nil {
@@ -84,7 +84,7 @@ func describeValidity(c transport.Certificate) string {
 	return fmt.Sprintf("%s, issued by %s, valid %s to %s", line, c.Issuer, c.NotBefore.UTC().Format(time.DateOnly), c.NotAfter.UTC().Format(time.DateOnly))
 }
 
-// warnOfEnd warns of certificates that end soon.
+// warnOfEnd warns of the first certificate in chain that expires soon.
 func (f *Finding) warnOfEnd(chain []transport.Certificate, now time.Time) {
 	for i, c := range chain {
 		if left := c.NotAfter.Sub(now); left < min(soon, c.NotAfter.Sub(c.NotBefore)/3) && f.Result == Passed {
@@ -98,7 +98,7 @@ func (f *Finding) warnOfEnd(chain []transport.Certificate, now time.Time) {
 	}
 }
 
-// addChain shows the certificates of a server that has not proven its name.
+// addChain adds the certificates of a server whose chain did not verify.
 func (f *Finding) addChain(err *transport.DialError) {
 	var refused *tls.CertificateVerificationError
 	if !errors.As(err, &refused) || len(refused.UnverifiedCertificates) == 0 {
@@ -110,8 +110,8 @@ func (f *Finding) addChain(err *transport.DialError) {
 	f.Advice = missingLink(refused.UnverifiedCertificates)
 }
 
-// missingLink names the certificate that the server should have sent, where its own
-// says where that one is.
+// missingLink returns advice with the address of the next certificate in the chain, if the
+// last one that the server sent gives it.
 func missingLink(sent []*x509.Certificate) string {
 	last := sent[len(sent)-1]
 	if len(last.IssuingCertificateURL) == 0 || string(last.RawIssuer) == string(last.RawSubject) {

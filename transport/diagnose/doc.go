@@ -1,5 +1,10 @@
-// Package diagnose finds out which hop on the way to a WebSocket server is in the way,
-// and why. [Run] walks the way step by step and returns a [Report], as the command
-// hopseal doctor shows it. [Handler] is what a server offers for that, so that the report
-// can say whether something on the way ends TLS.
+// Package diagnose finds out which hop on the path to a WebSocket server breaks the
+// connection, and why. A client runs the diagnosis, and a server answers it:
+//
+//	report := diagnose.Run(ctx, "wss://chat.example.com/diagnose", nil)
+//	mux.Handle("/diagnose", diagnose.Handler(opts))
+//
+// [Run] follows the path step by step and returns a [Report], which the command hopseal
+// doctor prints. It also works without [Handler], but only a server that serves it lets
+// the report say whether a hop terminates TLS.
 package diagnose

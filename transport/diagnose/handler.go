@@ -14,27 +14,27 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// subprotocol is the subprotocol of a server that answers diagnoses: its first
-// message is what it sees, and every message after it goes back as it came.
+// subprotocol is the subprotocol of a server that answers diagnoses. The server's first
+// message says what it sees of the client; then it echoes every message.
 const subprotocol = "hopseal.diagnose.1"
 
 const (
-	longest    = time.Minute // a diagnosis is over by then
-	maxMessage = 64 << 10    // bytes in a message of one
+	longest    = time.Minute // the most that one diagnosis takes
+	maxMessage = 64 << 10    // the most bytes in a message
 )
 
-// seen is what a server sees of a client, of use to nobody but the client.
+// A seen is what a server sees of a client. It is of use to that client alone.
 type seen struct {
 	Client  string `json:"client"`            // address
-	TLS     string `json:"tls,omitempty"`     // version on the server's own socket
-	Binding string `json:"binding,omitempty"` // stands for the channel binding of that TLS
-	Time    int64  `json:"time"`              // of the server's clock, in milliseconds since 1970
+	TLS     string `json:"tls,omitempty"`     // version of TLS on the server's own socket
+	Binding string `json:"binding,omitempty"` // bindingText of that TLS connection
+	Time    int64  `json:"time"`              // the server's clock, in milliseconds since 1970
 }
 
-// Handler returns a handler that answers [Run]: it tells the client
-// what this server sees of its connection, and echoes messages of up to 64 KiB for
-// at most a minute. It tells nobody anything about anybody else. Serve it at a path
-// of its own, behind the same hops as the service:
+// Handler returns a handler that answers [Run]: it tells the client what this server
+// sees of the client's connection, and echoes messages of up to 64 KiB for at most a
+// minute. It tells no client anything about another one. Serve it at a path of its own,
+// behind the same hops as the service:
 //
 //	mux.Handle("/diagnose", diagnose.Handler(opts))
 func Handler(opts *transport.AcceptOptions) http.Handler {
@@ -43,7 +43,7 @@ func Handler(opts *transport.AcceptOptions) http.Handler {
 		o = *opts
 	}
 	o.MaxMessage, o.Subprotocols = maxMessage, []string{subprotocol}
-	o.Sealed = true // nothing crosses it that is worth it
+	o.Sealed = true // accept cleartext too: the messages hold no secret
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := transport.Accept(w, r, &o)
 		if err != nil {
@@ -73,8 +73,8 @@ func see(info transport.Info, now time.Time) seen {
 	return s
 }
 
-// bindingText stands for a channel binding where others may see it. Only the two
-// ends of one TLS connection get the same.
+// bindingText returns a hash of the channel binding, which hops may see. Only the two ends
+// of one TLS connection get the same text.
 func bindingText(t *transport.TLSInfo) string {
 	b := t.ChannelBinding()
 	if b == nil {
@@ -84,7 +84,7 @@ func bindingText(t *transport.TLSInfo) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// hopTLS compares what both ends see.
+// hopTLS compares the TLS that the client sees with what the server sees.
 func hopTLS(ours *transport.TLSInfo, theirs *seen) HopTLS {
 	switch {
 	case ours == nil:

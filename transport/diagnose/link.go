@@ -18,12 +18,12 @@ import (
 
 const (
 	answerTimeout = 10 * time.Second // for an echo or a pong
-	maxSkew       = time.Minute      // between the clocks of both ends
-	seenLimit     = 4 << 10          // bytes in what a server says that it sees
+	maxSkew       = time.Minute      // between the clocks of both ends, before a warning
+	seenLimit     = 4 << 10          // bytes in a server's first message
 	shown         = 200              // characters of foreign text in a report
 )
 
-// examine uses an open connection, and closes it.
+// examine tests an open connection, then closes it.
 func (d *diagnosis) examine(ctx context.Context, conn transport.Conn) {
 	defer conn.Close(transport.CodeNormal, "")
 	if conn.Info().Subprotocol != subprotocol {
@@ -31,7 +31,7 @@ func (d *diagnosis) examine(ctx context.Context, conn transport.Conn) {
 	} else if !d.timed(ctx, "echo", func(ctx context.Context, f *Finding) error { return d.echo(ctx, conn, f) }) {
 		return
 	}
-	r := drain(ctx, conn) // pongs need a reader
+	r := drain(ctx, conn) // a pong arrives only while somebody reads
 	alive := d.timed(ctx, "keep-alive", func(ctx context.Context, f *Finding) error { return pong(ctx, conn) })
 	if alive && d.idle > 0 {
 		d.wait(ctx, r)
@@ -40,7 +40,8 @@ func (d *diagnosis) examine(ctx context.Context, conn transport.Conn) {
 	<-r.done
 }
 
-// timed adds a step that must be over soon, and reports whether it went well.
+// timed runs a step of at most answerTimeout, adds its Finding, and reports whether it did
+// not fail.
 func (d *diagnosis) timed(ctx context.Context, step string, do func(context.Context, *Finding) error) bool {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
@@ -54,7 +55,7 @@ func (d *diagnosis) timed(ctx context.Context, step string, do func(context.Cont
 	return f.Result != Failed
 }
 
-// echo takes what the server sees, and has messages of several sizes sent back.
+// echo reads what the server sees, and has it echo messages of several sizes.
 func (d *diagnosis) echo(ctx context.Context, conn transport.Conn, f *Finding) error {
 	asked := time.Now()
 	msg, err := conn.Read(ctx, nil)
@@ -78,7 +79,8 @@ func (d *diagnosis) echo(ctx context.Context, conn transport.Conn, f *Finding) e
 	return nil
 }
 
-// warnOfSkew is for clocks that differ: certificates and messages have times.
+// warnOfSkew warns of clocks that differ by more than maxSkew: certificates and messages
+// depend on the time.
 func (f *Finding) warnOfSkew(skew time.Duration) {
 	if skew.Abs() > maxSkew {
 		f.Result = Warned
@@ -126,10 +128,10 @@ func echoes(ctx context.Context, conn transport.Conn, size int) error {
 	return nil
 }
 
-// A pinger is the Conn that transport.Dial returns.
+// A pinger is a Conn that sends pings, as the one from transport.Dial does.
 type pinger interface{ Ping(context.Context) error }
 
-// pong waits for the answer to a ping. Somebody has to be reading.
+// pong sends a ping and waits for the answer. Another goroutine has to read meanwhile.
 func pong(ctx context.Context, conn transport.Conn) error {
 	if err := conn.(pinger).Ping(ctx); err != nil {
 		return errors.New("no answer to a ping: a hop swallows control frames, or the server is stuck")
@@ -137,10 +139,10 @@ func pong(ctx context.Context, conn transport.Conn) error {
 	return nil
 }
 
-// A drained connection is one whose messages are thrown away until it ends.
+// A drained is a connection whose messages are discarded until it ends.
 type drained struct {
-	done chan struct{} // closed at the end
-	err  error         // why it ended, then
+	done chan struct{} // closed when the connection has ended
+	err  error         // why it ended; set before done is closed
 }
 
 func drain(ctx context.Context, conn transport.Conn) *drained {
@@ -170,7 +172,7 @@ func (d *diagnosis) wait(ctx context.Context, r *drained) {
 	d.add(f)
 }
 
-// explainEnd is for a connection that ended in silence.
+// explainEnd explains why a silent connection ended.
 func (f *Finding) explainEnd(err error, after time.Duration) {
 	f.Result = Warned
 	f.Problem = "the silent connection was ended: " + safetext.Line(err.Error(), shown)

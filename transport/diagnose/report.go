@@ -10,36 +10,36 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// A Result is how a step of [Run] went.
+// A Result says how a step of [Run] went.
 type Result string
 
 const (
 	Passed  Result = "passed"
-	Warned  Result = "warned"  // it went, and will make trouble
-	Failed  Result = "failed"  // it did not, so what comes after it was not tried
-	Skipped Result = "skipped" // it was not tried
+	Warned  Result = "warned"  // the step passed, but will cause trouble
+	Failed  Result = "failed"  // the step failed, so Run did not try those after it
+	Skipped Result = "skipped" // Run did not try the step
 )
 
-// A Finding is what [Run] saw at one step of the way. Text from outside in it
-// is safe to show, and no part of it holds a credential, a path or a query.
+// A Finding is what [Run] saw in one step. Its text from outside is safe to show, and
+// it holds no credential, path or query.
 type Finding struct {
 	Step    string        `json:"step"`          // "url", "name", "tcp", "proxy", "tls", "upgrade", "echo", "keep-alive" or "idle"; and what goes on where Run ends
-	Hop     string        `json:"hop,omitempty"` // who did it, or did not: a host and port, or a proxy
+	Hop     string        `json:"hop,omitempty"` // who had to answer: a host and port, or a proxy
 	Result  Result        `json:"result"`
 	Took    time.Duration `json:"took_ns,omitempty"` // nanoseconds in JSON
-	Saw     []string      `json:"saw,omitempty"`     // facts, one in each
+	Saw     []string      `json:"saw,omitempty"`     // one fact in each
 	Problem string        `json:"problem,omitempty"` // what is wrong
 	Advice  string        `json:"advice,omitempty"`  // what to do about it
 }
 
-// HopTLS tells whether the TLS of a client reaches the server.
+// HopTLS says whether the client's TLS reaches the server.
 type HopTLS string
 
 const (
 	HopTLSUnknown      HopTLS = "unknown"       // the server did not say what it sees
-	HopTLSNone         HopTLS = "none"          // the client's first hop is cleartext already
+	HopTLSNone         HopTLS = "none"          // the client's own connection is cleartext
 	HopTLSUnbroken     HopTLS = "unbroken"      // one TLS connection from end to end
-	HopTLSReTerminated HopTLS = "re-terminated" // something on the way decrypts
+	HopTLSReTerminated HopTLS = "re-terminated" // a hop on the path decrypts
 )
 
 // A Report is what [Run] found.
@@ -48,10 +48,10 @@ type Report struct {
 	Time     time.Time          `json:"time"`
 	Findings []Finding          `json:"findings"`
 	HopTLS   HopTLS             `json:"hop_tls"`
-	TLS      *transport.TLSInfo `json:"-"` // of the first hop; nil if it did not come so far
+	TLS      *transport.TLSInfo `json:"-"` // of the first hop; nil without TLS or if the dial failed
 }
 
-// OK reports that nothing failed.
+// OK reports whether no step failed.
 func (r *Report) OK() bool {
 	for _, f := range r.Findings {
 		if f.Result == Failed {

@@ -1,4 +1,5 @@
 // Package hops finds out who made a request that came through load balancers and
-// proxies: by the headers that those write, and by the PROXY header in front of a
-// connection. Only the word of hops that are listed counts.
+// proxies. [Trace] reads the headers that these hops add to a request, and [Listen] reads
+// the PROXY header that they send in front of a connection. Only what a listed hop says
+// counts.
 package hops

@@ -9,8 +9,8 @@ import (
 )
 
 // parseForwarded reads the header Forwarded (RFC 7239, section 4). Several lines
-// are one list. What is not of that form is refused as a whole: a quotation mark
-// that a client left open would swallow what honest hops wrote behind it.
+// form one list. If any part is malformed, it refuses the whole header: a quotation mark
+// that a client left open would swallow what honest hops added after it.
 func parseForwarded(h http.Header) ([]step, error) {
 	lines := h.Values("Forwarded")
 	switch {
@@ -30,11 +30,11 @@ func parseForwarded(h http.Header) ([]step, error) {
 		if after == "" {
 			return steps, nil
 		}
-		rest = after[1:] // behind the comma
+		rest = after[1:] // skip the comma
 	}
 }
 
-// parseElement reads pairs up to a comma, which stays.
+// parseElement reads pairs up to a comma. The comma stays in rest.
 func parseElement(s string) (e step, rest string, ok bool) {
 	var seen [3]bool
 	for {
@@ -79,8 +79,8 @@ func parsePair(s string) (name, value, rest string, ok bool) {
 	return name, value, rest, ok
 }
 
-// token splits what is a token (RFC 9110, section 5.6.2) off s. Many hops write
-// addresses with colons and brackets bare, which stands for itself here.
+// token splits a token (RFC 9110, section 5.6.2) off the start of s. It also accepts
+// colons and brackets, because many hops write addresses without quotation marks.
 func token(s string) (token, rest string) {
 	end := strings.IndexFunc(s, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9') && !strings.ContainsRune("!#$%&'*+-.^_`|~:[]", r)
@@ -91,7 +91,7 @@ func token(s string) (token, rest string) {
 	return s[:end], s[end:]
 }
 
-// quoted reads up to the closing quotation mark.
+// quoted reads a quoted string whose opening quotation mark has been read.
 func quoted(s string) (value, rest string, ok bool) {
 	var out strings.Builder
 	for i := 0; i < len(s); i++ {

@@ -15,20 +15,20 @@ import (
 	"github.com/hopseal/hopseal/internal/notify"
 )
 
-// maxWaits is how many connections are waited for at a time. Others stay with the
-// operating system meanwhile.
+// maxWaits is the most connections whose headers the listener waits for at a time.
+// The operating system keeps the others meanwhile.
 const maxWaits = 1024
 
 // ListenOptions say who may send PROXY headers.
 type ListenOptions struct {
 	Hops        []netip.Prefix
-	AllowDirect bool          // lets others connect too, as themselves
-	Timeout     time.Duration // for a header
-	OnRefuse    func(error)   // is told why a connection was cut
+	AllowDirect bool          // accepts connections from others too, as their own
+	Timeout     time.Duration // the most time for a hop to send its header
+	OnRefuse    func(error)   // receives the reason for each refused connection
 }
 
-// Listen returns a listener that takes the connections of l, which load balancers make on
-// behalf of clients, and reads the PROXY header in front of each.
+// Listen returns a listener that accepts the connections of l, which load balancers make for
+// clients. It reads the PROXY header in front of each.
 func Listen(l net.Listener, opts ListenOptions) net.Listener {
 	p := &listener{Listener: l, opts: opts,
 		ready: make(chan net.Conn), failed: make(chan error), waits: make(chan struct{}, maxWaits)}
@@ -47,11 +47,11 @@ type listener struct {
 	begin  sync.Once
 	ready  chan net.Conn
 	failed chan error
-	waits  chan struct{} // one for each goroutine that reads a header
+	waits  chan struct{} // holds one token for each goroutine that reads a header
 }
 
-// Accept is described at net.Listener. A hop that is slow with its header keeps
-// nobody else waiting.
+// Accept is described at net.Listener. A hop that sends its header slowly delays no
+// other connection.
 func (l *listener) Accept() (net.Conn, error) {
 	l.begin.Do(func() { go l.run() })
 	select {
@@ -84,14 +84,14 @@ func (l *listener) run() {
 		}
 		<-l.waits
 		select {
-		case l.failed <- err: // whoever calls Accept decides whether to go on
+		case l.failed <- err: // the caller of Accept decides whether to go on
 		case <-l.ctx.Done():
 			return
 		}
 	}
 }
 
-// greet hands conn on, or closes it.
+// greet reads conn's header and passes conn to Accept, or closes it.
 func (l *listener) greet(conn net.Conn) {
 	defer func() { <-l.waits }()
 	cut := context.AfterFunc(l.ctx, func() { conn.Close() })
@@ -138,7 +138,8 @@ func (l *listener) identify(conn net.Conn) (net.Conn, error) {
 	}, nil
 }
 
-// A proxiedConn is a client's connection by way of a hop.
+// A proxiedConn is a client's connection through a hop. Its addresses are those that the
+// hop's header gives.
 type proxiedConn struct {
 	net.Conn
 	remote *net.TCPAddr
@@ -148,7 +149,8 @@ type proxiedConn struct {
 func (c *proxiedConn) RemoteAddr() net.Addr { return c.remote }
 func (c *proxiedConn) LocalAddr() net.Addr  { return c.local }
 
-// CloseWrite lets net/http end a connection without losing its last answer.
+// CloseWrite closes the writing side, so that net/http can end a connection without losing
+// its last answer.
 func (c *proxiedConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -156,20 +158,20 @@ func (c *proxiedConn) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// A TunnelAddr is the address that the client connected to. net/http hands it on
-// with each request, so that it can carry what else is known.
+// A TunnelAddr is the address that the client connected to. It also carries the Tunnel,
+// because net/http passes this address on with each request.
 type TunnelAddr struct {
 	*net.TCPAddr
 	Tunnel
 }
 
-// A Tunnel is the hop that a request came through without being changed.
+// A Tunnel is a hop that passed a request through unchanged.
 type Tunnel struct {
 	Hop    string // its address and port; "" if there is none
-	Secure bool   // the client's TLS ends at the hop
+	Secure bool   // the hop terminates the client's TLS
 }
 
-// TunnelOf returns the tunnel that a request came through, the zero value for none.
+// TunnelOf returns the Tunnel that a request came through, or the zero value.
 func TunnelOf(r *http.Request) Tunnel {
 	if at, ok := r.Context().Value(http.LocalAddrContextKey).(*TunnelAddr); ok {
 		return at.Tunnel

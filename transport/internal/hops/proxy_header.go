@@ -14,7 +14,8 @@ import (
 )
 
 // The PROXY protocol, versions 1 and 2, as HAProxy's proxy-protocol.txt (2020)
-// defines it. A header tells in front of a connection's bytes whose they are:
+// defines it. The header comes before the connection's own bytes and says whose connection
+// it is:
 //
 //	version 1   "PROXY TCP4 " source " " destination " " port " " port CRLF, or
 //	            "PROXY TCP6 ..." or "PROXY UNKNOWN" anything CRLF, at most 107 bytes
@@ -27,10 +28,10 @@ import (
 const (
 	proxySignature = "\r\n\r\n\x00\r\nQUIT\n"
 	maxProxyLine   = 107     // bytes, with CRLF
-	maxProxyRest   = 8 << 10 // bytes; values with a client's certificate take some KiB
+	maxProxyRest   = 8 << 10 // bytes; a value with a client's certificate takes some KiB
 )
 
-// The types of values that matter here (proxy-protocol.txt, section 2.2).
+// The types of the values that this package reads (proxy-protocol.txt, section 2.2).
 const (
 	valueCRC32C = 0x03
 	valueTLS    = 0x20
@@ -39,7 +40,7 @@ const (
 var errProxyHeader = errors.New("no valid PROXY header")
 
 // A proxied is what a header says. Without addresses the connection is the hop's
-// own, or of somebody whom the hop does not know.
+// own, or that of a client whom the hop does not know.
 type proxied struct {
 	source, destination netip.AddrPort
 	secure              bool // the client spoke TLS with the hop
@@ -69,7 +70,7 @@ func readProxyHeader(r io.Reader) (proxied, error) {
 	return parseProxyV1(string(head[len("PROXY ") : len(head)-2]))
 }
 
-// parseProxyV1 reads what stands between PROXY and the end of the line.
+// parseProxyV1 parses the text between "PROXY " and the end of the line.
 func parseProxyV1(line string) (p proxied, err error) {
 	fields := strings.Split(line, " ")
 	if fields[0] == "UNKNOWN" {
@@ -98,7 +99,7 @@ func parseEnd(family, address, port string) (end netip.AddrPort, ok bool) {
 	return netip.AddrPortFrom(addr.Unmap(), uint16(n)), true
 }
 
-// readProxyV2 reads on behind the signature.
+// readProxyV2 reads the rest of a header after the signature.
 func readProxyV2(r io.Reader, signature []byte) (p proxied, err error) {
 	head := append(signature, 0, 0, 0, 0)
 	fixed := head[len(signature):]
@@ -120,7 +121,7 @@ func readProxyV2(r io.Reader, signature []byte) (p proxied, err error) {
 	if !ok {
 		return proxied{}, errProxyHeader
 	}
-	var sum []byte // where the checksum stands in rest
+	var sum []byte // the checksum, a part of rest
 	seen := make(map[byte]bool, 2)
 	for kind, value := range tlvs(values, &ok) {
 		if seen[kind] && (kind == valueCRC32C || kind == valueTLS) {
@@ -133,7 +134,7 @@ func readProxyV2(r io.Reader, signature []byte) (p proxied, err error) {
 				return proxied{}, errProxyHeader
 			}
 		case valueTLS:
-			if len(value) < 5 { // what the client used, and the result of verifying its certificate
+			if len(value) < 5 { // 1 byte: what the client used; 4: the result of verifying its certificate
 				return proxied{}, errProxyHeader
 			}
 			p.secure = value[0]&1 != 0
@@ -147,7 +148,7 @@ func readProxyV2(r io.Reader, signature []byte) (p proxied, err error) {
 	return p, nil
 }
 
-// parseEnds splits the addresses off.
+// parseEnds splits the two addresses and ports off b, and returns the values after them.
 func parseEnds(family byte, b []byte) (p proxied, values []byte, ok bool) {
 	size := map[byte]int{0x00: 0, 0x11: 4, 0x21: 16}
 	n, known := size[family]
@@ -155,7 +156,7 @@ func parseEnds(family byte, b []byte) (p proxied, values []byte, ok bool) {
 		return p, nil, false
 	}
 	if n == 0 {
-		return p, nil, true // what follows is to be skipped
+		return p, nil, true // a reader skips what follows an unknown family
 	}
 	from, _ := netip.AddrFromSlice(b[:n])
 	to, _ := netip.AddrFromSlice(b[n : 2*n])
@@ -165,7 +166,8 @@ func parseEnds(family byte, b []byte) (p proxied, values []byte, ok bool) {
 	return p, b[2*n+4:], true
 }
 
-// tlvs yields the values in b, and makes ok false if they do not fill it exactly.
+// tlvs yields the type and bytes of each value in b. It sets ok to false if the values do
+// not fill b exactly.
 func tlvs(b []byte, ok *bool) func(yield func(byte, []byte) bool) {
 	return func(yield func(byte, []byte) bool) {
 		for len(b) > 0 {
@@ -182,8 +184,8 @@ func tlvs(b []byte, ok *bool) func(yield func(byte, []byte) bool) {
 	}
 }
 
-// checksumFits computes the checksum over the header, with zeros in the place of
-// the sum, which is a part of rest.
+// checksumFits reports whether sum, a part of rest, is the checksum of the header. The
+// checksum counts its own bytes as zeros, so checksumFits clears sum.
 func checksumFits(head, rest, sum []byte) bool {
 	want := binary.BigEndian.Uint32(sum)
 	clear(sum)

@@ -13,31 +13,31 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 )
 
-// shownAddress bounds what is shown of an address that is none, in characters.
+// shownAddress bounds, in characters, what is shown of a remote address that is no IP address.
 const shownAddress = 200
 
-// A Route is how a request came here, as far as that can be believed.
+// A Route is how a request came here, as far as the listed hops vouch for it.
 type Route struct {
-	Client netip.Addr // the client, or the last of the listed hops that did not say; invalid without IP
+	Client netip.Addr // the client, or the listed hop that did not say who sent it the request; invalid without IP
 	Secure bool       // the client spoke TLS
-	Host   string     // which host the client asked for
-	Hop    bool       // the peer is a listed hop: what its own TLS shows is not the client's
-	Hidden bool       // somebody not listed says to have forwarded this
+	Host   string     // the host that the client asked for
+	Hop    bool       // the peer is a listed hop: its own TLS is not the client's
+	Hidden bool       // a peer that is not listed sent forwarding headers
 }
 
 // ErrForwarded refuses a request, rather than guess which hop is wrong.
 var ErrForwarded = errors.New("a trusted hop sends forwarding headers that cannot be read, or Forwarded and X-Forwarded-For that disagree: make the outermost hop write one of them and remove the other")
 
-// A step is what one hop says about whoever sent it the request.
+// A step is what one hop says about the sender of the request.
 type step struct {
-	from  netip.Addr // invalid if it does not say
-	proto string     // "http", "https", or "" if it does not say
+	from  netip.Addr // invalid if the hop does not say
+	proto string     // "http", "https", or "" if the hop does not say
 	host  string
 }
 
-// Trace walks back over the hops that are listed, starting at the peer. Each hop
-// adds to the right of what it got, so everything further left than the last
-// listed hop's own word is hearsay, and not looked at (requirement A49).
+// Trace walks back over the listed hops, starting at the peer. Each hop adds its entry to
+// the right of the others. Trace ignores every entry to the left of the last one that a
+// listed hop wrote, because anybody could have written it (requirement A49).
 func Trace(r *http.Request, hops []netip.Prefix) (Route, error) {
 	direct := Route{Client: Addr(r.RemoteAddr), Secure: r.TLS != nil || TunnelOf(r).Secure, Host: r.Host}
 	if !listed(hops, direct.Client) {
@@ -59,15 +59,15 @@ func Trace(r *http.Request, hops []netip.Prefix) (Route, error) {
 		return other, nil
 	case common == nil:
 		return one, nil
-	case one != other: // which includes that only one of them tells the host
-		// A hop that writes one of them and passes the other on would let
-		// clients choose what to be taken for.
+	case one != other: // also if only one of them names the host
+		// If a hop wrote one header and passed the other on, clients could choose
+		// their own address.
 		return direct, ErrForwarded
 	}
 	return one, nil
 }
 
-// Address returns the client's IP address, or what the request gives for one.
+// Address returns the client's IP address or, without one, the request's RemoteAddr.
 func (from Route) Address(r *http.Request) string {
 	if from.Client.IsValid() {
 		return from.Client.String()
@@ -75,14 +75,14 @@ func (from Route) Address(r *http.Request) string {
 	return safetext.Line(r.RemoteAddr, shownAddress)
 }
 
-// walk follows steps from the right until one leads to somebody not listed.
+// walk follows the steps from the right until one names a sender that is not listed.
 func walk(at Route, steps []step, hops []netip.Prefix) Route {
 	for i, s := range slices.Backward(steps) {
 		switch {
 		case s.proto != "":
 			at.Secure = strings.EqualFold(s.proto, "https") || strings.EqualFold(s.proto, "wss")
 		case i < len(steps)-1:
-			at.Secure = false // this link is not the one that we know of
+			at.Secure = false // what we know is the TLS of a later link
 		}
 		if s.host != "" {
 			at.Host = s.host
@@ -101,8 +101,8 @@ func listed(hops []netip.Prefix, addr netip.Addr) bool {
 	return slices.ContainsFunc(hops, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// Addr returns the IP address in s, which may have a port behind it, in its one
-// form: never an IPv4 address inside of IPv6, which no prefix of IPv4 would match.
+// Addr returns the IP address in s, which may have a port after it. It unwraps an IPv4
+// address inside IPv6, because no IPv4 prefix would match that.
 func Addr(s string) netip.Addr {
 	if at, err := netip.ParseAddrPort(s); err == nil {
 		return at.Addr().Unmap().WithZone("")
@@ -114,12 +114,12 @@ func Addr(s string) netip.Addr {
 	return addr.Unmap().WithZone("")
 }
 
-// maxForwarded bounds each of the headers below, in bytes: some dozens of hops.
+// maxForwarded bounds each forwarding header, in bytes: enough for some dozens of hops.
 const maxForwarded = 4 << 10
 
-// parseXForwarded reads what X-Forwarded-For, -Proto and -Host say. The last item
-// of each is the nearest hop's. Many hops leave -Proto and -Host as they got them,
-// so that where a list is shorter its first item stands for the rest.
+// parseXForwarded reads X-Forwarded-For, -Proto and -Host. The nearest hop wrote the
+// last item of each. Many hops pass -Proto and -Host on unchanged, so the first item of a
+// shorter list stands for the missing ones.
 func parseXForwarded(h http.Header) ([]step, error) {
 	for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host"} {
 		if sizeOf(h, name) > maxForwarded {
@@ -141,7 +141,7 @@ func parseXForwarded(h http.Header) ([]step, error) {
 }
 
 // List returns the items of a header that is a list (RFC 9110, section 5.6.1)
-// and holds no quoted strings. Empty items are left out.
+// and holds no quoted strings. It skips empty items.
 func List(h http.Header, name string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, line := range h.Values(name) {
