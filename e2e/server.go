@@ -21,23 +21,23 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// A Server makes a session with each client that connects and runs a function on
-// it. A client that has lost its connection comes back to its session, for which the
-// function runs still; for how long the server waits is in its Config. As an http.Handler it takes WebSockets (not in browsers); [Server.ServeConn]
-// takes any connection.
+// A Server makes a session with each client that connects and runs a function on it. A
+// client that has lost its connection comes back to its session, whose function is still
+// running. [ServerConfig.ParkTimeout] says how long the server waits. As an http.Handler a
+// Server takes WebSockets (not in browsers); [Server.ServeConn] takes any connection.
 type Server struct {
 	cfg      config
 	given    ServerConfig // with defaults filled in
 	handle   func(context.Context, *Session) error
 	lobby    *lobby.Lobby
-	lookups  *vault.Lookups  // of what strangers ask for, in the store
-	suspects *lobby.Suspects // whose first frames ask for sessions that are not stored
+	lookups  *vault.Lookups  // in the store, for strangers
+	suspects *lobby.Suspects // addresses whose first frames ask for sessions that are not stored
 	vault    vault.Vault
 
 	follower *upkeep.Follower
 
-	proving chan struct{} // has room for each handshake that may be signed at a time,
-	signing chan struct{} // and for each refusal
+	proving chan struct{} // has room for each handshake that may be signed at a time
+	signing chan struct{} // has room for each refusal that may be signed at a time
 
 	running sync.WaitGroup // one for each ServeConn and each session that is being closed
 
@@ -48,25 +48,24 @@ type Server struct {
 
 	resumable map[[32]byte]*Session // by id of resume
 	stored    map[[32]byte]*Session // by key in the store
-	swept     time.Time             // when the store was, last
-	parked    parked                // of those without a line
+	swept     time.Time             // when the store was swept last
+	parked    parked                // sessions without a line
 
 	totals   totals
 	doorbell outcome.Doorbell
 	reminder upkeep.Reminder
 }
 
-// maxSigning bounds the signatures of refusals that are under way at a server: strangers
-// can ask for them, and a Signer that does not answer keeps its goroutine.
+// maxSigning is how many refusals a server signs at once: strangers can ask for them, and a
+// Signer that does not answer keeps its goroutine.
 const maxSigning = 64
 
-// NewServer returns a server that runs handle once for each session, in a goroutine
-// of its own. The context ends when the session does, or the one given to
-// ServeConn; use it for what the function does beside the session. When handle
-// returns the session is closed: with [CodeDone], or with [CodeFailed] if the
-// error is not nil and not how the session itself ended. What handle has sent has
-// [Options.SendTimeout] for arriving before that, also where the client is on its way back.
-// A panic of handle ends its session only.
+// NewServer returns a server that runs handle once for each session, in a goroutine of its
+// own. Use the context for what handle does beside the session: it ends when the session
+// does, or the context given to ServeConn. When handle returns the server closes the session
+// with [CodeDone]. It closes it with [CodeFailed] if handle returns an error other than the
+// session's own. Before that, what handle has sent has [Options.SendTimeout] to arrive, even
+// if the client has yet to come back. A panic of handle ends its session only.
 //
 // The error says what is missing in cfg.
 func NewServer(cfg ServerConfig, handle func(ctx context.Context, s *Session) error) (*Server, error) {
@@ -114,11 +113,11 @@ func (srv *Server) Format(f fmt.State, _ rune) {
 // that is already open, and returns when both are done. It takes the connection
 // over. When the context ends, so does the session, with [CodeGoingAway].
 //
-// If the client goes on with a session, over this connection, ServeConn returns when
-// the connection is over, and the function has nothing to do with it.
+// If the client goes on with a session over this connection, ServeConn does not run the
+// function again, and returns when the connection is over.
 //
 // Errors: [ErrServerClosed], [*HandshakeError], what the function returned, a
-// [*PanicError], or a [*CloseError] where not everything that was sent is known to have arrived.
+// [*PanicError], or a [*CloseError] if not everything that was sent is known to have arrived.
 func (srv *Server) ServeConn(ctx context.Context, conn transport.Conn) error {
 	if err := srv.begin(); err != nil {
 		srv.turnAway(conn, transport.CodeGoingAway, err)
@@ -148,21 +147,21 @@ func (srv *Server) ServeConn(ctx context.Context, conn transport.Conn) error {
 	return err
 }
 
-// turnAway closes a connection that came to nothing.
+// turnAway closes a connection that led to no session, counts it and logs it.
 func (srv *Server) turnAway(conn transport.Conn, code transport.Code, err error) {
 	lobby.HangUp(conn, code, err)
 	srv.turnedAway(conn.Info(), outcome.Of(err), err)
 }
 
-// turnedAway counts and logs a connection that came to nothing.
+// turnedAway counts and logs a connection that led to no session.
 func (srv *Server) turnedAway(on transport.Info, why outcome.Outcome, err error) {
 	srv.greeted(why)
 	srv.doorbell.Ring(srv.cfg.Logger, on, why, err)
 }
 
-// Shutdown closes every session with [CodeGoingAway], breaks off every handshake,
-// and waits until all functions have returned or the context ends; then it returns
-// the context's error. Clients that connect afterwards are turned away.
+// Shutdown closes every session with [CodeGoingAway], breaks off every handshake, and waits
+// until all functions have returned. If the context ends before, Shutdown returns the
+// context's error. Clients that connect afterwards are turned away.
 func (srv *Server) Shutdown(ctx context.Context) error {
 	for _, s := range srv.stop() {
 		srv.running.Go(func() { s.flow.GoAway() })
@@ -193,7 +192,7 @@ func (srv *Server) begin() error {
 	return nil
 }
 
-// stop turns newcomers away from now on and returns the sessions that are open.
+// stop makes the server turn newcomers away from now on, and returns the open sessions.
 func (srv *Server) stop() (open []*Session) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
@@ -201,8 +200,8 @@ func (srv *Server) stop() (open []*Session) {
 	return slices.Collect(maps.Keys(srv.sessions))
 }
 
-// greetAside runs greet in a goroutine of its own. A handshake makes a stack deep, and
-// the caller's is there for as long as the session.
+// greetAside runs greet in a goroutine of its own. A handshake grows its stack, and the
+// caller's stack stays for as long as the session.
 func (srv *Server) greetAside(ctx context.Context, conn transport.Conn) (s *Session, l *flow.Line, err error) {
 	done := make(chan struct{})
 	err = fault.ErrGoexit
@@ -214,10 +213,10 @@ func (srv *Server) greetAside(ctx context.Context, conn transport.Conn) (s *Sess
 	return s, l, err
 }
 
-// greet makes a session of a connection, or a line of one that there is. Nothing is
-// computed for a connection that the lobby does not hold.
+// greet makes a new session from a connection, or a line of an open session. The server
+// computes nothing for a connection that the lobby does not hold.
 func (srv *Server) greet(ctx context.Context, conn transport.Conn) (_ *Session, _ *flow.Line, err error) {
-	err = fault.ErrGoexit // until it is known better
+	err = fault.ErrGoexit // stays if the goroutine ends here
 	defer func() {
 		if err != nil {
 			err = srv.cfg.ownFault(err)
@@ -253,8 +252,8 @@ func (srv *Server) greet(ctx context.Context, conn transport.Conn) (_ *Session, 
 	return s, nil, err
 }
 
-// room returns how many connections there may be, beside those of MaxHandshakes, for sessions
-// that wait for their clients. Those in a store may all be on their way.
+// room returns how many connections the server allows, beside MaxHandshakes, for sessions that
+// wait for their clients. The clients of all stored sessions may be on their way.
 func (srv *Server) room() int {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
@@ -265,7 +264,7 @@ func (srv *Server) room() int {
 	return waiting
 }
 
-// accept makes a session. The first context is for its life.
+// accept makes a session. The session lives with the first context; the handshake has the second.
 func (srv *Server) accept(ctx, entered context.Context, g *greeting) (s *Session, err error) {
 	var p *entry
 	defer func() {
@@ -291,8 +290,8 @@ func (srv *Server) accept(ctx, entered context.Context, g *greeting) (s *Session
 	return made.begun(), nil
 }
 
-// goOn gives a session the line on which its client has come back, and waits until
-// that is over.
+// goOn gives a session the line on which its client has come back, and waits until the line
+// is over.
 func (srv *Server) goOn(ctx context.Context, s *Session, l *flow.Line) {
 	defer context.AfterFunc(ctx, func() { s.flow.GoAway() })()
 	s.flow.Attach(l)
@@ -302,8 +301,8 @@ func (srv *Server) goOn(ctx context.Context, s *Session, l *flow.Line) {
 	}
 }
 
-// add makes a session one of the open ones. Its greeting tells what the follower had seen before
-// the Verifier was asked.
+// add makes a session one of the open ones. seen is what the follower had seen before the
+// Verifier was asked.
 func (srv *Server) add(e *entry, seen uint64) error {
 	if err := srv.admit(e); err != nil {
 		return err
@@ -316,7 +315,7 @@ func (srv *Server) admit(e *entry) error {
 	s := e.session
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	if srv.closed { // since it was reserved
+	if srv.closed { // since the reservation
 		return ErrServerClosed
 	}
 	srv.sessions[s] = e
@@ -344,10 +343,10 @@ func (srv *Server) removeLocked(e *entry) {
 // serve runs the function and closes the session.
 func (srv *Server) serve(ctx context.Context, s *Session) error {
 	defer context.AfterFunc(ctx, func() { s.flow.GoAway() })()
-	defer func() { <-s.flow.Life().Done() }() // somebody else may still be saying goodbye
+	defer func() { <-s.flow.Life().Done() }() // another goroutine may still be closing it
 	returned := false
 	defer func() {
-		if !returned { // but has called runtime.Goexit
+		if !returned { // the function has called runtime.Goexit
 			srv.finish(s, CodeFailed)
 		}
 	}()
@@ -364,15 +363,15 @@ func (srv *Server) serve(ctx context.Context, s *Session) error {
 	return err
 }
 
-// finish closes a session whose function has returned. Nobody waits for it as for Close, so
-// that its client has the time to come back.
+// finish closes a session whose function has returned. Nobody waits for that, as somebody does
+// for Close, so finish leaves the client time to come back.
 func (srv *Server) finish(s *Session, code Code) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.party.cfg.SendTimeout)
 	defer cancel()
 	return s.CloseWith(ctx, code)
 }
 
-// call runs the function and makes a panic an error.
+// call runs the function and turns a panic into an error.
 func (srv *Server) call(ctx context.Context, s *Session) (err error) {
 	defer fault.Contain(&err)
 	return srv.handle(ctx, s)

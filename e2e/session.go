@@ -23,29 +23,29 @@ import (
 
 // A Session is one end of a conversation with one authenticated peer.
 //
-// Its connections come and go: while there is none a client dials again as
-// [Config.Retry] says, a [Server] waits, and Send and Receive wait too. What is lost
-// with a connection is sent again, so messages arrive once and in order all the same.
+// Its connections come and go. While there is none a client dials again as
+// [Config.Retry] says, a [Server] waits, and Send and Receive wait too. The session sends
+// again what is lost with a connection, so messages still arrive once and in order.
 // A session made with [Connect] or [Accept] has one connection, and ends with it.
 //
 // A Session ends when either end closes it, when it cannot go on, or when the other
-// end breaks the rules. From then on every call returns the same [*CloseError], and no
-// message is sent any more, nor returned, but for those that had arrived before the
-// other end or the network ended it.
+// end breaks the rules. From then on every call returns the same [*CloseError]. The session
+// sends no more messages. Receive still returns those that had arrived before the other end
+// or the network ended it.
 type Session struct {
 	engine *engine.Session
 	flow   *flow.Flow
 	id     string // for logs
 
 	lost    func(why *CloseError) // finds another line after one is lost; nil: the session ends
-	found   func()                // is called when there is another line, or none after all
-	renewed func()                // is called when a rekey has changed the resume secret
+	found   func()                // runs when there is another line, or none after all
+	renewed func()                // runs when a rekey has changed the resume secret
 
 	calls     *calls.Calls
 	streams   *streams.Streams
 	telling   flow.Worker[*RefusedError]
 	onRefused func(*Session, *RefusedError)
-	doorbell  outcome.Doorbell // of what onRefused would be told
+	doorbell  outcome.Doorbell // logs refusals if there is no onRefused
 
 	party    localEnd
 	updates  updates
@@ -54,8 +54,8 @@ type Session struct {
 	followed upkeep.Followed
 
 	grantMu sync.Mutex // guards what follows
-	peer    Peer       // as it was accepted last
-	expires time.Time  // of the client's credentials; zero where they do not expire
+	peer    Peer       // as this end accepted it last
+	expires time.Time  // when the client's credentials expire; zero if they do not
 
 	events *events
 
@@ -73,7 +73,7 @@ type Info struct {
 	MaxMessage int // bytes
 }
 
-// newSession returns a session with its first line. The values of life are in that of the session.
+// newSession returns a session with its first line. The session's context has the values of life.
 func newSession(life context.Context, conn transport.Conn, made *engine.Handshake, grant Grant, own localEnd, events *events) *Session {
 	s := bareSession(life, made.Session(), own, events)
 	s.flow.Use(newLine(conn, s.engine.Link(), made.Hop(), own.cfg))
@@ -110,12 +110,12 @@ func bareSession(life context.Context, established *engine.Session, own localEnd
 
 // begun starts a new session's clocks.
 func (s *Session) begun() *Session {
-	if s.flow.Line() != nil { // else it is told with the first one
+	if s.flow.Line() != nil { // otherwise the first line tells it
 		s.events.tell(Event{State: StateSecure, Session: s, Transport: s.Info().Transport})
 	}
 	s.flow.Start()
 	s.remind()
-	if s.reminder != nil && s.party.cfg.KeepAlive < 0 { // it looks after no connection
+	if s.reminder != nil && s.party.cfg.KeepAlive < 0 { // it checks no connection
 		upkeep.Hourly(s, func(s *Session) bool {
 			if s.flow.Over() {
 				return false
@@ -133,22 +133,22 @@ func (s *Session) begun() *Session {
 	return s
 }
 
-// remind has a session look at its identity as it begins, and when it looks after its connection.
+// remind makes a session check its identity, as it begins and whenever it checks its connection.
 func (s *Session) remind() {
 	if s.reminder != nil {
 		s.reminder.Look(s.party.cfg.Identity, s.party.logger(), upkeep.SharedPause)
 	}
 }
 
-// logID returns what may be shown of a session's id, from which that cannot be found.
+// logID returns a name for a session that may be shown: nobody can find the session's id from it.
 func logID(id [32]byte) string {
 	hash := sha256.Sum256(label.SessionLogID.With(id[:]))
 	return hex.EncodeToString(hash[:8])
 }
 
-// entitle is told who the peer is by now, and what the client's credentials are good for,
-// as was accepted on a link. It counts for nothing where another link has been made since:
-// with that came another identity and other credentials.
+// entitle records who the peer is now and what the client's credentials grant, as accepted on
+// a link. It records nothing if another link has been made since: that one brought its own
+// identity and credentials.
 func (s *Session) entitle(on *engine.Link, peer *keys.PublicIdentity, g Grant) bool {
 	s.grantMu.Lock()
 	defer s.grantMu.Unlock()
@@ -161,7 +161,7 @@ func (s *Session) entitle(on *engine.Link, peer *keys.PublicIdentity, g Grant) b
 	return true
 }
 
-// recognize is entitle for a server, whose identity is another by now.
+// recognize is entitle for a peer that is a server: it records the server's new identity.
 func (s *Session) recognize(on *engine.Link, peer *keys.PublicIdentity) {
 	s.grantMu.Lock()
 	defer s.grantMu.Unlock()
@@ -170,29 +170,29 @@ func (s *Session) recognize(on *engine.Link, peer *keys.PublicIdentity) {
 	}
 }
 
-// Peer returns the identity that the other end has proved and the Verifier has
-// accepted, and what [ServerConfig.Authenticate] has granted: both as of the last connection, or
-// of what the other end has told since. What it has told and nobody has accepted yet is
-// not in it.
+// Peer returns the identity that the other end has proved and the Verifier has accepted,
+// and what [ServerConfig.Authenticate] has granted. Both are those of the last connection,
+// or of the last update from the other end since. An update counts once this end has
+// accepted it.
 func (s *Session) Peer() Peer {
 	s.grantMu.Lock()
 	defer s.grantMu.Unlock()
 	return s.peer
 }
 
-// Info returns what is known about the session and the link under it, or the last one
-// while there is none.
+// Info returns what is known about the session and the connection under it. While there is
+// none it is about the last one.
 func (s *Session) Info() Info {
 	cfg, hop := s.party.cfg, s.flow.Hop()
 	return Info{hop.Transport, s.id, HopTLS(hop.TLS), cfg.Protocol, cfg.MaxMessage}
 }
 
-// Done returns a channel that is closed when the session has ended. Then Send and Receive
-// say how.
+// Done returns a channel that is closed when the session has ended. The errors of Send and
+// Receive then say how.
 func (s *Session) Done() <-chan struct{} { return s.flow.Done() }
 
-// Restored reports whether the session was begun in another process, or in this one before
-// it was taken over by another: what its application knew there is not here.
+// Restored reports whether the session began in another process, or in this one before
+// another took it over: what the application knew about it there is not here.
 func (s *Session) Restored() bool { return s.restored }
 
 // Format prints no secrets, whatever the verb.
