@@ -11,11 +11,10 @@ import (
 	"github.com/hopseal/hopseal/keys/internal/missing"
 )
 
-// An Authority trusts the identities that one identity, an organisation's, has
-// vouched for: each for the address, room or role that the voucher names, and
-// until it expires. After a root was revoked it trusts no earlier statement of that root. It
-// remembers that in memory only, see [KnownPeers.RefuseRevoked]. It is safe for concurrent
-// use.
+// An Authority trusts the identities that one identity, an organisation's, has vouched for. It trusts
+// each for the address, room or role that the voucher names, until the voucher expires. After a root
+// was revoked, it trusts no earlier statement of that root. It remembers that in memory only, see
+// [KnownPeers.RefuseRevoked]. It is safe for concurrent use.
 type Authority struct {
 	mu       sync.Mutex // guards what follows
 	identity *keys.PublicIdentity
@@ -25,8 +24,8 @@ type Authority struct {
 	listeners listeners
 }
 
-// NewAuthority returns an Authority without vouchers. The caller has made sure
-// that the identity is the organisation's. It panics where there is none.
+// NewAuthority returns an Authority without vouchers. The caller has made sure that the identity is
+// the organisation's. NewAuthority panics if the identity is nil or empty.
 func NewAuthority(identity *keys.PublicIdentity) *Authority {
 	if empty(identity) {
 		panic(missing.Arg("PublicIdentity"))
@@ -34,9 +33,8 @@ func NewAuthority(identity *keys.PublicIdentity) *Authority {
 	return &Authority{identity: identity}
 }
 
-// Update takes a newer statement of the authority, which may be its revocation:
-// then nobody is trusted any more. It returns an [*Error] for another root or
-// an older statement.
+// Update takes in a newer statement of the authority. If that is its revocation, nobody is trusted
+// any more. Update returns an [*Error] for another root or an older statement.
 func (a *Authority) Update(p *keys.PublicIdentity) error {
 	if err := a.update(p); err != nil {
 		return err
@@ -63,9 +61,9 @@ func (a *Authority) update(p *keys.PublicIdentity) error {
 	return nil
 }
 
-// Add takes a voucher, which may come from anywhere: it must be signed by a key
-// that was the authority's when it was issued. It returns [ErrVoucher] for
-// anything else. Vouchers that have expired are dropped as others come in.
+// Add takes in a voucher, which may come from anywhere. The key that signed it must have been the
+// authority's when the voucher was issued. Add returns [ErrVoucher] for anything else. It also drops
+// vouchers that have expired.
 func (a *Authority) Add(b []byte) error {
 	v, sig, err := readVoucher(b)
 	if err != nil {
@@ -94,8 +92,8 @@ func (a *Authority) add(v voucher, sig []byte) error {
 	return nil
 }
 
-// Revoke takes in a revocation, as [KnownPeers.Revoke] does: whatever is vouched for its
-// root counts no more. Errors: [ErrNotRevocation], [ErrTooManyRevoked].
+// Revoke takes in a revocation, as [KnownPeers.Revoke] does: no voucher for its root counts any more.
+// Errors: [ErrNotRevocation], [ErrTooManyRevoked].
 func (a *Authority) Revoke(p *keys.PublicIdentity) error {
 	if empty(p) {
 		return missing.Arg("PublicIdentity")
@@ -110,8 +108,8 @@ func (a *Authority) Revoke(p *keys.PublicIdentity) error {
 	return nil
 }
 
-// revoke remembers a revoked root. It reports whether there is room, which there always is for a
-// root that is vouched for.
+// revoke remembers a revoked root. It reports whether there is room. There always is for a root with
+// a voucher.
 func (a *Authority) revoke(root keys.Fingerprint) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -136,8 +134,8 @@ func (a *Authority) vouches(root keys.Fingerprint) bool {
 	return slices.ContainsFunc(a.vouchers, func(v voucher) bool { return v.root == root })
 }
 
-// noteRevocation remembers a revocation that a peer shows as its identity, if there is a voucher
-// for its root. A stranger can make any number of others.
+// noteRevocation remembers a revocation that a peer shows as its identity, if there is a voucher for
+// its root. It forgets others, since a stranger can make any number of them.
 func (a *Authority) noteRevocation(p *keys.PublicIdentity) {
 	a.mu.Lock()
 	first := !a.isRevoked(p.Fingerprint()) && a.vouches(p.Fingerprint())
@@ -150,8 +148,8 @@ func (a *Authority) noteRevocation(p *keys.PublicIdentity) {
 // OnChange is described at [ChangeNotifier].
 func (a *Authority) OnChange(f func()) (stop func()) { return a.listeners.add(f) }
 
-// Verify returns nil for an identity with a voucher for what was expected. Where
-// the authority vouches for another one there, the reason is [Changed].
+// Verify returns nil for an identity with a voucher for what was expected. If the authority vouches
+// for another one there, the reason is [Changed].
 func (a *Authority) Verify(_ context.Context, want Expected, got *keys.PublicIdentity) error {
 	now := time.Now()
 	if got != nil && got.Revoked() {
@@ -176,7 +174,7 @@ func (a *Authority) checkVoucher(want Expected, got *keys.PublicIdentity, now ti
 	where := want
 	where.Fingerprint = keys.Fingerprint{}
 	var known []keys.Fingerprint
-	var outside *voucher // for got, outside of its time
+	var outside *voucher // for got, but it does not count now
 	from, to := now.Add(keys.ClockSkew).Unix(), now.Unix()
 	for _, v := range a.vouchers {
 		switch current := to < int64(v.expires) && from >= int64(v.issued); {

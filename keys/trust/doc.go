@@ -9,15 +9,15 @@
 //
 // # What is decided, and by whom
 //
-// A Verifier gets two things: whom the caller [Expected], and the identity that answered, of which
-// the signatures have been checked. For everybody else than the one who was expected it returns an
-// [*Error] with a [Reason]. The application then asks a person, who compares fingerprints or a
-// [SafetyNumber], admits the peer with [KnownPeers.Admit], and tries again. Nothing in this package
-// waits for a person.
+// A Verifier gets two things: whom the caller [Expected], and the identity that answered, whose
+// signatures have been checked. For everybody except the one who was expected it returns an [*Error]
+// with a [Reason]. The application then asks a person, who compares fingerprints or a [SafetyNumber],
+// admits the peer with [KnownPeers.Admit], and tries again. Nothing in this package waits for a
+// person.
 //
-// [KnownPeers] are kept in a store, or by the application. An organisation that does not want to
-// admit every peer everywhere has its own identity [Vouch] for them; its programs use an
-// [Authority]. An owner who retires a root has it [Succeed] by another one.
+// A store or the application keeps the [KnownPeers]. An organisation that does not want to admit
+// every peer everywhere lets its own identity [Vouch] for them, and its programs use an [Authority].
+// An owner who retires a root lets another root [Succeed] it.
 //
-// What is not decided here: what a peer may do. That is the application's, by fingerprint.
+// This package does not decide what a peer may do. The application does, by fingerprint.
 package trust

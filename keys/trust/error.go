@@ -14,9 +14,9 @@ type Reason byte
 
 const (
 	Unknown     Reason = iota + 1 // never admitted for what was expected
-	Changed                       // another root is known for it, or another statement under the same serial
+	Changed                       // another root is known there, or another statement with the same serial
 	Revoked                       // its root has withdrawn it
-	Expired                       // its statement, or the voucher for it, is older than it says it may be
+	Expired                       // its statement, or the voucher for it, has expired
 	RolledBack                    // a newer statement of the same root has been seen
 	NotYetValid                   // its statement was issued in the future, by the clock of this end
 )
@@ -44,7 +44,7 @@ type Error struct {
 	Reason Reason
 	Want   Expected
 	Got    keys.Fingerprint
-	Known  []keys.Fingerprint // what is known for Want, where Reason is Changed
+	Known  []keys.Fingerprint // the roots that are known for Want, if Reason is Changed
 }
 
 var advice = map[Reason]string{
@@ -66,8 +66,8 @@ func (e *Error) Error() string {
 // Permanent reports that trying again changes nothing until a person acts.
 func (e *Error) Permanent() bool { return true }
 
-// A timeError wraps an [Error] about a statement or a voucher that does not count now, and names
-// the times.
+// A timeError wraps an [Error] about a statement or a voucher that does not count now. It names the
+// times.
 type timeError struct {
 	cause *Error
 	text  string
@@ -77,7 +77,7 @@ func (e *timeError) Error() string   { return "keys: " + e.text }
 func (e *timeError) Unwrap() error   { return e.cause }
 func (e *timeError) Permanent() bool { return true }
 
-// checkTime returns why a peer's statement does not count at that time, or nil.
+// checkTime returns an error that says why a peer's statement does not count at that time, or nil.
 func checkTime(want Expected, got *keys.PublicIdentity, now time.Time) error {
 	if !got.Lapsed(now) {
 		return nil

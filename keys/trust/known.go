@@ -13,15 +13,13 @@ import (
 // ErrKnownPeers is returned for bytes that are not a list of known peers.
 var ErrKnownPeers = errors.New("keys: not a valid list of known peers")
 
-// KnownPeers trusts the identities that the user admitted, each in the role and
-// for the address or room that it was admitted for, and never for the name that it
-// gives itself. A dialled address has one identity; a room has many members, and a
-// server many clients.
+// KnownPeers trusts the identities that the user admitted. It trusts each in the role and for the
+// address or room for which the user admitted it, and never for the name that it gives itself. A
+// dialled address has one identity; a room has many members, and a server has many clients.
 //
-// Of every root that was ever admitted it remembers the newest statement, a
-// revocation and a successor, also once the admission is gone: an older statement
-// does not come back, nor does a root that was withdrawn. [KnownPeers.Revoke]
-// withdraws a root before anything else is known of it.
+// KnownPeers remembers the newest statement, a revocation and a successor of every root that was ever
+// admitted, even after the admission is gone. So neither an older statement nor a withdrawn root
+// comes back. [KnownPeers.Revoke] withdraws a root even before anything else is known of it.
 //
 // The zero KnownPeers knows nobody. It is safe for concurrent use; it must not be
 // copied.
@@ -30,12 +28,12 @@ type KnownPeers struct {
 	known     atomic.Pointer[snapshot] // what it points to never changes; nil for nothing
 	listeners listeners
 
-	// persist, if not nil, stores the encoded list before a change takes
-	// effect, and reports whether it did.
+	// persist, if not nil, stores the encoded list before a change takes effect. It reports whether
+	// the list is stored.
 	persist func([]byte) (done bool, err error)
 }
 
-// Level is how a known peer came to be known.
+// Level says how a known peer came to be known.
 type Level byte
 
 const (
@@ -56,24 +54,23 @@ func (l Level) String() string {
 	return fmt.Sprintf("trust.Level(%d)", l)
 }
 
-// Verify returns nil for a peer that was admitted for this address or room. It
-// remembers the newest statement of its root, and the revocation of a root that it
-// knows. A revocation of any other root is refused and not remembered, since a stranger can
-// make any number of them: see [KnownPeers.Revoke].
+// Verify returns nil for a peer that was admitted for this address or room. It remembers the newest
+// statement of the peer's root, and the revocation of a root that it knows. It refuses a revocation
+// of any other root and does not remember it, since a stranger can make any number of them: see
+// [KnownPeers.Revoke].
 func (k *KnownPeers) Verify(_ context.Context, want Expected, got *keys.PublicIdentity) error {
 	return k.learn(want, got, func(next *snapshot) error { return next.recognise(want, got) })
 }
 
-// Admit records that a person compared the fingerprint and means this identity by
-// this address or room. At an address it replaces the one before.
+// Admit records that a person compared the fingerprint and means this identity by this address or
+// room. At an address the identity replaces the one before.
 func (k *KnownPeers) Admit(want Expected, got *keys.PublicIdentity) error {
 	return k.learn(want, got, func(next *snapshot) error { return next.admit(want, got, Verified) })
 }
 
-// TrustOnFirstUse returns a Verifier that admits whoever answers first at an
-// address, and then decides as KnownPeers does. It notices a change. It does not notice
-// somebody who was in the middle from the beginning. Nobody is admitted that way in rooms, where a
-// relay brings the members, or among clients.
+// TrustOnFirstUse returns a Verifier that admits whoever answers first at an address, and then
+// decides as KnownPeers does. It notices a change. It does not notice somebody who was in the middle
+// from the beginning. It admits nobody in rooms, where a relay brings the members, or among clients.
 func (k *KnownPeers) TrustOnFirstUse() Verifier { return firstUse{k} }
 
 type firstUse struct{ known *KnownPeers }
@@ -90,7 +87,7 @@ func (f firstUse) Verify(_ context.Context, want Expected, got *keys.PublicIdent
 
 func (f firstUse) OnChange(g func()) (stop func()) { return f.known.OnChange(g) }
 
-// Forget takes an admission back. What is remembered of the root stays.
+// Forget takes an admission back. KnownPeers still remembers the root.
 func (k *KnownPeers) Forget(want Expected, root keys.Fingerprint) error {
 	return k.change(func(n snapshot) (snapshot, error) {
 		n.remove(func(a admission) bool { return a.scope == scopeOf(want) && a.root == root })
@@ -118,7 +115,7 @@ func (k *KnownPeers) Level(want Expected, root keys.Fingerprint) (Level, bool) {
 // change in this sense.
 func (k *KnownPeers) OnChange(f func()) (stop func()) { return k.listeners.add(f) }
 
-// now returns what is known, to look at or to change a copy of it.
+// now returns what is known. The caller reads it, or changes a copy of it.
 func (k *KnownPeers) now() snapshot {
 	if n := k.known.Load(); n != nil {
 		return *n
@@ -126,13 +123,13 @@ func (k *KnownPeers) now() snapshot {
 	return snapshot{}
 }
 
-// learn changes what is known by what the statement says about its root, and by do.
+// learn changes what is known: by what the statement says about its root, and by do.
 func (k *KnownPeers) learn(want Expected, got *keys.PublicIdentity, do func(*snapshot) error) error {
 	return k.change(func(n snapshot) (snapshot, error) { return n.learn(want, got, do) })
 }
 
-// change stores what f returns and then makes it known, also where f returns an error with it.
-// Where f changes nothing, which is most often, change takes no lock.
+// change stores what f returns and then makes it known, even if f returns an error with it. If f
+// changes nothing, which is most often, change takes no lock.
 func (k *KnownPeers) change(f func(snapshot) (snapshot, error)) error {
 	if next, err := f(k.now()); !next.owned {
 		return err
@@ -150,7 +147,7 @@ func (k *KnownPeers) change(f func(snapshot) (snapshot, error)) error {
 	return err
 }
 
-// store stores next, unless it is what was known before, and makes it known. The caller holds
+// store stores next and makes it known, unless it is what was known before. The caller holds
 // k.changing.
 func (k *KnownPeers) store(before, next snapshot) error {
 	if next.equal(before) {

@@ -4,7 +4,7 @@ package trust
 
 import "github.com/hopseal/hopseal/keys/internal/bridge"
 
-// What only keys/keystore does with a list of known peers.
+// init offers what only keys/keystore does with a list of known peers.
 func init() {
 	bridge.Offer(bridge.KnownPeers[*KnownPeers]{
 		Persist: func(k *KnownPeers, write func([]byte) (bool, error)) { k.persist = write },
@@ -13,9 +13,9 @@ func init() {
 	})
 }
 
-// replace makes next known, which another process has written. What this process has
-// learned itself of these roots stays: revocations, and later statements. It reports whether
-// listeners have something to hear, and leaves it to the caller to call them.
+// replace makes next known, which another process has written. It keeps what this process has learned
+// itself of these roots: revocations, and later statements. It reports whether the listeners have
+// something to hear; the caller calls them.
 func (k *KnownPeers) replace(next snapshot) (changed bool) {
 	k.changing.Lock()
 	defer k.changing.Unlock()

@@ -75,7 +75,7 @@ func parseRootState(r *strict.Reader) (s rootState, ok bool) {
 	s.serial = r.Uint()
 	copy(s.digest[:], r.Bin(32, 32))
 	if !r.Nil() && copy(s.successor[:], r.Bin(32, 32)) > 0 && s.successor == (keys.Fingerprint{}) {
-		r.Fail() // no successor is written nil
+		r.Fail() // nil stands for no successor
 	}
 	return s, !r.Failed()
 }

@@ -6,7 +6,7 @@ import "github.com/hopseal/hopseal/keys"
 type KnownPeer struct {
 	At      Expected // where it is trusted; Fingerprint is its root
 	Level   Level
-	Serial  uint64 // the highest that was seen of its statements
+	Serial  uint64 // the highest that was seen in its statements
 	Revoked bool
 }
 
@@ -28,8 +28,8 @@ func (k *KnownPeers) All() []KnownPeer {
 	return out
 }
 
-// Knows reports whether anything is remembered of a root: that it was admitted
-// somewhere once, succeeded one that was, or was revoked.
+// Knows reports whether anything is remembered of a root: it was admitted somewhere once, it
+// succeeded such a root, or it was revoked.
 func (k *KnownPeers) Knows(root keys.Fingerprint) bool {
 	n := k.now()
 	return n.state(root) != nil

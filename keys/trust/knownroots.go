@@ -11,8 +11,8 @@ import (
 	"github.com/hopseal/hopseal/keys/internal/missing"
 )
 
-// MaxRevoked is how many revoked roots a [KnownPeers] remembers. Those of roots that it
-// knew before are remembered beyond that number too.
+// MaxRevoked is how many revoked roots a [KnownPeers] remembers. It remembers revocations of roots
+// that it knew before beyond that number too.
 const MaxRevoked = 10_000
 
 // Errors of [KnownPeers.Revoke] and [Authority.Revoke].
@@ -22,15 +22,15 @@ var (
 )
 
 // Revoke takes in a revocation: a statement by which a root withdraws its identity, see
-// [keys.PublicIdentity.Revoked]. The root is never trusted again, whether it is known or not,
-// and whatever was learned of it before or is learned later: an older or newer statement, an
+// [keys.PublicIdentity.Revoked]. The root is never trusted again. It does not matter whether the root
+// is known, nor what was learned of it before or is learned later: an older or newer statement, an
 // admission, a succession. A succession that it signed before does not count any more, unless a
-// person has compared the successor's fingerprint. Where the successor was admitted by the
-// succession alone, the root is admitted again in its place, and is revoked.
+// person has compared the successor's fingerprint. If the succession alone admitted the successor,
+// the root is admitted again in its place, and is revoked.
 //
-// A revocation proves itself, so it may come from anywhere; but whoever can make a
-// program call Revoke can fill the list, up to [MaxRevoked]. Call it for what a person,
-// or a service of yours, hands over, and not for what strangers send.
+// A revocation proves itself, so it may come from anywhere. But whoever can make a program call
+// Revoke can fill the list, up to [MaxRevoked]. Call it for what a person, or a service of yours,
+// hands over, and not for what strangers send.
 //
 // Errors: [ErrNotRevocation], [ErrTooManyRevoked], or that of storing it.
 func (k *KnownPeers) Revoke(p *keys.PublicIdentity) error {
@@ -49,11 +49,11 @@ func (k *KnownPeers) Revoke(p *keys.PublicIdentity) error {
 	})
 }
 
-// revoke remembers that a root is withdrawn, for good. Admissions that its successor had by
-// succession alone go back to it.
+// revoke remembers for good that a root is withdrawn. Admissions that its successor had by succession
+// alone go back to the root.
 func (n *snapshot) revoke(root keys.Fingerprint, digest [sha256.Size]byte) {
 	if s := n.state(root); s != nil && s.serial == revokedSerial {
-		return // it may sign any number of them
+		return // the root may sign any number of revocations
 	}
 	last := n.successorOf(root)
 	s := n.track(root)
@@ -70,11 +70,11 @@ func (n *snapshot) revocations() (count int) {
 	return count
 }
 
-// Succeed takes a statement of a known root and of its successor that the one
-// takes the place of the other, wherever it is admitted. The first succession of a
-// root wins. What a person had verified is then at level [Succeeded]. Succeed returns
-// an [*Error] for a root that is not known, has another successor, or was revoked,
-// and for a successor that was revoked or was itself succeeded by the root.
+// Succeed takes in the statement of a known root and of its successor that the successor takes the
+// root's place, wherever the root is admitted. The first succession of a root wins. What a person had
+// verified is then at level [Succeeded]. Succeed returns an [*Error] for a root that is not known,
+// has another successor, or was revoked, and for a successor that was revoked or was itself succeeded
+// by the root.
 func (k *KnownPeers) Succeed(s *Succession) error {
 	if s == nil || s.raw == nil {
 		return missing.Arg("Succession")
@@ -99,8 +99,8 @@ func (k *KnownPeers) Succeed(s *Succession) error {
 	})
 }
 
-// successorOf returns the last of the roots that succeeded each other, beginning with this one. It
-// is the root itself where it has no successor.
+// successorOf returns the last root in the chain of successors that begins with this root. A root
+// without a successor is the last itself.
 func (n *snapshot) successorOf(root keys.Fingerprint) keys.Fingerprint {
 	for range n.roots { // a list from elsewhere may go in a circle
 		s := n.state(root)
@@ -112,7 +112,8 @@ func (n *snapshot) successorOf(root keys.Fingerprint) keys.Fingerprint {
 	return root
 }
 
-// move admits to wherever from was admitted, at the level that level returns, and from no more.
+// move gives the admissions of from to to. The function level returns the new level of each, and
+// whether it moves at all.
 func (n *snapshot) move(from, to keys.Fingerprint, level func(Level) (_ Level, moves bool)) {
 	if from == to {
 		return
@@ -127,9 +128,9 @@ func (n *snapshot) move(from, to keys.Fingerprint, level func(Level) (_ Level, m
 	}
 }
 
-// RefuseRevoked returns a Verifier that refuses every root that the list knows to be revoked,
-// and older statements of roots that it knows, and has v decide about all others. It is for
-// [Pinned], an [Authority] and Verifiers of the application's, which remember less.
+// RefuseRevoked returns a Verifier that refuses every root that the list knows to be revoked, and
+// older statements of roots that it knows. It asks v about all others. It is for [Pinned], an
+// [Authority] and the application's own Verifiers, which remember less.
 func (k *KnownPeers) RefuseRevoked(v Verifier) Verifier { return refusing{k, v} }
 
 type refusing struct {
@@ -157,13 +158,13 @@ func outdated(err error) bool {
 	return errors.As(err, &e) && (e.Reason == Expired || e.Reason == NotYetValid || e.Reason == RolledBack)
 }
 
-// OnChange is that of the list and of the Verifier behind it.
+// OnChange makes the list and the Verifier behind it call f after a change.
 func (r refusing) OnChange(f func()) (stop func()) {
 	first, second := r.known.OnChange(f), onChange(r.next, f)
 	return func() { first(); second() }
 }
 
-// Several is that of the Verifier behind it, for package peer.
+// Several returns what Several of the Verifier behind it returns. Package peer asks.
 func (r refusing) Several() bool {
 	pins, ok := r.next.(interface{ Several() bool })
 	return ok && pins.Several()

@@ -6,22 +6,21 @@ import (
 	"github.com/hopseal/hopseal/keys/internal/missing"
 )
 
-// A ChangeNotifier is a Verifier that tells when it has learned something by which a yes
-// may have become a no: [KnownPeers], [Authority], and what is made of them. Package e2e
-// then asks it again about every open session, and ends those of peers that are not trusted any
-// more. It ends none for [Expired], [NotYetValid] and [RolledBack], so a ChangeNotifier gives one of
-// these reasons only for peers that it trusts otherwise. A Verifier that wraps a ChangeNotifier
-// should pass OnChange on.
+// A ChangeNotifier is a Verifier that tells when it has learned something that may turn a yes into a
+// no: [KnownPeers], [Authority], and what is made of them. Package e2e then asks it again about every
+// open session, and ends those of peers that are not trusted any more. Package e2e ends none for
+// [Expired], [NotYetValid] and [RolledBack], so a ChangeNotifier gives one of these reasons only for
+// peers that it trusts otherwise. A Verifier that wraps a ChangeNotifier should pass OnChange on.
 type ChangeNotifier interface {
 	Verifier
 
-	// OnChange has f called after each such change, until stop is called. Whoever
-	// makes the change waits for f, so f returns at once. It may run in several
-	// goroutines at a time, and once more just after stop. A nil f panics.
+	// OnChange makes the Verifier call f after each such change, until stop is called. Whoever makes
+	// the change waits for f, so f must return at once. Several goroutines may call f at a time, and
+	// one may call it just after stop. A nil f panics.
 	OnChange(f func()) (stop func())
 }
 
-// onChange is OnChange of a Verifier that may offer it.
+// onChange calls OnChange of a Verifier that has it.
 func onChange(v Verifier, f func()) (stop func()) {
 	if n, ok := v.(ChangeNotifier); ok {
 		return n.OnChange(f)
@@ -32,12 +31,12 @@ func onChange(v Verifier, f func()) (stop func()) {
 // listeners are the functions to call after a change.
 type listeners struct {
 	mu    sync.Mutex           // guards what follows
-	funcs map[*func()]struct{} // by address, since functions do not compare
+	funcs map[*func()]struct{} // by address, since functions cannot be compared
 }
 
 func (l *listeners) add(f func()) (stop func()) {
 	if f == nil {
-		panic(missing.Arg("func()")) // now, and not in whoever makes a change
+		panic(missing.Arg("func()")) // here, and not later where somebody makes a change
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -52,7 +51,7 @@ func (l *listeners) add(f func()) (stop func()) {
 	}
 }
 
-// call calls all of them. The caller holds no lock: they may ask the Verifier.
+// call calls all listeners. The caller holds no lock, since they may ask the Verifier.
 func (l *listeners) call() {
 	l.mu.Lock()
 	all := make([]func(), 0, len(l.funcs))

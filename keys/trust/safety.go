@@ -11,10 +11,9 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// SafetyNumber returns what two people compare instead of two fingerprints: sixty
-// digits in twelve groups of five, the same on both sides. Each group is five
-// bytes of SHA-512 over a label and both fingerprints, the smaller first, modulo
-// 100,000.
+// SafetyNumber returns what two people compare in place of two fingerprints: sixty digits in twelve
+// groups of five, the same on both sides. Each group is five bytes of a hash, modulo 100,000. The
+// hash is SHA-512 over a label and both fingerprints, the smaller first.
 func SafetyNumber(a, b keys.Fingerprint) string {
 	if bytes.Compare(a[:], b[:]) > 0 {
 		a, b = b, a
@@ -39,15 +38,15 @@ var (
 
 const safetyScheme = "hopseal:compare/1/"
 
-// SafetyCode returns what a device shows as a QR code for the other one to scan,
-// 130 characters: its own fingerprint, and the one that it has for the peer.
+// SafetyCode returns what a device shows as a QR code for the other device to scan, 130 characters:
+// its own fingerprint, and the one that it has for the peer.
 func SafetyCode(own, peer keys.Fingerprint) string {
 	return safetyScheme + own.String() + "/" + peer.String()
 }
 
-// ScanSafetyCode compares a code that the peer's device shows with one's own view
-// of the two. It returns nil if both see the same, [ErrSafetyMismatch] if not, and
-// [ErrSafetyCode] for text that is not such a code.
+// ScanSafetyCode compares the code that the peer's device shows with the two fingerprints that this
+// device has. It returns nil if they agree, [ErrSafetyMismatch] if not, and [ErrSafetyCode] for text
+// that is not such a code.
 func ScanSafetyCode(code string, own, peer keys.Fingerprint) error {
 	rest, ok := strings.CutPrefix(code, safetyScheme)
 	theirs, ours, split := strings.Cut(rest, "/")

@@ -17,7 +17,7 @@ import (
 
 // snapshot is what is known at one moment.
 type snapshot struct {
-	roots      []rootState // ascending, of every root in admissions and more
+	roots      []rootState // ascending; every root in admissions, and more
 	admissions []admission // ascending
 	owned      bool        // the slices are copies, which may be changed
 }
@@ -83,7 +83,7 @@ func (a admission) compare(b admission) int {
 
 func (s rootState) compare(t rootState) int { return bytes.Compare(s.root[:], t.root[:]) }
 
-// own makes the slices copies that may be changed.
+// own copies the slices, unless they are copies already, so that they may be changed.
 func (n *snapshot) own() {
 	if !n.owned {
 		n.roots, n.admissions, n.owned = slices.Clone(n.roots), slices.Clone(n.admissions), true
@@ -94,17 +94,16 @@ func (n snapshot) equal(m snapshot) bool {
 	return slices.Equal(n.roots, m.roots) && slices.Equal(n.admissions, m.admissions)
 }
 
-// trustsSame reports whether n and m trust the same roots in the same scopes. It does not matter
-// which of their statements they have seen.
+// trustsSame reports whether n and m trust the same roots in the same scopes. The statements that
+// they have seen do not matter.
 func (n snapshot) trustsSame(m snapshot) bool {
 	return slices.Equal(n.admissions, m.admissions) && slices.EqualFunc(n.roots, m.roots, func(s, t rootState) bool {
 		return s.root == t.root && s.successor == t.successor && (s.serial == revokedSerial) == (t.serial == revokedSerial)
 	})
 }
 
-// learn returns what is known after a statement of a peer, and after do. Nothing is
-// remembered of a statement that is refused, except the revocation of a root that is
-// known: anyone may pass one on.
+// learn returns what is known after a statement of a peer, and after do. It remembers nothing of a
+// statement that is refused, except the revocation of a known root: anyone may pass one on.
 func (n snapshot) learn(want Expected, got *keys.PublicIdentity, do func(*snapshot) error) (snapshot, error) {
 	if empty(got) {
 		return n, missing.Arg("PublicIdentity")
@@ -145,8 +144,8 @@ func (n *snapshot) withdrawn(want Expected, got *keys.PublicIdentity) error {
 	return &Error{Revoked, want, got.Fingerprint(), nil}
 }
 
-// advance moves what is remembered of the root to the statement, unless a newer
-// one, or another one with the same serial, has been seen.
+// advance remembers the statement as the newest of its root. It returns an error if a newer one, or
+// another one with the same serial, has been seen.
 func (n *snapshot) advance(want Expected, got *keys.PublicIdentity) error {
 	s := n.state(got.Fingerprint())
 	if s == nil {
@@ -209,7 +208,7 @@ func (n *snapshot) remove(unwanted func(admission) bool) {
 	n.admissions = slices.DeleteFunc(n.admissions, unwanted)
 }
 
-// state returns what is remembered of a root, to look at, or nil for nothing.
+// state returns what is remembered of a root, or nil. The caller only reads it.
 func (n *snapshot) state(root keys.Fingerprint) *rootState {
 	i, found := slices.BinarySearchFunc(n.roots, rootState{root: root}, rootState.compare)
 	if !found {
@@ -218,7 +217,8 @@ func (n *snapshot) state(root keys.Fingerprint) *rootState {
 	return &n.roots[i]
 }
 
-// track returns what is remembered of a root, to change, from now on if it was nothing.
+// track returns what is remembered of a root, for the caller to change. If that was nothing, it is
+// remembered from now on.
 func (n *snapshot) track(root keys.Fingerprint) *rootState {
 	n.own()
 	i, found := slices.BinarySearchFunc(n.roots, rootState{root: root}, rootState.compare)

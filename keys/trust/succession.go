@@ -20,9 +20,9 @@ import (
 // succession signed by both roots.
 var ErrSuccession = errors.New("keys: not a valid succession")
 
-// A Succession is the statement of two roots that the second takes the place of
-// the first. It is for an owner who retires a root, or is not sure any more that it was kept
-// secret. [Succeed] signs it, and peers take it with [KnownPeers.Succeed].
+// A Succession is the statement of two roots that the second takes the place of the first. It is for
+// an owner who retires a root, or is not sure any more that it was kept secret. [Succeed] signs it,
+// and peers take it in with [KnownPeers.Succeed].
 type Succession struct {
 	raw       []byte
 	old, next keys.Fingerprint
@@ -36,10 +36,10 @@ func (s *Succession) Bytes() []byte { return s.raw }
 func (s *Succession) Old() keys.Fingerprint  { return s.old }
 func (s *Succession) Next() keys.Fingerprint { return s.next }
 
-// Issued returns when it was signed, by its own word.
+// Issued returns the time at which the succession says that it was signed.
 func (s *Succession) Issued() time.Time { return s.issued }
 
-// roots is what package keys lets this package do with the root of an identity.
+// roots are the functions of package keys for the root of an identity.
 var roots = bridge.Take[bridge.Roots[*keys.Identity]]()
 
 // Succeed signs that next takes the place of old. The private keys of both roots must be attached.

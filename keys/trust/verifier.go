@@ -17,30 +17,30 @@ const (
 	RoleMember                 // of a room
 )
 
-// Expected says whom the caller meant to reach. A Verifier answers whether the
-// identity in hand is that one, not whether it is somebody known.
+// Expected says whom the caller meant to reach. A Verifier decides whether the identity in hand is
+// that one, not whether it is somebody known.
 type Expected struct {
 	Address     string           // what was dialled, "" for a server's clients and in rooms
 	Room        string           // the room's name or id, "" outside rooms
 	Role        Role             // what the peer is expected to be
-	Fingerprint keys.Fingerprint // the root that it must have; zero where any will do
+	Fingerprint keys.Fingerprint // the root that it must have; zero if any will do
 }
 
-// A Verifier decides whether a peer's identity is the one that the caller meant
-// to reach. It returns nil, or an error that is or wraps an [*Error] when the
-// answer is no. It never waits for a person: the application asks, changes what
-// the Verifier knows, and tries again.
+// A Verifier decides whether a peer's identity is the one that the caller meant to reach. It returns
+// nil if the answer is yes, and an error that is or wraps an [*Error] if the answer is no. It never
+// waits for a person: the application asks, changes what the Verifier knows, and tries again.
 //
-// It gives the reasons [Expired], [NotYetValid] and [RolledBack] only where nothing else is wrong.
-// Package e2e refuses a new session for these, and ends no open one: a clock may be wrong.
+// It gives the reasons [Expired], [NotYetValid] and [RolledBack] only if nothing else is wrong. For
+// these package e2e refuses a new session, but ends no open one: a clock may be wrong.
 //
 // This package has [Pinned], [KnownPeers], [Authority] and [InsecureAnyone].
 type Verifier interface {
 	Verify(ctx context.Context, want Expected, got *keys.PublicIdentity) error
 }
 
-// check refuses whoever no Verifier accepts, whatever it knows. A ChangeNotifier calls checkPeer
-// first and checkTime last: package e2e ends no session for a statement that does not count now.
+// check refuses an identity that no Verifier accepts, whatever the Verifier knows. A ChangeNotifier
+// calls checkPeer first and checkTime last: package e2e ends no session for a statement that does not
+// count now.
 func check(want Expected, got *keys.PublicIdentity, now time.Time) error {
 	if err := checkPeer(want, got); err != nil {
 		return err

@@ -22,9 +22,9 @@ var ErrVoucher = errors.New("keys: not a valid voucher of this authority")
 // maxVoucherSize is how large a voucher can be, in bytes.
 const maxVoucherSize = 2048
 
-// Vouch signs, with the authority's primary signing key, that the identity with
-// the given root is the one to expect at an address, in a room or as a client, until expires. The
-// voucher, at most 2 KB, is public. Verifiers take it with [Authority.Add].
+// Vouch signs, with the authority's primary signing key, that the identity with the given root is the
+// one to expect at an address, in a room or as a client, until expires. The voucher has at most 2 KB
+// and is public. Verifiers take it in with [Authority.Add].
 //
 //	voucher   = array(2) [ statement bin, signature bin 64 ]
 //	statement = array(9) [ version=1, authority bin 32, signing key id bin 32, address str, room str,
@@ -106,8 +106,8 @@ func readVoucher(b []byte) (v voucher, sig []byte, err error) {
 	return v, sig, nil
 }
 
-// timeError returns an error that wraps because and names the times of a voucher that does not count
-// now.
+// timeError returns an error for a voucher that does not count now. It wraps because and names the
+// voucher's times.
 func (v *voucher) timeError(because *Error, now time.Time) error {
 	e := &timeError{because, fmt.Sprintf("the voucher for peer %s expired at %s: its authority has to issue another one; check this clock", because.Got, unixtime.Text(unixtime.Time(v.expires)))}
 	if now.Unix() < int64(v.expires) {

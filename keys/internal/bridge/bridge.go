@@ -2,9 +2,9 @@
 // identity, of a shared keyset or of a list of known peers. The public types have no exported
 // methods for that.
 //
-// Packages keys and keys/trust offer their functions when they start. Packages keys/trust, keys/keyio and
+// Packages keys and keys/trust offer their functions in init. Packages keys/trust, keys/keyio and
 // keys/keystore take them. The type parameters stand for *keys.Identity and so on: this package
-// cannot name them, since keys imports it.
+// cannot name these types, since keys imports it.
 package bridge
 
 import (
@@ -17,10 +17,11 @@ import (
 
 var offered []any
 
-// Offer makes functions available. It is for functions init.
+// Offer makes functions available to Take. Call it in init.
 func Offer(functions any) { offered = append(offered, functions) }
 
-// Take returns what was offered of that type. The package that offers it must have been imported.
+// Take returns the functions of that type that were offered. The package that offers them must have
+// been imported.
 func Take[F any]() F {
 	for _, o := range offered {
 		if f, ok := o.(F); ok {
@@ -33,7 +34,7 @@ func Take[F any]() F {
 // Identities are the functions for identities.
 //
 // The state of an identity never changes: a step makes another one, which a store writes before
-// anybody uses it. Such a state is handed over in an identity of its own that nobody else has.
+// anybody uses it. Functions hand over such a state in an identity of its own that nobody else has.
 type Identities[I any] struct {
 	Copy func(id I) I              // an identity with the state that id has now
 	Same func(a, b I) bool         // whether both have the same state, by address
@@ -48,7 +49,7 @@ type Identities[I any] struct {
 	Changed func(id I, sealing bool, now time.Time, change func(ring.Ring) (ring.Ring, error)) (I, error)
 }
 
-// SharedKeysets are the functions for shared keysets. States are handed over as with [Identities].
+// SharedKeysets are the functions for shared keysets. They hand over states as [Identities] does.
 type SharedKeysets[S any] struct {
 	Copy func(s S) S
 	Same func(a, b S) bool
@@ -59,24 +60,24 @@ type SharedKeysets[S any] struct {
 
 	Rings func(s S) (aeads, macs ring.Ring)
 
-	// Changed makes the same change to both rings. The change is told the Tink id of the key in
-	// the ring that it gets.
+	// Changed makes the same change to both rings. Change gets each ring with the Tink id that the
+	// key has in it.
 	Changed func(s S, tinkID uint32, change func(r ring.Ring, tinkID uint32) (ring.Ring, error)) (S, error)
 
-	// Updated returns the state of to. Pairs that s has too keep what was counted for them in s.
+	// Updated returns the state of to. Pairs that s holds too keep the counts that they have in s.
 	Updated func(s, to S) (S, error)
 
-	// Counted returns s with pairs that have their AES256_GCM messages counted by the ledger.
+	// Counted returns s with pairs whose AES256_GCM messages the ledger counts.
 	Counted func(s S, l Ledger) S
 
 	Reserved     func(s S, id [32]byte) (messages uint64, held bool)
 	WithReserved func(s S, id [32]byte, messages uint64) S
-	Spent        func(s S, messages uint64) S       // with so many reserved for every pair
+	Spent        func(s S, messages uint64) S       // with that number reserved for every pair
 	Used         func(s S) (messages, bytes uint64) // by the primary, since it was loaded
-	Uncounted    error                              // what a pair without a ledger answers
+	Uncounted    error                              // the error of a pair without a ledger
 }
 
-// A Ledger raises the room of a pair to n messages or more, once that is on disk.
+// A Ledger raises the room of a pair to n messages or more, after it has written that to disk.
 type Ledger func(id [32]byte, room *atomic.Uint64, n uint64) error
 
 // MaxSealed is how many messages an AES256_GCM key seals in its life.
@@ -84,12 +85,12 @@ const MaxSealed = 1 << 30
 
 // KnownPeers are the functions for lists of known peers.
 type KnownPeers[K any] struct {
-	// Persist has each change given to write before it takes effect. Write reports whether it is
-	// stored.
+	// Persist makes k give each change to write before the change takes effect. Write reports whether
+	// the change is stored.
 	Persist func(k K, write func([]byte) (done bool, err error))
 
-	// Replace makes k what to is, and keeps what k has learned itself. It reports whether somebody
-	// is not trusted any more. The caller then calls Tell, without locks.
+	// Replace gives k the contents of to, and keeps what k has learned itself. It reports whether
+	// somebody is not trusted any more. The caller then calls Tell, without locks.
 	Replace func(k, to K) (tell bool)
 	Tell    func(k K)
 }

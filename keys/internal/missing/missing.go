@@ -1,4 +1,5 @@
-// Package missing has the error for arguments that are nil or empty, of all packages of keys.
+// Package missing has the error that all packages of keys return for an argument that is nil or
+// empty.
 package missing
 
 import "fmt"

@@ -9,8 +9,8 @@ import (
 	"github.com/hopseal/hopseal/keys/internal/unixtime"
 )
 
-// A Ring is a Tink keyset with the life of each of its keys. It is immutable: every
-// step makes a new one, so that it can be stored before anything uses it.
+// A Ring is a Tink keyset with the life of each of its keys. It is immutable: every step makes a new
+// one, so that a store can save it before anything uses it.
 type Ring struct {
 	Kind  keyset.Type
 	Set   Set
@@ -37,9 +37,9 @@ func (r Ring) Primary() int {
 }
 
 const (
-	// MaxKeys is how many keys a ring can hold. It has room for a new key each day: 33 that have
-	// retired, since statements that list them are valid for 30 days, and those that are kept in
-	// the archive for a year.
+	// MaxKeys is how many keys a ring can hold. It has room for a new key each day: 33 retired ones,
+	// since statements that list them are valid for 30 days, and those that the archive keeps for a
+	// year.
 	MaxKeys = keyset.MaxKeys
 
 	// MaxSigning is how many keys a signing ring holds.

@@ -10,8 +10,7 @@ import (
 )
 
 // Set is a Tink keyset. In a browser internal/keyset reads and writes it, and makes its first key
-// with the standard library. It is behind a function, so that printing a struct that holds it
-// prints no key.
+// with the standard library. A function holds it, so that a struct with a Set prints no key.
 type Set struct{ set func() keyset.Keyset }
 
 // GenerateSet makes a keyset with one key.
@@ -19,7 +18,7 @@ func GenerateSet(kind keyset.Type) (Set, error) { return hide(keyset.Generate(ki
 
 // ParseSet reads what Bytes returned.
 func ParseSet(b []byte) (Set, error) {
-	return hide(keyset.Parse(bytes.Clone(b))) // the keys are parts of what is parsed
+	return hide(keyset.Parse(bytes.Clone(b))) // the parsed keys are parts of these bytes
 }
 
 func hide(set keyset.Keyset, err error) (Set, error) {

@@ -48,7 +48,7 @@ func change(m *tinkkeyset.Manager, f func(*tinkkeyset.Manager) error) (Set, erro
 	return Set{handle}, err
 }
 
-// with returns a changed copy: Tink's manager works on one of its own.
+// with returns a changed copy. Tink's manager works on a copy of its own.
 func (t Set) with(f func(*tinkkeyset.Manager) error) (Set, error) {
 	return change(tinkkeyset.NewManagerFromHandle(t.Handle), f)
 }
@@ -102,8 +102,8 @@ func tinkParameters(kind keyset.Type) (key.Parameters, error) {
 
 // ParseSet reads what Bytes returned.
 func ParseSet(b []byte) (Set, error) {
-	// Tink's reader accepts unknown fields and several encodings; what is stored
-	// has one, and the browser accepts no other.
+	// Tink's reader accepts unknown fields and several encodings. A stored keyset has one encoding,
+	// and the browser accepts no other.
 	if _, err := keyset.Parse(b); err != nil {
 		return Set{}, err
 	}
@@ -121,9 +121,8 @@ func (t Set) Bytes() ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// Keyset takes the key bytes out of Tink's key objects. Reading what Tink writes
-// with the compact codec also refuses the key types and parameters that
-// Hopseal does not use, and ids that repeat (A23).
+// Keyset takes the key bytes out of Tink's key objects: the compact codec reads what Tink writes. It
+// also refuses ids that repeat, and the key types and parameters that Hopseal does not use (A23).
 func (t Set) Keyset() (keyset.Keyset, error) {
 	b, err := t.Bytes()
 	if err != nil {

@@ -26,7 +26,7 @@ func (s Stage) String() string {
 	return fmt.Sprintf("Stage(%d)", s)
 }
 
-// A Life is when each stage of a key began, in Unix seconds, 0 for not yet.
+// A Life says when each stage of a key began, in Unix seconds; 0 means not yet.
 type Life struct {
 	ID                                   uint32 // Tink's
 	Created, Promoted, Retired, Archived uint64

@@ -53,9 +53,9 @@ func (r Ring) Add(now time.Time) (Ring, uint32, error) {
 	return Ring{r.Kind, set, lives}, id, nil
 }
 
-// withRoom returns the ring with room for another key. In a full signing ring the oldest retired
-// key makes room: only its public half is still of use, and statements go on listing that. A key of
-// another kind is not destroyed here, since what was sealed to it would be lost.
+// withRoom returns the ring with room for another key. A full signing ring loses its oldest retired
+// key: only that key's public half is still of use, and statements go on listing it. A full ring of
+// another kind loses no key, since what was sealed to it would be lost too.
 func (r Ring) withRoom() (Ring, error) {
 	if len(r.Lives) < r.size() {
 		return r, nil
@@ -71,8 +71,8 @@ func (r Ring) withRoom() (Ring, error) {
 	return Ring{r.Kind, set, slices.Delete(slices.Clone(r.Lives), oldest, oldest+1)}, nil
 }
 
-// Capacity is how many keys a ring holds, but for signing keys. A variable, so that tests can fill
-// a ring.
+// Capacity is how many keys a ring holds, except a ring of signing keys. It is a variable, so that
+// tests can fill a ring.
 var Capacity = MaxKeys
 
 func (r Ring) size() int {
@@ -119,8 +119,8 @@ func (r Ring) Disable(id uint32, now time.Time) (Ring, error) {
 	return Ring{r.Kind, set, lives}, nil
 }
 
-// notBefore returns the time of a step, which is not before the steps that were taken earlier: where
-// a clock was set back, a reader of the ring would refuse such a time.
+// notBefore returns the time of a step: now, or that of the latest earlier step if the clock was set
+// back. A reader of the ring would refuse a time before that.
 func notBefore(now time.Time, earlier ...uint64) uint64 {
 	return max(uint64(max(now.Unix(), 0)), slices.Max(earlier))
 }

@@ -3,14 +3,15 @@ package unixtime
 
 import "time"
 
-// Limit is above every time that is read. Nothing overflows below it.
+// Limit is above every time that readers accept. No sum of times below it overflows.
 const Limit = 1 << 40
 
-// Beginning is the first second of 2026. Nothing was made before it. A clock that shows less
-// starts anew whenever its machine does.
+// Beginning is the first second of 2026. Nothing was made before it. A clock that shows less is one
+// that starts anew whenever its machine does.
 const Beginning int64 = 1767225600
 
-// Time returns the time of these seconds, the zero time for 0, which means not yet or never.
+// Time returns the time of these seconds. For 0, which means not yet or never, it returns the zero
+// time.
 func Time(seconds uint64) time.Time {
 	if seconds == 0 {
 		return time.Time{}

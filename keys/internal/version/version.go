@@ -11,7 +11,7 @@ import (
 // ErrLater is keys.ErrVersion: the bytes say that a later version of this code made them.
 var ErrLater = errors.New("made by a later version: upgrade this program")
 
-// Later adds [ErrLater] to an error about bytes that say they are of a version above known.
+// Later adds [ErrLater] to an error if the bytes say that their version is above known.
 func Later(err *error, b []byte, known uint64) {
 	if *err == nil {
 		return
