@@ -18,13 +18,13 @@ const (
 	Closed Action = iota // nothing: the handshake has failed; close the connection
 	Read                 // give the other end's next frame to [Handshake.Receive]
 	Sign                 // sign [Handshake.ToSign] and give the result to [Handshake.Signed]
-	Decide               // decide on [Handshake.Peer] with [Handshake.Accept] or [Handshake.Refuse]
-	Load                 // give the session that a store has to [Resume.Accept], or say with [Resume.Refuse] that there is none
+	Decide               // decide about [Handshake.Peer] with [Handshake.Accept] or [Handshake.Refuse]
+	Load                 // give the stored session to [Resume.Loaded], or call [Resume.Refuse] if the store has none
 	Done                 // take [Handshake.Session]
 )
 
-// A Step is what one call leaves to the driver: a frame to write, unless it is
-// nil, and then the next action.
+// A Step is what the driver must do after a call: first write Frame, unless it is nil,
+// then take the next action.
 type Step struct {
 	Frame []byte
 	Next  Action
@@ -44,13 +44,13 @@ const (
 	serverReadsM1
 	serverSigns
 	serverReadsM3
-	serverLoads // in a resume of a session that is stored
+	serverLoads // only in a resume of a stored session
 	serverDecides
 	established
 )
 
-// Handshake is one end of one handshake. See the package comment for how it is
-// driven. It redacts itself when printed.
+// Handshake is one end of one handshake. The package comment says how to drive it.
+// It redacts itself when printed.
 type Handshake struct {
 	cfg      Config
 	state    state
@@ -61,20 +61,20 @@ type Handshake struct {
 	kem      *mlkem.DecapsulationKey768 // a client's, until m2
 	head     []byte                     // a server's m2 without its auth, until signed
 	schedule *schedule                  // from m2 to the end
-	peer     *keys.PublicIdentity       // from the time its signature is known to be good
-	differ   *SpeechError               // from then on and to the end, if the peer speaks something else
+	peer     *keys.PublicIdentity       // from when its signature was verified
+	differ   *SpeechError               // set with peer, and kept to the end, if the peer speaks something else
 	toSign   []byte
 	session  *Session
 	terms
 }
 
-// NewClient returns a handshake that has [Handshake.Deadline] from now on and
-// begins with [Handshake.Start]. Its error says what is wrong with cfg.
+// NewClient returns a handshake that begins with [Handshake.Start]. Its
+// [Handshake.Deadline] counts from now. The error says what is wrong with cfg.
 func NewClient(cfg Config, now time.Time) (*Handshake, error) {
 	return newHandshake(cfg, now, clientStart)
 }
 
-// NewServer is [NewClient] for the end that waits for the first frame.
+// NewServer is like [NewClient], for the end that waits for the first frame.
 func NewServer(cfg Config, now time.Time) (*Handshake, error) {
 	return newHandshake(cfg, now, serverStart)
 }
@@ -99,15 +99,15 @@ func (h *Handshake) Deadline() time.Time { return h.deadline }
 // It starts with a label.
 func (h *Handshake) ToSign() []byte { return h.toSign }
 
-// Peer returns the other end's identity, once it has been proved: its root has
-// signed it, and the holder of its primary signing key takes part in this very
-// handshake. Whether it is the peer that was meant is what the driver decides.
+// Peer returns the other end's identity once it is proved: its root has signed it, and
+// the holder of its primary signing key takes part in this very handshake. The driver
+// decides whether it is the peer that was meant.
 func (h *Handshake) Peer() *keys.PublicIdentity { return h.peer }
 
-// Session returns the session once a Step has said [Done], else nil.
+// Session returns the session once a Step has said [Done], and nil before.
 func (h *Handshake) Session() *Session { return h.session }
 
-// Start returns a client's first frame. A server has none, and waits.
+// Start returns a client's first frame. A server has none: it waits.
 func (h *Handshake) Start(now time.Time) (Step, error) {
 	switch {
 	case h.late(now):
@@ -121,7 +121,7 @@ func (h *Handshake) Start(now time.Time) (Step, error) {
 	return h.end(ErrClosed)
 }
 
-// Receive takes the other end's next frame. The frame is not kept.
+// Receive takes the other end's next frame. It does not keep the frame.
 func (h *Handshake) Receive(now time.Time, frame []byte) (Step, error) {
 	switch {
 	case h.late(now):
@@ -142,7 +142,7 @@ func (h *Handshake) Receive(now time.Time, frame []byte) (Step, error) {
 	return h.end(ErrClosed)
 }
 
-// Signed takes the signature of [Handshake.ToSign], 64 bytes.
+// Signed takes the signature over [Handshake.ToSign], 64 bytes.
 func (h *Handshake) Signed(now time.Time, signature []byte) (Step, error) {
 	switch {
 	case h.late(now):
@@ -157,11 +157,11 @@ func (h *Handshake) Signed(now time.Time, signature []byte) (Step, error) {
 	return h.end(ErrClosed)
 }
 
-// Differ returns how what the two ends speak differs, or nil. It is the word of [Handshake.Peer],
-// who may still not be the one that was meant. A handshake of such ends gets no further
-// than to a [*SpeechError] at each, and no credentials are shown in it. A client whose
-// handshake fails in another way once it has accepted the server, because the server's
-// last message does not come, knows no less.
+// Differ returns how the two ends differ in what they speak, or nil if they do not. It
+// rests on what [Handshake.Peer] says, who may not be the peer that was meant. Such a
+// handshake ends with a [*SpeechError] at each end, and the client shows no credentials.
+// A client that has accepted the server can call Differ even if the handshake then fails
+// in another way, because the server's last message does not come.
 func (h *Handshake) Differ() *SpeechError { return h.differ }
 
 // Accept says that the peer is the one that was meant.
@@ -179,9 +179,9 @@ func (h *Handshake) Accept(now time.Time) (Step, error) {
 	return h.end(ErrClosed)
 }
 
-// Refuse ends the handshake. A server's peer is told so, encrypted, by the frame
-// in the Step; to a client's peer nothing is said, since it has not been told who
-// this end is.
+// Refuse ends the handshake. A server tells its peer so, encrypted, with the frame in
+// the Step. A client tells its peer nothing, since the peer does not know yet who the
+// client is.
 func (h *Handshake) Refuse(code Code) (Step, error) {
 	if h.state == serverDecides && code != codeAccepted {
 		return h.sendM4(code)
@@ -190,8 +190,8 @@ func (h *Handshake) Refuse(code Code) (Step, error) {
 	return Step{}, nil
 }
 
-// The messages, in their order. The tokens are those of Noise; what follows them
-// is the rest of the message.
+// The messages, in their order. The tokens are Noise's. The rest of the message follows
+// them.
 
 // → e, [ek]
 func (h *Handshake) sendM1() (Step, error) {
@@ -208,7 +208,7 @@ func (h *Handshake) sendM1() (Step, error) {
 }
 
 func (h *Handshake) receiveM1(frame []byte) (Step, error) {
-	// The size comes first, so that noise of any other size costs nothing (A33).
+	// The size is checked first, so that garbage of any other size costs nothing (A33).
 	if len(frame) != m1Size {
 		return h.fail(ReasonSize)
 	}
@@ -223,7 +223,7 @@ func (h *Handshake) receiveM1(frame []byte) (Step, error) {
 	shared, ct := h.cfg.random.encapsulateTo(ek)
 	h.exchange.setPSK(makePSK(shared, payload, ct))
 
-	// ← ct, e, ee, psk: ee refuses a low-order share.
+	// ← ct, e, ee, psk. The token ee refuses a low-order share.
 	second, schedule, err := h.exchange.writeSecond()
 	if err != nil {
 		return h.fail(ReasonKeyShare)
@@ -247,7 +247,7 @@ func (h *Handshake) receiveM2(frame []byte) (Step, error) {
 	if !ok {
 		return h.fail(ReasonSize)
 	}
-	// A wrong ciphertext gives a wrong secret, not an error: Noise's tag finds out.
+	// A wrong ciphertext gives a wrong secret, not an error. Noise's tag then fails.
 	shared, err := h.kem.Decapsulate(m.ct)
 	if err != nil {
 		return h.fail(ReasonKeyShare)
@@ -260,7 +260,7 @@ func (h *Handshake) receiveM2(frame []byte) (Step, error) {
 	if reason := h.openAuth(label.SessionServerAuth, label.SessionServerSign, serverAuthFields, m.auth); reason != 0 {
 		return h.fail(reason)
 	}
-	// The server must be known to be the right one before it learns who we are.
+	// The client must know that this is the right server before the server learns who it is.
 	h.state = clientDecides
 	return Step{Next: Decide}, nil
 }
@@ -279,7 +279,7 @@ func (h *Handshake) receiveM3(frame []byte) (Step, error) {
 	if reason := h.openAuth(label.SessionClientAuth, label.SessionClientSign, clientAuthFields, frame); reason != 0 {
 		return h.fail(reason)
 	}
-	// Nobody has to decide on a client with which there is nothing to talk about.
+	// The driver need not decide about a client that speaks something else.
 	if h.differ != nil {
 		step, _ := h.sendM4(codeSpeech)
 		return step, h.differ
@@ -325,7 +325,7 @@ func (h *Handshake) receiveM4(frame []byte) (Step, error) {
 	return Step{Next: Done}, nil
 }
 
-// establish derives what the session needs and drops the rest.
+// establish derives what the session needs, and drops the rest.
 func (h *Handshake) establish(client bool) {
 	session := newSession(h.schedule, client, h.peer, h.cfg, h.now)
 	h.schedule.clear()
@@ -345,8 +345,8 @@ func (h *Handshake) end(err error) (Step, error) {
 	return Step{}, err
 }
 
-// drop forgets every secret of a handshake that will not go on. Copies made by
-// the runtime or the libraries are beyond its reach.
+// drop forgets every secret of a handshake that will not go on. It cannot reach copies
+// that the runtime or the libraries made.
 func (h *Handshake) drop() {
 	if h.schedule != nil {
 		h.schedule.clear()

@@ -13,17 +13,17 @@ type Kind byte
 // Kinds.
 const (
 	KindMessage Kind = iota // wants no answer
-	KindRequest             // wants one
-	KindAnswer              // is one
-	KindRefusal             // says that a message, or a request, was not taken; its body is a code
+	KindRequest             // wants an answer
+	KindAnswer              // answers a request
+	KindRefusal             // says that a message or a request was not taken; its body is a code
 
-	KindStreamOpen   // begins a stream; its number is that of the stream
-	KindStreamPiece  // some of it
-	KindStreamEnd    // it is complete
-	KindStreamAbort  // there is no more, and it is not complete
-	KindStreamCancel // by the other end: it wants no more
-	KindStreamCredit // by the other end: how much of it may be sent
-	KindStreamDone   // by the other end, behind the end: nothing of it is left there
+	KindStreamOpen   // begins a stream; the message's number is the stream's
+	KindStreamPiece  // is a part of the stream
+	KindStreamEnd    // says that the stream is complete
+	KindStreamAbort  // says that no more follows, and that the stream is not complete
+	KindStreamCancel // from the receiver: it wants no more
+	KindStreamCredit // from the receiver: how much of the stream may be sent
+	KindStreamDone   // from the receiver, after the stream's end: nothing of the stream is left there
 
 	lastKind = KindStreamDone
 )
@@ -31,7 +31,7 @@ const (
 // MaxType is the longest type of a message, in bytes.
 const MaxType = 128
 
-// MaxHeader is the size in bytes of the largest header, with the signature that may
+// MaxHeader is the size in bytes of the largest header, and of the signature that may
 // follow it.
 const MaxHeader = headerSize + MaxType + answersSize + SignatureSize
 
@@ -40,17 +40,17 @@ const (
 	answersSize = 8
 )
 
-// A Header is what the data of a record begins with:
+// A Header begins the data of a record:
 //
 //	size  meaning
 //	1     kind
 //	6     when it was sent, by the sender's clock, in milliseconds since 1970
-//	1     length n of the type
-//	n     type: UTF-8; none where there is such a number
+//	1     length n of the type; 0 in messages that have the number below
+//	n     type: UTF-8
 //	8     number of the message that this one answers, or that has begun its stream; not
 //	      in messages, requests, and what begins a stream
 //
-// The body follows. All of it is opaque to a [Link], but for the kind: see [Kind.Free].
+// The body follows. A [Link] reads nothing of all this but the kind: see [Kind.Free].
 type Header struct {
 	Kind    Kind
 	Time    time.Time
@@ -58,22 +58,22 @@ type Header struct {
 	Answers uint64
 }
 
-// answers reports whether messages of the kind name another one.
+// answers reports whether messages of the kind contain the number of another message.
 func (k Kind) answers() bool {
 	return k == KindAnswer || k == KindRefusal || k > KindStreamOpen && k <= lastKind
 }
 
-// Free reports whether messages of the kind need no credit. An answer was asked for,
-// so whoever asked takes it at once. So do ends with requests, which they refuse where
-// there are too many. If either had to wait behind messages that nobody has taken yet,
+// Free reports whether messages of the kind need no credit. Whoever sent a request takes
+// the answer at once. An end takes requests at once too, and refuses them where there are
+// too many. If answers or requests had to wait behind messages that nobody has taken yet,
 // two ends that ask each other before they take more would wait for ever. The pieces of
-// a stream need the credit of that stream instead, which the drivers count: nothing but
-// its own writer waits for whoever does not read it.
+// a stream need that stream's own credit instead, which the drivers count. So if nobody
+// reads a stream, only its writer waits.
 func (k Kind) Free() bool { return k.apart() || k == KindStreamPiece || k == KindStreamEnd }
 
-// apart reports whether messages of the kind are counted apart from others in what an
-// end keeps until it is acknowledged. Those of streams are not, though they need no
-// credit: a large stream would stand before every answer.
+// apart reports whether an end counts messages of the kind apart from others among those
+// that it keeps until they are acknowledged. The pieces and the end of a stream are not
+// counted apart, though they need no credit: a large stream would stand before every answer.
 func (k Kind) apart() bool {
 	switch k {
 	case KindRequest, KindAnswer, KindRefusal, KindStreamAbort, KindStreamCancel, KindStreamCredit, KindStreamDone:
@@ -82,8 +82,7 @@ func (k Kind) apart() bool {
 	return false
 }
 
-// kindOf returns the kind of the message that these are the header and the body of, or
-// all of it the body.
+// kindOf returns the kind of a message. Without a header, the body is the whole message.
 func kindOf(header, body []byte) Kind {
 	switch {
 	case len(header) > 0:
@@ -96,8 +95,8 @@ func kindOf(header, body []byte) Kind {
 
 var errHeader = errors.New("engine: malformed message")
 
-// Append appends the header. The type must be valid, see [ValidType], and the time one
-// that 48 bits have room for.
+// Append appends the header. The type must be valid, see [ValidType], and the time must
+// fit in 48 bits.
 func (h *Header) Append(dst []byte) []byte {
 	ms := uint64(h.Time.UnixMilli()) & (1<<48 - 1)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(h.Kind)<<56|ms<<8|uint64(len(h.Type)))
@@ -111,9 +110,9 @@ func (h *Header) Append(dst []byte) []byte {
 // ValidType reports whether a message can have this type.
 func ValidType(s string) bool { return len(s) <= MaxType && utf8.ValidString(s) }
 
-// ParseHeader reads the header of a message and returns its size in bytes. The known
-// type is that of an earlier message: where this one has the same, nothing is
-// allocated. There is one error, which says no more.
+// ParseHeader reads the header of a message and returns its size in bytes. known is the
+// type of an earlier message: if this one has the same, ParseHeader allocates nothing.
+// The error is the same whatever is wrong.
 func ParseHeader(message []byte, known string) (h Header, size int, _ error) {
 	if len(message) < headerSize {
 		return h, 0, errHeader

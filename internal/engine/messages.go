@@ -25,12 +25,12 @@ const (
 )
 
 // MaxHandshakeFrame is the largest handshake message, in bytes: the largest identity
-// and the largest credentials fit. Nothing longer is looked at.
+// and the largest credentials fit. Longer frames are refused unread.
 const MaxHandshakeFrame = 12 << 10
 
-// MaxFirstFrame is the most that a server takes from somebody of whom it knows nothing,
-// in bytes. It is well above m1, so that what is a little longer is refused like the
-// rest of what cannot be one.
+// MaxFirstFrame is the largest first frame that a server takes from a stranger, in bytes.
+// It is well above the size of m1: a frame that is a little longer than m1 is refused like
+// every other frame that cannot be an m1.
 const MaxFirstFrame = 8 << 10
 
 // m1, client to server:
@@ -41,13 +41,13 @@ const MaxFirstFrame = 8 << 10
 //	16    Noise tag
 //
 // In a psk pattern the first payload is encrypted under a key that anybody can
-// derive from e, so ek must be thought of as clear. It is a public key.
+// derive from e, so everybody can read ek. It is a public key.
 //
-// The bytes are made and read by Noise; there is nothing else in m1.
+// Noise makes and reads these bytes. There is nothing else in m1.
 
-// parseKEMKey reads ek. Beyond the check that every coefficient is below the
-// modulus it refuses the key whose polynomials are all zero: a ciphertext for it
-// shows its secret to everybody, and only an attacker would send it (A25).
+// parseKEMKey reads ek. It checks that every coefficient is below the modulus. It also
+// refuses the key whose polynomials are all zero: a ciphertext for that key shows its
+// secret to everybody, and only an attacker would send such a key (A25).
 func parseKEMKey(b []byte) (*mlkem.EncapsulationKey768, error) {
 	const seedSize = 32
 	if len(b) == ekSize && bytes.Equal(b[:ekSize-seedSize], make([]byte, ekSize-seedSize)) {
@@ -63,7 +63,7 @@ var errZeroKey = errors.New("engine: zero encapsulation key")
 //	size      meaning                                                 seen by a hop
 //	1088      ct: the ML-KEM-768 ciphertext for ek                    yes
 //	32        Noise e: the server's X25519 share                      yes
-//	16        Noise tag over the transcript, its payload being empty
+//	16        Noise tag over the transcript; the payload is empty
 //	variable  server auth, encrypted                                  length
 type m2 struct{ ct, noise, auth []byte }
 
@@ -74,15 +74,15 @@ func parseM2(frame []byte) (m2, bool) {
 	return m2{frame[:ctSize], frame[ctSize:m2HeadSize], frame[m2HeadSize:]}, true
 }
 
-// m3 is client auth and nothing else; server auth and client auth have this
-// plaintext, padded like every other one:
+// auth is the plaintext of server auth and of client auth, padded like every other
+// one. m3 is client auth and nothing else.
 //
 //	type         meaning
 //	array        of 3 values from a server, 5 from a client
 //	bin          the sender's public identity, at most keys.MaxPublicSize bytes
 //	bin, 257     what the sender speaks, see Speech
 //	bin          credentials, at most MaxCredentials bytes: from a client only
-//	bin, 0 | 32  hop mark: from a client only
+//	bin, 0 | 32  hop mark, see hopMark: from a client only
 //	bin, 64      Ed25519 signature by the identity's primary signing key
 type auth struct{ identity, speech, credentials, mark, signature []byte }
 
@@ -120,36 +120,37 @@ func parseAuth(plain []byte, fields int) (auth, bool) {
 // A Code is the server's verdict in m4.
 type Code byte
 
-// Codes. All of them travel encrypted, in frames of one length.
+// Codes. All of them are sent encrypted, in frames of one length.
 const (
 	codeAccepted Code = iota
 
-	// CodeRefused says that the server will not speak to this identity. Which
-	// rule said so is not sent.
+	// CodeRefused says that the server will not speak to this identity. The server
+	// does not say which rule refused it.
 	CodeRefused
 
 	// CodeUnavailable says that the server has no room now, or is shutting down.
 	CodeUnavailable
 
-	// CodeUnknown says, in a resume only, that the session is not there any more: who
-	// keeps it has found out behind r3.
+	// CodeUnknown says, in a resume only, that the session is not there any more. The
+	// server's store found that out after r3.
 	CodeUnknown
 
-	// codeSpeech says, in a handshake only, that the two ends do not speak the same.
+	// codeSpeech says, in a handshake only, that the two ends do not speak the same, see Speech.
 	codeSpeech
 
 	// CodeLapsed says that the client's statement has expired, or is from the future, by the
-	// server's clock. In a handshake the server says so of every statement that it refuses and of
-	// which that is true, whatever else it knows of its owner. In a resume it says so where nothing
-	// else is wrong, or where it has seen a later statement: the session waits for another attempt.
+	// server's clock. In a handshake the server sends it whenever it refuses such a statement,
+	// whatever else it knows about the owner. In a resume the server sends it if nothing else is
+	// wrong, or if it has seen a later statement. The session then waits for another attempt.
 	CodeLapsed
 
-	// CodeStale says, in a resume only, that the credentials, and nothing else of the client, are
-	// out of their time by the server's clock: the session waits for another attempt.
+	// CodeStale says, in a resume only, that the client's credentials are not valid at this time
+	// by the server's clock, and that nothing else is wrong. The session waits for another attempt.
 	CodeStale
 )
 
-// m4, server to client, has a verdict as its fields and no data, padded to one bucket.
+// appendM4 appends the plaintext of m4, server to client: a verdict as its fields and no
+// data, padded to one bucket.
 func appendM4(dst []byte, v verdict) []byte {
 	var fields [verdictSize]byte
 	return appendPadded(dst, v.append(fields[:0]), nil)

@@ -11,8 +11,8 @@ import (
 	"github.com/hopseal/hopseal/internal/label"
 )
 
-// random is where the fresh shares of a handshake come from. Its zero value is
-// the operating system's generator; only known-answer tests set anything else.
+// random makes the fresh shares of a handshake. Its zero value uses the operating
+// system's generator. Only known-answer tests set anything else.
 type random struct {
 	ephemeral   io.Reader
 	generate    func() (*mlkem.DecapsulationKey768, error)
@@ -33,22 +33,23 @@ func (r random) encapsulateTo(ek *mlkem.EncapsulationKey768) (shared, ct []byte)
 	return ek.Encapsulate()
 }
 
-// exchange is one run of Noise_NNpsk2_25519_AESGCM_SHA256, or for a resume and a rekey NNpsk0. It exists to keep the
-// library's sharp edges in one place: a pre-shared key that may be forgotten, a
-// state that no error leaves usable, results that alias its insides.
+// exchange is one run of Noise_NNpsk2_25519_AESGCM_SHA256. A resume and a rekey run
+// NNpsk0 instead. The type keeps the library's traps in one place: a caller may forget
+// the pre-shared key, the state is useless after any error, and results alias the
+// library's own memory.
 type exchange struct {
 	noise *noise.HandshakeState
 	share *x25519 // this end's
 	keyed bool
 }
 
-// newSuite returns the cipher suite for one exchange, in which this end has this share.
+// newSuite returns the cipher suite for one exchange, with this end's share.
 func newSuite(share *x25519) noise.CipherSuite {
 	return noise.NewCipherSuite(share, noise.CipherAESGCM, noise.HashSHA256)
 }
 
 // x25519 is Noise's Diffie-Hellman function for one exchange of the NN patterns,
-// in which an end has only one key. The library's own would compute the public
+// in which an end has only one key. The library's own function would compute the public
 // half of that key again for each secret, a third of all its work.
 type x25519 struct{ key *ecdh.PrivateKey }
 
@@ -65,8 +66,8 @@ func (x *x25519) GenerateKeypair(random io.Reader) (noise.DHKey, error) {
 	return noise.DHKey{Private: secret, Public: key.PublicKey().Bytes()}, nil
 }
 
-// DH ignores the private key that it is given: it can only be the one generated
-// here. A secret of all zeros, from a share of low order, is an error.
+// DH ignores the private key that it is given, which can only be the one generated
+// here. It returns an error for a share of low order, whose secret is all zeros.
 func (x *x25519) DH(_, public []byte) ([]byte, error) {
 	share, err := ecdh.X25519().NewPublicKey(public)
 	if err != nil || x.key == nil {
@@ -91,9 +92,9 @@ func newExchange(initiator bool, prologue []byte, ephemeral io.Reader) *exchange
 	}))}
 }
 
-// newKeyedExchange is newExchange for Noise_NNpsk0_25519_AESGCM_SHA256, whose key is
-// there from the beginning. The library would build the pattern without a key if it
-// were missing.
+// newKeyedExchange is like newExchange, for Noise_NNpsk0_25519_AESGCM_SHA256, whose key
+// is there from the beginning. It panics without a key, since the library would then
+// build the pattern that has none.
 func newKeyedExchange(initiator bool, prologue, psk []byte, ephemeral io.Reader) *exchange {
 	if len(psk) != secretSize {
 		panic("hopseal: an exchange without its key")
@@ -109,16 +110,16 @@ func newKeyedExchange(initiator bool, prologue, psk []byte, ephemeral io.Reader)
 	}))}
 }
 
-// prologue binds an exchange to the version and to its purpose. It is the same at both
-// ends.
+// prologue binds an exchange to the version and to a purpose. Both ends make the same
+// prologue.
 func prologue(purpose string, more ...[]byte) []byte {
 	b := append(label.SessionPrologue.With([]byte{byte(len(purpose))}), purpose...)
 	return append(b, bytes.Join(more, nil)...)
 }
 
-// sessionPrologue says nothing about the ends: anybody can open the payload of m1, and so
-// could try out whatever else is in here. What the ends speak they say inside the
-// encryption.
+// sessionPrologue says nothing about the ends. Anybody can open the payload of m1, and so
+// could test guesses of anything else in the prologue. The ends say what they speak inside
+// the encryption.
 func sessionPrologue() []byte { return prologue("session") }
 
 // resumePrologue binds a resume to what the ends have agreed to speak.
@@ -126,8 +127,8 @@ func resumePrologue(s Speech) []byte {
 	return prologue("resume", []byte{byte(len(s.Protocol))}, []byte(s.Protocol), []byte{byte(s.Proof)})
 }
 
-// rekeyPrologue binds a rekey to its place: this session, this link, this epoch of it.
-// Their ids have come from everything that the two ends agreed on before.
+// rekeyPrologue binds a rekey to this session, this link and this epoch of the link. The
+// ids are derived from everything that the two ends agreed on before.
 func rekeyPrologue(session, link []byte) []byte { return prologue("rekey", session, link) }
 
 func (x *exchange) writeFirst(payload []byte) ([]byte, error) {
@@ -140,8 +141,9 @@ func (x *exchange) readFirst(message []byte) (payload []byte, err error) {
 	return payload, err
 }
 
-// setPSK must come before the second message: a reader without a key would accept
-// a peer that used an empty one, and the post-quantum half would be gone (A25).
+// setPSK sets the pre-shared key. The caller calls it before the second message: a reader
+// without a key would accept a peer that used an empty one, and the post-quantum protection
+// would be gone (A25).
 func (x *exchange) setPSK(psk []byte) {
 	if err := x.noise.SetPresharedKey(psk); err != nil {
 		panic("hopseal: " + err.Error())
@@ -151,7 +153,8 @@ func (x *exchange) setPSK(psk []byte) {
 
 func (x *exchange) writeSecond() ([]byte, *schedule, error) { return x.writeSecondWith(nil, nil) }
 
-// writeSecondWith has a payload, and a secret of 32 bytes that goes into the schedule.
+// writeSecondWith is like writeSecond, with a payload, and with a secret of 32 bytes that
+// goes into the schedule.
 func (x *exchange) writeSecondWith(payload, secret []byte) ([]byte, *schedule, error) {
 	if !x.keyed {
 		return nil, nil, ErrClosed
@@ -170,8 +173,8 @@ func (x *exchange) readSecond(message []byte) (*schedule, error) {
 	return x.readSecondWith(message, func([]byte) ([]byte, error) { return nil, nil })
 }
 
-// readSecondWith is the other end of writeSecondWith: secretOf makes the secret of the
-// payload.
+// readSecondWith reads what the other end wrote with writeSecondWith. secretOf makes the
+// secret from the payload.
 func (x *exchange) readSecondWith(message []byte, secretOf func(payload []byte) ([]byte, error)) (*schedule, error) {
 	payload, toResponder, toInitiator, err := x.noise.ReadMessage(nil, message)
 	if err != nil {
@@ -184,8 +187,8 @@ func (x *exchange) readSecondWith(message []byte, secretOf func(payload []byte) 
 	return x.split(toResponder, toInitiator, secret), nil
 }
 
-// split ends the exchange. Noise returns the two keys in the same order on both
-// sides, so they are not swapped by role: here they are one secret.
+// split ends the exchange. Noise returns the two keys in the same order at both ends, and
+// split does not swap them by role: together they are one secret.
 func (x *exchange) split(toResponder, toInitiator *noise.CipherState, secret []byte) *schedule {
 	first, second := toResponder.UnsafeKey(), toInitiator.UnsafeKey()
 	return newSchedule(x.noise.ChannelBinding(), first[:], second[:], secret)

@@ -12,9 +12,9 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// A refusal is what a server answers to an r1 that it does not go on with. It has no
-// secret with the client, so it signs; and it seals, to the share in r1, so that nobody
-// else on the way learns who the server is:
+// A server answers an r1 that it does not accept with a refusal. It shares no secret with
+// the client, so it signs the refusal. It also encrypts the refusal to the share in r1, so
+// that nobody on the way learns who the server is:
 //
 //	size      meaning                                                    seen by a hop
 //	1         zero                                                       yes
@@ -28,16 +28,17 @@ import (
 //	bin      the server's public identity as it is now
 //	bin, 64  Ed25519 signature by the identity's primary signing key
 //
-// The signature is over this very r1, whose share is new: whoever has heard a refusal of
-// another one, or had it made for an r1 of its own, has nothing to say to this client.
+// The signature covers this very r1, whose share is new. An attacker who has recorded the
+// refusal of another r1, or has obtained one for an r1 of its own, cannot use it against
+// this client.
 const (
 	refusalHead    = 1
 	minRefusalSize = refusalHead + hpke.Overhead + minBucket
 	refusalValues  = 2
 )
 
-// A Refusal is one that a server is about to make. Its driver signs [Refusal.ToSign] with
-// the primary key of the identity, and gives the signature to [Refusal.Frame].
+// A Refusal is a refusal that a server is about to send. The driver signs [Refusal.ToSign]
+// with the primary key of the identity, and gives the signature to [Refusal.Frame].
 type Refusal struct {
 	to        *ecdh.PublicKey
 	ephemeral *ecdh.PrivateKey
@@ -70,8 +71,8 @@ func (r *Refusal) ToSign() []byte {
 	return signedRefusal(r.first, r.ephemeral.PublicKey().Bytes(), r.identity)
 }
 
-// Frame returns the frame to send. It fails for an r1 with a share of low order, to which
-// nothing can be sealed.
+// Frame returns the frame to send. It fails if the share in r1 has low order: nothing can
+// be encrypted to such a share.
 func (r *Refusal) Frame(signature []byte) ([]byte, error) {
 	data := strict.AppendArray(nil, refusalValues)
 	data = strict.AppendBin(strict.AppendBin(data, r.identity), signature)
@@ -89,8 +90,9 @@ func signedRefusal(first [hashSize]byte, enc, identity []byte) []byte {
 	return label.ResumeRefusalSign.With(first[:], encHash[:], identityHash[:])
 }
 
-// receiveRefusal ends a client's attempt, in one of two ways: the server has said that it
-// does not know the session, or somebody else has said anything.
+// receiveRefusal ends a client's attempt. It returns [ErrUnknownSession] if the server has
+// signed the refusal. Otherwise anybody may have made the frame, and the error is
+// [ErrResume].
 func (r *Resume) receiveRefusal(frame []byte) (Step, error) {
 	if reason := r.checkRefusal(frame); reason != 0 {
 		return r.fail(reason)

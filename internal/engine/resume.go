@@ -11,13 +11,13 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// ErrResume is matched by every resume that failed for a cause that the other end,
-// or somebody between the two, could have produced. It has one text for all of
-// them, like [ErrHandshake].
+// ErrResume is matched by the error of every resume that failed for a cause that the other
+// end, or somebody in between, could have produced. All have the same text, as with
+// [ErrHandshake].
 var ErrResume = errors.New("engine: resume failed")
 
-// ErrUnknownSession is returned to a client whose server does not know the session, and
-// has signed that. Another server of the same identity may know it.
+// ErrUnknownSession is returned to a client whose server does not know the session and has
+// proved that it said so. Another server of the same identity may know the session.
 var ErrUnknownSession = errors.New("engine: the session is not known at the other end")
 
 // Sizes in bytes of the resume's messages.
@@ -29,8 +29,8 @@ const (
 	serverHelloFields = verdictSize + progressSize
 )
 
-// ResumeID returns the id of the session that a first frame wants to go on with.
-// It reports false for every other frame. Anybody can send any id.
+// ResumeID returns the id in an r1, under which the client asks for its session. It
+// reports false for every other frame. Anybody can send any id.
 func ResumeID(frame []byte) (id [32]byte, ok bool) {
 	if len(frame) != r1Size {
 		return id, false
@@ -39,17 +39,17 @@ func ResumeID(frame []byte) (id [32]byte, ok bool) {
 	return id, true
 }
 
-// resumeID is the name of a resume secret on the wire.
+// resumeID returns the id that stands for a resume secret on the wire.
 func resumeID(secret [secretSize]byte) (id [32]byte) {
 	copy(id[:], expand(secret[:], []byte(label.ResumeID), len(id)))
 	return id
 }
 
-// A secret is what both ends of a session share beside the keys of its link, to
-// make the next link with. It is used for one resume, and replaced by it.
+// A secret is a resume secret. Both ends of a session share it beside the keys of the
+// link, and make the next link with it. A resume replaces it with the next one.
 type secret struct {
 	value    [secretSize]byte
-	attempts uint64 // made with it, at a client; the highest one committed, at a server
+	attempts uint64 // at a client, how many it has made; at a server, the highest one committed
 }
 
 // Format prints no secrets, whatever the verb (A42).
@@ -61,8 +61,8 @@ func (x secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, "engine.secret(redac
 //	client: Start, Read r2, Read r4, Decide, Done
 //	server: Start, Read r1, Read r3, Decide, Done with r4
 //
-// A failed attempt has changed nothing, but that a client's link before it counts no
-// more. It redacts itself when printed.
+// A failed attempt changes nothing, except that a client's old link no longer works. A
+// Resume redacts itself when printed.
 type Resume struct {
 	cfg      Config
 	session  *Session
@@ -70,21 +70,21 @@ type Resume struct {
 	deadline time.Time
 	now      time.Time // of the last call
 
-	secret         [secretSize]byte // what this attempt is made with
+	secret         [secretSize]byte // with which this attempt is made
 	attempt        uint64
 	exchange       *exchange
-	first          [hashSize]byte // H(r1), of a client's
+	first          [hashSize]byte // H(r1), at a client
 	schedule       *schedule
 	peer           *keys.PublicIdentity
-	storedIdentity []byte   // what the hello says to be the identity, until the session is there
-	peerProgress   progress // what the other end has
+	storedIdentity []byte   // the identity in the hello, until the session is loaded
+	peerProgress   progress // what the other end says has arrived
 	link           *Link
 	terms
 }
 
-// NewResume returns a client's attempt to go on with its session. The session's link
-// must not be in use any more. The error says what is wrong with cfg, or is
-// [ErrClosed] for a session that was forgotten or is not a client's.
+// NewResume returns a client's attempt to go on with its session. The caller no longer
+// uses the session's link. The error says what is wrong with cfg, or is [ErrClosed] for a
+// session that was forgotten or is not a client's.
 func NewResume(cfg Config, s *Session, now time.Time) (*Resume, error) {
 	r, err := newResume(cfg, s, now, clientStart)
 	if err != nil {
@@ -95,15 +95,15 @@ func NewResume(cfg Config, s *Session, now time.Time) (*Resume, error) {
 	if !s.client || s.secret == nil {
 		return nil, ErrClosed
 	}
-	// From here on nothing more is received on the old link: what r3 says has
-	// arrived is final, and what the server sends again does not come twice.
+	// From here on this end receives nothing more on the old link. So r3 says for certain
+	// what has arrived, and nothing that the server sends again arrives twice.
 	s.unlink()
 	s.secret.attempts++
 	r.secret, r.attempt = s.secret.value, s.secret.attempts
 	return r, nil
 }
 
-// AnswerResume returns a server's end of an attempt.
+// AnswerResume returns the server's end of an attempt.
 func AnswerResume(cfg Config, s *Session, now time.Time) (*Resume, error) {
 	if s.client {
 		return nil, ErrClosed
@@ -123,14 +123,14 @@ func newResume(cfg Config, s *Session, now time.Time, start state) (*Resume, err
 func (r *Resume) Deadline() time.Time { return r.deadline }
 
 // Peer returns the other end's identity as it is now: the one that the handshake
-// proved, or a later statement by the same root. Whether it is still welcome is what
-// the driver decides. If it is revoked the session has to end: Accept fails.
+// proved, or a later statement by the same root. The driver decides whether it is still
+// welcome. If it is revoked the session has to end, and [Resume.Accept] fails.
 func (r *Resume) Peer() *keys.PublicIdentity { return r.peer }
 
-// Link returns the session's new link once a Step has said [Done], else nil.
+// Link returns the session's new link once a Step has said [Done], and nil before.
 func (r *Resume) Link() *Link { return r.link }
 
-// Start returns a client's first frame. A server has none, and waits.
+// Start returns a client's first frame. A server has none: it waits.
 func (r *Resume) Start(now time.Time) (Step, error) {
 	switch {
 	case r.late(now):
@@ -144,7 +144,7 @@ func (r *Resume) Start(now time.Time) (Step, error) {
 	return r.end(ErrClosed)
 }
 
-// Receive takes the other end's next frame. The frame is not kept.
+// Receive takes the other end's next frame. It does not keep the frame.
 func (r *Resume) Receive(now time.Time, frame []byte) (Step, error) {
 	switch {
 	case r.late(now):
@@ -166,7 +166,7 @@ func (r *Resume) Receive(now time.Time, frame []byte) (Step, error) {
 }
 
 // Accept says that the peer is still welcome. A server commits here: its old link
-// is dead, and the frame of the Step has to be sent.
+// is dead, and the driver must send the Step's frame.
 func (r *Resume) Accept(now time.Time) (Step, error) {
 	switch {
 	case r.late(now):
@@ -181,7 +181,7 @@ func (r *Resume) Accept(now time.Time) (Step, error) {
 	return r.end(ErrClosed)
 }
 
-// Refuse ends the attempt. A server's peer is told so, encrypted.
+// Refuse ends the attempt. A server tells its peer so, encrypted.
 func (r *Resume) Refuse(code Code) (Step, error) {
 	step := Step{}
 	if (r.state == serverDecides || r.state == serverLoads) && code != codeAccepted {
@@ -216,11 +216,11 @@ func (r *Resume) receiveFirst(frame []byte) (Step, error) {
 	}
 	r.begin(false)
 	// The tag shows that somebody who holds the secret has made this message, but not
-	// when: before r3 nothing follows from it.
+	// when. So the server acts on nothing before r3.
 	if _, err := r.exchange.readFirst(frame[hashSize:]); err != nil {
 		return r.fail(ReasonCipher)
 	}
-	// ← e, ee: which refuses a low-order share
+	// ← e, ee. The token ee refuses a low-order share.
 	second, schedule, err := r.exchange.writeSecond()
 	if err != nil {
 		return r.fail(ReasonKeyShare)
@@ -283,15 +283,15 @@ func (r *Resume) receiveServerHello(frame []byte) (Step, error) {
 	return Step{Next: Decide}, nil
 }
 
-// commit is the step at which a server's attempt counts. The old link is retired
-// before it says what has arrived, so that nothing arrives on both. The client's
-// secret stays good until the client is known to have the next one.
+// commit makes a server's attempt count. It retires the old link and says what has arrived
+// while it holds the session's mu, so that nothing arrives on both links. The client's
+// secret stays good until the server knows that the client has the next one.
 func (r *Resume) commit() (Step, error) {
 	s := r.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	current, reason := s.commitSecret(r)
-	if reason == ReasonAck { // by an attempt that counts: none may be committed any more
+	if reason == ReasonAck { // the attempt counts, and says what cannot be: the server commits none any more
 		s.closeToResumes()
 	}
 	if reason != 0 {
@@ -303,15 +303,15 @@ func (r *Resume) commit() (Step, error) {
 	return Step{Frame: frame, Next: Done}, nil
 }
 
-// adopt is the step at which a client's attempt counts: the server has the next
-// secret for certain, so the old one goes.
+// adopt makes a client's attempt count. The server has the next secret for certain, so
+// the client drops the old one.
 func (r *Resume) adopt() (Step, error) {
 	s := r.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.secret == nil || s.secret.value != r.secret || s.secret.attempts != r.attempt:
-		return r.end(ErrClosed) // another attempt was begun
+		return r.end(ErrClosed) // the client has begun another attempt
 	case !s.out.plausible(r.peerProgress):
 		return r.fail(ReasonAck)
 	}
@@ -332,20 +332,20 @@ func (r *Resume) attach(mine, theirs label.Label) {
 	link := newLink(s, r.now, r.schedule.derive(mine), r.schedule.derive(theirs), r.schedule.derive(label.ResumeLinkID))
 	link.rekey = newRekey(s, r.schedule.derive(label.ResumeRekey))
 	link.update.announced = r.cfg.Identity
-	s.unlink() // with a rekey that was under way
+	s.unlink() // drops a rekey that was under way too
 	s.link = link
 	s.noteStatement(r.peer)
 	s.acceptStatement(r.peer)
 	s.out.rewind(r.peerProgress)
 	link.partial = s.in.partial
 	s.stats.resume()
-	s.in.ackAt, s.in.ackForPieces = longAgo, false // the first record of each end is an ack
+	s.in.ackAt, s.in.ackForPieces = longAgo, false // each end's first record is an ack
 	agreed, peer := terms{hop: r.hop, lifetime: r.lifetime}, r.peer
 	r.drop()
 	r.link, r.peer, r.state, r.terms = link, peer, established, agreed
 }
 
-// begin starts Noise with the secret of the attempt.
+// begin starts Noise with the attempt's secret.
 func (r *Resume) begin(initiator bool) {
 	psk := expand(r.secret[:], []byte(label.ResumePSK), secretSize)
 	r.exchange = newKeyedExchange(initiator, resumePrologue(r.cfg.speech()), psk, r.cfg.random.ephemeral)

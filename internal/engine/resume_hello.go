@@ -8,13 +8,13 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// A hello has this data behind its fields:
+// A hello has this data after its fields:
 //
 //	type   meaning
 //	array        of 3 values from a client, 1 from a server
 //	bin          the sender's public identity as it is now
 //	bin          credentials, at most MaxCredentials bytes: from a client only
-//	bin, 0 | 32  hop mark: from a client only
+//	bin, 0 | 32  hop mark, see hopMark: from a client only
 const clientHelloData, serverHelloData = 3, 1
 
 func (r *Resume) seal(purpose label.Label, fields []byte, values int) []byte {
@@ -59,8 +59,8 @@ func (r *Resume) open(purpose label.Label, frame []byte, fieldsSize, values int)
 	return fields, r.identify(identity)
 }
 
-// identify takes the peer's identity as it is now. It may be a later statement than
-// the one that the handshake proved, never an earlier one or another root's.
+// identify takes the peer's identity as it is now. It may be a later statement than the
+// one that this end knows, never an earlier one and never one by another root.
 func (r *Resume) identify(identity []byte) Reason {
 	if r.session == nil {
 		r.storedIdentity = bytes.Clone(identity)
