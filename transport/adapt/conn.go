@@ -13,32 +13,33 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// closeGrace is how long the peer has to confirm a close before the connection is
-// cut, and how long a close waits for a Write that is stuck.
+// closeGrace is how long a close waits for the peer's confirmation, or for a Write that
+// is stuck, before it cuts the connection.
 const closeGrace = 2 * time.Second
 
-// shownCause bounds how much of a foreign error is shown, in characters.
+// shownCause bounds the text of a foreign error, in characters.
 const shownCause = 200
 
-// Options changes what an adapter makes. Nil means the zero value.
+// Options configures an adapter. Nil means the zero value.
 type Options struct {
-	// MaxMessage is the largest message accepted, in bytes. Zero means
+	// MaxMessage is the largest message that Read accepts, in bytes. Zero means
 	// transport.DefaultMaxMessage.
 	MaxMessage int
 
 	// Info is what the connection's Info returns, for a caller who knows more than
-	// the connection below can tell. Where its Kind is empty, it becomes "ws" for
-	// a WebSocket, and the name of the network, such as "tcp", for a net.Conn;
-	// where its addresses are empty, they are those of the connection below.
+	// the connection below can tell. An empty Kind becomes "ws" for a WebSocket, and
+	// the name of the network, such as "tcp", for a net.Conn. Empty addresses become
+	// those of the connection below.
 	Info transport.Info
 
 	// Plain leaves out the close message of length-prefixed messages, see the
-	// package's documentation. An end of the stream between two messages is then
-	// an orderly end. For FromNetConn only.
+	// package's documentation. A stream that ends between two messages then ends in
+	// order. Only FromNetConn uses it.
 	Plain bool
 }
 
-// withDefaults returns a copy of o with what the connection below tells.
+// withDefaults returns a copy of o, completed with defaults and with what the connection
+// below says about itself.
 func (o *Options) withDefaults(kind string, local, remote net.Addr) Options {
 	if o == nil {
 		o = &Options{}
@@ -66,11 +67,11 @@ func text(a net.Addr) string {
 	return a.String()
 }
 
-// A link is what a conn asks of the connection below. One goroutine reads, one
-// writes; cut may come at any time and unblocks both.
+// A link is what a conn needs of the connection below. At most one goroutine reads and
+// one writes at a time. Any goroutine may call cut, which unblocks both.
 type link interface {
 	// read appends one message of at most limit bytes to dst. It returns a
-	// *transport.CloseError where the peer said goodbye or sent what is refused.
+	// *transport.CloseError if the peer sent a close message or one that is refused.
 	// After a refusal the next read begins with the next message.
 	read(dst []byte, limit int) ([]byte, error)
 	write(msg []byte) error
@@ -80,15 +81,15 @@ type link interface {
 	cut()
 }
 
-// A conn makes a transport.Conn of a link.
+// A conn is a transport.Conn over a link.
 type conn struct {
 	link  link
 	info  transport.Info
-	limit int          // bytes in a message, at most
-	max   atomic.Int64 // bytes in a message that Read returns, at most limit
+	limit int          // the most bytes in a message, from the options
+	max   atomic.Int64 // the most bytes in a message that Read returns, at most limit
 
-	reading, writing chan struct{} // hold a token while somebody does
-	goodbye          bool          // the peer has said so; for whoever reads
+	reading, writing chan struct{} // hold a token while a goroutine reads, or writes
+	goodbye          bool          // the peer has sent its close message; only the reader uses it
 
 	once sync.Once
 	done chan struct{} // closed when err is set
@@ -106,8 +107,8 @@ func newConn(l link, opts Options) *conn {
 	return c
 }
 
-// SetMaxMessage makes n bytes the most that a message may have from the next Read
-// on, or the MaxMessage of the options if that is less.
+// SetMaxMessage limits messages to n bytes from the next Read on, or to the MaxMessage
+// of the options if that is less.
 func (c *conn) SetMaxMessage(n int) { c.max.Store(int64(max(0, min(n, c.limit)))) }
 
 // Info is described at [transport.Conn].
@@ -140,7 +141,7 @@ func (c *conn) readTurn(dst []byte) ([]byte, error) {
 	return c.next(dst, int(c.max.Load()))
 }
 
-// next reads a message. It is called by whoever has the turn.
+// next reads a message. The caller holds the token of reading.
 func (c *conn) next(dst []byte, limit int) ([]byte, error) {
 	msg, err := c.link.read(dst, limit)
 	var closed *transport.CloseError
@@ -204,16 +205,16 @@ func (c *conn) over() bool {
 	}
 }
 
-// fail ends the connection because of err, unless it had ended before, and returns
-// why it ended.
+// fail ends the connection because of err, unless it has ended already, and returns why
+// it ended.
 func (c *conn) fail(err error) error {
 	c.finish(diagnose(err))
 	<-c.done
 	return c.err
 }
 
-// finish ends the connection. Where it broke or a caller gave up it is cut; else
-// both ends say goodbye.
+// finish ends the connection. If the connection broke or a context ended, finish cuts
+// it; otherwise both ends send close messages.
 func (c *conn) finish(why *transport.CloseError) error {
 	first := false
 	c.once.Do(func() {
@@ -230,7 +231,7 @@ func (c *conn) finish(why *transport.CloseError) error {
 	grace := time.AfterFunc(closeGrace, c.link.cut)
 	defer grace.Stop()
 	said := make(chan error, 1)
-	go func() { said <- c.say(why) }() // the peer may be about to say the same, and wait until we read it
+	go func() { said <- c.say(why) }() // in parallel: the peer may be closing too, and wait until we read
 	if !why.Remote && !c.confirmed() {
 		c.link.cut()
 		<-said
@@ -240,20 +241,21 @@ func (c *conn) finish(why *transport.CloseError) error {
 	return nil
 }
 
-// say sends our close message. Where the turn does not come, the cut makes it come.
+// say sends our close message, once no other goroutine writes. If one is stuck, cutting the
+// link frees it.
 func (c *conn) say(why *transport.CloseError) error {
 	c.writing <- struct{}{}
 	defer func() { <-c.writing }()
 	switch {
 	case why.Remote && why.Code == transport.CodeNoStatus:
 		return c.link.sayClose(nil)
-	case why.Remote: // a confirmation needs no reason
+	case why.Remote: // a confirmation repeats no reason
 		return c.link.sayClose(transport.AppendClose(nil, why.Code, ""))
 	}
 	return c.link.sayClose(transport.AppendClose(nil, why.Code, why.Reason))
 }
 
-// confirmed reads until the peer says goodbye, and reports whether it does.
+// confirmed reads until the peer's close message comes, and reports whether it comes.
 func (c *conn) confirmed() bool {
 	c.reading <- struct{}{}
 	defer func() { <-c.reading }()
@@ -269,7 +271,7 @@ func (c *conn) confirmed() bool {
 	return true
 }
 
-// diagnose tells from an error of a link who ended the connection.
+// diagnose turns an error of a link into a CloseError, which says who ended the connection.
 func diagnose(err error) *transport.CloseError {
 	var closed *transport.CloseError
 	var network net.Error

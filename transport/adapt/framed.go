@@ -16,16 +16,16 @@ const (
 	closeBit   = 1 << 31 // in a length that announces a close message
 	maxBody    = 125     // bytes in a close message
 
-	// maxStep bounds by how much a buffer grows ahead of what has come, in bytes.
+	// maxStep bounds how many bytes a buffer first grows by before they have come.
 	maxStep = 32 << 10
 
-	// maxJoined is the largest message, in bytes, that is copied so as to go out
-	// together with its length.
+	// maxJoined is the largest message, in bytes, that send copies behind its length, to
+	// send both in one Write.
 	maxJoined = 16 << 10
 )
 
-// FromNetConn makes a connection that carries messages of one that carries bytes, by
-// length-prefixed messages as the package's documentation says. It takes c over.
+// FromNetConn returns a Conn that sends length-prefixed messages over c, as the package's
+// documentation describes. It takes c over.
 func FromNetConn(c net.Conn, opts *Options) transport.Conn {
 	local := c.LocalAddr()
 	kind := "stream"
@@ -41,9 +41,9 @@ type framedLink struct {
 	plain bool
 
 	in   *bufio.Reader
-	skip int64 // bytes of a refused message that are still to come
+	skip int64 // bytes of a refused message that have not been read yet
 
-	out []byte // used by write and sayClose
+	out []byte // buffer of write and sayClose
 }
 
 func (l *framedLink) read(dst []byte, limit int) ([]byte, error) {
@@ -70,8 +70,8 @@ func (l *framedLink) read(dst []byte, limit int) ([]byte, error) {
 	return l.append(dst, int(size))
 }
 
-// append appends a message of size bytes. A length alone makes nobody allocate more
-// than maxStep.
+// append appends a message of size bytes. It grows dst as the bytes come: a length alone
+// never makes it allocate more than maxStep.
 func (l *framedLink) append(dst []byte, size int) ([]byte, error) {
 	for size > 0 {
 		room := cap(dst) - len(dst)
@@ -105,7 +105,7 @@ func (l *framedLink) readClose(size uint32) error {
 
 var errBadClose = &transport.CloseError{Code: transport.CodeProtocol, Err: errors.New("the peer's close message makes no sense")}
 
-// whole makes an end of the stream, which is nowhere in order, look like one.
+// whole turns io.EOF into io.ErrUnexpectedEOF, for places where the stream must not end.
 func whole(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF

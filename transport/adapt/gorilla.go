@@ -9,15 +9,15 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// The kinds of message of RFC 6455, section 5.2, as gorilla numbers them too.
+// The kinds of message of RFC 6455, section 5.2. Gorilla uses the same numbers.
 const (
 	textMessage   = 1
 	binaryMessage = 2
 	closeMessage  = 8
 )
 
-// A GorillaConn is what FromGorilla asks of a connection. The Conn of
-// github.com/gorilla/websocket is one, and those of its forks are.
+// A GorillaConn is what FromGorilla needs of a connection. The Conns of
+// github.com/gorilla/websocket and its forks implement it.
 type GorillaConn interface {
 	NextReader() (messageType int, r io.Reader, err error)
 	WriteMessage(messageType int, data []byte) error
@@ -28,9 +28,9 @@ type GorillaConn interface {
 	Close() error
 }
 
-// FromGorilla takes over a connection of gorilla/websocket, which nobody else may
-// use any more. Its ping handler stays, its close handler is replaced; a read limit
-// or deadline that was set in it goes on to hold.
+// FromGorilla returns a Conn over a connection of gorilla/websocket and takes that over:
+// nobody else may use it any more. FromGorilla replaces its close handler; its ping
+// handler, read limit and deadlines stay.
 func FromGorilla(ws GorillaConn, opts *Options) transport.Conn {
 	l := &gorillaLink{ws: ws}
 	ws.SetCloseHandler(l.heardClose)
@@ -39,10 +39,10 @@ func FromGorilla(ws GorillaConn, opts *Options) transport.Conn {
 
 type gorillaLink struct {
 	ws     GorillaConn
-	closed error // what the peer's close message says; set within read
+	closed error // what the peer's close message says; set during read
 }
 
-// heardClose is called within NextReader.
+// heardClose is the close handler: NextReader calls it when the peer's close message comes.
 func (l *gorillaLink) heardClose(code int, reason string) error {
 	var body []byte
 	if transport.Code(code) != transport.CodeNoStatus {
@@ -67,9 +67,10 @@ func (l *gorillaLink) read(dst []byte, limit int) ([]byte, error) {
 	return appendMessage(dst, r, limit, l)
 }
 
-// appendMessage appends what r has left. It asks for one byte more than the limit.
+// appendMessage appends the rest of r. It reads up to one byte more than limit, to notice
+// a message that is too large.
 func appendMessage(dst []byte, r io.Reader, limit int, l *gorillaLink) ([]byte, error) {
-	var spare [1]byte // to find the end of a message that fills dst
+	var spare [1]byte // room to find the end of a message that fills dst
 	start := len(dst)
 	for {
 		room := dst[len(dst):cap(dst)]

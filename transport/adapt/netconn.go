@@ -14,42 +14,42 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// maxPart is the largest message that NetConn makes, in bytes: one that everybody
-// takes, whatever limit they have set.
+// maxPart is the largest message that NetConn sends, in bytes: small enough for any usual
+// limit of a peer.
 const maxPart = 32 << 10
 
-// NetConn makes a net.Conn of a connection, which it takes over. Each Write is one
-// message, or several if it is larger than 32 KiB, and a Read returns bytes of one
-// message; an empty Write sends nothing. The other end needs the same, or takes the
-// messages as they are.
+// NetConn returns a net.Conn over c and takes c over. Each Write sends one message, or
+// several if it has more than 32 KiB; an empty Write sends nothing. A Read returns bytes
+// of one message. The other end uses NetConn too, or handles the messages itself.
 //
-// Deadlines work as they do in TCP: a call that has timed out can be repeated, with
-// no byte lost or repeated. To that end a Write returns when its last message is
-// under way, and what becomes of it shows in the next one; Close waits a moment for
-// it. An orderly end of the connection is io.EOF, every other error is that of the
-// connection, a [*transport.CloseError].
+// Deadlines work as in TCP: a caller may repeat a call that timed out, and no byte is
+// lost or sent twice. For this a Write returns while its last message is still being
+// sent. If that fails, the next Write or Close returns the error; Close waits up to two
+// seconds for that message. Read returns io.EOF at an orderly end. Every other error is that of
+// the connection, a [*transport.CloseError].
 func NetConn(c transport.Conn) net.Conn { return newNetConn(c, &bytesFraming{}) }
 
-// LengthPrefixed makes a net.Conn that speaks length-prefixed messages: what is
-// written to it has to be four bytes of length, the largest first, and so many bytes,
-// and goes out as one message once it is complete; what it reads comes in the same
-// form. There are no close messages in it, see [Options.Plain]. Everything else is
-// as with [NetConn]. A message of more than [transport.DefaultMaxMessage] bytes makes
-// Write fail.
+// LengthPrefixed returns a net.Conn over c whose bytes are length-prefixed messages, and
+// takes c over. The caller writes a length of four bytes, big-endian, followed by as many
+// bytes; once they are complete, they go out as one message. Read returns messages in the
+// same form. The bytes contain no close messages, see [Options.Plain]. Write fails for a
+// message of more than [transport.DefaultMaxMessage] bytes. Everything else is as with
+// [NetConn].
 //
-// It connects programs that speak such a protocol over TCP, by copying both ways:
+// It connects programs that speak such a protocol over TCP, by copying in both
+// directions:
 //
 //	go io.Copy(tcp, frames)
 //	io.Copy(frames, tcp)
 func LengthPrefixed(c transport.Conn) net.Conn { return newNetConn(c, &prefixFraming{}) }
 
-// A framing lies between a stream of bytes and messages.
+// A framing converts between a stream of bytes and messages.
 type framing interface {
-	// cut takes the beginning of b and returns a message as soon as there is one.
-	// It keeps what it needs.
+	// cut takes the first bytes of b, and returns a message once one is complete. It
+	// keeps the bytes of an incomplete message.
 	cut(b []byte) (message []byte, taken int, err error)
 
-	// room is how many bytes stand before a message that was read, and head
+	// room returns how many bytes stand before each message in the stream, and head
 	// writes them.
 	room() int
 	head(b []byte)
@@ -64,7 +64,7 @@ func (bytesFraming) cut(b []byte) ([]byte, int, error) {
 func (bytesFraming) room() int   { return 0 }
 func (bytesFraming) head([]byte) {}
 
-// prefixFraming keeps a message that is not complete yet.
+// A prefixFraming keeps the message that is not complete yet.
 type prefixFraming struct{ part []byte }
 
 var errAnnounced = errors.New("adapt: the length of a message is above the limit")
@@ -104,7 +104,7 @@ type netConn struct {
 	closing sync.Once
 
 	writing  streamconn.Turn
-	flushing streamconn.Turn // is held while out is under way; whose holder owns what follows
+	flushing streamconn.Turn // held while out is being sent; its holder owns what follows
 	out      []byte
 	writeErr error
 }
@@ -124,7 +124,7 @@ func (c *netConn) next(buf []byte) ([]byte, error) {
 	return msg, nil
 }
 
-// ended makes an orderly end the error that readers compare with.
+// ended returns io.EOF itself for an orderly end, because readers compare errors with it.
 func ended(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.EOF
@@ -165,8 +165,8 @@ func (c *netConn) flush() {
 	c.flushing.Leave()
 }
 
-// Close is described at net.Conn. It returns an error if what was written last could
-// not be sent.
+// Close is described at net.Conn. It returns an error if the last message could not be
+// sent.
 func (c *netConn) Close() (err error) {
 	c.closing.Do(func() {
 		close(c.Closed)

@@ -15,17 +15,16 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// A Gorilla has the methods of gorilla/websocket's Conn that most programs use, over
-// any connection. As there, one goroutine may read and one write, a deadline that
-// passes ends the connection, and a limit that is exceeded does. Errors are those of
-// the connection below: test for a [*transport.CloseError] where a program tests for
-// gorilla's.
+// A Gorilla offers, over any Conn, the methods of gorilla/websocket's Conn that most
+// programs use. As with gorilla, one goroutine may read while another writes, and a passed
+// deadline or a message above the limit ends the connection. Errors are those of the
+// connection below: test for a [*transport.CloseError] instead of gorilla's.
 type Gorilla struct {
 	conn            transport.Conn
 	readBy, writeBy deadline.Deadline
 }
 
-// ToGorilla takes a connection over.
+// ToGorilla returns a Gorilla over c and takes c over.
 func ToGorilla(c transport.Conn) *Gorilla { return &Gorilla{conn: c} }
 
 // ReadMessage returns the next message. Its kind is always 2, binary.
@@ -54,9 +53,9 @@ func (g *Gorilla) WriteMessage(messageType int, data []byte) error {
 	return g.conn.Write(late{g.writeBy.Context()}, data)
 }
 
-// WriteControl closes the connection where the message is a close (8), and waits
-// for the peer's, by a limit of its own. Pings and pongs are left to the connection
-// below, which has its own.
+// WriteControl closes the connection if the message is a close (8), and waits for the
+// peer's close, within the limit of the connection below rather than the given deadline.
+// It ignores other kinds: the connection below sends its own pings and pongs.
 func (g *Gorilla) WriteControl(messageType int, data []byte, _ time.Time) error {
 	if messageType != closeMessage {
 		return nil
@@ -74,9 +73,9 @@ func (g *Gorilla) WriteControl(messageType int, data []byte, _ time.Time) error 
 // Close ends the connection with [transport.CodeNormal].
 func (g *Gorilla) Close() error { return g.conn.Close(transport.CodeNormal, "") }
 
-// SetReadLimit makes limit the most bytes that a message may have, unless the
-// connection below has a lower limit; 0 and less are no limit of its own. It has no
-// effect where the connection below cannot change its limit.
+// SetReadLimit limits messages to limit bytes, or to the limit of the connection below if
+// that is lower. Zero or less sets no limit beside that of the connection below. It has no
+// effect if the connection below cannot change its limit.
 func (g *Gorilla) SetReadLimit(limit int64) {
 	if c, ok := g.conn.(interface{ SetMaxMessage(n int) }); ok {
 		if limit <= 0 || limit > math.MaxInt {
@@ -86,7 +85,8 @@ func (g *Gorilla) SetReadLimit(limit int64) {
 	}
 }
 
-// SetReadDeadline and SetWriteDeadline bound the calls under way and all later ones.
+// SetReadDeadline bounds the reads under way and all later ones, as SetWriteDeadline
+// bounds the writes.
 func (g *Gorilla) SetReadDeadline(t time.Time) error {
 	g.readBy.Set(t)
 	return nil
@@ -98,17 +98,17 @@ func (g *Gorilla) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// LocalAddr returns our address, as the connection's Info has it.
+// LocalAddr returns our address, from the connection's Info.
 func (g *Gorilla) LocalAddr() net.Addr {
 	return streamconn.Addr{Kind: g.conn.Info().Kind, Address: g.conn.Info().Local}
 }
 
-// RemoteAddr returns the address of the next hop, as the connection's Info has it.
+// RemoteAddr returns the address of the next hop, from the connection's Info.
 func (g *Gorilla) RemoteAddr() net.Addr {
 	return streamconn.Addr{Kind: g.conn.Info().Kind, Address: g.conn.Info().Remote}
 }
 
-// late is the context of a deadline, and says so when it ends.
+// late is the context of a deadline. When it ends, its Err is DeadlineExceeded.
 type late struct{ context.Context }
 
 func (l late) Err() error {

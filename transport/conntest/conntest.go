@@ -1,5 +1,5 @@
-// Package conntest checks that a transport.Conn keeps the promises that
-// package transport makes. It is for the tests of those who write one.
+// Package conntest tests that an implementation of transport.Conn keeps the promises of
+// package transport. Its author calls [Test] with a [Link] in a test of their own:
 //
 //	func TestConn(t *testing.T) {
 //		conntest.Test(t, conntest.Link{Connect: func(t *testing.T) (a, b transport.Conn) { … }})
@@ -17,24 +17,24 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// MaxMessage is the limit, in bytes, that both ends have to be made with.
+// MaxMessage is the message limit, in bytes, that Connect has to set at both ends.
 const MaxMessage = 64 << 10
 
-// A Link says how to make connections, and what they cannot do.
+// A Link says how to make connections, and which tests to leave out.
 type Link struct {
 	// Connect returns the two ends of a new connection. The suite closes them.
 	Connect func(t *testing.T) (a, b transport.Conn)
 
-	// Unbounded says that writes do not wait for a peer that does not read, within
-	// any measure. It leaves out the tests of that.
+	// Unbounded says that writes never wait for a peer that does not read, however
+	// much they write. It leaves out the tests of such waits.
 	Unbounded bool
 
-	// OneWay leaves out the tests in the direction from b to a, where both ends
-	// are of one kind.
+	// OneWay leaves out the tests with both ends swapped. Set it if both ends are of
+	// the same kind.
 	OneWay bool
 }
 
-// Test runs the suite, in both directions.
+// Test runs the suite, with a and b as Connect returns them and then swapped.
 func Test(t *testing.T, link Link) {
 	for _, test := range []struct {
 		name    string

@@ -37,7 +37,7 @@ func testLowerLimit(t *testing.T, a, b transport.Conn) {
 	heard := listen(a)
 	limit.SetMaxMessage(10)
 	pass(t, a, b, pattern(10), nil)
-	limit.SetMaxMessage(2 * MaxMessage) // more than its own is its own
+	limit.SetMaxMessage(2 * MaxMessage) // more than the connection's own limit: that still holds
 	pass(t, a, b, pattern(MaxMessage), nil)
 	limit.SetMaxMessage(10)
 	go a.Write(context.Background(), pattern(11))
@@ -125,8 +125,8 @@ func testBothClose(t *testing.T, a, b transport.Conn) {
 	}
 }
 
-// fill writes until the peer has no room any more, and returns how the Write ended
-// that had to wait.
+// fill writes until a Write has to wait for the peer and fails, and returns its error. It
+// returns nil after 64 MiB.
 func fill(ctx context.Context, c transport.Conn) error {
 	msg := make([]byte, MaxMessage)
 	for range 64 << 20 / MaxMessage {

@@ -10,7 +10,7 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// endBoth closes both ends at once, so that each hears the other.
+// endBoth closes both ends at the same time, so that each confirms the other's close.
 func endBoth(a, b transport.Conn) {
 	var both sync.WaitGroup
 	for _, c := range []transport.Conn{a, b} {
@@ -19,7 +19,8 @@ func endBoth(a, b transport.Conn) {
 	both.Wait()
 }
 
-// write sends messages while somebody reads. A link need not have room for any.
+// write sends messages in a goroutine, because a link may have no room for any until
+// somebody reads. The channel is closed when all are sent or one failed.
 func write(t *testing.T, c transport.Conn, msgs ...[]byte) (done <-chan struct{}) {
 	over := make(chan struct{})
 	go func() {
@@ -43,7 +44,7 @@ func read(t *testing.T, c transport.Conn) []byte {
 	return msg
 }
 
-// pass sends one message and returns what comes.
+// pass sends one message from a, and returns what b reads into dst.
 func pass(t *testing.T, a, b transport.Conn, msg, dst []byte) []byte {
 	t.Helper()
 	written := write(t, a, msg)
@@ -55,13 +56,13 @@ func pass(t *testing.T, a, b transport.Conn, msg, dst []byte) []byte {
 	return got
 }
 
-// An outcome is all that one end received, and why it ended.
+// An outcome is all messages that one end received, and the error that ended it.
 type outcome struct {
 	messages []string
 	err      error
 }
 
-// listen reads until the end.
+// listen reads until the connection ends.
 func listen(c transport.Conn) <-chan outcome {
 	result := make(chan outcome, 1)
 	go func() {
@@ -77,7 +78,7 @@ func listen(c transport.Conn) <-chan outcome {
 	return result
 }
 
-// wantEnd checks why a connection ended, and that it stays so.
+// wantEnd checks why a connection ended, and that later calls return the same error.
 func wantEnd(t *testing.T, c transport.Conn, err error, code transport.Code, remote bool) *transport.CloseError {
 	t.Helper()
 	var closed *transport.CloseError
