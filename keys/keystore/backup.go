@@ -11,8 +11,9 @@ import (
 // store.
 var ErrBackup = errors.New("keys: not the contents of a store")
 
-// MarshalCleartext returns everything that the store holds, secret keys above all, unencrypted. It is
-// for a backup that shall survive the passphrase or the KMS. For any other backup copy the file.
+// MarshalCleartext returns everything that the store holds, above all secret keys, unencrypted. It is
+// for a backup that must survive the loss of the passphrase or the KMS. For any other backup copy the
+// file.
 func (s *Store) MarshalCleartext(insecurecleartext.Token) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -32,8 +33,8 @@ func (r *Replica) MarshalCleartext(insecurecleartext.Token) ([]byte, error) {
 
 // Restore is [Create] for what [Store.MarshalCleartext] returned. For anything else it returns
 // [ErrBackup]. AES256_GCM keys open what they sealed and seal nothing more, see [keys.ErrSealLimit]:
-// nobody knows how much they sealed after the backup. Rotate them. Call [Store.Renew]: peers that have
-// seen a later statement than the backup's refuse the identity as rolled back until then.
+// nobody knows how much they sealed after the backup. Rotate them. Call [Store.Renew] too: until then
+// peers that have seen a later statement than the backup's refuse the identity as rolled back.
 func Restore(ctx context.Context, path string, secret Secret, cleartext []byte, _ insecurecleartext.Token) (*Store, error) {
 	f, err := parseFrozen(cleartext)
 	if err != nil {

@@ -6,11 +6,12 @@ import (
 	"github.com/ccojocar/zxcvbn-go"
 )
 
-// minEntropy is what a passphrase must have, in bits, by zxcvbn's estimate. At the
-// store's Argon2 costs 2^40 guesses take one core some seven thousand years.
+// minEntropy is how many bits a passphrase must have by zxcvbn's estimate. At the store's Argon2
+// costs one core needs some seven thousand years for 2^40 guesses.
 const minEntropy = 40
 
-// estimated is how much of a passphrase is estimated: the time grows with the square of its length.
+// estimated is how many bytes of a passphrase zxcvbn looks at: the time grows with the square of
+// their number.
 const estimated = 100
 
 // A WeakPassphraseError says that a passphrase would be guessed too soon.

@@ -8,45 +8,43 @@ import (
 	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
-// A RotationPolicy says when keys take the next step of their life. The zero
-// value of a field means that it never causes a step, but for Lead and Overlap,
-// where it means none. Whatever the policy, an AES256_GCM primary gets a successor
-// when half of its messages are used up, see [keys.ErrSealLimit]; and a sealing key that has
-// retired is accepted until the last statement that listed it has expired, and Overlap
-// longer.
+// A RotationPolicy says when keys take the next step of their life. A field that is zero never causes
+// a step; Lead and Overlap are times, and zero means none. Whatever the policy, an AES256_GCM primary
+// gets a successor when half of its messages are used up, see [keys.ErrSealLimit]. A retired sealing
+// key is accepted until the last statement that listed it has expired, and Overlap longer.
 type RotationPolicy struct {
 	Age      time.Duration // of a primary, before another one is made, a minute at least; below 12 hours see [RotationPolicy.SignatureLife]
-	Messages uint64        // sealed by a shared primary since it was loaded, or in all by AES256_GCM, likewise
-	Bytes    uint64        // sealed by a shared primary since it was loaded, likewise
+	Messages uint64        // sealed by a shared primary since it was loaded, or in all by AES256_GCM, before another one is made
+	Bytes    uint64        // sealed by a shared primary since it was loaded, before another one is made
 
 	Lead    time.Duration // from making a key to promoting it: time to distribute it
 	Overlap time.Duration // from when nobody seals with a key any more to archiving it: time for what is in transit
 	Keep    time.Duration // from archiving a key to destroying it; zero keeps it
 
-	// Follow names the shared keysets that another holder rotates and hands over,
-	// see [Store.UpdateSharedKeyset]: they are left alone here.
+	// Follow names the shared keysets that another holder rotates and hands over, see
+	// [Store.UpdateSharedKeyset]. The policy leaves them alone.
 	Follow []string
 
-	// NoRequests has [Store.Run] take no requests from [Client]s. Tests that run a store in
-	// a bubble of testing/synctest set it: time stands still there while somebody listens.
+	// NoRequests makes [Store.Run] take no requests from [Client]s. Tests that run a store in a
+	// bubble of testing/synctest set it: time stands still there while somebody listens.
 	NoRequests bool
 
-	// Logger is told by [Store.Run] of what failed, and of keysets that will be full. Nil
-	// means slog.Default().
+	// Logger gets what [Store.Run] logs: what failed, and keysets that will be full. Nil means
+	// slog.Default().
 	Logger *slog.Logger
 }
 
-// DefaultRotation changes keys every 30 days, with a day to distribute a new one
-// and two days for what is in transit. It destroys archived keys after a year: what was
-// sealed to them, and is to be opened later than that, has to be opened and kept
-// otherwise before. A Keep of zero never destroys them; the keyset is then full after
-// some 31 changes, and keeps its last key from there on, see [KeysetFullError].
+// DefaultRotation changes keys every 30 days, with a day to distribute a new one and two days for
+// what is in transit. It destroys archived keys after a year. Whoever needs what was sealed to them
+// for longer opens it before that, and keeps it in another way. A Keep of zero never destroys them;
+// the keyset is then full after some 31 changes, and keeps its last key from there on, see
+// [KeysetFullError].
 var DefaultRotation = RotationPolicy{
 	Age: 30 * 24 * time.Hour, Messages: 1 << 30, Lead: 24 * time.Hour, Overlap: 48 * time.Hour, Keep: 365 * 24 * time.Hour,
 }
 
-// accepted returns until when a key that has retired stays acceptable: Overlap longer than
-// somebody may seal to it, by the wall clock and by the time that was measured.
+// accepted returns until when a retired key is accepted: Overlap longer than somebody may seal to it,
+// by the wall clock and by the time that was measured.
 func (p RotationPolicy) accepted(k agedKey) time.Time {
 	end := k.since.Add(max(k.listed.Sub(k.Retired), 0))
 	if end.Before(k.listed) {
@@ -55,20 +53,20 @@ func (p RotationPolicy) accepted(k agedKey) time.Time {
 	return end.Add(p.Overlap)
 }
 
-// leastAge is the least that an Age counts for: below a second the next key would be worn out when it
-// is made, and a rotation would make one after the other.
+// leastAge is the least that an Age counts for. With an Age below a second the next key would be worn
+// out when it is made, and a rotation would make one after the other.
 const leastAge = time.Minute
 
-// agedKey is a key with what the store's tally tells of it.
+// agedKey is a key with what the store's tally says of it.
 type agedKey struct {
 	keys.KeyInfo
 	since  time.Time // when its stage began, see tally
 	listed time.Time // see [Store.ListedUntil]
 }
 
-// SignatureLife returns for how long what the identity has signed verifies by its newest statement:
-// [keys.MaxLifetime], or less where signing keys change more often than twice a day, since a statement lists
-// 63 of them. A message that waits for longer than that does not open any more.
+// SignatureLife returns for how long the identity's newest statement verifies what the identity has
+// signed: [keys.MaxLifetime], or less if signing keys change more often than twice a day, since a
+// statement lists 63 of them. A message that waits for longer than that does not open any more.
 func (p RotationPolicy) SignatureLife() time.Duration {
 	const past = ring.MaxSigning - 1 - 2 // beside a sealing key, the primary and the next
 	if p.Age <= 0 || max(p.Age, p.Lead) >= keys.MaxLifetime/past {
@@ -77,7 +75,7 @@ func (p RotationPolicy) SignatureLife() time.Duration {
 	return past * max(p.Age, p.Lead)
 }
 
-// lasting is how many keys made from now on exist at the same time.
+// lasting returns how many keys made from now on exist at the same time.
 func (p RotationPolicy) lasting(ref KeyRef) int {
 	if p.Keep <= 0 {
 		return ring.Capacity

@@ -14,21 +14,22 @@ import (
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
-// A Replica follows a store that another process writes. What comes out of it is
-// live: a promotion in the writer reaches its sealers and openers without a
-// restart. It must not rotate; its known peers learn nothing that outlives it.
+// A Replica follows a store that another process writes. What comes out of it is live: its sealers
+// and openers use a key that the writer has promoted without a restart. It must not rotate. What its
+// known peers learn does not outlive it.
 //
-// It follows while [Replica.Run] runs, or at each [Replica.Refresh]. Without either it stays as it was
-// opened: a server with its known peers goes on trusting whoever is revoked or forgotten meanwhile.
+// It follows while [Replica.Run] runs, or at each [Replica.Refresh]. Without either it stays as it
+// was opened: a server with its known peers goes on trusting peers that the writer has revoked or
+// forgotten since.
 //
 // A Replica is safe for concurrent use.
 type Replica struct {
 	path   string
 	secret Secret
 
-	turn     sync.Mutex // guards what follows, also while a service is asked for the key
-	seen     reading    // what contents are
-	refused  reading    // a file that is not followed
+	turn     sync.Mutex // guards what follows, even during a request to the KMS for the key
+	seen     reading    // what contents come from
+	refused  reading    // a file that the replica does not follow
 	refusal  error      // why not
 	master   []byte
 	sealedBy []byte // the protector that master belongs to
@@ -37,10 +38,10 @@ type Replica struct {
 	contents contents
 }
 
-// OpenReplica reads a store without locking it. Errors are those of [Open]
-// but for [ErrInUse] and [ErrOwner].
+// OpenReplica reads a store without locking it. It returns the errors of [Open], except [ErrInUse]
+// and [ErrOwner].
 //
-// It takes the file that it finds as the newest one. If that is an old backup, only peers can tell.
+// It takes the file that it finds for the newest one. If that is an old backup, only peers can tell.
 func OpenReplica(ctx context.Context, path string, secret Secret) (*Replica, error) {
 	if secret == nil {
 		return nil, missing.Arg("Secret")
@@ -67,9 +68,9 @@ func (r *Replica) open(ctx context.Context, b []byte) ([]byte, error) {
 }
 
 // Refresh reads the store again if its file has changed, and reports whether the store has changed.
-// Errors are those of [OpenReplica], [ErrRolledBack], [ErrOtherIdentity] and [ErrOtherHistory]. After an
-// error the earlier state stays in use, and each Refresh returns the error again until the file can
-// be followed.
+// It returns the errors of [OpenReplica], and [ErrRolledBack], [ErrOtherIdentity] and
+// [ErrOtherHistory]. After an error the earlier state stays in use, and each Refresh returns the
+// error again until the replica can follow the file.
 func (r *Replica) Refresh(ctx context.Context) (changed bool, err error) {
 	changed, trusted, err := r.refresh(ctx)
 	if trusted {
@@ -110,7 +111,7 @@ func (r *Replica) refresh(ctx context.Context) (changed, trusted bool, err error
 }
 
 // follow moves the live objects to the states of f. It reports whether f is another generation, and
-// whether the known peers have to call those who wait for changes.
+// whether the known peers have to call their listeners.
 func (c *contents) follow(f frozen) (changed, trusted bool) {
 	changed = f.generation != c.generation
 	c.generation, c.tally = f.generation, f.tally
@@ -135,11 +136,11 @@ func (c *contents) follow(f frozen) (changed, trusted bool) {
 // DefaultRefresh is the interval of [Replica.Run] if it is given none.
 const DefaultRefresh = time.Second
 
-// Run refreshes every interval until ctx ends; zero means [DefaultRefresh]. If nothing has changed, that
-// costs one look at the file's size and time. The known peers call whoever waits for changes, see
-// [trust.ChangeNotifier]: a server with these known peers ends the sessions of a peer that the writer
-// has revoked or forgotten, within a second of the refresh. Errors go to report, which may be nil, and
-// Run goes on. [ErrExpiring] goes there too: then the store's writer has stopped.
+// Run refreshes every interval until ctx ends; zero means [DefaultRefresh]. If nothing has changed, a
+// refresh costs one look at the file's size and time. The known peers call whoever waits for changes,
+// see [trust.ChangeNotifier]: a server with these known peers ends the sessions of a peer that the
+// writer has revoked or forgotten, within a second of the refresh. Run gives errors to report, which
+// may be nil, and goes on. It reports [ErrExpiring] too: then the store's writer has stopped.
 func (r *Replica) Run(ctx context.Context, interval time.Duration, report func(error)) error {
 	if interval <= 0 {
 		interval = DefaultRefresh
@@ -185,7 +186,7 @@ func (r *Replica) SharedKeysets() []string {
 	return r.contents.keysetNames()
 }
 
-// ClockJump is [Store.ClockJump] of the store's writer, when it last wrote.
+// ClockJump returns what [Store.ClockJump] of the store's writer returned when it last wrote.
 func (r *Replica) ClockJump() (from, to time.Time, doubted bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -9,13 +9,13 @@ import (
 	"github.com/hopseal/hopseal/keys/internal/unixtime"
 )
 
-// ErrExpiring is matched by what [Replica.Run] reports 7, 3 and 1 days before the identity expires,
-// once each: the store's writer has stopped renewing it. At the end the error matches
+// ErrExpiring is matched by the errors that [Replica.Run] reports 7, 3 and 1 days before the identity
+// expires, once each: the store's writer has stopped renewing it. At the end the error matches
 // [keys.ErrExpired].
 var ErrExpiring = errors.New("keys: the identity expires soon")
 
-// lapsing returns an error if the replica's identity is about to expire or has expired, once for each
-// notice.
+// lapsing returns an error if the replica's identity is about to expire or has expired. It gives each
+// notice once.
 func (r *Replica) lapsing(told *lapse.Watch) error {
 	id, now := r.Identity(), time.Now()
 	p := id.Public()

@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// What keeps a [Replica] from following its file.
+// The errors that keep a [Replica] from following its file.
 var (
 	// ErrRolledBack is returned by [Replica.Refresh] for a file that is older than
 	// one that it has read.
 	ErrRolledBack = errors.New("keys: the store on disk is older than the one read before")
 	// ErrOtherIdentity is returned by [Replica.Refresh] for the store of another identity.
 	ErrOtherIdentity = errors.New("keys: the store on disk is that of another identity than the one read before")
-	// ErrOtherHistory is returned by [Replica.Refresh] for a file that did not come from the one
-	// that it has read: two copies of a store were changed, each on its own.
+	// ErrOtherHistory is returned by [Replica.Refresh] for a file that did not come from the one that
+	// the replica has read: two copies of a store were changed, each on its own.
 	ErrOtherHistory = errors.New("keys: the store on disk has another history than the one read before")
 )
 
@@ -57,8 +57,8 @@ func (r *Replica) read(ctx context.Context) (found reading, err error) {
 }
 
 // precedes returns an error if b is not a later state of a's store. The number of writes, or the
-// statement's serial, gives away a copy that was changed on its own. A copy with more changes than this
-// store is not noticed.
+// statement's serial, gives away a copy that was changed on its own. precedes does not notice a copy
+// with more changes than this store.
 func (a reading) precedes(b reading) error {
 	now, next := a.frozen.identity.Public(), b.frozen.identity.Public()
 	same := a.frozen.generation == b.frozen.generation
@@ -84,12 +84,12 @@ func (r *Replica) refuse(found reading, err error) {
 	}
 }
 
-// coarsestTick is the coarsest tick of a file system's clock. Two writes within one tick look the same,
-// even if the second made a new file: that may get the inode number of the old one.
+// coarsestTick is the coarsest tick of a file system's clock. Two writes within one tick look the
+// same, even if the second made a new file: the new file may get the inode number of the old one.
 const coarsestTick = 2 * time.Second
 
-// unchanged reports whether the file at the path, now, is the one that was read: the same file, time,
-// size and mode, last written well before it was read.
+// unchanged reports whether the file that is now at the path is the one that was read: the same file,
+// time, size and mode, last written well before it was read.
 func (a reading) unchanged(now os.FileInfo) bool {
 	old := a.info
 	return old != nil && os.SameFile(now, old) && now.ModTime().Equal(old.ModTime()) && now.Size() == old.Size() && now.Mode() == old.Mode() &&

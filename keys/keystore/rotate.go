@@ -9,19 +9,19 @@ import (
 	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
-// Rotate takes every step that is due by the policy, for all keysets of the store,
-// and renews the identity's statement when half its life is over, or if it comes from the
-// future. It returns when the next step will be due, the zero time for never. Each step is
-// on disk before it takes effect, so that it may be interrupted and called again.
+// Rotate takes every step that the policy makes due, for all keysets of the store. It renews the
+// identity's statement when half its life is over, or if it comes from the future. It returns when
+// the next step will be due, or the zero time for never. Each step is on disk before it takes effect,
+// so Rotate may be interrupted and called again.
 //
-// Keys age by the time that was measured, or that the clock showed from one look to the
-// next, two days at most: not by a clock that jumps, nor while the machine is off. After a
-// jump of more than [keys.ClockSkew] only statements are renewed until it is confirmed, see
+// Keys age by the time that was measured, or that the clock showed from one look to the next, two
+// days at most. They do not age by a clock that jumps, nor while the machine is off. After a jump of
+// more than [keys.ClockSkew] Rotate renews statements only, until the jump is confirmed, see
 // [Store.ClockJump].
 //
-// What fails for one keyset stops neither the others nor the renewal: the errors are
-// joined, a [*KeysetFullError] for each keyset without room for a key that is due. The error
-// wraps [ErrClock] where the clock is certainly wrong.
+// A failure of one keyset stops neither the others nor the renewal. The errors are joined, with a
+// [*KeysetFullError] for each keyset that has no room for a key that is due. The error wraps
+// [ErrClock] if the clock is certainly wrong.
 func (s *Store) Rotate(p RotationPolicy) (next time.Time, err error) {
 	defer s.inTurn()()
 	t, err := s.observe()
@@ -41,8 +41,8 @@ func (s *Store) Rotate(p RotationPolicy) (next time.Time, err error) {
 	return due.next, errors.Join(failed...)
 }
 
-// rotated returns the keysets that a policy rotates. A revoked identity's keys are of no use and
-// stay as they are. Shared keysets go on.
+// rotated returns the keysets that a policy rotates. The keys of a revoked identity are of no use and
+// stay as they are; shared keysets go on.
 func (s *Store) rotated(p RotationPolicy) (refs []KeyRef) {
 	if !s.Identity().Public().Revoked() {
 		refs = []KeyRef{{Use: keys.UseSigning}, {Use: keys.UseSealing}}
@@ -89,7 +89,7 @@ func (s *Store) rotate(ref KeyRef, p RotationPolicy, due *agenda) error {
 }
 
 // dueStep returns the next step that is due, nil for none. It also returns an error if a new key is
-// due and has no room; other steps are taken all the same.
+// due and has no room; the caller takes other steps all the same.
 func (s *Store) dueStep(ref KeyRef, p RotationPolicy, wait *agenda) (step func() error, noRoom error) {
 	infos, now := s.aged(ref)
 	pending := false
@@ -136,7 +136,7 @@ func (s *Store) renewWhenDue(t tally, due *agenda) error {
 		return nil
 	}
 	at, now := p.RenewalDue(), s.clock()
-	if t.jumped() { // what it shows may be wrong: then peers go on accepting the old one
+	if t.jumped() { // the clock may be wrong: then peers go on accepting the old statement
 		at = p.Expires().Add(-time.Duration(maxUnmeasured) * time.Second)
 	}
 	if p.Issued().After(now.Add(keys.ClockSkew)) || due.reached(at, now) {

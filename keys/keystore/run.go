@@ -11,17 +11,17 @@ import (
 )
 
 const (
-	// rotationCheck is how often Run looks at what cannot be foreseen: messages, bytes and a
-	// clock that jumps. It is also how long it waits after a failure.
+	// rotationCheck is how often Run looks at what it cannot foresee: messages, bytes and a clock
+	// that jumps. It is also how long Run waits after a failure.
 	rotationCheck = time.Minute
-	// toldAgain is how often a line about the same thing is repeated.
+	// toldAgain is the least time between two lines about the same thing.
 	toldAgain = 6 * time.Hour
 )
 
-// Run rotates by the policy until ctx ends or the store is closed, and returns the error of
-// that. What fails is told to the policy's Logger, with the time at which the identity will have
-// expired if nothing changes, and tried again every minute: a disk that was full for a moment
-// ends nothing. Meanwhile it takes requests, as [Store.Serve] does.
+// Run rotates by the policy until ctx ends or the store is closed, and returns the error of that. It
+// logs failures to the policy's Logger, with the time at which the identity expires if nothing
+// changes, and tries again every minute: a disk that is full for a moment ends nothing. Meanwhile it
+// takes requests, as [Store.Serve] does.
 func (s *Store) Run(ctx context.Context, p RotationPolicy) error {
 	news := &reporter{log: cmp.Or(p.Logger, slog.Default()), store: s, told: map[string]time.Time{}}
 	if life := p.SignatureLife(); life < keys.MaxLifetime {
@@ -55,7 +55,7 @@ type reporter struct {
 	log   *slog.Logger
 	store *Store
 	told  map[string]time.Time // when a line of that kind was last written
-	jump  time.Time            // the jump that was last written about: what the clock showed after it
+	jump  time.Time            // what the clock showed after the jump that was last written about
 }
 
 func (r *reporter) report(err error, filling []*KeysetFullError) {

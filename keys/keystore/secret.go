@@ -92,12 +92,13 @@ func readArgon(r *strict.Reader) (p argonParams, salt []byte) {
 	return p, salt
 }
 
-// passphraseSecret holds the text behind two pointers, as localSigner does.
+// passphraseSecret holds the text behind two pointers: fmt follows at most one where it cannot call
+// Format.
 type passphraseSecret struct{ text *[]byte }
 
-// Passphrase protects a store by a passphrase, through Argon2id with 3 passes, 64
-// MiB and 4 lanes: about 0.2 s for every store that is opened, by intent.
-// [Create] refuses a weak one.
+// Passphrase protects a store by a passphrase, through Argon2id with 3 passes, 64 MiB and 4 lanes.
+// This takes about 0.2 s for every store that is opened, by intent. [Create] refuses a weak
+// passphrase.
 func Passphrase(p []byte) Secret {
 	text := bytes.Clone(p)
 	return &passphraseSecret{&text}
@@ -137,10 +138,10 @@ type kmsSecret struct {
 	uri    string
 }
 
-// KMS protects a store by a key that stays in a key management service, reached
-// through any of Tink's clients: the service wraps the store's master key, with the
-// key URI as associated data. Choose a client that sends associated data to the
-// service; that of HashiCorp Vault does so when made by NewClientWithAEADOptions.
+// KMS protects a store by a key that stays in a key management service. Any of Tink's clients can
+// reach the service, which wraps the store's master key with the key URI as associated data. Choose a
+// client that sends associated data to the service; that of HashiCorp Vault does so if
+// NewClientWithAEADOptions made it.
 func KMS(client registry.KMSClient, keyURI string) Secret { return kmsSecret{client, keyURI} }
 
 // ErrKMS is wrapped by every failure of a key management service.
@@ -197,8 +198,8 @@ func (k kmsSecret) unlock(ctx context.Context, protector []byte) ([]byte, error)
 	if r.Done() != nil {
 		return nil, ErrDamaged
 	}
-	// The URI in the file is a stranger's until the file opens: the caller's
-	// decides where credentials go.
+	// A stranger may have written the URI in the file, until the file opens: the caller's URI decides
+	// where credentials go.
 	if uri != k.uri {
 		return nil, kmsError(k.uri, errors.New("the store was made with another key URI"))
 	}
@@ -216,7 +217,7 @@ type kmsAEAD interface {
 	Decrypt(ciphertext, associatedData []byte) ([]byte, error)
 }
 
-// call ends with ctx, which Tink's clients do not take.
+// call returns when ctx ends, although Tink's clients take no context.
 func (k kmsSecret) call(ctx context.Context, f func(kmsAEAD) ([]byte, error)) ([]byte, error) {
 	type result struct {
 		b   []byte

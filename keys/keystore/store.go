@@ -16,14 +16,13 @@ import (
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
-// A Store is an encrypted file with an identity, the shared keysets and the known
-// peers that go with it. Every change is on disk before it takes effect: whatever
-// happens to the process, the file is the old one or the new one. It keeps its owner and its
-// mode, also where root makes the change. An error that matches [ErrNotDurable] is about a
-// change that took effect.
+// A Store is an encrypted file with an identity, and with the shared keysets and the known peers that
+// go with it. Every change is on disk before it takes effect: whatever happens to the process, the
+// file is the old one or the new one. The file keeps its owner and its mode, even if root makes the
+// change. An error that matches [ErrNotDurable] is about a change that took effect.
 //
-// One Store writes at a time, held by a lock (A20); any number of [Replica]s
-// follow it. A Store is safe for concurrent use.
+// A lock lets one Store write at a time (A20). Any number of [Replica]s follow it. A Store is safe
+// for concurrent use.
 type Store struct {
 	name      string // as the caller gave it
 	path      string // behind symbolic links
@@ -33,23 +32,23 @@ type Store struct {
 	clock     func() time.Time
 	uptime    func() measure
 	elapsed   func(since, now time.Time) time.Duration // by a clock that nobody sets
-	written   func(step string)                        // for tests: what has been done of a write
-	sync      func(dir *os.File) error                 // atomicfile.Sync, but in tests
+	written   func(step string)                        // for tests: called after each step of a write
+	sync      func(dir *os.File) error                 // atomicfile.Sync, except in tests
 	control   controls
-	turn      chan struct{} // holds a token while a change of several steps is made; comes before mu
+	turn      chan struct{} // holds a token during a change of several steps; taken before mu
 
 	mu          sync.Mutex // guards what follows, and the order of writes
 	contents    contents
 	known       []byte        // the list of known peers as it was last written
 	onDisk      frozen        // what was last written or read
 	lastSecond  time.Time     // when this process last counted a second, zero for never
-	rest        time.Duration // from there to when it last read the clock
+	rest        time.Duration // from then to when it last read the clock
 	unconfirmed bool          // the disk has not confirmed the last write
 	closed      bool
 }
 
-// Create makes a store for an identity. It refuses a path that exists, and a
-// weak passphrase with a [*WeakPassphraseError]. After an error nothing is left behind.
+// Create makes a store for an identity. It refuses a path that exists, and a weak passphrase with a
+// [*WeakPassphraseError]. After an error it leaves nothing behind.
 func Create(ctx context.Context, path string, secret Secret, id *keys.Identity) (*Store, error) {
 	if noIdentity(id) {
 		return nil, missing.Arg("Identity")
@@ -73,7 +72,7 @@ func createStore(ctx context.Context, path string, secret Secret, c contents) (*
 	return s, nil
 }
 
-// claimStore makes this process the one writer.
+// claimStore locks the store, so that this process is its one writer.
 func claimStore(name string) (*Store, error) {
 	path, err := realPath(name)
 	if err != nil {
@@ -107,9 +106,9 @@ func (s *Store) create(ctx context.Context, secret Secret) error {
 	return nil
 }
 
-// Open opens a store for writing. It removes unfinished files of an earlier writer that was killed.
-// Errors wrap [ErrInUse], [ErrPassphrase], [ErrKMS], [ErrDamaged], [ErrPermissions], [ErrOwner] or
-// the file system's. After an error nothing is left behind.
+// Open opens a store for writing. It removes unfinished files that a killed writer has left. Errors
+// wrap [ErrInUse], [ErrPassphrase], [ErrKMS], [ErrDamaged], [ErrPermissions], [ErrOwner] or the file
+// system's. After an error it leaves nothing behind.
 func Open(ctx context.Context, path string, secret Secret) (*Store, error) {
 	if secret == nil {
 		return nil, missing.Arg("Secret")
@@ -117,10 +116,10 @@ func Open(ctx context.Context, path string, secret Secret) (*Store, error) {
 	return openStore(ctx, path, secret, func(*Store) {})
 }
 
-// openStore is Open. Prepare is for tests: it changes the store before it is read.
+// openStore is Open. Tests change the store in prepare, before its file is read.
 func openStore(ctx context.Context, path string, secret Secret, prepare func(*Store)) (*Store, error) {
 	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("keys: %w", err) // with no lock left beside nothing
+		return nil, fmt.Errorf("keys: %w", err) // before a lock is made beside a file that does not exist
 	}
 	s, err := claimStore(path)
 	if err != nil {
@@ -158,7 +157,8 @@ func (s *Store) read(ctx context.Context, secret Secret) (frozen, error) {
 	return f, nil
 }
 
-// follow makes the store write what the known peers learn, and count what shared keys seal.
+// follow makes the store write what the known peers learn, and count the messages that shared keys
+// seal.
 func (s *Store) follow() {
 	for _, n := range s.contents.shared {
 		sharedKeysets.Move(n.set, sharedKeysets.Counted(n.set, s.ledger(n.name)))
@@ -196,8 +196,8 @@ func (s *Store) Path() string { return s.name }
 // Identity returns the store's identity. It follows every rotation.
 func (s *Store) Identity() *keys.Identity { return s.contents.identity }
 
-// KnownPeers returns the store's list of known peers. What changes it is on disk
-// before it takes effect.
+// KnownPeers returns the store's list of known peers. A change of the list is on disk before it takes
+// effect.
 func (s *Store) KnownPeers() *trust.KnownPeers { return s.contents.known }
 
 // SharedKeyset returns the shared keyset of that name, which follows every
@@ -215,9 +215,8 @@ func (s *Store) SharedKeysets() []string {
 	return s.contents.keysetNames()
 }
 
-// PutSharedKeyset adds a shared keyset under a name of 1 to 128 bytes, which must
-// be free. AES256_GCM keys that were taken out of set before go on opening only:
-// take its primary again to seal.
+// PutSharedKeyset adds a shared keyset under a name of 1 to 128 bytes, which must be free. AES256_GCM
+// keys that somebody took out of set before go on opening only: to seal, take its primary again.
 func (s *Store) PutSharedKeyset(name string, set *keys.SharedKeyset) error {
 	if noSharedKeyset(set) {
 		return missing.Arg("SharedKeyset")
@@ -244,8 +243,8 @@ func (s *Store) PutSharedKeyset(name string, set *keys.SharedKeyset) error {
 }
 
 // write puts the contents on disk as the next generation. The caller then makes the change take
-// effect, unless tookEffect says that the file is still the old one. The caller holds mu, but for a
-// new store.
+// effect, unless tookEffect says that the file is still the old one. The caller holds mu, except for
+// a new store.
 func (s *Store) write(f frozen) error {
 	if s.closed {
 		return ErrClosed
@@ -267,8 +266,8 @@ func (s *Store) write(f frozen) error {
 	return err
 }
 
-// readable parses the contents as a reader will, before they replace the old ones. To parse a key
-// takes half a millisecond: if no key has changed, only the known peers are parsed.
+// readable parses the contents as a reader will, before they replace the old ones. Parsing a key
+// takes half a millisecond: if no key has changed, readable parses only the known peers.
 func (s *Store) readable(f frozen, content []byte) error {
 	sameSet := func(a, b frozenKeyset) bool { return sharedKeysets.Same(a.set, b.set) }
 	if s.onDisk.identity == nil || !identities.Same(f.identity, s.onDisk.identity) || !slices.EqualFunc(f.shared, s.onDisk.shared, sameSet) {
@@ -282,6 +281,6 @@ func (s *Store) readable(f frozen, content []byte) error {
 // Format prints the path.
 func (s *Store) Format(state fmt.State, _ rune) { fmt.Fprintf(state, "keystore.Store(%s)", s.path) }
 
-// freeze takes the states in use. The known peers are taken as they were last
-// written: their own lock comes before the store's.
+// freeze returns the states in use. It takes the known peers as they were last written: their own
+// lock comes before the store's.
 func (s *Store) freeze() frozen { return s.contents.freeze(s.known) }
