@@ -25,8 +25,8 @@ const maxPart = 32 << 10
 // Deadlines work as in TCP: a caller may repeat a call that timed out, and no byte is
 // lost or sent twice. For this a Write returns while its last message is still being
 // sent. If that fails, the next Write or Close returns the error; Close waits up to two
-// seconds for that message. Read returns io.EOF at an orderly end. Every other error is that of
-// the connection, a [*transport.CloseError].
+// seconds for that message. Read returns io.EOF at an orderly end. Every other error is
+// that of the connection, a [*transport.CloseError].
 func NetConn(c transport.Conn) net.Conn { return newNetConn(c, &bytesFraming{}) }
 
 // LengthPrefixed returns a net.Conn over c whose bytes are length-prefixed messages, and

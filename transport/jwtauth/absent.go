@@ -4,11 +4,11 @@ package jwtauth
 
 import "time"
 
-// mostAbsent is how many names an absent holds. Strangers make them up, of up to 8 KiB each.
+// mostAbsent is the most names that an absent holds. Strangers can invent names of up to 8 KiB.
 const mostAbsent = 256
 
-// An absent holds names of keys that the issuer does not publish, each for as long as a pause:
-// then it may have been published since.
+// An absent holds the names of keys that the issuer does not publish, and when that was found
+// out. A name counts for as long as pause: later the issuer may have published it.
 type absent map[string]time.Time
 
 func (a absent) has(id string, now time.Time) bool {
@@ -16,7 +16,8 @@ func (a absent) has(id string, now time.Time) bool {
 	return is && now.Sub(at) < pause
 }
 
-// add makes room where there is none: whoever is forgotten is asked about again.
+// add records a name, and forgets others to make room: another fetch can find out about them
+// again.
 func (a *absent) add(id string, now time.Time) {
 	if *a == nil {
 		*a = absent{}

@@ -15,7 +15,7 @@ import (
 // maxToken bounds a token, in bytes, before anything looks into it.
 const maxToken = 8 << 10
 
-// Claims is what a token says that was verified (RFC 7519, section 4.1).
+// Claims is what a verified token says (RFC 7519, section 4.1).
 type Claims struct {
 	Issuer    string
 	Subject   string
@@ -29,12 +29,12 @@ type Claims struct {
 }
 
 // Decode stores all claims in the value that v points to, as encoding/json does,
-// but with names that match to the letter. It is for the claims that are not in
-// Claims, such as "scope".
+// but names have to match exactly. Use it for claims that Claims has no field for, such
+// as "scope".
 func (c *Claims) Decode(v any) error { return json.Unmarshal(c.payload, v) }
 
-// Verify checks a token. Its error matches transport.ErrUnauthorized where the token
-// does not count; any other says that it could not be checked.
+// Verify checks a token. Its error matches transport.ErrUnauthorized if the token does not
+// count. Any other error means that Verify could not check the token.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Claims, error) {
 	if len(token) > maxToken {
 		return nil, invalid("it has more than 8 KiB")
@@ -74,14 +74,14 @@ func (v *Verifier) checkHeader(h jose.Header) (problem string) {
 	return ""
 }
 
-// sameType compares media types, whose "application/" may be left out (RFC 7515,
-// section 4.1.9).
+// sameType compares media types. Either may lack the "application/" (RFC 7515, section
+// 4.1.9).
 func sameType(a, b string) bool {
 	const prefix = "application/"
 	return strings.TrimPrefix(strings.ToLower(a), prefix) == strings.TrimPrefix(strings.ToLower(b), prefix)
 }
 
-// A payload is what is read of a token. Pointers tell what is not there.
+// A payload holds the claims that this package reads. A nil pointer is a missing date.
 type payload struct {
 	Issuer    string   `json:"iss"`
 	Subject   string   `json:"sub"`
@@ -103,13 +103,14 @@ func (a *audience) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, &(*a)[0])
 }
 
-// latest is the end of the year 9999, which every date in a token is before.
+// latest is the end of the year 9999, in seconds since 1970. Every date in a token is
+// before it.
 const latest = 253402300800
 
-// checkClaims relies on go-jose's own JSON, which takes no member twice and does
-// not confuse "EXP" with "exp", as encoding/json would.
+// checkClaims uses go-jose's own JSON, which refuses a member that comes twice and does
+// not take "EXP" for "exp"; encoding/json would accept both.
 func (v *Verifier) checkClaims(raw []byte, now time.Time) (*Claims, error) {
-	var all map[string]any // members twice are noticed at any depth
+	var all map[string]any // to find duplicate members at any depth
 	var p payload
 	if json.Unmarshal(raw, &all) != nil || json.Unmarshal(raw, &p) != nil {
 		return nil, invalid("its claims cannot be read")
@@ -137,7 +138,7 @@ func (v *Verifier) checkClaims(raw []byte, now time.Time) (*Claims, error) {
 		Expires: expires, NotBefore: notBefore, IssuedAt: issuedAt, payload: raw}, nil
 }
 
-// date converts seconds since 1970 (RFC 7519, section 2), which may be broken.
+// date converts seconds since 1970, which may have a fraction (RFC 7519, section 2).
 func date(seconds *float64) (t time.Time, ok bool) {
 	switch {
 	case seconds == nil:

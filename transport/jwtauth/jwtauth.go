@@ -1,8 +1,7 @@
 //go:build !js
 
 // Package jwtauth checks JSON Web Tokens (RFC 7519) that clients show to
-// transport.Accept. It is a module of its own, so that only those who import it have
-// go-jose among their dependencies.
+// transport.Accept. Most programs need [New] and pass the method Authenticate to Accept:
 //
 //	verifier, err := jwtauth.New(jwtauth.Options{
 //		Issuer:   "https://login.example.com/",
@@ -11,32 +10,37 @@
 //	})
 //	conn, err := transport.Accept(w, r, &transport.AcceptOptions{Authenticate: verifier.Authenticate})
 //
+// Package jwtauth is a module of its own, so that only programs that import it depend on
+// go-jose.
+//
 // # What is checked
 //
-// A token counts if it is signed by a key that the issuer publishes (a JWK Set, RFC
-// 7517), names that issuer, this audience and a subject, is not before its time, and
-// has an end that is still to come. Each key is good for one algorithm, which
-// follows from the key and never from the token alone; there are signatures only, no
-// shared secrets and no "none" (RFC 8725). Keys and addresses of keys inside a token
-// are ignored. A member that is there twice, or an extension that must be
-// understood, makes a token invalid.
+// A Verifier accepts a token if a key that the issuer publishes (a JWK Set, RFC 7517)
+// signed it, if it names that issuer, this audience and a subject, if it is valid already,
+// and if it has an expiry that has not passed. Each key is good for one algorithm, which
+// follows from the key and never from the token alone. Only signatures count: no shared
+// secrets and no "none" (RFC 8725). A Verifier ignores keys and addresses of keys inside a
+// token. It refuses a token that has a member twice, or an extension that must be
+// understood.
 //
 // # Keys
 //
-// Keys come over https from the one configured address, without redirects, and are
-// kept. They are fetched again from time to time, and when a token names an unknown
-// key: once in 30 seconds in the long run, and four times at once, so that strangers with
-// invented names do not load the issuer. A token whose key is not published is refused once
-// a fetch that was made for its sake has said so. Where such a fetch may not be made yet, one
-// of the last 30 seconds for the same name will do; else, or where it fails, nothing is decided: the error is a
-// [*transport.UnavailableError] that says when to try again, Accept answers 503, and
-// a session goes on. So a genuine token under a new key waits for half a minute where
-// strangers have used the fetches up, and is not turned down. A key that the issuer
-// withdraws counts until the next fetch. While the issuer cannot be reached the keys stay
-// good for a day.
+// A Verifier fetches the keys over https from the one configured address, follows no
+// redirects, and keeps them. It fetches them again from time to time, and when a token
+// names an unknown key. To protect the issuer from strangers who invent names, it makes at
+// most four fetches in a row, and one in 30 seconds in the long run.
 //
-// Tokens are bearer tokens: whoever reads one has it. They are never shown in
-// errors.
+// It refuses a token with an unknown key once a fetch has shown that the issuer does not
+// publish that key. If it may not fetch yet, a fetch of the last 30 seconds for the same
+// name is enough. Without one, or if the fetch fails, it does not decide: it returns a
+// [*transport.UnavailableError] that says when to try again, Accept answers 503, and a
+// session goes on. So when strangers have used up the fetches, a genuine token under a new
+// key has to wait for half a minute, but is not refused.
+//
+// A key that the issuer withdraws counts until the next fetch. If the issuer cannot be
+// reached, the keys stay good for a day.
+//
+// Tokens are bearer tokens: whoever reads one can use it. Errors never show them.
 package jwtauth
 
 import (
@@ -57,45 +61,46 @@ const (
 	defaultRefresh = 15 * time.Minute
 )
 
-// Options says whose tokens count.
+// Options says which tokens count.
 type Options struct {
-	// Issuer has to be the token's "iss", to the letter. Required.
+	// Issuer must equal the token's "iss" exactly. Required.
 	Issuer string
 
-	// Audience has to be the token's "aud", or among its several. It keeps out
-	// tokens that were made for another service. Required.
+	// Audience must equal the token's "aud", or one of them. It keeps out tokens
+	// that were made for another service. Required.
 	Audience string
 
-	// URL is where the issuer publishes its keys. It starts with https://.
+	// URL is the https:// address where the issuer publishes its keys. Exactly one
+	// of URL and Keys is required.
 	URL string
 
-	// Keys is a JWK Set for an issuer without a URL. One of the two is required.
+	// Keys is a JWK Set, for an issuer without a URL.
 	Keys []byte
 
-	// Algorithms lists the algorithms that count, as in RFC 7518, section 3.1.
-	// Keys for others are ignored. A key that does not say its algorithm is
-	// good for the first one listed that fits it. Nil means EdDSA, ES256, ES384,
+	// Algorithms lists the algorithms that count, by their names in RFC 7518,
+	// section 3.1. Keys for others are ignored. A key that names no algorithm is
+	// good for the first one in the list that fits it. Nil means EdDSA, ES256, ES384,
 	// ES512, RS256, RS384, RS512, PS256, PS384, PS512.
 	Algorithms []string
 
-	// Type has to be the token's "typ", such as "at+jwt" for access tokens (RFC
-	// 9068), which keeps out other tokens of the same issuer. Empty means any.
+	// Type must equal the token's "typ", such as "at+jwt" for access tokens (RFC
+	// 9068). It keeps out other tokens of the same issuer. Empty means any.
 	Type string
 
-	// Leeway is by how much clocks may differ. Zero means 30 seconds, a
-	// negative value none. It is at most 5 minutes.
+	// Leeway is how much clocks may differ, at most 5 minutes. Zero means 30
+	// seconds, a negative value none.
 	Leeway time.Duration
 
-	// Refresh is how old keys become before they are fetched again. Zero means
-	// 15 minutes.
+	// Refresh is the age at which keys are fetched again. Zero means 15 minutes.
 	Refresh time.Duration
 
-	// Client has the Transport that fetches the keys, for roots or proxies of
-	// one's own; the rest of it is not used. Nil means the defaults of net/http.
+	// Client gives the Transport that fetches the keys, for roots or proxies of your
+	// own. Nothing else of it is used. Nil means a Transport that uses the proxy of
+	// the environment and the system's roots.
 	Client *http.Client
 }
 
-// A Verifier checks tokens. It may be used by many goroutines.
+// A Verifier checks tokens. Many goroutines may use it at once.
 type Verifier struct {
 	opts Options
 	keys *source
@@ -160,8 +165,9 @@ func (o Options) check() error {
 	return nil
 }
 
-// Authenticate is for AcceptOptions.Authenticate: the principal is the token's
-// subject, Claims its [*Claims], and the connection ends with the token.
+// Authenticate is a function for AcceptOptions.Authenticate. In the Grant that it returns,
+// Principal is the token's subject, Claims its [*Claims], and Expires the token's expiry
+// plus Leeway, when the connection ends.
 func (v *Verifier) Authenticate(ctx context.Context, c *transport.Caller) (transport.Grant, error) {
 	if c.Token == "" {
 		return transport.Grant{}, invalid("there is none")
@@ -173,7 +179,7 @@ func (v *Verifier) Authenticate(ctx context.Context, c *transport.Caller) (trans
 	return transport.Grant{Principal: claims.Subject, Claims: claims, Expires: claims.Expires.Add(v.opts.Leeway)}, nil
 }
 
-// invalid is the error for a token that does not count.
+// invalid returns the error for a token that does not count.
 func invalid(problem string) error {
 	return fmt.Errorf("jwtauth: token: %s: %w", problem, transport.ErrUnauthorized)
 }

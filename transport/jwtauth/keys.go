@@ -28,7 +28,7 @@ var (
 	errNoKeys      = errors.New("no key in it signs with an algorithm that counts here")
 )
 
-// algorithms are all that count, the usual one for a kind of key first.
+// algorithms lists all algorithms that count. For each kind of key the usual one comes first.
 var algorithms = []string{"EdDSA", "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
 
 func signatureAlgorithms(names []string) (out []jose.SignatureAlgorithm) {
@@ -47,9 +47,9 @@ type key struct {
 // A set holds keys by their names.
 type set map[string]key
 
-// parseSet reads a JWK Set. Keys that are for something else, or that cannot be
-// read, are left out (RFC 7517, section 5), and so are those that share a name,
-// since a token could choose between them.
+// parseSet reads a JWK Set. It leaves out keys that are for another use or that it cannot
+// read (RFC 7517, section 5). It also leaves out keys that share a name, because a token
+// could choose between them.
 func parseSet(b []byte, allowed []string) (set, error) {
 	var raw struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -85,8 +85,8 @@ func parseSet(b []byte, allowed []string) (set, error) {
 	return found, nil
 }
 
-// find returns the key of that name. A token without one may be signed by the only
-// key there is.
+// find returns the key of that name. For a token without a name it returns the only key
+// of a set of one.
 func (s set) find(id string) (key, bool) {
 	if id == "" && len(s) == 1 {
 		for _, only := range s {
@@ -107,9 +107,9 @@ func pin(k jose.JSONWebKey, allowed []string) (algorithm string, ok bool) {
 	return "", false
 }
 
-// fits reports whether a public key can check signatures of an algorithm. Nothing
-// but public keys fits: with a secret a verifier could sign too, and who publishes a
-// private key shares it with everybody.
+// fits reports whether a public key can check signatures of an algorithm. Only public keys
+// fit: with a shared secret a verifier could sign too, and a published private key is known
+// to everybody.
 func fits(public any, algorithm string) bool {
 	switch k := public.(type) {
 	case ed25519.PublicKey:

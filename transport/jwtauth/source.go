@@ -22,8 +22,8 @@ const (
 	fetchTimeout = 10 * time.Second // for the whole answer
 	maxAge       = 24 * time.Hour   // of keys that cannot be fetched again
 
-	// pause is the time between two fetches in the long run, whoever asks for them, and burst
-	// is how many there may be at once for the sake of names that are not known.
+	// pause is the average time between two fetches in the long run, and burst is how many
+	// fetches for unknown names may follow each other without a pause.
 	pause = 30 * time.Second
 	burst = 4
 )
@@ -39,10 +39,10 @@ type source struct {
 	set     set
 	fetched time.Time     // when set came
 	tried   time.Time     // when the last fetch began
-	full    time.Time     // when there may be a burst of fetches again
-	absent  absent        // names that the issuer is known not to publish
-	err     error         // what became of the last fetch
-	pending chan struct{} // closed at the end of the fetch that is under way, nil if none is
+	full    time.Time     // when a whole burst of fetches is allowed again
+	absent  absent        // names that the issuer does not publish
+	err     error         // the error of the last fetch, nil if it succeeded
+	pending chan struct{} // closed at the end of the fetch under way; nil if there is none
 }
 
 func newSource(o Options) *source {
@@ -56,9 +56,9 @@ func newSource(o Options) *source {
 	return &source{url: o.URL, client: client, refresh: o.Refresh, algorithms: o.Algorithms}
 }
 
-// find returns the key of that name, waiting for a fetch only where there is no
-// key without it, and for one at most. Whether the issuer publishes a name is known from a
-// fetch that was begun for its sake. Until then the answer is that it is not known.
+// find returns the key of that name. If it does not have the key, it waits for at most one
+// fetch. It says that the issuer does not publish a name only after a fetch that began for
+// that name; until then it returns an UnavailableError.
 func (s *source) find(ctx context.Context, id string) (key, error) {
 	k, pending, err := s.look(id, true)
 	if pending == nil {
@@ -73,8 +73,9 @@ func (s *source) find(ctx context.Context, id string) (key, error) {
 	return k, err
 }
 
-// look returns what is known now: a key, or an error and perhaps a fetch that may
-// help. It starts fetches that are due, unless whoever asks has waited for one.
+// look returns what is known now: a key, or an error and perhaps a pending fetch that may
+// find the key. If may is true, it begins a fetch that is due; it is false for a caller that
+// has waited for one.
 func (s *source) look(id string, may bool) (k key, pending <-chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,7 +93,7 @@ func (s *source) look(id string, may bool) (k key, pending <-chan struct{}, err 
 		s.begin(now, id)
 	}
 	switch absent := usable && s.err == nil && s.absent.has(id, now); {
-	case may && s.pending != nil: // also for a name that was not there: somebody may have guessed it too early
+	case may && s.pending != nil: // even for an absent name: a stranger may have guessed it before it was published
 		return key{}, s.pending, s.unavailable(max(wait, time.Second), s.err)
 	case s.url == "" || absent:
 		return key{}, nil, invalid("it names a key that its issuer does not publish")
@@ -100,17 +101,17 @@ func (s *source) look(id string, may bool) (k key, pending <-chan struct{}, err 
 	return key{}, nil, s.unavailable(max(wait, time.Second), s.err)
 }
 
-// stale reports whether keys that are good should be fetched again. It is called under mu.
+// stale reports whether to fetch keys again that are still good. The caller holds mu.
 func (s *source) stale(now time.Time) bool {
 	return s.url != "" && s.pending == nil && now.Sub(s.fetched) >= s.refresh && now.Sub(s.tried) >= pause
 }
 
-// debt returns how long it is until another fetch may begin. It is called under mu.
+// debt returns the time until another fetch may begin. The caller holds mu.
 func (s *source) debt(now time.Time) time.Duration {
 	return s.full.Add(-(burst - 1) * pause).Sub(now)
 }
 
-// begin fetches for the sake of a name. It is called under mu.
+// begin begins a fetch for the sake of a name. The caller holds mu.
 func (s *source) begin(now time.Time, id string) {
 	if s.full.Before(now) {
 		s.full = now
@@ -120,7 +121,8 @@ func (s *source) begin(now time.Time, id string) {
 	go s.fetch(s.pending, id)
 }
 
-// unavailable is for a question that keys would have to answer. It says when to ask again.
+// unavailable returns the error for a token that cannot be checked without a fetch. It says
+// when to try again.
 func (s *source) unavailable(after time.Duration, why error) error {
 	err := errUnavailable
 	if why != nil {
@@ -129,8 +131,8 @@ func (s *source) unavailable(after time.Duration, why error) error {
 	return &transport.UnavailableError{RetryAfter: after, Err: err}
 }
 
-// fetch is nobody's in particular: a client that hangs up must not end it for the
-// others.
+// fetch gets the keys and keeps them. It has no caller's context: a client that hangs up
+// must not end the fetch for others.
 func (s *source) fetch(done chan struct{}, id string) {
 	defer close(done)
 	set, err := s.get()
@@ -185,7 +187,7 @@ func (s *source) get() (set, error) {
 	return set, nil
 }
 
-// why leaves out the address, whose query may hold a secret.
+// why returns err without the address, whose query may hold a secret.
 func why(err error) error {
 	if failed, ok := errors.AsType[*url.Error](err); ok {
 		err = failed.Err

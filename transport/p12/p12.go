@@ -1,12 +1,16 @@
 //go:build !js
 
-// Package p12 reads client certificates from PKCS#12 files (RFC 7292), which end in
-// .p12 or .pfx, for transport.TLSOptions. It is a module of its own, so that only those who
-// import it have a library for the format among their dependencies.
+// Package p12 reads client certificates from PKCS#12 files (RFC 7292), whose names end in
+// .p12 or .pfx, for transport.TLSOptions. [Load] reads a file, and [Parse] reads bytes that a
+// program already has.
 //
-// The format's protection is weak: guard the file as if it had no password. A file says
-// itself how much work its password is, so read none that a stranger has made. Where
-// there is a choice use PEM files, which a dial reads again when they are renewed.
+// The format's protection is weak: guard the file as if it had no password. The file itself
+// says how much work deriving the key from the password takes, so do not read a file that a
+// stranger made. If you have the choice, use PEM files, which a dial reads again when they
+// are renewed.
+//
+// Package p12 is a module of its own, so that only programs that import it depend on a
+// library for the format.
 package p12
 
 import (
@@ -22,15 +26,15 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 )
 
-// MaxSize is the largest file that is read, in bytes.
+// MaxSize is the largest file that Load and Parse accept, in bytes.
 const MaxSize = 1 << 20
 
-// ErrPassword is matched by the error for a wrong password. A file that was changed
-// cannot be told from that.
+// ErrPassword is wrapped by the error for a wrong password or for a file that was changed:
+// the format does not tell the two apart.
 var ErrPassword = errors.New("the password is wrong")
 
-// Load reads a file with one private key, its certificate and, if there are any, the
-// certificates that lead to its root.
+// Load reads a file with one private key, its certificate and, optionally, the certificates
+// that lead to its root.
 func Load(name, password string) (tls.Certificate, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -44,7 +48,7 @@ func Load(name, password string) (tls.Certificate, error) {
 	return Parse(data, password)
 }
 
-// Parse is [Load] for bytes. Errors repeat neither them nor the password.
+// Parse is [Load] for bytes. Its errors show neither the bytes nor the password.
 func Parse(data []byte, password string) (tls.Certificate, error) {
 	if len(data) > MaxSize {
 		return tls.Certificate{}, errors.New("p12: the file is larger than 1 MiB")
@@ -59,8 +63,8 @@ func Parse(data []byte, password string) (tls.Certificate, error) {
 	return match(key, append([]*x509.Certificate{cert}, others...))
 }
 
-// match puts the key's own certificate first, wherever it stood, and leaves out the
-// root, which whoever verifies has to have.
+// match puts the key's own certificate first, wherever it stood. It leaves out the root,
+// because a verifier needs its own copy.
 func match(key any, certs []*x509.Certificate) (tls.Certificate, error) {
 	pair := tls.Certificate{PrivateKey: key}
 	for _, c := range certs {

@@ -1,23 +1,22 @@
-// Package prom hands the figures of a transport.Gate to Prometheus. It is a module
-// of its own, so that only those who import it have Prometheus' libraries among
-// their dependencies.
+// Package prom exports the figures of a transport.Gate, and when the server's certificates
+// expire, to Prometheus:
 //
 //	registry := prometheus.NewRegistry()
 //	registry.MustRegister(prom.NewCollector(gate))
+//	registry.MustRegister(prom.NewCertificateCollector(watcher.Expiries)) // a servertls.Watcher
 //	http.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 //
-// The names are those of [transport.Gate.Metrics], and each has at most one label,
-// with a few fixed values. Nothing that a client chose is in any of them. Beside
-// those there is
+// [NewCollector] uses the names of [transport.Gate.Metrics]. Each metric has at most one
+// label, with a few fixed values. None holds anything that a client chose.
+// [NewCertificateCollector] adds one metric, with the names, kinds of key and files of the
+// server's own certificates:
 //
-//	hopseal_certificate_expiry_timestamp_seconds{name, file}
+//	hopseal_certificate_expiry_timestamp_seconds{name, key_type, file}
 //
-// from [NewCertificateCollector], with the names and files of the server's own
-// certificates:
+// Serve the handler on an address that only Prometheus reaches.
 //
-//	registry.MustRegister(prom.NewCertificateCollector(watcher.Expiries)) // a servertls.Watcher
-//
-// Keep the handler on an address that only Prometheus reaches.
+// Package prom is a module of its own, so that only programs that import it depend on
+// Prometheus' libraries.
 package prom
 
 import (
@@ -29,9 +28,8 @@ import (
 	"github.com/hopseal/hopseal/transport/servertls"
 )
 
-// NewCollector returns a prometheus.Collector of a Gate's figures. Where a process
-// has several Gates, register each with labels of its own, through
-// prometheus.WrapRegistererWith.
+// NewCollector returns a prometheus.Collector of a Gate's figures. If a process has several
+// Gates, register each with labels of its own, with prometheus.WrapRegistererWith.
 func NewCollector(gate *transport.Gate) prometheus.Collector { return collector{gate} }
 
 type collector struct{ gate *transport.Gate }
@@ -69,10 +67,9 @@ func describe(m transport.Metric) *prometheus.Desc {
 	return prometheus.NewDesc(m.Name, m.Help, labels, nil)
 }
 
-// NewCertificateCollector returns a prometheus.Collector that tells when certificates
-// expire, in seconds since 1970: an alert is due where that less time() falls below
-// some weeks. expiries is the method Expiries of a servertls.Watcher, or something
-// like it.
+// NewCertificateCollector returns a prometheus.Collector that says when certificates
+// expire, in seconds since 1970. Alert when this figure minus time() falls below some
+// weeks. expiries is the method Expiries of a servertls.Watcher, or a similar function.
 func NewCertificateCollector(expiries func() []servertls.Expiry) prometheus.Collector {
 	return certificates{expiries}
 }
@@ -88,7 +85,7 @@ func (c certificates) Describe(ch chan<- *prometheus.Desc) { ch <- expiryDesc }
 // Collect is described at prometheus.Collector.
 func (c certificates) Collect(ch chan<- prometheus.Metric) {
 	type key struct{ name, keyType, file string }
-	first := make(map[key]time.Time) // Prometheus takes one figure for each set of labels
+	first := make(map[key]time.Time) // the earliest: Prometheus accepts one figure for each set of labels
 	for _, e := range c.expiries() {
 		if at, known := first[key{e.Name, e.KeyType, e.File}]; !known || e.NotAfter.Before(at) {
 			first[key{e.Name, e.KeyType, e.File}] = e.NotAfter

@@ -1,8 +1,6 @@
-// Package relay passes messages between clients that cannot reach each other: a
-// hub with topics, on which members publish, send to each other, and see who is
-// present. Package peer makes sessions between two members of that.
-//
-// The hub is one http.Handler, and a client three calls:
+// Package relay passes messages between clients that cannot reach each other. Its hub has
+// topics: the members of a topic publish messages, send to each other, and see who is
+// present. A service runs the hub with [New], and a client connects with [Dial]:
 //
 //	http.Handle("/relay", relay.New(relay.Options{})) // behind TLS, see Options.Accept
 //
@@ -11,24 +9,27 @@
 //	err = client.Publish(ctx, "room", sealed)
 //	event, err := client.Next(ctx)                           // Entered, Left, Message, Direct
 //
+// Package peer makes sessions between two members of a topic.
+//
 // # Nobody has to trust a relay
 //
-// That also means: nobody may. A relay reads topics, names, who is present, who
-// publishes or sends to whom, when and how much; it can drop, change, repeat, reorder and invent
-// members and messages, and it can hand one member's presence to another. It
-// never looks into presence and payload, which is what a client seals: see package
-// envelope, and package frame for the very bytes. Names are unique in a topic
-// among those whom the hub lets in, and prove nothing.
+// Clients must not trust it either. A relay reads topics and names, and sees who is
+// present, who publishes or sends to whom, when and how much. It can drop, change, repeat,
+// reorder and invent members and messages, and pass one member's presence off as
+// another's. So clients seal presence and payload, which a hub never looks into: see
+// package envelope, and package frame for the exact bytes. The hub keeps names unique in
+// a topic, but a name proves nothing.
 //
 // Whoever can connect can join any topic whose name they know.
 //
 // # Bounds
 //
-// Everything that a client can make the hub keep is bounded by [Options]: whoever
-// publishes faster than the others read is slowed down, and a member that does not
-// drain what it is sent is cut off, and learns that from the end of its
-// connection. Nobody is slowed down for long by one who hardly reads, however often
-// that one joins again: see MaxStall in [Options]. The hub stores nothing: who is not there misses it.
+// [Options] bound everything that a client can make the hub keep. The hub slows down a
+// member that publishes faster than the others read. It cuts off a member that does not
+// read what it is sent, and that member learns it from the end of its connection. A
+// member that hardly reads cannot slow the others down for long, however often it joins
+// again: see MaxStall in [Options]. The hub stores no messages: a client that is not
+// connected misses them.
 //
 // The hub is not part of js/wasm builds; the client is.
 package relay

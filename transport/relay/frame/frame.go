@@ -1,7 +1,10 @@
-// Package frame is the language between a relay and its clients: ten kinds of
-// frame, each one message of the transport.
+// Package frame is the protocol between a relay and its clients: ten kinds of frame, each
+// of them one message of the transport. Append writes one, and a Parse function reads it:
 //
-// A frame is an array of package strict (MessagePack, one accepted encoding) that
+//	b := frame.Join{Topic: "room", Name: "ann"}.Append(nil)
+//	request, err := frame.ParseRequest(b) // a relay; a client calls ParseEvent
+//
+// A frame is an array of package strict (MessagePack with one accepted encoding) that
 // starts with the number of its kind. A client sends requests:
 //
 //	1 join      topic, name, presence      be a member of a topic, under a name
@@ -11,23 +14,22 @@
 //
 // and a relay sends events:
 //
-//	4 joined    topic, id, members         answers join: one's own id, and who is there
+//	4 joined    topic, id, members         answers join: the client's own id, and who is present
 //	5 refused   topic, code                answers join, leave, publish or send
-//	6 entered   topic, id, name, presence  somebody else joined
-//	7 left      topic, id                  somebody else left, or is gone
-//	8 message   topic, id, payload         somebody else published
-//	10 direct   topic, id, payload         somebody else sent to this member alone
+//	6 entered   topic, id, name, presence  another member joined
+//	7 left      topic, id                  another member left or lost its connection
+//	8 message   topic, id, payload         another member published
+//	10 direct   topic, id, payload         another member sent to this member alone
 //
-// Topics and names are text, ids 16 bytes, codes integers, members a list of [id,
-// name, presence], presence and payload bytes that a relay carries and does not
-// look into. That is all a relay can read of what passes through it, beside sizes
-// and times; seal presence and payload, and choose topics and names that may be
-// read.
+// Topics and names are text, ids are 16 bytes, codes are integers, and members are a list
+// of [id, name, presence]. Presence and payload are bytes that a relay carries and does
+// not look into. But a relay can read all of a frame, and sees sizes and times: seal
+// presence and payload, and choose topics and names that a relay may read.
 //
-// Nothing here says who a member is: a relay can invent, rename, swap and repeat
-// members and messages at will.
+// Nothing here proves who a member is: a relay can invent, rename, swap and repeat
+// members and messages.
 //
-// The package does no I/O and is light enough for a web page.
+// The package does no I/O and is small enough for a web page.
 package frame
 
 import (
