@@ -6,21 +6,21 @@ import (
 	"slices"
 )
 
-// minBucket is the smallest padded plaintext, in bytes: a keystroke, a word and a
-// close all look the same.
+// minBucket is the size of the smallest padded plaintext, in bytes. So a keystroke, a word
+// and a close all look the same.
 const minBucket = 64
 
-// grain is what larger buckets are a multiple of. It makes the sizes fewer where
-// Padmé alone would have them 8 to 64 bytes apart, and it is what AES-GCM works
-// in: 1,088 bytes take it longer than 1,152.
+// grain divides the size of every larger bucket. It leaves fewer sizes where Padmé alone
+// would have them 8 to 64 bytes apart. It also suits AES-GCM, which needs longer for 1,088
+// bytes than for 1,152.
 const grain = 128
 
-// lengthSize is the length field before the data.
+// lengthSize is the size in bytes of the length field before the data.
 const lengthSize = 4
 
-// bucket returns the size to which n bytes of plaintext are padded: Padmé (PURBs,
-// section 4), which keeps a logarithmic number of the leading bits, rounded up to
-// the grain. From 1 KiB on it adds at most 12 %, at 1 MiB 3 %, and it leaks
+// bucket returns the size to which n bytes of plaintext are padded. It follows Padmé
+// (PURBs, section 4), which keeps a logarithmic number of the leading bits, and then
+// rounds up to the grain. It adds at most 12 % from 1 KiB on and 3 % at 1 MiB, and leaks
 // O(log log n) bits of the length.
 func bucket(n int) int {
 	if n <= minBucket {
@@ -32,7 +32,7 @@ func bucket(n int) int {
 	return (n + mask) &^ mask
 }
 
-// appendPadded appends one padded plaintext, whose data is in parts:
+// appendPadded appends one padded plaintext. The data is given in parts:
 //
 //	size  meaning
 //	f     fields, of a length fixed by the message's type
@@ -57,9 +57,9 @@ func appendPadded(dst, fields []byte, data ...[]byte) []byte {
 	return dst
 }
 
-// parsePadded returns the fields and the data of a padded plaintext, as parts of
-// it. Any size but the right bucket, and any padding but zeros, is refused:
-// otherwise padding would be a channel that no rule speaks of.
+// parsePadded returns the fields and the data of a padded plaintext, as slices of it. It
+// refuses any size but the right bucket, and any padding but zeros: otherwise padding
+// would be a channel that no rule covers.
 func parsePadded(plain []byte, fieldsSize int) (fields, data []byte, ok bool) {
 	if len(plain) < fieldsSize+lengthSize {
 		return nil, nil, false
@@ -72,7 +72,7 @@ func parsePadded(plain []byte, fieldsSize int) (fields, data []byte, ok bool) {
 	return fields, rest[:n:n], allZero(rest[n:])
 }
 
-// zeros is compared with, which is faster than a loop over bytes.
+// allZero compares with zeros, which is faster than a loop over bytes.
 var zeros [256]byte
 
 func allZero(b []byte) bool {

@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// A message's padded plaintext is cut into pieces of pieceSize bytes and a last one
-// with the rest, each a record of its own: type 5, and type 1 for the last. So acks
-// and keep-alives wait for one piece at most, and links need not take more at once. On
-// a line that loses such pieces they have smallPieceSize bytes, see [outbox].smallPieces. The length at
-// the front of the first piece says how much follows.
+// The sender cuts a message's padded plaintext into pieces of pieceSize bytes and a last
+// one with the rest. Each piece is a record of its own: type 5, and type 1 for the last.
+// So acks and keep-alives wait for one piece at most, and a link need not take more at
+// once. On a line that loses such pieces they have smallPieceSize bytes, see
+// [outbox].smallPieces. The length at the front of the first piece says how much follows.
 const (
 	pieceSize      = 64 << 10
 	smallPieceSize = 4 << 10
@@ -24,17 +24,17 @@ func cutPiece(plain []byte, size int) (piece []byte, kind byte) {
 	return plain, typeData
 }
 
-// partial is the message of which this end has some pieces. Its bytes are with the
-// driver. It outlives the link: the next one goes on behind what has arrived.
+// partial describes the message of which some pieces have arrived. The driver has the
+// bytes. partial outlives the link: the next link continues after what has arrived.
 type partial struct {
 	size int  // of the message, in bytes
-	got  int  // of those, how many have arrived
+	got  int  // how many of these bytes have arrived
 	left int  // bytes of padded plaintext to come; 0 if no message has begun
-	free bool // it needs no credit
-	asks bool // it is a request
+	free bool // the message needs no credit
+	asks bool // the message is a request
 }
 
-// arrived returns how many bytes of padded plaintext there are.
+// arrived returns how many bytes of padded plaintext have arrived.
 func (p *partial) arrived() uint64 {
 	if p.left == 0 {
 		return 0
@@ -42,8 +42,8 @@ func (p *partial) arrived() uint64 {
 	return cost(p.size) - uint64(p.left)
 }
 
-// fits reports whether a record with this much plaintext can be the next piece. The
-// size of a message's only piece is not known before it is opened.
+// fits reports whether a record with size bytes of plaintext can be the next piece. Nobody
+// knows the size of a message's only piece before it is opened.
 func (p *partial) fits(kind byte, size int) bool {
 	switch {
 	case kind == typePart:
@@ -54,8 +54,8 @@ func (p *partial) fits(kind byte, size int) bool {
 	return true
 }
 
-// grow returns dst with room for the next piece. Memory grows with what has arrived,
-// to four times as much at most, and never by what a length announces (A28).
+// grow returns dst with room for the next piece. Memory grows with what has arrived, to
+// four times as much at most, and never with what a length announces (A28).
 func (p *partial) grow(dst []byte, size int) []byte {
 	if p.left == 0 || cap(dst)-len(dst) >= size {
 		return dst
@@ -63,9 +63,9 @@ func (p *partial) grow(dst []byte, size int) []byte {
 	return slices.Grow(dst, min(p.left, 3*(p.got+size)))
 }
 
-// take counts the next piece. It returns the part of its plaintext that belongs to
-// the message, or why there is none. As in [parsePadded], the size is that of the
-// bucket, and the padding zeros.
+// take counts the next piece. It returns the part of the plaintext that belongs to the
+// message, or why it refuses the piece. As in [parsePadded], the size must be that of the
+// bucket, and the padding must be zeros.
 func (p *partial) take(kind byte, plain []byte, most int) (data []byte, _ Reason) {
 	data = plain
 	if p.left == 0 {

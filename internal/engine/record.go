@@ -83,7 +83,7 @@ const lastRecord = 1<<48 - 1
 
 // direction is one direction of a link: its keys, and how far they are used.
 type direction struct {
-	aead  cipher.AEAD      // nil once the half is dead
+	aead  cipher.AEAD      // nil once the direction is dead
 	chain [secretSize]byte // makes the next generation; the one in use cannot be found from it
 
 	number  uint64 // of the next record, from 0
@@ -92,7 +92,7 @@ type direction struct {
 	bytes   int
 	until   time.Time // its end by age, set by its first record
 
-	linkBegan time.Time // the link
+	linkBegan time.Time // when the link began
 	earlyEnds int       // generations that the other end has ended before they were full
 
 	nonce [12]byte

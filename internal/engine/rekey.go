@@ -35,14 +35,14 @@ const (
 // than the client's: its own clock starts with the answer.
 const rekeyPause = MinRekeyAfter / 2
 
-// rekeyStep is how far a rekey has come at one end.
+// rekeyStep says how far a rekey has come at one end.
 type rekeyStep uint8
 
 const (
 	rekeyIdle     rekeyStep = iota
-	rekeyWanted             // at a client a request is due, at a server a wish for one
+	rekeyWanted             // at a client a request is due, at a server the record that asks for one
 	rekeyAsked              // a client's request was sent
-	rekeyMade               // the new secrets are there; waits for the driver to save
+	rekeyMade               // the new secrets are there; the driver has not saved yet
 	rekeyAnswers            // a server's answer is due
 	rekeySwitches           // this end's switch is due
 	rekeySwitched           // this end's switch was sent; the other's has not come
@@ -52,8 +52,8 @@ const (
 // rekey is what a link knows about rekeys. It is guarded by the session's mu.
 type rekey struct {
 	secret [secretSize]byte // of this epoch: the psk of the next exchange
-	wantAt time.Time        // from when on a record that is sent makes one wanted; zero: none does
-	due    time.Time        // of the record that is next; zero: none is
+	wantAt time.Time        // from then on, the next record sent starts a rekey; zero: none does
+	due    time.Time        // when the next record of the rekey is due; zero: none is
 
 	step          rekeyStep
 	notFirstEpoch bool // this is not the epoch that the link began with
@@ -73,7 +73,7 @@ func newRekey(s *Session, secret []byte) (r rekey) {
 	return r
 }
 
-// startClock starts the clock of an epoch. It is that of the session, not of the link: links
+// startClock starts the clock of an epoch. The clock is the session's, not the link's: links
 // that last only minutes must not put a rekey off for ever.
 func (r *rekey) startClock(s *Session) {
 	r.wantAt, r.serverAsked = time.Time{}, false
@@ -90,7 +90,8 @@ func (r *rekey) onSend(s *Session, now time.Time) {
 	}
 }
 
-// want makes the first record of a rekey due, at a client not too early for its server.
+// want makes the first record of a rekey due. At a client it waits until the server will
+// accept a request.
 func (r *rekey) want(s *Session) {
 	r.step, r.due = rekeyWanted, longAgo
 	if s.client && r.notFirstEpoch {
@@ -107,7 +108,7 @@ func (r *rekey) next(client bool) (kind byte) {
 		r.step, kind = rekeyIdle, typeRekeyWanted
 	case r.step == rekeyAnswers:
 		r.step = rekeySwitches
-		return typeRekeyAnswer // behind which the switch is due
+		return typeRekeyAnswer // the switch is due next
 	case r.step == rekeySwitches:
 		r.step, kind = rekeySwitched, typeSwitch
 	}
@@ -124,7 +125,7 @@ func (l *Link) dropRekey() {
 	l.rekey.drop()
 }
 
-// sealRekey appends a record of a rekey. It ends the link where it cannot.
+// sealRekey appends a record of a rekey. If it cannot, it ends the link.
 func (l *Link) sealRekey(now time.Time, dst []byte, kind byte) ([]byte, error) {
 	var fields []byte
 	var next *epochKeys
@@ -148,7 +149,8 @@ func (l *Link) sealRekey(now time.Time, dst []byte, kind byte) ([]byte, error) {
 	return dst, err
 }
 
-// → psk, e, [ek]. The shares are made outside the session's mu: it takes a while.
+// request makes the fields of a request: → psk, e, [ek]. It makes the shares outside the
+// session's mu, since that takes a while.
 func (l *Link) request() ([]byte, error) {
 	psk, err := l.psk()
 	if err != nil {
@@ -199,8 +201,8 @@ func (l *Link) withRekey(f func(*rekey)) error {
 	return nil
 }
 
-// takeRekey does what a record of a rekey says, or decides whether it is due where that
-// takes computing. The caller holds the session's mu.
+// takeRekey does what a record of a rekey says. For a request and an answer, which take
+// computing, it only decides whether the record is due. The caller holds the session's mu.
 func (l *Link) takeRekey(now time.Time, kind byte) (Event, error) {
 	s, r := l.session, &l.rekey
 	switch {
@@ -225,10 +227,10 @@ func (l *Link) takeRekey(now time.Time, kind byte) (Event, error) {
 	return 0, &Error{ReasonRekey, ErrRecord}
 }
 
-// mayRequest reports whether a server may be asked to compute: once in an epoch, and
-// not by epochs that are no more than an excuse.
+// mayRequest reports whether the client may make the server compute: once in an epoch, and
+// not within rekeyPause of the link's last rekey, so that short epochs are no excuse.
 func (r *rekey) mayRequest(s *Session, now time.Time) bool {
-	idle := r.step == rekeyIdle || r.step == rekeyWanted // its own wish
+	idle := r.step == rekeyIdle || r.step == rekeyWanted // the server wants a rekey itself
 	return idle && !(r.notFirstEpoch && now.Before(s.healed.Add(rekeyPause)))
 }
 
@@ -239,7 +241,7 @@ func (r *rekey) finish() {
 	}
 }
 
-// takeRequest makes the answer. ← e, ee, [ct]
+// takeRequest takes a request and makes the answer: ← e, ee, [ct].
 func (l *Link) takeRequest(now time.Time, request []byte) (Event, error) {
 	psk, err := l.psk()
 	if err != nil {
@@ -266,14 +268,14 @@ func (l *Link) takeRequest(now time.Time, request []byte) (Event, error) {
 	})
 }
 
-// takeAnswer ends the exchange. ← e, ee, [ct]
+// takeAnswer takes the answer, ← e, ee, [ct], and ends the exchange.
 func (l *Link) takeAnswer(now time.Time, answer []byte) (Event, error) {
 	var x *exchange
 	var kem *mlkem.DecapsulationKey768
 	if err := l.withRekey(func(r *rekey) { x, kem, r.exchange, r.kem = r.exchange, r.kem, nil, nil }); err != nil {
 		return 0, err
 	}
-	if x == nil { // an answer to a request that is not sealed yet
+	if x == nil { // the answer to a request that this end has not sealed yet
 		return 0, &Error{ReasonRekey, ErrRecord}
 	}
 	schedule, err := x.readSecondWith(answer, func(ct []byte) ([]byte, error) {
@@ -286,13 +288,12 @@ func (l *Link) takeAnswer(now time.Time, answer []byte) (Event, error) {
 	if err != nil {
 		return 0, &Error{ReasonRekey, ErrRecord}
 	}
-	// The server has the next secret for certain: the old one goes, as in a resume.
+	// The server has the next secret for certain, so the client drops the old one, as in a resume.
 	return Rekeyed, l.withRekey(func(*rekey) { l.session.secret = l.adoptEpoch(now, schedule) })
 }
 
-// adoptEpoch takes the keys of a finished exchange, and returns the next resume secret. The
-// secret that the exchange was made with is replaced. The caller holds the session's
-// mu.
+// adoptEpoch takes the keys of a finished exchange, and returns the next resume secret. It
+// replaces the secret with which the exchange was made. The caller holds the session's mu.
 func (l *Link) adoptEpoch(now time.Time, k *schedule) *secret {
 	s, r := l.session, &l.rekey
 	mine, theirs := label.RekeyClientKey, label.RekeyServerKey
@@ -311,9 +312,9 @@ func (l *Link) adoptEpoch(now time.Time, k *schedule) *secret {
 	return next
 }
 
-// Saved says that the driver has stored what it has to know to find the session again
-// by its resume secret, or never does. Nothing is sent before that could lead to a
-// secret that only one of the ends has.
+// Saved says that the driver has stored what it needs to find the session again by its
+// resume secret, or that it stores nothing. Before that, the link sends nothing that could
+// leave only one of the ends with the secret.
 func (l *Link) Saved() {
 	l.session.mu.Lock()
 	defer l.session.mu.Unlock()

@@ -3,8 +3,8 @@ package engine
 import "fmt"
 
 // A Speech is what an end speaks: the protocol of its application, and whether it signs
-// messages. Both ends state theirs in the handshake, encrypted, signed, and always in the
-// same size, so that not even the length of the name shows on the way:
+// messages. Both ends state theirs in the handshake, encrypted and signed. It always has
+// the same size, so that a hop does not even learn the length of the name:
 //
 //	size  meaning
 //	1     proof
@@ -13,7 +13,7 @@ import "fmt"
 //	rest  zeros, up to 257
 type Speech struct {
 	Protocol string
-	Proof    Proof // any value, in what another end says
+	Proof    Proof // from another end it may be any value
 }
 
 const speechSize = 1 + 1 + MaxProtocol
@@ -34,7 +34,7 @@ func parseSpeech(b []byte) (s Speech, ok bool) {
 // speech is what this end speaks.
 func (c Config) speech() Speech { return Speech{c.Protocol, c.Proof} }
 
-// compare returns nil if the other end speaks the same.
+// compare returns how the other end's speech differs, or nil if it is the same.
 func (c Config) compare(theirs Speech) *SpeechError {
 	if own := c.speech(); own != theirs {
 		return &SpeechError{Own: own, Theirs: theirs}
@@ -42,11 +42,11 @@ func (c Config) compare(theirs Speech) *SpeechError {
 	return nil
 }
 
-// A SpeechError ends a handshake of two ends that do not speak the same. Each has proved
-// who it is: what it says about itself is authentic.
+// A SpeechError ends a handshake of two ends that do not speak the same. The other end has
+// proved who it is, so what it says about itself is authentic.
 type SpeechError struct{ Own, Theirs Speech }
 
-// Error names both.
+// Error says what each end speaks.
 func (e *SpeechError) Error() string {
 	return fmt.Sprintf("engine: the other end speaks %q with proof %d, this end %q with proof %d",
 		e.Theirs.Protocol, e.Theirs.Proof, e.Own.Protocol, e.Own.Proof)

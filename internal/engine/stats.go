@@ -2,19 +2,19 @@ package engine
 
 import "time"
 
-// Stats are figures of a session. They are counted where the session's lock is held
-// anyway, and nothing is sent for their sake.
+// Stats are a session's figures. The session counts them where it holds its lock anyway,
+// and sends nothing for them.
 type Stats struct {
-	Sent, Received           uint64 // messages in each direction, since there is this Session: one that is restored begins anew
-	SentBytes, ReceivedBytes uint64 // of their data, without padding
-	Unacked                  uint64 // messages that the other end's session is not known to have
-	Resent                   uint64 // messages sealed again on another link
+	Sent, Received           uint64 // messages in each direction; a restored Session counts from 0
+	SentBytes, ReceivedBytes uint64 // bytes of their data, without padding
+	Unacked                  uint64 // messages that the other end has not acknowledged
+	Resent                   uint64 // messages sealed again on a later link
 	Resumes                  uint64 // links after the first
-	Rekeys                   uint64 // times that the other end has moved to the keys of another epoch
+	Rekeys                   uint64 // how often the other end has moved to the keys of a new epoch
 	RoundTrip                Histogram
 }
 
-// Stats returns the figures of this moment. They stay when the session is forgotten.
+// Stats returns the session's figures now. They stay when the session is forgotten.
 func (s *Session) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -23,7 +23,7 @@ func (s *Session) Stats() Stats {
 	return stats
 }
 
-// Bounds are the upper bounds of a [Histogram]'s buckets but the last, which has none.
+// Bounds are the upper bounds of a [Histogram]'s buckets. The last bucket has none.
 var Bounds = [...]time.Duration{
 	time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond,
 	10 * time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond,
@@ -31,8 +31,8 @@ var Bounds = [...]time.Duration{
 	time.Second, 2 * time.Second, 5 * time.Second,
 }
 
-// A Histogram counts times: Counts[i] those of at most Bounds[i] that no earlier
-// bucket has, the last one those above all bounds.
+// A Histogram counts times. Counts[i] counts those of at most Bounds[i] that no earlier
+// bucket counts. The last one counts those above all bounds.
 type Histogram struct {
 	Counts [len(Bounds) + 1]uint64
 	Sum    time.Duration
@@ -47,13 +47,13 @@ func (h *Histogram) observe(d time.Duration) {
 	h.Sum += d
 }
 
-// stats is what a session counts, under its mu.
+// stats is what a session counts. The session's mu guards it.
 type stats struct {
 	Stats
 
-	numbered time.Time // when the last message was
-	asked    time.Time // when the ask was sealed that is being timed; zero if there is none
-	through  uint64    // what its answer acknowledges at least
+	numbered time.Time // when the last message got its number
+	asked    time.Time // when the ask that is being timed was sealed; zero if there is none
+	through  uint64    // the last message that its answer must acknowledge
 }
 
 func (t *stats) send(now time.Time, size int) {
@@ -69,14 +69,14 @@ func (t *stats) receive(size int) {
 
 func (t *stats) resume() {
 	t.Resumes++
-	t.asked = time.Time{} // its answer is lost
+	t.asked = time.Time{} // the answer to the ask is lost
 }
 
-// sameMoment is how closely an ask has to follow a message for both to count as one.
+// sameMoment is the longest time between a message and an ask that count as sent at once.
 const sameMoment = time.Millisecond
 
-// ask begins to time a round trip, if the answer will be known for one: an ack that is
-// under way already, for messages sent some time ago, must not pass for it.
+// ask begins to time a round trip, if this end will be able to tell the answer: it must not
+// mistake for it an ack that is under way already, for messages sent some time ago.
 func (t *stats) ask(now time.Time, o *outbox) {
 	complete := o.cursor == o.last // else the answer waits for the rest of a message
 	if complete && (o.acked == o.last || now.Sub(t.numbered) < sameMoment) {
@@ -84,7 +84,7 @@ func (t *stats) ask(now time.Time, o *outbox) {
 	}
 }
 
-// answer takes an ack in.
+// answer takes an ack, and ends the timing if the ack answers the ask.
 func (t *stats) answer(now time.Time, received uint64) {
 	if !t.asked.IsZero() && received >= t.through {
 		t.RoundTrip.observe(now.Sub(t.asked))

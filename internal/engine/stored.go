@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// AnswerStored is [AnswerResume] for a session that is in a store, of which only a resume
-// secret is at hand. Whoever made r1 need not hold that secret: so the session is wanted
-// only once r3 has opened, with the Action [Load].
+// AnswerStored is like [AnswerResume], for a session in a store, of which the server has
+// read only a resume secret. Whoever sent r1 may not hold that secret. So the Resume asks
+// for the session, with the Action [Load], only once r3 has opened.
 func AnswerStored(cfg Config, secret [32]byte, now time.Time) (*Resume, error) {
 	r, err := newResume(cfg, nil, now, serverStart)
 	if err != nil {
@@ -17,8 +17,8 @@ func AnswerStored(cfg Config, secret [32]byte, now time.Time) (*Resume, error) {
 	return r, nil
 }
 
-// takeSecret reports whether the id is that of a secret that this end can go on with, and
-// takes that for the attempt.
+// takeSecret takes for the attempt the secret with this id. It reports whether this end
+// has such a secret.
 func (r *Resume) takeSecret(id [32]byte) (ok bool) {
 	if r.session == nil {
 		return resumeID(r.secret) == id
@@ -27,13 +27,13 @@ func (r *Resume) takeSecret(id [32]byte) (ok bool) {
 	return ok
 }
 
-// Loaded gives a server's attempt the session as its store has it now. The first time is
-// what [Load] asks for. Later ones are for a session that another process has saved since.
-// Nothing of the session is changed.
+// Loaded gives a server's attempt the session as the store has it now. [Load] asks for the
+// first call. The driver calls it again if another process has saved the session since. It
+// does not change the session.
 //
-// Errors: [ErrUnknownSession] if the session has gone on from the secret of this attempt,
-// which can still be refused with [CodeUnknown]; those of [Resume.Receive] if the attempt
-// cannot be committed there, which is its end.
+// The error is [ErrUnknownSession] if the session no longer has the secret of this attempt.
+// The driver can then still refuse the attempt with [CodeUnknown]. If the attempt cannot be
+// committed to this session, the error is one of [Resume.Receive]'s, and the attempt ends.
 func (r *Resume) Loaded(s *Session) (Step, error) {
 	if r.state != serverLoads && r.state != serverDecides || s.client {
 		return Step{}, ErrClosed
@@ -59,8 +59,8 @@ func (r *Resume) Loaded(s *Session) (Step, error) {
 	return Step{Next: Decide}, nil
 }
 
-// A Head is what a store needs to have of a resume secret beside the session's state: the
-// secret itself, encrypted, and the id under which a client asks for it.
+// A Head is what a store keeps of a resume secret beside the session's state: the secret
+// itself, which the store encrypts, and the id under which a client asks for it.
 type Head struct {
 	ID     [32]byte
 	Secret [secretSize]byte
@@ -70,8 +70,8 @@ type Head struct {
 func (h Head) Format(f fmt.State, _ rune) { fmt.Fprint(f, "engine.Head(redacted)") }
 
 // Heads returns the resume secrets by which a server finds this session: the one that is
-// good for certain, and the next one while nobody knows yet whether the client has it.
-// They change with every [Resume] that is done.
+// good for certain, and the next one while the server does not know whether the client has
+// it. They change with every [Resume] that is done.
 func (s *Session) Heads() (heads []Head) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

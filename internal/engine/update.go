@@ -9,7 +9,7 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// An update tells the other end, within a link, what a resume would: who this end is
+// An update tells the other end on a link what a resume would tell it: who this end is
 // now, and from a client fresh credentials. Its record has no fields and this data:
 //
 //	type   meaning
@@ -17,50 +17,51 @@ import (
 //	bin    the sender's public identity as it is now
 //	bin    credentials, at most MaxCredentials bytes: from a client only
 //
-// The receiver decides in its own time, and then answers with these fields, and no data:
+// The receiver decides in its own time. Then it answers with these fields, and no data:
 //
 //	size  meaning
-//	1     code: 0 accepted, 2 unavailable: what was accepted before goes on to count
+//	1     code: 0 accepted, 2 unavailable: what it accepted before stays valid
 //	4     lifetime: as in a verdict, from a server that accepts; else 0
 //
-// A refusal is no answer: it closes the session. There is no second update before the
-// first is answered.
+// A receiver that refuses does not answer: it closes the session. The sender sends no
+// second update before the first is answered.
 const updateAnswerSize = 1 + 4
 
 const clientUpdateData, serverUpdateData = 2, 1
 
-// An Offer is what the other end has told in an update.
+// An Offer is what the other end says in an update.
 type Offer struct {
-	Peer        *keys.PublicIdentity // it may be revoked: then the session has to end
-	Credentials []byte               // of a client
+	Peer        *keys.PublicIdentity // who the other end is now; if it is revoked the session has to end
+	Credentials []byte               // from a client only
 }
 
 // update is what a link knows about updates. It is guarded by the session's mu.
 type update struct {
-	announced  *keys.PublicIdentity // who this end is, as the other was told last
-	announcing *keys.PublicIdentity // with the update that is due
-	dueData    []byte               // the data of an update that is to be sent
+	announced  *keys.PublicIdentity // who this end is, as it told the other end last
+	announcing *keys.PublicIdentity // the identity in the update that is due
+	dueData    []byte               // the data of the update that is due
 
-	unanswered      bool // one is due or sent, and not answered
-	offerUnanswered bool // the other's is not answered
-	answerDue       bool // an answer is due
+	unanswered      bool // this end's update is due or sent, and not answered
+	offerUnanswered bool // the other end's update is not answered
+	answerDue       bool // an answer to the other end's update is due
 
 	offer      Offer
 	answer     verdict
 	peerAnswer verdict // the last answer of the other end
 }
 
-// Announced returns who this end is as the other was told last: what is sealed from here on
-// can be checked by it.
+// Announced returns who this end is, as it told the other end last. The other end can check
+// with it what this end seals from now on.
 func (l *Link) Announced() *keys.PublicIdentity {
 	l.session.mu.Lock()
 	defer l.session.mu.Unlock()
 	return l.update.announced
 }
 
-// Update has [Link.Control] tell the other end who this one is now, and what a client
-// has to show; a server has nothing. It returns [ErrBlocked] while an update before it is
-// not answered, [ErrClosed] where the link counts no more, and [ErrCredentials].
+// Update makes [Link.Control] tell the other end who this end is now, and from a client its
+// credentials. A server has none. It returns [ErrBlocked] while an earlier update is not
+// answered, [ErrClosed] if this is no longer the session's link, and [ErrCredentials] if the
+// credentials are too long.
 func (l *Link) Update(identity *keys.PublicIdentity, credentials []byte) error {
 	if len(credentials) > MaxCredentials {
 		return ErrCredentials
@@ -79,22 +80,23 @@ func (l *Link) Update(identity *keys.PublicIdentity, credentials []byte) error {
 	return nil
 }
 
-// Updating reports whether an update is under way that is not answered.
+// Updating reports whether this end's update is not answered yet.
 func (l *Link) Updating() bool {
 	l.session.mu.Lock()
 	defer l.session.mu.Unlock()
 	return l.update.unanswered
 }
 
-// Offer returns what the other end has told, after [Updated].
+// Offer returns what the other end said in its update, after [Updated].
 func (l *Link) Offer() Offer {
 	l.session.mu.Lock()
 	defer l.session.mu.Unlock()
 	return l.update.offer
 }
 
-// Decided answers the other end's offer: it is accepted, at a server for the given
-// lifetime, as with Grant; or it could not be decided upon, and the peer is who it was.
+// Decided answers the other end's offer. Either this end accepts it, and a server does so
+// for the given lifetime, as with Grant. Or this end could not decide, and the peer stays
+// who it was.
 func (l *Link) Decided(accepted bool, lifetime time.Duration) {
 	s := l.session
 	s.mu.Lock()
@@ -112,8 +114,8 @@ func (l *Link) Decided(accepted bool, lifetime time.Duration) {
 	}
 }
 
-// Answer returns what the other end has said to this end's update, after [Answered]:
-// whether it has accepted it, and at a client for how long.
+// Answer returns the other end's answer to this end's update, after [Answered]: whether it
+// has accepted the update, and at a client for how long.
 func (l *Link) Answer() (accepted bool, lifetime time.Duration) {
 	l.session.mu.Lock()
 	defer l.session.mu.Unlock()
@@ -123,7 +125,7 @@ func (l *Link) Answer() (accepted bool, lifetime time.Duration) {
 // pending reports whether a record of an update is due.
 func (u *update) pending() bool { return u.answerDue || u.dueData != nil }
 
-// next returns the type of the record that is due, and its plaintext, and counts it as
+// next returns the type and the plaintext of the record that is due, and counts it as
 // sent.
 func (u *update) next() (kind byte, plain []byte) {
 	if u.answerDue {
@@ -135,8 +137,8 @@ func (u *update) next() (kind byte, plain []byte) {
 	return typeUpdate, plain
 }
 
-// takeOffer decides whether an update is due, before anything looks into it. It is
-// called under the session's mu.
+// takeOffer decides whether an update may come now, before anything reads it. The caller
+// holds the session's mu.
 func (u *update) takeOffer() (Event, error) {
 	if u.offerUnanswered {
 		return 0, &Error{ReasonUpdate, ErrRecord}
@@ -145,23 +147,25 @@ func (u *update) takeOffer() (Event, error) {
 	return Updated, nil
 }
 
-// noteStatement takes in what the peer's root has stated: what the peer signs from here on can be
-// checked by it. A statement that is older than the one before changes nothing. It is
-// called under the session's mu, like accept.
+// noteStatement keeps what the peer's root has stated, so that this end can check what the
+// peer signs from now on. It ignores a statement that is not later than the one that it has.
+// The caller holds the session's mu.
 func (s *Session) noteStatement(peer *keys.PublicIdentity) {
 	if peer.Serial() > s.stated.Serial() {
 		s.stated = peer
 	}
 }
 
-// acceptStatement takes in that the driver has accepted a statement.
+// acceptStatement keeps a statement that the driver has accepted. The caller holds the
+// session's mu.
 func (s *Session) acceptStatement(peer *keys.PublicIdentity) {
 	if peer.Serial() > s.peer.Serial() {
 		s.peer = peer
 	}
 }
 
-// readOffer takes in what an update says. That it is accepted is up to the driver. It runs outside the session's mu, since it verifies a signature.
+// readOffer reads an update. The driver decides whether to accept it. The caller does not
+// hold the session's mu, since readOffer verifies a signature.
 func (l *Link) readOffer(data []byte) error {
 	s := l.session
 	identity, credentials, ok := parseUpdate(data, !s.client)
@@ -184,8 +188,8 @@ func (l *Link) readOffer(data []byte) error {
 	return nil
 }
 
-// laterStatement returns the identity that a peer says is its own now: the one that is known, or
-// a later statement by the same root, which may revoke it. Nothing else will do.
+// laterStatement returns the identity that a peer says is its own now. This is either the known
+// one, or a later statement by the same root, which may revoke it. Anything else is refused.
 func laterStatement(known *keys.PublicIdentity, identity []byte) (*keys.PublicIdentity, bool) {
 	if string(identity) == string(known.Bytes()) {
 		return known, true
@@ -194,8 +198,7 @@ func laterStatement(known *keys.PublicIdentity, identity []byte) (*keys.PublicId
 	return peer, err == nil && peer.Fingerprint() == known.Fingerprint() && peer.Serial() > known.Serial()
 }
 
-// takeAnswer takes in what the other end says to an update. It is called under the
-// session's mu.
+// takeAnswer takes the other end's answer to an update. The caller holds the session's mu.
 func (u *update) takeAnswer(fields []byte, client bool) (Event, error) {
 	v := verdict{code: Code(fields[0]), lifetime: fromMillis(binary.BigEndian.Uint32(fields[1:]))}
 	possible := v.code == codeAccepted && (client || v.lifetime == 0) || v == verdict{code: CodeUnavailable}
