@@ -22,17 +22,17 @@ import (
 
 // Dial connects to the server at a ws:// or wss:// URL and makes a session with it.
 // When the connection is lost the session makes another by itself, as [Config.Retry]
-// says. The context bounds the first dial and the handshake, not the session. A first dial
-// is made once; for a session that is stored already see [Config.StoreName].
+// says. The context bounds the first dial and the handshake, not the session. Dial makes the
+// first dial once; for a session that is stored already see [Config.StoreName].
 //
 // The Verifier is asked about [trust.RoleServer] at the address host:port, or
 // host:port/path where the URL has a path, and again for each new connection.
 //
 // Errors: one that says what is missing in cfg; [*transport.DialError];
-// [*HandshakeError]; for a session that was stored [*CloseError]. A method Permanent() bool
-// says of them whether the same would happen again.
+// [*HandshakeError]; for a session that was stored [*CloseError]. Their method Permanent() bool
+// reports whether another Dial would fail in the same way.
 func Dial(ctx context.Context, url string, cfg Config) (*Session, error) {
-	// A URL that names no host is for the transport to explain.
+	// The transport explains a URL that names no host.
 	address, _ := addressOf(url)
 	c, err := newClient(cfg, address, func(ctx context.Context) (transport.Conn, error) {
 		return transport.Dial(ctx, url, cfg.dialOptions())
@@ -43,10 +43,10 @@ func Dial(ctx context.Context, url string, cfg Config) (*Session, error) {
 	return c.dialFirst(ctx)
 }
 
-// DialFunc is [Dial] over whatever connections dial makes. It is waited for no longer than
-// its context lasts: the first time that is ctx, and later, when the session comes back, one of
-// a minute. The connections must outlive that context and let messages of [MaxFrame] bytes
-// through. The Verifier is asked about the given address.
+// DialFunc is [Dial] over the connections that dial makes. The first call of dial gets ctx.
+// Later calls, when the session comes back, get a context of a minute. Nobody waits for dial
+// longer than its context lasts. The connections must outlive that context and let messages of
+// [MaxFrame] bytes through. The Verifier is asked about the given address.
 func DialFunc(ctx context.Context, address string, cfg Config, dial func(context.Context) (transport.Conn, error)) (*Session, error) {
 	c, err := newClient(cfg, address, func(ctx context.Context) (transport.Conn, error) { return meet.DialAside(ctx, dial) })
 	if err != nil {
@@ -55,11 +55,11 @@ func DialFunc(ctx context.Context, address string, cfg Config, dial func(context
 	return c.dialFirst(ctx)
 }
 
-// Connect makes a session, as the client, over a connection that is already open, and
-// the only one that it will have. It takes the connection over and closes it when the
-// session ends, or at once if there is an error, which is one about cfg or a
-// [*HandshakeError]. The Verifier is asked about [trust.RoleServer] at the given
-// address. The connection must let messages of [MaxFrame] bytes through.
+// Connect makes a session, as the client, over a connection that is already open. The session
+// gets no other connection. Connect takes the connection over and closes it when the session
+// ends, or at once if there is an error: one about cfg, or a [*HandshakeError]. The Verifier
+// is asked about [trust.RoleServer] at the given address. The connection must let messages of
+// [MaxFrame] bytes through.
 //
 // The context bounds the handshake, not the session.
 func Connect(ctx context.Context, conn transport.Conn, address string, cfg Config) (*Session, error) {
@@ -77,7 +77,7 @@ func Connect(ctx context.Context, conn transport.Conn, address string, cfg Confi
 	return s.begun(), nil
 }
 
-// A client is what it takes to make a session and to go on with it.
+// A client has what it takes to make a session and to go on with it.
 type client struct {
 	cfg       config
 	retry     redial.Policy
@@ -87,7 +87,7 @@ type client struct {
 	events    *events
 	vault     vault.Vault
 
-	follower *upkeep.Follower // of the session that there will be, until it ends
+	follower *upkeep.Follower // made before the session, and ends with it
 }
 
 // newClient returns a client, or an error that says what is missing in cfg.
@@ -124,7 +124,7 @@ func (c *client) run(ctx context.Context, conn transport.Conn, e meet.Exchange, 
 			return err
 		}
 		if _, resume := e.(*engine.Resume); resume || meet.Differ(e) != nil {
-			return nil // they were in the hello, or are for another service
+			return nil // the hello had the credentials, or they are for another service
 		}
 		credentials, err := c.cfg.present(ctx)
 		if err != nil {
@@ -141,9 +141,9 @@ func (c *client) verify(ctx context.Context, peer *keys.PublicIdentity) error {
 	return c.cfg.verify(ctx, c.want(), peer)
 }
 
-// presentAgain returns what to show a server that is known from before, unless the
-// Verifier does not accept that any more. What it says of the statement alone is for the one that
-// the server is about to show: the known one may have expired since.
+// presentAgain returns the credentials for a server that is known from before, unless the
+// Verifier no longer accepts it. A refusal of the known statement alone does not count, because
+// that may have expired since: the server is about to show its current one.
 func (c *client) presentAgain(ctx context.Context, peer *keys.PublicIdentity) (_ []byte, err error) {
 	if c.cfg.Credentials == nil {
 		return nil, nil
@@ -166,7 +166,7 @@ func (c *client) presentAgain(ctx context.Context, peer *keys.PublicIdentity) (_
 	return nil, &HandshakeError{Reason: ReasonLocal, Err: err}
 }
 
-// dialFirst makes a session that comes back.
+// dialFirst makes a session that dials again when it loses its connection.
 func (c *client) dialFirst(ctx context.Context) (_ *Session, err error) {
 	defer func() {
 		if err != nil {
@@ -199,7 +199,7 @@ func (c *client) dialFirst(ctx context.Context) (_ *Session, err error) {
 	return s.begun(), nil
 }
 
-// comesBack gives a session whatever it needs to get another line.
+// comesBack gives a session what it needs to get another line.
 func (c *client) comesBack(s *Session) *reconnector {
 	back := &reconnector{client: c, session: s}
 	s.flow.Survive()
@@ -207,9 +207,8 @@ func (c *client) comesBack(s *Session) *reconnector {
 	return back
 }
 
-// Accept is [Connect] for the other end, the server. Most servers use [NewServer],
-// which bounds the number of handshakes too, and with which sessions outlive their
-// connections.
+// Accept is [Connect] for the other end, the server. Most servers use [NewServer] instead: it
+// also bounds the number of handshakes, and its sessions outlive their connections.
 func Accept(ctx context.Context, conn transport.Conn, cfg ServerConfig) (*Session, error) {
 	own, err := cfg.config()
 	if err != nil {
@@ -237,14 +236,14 @@ func (c config) expect(role trust.Role, address string) trust.Expected {
 	return trust.Expected{Address: address, Role: role, Fingerprint: c.PeerFingerprint}
 }
 
-// MaxFrame returns the size in bytes of the largest message that a session with
-// the given MaxMessage hands to its connection. It is 65,553 at most, because larger
-// messages are sent in pieces.
+// MaxFrame returns the size in bytes of the largest message that a session with the given
+// MaxMessage hands to its connection. It is 65,553 at most, because the session sends larger
+// messages in pieces.
 func MaxFrame(maxMessage int) int { return engine.MaxFrame(maxMessage + engine.MaxHeader) }
 
-// addressOf returns the part of a URL that says which server is meant: no scheme,
-// since a server keeps its identity when it gets a certificate, and no query,
-// which may hold a token.
+// addressOf returns the part of a URL that says which server is meant. It leaves out the scheme,
+// because a server keeps its identity when it gets a certificate, and the query, which may hold
+// a token.
 func addressOf(raw string) (string, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Hostname() == "" {

@@ -12,7 +12,7 @@ import (
 )
 
 // restore goes on with the session that another process of this client has stored. It returns
-// the session once it has a line, or nil if none is stored.
+// once the session has a line. The session is nil if none is stored.
 func (c *client) restore(ctx context.Context) (_ *Session, err error) {
 	defer func() {
 		if err != nil {
@@ -29,7 +29,7 @@ func (c *client) restore(ctx context.Context) (_ *Session, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("e2e: %w: %w", sessionstore.ErrUnavailable, err)
 	}
-	if dropped != nil { // with what it had to send
+	if dropped != nil { // and the messages that it had to send
 		c.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "stored session dropped", outcome.Attrs(outcome.Store, dropped)...)
 	}
 	if stored.Session == nil {
@@ -47,8 +47,8 @@ func (c *client) restore(ctx context.Context) (_ *Session, err error) {
 	return s, nil
 }
 
-// connectRestored gets a restored session its first line, for as long as the context lasts. If
-// it gets none the session stays stored, unless it is over itself.
+// connectRestored tries to get a restored session its first line, for as long as the context
+// lasts. If it fails the session stays stored, unless the session itself is over.
 func (b *reconnector) connectRestored(ctx context.Context) error {
 	s := b.session
 	defer context.AfterFunc(ctx, func() { b.leaveForLater(ctx.Err()) })()
@@ -74,8 +74,8 @@ func (b *reconnector) connectRestored(ctx context.Context) error {
 	return nil
 }
 
-// firstLine dials until that succeeds. It gives up if the dial failed before anything was sent:
-// that is nobody's answer, and the next dial would fail in the same way.
+// firstLine dials until a dial succeeds. It gives up if a dial fails because of its URL or its
+// options: nobody has answered it, and the next dial would fail in the same way.
 func (b *reconnector) firstLine() error {
 	_, err := b.dial(b.session.flow.Life())
 	if err == nil || fault.CannotDial(err) {

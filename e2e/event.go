@@ -40,34 +40,34 @@ func (s State) String() string {
 	return "unknown"
 }
 
-// An Event tells a state that has begun. A client goes through all of them, and with each
-// new connection from StateReconnecting through StateHandshaking to StateSecure again. A
-// server tells of a session from StateSecure on: what strangers do is counted, see
+// An Event says that a session has entered a state. A client goes through all states. With each
+// new connection it goes from StateReconnecting through StateHandshaking to StateSecure again.
+// A server tells of a session from StateSecure on. It only counts what strangers do, see
 // [Server.Stats].
 type Event struct {
 	State   State
 	Session *Session // nil while there is none yet
-	// Err is, for a StateReconnecting, a [*DisconnectError] if a connection was lost, and else
-	// what an attempt to get another one failed with; for a StateClosed what ended the session,
-	// or why none began. Nil otherwise.
+	// Err is nil unless State is StateReconnecting or StateClosed. With StateReconnecting it is
+	// a [*DisconnectError] if a connection was lost, or the error of an attempt to get another.
+	// With StateClosed it says what ended the session, or why none began.
 	Err error
 
-	// Transport is the connection of a StateHandshaking or StateSecure: what is known
-	// about its next hop. It is nobody's word but this hop's; whom the session is with
-	// says [Session.Peer], from StateSecure on.
+	// Transport is the connection of a StateHandshaking or StateSecure: what is known about its
+	// next hop. Only that hop vouches for it. From StateSecure on [Session.Peer] says whom the
+	// session is with.
 	Transport transport.Info
 
 	Missed int // events before this one that were left out, because Notify was slow
 }
 
-// events tells of a session, in order and without waiting: the Logger first, and then Notify.
+// events tells of a session, in order and without waiting: first the Logger, then Notify.
 type events struct {
-	notified bool // by Notify
+	notified bool // there is a Notify
 	log      *slog.Logger
 	all      notify.Notifier[Event]
 
 	mu     sync.Mutex // guards what follows
-	closed bool       // a StateClosed was told: whatever is late, nothing follows that
+	closed bool       // a StateClosed was told: no event follows it, however late it comes
 }
 
 func newEvents(cfg config) *events {
@@ -85,7 +85,7 @@ func newEvents(cfg config) *events {
 
 // tell never waits. If the callback is slow, the oldest events are left out.
 func (n *events) tell(e Event) {
-	if !n.notified && !n.log.Enabled(context.Background(), slog.LevelError) { // nobody wants anything
+	if !n.notified && !n.log.Enabled(context.Background(), slog.LevelError) { // nobody listens
 		return
 	}
 	n.mu.Lock()

@@ -14,21 +14,20 @@ import (
 // MaxCredentials is the most that a client may show beside its identity, in bytes.
 const MaxCredentials = engine.MaxCredentials // 4 KiB
 
-// A Grant is what a client's credentials entitle it to.
+// A Grant says what a client's credentials entitle it to.
 type Grant struct {
-	// Claims is whatever the application wants to know later; [Session.Peer] returns
-	// it.
+	// Claims is whatever the application wants to know later. [Session.Peer] returns it.
 	Claims any
 
 	// Expires is when the session ends, unless the client has shown other credentials
-	// before. Zero means that there is no such time. Where it is a time of the wall clock
-	// it is looked at once, when Authenticate returns it: the client is told how long the
-	// credentials last, and both ends measure that. A clock that is set later, or a
-	// machine that sleeps, moves the end by as much.
+	// before. Zero means never. The server reads the wall clock once, when Authenticate
+	// returns: it tells the client how long the credentials last, and both ends measure
+	// that. If somebody sets the clock later, or the machine sleeps, the end moves by as
+	// much.
 	Expires time.Time
 }
 
-// measured is the grant with an end that no clock moves any more.
+// measured returns the grant with an end that setting the wall clock does not move.
 func (g Grant) measured() Grant {
 	if now := time.Now(); !g.Expires.IsZero() {
 		g.Expires = now.Add(g.Expires.Sub(now))
@@ -36,7 +35,7 @@ func (g Grant) measured() Grant {
 	return g
 }
 
-// lifetime is how long a grant lasts from now on, 0 for ever.
+// lifetime returns how long a grant lasts from now on. 0 means for ever.
 func (g Grant) lifetime() time.Duration {
 	if g.Expires.IsZero() {
 		return 0
@@ -44,7 +43,7 @@ func (g Grant) lifetime() time.Duration {
 	return max(time.Until(g.Expires), 1)
 }
 
-// grantFor is the reverse of lifetime, at the client.
+// grantFor returns, at the client, the grant that has this lifetime.
 func grantFor(lifetime time.Duration) Grant {
 	if lifetime == 0 {
 		return Grant{}
@@ -52,8 +51,8 @@ func grantFor(lifetime time.Duration) Grant {
 	return Grant{Expires: time.Now().Add(lifetime)}
 }
 
-// present asks the application for what to show the server, whose identity the
-// Verifier has accepted.
+// present asks the application for the credentials to show the server. The caller's Verifier has
+// accepted the server.
 func (c config) present(ctx context.Context) ([]byte, error) {
 	if c.Credentials == nil {
 		return nil, nil
@@ -68,7 +67,7 @@ func (c config) present(ctx context.Context) ([]byte, error) {
 	return credentials, nil
 }
 
-// authenticate asks the application what a client may do, after the Verifier.
+// authenticate asks the application what a client may do. The Verifier has accepted the client.
 func (c config) authenticate(ctx context.Context, peer Peer, credentials []byte) (Grant, error) {
 	if c.Authenticate == nil {
 		return Grant{}, nil
@@ -85,7 +84,8 @@ func (c config) authenticate(ctx context.Context, peer Peer, credentials []byte)
 	return g.measured(), nil
 }
 
-// verify asks the application whom it trusts: aside, unless the answer is in this process.
+// verify asks the Verifier about a peer: in a goroutine of its own, unless it says that it
+// answers at once.
 func (c *config) verify(ctx context.Context, want trust.Expected, peer *keys.PublicIdentity) error {
 	if _, immediate := c.Verifier.(interface{ Immediate() }); immediate {
 		return c.Verifier.Verify(ctx, want, peer)

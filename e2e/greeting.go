@@ -16,18 +16,18 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// A greeting is what a server does with a new connection, up to a session.
+// A greeting turns a new connection at a server into a session.
 type greeting struct {
 	meet.Greeting
 
 	cfg     *config
-	life    context.Context // of the session, for its values
-	seen    uint64          // of the server's follower, when it began
-	proving chan struct{}   // has a place for each handshake that may be signed at a time
+	life    context.Context // its values go to the session
+	seen    uint64          // what the server's follower had seen when the greeting began
+	proving chan struct{}   // has room for each handshake that may be signed at a time
 	grant   Grant           // what the client is entitled to, once it is welcome
 }
 
-// newGreeting begins with a connection. The guest is nil in Accept.
+// newGreeting returns the greeting of a connection. The guest is nil in Accept.
 func newGreeting(life context.Context, cfg *config, conn transport.Conn, guest *lobby.Guest, proving, signing chan struct{}) *greeting {
 	return &greeting{
 		Greeting: meet.Greeting{Conn: conn, Guest: guest, Began: time.Now(), Timeout: cfg.HandshakeTimeout, Self: cfg.engine, Signing: signing},
@@ -35,9 +35,9 @@ func newGreeting(life context.Context, cfg *config, conn transport.Conn, guest *
 	}
 }
 
-// accept makes a session. Behind the Verifier it asks room whether there is any. The
-// client may come back for the session as soon as it has the last frame, so admit is
-// called before.
+// accept makes a session. After the Verifier it asks room whether there is space. It calls admit
+// before it sends the last frame, because the client may come back for the session as soon as
+// it has that frame.
 func (g *greeting) accept(ctx context.Context, room func(*keys.PublicIdentity) error, admit func(*Session) error) (*Session, error) {
 	if _, ok := engine.ResumeID(g.First); ok {
 		return nil, g.Refuse(ctx)
@@ -67,7 +67,7 @@ func (g *greeting) accept(ctx context.Context, room func(*keys.PublicIdentity) e
 		s.flow.Fail(&CloseError{Err: err})
 		return nil, err
 	}
-	// A client that has come back meanwhile on another connection has had the frame.
+	// A client that has come back on another connection meanwhile has received the frame.
 	if err := h.Finish(ctx, last); err != nil && made.Condemn() {
 		s.flow.Fail(&CloseError{Remote: true, Err: err})
 		return nil, err
@@ -92,8 +92,8 @@ func (c *config) verifyClient(ctx context.Context, peer *keys.PublicIdentity) er
 
 func (c *config) wantClient() trust.Expected { return c.expect(trust.RoleClient, "") }
 
-// resume goes on with a session. Between the commit and the frame that tells the client
-// of it, it calls committed.
+// resume goes on with a session. It calls committed between the commit and the frame that tells
+// the client of it.
 func (g *greeting) resume(ctx context.Context, s *Session, committed func() error) (*flow.Line, error) {
 	self, _ := g.cfg.engine()
 	r, err := engine.AnswerResume(self, s.engine, g.Began)
@@ -127,9 +127,9 @@ func (g *greeting) resume(ctx context.Context, s *Session, committed func() erro
 	return newLine(g.Conn, r.Link(), r.Hop(), g.cfg), nil
 }
 
-// ended does what follows for a session from an attempt to go on with it that failed.
-// Nothing follows from one that did not count, whatever was wrong with it: somebody may
-// have held it back until it was wrong.
+// ended ends a session if a failed attempt to go on with it is a reason for that. An attempt
+// that did not count is none, whatever was wrong with it: somebody may have held it back until
+// it was wrong.
 func (g *greeting) ended(s *Session, counted bool, err error) {
 	switch reason, no := fault.Refuses(err); {
 	case no && counted && reason == ReasonUntrusted:
@@ -143,9 +143,8 @@ func (g *greeting) ended(s *Session, counted bool, err error) {
 }
 
 // endUnlessBack ends a session whose client has shown credentials that are not accepted, unless
-// it comes back with others within the time that a handshake has. The attempt may be one
-// that the client has given up, and that somebody held back until the credentials in it
-// had expired.
+// the client comes back within HandshakeTimeout. The client may have given up this attempt, and
+// somebody may have held it back until its credentials had expired.
 func (g *greeting) endUnlessBack(s *Session, err error) {
 	link := s.engine.Link()
 	time.AfterFunc(g.cfg.HandshakeTimeout, func() {

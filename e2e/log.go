@@ -8,7 +8,7 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// logEvent writes one line about a state of a session.
+// logEvent writes one line about an event.
 func logEvent(log *slog.Logger, e Event) {
 	why := outcome.Outcome("")
 	if e.Err != nil {
@@ -32,7 +32,7 @@ func logEvent(log *slog.Logger, e Event) {
 	log.LogAttrs(context.Background(), level, "session "+e.State.String(), attrs...)
 }
 
-// subject says which session and which connection a line is about, as far as there is one.
+// subject says which session and which connection a line is about, if there is one.
 func subject(s *Session, on transport.Info) outcome.Subject {
 	if s == nil {
 		return outcome.Subject{On: on}

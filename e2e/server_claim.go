@@ -21,8 +21,8 @@ type claim struct {
 	resume   *engine.Resume
 	key      [32]byte // of the session's record
 
-	latest   vault.Stored // that the attempt counts on; once it is claimed, as the claim left it
-	reserved *entry       // at the server
+	latest   vault.Stored // the state that the attempt counts on; after the claim, the state it left
+	reserved *entry       // in the server's quota
 }
 
 // load gives the attempt the session as it is stored now.
@@ -42,8 +42,8 @@ func (c *claim) load(ctx context.Context) (step engine.Step, err error) {
 	return step, err
 }
 
-// decide asks whether the client is welcome, and claims the session as it is stored then: its
-// owner may have gone on with it since.
+// decide asks whether the client is welcome, and then claims the latest stored state: the
+// session's owner may have gone on with it since.
 func (c *claim) decide(ctx context.Context, peer *keys.PublicIdentity) (err error) {
 	if err := c.greeting.welcome(ctx, c.resume, Peer{PublicIdentity: peer}); err != nil {
 		return c.unwelcome(ctx, err)
@@ -54,9 +54,9 @@ func (c *claim) decide(ctx context.Context, peer *keys.PublicIdentity) (err erro
 	return c.onLatest(ctx, func() error { return c.srv.vault.Claim(ctx, &c.latest) })
 }
 
-// onLatest does something with the session. If it was saved meanwhile onLatest loads it again
-// and repeats, as long as the attempt counts on what is stored. That ends: the session's owner
-// may only send so much.
+// onLatest calls do. If the session was saved meanwhile, onLatest loads it and calls do again,
+// as long as the attempt counts on what is stored. That ends, because the session's owner may
+// only send so much.
 func (c *claim) onLatest(ctx context.Context, do func() error) error {
 	for {
 		err := do()
@@ -75,10 +75,10 @@ func (c *claim) onLatest(ctx context.Context, do func() error) error {
 	}
 }
 
-// unwelcome deletes the stored session if the client's identity is not accepted any more, and
-// the attempt counts. One that was overtaken changes nothing: its client may be in that session
-// now. Refused credentials change nothing, see [greeting.endUnlessBack], nor does what is out of
-// its time, see [fault.Outdated].
+// unwelcome deletes the stored session if the client's identity is no longer accepted and the
+// attempt counts. An attempt that was overtaken changes nothing: its client may be in that
+// session now. Nor do refused credentials, see [greeting.endUnlessBack], nor a statement or
+// credentials that are out of their time, see [fault.Outdated].
 func (c *claim) unwelcome(ctx context.Context, why error) error {
 	if reason, _ := fault.Refuses(why); fault.Denies(why) && reason == ReasonUntrusted {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flow.GoodbyeTimeout)
@@ -88,8 +88,8 @@ func (c *claim) unwelcome(ctx context.Context, why error) error {
 	return why
 }
 
-// failed deletes the stored session if the attempt has shown that it was rolled back. If it has
-// been saved since, that may not be true any more, and it stays.
+// failed deletes the stored session if the attempt has shown that it was rolled back. A session
+// that was saved since stays, because that may no longer be true of it.
 func (c *claim) failed(ctx context.Context, err error) {
 	if failed := new(HandshakeError); errors.As(err, &failed) && failed.Reason == ReasonRolledBack {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flow.GoodbyeTimeout)

@@ -50,8 +50,9 @@ func (srv *Server) answerFull(w http.ResponseWriter, r *http.Request, why error)
 	http.Error(w, told, http.StatusServiceUnavailable)
 }
 
-// turnsAway says why nobody can get a session, before anything is computed for him. While
-// sessions wait for their clients it may be one of those: they need no other place.
+// turnsAway says, before anything is computed for a client, why it cannot get a session. While
+// sessions wait for their clients it lets all clients pass: those that come back are already
+// counted.
 func (srv *Server) turnsAway() error {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()

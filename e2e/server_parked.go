@@ -7,12 +7,12 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// An entry counts in a server's quota, and is what the server knows about one of its sessions. It
-// is guarded by the server's mu.
+// An entry is what the server knows about one of its sessions, and counts in its quota. The
+// server's mu guards it.
 type entry struct {
 	who     keys.Fingerprint // the client
 	session *Session         // nil until there is one
-	ids     [][32]byte       // under which the session is found
+	ids     [][32]byte       // the session's, in the index
 	parked  parkedSession
 }
 
@@ -27,7 +27,7 @@ func (srv *Server) find(id [32]byte) *Session {
 	return s
 }
 
-// index makes a session found under the ids that it has now.
+// index lets clients find a session under the ids that it has now.
 func (srv *Server) index(s *Session) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
@@ -45,9 +45,8 @@ func (srv *Server) indexLocked(e *entry) {
 	}
 }
 
-// unindexLocked takes a session's ids out of the index. An id may be another session's by now:
-// a session that was restored has the ids that this process knew it by before. The caller holds
-// mu.
+// unindexLocked takes a session's ids out of the index. An id may belong to another Session by
+// now: a restored one has the ids that this process knew it by before. The caller holds mu.
 func (srv *Server) unindexLocked(e *entry) {
 	for _, id := range e.ids {
 		if srv.resumable[id] == e.session {
@@ -57,8 +56,8 @@ func (srv *Server) unindexLocked(e *entry) {
 	e.ids = nil
 }
 
-// lineChanged is called when a session has lost its line, and when it has got another. It looks
-// at what is true now, because the two calls may come in any order.
+// lineChanged runs when a session has lost its line, and when it has another. It checks which
+// is true now, because the two calls may come in any order.
 func (srv *Server) lineChanged(s *Session) {
 	for _, last := range srv.park(s) {
 		go last.flow.CloseFor(CodeGoingAway, &CloseError{Err: ErrCrowded})
@@ -66,7 +65,7 @@ func (srv *Server) lineChanged(s *Session) {
 }
 
 // park counts a session as parked if it has no line, and as not parked if it has one. It returns
-// the sessions for which there is no room then.
+// the parked sessions for which there is no room any more.
 func (srv *Server) park(s *Session) (last []*Session) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
@@ -96,8 +95,8 @@ func (srv *Server) park(s *Session) (last []*Session) {
 	return last
 }
 
-// parked are the sessions of a server that wait for their clients. It is guarded by the server's
-// mu. Each call takes the same time however many wait.
+// parked holds the sessions of a server that wait for their clients. The server's mu guards it.
+// Each call takes the same time however many wait.
 type parked struct {
 	most, mostPerIdentity int
 
@@ -110,7 +109,7 @@ type parkedSession struct {
 	all, own *list.Element // nil where the session is not parked
 }
 
-// add has a session wait, as the latest.
+// add puts a session last among those that wait.
 func (p *parked) add(e *entry) {
 	who := e.who
 	own := p.of[who]
@@ -124,7 +123,7 @@ func (p *parked) add(e *entry) {
 	e.parked = parkedSession{p.all.PushBack(e), own.PushBack(e)}
 }
 
-// remove takes a session out, if it waits.
+// remove takes out a session, if it waits.
 func (p *parked) remove(e *entry) {
 	at := e.parked
 	if at.all == nil {
@@ -138,7 +137,7 @@ func (p *parked) remove(e *entry) {
 	e.parked = parkedSession{}
 }
 
-// surplus returns the session that has to end, if there are too many now that one of an identity
+// surplus returns the session that must end, if too many wait after one of the identity latest
 // was added, or nil.
 func (p *parked) surplus(latest keys.Fingerprint) *entry {
 	own := p.of[latest]

@@ -18,8 +18,8 @@ func (srv *Server) reserve(peer *keys.PublicIdentity) (*entry, error) {
 	return &entry{who: who}, nil
 }
 
-// cancel gives a reservation back from which no session came that could be used. There may be a
-// session all the same, of which its client has not been told.
+// cancel gives back a reservation that led to no usable session. The entry may have a session
+// all the same, if its client was not told of it.
 func (srv *Server) cancel(e *entry) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()

@@ -12,9 +12,9 @@ import (
 // rechecks is how many sessions a server asks about at once.
 const rechecks = 16
 
-// Recheck is [Session.Recheck] for every session of the server, those that wait for
-// their clients included. It returns the first error of the Verifier about a session that
-// goes on, and otherwise nil: that sessions ended is what it is for.
+// Recheck is [Session.Recheck] for every session of the server, including those that wait for
+// their clients. It returns the Verifier's first error about a session that goes on. A session
+// that ends is no error.
 func (srv *Server) Recheck(ctx context.Context) error {
 	var all sync.WaitGroup
 	var mu sync.Mutex
@@ -50,7 +50,7 @@ func (srv *Server) followed() (all []*upkeep.Followed) {
 	return all
 }
 
-// remind has the server look at its identity, until it is shut down. It reports whether it has.
+// remind makes the server check its identity, unless it is shut down. It reports whether it did.
 func (srv *Server) remind() bool {
 	if srv.stopped() {
 		return false

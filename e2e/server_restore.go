@@ -13,8 +13,8 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// restore goes on with a stored session, which another process has begun, or this one has lost
-// to another. Anybody may have sent the first frame, so restore answers it from the head of its id
+// restore goes on with a stored session that another process has begun, or has taken from this
+// one. Anybody may have sent the first frame, so restore answers it from the head of its id
 // alone. It loads the session once r3 has opened, and claims it once the client is welcome.
 func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byte) (s *Session, err error) {
 	entered, cancel := context.WithDeadline(entered, g.Began.Add(srv.cfg.HandshakeTimeout))
@@ -55,8 +55,8 @@ func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byt
 	return s.begun(), nil
 }
 
-// beginClaim answers a first frame, if a session is stored that it could be for. That costs one
-// small read of the store. A frame that leads to nothing slows down the next ones of its address.
+// beginClaim answers a first frame, if it could be for a stored session. That costs one small
+// read of the store. A frame that leads to no session slows down the next ones of its address.
 func (srv *Server) beginClaim(ctx context.Context, g *greeting, id [32]byte) (c *claim, step engine.Step, err error) {
 	err = srv.suspects.Do(ctx, lobby.AddressOf(g.Conn.Info()), func() error {
 		to, err := srv.lookups.Find(ctx, id)

@@ -4,10 +4,10 @@ import "github.com/hopseal/hopseal/e2e/internal/outcome"
 
 // ServerStats are figures of a [Server] since it was made.
 type ServerStats struct {
-	Stats // of all its sessions, those that have ended included; but Unacked is of those that are open
+	Stats // of all its sessions, including those that have ended; Unacked only of those that are open
 
 	Sessions   int // open now
-	Parked     int // of them, without a connection
+	Parked     int // open sessions without a connection
 	Handshakes int // under way now
 
 	// Greeted counts connections by what became of them:
@@ -23,7 +23,7 @@ type ServerStats struct {
 	//	identity         the client went away while the server's own identity had expired, or was revoked: see ReasonIdentity
 	//	timeout          the client did not answer in time
 	//	lost             the connection ended
-	//	unknown_session  the client wanted to go on with a session that there is not
+	//	unknown_session  the client wanted to go on with a session that does not exist
 	//	full             the server holds MaxSessions, or MaxSessionsPerIdentity of this client
 	//	busy             there was no room among the handshakes, and the client was told when to come back: see MaxHandshakes
 	//	evicted          the handshake had to make room for others: see MaxHandshakes
@@ -36,13 +36,12 @@ type ServerStats struct {
 	//	failed           anything else
 	Greeted map[string]uint64
 
-	// Ended counts sessions by how they ended, as the documentation of
-	// [Options.Logger] lists it under reason.
+	// Ended counts sessions by how they ended: the reasons that [Options.Logger] lists.
 	Ended map[string]uint64
 }
 
-// Stats returns the figures of this moment. It looks at every open session: that is for
-// once in some seconds. Package e2e/prom hands them to Prometheus.
+// Stats returns the figures of this moment. It visits every open session, so call it once in
+// some seconds. Package e2e/prom hands the figures to Prometheus.
 func (srv *Server) Stats() ServerStats {
 	handshakes := srv.lobby.Len()
 	srv.mu.Lock()
@@ -63,7 +62,7 @@ func (srv *Server) Stats() ServerStats {
 	}
 }
 
-// totals is what a server counts, under its mu.
+// totals is what a server counts. The server's mu guards it.
 type totals struct {
 	sessions       figures // of those that have ended
 	greeted, ended outcome.Tally
@@ -83,7 +82,7 @@ func (srv *Server) conclude(s *Session) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	f := s.figures()
-	f.Unacked = 0 // they are in the gap, and nobody waits for them
+	f.Unacked = 0 // the gap has them, and nobody waits for them
 	srv.totals.sessions.add(f)
 	srv.totals.ended.Count(outcome.Of(s.flow.Err()), outcome.Endings)
 	srv.removeLocked(srv.sessions[s])

@@ -8,8 +8,8 @@ import (
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 )
 
-// adopt makes a session one of the server's. What the server has claimed in the store is the zero
-// value for a session that is not stored yet.
+// adopt makes a session one of the server's. claimed is what the server has claimed in the store,
+// or the zero value for a session that is not stored yet.
 func (srv *Server) adopt(s *Session, claimed vault.Stored) {
 	if srv.given.MaxParked < 0 {
 		return
@@ -23,9 +23,9 @@ func (srv *Server) adopt(s *Session, claimed vault.Stored) {
 	}
 }
 
-// committed is called between the commit of a resume and the frame that tells the client of it.
-// After that frame the client may ask for the session by an id that nobody knew before, so the
-// session is indexed and stored first.
+// committed runs between the commit of a resume and the frame that tells the client of it.
+// After that frame the client may ask for the session by an id that nobody knew before, so
+// committed indexes and stores the session first.
 func (srv *Server) committed(s *Session) error {
 	srv.index(s)
 	if s.keeper == nil {
@@ -37,7 +37,8 @@ func (srv *Server) committed(s *Session) error {
 	return nil
 }
 
-// endFenced ends the session that this server had under a key before another process claimed it.
+// endFenced ends the Session that this server had under a key before another process claimed the
+// stored one.
 func (srv *Server) endFenced(key [32]byte) {
 	srv.mu.Lock()
 	s := srv.stored[key]
@@ -47,9 +48,9 @@ func (srv *Server) endFenced(key [32]byte) {
 	}
 }
 
-// sweep removes from the store what has expired, once in a ParkTimeout. If the wall clock was set
-// since, sweep waits for another ParkTimeout: by then every live session is stored with a time
-// of the new clock. Otherwise a clock that jumps ahead would remove them all.
+// sweep removes expired sessions from the store, once in a ParkTimeout. If the wall clock was
+// set since, sweep waits for another ParkTimeout: by then every live session is stored with a
+// time of the new clock. Otherwise a clock that jumps ahead would remove them all.
 func (srv *Server) sweep() {
 	if srv.cfg.Store == nil {
 		return

@@ -7,40 +7,39 @@ import (
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
-// Stats are figures of a session since it began, or was restored from a store, over all
-// its connections; those of a server are sums. They hold no secrets and nothing that the other end has chosen.
-// Counting costs next to nothing, and no traffic.
+// Stats are figures of a session since it began, or was restored from a store, over all its
+// connections. A server's are sums. They hold no secrets and nothing that the other end has
+// chosen. Counting costs next to nothing, and no traffic.
 type Stats struct {
 	MessagesSent, MessagesReceived uint64 // each once, however often it crossed the network
 	BytesSent, BytesReceived       uint64 // in them, with 8 bytes and the type for each, without padding
 
-	MessagesRefused    uint64 // of the other end's, by this end: see [RefusedError]
-	MessagesTurnedDown uint64 // of this end's, by the other end
+	MessagesRefused    uint64 // messages of the other end that this end refused: see [RefusedError]
+	MessagesTurnedDown uint64 // messages of this end that the other end refused
 
 	Unacked uint64 // messages sent that are not known to have arrived, now
 	Resent  uint64 // messages sent again over another connection
 	Resumes uint64 // connections after the first
-	Rekeys  uint64 // times that the other end has moved to keys from another exchange
+	Rekeys  uint64 // times that the other end has moved to keys of a new exchange
 
-	// IdentityExpires is when the statement of this end's own identity expires, as it is now:
-	// later the peers refuse it. It is the zero time for an identity that was revoked.
+	// IdentityExpires is when the current statement of this end's own identity expires. Peers
+	// refuse it from then on. It is the zero time for a revoked identity.
 	IdentityExpires time.Time
 
-	// Refused counts the records that were not what the peer could have sent here, by
-	// what was found: "size", "encoding", "key_share", "authentication", "identity",
+	// Refused counts the records that the peer cannot have sent here, by what was wrong:
+	// "size", "encoding", "key_share", "authentication", "identity",
 	// "signature", "own_identity", "record_type", "credit", "acknowledgement", "rekey",
 	// "message_length", "update", "key_generation", "close". Each of them ended a connection or the session.
 	Refused map[string]uint64
 
-	// RoundTrip holds how long the other end's session took to answer this one's
-	// questions what has arrived. A session asks now and then: for Flush, when much is
-	// under way, and when nothing has come for [Options.KeepAlive]. A server has little
-	// reason to.
+	// RoundTrip counts how long the other end's session took to answer when this one asked
+	// what has arrived. A session asks now and then: for Flush, when much is under way, and
+	// when nothing has come for [Options.KeepAlive]. A server has little reason to ask.
 	RoundTrip Histogram
 }
 
-// A Histogram counts times: Counts[i] those of at most [HistogramBounds][i] and of more
-// than the bound before, its last element those above all bounds.
+// A Histogram counts durations. Counts[i] has those of at most [HistogramBounds][i] and more than
+// the bound before. The last element has those above all bounds.
 type Histogram struct {
 	Counts [13]uint64
 	Sum    time.Duration
@@ -50,7 +49,7 @@ type Histogram struct {
 // 50, 100, 200 and 500 ms, 1, 2 and 5 s. The last bucket has none.
 func HistogramBounds() []time.Duration { return append([]time.Duration(nil), engine.Bounds[:]...) }
 
-// figures are what Stats are made of, in a form that is cheap to add up.
+// figures hold what Stats are made of, in a form that is cheap to add up.
 type figures struct {
 	engine.Stats
 	refused [engine.NumReasons]uint64
@@ -104,19 +103,18 @@ func (f *figures) stats() Stats {
 	}
 }
 
-// byReason returns what was refused, under all names.
+// byReason returns the counts of refused records, under the names of all reasons.
 func (f *figures) byReason() map[string]uint64 {
 	out := make(map[string]uint64, len(f.refused))
 	for reason, n := range f.refused {
-		if reason > 0 { // the first stands for no reason
+		if reason > 0 { // the first means no reason
 			out[strings.ReplaceAll(engine.Reason(reason).String(), " ", "_")] = n
 		}
 	}
 	return out
 }
 
-// Stats returns the figures of this moment. After the end of the session they stay as
-// they were.
+// Stats returns the figures of this moment. They no longer change after the session has ended.
 func (s *Session) Stats() Stats {
 	f := s.figures()
 	all := f.stats()

@@ -19,19 +19,20 @@ import (
 )
 
 const (
-	// renewAhead is how long before credentials expire others are shown, or a quarter of
-	// their life if that is less.
+	// renewAhead is how long before credentials expire the client shows others, or a quarter
+	// of their life if that is less.
 	renewAhead = 5 * time.Minute
 
-	// renewRetry is when it is tried again, or sooner if they expire before.
+	// renewRetry is how long after a failure the next try is, or less if the credentials
+	// expire before.
 	renewRetry = time.Minute
 
-	// decisionPause is the least time between two decisions about the other end. It keeps
-	// a peer who shows something new again and again from being a load.
+	// decisionPause is the least time between two decisions about the other end, so that a
+	// peer who shows something new again and again is no load.
 	decisionPause = time.Second
 )
 
-// A localEnd is what a session knows about its own end, beside keys: who it is, and whom
+// A localEnd is what a session knows about its own end, beside keys: who the end is, and whom
 // it accepts.
 type localEnd struct {
 	cfg  *config
@@ -44,27 +45,27 @@ func (p localEnd) verify(ctx context.Context, peer *keys.PublicIdentity) error {
 	return p.cfg.verify(ctx, p.want, peer)
 }
 
-// updates is how the ends of a session keep each other up to date.
+// updates keeps the other end up to date about this one, and takes in its updates.
 type updates struct {
 	session *Session
 
 	making atomic.Bool    // an update is being made
-	heard  flow.Broadcast // of answers to them
-	pace   upkeep.Pace    // of asking for credentials
+	heard  flow.Broadcast // tells that an answer to an update has come
+	pace   upkeep.Pace    // how often the application is asked for credentials
 
 	mu      sync.Mutex // guards what follows
 	renewal *time.Timer
 	decided time.Time // when this end last decided on the other
 }
 
-// Renew tells the other end who this end is now and, at a client, what
-// [Config.Credentials] returns now, and waits until that is accepted. A session does so
-// by itself when its identity has changed, at the latest after about KeepAlive, and
-// before the credentials expire; Renew is for not waiting. A connection that is lost
-// meanwhile does no harm: the next one begins with the same.
+// Renew tells the other end who this end is now and, at a client, what [Config.Credentials]
+// returns now. It waits until the other end accepts that. A session does so by itself when its
+// identity has changed, within about KeepAlive, and before the credentials expire. Call Renew
+// to do it at once. Losing a connection meanwhile does no harm: the next one begins with the
+// same.
 //
-// Errors: those of Credentials; [ErrUndecided]; the context's; [*CloseError], which is
-// also what follows from a refusal.
+// Errors: those of Credentials; [ErrUndecided]; the context's; [*CloseError], also after a
+// refusal.
 func (s *Session) Renew(ctx context.Context) error {
 	for {
 		if err := s.flow.Linked(ctx); err != nil {
@@ -78,7 +79,7 @@ func (s *Session) Renew(ctx context.Context) error {
 		switch {
 		case errors.Is(err, engine.ErrClosed):
 			err = s.updates.awaitUpdate(ctx, func() bool { return s.flow.Line() == l })
-		case errors.Is(err, engine.ErrBlocked): // one is under way, with what was true then
+		case errors.Is(err, engine.ErrBlocked): // an earlier update is under way, which may be outdated
 			err = s.updates.awaitUpdate(ctx, func() bool { return s.flow.Line() == l && l.Link.Updating() })
 		case err == nil:
 			return s.updates.answerOn(ctx, l)
@@ -89,7 +90,7 @@ func (s *Session) Renew(ctx context.Context) error {
 	}
 }
 
-// answerOn waits for the answer to an update, or for the line after, which says the same.
+// answerOn waits for the answer to an update, or for the next line, which begins with the same.
 func (u *updates) answerOn(ctx context.Context, l *flow.Line) error {
 	s := u.session
 	if err := u.awaitUpdate(ctx, func() bool { return s.flow.Line() == l && l.Link.Updating() }); err != nil {
@@ -126,11 +127,11 @@ func (u *updates) awaitUpdate(ctx context.Context, cond func() bool) error {
 	}
 }
 
-// send tells the peer, on a line, who this end is now and what it has to show.
+// send tells the peer, on a line, who this end is now, and shows its credentials.
 func (u *updates) send(ctx context.Context, l *flow.Line) error {
 	s := u.session
 	if l.Link.Updating() {
-		return engine.ErrBlocked // and what is fetched would be for nothing
+		return engine.ErrBlocked // before Credentials is called for nothing
 	}
 	var credentials []byte
 	if s.engine.Client() {
@@ -163,7 +164,7 @@ func (u *updates) renew() {
 		defer cancel()
 		l := s.flow.Line()
 		if l == nil {
-			return // the next one begins with it
+			return // the next line begins with the update
 		}
 		err := u.send(ctx, l)
 		if err != nil && !errors.Is(err, engine.ErrBlocked) && !errors.Is(err, engine.ErrClosed) {
@@ -177,7 +178,7 @@ func (u *updates) shows() bool {
 	return u.session.engine.Client() && u.session.party.cfg.Credentials != nil
 }
 
-// answered takes in what the other end says to an update.
+// answered takes in the other end's answer to an update.
 func (u *updates) answered(l *flow.Line) {
 	s := u.session
 	accepted, lifetime := l.Link.Answer()
@@ -191,11 +192,11 @@ func (u *updates) answered(l *flow.Line) {
 		}
 	}
 	u.heard.Tell()
-	s.flow.Schedule() // there may be something new to tell
+	s.flow.Schedule() // there may be another update to send
 }
 
-// renewBefore has other credentials shown in time before these expire. A server, and a
-// client without any, has none to show.
+// renewBefore schedules an update with other credentials before these expire. A server, or a
+// client without Credentials, has none to show.
 func (u *updates) renewBefore(expiry time.Time) {
 	if !u.shows() {
 		return
@@ -208,7 +209,7 @@ func (u *updates) renewBefore(expiry time.Time) {
 	u.renewIn(max(left-min(left/4, renewAhead), 1))
 }
 
-// renewLater tries again what did not work.
+// renewLater schedules another try of an update that failed.
 func (u *updates) renewLater() {
 	s := u.session
 	s.grantMu.Lock()
@@ -238,7 +239,7 @@ func (u *updates) renewIn(wait time.Duration) {
 	}
 }
 
-// stop is called when the session is over.
+// stop ends the schedule when the session is over.
 func (u *updates) stop() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -247,7 +248,7 @@ func (u *updates) stop() {
 	}
 }
 
-// decide decides on what the other end has told in an update, while the session goes on.
+// decide decides on the other end's update, while the session goes on.
 func (u *updates) decide(l *flow.Line) {
 	s := u.session
 	offer := l.Link.Offer()
@@ -261,12 +262,12 @@ func (u *updates) decide(l *flow.Line) {
 	switch {
 	case s.flow.Over():
 		return
-	case no && !l.Link.Condemn(): // another link has come with what was decided then
+	case no && !l.Link.Condemn(): // another link has come, on which another decision was made
 		return
 	case no:
 		s.flow.CloseFor(CodeRefused, fault.Unwelcome(err))
 		return
-	case err != nil: // which says nothing, or only that this is out of its time
+	case err != nil: // no answer, or only a refusal of what is out of its time
 		l.Link.Decided(false, 0)
 	case s.engine.Client():
 		s.recognize(l.Link, offer.Peer)
@@ -277,8 +278,8 @@ func (u *updates) decide(l *flow.Line) {
 	s.flow.Schedule()
 }
 
-// awaitDecision waits until it is time for another decision. The error is that the session is over
-// before.
+// awaitDecision waits until it is time for another decision. It returns an error if the session
+// is over before.
 func (u *updates) awaitDecision() error {
 	u.mu.Lock()
 	wait := time.Until(u.decided.Add(decisionPause))
@@ -287,7 +288,7 @@ func (u *updates) awaitDecision() error {
 	return upkeep.Sleep(u.session.flow.Life(), wait)
 }
 
-// judge asks the application about an offer, as about a client that connects.
+// judge asks the application about an offer, as it would about a client that connects.
 func (u *updates) judge(ctx context.Context, offer engine.Offer) (Grant, error) {
 	s := u.session
 	if err := meet.NotRevoked(offer.Peer); err != nil {
@@ -300,14 +301,14 @@ func (u *updates) judge(ctx context.Context, offer engine.Offer) (Grant, error) 
 	return s.party.cfg.authenticate(ctx, Peer{offer.Peer, s.Peer().Claims}, offer.Credentials)
 }
 
-// Recheck asks the Verifier about the other end again, for when it has learned something
-// that it did not know when the session began. Of a [trust.ChangeNotifier] the session hears
-// that by itself, within a second. If the answer is no the session ends with [ErrUntrusted],
-// and the other end is told with [CodeRefused]. The session goes on if only the other end's
-// statement is refused, with [trust.Expired], [trust.NotYetValid] or [trust.RolledBack]:
-// a clock that is wrong ends nothing, and [Options.MaxAge] ends every session.
+// Recheck asks the Verifier about the other end again. Call it when the Verifier has learned
+// something since the session began. If the Verifier is a [trust.ChangeNotifier] the session
+// asks by itself, within a second. If the answer is no the session ends with [ErrUntrusted],
+// and tells the other end with [CodeRefused]. The session goes on if the Verifier refuses only
+// the other end's statement, with [trust.Expired], [trust.NotYetValid] or [trust.RolledBack]:
+// a wrong clock ends no session, and [Options.MaxAge] ends every session.
 //
-// The error is the [*CloseError], or the Verifier's where the session goes on.
+// The error is the [*CloseError], or the Verifier's if the session goes on.
 func (s *Session) Recheck(ctx context.Context) error {
 	for !s.flow.Over() {
 		peer := s.engine.Peer()
@@ -315,21 +316,21 @@ func (s *Session) Recheck(ctx context.Context) error {
 		if !fault.Denies(err) {
 			return err
 		}
-		if s.engine.Peer() == peer { // else the answer is about who it was before
+		if s.engine.Peer() == peer { // otherwise the answer is about an identity that it had before
 			s.flow.CloseFor(CodeRefused, fault.Unwelcome(err))
 		}
 	}
 	return s.flow.Err()
 }
 
-// follow ends the session if its Verifier does not trust the other end any more. The error is
-// that there is no answer.
+// follow ends the session if its Verifier no longer trusts the other end. It returns an error if
+// the Verifier has no answer.
 func (s *Session) follow(ctx context.Context) error {
 	for !s.flow.Over() {
 		peer := s.engine.Peer()
 		err := s.party.cfg.Verifier.Verify(about.Session(ctx, s.flow.Life()), s.party.want, peer)
 		switch _, no := fault.Refuses(err); {
-		case no && s.engine.Peer() != peer: // so that this is about who it was before
+		case no && s.engine.Peer() != peer: // the answer is about an identity that it had before
 			continue
 		case fault.Denies(err):
 			go s.flow.CloseFor(CodeRefused, fault.Unwelcome(err))
@@ -342,13 +343,14 @@ func (s *Session) follow(ctx context.Context) error {
 	return nil
 }
 
-// newFollower returns who has the sessions of this end rechecked, or nil where the Verifier tells of
-// nothing. Without open it is for one session.
+// newFollower returns a follower that rechecks the sessions of this end, or nil if the Verifier
+// tells of no changes. If open is nil the follower is for one session.
 func newFollower(cfg *config, open func() []*upkeep.Followed) *upkeep.Follower {
 	return upkeep.NewFollower(cfg.Verifier, cfg.Logger, cfg.HandshakeTimeout, open)
 }
 
-// followedBy gives the session a follower of its own, which was made before the Verifier was asked.
+// followedBy gives the session a follower of its own. The follower must be made before the
+// Verifier is asked, so that it misses no change.
 func (s *Session) followedBy(f *upkeep.Follower) {
 	s.follower = f
 	f.Follow(&s.followed)
