@@ -15,10 +15,10 @@ type dialled struct {
 	err  error
 }
 
-// DialAside calls a dial function of the application's and waits for it no longer than the
-// context lasts. A connection that it makes later is closed. A panic goes on in the caller.
+// DialAside calls the application's dial function and waits for it no longer than the context
+// lasts. It closes a connection that comes later. A panic of dial goes on in the caller.
 func DialAside(ctx context.Context, dial func(context.Context) (transport.Conn, error)) (transport.Conn, error) {
-	made := make(chan transport.Conn) // without room: what nobody takes is still here
+	made := make(chan transport.Conn) // unbuffered, so that a connection nobody takes can be closed
 	failed := make(chan error, 1)
 	panicked := make(chan *fault.PanicError, 1)
 	go func() {

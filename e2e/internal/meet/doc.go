@@ -3,6 +3,6 @@
 // whoever decides about the peer, and tells the peer the answer.
 //
 // It knows no session and no configuration. A [Handshake] serves both ends and both kinds of
-// [Exchange], a new session and a resume; a [Greeting] is the server's part around it, for
-// connections of which most may be of strangers.
+// [Exchange]: a new session and a resume. A [Greeting] is the server's part around it, for
+// connections that may mostly come from strangers.
 package meet

@@ -11,17 +11,17 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// A Greeting is what a server does with a new connection, up to a session. It reads the first
-// frame, and ends what comes to nothing.
+// A Greeting is what a server does with a new connection before there is a session. It reads the
+// first frame, and ends connections that lead to no session.
 type Greeting struct {
 	Conn    transport.Conn
 	Guest   *lobby.Guest // nil in Accept
 	Began   time.Time
 	Timeout time.Duration                       // of the handshake
 	Self    func() (engine.Config, keys.Signer) // who this end is now
-	Signing chan struct{}                       // has a place for each refusal that may be signed at a time
+	Signing chan struct{}                       // has room for each refusal that may be signed at a time
 
-	First []byte // the client's first frame, once it was read
+	First []byte // the client's first frame, once Read has returned
 }
 
 // Read waits for the first frame, which says what the client wants.
@@ -35,7 +35,7 @@ func (g *Greeting) Read(ctx context.Context) (err error) {
 	return err
 }
 
-// TurnedDown is the end of a connection for which there is no room.
+// TurnedDown ends a connection for which there is no room, and returns the error.
 func (g *Greeting) TurnedDown(ctx context.Context, why error) error {
 	if ctx.Err() != nil {
 		why = context.Cause(ctx)
@@ -45,9 +45,9 @@ func (g *Greeting) TurnedDown(ctx context.Context, why error) error {
 	return &fault.HandshakeError{Reason: fault.ReasonLocal, Err: why}
 }
 
-// Answer gives a resume its first frame. The error is [lobby.ErrBusy] where there are too many of its
-// kind, or no time for it; any other but the context's says that whoever sent it does not hold
-// the session's secret.
+// Answer gives a resume its first frame. The error is [lobby.ErrBusy] if there are too many such
+// frames, or no time for this one. Any other error, except the context's, says that the sender
+// does not hold the session's secret.
 func (g *Greeting) Answer(ctx context.Context, r *engine.Resume) (step engine.Step, err error) {
 	id, _ := engine.ResumeID(g.First)
 	if err := g.Guest.CheckRepeat(id, g.First); err != nil {
@@ -65,7 +65,7 @@ func (g *Greeting) Answer(ctx context.Context, r *engine.Resume) (step engine.St
 		return step, g.Guest.Return(id, g.First)
 	case ctx.Err() != nil:
 		return step, ctx.Err()
-	case inTime.Err() != nil: // which says nothing of who sent it
+	case inTime.Err() != nil: // this says nothing about the sender
 		return step, lobby.ErrBusy
 	}
 	return step, err

@@ -13,20 +13,20 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// A Handshake drives the engine over a connection, to make a session or to go on
-// with one: it does what each step says.
+// A Handshake drives the engine over a connection, to make a session or to go on with one. It
+// does what each step of the engine says.
 type Handshake struct {
 	Conn   transport.Conn
 	Engine Exchange
 	Signer keys.Signer   // for a *engine.Handshake
 	Guest  *lobby.Guest  // nil at a client, and in Accept
-	Turns  chan struct{} // has a place for each time that it may be asked at once
+	Turns  chan struct{} // has room for each signature that may be under way at a time
 	Decide func(ctx context.Context, peer *keys.PublicIdentity) error
 	Verify func(ctx context.Context, peer *keys.PublicIdentity) error // of an *engine.Resume
 	Load   func(ctx context.Context) (engine.Step, error)             // of an *engine.Resume that begins without its session
 
 	accepted bool // Decide has said yes
-	Counted  bool // the attempt that was refused would have counted, see engine.Resume.Committable
+	Counted  bool // an attempt was refused that would have counted, see engine.Resume.Committable
 }
 
 // An Exchange is a *engine.Handshake or *engine.Resume.
@@ -46,16 +46,17 @@ type Exchange interface {
 	Hop() engine.Hop
 }
 
-// Client runs the client's end. The error is a [*fault.HandshakeError]. The connection is
-// closed on failure, always in the same way: which check failed is nobody's business.
+// Client runs the client's end. The error is a [*fault.HandshakeError]. On failure Client closes
+// the connection, always in the same way, so that nobody learns which check failed.
 func (h *Handshake) Client(ctx context.Context) error {
 	step, err := explained(h.Engine.Start(time.Now()))
 	_, err = h.Run(ctx, step, err)
 	return turnedAway(err)
 }
 
-// turnedAway tells a connection that the server closed because it is too busy from one that was
-// lost otherwise. A hop can close in the same way: nothing but a wait follows from it.
+// turnedAway makes the loss of a connection [fault.ReasonUnavailable] if the server closed it
+// because it is too busy. A hop can close a connection in the same way, so this leads only to a
+// wait.
 func turnedAway(err error) error {
 	failed, closed := new(fault.HandshakeError), new(transport.CloseError)
 	if errors.As(err, &failed) && failed.Reason == fault.ReasonLost && errors.As(err, &closed) && closed.Remote && closed.Code == transport.CodeTryLater {
@@ -64,8 +65,8 @@ func turnedAway(err error) error {
 	return err
 }
 
-// Server is [Handshake.Client] for the end that has read the first frame already. It returns the
-// frame to write when everything is ready for what may follow it.
+// Server is [Handshake.Client] for the server, which has read the first frame already. It returns
+// the last frame. The caller writes it once it is ready for what may follow.
 func (h *Handshake) Server(ctx context.Context, first []byte) (last []byte, err error) {
 	step, err := explained(h.Engine.Start(time.Now()))
 	if err == nil {
@@ -74,7 +75,8 @@ func (h *Handshake) Server(ctx context.Context, first []byte) (last []byte, err 
 	return h.Run(ctx, step, err)
 }
 
-// Run does what step says, and what the steps after it say. It returns the frame to write last.
+// Run does what step and the steps after it say. It returns the last frame, for the caller to
+// write.
 func (h *Handshake) Run(ctx context.Context, step engine.Step, err error) (last []byte, _ error) {
 	ctx, cancel := context.WithDeadline(ctx, h.Engine.Deadline())
 	defer cancel()
@@ -103,7 +105,7 @@ func (h *Handshake) Finish(ctx context.Context, last []byte) error {
 	return err
 }
 
-// firstFrame is what a client begins with.
+// firstFrame reads the frame that a client begins with.
 func firstFrame(ctx context.Context, conn transport.Conn, deadline time.Time) ([]byte, error) {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
@@ -115,8 +117,8 @@ func firstFrame(ctx context.Context, conn transport.Conn, deadline time.Time) ([
 	return frame, nil
 }
 
-// Limit makes a connection that can do so refuse messages of more than n bytes
-// before they take up memory. Nobody has to be known to send them.
+// Limit makes a connection, if it can, refuse messages of more than n bytes before they take up
+// memory: strangers can send them.
 func Limit(conn transport.Conn, n int) {
 	if c, ok := conn.(interface{ SetMaxMessage(n int) }); ok {
 		c.SetMaxMessage(n)
@@ -167,7 +169,7 @@ func (h *Handshake) do(ctx context.Context, step engine.Step) (engine.Step, erro
 	return explained(h.Engine.Accept(time.Now()))
 }
 
-// receive computes what follows from a frame, in a turn.
+// receive computes the step that follows from a frame, when its turn comes.
 func (h *Handshake) receive(ctx context.Context, at lobby.Stage, frame []byte) (step engine.Step, err error) {
 	ctx, cancel := context.WithDeadline(ctx, h.Engine.Deadline())
 	defer cancel()
@@ -198,7 +200,7 @@ func (h *Handshake) write(ctx context.Context, frame []byte) error {
 	return nil
 }
 
-// lost says why a connection ended during the handshake.
+// lost returns the error of a handshake whose connection has ended.
 func lost(ctx context.Context, err error) error {
 	switch ended := ctx.Err(); ended {
 	case nil:
@@ -216,8 +218,8 @@ func explained(step engine.Step, err error) (engine.Step, error) {
 	return step, err
 }
 
-// Differ returns how what the ends speak differs, or nil, also for a resume: its ends have
-// agreed.
+// Differ returns how the protocols of the two ends differ, or nil if they do not. It returns nil
+// for a resume, whose ends have agreed before.
 func Differ(e Exchange) *engine.SpeechError {
 	if h, ok := e.(*engine.Handshake); ok {
 		return h.Differ()
@@ -225,8 +227,8 @@ func Differ(e Exchange) *engine.SpeechError {
 	return nil
 }
 
-// known is what an end tells of a handshake that failed. A client that has accepted a server
-// which speaks another protocol says so, also where the server's last word does not come.
+// known returns what an end reports about a failed handshake. A client that has accepted a server
+// with another protocol reports that, even if the server's last frame does not come.
 func (h *Handshake) known(err error) error {
 	failed, ok := err.(*fault.HandshakeError)
 	if other := Differ(h.Engine); other != nil && h.accepted && ok && failed.Reason != fault.ReasonLocal {

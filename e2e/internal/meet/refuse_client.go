@@ -10,10 +10,10 @@ import (
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
-// refuse ends a handshake or a resume whose peer is not accepted, and returns why.
+// refuse ends a handshake or a resume whose peer is not accepted, and returns the error.
 func (h *Handshake) refuse(ctx context.Context, why error) error {
 	reason, no := fault.Refuses(why)
-	if errors.Is(why, sessionstore.ErrNotStored) { // any more
+	if errors.Is(why, sessionstore.ErrNotStored) { // it was stored when the attempt began
 		reason, no = fault.ReasonUnknownSession, true
 	}
 	if frame := h.refusal(why, reason, no); frame != nil {
@@ -31,9 +31,9 @@ func (h *Handshake) refuse(ctx context.Context, why error) error {
 	return &fault.HandshakeError{Reason: fault.ReasonLocal, Err: why}
 }
 
-// refusal returns the frame that tells the peer, if there is one. An identity that is not
-// accepted any more ends the session that was to go on, if the attempt counts. Nothing follows from
-// what is refused for its time.
+// refusal returns the frame that tells the peer, if there is one. If an identity is no longer
+// accepted and the attempt counts, that ends the session. A refusal of a statement or credentials
+// that are only out of their time ends nothing.
 func (h *Handshake) refusal(why error, reason fault.Reason, no bool) []byte {
 	var step engine.Step
 	attempt, resumes := h.Engine.(*engine.Resume)
@@ -55,8 +55,8 @@ func (h *Handshake) refusal(why error, reason fault.Reason, no bool) []byte {
 	return step.Frame
 }
 
-// strangersCode is what a client is told that begins. Whether it hears that its statement does not
-// count depends on that and the clock alone.
+// strangersCode returns the code for a client that asks for a new session. Only its statement and
+// the clock decide whether it hears that the statement is out of its time.
 func (h *Handshake) strangersCode(reason fault.Reason) engine.Code {
 	if reason == fault.ReasonUntrusted && h.Engine.Peer().Lapsed(time.Now()) {
 		return engine.CodeLapsed

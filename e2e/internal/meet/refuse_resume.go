@@ -12,8 +12,8 @@ import (
 )
 
 // Refuse answers a client that wants to resume a session which this server does not have, or
-// does not have for this client. If the refusal cannot be signed, the client is told to try
-// again, since nobody has said then that there is no such session.
+// does not have for this client. If the refusal cannot be signed, Refuse tells the client to try
+// again: without a signature nobody has said that there is no such session.
 func (g *Greeting) Refuse(ctx context.Context) error {
 	ctx, cancel := context.WithDeadline(ctx, g.Began.Add(g.Timeout))
 	defer cancel()
@@ -25,7 +25,7 @@ func (g *Greeting) Refuse(ctx context.Context) error {
 		g.Conn.Write(ctx, frame) // it failed anyway
 	}
 	g.Guest.Release()
-	if errors.Is(err, engine.ErrResume) { // the r1 of nobody honest
+	if errors.Is(err, engine.ErrResume) { // no honest client sends this r1
 		g.Conn.Close(transport.CodePolicy, "")
 		return fault.Explain(err)
 	}

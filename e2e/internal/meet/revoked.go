@@ -9,7 +9,7 @@ import (
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
-// NotRevoked returns an error if the peer's own root has revoked it. No Verifier has to be asked.
+// NotRevoked returns an error if the peer's own root has revoked it. That needs no Verifier.
 func NotRevoked(peer *keys.PublicIdentity) error {
 	if peer.Revoked() {
 		return &trust.Error{Reason: trust.Revoked, Got: peer.Fingerprint()}
@@ -17,8 +17,9 @@ func NotRevoked(peer *keys.PublicIdentity) error {
 	return nil
 }
 
-// PassOn tells a Verifier of a revocation, which it may remember: whoever shows it has the
-// secrets of a session with the root that signed it. The answer decides nothing.
+// PassOn tells a Verifier of a revocation, so that it can remember it: whoever shows the
+// revocation has the secrets of a session with the root that signed it. PassOn ignores the
+// answer.
 func PassOn(ctx context.Context, peer *keys.PublicIdentity, verify func(context.Context, *keys.PublicIdentity) error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), engine.DefaultHandshakeTimeout)
 	go func() {

@@ -12,7 +12,7 @@ import (
 )
 
 // A Doorbell logs handshakes that failed and messages that were refused. Anybody can cause these
-// at will, so of each outcome there is one line in a while.
+// at will, so it rations the lines for each outcome.
 type Doorbell struct{ rations ration.Ration }
 
 // Ring logs that a handshake failed.
@@ -41,7 +41,7 @@ func (d *Doorbell) RefusedThere(log *slog.Logger, of Subject, why *fault.Refused
 	d.log(log, slog.LevelWarn, "message refused by the other end", of, ofRefusal(why.Reason), why, slog.Uint64("message", why.ID))
 }
 
-// log writes a line, if it is time for one about this outcome.
+// log writes a line, if one about this outcome is due.
 func (d *Doorbell) log(log *slog.Logger, level slog.Level, text string, of Subject, why Outcome, err error, more ...slog.Attr) {
 	count := d.rations.Take(string(why), time.Now())
 	if count == 0 {
@@ -52,7 +52,7 @@ func (d *Doorbell) log(log *slog.Logger, level slog.Level, text string, of Subje
 	log.LogAttrs(context.Background(), level, text, append(attrs, slog.Int("count", count))...)
 }
 
-// ofRefusal says why a message was refused. There are few words, whatever the other end says.
+// ofRefusal says why a message was refused. It uses few words, whatever the other end sends.
 func ofRefusal(why fault.Refusal) Outcome {
 	switch why {
 	case fault.RefusedType:

@@ -12,7 +12,7 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// A Subject says which session and which connection a line is about, as far as there is one.
+// A Subject says which session and which connection a line is about, if there is one.
 type Subject struct {
 	Session string               // its id for logs
 	Peer    *keys.PublicIdentity // the other end; nil while nobody knows
@@ -28,7 +28,7 @@ func (s Subject) Attrs() (attrs []slog.Attr) {
 	return appendText(attrs, "remote", cmp.Or(s.On.Client, s.On.Remote))
 }
 
-// Attrs says why. What an orderly end says is in the reason.
+// Attrs returns the attributes that say why. For an orderly end the reason says everything.
 func Attrs(why Outcome, err error) (attrs []slog.Attr) {
 	attrs = appendText(attrs, "reason", string(why))
 	if failed := new(fault.HandshakeError); errors.As(err, &failed) {
@@ -44,7 +44,7 @@ func Attrs(why Outcome, err error) (attrs []slog.Attr) {
 	return attrs
 }
 
-// cause leaves out what the message of a line says already.
+// cause returns the part of an error that the line's message does not say already.
 func cause(err error) error {
 	switch e := err.(type) {
 	case *fault.DisconnectError:
@@ -57,7 +57,7 @@ func cause(err error) error {
 	return err
 }
 
-// appendText leaves an empty text out.
+// appendText appends an attribute, unless its text is empty.
 func appendText(attrs []slog.Attr, key, text string) []slog.Attr {
 	if text == "" {
 		return attrs
@@ -70,13 +70,13 @@ func Level(why Outcome) slog.Level {
 	switch why {
 	case Identity:
 		return slog.LevelError
-	case Tampered, Misbehaved, NotAuthentic, Untrusted, PeerExpired: // no well-kept end and no bad network does that
+	case Tampered, Misbehaved, NotAuthentic, Untrusted, PeerExpired: // no well-kept end and no bad network causes these
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo
 }
 
-// LogFunction tells how the function of a server's session failed.
+// LogFunction logs how the function of a server's session failed.
 func LogFunction(log *slog.Logger, of Subject, err error) {
 	level, text := slog.LevelWarn, "the function of a session failed"
 	why := Of(err)
@@ -86,7 +86,7 @@ func LogFunction(log *slog.Logger, of Subject, err error) {
 	log.LogAttrs(context.Background(), level, text, append(of.Attrs(), Attrs(why, err)...)...)
 }
 
-// LogUnanswered tells that the Verifier had no answer about open sessions, which go on.
+// LogUnanswered logs that the Verifier had no answer about open sessions, which go on.
 func LogUnanswered(log *slog.Logger, sessions int, why error) {
 	attrs := append(Attrs(Unavailable, why), slog.Int("count", sessions))
 	log.LogAttrs(context.Background(), slog.LevelWarn, "peers not rechecked", attrs...)

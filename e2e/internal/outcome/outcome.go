@@ -1,6 +1,6 @@
-// Package outcome says in a word what became of a connection or a session, for logs and figures. It
-// counts the words and writes the log lines that have them. It knows no session: a [Subject] says
-// which one a line is about.
+// Package outcome names in one word what became of a connection or a session, for logs and figures.
+// It counts these words and writes the log lines that have them. It knows no session: a [Subject]
+// says which one a line is about.
 package outcome
 
 import (
@@ -13,9 +13,9 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// An Outcome is what became of a connection or a session, in a word for logs and
-// figures. There are few, because each is a label of metrics, and none holds anything
-// that the other end has chosen.
+// An Outcome names in one word, for logs and figures, what became of a connection or a session.
+// There are few, because each is a label of metrics. None holds anything that the other end has
+// chosen.
 type Outcome string
 
 const (
@@ -60,7 +60,7 @@ const (
 	Panic      Outcome = "panic"
 )
 
-// What can become of a connection at a server, and of a session.
+// Greetings are the outcomes of a connection at a server, Endings those of a session.
 var (
 	Greetings = []Outcome{Established, Resumed, Restored, NotAuthentic, Untrusted, PeerExpired, Unauthorized, Protocol, Identity, Timeout,
 		Lost, UnknownSession, Full, Busy, Evicted, Shutdown, Upgrade,
@@ -70,7 +70,7 @@ var (
 		Unauthorized, Refused, Abandoned, RolledBack, Fenced, Store}
 )
 
-// known are the errors that each have an outcome of their own.
+// known has the errors that each have an outcome of their own.
 var known = []struct {
 	err error
 	Outcome
@@ -105,7 +105,7 @@ var ofReason = map[fault.Reason]Outcome{
 	fault.ReasonIdentity:       Identity,
 }
 
-// Of says in a word what an error of this package is about.
+// Of returns the outcome that an error of package e2e stands for.
 func Of(err error) Outcome {
 	switch {
 	case errors.As(err, new(*fault.PanicError)):
@@ -136,7 +136,7 @@ func Of(err error) Outcome {
 	return Failed
 }
 
-// ofCode is for a session that one of its ends has closed.
+// ofCode returns the outcome of a session that one of its ends has closed.
 func ofCode(e *fault.CloseError) Outcome {
 	switch {
 	case e.Code == fault.CodeGoingAway:

@@ -15,31 +15,32 @@ import (
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
-// When open sessions are asked about once their Verifier has told of a change. With a Verifier
-// that answers at once, the last of them is after roundPause and roundSpread: well within two
-// seconds, also where the Verifier itself hears of the change a second late.
+// These constants say when the follower asks about open sessions after their Verifier has told of
+// a change. If the Verifier answers at once, the last question comes after roundPause and
+// roundSpread. That is well within two seconds, even if the Verifier itself hears of the change a
+// second late.
 const (
-	roundSpread = 400 * time.Millisecond // over which the sessions of a round are spread
+	roundSpread = 400 * time.Millisecond // a round spreads its sessions over this time
 	roundPause  = 500 * time.Millisecond // between the beginnings of two rounds
 	roundBatch  = 100                    // sessions of a round that are asked about at once
 
-	retryFirst = time.Second // until those are asked about again for whom there was no answer
+	retryFirst = time.Second // until the follower asks again about sessions without an answer
 	retryMost  = 30 * time.Second
 
-	mostFollowing = 64 // questions at a time, those included to which there is never an answer
+	mostFollowing = 64 // questions at a time, including those that never get an answer
 )
 
 // A Followed is a session as a [Follower] sees it.
 type Followed struct {
-	// Ask asks the Verifier about the other end, and ends the session after a no. The error is
-	// that there is no answer.
+	// Ask asks the Verifier about the other end, and ends the session after a no. It returns an
+	// error if there is no answer.
 	Ask func(context.Context) error
 
-	asked atomic.Bool // there is no answer yet
+	asked atomic.Bool // Ask is under way
 }
 
-// A Follower has sessions rechecked when their Verifier tells of a change. It has no goroutine
-// while nothing changes. The methods that others call may be called on nil, which follows nobody.
+// A Follower rechecks sessions when their Verifier tells of a change. It has no goroutine while
+// nothing changes. A nil Follower follows nobody: its exported methods may be called.
 type Follower struct {
 	open   func() []*Followed // nil: own
 	log    *slog.Logger
@@ -53,18 +54,18 @@ type Follower struct {
 
 	mu      sync.Mutex // guards what follows
 	own     *Followed
-	changes uint64    // that were told
+	changes uint64    // that the Verifier has told of
 	changed bool      // since the latest round began
-	began   time.Time // when that was
+	began   time.Time // when the latest round did
 	busy    bool      // a round is under way, or timer will begin one
 	timer   *time.Timer
-	left    map[*Followed]struct{} // about whom there was no answer
-	why     error                  // there was none about one of them
+	left    map[*Followed]struct{} // sessions without an answer
+	why     error                  // for one of left: why there was no answer
 	retry   time.Duration
 }
 
-// NewFollower returns nil where the Verifier tells of nothing. The sessions of a server are
-// spread over a round; where each has a follower of its own, their rounds are.
+// NewFollower returns a follower, or nil if the Verifier tells of no changes. A server's follower
+// spreads its sessions over a round. Sessions that each have a follower spread their rounds.
 func NewFollower(verifier trust.Verifier, log *slog.Logger, wait time.Duration, open func() []*Followed) *Follower {
 	v, tells := verifier.(trust.ChangeNotifier)
 	if !tells {
@@ -95,7 +96,7 @@ func (f *Follower) End() {
 	clear(f.left)
 }
 
-// tell is called by the Verifier.
+// tell counts a change. The Verifier calls it.
 func (f *Follower) tell() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -103,8 +104,8 @@ func (f *Follower) tell() {
 	f.again()
 }
 
-// Seen returns how many changes were told. Whoever is about to ask the Verifier asks for it
-// before.
+// Seen returns how many changes the Verifier has told of. Callers need it for Joined, and call it
+// before they ask the Verifier.
 func (f *Follower) Seen() uint64 {
 	if f == nil {
 		return 0
@@ -114,7 +115,8 @@ func (f *Follower) Seen() uint64 {
 	return f.changes
 }
 
-// Follow has the follower follow one session alone. It was made before the Verifier was asked.
+// Follow makes the follower follow one session alone. The follower must be made before the
+// Verifier is asked about that session.
 func (f *Follower) Follow(s *Followed) {
 	if f == nil {
 		return
@@ -125,8 +127,8 @@ func (f *Follower) Follow(s *Followed) {
 	f.Joined(0)
 }
 
-// Joined is called when a session is among the open ones. If there was a change since seen, the
-// Verifier's yes may be from before.
+// Joined tells the follower that a session is now among the open ones. If something has changed
+// since seen, the Verifier's yes may be older than the change, so Joined begins a round.
 func (f *Follower) Joined(seen uint64) {
 	if f == nil {
 		return
@@ -138,11 +140,11 @@ func (f *Follower) Joined(seen uint64) {
 	}
 }
 
-// again has all sessions asked about. The caller holds mu.
+// again makes the follower ask about all sessions. The caller holds mu.
 func (f *Follower) again() {
 	f.changed, f.retry = true, 0
 	if f.busy && (f.timer == nil || !f.timer.Stop()) {
-		return // the round that is under way sees to it
+		return // the round that is under way calls next
 	}
 	f.next()
 }
@@ -164,7 +166,7 @@ func (f *Follower) next() {
 	f.timer = time.AfterFunc(wait, f.round)
 }
 
-// round asks about all sessions, or about those only for whom there was no answer.
+// round asks about all sessions after a change, and otherwise about those without an answer.
 func (f *Follower) round() {
 	f.mu.Lock()
 	all, own, left, why := f.changed, f.own, slices.Collect(maps.Keys(f.left)), f.why
@@ -187,7 +189,7 @@ func (f *Follower) round() {
 	f.next()
 }
 
-// ask asks about sessions, a few at a time, and waits for a turn for each but for no answer.
+// ask asks about sessions, a few at a time. It waits for a turn for each, but not for answers.
 func (f *Follower) ask(sessions []*Followed) {
 	each := roundSpread / time.Duration(max(len(sessions), 1))
 	began := time.Now()
@@ -203,7 +205,7 @@ func (f *Follower) ask(sessions []*Followed) {
 	}
 }
 
-// turn waits for a turn, for as long as for an answer.
+// turn waits for a turn, at most as long as an answer may take.
 func (f *Follower) turn() error {
 	select {
 	case f.turns <- struct{}{}:
@@ -220,7 +222,8 @@ func (f *Follower) turn() error {
 	}
 }
 
-// askAbout keeps its turn until there is an answer, and does not ask about a session twice.
+// askAbout asks about a session, unless an earlier question about it is under way. It keeps its
+// turn until the answer comes.
 func (f *Follower) askAbout(s *Followed) {
 	if !s.asked.CompareAndSwap(false, true) {
 		<-f.turns
@@ -241,7 +244,7 @@ func (f *Follower) askAbout(s *Followed) {
 	}
 }
 
-// unanswered has sessions asked about again, later.
+// unanswered makes the follower ask about sessions again later.
 func (f *Follower) unanswered(why error, sessions ...*Followed) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	// fetchPause is the least time between two times that a session asks for credentials
-	// on one connection, and in the long run on however many: neither a server that grants
-	// a moment at a time, nor a hop that cuts each connection, makes that a load.
+	// fetchPause is the least time between two requests for credentials on one connection,
+	// and on average between all requests. So neither a server whose grants last a moment,
+	// nor a hop that cuts each connection, puts a load on the application.
 	fetchPause = time.Second
 
 	// fetchBurst is how many connections may follow one another without that pause.
@@ -19,21 +19,21 @@ const (
 // A Pace says when a session may ask its application for credentials.
 type Pace struct {
 	mu   sync.Mutex // guards what follows
-	last time.Time  // it was asked, or will be
-	full time.Time  // when fetchBurst connections may follow at once again
+	last time.Time  // when the application was asked last, or will be
+	full time.Time  // when fetchBurst connections may again follow at once
 }
 
-// Asked counts a time that nobody waits before.
+// Asked counts a request that was made without waiting.
 func (p *Pace) Asked() { p.next(time.Now(), true) }
 
-// Wait waits until the application may be asked, for a connection that is new or not. The error
-// is the context's.
+// Wait waits until the session may ask the application. anew says that the request is for a new
+// connection. The error is the context's.
 func (p *Pace) Wait(ctx context.Context, anew bool) error {
 	now := time.Now()
 	return Sleep(ctx, p.next(now, anew).Sub(now))
 }
 
-// Sleep waits for so long, or until the context ends, with its error.
+// Sleep waits for d. If the context ends before, Sleep returns its error.
 func Sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil
@@ -48,7 +48,7 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// next returns when the next time is, and counts it.
+// next returns when the next request may be made, and counts it.
 func (p *Pace) next(now time.Time, anew bool) time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// every is how often an end looks at what is left of its identity. It looks at the
+	// every is how often an end checks how long its identity is still valid. It reads the
 	// wall clock, which somebody may set and which goes on while the machine sleeps.
 	every = time.Hour
 
-	// SharedPause is how often all clients of one identity look at most.
+	// SharedPause is the least time between two checks by all clients of one identity.
 	SharedPause = time.Minute
 )
 
-// A Reminder logs that the end of an identity's statement comes near: each notice once.
+// A Reminder logs that an identity's statement is about to expire: each notice once.
 type Reminder struct {
 	Whose string // "server" or "client", in the lines
 
@@ -30,7 +30,8 @@ type Reminder struct {
 	watch  lapse.Watch
 }
 
-// Look tells what is due. It does not wait for the Logger.
+// Look logs the notice that is due, if one is. It does nothing within pause of the last look, and
+// does not wait for the Logger.
 func (r *Reminder) Look(identity *keys.Identity, log *slog.Logger, pause time.Duration) {
 	p, now := identity.Public(), time.Now()
 	r.mu.Lock()
@@ -44,7 +45,7 @@ func (r *Reminder) Look(identity *keys.Identity, log *slog.Logger, pause time.Du
 	}
 }
 
-// logLapse writes one line about an identity that has so long to live.
+// logLapse writes one line about an identity that is valid for the time left.
 func logLapse(log *slog.Logger, whose string, identity *keys.Identity, left time.Duration) {
 	p := identity.Public()
 	attrs := []slog.Attr{slog.String("identity", p.Fingerprint().String()), slog.Time("expires", p.Expires())}
@@ -58,8 +59,8 @@ func logLapse(log *slog.Logger, whose string, identity *keys.Identity, left time
 		"renew it with 'hopseal key rotate' or Identity.Renew, and have Store.Run keep it alive", attrs...)
 }
 
-// reminders are those of all sessions without a [Server], one for each identity and end: a program
-// that has many of them, or one after the other, is told once.
+// reminders has the reminders of all sessions without a server, one for each identity and end. So a
+// program that has many sessions, at once or one after the other, is told once.
 var reminders struct {
 	sync.Mutex
 	of map[reminded]*Reminder
