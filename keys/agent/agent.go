@@ -1,5 +1,5 @@
-// Package agent keeps private signing keys in another process: a server that holds
-// them and signs, and a client that asks it over a Unix socket, as ssh-agent does.
+// Package agent keeps private signing keys in another process. A server holds them and signs; a
+// client asks it over a Unix socket, as with ssh-agent.
 //
 // In the process that holds the keys:
 //
@@ -11,16 +11,15 @@
 //	client := agent.NewClient("/run/user/1000/hopseal/agent", 0)
 //	err := identity.Attach(client.Signer(identity.Public().RootKey()))
 //
-// What is protected: the keys themselves. Nobody who reads the client's memory or
-// disk can sign after the agent has ended. What is not: whoever may open the
-// socket, which is the user who runs the agent and root, has everything signed
-// that the purposes of the keys allow. The agent signs only what begins with a label
-// of the Hopseal protocol that goes with the key's [Purpose], so that an
-// identity's keys cannot be used to sign for another protocol, nor a message key
-// to sign statements.
+// The agent protects the keys themselves: nobody who reads the client's memory or disk can sign after
+// the agent has ended. It does not protect from whoever may open the socket, which is the user who
+// runs the agent, and root: they can have everything signed that the purposes of the keys allow. The
+// agent signs only messages that begin with a label of the Hopseal protocol that fits the key's
+// [Purpose]. So nobody can use an identity's keys to sign for another protocol, nor a message key to
+// sign statements.
 //
-// What the caller must do: give the socket a directory that only its user can
-// enter. Server and client both check that, and refuse else.
+// The caller must give the socket a directory that only its user can enter. Server and client both
+// check that, and refuse any other directory.
 //
 // A connection carries one request and one reply:
 //
@@ -32,8 +31,7 @@
 //	        | signature 64                                             for sign
 //	        | nothing                                                  where status is not 0
 //
-// in the encoding of section 1 of docs/protocol.md. What does not parse is not
-// answered.
+// in the encoding of section 1 of docs/protocol.md. The agent does not answer what does not parse.
 package agent
 
 import (
@@ -44,7 +42,7 @@ import (
 	"github.com/hopseal/hopseal/internal/label"
 )
 
-// A Purpose is what a key may sign. Purposes add up with |.
+// A Purpose is what a key may sign. Combine purposes with |.
 type Purpose byte
 
 const (
@@ -73,7 +71,7 @@ var labels = map[Purpose][]label.Label{
 		label.SessionClientSign, label.SessionSigned, label.ResumeRefusalSign},
 }
 
-// allows reports whether message begins with a label that goes with the purpose.
+// allows reports whether message begins with a label that fits the purpose.
 func (p Purpose) allows(message []byte) bool {
 	for one, list := range labels {
 		for _, l := range list {
@@ -85,8 +83,8 @@ func (p Purpose) allows(message []byte) bool {
 	return false
 }
 
-// What can go wrong between a client and an agent. The errors returned wrap one of
-// these and name the socket and what to do.
+// The errors of clients and agents. What functions return wraps one of these, and names the socket
+// and what to do.
 var (
 	ErrGone       = errors.New("the signing agent does not answer")
 	ErrTimeout    = errors.New("the signing agent did not answer in time")

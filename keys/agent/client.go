@@ -16,16 +16,16 @@ import (
 // DefaultTimeout is how long a client waits for an answer unless told otherwise.
 const DefaultTimeout = 10 * time.Second
 
-// A Client asks an agent. Every call is a connection of its own, so that an agent
-// may be restarted at any time. It is safe for concurrent use.
+// A Client asks an agent. Every call opens a connection of its own, so an agent may restart at any
+// time. A Client is safe for concurrent use.
 type Client struct {
 	path    string
 	timeout time.Duration
 	tap     func(net.Conn) net.Conn // for tests
 }
 
-// NewClient returns a client for the agent at path. It connects when it is asked
-// for something, and waits for at most timeout, 0 for [DefaultTimeout].
+// NewClient returns a client for the agent at path. The client connects for each request, and waits
+// for at most timeout; 0 means [DefaultTimeout].
 func NewClient(path string, timeout time.Duration) *Client {
 	if timeout <= 0 {
 		timeout = DefaultTimeout
@@ -46,9 +46,9 @@ func (c *Client) Keys(ctx context.Context) ([]PublicKey, error) {
 	return list, nil
 }
 
-// Signer returns a Signer for one of the agent's keys, for
-// [keys.GenerateIdentityWith] and [keys.Identity.Attach]. Its errors wrap one of
-// this package's; what it returns has been verified.
+// Signer returns a Signer for one of the agent's keys, for [keys.GenerateIdentityWith] and
+// [keys.Identity.Attach]. It verifies each signature before it returns it. Its errors wrap one of
+// this package's.
 func (c *Client) Signer(key ed25519.PublicKey) keys.Signer {
 	return &remote{c, bytes.Clone(key)}
 }
@@ -84,7 +84,7 @@ var advice = map[status]struct {
 	statusFailed:  {ErrSigner, "look at its own log"},
 }
 
-// exchange asks one thing and returns the result.
+// exchange sends one request and returns the result.
 func (c *Client) exchange(ctx context.Context, q request) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()

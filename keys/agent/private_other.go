@@ -4,7 +4,7 @@ package agent
 
 import "errors"
 
-// Who may open a socket can be told on Unix only.
+// checkDirectory returns an error: only on Unix a program can tell who may open a socket.
 func checkDirectory(path string) error {
 	return agentError(path, errors.ErrUnsupported, "use a Unix system")
 }

@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// checkDirectory refuses a socket whose directory others can enter or change: they
-// could put their own in its place.
+// checkDirectory refuses a socket whose directory others can enter or change: they could put their
+// own socket in its place.
 func checkDirectory(path string) error {
 	dir := filepath.Dir(path)
 	info, err := os.Stat(dir)

@@ -28,15 +28,15 @@ type Key struct {
 	For    Purpose
 }
 
-// Local returns a Signer for a private key in this process's memory. It prints as
-// a placeholder. Without a key it holds none, which [Listen] refuses.
+// Local returns a Signer for a private key in this process's memory. It prints as a placeholder. If
+// private is not an Ed25519 key, [Listen] refuses the Signer.
 func Local(private ed25519.PrivateKey) keys.Signer {
 	private = bytes.Clone(private)
 	return &local{&private}
 }
 
-// local is behind two pointers: where fmt cannot call Format, in unexported
-// fields, it follows at most one.
+// local holds the key behind two pointers: fmt cannot call Format on an unexported field, but follows
+// at most one pointer there.
 type local struct{ private *ed25519.PrivateKey }
 
 func (l *local) PublicKey() ed25519.PublicKey {
@@ -66,10 +66,9 @@ type Server struct {
 	timeout  time.Duration
 }
 
-// Listen makes the socket, mode 0600. Its directory must be the user's own and
-// closed to others, or the error wraps [ErrNotPrivate]. A socket that an agent left
-// behind, which refuses connections, is replaced; where one listens, busy or not, the
-// error wraps [ErrInUse].
+// Listen makes the socket, mode 0600. Its directory must be the user's own and closed to others, or
+// the error wraps [ErrNotPrivate]. Listen replaces a socket that refuses connections: an agent left
+// it behind. If an agent listens there, busy or not, the error wraps [ErrInUse].
 func Listen(path string, ks ...Key) (*Server, error) {
 	if err := checkKeys(ks); err != nil {
 		return nil, err

@@ -30,7 +30,7 @@ type status byte
 
 const (
 	statusOK      status = iota
-	statusRefused        // the label does not go with the key's purpose
+	statusRefused        // the label does not fit the key's purpose
 	statusNoKey
 	statusFailed // the agent's Signer failed
 )

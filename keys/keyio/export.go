@@ -10,16 +10,15 @@ import (
 	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
-// What package keys lets this package do, see package bridge.
+// The functions of package keys for this package, see package bridge.
 var (
 	identities    = bridge.Take[bridge.Identities[*keys.Identity]]()
 	sharedKeysets = bridge.Take[bridge.SharedKeysets[*keys.SharedKeyset]]()
 	imports       = bridge.Take[bridge.Imports[*keys.Identity, *keys.SharedKeyset]]()
 )
 
-// ExportIdentity returns an identity's signing or sealing keyset, with its keys in
-// every state. It returns [keys.ErrDetached] for the signing keyset where an external
-// Signer signs.
+// ExportIdentity returns an identity's signing or sealing keyset, with its keys in every state. If an
+// external Signer signs, it returns [keys.ErrDetached] for the signing keyset.
 func ExportIdentity(id *keys.Identity, use keys.Use) (*TinkKeyset, error) {
 	if id == nil || id.Public() == nil {
 		return nil, missing.Arg("Identity")
@@ -36,8 +35,8 @@ func ExportIdentity(id *keys.Identity, use keys.Use) (*TinkKeyset, error) {
 	return exported(signing)
 }
 
-// ExportSharedKeyset returns the two keysets whose keys pair up: X_AES_GCM or AES256_GCM,
-// and HMAC.
+// ExportSharedKeyset returns the two keysets whose keys form pairs: X_AES_GCM or AES256_GCM, and
+// HMAC.
 func ExportSharedKeyset(s *keys.SharedKeyset) (aeads, macs *TinkKeyset, err error) {
 	if s == nil || s.Primary() == nil {
 		return nil, nil, missing.Arg("SharedKeyset")
@@ -50,8 +49,8 @@ func ExportSharedKeyset(s *keys.SharedKeyset) (aeads, macs *TinkKeyset, err erro
 	return aeads, macs, err
 }
 
-// exported refuses a keyset that this package would not read again. After an imported key without a
-// prefix was succeeded by one with a prefix, Tink would try both keys.
+// exported returns the keyset of a ring. It refuses one that this package would not read again: if a
+// key with a prefix has succeeded an imported key without one, Tink would try both keys.
 func exported(r ring.Ring) (*TinkKeyset, error) {
 	b, err := r.Set.Bytes()
 	if err != nil {

@@ -9,10 +9,9 @@ import (
 	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
-// ImportIdentity makes an identity with a new root around keysets that come from
-// Tink: Ed25519 for signing and X-Wing (HPKE with HKDF-SHA-256 and AES-256-GCM) for
-// sealing. A nil keyset is made new. The first statement is valid for
-// [keys.MaxLifetime].
+// ImportIdentity makes an identity with a new root from keysets that come from Tink: Ed25519 for
+// signing and X-Wing (HPKE with HKDF-SHA-256 and AES-256-GCM) for sealing. It makes a new keyset for
+// one that is nil. The first statement is valid for [keys.MaxLifetime].
 func ImportIdentity(name string, signing, sealing *TinkKeyset) (*keys.Identity, error) {
 	now := time.Now()
 	signingRing, err := importedOrNew(signing, keyset.Ed25519, now)
@@ -26,12 +25,12 @@ func ImportIdentity(name string, signing, sealing *TinkKeyset) (*keys.Identity, 
 	return imports.Identity(name, signingRing, sealingRing, now)
 }
 
-// ImportSharedKeyset makes a shared keyset of X_AES_GCM keys with a salt of 12 bytes
-// or AES256_GCM keys, and HMAC-SHA-256 keys of 32 bytes with tags of 32, both from
-// Tink. The first pairs up with the first, and so on, in the same states.
+// ImportSharedKeyset makes a shared keyset from two keysets of Tink. Aeads holds X_AES_GCM keys with
+// a salt of 12 bytes, or AES256_GCM keys. Macs holds HMAC-SHA-256 keys of 32 bytes with tags of 32.
+// The first keys of both form a pair, and so on. The keys of a pair must be in the same state.
 //
-// AES256_GCM keys seal once the keyset is in a keystore.Store, see [keys.ErrSealLimit]. Nobody counts
-// what Tink seals under them elsewhere.
+// AES256_GCM keys seal only once the keyset is in a keystore.Store, see [keys.ErrSealLimit]. Nobody
+// counts what Tink seals under them elsewhere.
 func ImportSharedKeyset(aeads, macs *TinkKeyset) (*keys.SharedKeyset, error) {
 	if aeads.empty() || macs.empty() {
 		return nil, missing.Arg("TinkKeyset")
@@ -82,9 +81,9 @@ func importedOrNew(t *TinkKeyset, kind keyset.Type, now time.Time) (ring.Ring, e
 	return imported(t, kind, now)
 }
 
-// imported gives the keys of a keyset times for their stages. Tink keeps no times, so all
-// that happened happened now. Its manager appends keys: an enabled key behind the
-// primary becomes a pending one, to be promoted next, and one before it a retiring one.
+// imported gives the keys of a keyset times for their stages. Tink keeps no times, so every step gets
+// the present time. Tink's manager appends keys: an enabled key behind the primary becomes a pending
+// one, to be promoted next, and one before it becomes a retiring one.
 func imported(t *TinkKeyset, kind keyset.Type, now time.Time) (ring.Ring, error) {
 	if !t.holds(kind) {
 		return ring.Ring{}, tinkError(TinkType, 0)

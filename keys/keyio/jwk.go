@@ -10,9 +10,8 @@ import (
 	"slices"
 )
 
-// MarshalPublicKeyJWK returns the key as a JSON Web Key (RFC 8037) with the
-// required members only, in the order and form of RFC 7638: the SHA-256 of what
-// it returns is the key's JWK thumbprint.
+// MarshalPublicKeyJWK returns the key as a JSON Web Key (RFC 8037) with the required members only, in
+// the order and form of RFC 7638. So the SHA-256 of the result is the key's JWK thumbprint.
 func MarshalPublicKeyJWK(key ed25519.PublicKey) ([]byte, error) {
 	if weak(key) {
 		return nil, keyError("it is weak or has another size")
@@ -20,10 +19,9 @@ func MarshalPublicKeyJWK(key ed25519.PublicKey) ([]byte, error) {
 	return fmt.Appendf(nil, `{"crv":"Ed25519","kty":"OKP","x":"%s"}`, base64.RawURLEncoding.EncodeToString(key)), nil
 }
 
-// ParsePublicKeyJWK reads a JSON Web Key (RFC 8037). Members that say what the key
-// is for must allow to verify signatures; others are ignored, as RFC 7517 asks. It
-// refuses a private key, a member that stands there twice, and what
-// [ParsePublicKeyDER] refuses.
+// ParsePublicKeyJWK reads a JSON Web Key (RFC 8037). Members that say what the key is for must allow
+// it to verify signatures. It ignores other members, as RFC 7517 asks. It refuses a private key, a
+// member that occurs twice, and what [ParsePublicKeyDER] refuses.
 func ParsePublicKeyJWK(b []byte) (ed25519.PublicKey, error) {
 	if len(b) > maxPublicKeySize {
 		return nil, keyError("it is too long")
@@ -49,8 +47,8 @@ func ParsePublicKeyJWK(b []byte) (ed25519.PublicKey, error) {
 	return checkedKey(key)
 }
 
-// verifies looks at "use", "alg" and "key_ops" (RFC 7517, section 4; RFC 8037 and
-// RFC 9864 for the two names of the algorithm).
+// verifies reports whether "use", "alg" and "key_ops" allow the key to verify signatures (RFC 7517,
+// section 4; RFC 8037 and RFC 9864 for the two names of the algorithm).
 func verifies(members map[string]any) bool {
 	if use, has := members["use"]; has && use != "sig" {
 		return false
@@ -63,9 +61,8 @@ func verifies(members map[string]any) bool {
 	return !has || slices.Contains(list, any("verify"))
 }
 
-// jsonMembers reads one object. encoding/json takes the last of two members with
-// one name and ignores the case of names where it fills a struct; two readers
-// could see two keys.
+// jsonMembers reads one object, and refuses two members with one name. encoding/json takes the last
+// of them, and ignores the case of names when it fills a struct; two readers could see two keys.
 func jsonMembers(b []byte) (map[string]any, error) {
 	d := json.NewDecoder(bytes.NewReader(b))
 	if open, err := d.Token(); err != nil || open != json.Delim('{') {

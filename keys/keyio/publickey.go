@@ -10,11 +10,11 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// maxPublicKeySize is the largest text of one public key that is read, in bytes.
+// maxPublicKeySize is the longest text of a public key that this package reads, in bytes.
 const maxPublicKeySize = 4096
 
-// spki is what stands before the 32 bytes of an Ed25519 key in a
-// SubjectPublicKeyInfo (RFC 8410, section 4): DER has one encoding of it.
+// spki comes before the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410, section 4).
+// DER allows no other encoding.
 var spki = []byte{0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00}
 
 const pemType = "PUBLIC KEY"
@@ -55,9 +55,8 @@ func MarshalPublicKeyPEM(key ed25519.PublicKey) ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der}), nil
 }
 
-// ParsePublicKeyPEM reads one PEM block, written as [MarshalPublicKeyPEM] writes
-// it; lines may end in CR LF, and space may surround it. Its key is checked as in
-// [ParsePublicKeyDER].
+// ParsePublicKeyPEM reads one PEM block in the form that [MarshalPublicKeyPEM] writes. Lines may end
+// in CR LF, and space may surround the block. It checks the key as [ParsePublicKeyDER] does.
 func ParsePublicKeyPEM(b []byte) (ed25519.PublicKey, error) {
 	if len(b) > maxPublicKeySize {
 		return nil, keyError("it is too long")
@@ -78,7 +77,7 @@ func ParsePublicKeyPEM(b []byte) (ed25519.PublicKey, error) {
 // keyError says what is wrong with a public key.
 func keyError(what string) error { return fmt.Errorf("%w: %s", keys.ErrPublicKey, what) }
 
-// weak reports whether package keys takes the key of no root: it is of small order, not in canonical
+// weak reports whether package keys refuses the key as a root: it is of small order, not in canonical
 // form, or of another size.
 func weak(key ed25519.PublicKey) bool {
 	_, err := keys.RootFingerprint(key)

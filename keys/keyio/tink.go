@@ -22,21 +22,21 @@ const (
 	TinkJSON                         // protobuf as JSON
 )
 
-// A TinkKeyset is a keyset on its way between Hopseal and a program that uses Tink
-// itself: Ed25519 keys, X-Wing keys for HPKE, XAES-256-GCM or AES-256-GCM keys, or
-// HMAC keys. It prints as a placeholder.
+// A TinkKeyset is a keyset on its way between Hopseal and a program that uses Tink itself. It holds
+// Ed25519 keys, X-Wing keys for HPKE, XAES-256-GCM or AES-256-GCM keys, or HMAC keys. It prints as a
+// placeholder.
 //
 //   - Out: [ExportIdentity] and [ExportSharedKeyset] return it, and its methods write it.
 //   - In: [ReadTinkKeyset] reads it, and [ImportIdentity] and [ImportSharedKeyset] make keys of it.
 //
-// The keys are the same at both ends. The signatures and ciphertexts are Tink's
-// behind Tink's prefix of five bytes, which none of Hopseal's formats has.
+// Both ends use the same keys. Tink puts its prefix of five bytes before signatures and ciphertexts;
+// none of Hopseal's formats has that prefix.
 type TinkKeyset struct {
 	kind   keyset.Type
 	handle *tinkkeyset.Handle
 }
 
-// tinkKeyset takes over a keyset that package keys keeps, or that was read and found good.
+// tinkKeyset makes a TinkKeyset of a keyset that package keys keeps, or that was read and checked.
 func tinkKeyset(kind keyset.Type, set []byte) (*TinkKeyset, error) {
 	handle, err := insecurecleartextkeyset.Read(tinkkeyset.NewBinaryReader(bytes.NewReader(set)))
 	if err != nil {
@@ -65,9 +65,9 @@ func (t *TinkKeyset) Public(f TinkFormat) ([]byte, error) {
 	return f.write(public.WriteWithNoSecrets)
 }
 
-// Encrypted writes the keyset encrypted by kek, and bound to the associated data:
-// what Tink's keyset.ReadWithAssociatedData reads. The form in JSON tells types,
-// ids and states of the keys in the clear.
+// Encrypted writes the keyset encrypted by kek, and bound to the associated data. Tink's
+// keyset.ReadWithAssociatedData reads it. The JSON form shows types, ids and states of the keys in
+// the clear.
 func (t *TinkKeyset) Encrypted(f TinkFormat, kek tink.AEAD, associatedData []byte) ([]byte, error) {
 	if kek == nil {
 		return nil, missing.Arg("tink.AEAD")

@@ -4,22 +4,22 @@ import (
 	"fmt"
 )
 
-// A TinkReason is why a Tink keyset was not taken.
+// A TinkReason says why a Tink keyset was refused.
 type TinkReason byte
 
 const (
 	TinkUnreadable  TinkReason = iota + 1 // not a keyset in this format, or not a whole one
 	TinkLocked                            // the key that should open it does not, or not with this associated data
-	TinkType                              // a key type that Hopseal does not use, or not for this
-	TinkParameters                        // a key type in use, with other parameters or a damaged key
+	TinkType                              // a key type that Hopseal does not use, or not for this purpose
+	TinkParameters                        // a key type that Hopseal uses, with other parameters or a damaged key
 	TinkDuplicateID                       // two keys have one id, and a prefix would name both (A23)
 	TinkAmbiguous                         // a key without a prefix among others: more than one could match (A22)
 	TinkPrefix                            // a prefix that Hopseal does not use
-	TinkRepeatedKey                       // one key stands there under two ids
+	TinkRepeatedKey                       // the keyset holds one key under two ids
 	TinkTooMany                           // more keys than a keyset here holds
-	TinkUnpaired                          // the AEAD and the HMAC keyset do not go together key by key
+	TinkUnpaired                          // the AEAD and the HMAC keyset do not match key by key
 	TinkPrimary                           // the primary key is disabled, destroyed or missing
-	TinkSharedKey                         // one key stands in two keysets that have different purposes
+	TinkSharedKey                         // two keysets with different purposes hold the same key
 )
 
 var tinkReasons = map[TinkReason]string{
@@ -37,10 +37,10 @@ var tinkReasons = map[TinkReason]string{
 	TinkSharedKey:   "the same key stands in both keysets: a key has one purpose: make a new one for the other",
 }
 
-// A TinkKeysetError says why a Tink keyset was not taken. It shows no key.
+// A TinkKeysetError says why a Tink keyset was refused. It shows no key.
 type TinkKeysetError struct {
 	Reason TinkReason
-	KeyID  uint32 // the key that it is about, where there is one
+	KeyID  uint32 // the key that the error is about, 0 for none
 	detail string // safe to print
 	err    error
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/hopseal/hopseal/keys/internal/missing"
 )
 
-// MaxTinkKeysetSize is the largest keyset that is read, in bytes.
+// MaxTinkKeysetSize is the size of the largest keyset that this package reads, in bytes.
 const MaxTinkKeysetSize = 1 << 16
 
 func (f TinkFormat) reader(b []byte) (tinkkeyset.Reader, error) {
@@ -31,10 +31,9 @@ func (f TinkFormat) reader(b []byte) (tinkkeyset.Reader, error) {
 	return nil, errTinkFormat
 }
 
-// ReadTinkKeyset reads a keyset that Tink, or [TinkKeyset.Encrypted], wrote
-// encrypted by kek and bound to the associated data. It takes keys in any state,
-// drops those that were destroyed, and returns a [*TinkKeysetError] for what
-// Hopseal does not use.
+// ReadTinkKeyset reads a keyset that Tink or [TinkKeyset.Encrypted] wrote, encrypted by kek and bound
+// to the associated data. It takes keys in any state, but drops destroyed ones. It returns a
+// [*TinkKeysetError] for what Hopseal does not use.
 func ReadTinkKeyset(b []byte, f TinkFormat, kek tink.AEAD, associatedData []byte) (*TinkKeyset, error) {
 	if kek == nil {
 		return nil, missing.Arg("tink.AEAD")
@@ -47,8 +46,8 @@ func ReadTinkKeyset(b []byte, f TinkFormat, kek tink.AEAD, associatedData []byte
 	if err != nil {
 		return nil, tinkError(TinkUnreadable, 0)
 	}
-	// Decrypted as keyset.ReadWithAssociatedData does it, but judged here, where
-	// the error can say which key is not taken, and why.
+	// This decrypts as keyset.ReadWithAssociatedData does, but checks the keys here, where the error
+	// can say which key is refused, and why.
 	plain, err := kek.Decrypt(encrypted.GetEncryptedKeyset(), associatedData)
 	if err != nil {
 		return nil, &TinkKeysetError{Reason: TinkLocked, err: err}
@@ -72,7 +71,7 @@ func ReadCleartextTinkKeyset(b []byte, f TinkFormat, _ insecurecleartext.Token) 
 	if err != nil {
 		return nil, err
 	}
-	// In the one encoding that is kept here, without what Tink ignores.
+	// This package keeps the one canonical encoding, without what Tink ignores.
 	canonical, err := k.Append(nil)
 	if err != nil {
 		return nil, tinkError(TinkUnreadable, 0)
@@ -111,7 +110,7 @@ func takeTinkKeyset(read *tinkpb.Keyset) (keyset.Keyset, error) {
 	return k, unambiguous(k)
 }
 
-// fits holds a key against those that stand before it.
+// fits compares a key with the keys before it, and returns an error if they cannot be in one keyset.
 func fits(before []keyset.Key, key keyset.Key) error {
 	for _, other := range before {
 		switch {
@@ -126,8 +125,8 @@ func fits(before []keyset.Key, key keyset.Key) error {
 	return nil
 }
 
-// unambiguous refuses a key without a prefix beside another one: with a prefix a
-// message names its key, without one every such key would have to be tried (A22).
+// unambiguous refuses a key without a prefix beside another key. A message with a prefix names its
+// key; without one, every such key would have to be tried (A22).
 func unambiguous(k keyset.Keyset) error {
 	for _, key := range k.Keys {
 		if key.Prefix == keyset.PrefixRaw && len(k.Keys) > 1 {
@@ -141,7 +140,7 @@ var tinkTypes = []string{"Ed25519PrivateKey", "HpkePrivateKey", "XAesGcmKey", "A
 
 const tinkTypePrefix = "type.googleapis.com/google.crypto.tink."
 
-// takeTinkKey has Tink judge one key alone, and the compact codec its parameters.
+// takeTinkKey lets Tink check one key alone, and the compact codec check its parameters.
 func takeTinkKey(key *tinkpb.Keyset_Key) (keyset.Key, error) {
 	id := key.GetKeyId()
 	url := key.GetKeyData().GetTypeUrl()
