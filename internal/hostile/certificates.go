@@ -10,7 +10,8 @@ import (
 	"github.com/hopseal/hopseal/internal/pki"
 )
 
-// faults are what can be wrong with a certificate for 127.0.0.1.
+// faults are what can be wrong with a certificate for 127.0.0.1. Each makes a certificate
+// that has the fault.
 var faults = map[string]func(*x509.Certificate){
 	"":              func(*x509.Certificate) {},
 	"expired":       func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) },
@@ -26,7 +27,7 @@ func CertificateFaults() []string {
 	return []string{"expired", "not yet valid", "other name", "wrong use", "self-signed", "unknown CA"}
 }
 
-// certificates returns a root and a certificate for each fault.
+// certificates returns a root, and a certificate for each fault.
 func certificates() (roots []byte, leaves map[string]*tls.Certificate) {
 	ca, stranger := pki.Root(), pki.Root()
 	leaves = map[string]*tls.Certificate{}

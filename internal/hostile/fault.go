@@ -1,14 +1,13 @@
 // Package hostile is the attacker on the way, for tests: hops that drop, repeat,
-// reorder, change, cut, stall and invent, and a relay that does. It is internal so
-// that nobody runs one by accident.
+// reorder, change, cut, stall and invent, and a relay that does the same. It is internal
+// so that nobody runs one by accident.
 //
-//   - [Listen] puts a hop in front of any server, over real sockets. What it does is
-//     a [Script]: of bytes, or by [Frames] of the messages of a WebSocket.
+//   - [Listen] puts a hop in front of any server, over real sockets. A [Script] says what
+//     the hop does to bytes, or with [Frames] to the messages of a WebSocket.
 //   - [ForPipe] makes the same faults work on a [transport.Pipe].
 //   - [Relay] serves a relay with an attacker on each connection.
 //
-// Nothing is left to chance that has no seed: a hop does the same to the same bytes
-// again.
+// All chance has a seed: a hop does the same to the same bytes again.
 package hostile
 
 import (
@@ -21,44 +20,43 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// A Path is one direction of a link, as a [Fault] sees it. Once the link is over
+// A Path is one direction of a link, as a [Fault] sees it. Once the link is over,
 // its methods do nothing.
 type Path interface {
-	// Send hands a piece on to the receiver.
+	// Send passes a piece on to the receiver.
 	Send(piece []byte)
 
-	// Part hands on the first n bytes of a piece. What follows is missing: the
-	// frame of a message still announces all of it.
+	// Part passes on the first n bytes of a piece. The rest is missing: the frame of a
+	// message still announces all of it.
 	Part(piece []byte, n int)
 
-	// Back sends a piece to where pieces come from.
+	// Back sends a piece to the sender.
 	Back(piece []byte)
 
-	// Cut ends the link both ways, as a hop does that closes its sockets.
+	// Cut ends the link both ways, like a hop that closes its sockets.
 	Cut()
 
 	// Reset ends the link both ways with a TCP reset.
 	Reset()
 
-	// Stall takes no further pieces until the link is over. The sender's writes
-	// fill its buffers and then wait.
+	// Stall takes no more pieces until the link is over. The sender's writes fill its
+	// buffers and then wait.
 	Stall()
 
 	// Pause waits.
 	Pause(d time.Duration)
 
-	// Late closes the connection to the sender, and only to that, and sends the piece some
-	// time later: to the receiver the sender is still there.
+	// Late closes only the connection to the sender, and sends the piece after d. The
+	// receiver believes that the sender is still there.
 	Late(piece []byte, d time.Duration)
 }
 
-// A Fault is what a hop does to one direction of a link. It is called with each
-// piece that comes in, in order, and owns it; a piece that it does not send is
-// dropped. On bytes a piece is whatever a read of the socket gave, so what is to be
-// the same in each run begins with [At] or [From]. On messages a piece is one
-// message.
+// A Fault is what a hop does to one direction of a link. The hop calls it with each
+// piece that comes in, in order. The Fault owns the piece, and drops it by not sending
+// it. On bytes, a piece is whatever one read of the socket returned, so a Fault that
+// must do the same in each run needs [At] or [From]. On messages, a piece is one message.
 //
-// Many Faults remember something and are made for one direction of one link.
+// Many Faults keep state: make one for each direction of each link.
 type Fault func(p Path, piece []byte)
 
 // Pass changes nothing.
@@ -87,7 +85,7 @@ func Flip(p Path, piece []byte) {
 	p.Send(piece)
 }
 
-// Echo sends everything back to where it came from, and nothing on.
+// Echo sends everything back to the sender, and passes nothing on.
 func Echo(p Path, piece []byte) { p.Back(piece) }
 
 // Cut ends the link instead of sending.
@@ -102,23 +100,23 @@ func CutWithin(p Path, piece []byte) {
 // Reset ends the link with a TCP reset instead of sending.
 func Reset(p Path, _ []byte) { p.Reset() }
 
-// ResetWithin ends the link with a TCP reset in the middle of a piece. What was
-// under way may be lost.
+// ResetWithin ends the link with a TCP reset in the middle of a piece. Bytes that
+// were under way may be lost.
 func ResetWithin(p Path, piece []byte) {
 	p.Part(piece, len(piece)/2)
 	p.Reset()
 }
 
-// Stall takes nothing more.
+// Stall takes no more pieces.
 func Stall(p Path, _ []byte) { p.Stall() }
 
-// StallWithin sends half of a piece and takes nothing more.
+// StallWithin sends half of a piece and takes no more.
 func StallWithin(p Path, piece []byte) {
 	p.Part(piece, len(piece)/2)
 	p.Stall()
 }
 
-// Late hands a piece on when its sender is long gone.
+// Late passes a piece on when its sender is long gone.
 func Late(wait time.Duration) Fault { return func(p Path, piece []byte) { p.Late(piece, wait) } }
 
 // Corrupt changes some bits, at least one.
@@ -131,7 +129,7 @@ func Corrupt(rng *rand.Rand) Fault {
 	}
 }
 
-// Invent sends what the hop made up before the piece.
+// Invent sends made, which the hop has invented, before each piece.
 func Invent(made []byte) Fault {
 	return func(p Path, piece []byte) {
 		p.Send(bytes.Clone(made))
@@ -139,7 +137,7 @@ func Invent(made []byte) Fault {
 	}
 }
 
-// Replay sends the first piece that it sees again after each later one.
+// Replay sends the first piece again after each later one.
 func Replay() Fault {
 	var first []byte
 	return func(p Path, piece []byte) {
@@ -153,8 +151,8 @@ func Replay() Fault {
 	}
 }
 
-// Reorder holds pieces back until it has window of them, at least two, and sends
-// them in an order that is not theirs: reversed, or by chance if there is an rng.
+// Reorder holds pieces back until it has window of them, at least two. Then it sends
+// them in another order: reversed, or by chance if there is an rng.
 func Reorder(window int, rng *rand.Rand) Fault {
 	var held [][]byte
 	return func(p Path, piece []byte) {
@@ -165,7 +163,7 @@ func Reorder(window int, rng *rand.Rand) Fault {
 			slices.Reverse(held)
 		} else {
 			rng.Shuffle(window-1, func(i, j int) { held[i], held[j] = held[j], held[i] })
-			held = append(held[window-1:], held[:window-1]...) // the last one first: never as it was
+			held = append(held[window-1:], held[:window-1]...) // the last one comes first, so the order always changes
 		}
 		for _, h := range held {
 			p.Send(h)
@@ -174,8 +172,8 @@ func Reorder(window int, rng *rand.Rand) Fault {
 	}
 }
 
-// Splice mixes links: each piece is kept, and the one kept before, of whichever
-// link, is sent in its place. One Splice is shared by the links.
+// Splice mixes links. It keeps each piece, and sends in its place the piece that it kept
+// before, from whichever link. The links share one Splice.
 func Splice() Fault {
 	var mu sync.Mutex
 	var kept []byte
@@ -207,8 +205,8 @@ func Delay(d time.Duration) Fault {
 	}
 }
 
-// At gives f the bytes from offset on, exactly size of them, however they come in.
-// All others pass.
+// At gives f exactly size bytes from offset on, in one piece, however they come in. All
+// others pass.
 func At(offset, size int, f Fault) Fault {
 	var seen int
 	var held []byte
@@ -273,7 +271,7 @@ func when(f Fault, applies func(i int) bool) Fault {
 	}
 }
 
-// Messages makes a Fault of one that a [transport.Pipe] takes.
+// Messages turns a Fault for a [transport.Pipe] into one of this package.
 func Messages(f transport.Fault) Fault {
 	return func(p Path, piece []byte) {
 		for _, m := range f(piece) {
@@ -282,9 +280,9 @@ func Messages(f transport.Fault) Fault {
 	}
 }
 
-// ForPipe makes of a Fault one that a [transport.Pipe] takes. A pipe's hop cannot
-// end the link and has no way back: after Cut, Reset and Stall nothing arrives any
-// more, and Back drops. Pauses are left out.
+// ForPipe turns a Fault into one for a [transport.Pipe]. A pipe's hop cannot end the link
+// and cannot send back. So after Cut, Reset, Stall and Late nothing arrives any more, Back
+// drops the piece, and Pause does not wait.
 func ForPipe(f Fault) transport.Fault {
 	path := new(pipePath)
 	return func(msg []byte) [][]byte {

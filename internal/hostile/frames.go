@@ -18,10 +18,10 @@ const (
 	opClose        = 0x8 // and all above: control frames
 )
 
-// onMessages makes of a Fault on messages one on the bytes of a WebSocket. The
-// HTTP handshake and control frames pass unchanged; the frames of a message are put
-// together, and what the Fault sends goes out in frames of its own, masked again
-// where they come from a client.
+// onMessages turns a Fault on messages into one on the bytes of a WebSocket. The HTTP
+// handshake and control frames pass unchanged. The hop puts the frames of a message
+// together, and sends what the Fault sends in frames of its own. It masks them again if
+// they come from a client.
 func onMessages(f Fault, fromClient bool) Fault {
 	if f == nil {
 		f = Pass
@@ -30,13 +30,13 @@ func onMessages(f Fault, fromClient bool) Fault {
 	return s.take
 }
 
-// A socketParser takes one direction of a WebSocket to pieces.
+// A socketParser parses one direction of a WebSocket.
 type socketParser struct {
 	fault  Fault
 	masked bool // the receiver expects masks, since the sender is a client
 
 	upgraded bool // the HTTP head has passed
-	plain    bool // this is no WebSocket: everything passes
+	plain    bool // this is not a WebSocket: everything passes
 	in       []byte
 
 	first   byte // of the first frame of the message under way
@@ -66,7 +66,7 @@ func (s *socketParser) take(p Path, piece []byte) {
 	}
 }
 
-// head lets the HTTP head pass and reports whether it has.
+// head lets the HTTP head pass, and reports whether all of it has passed.
 func (s *socketParser) head(p Path) bool {
 	end := bytes.Index(s.in, []byte("\r\n\r\n"))
 	if end < 0 {
@@ -97,8 +97,8 @@ func (s *socketParser) frame(p Path, frame, payload []byte) {
 	}
 }
 
-// nextFrame returns the frame at the start of b, and its payload without the mask,
-// or nil if b does not hold all of it.
+// nextFrame returns the frame at the start of b, and its payload without the mask. It
+// returns nil if b does not contain the whole frame.
 func nextFrame(b []byte) (frame, payload []byte) {
 	if len(b) < 2 {
 		return nil, nil
@@ -136,13 +136,13 @@ func nextFrame(b []byte) (frame, payload []byte) {
 	return b[:end], payload
 }
 
-// CloseFrame returns the frame by which a server closes a WebSocket with a code.
+// CloseFrame returns the frame with which a server closes a WebSocket with a code.
 func CloseFrame(code uint16) []byte {
 	return binary.BigEndian.AppendUint16([]byte{0x80 | opClose, 2}, code)
 }
 
-// Close closes the WebSocket towards the receiver of a message with a code of the hop's
-// own, and takes nothing more. It works on the messages of a server; others it cuts.
+// Close closes the WebSocket towards the client with a code of the hop's own, and takes
+// nothing more. It works on a server's messages. Other links it cuts.
 func Close(code uint16) Fault {
 	return func(p Path, _ []byte) {
 		if m, ok := p.(messagePath); ok && !m.s.masked {
@@ -153,7 +153,7 @@ func Close(code uint16) Fault {
 	}
 }
 
-// A messagePath frames what goes through it.
+// A messagePath puts what goes through it into frames.
 type messagePath struct {
 	Path // of the bytes
 	s    *socketParser
@@ -167,7 +167,7 @@ func (m messagePath) Part(message []byte, n int) {
 	m.Path.Part(whole, len(whole)-len(message)+n)
 }
 
-// encode returns a message in a single frame. The mask is constant: it is there to
+// encode returns a message in a single frame. The mask is constant, since it only has to
 // satisfy the receiver.
 func (m messagePath) encode(message []byte, masked bool) []byte {
 	b, n := []byte{m.s.first | 0x80}, len(message)

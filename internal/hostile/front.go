@@ -18,23 +18,23 @@ import (
 	"time"
 )
 
-// farewell is how long a Front waits for a client to answer a close: some have no answer to
-// codes that may not be sent.
+// farewell is how long a Front waits for a client to answer a close. Some clients do not
+// answer codes that nobody may send.
 const farewell = 100 * time.Millisecond
 
-// An Answer is what a [Front] does in the place of the server behind it.
+// An Answer is what a [Front] does in place of the server behind it.
 type Answer struct {
 	Name string
 
-	Fault  string // of the certificate, one of those in CertificateFaults
-	Status int    // of HTTP
-	Raw    string // what it says instead of HTTP
+	Fault  string // what is wrong with the certificate, one of CertificateFaults
+	Status int    // the HTTP status
+	Raw    string // what it sends instead of HTTP
 	Close  int    // the code with which it closes the WebSocket that it opens
 	Cut    bool   // it closes the connection
 }
 
-// Answers returns what a Front can do: every status, close code and certificate that clients
-// have been seen to stop for, or one of each class.
+// Answers returns what a Front can do. If every is set, these are all the statuses, close
+// codes and certificates for which clients have been seen to stop, else one of each class.
 func Answers(every bool) (all []Answer) {
 	statuses, codes := []int{101, 200, 302, 401, 404, 421, 426, 429, 503}, []int{1000, 1006, 1008, 1012, 3000, 4321}
 	if every {
@@ -56,8 +56,8 @@ func Answers(every bool) (all []Answer) {
 		Answer{Name: "half an answer", Raw: "HTTP/1.1 101 Switching Pro"})
 }
 
-// A Front ends TLS in front of a server, as an ingress does, and answers in its place when it
-// is told to.
+// A Front ends TLS in front of a server, as an ingress does. After [Front.Set] it answers in
+// the server's place.
 type Front struct {
 	URL   string // wss://127.0.0.1:port
 	Roots []byte // PEM
@@ -94,21 +94,21 @@ func NewFront(t testing.TB, target string) *Front {
 	return f
 }
 
-// Set has every connection from now on met with an answer, or passed on if that is nil.
+// Set makes the Front give every new connection this answer, or pass it on if a is nil.
 func (f *Front) Set(a *Answer) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.answer, f.met = a, 0
 }
 
-// Met returns how many connections have had the answer since Set.
+// Met returns how many connections have got the answer since Set.
 func (f *Front) Met() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.met
 }
 
-// End ends all connections, with a close code or, if that is 0, without a word.
+// End ends all connections with a close code, or without one if code is 0.
 func (f *Front) End(code int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -128,7 +128,7 @@ func (f *Front) accept() {
 	}
 }
 
-// now returns the answer for one more connection.
+// now returns the answer for a new connection, and counts it.
 func (f *Front) now() Answer {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -194,7 +194,7 @@ type frontConn struct {
 	over bool
 }
 
-// Write is for what comes from the server.
+// Write passes on what comes from the server.
 func (c *frontConn) Write(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -204,7 +204,7 @@ func (c *frontConn) Write(b []byte) (int, error) {
 	return c.client.Write(b)
 }
 
-// end may be called again.
+// end ends the connection. A second call without a code ends a farewell at once.
 func (c *frontConn) end(code int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -216,7 +216,7 @@ func (c *frontConn) end(code int) {
 	}
 	c.over = true
 	c.server.Close()
-	if code != 0 { // the client closes, or time does
+	if code != 0 { // the client closes the connection, or the deadline ends it
 		c.client.Write(closeFrame(code))
 		c.client.SetReadDeadline(time.Now().Add(farewell))
 		return
@@ -224,5 +224,5 @@ func (c *frontConn) end(code int) {
 	c.client.Close()
 }
 
-// closeFrame is a WebSocket's from a server, whether or not the code may be sent.
+// closeFrame returns a server's close frame of a WebSocket, even for a code that nobody may send.
 func closeFrame(code int) []byte { return binary.BigEndian.AppendUint16([]byte{0x88, 2}, uint16(code)) }

@@ -10,20 +10,20 @@ import (
 	"github.com/hopseal/hopseal/transport/relay"
 )
 
-// A Hop is what the attacker does to one connection. It sees each frame and
-// returns what goes on instead, see [transport.Fault]. A nil Fault changes
-// nothing. Frames are those of package frame.
+// A Hop is what the attacker does to one connection. It sees each frame, and returns
+// the frames that go on instead, see [transport.Fault]. A nil Fault changes nothing.
+// The frames are those of package frame.
 type Hop struct {
 	FromClient transport.Fault
 	ToClient   transport.Fault
 }
 
-// Inject sends a frame to a client as if it came from the relay, at any time. It
-// does not pass the Hop. An error says that the client is gone.
+// Inject sends a frame to a client as if it came from the relay, at any time. The frame
+// does not pass the Hop. An error means that the client is gone.
 type Inject func(frame []byte) error
 
-// Relay returns a handler that serves hub with an attacker on each connection.
-// When a client connects it calls meet, whose Hops may share what they see.
+// Relay returns a handler that serves hub with an attacker on each connection. It
+// calls meet when a client connects. The Hops of meet may share what they see.
 func Relay(hub *relay.Hub, opts *transport.AcceptOptions, meet func(Inject) Hop) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		client, err := transport.Accept(w, r, opts)
@@ -38,7 +38,7 @@ func Relay(hub *relay.Hub, opts *transport.AcceptOptions, meet func(Inject) Hop)
 	})
 }
 
-// pass moves messages from one connection to another until either ends, and ends
+// pass moves messages from one connection to another until either ends. Then it ends
 // both.
 func pass(from, to transport.Conn) {
 	for {

@@ -24,8 +24,7 @@ func Frames(fromClient, toClient Fault) Script {
 	return Script{onMessages(fromClient, true), onMessages(toClient, false)}
 }
 
-// Seeded returns a plan for [Listen] that depends on seed and the number of the
-// link only.
+// Seeded returns a plan for [Listen] that depends only on seed and on the link's number.
 func Seeded(seed uint64, pick func(rng *rand.Rand) Script) func(n int) Script {
 	return func(n int) Script { return pick(rand.New(rand.NewPCG(seed, uint64(n)))) }
 }
@@ -35,7 +34,7 @@ type Proxy struct {
 	listener net.Listener
 	target   string
 	plan     func(n int) Script
-	life     context.Context // ends with Close
+	life     context.Context // Close ends it
 	end      context.CancelFunc
 	running  sync.WaitGroup
 
@@ -44,10 +43,9 @@ type Proxy struct {
 	links map[*link]struct{}
 }
 
-// Listen starts a hop on loopback that connects everybody to target: host:port, or
-// a URL of which the rest does not matter. It speaks TCP and no TLS. For each link,
-// numbered from 0, it calls plan; a nil plan changes nothing. The hop ends with the
-// test.
+// Listen starts a hop on loopback that connects everybody to target: host:port, or a URL,
+// of which it uses only that. The hop speaks TCP and no TLS. It calls plan for each link,
+// numbered from 0. A nil plan changes nothing. The hop ends with the test.
 func Listen(t testing.TB, target string, plan func(n int) Script) *Proxy {
 	t.Helper()
 	if u, err := url.Parse(target); err == nil && u.Host != "" {
@@ -89,7 +87,7 @@ func (p *Proxy) CutAll() {
 	}
 }
 
-// Close ends the hop and waits until nothing of it is left. It may be called twice.
+// Close ends the hop, and waits until all its goroutines have ended. It may be called twice.
 func (p *Proxy) Close() {
 	p.listener.Close()
 	p.end()
@@ -97,8 +95,8 @@ func (p *Proxy) Close() {
 	p.running.Wait()
 }
 
-// accept asks for the scripts, so that they go to clients in the order in which
-// these connect.
+// accept calls plan itself, so that clients get the scripts in the order in which they
+// connect.
 func (p *Proxy) accept() {
 	for {
 		client, err := p.listener.Accept()
@@ -157,8 +155,8 @@ type link struct {
 	done chan struct{} // closed when it is over
 
 	mu             sync.Mutex // guards what follows
-	ended, stalled int        // directions
-	late           bool       // the receiver of a piece outlives its sender
+	ended, stalled int        // how many directions
+	late           bool       // a sender is gone whose last piece the receiver gets later
 }
 
 // An end is a socket that both directions may write to.
@@ -174,7 +172,7 @@ func (e *end) write(b []byte) error {
 	return err
 }
 
-// end closes both sockets, with a reset if that is wanted.
+// end closes both sockets, with a TCP reset if reset is set.
 func (l *link) end(reset bool) {
 	l.once.Do(func() {
 		close(l.done)
@@ -187,8 +185,9 @@ func (l *link) end(reset bool) {
 	})
 }
 
-// count counts a direction out. When one has ended and the other does not move,
-// nobody else would notice the end of the link. One that stalls both ways stays.
+// count counts directions that have ended or stalled. It ends the link if one has ended
+// and the other has ended or stalled, since nobody else would notice. A link that stalls
+// both ways stays.
 func (l *link) count(ended, stalled int) {
 	l.mu.Lock()
 	l.ended, l.stalled = l.ended+ended, l.stalled+stalled
@@ -199,7 +198,7 @@ func (l *link) count(ended, stalled int) {
 	}
 }
 
-// pump is one direction.
+// pump moves the bytes of one direction.
 func (l *link) pump(from, to *end, f Fault) {
 	if f == nil {
 		f = Pass
@@ -218,7 +217,7 @@ func (l *link) pump(from, to *end, f Fault) {
 			l.count(1, 0)
 			return
 		}
-		if err != nil { // a reset goes on as one
+		if err != nil { // passes a reset on as a reset
 			l.end(true)
 			return
 		}
@@ -229,7 +228,7 @@ func (l *link) pump(from, to *end, f Fault) {
 	l.count(1, 0)
 }
 
-// A direction is the Path of bytes.
+// A direction is the [Path] of a Fault on bytes.
 type direction struct {
 	*link
 	from, to *end
@@ -269,7 +268,7 @@ func (d *direction) Late(piece []byte, wait time.Duration) {
 	d.Send(piece)
 }
 
-// lates reports whether a sender is gone whose piece comes late.
+// lates reports whether a sender is gone whose last piece the receiver gets later.
 func (l *link) lates() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -8,14 +8,14 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// A Line is a slow one behind a hop that buffers: it takes frames as fast as they come, and
-// hands them on at its rate. All connections over it share that, each direction for itself. It
-// works inside testing/synctest.
+// A Line is a slow line behind a hop that buffers. It takes frames as fast as they come, and
+// passes them on at its rate. All its connections share that rate, which holds for each
+// direction separately. It works inside testing/synctest.
 type Line struct {
 	Rate    int           // bytes a second, in each direction
-	Latency time.Duration // of a frame behind its last byte
-	Buffer  int           // bytes that it holds in each direction; 0: however many
-	Modem   bool          // what it holds of a connection that has ended keeps the next one waiting
+	Latency time.Duration // from a frame's last byte to its arrival
+	Buffer  int           // bytes that it holds in each direction; 0: no limit
+	Modem   bool          // the next connection waits for what the line holds of one that has ended
 
 	mu      sync.Mutex
 	free    [2]time.Time // when what is buffered is through, to the server and to the client
@@ -24,16 +24,16 @@ type Line struct {
 	mute    [2]bool
 }
 
-// slowLink is one connection over a Line. Its ends are the near ends of two pipes.
+// slowLink is one connection over a Line. The hop holds one end of each of two pipes.
 type slowLink struct {
 	line *Line
-	ends [2]*transport.PipeConn // of the hop, towards client and server
+	ends [2]*transport.PipeConn // the hop's ends, towards client and server
 	over chan struct{}
 	once sync.Once
 	last [2]time.Time // when all that it has in the buffer is through; guarded by the line's mu
 }
 
-// A delayed frame arrives at a time. One without bytes is the end of the connection.
+// A delayed frame arrives at its time. One whose frame is nil ends the connection.
 type delayed struct {
 	frame []byte
 	at    time.Time
@@ -55,7 +55,7 @@ func (l *Line) Connect() (client, server *transport.PipeConn) {
 	return client, server
 }
 
-// Cut ends all connections. What is buffered is lost.
+// Cut ends all connections. What the line has buffered is lost.
 func (l *Line) Cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -65,23 +65,22 @@ func (l *Line) Cut() {
 	l.free = [2]time.Time{}
 }
 
-// Swallow has everything vanish from here on that is sent to the server, or to the client, and
-// what is buffered too. The senders see no difference.
+// Swallow makes everything vanish that is sent from now on to the server, or to the client, and
+// what the line has buffered too. The senders see no difference.
 func (l *Line) Swallow(toServer, toClient bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.mute = [2]bool{toServer, toClient}
 }
 
-// Links returns how many connections there have been, and Carried how many bytes of frames have
-// arrived at the server, and at the client.
+// Links returns how many connections there have been.
 func (l *Line) Links() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.links)
 }
 
-// Carried is described at [Line.Links].
+// Carried returns how many bytes of frames have arrived at the server, and at the client.
 func (l *Line) Carried() (toServer, toClient int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -94,7 +93,7 @@ func (k *slowLink) cut() {
 	k.end()
 }
 
-// end is called under the line's mu.
+// end ends the connection. The caller holds the line's mu.
 func (k *slowLink) end() {
 	k.once.Do(func() { close(k.over) })
 	for way, end := range k.ends {
@@ -121,7 +120,7 @@ func (k *slowLink) take(way int, queue chan<- delayed) {
 	}
 }
 
-// arrival returns when a frame of n bytes will be there that is sent now.
+// arrival returns when a frame of n bytes arrives that is sent now.
 func (k *slowLink) arrival(way, n int) time.Time {
 	l := k.line
 	l.mu.Lock()
@@ -134,7 +133,7 @@ func (k *slowLink) arrival(way, n int) time.Time {
 	return l.free[way].Add(l.Latency)
 }
 
-// give hands on what is due.
+// give passes frames on when they are due.
 func (k *slowLink) give(way int, queue <-chan delayed) {
 	for next := range queue {
 		if !k.sleep(next.at) || next.frame == nil {
@@ -147,7 +146,7 @@ func (k *slowLink) give(way int, queue <-chan delayed) {
 	}
 }
 
-// passes counts a frame, unless it is swallowed.
+// passes counts a frame and reports true, unless the line swallows the frame.
 func (l *Line) passes(way, n int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -158,7 +157,7 @@ func (l *Line) passes(way, n int) bool {
 	return true
 }
 
-// sleep waits until then, and reports whether the connection is still there.
+// sleep waits until a time, and reports whether the connection is still there then.
 func (k *slowLink) sleep(until time.Time) bool {
 	timer := time.NewTimer(time.Until(until))
 	defer timer.Stop()

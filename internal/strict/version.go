@@ -1,9 +1,9 @@
 package strict
 
-// Version returns the version that a structure says it is of, whatever else it holds. All
-// structures begin alike in every version: with an array of at most 15 values, of which the
-// first is the version; or is a byte string that begins so, for what is signed; or a text, behind
-// which it stands. Only the beginning, up to there, is read.
+// Version returns the version that a structure states, whatever else it holds. Every structure
+// begins in the same way in all versions, with an array of at most 15 values. Its first value is
+// the version. In a signed structure it is a byte string that begins with such an array. Or it is
+// a text, and the version follows. Version reads no further than that.
 func Version(b []byte) (version uint64, ok bool) {
 	r := NewReader(b)
 	r.shortArray()

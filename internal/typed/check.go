@@ -8,12 +8,12 @@ import (
 	"github.com/hopseal/hopseal/internal/strict"
 )
 
-// A checker walks over bytes that strict.Valid has passed and a Shape together. It
-// nests no deeper than the bytes do, and allocates only to say what is wrong.
+// A checker walks over a Shape and over bytes that strict.Valid has passed, both together.
+// It recurses no deeper than the bytes nest, and allocates only to say what is wrong.
 type checker struct {
 	r       strict.Reader
 	left    uint64 // bytes that decoding may still allocate
-	longest int    // of the texts so far
+	longest int    // size of the longest text so far
 }
 
 func (c *checker) value(s *Shape, most int) error {
@@ -53,7 +53,7 @@ func (c *checker) value(s *Shape, most int) error {
 	return c.list(s, most)
 }
 
-// expect returns an error if the last read has failed, which said what it wants.
+// expect returns an error if the last read failed. what names the thing that it expected.
 func (c *checker) expect(what string) error {
 	if c.r.Failed() {
 		return failed("not " + what)
@@ -91,8 +91,8 @@ func (c *checker) float(f float64, what string) error {
 	return c.expect(what)
 }
 
-// text reads a string, which the library reads into a buffer that it keeps, and
-// copies from there.
+// text reads a string. The library reads a string into a buffer that it keeps, and copies
+// it from there, so both count.
 func (c *checker) text(most int) error {
 	n := len(c.r.StrBytes(0, c.r.Len()))
 	if err := c.expect("text"); err != nil {
@@ -127,7 +127,7 @@ func (c *checker) list(s *Shape, most int) error {
 		return tooLong(most)
 	}
 	size := s.elem.typ.Size()
-	if s.elem.typ != reflect.TypeFor[string]() { // for all others the library makes a slice, and appends it to none
+	if s.elem.typ != reflect.TypeFor[string]() { // except for strings the library makes a slice, and appends it to an empty one
 		if err := c.allocate(n, size); err != nil {
 			return err
 		}
@@ -138,7 +138,7 @@ func (c *checker) list(s *Shape, most int) error {
 	return c.elements(s, n)
 }
 
-// array needs no memory: an array is a part of what it stands in.
+// array needs no memory of its own: an array is a part of the value that contains it.
 func (c *checker) array(s *Shape) error {
 	n := s.typ.Len()
 	if s.bytes {
@@ -148,7 +148,7 @@ func (c *checker) array(s *Shape) error {
 	}
 	switch {
 	case c.r.Failed():
-		return failed("not an array of " + strconv.Itoa(n)) // of bytes or others, as the type says
+		return failed("not an array of " + strconv.Itoa(n)) // the type says whether of bytes
 	case s.bytes:
 		return nil
 	}
@@ -186,8 +186,8 @@ func (c *checker) mapping(s *Shape, most int) error {
 	return nil
 }
 
-// structure needs no memory of its own either. Keys and fields both ascend, so one
-// pass over both finds what is unknown and what is missing.
+// structure needs no memory of its own either. Keys and fields are both in ascending
+// order, so one pass over both finds unknown keys and missing fields.
 func (c *checker) structure(s *Shape) error {
 	n := c.r.MapLen(0, c.r.Len())
 	if err := c.expect("a map"); err != nil {
@@ -217,7 +217,7 @@ func (c *checker) structure(s *Shape) error {
 	return missing(fields)
 }
 
-// missing returns an error if one of the fields, which are not there, has to be.
+// missing returns an error if one of these absent fields must be present.
 func missing(fields []field) error {
 	for _, f := range fields {
 		if !f.omitEmpty {

@@ -1,17 +1,17 @@
 // Package typed writes Go values as MessagePack in the form that package strict
-// accepts, and reads them back, each as one type that was looked at beforehand.
+// accepts, and reads them back. It checks the type of each value beforehand.
 //
-// The MessagePack library that does it is not made for strangers' bytes: it takes
-// text for bytes, nothing for a struct and large integers for small ones, lets the
-// last of two equal keys win, and makes room for as many elements as a header
-// promises. So [Shape.Decode] gives it nothing before [strict.Valid] and a walk
-// over bytes and type together have found that every value is what the type
-// declares, and that all of them take memory in proportion; and it encodes what
-// came out again, which must give the same bytes.
+// The MessagePack library below is not made for strangers' bytes: it accepts text for
+// bytes, nil for a struct and large integers for small ones, lets the last of two equal
+// keys win, and makes room for as many elements as a header promises. So [Shape.Decode]
+// first calls [strict.Valid], and walks over bytes and type together: every value must
+// be what the type declares, and all of them together must take memory in proportion.
+// Only then does the library decode the bytes. Decode then encodes the result again,
+// which must give the same bytes.
 //
-// The library's encoder writes tokens only, in an order that is decided here: on
-// its own it writes fields as they are declared and maps at random, and follows a
-// pointer that leads back to itself until the stack is full.
+// The library's encoder writes tokens only, and this package decides their order. On
+// its own the encoder writes fields as they are declared and maps at random, and
+// follows a pointer that leads back to itself until the stack is full.
 package typed
 
 import (
@@ -24,8 +24,8 @@ import (
 	"github.com/hopseal/hopseal/internal/strict"
 )
 
-// Encode returns the encoding of v, an addressable value of the Shape's type, after
-// the same check that it has to pass before it is decoded. Errors are of type
+// Encode returns the encoding of v, an addressable value of the Shape's type. The
+// encoding has passed the check that [Shape.Decode] makes. Errors are of type
 // [*ValueError].
 func (s *Shape) Encode(v reflect.Value) ([]byte, error) {
 	var b bytes.Buffer
@@ -42,9 +42,9 @@ func (s *Shape) write(w io.Writer, v reflect.Value) error {
 	return (&encoder{msgpack.NewEncoder(w)}).value(s, v, 0)
 }
 
-// Decode reads b into v, a zero value of the Shape's type that can be set. It
-// allocates at most 7 times len(b) and a constant, see [slack]. Errors are of type
-// [*ValueError]; then v holds nothing of use.
+// Decode reads b into v, a settable zero value of the Shape's type. It allocates at
+// most 7 times len(b) and a constant, see [slack]. Errors are of type [*ValueError].
+// After an error v holds nothing of use.
 func (s *Shape) Decode(b []byte, v reflect.Value) error {
 	if err := s.check(b); err != nil {
 		return err
@@ -62,22 +62,22 @@ func (s *Shape) Decode(b []byte, v reflect.Value) error {
 	return nil
 }
 
-// read lets the library decode what check has passed. The library's own limit would
-// make long texts and lists grow step by step, each a copy.
+// read lets the library decode bytes that check has passed. It turns off the library's own
+// limit, which would make long texts and lists grow step by step, with a copy at each step.
 func read(b []byte, v reflect.Value) error {
 	d := msgpack.NewDecoder(bytes.NewReader(b))
 	d.DisableAllocLimit(true)
 	return d.DecodeValue(v)
 }
 
-// check reports whether b may be decoded.
+// check returns an error unless the library may decode b.
 func (s *Shape) check(b []byte) error {
 	if strict.Valid(b) != nil {
 		return failed("not in the accepted encoding")
 	}
 	c := checker{r: strict.NewReader(b), left: perByte*uint64(len(b)) + slack}
 	if s.typ.Kind() == reflect.Pointer && c.r.Nil() {
-		return failed("nil") // who is given a pointer without an error will follow it
+		return failed("nil") // a caller that gets a pointer and no error will follow the pointer
 	}
 	if err := c.value(s, noMax); err != nil {
 		return err
@@ -90,7 +90,7 @@ func (s *Shape) check(b []byte) error {
 
 const otherEncoding = "not in the one encoding of its value"
 
-// A comparer is a writer that fails at the first byte which is not the expected one.
+// A comparer is a writer that fails at the first byte that is not the expected one.
 type comparer struct{ rest []byte }
 
 func (c *comparer) Write(p []byte) (int, error) {
