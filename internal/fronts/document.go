@@ -10,13 +10,13 @@ import (
 	"strings"
 )
 
-// configuration returns the first file that stands under a heading of docs/deploy.md,
-// with what differs on this machine replaced. It panics where one of these is not in it.
+// configuration returns the first configuration file under a heading of docs/deploy.md. It
+// replaces what differs on this machine, and panics if the file lacks one of the old texts.
 func configuration(heading string, replace map[string]string) string {
 	return block(heading, "(?:nginx|haproxy)", replace)
 }
 
-// block returns the first one in a language under a heading.
+// block is like configuration, for the first code block in a language.
 func block(heading, language string, replace map[string]string) string {
 	_, section, ok := strings.Cut(document(), "\n## "+heading+"\n")
 	found := regexp.MustCompile("(?s)```" + language + "\n(.*?)```").FindStringSubmatch(section)
@@ -33,7 +33,7 @@ func block(heading, language string, replace map[string]string) string {
 	return conf
 }
 
-// document returns docs/deploy.md, of the module that the working directory is in.
+// document returns docs/deploy.md of the module that contains the working directory.
 func document() string {
 	dir, err := os.Getwd()
 	for err == nil {

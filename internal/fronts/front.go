@@ -33,10 +33,10 @@ type Front struct {
 	ended chan struct{}
 }
 
-// Setup is what a front is told.
+// Setup configures a front.
 type Setup struct {
-	Services []string // host:port of each node of the service, for those that stand before one
-	Cert     *Cert    // for those that end TLS
+	Services []string // host:port of each node of the service, for fronts before a service
+	Cert     *Cert    // for fronts that end TLS
 	Plain    string   // host:port on which nginx listens without TLS too, or ""
 }
 
@@ -48,7 +48,7 @@ func Start(t testing.TB, kind *Kind, setup Setup) *Front {
 	f := &Front{Kind: kind, Addr: FreePort(t), setup: setup}
 	var err error
 	if f.dir, err = os.MkdirTemp("", "hopseal-front-"); err == nil {
-		err = os.Chmod(f.dir, 0o755) // squid and dante become somebody else
+		err = os.Chmod(f.dir, 0o755) // squid and dante change to another user
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +79,8 @@ func (f *Front) litter() []string {
 	return names
 }
 
-// Need skips a test whose program is missing, unless it has to be there.
+// Need skips a test whose program is missing. It fails the test instead if
+// HOPSEAL_FRONT_TESTS is "require".
 func Need(t testing.TB, program string) {
 	t.Helper()
 	if _, err := find(program); err == nil {
@@ -92,8 +93,8 @@ func Need(t testing.TB, program string) {
 	t.Skip(text)
 }
 
-// find looks for a program also where Debian has those of the system, which is not in
-// everybody's path.
+// find looks for a program in the path, and then in /usr/sbin, where Debian has system
+// programs and which is not in everybody's path.
 func find(program string) (string, error) {
 	if found, err := exec.LookPath(program); err == nil {
 		return found, nil
@@ -112,8 +113,8 @@ func FreePort(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// Start runs the program again, and returns when it listens. It does nothing where it
-// runs already.
+// Start runs the program again, and returns when it listens. It does nothing if the
+// program runs already.
 func (f *Front) Start() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -127,7 +128,7 @@ func (f *Front) Start() error {
 	cmd := exec.Command(program, f.Kind.args(f)...)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = &f.out, &f.out, f.dir
 	cmd.Env = append(os.Environ(), "TMPDIR="+f.dir)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // with its workers
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // one group with its workers
 	cmd.WaitDelay = time.Second
 	if err := cmd.Start(); err != nil {
 		return err
@@ -176,7 +177,7 @@ func (f *Front) kill() {
 	}
 }
 
-// Reload has the program read its configuration again.
+// Reload makes the program read its configuration again.
 func (f *Front) Reload() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -186,7 +187,7 @@ func (f *Front) Reload() error {
 	return f.cmd.Process.Signal(f.Kind.reload)
 }
 
-// Pause stops the program and its workers where they are, and Resume has them go on.
+// Pause stops the program and its workers where they are. Resume lets them go on.
 func (f *Front) Pause()  { f.signal(syscall.SIGSTOP) }
 func (f *Front) Resume() { f.signal(syscall.SIGCONT) }
 
@@ -198,7 +199,7 @@ func (f *Front) signal(s syscall.Signal) {
 	}
 }
 
-// Logs returns everything that the front has written down.
+// Logs returns what the front has printed and what is in its log files.
 func (f *Front) Logs() string {
 	all := f.out.String()
 	for _, name := range []string{"access.log", "error.log"} {
@@ -208,10 +209,10 @@ func (f *Front) Logs() string {
 	return all
 }
 
-// maxOutput is how much of what a program prints is kept, in bytes.
+// maxOutput is how much an output keeps of what a program prints, in bytes.
 const maxOutput = 256 << 10
 
-// An output keeps the end of what several programs print.
+// An output keeps the last part of what several programs print.
 type output struct {
 	mu sync.Mutex
 	b  strings.Builder

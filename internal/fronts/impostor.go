@@ -17,18 +17,18 @@ import (
 	"github.com/hopseal/hopseal/internal/hostile"
 )
 
-// An Answer is what somebody says who stands for a moment where a front should be: an
-// ingress without its service, a login page, a proxy of another network.
+// An Answer is what an impostor says that stands for a moment where a front should be: an
+// ingress without its service, a login page, or another network's proxy.
 type Answer struct {
 	Name string
 
-	cert  *Cert // for what ends TLS; nil: the front's own
+	cert  *Cert // for a front that ends TLS; nil: the front's own
 	serve func(c net.Conn, r *bufio.Reader)
 }
 
-// Instead ends the front, has others answer in its place until they have answered a
-// client, each of them, and starts it again. It gives up waiting for clients after a
-// while and reports whether all have come.
+// Instead ends the front and starts it again once impostors have given each of the answers
+// to one client, in the front's place. It waits at most wait for clients, and reports
+// whether every answer had a client.
 func (f *Front) Instead(answers []Answer, wait time.Duration) (heard bool, err error) {
 	f.Kill()
 	l, err := listenAgain(f.Addr)
@@ -39,7 +39,7 @@ func (f *Front) Instead(answers []Answer, wait time.Duration) (heard bool, err e
 	return heard, f.Start()
 }
 
-// listenAgain listens where somebody was killed just now.
+// listenAgain listens on the address of a program that was killed just now.
 func listenAgain(address string) (net.Listener, error) {
 	var err error
 	for range 100 {
@@ -78,8 +78,8 @@ func (f *Front) answer(l net.Listener, answers []Answer, wait time.Duration) (he
 	return true
 }
 
-// Misanswers returns what may be said in place of the front, from the front itself to
-// what stands behind it.
+// Misanswers returns the wrong answers that a client may get in place of the front's: first
+// those of the front itself, then those of what stands behind it.
 func (f *Front) Misanswers() (all []Answer) {
 	switch f.Kind.Proxy {
 	case "":
@@ -107,7 +107,8 @@ func (f *Front) Misanswers() (all []Answer) {
 	})...)
 }
 
-// behind are the answers to the WebSocket handshake, which follow on a way there.
+// behind returns the answers to the WebSocket handshake. Each first calls way, which leads
+// the client there.
 func behind(way func(net.Conn, *bufio.Reader)) (all []Answer) {
 	add := func(name string, serve func(net.Conn, *bufio.Reader)) {
 		all = append(all, Answer{Name: name, serve: func(c net.Conn, r *bufio.Reader) { way(c, r); serve(c, r) }})
@@ -131,7 +132,7 @@ func status(code int, header string) func(net.Conn, *bufio.Reader) {
 	}
 }
 
-// closes opens the WebSocket and closes it again with a code.
+// closes opens the WebSocket, and closes it again with a code.
 func closes(code uint16) func(net.Conn, *bufio.Reader) {
 	return func(c net.Conn, r *bufio.Reader) {
 		request, err := http.ReadRequest(r)
@@ -146,7 +147,7 @@ func closes(code uint16) func(net.Conn, *bufio.Reader) {
 	}
 }
 
-// socks answers a SOCKS5 client without a password.
+// socks answers a SOCKS5 client with a code, and asks it for no password.
 func socks(c net.Conn, r *bufio.Reader, code byte) {
 	io.ReadFull(r, make([]byte, 3))
 	c.Write([]byte{5, 0})

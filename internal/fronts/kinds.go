@@ -16,19 +16,19 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// A Kind is a program and how it is run.
+// A Kind is a program, and how to run it.
 type Kind struct {
 	Name    string
 	Program string
-	Proxy   string // what clients call it, as "socks5"; "" for what stands before a service
+	Proxy   string // the scheme of its URL at clients, such as "socks5"; "" for a front before a service
 
 	conf   func(*Front) string // its configuration
 	args   func(*Front) []string
 	reload syscall.Signal
 }
 
-// Kinds that stand before a service and end TLS, with the configuration of
-// docs/deploy.md for several nodes; and proxies that clients go through.
+// Nginx and HAProxy stand before a service and end TLS, with the configuration of
+// docs/deploy.md for several nodes. The others are proxies that clients go through.
 var (
 	Nginx = &Kind{Name: "nginx", Program: "nginx", conf: nginxConf, reload: syscall.SIGHUP, args: func(f *Front) []string {
 		return []string{"-p", f.dir, "-e", "stderr", "-g", "daemon off; pid nginx.pid;", "-c", f.conf}
@@ -47,17 +47,18 @@ var (
 	}}
 )
 
-// Kinds that pass TLS through to the service, with the configuration of docs/deploy.md.
+// NginxL4 and HAProxyL4 pass TLS through to the service, with the configuration of
+// docs/deploy.md.
 var (
 	NginxL4   = &Kind{Name: "nginx, L4", Program: "nginx", conf: nginxL4Conf, reload: syscall.SIGHUP, args: Nginx.args}
 	HAProxyL4 = &Kind{Name: "HAProxy, L4", Program: "haproxy", conf: haproxyL4Conf, reload: syscall.SIGUSR2, args: HAProxy.args}
 )
 
-// All has the kinds that the tests of faults go through.
+// All lists the kinds with which the tests of faults run.
 var All = []*Kind{Nginx, HAProxy, Squid, Tinyproxy, Dante}
 
-// Dial tells a client how to get through the front to a service at address: the URL
-// and the options.
+// Dial returns the URL and the options with which a client gets through the front to a
+// service at address.
 func (f *Front) Dial(address string) (string, *transport.DialOptions) {
 	if f.Kind.Proxy == "" {
 		return "wss://localhost:" + portOf(f.Addr) + "/socket", &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: f.setup.Cert.RootPEM}}
@@ -100,8 +101,8 @@ func haproxyConf(f *Front) string {
 	return f.nodes(conf, "haproxy", regexp.MustCompile(`(?sm)^backend service$.*\z`))
 }
 
-// nodes puts one node of the service into a configuration, or two in the way of the
-// section on upgrades.
+// nodes puts one node of the service into a configuration, or two as in the section on
+// upgrades of docs/deploy.md.
 func (f *Front) nodes(conf, language string, part *regexp.Regexp) string {
 	if len(f.setup.Services) == 1 {
 		return strings.ReplaceAll(conf, "127.0.0.1:8080", f.setup.Services[0])
@@ -130,7 +131,7 @@ func haproxyL4Conf(f *Front) string {
 	})
 }
 
-// squidName names what a squid shares between its processes.
+// squidName returns the name of what a squid shares between its processes.
 func squidName(f *Front) string { return "hopsealfront" + portOf(f.Addr) }
 
 func squidConf(f *Front) string {
