@@ -10,8 +10,8 @@ import (
 	"github.com/hopseal/hopseal/internal/pki"
 )
 
-// faults are what can be wrong with a certificate for 127.0.0.1. Each makes a certificate
-// that has the fault.
+// faults are what can be wrong with a certificate for 127.0.0.1, each with the change to the
+// certificate. The last two change nothing: certificates picks another signer for them.
 var faults = map[string]func(*x509.Certificate){
 	"":              func(*x509.Certificate) {},
 	"expired":       func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) },
