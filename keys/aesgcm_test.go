@@ -17,7 +17,7 @@ import (
 	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
-// aesKeyset returns a shared keyset with one AES256_GCM key, of no store.
+// aesKeyset returns a shared keyset with one AES256_GCM key that is in no store.
 func aesKeyset(t testing.TB) *SharedKeyset {
 	t.Helper()
 	now := time.Now()
@@ -64,8 +64,8 @@ func TestAESKeysetComesBack(t *testing.T) {
 	}
 }
 
-// A19: where nothing counts the messages of an AES256_GCM key, it does not seal. It
-// derives stream keys, which need no counting.
+// A19: an AES256_GCM key does not seal if nothing counts its messages. It derives stream keys, which
+// need no counting.
 func TestA19AESWithoutAStoreOnlyOpens(t *testing.T) {
 	s := aesKeyset(t)
 	s.state.Load().reserved[0] = 100 // another's, and spent
@@ -109,8 +109,8 @@ func TestAESOpenRefusesEveryChange(t *testing.T) {
 	refused(sealed, []byte("other"), "associated data", 1)
 }
 
-// A24: of the same two keys, a pair with XAES-256-GCM and one with AES-256-GCM have
-// their own ids, by the documented text, and open nothing of each other's.
+// A24: a pair with XAES-256-GCM and one with AES-256-GCM of the same two keys have different ids, by
+// the documented text. Neither opens what the other sealed.
 func TestA24IDNamesOneKind(t *testing.T) {
 	a, m := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
 	pairs := map[string]*SharedKey{
@@ -131,7 +131,7 @@ func TestA24IDNamesOneKind(t *testing.T) {
 	}
 }
 
-// A24, A30: a keyset's version says which keys it holds, and there is one encoding.
+// A24, A30: a keyset's version says which keys it holds, and the keyset has one encoding.
 func TestA24KeysetVersionIsTheKeys(t *testing.T) {
 	xaes, aesState := must(GenerateSharedKeyset()).state.Load(), aesKeyset(t).state.Load()
 	encode := func(values int, version uint64, s *sharedState, reserved ...uint64) []byte {

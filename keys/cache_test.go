@@ -32,7 +32,7 @@ func TestPublicCacheRemembers(t *testing.T) {
 	}
 }
 
-// The cache accepts what ParsePublic accepts, and nothing for looking alike.
+// The cache accepts what ParsePublic accepts, and nothing that only looks like it.
 func TestPublicCacheComparesEveryByte(t *testing.T) {
 	var c PublicCache
 	b := bytes.Clone(testIdentity(t, "alice").Public().Bytes())
@@ -59,7 +59,7 @@ func TestPublicCacheComparesEveryByte(t *testing.T) {
 	}
 }
 
-// What the caller does with its bytes afterwards does not reach the cache.
+// A caller that changes its bytes afterwards does not change the cache.
 func TestPublicCacheKeepsCopies(t *testing.T) {
 	var c PublicCache
 	b := bytes.Clone(testIdentity(t, "alice").Public().Bytes())
@@ -74,7 +74,7 @@ func TestPublicCacheKeepsCopies(t *testing.T) {
 	}
 }
 
-// A34: strangers with identities of their own fill it up to its limit, and what is
+// A34: strangers fill the cache with identities of their own up to its limit. An identity that is
 // asked for all the time stays.
 func TestA34PublicCacheIsBounded(t *testing.T) {
 	var c PublicCache
@@ -98,7 +98,7 @@ func TestA34PublicCacheIsBounded(t *testing.T) {
 	}
 }
 
-// The size in its documentation.
+// The cache takes the memory that its documentation says.
 func TestPublicCacheMemory(t *testing.T) {
 	var c PublicCache
 	all := many(t, PublicCacheSize)

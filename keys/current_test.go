@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// An identity of one's own says by which name it cannot be used, and what to do.
+// Check names the identity that cannot be used, and says what to do.
 func TestCheckNamesWhatIsWrong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		id := testIdentity(t, "me")
@@ -41,7 +41,7 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 	})
 }
 
-// A program that keeps its identity in memory stays known for a year, also over a clock that was
+// A program that keeps its identity in memory keeps it valid for a year, even after a clock was
 // wrong.
 func TestKeepAlive(t *testing.T) {
 	if err := new(Identity).KeepAlive(t.Context()); err == nil || !strings.Contains(err.Error(), "the Identity is empty") {

@@ -31,8 +31,8 @@ func testIdentity(t testing.TB, name string) *Identity {
 	return id
 }
 
-// signed returns a PublicIdentity whose root has signed whatever change made of
-// a good statement.
+// signed returns a PublicIdentity after change has changed a good statement. Its root has signed the
+// result.
 func signed(t testing.TB, id *Identity, change func(*PublicIdentity)) []byte {
 	t.Helper()
 	p := *id.Public()
@@ -153,7 +153,7 @@ func TestA08WeakKeysAreRefused(t *testing.T) {
 	if key := id.Public().VerifyingKey(); refusedAsSigning(key.public[:]) {
 		t.Error("a good key is refused")
 	}
-	// Why it matters: under the identity point one signature fits all messages.
+	// The reason: under the identity point one signature verifies all messages.
 	identity := append([]byte{1}, make([]byte, 31)...)
 	sig := append(bytes.Clone(identity), make([]byte, 32)...)
 	if !ed25519.Verify(identity, []byte("any message"), sig) {
@@ -309,8 +309,8 @@ func TestSharedKeysetComesBack(t *testing.T) {
 	}
 }
 
-// A21: the id depends on both keys of the pair, so a pair that shares one of them
-// has another name.
+// A21: the id depends on both keys of the pair, so a pair that shares only one of them has another
+// id.
 func TestA21SharedKeyIDCommitsToBothKeys(t *testing.T) {
 	a, b := make([]byte, 32), append(make([]byte, 31), 1)
 	seen := map[SharedKeyID]bool{}
@@ -406,9 +406,8 @@ func FuzzParseStatement(f *testing.F) {
 	})
 }
 
-// fuzzParse holds a parser to A28 and A30: what it reads it writes again byte for
-// byte, and it allocates in proportion to its input. The constant covers what one
-// ML-KEM key expands to.
+// fuzzParse checks a parser against A28 and A30: it writes what it has read again byte for byte, and
+// it allocates in proportion to its input. The constant covers what one ML-KEM key expands to.
 func fuzzParse(t *testing.T, b []byte, parse func() ([]byte, error)) {
 	t.Helper()
 	var before, after runtime.MemStats

@@ -9,7 +9,7 @@ import (
 	"github.com/hopseal/hopseal/keys/internal/ring"
 )
 
-// One key for two purposes is refused in what a store or a backup holds.
+// A store or a backup in which one key has two purposes is refused.
 func TestSharedKeysetWithOneKeyForBothIsRefused(t *testing.T) {
 	k, err := GenerateSharedKeyset()
 	if err != nil {

@@ -33,7 +33,7 @@ func revocationOf(t *testing.T, id *Identity) *PublicIdentity {
 	return mustParse(t, signed(t, id, func(p *PublicIdentity) { p.serial, p.signing, p.sealing = math.MaxUint64, nil, nil }))
 }
 
-// Under the zero key, a point of small order, many signatures verify.
+// Many signatures would verify under the zero key, a point of small order.
 func TestZeroKeyVerifiesNothing(t *testing.T) {
 	var k VerifyingKey
 	revoked := revocationOf(t, testIdentity(t, "x")).VerifyingKey()
@@ -52,8 +52,8 @@ func TestZeroKeyVerifiesNothing(t *testing.T) {
 	}
 }
 
-// A08, from outside: the eight points of small order and their other encodings, as
-// published by C. Cremers and D. Jackson (Prime, Order Please!, 2019).
+// A08, from others: the eight points of small order and their other encodings, as published by C.
+// Cremers and D. Jackson (Prime, Order Please!, 2019).
 func TestA08PublishedPoints(t *testing.T) {
 	for _, text := range []string{
 		"0100000000000000000000000000000000000000000000000000000000000000",
@@ -95,7 +95,7 @@ func TestA08PublishedPoints(t *testing.T) {
 	}
 }
 
-// A08: also the root, under which its own signature would verify everything.
+// A08: a weak root is refused too: its own signature would verify everything.
 func TestA08WeakRootIsRefused(t *testing.T) {
 	id := testIdentity(t, "alice")
 	p := *id.Public()
@@ -195,7 +195,7 @@ func TestParsedSecretsAreCopies(t *testing.T) {
 	}
 }
 
-// A42, where fmt cannot call a method: in unexported fields.
+// A42: unexported fields, where fmt cannot call a method, print no secret.
 func TestA42UnexportedFieldsPrintNoSecret(t *testing.T) {
 	id := testIdentity(t, "alice")
 	_, external := id.Signing()
@@ -304,8 +304,8 @@ func FuzzParseCleartextIdentity(f *testing.F) {
 	})
 }
 
-// A peer whose clock is one and a half minutes ahead takes its key for one that is in use,
-// however short that is.
+// A peer whose clock is one and a half minutes ahead accepts the key as one that is in use, however
+// short its time is.
 func TestCurrentKeyWithinClockSkew(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	for name, c := range map[string]struct {

@@ -20,7 +20,7 @@ import (
 
 var kinds = []keyset.Type{keyset.Ed25519, keyset.XWing, keyset.XAESGCM, keyset.HMAC, keyset.AESGCM}
 
-// What Tink writes, the compact codec reads and writes again byte for byte.
+// The compact codec reads what Tink writes, and writes it again byte for byte.
 func TestCompactCodecReadsTink(t *testing.T) {
 	for _, kind := range kinds {
 		set := generate(t, kind)
@@ -41,7 +41,8 @@ func TestCompactCodecReadsTink(t *testing.T) {
 	}
 }
 
-// What the compact codec writes, in every state and with every prefix, Tink reads and writes again.
+// Tink reads what the compact codec writes, in every state and with every prefix, and writes it
+// again.
 func TestTinkReadsCompactCodec(t *testing.T) {
 	for _, kind := range kinds {
 		set, err := keyset.Generate(kind)
@@ -79,8 +80,8 @@ func holdAgainstTink(t *testing.T, set keyset.Keyset) {
 	}
 }
 
-// The standard library's primitives on the keys' bytes, and Tink's primitives on
-// the keysets, are the same functions.
+// The standard library's primitives on the keys' bytes are the same functions as Tink's primitives on
+// the keysets.
 func TestTinkPrimitivesAgree(t *testing.T) {
 	message, aad := []byte("message"), []byte("associated data")
 

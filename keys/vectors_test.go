@@ -17,7 +17,7 @@ import (
 	"github.com/hopseal/hopseal/internal/vectortest"
 )
 
-// cases runs a test over all of a file's.
+// cases runs a test over all cases of a file.
 func cases(t *testing.T, name string, atLeast int, run func(t *testing.T, c vectortest.Case)) {
 	t.Helper()
 	for _, g := range vectortest.Groups(t, name, atLeast) {
@@ -40,9 +40,8 @@ func TestWycheproofEd25519(t *testing.T) {
 	}
 }
 
-// A key that would let others share a secret, or that has two encodings, is refused
-// inside an X-Wing key, and every other one accepted; the standard library
-// agrees on the secrets.
+// An X-Wing key is refused if its X25519 key would let others share a secret, or has two encodings.
+// Every other one is accepted. The standard library agrees on the secrets.
 func TestWycheproofX25519(t *testing.T) {
 	mlkemHalf := must(keyset.Generate(keyset.XWing)).Keys[0].Public[:1184]
 	prime := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 255), big.NewInt(19))
@@ -67,8 +66,8 @@ func TestWycheproofX25519(t *testing.T) {
 	})
 }
 
-// An ML-KEM key outside its modulus, or of another size, is refused inside an
-// X-Wing key (FIPS 203, section 7.2).
+// An X-Wing key is refused if its ML-KEM key is outside the modulus or has another size (FIPS 203,
+// section 7.2).
 func TestWycheproofMLKEMKeys(t *testing.T) {
 	x25519Half := must(keyset.Generate(keyset.XWing)).Keys[0].Public[1184:]
 	refused := 0
@@ -108,8 +107,8 @@ func TestWycheproofMLKEMKeys(t *testing.T) {
 	})
 }
 
-// The HMAC of a pair. It is never truncated: a tag of 16 bytes does not verify,
-// though it be the first half of the right one.
+// The HMAC of a pair is never truncated: a tag of 16 bytes does not verify, even if it is the first
+// part of the right one.
 func TestWycheproofHMAC(t *testing.T) {
 	whole := 0
 	for _, g := range vectortest.Groups(t, "hmac_sha256_test.json", 174) {
@@ -135,10 +134,9 @@ func TestWycheproofHMAC(t *testing.T) {
 	}
 }
 
-// A08: edge cases of Ed25519 that verifiers disagree about. Keys of small order and
-// keys in another than the canonical encoding do not come in; for the others
-// the verifier is the strict one of RFC 8032 without a cofactor, which recomputes R
-// and compares its bytes.
+// A08: edge cases of Ed25519 that verifiers disagree about. Keys of small order, and keys in a
+// non-canonical encoding, do not come in. For the others the verifier is the strict one of RFC 8032
+// without a cofactor, which recomputes R and compares its bytes.
 func TestA08Ed25519EdgeCases(t *testing.T) {
 	var vectors []struct {
 		A, R, S vectortest.Hex
@@ -171,8 +169,8 @@ func TestA08Ed25519EdgeCases(t *testing.T) {
 	}
 }
 
-// Under a key of small order one signature fits any message: what the check on
-// entry is for. The standard library lets it pass.
+// Under a key of small order one signature verifies any message. The standard library lets it pass;
+// the check on entry does not let the key in.
 func TestA08OneSignatureForEveryMessage(t *testing.T) {
 	identity := append([]byte{1}, make([]byte, 31)...)
 	sig := slices.Concat(identity, make([]byte, 32)) // R = identity, S = 0
@@ -187,8 +185,8 @@ func TestA08OneSignatureForEveryMessage(t *testing.T) {
 	}
 }
 
-// The vectors of HPKE with X-Wing that come with Go: a seed gives the public key, and
-// what was sealed opens. Tink's own have none with X-Wing.
+// These are the vectors of HPKE with X-Wing that come with Go: a seed gives the public key, and opens
+// what was sealed to it. Tink has no vectors with X-Wing.
 func TestHPKEXWingVectors(t *testing.T) {
 	type vector struct {
 		KEM        uint16 `json:"kem_id"`

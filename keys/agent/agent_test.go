@@ -83,8 +83,7 @@ func serve(t testing.TB, ks ...Key) (*Client, *Server) {
 	return NewClient(path, 0), server
 }
 
-// answering runs something that is not an agent: it reads a request and writes
-// what it is told.
+// answering runs something that is not an agent: it reads a request and writes the given answer.
 func answering(t *testing.T, reply []byte) *Client {
 	t.Helper()
 	path := filepath.Join(privateDir(t), "s")
@@ -148,7 +147,8 @@ func TestA04AgentRefusesOtherMessages(t *testing.T) {
 	client, _ := serve(t, Key{Local(root), Statements}, Key{Local(signing), Messages}, Key{Local(both), Statements | Messages})
 	allowed := map[label.Label][]ed25519.PrivateKey{label.Identity: {root, both}, label.Succession: {root, both}}
 	for _, l := range label.All() {
-		// What labels of signatures end in: a new one has to be thought of, or is refused.
+		// The labels of signatures end in these words. A new label has to be given to a purpose, or
+		// it is refused.
 		if text := strings.TrimSuffix(string(l), "\x00"); regexp.MustCompile(` (proof|signature|signed message|voucher)$`).MatchString(text) {
 			allowed[l] = []ed25519.PrivateKey{signing, both}
 		}
@@ -187,7 +187,7 @@ type failing struct {
 
 func (f failing) Sign(m []byte) ([]byte, error) { return f.sign(m) }
 
-// Each failure is told apart, and names the socket and what to do.
+// Each failure has its own error, which names the socket and says what to do.
 func TestErrorsSayWhatToDo(t *testing.T) {
 	key := newKey()
 	public := key.Public().(ed25519.PublicKey)
@@ -489,8 +489,8 @@ func FuzzReadFrame(f *testing.F) {
 	})
 }
 
-// bounded holds a parser to 8 bytes allocated for each that it reads, and a
-// constant (A28).
+// bounded checks that a parser allocates at most 8 bytes for each that it reads, and a constant
+// (A28).
 func bounded(t *testing.T, b []byte, parse func()) {
 	t.Helper()
 	var before, after runtime.MemStats

@@ -15,8 +15,7 @@ import (
 	"github.com/hopseal/hopseal/keys/agent"
 )
 
-// An identity whose root and signing key stay with an agent, which would be another
-// process.
+// The root and the signing key of an identity stay with an agent, which would be another process.
 func Example() {
 	dir, err := os.MkdirTemp("", "agent") // mode 0700
 	if err != nil {

@@ -4,7 +4,7 @@ package agent
 
 import "errors"
 
-// checkDirectory returns an error: only on Unix a program can tell who may open a socket.
+// checkDirectory returns an error: only on Unix can a program tell who may open a socket.
 func checkDirectory(path string) error {
 	return agentError(path, errors.ErrUnsupported, "use a Unix system")
 }

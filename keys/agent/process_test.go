@@ -29,8 +29,8 @@ import (
 
 const childEnv = "HOPSEAL_TEST_AGENT"
 
-// child is the agent's process. It makes the keys itself, and tells them only when
-// it is asked to, at the end.
+// child is the agent's process. It makes the keys itself, and tells them only if it is asked to, at
+// the end.
 func child(dir string) {
 	root, signing := newKey(), newKey()
 	server := must(Listen(filepath.Join(dir, "s"), Key{Local(root), Statements}, Key{Local(signing), Messages}))
@@ -67,10 +67,9 @@ func (c tapped) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// An identity whose root and signing key are in another process signs statements,
-// seals messages, is stored and comes back, while neither key nor a part of one
-// ever enters this process: all that it received is looked at byte for byte, and
-// on Linux all of its memory is.
+// The root and the signing key of an identity are in another process. The identity signs statements,
+// seals messages, is stored and comes back. Neither key nor a part of one ever enters this process:
+// the test looks at all that it received byte for byte, and on Linux at all of its memory.
 func TestPrivateKeysStayInAnotherProcess(t *testing.T) {
 	dir := privateDir(t)
 	agent := exec.Command(must(os.Executable()))
@@ -184,8 +183,8 @@ func exchangeMessage(t *testing.T, from, to *keys.Identity) {
 	}
 }
 
-// memory is a copy of what this process could read of itself, in a file, so that
-// looking for a secret in it does not find the looking.
+// memory is a copy, in a file, of what this process could read of itself. So the search for a secret
+// does not find its own traces.
 type memory struct{ file *os.File }
 
 func dumpMemory(t *testing.T) memory {
@@ -212,8 +211,8 @@ func dumpMemory(t *testing.T) memory {
 
 const chunk = 1 << 16
 
-// copyRegion copies what is there of a writable region. The race detector maps
-// terabytes, nearly all of which are absent; its shadows hold no user data.
+// copyRegion copies the present pages of a writable region. The race detector maps terabytes, nearly
+// all of them absent; its shadows hold no user data.
 func copyRegion(to io.Writer, mem io.ReaderAt, region string) {
 	var from, end uint64
 	var mode string

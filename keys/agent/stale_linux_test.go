@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// An agent that lives but does not answer keeps its socket: only one that refuses
-// connections has been left behind.
+// An agent that lives but does not answer keeps its socket: only a socket that refuses connections
+// was left behind.
 func TestListenKeepsTheSocketOfABusyAgent(t *testing.T) {
 	key := Key{Local(newKey()), Messages}
 	path := filepath.Join(privateDir(t), "s")
@@ -24,7 +24,7 @@ func TestListenKeepsTheSocketOfABusyAgent(t *testing.T) {
 	}
 }
 
-// fillQueue listens, takes nobody, and lets as many come as the kernel has room for.
+// fillQueue listens and accepts nobody. It opens as many connections as the kernel has room for.
 func fillQueue(t *testing.T, path string) {
 	t.Helper()
 	socket := func() int {

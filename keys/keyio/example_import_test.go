@@ -21,8 +21,8 @@ import (
 	"github.com/hopseal/hopseal/keys/keystore"
 )
 
-// Take over the keysets of a program that uses Tink itself, and seal to it. AES256_GCM
-// keys seal from a store, which counts their messages.
+// This takes over the keysets of a program that uses Tink itself, and seals to it. AES256_GCM keys
+// seal from a store, which counts their messages.
 func ExampleImportSharedKeyset() {
 	check := func(err error) {
 		if err != nil {

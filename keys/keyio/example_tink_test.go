@@ -14,7 +14,7 @@ import (
 	"github.com/hopseal/hopseal/keys/keyio"
 )
 
-// Give a program that uses Tink itself what it needs to seal to an identity.
+// This gives a program that uses Tink itself what it needs to seal to an identity.
 func ExampleExportIdentity() {
 	me, err := keys.GenerateIdentity("billing")
 	if err != nil {

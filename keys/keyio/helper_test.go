@@ -48,7 +48,7 @@ func ringsOf(id *keys.Identity) (r rings) {
 
 func keysOf(t *TinkKeyset) keyset.Keyset { return must(keyset.Parse(must(t.bytes()))) }
 
-// aesKeyset is a keyset of one AES256_GCM key that nobody counts.
+// aesKeyset is a keyset of one AES256_GCM key whose messages nobody counts.
 func aesKeyset(t testing.TB) *keys.SharedKeyset {
 	t.Helper()
 	now := time.Now()

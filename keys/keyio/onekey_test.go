@@ -11,7 +11,7 @@ import (
 	"github.com/hopseal/hopseal/internal/keyset"
 )
 
-// One key for two purposes is refused at import, wherever in the two keysets it stands.
+// Import refuses one key for two purposes, wherever it is in the two keysets.
 func TestImportRefusesOneKeyForTwoPurposes(t *testing.T) {
 	same := func(a, b keyset.Type, from, to int) (*TinkKeyset, *TinkKeyset) {
 		t.Helper()
@@ -51,7 +51,7 @@ func tinkKeysetOf(t *testing.T, k keyset.Keyset) *TinkKeyset {
 	return set
 }
 
-// A keyset that has no primary that works says so, and of which key.
+// The error for a keyset without a working primary says so, and names the key.
 func TestTinkKeysetsWithoutAPrimary(t *testing.T) {
 	for name, change := range map[string]func(*tinkpb.Keyset){
 		"disabled":  func(k *tinkpb.Keyset) { k.Key[0].Status = tinkpb.KeyStatusType_DISABLED },

@@ -81,7 +81,7 @@ func TestJWKThumbprint(t *testing.T) {
 	}
 }
 
-// What changes the returned keys changes no identity.
+// A change of the returned keys changes no identity.
 func TestPublicKeysAreCopies(t *testing.T) {
 	id := testIdentity(t, "alice")
 	id.Public().RootKey()[0] ^= 1
@@ -92,7 +92,7 @@ func TestPublicKeysAreCopies(t *testing.T) {
 	}
 }
 
-// A08: whatever they come in, weak keys and unusual encodings of keys stay out.
+// A08: weak keys and unusual encodings of keys are refused in every format.
 func TestA08WeakPublicKeysAreRefused(t *testing.T) {
 	weak := map[string]string{
 		"identity point":            "0100000000000000000000000000000000000000000000000000000000000000",
@@ -198,8 +198,7 @@ func TestPublicKeyTextsAreStrict(t *testing.T) {
 	}
 }
 
-// Every change of a byte is noticed or gives another key: nothing is read as the
-// same key from other bytes.
+// Every change of a byte is refused or gives another key: no other bytes read as the same key.
 func TestPublicKeyDERTampering(t *testing.T) {
 	key := testIdentity(t, "alice").Public().RootKey()
 	der := must(MarshalPublicKeyDER(key))

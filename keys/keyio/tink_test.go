@@ -84,7 +84,7 @@ func proto(h *tinkkeyset.Handle) *tinkpb.Keyset {
 	return must(must(TinkBinary.reader(b)).Read())
 }
 
-// written is how Tink writes a keyset in the clear.
+// written returns the keyset as Tink writes it in the clear.
 func written(f TinkFormat, k *tinkpb.Keyset) []byte {
 	return must(f.write(func(w tinkkeyset.Writer) error { return w.Write(k) }))
 }
@@ -97,7 +97,7 @@ func newKEK() tink.AEAD {
 	return must(aead.New(must(tinkkeyset.NewHandle(aead.AES256GCMKeyTemplate()))))
 }
 
-// prefixOf is what Tink puts before the output of a key.
+// prefixOf returns what Tink puts before the output of a key.
 func prefixOf(k keyset.Key) []byte {
 	id := []byte{byte(k.ID >> 24), byte(k.ID >> 16), byte(k.ID >> 8), byte(k.ID)}
 	switch k.Prefix {
@@ -262,7 +262,7 @@ func holdSharedAgainstTink(t *testing.T, shared *keys.SharedKeyset, aeads, macs 
 	}
 }
 
-// A22, A23, A24: what is not taken, and that the error says which key and why.
+// A22, A23, A24: what is refused, and that the error says which key and why.
 func TestTinkKeysetsNotTaken(t *testing.T) {
 	signing := params(keyset.Ed25519, keyset.PrefixTink)
 	raw := params(keyset.Ed25519, keyset.PrefixRaw)
@@ -454,7 +454,7 @@ func FuzzReadTinkKeyset(f *testing.F) {
 	})
 }
 
-// A28: the worst that the limit on the size lets a reader allocate.
+// A28: this is the most that a reader allocates within the limit on the size.
 func TestA28HostileKeysetsAreBounded(t *testing.T) {
 	for name, c := range map[string]struct {
 		b []byte

@@ -135,7 +135,7 @@ func (a *Authority) vouches(root keys.Fingerprint) bool {
 }
 
 // noteRevocation remembers a revocation that a peer shows as its identity, if there is a voucher for
-// its root. It forgets others, since a stranger can make any number of them.
+// its root. It ignores others, since a stranger can make any number of them.
 func (a *Authority) noteRevocation(p *keys.PublicIdentity) {
 	a.mu.Lock()
 	first := !a.isRevoked(p.Fingerprint()) && a.vouches(p.Fingerprint())

@@ -97,7 +97,7 @@ func FuzzParseVoucher(f *testing.F) {
 	})
 }
 
-// An authority forgets no revocation of whom it vouches for.
+// An Authority forgets no revocation of a root that has a voucher.
 func TestAuthorityRemembersRevocations(t *testing.T) {
 	boss, shop, eve := testIdentity(t, "boss"), testIdentity(t, "shop"), testIdentity(t, "eve")
 	at := Expected{Address: "x", Role: RoleServer}

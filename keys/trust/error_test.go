@@ -10,8 +10,8 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// A peer's statement is told apart by what is wrong with it, with the times, and a voucher that
-// has expired is not taken for the peer's fault.
+// The error tells what is wrong with a peer's statement, with the times. It does not blame the peer
+// for a voucher that has expired.
 func TestLapsedStatementsAreToldApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer, org := testIdentity(t, "peer"), testIdentity(t, "org")
@@ -47,8 +47,8 @@ func TestLapsedStatementsAreToldApart(t *testing.T) {
 	})
 }
 
-// A Verifier says that a statement is out of its time only of whoever is trusted otherwise: package
-// e2e ends no session for that, and has to end it for anything else.
+// A Verifier says that a statement does not count now only if it trusts the peer otherwise. Package
+// e2e ends no session for that, but ends it for anything else.
 func TestA59VerifiersSpeakOfTimeLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		boss, friend, stranger, other := testIdentity(t, "boss"), testIdentity(t, "friend"), testIdentity(t, "stranger"), testIdentity(t, "other")
@@ -80,7 +80,7 @@ func TestA59VerifiersSpeakOfTimeLast(t *testing.T) {
 			check(name, v, friend, true)
 			check(name, v, stranger, false)
 		}
-		time.Sleep(30 * 24 * time.Hour) // the voucher has expired, and the place is somebody else's
+		time.Sleep(30 * 24 * time.Hour) // the voucher has expired, and the address is somebody else's
 		vouch(other, time.Hour)
 		check("another at the place", authority, friend, false)
 	})

@@ -9,8 +9,8 @@ import (
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
-// Trust a peer on purpose: the application asks a person to compare the
-// fingerprint, admits the peer, and from then on any other is refused.
+// This is how to trust a peer on purpose: the application asks a person to compare the fingerprint,
+// and admits the peer. From then on any other is refused.
 func ExampleKnownPeers() {
 	peer, err := keys.GenerateIdentity("warehouse")
 	if err != nil {

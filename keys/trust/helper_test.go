@@ -58,7 +58,7 @@ type listedKey struct {
 	from, to  uint64
 }
 
-// signed returns an identity whose root has signed what change made of its statement.
+// signed returns an identity after change has changed its statement. Its root has signed the result.
 func signed(t testing.TB, id *keys.Identity, change func(*statement)) *keys.PublicIdentity {
 	t.Helper()
 	r := strict.NewReader(id.Public().Bytes())
@@ -98,8 +98,8 @@ func rootKey(id *keys.Identity) ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(r.Bin(ed25519.SeedSize, ed25519.SeedSize))
 }
 
-// fuzzParse holds a parser to A28 and A30: what it reads it writes again byte for
-// byte, and it allocates in proportion to its input.
+// fuzzParse checks a parser against A28 and A30: it writes what it has read again byte for byte, and
+// it allocates in proportion to its input.
 func fuzzParse(t *testing.T, b []byte, parse func() ([]byte, error)) {
 	t.Helper()
 	var before, after runtime.MemStats

@@ -121,7 +121,7 @@ func FuzzParseKnownPeers(f *testing.F) {
 	})
 }
 
-// A server has many clients, and none of them is a member or a server by that.
+// A server has many clients. None of them is therefore a member or a server.
 func TestKnownPeersByRole(t *testing.T) {
 	alice, bob := testIdentity(t, "alice"), testIdentity(t, "bob")
 	known := new(KnownPeers)
@@ -288,8 +288,7 @@ func TestTrustOnFirstUse(t *testing.T) {
 	}
 }
 
-// A revocation replaces nothing in the cache: which statement counts is for the
-// Verifier.
+// A revocation replaces nothing in the cache: the Verifier decides which statement counts.
 func TestPublicCacheDecidesNothing(t *testing.T) {
 	var c keys.PublicCache
 	id := testIdentity(t, "alice")

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Whoever has stopped is not told; a Verifier around others tells of all of them; later
-// statements of a peer are no news.
+// A listener that has stopped is not called. A Verifier around others calls it for changes of all of
+// them. Later statements of a peer are no change.
 func TestOnChange(t *testing.T) {
 	boss, alice := testIdentity(t, "boss"), testIdentity(t, "alice")
 	known, a := new(KnownPeers), NewAuthority(boss.Public())

@@ -72,7 +72,7 @@ func TestEveryVerifierRefusesExpiredAndRevoked(t *testing.T) {
 	})
 }
 
-// Several pins do not say which of them goes by a name, so that each could for all others.
+// Several pins do not say which of them has which name, so each could answer for all others.
 func TestA06SeveralPinsAndNames(t *testing.T) {
 	bob, mallory := testIdentity(t, "bob"), testIdentity(t, "mallory")
 	pins := Pinned(bob.Fingerprint(), mallory.Fingerprint())

@@ -12,7 +12,7 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// A revocation that comes before the peer is known counts, whatever follows.
+// A revocation counts even if it comes before the peer is known, whatever follows.
 func TestA62RevocationBeforeThePeerIsKnown(t *testing.T) {
 	alice := testIdentity(t, "alice")
 	known := new(KnownPeers)
@@ -41,8 +41,8 @@ func TestA62RevocationBeforeThePeerIsKnown(t *testing.T) {
 	}
 }
 
-// What strangers show is refused and leaves nothing behind; what a root that is known
-// shows leaves one entry, however often it signs.
+// What strangers show is refused and leaves nothing behind. What a known root shows leaves one entry,
+// however often the root signs.
 func TestStrangersDoNotFillTheList(t *testing.T) {
 	alice, bob := testIdentity(t, "alice"), testIdentity(t, "bob")
 	known := new(KnownPeers)
@@ -72,14 +72,14 @@ func TestStrangersDoNotFillTheList(t *testing.T) {
 	}
 }
 
-// bobsRevocation is another one each time.
+// bobsRevocation returns another revocation each time.
 func bobsRevocation(t *testing.T, bob *keys.Identity) *keys.PublicIdentity {
 	t.Helper()
 	name := fmt.Sprint("bob", time.Now().UnixNano())
 	return signed(t, bob, func(s *statement) { s.name, s.serial, s.keys = name, revokedSerial, nil })
 }
 
-// The list has an end, and beyond that there is room for whom it knows.
+// The list has a limit. Beyond that it has room only for roots that it knows.
 func TestRevocationsAreBounded(t *testing.T) {
 	alice, bob := testIdentity(t, "alice"), testIdentity(t, "bob")
 	known := new(KnownPeers)
@@ -102,8 +102,8 @@ func TestRevocationsAreBounded(t *testing.T) {
 	}
 }
 
-// It is nobody's heir who is trusted on the word of a revoked root, in whichever order the
-// two statements come, also down a chain; but for whom a person has compared.
+// Nobody stays trusted on the word of a revoked root, in whichever order the two statements come,
+// even down a chain. Only somebody whose fingerprint a person has compared stays trusted.
 func TestRevocationUndoesSuccessions(t *testing.T) {
 	for name, compared := range map[string]bool{"on its word": false, "compared": true} {
 		t.Run(name, func(t *testing.T) {
@@ -145,7 +145,7 @@ func TestRevocationUndoesSuccessions(t *testing.T) {
 	}
 }
 
-// A root that is withdrawn inherits nothing, and nobody inherits from himself.
+// A withdrawn root succeeds nobody, and no root succeeds itself.
 func TestSuccessorMustBeSomebody(t *testing.T) {
 	a, b, c := testIdentity(t, "a"), testIdentity(t, "b"), testIdentity(t, "c")
 	at := Expected{Address: "x", Role: RoleServer}
@@ -166,7 +166,7 @@ func TestSuccessorMustBeSomebody(t *testing.T) {
 	if err := known.Succeed(ba); reason(err) != Revoked || known.Verify(t.Context(), at, b.Public()) != nil {
 		t.Errorf("back: %v", err)
 	}
-	// Whoever hears of the later one first trusts the same in the end.
+	// A list that hears of the later one first trusts the same roots in the end.
 	known = new(KnownPeers)
 	err := errors.Join(known.Admit(at, a.Public()), known.Admit(Expected{Room: "r"}, b.Public()), known.Succeed(bc), known.Succeed(ab))
 	if err != nil || known.Verify(t.Context(), at, c.Public()) != nil {
@@ -174,8 +174,8 @@ func TestSuccessorMustBeSomebody(t *testing.T) {
 	}
 }
 
-// Whatever is done in whatever order, a root that is revoked is trusted nowhere, nor is
-// whoever is trusted on its word; and everybody is told of each no.
+// A revoked root is trusted nowhere, whatever is done in whatever order, nor is anybody who is
+// trusted on its word. Listeners hear of each yes that becomes a no.
 func TestTombstonesWin(t *testing.T) {
 	const roots = 3
 	var ids [roots]*keys.Identity
@@ -250,7 +250,7 @@ func TestTombstonesWin(t *testing.T) {
 
 type trusted struct{ root, statement, place int }
 
-// trustedIn asks a copy, which then may learn.
+// trustedIn asks a copy, since asking may make it learn.
 func trustedIn(k *KnownPeers, statements [][]*keys.PublicIdentity, places []Expected) map[trusted]bool {
 	out := map[trusted]bool{}
 	for root, all := range statements {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Root retirement: peers follow a successor that both roots signed, the first one,
-// and no longer call it verified.
+// An owner retires a root: peers follow the first successor that both roots signed, and no longer
+// call it verified.
 func TestSuccession(t *testing.T) {
 	old, next, eve := testIdentity(t, "old"), testIdentity(t, "new"), testIdentity(t, "eve")
 	known := new(KnownPeers)
@@ -44,7 +44,7 @@ func TestSuccession(t *testing.T) {
 			t.Errorf("the retired root: %v", err)
 		}
 	}
-	// Whoever stole the old root comes too late.
+	// A thief of the old root comes too late.
 	second, err := Succeed(old, eve)
 	if err != nil {
 		t.Fatal(err)
