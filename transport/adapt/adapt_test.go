@@ -14,7 +14,7 @@ func TestMain(m *testing.M) {
 	leak.Main(m)
 }
 
-// limited are the options that conntest asks for.
+// limited are the options that conntest requires.
 var limited = &adapt.Options{MaxMessage: conntest.MaxMessage}
 
 func TestNetConnsThatCarryMessages(t *testing.T) {

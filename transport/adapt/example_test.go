@@ -33,7 +33,7 @@ func ExampleFromNetConn() {
 	// Output: you said hello <nil>
 }
 
-// A net.Conn over a Conn, for a protocol that wants one.
+// A net.Conn over a Conn, for a protocol that needs one.
 func ExampleNetConn() {
 	a, b := transport.Pipe() // or a WebSocket
 	client, server := adapt.NetConn(a), adapt.NetConn(b)

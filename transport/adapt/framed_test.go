@@ -71,7 +71,7 @@ func TestWhatAStreamMaySend(t *testing.T) {
 	}
 }
 
-// A28: a length is no reason to allocate anything.
+// A28: a length alone causes no large allocation.
 func TestA28LengthsAreNotBelieved(t *testing.T) {
 	const limit = 256 << 20
 	prefix := binary.BigEndian.AppendUint32(nil, limit)
@@ -106,8 +106,8 @@ func FuzzFromNetConn(f *testing.F) {
 	})
 }
 
-// What comes after we closed is nothing that a Read returns, be it one that was
-// waiting, and only the peer's goodbye ends a Close well.
+// A Read returns nothing that comes after our Close, even if it was waiting. Close succeeds
+// only if the peer's close message comes.
 func TestAMessageAfterOurCloseIsNotDelivered(t *testing.T) {
 	x, y := net.Pipe()
 	defer y.Close()

@@ -48,7 +48,7 @@ func trusting(root *pki.Certificate) *diagnose.Options {
 	return &diagnose.Options{Dial: &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: root.PEM()}}}
 }
 
-// steps is "name passed, tcp passed, …", in order.
+// steps returns "name passed, tcp passed, …", in order.
 func steps(r *diagnose.Report) string {
 	var all []string
 	for _, f := range r.Findings {
@@ -74,8 +74,8 @@ func TestDiagnoseTheWholeWay(t *testing.T) {
 	}
 }
 
-// TestDiagnoseSeesWhoEndsTLS puts a front before the server that terminates TLS, and
-// goes on in cleartext or with a TLS connection of its own.
+// TestDiagnoseSeesWhoEndsTLS puts a proxy in front of the server. The proxy terminates TLS
+// and connects to the server in cleartext or with a TLS connection of its own.
 func TestDiagnoseSeesWhoEndsTLS(t *testing.T) {
 	trusted := &transport.AcceptOptions{TrustedHops: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	clear := httptest.NewServer(diagnose.Handler(trusted))
@@ -166,7 +166,7 @@ func TestDiagnoseWarnsOfTheEndOfACertificate(t *testing.T) {
 	}
 }
 
-// liar answers diagnoses by hand.
+// liar answers a diagnosis with what the test says.
 func liar(t *testing.T, answer func(context.Context, *websocket.Conn)) string {
 	t.Helper()
 	return httpServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -223,7 +223,7 @@ func TestDiagnoseAHostileServer(t *testing.T) {
 	}
 }
 
-// TestDiagnoseAHopThatForgets cuts the connection while nothing is said.
+// TestDiagnoseAHopThatForgets cuts the connection while it is silent.
 func TestDiagnoseAHopThatForgets(t *testing.T) {
 	for name, c := range map[string]struct {
 		end  func(*websocket.Conn)
@@ -243,8 +243,8 @@ func TestDiagnoseAHopThatForgets(t *testing.T) {
 				}
 				go conn.Read(r.Context())
 				<-pinged
-				// The pong has to leave before the end: the client's next frame would be an
-				// answer to the close.
+				// Send the pong before the close: after the close, the client's next frame
+				// would be its answer to that.
 				conn.Ping(r.Context())
 				c.end(conn)
 			}))
@@ -312,7 +312,7 @@ func TestA48DiagnosesHoldNoCredential(t *testing.T) {
 	}
 }
 
-// TestDiagnoseObeysItsContext dials somebody who never answers.
+// TestDiagnoseObeysItsContext dials a server that never answers.
 func TestDiagnoseObeysItsContext(t *testing.T) {
 	h := listen(t, func(c net.Conn) { c.Read(make([]byte, 1<<10)); c.Read(make([]byte, 1)) })
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)

@@ -58,8 +58,8 @@ func closedPort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// connectProxy is a proxy for HTTP that wants a user and a password, and connects everybody
-// to one address.
+// connectProxy is an HTTP proxy that requires a user and a password, and connects every
+// client to one address.
 func connectProxy(to, user string) func(net.Conn) {
 	want := "Basic " + base64.StdEncoding.EncodeToString([]byte(user))
 	return func(client net.Conn) {

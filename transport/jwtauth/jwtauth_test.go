@@ -65,8 +65,8 @@ func jwks(keys ...jose.JSONWebKey) []byte {
 
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// sign makes a token of a header and claims as they are, with any kind of key: a
-// secret makes HS256, nil no signature.
+// sign makes a token of an unchecked header and claims, with any kind of key: a secret
+// gives HS256, nil gives no signature.
 func sign(t *testing.T, key any, header, claims string) string {
 	t.Helper()
 	input := b64([]byte(header)) + "." + b64([]byte(claims))
@@ -99,7 +99,7 @@ func sign(t *testing.T, key any, header, claims string) string {
 	return input + "." + b64(sig)
 }
 
-// claims returns good ones, changed as a JSON object says; null takes one away.
+// claims returns good claims, changed as a JSON object says; null removes a claim.
 func claims(t *testing.T, changes string) string {
 	t.Helper()
 	all := map[string]any{"iss": issuer, "aud": here, "sub": "ann", "exp": time.Now().Add(time.Hour).Unix()}
@@ -158,8 +158,8 @@ func TestTokensThatCount(t *testing.T) {
 	}
 }
 
-// TestTokensThatDoNot has the attacks of RFC 8725 and others. All but the reason is
-// as in a good token.
+// TestTokensThatDoNot tries the attacks of RFC 8725 and others. Each token is good except
+// for the one reason to refuse it.
 func TestTokensThatDoNot(t *testing.T) {
 	der, _ := x509.MarshalPKIXPublicKey(rsaKey.Public())
 	publicPEM := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
@@ -456,7 +456,8 @@ func TestUnknownKeysAreFetchedNowAndThen(t *testing.T) {
 	})
 }
 
-// TestOneFetchServesAll: many wait for it, and who gives up ends it for nobody else.
+// TestOneFetchServesAll lets many wait for one fetch. A waiter that gives up does not end it
+// for the others.
 func TestOneFetchServesAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &remote{answer: func(req *http.Request) (*http.Response, error) {
@@ -533,7 +534,7 @@ func TestAnIssuerThatFails(t *testing.T) {
 	}
 }
 
-// TestOverSockets has a real issuer, a redirect of its, and a real connection.
+// TestOverSockets uses a real issuer, a redirect of that issuer, and a real connection.
 func TestOverSockets(t *testing.T) {
 	var visited atomic.Bool
 	login := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -12,14 +12,14 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// named is a token under a key of some name, which is genuine where that is published.
+// named verifies a token under a key with the given name. It is genuine if that key is published.
 func named(t *testing.T, v *Verifier, kid string) error {
 	t.Helper()
 	_, err := v.Verify(t.Context(), sign(t, otherKey, fmt.Sprintf(`{"alg":"ES256","kid":%q}`, kid), claims(t, "")))
 	return err
 }
 
-// later checks that nothing was decided, and returns after how long to ask again.
+// later checks that the error decides nothing, and returns when to try again.
 func later(t *testing.T, err error) time.Duration {
 	t.Helper()
 	var no *transport.UnavailableError
@@ -29,8 +29,8 @@ func later(t *testing.T, err error) time.Duration {
 	return no.RetryAfter
 }
 
-// Strangers make names up, and the issuer goes over to another key: tokens under that are not
-// refused while nobody may ask for it, and count once that is due.
+// Strangers invent names while the issuer changes to another key. Tokens under the new key are
+// not refused while no fetch is allowed, and count after the next fetch.
 func TestMadeUpNamesRefuseNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &remote{answer: answering(200, published)}
@@ -53,8 +53,8 @@ func TestMadeUpNamesRefuseNobody(t *testing.T) {
 	})
 }
 
-// A flood of names for an hour loads the issuer no more than it may, fills no memory, and keeps
-// nobody out for longer than a pause.
+// A flood of names for an hour causes no more fetches than allowed, fills no memory, and keeps
+// no client out for longer than a pause.
 func TestFloodOfMadeUpNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &remote{answer: answering(200, published)}
@@ -87,7 +87,8 @@ func TestFloodOfMadeUpNames(t *testing.T) {
 	})
 }
 
-// An issuer that is down at the start is asked again soon, and not by everybody.
+// If the issuer is down at the start, many tokens cause one burst of fetches and no more. Tokens
+// count soon after the issuer is up.
 func TestIssuerThatIsDownAtTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &remote{answer: answering(503, nil)}
@@ -106,7 +107,7 @@ func TestIssuerThatIsDownAtTheStart(t *testing.T) {
 	})
 }
 
-// A key that was withdrawn is known to be, however it became known.
+// A token under a withdrawn key is refused, even if a fetch for another name found out.
 func TestWithdrawnKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &remote{answer: answering(200, jwks(jwk("ec", "", ecKey.Public()), jwk("new", "", otherKey.Public())))}
@@ -122,8 +123,8 @@ func TestWithdrawnKey(t *testing.T) {
 	})
 }
 
-// Somebody knows the name of the next key, and asks for it before the issuer publishes it: that
-// it was not there then says nothing about now.
+// A stranger knows the name of the next key, and asks for it before the issuer publishes it. That
+// must not make genuine tokens fail once the key is published.
 func TestNameAskedForTooEarly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &remote{answer: answering(200, published)}

@@ -74,7 +74,7 @@ func TestParseFindsTheKeysCertificate(t *testing.T) {
 	}
 }
 
-// TestLoadReadsWhatOpenSSLWrites has the file made by somebody else.
+// TestLoadReadsWhatOpenSSLWrites loads a file that another program made.
 func TestLoadReadsWhatOpenSSLWrites(t *testing.T) {
 	openssl, err := exec.LookPath("openssl")
 	if err != nil {

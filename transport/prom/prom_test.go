@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { leak.Main(m) }
 
-// scrape asks for the metrics of a registry as Prometheus does.
+// scrape reads the metrics of a registry as Prometheus does.
 func scrape(t *testing.T, registry *prometheus.Registry) string {
 	t.Helper()
 	server := httptest.NewServer(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
@@ -116,7 +116,7 @@ func goDoc(t *testing.T) string {
 	return string(out)
 }
 
-// What Metrics documents and what is scraped are the same names.
+// Metrics documents exactly the names that a scrape returns.
 func TestEveryNameIsDocumented(t *testing.T) {
 	all := regexp.MustCompile(`hopseal_\w+`)
 	registry := prometheus.NewPedanticRegistry()

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A client that says it is an authority sees the certificate for those, and gets no
-// connection without the client certificate that everybody else needs.
+// A client that claims to be an authority sees the certificate for authorities. It gets no
+// connection without the client certificate that every client needs.
 func TestAnAuthorityIsNoClient(t *testing.T) {
 	ca := newAuthority()
 	files := newFolder(t)

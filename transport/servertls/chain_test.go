@@ -30,7 +30,7 @@ func (i *issued) with(chain ...*authority) *issued {
 	return &out
 }
 
-// cert.pem in the place of fullchain.pem would fail every client.
+// cert.pem instead of fullchain.pem would make every client fail.
 func TestALeafDoesNotReplaceAChain(t *testing.T) {
 	root, files := newAuthority(), newFolder(t)
 	middle, other := root.intermediate(), root.intermediate()
@@ -58,7 +58,7 @@ func TestALeafDoesNotReplaceAChain(t *testing.T) {
 	}
 }
 
-// At the start there is nothing better, so it is told where it is likely a mistake.
+// At the start there is no better file, so an event reports a likely mistake.
 func TestAChainThatIsIncompleteAtTheStart(t *testing.T) {
 	root := newAuthority()
 	middle, other := root.intermediate(), root.intermediate()
@@ -80,8 +80,8 @@ func TestAChainThatIsIncompleteAtTheStart(t *testing.T) {
 	}
 }
 
-// A client with a wrong name learns that it is wrong; one that comes while something is
-// amiss learns that it may come again.
+// A client that asks for a wrong name learns that it is wrong. One that connects during
+// another failure learns that it may try again.
 func TestAWrongNameIsSaidToBeWrong(t *testing.T) {
 	ca := newAuthority()
 	local := newFolder(t).put(ca.issue(named("local.example")))

@@ -115,8 +115,8 @@ func TestClientCertificates(t *testing.T) {
 	}
 }
 
-// TestClientCAsChange also looks at sessions that are resumed: a ticket must not
-// let in whom the files no longer do.
+// TestClientCAsChange also resumes sessions: a ticket must not let in a client that the
+// files no longer allow.
 func TestClientCAsChange(t *testing.T) {
 	ca, first, second, files := newAuthority(), newAuthority(), newAuthority(), newFolder(t)
 	w := watch(t, Options{Pairs: []Pair{files.put(ca.issue(nil))}, ClientCAs: files.write("clients.crt", first.pem())})

@@ -23,8 +23,7 @@ import (
 )
 
 // A service whose certificate comes from certbot. A gauge shows how long it is good
-// for; SIGHUP, which certbot's deploy hook may send, saves the wait for the next
-// look.
+// for. Certbot's deploy hook may send SIGHUP, to save the wait for the next read.
 func Example() {
 	certs, err := servertls.Watch(servertls.Options{
 		Pairs: []servertls.Pair{{
@@ -68,7 +67,7 @@ func Example() {
 	log.Fatal(server.ListenAndServeTLS("", ""))
 }
 
-// Nodes behind a load balancer that resume each other's sessions, and let in only
+// Nodes behind a load balancer that resume each other's sessions, and accept only
 // clients with a certificate of the company.
 func ExampleWatch_nodes() {
 	certs, err := servertls.Watch(servertls.Options{

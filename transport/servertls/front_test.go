@@ -19,7 +19,7 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// service tells by which protocol it was reached, and echoes messages at /ws.
+// service says which protocol a request used, and echoes messages at /ws.
 func service() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) })
@@ -39,7 +39,7 @@ func service() http.Handler {
 	return mux
 }
 
-// httpTransport is a client of its own.
+// httpTransport is a separate client.
 func httpTransport(t *testing.T, ca *authority, protocols ...func(*http.Protocols, bool)) *http.Transport {
 	out := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.pool()}, Protocols: new(http.Protocols)}
 	for _, set := range protocols {
@@ -51,8 +51,8 @@ func httpTransport(t *testing.T, ca *authority, protocols ...func(*http.Protocol
 
 var http1, http2 = (*http.Protocols).SetHTTP1, (*http.Protocols).SetHTTP2
 
-// TestFronts puts proxies that speak HTTP/2 with clients and services before
-// services that do and do not. Upgrades take HTTP/1.1 at every hop.
+// TestFronts puts proxies in front of services. The proxies speak HTTP/2 with clients and
+// services; only some services do. Upgrades use HTTP/1.1 at every hop.
 func TestFronts(t *testing.T) {
 	ca := newAuthority()
 	node := func(http2 bool, handler http.Handler) string {

@@ -70,8 +70,7 @@ func (a *authority) pool() *x509.CertPool {
 	return pool
 }
 
-// issue returns a certificate for localhost and 127.0.0.1, unless change says
-// something else.
+// issue returns a certificate for localhost and 127.0.0.1, unless change alters it.
 func (a *authority) issue(change func(*x509.Certificate)) *issued {
 	return a.certify(must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)), change)
 }
@@ -132,8 +131,8 @@ func (f folder) put(i *issued) Pair {
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// watch is Watch for as long as the test runs, with its log off, and looking by
-// itself never unless told to.
+// watch calls Watch for the length of the test, without a log. The Watcher never looks by
+// itself unless the options set an Interval.
 func watch(t *testing.T, opts Options) *Watcher {
 	t.Helper()
 	if opts.Interval == 0 {
@@ -178,7 +177,7 @@ func answer(c net.Conn) {
 	}
 }
 
-// visit connects, reads the byte, and returns what the client knows then.
+// visit connects, reads the byte, and returns the state of the client's connection.
 func visit(address string, config *tls.Config) (tls.ConnectionState, error) {
 	raw, err := net.Dial("tcp", address)
 	if err != nil {
@@ -209,7 +208,7 @@ func serialOf(s tls.ConnectionState) int64 {
 	return s.PeerCertificates[0].SerialNumber.Int64()
 }
 
-// A recorder is told of events.
+// A recorder records events.
 type recorder struct {
 	mu     sync.Mutex // guards what follows
 	events []Event
@@ -243,8 +242,8 @@ func answerOK(w http.ResponseWriter, _ *http.Request) {
 	io.WriteString(w, strconv.Itoa(http.StatusOK))
 }
 
-// serveHTTP runs an http.Server as the package's documentation says. It must have
-// nothing to log but one line with each of the given texts.
+// serveHTTP runs an http.Server as the package's documentation says. The server must log
+// one line with each of the given texts, and nothing else.
 func serveHTTP(t *testing.T, w *Watcher, handler http.Handler, lines ...string) (address string) {
 	t.Helper()
 	logged := new(bytes.Buffer)

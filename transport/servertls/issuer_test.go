@@ -15,7 +15,7 @@ import (
 )
 
 // issuer stands for an ACME client: it has a certificate for one name, and another
-// one for an authority that checks.
+// one to show to an authority that checks the name.
 func issuer(ca *authority, name string) (cert, challenge *tls.Certificate, get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) {
 	pair := func() *tls.Certificate {
 		i := ca.issue(named(name))
@@ -65,7 +65,7 @@ func TestCertificatesFromElsewhere(t *testing.T) {
 }
 
 // An authority that checks a name has no client certificate. Nobody gets in by
-// saying that it is one.
+// claiming to be an authority.
 func TestTheChallengeProtocol(t *testing.T) {
 	ca := newAuthority()
 	_, challenge, get := issuer(ca, "issued.example")

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// badPairs are files that no client would accept, or that are not whole, with what
-// the error has to say.
+// badPairs are files that no client would accept or that are incomplete, each with the
+// text that the error must contain.
 func badPairs(ca *authority) map[string]struct {
 	pair issued
 	text string

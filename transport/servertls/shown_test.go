@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// meet makes a handshake in memory, which works in a bubble.
+// meet makes a handshake in memory, which works in a synctest bubble.
 func meet(t *testing.T, w *Watcher, config *tls.Config) (tls.ConnectionState, error) {
 	t.Helper()
 	a, b := net.Pipe()
@@ -40,8 +40,8 @@ func lasting(d time.Duration) func(*x509.Certificate) {
 	}
 }
 
-// A certificate that was renewed, and whose name nobody has visited since, is no reason for
-// an alarm; one that GetCertificate still shows is.
+// The Watcher does not warn of a certificate that was renewed while no client connected. It
+// warns of one that GetCertificate still shows.
 func TestNoAlarmOfWhatIsNotShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := newAuthority()
@@ -68,7 +68,7 @@ func TestNoAlarmOfWhatIsNotShown(t *testing.T) {
 	})
 }
 
-// A call that does not return holds neither the looks at the files nor the warning up.
+// A call that does not return delays neither the looks at the files nor the warning.
 func TestAnAlarmDoesNotWaitForGetCertificate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := newAuthority()
@@ -91,8 +91,8 @@ func TestAnAlarmDoesNotWaitForGetCertificate(t *testing.T) {
 	})
 }
 
-// The gauge has what is shown, by name and kind of key, even if it ends before what was
-// shown earlier.
+// The gauge shows the current certificate of each name and kind of key, even if it expires
+// before the one that was shown earlier.
 func TestTheGaugeHasWhatIsShown(t *testing.T) {
 	ca := newAuthority()
 	long, short := pairOf(ca.issue(lasting(90*dayLong))), pairOf(ca.issue(lasting(20*dayLong)))
@@ -121,8 +121,8 @@ func TestTheGaugeHasWhatIsShown(t *testing.T) {
 	}
 }
 
-// What is listed counts before anybody has seen it, and not any more when it is not
-// listed.
+// A listed certificate counts before any client has seen it, and stops counting when it is
+// no longer listed.
 func TestListedCertificates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := newAuthority()
@@ -147,7 +147,7 @@ func TestListedCertificates(t *testing.T) {
 	})
 }
 
-// A clock that stood in the future for a moment has used no warning up.
+// A clock that was ahead for a moment does not use up a warning.
 func TestWarningsAfterAWrongClock(t *testing.T) {
 	leaf := pairOf(newAuthority().issue(nil)).Leaf
 	e, now := newExpiring(leaf, ""), time.Now()

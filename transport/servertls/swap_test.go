@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// A layout puts the n-th pair where the files of the server are, as a program does
-// that people use for that.
+// A layout puts the n-th pair in the place of the server's files, in the same way as a
+// common program.
 type layout func(f folder, n int, i *issued) error
 
 var layouts = map[string]struct {
@@ -31,7 +31,7 @@ var layouts = map[string]struct {
 	"rename":     {rename, Pair{Cert: "tls.crt", Key: "tls.key"}},
 }
 
-// certbot keeps every pair and moves two links. For a moment each is missing.
+// certbot keeps every pair and moves two links. Each link is missing for a moment.
 func certbot(f folder, n int, i *issued) error {
 	for name, content := range map[string][]byte{"privkey": i.key, "fullchain": i.cert} {
 		kept := f.file(fmt.Sprintf("archive/%s%d.pem", name, n))
@@ -50,8 +50,8 @@ func certbot(f folder, n int, i *issued) error {
 	return nil
 }
 
-// kubernetes swaps the one link that leads to the folder of both, and then takes
-// the old folder away, as its kubelet does with a mounted secret.
+// kubernetes swaps the one link to the folder of both files, then removes the old folder,
+// as its kubelet does with a mounted secret.
 func kubernetes(f folder, n int, i *issued) error {
 	version := fmt.Sprintf("..version_%d", n)
 	old, _ := os.Readlink(f.file("..data"))
@@ -93,7 +93,7 @@ func overwrite(f folder, _ int, i *issued) error {
 	return nil
 }
 
-// rename is what editors and careful programs do, file by file.
+// rename replaces file by file, as editors and careful programs do.
 func rename(f folder, _ int, i *issued) error {
 	for name, content := range map[string][]byte{"tls.crt": i.cert, "tls.key": i.key} {
 		err := firstError(os.WriteFile(f.file(name+"~"), content, 0o600), os.Rename(f.file(name+"~"), f.file(name)))
@@ -113,10 +113,9 @@ func firstError(errs ...error) error {
 	return nil
 }
 
-// TestSwapUnderLoad exchanges a pair again and again while clients connect, some
-// thousands in all, and others keep one connection for all the time. Every request
-// has to succeed, and nobody who comes after a new certificate was announced may see
-// an older one.
+// TestSwapUnderLoad replaces a pair again and again. Meanwhile some thousands of clients
+// connect, and others keep one connection throughout. Every request has to succeed, and a
+// client that connects after the event of a new certificate must not see an older one.
 func TestSwapUnderLoad(t *testing.T) {
 	const swaps, workers = 20, 8
 	visits := 500
@@ -196,8 +195,8 @@ func closed(c chan struct{}) bool {
 	}
 }
 
-// A stayer makes requests on one connection. (An http.Transport leaves a connection
-// now and then when the machine is slow.)
+// A stayer makes requests on one connection. (An http.Transport sometimes changes its
+// connection when the machine is slow.)
 type stayer struct {
 	conn *tls.Conn
 	in   *bufio.Reader

@@ -24,7 +24,7 @@ func line(b byte) string {
 	return base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{b}, ticketSecretSize)) + "\n"
 }
 
-// returning is a client that keeps its sessions.
+// returning is a client that keeps its tickets.
 func returning(ca *authority) *tls.Config {
 	return &tls.Config{RootCAs: ca.pool(), ClientSessionCache: tls.NewLRUClientSessionCache(4)}
 }
@@ -70,7 +70,7 @@ func TestNodesResumeEachOthersSessions(t *testing.T) {
 	}
 }
 
-// A recorded session of TLS 1.2 could be read by whoever gets the secret later.
+// Whoever gets the secret later could read a recorded session of TLS 1.2.
 func TestNoTicketsForTLS12UnderASharedSecret(t *testing.T) {
 	ca, files := newAuthority(), newFolder(t)
 	pairs := []Pair{files.put(ca.issue(nil))}
@@ -85,7 +85,7 @@ func TestNoTicketsForTLS12UnderASharedSecret(t *testing.T) {
 	}
 }
 
-// A session outlives a change of the certificate, with the server's own keys too.
+// A client resumes a session after the certificate changes, with the server's own keys too.
 func TestSessionsOutliveAReload(t *testing.T) {
 	for name, opts := range map[string]Options{"shared": {TicketSecret: testSecret(1)}, "own": {}} {
 		ca, files, client := newAuthority(), newFolder(t), returning(newAuthority())
@@ -139,7 +139,7 @@ func TestTheSecretIsExchangedNodeByNode(t *testing.T) {
 	}
 }
 
-// keep is a cache that takes no newer tickets.
+// keep is a cache that keeps the tickets it has and stores no new ones.
 type keep struct{ tls.ClientSessionCache }
 
 func (keep) Put(string, *tls.ClientSessionState) {}

@@ -67,8 +67,8 @@ func TestAChangeIsTakenAtTheSecondLook(t *testing.T) {
 	})
 }
 
-// A pair that is not valid yet is refused, and taken when its time has come though
-// nobody touches it.
+// A Watcher refuses a pair that is not valid yet, and takes it once it is valid, although
+// nobody touches the files.
 func TestATimeThatComes(t *testing.T) {
 	files := newFolder(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -223,7 +223,7 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 	}
 }
 
-// Everything that is bad is told at once.
+// One error reports everything that is bad.
 func TestAllThatIsRefused(t *testing.T) {
 	_, err := Watch(Options{Logger: quiet, Pairs: []Pair{{Cert: "/no/a", Key: "/no/b"}, {Cert: "/no/c", Key: "/no/d"}}})
 	if err == nil || !strings.Contains(err.Error(), "/no/a with /no/b") || !strings.Contains(err.Error(), "/no/c with /no/d") || !errors.Is(err, os.ErrNotExist) {

@@ -123,8 +123,8 @@ func TestAddressWithoutIP(t *testing.T) {
 	}
 }
 
-// FuzzA49Forwarded looks for a text of a client's that hides, in the same header,
-// what an honest hop writes behind it.
+// FuzzA49Forwarded looks for a text with which a client can hide what an honest hop
+// writes after it in the same header.
 func FuzzA49Forwarded(f *testing.F) {
 	for _, seed := range []string{"", "for=1.1.1.1", `for="[2001:db8::1]:80";proto=https`, `for="a\"b`, `a=", for="`, ",", "for=_x;host=h:1", `x="\`} {
 		f.Add(seed)

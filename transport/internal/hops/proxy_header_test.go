@@ -26,7 +26,7 @@ const (
 	ends6 = "\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x07" + "\xfd\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x09" + "\x10\xe1\x01\xbb"
 )
 
-// summed adds a checksum to a header of version 2, flipped by an error.
+// summed makes a header of version 2 with a checksum. The checksum's bits in flip are wrong.
 func summed(ends string, flip uint32) string {
 	h := []byte(v2(0x21, 0x11, ends+tlv(valueCRC32C, "\x00\x00\x00\x00")+tlv(0x04, "pad")))
 	at := len(h) - len(tlv(0x04, "pad")) - 4
@@ -116,7 +116,7 @@ func TestA49ProxyHeaders(t *testing.T) {
 	}
 }
 
-// TestA49ProxyChecksum changes each byte behind the signature.
+// TestA49ProxyChecksum changes each byte after the signature.
 func TestA49ProxyChecksum(t *testing.T) {
 	good := summed(ends4, 0)
 	for i := len(proxySignature); i < len(good); i++ {
