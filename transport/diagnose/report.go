@@ -23,7 +23,7 @@ const (
 // A Finding is what [Run] saw in one step. Its text from outside is safe to show, and
 // it holds no credential, path or query.
 type Finding struct {
-	Step    string        `json:"step"`          // "url", "name", "tcp", "proxy", "tls", "upgrade", "echo", "keep-alive" or "idle"; and what goes on where Run ends
+	Step    string        `json:"step"`          // "url", "name", "tcp", "proxy", "tls", "upgrade", "echo", "keep-alive" or "idle"; callers may add steps of their own after Run
 	Hop     string        `json:"hop,omitempty"` // who had to answer: a host and port, or a proxy
 	Result  Result        `json:"result"`
 	Took    time.Duration `json:"took_ns,omitempty"` // nanoseconds in JSON
