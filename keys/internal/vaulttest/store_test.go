@@ -16,7 +16,7 @@ import (
 	"github.com/hopseal/hopseal/keys/keystore"
 )
 
-// under is a store's secret: a key of the service, asked for with a good token.
+// under returns a store's secret: a key of the service, with a token that the service accepts.
 func (v *vault) under(t *testing.T, key string) keystore.Secret {
 	return keystore.KMS(v.client(t, token), v.uri(key))
 }
@@ -38,8 +38,8 @@ func newStore(t *testing.T, v *vault) string {
 	return path
 }
 
-// A store under a key that never leaves the service: made, changed, read by
-// another process, and opened again.
+// The key of a store never leaves the service. The store is made, changed, read by another process,
+// and opened again.
 func TestStoreUnderVault(t *testing.T) {
 	v := newVault(t, "stores")
 	path := newStore(t, v)
@@ -76,8 +76,8 @@ func TestStoreUnderVault(t *testing.T) {
 	holdToWhatVaultSaw(t, v, path)
 }
 
-// holdToWhatVaultSaw checks that the service wrapped one key, bound to its own
-// name, and that this key is nowhere on disk.
+// holdToWhatVaultSaw checks that the service wrapped one key, bound to the URI of the service's key,
+// and that the wrapped key is nowhere on disk.
 func holdToWhatVaultSaw(t *testing.T, v *vault, path string) {
 	t.Helper()
 	if len(v.saw) != 1 || len(v.saw[0]) != 32 || !strings.HasSuffix(v.aads[0], v.uri("stores")) ||
@@ -100,8 +100,8 @@ func answer(status int, body string) http.HandlerFunc {
 	}
 }
 
-// Whatever goes wrong with the service, the error says so in one line with what to
-// do, shows no token, and leaves the store as it was.
+// For each failure of the service the error says in one line what failed and what to do. It shows no
+// token, and the store stays as it was.
 func TestErrorsOfTheService(t *testing.T) {
 	v := newVault(t, "stores", "others")
 	gone := newVault(t, "stores")
@@ -154,7 +154,7 @@ func TestErrorsOfTheService(t *testing.T) {
 	}
 }
 
-// check holds an error to what every error of a service must be.
+// check checks that an error has what every error of a service must have.
 func check(t *testing.T, err error, says string) {
 	t.Helper()
 	if !errors.Is(err, keystore.ErrKMS) || errors.Is(err, keystore.ErrPassphrase) {
@@ -173,8 +173,8 @@ func check(t *testing.T, err error, says string) {
 	}
 }
 
-// The key was deleted in the service and made again under its name: the URI is the
-// same and the key another.
+// The service has deleted the key and made another one under its name: the URI is the same and the
+// key another.
 func TestReplacedKey(t *testing.T) {
 	v := newVault(t, "stores")
 	path := newStore(t, v)
@@ -213,7 +213,7 @@ func TestSlowServiceAndDeadline(t *testing.T) {
 	s.Close()
 }
 
-// A store is not made where the service does not wrap its key.
+// Create makes no store if the service does not wrap its key.
 func TestCreateNeedsTheService(t *testing.T) {
 	v := newVault(t, "stores")
 	id, err := keys.GenerateIdentity("billing")

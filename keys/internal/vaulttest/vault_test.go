@@ -24,8 +24,8 @@ func TestMain(m *testing.M) { leak.Main(m) }
 
 const token = "hvs.CAESIPlantedTokenThatNoErrorMayShow"
 
-// A vault speaks the part of Vault's HTTP API that wraps keys: encrypt and decrypt
-// of the transit engine, with associated data, for one token.
+// A vault speaks the part of Vault's HTTP API that wraps keys: encrypt and decrypt of the transit
+// engine, with associated data. It accepts one token.
 // https://developer.hashicorp.com/vault/api-docs/secret/transit
 type vault struct {
 	*httptest.Server
@@ -145,12 +145,12 @@ func refuse(w http.ResponseWriter, status int, text string) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"errors": []string{text}})
 }
 
-// uri names a key as Tink's client does.
+// uri returns the URI by which Tink's client names a key.
 func (v *vault) uri(key string) string {
 	return "hcvault://" + strings.TrimPrefix(v.URL, "https://") + "/transit/keys/" + key
 }
 
-// client is Tink's client for the service, over TLS, with the token.
+// client returns Tink's client for the service, over TLS, with the token.
 func (v *vault) client(t *testing.T, token string) registry.KMSClient {
 	t.Helper()
 	httpClient := v.Server.Client()
