@@ -1,8 +1,8 @@
 // Package aside calls code that is not this project's: a Verifier, Authenticate, Credentials, a
-// session store. Behind each may be a disk, a file that another machine has locked or a
-// service, and a call may take for ever, whatever its context says. So nobody waits for one
-// longer than the context lasts, and each call that has not returned keeps one goroutine and
-// one of a limited number of turns.
+// session store. Behind each may be a disk, a file that another machine has locked, or a
+// service. A call may take for ever, whatever its context says, so nobody waits for it longer
+// than the context lasts. A call that has not returned keeps one goroutine and one of a limited
+// number of turns.
 package aside
 
 import (
@@ -17,7 +17,7 @@ type Turns chan struct{}
 // Limit returns n turns.
 func Limit(n int) Turns { return make(Turns, n) }
 
-// Call is [Within] for a call that takes one of so many turns.
+// Call is [Within] for a call that needs a turn.
 func Call[T any](ctx context.Context, turns Turns, call func(context.Context) (T, error)) (none T, _ error) {
 	select {
 	case turns <- struct{}{}:
@@ -36,9 +36,9 @@ func Do(ctx context.Context, turns Turns, call func(context.Context) error) erro
 	return err
 }
 
-// Within makes a call in a goroutine of its own, and waits for it until the context ends. After
-// that the error is the context's, and the call may have its effect all the same. A panic is an
-// error, and so is a goroutine that ends: whoever does not answer has not said yes.
+// Within makes a call in a goroutine of its own, and waits for it until the context ends. Then the
+// error is the context's, and the call may still have its effect. A panic becomes an error, and so
+// does runtime.Goexit: no answer is not a yes.
 func Within[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
 	var answer T
 	done := make(chan error, 1)

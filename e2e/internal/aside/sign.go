@@ -16,9 +16,9 @@ type signing struct {
 	err       error
 }
 
-// Sign waits for a signature until the context ends or over is closed. Then it is late, with
-// the context's error if it has one. Once the Signer has returned, however late, Sign calls
-// then, with whether it was late.
+// Sign asks the Signer, and waits until the context ends or over is closed. If the signature has
+// not come by then it is late, and err is the context's error, if it has one. Once the Signer has
+// returned, however late, Sign calls then, and tells it whether the signature was late.
 func Sign(ctx context.Context, over <-chan struct{}, signer keys.Signer, message []byte, then func(late bool)) (signature []byte, late bool, err error) {
 	s := &signing{done: make(chan struct{})}
 	if _, immediate := signer.(interface{ Immediate() }); immediate { // a key in this process
@@ -36,7 +36,7 @@ func Sign(ctx context.Context, over <-chan struct{}, signer keys.Signer, message
 	if late {
 		return nil, true, ctx.Err()
 	}
-	<-s.done // it may have come meanwhile
+	<-s.done // the signature may have come meanwhile
 	return s.signature, false, s.err
 }
 
@@ -50,7 +50,7 @@ func (s *signing) run(signer keys.Signer, message []byte, then func(late bool)) 
 	s.signature, s.err = signer.Sign(message)
 }
 
-// SignInTurn is [Sign] for a call that takes one of so many turns.
+// SignInTurn is [Sign] for a call that needs a turn.
 func SignInTurn(ctx context.Context, turns Turns, signer keys.Signer, message []byte) ([]byte, error) {
 	select {
 	case turns <- struct{}{}:

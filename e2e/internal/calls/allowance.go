@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// An allowance is how much the requests of this end may cost of which it has no answer yet: what
-// the peer, with the same configuration, is ready to hold. It is given in the order in which it is
-// asked for. A request that costs more than all of it has to be alone. So the peer finds room for
-// each request, in whatever order they come to it. The mu of the Calls guards it.
+// An allowance limits what the unanswered requests of this end may cost: as much as the peer, with
+// the same configuration, is ready to hold. Requests get their shares in the order in which they
+// ask. A request that costs more than the whole allowance must be alone. So the peer has room for
+// each request, in whatever order they arrive. The mu of the Calls guards it.
 type allowance struct {
 	used    int // in bytes
 	waiting []*share
@@ -30,14 +30,14 @@ func (c *Calls) ask(cost int) *share {
 	return s
 }
 
-// awaitShare returns once a share is granted, or the error why it will not be.
+// awaitShare waits until a share is granted. The error says why it will not be.
 func (c *Calls) awaitShare(ctx context.Context, s *share) error {
 	select {
 	case <-s.granted:
 		return nil
 	default:
 	}
-	c.flow.Want() // the answers that it waits for have to be read
+	c.flow.Want() // somebody must read the answers that it waits for
 	defer c.flow.Unwant()
 	select {
 	case <-s.granted:
@@ -62,7 +62,7 @@ func (c *Calls) withdraw(s *share) {
 	c.allowance.grant(c.limits.Window)
 }
 
-// grant gives those who wait what there is. The caller holds the Calls' mu.
+// grant grants the shares that there is room for. The caller holds the Calls' mu.
 func (l *allowance) grant(window int) {
 	for len(l.waiting) > 0 && (l.used == 0 || l.used+l.waiting[0].cost <= window) {
 		l.used += l.waiting[0].cost

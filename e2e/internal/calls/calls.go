@@ -2,8 +2,8 @@
 //
 // [Calls] submits a request to the flow of its session and waits until the session delivers the
 // answer. A call survives the connections that it is sent over. The peer holds requests until it
-// has answered them, so an [allowance] bounds here what the peer, with the same configuration, is
-// ready to hold: no honest end refuses a request of another for its size.
+// has answered them, so an [allowance] keeps the requests of this end within what the peer, with
+// the same configuration, is ready to hold. No honest end refuses another's request for its size.
 package calls
 
 import (
@@ -23,7 +23,7 @@ type Calls struct {
 	engine *engine.Session
 	limits Limits
 
-	// unclaimed is called with the refusal of a message that nobody waits for.
+	// unclaimed gets the refusals of messages that no Call waits for.
 	unclaimed func(*fault.RefusedError)
 
 	turnedDown atomic.Uint64 // messages of this end that the peer has refused
@@ -41,7 +41,7 @@ type Limits struct {
 	Window int // bytes that requests without an answer may cost
 }
 
-// New returns the calls of a session, none yet.
+// New returns the calls of a session. There are none yet.
 func New(f *flow.Flow, e *engine.Session, l Limits, unclaimed func(*fault.RefusedError)) *Calls {
 	return &Calls{flow: f, engine: e, limits: l, unclaimed: unclaimed}
 }
@@ -70,7 +70,7 @@ func (c *Calls) Call(ctx context.Context, typ string, data []byte) ([]byte, erro
 			failed <- err
 		}
 	}()
-	select { // both come soon after the context's end; until then data is in use
+	select { // one of these comes soon after the context's end; until then data is in use
 	case <-request.sealed:
 	case err := <-failed:
 		c.withdraw(share)
@@ -79,12 +79,12 @@ func (c *Calls) Call(ctx context.Context, typ string, data []byte) ([]byte, erro
 	return c.await(ctx, request)
 }
 
-// costOf returns what a message counts at the peer, at most.
+// costOf returns the most that a message can count at the peer.
 func costOf(m *flow.Outgoing) int {
 	return engine.Cost(engine.MaxHeader - engine.MaxType + len(m.Type) + len(m.Body))
 }
 
-// await waits for the answer to a request that has its number.
+// await waits for the answer to a request that has got its number.
 func (c *Calls) await(ctx context.Context, request *call) ([]byte, error) {
 	defer c.giveUp(request)
 	c.flow.Want()
@@ -129,7 +129,8 @@ func (c *Calls) places() chan struct{} {
 	return c.slots
 }
 
-// Numbered is called before the request is written, as its answer may follow at once.
+// Numbered registers the request under its number. The flow calls it before it writes the request,
+// because the answer may follow at once.
 func (request *call) Numbered(number uint64) {
 	c := request.of
 	c.mu.Lock()
@@ -142,7 +143,7 @@ func (request *call) Numbered(number uint64) {
 	close(request.sealed)
 }
 
-// giveUp is called when nobody waits for an answer any more. The peer may still be at it.
+// giveUp records that nobody waits for an answer any more. The peer may still be working on it.
 func (c *Calls) giveUp(waiting *call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -152,16 +153,16 @@ func (c *Calls) giveUp(waiting *call) {
 // TurnedDown returns how many messages of this end the peer has refused.
 func (c *Calls) TurnedDown() uint64 { return c.turnedDown.Load() }
 
-// AnswersTo returns how many answers there may be at most to so many messages: one of each by every
-// process that the peer was. A stored session goes on in another one, which serves again what was
-// not acknowledged; each begins with a link.
+// AnswersTo returns how many answers so many messages may get at most: one from each process that
+// the peer was. A stored session goes on in another process, which serves again what was not
+// acknowledged. Each process begins with a link, so the links bound their number.
 func (c *Calls) AnswersTo(messages uint64) uint64 {
 	return messages * (c.engine.Stats().Resumes + 1)
 }
 
-// Deliver gives an answer or a refusal to whoever waits for it, and drops one that comes too late.
-// No honest end answers a message that was not sent, or sends more answers than AnswersTo: that
-// ends the session, and Deliver returns how.
+// Deliver gives an answer or a refusal to the Call that waits for it, and drops one that comes too
+// late. No honest end answers a message that was not sent, or sends more answers than AnswersTo
+// allows. If one does, Deliver ends the session and returns its error.
 func (c *Calls) Deliver(m flow.Incoming) error {
 	waiting, replies := c.take(m.Answers)
 	a := answer{}
@@ -189,8 +190,8 @@ func (c *Calls) Deliver(m flow.Incoming) error {
 	return nil
 }
 
-// take returns who waits for the reply to a message, or nil, and how many replies have come with
-// this one.
+// take returns the call that waits for the reply to a message, or nil. It also returns how many
+// replies have come, including this one.
 func (c *Calls) take(number uint64) (_ *call, replies uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Causes for which a session ends, found in a CloseError.
+// Causes that end a session. A CloseError has them.
 var (
 	ErrTruncated  = errors.New("the connection ended before the other end closed the session; messages may be missing")
 	ErrTampered   = errors.New("a message was changed, dropped, repeated or reordered on the way")
@@ -22,7 +22,7 @@ var (
 	ErrStalled    = errors.New("the other end takes no messages any more")
 )
 
-// What one call returns, and no session ends with.
+// Errors of one call, which end no session.
 var (
 	ErrTooLarge     = errors.New("message above the session's limit")
 	ErrType         = errors.New("a type must have at most 128 bytes of UTF-8")
@@ -66,26 +66,26 @@ func (c Code) String() string {
 	return "code " + strconv.Itoa(int(c))
 }
 
-// A CloseError says how a session ended. It always matches [net.ErrClosed]. It
-// matches [io.EOF] where the other end has closed the session with [CodeDone], so
-// that nothing is missing.
+// A CloseError says how a session ended. It always matches [net.ErrClosed]. It matches
+// [io.EOF] if the other end has closed the session with [CodeDone]: then nothing is missing.
 type CloseError struct {
 	Code   Code  // if Err is nil
 	Remote bool  // the other end closed the session, not this one
 	Err    error // what broke the session, nil if it was closed
 
-	// Gap says which messages are not known to have arrived. It is nil where this end
-	// closed the session and everything has, and where it is Stored. It is found by
-	// errors.As too.
+	// Gap says which messages are not known to have arrived. It is nil if this end closed
+	// the session and everything has arrived, and if the session is Stored. errors.As finds
+	// it too.
 	Gap *GapError
 
-	// Missing is how many messages the other end had still accepted for sending that have
-	// not arrived here, by the word of its close. It is 0 where it closed with [CodeDone].
-	// Where nobody closed the session nobody knows.
+	// Missing is how many messages the other end had accepted for sending that have not
+	// arrived here, as its close says. It is 0 if the other end closed with [CodeDone]. If
+	// nobody closed the session, nobody knows the number.
 	Missing uint64
 
-	// Stored says that only this end of the session is over: it is in [Options.Store], with
-	// every message that a Send has returned nil for, and may go on in another process.
+	// Stored says that only this end of the session is over. The session is in
+	// [Options.Store], with every message for which Send has returned nil, and may go on in
+	// another process.
 	Stored bool
 }
 
@@ -131,7 +131,7 @@ func (e *CloseError) text() string {
 	return "e2e: the other end closed the session with " + e.Code.String()
 }
 
-// missed says what the gap does.
+// missed returns the text of the gap.
 func (e *CloseError) missed() string {
 	if e.Gap == nil {
 		return "see Gap"
@@ -151,7 +151,7 @@ func (e *CloseError) Unwrap() []error {
 	return all
 }
 
-// Is makes an orderly end match io.EOF, and one for credentials that have expired
+// Is makes an orderly end match io.EOF. It makes an end for expired credentials match
 // ErrCredentials at both ends.
 func (e *CloseError) Is(target error) bool {
 	if !e.Remote || e.Err != nil {
@@ -160,12 +160,12 @@ func (e *CloseError) Is(target error) bool {
 	return target == io.EOF && e.Code == CodeDone || target == ErrCredentials && e.Code == CodeCredentials
 }
 
-// Cut is the end of a session whose connection failed under it. A caller's own
-// context is no fault of the network.
+// Cut returns the end of a session whose connection failed. If a caller's context ended the
+// connection, the cause is that context and not the network.
 func Cut(ctx context.Context, err error) *CloseError {
 	ended := ctx.Err()
 	for _, other := range []error{context.Canceled, context.DeadlineExceeded} {
-		if ended == nil && errors.Is(err, other) { // that of another call, which cost the connection
+		if ended == nil && errors.Is(err, other) { // another call's context, which cost the connection
 			ended = other
 		}
 	}
@@ -175,7 +175,7 @@ func Cut(ctx context.Context, err error) *CloseError {
 	return &CloseError{Remote: true, Err: truncated{err}}
 }
 
-// Truncated returns ErrTruncated with what the transport knows about it.
+// Truncated returns ErrTruncated with the transport's error.
 func Truncated(cause error) error { return truncated{cause} }
 
 // truncated hides the transport's io.EOF: a hop can forge that.

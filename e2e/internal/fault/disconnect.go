@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// A DisconnectError says how a session lost a connection. That is not the end of the
-// session: a client dials again, a server waits, and what had not arrived is sent again.
-// It matches [net.ErrClosed], and never [io.EOF], which a hop can forge.
+// A DisconnectError says how a session lost a connection. The session goes on: a client dials
+// again, a server waits, and the ends send again what had not arrived. It matches
+// [net.ErrClosed], and never [io.EOF], which a hop can forge.
 type DisconnectError struct {
-	Err error // what ended the connection: of the transport, or one such as ErrTampered or ErrSilent
+	Err error // what ended the connection: the transport's error, or one such as ErrTampered or ErrSilent
 }
 
 // Error returns one line.
@@ -21,8 +21,8 @@ func (e *DisconnectError) Error() string {
 // Unwrap returns net.ErrClosed and the cause.
 func (e *DisconnectError) Unwrap() []error { return []error{net.ErrClosed, e.Err} }
 
-// Disconnected returns what would end a session with one connection as what it is where
-// the session goes on.
+// Disconnected returns the error of a lost connection for a session that goes on. why is what
+// would end a session that has only one connection.
 func Disconnected(why *CloseError) *DisconnectError {
 	if t, ok := why.Err.(truncated); ok {
 		return &DisconnectError{hearsay(t)}
@@ -30,8 +30,8 @@ func Disconnected(why *CloseError) *DisconnectError {
 	return &DisconnectError{why.Err}
 }
 
-// hearsay is what a transport says about the end of a connection: to be read, and not to be
-// taken for more by errors.Is.
+// hearsay is what a transport says about the end of a connection. People can read it, but
+// errors.Is finds nothing in it.
 type hearsay struct{ cause error }
 
 func (h hearsay) Error() string      { return h.cause.Error() }

@@ -8,10 +8,12 @@ import (
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
-// A GapError says which messages that this end has sent are not known to have
-// arrived: each of them may have, or not. It is part of the [CloseError] of every session but
-// those that this end has closed once everything had arrived, and those that are Stored. All messages before First have arrived at the other
-// end's session. What a Send has refused with an error has no number.
+// A GapError says which messages that this end has sent are not known to have arrived: each may
+// have, or not. All messages before First have arrived at the other end's session. A message
+// that Send has refused with an error has no number.
+//
+// A GapError is part of the [CloseError] of every session, unless this end closed the session
+// after everything had arrived, or the session is Stored.
 type GapError struct {
 	First uint64 // number of the first such message; a session's messages are numbered from 1
 	Count int    // of such messages; they follow one another
@@ -19,8 +21,8 @@ type GapError struct {
 	messages []message.Message
 }
 
-// NewGap returns the gap of a session that is over. The messages have their headers, and
-// signatures.
+// NewGap returns the gap of a session that is over. The messages begin with their headers, and
+// then their signatures if they are signed.
 func NewGap(first uint64, messages [][]byte, signed bool) *GapError {
 	gap := &GapError{First: first, Count: len(messages)}
 	for i, m := range messages {
@@ -35,9 +37,9 @@ func NewGap(first uint64, messages [][]byte, signed bool) *GapError {
 	return gap
 }
 
-// Messages returns the messages themselves, in their order, for a session that comes
-// after. Requests of a Call are among them, answers are not: nobody waits for those any
-// more. They are plaintext, and nowhere in what a GapError prints.
+// Messages returns the messages themselves, in their order, to send in a later session. They
+// include the requests of Calls but no answers, because nobody waits for those any more. They
+// are plaintext, and a GapError never prints them.
 func (e *GapError) Messages() []message.Message { return e.messages }
 
 // Error returns one line with numbers only.

@@ -8,8 +8,7 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// ErrHandshake is matched by every error of a handshake; [HandshakeError] says
-// more.
+// ErrHandshake is what every error of a handshake matches. [HandshakeError] says more.
 var ErrHandshake = errors.New("handshake failed")
 
 // A Reason is why a handshake failed.
@@ -50,12 +49,11 @@ var ReasonTexts = map[Reason]string{
 type HandshakeError struct {
 	Reason Reason
 
-	// Detail is, for ReasonNotAuthentic, which check failed. It is for this end's
-	// eyes and is not in the text: whoever tries out forgeries must not be able to
-	// tell the checks apart.
+	// Detail says, for ReasonNotAuthentic, which check failed. It is for this end only, and
+	// not in the text: whoever tries forgeries must not be able to tell the checks apart.
 	Detail string
 
-	// Err is the cause: the Verifier's error, that of the transport, or nil.
+	// Err is the cause: the Verifier's error, the transport's error, or nil.
 	Err error
 }
 
@@ -79,8 +77,7 @@ func (e *HandshakeError) Unwrap() []error {
 	return []error{ErrHandshake, e.Err}
 }
 
-// Permanent reports that trying again will fail again until somebody changes
-// something.
+// Permanent reports whether another try will fail too, until somebody changes something.
 func (e *HandshakeError) Permanent() bool {
 	switch e.Reason {
 	case ReasonUntrusted, ReasonRefused, ReasonUnknownSession, ReasonUnauthorized, ReasonRolledBack, ReasonProtocol, ReasonIdentity:
@@ -89,7 +86,7 @@ func (e *HandshakeError) Permanent() bool {
 	return false
 }
 
-// Explain turns what the engine says into what the caller reads.
+// Explain turns an error of the engine into the error that the caller gets.
 func Explain(err error) error {
 	var check *engine.Error
 	var other *engine.SpeechError

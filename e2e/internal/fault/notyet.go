@@ -6,7 +6,7 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// NotYet says why a stored session did not get a connection, for now.
+// NotYet says why a stored session has no connection yet.
 type NotYet struct {
 	Why  error // what ended the attempts
 	Last error // of the last attempt; nil if there was none
@@ -26,7 +26,7 @@ func (e *NotYet) Unwrap() []error {
 	return []error{e.Why, e.Last}
 }
 
-// Permanent reports whether the next Dial will fail in the same way, whatever is on the way.
+// Permanent reports whether the next Dial will fail in the same way, whatever the network does.
 func (e *NotYet) Permanent() bool { return CannotDial(e.Why) }
 
 // CannotDial reports whether a dial failed before it began, because of its URL or its options.

@@ -24,13 +24,13 @@ func Line(e *PanicError) string {
 	return "e2e: panic: " + safetext.Line(fmt.Sprint(e.Value), MaxShown)
 }
 
-// MaxShown bounds what is shown of an application's error or panic, in characters.
+// MaxShown is how many characters of an application's error or panic are shown.
 const MaxShown = 1000
 
 // ErrGoexit is the error of a call that ended its goroutine instead of returning.
 var ErrGoexit = errors.New("e2e: runtime.Goexit was called where an answer was waited for")
 
-// Contain makes a panic an error. Defer it.
+// Contain turns a panic into an error. Defer it.
 func Contain(err *error) {
 	if v := recover(); v != nil {
 		*err = &PanicError{v, debug.Stack()}

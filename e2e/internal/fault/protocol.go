@@ -8,9 +8,9 @@ import (
 	"github.com/hopseal/hopseal/internal/safetext"
 )
 
-// A ProtocolError says what each end of a handshake speaks, where that is not the same. The
-// other end has proved who it is, and what stands here is its own word. It is the cause of
-// a [HandshakeError] with [ReasonProtocol], at both ends.
+// A ProtocolError says what each end of a handshake speaks, if they speak different protocols.
+// The other end has proved who it is, and has said itself what it speaks. A ProtocolError is
+// the cause of a [HandshakeError] with [ReasonProtocol], at both ends.
 type ProtocolError struct {
 	Own, Theirs           string        // Config.Protocol
 	OwnProof, TheirsProof message.Proof // Config.Proof; Theirs may have any value
@@ -25,7 +25,7 @@ func (e *ProtocolError) Error() string {
 	return fmt.Sprintf("the other end speaks %s, this end %s: set Config.Protocol alike at both ends", QuoteProtocol(e.Theirs), QuoteProtocol(e.Own))
 }
 
-// QuoteProtocol shows a name that somebody else may have chosen.
+// QuoteProtocol quotes a name that somebody else may have chosen.
 func QuoteProtocol(name string) string { return safetext.Quote(name, engine.MaxProtocol) }
 
 // Habit says whether an end signs.
@@ -39,12 +39,12 @@ func Habit(p message.Proof) string {
 	return fmt.Sprintf("signs messages in way %d", p)
 }
 
-// Protocol is the error of a handshake whose ends do not speak the same.
+// Protocol returns the error of a handshake whose ends do not speak the same.
 func Protocol(e *engine.SpeechError) *HandshakeError {
 	return &HandshakeError{Reason: ReasonProtocol, Err: Speech(e)}
 }
 
-// Speech returns what the engine says about both ends, for the application.
+// Speech turns what the engine says about both ends into an error for the application.
 func Speech(e *engine.SpeechError) *ProtocolError {
 	return &ProtocolError{
 		Own: e.Own.Protocol, OwnProof: message.Proof(e.Own.Proof),

@@ -32,7 +32,7 @@ var refusalTexts = map[Refusal]string{
 	RefusedInterrupted:  "its program ended while it served it: it may have been served, so find out before you send it again",
 }
 
-// RefusalText says in words why a message was refused; known is false for what only later
+// RefusalText says in words why a message was refused. known is false for reasons that only later
 // versions send.
 func RefusalText(why Refusal) (text string, known bool) {
 	text, known = refusalTexts[why]
@@ -54,9 +54,9 @@ func (e *RefusedError) Error() string {
 	return "e2e: the other end refused message " + strconv.FormatUint(e.ID, 10) + ": " + why
 }
 
-// A ReplyError is an error that crosses the wire. A function that serves requests
-// returns it, or an error that wraps it, and the [Session.Call] at the other end returns
-// the same. The text of no other error leaves its program.
+// A ReplyError is an error that crosses the wire. If a function that serves requests returns
+// one, or an error that wraps one, [Session.Call] at the other end returns the same. No other
+// error's text leaves its program.
 type ReplyError struct {
 	Code uint16 // what the application says it is
 	Text string // at most 1,024 bytes; more is cut off
@@ -85,7 +85,7 @@ func AppendRefusal(dst []byte, why Refusal, reply *ReplyError) []byte {
 	return append(binary.BigEndian.AppendUint16(dst, reply.Code), replyText(reply.Text)...)
 }
 
-// replyText returns what is sent of a text.
+// replyText returns the part of a text that is sent.
 func replyText(s string) string {
 	for len(s) > maxReplyText || !utf8.ValidString(s) {
 		if len(s) <= maxReplyText {
@@ -99,7 +99,7 @@ func replyText(s string) string {
 	return s
 }
 
-// ParseRefusal returns the error that the body of a refusal of message id stands for.
+// ParseRefusal returns the error that the body of a refusal stands for. id is the refused message.
 func ParseRefusal(id uint64, body []byte) (_ error, ok bool) {
 	if len(body) < 2 {
 		return nil, false

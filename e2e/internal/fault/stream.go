@@ -2,8 +2,7 @@ package fault
 
 import "errors"
 
-// ErrStream is matched by the error of a stream that one of its ends has given up. What
-// was read of it is not all.
+// ErrStream says that an end of a stream has given it up. What was read of it is not all.
 var ErrStream = errors.New("the stream is not complete")
 
 // A StreamError says who has given a stream up. It matches [ErrStream]. The session goes
@@ -34,6 +33,6 @@ func (e *StreamError) Unwrap() []error {
 	return []error{ErrStream, e.Err}
 }
 
-// ErrStreamStored is returned by calls for streams in a session with a [Options.Store]:
-// what is stored is messages, and a stream would not go on after a restart.
+// ErrStreamStored is the error of calls for streams in a session with a [Options.Store]: the
+// store keeps messages only, and a stream would not go on after a restart.
 var ErrStreamStored = errors.New("e2e: a session that is stored has no streams")

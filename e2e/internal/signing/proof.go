@@ -1,5 +1,5 @@
-// Package signing signs the messages of a session, checks their signatures, and makes of each a
-// proof for those who were not there. Sessions do so whose ends both have Config.Proof.
+// Package signing signs the messages of a session, checks their signatures, and makes each into a
+// proof for those who were not there. Sessions use it if both ends have set Config.Proof.
 package signing
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// ErrProof is the error of [VerifyProof] for whatever does not prove anything.
+// ErrProof is the error of [VerifyProof] for anything that proves nothing.
 var ErrProof = errors.New("e2e: this does not prove that the identity has sent this message")
 
 // A proof:
@@ -31,7 +31,8 @@ const (
 	fixed   = 1 + 32 + 1 + 8 + engine.SignatureSize
 )
 
-// ProofOf returns the proof of a message that has come in a session. Its signature was checked.
+// ProofOf returns the proof of a message that has come in a session. The caller has checked its
+// signature.
 func ProofOf(e *engine.Session, h engine.Header, number uint64, signature []byte) []byte {
 	id := e.ID()
 	b := append([]byte{version}, id[:]...)
@@ -60,9 +61,9 @@ func VerifyProof(by *keys.PublicIdentity, proof, data []byte) (message.Message, 
 	return message.Message{Type: h.Type, Time: h.Time, ID: number, Data: data, Proof: bytes.Clone(proof)}, nil
 }
 
-// verifies reports whether the key with this id has signed the input. The identity has to list
-// the key for the time. No other key is tried: an identity may list many, and each would cost a
-// verification (A22).
+// verifies reports whether the key with this id has signed the input. The identity must list the
+// key as valid at the time. verifies tries no other key: an identity may list many, and each would
+// cost a verification (A22).
 func verifies(by *keys.PublicIdentity, at time.Time, id keys.SigningKeyID, input, signature []byte) bool {
 	key, listed := by.VerifyingKeyByID(id)
 	primary := id == by.VerifyingKey().ID()

@@ -12,8 +12,8 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// Required reports whether messages of a kind carry a signature in a session. Those of the
-// applications do; what the sessions themselves say does not.
+// Required reports whether messages of a kind carry a signature in a session. If the session
+// signs, the applications' messages do. What the sessions themselves say does not.
 func Required(e *engine.Session, kind engine.Kind) bool {
 	switch kind {
 	case engine.KindRefusal, engine.KindStreamAbort, engine.KindStreamCancel, engine.KindStreamCredit, engine.KindStreamDone:
@@ -22,8 +22,8 @@ func Required(e *engine.Session, kind engine.Kind) bool {
 	return e.Proof() == engine.ProofEd25519
 }
 
-// A Signature is the signature of a message, or what it takes to make it. It covers the
-// message's number, and so it is good for no other one.
+// A Signature is the signature of a message, or what it takes to make it. It covers the message's
+// number, so it is valid for no other message.
 type Signature struct {
 	Time time.Time // in the message's header
 
@@ -35,17 +35,17 @@ type Signature struct {
 	made []byte // with the id of the key; nil until then
 }
 
-// Prepare returns the signature that a message needs to be the one of this number, sent now. It
-// is not made yet.
+// Prepare returns the signature for a message that is sent now under this number. [Signature.Make]
+// makes it.
 func Prepare(e *engine.Session, h engine.Header, body []byte, number uint64, key keys.SigningKeyID, signer keys.Signer) *Signature {
 	h.Time = time.Now()
 	return &Signature{Time: h.Time, number: number, key: key, signer: signer,
 		input: engine.Signed(e.ID(), e.Client(), number, h.Append(nil), key, body)}
 }
 
-// Make asks the Signer. If the context ends before it answers, or over is closed, Make is late,
-// and the error is that of the context if it has one. Once the Signer has returned, however
-// late, Make calls then, with whether it was late.
+// Make asks the Signer. If the context ends or over is closed before it answers, Make is late, and
+// the error is the context's, if it has one. Once the Signer has returned, however late, Make calls
+// then, and tells it whether it was late.
 func (s *Signature) Make(ctx context.Context, over <-chan struct{}, then func(late bool)) (late bool, err error) {
 	signature, late, err := aside.Sign(ctx, over, s.signer, s.input, then)
 	switch {
@@ -71,8 +71,8 @@ func (s *Signature) Bytes() []byte {
 	return s.made
 }
 
-// Check takes the signature off the body of a message that has come, and checks it. It copies
-// the signature: the body may be moved over it.
+// Check takes the signature off the body of a message that has come, and checks it. It copies the
+// signature, because the caller may move the body over it.
 func Check(e *engine.Session, h engine.Header, number uint64, signed []byte) (signature, body []byte, ok bool) {
 	if len(signed) < engine.SignatureSize {
 		return nil, nil, false

@@ -7,8 +7,8 @@ import (
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 )
 
-// Bounded returns a store whose calls end with their contexts, whose panics are errors, and
-// which leaves at most so many calls under way.
+// Bounded wraps a store: calls end with their contexts, panics become errors, and at most so many
+// calls are under way.
 func Bounded(store sessionstore.Store, calls int) sessionstore.Store {
 	return bounded{store, aside.Limit(calls)}
 }

@@ -11,21 +11,21 @@ import (
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
-// A Session is what a [Keeper] has to know of the session whose record it keeps.
+// A Session is what a [Keeper] must know about the session whose record it keeps.
 type Session struct {
 	Engine  *engine.Session
-	Name    string          // a client's, see [NameID]
+	Name    string          // a client's name for it, see [NameID]
 	Life    context.Context // ends once the session has hung up
-	Ended   <-chan struct{} // closed when the session is over, which is earlier
-	Timeout time.Duration   // how long a store that does not work is tried
+	Ended   <-chan struct{} // closed when the session is over, before Life ends
+	Timeout time.Duration   // how long the keeper tries a store that does not work
 	Park    time.Duration   // how long a server keeps a session without a line
 
 	Expires func(now time.Time) time.Time // when a record that is saved now expires
-	Failed  func(error)                   // ends the session; the record could not be saved
+	Failed  func(error)                   // ends the session, whose record could not be saved
 }
 
-// A Keeper keeps the record of one session up to date: the record is saved before any frame is
-// written from which the other end could conclude something that the record does not say.
+// A Keeper keeps the record of one session up to date. The record is saved before any frame that
+// tells the other end something that the stored record does not say.
 type Keeper struct {
 	vault   Vault
 	session Session
@@ -37,10 +37,10 @@ type Keeper struct {
 	mark        engine.Mark   // of the state in it
 	ids         []sessionstore.ID
 	parts       []part      // of the latest record, without those that have been acknowledged since
-	unconfirmed *attempt    // to save a record, of which nobody knows whether it succeeded
+	unconfirmed *attempt    // the last attempt to save, if nobody knows whether it succeeded
 	unlisted    *sealedPart // a part that no record lists yet, and that may not be stored
 
-	gone chan struct{} // closed when the record is as it stays
+	gone chan struct{} // closed when the keeper changes nothing any more
 }
 
 // An attempt is a record that was given to the store.
@@ -49,8 +49,8 @@ type attempt struct {
 	mark   engine.Mark
 }
 
-// Keep returns the keeper of a session. What this process has claimed in the store is the zero
-// value for a session that is not stored yet.
+// Keep returns the keeper of a session. claimed is what this process has claimed in the store, or
+// the zero value for a session that is not stored yet.
 func (v Vault) Keep(s Session, claimed Stored) *Keeper {
 	k := &Keeper{vault: v, session: s, key: KeyOf(s.Engine), version: claimed.record.Version, ids: claimed.record.IDs,
 		parts: claimed.parts, turn: make(chan struct{}, 1), gone: make(chan struct{})}
@@ -74,8 +74,8 @@ const (
 	retryMost  = time.Second
 )
 
-// save tries again for the session's Timeout if the store does not work. Everything that has
-// to be told to the other end waits meanwhile. The error matches [sessionstore.ErrFenced] or
+// save saves the session. If the store does not work it tries again for the session's Timeout.
+// Nothing is sent to the other end meanwhile. The error matches [sessionstore.ErrFenced] or
 // [sessionstore.ErrUnavailable], or is [engine.ErrClosed].
 func (k *Keeper) save(ctx context.Context, always bool) error {
 	ctx, cancel := context.WithTimeout(ctx, k.session.Timeout)
@@ -106,8 +106,8 @@ func (k *Keeper) enter(ctx context.Context) error {
 
 func (k *Keeper) leave() { <-k.turn }
 
-// write confirms the attempt before, if its outcome is unknown, and then saves what has to be
-// saved. The caller holds the turn.
+// write repeats the last attempt if its outcome is unknown, and then saves the session if it must
+// be saved. The caller holds the turn.
 func (k *Keeper) write(ctx context.Context, always bool) error {
 	for {
 		if k.unconfirmed == nil {
@@ -150,8 +150,8 @@ func (k *Keeper) next(ctx context.Context) (*attempt, error) {
 	return &attempt{r, mark}, nil
 }
 
-// nextIDs returns what the next record is found by: a client's by the id of its name, a
-// server's by the ids of its resume secrets. An id that the record before had keeps its head.
+// nextIDs returns the ids of the next record: for a client the id of its name, for a server the
+// ids of its resume secrets. An id that the last record had keeps its head.
 func (k *Keeper) nextIDs() (ids []sessionstore.ID, err error) {
 	heads := k.session.Engine.Heads()
 	if len(heads) == 0 {
@@ -181,11 +181,12 @@ func (k *Keeper) nextIDs() (ids []sessionstore.ID, err error) {
 	return ids, nil
 }
 
-// partLife is how long a part is needed at most: no session lives longer than a day.
+// partLife is how long a part may be needed: no session lives longer than a day.
 const partLife = 25 * time.Hour
 
-// gather stores the messages that have gathered as a part, and forgets the parts that were
-// acknowledged whole. The caller holds the turn, and then makes a record that lists the parts.
+// gather stores the messages that have gathered as a part, once there are enough. It forgets the
+// parts whose messages are all acknowledged. The caller holds the turn, and then makes a record
+// that lists the parts.
 func (k *Keeper) gather(ctx context.Context) error {
 	e := k.session.Engine
 	acked := e.Acked()
@@ -214,7 +215,7 @@ func (k *Keeper) gather(ctx context.Context) error {
 	return nil
 }
 
-// partSize returns how many bytes have to gather for another part.
+// partSize returns how many bytes must gather for another part.
 func (k *Keeper) partSize() int {
 	if len(k.parts) >= manyParts {
 		return partSizeLong
@@ -222,10 +223,11 @@ func (k *Keeper) partSize() int {
 	return partSize
 }
 
-// born returns when a session began by what the wall clock shows now, since that is stored.
+// born returns when a session began, as the wall clock shows it now: that is the time to store.
 func born(now time.Time, e *engine.Session) time.Time { return now.Add(-now.Sub(e.Born())) }
 
-// End is called once the session is over. The record stays if the session goes on elsewhere.
+// End ends the keeper once the session is over. It removes the record unless stays says that the
+// session goes on elsewhere.
 func (k *Keeper) End(stays bool) {
 	k.renewal.stop()
 	if !stays {
@@ -237,7 +239,7 @@ func (k *Keeper) End(stays bool) {
 // Gone is closed after [Keeper.End]: from then on the keeper changes nothing in the store.
 func (k *Keeper) Gone() <-chan struct{} { return k.gone }
 
-// removeTimeout bounds how long a session's end waits for its record to be removed.
+// removeTimeout is how long the end of a session waits for the removal of its record.
 const removeTimeout = 2 * time.Second
 
 // remove deletes the record of a session that is over for good. If that fails the record stays

@@ -10,13 +10,13 @@ import (
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
-// What strangers can have a server ask its store for.
+// Limits on what strangers can make a server ask its store for.
 const (
 	mostFinds = 64 // ids looked up at a time
 	mostLoads = 64 // sessions loaded at a time, each for a client that has shown its secret
 )
 
-// Lookups limit what strangers can have a server ask its store for. Whoever wants to go on with a
+// Lookups limit what strangers can make a server ask its store for. Whoever wants to go on with a
 // session sends an id, and every hop has seen the ids of others.
 type Lookups struct {
 	vault        Vault
@@ -31,8 +31,8 @@ func NewLookups(v Vault) *Lookups {
 // A Lead is what the id in a first frame leads to: the Key of a record, and the resume secret.
 type Lead struct{ Key, Secret [32]byte }
 
-// Find returns what an id leads to. The error matches [sessionstore.ErrNotStored] if that is
-// nothing, and otherwise [sessionstore.ErrUnavailable].
+// Find returns what an id leads to. The error matches [sessionstore.ErrNotStored] if the id leads
+// to nothing, and otherwise [sessionstore.ErrUnavailable].
 func (l *Lookups) Find(ctx context.Context, id [32]byte) (Lead, error) {
 	to, err := aside.Call(ctx, l.finds, func(ctx context.Context) (Lead, error) { return l.vault.lead(ctx, id) })
 	if err != nil && !errors.Is(err, sessionstore.ErrNotStored) {

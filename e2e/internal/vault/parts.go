@@ -12,12 +12,12 @@ import (
 	"github.com/hopseal/hopseal/internal/strict"
 )
 
-// A record is saved with each message. Earlier messages that are still unacknowledged are
-// saved once: as a part of their own, once enough of them have gathered.
+// A record is saved with each message. Earlier messages that are still unacknowledged are saved
+// only once: when enough of them have gathered they become a part of their own.
 const (
-	partSize     = 64 << 10 // bytes that have to gather for a part
-	manyParts    = 1024     // from so many parts on
-	partSizeLong = 1 << 20  // it takes so many: then a window of 1 GiB fits into sessionstore.MaxParts
+	partSize     = 64 << 10 // bytes that must gather for a part
+	manyParts    = 1024     // from so many parts on partSizeLong applies
+	partSizeLong = 1 << 20  // with it a window of 1 GiB fits into sessionstore.MaxParts
 )
 
 // A part is what a record says about one of its parts:
@@ -58,13 +58,13 @@ func partIDs(parts []part) (ids [][32]byte) {
 	return ids
 }
 
-// A sealedPart is a part before it is known to be stored.
+// A sealedPart is a part that may not be stored yet.
 type sealedPart struct {
 	part
 	stored sessionstore.Part
 }
 
-// sealPart seals messages that are to be stored apart from the record of a key.
+// sealPart seals messages, to be stored apart from the record of this key.
 func (v Vault) sealPart(key [32]byte, a engine.Apart, last uint64, expires time.Time) (*sealedPart, error) {
 	p := &sealedPart{part: part{first: a.First, last: last}}
 	rand.Read(p.id[:])
@@ -77,10 +77,11 @@ func (v Vault) sealPart(key [32]byte, a engine.Apart, last uint64, expires time.
 	return p, nil
 }
 
-// errPart says that a record is unusable because one of its parts is missing, or is another one.
+// errPart says that a record is unusable because one of its parts is missing, or is not the part
+// that the record means.
 var errPart = errors.New("e2e: a part of a stored session is missing")
 
-// loadParts returns the messages in the parts of a record. Each has to be the very part that
+// loadParts returns the messages in the parts of a record. Each part must be the very one that
 // the record means.
 func (v Vault) loadParts(ctx context.Context, key [32]byte, parts []part) (all []engine.Apart, err error) {
 	for _, p := range parts {

@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// lookFirst is how soon a server looks whether a session that has lost its line goes on
+// lookFirst is how soon after a session has lost its line the server checks whether it goes on
 // elsewhere.
 const lookFirst = time.Second
 
 // A renewal saves a server's record while nothing else does. So the record does not expire while
-// the session lives, and the server finds out if somebody else has claimed the session. A
-// client's record expires with its session, and needs none.
+// the session lives, and the server finds out if another process has claimed the session. A
+// client's record expires with its session, and needs no renewal.
 type renewal struct {
 	keeper *Keeper
 	timer  *time.Timer
 
-	mu   sync.Mutex // guards wait. A server's lock is held meanwhile, so nothing slow happens under it
+	mu   sync.Mutex // guards wait. A server holds its own lock meanwhile, so nobody does anything slow with this one
 	wait time.Duration
 }
 
@@ -31,8 +31,8 @@ func (r *renewal) stop() { r.timer.Stop() }
 // Watch begins to renew the record.
 func (k *Keeper) Watch() { k.renewal.reset(k.session.Park / 2) }
 
-// Parked tells whether the session has lost its line, or has one again: the record expires at
-// another time then.
+// Parked tells the keeper that the session has lost its line, or has one again. That changes when
+// the record expires.
 func (k *Keeper) Parked(parked bool) {
 	if parked {
 		k.renewal.reset(lookFirst)
@@ -41,8 +41,8 @@ func (k *Keeper) Parked(parked bool) {
 	}
 }
 
-// Renew saves the record with a new time at which it expires. Otherwise the record of a client
-// that has nothing to say would expire with its earlier credentials.
+// Renew saves the record with a new expiry. Otherwise the record of a client that sends nothing
+// would expire with its earlier credentials.
 func (k *Keeper) Renew() {
 	if err := k.Save(k.session.Life); err != nil {
 		k.session.Failed(err)

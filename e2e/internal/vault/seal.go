@@ -15,8 +15,8 @@ import (
 //
 //	array(3) [ version=1, id of the pair of keys bin 32, sealed bin ]
 //
-// It is sealed under the AEAD of that pair. The associated data is as below, followed by the
-// id of the pair: so nothing opens anywhere but where it was stored.
+// The AEAD of that pair seals it. The associated data is as below, followed by the id of the
+// pair. So nothing opens anywhere but where it was stored.
 //
 //	of      associated data                                  plaintext
 //	a head  label ‖ key of the record 32 ‖ id 32             the resume secret of the id, 32 bytes; of a client's name, nothing
@@ -32,10 +32,10 @@ func recordData(key [32]byte, version uint64) []byte {
 }
 
 // errSealed says that what a store returned is unusable: it was sealed with other keys or for
-// another place, or it has expired. The difference matters to nobody who is not debugging.
+// another place, or it has expired. The difference matters only when debugging.
 var errSealed = errors.New("e2e: a stored session does not open")
 
-// seal clears the plaintext.
+// seal seals the plaintext and clears it.
 func (v Vault) seal(plain, associated []byte) ([]byte, error) {
 	defer clear(plain)
 	pair := v.Keys.Primary()

@@ -8,9 +8,9 @@ import (
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
-// TakeOver claims the session that a client has stored under a name, as it is then. The result
-// has no Session if none is stored. An unusable record, such as one that has expired, is removed;
-// dropped says why.
+// TakeOver claims the session that a client has stored under a name, in its latest state. The
+// result has no Session if none is stored. TakeOver removes an unusable record, such as one that
+// has expired; dropped says why.
 func (v Vault) TakeOver(ctx context.Context, name string, cfg engine.Config) (s Stored, dropped, err error) {
 	for {
 		s, err = v.findNamed(ctx, NameID(name), cfg)
@@ -24,7 +24,7 @@ func (v Vault) TakeOver(ctx context.Context, name string, cfg engine.Config) (s 
 		case err == nil:
 			err = v.Claim(ctx, &s)
 		}
-		if !errors.Is(err, sessionstore.ErrFenced) { // by the owner, who has saved
+		if !errors.Is(err, sessionstore.ErrFenced) { // fenced: the owner has saved meanwhile
 			return s, dropped, err
 		}
 		dropped = nil
@@ -43,7 +43,7 @@ func (v Vault) findNamed(ctx context.Context, name [32]byte, cfg engine.Config) 
 	if key == [32]byte{} || !errors.Is(err, sessionstore.ErrNotStored) {
 		return s, err
 	}
-	// The head does not open. The record that it leads to is in the way of another one.
+	// The head does not open. The record that it leads to must go before another can be saved.
 	record, loadErr := v.Store.Load(ctx, key)
 	if loadErr != nil {
 		return s, loadErr

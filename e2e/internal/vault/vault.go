@@ -1,8 +1,8 @@
-// Package vault keeps the sessions of package e2e in a session store. It seals what the store is
-// given, finds and loads a stored session, claims it for this process, and keeps its record up
-// to date while it lives.
+// Package vault keeps the sessions of package e2e in a session store. It seals what it gives to
+// the store, finds and loads a stored session, claims it for this process, and keeps its record
+// up to date while the session lives.
 //
-// It knows stores, keys and the protocol's sessions ([engine.Session]), and nothing of servers,
+// It knows stores, keys and the protocol's sessions ([engine.Session]). It knows no servers,
 // clients or connections.
 package vault
 
@@ -21,14 +21,15 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// A Vault is a store, and the keys that whatever is in it is encrypted with.
+// A Vault is a store and the keys that encrypt what is in it.
 type Vault struct {
 	Store sessionstore.Store
 	Keys  *keys.SharedKeyset
 }
 
-// KeyOf returns the Key of the record of this end of a session. The store may know it. No other
-// session has the same one, so whoever missed the end of this session cannot save over the next.
+// KeyOf returns the Key of the record of this end of a session. It is no secret from the store. No
+// two sessions share one, so a process that missed the end of this session cannot save over the
+// next.
 func KeyOf(e *engine.Session) [32]byte {
 	id, role := e.ID(), byte(0)
 	if e.Client() {
@@ -42,8 +43,8 @@ func NameID(name string) [32]byte {
 	return sha256.Sum256(label.SessionStoreName.With([]byte(name)))
 }
 
-// Find returns the Key of the record that has an id, and the secret in the id's head. The id
-// may be a stranger's: it costs no more than this one read. The error matches
+// Find returns the Key of the record that has an id, and the secret in the id's head. The id may
+// come from a stranger: it costs only this one read. The error matches
 // [sessionstore.ErrNotStored] if nothing usable is stored.
 func (v Vault) Find(ctx context.Context, id [32]byte) (key [32]byte, secret []byte, err error) {
 	key, head, err := v.Store.Find(ctx, id)
@@ -61,7 +62,7 @@ func (v Vault) Find(ctx context.Context, id [32]byte) (key [32]byte, secret []by
 
 func notStored(why error) error { return fmt.Errorf("%w: %w", sessionstore.ErrNotStored, why) }
 
-// A Stored is a session as it is in a store. Its zero value is none.
+// A Stored is a session as it is in a store. The zero value is no session.
 type Stored struct {
 	Session *engine.Session
 
@@ -81,7 +82,7 @@ func (v Vault) Load(ctx context.Context, key [32]byte, cfg engine.Config) (s Sto
 	}
 }
 
-// tryLoad returns the record also if it is unusable, so that it can be removed.
+// tryLoad returns the record even if it is unusable, so that the caller can remove it.
 func (v Vault) tryLoad(ctx context.Context, key [32]byte, cfg engine.Config) (s Stored, err error) {
 	if s.record, err = v.Store.Load(ctx, key); err != nil {
 		return Stored{}, err
@@ -118,8 +119,8 @@ func otherProtocol(e *engine.SpeechError) error {
 		fault.QuoteProtocol(was.Theirs), fault.Habit(was.TheirsProof), fault.QuoteProtocol(is.Protocol), fault.Habit(message.Proof(is.Proof)))
 }
 
-// Claim makes this process the owner of a session: the owner before it can save no more. The
-// record expires when the one before would have, by the time inside that one. The error matches
+// Claim makes this process the owner of a session: the earlier owner can no longer save it. The new
+// record expires when the earlier one would have, by the time inside that one. The error matches
 // [sessionstore.ErrFenced] if the session was saved since it was loaded.
 func (v Vault) Claim(ctx context.Context, s *Stored) error {
 	state, _, err := s.Session.AppendState(time.Now(), nil)
