@@ -7,10 +7,10 @@ import (
 
 	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/e2e/internal/flow"
-	"github.com/hopseal/hopseal/e2e/internal/upkeep"
 	"github.com/hopseal/hopseal/e2e/internal/vault"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/internal/sleep"
 	"github.com/hopseal/hopseal/keys"
 )
 
@@ -66,7 +66,7 @@ func (c *claim) onLatest(ctx context.Context, do func() error) error {
 		case !errors.Is(err, sessionstore.ErrFenced):
 			return fmt.Errorf("%w: %w", sessionstore.ErrUnavailable, err)
 		}
-		if err := upkeep.Sleep(ctx, vault.RetryFirst); err != nil {
+		if err := sleep.For(ctx, vault.RetryFirst); err != nil {
 			return fmt.Errorf("%w: %w", sessionstore.ErrUnavailable, err)
 		}
 		if _, err := c.load(ctx); err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/hopseal/hopseal/e2e/internal/meet"
 	"github.com/hopseal/hopseal/e2e/internal/upkeep"
 	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/internal/sleep"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
 )
@@ -285,7 +286,10 @@ func (u *updates) awaitDecision() error {
 	wait := time.Until(u.decided.Add(decisionPause))
 	u.decided = time.Now().Add(max(wait, 0))
 	u.mu.Unlock()
-	return upkeep.Sleep(u.session.flow.Life(), wait)
+	if wait <= 0 {
+		return nil
+	}
+	return sleep.For(u.session.flow.Life(), wait)
 }
 
 // judge asks the application about an offer, as it would about a client that connects.

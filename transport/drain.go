@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/hopseal/hopseal/internal/sleep"
 )
 
 // Live is a handler for a liveness probe. It answers 200 as long as the Gate works.
@@ -52,7 +54,7 @@ func (g *Gate) Withdraw(ctx context.Context) error {
 	g.mu.Unlock()
 	var err error
 	if waiting {
-		err = sleep(ctx, g.opts.DrainLead)
+		err = sleep.For(ctx, g.opts.DrainLead)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -73,7 +75,7 @@ func (g *Gate) Drain(ctx context.Context) error {
 	g.Withdraw(ctx) // if ctx ends here, the rest returns at once
 	conns := g.conns()
 	for i, c := range conns {
-		if i > 0 && sleep(ctx, g.opts.DrainSpread/time.Duration(len(conns))) != nil {
+		if i > 0 && sleep.For(ctx, g.opts.DrainSpread/time.Duration(len(conns))) != nil {
 			break
 		}
 		go c.drain()
@@ -111,19 +113,4 @@ func (g *Gate) conns() []*wsConn {
 		conns = append(conns, c)
 	}
 	return conns
-}
-
-// sleep waits for d, or until ctx ends and then returns its error.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

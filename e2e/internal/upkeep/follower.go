@@ -12,6 +12,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e/internal/aside"
 	"github.com/hopseal/hopseal/e2e/internal/outcome"
+	"github.com/hopseal/hopseal/internal/sleep"
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
@@ -195,7 +196,7 @@ func (f *Follower) ask(sessions []*Followed) {
 	began := time.Now()
 	for i, s := range sessions {
 		if i%roundBatch == 0 {
-			Sleep(f.life, time.Until(began.Add(each*time.Duration(i))))
+			sleep.For(f.life, time.Until(began.Add(each*time.Duration(i))))
 		}
 		if err := f.turn(); err != nil {
 			f.unanswered(err, sessions[i:]...)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/hopseal/hopseal/internal/sleep"
 )
 
 const (
@@ -30,22 +32,11 @@ func (p *Pace) Asked() { p.next(time.Now(), true) }
 // connection. The error is the context's.
 func (p *Pace) Wait(ctx context.Context, anew bool) error {
 	now := time.Now()
-	return Sleep(ctx, p.next(now, anew).Sub(now))
-}
-
-// Sleep waits for d. If the context ends before, Sleep returns its error.
-func Sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
+	wait := p.next(now, anew).Sub(now)
+	if wait <= 0 {
 		return nil
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return sleep.For(ctx, wait)
 }
 
 // next returns when the next request may be made, and counts it.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/internal/sleep"
 )
 
 // A Session is what a [Keeper] must know about the session whose record it keeps.
@@ -89,7 +90,7 @@ func (k *Keeper) save(ctx context.Context, always bool) error {
 		if err == nil || errors.Is(err, sessionstore.ErrFenced) || errors.Is(err, engine.ErrClosed) {
 			return err
 		}
-		if sleep(ctx, delay) != nil {
+		if sleep.For(ctx, delay) != nil {
 			return fmt.Errorf("%w: %w", sessionstore.ErrUnavailable, err)
 		}
 	}
@@ -256,16 +257,5 @@ func (k *Keeper) remove() {
 	}
 	if k.version > 0 {
 		k.vault.Store.Delete(ctx, k.key, k.version)
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e/sessionstore"
 	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/internal/sleep"
 )
 
 // TakeOver claims the session that a client has stored under a name, in its latest state. The
@@ -28,7 +29,7 @@ func (v Vault) TakeOver(ctx context.Context, name string, cfg engine.Config) (s 
 			return s, dropped, err
 		}
 		dropped = nil
-		if err = sleep(ctx, RetryFirst); err != nil {
+		if err = sleep.For(ctx, RetryFirst); err != nil {
 			return Stored{}, nil, err
 		}
 	}

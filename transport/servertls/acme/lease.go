@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/hopseal/hopseal/internal/sleep"
 )
 
 // At most one of the nodes that share a cache orders a certificate for a name. Before it
@@ -71,7 +73,7 @@ func (m *Manager) acquireLease(ctx context.Context, host string, look func(conte
 			}
 			continue
 		}
-		if !sleep(ctx, leasePause) {
+		if sleep.For(ctx, leasePause) != nil {
 			return nil, nil, errElsewhere
 		}
 		if cert, err := look(ctx); cert != nil || err != nil {
@@ -86,7 +88,7 @@ func (m *Manager) takeLease(ctx context.Context, host string, mine lease) (relea
 	if err := m.store.put(ctx, leaseName(host), mine.encode()); err != nil {
 		return nil, fmt.Errorf("%w, and %w", err, errUnsaved)
 	}
-	if !sleep(ctx, leaseConfirm) {
+	if sleep.For(ctx, leaseConfirm) != nil {
 		return nil, context.Cause(ctx)
 	}
 	text, err := m.store.get(ctx, leaseName(host))
@@ -97,7 +99,7 @@ func (m *Manager) takeLease(ctx context.Context, host string, mine lease) (relea
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for sleep(beating, leaseBeat) {
+		for sleep.For(beating, leaseBeat) == nil {
 			mine.Beat++
 			m.store.put(ctx, leaseName(host), mine.encode())
 		}
@@ -111,16 +113,4 @@ func (m *Manager) takeLease(ctx context.Context, host string, mine lease) (relea
 			}
 		})
 	}, nil
-}
-
-// sleep waits for d and reports whether ctx lasted that long.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
