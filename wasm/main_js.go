@@ -10,7 +10,12 @@ import (
 	"github.com/hopseal/hopseal/wasm/internal/core"
 )
 
-var instance = core.New()
+// wake tells JavaScript that the core has notices for it.
+//
+//go:wasmimport hopseal wake
+func wake()
+
+var instance = core.New(wake)
 
 // buffer returns the address of the staging buffer, with room for a request of n
 // bytes, or 0 when that is too large. See [core.Core.Buffer].

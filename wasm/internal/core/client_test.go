@@ -14,7 +14,7 @@ type client struct {
 	core *Core
 }
 
-func newClient(t testing.TB) client { return client{t, New()} }
+func newClient(t testing.TB) client { return client{t, New(func() {})} }
 
 // call returns the response, or the error that the operation gave.
 func (c client) call(name string, values ...any) (fields, error) {

@@ -16,6 +16,7 @@ package core
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 )
 
 // Version of the protocol code, as init() reports it.
@@ -38,11 +39,22 @@ const keepStaging = 1 << 20
 type Core struct {
 	staging []byte // as long as its capacity
 	objects objects
-	dead    string // what the panic said, "" while alive
+	office  office
+	dead    atomic.Pointer[string] // what the panic said
 }
 
-// New returns a Core that holds nothing.
-func New() *Core { return &Core{staging: make([]byte, 4096)} }
+// New returns a Core that holds nothing. It calls wake when there are notices for JavaScript to take,
+// and before that there were none.
+func New(wake func()) *Core {
+	c := &Core{staging: make([]byte, 4096)}
+	c.office.wake, c.office.dead = wake, c.die
+	return c
+}
+
+func (c *Core) die(what string) {
+	c.dead.CompareAndSwap(nil, &what)
+	c.objects.clear()
+}
 
 // Buffer makes room for a request of n bytes and returns the staging buffer, whose
 // first n bytes the caller then fills. Called with 0 it returns the buffer as
@@ -70,13 +82,12 @@ func (c *Core) Call(op, n int) (result int) {
 	request := c.staging[:n:n]
 	defer func() {
 		if p := recover(); p != nil {
-			c.dead = fmt.Sprint("panic in the core: ", p)
-			c.objects = objects{}
-			result = c.fail(n, errDead(c.dead))
+			c.die(fmt.Sprint("panic in the core: ", p))
+			result = c.fail(n, errDead(*c.dead.Load()))
 		}
 	}()
-	if c.dead != "" {
-		return c.fail(n, errDead(c.dead))
+	if dead := c.dead.Load(); dead != nil {
+		return c.fail(n, errDead(*dead))
 	}
 	out, err := c.run(op, request, c.staging[:n])
 	if err != nil {
@@ -151,6 +162,25 @@ var operations = [...]operation{
 	62: {"openBegin", (*Core).openBegin},
 	63: {"openVerify", (*Core).openVerify},
 	64: {"openEnd", (*Core).openEnd},
+	70: {"take", (*Core).take},
+	71: {"answer", (*Core).answer},
+	72: {"cancel", (*Core).cancel},
+	73: {"connOpen", (*Core).connOpen},
+	74: {"connReceived", (*Core).connReceived},
+	75: {"connSent", (*Core).connSent},
+	76: {"connClosed", (*Core).connClosed},
+	80: {"connect", later((*Core).connect)},
+	81: {"sessionSend", later((*Core).sessionSend)},
+	82: {"sessionReceive", later((*Core).sessionReceive)},
+	83: {"sessionCall", later((*Core).sessionCall)},
+	84: {"sessionServe", later((*Core).sessionServe)},
+	85: {"sessionFlush", later((*Core).sessionFlush)},
+	86: {"sessionClose", later((*Core).sessionClose)},
+	87: {"sessionEnded", later(onSession(sessionEnded))},
+	88: {"sessionInfo", later(onSession(sessionInfo))},
+	89: {"sessionRenew", later(onSession(sessionRenew))},
+	90: {"sessionRecheck", later(onSession(sessionRecheck))},
+	91: {"sessionStats", later(onSession(sessionStats))},
 }
 
 // info: nothing → version.

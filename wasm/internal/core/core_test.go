@@ -398,7 +398,7 @@ func TestRequestsThatAreNotExactAreRefused(t *testing.T) {
 }
 
 func TestLengthsFromOutsideAreBounded(t *testing.T) {
-	c := New()
+	c := New(func() {})
 	for _, n := range []int{-1, -1 << 31, MaxRequest + 1, 1<<31 - 1} {
 		if c.Buffer(n) != nil {
 			t.Errorf("a buffer of %d bytes", n)

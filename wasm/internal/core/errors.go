@@ -15,8 +15,8 @@ import (
 type Error struct {
 	Code    string   // stable, as in index.d.ts
 	Message string   // for people, without foreign text
-	Reason  string   // of "open-failed"
-	Known   []string // of "trust-changed": fingerprints
+	Reason  string   // of "open-failed", "session-closed", "handshake" and "refused"
+	Known   []string // of "trust-changed": fingerprints; of others see sessionerrors.go
 }
 
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
@@ -37,11 +37,17 @@ func appendError(dst []byte, err error) []byte {
 // asError finds the code of an error. What has none was caused by the caller's
 // arguments.
 func asError(err error) *Error {
+	if e := sessionError(err); e != nil {
+		return e
+	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
 	if e, ok := errors.AsType[*trust.Error](err); ok {
 		return trustError(e, err)
+	}
+	if e := connectError(err); e != nil {
+		return e
 	}
 	switch {
 	case errors.Is(err, keys.ErrExpired), errors.Is(err, keys.ErrNotYetValid):
