@@ -3,7 +3,8 @@
 // A call is synchronous: a request is written into the core's staging buffer, an
 // exported function runs, the response is copied out, and both are wiped. The
 // layout is described in wasm/internal/core/fields.go.
-import { badArgument, HopsealError, wrap } from "./errors.js";
+import { Turns } from "./async.js";
+import { badArgument, detailsOf, HopsealError, wrap } from "./errors.js";
 import { loadModule } from "./load.js";
 import { op } from "./ops.js";
 import { buildId, loadGo } from "./runtime.js";
@@ -44,6 +45,7 @@ const maxSize = 2 ** 31 - 1; // of a request, so that its size is a positive i32
 class Core {
   #exports;
   #dead = null;
+  turns = new Turns(this);
   #mourners = new Set();
 
   // run starts the core and returns its version.
@@ -52,7 +54,10 @@ class Core {
     const go = new Go();
     go.exit = (code) => this.#die(new Error(`the Go program ended with code ${code}`));
     try {
-      const instance = await WebAssembly.instantiate(module, go.importObject);
+      const instance = await WebAssembly.instantiate(module, {
+        ...go.importObject,
+        hopseal: { wake: () => this.turns.woken() },
+      });
       this.#exports = instance.exports;
       go.run(instance).catch((error) => this.#die(error)); // settles when the program ends
       return this.call(op.info, []).text();
@@ -71,7 +76,12 @@ class Core {
     const response = this.#response(size, result);
     if (this.#dead) throw this.#deadError();
     if (result >= 0) return response;
-    throw this.#asError(response);
+    throw this.asError(response);
+  }
+
+  // resume has goroutines go on until all of them wait.
+  resume() {
+    this.#run(() => this.#exports.resume());
   }
 
   // run is for what runs inside. What it throws is a trap: nothing in there can be relied on.
@@ -112,10 +122,10 @@ class Core {
     return new Uint8Array(this.#exports.mem.buffer, at, size);
   }
 
-  #asError(fields) {
+  asError(fields) {
     const [code, message, reason] = [fields.text(), fields.text(), fields.text()];
     if (code === "core-dead") return this.#die(new Error(message));
-    return new HopsealError(code, message, { reason, known: fields.texts() });
+    return new HopsealError(code, message, { reason, ...detailsOf(code, fields.texts()) });
   }
 
   // die marks this core as unusable, once, and lets init() start another.
@@ -128,6 +138,7 @@ class Core {
     }
     lost = this;
     const error = this.#deadError();
+    this.turns.die(error);
     for (const mourn of this.#mourners) mourn(error);
     this.#mourners.clear();
     return error;
@@ -237,6 +248,17 @@ class Response {
 
   bigint() {
     return this.#view.getBigUint64(this.#next()[0], true);
+  }
+
+  // inner reads the next field as fields. It shares their memory.
+  inner() {
+    const [start, end] = this.#next();
+    return new Response(this.#bytes.subarray(start, end));
+  }
+
+  // rest returns a copy of all that is left.
+  rest() {
+    return this.#bytes.slice(this.#at);
   }
 
   date() {

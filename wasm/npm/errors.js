@@ -38,10 +38,19 @@ const hints = {
   "relay-bad-name": "Use a name of 1 to 64 bytes.",
   "relay-bad-topic": "Use a topic of 1 to 128 bytes.",
   "relay-refused": "",
+  unreachable: "Check the address and that the server runs, then try again.",
+  handshake: "error.reason says why in one word.",
+  "session-closed": "error.close says who ended it and what may be missing; connect() makes another.",
+  "session-overflow": "Await each send.",
+  refused: "The session goes on.",
+  reply: "",
+  stream: "What was read of it is not all; the session goes on.",
+  callback: "",
 };
 
 // Codes of what may go away by itself.
 const retryable = new Set([
+  "unreachable",
   "core-fetch",
   "replay-unavailable",
   "store-in-use",
@@ -53,16 +62,30 @@ const retryable = new Set([
 ]);
 
 export class HopsealError extends Error {
-  constructor(code, message, { cause, reason, known } = {}) {
+  constructor(code, message, { cause, reason, known, details } = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
     this.hint = hints[code] ?? "";
     this.retryable = retryable.has(code);
     if (reason) this.reason = reason;
     if (known?.length) this.known = Object.freeze(known);
+    Object.assign(this, details);
   }
 }
 Object.defineProperty(HopsealError.prototype, "name", { value: "HopsealError" });
+
+// detailsOf reads what the core adds to an error (wasm/internal/core/sessionerrors.go).
+export function detailsOf(code, known) {
+  if (code === "session-closed") return { details: { close: closeOf(known) } };
+  if (code === "reply") return { details: { reply: Number(known[0]) } };
+  if (code === "refused") return { details: { id: BigInt(known[0]) } };
+  return { known };
+}
+
+function closeOf([code, remote, missing, stored, first, count]) {
+  const gap = count === "0" ? null : Object.freeze({ first: BigInt(first), count: Number(count) });
+  return Object.freeze({ code, remote: remote === "1", missing: Number(missing), stored: stored === "1", gap });
+}
 
 export function badArgument(message) {
   return new HopsealError("bad-argument", message);

@@ -43,6 +43,9 @@ export interface CoreInfo {
  */
 export function init(source?: CoreSource): Promise<CoreInfo>;
 
+import type { SessionClosed } from "./session.js";
+export * from "./session.js";
+
 /** Stable names of what can go wrong. New ones may be added. */
 export type ErrorCode =
   // The core
@@ -86,7 +89,16 @@ export type ErrorCode =
   | "relay-too-large"
   | "relay-bad-name"
   | "relay-bad-topic"
-  | "relay-refused"; // any other refusal
+  | "relay-refused" // any other refusal
+  // Sessions
+  | "unreachable" // there was no connection
+  | "handshake" // no session came about: error.reason says why in one word
+  | "session-closed" // error.close says how it ended
+  | "session-overflow" // more than 64 MiB wait to be sent
+  | "refused" // by a message's receiver: error.reason says why, error.id which
+  | "reply" // the other end's function answered with an error: error.reply is its code
+  | "stream" // an end has given the stream up
+  | "callback"; // a function of the page failed
 
 /** Why a message did not open. For the local user and log only: never tell a sender. */
 export type OpenReason =
@@ -113,10 +125,16 @@ export class HopsealError extends Error {
   readonly hint: string;
   /** Whether trying again later may succeed without anybody doing anything. */
   readonly retryable: boolean;
-  /** With code "open-failed". The message text is the same for every reason. */
-  readonly reason?: OpenReason;
+  /** With codes "open-failed", whose message text is the same for every reason, "handshake", "refused" and "session-closed". */
+  readonly reason?: OpenReason | (string & {});
   /** With code "trust-changed": the fingerprints that are known for what was expected. */
   readonly known?: readonly string[];
+  /** With code "session-closed". */
+  readonly close?: Omit<SessionClosed, "reason" | "error">;
+  /** With code "reply". */
+  readonly reply?: number;
+  /** With code "refused": the number of the message. */
+  readonly id?: bigint;
   /** What this came from, where it came from something. */
   readonly cause?: unknown;
 }

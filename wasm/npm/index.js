@@ -6,9 +6,15 @@
 //   envelope.js  seal, open, inspect
 //   store.js     IndexedDB
 //   relay.js     the socket to a relay
+//   async.js     what waits: tickets, questions of the core, turns
+//   link.js      sockets for the core's connections
+//   connect.js   how a session begins
+//   session.js   sessions
 export { init } from "./core.js";
 export { HopsealError } from "./errors.js";
 export { Identity, KnownPeers, PublicIdentity, SharedKeyset } from "./keys.js";
+export { connect } from "./connect.js";
 export { inspect, open, ReplayGuard, seal } from "./envelope.js";
 export { openStore } from "./store.js";
 export { RelayClient } from "./relay.js";
+export { Message, Payload, refuse, reply, Session } from "./session.js";

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 
@@ -50,7 +51,7 @@ func (c *Core) connect(r *request) (job, error) {
 		return nil, err
 	}
 	return func(ctx context.Context) ([]byte, error) {
-		s, err := e2e.DialFunc(ctx, address, cfg, e.dial(address, e2e.MaxFrame(cfg.MaxMessage)))
+		s, err := e2e.DialFunc(ctx, address, cfg, e.dial(address, e2e.MaxFrame(cmp.Or(cfg.MaxMessage, 1<<20))))
 		if err != nil {
 			return nil, err
 		}

@@ -130,7 +130,7 @@ func (e ends) readOptions(r *request) e2e.Options {
 		o.Store = sessionstore.Over(pageKV{e.callbacks})
 	}
 	o.StoreKeys = object[*keys.SharedKeyset](r)
-	o.Logger, o.Notify = silent, e.notify
+	o.Logger, o.Notify, o.Refused = silent, e.notify, e.refused
 	return o
 }
 
@@ -159,6 +159,14 @@ func (b callbacks) notify(e e2e.Event) {
 		out = appendError(out, e.Err)
 	}
 	b.office.tell(noticeEvent, b.key, out)
+}
+
+// refused tells JavaScript that the other end has refused a message of no call: an event whose state
+// is "refused", and whose error says which and why.
+func (b callbacks) refused(s *e2e.Session, why *e2e.RefusedError) {
+	out := appendText(appendText(nil, "refused"), s.Info().ID)
+	out = appendUint32(appendText(appendText(out, ""), ""), 0)
+	b.office.tell(noticeEvent, b.key, appendError(out, why))
 }
 
 // dial asks JavaScript for a connection.

@@ -5,7 +5,8 @@ import { test } from "node:test";
 import * as hopseal from "../index.js";
 import * as cleartext from "../insecure-cleartext.js";
 
-const read = (name) => readFile(new URL(`../${name}`, import.meta.url), "utf8");
+const file = (name) => readFile(new URL(`../${name}`, import.meta.url), "utf8");
+const read = async (name) => (name === "index.d.ts" ? (await file(name)) + (await file("session.d.ts")) : file(name));
 
 for (const [name, module] of [["index", hopseal], ["insecure-cleartext", cleartext]]) {
   test(`${name}.d.ts declares what ${name}.js exports`, async () => {
@@ -34,8 +35,8 @@ test("every code has a hint in errors.js, and every code thrown is declared", as
   const codes = [...types.slice(0, types.indexOf("/** Why a message did not open")).matchAll(/^  \| "([a-z-]+)"/gm)].map((m) => m[1]);
   const hinted = [...(await read("errors.js")).matchAll(/^  "?([a-z-]+)"?:/gm)].map((m) => m[1]);
   assert.deepEqual(hinted.sort(), [...codes].sort());
-  for (const name of ["core", "load", "keys", "envelope", "store", "relay"]) {
-    for (const [, code] of (await read(`${name}.js`)).matchAll(/(?:HopsealError|wrap)\("([a-z-]+)"/g)) {
+  for (const name of ["core", "load", "keys", "envelope", "store", "relay", "async", "link", "connect", "session"]) {
+    for (const [, code] of (await read(`${name}.js`)).matchAll(/(?:HopsealError|wrap)\(\s*"([a-z-]+)"/g)) {
       assert.ok(codes.includes(code), `${name}.js throws ${code}`);
     }
   }

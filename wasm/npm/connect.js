@@ -1,0 +1,146 @@
+// How a session begins: what connect takes, as fields for the core and functions that the core asks
+// (wasm/internal/core/sessionconfig.go).
+import { handleOf, textOf, theCore } from "./core.js";
+import { badArgument, HopsealError } from "./errors.js";
+import { Identity, KnownPeers, publicHandle, PublicIdentity, readPublic, SharedKeyset } from "./keys.js";
+import { attach, dial, targetOf } from "./link.js";
+import { op } from "./ops.js";
+import { dataOf, quietly, readEvent, readSession } from "./session.js";
+
+const none = 0;
+const never = 2 ** 32 - 1; // of a duration
+// connect makes a session with a server: at a URL, or over links of one's own.
+export async function connect(target, options = {}) {
+  const core = theCore();
+  const to = targetIn(target, options);
+  const ends = endsOf(options);
+  const fields = clientFields(options, to.address);
+  const functions = { ...ends.functions, dial: dialer(core, to) };
+  let session = null;
+  functions.event = (content) => tell(content, options.onstate, session);
+  const key = core.turns.register(functions);
+  try {
+    const read = (response) => (session = readSession(core, key, functions, response));
+    return await core.turns.begin(op.connect, [key, ...ends.fields, ...fields], { signal: options.signal, read });
+  } catch (error) {
+    core.turns.unregister(key);
+    throw error;
+  }
+}
+
+// targetIn returns how to get a connection, and what the Verifier is asked about.
+function targetIn(target, { address, WebSocket = globalThis.WebSocket, protocols }) {
+  if (typeof target === "string" || target instanceof URL) {
+    const to = targetOf(target, "the server's address");
+    if (!WebSocket) throw badArgument("there is no WebSocket here: pass one in the options");
+    const open = async (signal) => [await dial(to, { WebSocket, protocols, signal }), to.kind, new URL(to.url).host];
+    return { address: address === undefined ? to.address : textOf(address, "address"), open };
+  }
+  if (address === undefined) throw badArgument("address is missing: what the verifier is asked about for a link");
+  const open = typeof target === "function" ? target : onlyOnce(target);
+  return { address: textOf(address, "address"), open: async (signal) => [linkOf(await open({ signal })), "link", ""] };
+}
+
+// onlyOnce gives one link, so that the session ends with it.
+function onlyOnce(link) {
+  linkOf(link);
+  let used = false;
+  return () => {
+    if (used) throw new HopsealError("unreachable", "there is one link, and it has ended");
+    used = true;
+    return link;
+  };
+}
+
+export function linkOf(link) {
+  if (typeof link?.send === "function" && typeof link?.close === "function") return link;
+  throw badArgument("a link must have send(bytes) and close()");
+}
+
+// endsOf has what both roles have: see readEnds in wasm/internal/core/sessionconfig.go.
+export function endsOf({ identity, verifier, protocol, credentials, authenticate, store, ...options }) {
+  const functions = { credentials: credentials && (async (_, opts) => [dataOf(await valueOf(credentials, opts), "credentials")]) };
+  const fields = [handleOf(identity, Identity, "identity"), ...verifierFields(verifier, functions), textOf(protocol, "protocol")];
+  Object.assign(functions, store);
+  return { functions, fields };
+}
+
+const valueOf = (value, ...args) => (typeof value === "function" ? value(...args) : value);
+
+function verifierFields(verifier, functions) {
+  if (verifier instanceof KnownPeers) return [handleOf(verifier, KnownPeers, "verifier"), [], none];
+  if (typeof verifier === "function") {
+    functions.verify = (content, options) => verdict(verifier, content, options);
+    return [none, [], 1];
+  }
+  const peers = Array.isArray(verifier) ? verifier : [verifier];
+  if (peers.length === 0 || !peers.every((peer) => peer instanceof PublicIdentity)) {
+    throw badArgument("verifier must be KnownPeers, a PublicIdentity, an array of them, or a function");
+  }
+  return [none, peers.map((peer, i) => publicHandle(peer, `verifier[${i}]`)), none];
+}
+
+const roles = ["", "server", "client", "member"];
+
+// verdict asks the page's function. Nothing but true is a yes.
+async function verdict(verifier, content, options) {
+  const expected = { address: content.text(), room: content.text(), role: roles[content.number()], fingerprint: content.text() };
+  const answer = await verifier(readPublic(content), expected, options);
+  if (answer !== true && answer !== false) throw badArgument("the verifier must give true or false");
+  if (!answer) throw new HopsealError("trust-unknown", "the verifier does not accept this peer");
+  return [1];
+}
+
+const whole = (value, name, highest = 2 ** 31 - 1) => {
+  if (value === undefined) return 0;
+  if (Number.isInteger(value) && value >= 0 && value <= highest) return value;
+  throw badArgument(`${name} must be a whole number, up to ${highest}`);
+};
+
+const milliseconds = (value, name) => (value === Infinity ? never : whole(value, name));
+
+export function optionFields({ proof, allowSelf, store, storeKeys, ...o }) {
+  return [
+    proof === "ed25519" ? 1 : 0,
+    allowSelf === true ? 1 : 0,
+    whole(o.maxMessage, "maxMessage"),
+    whole(o.window, "window"),
+    whole(o.maxCalls, "maxCalls"),
+    milliseconds(o.keepAlive, "keepAlive"),
+    milliseconds(o.handshakeTimeout, "handshakeTimeout"),
+    milliseconds(o.sendTimeout, "sendTimeout"),
+    milliseconds(o.idleTimeout, "idleTimeout"),
+    milliseconds(o.maxAge, "maxAge"),
+    store ? 1 : 0,
+    storeKeys === undefined ? none : handleOf(storeKeys, SharedKeyset, "storeKeys"),
+  ];
+}
+
+function clientFields({ retry = {}, credentials, peerFingerprint = "", name = "", ...options }, address) {
+  return [
+    address,
+    ...optionFields(options),
+    credentials === undefined ? 0 : 1,
+    textOf(peerFingerprint, "peerFingerprint"),
+    whole(retry.maxTries, "retry.maxTries"),
+    milliseconds(retry.maxTime, "retry.maxTime"),
+    milliseconds(retry.base, "retry.base"),
+    milliseconds(retry.cap, "retry.cap"),
+    textOf(name, "name"),
+  ];
+}
+
+function dialer(core, to) {
+  return async (content, { signal }) => {
+    const limit = content.number();
+    const [link, kind, remote] = await to.open(signal);
+    return [attach(core, link, { kind, remote, limit })];
+  };
+}
+
+// tell hands an event on: to the session, and, before there is one too, to onstate.
+function tell(content, onstate, session) {
+  const detail = readEvent(content);
+  session?.dispatchEvent(new CustomEvent(detail.type, { detail }));
+  if (detail.type === "state") quietly(() => onstate?.(detail));
+}

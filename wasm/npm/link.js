@@ -1,0 +1,177 @@
+// Connections. JavaScript owns the socket: a WebSocket, or whatever carries messages and is given as
+// { send, close, onmessage, onclose }. The core has the other half, wasm/internal/core/conn.go.
+import { badArgument, HopsealError } from "./errors.js";
+import { op } from "./ops.js";
+import { aborted } from "./async.js";
+
+const maxBuffered = 1 << 20; // in the socket, before the core waits
+const drainPoll = 20; // ms; a WebSocket does not say when it has drained
+const reportAfter = 64 << 10; // bytes that were sent are reported in one go
+const maxUnread = 128 << 10; // bytes that come in before the core reads them; a message counts 2 KiB at least
+const closePatience = 5500; // ms, for a close to be confirmed
+const [normal, tooOdd, lost] = [1000, 1003, 1006];
+
+// A page may close with 1000 and 3000 to 4999 only. Other codes travel as 4900 and their distance from
+// 1000 (transport/code.go).
+const mapped = 4900;
+const toPeer = (code) => (code === normal || code >= 3000 ? code : mapped + code - normal);
+const fromPeer = (code) => (code > mapped && code <= mapped + 14 ? code - mapped + normal : code);
+
+// attach makes a connection of the core of an open link, and returns its handle.
+export function attach(core, link, { kind = "link", remote = "", limit }) {
+  const handle = core.call(op.connOpen, [kind, remote, limit]).number();
+  new Socket(core, link, handle);
+  return handle;
+}
+
+class Socket {
+  #core;
+  #link;
+  #handle;
+  #unreported = 0; // bytes sent
+  #polls = false;
+  #unread = 0; // bytes that came in
+  #open = true;
+
+  constructor(core, link, handle) {
+    this.#core = core;
+    this.#link = link;
+    this.#handle = handle;
+    core.turns.addSocket(handle, this);
+    link.onmessage = (message) => this.#receive(message);
+    link.onclose = (why) => this.#closed(fromPeer(why?.code ?? lost), why?.reason ?? "");
+    link.onerror = () => {}; // a close follows
+    if (link.readyState > 1) link.onclose();
+  }
+
+  #receive(message) {
+    if (!this.#open) return;
+    const bytes = bytesIn(message?.data ?? message);
+    if (!bytes) return this.#refuse();
+    this.#tell(op.connReceived, bytes);
+    this.#unread += Math.max(bytes.length, 2 << 10);
+    if (this.#unread < maxUnread) return;
+    this.#unread = 0;
+    this.#core.turns.now();
+  }
+
+  // refuse ends a connection on which text came: a hop may send any.
+  #refuse() {
+    this.#shut(tooOdd, "only binary messages are accepted");
+    this.#closed(tooOdd, "text");
+  }
+
+  send(bytes) {
+    if (!this.#open) return;
+    try {
+      const sent = this.#link.send(bytes);
+      if (typeof sent?.then === "function") sent.then(() => this.#sent(bytes.length), () => this.#closed(lost, ""));
+      else this.#report(bytes.length);
+    } catch {
+      this.#closed(lost, ""); // the core dials again
+    }
+  }
+
+  // report tells what was sent, once the socket has room for more.
+  #report(bytes = 0) {
+    this.#unreported += bytes;
+    if (this.#unreported < reportAfter || this.#polls) return;
+    if (this.#link.bufferedAmount > maxBuffered) {
+      this.#polls = true;
+      setTimeout(() => {
+        this.#polls = false;
+        this.#report();
+      }, drainPoll);
+      return;
+    }
+    const sent = this.#unreported;
+    this.#unreported = 0;
+    this.#sent(sent);
+  }
+
+  #sent(bytes) {
+    if (this.#open) this.#tell(op.connSent, bytes);
+  }
+
+  close(code, reason) {
+    if (!this.#open) return;
+    this.#shut(code, reason);
+    setTimeout(() => this.#closed(lost, ""), closePatience)?.unref?.();
+  }
+
+  #shut(code, reason) {
+    try {
+      this.#link.close(toPeer(code), reason);
+    } catch {
+      // It is closed.
+    }
+  }
+
+  #closed(code, reason) {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#core.turns.removeSocket(this.#handle);
+    this.#tell(op.connClosed, code, String(reason));
+  }
+
+  #tell(operation, ...values) {
+    if (this.#core.dead) return;
+    this.#core.turns.call(operation, [this.#handle, ...values]);
+  }
+}
+
+// bytesIn returns the bytes of a message, and null for anything else.
+function bytesIn(data) {
+  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return Object.prototype.toString.call(data) === "[object ArrayBuffer]" ? new Uint8Array(data) : null;
+}
+
+const schemes = { "ws:": "ws:", "wss:": "wss:", "http:": "ws:", "https:": "wss:" };
+
+// targetOf takes a URL apart: where to connect, and what the Verifier is asked about.
+export function targetOf(url, what) {
+  let parsed;
+  try {
+    parsed = new URL(url, globalThis.document?.baseURI);
+  } catch (cause) {
+    throw new HopsealError("bad-argument", `${what} is not a URL`, { cause });
+  }
+  const scheme = schemes[parsed.protocol];
+  if (!scheme) throw badArgument(`${what} starts with ws: or wss:, not ${parsed.protocol}`);
+  const { hostname, port, pathname } = parsed;
+  const secure = scheme === "wss:";
+  return {
+    url: scheme + parsed.href.slice(parsed.protocol.length).replace(/#.*$/, ""),
+    kind: secure ? "wss" : "ws",
+    address: `${hostname}:${port || (secure ? 443 : 80)}${pathname.replace(/\/$/, "")}`,
+    place: `${scheme}//${parsed.host}${pathname}`, // no query, no user part: they may hold credentials
+  };
+}
+
+// dial resolves with an open WebSocket.
+export function dial({ url, place }, { WebSocket, protocols = [], signal }) {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(aborted(signal));
+    let socket;
+    try {
+      socket = new WebSocket(url, protocols);
+    } catch (cause) {
+      return reject(new HopsealError("unreachable", `the browser refuses to connect to ${place}`, { cause }));
+    }
+    socket.binaryType = "arraybuffer";
+    const settle = (finish, value) => {
+      socket.onopen = socket.onerror = socket.onclose = null;
+      signal?.removeEventListener("abort", abort);
+      finish(value);
+    };
+    const abort = () => {
+      settle(reject, aborted(signal));
+      socket.onerror = () => {};
+      socket.close();
+    };
+    const fail = () => settle(reject, new HopsealError("unreachable", `${place} does not answer`));
+    signal?.addEventListener("abort", abort);
+    socket.onopen = () => settle(resolve, socket);
+    socket.onerror = socket.onclose = fail;
+  });
+}
