@@ -275,6 +275,4 @@ func (c *Core) readClient(r *request) (e ends, address string, cfg e2e.Config) {
 
 func (r *request) uint64() uint64 { return getUint64(r.fixed(8)) }
 
-func (r *request) time() time.Time { return time.UnixMilli(int64(r.uint64())) }
-
 func (r *request) clone() []byte { return bytes.Clone(r.bytes()) }
