@@ -1,11 +1,12 @@
 // How a session begins: what connect takes, as fields for the core and functions that the core asks
 // (wasm/internal/core/sessionconfig.go).
-import { handleOf, textOf, theCore } from "./core.js";
+import { dataOf, textOf } from "./args.js";
+import { handleOf, theCore } from "./core.js";
 import { badArgument, HopsealError } from "./errors.js";
 import { Identity, KnownPeers, publicHandle, PublicIdentity, readPublic, SharedKeyset } from "./keys.js";
 import { attach, dial, targetOf } from "./link.js";
 import { op } from "./ops.js";
-import { dataOf, quietly, readEvent, readSession } from "./session.js";
+import { quietly, readEvent, readSession } from "./session.js";
 
 const none = 0;
 const never = 2 ** 32 - 1; // of a duration

@@ -3,6 +3,7 @@
 // A call is synchronous: a request is written into the core's staging buffer, an
 // exported function runs, the response is copied out, and both are wiped. The
 // layout is described in wasm/internal/core/fields.go.
+import { tagOf, wanted } from "./args.js";
 import { Turns } from "./async.js";
 import { badArgument, detailsOf, HopsealError, wrap } from "./errors.js";
 import { loadModule } from "./load.js";
@@ -38,7 +39,7 @@ function checkBuild(module) {
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }); // text comes back as it went in
 const lengthSize = 4;
 const maxSize = 2 ** 31 - 1; // of a request, so that its size is a positive i32
 
@@ -184,8 +185,8 @@ function copyable(copy) {
   }
 }
 
-// encode turns a value into a field: text, bytes, a number of 4 bytes, a bigint
-// or a Date of 8, an array of numbers of 4 each.
+// encode turns a value that args.js has checked into a field: text, bytes, a number of 4 bytes, a
+// bigint or a Date of 8, an array of numbers of 4 each.
 function encode(value) {
   if (value instanceof Uint8Array) return value;
   if (typeof value === "string") return encoder.encode(value);
@@ -291,7 +292,7 @@ export function toHex(bytes) {
 
 // Handles. A JavaScript object stands for a Go object by a number; when it is
 // closed or collected, the core lets the Go object go.
-const held = new WeakMap(); // object -> { core, handle }
+const held = new WeakMap(); // object -> { Class, core, handle }, core null once it is closed
 const forgotten = new FinalizationRegistry(({ core, handle }) => free(core, handle));
 
 // free lets the core's object of a handle go.
@@ -305,53 +306,48 @@ export function free(core, handle) {
 }
 
 export function hold(object, handle, core = theCore()) {
-  held.set(object, { core, handle });
+  held.set(object, { Class: object.constructor, core, handle });
   forgotten.register(object, { core, handle }, object);
 }
 
 export function release(object) {
   const entry = held.get(object);
-  if (!entry) return;
-  held.delete(object);
+  if (!entry?.core) return;
+  held.set(object, { ...entry, core: null });
   forgotten.unregister(object);
   free(entry.core, entry.handle);
 }
 
 // handleOf returns the handle of an object of the class, for the core in use.
 export function handleOf(object, Class, name) {
-  if (!(object instanceof Class)) throw badArgument(`${name} must be a ${Class.name}`);
-  const core = theCore();
   const entry = held.get(object);
-  if (!entry) throw new HopsealError("closed", `the ${Class.name} was closed`);
-  if (entry.core !== core) {
-    throw new HopsealError("closed", `the ${Class.name} was lost with the core that held it`);
-  }
+  const kind = Class.prototype[Symbol.toStringTag];
+  if (entry?.Class !== Class) throw notOf(Class, kind, object, name);
+  if (!entry.core) throw new HopsealError("closed", `the ${kind} was closed`);
+  if (entry.core !== theCore()) throw new HopsealError("closed", `the ${kind} was lost with the core that held it`);
   return entry.handle;
 }
 
-// isHeldBy reports whether the object has a handle in the core in use.
-export function isHeld(object) {
-  return held.get(object)?.core === theCore();
+// notOf tells apart what looks like an object of the class.
+function notOf(Class, kind, object, name) {
+  const tag = typeof object === "object" && object !== null ? tagOf(object) : "";
+  if (tag !== kind) {
+    return wanted(name, `${kind === "Identity" ? "an" : "a"} ${kind}${tag === "Identity" && kind === "PublicIdentity" ? ", its .public" : ""}`, object);
+  }
+  if (isOf(object, Class)) return badArgument(`${name} is a Proxy or an imitation of a ${kind}: pass the original (in Vue: markRaw, toRaw)`);
+  return badArgument(`${name} is a ${kind} of another copy of this package: a page loads it once`);
 }
 
-// Checks of arguments, for messages that name them.
-
-const [kindOf, bufferOf, offsetOf, lengthOf] = [Symbol.toStringTag, "buffer", "byteOffset", "length"].map(
-  (name) => Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), name).get,
-);
-
-// bytesOf returns a plain Uint8Array on the same bytes, which a Uint8Array of another realm is not, nor one of a
-// subclass: it may have methods of its own under the same names, as Node's Buffer, whose slice does not copy.
-export function bytesOf(value, name) {
-  if (kindOf.call(value) !== "Uint8Array") throw badArgument(`${name} must be a Uint8Array`);
+function isOf(object, Class) {
   try {
-    return new Uint8Array(bufferOf.call(value), offsetOf.call(value), lengthOf.call(value));
+    return object instanceof Class;
   } catch {
-    throw badArgument(`${name} holds nothing: its buffer was transferred`);
+    return true; // a Proxy
   }
 }
 
-export function textOf(value, name) {
-  if (typeof value === "string") return value;
-  throw badArgument(`${name} must be a string`);
+// isLost reports whether the object's handle is one of a core that has been replaced.
+export function isLost(object) {
+  const core = held.get(object)?.core;
+  return core !== undefined && core !== null && core !== theCore();
 }

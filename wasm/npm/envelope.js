@@ -1,4 +1,5 @@
-import { bytesOf, call, handleOf, hold, release, textOf } from "./core.js";
+import { bytesOf, dataOf, listOf, numberOf, optionsOf, signalOf, textOf } from "./args.js";
+import { call, handleOf, hold, release } from "./core.js";
 import { badArgument, HopsealError } from "./errors.js";
 import { Identity, publicHandle, SharedKeyset } from "./keys.js";
 import { op } from "./ops.js";
@@ -16,7 +17,8 @@ export class ReplayGuard {
     hold(this, handle);
   }
 
-  static async create({ identity, shared } = {}) {
+  static async create(options) {
+    const { identity, shared } = optionsOf(options, ["identity", "shared"]);
     if (identity !== undefined && shared !== undefined) throw badArgument("identity or shared, not both");
     const response = call(
       op.guardCreate,
@@ -34,34 +36,45 @@ export class ReplayGuard {
     return call(op.guardBytes, handleOf(this, ReplayGuard, "this")).bytes();
   }
 
+  get [Symbol.toStringTag]() {
+    return "ReplayGuard";
+  }
+
   close() {
     release(this);
   }
 }
 
+const sealOptions = ["from", "to", "shared", "party", "toParty", "contentType", "context"];
+
 export async function seal(plaintext, options) {
-  const { from, to = [], shared, party = "", toParty = "", contentType = "", context = "" } = options ?? {};
-  const bytes = bytesOf(plaintext, "plaintext");
-  if (!Array.isArray(to)) throw badArgument("to must be an array of PublicIdentity");
+  const bytes = dataOf(plaintext, "plaintext");
+  const { from, to = [], shared, party = "", toParty = "", contentType = "", context = "" } = optionsOf(options, sealOptions);
   const sealer = [
     from === undefined ? none : handleOf(from, Identity, "from"),
-    to.map((peer, i) => publicHandle(peer, `to[${i}]`)),
+    listOf(to, "to", publicHandle),
     shared === undefined ? none : handleOf(shared, SharedKeyset, "shared"),
     textOf(party, "party"),
     textOf(toParty, "toParty"),
     textOf(contentType, "contentType"),
     textOf(context, "context"),
   ];
-  const steps = isLarge(bytes) ? sealInSteps(sealer, bytes) : null;
-  return steps ?? call(op.seal, ...sealer, bytes).bytes();
+  try {
+    const steps = isLarge(bytes) ? sealInSteps(sealer, bytes) : null;
+    return steps ?? call(op.seal, ...sealer, bytes).bytes();
+  } finally {
+    bytes.fill(0); // our copy; the steps have one of their own by now
+  }
 }
 
+const openOptions = ["identity", "from", "shared", "party", "fromParty", "context", "maxAge", "replay", "signal"];
+
 export async function open(sealed, options) {
-  const { replay, signal } = options ?? {};
   const bytes = bytesOf(sealed, "sealed");
-  const cache = typeof replay?.claim === "function" ? replay : null;
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw badArgument("signal must be an AbortSignal");
-  const opener = [...openerOf(options ?? {}), cache ? none : handleOf(replay, ReplayGuard, "replay")];
+  const given = optionsOf(options, openOptions);
+  const signal = signalOf(given.signal);
+  const cache = isCache(given.replay) ? given.replay : null;
+  const opener = [...openerOf(given), cache ? none : handleOf(given.replay, ReplayGuard, "replay")];
   const steps = isLarge(bytes) ? openInSteps(opener, bytes) : null;
   const { data, response } = steps ? await steps : openWhole(opener, bytes);
   const [key, until] = [response.hex(), response.date()];
@@ -71,15 +84,21 @@ export async function open(sealed, options) {
   return { data, header };
 }
 
+// isCache: a cache's method may be its class's.
+function isCache(replay) {
+  try {
+    return typeof replay?.claim === "function";
+  } catch {
+    return false;
+  }
+}
+
 function openWhole(opener, sealed) {
   const response = call(op.open, ...opener, sealed);
   return { data: response.bytes(), response };
 }
 
 function openerOf({ identity, from, shared, party = "", fromParty = "", context = "", maxAge = 0 }) {
-  if (!Number.isInteger(maxAge) || maxAge < 0 || maxAge > maxAgeLimit) {
-    throw badArgument("maxAge must be whole milliseconds, up to 30 days");
-  }
   return [
     identity === undefined ? none : handleOf(identity, Identity, "identity"),
     from === undefined ? none : publicHandle(from, "from"),
@@ -87,7 +106,7 @@ function openerOf({ identity, from, shared, party = "", fromParty = "", context 
     textOf(party, "party"),
     textOf(fromParty, "fromParty"),
     textOf(context, "context"),
-    maxAge,
+    numberOf(maxAge, "maxAge, in milliseconds,", maxAgeLimit),
   ];
 }
 

@@ -1,4 +1,5 @@
-import { bytesOf, call, handleOf } from "./core.js";
+import { bytesOf } from "./args.js";
+import { call, handleOf } from "./core.js";
 import { Identity, readIdentity, readShared, SharedKeyset } from "./keys.js";
 import { op } from "./ops.js";
 
@@ -7,7 +8,7 @@ export async function exportIdentity(identity) {
 }
 
 export async function importIdentity(bytes) {
-  return readIdentity(call(op.identityParse, bytesOf(bytes, "bytes")));
+  return readIdentity(callWith(op.identityParse, bytesOf(bytes, "bytes")));
 }
 
 export async function exportSharedKeyset(shared) {
@@ -15,7 +16,15 @@ export async function exportSharedKeyset(shared) {
 }
 
 export async function importSharedKeyset(bytes) {
-  return readShared(call(op.sharedParse, bytesOf(bytes, "bytes")));
+  return readShared(callWith(op.sharedParse, bytesOf(bytes, "bytes")));
+}
+
+function callWith(operation, secret) {
+  try {
+    return call(operation, secret);
+  } finally {
+    secret.fill(0); // our copy
+  }
 }
 
 function secret(response) {

@@ -1,4 +1,5 @@
-import { bytesOf, call, handleOf, hold, isHeld, release, textOf } from "./core.js";
+import { bytesOf, choiceOf, optionsOf, textOf } from "./args.js";
+import { call, handleOf, hold, isLost, release } from "./core.js";
 import { badArgument, shown } from "./errors.js";
 import { op } from "./ops.js";
 
@@ -40,6 +41,10 @@ export class Identity {
 
   async renew() {
     this.#public = readPublic(call(op.identityRenew, handleOf(this, Identity, "this")));
+  }
+
+  get [Symbol.toStringTag]() {
+    return "Identity";
   }
 
   close() {
@@ -100,6 +105,10 @@ export class PublicIdentity {
     return new Date(this.#expires);
   }
 
+  get [Symbol.toStringTag]() {
+    return "PublicIdentity";
+  }
+
   toString() {
     return `PublicIdentity(${shown(this.name)} ${this.fingerprint})`;
   }
@@ -120,7 +129,7 @@ export function readPublic(response) {
 // publicHandle takes a public identity, which holds all that it is, along to a
 // core that was started after the one it was parsed by.
 export function publicHandle(identity, name) {
-  if (identity instanceof PublicIdentity && !isHeld(identity)) {
+  if (isLost(identity) && identity instanceof PublicIdentity) {
     hold(identity, call(op.publicParse, identity.bytes).number());
   }
   return handleOf(identity, PublicIdentity, name);
@@ -134,6 +143,10 @@ export class SharedKeyset {
 
   static async generate() {
     return readShared(call(op.sharedGenerate));
+  }
+
+  get [Symbol.toStringTag]() {
+    return "SharedKeyset";
   }
 
   close() {
@@ -158,17 +171,15 @@ export function readShared(response) {
 }
 
 const roles = { server: 1, client: 2, member: 3 };
+const expectedNames = ["address", "room", "role", "fingerprint"];
 
 // expectedFields are four: address, room, role, fingerprint.
 function expectedFields(expected) {
-  const { address = "", room = "", role, fingerprint = "" } = expected ?? {};
-  if (role !== undefined && !Object.hasOwn(roles, role)) {
-    throw badArgument('expected.role must be "server", "client" or "member"');
-  }
+  const { address = "", room = "", role, fingerprint = "" } = optionsOf(expected, expectedNames, "expected");
   return [
     textOf(address, "expected.address"),
     textOf(room, "expected.room"),
-    roles[role] ?? 0,
+    role === undefined ? 0 : roles[choiceOf(role, "expected.role", Object.keys(roles))],
     textOf(fingerprint, "expected.fingerprint"),
   ];
 }
@@ -209,6 +220,10 @@ export class KnownPeers {
 
   async bytes() {
     return call(op.peersBytes, this.#handle()).bytes();
+  }
+
+  get [Symbol.toStringTag]() {
+    return "KnownPeers";
   }
 
   close() {

@@ -1,7 +1,8 @@
 // A connection to a relay. JavaScript owns the socket; the core writes and reads
 // the frames. The relay is not trusted, and nothing that it sends throws out of an
 // event handler: what is wrong ends the connection with an error that says so.
-import { bytesOf, call, textOf, theCore } from "./core.js";
+import { bytesOf, functionOf, optionsOf, signalOf, textOf, urlOf } from "./args.js";
+import { call, theCore } from "./core.js";
 import { badArgument, HopsealError, shown, wrap } from "./errors.js";
 import { op } from "./ops.js";
 
@@ -35,10 +36,10 @@ export class RelayClient {
   }
 
   static async connect(url, options) {
-    const { signal, WebSocket = globalThis.WebSocket } = options ?? {};
+    const { signal, WebSocket = globalThis.WebSocket } = optionsOf(options, ["signal", "WebSocket"]);
     if (!WebSocket) throw badArgument("there is no WebSocket here: pass one in the options");
     theCore();
-    const socket = await dial(WebSocket, relayURL(url), signal);
+    const socket = await dial(functionOf(WebSocket, "WebSocket"), relayURL(url), signalOf(signal));
     try {
       return new RelayClient(token, socket);
     } catch (error) {
@@ -224,9 +225,9 @@ function encodeFrame(operation, ...values) {
 }
 
 function decodeFrame(data) {
-  if (!(data instanceof ArrayBuffer)) throw new HopsealError("relay-protocol", "the relay sent text");
+  if (typeof data === "string") throw new HopsealError("relay-protocol", "the relay sent text");
   if (data.byteLength > maxWaitingBytes) throw new HopsealError("relay-protocol", "the relay sent too large a frame");
-  const response = call(op.relayEvent, new Uint8Array(data));
+  const response = call(op.relayEvent, bytesOf(data, "what the WebSocket gave"));
   const type = response.text();
   const topic = response.text();
   switch (type) {
@@ -258,12 +259,7 @@ function readMembers(response) {
 const schemes = { "ws:": "ws:", "wss:": "wss:", "http:": "ws:", "https:": "wss:" };
 
 function relayURL(url) {
-  let parsed;
-  try {
-    parsed = new URL(url, globalThis.document?.baseURI);
-  } catch (cause) {
-    throw new HopsealError("bad-argument", "the relay's address is not a URL", { cause });
-  }
+  const parsed = urlOf(url, "the relay's address");
   const scheme = schemes[parsed.protocol];
   if (!scheme) throw badArgument(`a relay's address starts with ws: or wss:, not ${parsed.protocol}`);
   return scheme + parsed.href.slice(parsed.protocol.length).replace(/#.*$/, "");

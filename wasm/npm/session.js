@@ -1,5 +1,6 @@
 // Sessions: the Go package e2e, with sockets, storage and callbacks of JavaScript.
-import { bytesOf, handleOf, hold, textOf, theCore } from "./core.js";
+import { dataOf, textOf } from "./args.js";
+import { handleOf, hold, theCore } from "./core.js";
 import { badArgument, HopsealError } from "./errors.js";
 import { readPublic } from "./keys.js";
 import { op } from "./ops.js";
@@ -138,6 +139,10 @@ export class Session extends EventTarget {
     await this.close();
   }
 
+  get [Symbol.toStringTag]() {
+    return "Session";
+  }
+
   toString() {
     return `Session(${this.#info.id} with ${this.peer.fingerprint})`;
   }
@@ -248,11 +253,6 @@ export class Message extends Payload {
     Object.assign(this, { type, id, time, proof: proof.length > 0 ? proof : null });
   }
 }
-
-const encoder = new TextEncoder();
-
-// dataOf takes text, as UTF-8, and bytes.
-export const dataOf = (value, name) => (typeof value === "string" ? encoder.encode(textOf(value, name)) : bytesOf(value, name));
 
 function readInfo(response) {
   const [id, protocol, maxMessage] = [response.text(), response.text(), response.number()];

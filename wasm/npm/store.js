@@ -5,16 +5,17 @@
 //
 // A Web Lock keeps a record to one tab: two that work on one identity would undo
 // each other's known peers.
-import { call, handleOf, textOf } from "./core.js";
+import { booleanOf, optionsOf, textOf } from "./args.js";
+import { call, handleOf } from "./core.js";
 import { ReplayGuard } from "./envelope.js";
 import { badArgument, HopsealError, wrap } from "./errors.js";
 import { Identity, KnownPeers, readIdentity } from "./keys.js";
 import { op } from "./ops.js";
 
 export async function openStore(options) {
-  const { name = "hopseal", record, memory = false } = options ?? {};
+  const { name = "hopseal", record, memory = false } = optionsOf(options, ["name", "record", "memory"]);
   if (!textOf(name, "name") || !textOf(record, "record")) throw badArgument("name and record must not be empty");
-  return new Store(memory ? new MemoryRecord() : await openRecord(name, record));
+  return new Store(booleanOf(memory, "memory") ? new MemoryRecord() : await openRecord(name, record));
 }
 
 class Store {
@@ -58,7 +59,7 @@ class Store {
 }
 
 async function write(content, record) {
-  const { identity, knownPeers, replay } = content ?? {};
+  const { identity, knownPeers, replay } = optionsOf(content, ["identity", "knownPeers", "replay", "unsaved"], "content");
   const bytes = serialise(
     handleOf(identity, Identity, "identity"),
     handleOf(knownPeers, KnownPeers, "knownPeers"),

@@ -50,7 +50,7 @@ export function openInSteps(opener, sealed) {
 async function openBegun(core, handle, started, sealed) {
   try {
     const [before, after, at, size] = [started.bytes(), started.bytes(), started.number(), started.number()];
-    const proved = concat(before, sealed.subarray(at, at + size), after); // the caller may change its own meanwhile
+    const proved = concat(before, sealed.subarray(at, at + size), after)
     const verified = core.call(op.openVerify, [handle, await digest(proved)]);
     const key = bodyOf(verified);
     const start = verified.number();

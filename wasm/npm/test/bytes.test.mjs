@@ -41,11 +41,27 @@ const kinds = {
   Uint8Array: (bytes) => bytes.slice(),
   "a Buffer, whose slice does not copy": (bytes) => Buffer.from(bytes),
   "a part of another": (bytes) => Buffer.concat([Buffer.alloc(3), bytes, Buffer.alloc(3)]).subarray(3, 3 + bytes.length),
-  "shared memory": (bytes) => filled(new Uint8Array(new SharedArrayBuffer(bytes.length)), bytes),
   "resizable memory": (bytes) => filled(new Uint8Array(new ArrayBuffer(bytes.length, { maxByteLength: 1 << 20 })), bytes),
   "a subclass with methods of its own": (bytes) => new Odd(bytes),
   "of another realm": (bytes) => filled(runInNewContext(`new Uint8Array(${bytes.length})`), bytes),
+  "an ArrayBuffer": (bytes) => bytes.slice().buffer,
+  "an ArrayBuffer of another realm": (bytes) => filled(runInNewContext(`new Uint8Array(${bytes.length})`), bytes).buffer,
+  "a DataView": (bytes) => viewOf(DataView, bytes),
+  "a view of two bytes each": (bytes) => viewOf(bytes.length % 2 ? DataView : Uint16Array, bytes),
 };
+
+// viewOf gives a view of these bytes in the middle of a larger buffer.
+function viewOf(View, bytes) {
+  const whole = new Uint8Array(8 + bytes.length + 1);
+  whole.set(bytes, 8);
+  return new View(whole.buffer, 8, bytes.length / (View.BYTES_PER_ELEMENT ?? 1));
+}
+
+// change overwrites what was given, as a caller may at once.
+function change(given) {
+  if (given instanceof Odd || !ArrayBuffer.isView(given)) Uint8Array.prototype.fill.call(given instanceof Odd ? given : new Uint8Array(given), 0);
+  else new Uint8Array(given.buffer, given.byteOffset, given.byteLength).fill(0);
+}
 
 function filled(bytes, from) {
   bytes.set(from);
@@ -60,10 +76,10 @@ for (const [size, length] of Object.entries(sizes)) {
       const plaintext = new Uint8Array(length).map((_, i) => i);
       const given = make(plaintext);
       const sealing = seal(given, { from: ann, to: [bob.public] });
-      Uint8Array.prototype.fill.call(given, 0);
+      change(given);
       const sealed = make(await sealing);
       const opening = open(sealed, await opener());
-      Uint8Array.prototype.fill.call(sealed, 0);
+      change(sealed);
       const { data } = await opening;
       assert.deepEqual(data, plaintext);
       assert.equal(Object.getPrototypeOf(data), Uint8Array.prototype);
@@ -93,11 +109,10 @@ test("what only looks like bytes is refused", async () => {
     Object.create(Uint8Array.prototype),
     new Proxy(bytes, {}),
     { __proto__: bytes },
-    new DataView(bytes.buffer),
-    new Uint16Array(100),
-    bytes.buffer,
     [1, 2, 3],
-    "text",
+    { byteLength: 3, buffer: bytes.buffer },
+    new SharedArrayBuffer(8),
+    new Uint8Array(new SharedArrayBuffer(8)),
     undefined,
     null,
   ]) {

@@ -119,7 +119,6 @@ test("views into larger buffers are taken as what they show", async () => {
 
 test("bad arguments are named", async () => {
   const replay = await guard();
-  await rejects(seal("text", { from: ann, to: [bob.public] }), "bad-argument");
   await rejects(seal(new Uint8Array(1), undefined), "seal-failed");
   await rejects(seal(new Uint8Array(1), { from: ann, to: bob.public }), "bad-argument");
   const error = await rejects(seal(new Uint8Array(1), { from: ann, to: [bob] }), "bad-argument");
