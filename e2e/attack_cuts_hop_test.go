@@ -134,7 +134,7 @@ func underNode(t *testing.T, test string, env ...string) ([]byte, error) {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
-		const missing = "no Node found: install version 20.16 or later"
+		const missing = "no Node found: install version 20.19 or later"
 		if os.Getenv("HOPSEAL_BROWSER_TESTS") == "require" {
 			t.Fatal(missing)
 		}

@@ -28,7 +28,7 @@ func node(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	path, err := exec.LookPath("node")
 	if err != nil {
-		const missing = "no Node found: install version 20.16 or later"
+		const missing = "no Node found: install version 20.19 or later"
 		if os.Getenv("HOPSEAL_BROWSER_TESTS") == "require" {
 			t.Fatal(missing)
 		}

@@ -1,8 +1,11 @@
+const deploy =
+  'Deploy node_modules/hopseal/core.wasm beside the script, or pass its address: init("/core.wasm"). docs/browser.md says how with each bundler.';
+
 // What to do about each code, one sentence; "" where the message says it all.
 const hints = {
   "not-initialised": "Call and await init() before anything else.",
-  "core-fetch": "Check that core.wasm is deployed beside the package's other files, or pass its URL to init().",
-  "core-not-wasm": "Check that core.wasm is deployed beside the package's other files, or pass its URL to init().",
+  "core-fetch": deploy,
+  "core-not-wasm": deploy,
   "core-compile": "A Content-Security-Policy has to allow 'wasm-unsafe-eval' in script-src.",
   "core-mismatch": "Deploy core.wasm and runtime.js of one build together, and drop old copies from caches.",
   "core-start": "",

@@ -1,6 +1,7 @@
 // The package's API; index.d.ts documents it. One file a job:
 //
 //   load.js      from a URL, a Response, bytes or a module to a compiled module
+//   node.js      the entrance in Node, which knows where core.wasm is
 //   core.js      starts the core, calls it, holds handles of what lives in it
 //   keys.js      identities, shared keysets, known peers
 //   envelope.js  seal, open, inspect

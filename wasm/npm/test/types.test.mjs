@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import * as hopseal from "../index.js";
 import * as cleartext from "../insecure-cleartext.js";
+import * as inNode from "../node.js";
 
 const file = (name) => readFile(new URL(`../${name}`, import.meta.url), "utf8");
 const read = async (name) => (name === "index.d.ts" ? (await file(name)) + (await file("session.d.ts")) : file(name));
@@ -15,6 +16,10 @@ for (const [name, module] of [["index", hopseal], ["insecure-cleartext", clearte
     assert.deepEqual(declared.sort(), Object.keys(module).sort());
   });
 }
+
+test("the entrance in Node exports the same", () => {
+  assert.deepEqual(Object.keys(inNode), Object.keys(hopseal));
+});
 
 test("every method that the types declare is there, and no other", async () => {
   const types = await read("index.d.ts");
