@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/hopseal/hopseal/e2e/internal/fault"
@@ -15,7 +12,6 @@ import (
 	"github.com/hopseal/hopseal/e2e/internal/vault"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
-	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
 )
@@ -82,7 +78,6 @@ type client struct {
 	cfg       config
 	retry     redial.Policy
 	storeName string
-	address   string
 	dial      func(context.Context) (transport.Conn, error)
 	events    *events
 	vault     vault.Vault
@@ -92,11 +87,11 @@ type client struct {
 
 // newClient returns a client, or an error that says what is missing in cfg.
 func newClient(cfg Config, address string, dial func(context.Context) (transport.Conn, error)) (*client, error) {
-	own, err := cfg.config()
+	own, err := cfg.config(address)
 	if err != nil {
 		return nil, err
 	}
-	return &client{own, cfg.Retry, cfg.StoreName, address, dial, newEvents(own), own.vault(clientCalls), newFollower(&own, nil)}, nil
+	return &client{own, cfg.Retry, cfg.StoreName, dial, newEvents(own.Logger, own.Notify), own.vault(clientCalls), own.follower(nil)}, nil
 }
 
 // connect makes a session over a connection.
@@ -111,7 +106,7 @@ func (c *client) connect(ctx context.Context, conn transport.Conn) (*Session, er
 	if err := c.run(ctx, conn, h, signer); err != nil {
 		return nil, err
 	}
-	s := newSession(context.Background(), conn, h, grantFor(h.Lifetime()), localEnd{&c.cfg, c.want()}, c.events)
+	s := newSession(context.Background(), conn, h, grantFor(h.Lifetime()), &c.cfg, c.events)
 	s.followedBy(c.follower)
 	s.updates.pace.Asked()
 	return s, nil
@@ -119,8 +114,8 @@ func (c *client) connect(ctx context.Context, conn transport.Conn) (*Session, er
 
 // run does a handshake or a resume.
 func (c *client) run(ctx context.Context, conn transport.Conn, e meet.Exchange, signer keys.Signer) error {
-	h := meet.Handshake{Conn: conn, Engine: e, Signer: signer, Turns: make(chan struct{}, 1), Verify: c.verify, Decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
-		if err := c.verify(ctx, peer); err != nil {
+	h := meet.Handshake{Conn: conn, Engine: e, Signer: signer, Turns: make(chan struct{}, 1), Verify: c.cfg.verify, Decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
+		if err := c.cfg.verify(ctx, peer); err != nil {
 			return err
 		}
 		if _, resume := e.(*engine.Resume); resume || meet.Differ(e) != nil {
@@ -135,12 +130,6 @@ func (c *client) run(ctx context.Context, conn transport.Conn, e meet.Exchange, 
 	return h.Client(ctx)
 }
 
-func (c *client) want() trust.Expected { return c.cfg.expect(trust.RoleServer, c.address) }
-
-func (c *client) verify(ctx context.Context, peer *keys.PublicIdentity) error {
-	return c.cfg.verify(ctx, c.want(), peer)
-}
-
 // presentAgain returns the credentials for a server that is known from before, unless the
 // Verifier no longer accepts it. A refusal of the known statement alone does not count, because
 // that may have expired since: the server is about to show its current one.
@@ -150,7 +139,7 @@ func (c *client) presentAgain(ctx context.Context, peer *keys.PublicIdentity) (_
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.HandshakeTimeout)
 	defer cancel()
-	if err = c.verify(ctx, peer); err == nil || fault.Outdated(err) {
+	if err = c.cfg.verify(ctx, peer); err == nil || fault.Outdated(err) {
 		var credentials []byte
 		if credentials, err = c.cfg.present(ctx); err == nil {
 			return credentials, nil
@@ -219,7 +208,7 @@ func Accept(ctx context.Context, conn transport.Conn, cfg ServerConfig) (*Sessio
 	if err := g.Read(ctx); err != nil {
 		return nil, err
 	}
-	follower := newFollower(&own, nil)
+	follower := own.follower(nil)
 	s, err := g.accept(ctx, func(*keys.PublicIdentity) error { return nil }, func(s *Session) error {
 		s.followedBy(follower)
 		return nil
@@ -230,31 +219,4 @@ func Accept(ctx context.Context, conn transport.Conn, cfg ServerConfig) (*Sessio
 	}
 	s.reminder = upkeep.ReminderOf(own.Identity, "server")
 	return s.begun(), nil
-}
-
-func (c config) expect(role trust.Role, address string) trust.Expected {
-	return trust.Expected{Address: address, Role: role, Fingerprint: c.PeerFingerprint}
-}
-
-// MaxFrame returns the size in bytes of the largest message that a session with the given
-// MaxMessage hands to its connection. It is 65,553 at most, because the session sends larger
-// messages in pieces.
-func MaxFrame(maxMessage int) int { return engine.MaxFrame(maxMessage + engine.MaxHeader) }
-
-// addressOf returns the part of a URL that says which server is meant. It leaves out the scheme,
-// because a server keeps its identity when it gets a certificate, and the query, which may hold
-// a token.
-func addressOf(raw string) (string, error) {
-	u, err := url.Parse(raw)
-	if err != nil || u.Hostname() == "" {
-		return "", errors.New("e2e: the URL names no host")
-	}
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"ws": "80", "http": "80"}[u.Scheme]
-	}
-	if port == "" {
-		port = "443"
-	}
-	return net.JoinHostPort(strings.ToLower(u.Hostname()), port) + strings.TrimSuffix(u.EscapedPath(), "/"), nil
 }

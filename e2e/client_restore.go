@@ -35,7 +35,7 @@ func (c *client) restore(ctx context.Context) (_ *Session, err error) {
 	if stored.Session == nil {
 		return nil, nil
 	}
-	s := bareSession(context.Background(), stored.Session, localEnd{&c.cfg, c.want()}, c.events)
+	s := bareSession(context.Background(), stored.Session, &c.cfg, c.events)
 	s.followedBy(c.follower)
 	s.restored = true
 	keepIn(s, c.vault, c.storeName, stored)

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,27 +33,20 @@ const (
 
 // A config is what a session needs of its [Config] or [ServerConfig], with defaults filled in.
 type config struct {
-	Identity *keys.Identity
-	Verifier trust.Verifier
-	Protocol string
-
+	*localEnd
 	Options
-
-	Credentials     func(context.Context) ([]byte, error)              // of a client
-	PeerFingerprint keys.Fingerprint                                   // of a client
-	Authenticate    func(context.Context, Peer, []byte) (Grant, error) // of a server
-	ParkTimeout     time.Duration                                      // of a server
-
-	asking chan struct{} // holds a token for each question to the application that it has not answered
+	ParkTimeout time.Duration // of a server
 }
 
-// config returns what sessions need of c, or an error that says what is missing.
-func (c *Config) config() (config, error) {
-	own := config{
-		Identity: c.Identity, Verifier: c.Verifier, Protocol: c.Protocol, Options: c.Options.withDefaults(),
-		Credentials: c.Credentials, PeerFingerprint: c.PeerFingerprint,
+// config returns what sessions with the server at an address need of c, or an error that says
+// what is missing.
+func (c *Config) config(address string) (config, error) {
+	own := config{Options: c.Options.withDefaults()}
+	own.localEnd = own.end(localEnd{
+		Identity: c.Identity, Verifier: c.Verifier, Protocol: c.Protocol, Credentials: c.Credentials,
+		want:   trust.Expected{Address: address, Role: trust.RoleServer, Fingerprint: c.PeerFingerprint},
 		asking: make(chan struct{}, defaultMaxHandshakes),
-	}
+	})
 	return own, own.check()
 }
 
@@ -66,11 +58,12 @@ func (c *ServerConfig) config() (config, error) {
 	setDefault(&c.ParkTimeout, defaultParkTimeout)
 	setDefault(&c.MaxHandshakes, defaultMaxHandshakes)
 	setDefault(&c.MaxHandshakesPerAddress, defaultMaxHandshakesPerAddress)
-	own := config{
-		Identity: c.Identity, Verifier: c.Verifier, Protocol: c.Protocol, Options: c.Options.withDefaults(),
-		Authenticate: c.Authenticate, ParkTimeout: c.ParkTimeout,
+	own := config{Options: c.Options.withDefaults(), ParkTimeout: c.ParkTimeout}
+	own.localEnd = own.end(localEnd{
+		Identity: c.Identity, Verifier: c.Verifier, Protocol: c.Protocol, Authenticate: c.Authenticate,
+		want:   trust.Expected{Role: trust.RoleClient},
 		asking: make(chan struct{}, max(c.MaxHandshakes, clientCalls)),
-	}
+	})
 	if c.ParkTimeout < 0 || c.MaxSessions < 0 || c.MaxSessionsPerIdentity < 0 || c.MaxHandshakes < 0 || c.MaxHandshakesPerAddress < 0 {
 		return own, errNegative
 	}
@@ -81,6 +74,13 @@ func (c *ServerConfig) config() (config, error) {
 // share of MaxParked that one identity has of MaxSessions.
 func (c *ServerConfig) maxParkedPerIdentity() int {
 	return max(1, int(float64(c.MaxParked)*float64(c.MaxSessionsPerIdentity)/float64(c.MaxSessions)))
+}
+
+// end returns a local end with what it needs of the options.
+func (o *Options) end(e localEnd) *localEnd {
+	e.logger, e.maxMessage, e.keepAlive = o.Logger, o.MaxMessage, o.KeepAlive
+	e.handshakeTimeout, e.sendTimeout = o.HandshakeTimeout, o.SendTimeout
+	return &e
 }
 
 func (o Options) withDefaults() Options {

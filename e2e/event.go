@@ -11,35 +11,6 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// A State is what a session is doing.
-type State int
-
-// States.
-const (
-	StateConnecting   State = iota + 1 // a client dials, for the first time
-	StateHandshaking                   // a client has a connection, on which the ends prove who they are
-	StateSecure                        // messages go both ways
-	StateReconnecting                  // the connection is lost: a client dials again, a server waits
-	StateClosed                        // the session is over
-)
-
-// String returns the state in one word.
-func (s State) String() string {
-	switch s {
-	case StateConnecting:
-		return "connecting"
-	case StateHandshaking:
-		return "handshaking"
-	case StateSecure:
-		return "secure"
-	case StateReconnecting:
-		return "reconnecting"
-	case StateClosed:
-		return "closed"
-	}
-	return "unknown"
-}
-
 // An Event says that a session has entered a state. A client goes through all states. With each
 // new connection it goes from StateReconnecting through StateHandshaking to StateSecure again.
 // A server tells of a session from StateSecure on. It only counts what strangers do, see
@@ -70,14 +41,14 @@ type events struct {
 	closed bool       // a StateClosed was told: no event follows it, however late it comes
 }
 
-func newEvents(cfg config) *events {
-	n := &events{notified: cfg.Notify != nil, log: cfg.Logger}
+func newEvents(log *slog.Logger, tell func(Event)) *events {
+	n := &events{notified: tell != nil, log: log}
 	n.all.Note = func(e *Event, missed int) { e.Missed = missed }
 	n.all.Call = func(e Event) {
 		defer n.contain()
 		logEvent(n.log, e)
-		if cfg.Notify != nil {
-			cfg.Notify(e)
+		if tell != nil {
+			tell(e)
 		}
 	}
 	return n

@@ -3,7 +3,6 @@ package e2e
 import (
 	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/e2e/internal/flow"
-	"github.com/hopseal/hopseal/e2e/internal/meet"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/transport"
 )
@@ -57,10 +56,4 @@ func (u flowUser) Ended(why *CloseError) {
 func (u flowUser) HungUp() {
 	u.session.updates.stop()
 	u.session.follower.End()
-}
-
-// newLine makes a line of a connection behind its handshake.
-func newLine(conn transport.Conn, link *engine.Link, hop engine.Hop, cfg *config) *flow.Line {
-	meet.Limit(conn, MaxFrame(cfg.MaxMessage))
-	return flow.NewLine(conn, link, hop)
 }

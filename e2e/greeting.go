@@ -12,7 +12,6 @@ import (
 	"github.com/hopseal/hopseal/e2e/internal/meet"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
-	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -61,7 +60,7 @@ func (g *greeting) accept(ctx context.Context, room func(*keys.PublicIdentity) e
 	if err != nil {
 		return nil, err
 	}
-	s := newSession(g.life, g.Conn, e, g.grant, localEnd{g.cfg, g.cfg.wantClient()}, newEvents(*g.cfg))
+	s := newSession(g.life, g.Conn, e, g.grant, g.cfg, newEvents(g.cfg.Logger, g.cfg.Notify))
 	made := s.engine.Link()
 	if err := admit(s); err != nil {
 		s.flow.Fail(&CloseError{Err: err})
@@ -78,19 +77,13 @@ func (g *greeting) accept(ctx context.Context, room func(*keys.PublicIdentity) e
 
 // welcome decides on a client, first on its identity and then on its credentials.
 func (g *greeting) welcome(ctx context.Context, e meet.Exchange, peer Peer) (err error) {
-	if err := g.cfg.verifyClient(ctx, peer.PublicIdentity); err != nil {
+	if err := g.cfg.verify(ctx, peer.PublicIdentity); err != nil {
 		return err
 	}
 	g.grant, err = g.cfg.authenticate(ctx, peer, e.Credentials())
 	e.Grant(g.grant.lifetime())
 	return err
 }
-
-func (c *config) verifyClient(ctx context.Context, peer *keys.PublicIdentity) error {
-	return c.verify(ctx, c.wantClient(), peer)
-}
-
-func (c *config) wantClient() trust.Expected { return c.expect(trust.RoleClient, "") }
 
 // resume goes on with a session. It calls committed between the commit and the frame that tells
 // the client of it.
@@ -100,7 +93,7 @@ func (g *greeting) resume(ctx context.Context, s *Session, committed func() erro
 	if err != nil {
 		return nil, g.Refuse(ctx)
 	}
-	h := meet.Handshake{Conn: g.Conn, Engine: r, Guest: g.Guest, Verify: g.cfg.verifyClient, Decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
+	h := meet.Handshake{Conn: g.Conn, Engine: r, Guest: g.Guest, Verify: g.cfg.verify, Decide: func(ctx context.Context, peer *keys.PublicIdentity) error {
 		return g.welcome(about.Session(ctx, s.flow.Life()), r, Peer{peer, s.Peer().Claims})
 	}}
 	step, err := g.Answer(ctx, r)
@@ -124,7 +117,7 @@ func (g *greeting) resume(ctx context.Context, s *Session, committed func() erro
 	if err := h.Finish(ctx, last); err != nil {
 		return nil, err
 	}
-	return newLine(g.Conn, r.Link(), r.Hop(), g.cfg), nil
+	return newLine(g.Conn, r.Link(), r.Hop(), g.cfg.MaxMessage), nil
 }
 
 // ended ends a session if a failed attempt to go on with it is a reason for that. An attempt

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 
 	"github.com/hopseal/hopseal/e2e/internal/outcome"
-	"github.com/hopseal/hopseal/transport"
 )
 
 // logEvent writes one line about an event.
@@ -21,7 +20,7 @@ func logEvent(log *slog.Logger, e Event) {
 	if !log.Enabled(context.Background(), level) {
 		return
 	}
-	attrs := append(subject(e.Session, e.Transport).Attrs(), slog.String("state", e.State.String()))
+	attrs := append(e.Session.subject(e.Transport).Attrs(), slog.String("state", e.State.String()))
 	attrs = append(attrs, outcome.Attrs(why, e.Err)...)
 	if e.State == StateClosed && e.Session != nil {
 		attrs = append(attrs, attrsOfStats(e.Session.Stats())...)
@@ -30,14 +29,6 @@ func logEvent(log *slog.Logger, e Event) {
 		attrs = append(attrs, slog.Int("missed", e.Missed))
 	}
 	log.LogAttrs(context.Background(), level, "session "+e.State.String(), attrs...)
-}
-
-// subject says which session and which connection a line is about, if there is one.
-func subject(s *Session, on transport.Info) outcome.Subject {
-	if s == nil {
-		return outcome.Subject{On: on}
-	}
-	return outcome.Subject{Session: s.id, Peer: s.Peer().PublicIdentity, On: on}
 }
 
 func attrsOfStats(of Stats) []slog.Attr {

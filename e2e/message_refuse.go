@@ -33,11 +33,11 @@ func (s *Session) toldRefused(why *RefusedError) { s.telling.Put(why, maxTold, s
 func (s *Session) tellRefused(why *RefusedError) {
 	defer func() {
 		if v := recover(); v != nil {
-			s.party.logger().LogAttrs(context.Background(), slog.LevelError, "Refused panicked", outcome.Attrs(outcome.Panic, &PanicError{Value: v, Stack: debug.Stack()})...)
+			s.local.logger.LogAttrs(context.Background(), slog.LevelError, "Refused panicked", outcome.Attrs(outcome.Panic, &PanicError{Value: v, Stack: debug.Stack()})...)
 		}
 	}()
 	if s.onRefused == nil {
-		s.doorbell.RefusedThere(s.party.logger(), subject(s, s.Info().Transport), why)
+		s.doorbell.RefusedThere(s.local.logger, s.subject(s.Info().Transport), why)
 		return
 	}
 	s.onRefused(s, why)

@@ -132,7 +132,7 @@ func (b *reconnector) attempt(ctx context.Context) (_ transport.Conn, err error)
 		return nil, said{err}
 	}
 	b.session.entitle(r.Link(), r.Peer(), grantFor(r.Lifetime()))
-	b.next = newLine(conn, r.Link(), r.Hop(), &b.client.cfg)
+	b.next = newLine(conn, r.Link(), r.Hop(), b.client.cfg.MaxMessage)
 	return conn, nil
 }
 

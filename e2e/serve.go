@@ -85,7 +85,7 @@ func (o *ServeOptions) failed(r *Request, why Refusal, err error) {
 		o.OnError(r, err)
 	case !r.Session.flow.Over() || errors.As(err, new(*PanicError)): // else it may be no more than the end of the session
 		s := r.Session
-		o.doorbell.Refused(s.party.logger(), subject(s, s.Info().Transport), r.Type, why, err)
+		o.doorbell.Refused(s.local.logger, s.subject(s.Info().Transport), r.Type, why, err)
 	}
 }
 

@@ -100,7 +100,7 @@ func NewServer(cfg ServerConfig, handle func(ctx context.Context, s *Session) er
 	}
 	srv.remind()
 	upkeep.Hourly(srv, (*Server).remind)
-	srv.follower = newFollower(&srv.cfg, srv.followed)
+	srv.follower = srv.cfg.follower(srv.followed)
 	return srv, nil
 }
 
@@ -142,7 +142,7 @@ func (srv *Server) ServeConn(ctx context.Context, conn transport.Conn) error {
 	}
 	err = srv.serve(ctx, session)
 	if err != nil && err != error(session.flow.Err()) {
-		outcome.LogFunction(srv.cfg.Logger, subject(session, session.Info().Transport), err)
+		outcome.LogFunction(srv.cfg.Logger, session.subject(session.Info().Transport), err)
 	}
 	return err
 }
@@ -366,7 +366,7 @@ func (srv *Server) serve(ctx context.Context, s *Session) error {
 // finish closes a session whose function has returned. Nobody waits for that, as somebody does
 // for Close, so finish leaves the client time to come back.
 func (srv *Server) finish(s *Session, code Code) error {
-	ctx, cancel := context.WithTimeout(context.Background(), s.party.cfg.SendTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.local.sendTimeout)
 	defer cancel()
 	return s.CloseWith(ctx, code)
 }

@@ -28,13 +28,13 @@ func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byt
 			srv.cancel(c.reserved)
 		}
 	}()
-	h := meet.Handshake{Conn: g.Conn, Engine: c.resume, Guest: g.Guest, Verify: g.cfg.verifyClient, Load: c.load, Decide: c.decide}
+	h := meet.Handshake{Conn: g.Conn, Engine: c.resume, Guest: g.Guest, Verify: g.cfg.verify, Load: c.load, Decide: c.decide}
 	last, err := h.Run(entered, step, nil)
 	if err != nil {
 		c.failed(entered, err)
 		return nil, err
 	}
-	s = bareSession(ctx, c.latest.Session, localEnd{&srv.cfg, srv.cfg.wantClient()}, newEvents(srv.cfg))
+	s = bareSession(ctx, c.latest.Session, &srv.cfg, newEvents(srv.cfg.Logger, srv.cfg.Notify))
 	s.restored = true
 	c.reserved.session = s
 	s.entitle(c.resume.Link(), c.resume.Peer(), g.grant)
@@ -51,7 +51,7 @@ func (srv *Server) restore(ctx, entered context.Context, g *greeting, id [32]byt
 		s.flow.Fail(&CloseError{Err: err, Stored: true})
 		return nil, err
 	}
-	s.joining = newLine(g.Conn, c.resume.Link(), c.resume.Hop(), &srv.cfg)
+	s.joining = newLine(g.Conn, c.resume.Link(), c.resume.Hop(), srv.cfg.MaxMessage)
 	return s.begun(), nil
 }
 

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -47,7 +46,7 @@ type Session struct {
 	onRefused func(*Session, *RefusedError)
 	doorbell  outcome.Doorbell // logs refusals if there is no onRefused
 
-	party    localEnd
+	local    *localEnd
 	updates  updates
 	reminder *upkeep.Reminder // nil at a Server, which has one for all
 	follower *upkeep.Follower // nil at a server, which has one for all
@@ -73,70 +72,10 @@ type Info struct {
 	MaxMessage int // bytes
 }
 
-// newSession returns a session with its first line. The session's context has the values of life.
-func newSession(life context.Context, conn transport.Conn, made *engine.Handshake, grant Grant, own localEnd, events *events) *Session {
-	s := bareSession(life, made.Session(), own, events)
-	s.flow.Use(newLine(conn, s.engine.Link(), made.Hop(), own.cfg))
-	s.entitle(s.engine.Link(), made.Peer(), grant)
-	return s
-}
-
-// bareSession returns a session that has no line yet.
-func bareSession(life context.Context, established *engine.Session, own localEnd, events *events) *Session {
-	cfg := own.cfg
-	s := &Session{
-		engine:    established,
-		id:        logID(established.ID()),
-		party:     own,
-		events:    events,
-		peer:      Peer{PublicIdentity: established.Peer()},
-		found:     func() {},
-		renewed:   func() {},
-		onRefused: cfg.Refused,
-	}
-	s.updates.session = s
-	s.followed.Ask = s.follow
-	if established.Client() {
-		s.reminder = upkeep.ReminderOf(own.cfg.Identity, "client")
-	}
-	s.flow = flow.New(life, established, flowUser{s}, flow.Config{
-		Identity: cfg.Identity, MaxMessage: cfg.MaxMessage, Window: cfg.Window, SendTimeout: cfg.SendTimeout,
-		IdleTimeout: cfg.IdleTimeout, ParkTimeout: cfg.ParkTimeout, MaxAge: cfg.MaxAge,
-	})
-	s.calls = calls.New(s.flow, established, calls.Limits{Calls: cfg.MaxCalls, Window: cfg.Window}, s.toldRefused)
-	s.streams = streams.New(streamCarrier{s}, s.flow.Life(), streams.Limits{Window: cfg.Window, MaxMessage: cfg.MaxMessage})
-	return s
-}
-
-// begun starts a new session's clocks.
-func (s *Session) begun() *Session {
-	if s.flow.Line() != nil { // otherwise the first line tells it
-		s.events.tell(Event{State: StateSecure, Session: s, Transport: s.Info().Transport})
-	}
-	s.flow.Start()
-	s.remind()
-	if s.reminder != nil && s.party.cfg.KeepAlive < 0 { // it checks no connection
-		upkeep.Hourly(s, func(s *Session) bool {
-			if s.flow.Over() {
-				return false
-			}
-			s.remind()
-			return true
-		})
-	}
-	if s.keeper != nil {
-		s.keeper.Watch()
-	}
-	if s.restored {
-		s.flow.RefuseInterrupted()
-	}
-	return s
-}
-
 // remind makes a session check its identity, as it begins and whenever it checks its connection.
 func (s *Session) remind() {
 	if s.reminder != nil {
-		s.reminder.Look(s.party.cfg.Identity, s.party.logger(), upkeep.SharedPause)
+		s.reminder.Look(s.local.Identity, s.local.logger, upkeep.SharedPause)
 	}
 }
 
@@ -183,8 +122,16 @@ func (s *Session) Peer() Peer {
 // Info returns what is known about the session and the connection under it. While there is
 // none it is about the last one.
 func (s *Session) Info() Info {
-	cfg, hop := s.party.cfg, s.flow.Hop()
-	return Info{hop.Transport, s.id, HopTLS(hop.TLS), cfg.Protocol, cfg.MaxMessage}
+	hop := s.flow.Hop()
+	return Info{hop.Transport, s.id, HopTLS(hop.TLS), s.local.Protocol, s.local.maxMessage}
+}
+
+// subject says which session, if there is one, and which connection a line of the log is about.
+func (s *Session) subject(on transport.Info) outcome.Subject {
+	if s == nil {
+		return outcome.Subject{On: on}
+	}
+	return outcome.Subject{Session: s.id, Peer: s.Peer().PublicIdentity, On: on}
 }
 
 // Done returns a channel that is closed when the session has ended. The errors of Send and
@@ -197,5 +144,5 @@ func (s *Session) Restored() bool { return s.restored }
 
 // Format prints no secrets, whatever the verb.
 func (s *Session) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "e2e.Session(%s, peer %v)", fault.QuoteProtocol(s.party.cfg.Protocol), s.Peer())
+	fmt.Fprintf(f, "e2e.Session(%s, peer %v)", fault.QuoteProtocol(s.local.Protocol), s.Peer())
 }

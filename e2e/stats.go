@@ -118,6 +118,6 @@ func (f *figures) byReason() map[string]uint64 {
 func (s *Session) Stats() Stats {
 	f := s.figures()
 	all := f.stats()
-	all.IdentityExpires = s.party.cfg.identityExpires()
+	all.IdentityExpires = s.local.identityExpires()
 	return all
 }

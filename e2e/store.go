@@ -19,7 +19,7 @@ func (c config) vault(calls int) vault.Vault {
 func keepIn(s *Session, v vault.Vault, name string, claimed vault.Stored) {
 	s.keeper = v.Keep(vault.Session{
 		Engine: s.engine, Name: name, Life: s.flow.Life(), Ended: s.flow.Done(),
-		Timeout: s.party.cfg.SendTimeout, Park: s.flow.Limits.Park(), Failed: func(err error) { s.flow.StoreFailed(err) },
+		Timeout: s.local.sendTimeout, Park: s.flow.Limits.Park(), Failed: func(err error) { s.flow.StoreFailed(err) },
 		Expires: func(now time.Time) time.Time { return s.flow.Limits.RecordExpires(now, s.engine.Client()) },
 	}, claimed)
 	s.flow.Store(s.keeper)

@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,8 +14,6 @@ import (
 	"github.com/hopseal/hopseal/e2e/internal/upkeep"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/internal/sleep"
-	"github.com/hopseal/hopseal/keys"
-	"github.com/hopseal/hopseal/keys/trust"
 )
 
 const (
@@ -32,19 +29,6 @@ const (
 	// peer who shows something new again and again is no load.
 	decisionPause = time.Second
 )
-
-// A localEnd is what a session knows about its own end, beside keys: who the end is, and whom
-// it accepts.
-type localEnd struct {
-	cfg  *config
-	want trust.Expected
-}
-
-func (p localEnd) logger() *slog.Logger { return p.cfg.Logger }
-
-func (p localEnd) verify(ctx context.Context, peer *keys.PublicIdentity) error {
-	return p.cfg.verify(ctx, p.want, peer)
-}
 
 // updates keeps the other end up to date about this one, and takes in its updates.
 type updates struct {
@@ -137,11 +121,11 @@ func (u *updates) send(ctx context.Context, l *flow.Line) error {
 	var credentials []byte
 	if s.engine.Client() {
 		var err error
-		if credentials, err = s.party.cfg.present(ctx); err != nil {
+		if credentials, err = s.local.present(ctx); err != nil {
 			return err
 		}
 	}
-	identity := s.party.cfg.Identity.Public()
+	identity := s.local.Identity.Public()
 	if err := l.Link.Update(identity, credentials); err != nil {
 		return err
 	}
@@ -161,7 +145,7 @@ func (u *updates) renew() {
 		if u.shows() && u.pace.Wait(s.flow.Life(), false) != nil {
 			return // the session is over
 		}
-		ctx, cancel := context.WithTimeout(s.flow.Life(), s.party.cfg.HandshakeTimeout)
+		ctx, cancel := context.WithTimeout(s.flow.Life(), s.local.handshakeTimeout)
 		defer cancel()
 		l := s.flow.Line()
 		if l == nil {
@@ -176,7 +160,7 @@ func (u *updates) renew() {
 
 // shows reports whether this end has credentials.
 func (u *updates) shows() bool {
-	return u.session.engine.Client() && u.session.party.cfg.Credentials != nil
+	return u.session.engine.Client() && u.session.local.Credentials != nil
 }
 
 // answered takes in the other end's answer to an update.
@@ -256,7 +240,7 @@ func (u *updates) decide(l *flow.Line) {
 	if u.awaitDecision() != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(s.flow.Life(), s.party.cfg.HandshakeTimeout)
+	ctx, cancel := context.WithTimeout(s.flow.Life(), s.local.handshakeTimeout)
 	defer cancel()
 	grant, err := u.judge(ctx, offer)
 	no := fault.Denies(err)
@@ -296,13 +280,13 @@ func (u *updates) awaitDecision() error {
 func (u *updates) judge(ctx context.Context, offer engine.Offer) (Grant, error) {
 	s := u.session
 	if err := meet.NotRevoked(offer.Peer); err != nil {
-		meet.PassOn(ctx, offer.Peer, s.party.verify)
+		meet.PassOn(ctx, offer.Peer, s.local.verify)
 		return Grant{}, err
 	}
-	if err := s.party.verify(ctx, offer.Peer); err != nil || s.engine.Client() {
+	if err := s.local.verify(ctx, offer.Peer); err != nil || s.engine.Client() {
 		return Grant{}, err
 	}
-	return s.party.cfg.authenticate(ctx, Peer{offer.Peer, s.Peer().Claims}, offer.Credentials)
+	return s.local.authenticate(ctx, Peer{offer.Peer, s.Peer().Claims}, offer.Credentials)
 }
 
 // Recheck asks the Verifier about the other end again. Call it when the Verifier has learned
@@ -316,7 +300,7 @@ func (u *updates) judge(ctx context.Context, offer engine.Offer) (Grant, error) 
 func (s *Session) Recheck(ctx context.Context) error {
 	for !s.flow.Over() {
 		peer := s.engine.Peer()
-		err := s.party.verify(about.Session(ctx, s.flow.Life()), peer)
+		err := s.local.verify(about.Session(ctx, s.flow.Life()), peer)
 		if !fault.Denies(err) {
 			return err
 		}
@@ -332,7 +316,7 @@ func (s *Session) Recheck(ctx context.Context) error {
 func (s *Session) follow(ctx context.Context) error {
 	for !s.flow.Over() {
 		peer := s.engine.Peer()
-		err := s.party.cfg.Verifier.Verify(about.Session(ctx, s.flow.Life()), s.party.want, peer)
+		err := s.local.Verifier.Verify(about.Session(ctx, s.flow.Life()), s.local.want, peer)
 		switch _, no := fault.Refuses(err); {
 		case no && s.engine.Peer() != peer: // the answer is about an identity that it had before
 			continue
@@ -345,12 +329,6 @@ func (s *Session) follow(ctx context.Context) error {
 		return err
 	}
 	return nil
-}
-
-// newFollower returns a follower that rechecks the sessions of this end, or nil if the Verifier
-// tells of no changes. If open is nil the follower is for one session.
-func newFollower(cfg *config, open func() []*upkeep.Followed) *upkeep.Follower {
-	return upkeep.NewFollower(cfg.Verifier, cfg.Logger, cfg.HandshakeTimeout, open)
 }
 
 // followedBy gives the session a follower of its own. The follower must be made before the

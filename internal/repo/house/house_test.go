@@ -19,7 +19,7 @@ const (
 // falls: lower it with what was built, and leave the line out once the room is as it
 // should be.
 var crowded = map[string]struct{ exported, knotted int }{
-	"e2e": {72, 20},
+	"e2e": {72, 0},
 }
 
 // long are the files that are longer than they should be.
