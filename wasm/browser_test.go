@@ -42,6 +42,15 @@ func serve(t testing.TB, policy string) (url string) {
 		}
 		w.Write(b)
 	})
+	mux.HandleFunc("/bad/broken.wasm", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/wasm")
+		b, err := os.ReadFile(filepath.Join(dir, wasmbuild.CoreFile))
+		if err != nil {
+			t.Error(err)
+		}
+		w.Write(b[:len(b)/2])
+		panic(http.ErrAbortHandler)
+	})
 	mux.HandleFunc("/bad/html.wasm", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		fmt.Fprint(w, "<!doctype html><title>not what you wanted</title>")
@@ -120,8 +129,9 @@ func TestBrokenDeploymentsSayWhatIsWrong(t *testing.T) {
 	p.ExpectErrors("404")
 	wantFailure(t, p, `await start("/hopseal/nothing.wasm")`, "core-fetch", "/hopseal/nothing.wasm answered 404 Not Found")
 	wantFailure(t, p, `await start("/bad/html.wasm")`, "core-not-wasm", "an HTML page")
-	p.ExpectErrors("ERR_CONNECTION_REFUSED", "ERR_UNSAFE_PORT", "Content Security Policy", "Content-Security-Policy")
+	p.ExpectErrors("ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_REFUSED", "ERR_UNSAFE_PORT", "Content Security Policy", "Content-Security-Policy")
 	wantFailure(t, p, `await start("http://127.0.0.1:1/core.wasm?token=x")`, "core-fetch", "http://127.0.0.1:1/core.wasm could not be fetched")
+	wantFailure(t, p, `await start("/bad/broken.wasm")`, "core-fetch", "/bad/broken.wasm broke off while it was loaded")
 	wantFailure(t, p, `await start(new Uint8Array([1, 2]))`, "core-not-wasm", "2 bytes that start with 01 02")
 	wantFailure(t, p, `await hopseal.Identity.generate("ann")`, "not-initialised", "not been started")
 	// After all of that the next init works, even under a wrong MIME type.

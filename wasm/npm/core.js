@@ -3,25 +3,43 @@
 // A call is synchronous: a request is written into the core's staging buffer, an
 // exported function runs, the response is copied out, and both are wiped. The
 // layout is described in wasm/internal/core/fields.go.
-import { tagOf, wanted } from "./args.js";
+import { tagOf, urlOf, wanted } from "./args.js";
 import { Turns } from "./async.js";
 import { badArgument, detailsOf, HopsealError, wrap } from "./errors.js";
-import { loadModule } from "./load.js";
+import { base, loadModule } from "./load.js";
 import { op } from "./ops.js";
 import { buildId, loadGo } from "./runtime.js";
 
 let current = null; // the core in use
 let starting = null; // promise of init()
+let startedFrom = null; // what init() was given, where that was a URL
 
 // Of a classic script, which bundlers make where they are told to: the address is known only while it is read.
 const script = globalThis.document?.currentScript?.src;
 
-export function init(source) {
-  starting ??= start(source).catch((error) => {
+// init takes a source, or the address that the entrance of Node knows.
+export function init(source, nearby) {
+  const chosen = source === undefined ? nearby : source;
+  const from = addressOf(chosen);
+  if (starting && source !== undefined && from && startedFrom && from !== startedFrom) {
+    return Promise.reject(badArgument(`init was called before, with ${startedFrom}: a page has one core`));
+  }
+  if (!starting) startedFrom = from;
+  starting ??= start(chosen).catch((error) => {
     starting = null;
     throw error;
   });
   return starting;
+}
+
+// addressOf returns the URL of a source without what may be secret in it, null where it has none.
+function addressOf(source) {
+  try {
+    const url = source === undefined ? beside() : urlOf(source, "", base());
+    return `${url.protocol}//${url.host}${url.pathname}`;
+  } catch {
+    return null; // start() says what it is
+  }
 }
 
 async function start(source) {
@@ -131,9 +149,10 @@ class Core {
     }
   }
 
-  // view is made for every use: the memory moves when it grows.
+  // view is made for every use: the memory moves when it grows. It fails if the core gave an address
+  // outside of its memory.
   #view(at, size) {
-    return new Uint8Array(this.#exports.mem.buffer, at, size);
+    return this.#run(() => new Uint8Array(this.#exports.mem.buffer, at, size));
   }
 
   asError(fields) {

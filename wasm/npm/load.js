@@ -1,24 +1,35 @@
 // From whatever names or holds core.wasm to a compiled module, with an error that
 // says what was found where it is not one.
+import { bytesOf, tagOf, urlOf, wanted } from "./args.js";
 import { badArgument, HopsealError, wrap } from "./errors.js";
 
-export async function loadModule(source) {
-  source = await source;
-  if (source instanceof WebAssembly.Module) return source;
-  if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return compile(source, "the given bytes");
-  if (typeof Response !== "undefined" && source instanceof Response) return fromResponse(source);
-  if (typeof source !== "string" && !(source instanceof URL)) {
-    throw badArgument("init takes a URL, a Response, bytes or a WebAssembly.Module");
+export async function loadModule(given) {
+  if (typeof WebAssembly === "undefined") {
+    throw new HopsealError("core-compile", "there is no WebAssembly here: Lockdown Mode of iOS turns it off", {
+      details: { hint: "Exclude this page from Lockdown Mode, or use another browser." },
+    });
   }
-  const url = resolve(source);
+  const source = await fetched(given);
+  const kind = tagOf(source);
+  if (kind === "WebAssembly.Module") return source;
+  if (kind === "Response") return fromResponse(source);
+  if (ArrayBuffer.isView(source) || kind.endsWith("ArrayBuffer")) return compile(bytesOf(source, "init's source"), "the given bytes");
+  if (kind !== "URL" && typeof source !== "string") {
+    throw wanted("init's source", "a URL, a Response, bytes or a WebAssembly.Module", source);
+  }
+  const url = urlOf(source, "init's source", base());
   return url.protocol === "file:" ? fromFile(url) : fromResponse(await get(url));
 }
 
-function resolve(source) {
+// base is what a relative URL is relative to: the page, or this module where there is none.
+export const base = () => globalThis.document?.baseURI ?? import.meta.url;
+
+// fetched waits for init(fetch(url)).
+async function fetched(source) {
   try {
-    return new URL(source, globalThis.document?.baseURI ?? import.meta.url);
+    return await source;
   } catch (cause) {
-    throw new HopsealError("bad-argument", `init: not a URL: ${JSON.stringify(String(source))}`, { cause });
+    throw wrap("core-fetch", `what was given to init was not fetched: ${cause?.message ?? cause}`, cause);
   }
 }
 
@@ -51,34 +62,46 @@ async function fromResponse(response) {
   if (!response.ok) {
     throw new HopsealError("core-fetch", `${from} answered ${response.status} ${response.statusText}`.trim());
   }
+  if (response.bodyUsed) throw badArgument("the Response given to init was read before: pass a new one, or a clone()");
   const type = response.headers.get("Content-Type") ?? "";
   if (type.toLowerCase() === "application/wasm" && WebAssembly.compileStreaming) {
     try {
       return await WebAssembly.compileStreaming(response);
     } catch (cause) {
-      throw wrap("core-compile", `${from} does not compile: ${cause.message}`, cause);
+      throw compilers.test(cause?.name) ? notCompiled(from, cause) : brokeOff(from, cause);
     }
   }
   let bytes;
   try {
-    bytes = await response.arrayBuffer();
+    bytes = new Uint8Array(await response.arrayBuffer());
   } catch (cause) {
-    throw wrap("core-fetch", `${from} broke off`, cause);
+    throw brokeOff(from, cause);
   }
   return compile(bytes, from);
 }
 
-async function compile(source, from) {
-  const bytes = ArrayBuffer.isView(source)
-    ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength)
-    : new Uint8Array(source);
+// What a compiler throws. A download that breaks under it is a TypeError in Chromium and Node, an
+// AbortError in Firefox.
+const compilers = /^(Compile|Eval|Range|Link)Error$/;
+
+const brokeOff = (from, cause) => wrap("core-fetch", `${from} broke off while it was loaded`, cause);
+
+function notCompiled(from, cause) {
+  const { message } = cause;
+  const details = /content.security.policy|csp/i.test(message)
+    ? undefined
+    : { hint: "The file is damaged or cut short, or the browser is too old: load it again, and compare it with the package's." };
+  return new HopsealError("core-compile", `${from} does not compile: ${message}`, { cause, details });
+}
+
+async function compile(bytes, from) {
   if (!startsWith(bytes, [0x00, 0x61, 0x73, 0x6d])) {
     throw new HopsealError("core-not-wasm", `${from} is not WebAssembly but ${describe(bytes)}`);
   }
   try {
     return await WebAssembly.compile(bytes);
   } catch (cause) {
-    throw wrap("core-compile", `${from} does not compile: ${cause.message}`, cause);
+    throw notCompiled(from, cause);
   }
 }
 

@@ -7,6 +7,6 @@ export * from "./index.js";
 
 const here = import.meta.url; // a bundle of CommonJS has none
 
-export function init(source = here?.replace(/[^/]*$/, "core.wasm")) {
-  return start(source);
+export function init(source) {
+  return start(source, here?.replace(/[^/]*$/, "core.wasm"));
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { test } from "node:test";
+import { runInNewContext } from "node:vm";
 import { captureInstance, coreBytes, coreURL, freshCore, rejects } from "./helpers.mjs";
 
 void Response; // Node defines a symbol of its own with the first use of it
@@ -14,7 +15,12 @@ test("import runs nothing, and everything asks for init first", async () => {
 
 test("init finds the core beside the module and is memoised", async () => {
   const first = init();
-  assert.equal(init("ignored"), first);
+  assert.equal(init(), first);
+  assert.equal(init(coreURL), first);
+  assert.equal(init(coreURL.href), first);
+  assert.equal(init(new Response("not looked at")), first);
+  const error = await rejects(init("https://example.com/other.wasm?token=secret"), "bad-argument");
+  assert.match(error.message, /init was called before, with file:.*core\.wasm: a page has one core/);
   const info = await first;
   assert.match(info.buildId, /^[0-9a-f]{32}$/);
   assert.equal(info.webcrypto, true);
@@ -52,6 +58,16 @@ test("what is not the core is described, and the next init starts afresh", async
   const core = await freshCore();
   const html = "<!DOCTYPE html><html></html>";
   const answer = (body, type = "text/html", status = 200) => new Response(body, { status, headers: { "Content-Type": type } });
+  const bytes = await coreBytes();
+  const transferred = (given) => {
+    const copy = new Uint8Array(given);
+    structuredClone(copy.buffer, { transfer: [copy.buffer] });
+    return copy;
+  };
+  const read = new Response(bytes);
+  await read.arrayBuffer();
+  const broken = (type) =>
+    answer(new ReadableStream({ start: (c) => (c.enqueue(new Uint8Array(bytes.subarray(0, 1000))), c.error(new TypeError("terminated"))) }), type);
   const lfs = "version https://git-lfs.github.com/spec/v1\noid sha256:00";
   for (const [source, code, text] of [
     [answer(html), "core-not-wasm", /HTML page/],
@@ -65,13 +81,90 @@ test("what is not the core is described, and the next init starts afresh", async
     [new URL("nothing.wasm", import.meta.url), "core-fetch", /nothing\.wasm could not be read/],
     ["http://127.0.0.1:1/core.wasm?secret=1", "core-fetch", /127\.0\.0\.1/],
     ["http://[", "bad-argument", /not a URL/],
-    [42, "bad-argument", /URL, a Response/],
+    [42, "bad-argument", /URL, a Response, bytes or a WebAssembly.Module, got 42/],
+    [null, "bad-argument", /got null/],
+    [{}, "bad-argument", /got an object/],
+    [() => {}, "bad-argument", /got a function/],
+    [new Blob([]), "bad-argument", /got a Blob/],
+    [transferred(bytes), "bad-argument", /an ArrayBuffer that was transferred/],
+    [new Uint8Array(new SharedArrayBuffer(8)), "bad-argument", /SharedArrayBuffer/],
+    [read, "bad-argument", /read before/],
+    [broken("application/wasm"), "core-fetch", /broke off/],
+    [broken("application/octet-stream"), "core-fetch", /broke off/],
+    [new Response(bytes.subarray(0, 1000), { headers: { "Content-Type": "application/wasm" } }), "core-compile", /does not compile/],
   ]) {
     const error = await rejects(core.init(source), code);
     assert.match(error.message, text);
     assert.doesNotMatch(error.message, /secret/);
+    assert.doesNotMatch(error.hint, /Content-Security-Policy/, "a page without one is not told of it");
   }
+  const offline = await rejects(core.init(Promise.reject(new TypeError("Failed to fetch"))), "core-fetch");
+  assert.match(offline.message, /not fetched: Failed to fetch/);
   assert.ok(await core.init());
+});
+
+test("bytes and modules of another realm start the core", async () => {
+  const bytes = await coreBytes();
+  const foreign = runInNewContext(`new Uint8Array(${bytes.length})`);
+  foreign.set(bytes);
+  for (const source of [foreign, foreign.buffer, new DataView(foreign.buffer), new URL(coreURL)]) {
+    assert.ok(await (await freshCore()).init(source));
+  }
+});
+
+test("a policy that forbids to compile is named, and nothing else is taken for one", async () => {
+  const { compile } = WebAssembly;
+  const fails = async (name, message) => {
+    WebAssembly.compile = async () => {
+      throw Object.assign(new Error(message), { name });
+    };
+    try {
+      return await rejects((await freshCore()).init(await coreBytes()), "core-compile");
+    } finally {
+      WebAssembly.compile = compile;
+    }
+  };
+  // As Chromium, Firefox and WebKit say it.
+  for (const [name, message] of [
+    ["CompileError", "WebAssembly.compile(): Refused to compile or instantiate WebAssembly module because 'unsafe-eval' is not an allowed source of script in the following Content Security Policy directive"],
+    ["CompileError", "call to WebAssembly.compile() blocked by CSP"],
+    ["EvalError", "Refused to create a WebAssembly object because 'unsafe-eval' or 'wasm-unsafe-eval' is not an allowed source of script in the following Content Security Policy directive"],
+  ]) {
+    assert.match((await fails(name, message)).hint, /'wasm-unsafe-eval'/);
+  }
+  assert.match((await fails("CompileError", "expected magic word")).hint, /damaged or cut short/);
+});
+
+test("without WebAssembly init says so", async () => {
+  const kept = globalThis.WebAssembly;
+  const bytes = await coreBytes();
+  globalThis.WebAssembly = undefined;
+  try {
+    const error = await rejects((await freshCore()).init(bytes), "core-compile");
+    assert.match(error.message, /no WebAssembly/);
+  } finally {
+    globalThis.WebAssembly = kept;
+  }
+});
+
+test("a download that breaks is retried, and is not blamed on a policy", async (t) => {
+  const bytes = await coreBytes();
+  let whole = false;
+  const server = createServer((request, response) => {
+    response.writeHead(200, { "Content-Type": "application/wasm", "Content-Length": bytes.length });
+    if (whole) return response.end(bytes);
+    response.write(bytes.subarray(0, 100_000), () => response.destroy());
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  t.after(() => server.close());
+  const core = await freshCore();
+  const url = `http://127.0.0.1:${server.address().port}/core.wasm`;
+  const error = await rejects(core.init(url), "core-fetch");
+  assert.equal(error.retryable, true);
+  assert.doesNotMatch(error.hint, /Policy/);
+  whole = true;
+  assert.ok(await core.init(url));
+  server.closeAllConnections();
 });
 
 test("init over http: streaming, wrong MIME, 404", async (t) => {
