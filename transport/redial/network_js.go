@@ -22,7 +22,7 @@ func watchNetwork() network {
 		}
 		return nil
 	})
-	js.Global().Call("addEventListener", "online", n.events)
+	onGlobal("addEventListener", "online", n.events)
 	return n
 }
 
@@ -39,6 +39,10 @@ func (n *pageNetwork) online() bool {
 func (n *pageNetwork) changed() <-chan struct{} { return n.back }
 
 func (n *pageNetwork) stop() {
-	js.Global().Call("removeEventListener", "online", n.events)
+	onGlobal("removeEventListener", "online", n.events)
 	n.events.Release()
 }
+
+// onGlobal calls a function of the global object without saying on what: browsers refuse it on the
+// stand-in that the npm package puts in the global object's place.
+func onGlobal(name string, args ...any) { js.Global().Get(name).Invoke(args...) }
