@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/internal/streams"
 	"github.com/hopseal/hopseal/e2e/mux"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/transport"
@@ -22,7 +23,7 @@ const (
 	smallWindow   = engine.MinWindow
 	largest       = e2e.DefaultMaxMessage
 	oneAllowance  = smallWindow + largest + engine.MaxHeader // Config.Window and one message more
-	unreadStreams = e2e.MaxStreams * (16<<10 + e2e.MaxStreamMetadata + 256)
+	unreadStreams = streams.Max * (16<<10 + streams.MaxMetadata + 256)
 	besides       = 512 << 10 // of goroutines, buffers of connections and what is small
 )
 
@@ -177,11 +178,11 @@ func TestA56WhatAPeerHasAnEndHoldIsBounded(t *testing.T) {
 			}
 		}, 1, 0},
 		"streams that nobody accepts": {waits, func(g *greedy) {
-			g.repeat(e2e.MaxStreams, header(engine.KindStreamOpen, strings.Repeat("t", 128)), make([]byte, e2e.MaxStreamMetadata))
+			g.repeat(streams.Max, header(engine.KindStreamOpen, strings.Repeat("t", 128)), make([]byte, streams.MaxMetadata))
 		}, 0, unreadStreams},
 		"streams that nobody reads": {waits, func(g *greedy) {
-			g.repeat(e2e.MaxStreams, header(engine.KindStreamOpen, "t"), nil)
-			for n := range uint64(e2e.MaxStreams) {
+			g.repeat(streams.Max, header(engine.KindStreamOpen, "t"), nil)
+			for n := range uint64(streams.Max) {
 				g.say(engine.Header{Kind: engine.KindStreamPiece, Answers: n + 1}, make([]byte, 16<<10))
 			}
 		}, 1, unreadStreams},
@@ -193,7 +194,7 @@ func TestA56WhatAPeerHasAnEndHoldIsBounded(t *testing.T) {
 			}
 		}, 2, unreadStreams},
 		"cancels of streams": {opens, func(g *greedy) {
-			for n := range uint64(e2e.MaxStreams) {
+			for n := range uint64(streams.Max) {
 				g.say(engine.Header{Kind: engine.KindStreamCancel, Answers: n + 1}, nil)
 			}
 		}, 1, 0},
@@ -290,7 +291,7 @@ func cancels(ctx context.Context, s *e2e.Session) error {
 
 // opens is an end that sends some.
 func opens(ctx context.Context, s *e2e.Session) error {
-	for range e2e.MaxStreams {
+	for range streams.Max {
 		if _, err := s.OpenStream(ctx, "t", nil); err != nil {
 			return err
 		}

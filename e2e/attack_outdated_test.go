@@ -197,7 +197,7 @@ func TestOutdatedClientIsToldWhy(t *testing.T) {
 			defer v.mu.Unlock()
 			told := 0
 			for _, err := range v.heard {
-				if errors.Is(err, e2e.ErrHandshake) && strings.Contains(err.Error(), what) {
+				if errors.As(err, new(*e2e.HandshakeError)) && strings.Contains(err.Error(), what) {
 					told++
 				}
 			}

@@ -71,12 +71,11 @@ type Config struct {
 	// there is no Refresh, or it fails, the client goes on with the credential that it has.
 	// The first dial is made once, whatever Retry says.
 	//
-	// A Stable of zero means [DefaultStable]: once a connection was secure for so long, the
+	// A Stable of zero means two seconds: once a connection was secure for so long, the
 	// client forgets the tries and waits before it. A shorter connection counts like a dial
 	// that failed, so a server that lets a client come back and cuts it at once is dialled
 	// no more often than one that is down. A MaxRetryAfter of zero means
-	// [DefaultMaxRetryAfter]: set a shorter one if the server's ParkTimeout is a few
-	// minutes or less.
+	// a minute: set a shorter one if the server's ParkTimeout is a few minutes or less.
 	//
 	// The caller's limits and Decide hold: MaxTries, MaxTime and [redial.Stop] end the
 	// session. Decide gets a [*DisconnectError] for a connection that was lost. For an

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"
 )
@@ -112,7 +113,7 @@ func TestCredentialsThatCannotBeHad(t *testing.T) {
 		call func(context.Context) ([]byte, error)
 		want error
 	}{
-		"4097 bytes": {func(context.Context) ([]byte, error) { return make([]byte, 4097), nil }, e2e.ErrCredentialsTooLarge},
+		"4097 bytes": {func(context.Context) ([]byte, error) { return make([]byte, 4097), nil }, fault.ErrCredentialsTooLarge},
 		"an error":   {func(context.Context) ([]byte, error) { return nil, lost }, lost},
 	} {
 		client := trusting(alice, bob)

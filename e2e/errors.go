@@ -2,12 +2,8 @@ package e2e
 
 import "github.com/hopseal/hopseal/e2e/internal/fault"
 
-// ErrHandshake is matched by every error of a handshake; [HandshakeError] says
-// more.
-var ErrHandshake = fault.ErrHandshake
-
 // A HandshakeError says why no session came about, in one line: what failed, at which
-// end, and what to do. It matches [ErrHandshake]. Its fields:
+// end, and what to do. Its fields:
 //
 //	Reason  why
 //	Detail  for ReasonNotAuthentic, which check failed. It is for this end's eyes and is
@@ -170,27 +166,16 @@ var (
 	// or a [Grant] whose end is in the past. The clock that says so may be wrong, so a session
 	// that is open goes on, for as long as its last Grant lasts, and the client tries again.
 	ErrCredentialsExpired = fault.ErrCredentialsExpired
-
-	// ErrCredentialsTooLarge: [Config.Credentials] returned more than [MaxCredentials]
-	// bytes.
-	ErrCredentialsTooLarge = fault.ErrCredentialsTooLarge
 )
 
 // ErrUndecided is returned by [Session.Renew] where the other end could not decide on
 // what it was shown. What it had accepted before goes on to count.
 var ErrUndecided = fault.ErrUndecided
 
-// ErrStream is matched by the error of a stream that one of its ends has given up. What
-// was read of it is not all.
-var ErrStream = fault.ErrStream
-
 // A StreamError says who has given a stream up: the other end, if Remote, or this one.
-// Err is the cause, if there is one. It matches [ErrStream]. The session goes on.
+// Err is the cause, if there is one. What was read of the stream is not all. The session
+// goes on.
 type StreamError = fault.StreamError
-
-// ErrStreamStored is returned by calls for streams in a session with a [Options.Store]:
-// what is stored is messages, and a stream would not go on after a restart.
-var ErrStreamStored = fault.ErrStreamStored
 
 // ErrServerClosed is returned by a [Server] after Shutdown.
 var ErrServerClosed = fault.ErrServerClosed

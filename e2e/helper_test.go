@@ -223,7 +223,7 @@ func wantEnd(t testing.TB, s *e2e.Session, want e2e.CloseError, eof bool) error 
 func wantHandshake(t testing.TB, err error, reason e2e.Reason) *e2e.HandshakeError {
 	t.Helper()
 	var failed *e2e.HandshakeError
-	if !errors.Is(err, e2e.ErrHandshake) || !errors.As(err, &failed) || failed.Reason != reason {
+	if !errors.As(err, &failed) || failed.Reason != reason {
 		t.Fatalf("handshake: %v (%+v), want reason %d", err, failed, reason)
 	}
 	return failed

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e/internal/aside"
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/e2e/internal/upkeep"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
@@ -42,7 +43,7 @@ func (e *localEnd) present(ctx context.Context) ([]byte, error) {
 	case err != nil:
 		return nil, fmt.Errorf("credentials: %w", err)
 	case len(credentials) > MaxCredentials:
-		return nil, fmt.Errorf("%w: %d", ErrCredentialsTooLarge, len(credentials))
+		return nil, fmt.Errorf("%w: %d", fault.ErrCredentialsTooLarge, len(credentials))
 	}
 	return credentials, nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/internal/flow"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/keystore"
@@ -74,7 +75,7 @@ func TestA22SignedMessageNamesItsKey(t *testing.T) {
 				mustReceive(t, c, "hello")
 				return
 			}
-			wantEnd(t, c, e2e.CloseError{Remote: true, Err: e2e.ErrSignature}, false)
+			wantEnd(t, c, e2e.CloseError{Remote: true, Err: flow.ErrSignature}, false)
 		})
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/internal/flow"
+	"github.com/hopseal/hopseal/e2e/internal/signing"
 	"github.com/hopseal/hopseal/e2e/mux"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
@@ -47,12 +49,12 @@ func TestProofsHoldForOthers(t *testing.T) {
 	for bit := range 8 * len(m.Proof) {
 		bad := bytes.Clone(m.Proof)
 		bad[bit/8] ^= 1 << (bit % 8)
-		if got, err := e2e.VerifyProof(alice.Public(), bad, m.Data); err != e2e.ErrProof {
+		if got, err := e2e.VerifyProof(alice.Public(), bad, m.Data); err != signing.ErrProof {
 			t.Errorf("bit %d: %+v, %v", bit, got, err)
 		}
 	}
 	for n := range m.Proof {
-		if _, err := e2e.VerifyProof(alice.Public(), m.Proof[:n], m.Data); err != e2e.ErrProof {
+		if _, err := e2e.VerifyProof(alice.Public(), m.Proof[:n], m.Data); err != signing.ErrProof {
 			t.Errorf("cut to %d: %v", n, err)
 		}
 	}
@@ -62,7 +64,7 @@ func TestProofsHoldForOthers(t *testing.T) {
 		"more of it":      verdict(e2e.VerifyProof(alice.Public(), append(bytes.Clone(m.Proof), 0), m.Data)),
 		"another's proof": verdict(e2e.VerifyProof(alice.Public(), signedMessage(t, "order.create", "a plum").Proof, m.Data)),
 	} {
-		if wrong != e2e.ErrProof {
+		if wrong != signing.ErrProof {
 			t.Errorf("%s: %v", name, wrong)
 		}
 	}
@@ -122,7 +124,7 @@ func TestBadSignatureEndsTheSession(t *testing.T) {
 			if err := e2e.SendRaw(s, message); err != nil {
 				t.Fatal(err)
 			}
-			wantEnd(t, c, e2e.CloseError{Remote: true, Err: e2e.ErrSignature}, false)
+			wantEnd(t, c, e2e.CloseError{Remote: true, Err: flow.ErrSignature}, false)
 		})
 	}
 	// A signature that was good in another place of the same session.
@@ -136,7 +138,7 @@ func TestBadSignatureEndsTheSession(t *testing.T) {
 	if err := e2e.SendRaw(s, append(again, "hello"...)); err != nil {
 		t.Fatal(err)
 	}
-	wantEnd(t, c, e2e.CloseError{Remote: true, Err: e2e.ErrSignature}, false)
+	wantEnd(t, c, e2e.CloseError{Remote: true, Err: flow.ErrSignature}, false)
 }
 
 // A Signer that fails costs its message only; one that is slow holds up no acks.

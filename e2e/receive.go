@@ -20,7 +20,7 @@ import (
 // A context that ends while Receive waits may cost the connection, and ends a session
 // that has no other, so short deadlines are no way to poll. An error that matches
 // [io.EOF] says that the other end has sent everything it meant to. While a
-// [Session.Serve] is under way the error is [ErrServing].
+// [Session.Serve] is under way Receive fails at once: the messages are for that.
 func (s *Session) Receive(ctx context.Context) ([]byte, error) {
 	return s.AppendReceive(ctx, nil)
 }

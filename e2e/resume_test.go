@@ -401,7 +401,7 @@ func TestA50ResumeAsksTheVerifierAgain(t *testing.T) {
 				r.cut()
 				gapOf(t, c, e2e.ErrTruncated)
 				if role == "client" {
-					gapIn(t, <-ends, e2e.ErrHandshake)
+					gapIn(t, <-ends, e2e.ErrUntrusted)
 				} else { // the server knows only that nobody comes back
 					gapIn(t, <-ends, e2e.ErrExpired)
 				}

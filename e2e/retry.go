@@ -4,23 +4,13 @@ import (
 	"context"
 	"errors"
 	"runtime/debug"
-	"time"
 
 	"github.com/hopseal/hopseal/e2e/internal/aside"
 	"github.com/hopseal/hopseal/e2e/internal/fault"
+	"github.com/hopseal/hopseal/e2e/internal/retry"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
 )
-
-// DefaultStable is what [redial.Policy.Stable] means for a session if it is zero. A
-// connection of a session is not there before the other end has proved who it is, so that
-// one which holds for a moment says more than a connection without that.
-const DefaultStable = 2 * time.Second
-
-// DefaultMaxRetryAfter is what [redial.Policy.MaxRetryAfter] means for a session if it is
-// zero. A hop can ask for any time, and the server lets the session wait for
-// [ServerConfig.ParkTimeout] only.
-const DefaultMaxRetryAfter = time.Minute
 
 // ActionFor returns what a client does about an error while it looks for the next
 // connection of a session. It is what Decide of [Config.Retry] means if it is nil, and is
@@ -82,14 +72,7 @@ func (e unconfirmed) Permanent() bool { return false }
 // retry returns the policy of a reconnector. An application cannot make it go on with a session
 // that the server does not know, nor behind a panic of its own.
 func (b *reconnector) retry() redial.Policy {
-	r := b.client.retry
-	if r.Stable <= 0 {
-		r.Stable = DefaultStable
-	}
-	if r.MaxRetryAfter <= 0 {
-		r.MaxRetryAfter = DefaultMaxRetryAfter
-	}
-	r.KeepTrying = true
+	r := retry.WithDefaults(b.client.retry)
 	r.Refresh = b.refresh(r.Refresh)
 	decide := r.Decide
 	if decide == nil {

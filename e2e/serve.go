@@ -89,9 +89,6 @@ func (o *ServeOptions) failed(r *Request, why Refusal, err error) {
 	}
 }
 
-// ErrServing is returned by calls that would take messages from the Serve under way.
-var ErrServing = flow.ErrServing
-
 // Serve has a Handler serve the messages of the session: package mux has one that calls a
 // function for each type. Messages that want no answer are served one after the other, in
 // their order; while one is, the others wait, and in the end their sender. Requests are
@@ -99,7 +96,8 @@ var ErrServing = flow.ErrServing
 //
 // Serve returns when the session has ended and what came before has been served, or when
 // the context ends: then the calls that are under way have to return first, and the
-// session goes on. The error is the [*CloseError], the context's, or [ErrServing].
+// session goes on. The error is the [*CloseError], or the context's. While a Serve is under
+// way another one fails at once.
 func (s *Session) Serve(ctx context.Context, h Handler, o *ServeOptions) error {
 	if h == nil {
 		return errors.New("e2e: Session.Serve: the Handler is nil")
@@ -118,7 +116,7 @@ func (s *Session) Serve(ctx context.Context, h Handler, o *ServeOptions) error {
 	}}
 	if !s.flow.Inbox.Serve(sv.queue) {
 		sv.cancel()
-		return ErrServing
+		return flow.ErrServing
 	}
 	defer sv.end()
 	defer context.AfterFunc(s.flow.Life(), sv.cancel)()

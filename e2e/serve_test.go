@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/internal/flow"
 	"github.com/hopseal/hopseal/e2e/mux"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
@@ -189,10 +190,10 @@ func TestServeEndsWithItsContext(t *testing.T) {
 			called <- fmt.Sprint(string(answer), err)
 		}()
 		synctest.Wait()
-		if _, err := s.Receive(t.Context()); err != e2e.ErrServing {
+		if _, err := s.Receive(t.Context()); err != flow.ErrServing {
 			t.Errorf("Receive: %v", err)
 		}
-		if err := router.Serve(t.Context(), s); err != e2e.ErrServing {
+		if err := router.Serve(t.Context(), s); err != flow.ErrServing {
 			t.Errorf("a second Serve: %v", err)
 		}
 		cancel()
@@ -653,7 +654,7 @@ func TestRefuseOfNoMessage(t *testing.T) {
 // Without a Handler every message would be refused, and nobody would know why.
 func TestServeNeedsAHandler(t *testing.T) {
 	c, _ := over(t)
-	if err := c.Serve(t.Context(), nil, nil); err == nil || err == e2e.ErrServing {
+	if err := c.Serve(t.Context(), nil, nil); err == nil || err == flow.ErrServing {
 		t.Errorf("the error is %v", err)
 	}
 	if _, err := c.ReceiveMessage(ended()); !errors.Is(err, context.Canceled) {

@@ -28,7 +28,7 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	conn, err := transport.Accept(w, r, srv.acceptOptions())
 	if err != nil {
-		err = fmt.Errorf("e2e: %w: %w", ErrHandshake, err)
+		err = fmt.Errorf("e2e: handshake failed: %w", err)
 		srv.turnedAway(transport.Info{}, outcome.Upgrade, err)
 		return
 	}

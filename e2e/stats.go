@@ -38,16 +38,16 @@ type Stats struct {
 	RoundTrip Histogram
 }
 
-// A Histogram counts durations. Counts[i] has those of at most [HistogramBounds][i] and more than
+// A Histogram counts durations. Counts[i] has those of at most [Histogram.Bounds][i] and more than
 // the bound before. The last element has those above all bounds.
 type Histogram struct {
 	Counts [13]uint64
 	Sum    time.Duration
 }
 
-// HistogramBounds returns the upper bounds of a [Histogram]'s buckets: 1, 2, 5, 10, 20,
+// Bounds returns the upper bounds of the buckets, the same for each Histogram: 1, 2, 5, 10, 20,
 // 50, 100, 200 and 500 ms, 1, 2 and 5 s. The last bucket has none.
-func HistogramBounds() []time.Duration { return append([]time.Duration(nil), engine.Bounds[:]...) }
+func (Histogram) Bounds() []time.Duration { return append([]time.Duration(nil), engine.Bounds[:]...) }
 
 // figures hold what Stats are made of, in a form that is cheap to add up.
 type figures struct {

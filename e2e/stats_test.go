@@ -367,7 +367,7 @@ func TestInfoNamesTheSession(t *testing.T) {
 }
 
 func TestHistogramBounds(t *testing.T) {
-	bounds := e2e.HistogramBounds()
+	bounds := e2e.Histogram{}.Bounds()
 	if len(bounds)+1 != len(e2e.Histogram{}.Counts) || bounds[0] != time.Millisecond || bounds[len(bounds)-1] != 5*time.Second {
 		t.Errorf("%v", bounds)
 	}

@@ -5,22 +5,14 @@ import (
 	"io"
 	"time"
 
+	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/e2e/internal/streams"
-)
-
-const (
-	// MaxStreams is how many streams each end may have under way at a time. A stream that was
-	// sent counts until the other end has read it to its end.
-	MaxStreams = streams.Max // 64
-
-	// MaxStreamMetadata bounds the Data of [Stream], in bytes.
-	MaxStreamMetadata = streams.MaxMetadata // 4096
 )
 
 // StreamOptions are the options of a stream to send. Nil means their zero value.
 type StreamOptions struct {
 	// Data goes ahead of the stream, such as a name or a size. It has at most
-	// [MaxStreamMetadata] bytes.
+	// 4,096 bytes.
 	Data []byte
 
 	// Write and Finish call Progress with the number of bytes that have arrived at the other
@@ -41,14 +33,14 @@ type Stream struct {
 // the stream up and returns the error of r.
 func (s *Session) SendStream(ctx context.Context, typ string, r io.Reader, opts *StreamOptions) error {
 	if s.keeper != nil {
-		return ErrStreamStored
+		return fault.ErrStreamStored
 	}
 	return s.streams.Send(ctx, typ, r, (*streams.Options)(opts))
 }
 
 // OpenStream begins a stream of a type, see [Message]. A stream has any number of bytes and
 // takes constant memory at both ends. Only [StreamWriter.Finish] completes it. Close, Abort and
-// the end of the context give it up: the context is for the stream's life. While [MaxStreams] are
+// the end of the context give it up: the context is for the stream's life. While 64 are
 // under way, OpenStream waits until the other end has read one of them to its end, or given it up.
 //
 // Several streams may be under way, between other messages. Each has a credit of its own, which
@@ -56,10 +48,11 @@ func (s *Session) SendStream(ctx context.Context, typ string, r io.Reader, opts 
 // [Options.Window]. If nobody reads a stream, its Write blocks for as long as the context lasts,
 // and nothing else does.
 //
-// Errors: the context's; [ErrStreamStored]; one about the type or the options; [*CloseError].
+// Errors: the context's; [errors.ErrUnsupported] in a session with a
+// [Options.Store]; one about the type or the options; [*CloseError].
 func (s *Session) OpenStream(ctx context.Context, typ string, opts *StreamOptions) (*StreamWriter, error) {
 	if s.keeper != nil {
-		return nil, ErrStreamStored
+		return nil, fault.ErrStreamStored
 	}
 	w, err := s.streams.Open(ctx, typ, (*streams.Options)(opts))
 	if err != nil {
@@ -95,20 +88,20 @@ func (w *StreamWriter) Close() error { return w.stream.Close() }
 func (w *StreamWriter) Abort() { w.stream.Abort() }
 
 // ReceiveStream waits for the next stream that the other end begins. The context is for the
-// life of the stream too: its end gives the stream up. Up to [MaxStreams] may wait here, or be
+// life of the stream too: its end gives the stream up. Up to 64 may wait here, or be
 // read only in part. A session holds 16,384 unread bytes of each, and [Options.Window] more of
 // all of them. Unread streams block nothing but their writers, see [Session.OpenStream].
 // ReceiveStream does not return a stream that its sender gave up while it waited.
 //
-// The application has at most MaxStreams at a time, even if senders give theirs up and begin
+// The application has at most 64 at a time, even if senders give theirs up and begin
 // others: ReceiveStream waits until the application has read one to its end, or to the error
 // that it ends with, or has closed it. Once the session has ended it does not wait for that.
 //
 // It may be called while messages are received or served. Errors: the context's;
-// [ErrStreamStored]; [*CloseError].
+// [errors.ErrUnsupported] in a session with a [Options.Store]; [*CloseError].
 func (s *Session) ReceiveStream(ctx context.Context) (*StreamReader, error) {
 	if s.keeper != nil {
-		return nil, ErrStreamStored
+		return nil, fault.ErrStreamStored
 	}
 	r, err := s.streams.Accept(ctx)
 	if err != nil {

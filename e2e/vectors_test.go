@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/internal/signing"
 	"github.com/hopseal/hopseal/internal/engine"
 	"github.com/hopseal/hopseal/keys"
 )
@@ -159,7 +160,7 @@ func TestSignedMessagesVectors(t *testing.T) {
 			signature, body := rest[:min(len(rest), 96)], rest[min(len(rest), 96):]
 			m, err := e2e.VerifyProof(identity, slices.Concat([]byte{1}, unhex(t, v.Session), place, signature, frame[:size]), body)
 			if v.Expect != "open" && i == len(v.Frames)-1 {
-				if err != e2e.ErrProof {
+				if err != signing.ErrProof {
 					t.Errorf("message %d proves %+v, %v", i, m, err)
 				}
 				continue

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/e2e/internal/retry"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/redial"
 	"github.com/hopseal/hopseal/transport/relay"
@@ -117,13 +118,7 @@ var errGoexit = errors.New("peer: runtime.Goexit was called in Retry")
 // rejoining returns the policy of a joiner. It keeps trying: neither a relay nor a hop before it
 // decides when a room is over.
 func rejoining(r redial.Policy) redial.Policy {
-	r.KeepTrying = true
-	if r.Stable <= 0 {
-		r.Stable = e2e.DefaultStable
-	}
-	if r.MaxRetryAfter <= 0 {
-		r.MaxRetryAfter = e2e.DefaultMaxRetryAfter
-	}
+	r = retry.WithDefaults(r)
 	if r.Decide == nil {
 		r.Decide = e2e.ActionFor
 	}

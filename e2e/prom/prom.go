@@ -130,7 +130,7 @@ func (e emitter) labelled(name, help, label string, counts map[string]uint64) {
 // histogram makes the counts cumulative, as Prometheus has them.
 func (e emitter) histogram(name, help string, h e2e.Histogram) {
 	buckets, count := map[float64]uint64{}, uint64(0)
-	for i, bound := range e2e.HistogramBounds() {
+	for i, bound := range h.Bounds() {
 		count += h.Counts[i]
 		buckets[bound.Seconds()] = count
 	}

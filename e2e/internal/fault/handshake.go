@@ -8,9 +8,6 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// ErrHandshake is what every error of a handshake matches. [HandshakeError] says more.
-var ErrHandshake = errors.New("handshake failed")
-
 // A Reason is why a handshake failed.
 type Reason int
 
@@ -45,7 +42,7 @@ var ReasonTexts = map[Reason]string{
 	ReasonRolledBack:     "one end has gone back to an earlier state of the session, which cannot go on",
 }
 
-// A HandshakeError says why no session came about. It matches [ErrHandshake].
+// A HandshakeError says why no session came about.
 type HandshakeError struct {
 	Reason Reason
 
@@ -69,13 +66,8 @@ func (e *HandshakeError) Error() string {
 	return s
 }
 
-// Unwrap returns ErrHandshake and the cause.
-func (e *HandshakeError) Unwrap() []error {
-	if e.Err == nil {
-		return []error{ErrHandshake}
-	}
-	return []error{ErrHandshake, e.Err}
-}
+// Unwrap returns the cause, or nil.
+func (e *HandshakeError) Unwrap() error { return e.Err }
 
 // Permanent reports whether another try will fail too, until somebody changes something.
 func (e *HandshakeError) Permanent() bool {

@@ -53,7 +53,7 @@ func TestStreamsGivenUpAtRandom(t *testing.T) {
 						pause()
 						return
 					}
-					if _, err := io.Copy(io.Discard, r); err != nil && !errors.Is(err, fault.ErrStream) {
+					if _, err := io.Copy(io.Discard, r); err != nil && !errors.As(err, new(*fault.StreamError)) {
 						t.Errorf("Read: %v", err)
 					}
 				})
