@@ -4,21 +4,35 @@
 // on the wire as on a Go server. Importing this module fetches and runs nothing;
 // call init() once, then the rest.
 //
-// Every asynchronous function rejects with a HopsealError. Bytes are copied on the
-// way in and on the way out: nothing returned here is a view on the core's memory.
+// Every asynchronous function rejects with a HopsealError. Arguments are read and copied
+// on the call, and nothing returned here is a view on the core's memory. An option that
+// does not exist is refused, as is a SharedArrayBuffer and text that is cut in the middle
+// of a character.
+
+/**
+ * A type of the platform where the program's libraries have it: programs for Node need no DOM library.
+ */
+type Platform<Name extends string, Otherwise = never> = typeof globalThis extends { [N in Name]: { prototype: infer T } } ? T : Otherwise;
+
+/** Bytes to read from: an ArrayBuffer, or what any view shows of one. They are copied on the call. */
+export type Binary = ArrayBuffer | ArrayBufferView;
+
+/** Bytes with a buffer of their own, which fit a `Blob`, `fetch` and `WebSocket.send`: a `Uint8Array`. */
+export type Bytes = ReturnType<Uint8Array["slice"]>;
+
+/** A `WebAssembly.Module`. */
+export type CoreModule = typeof globalThis extends { WebAssembly: { Module: { prototype: infer T } } } ? T : object;
 
 /**
  * What `init` can load the core from: where it is, what was fetched already, its
  * bytes, or a compiled module.
+ *
+ * ```js
+ * await init();                       // core.wasm beside the package's files
+ * await init("/assets/core.wasm");    // where it was deployed
+ * ```
  */
-export type CoreSource =
-  | string
-  | URL
-  | Response
-  | Promise<Response>
-  | ArrayBuffer
-  | Uint8Array
-  | WebAssembly.Module;
+export type CoreSource = string | Platform<"URL"> | Platform<"Response"> | Promise<Platform<"Response">> | Binary | CoreModule;
 
 export interface CoreInfo {
   /** Version of the protocol code. */
@@ -35,15 +49,16 @@ export interface CoreInfo {
 
 /**
  * Fetches and starts the core, by default from `core.wasm` beside this module.
- * Later calls return the first one's promise. After a failure, or once the core
- * has died (code "core-dead"), the next call starts afresh.
+ * Later calls return the first one's promise; one that names another URL rejects with
+ * "bad-argument". After a failure, or once the core has died (code "core-dead"), the next
+ * call starts afresh.
  *
  * Rejects with "core-fetch", "core-not-wasm", "core-compile", "core-mismatch" or
  * "core-start".
  */
 export function init(source?: CoreSource): Promise<CoreInfo>;
 
-import type { SessionClosed } from "./session.js";
+import type { Data, SessionClosed } from "./session.js";
 export * from "./session.js";
 
 /** Stable names of what can go wrong. New ones may be added. */
@@ -174,9 +189,9 @@ export class Identity {
 export class PublicIdentity {
   private constructor();
   /** Rejects with "invalid". Expiry is not checked here but where trust is decided. */
-  static parse(bytes: Uint8Array): Promise<PublicIdentity>;
+  static parse(bytes: Binary): Promise<PublicIdentity>;
   /** A copy of the encoded form, about 1.5 KB. */
-  readonly bytes: Uint8Array;
+  readonly bytes: Bytes;
   readonly name: string;
   readonly fingerprint: string;
   /** Counts the statements of one root; a higher one replaces a lower. */
@@ -204,7 +219,7 @@ export class KnownPeers {
   private constructor();
   static create(): Promise<KnownPeers>;
   /** Rejects with "invalid". */
-  static parse(bytes: Uint8Array): Promise<KnownPeers>;
+  static parse(bytes: Binary): Promise<KnownPeers>;
   /**
    * Resolves for a peer that was admitted for what is expected. Rejects with
    * "trust-unknown", "trust-changed", "trust-revoked", "trust-expired",
@@ -226,7 +241,7 @@ export class KnownPeers {
   /** The fingerprints admitted for this address or room. */
   admitted(expected: Expected): Promise<string[]>;
   /** For storage. No secret in it, but whoever changes it changes whom the user trusts. */
-  bytes(): Promise<Uint8Array>;
+  bytes(): Promise<Bytes>;
   close(): void;
 }
 
@@ -243,9 +258,9 @@ export class ReplayGuard {
    */
   static create(options?: { identity?: Identity; shared?: undefined } | { shared: SharedKeyset; identity?: undefined }): Promise<ReplayGuard>;
   /** Reads what `bytes()` gave. Rejects with "invalid". */
-  static parse(bytes: Uint8Array): Promise<ReplayGuard>;
+  static parse(bytes: Binary): Promise<ReplayGuard>;
   /** For storage, before a message that was opened is acted on. */
-  bytes(): Promise<Uint8Array>;
+  bytes(): Promise<Bytes>;
   close(): void;
 }
 
@@ -323,7 +338,7 @@ export interface SealSharedSigned extends SealCommon {
 export type SealOptions = SealToRecipients | SealShared | SealSharedSigned;
 
 /** Seals one message of at most 64 MiB. Sealing or opening one of that size takes some 500 MB for a moment. */
-export function seal(plaintext: Uint8Array, options: SealOptions): Promise<Uint8Array>;
+export function seal(plaintext: Data, options: SealOptions): Promise<Bytes>;
 
 interface OpenCommon {
   /** Must equal the sealer's. */
@@ -387,9 +402,9 @@ export interface Header {
  * "replay-unavailable" says that the message was not refused and can be opened later.
  */
 export function open(
-  sealed: Uint8Array,
+  sealed: Binary,
   options: OpenOptions,
-): Promise<{ data: Uint8Array; header: Header }>;
+): Promise<{ data: Bytes; header: Header }>;
 
 export interface Part {
   readonly name: "framing" | "header" | "recipients" | "body" | "proof";
@@ -411,7 +426,7 @@ export interface Inspection {
  * What anybody on the way sees of an envelope. Nothing in it is authenticated.
  * Rejects with "open-failed" for what is not well formed.
  */
-export function inspect(sealed: Uint8Array): Promise<Inspection>;
+export function inspect(sealed: Binary): Promise<Inspection>;
 
 export interface StoreOptions {
   /** Of the database, default "hopseal". */
@@ -455,13 +470,13 @@ export interface Member {
   readonly id: string;
   readonly name: string;
   /** Whatever that member announced: here, by custom, its public identity. */
-  readonly presence: Uint8Array;
+  readonly presence: Bytes;
 }
 
 export type RelayEvent =
   | ({ readonly type: "entered"; readonly topic: string } & Member)
   | { readonly type: "left"; readonly topic: string; readonly id: string }
-  | { readonly type: "message"; readonly topic: string; readonly from: string; readonly payload: Uint8Array }
+  | { readonly type: "message"; readonly topic: string; readonly from: string; readonly payload: Bytes }
   /** The relay refused something other than a join, such as a message to a topic that it thinks was left. */
   | { readonly type: "refused"; readonly topic: string; readonly error: HopsealError }
   | RelayClosed;
@@ -474,7 +489,7 @@ export interface RelayClosed {
 
 /** The part of the WebSocket interface that is used, for environments without a global one. */
 export interface WebSocketConstructor {
-  new (url: string): WebSocket;
+  new (url: string): any;
 }
 
 export interface RelayOptions {
@@ -494,16 +509,16 @@ export interface RelayOptions {
 export class RelayClient implements AsyncIterable<RelayEvent> {
   private constructor();
   /** ws:, wss:, http: and https: URLs. Rejects with "relay-unreachable" or "aborted". */
-  static connect(url: string | URL, options?: RelayOptions): Promise<RelayClient>;
+  static connect(url: string | Platform<"URL">, options?: RelayOptions): Promise<RelayClient>;
   /**
    * Resolves with one's own id and the members that were there before. Rejects with
    * "relay-name-taken", "relay-full", "relay-too-large", "relay-bad-name",
    * "relay-bad-topic", "relay-refused" or "relay-closed".
    */
-  join(topic: string, name: string, presence: Uint8Array): Promise<{ id: string; members: Member[] }>;
+  join(topic: string, name: string, presence: Binary): Promise<{ id: string; members: Member[] }>;
   leave(topic: string): Promise<void>;
   /** Resolves when the socket has taken the message, with at most 1 MiB waiting in it. */
-  publish(topic: string, payload: Uint8Array): Promise<void>;
+  publish(topic: string, payload: Binary): Promise<void>;
   /** Never rejects: resolves with what ended the connection. */
   readonly closed: Promise<RelayClosed>;
   close(): void;

@@ -1,11 +1,8 @@
 // Sessions. index.d.ts exports all of this.
-import type { Expected, HopsealError, Identity, KnownPeers, PublicIdentity, SharedKeyset } from "./index.js";
+import type { Binary, Bytes, Expected, HopsealError, Identity, KnownPeers, PublicIdentity, SharedKeyset } from "./index.js";
 
 /** What is sent: text, as UTF-8, or bytes, which are copied before the call returns. */
-export type Data = string | ArrayBuffer | ArrayBufferView;
-
-/** Bytes with a buffer of their own, whatever the version of the compiler calls them. */
-export type Bytes = ReturnType<Uint8Array["slice"]>;
+export type Data = string | Binary;
 
 /**
  * Decides whether the other end is the one that was meant. Only `true` is a yes. `false`, and an error with
@@ -152,7 +149,7 @@ export type SessionStats = Readonly<
 
 /** Bytes with ways to read them. */
 export class Payload {
-  private constructor();
+  protected constructor();
   readonly data: Bytes;
   bytes(): Bytes;
   /** Throws a TypeError where the bytes are not UTF-8. */
