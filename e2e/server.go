@@ -39,7 +39,7 @@ type Server struct {
 	proving chan struct{} // has room for each handshake that may be signed at a time
 	signing chan struct{} // has room for each refusal that may be signed at a time
 
-	running sync.WaitGroup // one for each ServeConn and each session that is being closed
+	running sync.WaitGroup // one for each ServeConn
 
 	mu       sync.Mutex // guards what follows
 	closed   bool
@@ -163,13 +163,15 @@ func (srv *Server) turnedAway(on transport.Info, why outcome.Outcome, err error)
 // until all functions have returned. If the context ends before, Shutdown returns the
 // context's error. Clients that connect afterwards are turned away.
 func (srv *Server) Shutdown(ctx context.Context) error {
+	var leaving sync.WaitGroup // not running: an earlier Shutdown may wait for that
 	for _, s := range srv.stop() {
-		srv.running.Go(func() { s.flow.GoAway() })
+		leaving.Go(func() { s.flow.GoAway() })
 	}
 	srv.lobby.Close(ErrServerClosed)
 	srv.follower.End()
 	done := make(chan struct{})
 	go func() {
+		leaving.Wait()
 		srv.running.Wait()
 		close(done)
 	}()
