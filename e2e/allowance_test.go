@@ -13,11 +13,16 @@ import (
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/mux"
 	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/internal/slowtest"
 )
 
 // Two honest ends never refuse each other a Call for its size, however large and many they
 // are: who calls waits at this end.
 func TestLargeCallsOfHonestEndsAllSucceed(t *testing.T) {
+	calls := 64
+	if slowtest.Mode {
+		calls = 24
+	}
 	bubble(t, func(t *testing.T) {
 		c, s := over(t)
 		var work sync.WaitGroup
@@ -28,7 +33,7 @@ func TestLargeCallsOfHonestEndsAllSucceed(t *testing.T) {
 				return r.Data, nil
 			})
 			serving(t, end, router)
-			for range 64 {
+			for range calls {
 				work.Go(func() {
 					answer, err := end.Call(context.Background(), "echo", make([]byte, e2e.DefaultMaxMessage))
 					if err != nil || len(answer) != e2e.DefaultMaxMessage {
@@ -43,6 +48,10 @@ func TestLargeCallsOfHonestEndsAllSucceed(t *testing.T) {
 
 // However the sizes of calls follow one another, and whoever comes first, none is refused.
 func TestCallsOfAllSizesAreNotRefused(t *testing.T) {
+	each := 50
+	if slowtest.Mode {
+		each = 12
+	}
 	bubble(t, func(t *testing.T) {
 		c, s := overAs(t, func(c *e2e.Config, s *e2e.ServerConfig) { c.Window, s.Window = engine.MinWindow, engine.MinWindow })
 		router := mux.New()
@@ -55,7 +64,7 @@ func TestCallsOfAllSizesAreNotRefused(t *testing.T) {
 		for i := range 64 {
 			r := rand.New(rand.NewPCG(1, uint64(i)))
 			work.Go(func() {
-				for range 50 {
+				for range each {
 					size := []int{0, 100, 10_000, 40_000, 64_000, 200_000}[r.IntN(6)]
 					if _, err := c.Call(context.Background(), "", make([]byte, size)); err != nil {
 						t.Errorf("%d bytes: %v", size, err)

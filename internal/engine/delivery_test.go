@@ -5,6 +5,8 @@ import (
 	"math"
 	"testing"
 	"time"
+
+	"github.com/hopseal/hopseal/internal/slowtest"
 )
 
 // blocked sends until the bounds say no, and returns the frames.
@@ -269,7 +271,7 @@ func TestA34UnacknowledgedIsBounded(t *testing.T) {
 // A35: a million messages of one byte leave no trace.
 func TestA35SmallMessagesKeepMemoryFlat(t *testing.T) {
 	count := 1_000_000
-	if slow {
+	if slowtest.Mode {
 		count = 100_000
 	}
 	a, b := bounded(t)

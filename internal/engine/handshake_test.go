@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/internal/slowtest"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys"
 )
@@ -109,7 +110,7 @@ func TestA15EveryBitOfTheHandshakeCounts(t *testing.T) {
 	for n := 1; n <= 4; n++ {
 		bits := 8 * len(tw.frames[n-1])
 		step := 1
-		if slow || testing.Short() {
+		if slowtest.Mode || testing.Short() {
 			step = 61 // odd, so that all eight positions in a byte come up
 		}
 		spread(bits, step, func(bit int) {
@@ -140,7 +141,7 @@ func TestA15EveryLengthOfTheHandshakeCounts(t *testing.T) {
 	for n := 1; n <= 4; n++ {
 		whole := tw.frames[n-1]
 		step := 1
-		if slow || testing.Short() {
+		if slowtest.Mode || testing.Short() {
 			step = 37
 		}
 		spread(len(whole), step, func(size int) { tw.mustRefuse(t, n, whole[:size], "cut to", size) })

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/hopseal/hopseal/internal/slowtest"
 )
 
 // directions runs f for both: the client's records and the server's.
@@ -313,6 +315,9 @@ func TestA13FinishedGenerationIsGone(t *testing.T) {
 		"by time":  {[]byte("hello"), 4, generationAge / 3},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if slowtest.Mode && test.step == 0 {
+				t.Skip("many records; runs natively and without the race detector")
+			}
 			directions(t, func(t *testing.T, from, to *Link) {
 				var frames [][]byte
 				now := epoch

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/internal/slowtest"
 )
 
 // due is when a session that began at epoch wants other keys.
@@ -372,7 +373,7 @@ func newTour(t *testing.T, c, s *Link) (tr tour) {
 // A15: every bit of every record of a rekey counts.
 func TestA15EveryBitOfARekeyCounts(t *testing.T) {
 	step := 1
-	if slow {
+	if slowtest.Mode {
 		step = 61
 	}
 	c, s := pair(t)
@@ -395,7 +396,7 @@ func TestA15EveryBitOfARekeyCounts(t *testing.T) {
 // is hostile.
 func TestEveryBitOfARekeyExchangeCounts(t *testing.T) {
 	step := 37
-	if slow {
+	if slowtest.Mode {
 		step = 211
 	}
 	if os.Getenv("HOPSEAL_LONG_TESTS") != "" {
@@ -582,7 +583,7 @@ func TestRekeySurvivesLossAtEveryStep(t *testing.T) {
 	}
 	for _, losses := range sequences {
 		for _, inResume := range []int{0, 4, 5} { // and a frame of the next resume after it
-			if slow && inResume > 0 {
+			if slowtest.Mode && inResume > 0 {
 				continue
 			}
 			t.Run(fmt.Sprint(losses, inResume), func(t *testing.T) {

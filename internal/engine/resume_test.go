@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/label"
+	"github.com/hopseal/hopseal/internal/slowtest"
 	"github.com/hopseal/hopseal/keys"
 )
 
@@ -305,7 +306,7 @@ func TestOldLinkIsRetired(t *testing.T) {
 func TestA15EveryBitOfAResumeCounts(t *testing.T) {
 	c, s := sessions(t)
 	step := 1
-	if slow {
+	if slowtest.Mode {
 		step = 37
 	}
 	for n := 1; n <= 4; n++ {

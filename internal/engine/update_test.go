@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/slowtest"
 	"github.com/hopseal/hopseal/keys"
 )
 
@@ -234,7 +235,7 @@ func TestA15EveryBitOfAnUpdateCounts(t *testing.T) {
 	c.Update(alice.Public(), []byte("a token"))
 	frame := controlRecord(t, c)
 	step := 1
-	if slow {
+	if slowtest.Mode {
 		step = 37
 	}
 	for bit := 0; bit < 8*len(frame); bit += step {

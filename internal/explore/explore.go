@@ -18,10 +18,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/hopseal/hopseal/internal/slowtest"
 )
 
 // Runs of one Check, where nothing fails.
-const runs, shortRuns = 100, 20
+const runs, slowRuns, shortRuns = 100, 25, 20
 
 // mostSkips is how many runs may skip for each that does not. A test of which all runs skip has
 // tested nothing.
@@ -74,8 +76,11 @@ type skipped struct{}
 func Check(t *testing.T, f func(*T)) {
 	t.Helper()
 	n, first := runs, rand.Uint64()
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		n = shortRuns
+	case slowtest.Mode:
+		n = slowRuns
 	}
 	if text := os.Getenv(seedEnv); text != "" {
 		seed, err := strconv.ParseUint(text, 10, 64)

@@ -1,5 +1,0 @@
-//go:build !race && !js
-
-package engine
-
-const slow = false

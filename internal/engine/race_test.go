@@ -1,6 +1,0 @@
-//go:build race || js
-
-package engine
-
-// slow is set where every bit of every byte would take minutes.
-const slow = true
