@@ -4,7 +4,7 @@
 // they are: nothing here asks instanceof.
 import { badArgument, HopsealError, wrap } from "./errors.js";
 
-const encoder = new TextEncoder();
+export const encoder = globalThis.TextEncoder && new TextEncoder(); // init() says where there is none
 const maxSize = (64 << 20) + (4 << 20); // core.MaxRequest: no call takes more
 const maxList = 1 << 16;
 

@@ -211,12 +211,19 @@ function soon(run) {
   task(run);
 }
 
-const channel = globalThis.setImmediate ? null : new MessageChannel();
 const tasks = [];
-if (channel) channel.port1.onmessage = () => tasks.shift()();
+let port = null; // of a MessageChannel: a timer would take 4 ms
 
 function task(run) {
-  if (!channel) return void setImmediate(run);
+  if (globalThis.setImmediate) return void setImmediate(run);
+  if (!globalThis.MessageChannel) return void setTimeout(run); // in jsdom
+  port ??= takingTasks();
   tasks.push(run);
-  channel.port2.postMessage(null);
+  port.postMessage(null);
+}
+
+function takingTasks() {
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => tasks.shift()();
+  return port2;
 }

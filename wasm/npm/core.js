@@ -3,7 +3,7 @@
 // A call is synchronous: a request is written into the core's staging buffer, an
 // exported function runs, the response is copied out, and both are wiped. The
 // layout is described in wasm/internal/core/fields.go.
-import { tagOf, urlOf, wanted } from "./args.js";
+import { encoder, tagOf, urlOf, wanted } from "./args.js";
 import { Turns } from "./async.js";
 import { badArgument, detailsOf, HopsealError, wrap } from "./errors.js";
 import { base, loadModule } from "./load.js";
@@ -43,6 +43,9 @@ function addressOf(source) {
 }
 
 async function start(source) {
+  if (!encoder || !decoder) {
+    throw new HopsealError("core-start", "there is no TextEncoder and TextDecoder here: Jest's jsdom needs the setup file of docs/browser.md");
+  }
   const module = await loadModule(source === undefined ? beside() : source);
   checkBuild(module);
   const core = new Core();
@@ -69,8 +72,7 @@ function checkBuild(module) {
   }
 }
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }); // text comes back as it went in
+const decoder = globalThis.TextDecoder && new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }); // text comes back as it went in
 const lengthSize = 4;
 const maxSize = 2 ** 31 - 1; // of a request, so that its size is a positive i32
 
@@ -220,11 +222,12 @@ function copyable(copy) {
 // encode turns a value that args.js has checked into a field: text, bytes, a number of 4 bytes, a
 // bigint or a Date of 8, an array of numbers of 4 each.
 function encode(value) {
-  if (value instanceof Uint8Array) return value;
+  if (ArrayBuffer.isView(value)) return value; // jsdom has a TextEncoder of another realm
   if (typeof value === "string") return encoder.encode(value);
   if (value instanceof Date) return fixed(8, (view) => view.setBigInt64(0, BigInt(value.getTime()), true));
   if (typeof value === "bigint") return fixed(8, (view) => view.setBigUint64(0, value, true));
   const numbers = [value].flat();
+  if (!numbers.every(Number.isInteger)) throw new TypeError(`no field: ${tagOf(value)}`);
   return fixed(4 * numbers.length, (view) => numbers.forEach((n, i) => view.setUint32(4 * i, n, true)));
 }
 
