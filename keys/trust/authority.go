@@ -47,6 +47,9 @@ func (a *Authority) update(p *keys.PublicIdentity) error {
 	if empty(p) {
 		return missing.Arg("PublicIdentity")
 	}
+	if a.unmade() {
+		return missing.Arg("Authority")
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
@@ -65,6 +68,9 @@ func (a *Authority) update(p *keys.PublicIdentity) error {
 // authority's when the voucher was issued. Add returns [ErrVoucher] for anything else. It also drops
 // vouchers that have expired.
 func (a *Authority) Add(b []byte) error {
+	if a.unmade() {
+		return missing.Arg("Authority")
+	}
 	v, sig, err := readVoucher(b)
 	if err != nil {
 		return err
@@ -95,6 +101,9 @@ func (a *Authority) add(v voucher, sig []byte) error {
 // Revoke takes in a revocation, as [KnownPeers.Revoke] does: no voucher for its root counts any more.
 // Errors: [ErrNotRevocation], [ErrTooManyRevoked].
 func (a *Authority) Revoke(p *keys.PublicIdentity) error {
+	if a.unmade() {
+		return missing.Arg("Authority")
+	}
 	if empty(p) {
 		return missing.Arg("PublicIdentity")
 	}
@@ -146,11 +155,22 @@ func (a *Authority) noteRevocation(p *keys.PublicIdentity) {
 }
 
 // OnChange is described at [ChangeNotifier].
-func (a *Authority) OnChange(f func()) (stop func()) { return a.listeners.add(f) }
+func (a *Authority) OnChange(f func()) (stop func()) {
+	if a == nil {
+		return noListener(f)
+	}
+	return a.listeners.add(f)
+}
+
+// unmade reports whether NewAuthority did not make a. Such an Authority trusts nobody.
+func (a *Authority) unmade() bool { return a == nil || a.identity == nil }
 
 // Verify returns nil for an identity with a voucher for what was expected. If the authority vouches
 // for another one there, the reason is [Changed].
 func (a *Authority) Verify(_ context.Context, want Expected, got *keys.PublicIdentity) error {
+	if a.unmade() {
+		return stranger(want, got)
+	}
 	now := time.Now()
 	if got != nil && got.Revoked() {
 		a.noteRevocation(got)

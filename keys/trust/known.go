@@ -59,6 +59,9 @@ func (l Level) String() string {
 // of any other root and does not remember it, since a stranger can make any number of them: see
 // [KnownPeers.Revoke].
 func (k *KnownPeers) Verify(_ context.Context, want Expected, got *keys.PublicIdentity) error {
+	if k == nil {
+		return stranger(want, got)
+	}
 	return k.learn(want, got, func(next *snapshot) error { return next.recognise(want, got) })
 }
 
@@ -76,6 +79,9 @@ func (k *KnownPeers) TrustOnFirstUse() Verifier { return firstUse{k} }
 type firstUse struct{ known *KnownPeers }
 
 func (f firstUse) Verify(_ context.Context, want Expected, got *keys.PublicIdentity) error {
+	if f.known == nil {
+		return stranger(want, got)
+	}
 	return f.known.learn(want, got, func(next *snapshot) error {
 		err := next.recognise(want, got)
 		if e, ok := err.(*Error); ok && e.Reason == Unknown && scopeOf(want).kind == scopeAddress {
@@ -113,7 +119,12 @@ func (k *KnownPeers) Level(want Expected, root keys.Fingerprint) (Level, bool) {
 
 // OnChange is described at [ChangeNotifier]. A later statement of a root is no
 // change in this sense.
-func (k *KnownPeers) OnChange(f func()) (stop func()) { return k.listeners.add(f) }
+func (k *KnownPeers) OnChange(f func()) (stop func()) {
+	if k == nil {
+		return noListener(f)
+	}
+	return k.listeners.add(f)
+}
 
 // now returns what is known. The caller reads it, or changes a copy of it.
 func (k *KnownPeers) now() snapshot {

@@ -142,6 +142,9 @@ func (r refusing) Verify(ctx context.Context, want Expected, got *keys.PublicIde
 	if r.next == nil {
 		return missing.Arg("Verifier")
 	}
+	if r.known == nil {
+		return stranger(want, got)
+	}
 	refused := r.known.learn(want, got, func(*snapshot) error { return nil })
 	if refused != nil && !outdated(refused) {
 		return refused

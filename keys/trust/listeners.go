@@ -35,9 +35,7 @@ type listeners struct {
 }
 
 func (l *listeners) add(f func()) (stop func()) {
-	if f == nil {
-		panic(missing.Arg("func()")) // here, and not later where somebody makes a change
-	}
+	mustCall(f)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.funcs == nil {
@@ -49,6 +47,19 @@ func (l *listeners) add(f func()) (stop func()) {
 		defer l.mu.Unlock()
 		delete(l.funcs, &f)
 	}
+}
+
+// mustCall panics if f is nil: here, and not later where somebody makes a change.
+func mustCall(f func()) {
+	if f == nil {
+		panic(missing.Arg("func()"))
+	}
+}
+
+// noListener is OnChange of a Verifier that is nil, and so never changes.
+func noListener(f func()) (stop func()) {
+	mustCall(f)
+	return func() {}
 }
 
 // call calls all listeners. The caller holds no lock, since they may ask the Verifier.

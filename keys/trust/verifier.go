@@ -38,6 +38,15 @@ type Verifier interface {
 	Verify(ctx context.Context, want Expected, got *keys.PublicIdentity) error
 }
 
+// stranger is the answer of a Verifier that nobody has made, such as a nil [KnownPeers]: it trusts
+// nobody.
+func stranger(want Expected, got *keys.PublicIdentity) error {
+	if err := checkPeer(want, got); err != nil {
+		return err
+	}
+	return &Error{Unknown, want, got.Fingerprint(), nil}
+}
+
 // check refuses an identity that no Verifier accepts, whatever the Verifier knows. A ChangeNotifier
 // calls checkPeer first and checkTime last: package e2e ends no session for a statement that does not
 // count now.
