@@ -131,3 +131,39 @@ func TestStreamsThatWaitForRoomOutliveTheSession(t *testing.T) {
 		}
 	})
 }
+
+// A foreignContext is a context of the application's own. Its AfterFunc, and the function that stops
+// it, use the streams.
+type foreignContext struct {
+	context.Context
+	use func()
+}
+
+func (foreignContext) Value(any) any { return nil } // package context then asks for AfterFunc
+
+func (c foreignContext) AfterFunc(f func()) (stop func() bool) {
+	c.use()
+	end := context.AfterFunc(c.Context, f)
+	return func() bool { c.use(); return end() }
+}
+
+// The code of an application's context runs without locks: it may use the session.
+func TestContextsMayUseTheStreams(t *testing.T) {
+	near, far := join(t)
+	first, second := mustOpen(t, near), mustOpen(t, near)
+	other := mustAccept(t, far)
+	used := 0
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r, err := far.Accept(foreignContext{ctx, func() { used++; other.Close() }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Abort()
+	second.Abort()
+	_, err = io.ReadAll(r)
+	wantGivenUp(t, err, true)
+	if used != 2 {
+		t.Errorf("the context's code ran %d times, want 2", used)
+	}
+}

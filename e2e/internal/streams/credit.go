@@ -51,7 +51,7 @@ func (s *Streams) tellIfDue(a *arrival) {
 	if a.reader != nil && a.accepted && a.ended && a.taken == a.came {
 		a.owed = engine.KindStreamDone
 		if a.came > 0 { // the application knows an empty stream only once it has tried to read
-			s.releaseLocked(a.reader)
+			go s.releaseLocked(a.reader)()
 		}
 	}
 	if (a.owed != 0 || s.due(a) > 0) && !s.telling {

@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"context"
 	"errors"
 	"io"
 	"sync"
@@ -15,7 +16,7 @@ type Reader struct {
 	from    *arrival
 
 	held    bool        // the application has it and is not done with it; guarded by the mu of streams, like
-	unwatch func() bool // stops watching the context of Accept
+	unwatch func() bool // stops watching the context of Accept; called without locks
 
 	mu     sync.Mutex    // guards what follows
 	more   chan struct{} // closed and made anew when something has come
@@ -104,6 +105,21 @@ func (r *Reader) giveUp(why error) {
 	r.drop(why)
 	r.streams.giveUp(r.from)
 	r.streams.release(r)
+}
+
+// watch has the end of the context of Accept give the stream up. The caller holds no lock: the
+// context is the application's, and so may be its AfterFunc.
+func (r *Reader) watch(ctx context.Context) {
+	unwatch := context.AfterFunc(ctx, func() { r.giveUp(&fault.StreamError{Err: context.Cause(ctx)}) })
+	r.streams.mu.Lock()
+	held := r.held
+	if held {
+		r.unwatch = unwatch
+	}
+	r.streams.mu.Unlock()
+	if !held { // the application is done with it already
+		unwatch()
+	}
 }
 
 // put takes a piece, unless the stream is given up.

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/hopseal/hopseal/e2e/internal/fault"
 )
 
 const (
@@ -83,7 +81,8 @@ func (s *Streams) Accept(ctx context.Context) (*Reader, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if r := s.accept(ctx, ended != nil); r != nil {
+		if r := s.accept(ended != nil); r != nil {
+			r.watch(ctx)
 			return r, nil
 		}
 		if ended != nil {
@@ -99,7 +98,7 @@ func (s *Streams) Accept(ctx context.Context) (*Reader, error) {
 
 // accept returns a stream that is waiting. It returns nil if there is none, or if the application
 // has Max others to finish first. In a session that is over it need not: no more will come.
-func (s *Streams) accept(ctx context.Context, over bool) *Reader {
+func (s *Streams) accept(over bool) *Reader {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ready == nil {
@@ -110,7 +109,6 @@ func (s *Streams) accept(ctx context.Context, over bool) *Reader {
 	}
 	r := s.waiting[0]
 	r.held = true
-	r.unwatch = context.AfterFunc(ctx, func() { r.giveUp(&fault.StreamError{Err: context.Cause(ctx)}) })
 	s.held++
 	if s.waiting = slices.Delete(s.waiting, 0, 1); len(s.waiting) > 0 && s.held < Max {
 		s.wake()
@@ -132,20 +130,26 @@ func (s *Streams) wake() {
 // much longer, then no longer keeps it.
 func (s *Streams) release(r *Reader) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.releaseLocked(r)
+	unwatch := s.releaseLocked(r)
+	s.mu.Unlock()
+	unwatch()
 }
 
-// releaseLocked is release for a caller that holds mu.
-func (s *Streams) releaseLocked(r *Reader) {
+// releaseLocked is release for a caller that holds mu. It returns a function that must be called
+// without locks: it runs code of the context, which may be the application's.
+func (s *Streams) releaseLocked(r *Reader) (unwatch func() bool) {
+	unwatch = func() bool { return false }
 	if !r.held {
-		return
+		return unwatch
 	}
 	r.held = false
-	r.unwatch()
+	if r.unwatch != nil {
+		unwatch, r.unwatch = r.unwatch, nil
+	}
 	if s.held--; len(s.waiting) > 0 {
 		s.wake()
 	}
+	return unwatch
 }
 
 // Any reports whether the peer has streams under way.

@@ -99,28 +99,30 @@ func TestA15StreamsOfASourceThatWasCut(t *testing.T) {
 		"a body of HTTP":    io.MultiReader(bytes.NewReader(whole), iotest.ErrReader(io.ErrUnexpectedEOF)),
 	} {
 		t.Run(name, func(t *testing.T) {
-			near, far := join(t)
-			sent := make(chan error, 1)
-			go func() { sent <- near.Send(t.Context(), "file", cut, nil) }()
-			ctx, cancel := context.WithCancel(t.Context())
-			received := make(chan struct{})
-			go func() {
-				defer close(received)
-				r, err := far.Accept(ctx)
-				if err != nil {
-					return // it was given up before anybody saw it
+			synctest.Test(t, func(t *testing.T) {
+				near, far := join(t)
+				sent := make(chan error, 1)
+				go func() { sent <- near.Send(t.Context(), "file", cut, nil) }()
+				ctx, cancel := context.WithCancel(t.Context())
+				received := make(chan struct{})
+				go func() {
+					defer close(received)
+					r, err := far.Accept(ctx)
+					if err != nil {
+						return // it was given up before anybody saw it
+					}
+					if n, err := io.Copy(io.Discard, r); err == nil {
+						t.Errorf("%d bytes read as all", n)
+					}
+				}()
+				if err := <-sent; !errors.Is(err, io.ErrUnexpectedEOF) && err != errCutOnce {
+					t.Errorf("Send: %v", err)
 				}
-				if n, err := io.Copy(io.Discard, r); err == nil {
-					t.Errorf("%d bytes read as all", n)
-				}
-			}()
-			if err := <-sent; !errors.Is(err, io.ErrUnexpectedEOF) && err != errCutOnce {
-				t.Errorf("Send: %v", err)
-			}
-			near.flush()
-			cancel()
-			<-received
-			mustPass(t, near, far, 1000)
+				synctest.Wait() // the abort has arrived
+				cancel()
+				<-received
+				mustPass(t, near, far, 1000)
+			})
 		})
 	}
 }
