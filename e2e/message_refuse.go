@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"runtime/debug"
 
@@ -13,14 +14,19 @@ import (
 // Refuse tells the other end that a message which [Session.ReceiveMessage] has returned was
 // not taken, and why: it learns that through its [Options.Refused]. Refuse does not wait. It
 // must be called once at most for each message. The zero Message, which comes with an error,
-// refuses nothing.
-func (s *Session) Refuse(m Message, why Refusal) {
-	if m.ID == 0 { // the other end would end the session
-		return
+// refuses nothing. The error says that no message with this ID has come: to refuse one would
+// end the session.
+func (s *Session) Refuse(m Message, why Refusal) error {
+	switch {
+	case m.ID == 0: // the other end would end the session
+		return nil
+	case m.ID > s.engine.Received():
+		return fmt.Errorf("e2e: Session.Refuse: no message with the number %d has come", m.ID)
 	}
 	// Nothing is left to consume of a message that the application was given, as of a request.
 	taken := engine.Header{Kind: engine.KindRequest}
 	s.flow.Refuse(flow.Incoming{Header: taken, Number: m.ID, Size: len(m.Data)}, sendable(why))
+	return nil
 }
 
 // maxTold is how many refusals wait for a slow callback.

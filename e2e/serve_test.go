@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -629,19 +630,33 @@ func TestReceivedMessagesMayBeRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.Refuse(m, why)
+		if err := s.Refuse(m, why); err != nil {
+			t.Error(err)
+		}
 		wantRefused(t, <-heard, id, want)
 	}
 	mustSend(t, c, "goes on")
 	mustReceive(t, s, "goes on")
 }
 
-// A receive that fails returns the zero Message, and nobody refuses that: its refusal would be of a
-// message that was never sent, which ends the session.
+// A receive that fails returns the zero Message, and nobody refuses that, nor a message that has not
+// come: the refusal of a message that was never sent ends the session.
 func TestRefuseOfNoMessage(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c, s := over(t)
-		s.Refuse(e2e.Message{}, e2e.RefusedFailed)
+		if err := s.Refuse(e2e.Message{}, e2e.RefusedFailed); err != nil {
+			t.Error(err)
+		}
+		mustSend(t, c, "the first")
+		m, err := s.ReceiveMessage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []uint64{m.ID + 1, math.MaxUint64} {
+			if err := s.Refuse(e2e.Message{ID: id}, e2e.RefusedFailed); err == nil {
+				t.Errorf("message %d, which has not come, was refused", id)
+			}
+		}
 		synctest.Wait()
 		mustSend(t, s, "goes on")
 		mustReceive(t, c, "goes on")

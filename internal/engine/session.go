@@ -173,6 +173,13 @@ func (s *Session) Sent() uint64 {
 	return s.out.last
 }
 
+// Received returns the number of the last message that has come.
+func (s *Session) Received() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.in.received
+}
+
 // Acked returns the number of the last message that the other end has acknowledged.
 func (s *Session) Acked() uint64 {
 	s.mu.Lock()
