@@ -55,7 +55,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Connection", "close") // as Accept does
 		}
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-		h.tell(slog.LevelWarn, "connection refused", transport.ClientAddr(r, opts.TrustedHops), err.Error(), err)
+		h.logRationed(slog.LevelWarn, "connection refused", transport.ClientAddr(r, opts.TrustedHops), err.Error(), err)
 		return
 	}
 	var conn transport.Conn
@@ -65,14 +65,14 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	if conn, err = transport.Accept(w, r, opts); err != nil {
-		h.tell(slog.LevelWarn, "connection refused", transport.ClientAddr(r, opts.TrustedHops), kindOf(err), err)
+		h.logRationed(slog.LevelWarn, "connection refused", transport.ClientAddr(r, opts.TrustedHops), kindOf(err), err)
 		return
 	}
 	go func() { h.ended(conn, p.run(conn)) }()
 }
 
-// tell logs what clients can cause at will, at a limited rate, see Options.Logger.
-func (h *Hub) tell(level slog.Level, text, client, kind string, err error) {
+// logRationed logs, at a limited rate, what clients can cause at will, see Options.Logger.
+func (h *Hub) logRationed(level slog.Level, text, client, kind string, err error) {
 	if count := h.rations.Take(text+kind, time.Now()); count > 0 {
 		h.opts.Logger.LogAttrs(context.Background(), level, text, slog.String("client", client),
 			slog.String("error", safetext.Line(err.Error(), maxShown)), slog.Int("count", count))
@@ -94,7 +94,7 @@ const maxShown = 300
 func (h *Hub) ended(conn transport.Conn, why error) {
 	for _, own := range []error{errFrame, errIdle, errSlow, transport.ErrTooLarge} {
 		if errors.Is(why, own) {
-			h.tell(slog.LevelInfo, "connection cut", cmp.Or(conn.Info().Client, conn.Info().Remote), own.Error(), own)
+			h.logRationed(slog.LevelInfo, "connection cut", cmp.Or(conn.Info().Client, conn.Info().Remote), own.Error(), own)
 		}
 	}
 }
@@ -105,7 +105,7 @@ func (h *Hub) ServeConn(conn transport.Conn) error {
 	p, err := h.admit(cmp.Or(conn.Info().Client, conn.Info().Remote))
 	if err != nil {
 		conn.Close(transport.CodeTryLater, err.Error())
-		h.tell(slog.LevelWarn, "connection refused", cmp.Or(conn.Info().Client, conn.Info().Remote), err.Error(), err)
+		h.logRationed(slog.LevelWarn, "connection refused", cmp.Or(conn.Info().Client, conn.Info().Remote), err.Error(), err)
 		return err
 	}
 	err = p.run(conn)

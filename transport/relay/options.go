@@ -13,15 +13,15 @@ import (
 type Options struct {
 	MaxMessage  int // largest frame accepted, in bytes: the payload with its topic and up to 12 bytes. Default 256 KiB
 	MaxConns    int // connections at a time. Default 1,024
-	MaxTopics   int // topics that one connection is in. Default 16
+	MaxTopics   int // topics that one connection may be in. Default 16
 	MaxMembers  int // members of one topic. Default 64; names and presence together also stay below 768 KiB
 	MaxQueued   int // frames that wait to be sent to one connection. Default 1,024
 	QueuedBytes int // the same in bytes. Default 2 MiB
 
 	// MaxConnsPerAddress is how many connections one IPv4 address or one IPv6 /64
 	// may have at a time. Default 64. Behind a proxy all clients have the proxy's
-	// address, unless Accept lists it in TrustedHops: set it to MaxConns there,
-	// and let the proxy bound them.
+	// address: list the proxy in TrustedHops of Accept, or set this to MaxConns
+	// and let the proxy bound the connections of each address.
 	MaxConnsPerAddress int
 
 	// Accept says whom to let in, and how: Sealed or Policy for links without TLS, TrustedHops and
@@ -63,8 +63,8 @@ type Options struct {
 	Tap func(frame []byte)
 }
 
-// maxRoster bounds what a topic's members say about themselves, in bytes, so that the list fits
-// into one message of any client (transport.DefaultMaxMessage).
+// maxRoster bounds a topic's list of members, in bytes, so that it fits into the largest message
+// that a client accepts by default (transport.DefaultMaxMessage).
 const maxRoster = 768 << 10
 
 func (o Options) withDefaults() Options {

@@ -12,7 +12,7 @@ import (
 type outbox struct {
 	maxFrames, maxBytes int
 
-	wake chan struct{} // holds a token when frames may have become non-empty
+	wake chan struct{} // holds a token if frames may be non-empty
 
 	mu     sync.Mutex // guards what follows
 	frames [][]byte
@@ -23,8 +23,8 @@ type outbox struct {
 	began   time.Time     // when the last frame was popped; zero once it is written
 	writing time.Duration // how long the frames before it took to be written
 
-	relief   chan struct{} // set while more than half full; closed when that ends
-	relieved time.Time     // when that ended last
+	relief   chan struct{} // set while more than half full; closed when it is half full again
+	relieved time.Time     // when relief was last closed
 }
 
 func newOutbox(maxFrames, maxBytes int) *outbox {
@@ -75,8 +75,8 @@ func (o *outbox) crowded() bool {
 	return len(o.frames) > o.maxFrames/2 || o.bytes > o.maxBytes/2
 }
 
-// drained returns nil if the outbox is at most half full, or else a channel that is closed when it
-// is.
+// drained returns nil if the outbox is at most half full. Otherwise it returns a channel that is
+// closed once the outbox is at most half full.
 func (o *outbox) drained() <-chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()

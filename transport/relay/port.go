@@ -51,7 +51,7 @@ func newPort(h *Hub, address string) *port {
 	return p
 }
 
-// send queues an event for this connection.
+// send queues an event for this connection. It never waits, see queue.
 func (p *port) send(e frame.Event) { p.queue(e.Append(nil)) }
 
 // queue queues a frame. If the queue is full, queue cuts the connection. It never waits, because
@@ -83,7 +83,7 @@ func (p *port) goAway() {
 	select {
 	case <-p.connected:
 		p.conn.Close(transport.CodeGoingAway, "the relay is stopping")
-	case <-p.ctx.Done(): // never was one
+	case <-p.ctx.Done(): // it ended before conn was set
 	}
 }
 
@@ -124,7 +124,7 @@ func (p *port) await(readers []*port) {
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, p.hub.opts.WriteTimeout)
 	defer cancel()
-	for _, r := range readers { // together, so that many hold up no longer than one
+	for _, r := range readers { // at the same time, so that many slow readers delay no longer than one
 		p.hub.stalls.begin(r)
 		defer p.hub.stalls.end(r)
 	}

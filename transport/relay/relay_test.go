@@ -194,7 +194,7 @@ func TestSendReachesOneMember(t *testing.T) {
 	if d := next[relay.Direct](t, bob); d.From != a.ID || d.Topic != "room" || string(d.Payload) != "for you" {
 		t.Fatalf("got %+v", d)
 	}
-	send(ann, "room", a.ID) // oneself is no other member
+	send(ann, "room", a.ID) // a member cannot send to itself
 	send(ann, "room", relay.MemberID{1})
 	send(ann, "elsewhere", b.ID)
 	for _, want := range []relay.Code{relay.NotThere, relay.NotThere, relay.NotJoined} {
@@ -203,7 +203,7 @@ func TestSendReachesOneMember(t *testing.T) {
 		}
 	}
 	publish(t, ann, "room", "for all")
-	if m := next[relay.Message](t, eve); string(m.Payload) != "for all" { // and nothing before
+	if m := next[relay.Message](t, eve); string(m.Payload) != "for all" { // eve got nothing before
 		t.Fatalf("got %+v", m)
 	}
 }
@@ -350,14 +350,14 @@ func TestA43ForeignPagesAreRefused(t *testing.T) {
 func TestTheHubTakesSoManyConnections(t *testing.T) {
 	_, url := start(t, relay.Options{MaxConns: 1})
 	first := connect(t, url)
-	join(t, first, "room", "ann") // now the first one is in for sure
+	join(t, first, "room", "ann") // waits until the hub has let it in
 	_, err := relay.Dial(t.Context(), url, local)
 	var refused *transport.DialError
 	if !errors.As(err, &refused) || refused.Status != 503 || refused.Permanent() {
 		t.Fatalf("got %v", err)
 	}
 	first.Close()
-	for { // the hub notices in its own time
+	for { // the hub may notice a little later
 		c, err := relay.Dial(t.Context(), url, local)
 		if err == nil {
 			c.Close()
@@ -369,8 +369,8 @@ func TestTheHubTakesSoManyConnections(t *testing.T) {
 	}
 }
 
-// TestA49AddressesBehindAHop: the hop's clients have their own shares, and nobody
-// else gets one by saying so.
+// Each client behind a trusted hop has its own share of connections. A client that is not behind one
+// gets no second share by claiming another address.
 func TestA49AddressesBehindAHop(t *testing.T) {
 	for hops, taken := range map[string]int{"127.0.0.0/8": 2, "10.0.0.0/8": 1} {
 		hub := relay.New(relay.Options{MaxConnsPerAddress: 1,
@@ -382,7 +382,7 @@ func TestA49AddressesBehindAHop(t *testing.T) {
 			if err == nil {
 				got++
 				defer c.Close()
-				join(t, c, "room "+client, "ann") // now it is in for sure
+				join(t, c, "room "+client, "ann") // waits until the hub has let it in
 			}
 		}
 		if got != taken {
@@ -415,7 +415,7 @@ func TestA34OneAddressTakesSoManyConnections(t *testing.T) {
 func TestA34AnAddressIsAWholeBlock(t *testing.T) {
 	hub := relay.New(relay.Options{MaxConnsPerAddress: 1})
 	status := func(remote string) int {
-		r := httptest.NewRequest("GET", "/", nil) // no handshake: 426 where there is room
+		r := httptest.NewRequest("GET", "/", nil) // no handshake: 426 if there is room
 		r.RemoteAddr = remote
 		w := httptest.NewRecorder()
 		hub.ServeHTTP(w, r)
@@ -486,13 +486,13 @@ func TestATopicsRosterFitsIntoOneMessage(t *testing.T) {
 	if err := clients[0].Leave(t.Context(), "room"); err != nil {
 		t.Fatal(err)
 	}
-	join(t, clients[0], "another room", "ann") // now the hub has seen that
+	join(t, clients[0], "another room", "ann") // waits until the hub has seen the Leave
 	if _, err := clients[len(clients)-1].Join(t.Context(), "room", "last", make([]byte, frame.MaxPresence)); err != nil {
 		t.Fatalf("there is no room after somebody left: %v", err)
 	}
 }
 
-// silent dials and joins, and never reads what the hub sends.
+// silent dials and joins topics, and never reads what the hub sends.
 func silent(t *testing.T, url string, topics ...string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "ws://"))
@@ -509,7 +509,7 @@ func silent(t *testing.T, url string, topics ...string) {
 	}
 }
 
-// The memory that such a member takes until then is what its outbox may hold:
+// Until the cut such a member takes no more memory than its outbox may hold, see
 // TestA34OutboxIsBoundedByFramesAndBytes.
 func TestA34AMemberThatDoesNotReadIsCut(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -541,12 +541,12 @@ func TestA34AMemberThatDoesNotReadIsCut(t *testing.T) {
 				})
 			}
 			for _, sender := range senders {
-				next[relay.Left](t, sender) // and the flood goes on meanwhile
+				next[relay.Left](t, sender) // while the flood goes on
 			}
 			stop()
 			floods.Wait()
 			for _, sender := range senders {
-				join(t, sender, "another room", fmt.Sprintf("%p", sender)) // the senders themselves are well
+				join(t, sender, "another room", fmt.Sprintf("%p", sender)) // the senders were not cut
 			}
 		})
 	}
@@ -732,7 +732,7 @@ func TestShutdownCutsWhoDoesNotAnswer(t *testing.T) {
 	if err := hub.Shutdown(ctx); !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v", err)
 	}
-	if took := time.Since(began); took > 1800*time.Millisecond { // a close takes 2 s where nobody answers
+	if took := time.Since(began); took > 1800*time.Millisecond { // a close takes 2 s if nobody answers
 		t.Errorf("took %v", took)
 	}
 }
@@ -776,8 +776,8 @@ func TestManyClientsAtOnce(t *testing.T) {
 	all.Wait()
 }
 
-// A bug in the application's check must not cost the hub a place each time that a
-// stranger finds it.
+// If the application's Authenticate panics, the hub frees that connection's place: otherwise strangers
+// could use such a bug to fill the hub.
 func TestAPanickingAuthenticateTakesNoPlace(t *testing.T) {
 	var mended atomic.Bool
 	hub := relay.New(relay.Options{MaxConns: 1, Accept: &transport.AcceptOptions{Policy: transport.Development,

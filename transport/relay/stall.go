@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// A member with a crowded outbox is waited for, see port.await. Whoever takes what is
-// waited for at no less than slowestRate has nothing to fear from a burst; whoever does not
-// spends the patience that Options.MaxStall gives to each address, and is no longer waited
-// for when that is gone: what does not fit into the outbox then ends the connection. To
-// join again gives no new patience. Nobody sees how far a frame has come that is being
-// written, so it has the time that it takes at frameRate on top.
+// Those who publish wait for a member with a crowded outbox, see port.await. A member that takes
+// frames at slowestRate or faster costs nothing. A slower one spends the patience that
+// Options.MaxStall gives to each address. When that is gone nobody waits for it: its connection is
+// cut as soon as a frame does not fit into its outbox. Joining again gives no new patience. Nobody
+// sees how much of a frame has been written already, so each frame gets the time that it takes at
+// frameRate on top.
 const (
 	slowestRate = 32 << 10        // bytes a second
 	frameRate   = 256 << 10       // bytes a second
 	leastFrame  = 512             // what a frame counts at least, in bytes
-	regained    = 5 * time.Minute // in which all of the patience comes back
+	regained    = 5 * time.Minute // the time in which all of the patience comes back
 )
 
 func timeFor(bytes int64, rate float64) time.Duration {
@@ -86,10 +86,10 @@ func (s *stalls) left(r *port) time.Duration {
 	return s.most + timeFor(r.holdup.then.last, frameRate) - r.holdup.stall.spent
 }
 
-// charge brings up to date what r has spent: the time in which it held somebody up while a frame
-// was being written to it, less the time that its progress was worth. If the hub itself does not
-// get to write, nobody is charged. r gets back no more than it has spent itself. The caller holds
-// s.mu.
+// charge updates what r has spent: it adds the time in which r held somebody up while a frame was
+// being written to it, and subtracts the time that its progress was worth at slowestRate. If the
+// hub itself does not get to write, nobody is charged. r gets back no more than it has spent
+// itself. The caller holds s.mu.
 func (s *stalls) charge(r *port) {
 	now, h := time.Now(), &r.holdup
 	s.regain(h.stall, now)
@@ -101,6 +101,7 @@ func (s *stalls) charge(r *port) {
 	h.since, h.then = now, p
 }
 
+// regain gives an address back the patience that has come back since it was last looked at.
 func (s *stalls) regain(a *stall, now time.Time) {
 	a.spent = max(0, a.spent-time.Duration(float64(now.Sub(a.at))*float64(s.most)/float64(regained)))
 	a.at = now

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A hub that is too busy to write spends nobody's patience; a write that is stuck does.
+// A hub that is too busy to write spends nobody's patience. A stuck write does.
 func TestA34OnlyStuckWritesSpendPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := New(Options{})

@@ -28,7 +28,7 @@ func memberAt(t *testing.T, hub *relay.Hub, address, topic, name string) transpo
 	return near
 }
 
-// messages reads all messages that come, and hands over when each came.
+// messages calls got with each message that arrives, until the connection or ctx ends.
 func messages(ctx context.Context, conn transport.Conn, got func(relay.Message)) error {
 	for {
 		b, err := conn.Read(ctx, nil)
@@ -43,9 +43,8 @@ func messages(ctx context.Context, conn transport.Conn, got func(relay.Message))
 	}
 }
 
-// Somebody who reads nothing, and somebody who reads nothing and joins again whenever he
-// is cut, hold a topic up for a moment in all, however long they go on, and those who
-// read lose nothing.
+// A member that reads nothing holds a topic up for a moment in all, even if it joins again whenever
+// it is cut, and however long it goes on. Members that read lose nothing.
 func TestA34WhoReadsNothingHoldsATopicUpOnce(t *testing.T) {
 	for name, test := range map[string]struct {
 		nonReaders, rejoiners int
@@ -111,7 +110,8 @@ func TestA34WhoReadsNothingHoldsATopicUpOnce(t *testing.T) {
 	}
 }
 
-// Whoever reads, however slowly it may be within reason, is waited for and not cut.
+// The hub waits for members that read slowly, as long as they take at least 32 KiB a second (a small
+// message counts as 512 bytes), and does not cut them.
 func TestA34ABurstWaitsForWhoReadsSlowly(t *testing.T) {
 	for name, test := range map[string]struct {
 		rate, size int // bytes a second and a message
@@ -166,7 +166,7 @@ func TestA34ABurstWaitsForWhoReadsSlowly(t *testing.T) {
 	}
 }
 
-// A burst of comings and goings is slowed down like one of messages.
+// The hub slows a burst of joins and leaves down like a burst of messages.
 func TestA34ABurstOfJoinsCutsNobodyWhoReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := relay.New(relay.Options{})

@@ -57,8 +57,8 @@ func TestFramesComeBackAsTheyWere(t *testing.T) {
 	}
 }
 
-// TestA41WhatARelayReads lists every byte that a frame adds to what the client
-// gave: one more, or one that means something else, has to be argued for.
+// TestA41WhatARelayReads lists every byte that a frame adds to what the client gave. To change this
+// list, somebody has to argue for the byte.
 func TestA41WhatARelayReads(t *testing.T) {
 	for _, c := range []struct {
 		frame interface{ Append([]byte) []byte }

@@ -31,7 +31,7 @@ type Request interface {
 // An Event is what a relay sends: a [Joined], [Refused], [Entered], [Left],
 // [Message] or [Direct].
 type Event interface {
-	// Append is like that of Request.
+	// Append is like Request.Append.
 	Append(dst []byte) []byte
 	event()
 }
@@ -62,7 +62,7 @@ type Send struct {
 // A Joined answers a Join.
 type Joined struct {
 	Topic   string
-	ID      MemberID // one's own
+	ID      MemberID // the client's own
 	Members []Member // the others, longest there first
 }
 

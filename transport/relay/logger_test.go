@@ -19,7 +19,7 @@ import (
 	"github.com/hopseal/hopseal/transport/relay"
 )
 
-// A notebook is what was logged.
+// A notebook collects what is logged.
 type notebook struct {
 	mu  sync.Mutex
 	out bytes.Buffer
@@ -37,20 +37,20 @@ func (n *notebook) text() string {
 	return n.out.String()
 }
 
-// logs has slog.Default lead to a notebook until the test ends.
+// logs makes slog.Default write to a notebook until the test ends.
 func logs(t *testing.T) *notebook {
 	t.Helper()
 	n, before, flags := new(notebook), slog.Default(), log.Flags()
 	slog.SetDefault(slog.New(slog.NewTextHandler(n, nil)))
 	t.Cleanup(func() {
 		slog.SetDefault(before)
-		log.SetOutput(os.Stderr) // SetDefault has led package log to the handler
+		log.SetOutput(os.Stderr) // SetDefault has directed package log to the handler
 		log.SetFlags(flags)
 	})
 	return n
 }
 
-// A hub that was told nothing of a Logger logs whom it refuses, by and by, and whom it cuts.
+// A hub without a Logger logs to slog.Default whom it refuses, at a limited rate.
 func TestAHubIsNotSilentByDefault(t *testing.T) {
 	n := logs(t)
 	hub := relay.New(relay.Options{Accept: &transport.AcceptOptions{Policy: transport.Development}})
@@ -68,7 +68,8 @@ func TestAHubIsNotSilentByDefault(t *testing.T) {
 	}
 }
 
-func TestAHubTellsWhomItCuts(t *testing.T) {
+// A hub without a Logger logs each client that it cuts or has no room for, with the reason.
+func TestAHubLogsWhomItCuts(t *testing.T) {
 	n := logs(t)
 	synctest.Test(t, func(t *testing.T) {
 		hub := relay.New(relay.Options{})
