@@ -7,7 +7,7 @@ import (
 	"github.com/hopseal/hopseal/keys/internal/unixtime"
 )
 
-// aged returns the keys of a keyset, and the time by which they have aged.
+// aged returns the keys of a keyset, and the present time by the tally, which their ages are measured by.
 func (s *Store) aged(ref KeyRef) (out []agedKey, now time.Time) {
 	infos := s.keys(ref)
 	s.mu.Lock()

@@ -19,17 +19,17 @@ import (
 // reads the store as a [Replica] does. When a call returns, the Client has read the change.
 //
 // A call returns the writer's error or one of its own. If that wraps [ErrNotServed], [ErrWriterBusy]
-// or [ErrNotTheWriter], nothing was changed; if [ErrNoAnswer], the change may have been made. A change
-// does not begin after the call has returned.
+// or [ErrNotTheWriter], nothing was changed. If it wraps [ErrNoAnswer], the change may have been made. No
+// change begins after the call has returned.
 type Client struct {
 	*Replica
-	path    string // of the store, behind symbolic links
+	path    string // of the store, with symbolic links resolved
 	control []byte
 	tap     func(net.Conn) net.Conn // for tests
 }
 
-// OpenClient reads the store and checks that its writer takes requests. Errors are those of
-// [OpenReplica], and such as wrap [ErrNotServed], [ErrWriterBusy] or [ErrNotTheWriter].
+// OpenClient reads the store and checks that its writer takes requests. It returns the errors of
+// [OpenReplica], and errors that wrap [ErrNotServed], [ErrWriterBusy] or [ErrNotTheWriter].
 func OpenClient(ctx context.Context, path string, secret Secret) (*Client, error) {
 	real, err := realPath(path)
 	if err != nil {
@@ -51,7 +51,7 @@ func OpenClient(ctx context.Context, path string, secret Secret) (*Client, error
 // Path returns the path of the store's file.
 func (c *Client) Path() string { return c.Replica.path }
 
-// Admit is [trust.KnownPeers.Admit] of the writer's.
+// Admit is [trust.KnownPeers.Admit], done by the writer.
 func (c *Client) Admit(ctx context.Context, want trust.Expected, got *keys.PublicIdentity) error {
 	if noPublic(got) {
 		return missing.Arg("PublicIdentity")
@@ -59,12 +59,12 @@ func (c *Client) Admit(ctx context.Context, want trust.Expected, got *keys.Publi
 	return c.change(ctx, request{op: opAdmit, want: want, data: got.Bytes()})
 }
 
-// Forget is [trust.KnownPeers.Forget] of the writer's.
+// Forget is [trust.KnownPeers.Forget], done by the writer.
 func (c *Client) Forget(ctx context.Context, want trust.Expected, root keys.Fingerprint) error {
 	return c.change(ctx, request{op: opForget, want: want, root: root})
 }
 
-// RevokePeer is [trust.KnownPeers.Revoke] of the writer's.
+// RevokePeer is [trust.KnownPeers.Revoke], done by the writer.
 func (c *Client) RevokePeer(ctx context.Context, revoked *keys.PublicIdentity) error {
 	if noPublic(revoked) {
 		return missing.Arg("PublicIdentity")
@@ -72,7 +72,7 @@ func (c *Client) RevokePeer(ctx context.Context, revoked *keys.PublicIdentity) e
 	return c.change(ctx, request{op: opRevoked, data: revoked.Bytes()})
 }
 
-// Succeed is [trust.KnownPeers.Succeed] of the writer's.
+// Succeed is [trust.KnownPeers.Succeed], done by the writer.
 func (c *Client) Succeed(ctx context.Context, s *trust.Succession) error {
 	if noSuccession(s) {
 		return missing.Arg("Succession")
@@ -80,53 +80,53 @@ func (c *Client) Succeed(ctx context.Context, s *trust.Succession) error {
 	return c.change(ctx, request{op: opSucceed, data: s.Bytes()})
 }
 
-// Rotate is [Store.Rotate] of the writer's, by the policy of its [Store.Run]. It returns what
-// [Store.Filling] says too. A policy is for a writer that does not rotate by itself, and wraps
-// [ErrOtherPolicy] where it does; nil is [DefaultRotation] there.
+// Rotate is [Store.Rotate], done by the writer with the policy of its [Store.Run]. It also returns what
+// [Store.Filling] says. Give a policy only to a writer that does not call Run; nil means
+// [DefaultRotation] there. If the writer calls Run, the error for a policy wraps [ErrOtherPolicy].
 func (c *Client) Rotate(ctx context.Context, p *RotationPolicy) (next time.Time, filling []*KeysetFullError, err error) {
 	a, err := c.ask(ctx, request{op: opRotate, policy: p})
 	return a.next, a.filling, err
 }
 
-// Add is [Store.Add] of the writer's.
+// Add is [Store.Add], done by the writer.
 func (c *Client) Add(ctx context.Context, ref KeyRef) (uint32, error) {
 	a, err := c.ask(ctx, request{op: opAdd, ref: ref})
 	return a.key, err
 }
 
-// Replace is [Store.Replace] of the writer's.
+// Replace is [Store.Replace], done by the writer.
 func (c *Client) Replace(ctx context.Context, ref KeyRef) (uint32, error) {
 	a, err := c.ask(ctx, request{op: opReplace, ref: ref})
 	return a.key, err
 }
 
-// Promote is [Store.Promote] of the writer's.
+// Promote is [Store.Promote], done by the writer.
 func (c *Client) Promote(ctx context.Context, ref KeyRef) error {
 	return c.change(ctx, request{op: opPromote, ref: ref})
 }
 
-// Disable is [Store.Disable] of the writer's.
+// Disable is [Store.Disable], done by the writer.
 func (c *Client) Disable(ctx context.Context, ref KeyRef) error {
 	return c.change(ctx, request{op: opDisable, ref: ref})
 }
 
-// Destroy is [Store.Destroy] of the writer's.
+// Destroy is [Store.Destroy], done by the writer.
 func (c *Client) Destroy(ctx context.Context, ref KeyRef) error {
 	return c.change(ctx, request{op: opDestroy, ref: ref})
 }
 
-// Renew is [Store.Renew] of the writer's.
+// Renew is [Store.Renew], done by the writer.
 func (c *Client) Renew(ctx context.Context) error { return c.change(ctx, request{op: opRenew}) }
 
-// Revoke is [Store.Revoke] of the writer's.
+// Revoke is [Store.Revoke], done by the writer.
 func (c *Client) Revoke(ctx context.Context) error { return c.change(ctx, request{op: opRevoke}) }
 
-// PutSharedKeyset is [Store.PutSharedKeyset] of the writer's. The keyset goes there encrypted.
+// PutSharedKeyset is [Store.PutSharedKeyset], done by the writer. The keyset travels encrypted.
 func (c *Client) PutSharedKeyset(ctx context.Context, name string, set *keys.SharedKeyset) error {
 	return c.hand(ctx, opPut, name, set)
 }
 
-// UpdateSharedKeyset is [Store.UpdateSharedKeyset] of the writer's. The keyset goes there encrypted.
+// UpdateSharedKeyset is [Store.UpdateSharedKeyset], done by the writer. The keyset travels encrypted.
 func (c *Client) UpdateSharedKeyset(ctx context.Context, name string, set *keys.SharedKeyset) error {
 	return c.hand(ctx, opUpdate, name, set)
 }
@@ -158,14 +158,14 @@ func (c *Client) ask(ctx context.Context, q request) (answer, error) {
 	}
 	defer conn.Close()
 	if err := c.send(ctx, conn, link, q); err != nil {
-		return answer{}, c.explain(ctx, err) // the writer does nothing for a part of a request
+		return answer{}, c.explain(ctx, err) // the writer ignores an incomplete request
 	}
 	a, err := c.answer(ctx, conn, link)
 	if err != nil {
 		return answer{}, fmt.Errorf("%w (%w)", fileError(c.Path(), ErrNoAnswer, "look at the store before you try again"), err)
 	}
 	c.turn.Lock()
-	c.seen.info = nil // the file system may have another clock: see coarse
+	c.seen.info = nil // read the file again: the file system may have another clock, see coarsestTick
 	c.turn.Unlock()
 	failed := a.err(q)
 	if _, err := c.Refresh(ctx); err != nil {
@@ -174,7 +174,8 @@ func (c *Client) ask(ctx context.Context, q request) (answer, error) {
 	return a, failed
 }
 
-// unseen says, if the change was made and only reading it again failed, that this is all that failed.
+// unseen returns the error of reading the store again after a request. If the change was made, the error
+// says so.
 func unseen(failed, err error) error {
 	if tookEffect(failed) {
 		return fmt.Errorf("keys: the change was made, and could not be read: %w", err)
@@ -211,7 +212,7 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// connect connects to the writer and has it prove that it is.
+// connect connects to the process that takes requests, and has it prove that it is the writer.
 func (c *Client) connect(ctx context.Context) (net.Conn, linkKeys, error) {
 	ctx, cancel := context.WithTimeout(ctx, greetTime)
 	defer cancel()

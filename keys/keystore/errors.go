@@ -11,25 +11,24 @@ import (
 // ErrClosed is returned by every call after [Store.Close].
 var ErrClosed = errors.New("keys: the store is closed")
 
-// ErrInUse is wrapped by the error of [Open] where another process has
-// the store open for writing.
+// ErrInUse is wrapped by the error of [Open] if another process has the store open for writing.
 var ErrInUse = errors.New("the store is in use")
 
-// ErrReplaced is wrapped by the error of a write where the store's file is not the one that
-// this process has opened or written: somebody put another in its place.
+// ErrReplaced is wrapped by the error of a write if the store's file is not the one that this process
+// has opened or written: another file has its place.
 var ErrReplaced = errors.New("another file has taken the place of the store")
 
-// ErrClock is wrapped by the error of [Store.Rotate] where the machine's clock shows a time that has
-// certainly passed: before 2026, with keys that were made later.
+// ErrClock is wrapped by the error of [Store.Rotate] if the machine's clock is certainly wrong: it shows a
+// time before 2026, and the keys were made later.
 var ErrClock = errors.New("keys: the clock of this machine is wrong")
 
-// ErrNotDurable is matched by the error of a change that took effect, in the store's file and in
-// what came out of the store, where the disk did not confirm that the file keeps its name when
-// the power fails. Until the disk does, a store is written anew at each [Store.Rotate].
+// ErrNotDurable is matched by the error of a change that took effect, in the store's file and in this
+// program, but may be lost in a power cut: the disk did not confirm the new file's name. Until the disk
+// confirms it, each [Store.Rotate] writes the store again.
 var ErrNotDurable = errors.New("written, but may not survive a power cut")
 
-// ErrOwner is wrapped by the error of [Open], and of a write, where the store belongs to
-// another user and this process could not give the new file back to that user.
+// ErrOwner is wrapped by the error of [Open], and of a write, if the store belongs to another user and this
+// process may not give the new file to that user.
 var ErrOwner = errors.New("the store belongs to another user")
 
 type notDurableError struct {
@@ -71,7 +70,7 @@ func fileError(path string, err error, advice string) error {
 
 func damaged(path string) error { return fileError(path, ErrDamaged, "restore it from a backup") }
 
-// unread is for a file whose head or contents do not parse.
+// unread returns the error for a file whose head or contents do not parse.
 func unread(path string, err error) error {
 	if errors.Is(err, keys.ErrVersion) {
 		return fmt.Errorf("keys: %s: %w", path, keys.ErrVersion)

@@ -29,8 +29,8 @@ var ErrKeysetFull = ring.ErrFull
 var ErrStage = ring.ErrStage
 
 // A KeysetFullError says that a keyset has no room for a key that is due, now or later. The
-// signing keyset is never full: its oldest retired key makes room, whose secret half is of no
-// use any more.
+// signing keyset is never full: its oldest retired key makes room, since its secret half is of no use
+// any more.
 type KeysetFullError struct {
 	Keyset KeyRef    // TinkID is the oldest archived key, 0 for none
 	Due    time.Time // when there is to be another key

@@ -36,14 +36,13 @@ type RotationPolicy struct {
 
 // DefaultRotation changes keys every 30 days, with a day to distribute a new one and two days for
 // what is in transit. It destroys archived keys after a year. Whoever needs what was sealed to them
-// for longer opens it before that, and keeps it in another way. A Keep of zero never destroys them;
-// the keyset is then full after some 31 changes, and keeps its last key from there on, see
-// [KeysetFullError].
+// for longer opens it before that, and keeps it in another way. A Keep of zero never destroys them. A
+// sealing or shared keyset is then full after 511 changes and keeps its last key, see [KeysetFullError].
 var DefaultRotation = RotationPolicy{
 	Age: 30 * 24 * time.Hour, Messages: 1 << 30, Lead: 24 * time.Hour, Overlap: 48 * time.Hour, Keep: 365 * 24 * time.Hour,
 }
 
-// accepted returns until when a retired key is accepted: Overlap longer than somebody may seal to it,
+// accepted returns until when a retired key is accepted: Overlap longer than peers may seal to it, both
 // by the wall clock and by the time that was measured.
 func (p RotationPolicy) accepted(k agedKey) time.Time {
 	end := k.since.Add(max(k.listed.Sub(k.Retired), 0))
@@ -53,11 +52,11 @@ func (p RotationPolicy) accepted(k agedKey) time.Time {
 	return end.Add(p.Overlap)
 }
 
-// leastAge is the least that an Age counts for. With an Age below a second the next key would be worn
-// out when it is made, and a rotation would make one after the other.
+// leastAge is the smallest Age that has an effect. With an Age below a second each new key would be too
+// old at once, and a rotation would make one key after the other.
 const leastAge = time.Minute
 
-// agedKey is a key with what the store's tally says of it.
+// agedKey is a key with the times that the store's tally has for it.
 type agedKey struct {
 	keys.KeyInfo
 	since  time.Time // when its stage began, see tally

@@ -16,13 +16,13 @@ var ErrExpiring = errors.New("keys: the identity expires soon")
 
 // lapsing returns an error if the replica's identity is about to expire or has expired. It gives each
 // notice once.
-func (r *Replica) lapsing(told *lapse.Watch) error {
+func (r *Replica) lapsing(notices *lapse.Watch) error {
 	id, now := r.Identity(), time.Now()
 	p := id.Public()
 	if p.Revoked() {
 		return nil
 	}
-	switch left, due := told.Due(p.Issued(), p.Expires(), now); {
+	switch left, due := notices.Due(p.Issued(), p.Expires(), now); {
 	case !due:
 		return nil
 	case left <= 0:

@@ -14,8 +14,8 @@ const (
 	// rotationCheck is how often Run looks at what it cannot foresee: messages, bytes and a clock
 	// that jumps. It is also how long Run waits after a failure.
 	rotationCheck = time.Minute
-	// toldAgain is the least time between two lines about the same thing.
-	toldAgain = 6 * time.Hour
+	// reportAgain is the least time between two log lines about the same thing.
+	reportAgain = 6 * time.Hour
 )
 
 // Run rotates by the policy until ctx ends or the store is closed, and returns the error of that. It
@@ -23,19 +23,19 @@ const (
 // changes, and tries again every minute: a disk that is full for a moment ends nothing. Meanwhile it
 // takes requests, as [Store.Serve] does.
 func (s *Store) Run(ctx context.Context, p RotationPolicy) error {
-	news := &reporter{log: cmp.Or(p.Logger, slog.Default()), store: s, told: map[string]time.Time{}}
+	reports := &reporter{log: cmp.Or(p.Logger, slog.Default()), store: s, logged: map[string]time.Time{}}
 	if life := p.SignatureLife(); life < keys.MaxLifetime {
-		news.log.Warn("keys: signing keys change so often that messages verify for a short time only: a longer Age lets them wait for 30 days",
+		reports.log.Warn("keys: signing keys change so often that messages verify for a short time only: a longer Age lets them wait for 30 days",
 			"store", s.Path(), "age", p.Age, "verify", life)
 	}
-	defer s.serveBeside(ctx, p, news.log)()
+	defer s.serveBeside(ctx, p, reports.log)()
 	for {
 		next, err := s.Rotate(p)
 		if errors.Is(err, ErrClosed) {
 			return err
 		}
-		news.jumped()
-		news.report(err, s.Filling(p))
+		reports.jumped()
+		reports.report(err, s.Filling(p))
 		wait := rotationCheck
 		if !next.IsZero() && err == nil {
 			wait = min(wait, max(next.Sub(s.clock()), time.Second)) // the clock may be ahead of the tally
@@ -52,10 +52,10 @@ func (s *Store) Run(ctx context.Context, p RotationPolicy) error {
 
 // A reporter logs the results of rotations.
 type reporter struct {
-	log   *slog.Logger
-	store *Store
-	told  map[string]time.Time // when a line of that kind was last written
-	jump  time.Time            // what the clock showed after the jump that was last written about
+	log    *slog.Logger
+	store  *Store
+	logged map[string]time.Time // when a line of that kind was last written
+	jump   time.Time            // what the clock showed after the jump that was last logged
 }
 
 func (r *reporter) report(err error, filling []*KeysetFullError) {
@@ -70,11 +70,11 @@ func (r *reporter) report(err error, filling []*KeysetFullError) {
 		r.failed(err)
 		return
 	}
-	told := len(r.told)
+	told := len(r.logged)
 	for _, kind := range []string{failure, expired, notDurable} {
-		delete(r.told, kind)
+		delete(r.logged, kind)
 	}
-	if len(r.told) < told {
+	if len(r.logged) < told {
 		r.log.Info("keys: rotation of a store works again", "store", r.store.Path())
 	}
 	for _, e := range filling {
@@ -112,9 +112,9 @@ func (r *reporter) failed(err error) {
 // due reports whether to write a line of that kind now.
 func (r *reporter) due(kind string) bool {
 	now := time.Now()
-	if at, told := r.told[kind]; told && now.Sub(at) < toldAgain {
+	if at, told := r.logged[kind]; told && now.Sub(at) < reportAgain {
 		return false
 	}
-	r.told[kind] = now
+	r.logged[kind] = now
 	return true
 }

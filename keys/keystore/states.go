@@ -6,7 +6,7 @@ import (
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
-// A store hands its states about in identities and shared keysets that nobody else has, see
+// The bridges give a store access to the states inside identities, shared keysets and known peers, see
 // package bridge.
 var (
 	identities    = bridge.Take[bridge.Identities[*keys.Identity]]()

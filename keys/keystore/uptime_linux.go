@@ -10,8 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bootName names the time since the machine was started, "" where nothing does. It stays the same as
-// long as this process lives, and to ask costs more than all else that each look does.
+// bootName returns the kernel's name for the time since the machine was started, or "" if there is none.
+// It is read once: it cannot change while this process lives, and reading it costs more than the rest of
+// reading the clock.
 var bootName = sync.OnceValue(func() string {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	name := strings.TrimSpace(string(boot))
@@ -21,8 +22,8 @@ var bootName = sync.OnceValue(func() string {
 	return name
 })
 
-// uptime returns how long the machine has been running, asleep or not, which all its processes agree
-// on and nobody sets.
+// uptime returns how long the machine has been running, asleep or not. All its processes see the same
+// value, and nobody can set it.
 func uptime() measure {
 	var t unix.Timespec
 	name := bootName()

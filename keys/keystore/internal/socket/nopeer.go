@@ -4,5 +4,6 @@ package socket
 
 import "net"
 
-// samePeer leaves it to the socket's mode who may connect, and to the store's key who is heard.
+// samePeer accepts everybody: the socket's mode decides who may connect, and a client must know the store's
+// key.
 func samePeer(*net.UnixConn) error { return nil }

@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// ErrNotServed is returned by [Dial] where nobody listens.
+// ErrNotServed is returned by [Dial] if nobody listens.
 var ErrNotServed = errors.New("no process takes requests for the store")
 
 // A Socket is where a store's writer listens.

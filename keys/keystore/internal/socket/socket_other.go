@@ -14,7 +14,7 @@ const Works = false
 // Path returns the path of the socket of a store.
 func Path(store string) string { return store + ".sock" }
 
-// Listen fails: who may open a socket can be told on Unix only.
+// Listen fails: only on Unix can a program tell who may open a socket.
 func Listen(string) (*Socket, error) { return nil, errors.ErrUnsupported }
 
 // Dial returns [ErrNotServed].

@@ -23,8 +23,8 @@ const (
 	maxSocketName = 60  // bytes, so that a descriptor's path goes in front
 )
 
-// Path returns the path of the socket of a store. The name of a store that has a long one
-// is hashed.
+// Path returns the path of the socket of a store. If the store's name is long, the socket's name is a hash
+// of it.
 func Path(store string) string {
 	dir, name := filepath.Split(store)
 	if len(name)+len(".sock") > maxSocketName {
@@ -34,7 +34,7 @@ func Path(store string) string {
 	return dir + name + ".sock"
 }
 
-// withFolder calls f with a path to the folder of a socket that is short enough for the socket's.
+// withFolder calls f with a path to the folder of a socket. The path is short enough for a socket in it.
 func withFolder(socket string, f func(dir string) error) error {
 	if len(socket)+len(unfinished) <= maxSocketPath {
 		return f(filepath.Dir(socket))
@@ -71,7 +71,7 @@ func Listen(store string) (*Socket, error) {
 	return l, nil
 }
 
-// listen gives the socket its name when it listens, and only its user may connect.
+// listen gives the socket its name only once it listens, and only its own user may connect.
 func (l *Socket) listen(dir string) (err error) {
 	name := filepath.Join(dir, filepath.Base(l.path))
 	if err := errors.Join(removeStale(name, l.path), removeStale(name+unfinished, l.path+unfinished)); err != nil {

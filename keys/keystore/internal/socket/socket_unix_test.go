@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// One's own user and root are heard, and nobody else.
+// Only the process's own user and root may make requests.
 func TestWhoIsAllowed(t *testing.T) {
 	uid := uint32(os.Geteuid())
 	if Allowed(uid) != nil || Allowed(0) != nil {
