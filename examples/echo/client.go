@@ -19,12 +19,12 @@ import (
 	"github.com/hopseal/hopseal/transport/redial"
 )
 
-// client runs the client by itself: it sends the texts that it is given, or, without
-// any, numbered messages that it counts.
+// client runs the client alone. It sends the given texts, or without any numbered messages that it
+// counts.
 func client(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("echo client", flag.ContinueOnError)
 	server := flags.String("server", "", "the service's `fingerprint`, as it printed it")
-	roots := flags.String("ca", "", "PEM `file` with the certificate of who ends TLS; empty trusts what the system does")
+	roots := flags.String("ca", "", "PEM `file` with the certificate of the end of TLS, hop or service; empty: trust those that the system trusts")
 	var c counting
 	c.flags(flags)
 	const usage = "echo client -server FINGERPRINT [-ca FILE] [-every TIME] [-cuts N] URL [text...]"
@@ -51,10 +51,10 @@ func client(ctx context.Context, args []string, out io.Writer) error {
 type dialer struct {
 	url         string
 	fingerprint keys.Fingerprint
-	roots       []byte // PEM; nil: those of the system
+	roots       []byte // PEM; nil: the system's
 }
 
-// dial makes a session that comes back when its connection is lost, and says so.
+// dial makes a session that reconnects when its connection is lost, and calls notify then.
 func (d dialer) dial(ctx context.Context, notify func(e2e.Event)) (*e2e.Session, error) {
 	me, err := keys.GenerateIdentity("echo client")
 	if err != nil {
@@ -66,16 +66,16 @@ func (d dialer) dial(ctx context.Context, notify func(e2e.Event)) (*e2e.Session,
 		Protocol: protocol,
 		Options: e2e.Options{
 			Notify: notify,
-			Logger: slog.New(slog.DiscardHandler), // whoever runs this reads what it prints
+			Logger: slog.New(slog.DiscardHandler), // the program prints what matters
 		},
 		Dial: &transport.DialOptions{TLS: &transport.TLSOptions{RootsPEM: d.roots}},
-		// A connection is cut every second here: that is no reason to hesitate longer
-		// and longer, as a client should whose server cannot keep it.
+		// The hop cuts each connection after a second. Other clients wait longer and longer
+		// after such cuts, since their server may be overloaded; this one need not.
 		Retry: redial.Policy{Base: 200 * time.Millisecond, Cap: time.Second, Stable: 100 * time.Millisecond},
 	})
 }
 
-// converse sends texts and shows what comes back.
+// converse sends texts and prints the answers.
 func converse(ctx context.Context, out io.Writer, d dialer, texts []string) error {
 	session, err := d.dial(ctx, nil)
 	if err != nil {

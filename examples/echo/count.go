@@ -18,13 +18,13 @@ import (
 // counts what comes back.
 type counting struct {
 	every time.Duration
-	cuts  int // after as many it stops; 0: never
+	cuts  int // it stops after so many cuts; 0: never
 
-	enough context.CancelFunc // ends the sending
+	stop context.CancelFunc // ends the sending
 
-	mu    sync.Mutex // guards what follows
-	met   bool       // there has been a connection
-	tally tally
+	mu     sync.Mutex // guards what follows
+	dialed bool       // there has been a connection
+	tally  tally
 }
 
 func (c *counting) flags(flags *flag.FlagSet) {
@@ -32,28 +32,28 @@ func (c *counting) flags(flags *flag.FlagSet) {
 	flags.IntVar(&c.cuts, "cuts", 10, "how `many` times to come back before the end; 0: until Ctrl-C")
 }
 
-// message is what the client says, and what nobody on the way reads.
+// message is the text that the client sends, and that nobody on the way can read.
 const message = "message %d: nobody on the way can read this"
 
-// patience is how long the client waits in the end for what is not back yet.
+// patience is how long the client waits at the end for answers that are missing.
 const patience = 30 * time.Second
 
-// run sends until it is enough, waits for the rest, and prints the figures.
+// run sends until there have been enough cuts, waits for the missing answers, and prints the figures.
 func (c *counting) run(ctx context.Context, out io.Writer, d dialer) error {
 	if c.every <= 0 {
 		return errors.New("-every: it must be more than 0")
 	}
-	ctx, c.enough = context.WithCancel(ctx)
-	defer c.enough()
-	session, err := d.dial(ctx, func(e e2e.Event) { c.told(e, out) })
+	ctx, c.stop = context.WithCancel(ctx)
+	defer c.stop()
+	session, err := d.dial(ctx, func(e e2e.Event) { c.report(e, out) })
 	if err != nil {
 		return err
 	}
-	news, ended := make(chan struct{}, 1), make(chan error, 1)
-	go func() { ended <- c.receive(session, news) }()
+	arrived, ended := make(chan struct{}, 1), make(chan error, 1)
+	go func() { ended <- c.receive(session, arrived) }()
 	err = c.send(ctx, session)
 	if err == nil {
-		err = c.rest(news, ended)
+		err = c.awaitRest(arrived, ended)
 	}
 	session.Close()
 	c.mu.Lock()
@@ -62,32 +62,32 @@ func (c *counting) run(ctx context.Context, out io.Writer, d dialer) error {
 	return err
 }
 
-// told prints the figures each time that the client has come back.
-func (c *counting) told(e e2e.Event, out io.Writer) {
+// report prints the figures each time that the client has reconnected.
+func (c *counting) report(e e2e.Event, out io.Writer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case e.State != e2e.StateSecure:
 		return
-	case !c.met: // the first connection
-		c.met = true
+	case !c.dialed: // the first connection
+		c.dialed = true
 		fmt.Fprintf(out, "client: connected; inside the encryption both ends find TLS between them %s\n", e.Session.Info().HopTLS)
 		return
 	}
 	c.tally.reconnects++
 	fmt.Fprintln(out, c.tally.line())
 	if c.tally.reconnects == c.cuts {
-		c.enough()
+		c.stop()
 	}
 }
 
-// send sends a message from time to time. While there is no connection Send waits.
+// send sends a message at each tick. While there is no connection, Send waits.
 func (c *counting) send(ctx context.Context, session *e2e.Session) error {
 	clock := time.NewTicker(c.every)
 	defer clock.Stop()
 	for n := uint64(1); ctx.Err() == nil; n++ {
 		c.update(func(t *tally) { t.sent = n })
-		// Not ctx: what is begun is finished.
+		// Without ctx: a message whose sending has begun is sent.
 		if err := session.Send(context.WithoutCancel(ctx), fmt.Appendf(nil, message, n)); err != nil {
 			return err
 		}
@@ -99,8 +99,8 @@ func (c *counting) send(ctx context.Context, session *e2e.Session) error {
 	return nil
 }
 
-// receive takes what comes back until the session ends.
-func (c *counting) receive(session *e2e.Session, news chan<- struct{}) error {
+// receive takes the answers until the session ends.
+func (c *counting) receive(session *e2e.Session, arrived chan<- struct{}) error {
 	for {
 		reply, err := session.Receive(context.Background())
 		if err != nil {
@@ -112,18 +112,18 @@ func (c *counting) receive(session *e2e.Session, news chan<- struct{}) error {
 		}
 		c.update(func(t *tally) { t.back(n) })
 		select {
-		case news <- struct{}{}:
+		case arrived <- struct{}{}:
 		default:
 		}
 	}
 }
 
-// rest waits for what is not back yet.
-func (c *counting) rest(news <-chan struct{}, ended <-chan error) error {
+// awaitRest waits for the answers that are missing.
+func (c *counting) awaitRest(arrived <-chan struct{}, ended <-chan error) error {
 	late := time.After(patience)
 	for c.missing() {
 		select {
-		case <-news:
+		case <-arrived:
 		case err := <-ended:
 			return err
 		case <-late:
@@ -145,18 +145,18 @@ func (c *counting) update(change func(*tally)) {
 	change(&c.tally)
 }
 
-// A tally is what has become of the numbered messages.
+// A tally counts what happened to the numbered messages.
 type tally struct {
 	sent, received, doubled uint64
 	skipped                 uint64 // numbers passed over so far
-	last                    uint64 // the highest number that is back
+	last                    uint64 // the highest number that came back
 	reconnects              int
 }
 
-// back counts a number in. Numbers should come in their order.
+// back counts a number that came back. Numbers should come back in order.
 func (t *tally) back(n uint64) {
 	if n <= t.last {
-		t.doubled++ // or late, which ought not to be either
+		t.doubled++ // or late, which must not happen either
 		return
 	}
 	t.skipped += n - t.last - 1

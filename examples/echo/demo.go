@@ -57,7 +57,7 @@ func demo(ctx context.Context, args []string, out io.Writer) error {
 	fmt.Fprintf(out, "The service is at wss://%s. The client dials %s instead, where a hop\nends TLS and cuts every connection after %v. This is all that the hop sees of %q and so on:\n",
 		p.target, url, p.cut, fmt.Sprintf(message, 1))
 
-	// The client ends first, so that what it says at the end still arrives.
+	// The client ends first, so that its close still arrives.
 	hopping, stopHop := context.WithCancel(context.WithoutCancel(ctx))
 	serving, stopService := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 2)
@@ -71,7 +71,7 @@ func demo(ctx context.Context, args []string, out io.Writer) error {
 	return errors.Join(err, <-ended, <-ended)
 }
 
-// lines lets several goroutines print.
+// lines is a writer for several goroutines.
 type lines struct {
 	mu  sync.Mutex
 	out io.Writer
@@ -83,9 +83,9 @@ func (l *lines) Write(b []byte) (int, error) {
 	return l.out.Write(b)
 }
 
-// certificate makes one that stands for itself, for this machine and a day, and returns
-// it as PEM too, for those who are to trust it. A real hop has one that its clients trust
-// already: that of the site, or of the company.
+// certificate makes a self-signed certificate for this machine, valid for a day. It also returns it as
+// PEM, for those who have to trust it. A real hop has a certificate that its clients trust already: that
+// of the site, or of the company.
 func certificate() (tls.Certificate, []byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

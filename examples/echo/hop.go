@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// hop runs the hop by itself, until the context ends.
+// hop runs the hop alone, until the context ends.
 func hop(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("echo hop", flag.ContinueOnError)
 	addr := flags.String("addr", "localhost:8443", "where to listen, `host:port`")
@@ -50,7 +50,7 @@ func hop(ctx context.Context, args []string, out io.Writer) error {
 	return p.run(ctx, tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{cert}}))
 }
 
-// keep puts what the client must trust into a file.
+// keep writes the certificate that the client must trust to a file.
 func keep(pem []byte) (name string, err error) {
 	f, err := os.CreateTemp("", "echo-hop-*.pem")
 	if err != nil {
@@ -60,11 +60,11 @@ func keep(pem []byte) (name string, err error) {
 	return f.Name(), errors.Join(err, f.Close())
 }
 
-// A proxy is a hop that ends TLS: what comes out of it it may read, print and change,
-// like a load balancer, a CDN, or the proxy of a company. This one also cuts.
+// A proxy is a hop that ends TLS, like a load balancer, a CDN, or the proxy of a company. It can read,
+// print and change whatever is inside the TLS. This one also cuts connections.
 type proxy struct {
 	target string         // host:port of the service
-	roots  *x509.CertPool // of the service; nil: it speaks no TLS
+	roots  *x509.CertPool // for the service's certificate; nil: the service speaks no TLS
 	cut    time.Duration
 	show   int
 	look   string
@@ -84,7 +84,7 @@ func (p *proxy) flags(flags *flag.FlagSet) {
 	flags.StringVar(&p.look, "look", "nobody on the way", "`text` that the hop looks for in all that it sees")
 }
 
-// run serves until the context ends, and then says what the hop has seen.
+// run serves until the context ends, and then prints what the hop has seen.
 func (p *proxy) run(ctx context.Context, listener net.Listener) error {
 	defer context.AfterFunc(ctx, func() { listener.Close() })()
 	for {
@@ -101,7 +101,7 @@ func (p *proxy) run(ctx context.Context, listener net.Listener) error {
 	}
 }
 
-// serve is one connection.
+// serve passes one connection on.
 func (p *proxy) serve(ctx context.Context, client net.Conn) {
 	defer client.Close()
 	service, err := p.dial(ctx)
@@ -136,7 +136,7 @@ func (p *proxy) dial(ctx context.Context) (net.Conn, error) {
 	return (&tls.Dialer{Config: &tls.Config{RootCAs: p.roots}}).DialContext(ctx, "tcp", p.target)
 }
 
-// end closes the sockets under TLS, with no word to anybody.
+// end closes the sockets below TLS, so that neither end gets a close message.
 func end(conns ...net.Conn) {
 	for _, c := range conns {
 		if over, ok := c.(*tls.Conn); ok {

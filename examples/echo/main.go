@@ -3,8 +3,8 @@
 // Echo is the smallest service on Hopseal, with a client that counts, and a hop between
 // them that ends TLS, shows what it sees, and cuts every connection after a second.
 //
-//	go run ./examples/echo    all three, until the hop has cut ten times
-//	go run ./examples/echo serve | client | hop    each of them by itself; see README.md
+//	go run ./examples/echo                         all three, until the hop has cut ten times
+//	go run ./examples/echo serve | client | hop    each of them alone, see README.md
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 	"syscall"
 )
 
-// protocol names what the two ends speak. Others cannot talk to them by mistake.
+// protocol names the protocol of this application. Ends of another protocol cannot connect by mistake.
 const protocol = "echo/1"
 
 func main() {
@@ -42,8 +42,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return command(ctx, args, out)
 }
 
-// parse reads flags, and leaves the rest of the arguments to be counted: at least as
-// many as usage names.
+// parse reads the flags, and checks that between least and most arguments follow.
 func parse(flags *flag.FlagSet, args []string, out io.Writer, usage string, least, most int) error {
 	flags.SetOutput(out)
 	flags.Usage = func() {

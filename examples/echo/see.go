@@ -18,13 +18,13 @@ type link struct {
 	*proxy
 	number int
 	began  time.Time
-	first  [2]int // how many of a handshake's messages have passed, each way
+	first  [2]int // how many messages of the handshake have passed in each direction
 	what   string // "handshake" or "resume"; "" before the first of them
 	seen   sight
-	cutNow bool // by this hop
+	cutNow bool // this hop has cut it
 }
 
-// A sight is how much was seen.
+// A sight counts what the hop has seen.
 type sight struct{ messages, bytes int }
 
 func (p *proxy) newLink() *link {
@@ -35,8 +35,7 @@ func (p *proxy) newLink() *link {
 	return &link{proxy: p, number: p.links, began: time.Now()}
 }
 
-// pass hands on the head of an upgrade and then one frame after the other, and looks
-// at each.
+// pass passes on the head of an upgrade and then frame after frame, and looks at each.
 func (l *link) pass(from *bufio.Reader, to io.Writer, toService bool) {
 	head, err := readHead(from)
 	if err == nil {
@@ -54,7 +53,7 @@ func (l *link) pass(from *bufio.Reader, to io.Writer, toService bool) {
 	}
 }
 
-// see takes note of a message, and shows the first ones.
+// see counts a message, and prints the first ones.
 func (l *link) see(message []byte, toService bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -75,18 +74,18 @@ func (l *link) see(message []byte, toService bool) {
 		time.Since(l.began).Seconds(), from, to, len(message), kind, message[:min(len(message), 12)])
 }
 
-// kinds are the types of records: the one thing about them, beside sizes and times,
-// that a hop can read. See docs/protocol-session.md.
+// kinds are the types of records. Beside sizes and times, a hop can read nothing else. See
+// docs/protocol-session.md.
 var kinds = map[byte]string{
 	1: "data", 2: "close", 3: "ack", 4: "ask", 5: "part",
 	6: "rekey", 7: "rekey", 8: "rekey", 9: "rekey", 10: "update", 11: "update",
 }
 
-// kind says what a message is. Two of each end make a session, or go on with one.
+// kind returns the type of a message. The first two messages of each end are the handshake or the resume.
 func (l *link) kind(message []byte, toService bool) string {
 	if l.what == "" {
 		l.what = "handshake"
-		if len(message) < 1000 { // the first one of a handshake brings a large key
+		if len(message) < 1000 { // the first message of a handshake has a large key in it
 			l.what = "resume"
 		}
 	}
@@ -103,7 +102,7 @@ func (l *link) kind(message []byte, toService bool) string {
 	return kinds[message[0]&0x1f]
 }
 
-// cutOff ends the connection as a hop does that has had enough of it.
+// cutOff ends the connection without notice.
 func (l *link) cutOff(conns ...net.Conn) {
 	l.mu.Lock()
 	l.cutNow = true
@@ -111,7 +110,7 @@ func (l *link) cutOff(conns ...net.Conn) {
 	end(conns...)
 }
 
-// over says what has become of the connection.
+// over prints how the connection ended.
 func (l *link) over() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -128,7 +127,7 @@ func (l *link) over() {
 	l.total.bytes += l.seen.bytes
 }
 
-// summary says what the hop has got out of it all.
+// summary prints what the hop has seen in all.
 func (p *proxy) summary() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -136,7 +135,7 @@ func (p *proxy) summary() {
 		p.total.messages, p.total.bytes, p.links, p.look, p.found)
 }
 
-// maxFrame bounds what the hop reads at once, in bytes.
+// maxFrame is the largest frame that the hop reads, in bytes.
 const maxFrame = 4 << 20
 
 var errFrame = errors.New("not a WebSocket frame that this hop understands")
@@ -155,15 +154,15 @@ func readHead(r *bufio.Reader) (head []byte, err error) {
 	return head, nil
 }
 
-// readFrame reads a WebSocket frame (RFC 6455, section 5.2), and returns the message in
-// it, without its mask, or nil if it is a control frame.
+// readFrame reads a WebSocket frame (RFC 6455, section 5.2). It returns the frame, and the unmasked
+// message in it, or a nil message for a control frame.
 func readFrame(r *bufio.Reader) (frame, message []byte, err error) {
 	frame = make([]byte, 2, 14)
 	if _, err := io.ReadFull(r, frame); err != nil {
 		return nil, nil, err
 	}
 	size := uint64(frame[1] & 0x7f)
-	more := map[uint64]int{126: 2, 127: 8}[size] // bytes of a longer size
+	more := map[uint64]int{126: 2, 127: 8}[size] // how many bytes hold a longer size
 	masked := frame[1]&0x80 != 0
 	rest := more
 	if masked {

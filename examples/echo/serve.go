@@ -19,7 +19,7 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// serve runs the service by itself, until the context ends.
+// serve runs the service alone, until the context ends.
 func serve(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("echo serve", flag.ContinueOnError)
 	addr := flags.String("addr", "localhost:8080", "where to listen, `host:port`")
@@ -45,8 +45,9 @@ type service struct {
 	listener net.Listener
 }
 
-// newService makes a new identity, whose fingerprint its clients have to know. A real
-// service opens a keystore.Store, so that they learn it once, and has Store.Run keep it alive.
+// newService makes a service with a new identity, whose fingerprint its clients have to know. A real
+// service keeps its identity in a keystore.Store, so that its fingerprint stays the same, and has
+// Store.Run renew it.
 func newService(addr string, log *slog.Logger) (*service, error) {
 	me, err := keys.GenerateIdentity("echo service")
 	if err != nil {
@@ -54,8 +55,8 @@ func newService(addr string, log *slog.Logger) (*service, error) {
 	}
 	server, err := e2e.NewServer(e2e.ServerConfig{
 		Identity: me,
-		// A public service: it serves whoever comes, and trusts nobody with
-		// anything. Its clients still know for sure whom they talk to.
+		// A public service serves every client, so it must not trust any of them. Its clients
+		// still know for sure whom they talk to.
 		Verifier: trust.InsecureAnyone(),
 		Protocol: protocol,
 		Options:  e2e.Options{Logger: log}, // nil: slog.Default()
@@ -81,7 +82,7 @@ func (s *service) behindTLS(c tls.Certificate) {
 }
 
 func (s *service) run(ctx context.Context) error {
-	// What an identity says of itself counts for 30 days; then every client refuses it.
+	// An identity's statement is valid for 30 days. After that every client refuses it.
 	go s.identity.KeepAlive(ctx)
 	web := transport.NewHTTPServer(s.server)
 	failed := make(chan error, 1)
@@ -96,7 +97,7 @@ func (s *service) run(ctx context.Context) error {
 	return errors.Join(web.Shutdown(grace), s.server.Shutdown(grace))
 }
 
-// echo runs once for each session, over however many connections that takes.
+// echo runs once for each session, however many connections the session has.
 func echo(ctx context.Context, session *e2e.Session) error {
 	for {
 		message, err := session.Receive(ctx)

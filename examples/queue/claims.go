@@ -14,11 +14,11 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// Claims says in Redis which messages consumers have in hand and which are done. Of
-// one message at most one consumer holds the claim, for as long as its lease; once the
-// message is done, nobody gets a claim of it again.
+// Claims records in Redis which messages consumers are working on and which are done. At most one
+// consumer holds the claim for a message, for as long as its lease. Once the message is done, nobody
+// gets a claim for it again.
 type Claims struct {
-	Redis *redis.Client // best not the queue's, see docs/queue.md
+	Redis *redis.Client // better not the queue's, see docs/queue.md
 	Name  string        // of the queue: consumers of one queue use one name
 	Lease time.Duration // longer than handling a message takes
 }
@@ -31,8 +31,8 @@ var (
 	errAge  = errors.New("the store remembers for less than MaxAge (see Create)")
 )
 
-// create never has a store say that it remembers more than it does: since only rises,
-// and where keep does, what the store has forgotten by now is refused.
+// create never makes a store claim to remember more than it does. It only raises since. If it raises keep,
+// it raises since too, so that messages whose claims are forgotten are refused.
 var create = redis.NewScript(`
 	local record, since, keep, slack = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 	local now = redis.call('TIME')[1] * 1000
@@ -44,13 +44,12 @@ var create = redis.NewScript(`
 	redis.call('HSET', record, 'since', string.format('%.0f', since), 'keep', string.format('%.0f', keep))
 	return 'ok'`)
 
-// Create tells the store that it remembers everything that is dated after since, for
-// maxAge. A person calls it, once, with the zero time, where nothing has been opened
-// yet; a service that did so at its start would open replays once the store is lost.
-// After the store has lost claims, or is back from a backup, call it with a time five
-// minutes ahead: what may have been opened is refused then. Call it to change maxAge,
-// too, with the zero time: a store that exists refuses all the same what it may have
-// forgotten.
+// Create tells the store that it remembers every claim for messages dated after since, for maxAge. A
+// person calls it once, with the zero time, before anything has been opened. A service must not call it
+// at its start: it would open replays after the store was lost. After the store has lost claims, or was
+// restored from a backup, call Create with a time five minutes ahead: then messages that may have been
+// opened are refused. To change maxAge, call it with the zero time: an existing store still refuses
+// messages that it may have forgotten.
 func (c *Claims) Create(ctx context.Context, maxAge time.Duration, since time.Time) error {
 	const slack = 2 * keys.ClockSkew // an Opener asks for little more than one ClockSkew
 	return create.Run(ctx, c.Redis, []string{c.record()},
@@ -67,17 +66,17 @@ type Delivery struct {
 	used   atomic.Bool
 
 	key   string // of the claim, once there is one
-	tries int64  // attempts with this one, over all consumers, also those that died
+	tries int64  // attempts at the message so far, this one too, by all consumers, living or dead
 	until time.Time
 }
 
-// triesOf is where the attempts at a message are counted.
+// triesOf returns the key under which Redis counts the attempts at a message.
 func triesOf(key string) string { return key + ":tries" }
 
 // Deliver begins an attempt.
 func (c *Claims) Deliver() *Delivery { return &Delivery{claims: c, token: rand.Text()} }
 
-// claim runs in one step, and by the store's clock: the consumers' do not matter.
+// claim runs in one step, and by the store's clock. The consumers' clocks do not matter.
 var claim = redis.NewScript(`
 	local record, claim, tries = KEYS[1], KEYS[2], KEYS[3]
 	local token, dated, untilMs, lease = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
@@ -123,8 +122,8 @@ func (d *Delivery) Claim(ctx context.Context, c envelope.ReplayClaim) (bool, err
 	return false, nil // done, or too late to tell
 }
 
-// done keeps the claim until the message is too old for everybody, whoever holds it:
-// the message has been handled.
+// done keeps the claim until the message is too old for every Opener, whoever holds the claim: the
+// message has been handled.
 var done = redis.NewScript(`
 	local held, mine = redis.call('GET', KEYS[1]), 'done ' .. ARGV[1]
 	redis.call('SET', KEYS[1], mine, 'PXAT', ARGV[2])
@@ -132,8 +131,8 @@ var done = redis.NewScript(`
 	if not held or held == ARGV[1] or held == mine then return 'own' end -- mine: the answer got lost
 	return 'other'`)
 
-// Done says that the message has been handled: it opens for nobody again. Tell the
-// queue after it.
+// Done records that the message has been handled: nobody opens it again. Acknowledge the message to the
+// queue after Done.
 func (d *Delivery) Done(ctx context.Context) error {
 	if d.key == "" {
 		return errors.New("nothing was claimed")
@@ -149,7 +148,7 @@ var release = redis.NewScript(`
 	if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 	return 'ok'`)
 
-// Release gives the claim back before its lease ends, where handling failed.
+// Release gives the claim back before its lease ends, because handling failed.
 func (d *Delivery) Release(ctx context.Context) error {
 	if d.key == "" {
 		return nil

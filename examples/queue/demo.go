@@ -23,12 +23,12 @@ import (
 
 const (
 	orders = 30
-	maxAge = 24 * time.Hour // as long as a consumer may be down
-	lease  = time.Second    // a service's is minutes: longer than its slowest order takes
+	maxAge = 24 * time.Hour // how long the consumers may be down
+	lease  = time.Second    // in a real service minutes: longer than its slowest order takes
 )
 
-// A demo is all that takes part: in life the shop, each consumer and the two Redises
-// are on machines of their own.
+// A demo is everything that takes part. In a real service the shop, each consumer and the two Redises are
+// on machines of their own.
 type demo struct {
 	queue, claims   *redis.Client
 	name            string // of the queue, new for each run
@@ -84,7 +84,7 @@ func (d *demo) path(name string) string { return filepath.Join(d.folder, name+".
 
 func (d *demo) newClaims() *Claims { return &Claims{Redis: d.claims, Name: d.name, Lease: lease} }
 
-// member is whom a queue's end expects at the other.
+// member returns whom one end of the queue expects at the other.
 func (d *demo) member(s *keystore.Store) trust.Expected {
 	return trust.Expected{Room: "orders", Role: trust.RoleMember, Fingerprint: s.Identity().Fingerprint()}
 }
@@ -134,8 +134,8 @@ func (d *demo) run(ctx context.Context) error {
 	return d.report(ctx)
 }
 
-// send seals each order to the newest statement of the warehouse. Both ends rotate
-// on the way, as Store.Run does by itself.
+// send seals each order by the newest statement of the warehouse. After a third of the orders both ends
+// rotate, as Store.Run does by itself.
 func (d *demo) send(ctx context.Context) error {
 	for i := range orders {
 		if i == orders/3 {
@@ -156,7 +156,7 @@ func (d *demo) send(ctx context.Context) error {
 	return nil
 }
 
-// rotate makes new keys, tells the peers of them, and begins to use them.
+// rotate makes new keys, publishes them to the peers, and begins to use them.
 func (d *demo) rotate(ctx context.Context, s *keystore.Store) error {
 	for _, use := range []keys.Use{keys.UseSigning, keys.UseSealing} {
 		id, err := s.Add(keystore.KeyRef{Use: use})
@@ -190,7 +190,7 @@ func (d *demo) consumer(name string, replica *keystore.Replica) *Consumer {
 	}}
 }
 
-// handle counts an order. The consumer that has order 7 in hand first dies of it.
+// handle counts an order. The first consumer of order 7 dies while it handles it.
 func (d *demo) handle(consumer, order string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -209,13 +209,13 @@ func (d *demo) handle(consumer, order string) {
 	}
 }
 
-// attack puts every message in a second time: whoever stands between the ends and the
-// queue can do that.
+// attack puts every message into the queue a second time. Whoever stands between the ends and the queue
+// can do that.
 func (d *demo) attack(ctx context.Context) {
 	seen, last := map[string]bool{}, "0"
 	for ctx.Err() == nil {
 		got, err := d.queue.XRead(ctx, &redis.XReadArgs{Streams: []string{d.name, last}, Count: 10, Block: lease / 4}).Result()
-		if err != nil { // nothing new, or no Redis
+		if err != nil { // nothing new, or Redis does not answer
 			wait(ctx, lease/100)
 			continue
 		}
@@ -233,7 +233,7 @@ func (d *demo) attack(ctx context.Context) {
 	}
 }
 
-// report waits until the queue is empty, and says what became of everything.
+// report waits until the queue is empty, and prints what happened to the orders.
 func (d *demo) report(ctx context.Context) error {
 	for {
 		left, err := d.queue.XLen(ctx, d.name).Result()

@@ -1,7 +1,6 @@
-// Queue sends sealed orders through a queue in Redis: a shop seals them, two
-// consumers of one warehouse open each of them once. Keys rotate meanwhile, a consumer
-// dies with an order in hand, and an attacker puts every message in a second time.
-// docs/queue.md explains it.
+// Queue sends sealed orders through a queue in Redis. A shop seals them, and two consumers of one warehouse
+// open each of them once. Meanwhile keys rotate, a consumer dies while it handles an order, and an attacker
+// puts every message in a second time. docs/queue.md explains it.
 //
 //	go run . -redis localhost:6390
 package main

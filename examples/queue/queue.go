@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	group   = "consumers" // of the stream: each entry goes to one of them
-	field   = "sealed"    // of an entry
-	refused = ":refused"  // the stream of what does not open or cannot be handled, behind the queue's name
-	replays = ":replays"  // the same, of what was opened before: it must not push the others out
+	group   = "consumers" // consumer group of the stream: each entry goes to one consumer
+	field   = "sealed"    // the field of an entry that has the message
+	refused = ":refused"  // after the queue's name: the stream of messages that do not open or cannot be handled
+	replays = ":replays"  // the same, for replays, which must not push the others out
 )
 
 // Send puts a sealed message at the end of the queue.
@@ -30,29 +30,29 @@ func Send(ctx context.Context, queue *redis.Client, name string, s *envelope.Sea
 	return queue.XAdd(ctx, &redis.XAddArgs{Stream: name, Values: map[string]any{field: sealed}}).Err()
 }
 
-// A Consumer takes messages out of a queue. Any number of them, in any number of
-// processes, share the work.
+// A Consumer takes messages out of a queue. Any number of consumers, in any number of processes,
+// share the work.
 type Consumer struct {
 	Queue  *redis.Client
 	Claims *Claims
 	Name   string // of this consumer
 	Tries  int    // attempts at a message before it is put aside; 0 for as many as fit into MaxAge
 
-	// Opener is asked for each message, so that a rotated key is used at once.
+	// Opener is called for each message, so that a rotated key is used at once.
 	Opener func(ctx context.Context) (envelope.Opener, error)
 
-	// Handle acts on a message. ctx ends with the lease. Where it fails, the message
-	// comes again; header.ID is the same then.
+	// Handle acts on a message. Its ctx ends with the lease. If Handle fails, the message comes
+	// again, with the same header.ID.
 	Handle func(ctx context.Context, message []byte, header envelope.Header) error
 
-	begun bool // with new entries: the next look is for those that were left
+	lastNew bool // the last call of next looked for new entries
 }
 
 // Run takes messages until ctx ends.
 func (c *Consumer) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		entries, err := c.next(ctx)
-		if redis.HasErrorPrefix(err, "NOGROUP") { // a queue that is new, or was lost
+		if redis.HasErrorPrefix(err, "NOGROUP") { // the queue is new, or was lost
 			err = c.Queue.XGroupCreateMkStream(ctx, c.Claims.Name, group, "0").Err()
 		}
 		if err != nil && ctx.Err() == nil && !redis.HasErrorPrefix(err, "BUSYGROUP") {
@@ -65,11 +65,12 @@ func (c *Consumer) Run(ctx context.Context) {
 	}
 }
 
-// next returns a new entry, and every other time one that its consumer has left for
-// longer than a lease, since it died or did not get on: messages that cannot be handled
-// do not keep new ones out. It waits for a second at most, as Run does when ctx ends.
+// next returns a new entry. Every other time it first looks for an entry that some consumer has left
+// for longer than a lease, because that consumer died or could not handle it. Taking turns, messages
+// that cannot be handled do not keep new ones out. next waits for a second at most, so Run ends soon
+// after ctx.
 func (c *Consumer) next(ctx context.Context) ([]redis.XMessage, error) {
-	if c.begun = !c.begun; !c.begun {
+	if c.lastNew = !c.lastNew; !c.lastNew {
 		left, _, err := c.Queue.XAutoClaim(ctx, &redis.XAutoClaimArgs{
 			Stream: c.Claims.Name, Group: group, Consumer: c.Name, MinIdle: c.Claims.Lease, Start: "0", Count: 1,
 		}).Result()
@@ -89,18 +90,18 @@ func (c *Consumer) next(ctx context.Context) ([]redis.XMessage, error) {
 	return got[0].Messages, nil
 }
 
-// take opens an entry, handles what is in it, and takes it out of the queue. What
-// cannot be decided now stays there.
+// take opens the message in an entry, handles it, and takes the entry out of the queue. If nothing can
+// be decided now, the entry stays there.
 func (c *Consumer) take(ctx context.Context, entry redis.XMessage) {
 	sealed, _ := entry.Values[field].(string)
 	err := c.handle(ctx, []byte(sealed))
-	finish := context.WithoutCancel(ctx) // what is done is taken out, also while the consumer stops
+	finish := context.WithoutCancel(ctx) // takes handled messages out even while the consumer stops
 	switch reason := envelope.ReasonOf(err); {
 	case err == nil:
 		err = c.remove(finish, entry, nil)
 	case reason == envelope.ReasonReplay:
 		err = c.remove(finish, entry, c.aside(replays, sealed, reason.String()))
-	case reason == envelope.ReasonSize: // too much to be kept
+	case reason == envelope.ReasonSize: // too large to keep
 		err = c.remove(finish, entry, c.aside(refused, "", fmt.Sprintf("%v: %d bytes", reason, len(sealed))))
 	case reason != 0:
 		err = c.remove(finish, entry, c.aside(refused, sealed, reason.String()))
@@ -112,11 +113,11 @@ func (c *Consumer) take(ctx context.Context, entry redis.XMessage) {
 	}
 	slog.Warn("a message stays in the queue", "consumer", c.Name, "entry", entry.ID, "error", err)
 	if !errors.Is(err, errHeld) {
-		wait(ctx, min(c.Claims.Lease/2, time.Second)) // or all of the queue would be taken, in vain
+		wait(ctx, min(c.Claims.Lease/2, time.Second)) // else it would take the whole queue, in vain
 	}
 }
 
-// errTries is for a message that cannot be handled: its handler fails each time, or its
+// errTries is the error for a message that cannot be handled: its handler fails each time, or its
 // consumers die of it.
 var errTries = errors.New("handled in vain too often")
 
@@ -144,9 +145,9 @@ func (c *Consumer) handle(ctx context.Context, sealed []byte) error {
 	return delivery.Done(context.WithoutCancel(ctx))
 }
 
-// aside is the entry of a stream that keeps, for a person, what was refused: it may be
-// genuine, and the keys here wrong. It keeps the latest 10,000. An attacker can fill it,
-// and no other.
+// aside returns the entry of a refused message for a stream that a person looks at: the message may be
+// genuine, and the keys here wrong. The stream keeps the latest 10,000. An attacker can fill this stream,
+// but no other.
 func (c *Consumer) aside(stream, sealed, reason string) *redis.XAddArgs {
 	return &redis.XAddArgs{
 		Stream: c.Claims.Name + stream, MaxLen: 10_000, Approx: true,
@@ -154,8 +155,7 @@ func (c *Consumer) aside(stream, sealed, reason string) *redis.XAddArgs {
 	}
 }
 
-// remove takes an entry out of the queue, and puts it aside where there is something to
-// be kept.
+// remove takes an entry out of the queue, and adds aside to its stream if it is not nil.
 func (c *Consumer) remove(ctx context.Context, entry redis.XMessage, aside *redis.XAddArgs) error {
 	_, err := c.Queue.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		if aside != nil {
@@ -169,16 +169,16 @@ func (c *Consumer) remove(ctx context.Context, entry redis.XMessage, aside *redi
 	return err
 }
 
-// Publish puts an identity's current statement where its peers look for it. The store
-// need not be trusted: the root has signed the statement.
+// Publish writes an identity's current statement to where its peers look for it. Nobody has to trust the
+// Redis that holds it: the root has signed the statement.
 func Publish(ctx context.Context, queue *redis.Client, id *keys.Identity) error {
 	return queue.Set(ctx, "identity:"+id.Fingerprint().String(), id.Public().Bytes(), 0).Err()
 }
 
-// Peer returns the statement that a peer has published. Trust knows the peer, and
-// refuses a statement that is older than one seen before.
+// Peer returns the statement that a peer has published. The verifier must accept it: trust.KnownPeers
+// refuses unknown peers, and statements older than one that it has seen.
 func Peer(ctx context.Context, queue *redis.Client, want trust.Expected, verifier trust.Verifier) (*keys.PublicIdentity, error) {
-	b, err := queue.GetRange(ctx, "identity:"+want.Fingerprint.String(), 0, keys.MaxPublicSize).Bytes() // who wrote it is not known yet
+	b, err := queue.GetRange(ctx, "identity:"+want.Fingerprint.String(), 0, keys.MaxPublicSize).Bytes() // anybody may have written it
 	if err != nil {
 		return nil, err
 	}
