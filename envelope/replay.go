@@ -253,12 +253,13 @@ func sortedKeys[K comparable, V any](m map[K]V, compare func(a, b K) int) []K {
 
 func (id MessageID) compare(other MessageID) int { return bytes.Compare(id[:], other[:]) }
 
-// floorMilli rounds up, so that storing a floor does not lower it.
+// floorMilli rounds up, so that storing a floor does not lower it. No message has a time above the highest
+// that it gives.
 func floorMilli(t time.Time) uint64 {
 	if t.IsZero() || t.UnixMilli() < 0 {
 		return 0
 	}
-	return uint64(t.Add(time.Millisecond - 1).UnixMilli())
+	return min(uint64(t.Add(time.Millisecond-1).UnixMilli()), maxTime-1)
 }
 
 func fromMilli(ms uint64) time.Time {

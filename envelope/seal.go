@@ -170,6 +170,8 @@ func (s *Sealer) check(now time.Time) error {
 		return errors.New("envelope: Party, ContentType or Context is too long")
 	case !utf8.ValidString(s.Party) || !utf8.ValidString(s.ToParty) || !utf8.ValidString(s.ContentType) || !utf8.ValidString(s.Context):
 		return errors.New("envelope: Party, ContentType or Context is not UTF-8")
+	case now.UnixMilli() < 0 || now.UnixMilli() >= maxTime:
+		return errors.New("envelope: this machine's clock shows a time that no message can have: set it")
 	case len(s.To) > MaxRecipients:
 		return fmt.Errorf("envelope: at most %d recipients", MaxRecipients)
 	}

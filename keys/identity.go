@@ -11,6 +11,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/internal/newborn"
+	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/internal/xwing"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
@@ -108,8 +109,8 @@ func generateIdentity(name string, root, signer Signer) (*Identity, error) {
 
 // begin signs the first statement about the keys of a new identity.
 func (s *identityState) begin(name string, now time.Time) (*Identity, error) {
-	if len(name) == 0 || len(name) > MaxNameSize || !utf8.ValidString(name) {
-		return nil, fmt.Errorf("keys: a name has 1 to %d bytes of UTF-8", MaxNameSize)
+	if err := checkName(name); err != nil {
+		return nil, err
 	}
 	if err := s.load(); err != nil {
 		return nil, err
@@ -118,6 +119,20 @@ func (s *identityState) begin(name string, now time.Time) (*Identity, error) {
 		return nil, err
 	}
 	return newIdentity(s), nil
+}
+
+// checkName returns nil for a name that a new identity can have. Two names that differ in what nobody
+// sees at their ends look the same, so there is none such. Peers do not check that: a name proves nothing.
+func checkName(name string) error {
+	first, _ := utf8.DecodeRuneInString(name)
+	last, _ := utf8.DecodeLastRuneInString(name)
+	switch {
+	case len(name) == 0 || len(name) > MaxNameSize || !utf8.ValidString(name):
+		return fmt.Errorf("keys: a name has 1 to %d bytes of UTF-8", MaxNameSize)
+	case safetext.Invisible(first) || safetext.Invisible(last):
+		return errors.New("keys: a name begins and ends with a character that can be seen")
+	}
+	return nil
 }
 
 func newIdentity(s *identityState) *Identity {

@@ -29,6 +29,9 @@ const (
 // issue signs a statement about the present keys. It replaces before, whose retired signing keys stay
 // listed.
 func (s *identityState) issue(name string, serial uint64, before *PublicIdentity, now time.Time) error {
+	if err := unixtime.Check(now); err != nil {
+		return err
+	}
 	now = now.Truncate(time.Second)
 	p := &PublicIdentity{name: name, serial: serial, issued: now, expires: now.Add(MaxLifetime)}
 	if s.root == nil {

@@ -71,6 +71,37 @@ func TestNamesAreBounded(t *testing.T) {
 	}
 }
 
+func TestNamesEndInWhatCanBeSeen(t *testing.T) {
+	for _, end := range []string{" ", "\n", "\t", "\u00a0", "\u00ad", "\u200b", "\u200e", "\u2028", "\u2800", "\u3164", "\ufeff", "\x00"} {
+		for _, name := range []string{end, end + "bob", "bob" + end} {
+			if _, err := GenerateIdentity(name); err == nil {
+				t.Errorf("%q is accepted", name)
+			}
+		}
+		if _, err := GenerateIdentity("bob" + end + "cid"); err != nil {
+			t.Errorf("%q inside: %v", end, err)
+		}
+	}
+	for _, name := range []string{"Zoë", "李雷", "Ann ❤️", "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", "\U0001fae9"} {
+		if _, err := GenerateIdentity(name); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+// A clock may show anything. What is made under it is what everybody reads, or is not made.
+func TestClocksThatNoKeyCanHave(t *testing.T) {
+	for _, seconds := range []int64{-1 << 62, -1, 0, 1 << 40, 1 << 62} {
+		if _, err := ring.New(keyset.XAESGCM, time.Unix(seconds, 0)); err == nil {
+			t.Errorf("a ring of %d", seconds)
+		}
+		s := testIdentity(t, "alice").state.Load()
+		if err := s.issue("alice", 2, nil, time.Unix(seconds, 0)); err == nil || !strings.Contains(err.Error(), "clock") {
+			t.Errorf("a statement of %d: %v", seconds, err)
+		}
+	}
+}
+
 func TestPublicIdentityTampering(t *testing.T) {
 	b, step := testIdentity(t, "alice").Public().Bytes(), 1
 	if slowtest.Mode {

@@ -11,6 +11,7 @@ package safetext
 import (
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -46,6 +47,13 @@ func show(r rune, raw string) string {
 		return quoted[1 : len(quoted)-1]
 	}
 	return raw
+}
+
+// Invisible reports whether r shows nothing: space, controls, marks of a byte order or a direction, and
+// what blank reports. Tags, of which some flags consist, are not among them.
+func Invisible(r rune) bool {
+	isTag := r > 0xe0000 && r < 0xe0080
+	return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) && !isTag || blank(r)
 }
 
 // blank reports characters that Unicode calls letters or symbols and that show

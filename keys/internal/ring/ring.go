@@ -19,6 +19,9 @@ type Ring struct {
 
 // New makes a ring with one key, the primary.
 func New(kind keyset.Type, now time.Time) (Ring, error) {
+	if err := unixtime.Check(now); err != nil {
+		return Ring{}, err
+	}
 	set, err := GenerateSet(kind)
 	if err != nil {
 		return Ring{}, err
