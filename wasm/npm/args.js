@@ -27,7 +27,7 @@ function succeeds(method, ...args) {
 }
 
 // bytesOf returns a copy of an ArrayBuffer or of what any view shows of one.
-export function bytesOf(value, name) {
+export function bytesOf(value, name, what = "bytes: an ArrayBuffer or a view of one") {
   const isView = ArrayBuffer.isView(value);
   const [buffer, at, size] = isView ? (kindOf.call(value) ? ofArray : ofView) : [];
   const memory = isView ? buffer.call(value) : value;
@@ -35,7 +35,7 @@ export function bytesOf(value, name) {
     if (isView || (sharedSizeOf && succeeds(sharedSizeOf, memory))) {
       throw badArgument(`${name} is a SharedArrayBuffer${isView ? "'s view" : ""}, which may change meanwhile: pass a copy`);
     }
-    throw wanted(name, "bytes: an ArrayBuffer, a Uint8Array or another view", value);
+    throw wanted(name, what, value);
   }
   if (!succeeds(() => new Uint8Array(memory))) throw badArgument(`${name}: got ${isView ? "a view of " : ""}an ArrayBuffer that was transferred`);
   // A view out of bounds has size 0, as an empty one; a DataView throws.
@@ -49,7 +49,7 @@ export function bytesOf(value, name) {
 
 // dataOf is bytesOf where text is taken too, as UTF-8.
 export function dataOf(value, name) {
-  if (typeof value !== "string") return bytesOf(value, name);
+  if (typeof value !== "string") return bytesOf(value, name, "text or bytes: a string, an ArrayBuffer or a view of one");
   if (value.length > maxSize) throw tooLarge(name, value.length);
   return encoder.encode(textOf(value, name));
 }

@@ -366,11 +366,13 @@ export function handleOf(object, Class, name) {
 // notOf tells apart what looks like an object of the class.
 function notOf(Class, kind, object, name) {
   const tag = typeof object === "object" && object !== null ? tagOf(object) : "";
+  const one = kind === "Identity" ? "an Identity" : `a ${kind}`;
   if (tag !== kind) {
-    return wanted(name, `${kind === "Identity" ? "an" : "a"} ${kind}${tag === "Identity" && kind === "PublicIdentity" ? ", its .public" : ""}`, object);
+    const error = wanted(name, one, object);
+    return tag === "Identity" && kind === "PublicIdentity" ? badArgument(`${error.message}: pass its .public`) : error;
   }
-  if (isOf(object, Class)) return badArgument(`${name} is a Proxy or an imitation of a ${kind}: pass the original (in Vue: markRaw, toRaw)`);
-  return badArgument(`${name} is a ${kind} of another copy of this package: a page loads it once`);
+  if (isOf(object, Class)) return badArgument(`${name} is a Proxy or an imitation of ${one}: pass the original (in Vue: markRaw, toRaw)`);
+  return badArgument(`${name} is ${one} of another copy of this package: a page loads it once`);
 }
 
 function isOf(object, Class) {

@@ -199,27 +199,27 @@ export class KnownPeers {
   }
 
   async verify(expected, peer) {
-    call(op.peersVerify, this.#handle(), ...expectedFields(expected), publicHandle(peer, "peer"));
+    call(op.peersVerify, peersOf(this), ...expectedFields(expected), publicHandle(peer, "peer"));
   }
 
   async admit(expected, peer) {
-    call(op.peersAdmit, this.#handle(), ...expectedFields(expected), publicHandle(peer, "peer"));
+    call(op.peersAdmit, peersOf(this), ...expectedFields(expected), publicHandle(peer, "peer"));
   }
 
   async forget(expected, fingerprint) {
-    call(op.peersForget, this.#handle(), ...expectedFields(expected), textOf(fingerprint, "fingerprint"));
+    call(op.peersForget, peersOf(this), ...expectedFields(expected), textOf(fingerprint, "fingerprint"));
   }
 
   async revoke(revocation) {
-    call(op.peersRevoke, this.#handle(), publicHandle(revocation, "revocation"));
+    call(op.peersRevoke, peersOf(this), publicHandle(revocation, "revocation"));
   }
 
   async admitted(expected) {
-    return call(op.peersAdmitted, this.#handle(), ...expectedFields(expected)).texts();
+    return call(op.peersAdmitted, peersOf(this), ...expectedFields(expected)).texts();
   }
 
   async bytes() {
-    return call(op.peersBytes, this.#handle()).bytes();
+    return call(op.peersBytes, peersOf(this)).bytes();
   }
 
   get [Symbol.toStringTag]() {
@@ -229,8 +229,6 @@ export class KnownPeers {
   close() {
     release(this);
   }
-
-  #handle() {
-    return handleOf(this, KnownPeers, "this");
-  }
 }
+
+const peersOf = (peers) => handleOf(peers, KnownPeers, "this");

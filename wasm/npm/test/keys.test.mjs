@@ -55,7 +55,7 @@ test("bad names and bytes are refused", async () => {
 });
 
 test("A42 secrets print as redacted, names as text that cannot act", async () => {
-  const name = "<img>\u202e\u001b[2J\n";
+  const name = "<img>\u202e\u001b[2J\n!";
   const ann = await Identity.generate(name);
   const shared = await SharedKeyset.generate();
   const secret = Buffer.from(await cleartext.exportIdentity(ann));
