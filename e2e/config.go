@@ -2,10 +2,10 @@ package e2e
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"github.com/hopseal/hopseal/e2e/sessionstore"
+	"github.com/hopseal/hopseal/internal/slog"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
 	"github.com/hopseal/hopseal/transport"

@@ -2,12 +2,12 @@ package e2e
 
 import (
 	"context"
-	"log/slog"
 	"runtime/debug"
 	"sync"
 
 	"github.com/hopseal/hopseal/e2e/internal/outcome"
 	"github.com/hopseal/hopseal/internal/notify"
+	"github.com/hopseal/hopseal/internal/slog"
 	"github.com/hopseal/hopseal/transport"
 )
 

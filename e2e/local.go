@@ -3,12 +3,12 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/hopseal/hopseal/e2e/internal/aside"
 	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/e2e/internal/upkeep"
+	"github.com/hopseal/hopseal/internal/slog"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
 )

@@ -2,9 +2,9 @@ package e2e
 
 import (
 	"context"
-	"log/slog"
 
 	"github.com/hopseal/hopseal/e2e/internal/outcome"
+	"github.com/hopseal/hopseal/internal/slog"
 )
 
 // logEvent writes one line about an event.

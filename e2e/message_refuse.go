@@ -3,12 +3,12 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"runtime/debug"
 
 	"github.com/hopseal/hopseal/e2e/internal/flow"
 	"github.com/hopseal/hopseal/e2e/internal/outcome"
 	"github.com/hopseal/hopseal/internal/engine"
+	"github.com/hopseal/hopseal/internal/slog"
 )
 
 // Refuse tells the other end that a message which [Session.ReceiveMessage] has returned was

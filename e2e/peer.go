@@ -1,8 +1,7 @@
 package e2e
 
 import (
-	"log/slog"
-
+	"github.com/hopseal/hopseal/internal/slog"
 	"github.com/hopseal/hopseal/keys"
 )
 

@@ -18,7 +18,7 @@ import (
 )
 
 // maxBrotli is what core.wasm may take on its way to a browser, in bytes.
-const maxBrotli = 1_110_000
+const maxBrotli = 1_045_000
 
 // forbidden must not reach the browser: each costs hundreds of kilobytes, or does
 // there what the page does.

@@ -23,6 +23,9 @@ var foreign = map[string]string{
 	"mux.Handle":                    "an http.ServeMux",
 	"keyset.ReadWithAssociatedData": "Tink's",
 	"peer.Public":                   "a variable of an example",
+	"slog.New":                      "log/slog's",
+	"slog.DiscardHandler":           "log/slog's",
+	"slog.LogValuer":                "log/slog's",
 }
 
 // Documents and comments name what the packages declare: `package.Name`, `package.Type.Member`

@@ -3,11 +3,11 @@ package outcome
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/internal/ration"
+	"github.com/hopseal/hopseal/internal/slog"
 	"github.com/hopseal/hopseal/transport"
 )
 

@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"log/slog"
 
 	"github.com/hopseal/hopseal/e2e/internal/fault"
 	"github.com/hopseal/hopseal/internal/safetext"
+	"github.com/hopseal/hopseal/internal/slog"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport"
 )

@@ -2,7 +2,6 @@ package upkeep
 
 import (
 	"context"
-	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"github.com/hopseal/hopseal/e2e/internal/aside"
 	"github.com/hopseal/hopseal/e2e/internal/outcome"
 	"github.com/hopseal/hopseal/internal/sleep"
+	"github.com/hopseal/hopseal/internal/slog"
 	"github.com/hopseal/hopseal/keys/trust"
 )
 

@@ -2,13 +2,13 @@ package upkeep
 
 import (
 	"context"
-	"log/slog"
 	"runtime"
 	"sync"
 	"time"
 	"weak"
 
 	"github.com/hopseal/hopseal/internal/lapse"
+	"github.com/hopseal/hopseal/internal/slog"
 	"github.com/hopseal/hopseal/keys"
 )
 

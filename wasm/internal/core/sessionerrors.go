@@ -3,15 +3,15 @@ package core
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"strconv"
 
 	"github.com/hopseal/hopseal/e2e"
+	"github.com/hopseal/hopseal/internal/slog"
 	"github.com/hopseal/hopseal/transport"
 )
 
 // silent takes log lines: JavaScript learns the same from events, errors and figures.
-var silent = slog.New(slog.DiscardHandler)
+var silent = slog.Silent()
 
 // sessionError returns an error of package e2e with its code, and nil for every other error. What
 // ends a session comes first: it may have been caused by an error of another code.
