@@ -18,12 +18,12 @@ import (
 )
 
 // maxBrotli is what core.wasm may take on its way to a browser, in bytes.
-const maxBrotli = 1_045_000
+const maxBrotli = 1_000_000
 
 // forbidden must not reach the browser: each costs hundreds of kilobytes, or does
 // there what the page does.
 var forbidden = []string{
-	"net/http", "crypto/hpke", "crypto/tls", "crypto/x509", "regexp",
+	"net/http", "crypto/hpke", "crypto/tls", "crypto/x509", "encoding/json", "log/slog", "regexp",
 	"google.golang.org/protobuf", "github.com/tink-crypto/tink-go", "github.com/coder/websocket",
 	"github.com/vmihailenco/msgpack",
 }

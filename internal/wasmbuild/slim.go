@@ -41,6 +41,9 @@ func slimMemory(memory []byte) error {
 	if err != nil {
 		return err
 	}
+	if err := s.dropP256(memory); err != nil { // before the names go
+		return err
+	}
 	s.dropData()
 	s.dropNames()
 	s.dropTables()

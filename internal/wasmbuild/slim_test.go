@@ -121,3 +121,44 @@ func TestSlimRefusesWhatItDoesNotKnow(t *testing.T) {
 		t.Error("another finder is taken")
 	}
 }
+
+// TestTheTableOfP256GoesWhereNothingReadsIt builds a program that uses X25519, and one that makes
+// keys of P-256.
+func TestTheTableOfP256GoesWhereNothingReadsIt(t *testing.T) {
+	dir, version := t.TempDir(), goVersion(t)
+	for curve, want := range map[string]string{"X25519": "", "P256": "the use of P-256"} {
+		source := `package main
+
+import (
+	"crypto/ecdh"
+	"crypto/rand"
+)
+
+func main() {
+	key, err := ecdh.` + curve + `().GenerateKey(rand.Reader)
+	println(key, err)
+}
+`
+		file := filepath.Join(dir, "main.go")
+		if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := goCommand(t.Context(), append(append([]string{"build", "-o", filepath.Join(dir, "main.wasm")}, buildArgs...), file)...); err != nil {
+			t.Fatal(err)
+		}
+		core := read(t, dir, "main.wasm")
+		slimmed, err := slim(core, version)
+		if want != "" {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: got %v", curve, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(core, []byte(p256Start)) || bytes.Contains(slimmed, []byte(p256Start)) {
+			t.Errorf("%s: the table was not there, or it still is", curve)
+		}
+	}
+}

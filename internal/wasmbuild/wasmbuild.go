@@ -174,11 +174,13 @@ var (
 	symbolsSource string
 	//go:embed slim.go
 	slimSource string
+	//go:embed p256.go
+	p256Source string
 )
 
 func digestInputs(in input, files []string) (string, error) {
 	sum := sha256.New()
-	for _, part := range []string{in.goVersion, string(in.wasmExec), runtimeTemplate, strings.Join(buildArgs, " "), moduleSource, symbolsSource, slimSource} {
+	for _, part := range []string{in.goVersion, string(in.wasmExec), runtimeTemplate, strings.Join(buildArgs, " "), moduleSource, symbolsSource, slimSource, p256Source} {
 		fmt.Fprintf(sum, "%d %s", len(part), part)
 	}
 	for _, name := range files {
