@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+
+	"github.com/hopseal/hopseal/internal/slowtest"
 )
 
 // gateway returns what a gateway knows of a link: nothing that is secret.
@@ -37,7 +39,11 @@ func TestA10VerifyWithoutReading(t *testing.T) {
 				}
 			}
 		}
-		for i := range sealed {
+		step := 1
+		if slowtest.Mode {
+			step = 5
+		}
+		for i := 0; i < len(sealed); i += step {
 			sealed[i] ^= 4
 			refused(sealed, nil, "byte", i)
 			sealed[i] ^= 4

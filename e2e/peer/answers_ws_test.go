@@ -83,7 +83,7 @@ func TestA55MembersOutlastEveryAnswer(t *testing.T) {
 func TestAJoinerThatGivesUpIsTold(t *testing.T) {
 	for name, change := range map[string]func(*e2e.Config){
 		"MaxTries": func(cfg *e2e.Config) { cfg.Retry.MaxTries = 3 },
-		"MaxTime":  func(cfg *e2e.Config) { cfg.Retry.MaxTime = 50 * time.Millisecond },
+		"MaxTime":  func(cfg *e2e.Config) { cfg.Retry.MaxTime = 2 * time.Second },
 		"Decide":   func(cfg *e2e.Config) { cfg.Retry.Decide = redial.ActionFor },
 		"a panic":  func(cfg *e2e.Config) { cfg.Retry.Decide = func(error) redial.Action { panic("oops") } },
 		"Close":    func(*e2e.Config) {},

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+
+	"github.com/hopseal/hopseal/internal/slowtest"
 )
 
 var kinds = []Type{Ed25519, XWing, XAESGCM, HMAC, AESGCM}
@@ -63,15 +65,19 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func TestEveryPrefixAndExtensionIsRefused(t *testing.T) {
+	step := 1
+	if slowtest.Mode {
+		step = 5
+	}
 	for _, set := range sets(t) {
 		b := mustAppend(t, set)
-		for n := range b {
+		for n := 0; n < len(b); n += step {
 			// A prefix that ends between two keys is a smaller keyset.
 			if got, err := Parse(b[:n]); err == nil && len(got.Keys) >= len(set.Keys) {
 				t.Fatalf("%d bytes of %d are read as the whole", n, len(b))
 			}
 		}
-		for extra := range 256 {
+		for extra := 0; extra < 256; extra += step {
 			if _, err := Parse(append(bytes.Clone(b), byte(extra))); err == nil {
 				t.Fatalf("a trailing byte %02x is accepted", extra)
 			}
