@@ -2,39 +2,46 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { browsers } from "./lib/browsers.js";
+import { policy, serve } from "./lib/serve.js";
 import { startServices } from "./lib/services.js";
-import { serve } from "./lib/serve.js";
 
 // testBrowser runs the suite in a browser, as subtests of t.
 export async function testBrowser(t, { name, packed, load, long, root }) {
-  const core = readFileSync(join(packed, "core.wasm"));
-  const answer = (type, body) => (request, response) => response.writeHead(200, { "Content-Type": type }).end(body);
-  const cut = (request, response) => {
-    response.writeHead(200, { "Content-Type": "application/wasm", "Content-Length": core.length });
-    response.write(core.subarray(0, 100_000), () => response.destroy());
-  };
-  const site = await serve({
-    "/": join(root, "wasm/everywhere/suite"),
-    "/hopseal/": packed,
-    "/html.wasm": answer("text/html", "<!doctype html><title>not what you wanted</title>"),
-    "/plain.wasm": answer("text/plain", core),
-    "/cut.wasm": cut,
-  });
+  const site = await serve(paths(packed, join(root, "wasm/everywhere/suite")));
   t.after(site.close);
   const services = await startServices(root, site.url);
   t.after(services.stop);
-  const url = `${site.url}/?${new URLSearchParams({ services: services.url, identity: services.identity })}`;
   const browser = await browsers[name](load);
   t.after(browser.close);
   t.diagnostic(browser.version);
-  const page = await browser.open(url);
-  const ready = () => page.run("while (!window.suite) await new Promise((done) => setTimeout(done, 20)); return suite");
-  const suite = await ready();
-  for (const test of [...suite.short, ...(long ? suite.long : [])]) {
+  const page = await browser.open(`${site.url}/?${new URLSearchParams({ services: services.url, identity: services.identity })}`);
+  const tests = () => page.run("while (!window.suite?.ready) await new Promise((done) => setTimeout(done, 20)); return suite.tests()");
+  for (const { name: test, steps, short } of await tests()) {
+    if (!short && !long && name !== "chromium") continue;
     await t.test(test, async (t) => {
-      if (test.startsWith("after a reload")) await page.reload().then(ready);
-      const said = await page.run(`return suite.run(${JSON.stringify(test)})`);
-      if (said) t.diagnostic(said);
+      for (let step = 0; step < steps; step++) {
+        if (step > 0) await page.reload().then(tests);
+        const said = await page.run(`return suite.run(${JSON.stringify(test)}, ${step})`);
+        if (said) t.diagnostic(said);
+      }
     });
   }
+}
+
+// paths are what the server serves: the suite, the package, and what broken deployments do.
+function paths(packed, suite) {
+  const core = readFileSync(join(packed, "core.wasm"));
+  const answer = (type, body, headers) => (request, response) => response.writeHead(200, { "Content-Type": type, ...headers }).end(body);
+  const strict = { "Content-Security-Policy": policy.replace(" 'wasm-unsafe-eval'", "") };
+  return {
+    "/": suite,
+    "/hopseal/": packed,
+    "/strict/": answer("text/html", readFileSync(join(suite, "index.html")), strict),
+    "/html.wasm": answer("text/html", "<!doctype html><title>not what you wanted</title>"),
+    "/plain.wasm": answer("text/plain", core),
+    "/cut.wasm"(request, response) {
+      response.writeHead(200, { "Content-Type": "application/wasm", "Content-Length": core.length });
+      response.write(core.subarray(0, 100_000), () => response.destroy());
+    },
+  };
 }

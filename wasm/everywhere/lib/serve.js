@@ -12,7 +12,7 @@ const types = {
   ".wasm": "application/wasm",
 };
 
-export const policy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ws:; img-src data:";
+export const policy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ws: http://127.0.0.1:1; img-src data:";
 
 // serve serves each folder under its path, such as { "/hopseal/": "/tmp/hopseal" }. Further paths can name
 // functions that answer.
