@@ -96,6 +96,7 @@ class Core {
       go.run(instance).catch((error) => this.#die(error)); // settles when the program ends
       return this.call(op.info, []).text();
     } catch (error) {
+      if (error.name === "CompileError") throw wrap("core-compile", `core.wasm does not compile: ${error.message}`, error); // a policy, in WebKit
       const cause = error.code === "core-dead" ? error.cause : error;
       throw new HopsealError("core-start", `the core did not start: ${cause.message}`, { cause });
     }
