@@ -150,6 +150,45 @@ func TestAPolicyWithoutWasmIsNamed(t *testing.T) {
 	}
 }
 
+// TestValuesOfAnIframeAreWhatTheyAre passes values of another realm, which instanceof does not know, and
+// what is no longer there: a buffer that went to a worker, the iframe itself.
+func TestValuesOfAnIframeAreWhatTheyAre(t *testing.T) {
+	b, url := chromium.New(t), serve(t, csp)
+	p := open(b, url)
+	p.Run(`(async () => {
+		const iframe = document.body.appendChild(document.createElement("iframe"));
+		window.other = iframe.contentWindow;
+		other.gone = iframe;
+		await hopseal.init(await other.fetch(new other.URL("/hopseal/core.wasm", location)));
+		const { Identity, ReplayGuard } = hopseal;
+		[window.ann, window.bob] = [await Identity.generate("ann"), await Identity.generate("bob")];
+		window.replay = await ReplayGuard.create({ identity: bob });
+		window.crossing = async (plaintext) => {
+			const sealed = await hopseal.seal(plaintext, { __proto__: other.Object.prototype, from: ann, to: other.Array.of(bob.public) });
+			const copy = new other.Uint8Array(sealed.length + 8);
+			copy.set(sealed, 4);
+			const { signal } = new other.AbortController();
+			const view = new other.DataView(copy.buffer, 4, sealed.length);
+			return (await hopseal.open(view, { identity: bob, from: ann.public, replay, signal })).data.join();
+		};
+	})()`)
+	for _, value := range []string{"new other.Uint8Array([7, 8])", "new other.Uint16Array([8 * 256 + 7])", "new other.Uint8Array([7, 8]).buffer"} {
+		if got := chromium.Eval[string](p, "crossing("+value+")"); got != "7,8" {
+			t.Errorf("%s: opened %q", value, got)
+		}
+	}
+	wantFailure(t, p, `const a = new Uint8Array(9); other.postMessage(a, "*", [a.buffer]); await crossing(a)`,
+		"bad-argument", "plaintext: got a view of an ArrayBuffer that was transferred")
+	wantFailure(t, p, `const a = new other.Uint8Array(9); structuredClone(a, { transfer: [a.buffer] }); await crossing(a.buffer)`,
+		"bad-argument", "plaintext: got an ArrayBuffer that was transferred")
+	wantFailure(t, p, `const m = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }); await crossing(m.buffer)`,
+		"bad-argument", "plaintext is a SharedArrayBuffer")
+	wantFailure(t, p, `await crossing(other.Promise.resolve("x"))`, "bad-argument", "got a Promise: await it")
+	if got := chromium.Eval[string](p, `(() => { window.kept = new other.Uint8Array([7, 8]); other.gone.remove(); return crossing(kept); })()`); got != "7,8" {
+		t.Errorf("without the iframe: opened %q", got)
+	}
+}
+
 // TestADeadCoreIsReplaced breaks the core by overwriting its memory.
 func TestADeadCoreIsReplaced(t *testing.T) {
 	b, url := chromium.New(t), serve(t, csp)

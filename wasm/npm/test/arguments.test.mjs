@@ -134,6 +134,11 @@ const bad = {
   "an array": () => [],
   "an array with a hole": () => [bob.public, , bob.public],
   "the longest array": () => new Array(2 ** 32 - 1),
+  "an array without end": () =>
+    new Proxy([], {
+      get: (target, key) => (key === "length" ? 2 ** 32 - 1 : bob.public),
+      getOwnPropertyDescriptor: () => ({ value: bob.public, configurable: true }),
+    }),
   "an array in itself": () => [[[bob.public]]],
   "a Map": () => new Map([["from", ann]]),
   "a Promise": () => Promise.resolve(ann),
@@ -274,6 +279,12 @@ test("what came in place of what was wanted is named, in the words of JavaScript
     [() => RelayClient.connect(7, { WebSocket: FakeSocket }), "the relay's address must be a URL, got 7"],
   ]) {
     assert.equal((await rejects(run(), "bad-argument")).message, message);
+  }
+});
+
+test("bytes that are too many are refused before they are copied", async () => {
+  for (const run of [() => seal(huge, { from: ann, to: to() }), () => open(huge, {}), () => inspect(huge.buffer)]) {
+    assert.match((await rejects(run(), "too-large")).message, /^(plaintext|sealed) has 73400320 bytes, more than 64 MiB$/);
   }
 });
 
