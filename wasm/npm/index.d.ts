@@ -61,7 +61,11 @@ export function init(source?: CoreSource): Promise<CoreInfo>;
 import type { Data, SessionClosed } from "./session.js";
 export * from "./session.js";
 
-/** Stable names of what can go wrong. New ones may be added. */
+/**
+ * Stable names of what can go wrong. New ones may be added.
+ *
+ * @see https://github.com/hopseal/hopseal/blob/main/docs/browser.md#errors which says what to do about each; `#open-failed` and the like lead to one
+ */
 export type ErrorCode =
   // The core
   | "not-initialised" // call init() first
@@ -133,6 +137,20 @@ export type OpenReason =
   | "sender-expired" // made when the statement in from had expired: ask the sender for its current identity
   | "unlisted"; // by a key that `from` does not list: ask the sender for its current identity; or a forgery
 
+/**
+ * What every function of the package rejects with.
+ *
+ * ```js
+ * try {
+ *   await open(sealed, { identity: me, from: bob, replay });
+ * } catch (error) {
+ *   console.log(error.code, error.message, error.hint); // "open-failed", …
+ *   if (!error.retryable) throw error;
+ * }
+ * ```
+ *
+ * @see https://github.com/hopseal/hopseal/blob/main/docs/browser.md#errors
+ */
 export class HopsealError extends Error {
   readonly name: "HopsealError";
   readonly code: ErrorCode;
@@ -157,10 +175,18 @@ export class HopsealError extends Error {
 /**
  * A long-term identity with its secret keys, which live inside the core. It prints
  * as its name and fingerprint.
+ *
+ * ```js
+ * const ann = await Identity.generate("ann");
+ * const bytes = ann.public.bytes; // for others, who compare ann.fingerprint with her
+ * ```
  */
 export class Identity {
   private constructor();
-  /** Makes a new one. The name has 1 to 128 bytes of UTF-8 and proves nothing to others. */
+  /**
+   * Makes a new one. The name has 1 to 128 bytes of UTF-8, the first and last character can be seen, and it
+   * proves nothing to others. Rejects with "bad-argument".
+   */
   static generate(name: string): Promise<Identity>;
   readonly name: string;
   /** "fp1" and 52 characters: what people compare. It stays through renewals. */
@@ -214,7 +240,16 @@ export interface Expected {
   fingerprint?: string;
 }
 
-/** The peers that the user admitted, each for the address or room that it was admitted for. */
+/**
+ * The peers that the user admitted, each for the address or room that it was admitted for.
+ *
+ * ```js
+ * const peers = await KnownPeers.create();
+ * const peer = await PublicIdentity.parse(bytes); // what bob handed over
+ * await peers.admit({ room: "garden" }, peer);    // after the two compared fingerprints
+ * await peers.verify({ room: "garden" }, peer);   // from now on: rejects unless it is bob
+ * ```
+ */
 export class KnownPeers {
   private constructor();
   static create(): Promise<KnownPeers>;
@@ -337,7 +372,19 @@ export interface SealSharedSigned extends SealCommon {
 }
 export type SealOptions = SealToRecipients | SealShared | SealSharedSigned;
 
-/** Seals one message of at most 64 MiB. Sealing or opening one of that size takes some 500 MB for a moment. */
+/**
+ * Seals one message of at most 64 MiB: text, as UTF-8, or bytes. Sealing or opening one of that size takes some
+ * 500 MB for a moment.
+ *
+ * ```js
+ * const sealed = await seal("hello", { from: me, to: [bob], context: "chat/1" });
+ * const file = new Blob([sealed]);
+ * ```
+ *
+ * Rejects with "bad-argument", "too-large", "seal-failed" or "identity-expired".
+ *
+ * @see https://github.com/hopseal/hopseal/blob/main/docs/browser.md#seal-failed
+ */
 export function seal(plaintext: Data, options: SealOptions): Promise<Bytes>;
 
 interface OpenCommon {
@@ -400,6 +447,14 @@ export interface Header {
  * Opens one message. Every failure that a message can cause rejects with
  * "open-failed" and one text; `error.reason` is for the local user only.
  * "replay-unavailable" says that the message was not refused and can be opened later.
+ *
+ * ```js
+ * const { data, header } = await open(sealed, { identity: me, from: bob, context: "chat/1", replay });
+ * const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(data);
+ * console.log(text, header.time);
+ * ```
+ *
+ * @see https://github.com/hopseal/hopseal/blob/main/docs/browser.md#open-failed
  */
 export function open(
   sealed: Binary,
@@ -425,6 +480,11 @@ export interface Inspection {
 /**
  * What anybody on the way sees of an envelope. Nothing in it is authenticated.
  * Rejects with "open-failed" for what is not well formed.
+ *
+ * ```js
+ * const { header, parts } = await inspect(sealed);
+ * console.log(header.sender, parts.map(({ name, size }) => `${name}: ${size} bytes`));
+ * ```
  */
 export function inspect(sealed: Binary): Promise<Inspection>;
 
@@ -444,6 +504,18 @@ export interface StoreOptions {
  * `close()`, or until the page goes.
  *
  * Rejects with "store-unavailable", "store-in-use" or "store-failed".
+ *
+ * ```js
+ * const store = await openStore({ record: "ann" });
+ * let content = await store.load();
+ * if (!content) {
+ *   const identity = await Identity.generate("ann");
+ *   content = { identity, knownPeers: await KnownPeers.create(), replay: await ReplayGuard.create({ identity }) };
+ *   await store.save(content);
+ * }
+ * ```
+ *
+ * @see https://github.com/hopseal/hopseal/blob/main/docs/browser.md#store-unavailable
  */
 export function openStore(options: StoreOptions): Promise<Store>;
 

@@ -35,6 +35,44 @@ test("every method that the types declare is there, and no other", async () => {
   }
 });
 
+// The samples of the declarations run as they stand, with what a reader would have at hand.
+test("every sample of index.d.ts runs", async () => {
+  const { Identity, init, openStore, ReplayGuard, seal } = hopseal;
+  await init();
+  const samples = [...(await file("index.d.ts")).matchAll(/^ *\* ```js\n(.*?)^ *\* ```$/gms)].map((m) => m[1].replace(/^ *\* ?/gm, ""));
+  assert.ok(samples.length >= 8);
+  for (const sample of samples) {
+    const [me, other] = [await Identity.generate("me"), await Identity.generate("bob")];
+    const given = {
+      ...hopseal,
+      init: () => init(),
+      openStore: (options) => openStore({ ...options, memory: true }),
+      console: { log() {} },
+      me,
+      bob: other.public,
+      bytes: other.public.bytes,
+      replay: await ReplayGuard.create({ identity: me }),
+      sealed: await seal("hello", { from: other, to: [me.public], context: "chat/1" }),
+    };
+    if (sample.includes("error.retryable")) given.open = () => Promise.reject(new hopseal.HopsealError("core-fetch", "x"));
+    const names = Object.keys(given).filter((name) => !new RegExp(`const (\\{[^}]*)?\\b${name}\\b`).test(sample));
+    const run = new (async () => {}).constructor(...names, `"use strict";\n${sample}`);
+    await run(...names.map((name) => given[name]));
+  }
+});
+
+test("every code has a row in docs/browser.md, to which the declarations link", async () => {
+  const types = await read("index.d.ts");
+  const guide = await readFile(new URL("../../../docs/browser.md", import.meta.url), "utf8");
+  const anchors = [...guide.matchAll(/<a id="([a-z-]+)"><\/a>`([a-z-]+)`/g)].map(([, id, code]) => (assert.equal(id, code), id));
+  for (const [, code] of types.slice(0, types.indexOf("/** Why a message did not open")).matchAll(/^  \| "([a-z-]+)"/gm)) {
+    assert.ok(anchors.includes(code), code);
+  }
+  const links = [...types.matchAll(/docs\/browser\.md#([a-z-]+)/g)].map((m) => m[1]);
+  assert.ok(links.length > 3);
+  for (const link of links) assert.ok(link === "errors" || anchors.includes(link), link);
+});
+
 test("every code has a hint in errors.js, and every code thrown is declared", async () => {
   const types = await read("index.d.ts");
   const codes = [...types.slice(0, types.indexOf("/** Why a message did not open")).matchAll(/^  \| "([a-z-]+)"/gm)].map((m) => m[1]);
