@@ -1,5 +1,5 @@
 // One suite of tests in Chromium, Firefox and WebKit: the package, packed, in a page that a careful server serves.
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { browsers } from "./lib/browsers.js";
 import { policy, serve } from "./lib/serve.js";
@@ -7,7 +7,7 @@ import { startServices } from "./lib/services.js";
 
 // testBrowser runs the suite in a browser, as subtests of t.
 export async function testBrowser(t, { name, packed, load, long, root }) {
-  const site = await serve(paths(packed, join(root, "wasm/everywhere/suite")));
+  const site = await serve(paths(packed, join(root, "wasm/everywhere/suite"), join(root, "docs/vectors/envelope")));
   t.after(site.close);
   const services = await startServices(root, site.url);
   t.after(services.stop);
@@ -29,7 +29,7 @@ export async function testBrowser(t, { name, packed, load, long, root }) {
 }
 
 // paths are what the server serves: the suite, the package, and what broken deployments do.
-function paths(packed, suite) {
+function paths(packed, suite, vectors) {
   const core = readFileSync(join(packed, "core.wasm"));
   const answer = (type, body, headers) => (request, response) => response.writeHead(200, { "Content-Type": type, ...headers }).end(body);
   const strict = { "Content-Security-Policy": policy.replace(" 'wasm-unsafe-eval'", "") };
@@ -37,6 +37,7 @@ function paths(packed, suite) {
     "/": suite,
     "/hopseal/": packed,
     "/strict/": answer("text/html", readFileSync(join(suite, "index.html")), strict),
+    "/vectors.json": (request, response) => answer("application/json", all(vectors))(request, response),
     "/html.wasm": answer("text/html", "<!doctype html><title>not what you wanted</title>"),
     "/plain.wasm": answer("text/plain", core),
     "/cut.wasm"(request, response) {
@@ -44,4 +45,9 @@ function paths(packed, suite) {
       response.write(core.subarray(0, 100_000), () => response.destroy());
     },
   };
+}
+
+// all makes one object of a folder of JSON.
+function all(folder) {
+  return JSON.stringify(Object.fromEntries(readdirSync(folder).map((name) => [name, JSON.parse(readFileSync(join(folder, name), "utf8"))])));
 }

@@ -4,6 +4,7 @@ import "./messages.test.mjs";
 import "./stores.test.mjs";
 import "./relay.test.mjs";
 import "./sessions.test.mjs";
+import "./vectors.test.mjs";
 import "./workers.test.mjs";
 import { problems, same, test } from "./page.mjs";
 

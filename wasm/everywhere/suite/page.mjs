@@ -24,6 +24,7 @@ test.short = (name, ...steps) => tests.push({ name, steps, short: true });
 
 window.suite = {
   hopseal,
+  cleartext,
   tests: () => tests.map(({ name, steps, short }) => ({ name, steps: steps.length, short })),
   run: (name, step) => tests.find((t) => t.name === name).steps[step](),
 };
@@ -68,7 +69,8 @@ export async function otherPage(path = location.pathname) {
   document.body.append(frame);
   const there = () => frame.contentWindow.suite;
   await until(there);
-  return { window: frame.contentWindow, hopseal: there().hopseal, close: () => frame.remove() };
+  const { hopseal, cleartext } = there();
+  return { window: frame.contentWindow, hopseal, cleartext, close: () => frame.remove() };
 }
 
 export async function until(condition) {
