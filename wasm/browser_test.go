@@ -3,58 +3,26 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hopseal/hopseal/internal/chromium"
-	"github.com/hopseal/hopseal/internal/wasmbuild"
-	"github.com/hopseal/hopseal/transport"
-	"github.com/hopseal/hopseal/transport/relay"
 )
 
 // csp is what a careful page sends: no inline scripts, and of eval only what wasm
 // needs.
 const csp = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src data:"
 
-// serve serves the package and a page that imports it. Under /bad it does what
-// broken deployments do.
+// serve serves the package and a page that imports it.
 func serve(t testing.TB, policy string) (url string) {
 	t.Helper()
 	dir := buildPackage(t).Dir
-	hub := relay.New(relay.Options{Accept: &transport.AcceptOptions{Policy: transport.Development}})
 	mux := http.NewServeMux()
-	mux.Handle("/relay", hub)
 	mux.Handle("/hopseal/", http.StripPrefix("/hopseal/", http.FileServer(http.Dir(dir))))
 	mux.Handle("/", http.FileServer(http.Dir("testdata/page")))
-	mux.HandleFunc("/bad/mime.wasm", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/plain")
-		b, err := os.ReadFile(filepath.Join(dir, wasmbuild.CoreFile))
-		if err != nil {
-			t.Error(err)
-		}
-		w.Write(b)
-	})
-	mux.HandleFunc("/bad/broken.wasm", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/wasm")
-		b, err := os.ReadFile(filepath.Join(dir, wasmbuild.CoreFile))
-		if err != nil {
-			t.Error(err)
-		}
-		w.Write(b[:len(b)/2])
-		panic(http.ErrAbortHandler)
-	})
-	mux.HandleFunc("/bad/html.wasm", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/html")
-		fmt.Fprint(w, "<!doctype html><title>not what you wanted</title>")
-	})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", policy)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -62,9 +30,6 @@ func serve(t testing.TB, policy string) (url string) {
 		mux.ServeHTTP(w, r)
 	}))
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		hub.Shutdown(ctx)
 		server.CloseClientConnections()
 		server.Close()
 	})
@@ -92,61 +57,6 @@ func wantFailure(t *testing.T, p *chromium.Page, script, code, text string) {
 	f := caught(p, script)
 	if f.Code != code || !strings.Contains(f.Message, text) || f.Name != "HopsealError" {
 		t.Errorf("%s: got %+v, want code %s and %q", script, f, code, text)
-	}
-}
-
-func TestAPlainModuleScriptWorks(t *testing.T) {
-	b, url := chromium.New(t), serve(t, csp)
-	p := open(b, url)
-	info := chromium.Eval[struct {
-		Version, BuildID string
-		WebCrypto        bool    `json:"webcrypto"`
-		Milliseconds     float64 `json:"milliseconds"`
-	}](p, "start()")
-	if info.BuildID != buildPackage(t).BuildID || info.Version == "" || !info.WebCrypto {
-		t.Errorf("init gave %+v", info)
-	}
-	t.Logf("init took %.0f ms, fetching included", info.Milliseconds)
-	got := chromium.Eval[string](p, `(async () => {
-		const { Identity, ReplayGuard, seal, open } = hopseal;
-		const [ann, bob] = [await Identity.generate("ann"), await Identity.generate("bob")];
-		const sealed = await seal(new TextEncoder().encode("grüße"), { from: ann, to: [bob.public], context: "c" });
-		const replay = await ReplayGuard.create({ identity: bob });
-		const { data } = await open(sealed, { identity: bob, from: ann.public, context: "c", replay });
-		return new TextDecoder().decode(data);
-	})()`)
-	if got != "grüße" {
-		t.Errorf("opened %q", got)
-	}
-	if added := chromium.Eval[[]string](p, "addedGlobals()"); len(added) != 0 {
-		t.Errorf("globals added: %q", added)
-	}
-}
-
-func TestBrokenDeploymentsSayWhatIsWrong(t *testing.T) {
-	b, url := chromium.New(t), serve(t, csp)
-	p := open(b, url)
-	p.ExpectErrors("404")
-	wantFailure(t, p, `await start("/hopseal/nothing.wasm")`, "core-fetch", "/hopseal/nothing.wasm answered 404 Not Found")
-	wantFailure(t, p, `await start("/bad/html.wasm")`, "core-not-wasm", "an HTML page")
-	p.ExpectErrors("ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_REFUSED", "ERR_UNSAFE_PORT", "Content Security Policy", "Content-Security-Policy")
-	wantFailure(t, p, `await start("http://127.0.0.1:1/core.wasm?token=x")`, "core-fetch", "http://127.0.0.1:1/core.wasm could not be fetched")
-	wantFailure(t, p, `await start("/bad/broken.wasm")`, "core-fetch", "/bad/broken.wasm broke off while it was loaded")
-	wantFailure(t, p, `await start(new Uint8Array([1, 2]))`, "core-not-wasm", "2 bytes that start with 01 02")
-	wantFailure(t, p, `await hopseal.Identity.generate("ann")`, "not-initialised", "not been started")
-	// After all of that the next init works, even under a wrong MIME type.
-	if id := chromium.Eval[string](p, `start("/bad/mime.wasm").then((info) => info.buildId)`); id == "" {
-		t.Error("a wrong MIME type ends in no core")
-	}
-}
-
-func TestAPolicyWithoutWasmIsNamed(t *testing.T) {
-	b, url := chromium.New(t), serve(t, "default-src 'self'; img-src data:")
-	p := open(b, url)
-	p.ExpectErrors("Content Security Policy")
-	f := caught(p, "await start()")
-	if f.Code != "core-compile" || !strings.Contains(f.Hint, "wasm-unsafe-eval") {
-		t.Errorf("got %+v", f)
 	}
 }
 
@@ -187,31 +97,6 @@ func TestValuesOfAnIframeAreWhatTheyAre(t *testing.T) {
 	if got := chromium.Eval[string](p, `(() => { window.kept = new other.Uint8Array([7, 8]); other.gone.remove(); return crossing(kept); })()`); got != "7,8" {
 		t.Errorf("without the iframe: opened %q", got)
 	}
-}
-
-// TestADeadCoreIsReplaced breaks the core by overwriting its memory.
-func TestADeadCoreIsReplaced(t *testing.T) {
-	b, url := chromium.New(t), serve(t, csp)
-	p := open(b, url)
-	p.Run(`(async () => {
-		const instantiate = WebAssembly.instantiate;
-		WebAssembly.instantiate = async (...args) => (window.instance = await instantiate(...args));
-		await start();
-		WebAssembly.instantiate = instantiate;
-		window.ann = await hopseal.Identity.generate("ann");
-		window.relay = await hopseal.RelayClient.connect("/relay");
-		new Uint8Array(instance.exports.mem.buffer).fill(255);
-	})()`)
-	wantFailure(t, p, `await hopseal.Identity.generate("bob")`, "core-dead", "failed inside")
-	wantFailure(t, p, `await ann.renew()`, "core-dead", "failed inside")
-	if code := chromium.Eval[string](p, "relay.closed.then((closed) => closed.error.code)"); code != "core-dead" {
-		t.Errorf("the relay client ended with %q", code)
-	}
-	if name := chromium.Eval[string](p, `start().then(() => hopseal.Identity.generate("bob")).then((bob) => bob.name)`); name != "bob" {
-		t.Errorf("after a fresh start: %q", name)
-	}
-	wantFailure(t, p, `await ann.renew()`, "closed", "lost with the core")
-	// Nothing of it was thrown at the page: the console is checked at the end.
 }
 
 // save makes an identity and a friend, and saves them under the record.
@@ -360,66 +245,4 @@ func TestTheStoreNoticesChanges(t *testing.T) {
 	p.Run(`load("ann")`)
 	p.Run(`change("keys", "wrap", (store) => store.delete("wrap"))`) // the key is gone
 	wantFailure(t, p, `await load("ann")`, "store-damaged", "does not open")
-}
-
-func TestTheStoreSaysWhatIsMissing(t *testing.T) {
-	b, url := chromium.New(t), serve(t, csp)
-	for _, missing := range []struct{ script, name string }{
-		// As in a page that came over plain http.
-		{`void Object.defineProperty(crypto, "subtle", { value: undefined })`, "crypto.subtle"},
-		{`void Object.defineProperty(window, "indexedDB", { get() { throw new DOMException("", "SecurityError"); } })`, "IndexedDB"},
-		{`void Object.defineProperty(navigator, "locks", { value: undefined })`, "Web Locks"},
-	} {
-		p := open(b, url)
-		p.Run(missing.script)
-		p.Run("start()")
-		wantFailure(t, p, `await hopseal.openStore({ record: "ann" })`, "store-unavailable", missing.name)
-		if ok := chromium.Eval[bool](p, `hopseal.openStore({ record: "ann", memory: true }).then((store) => store.load()).then((x) => x === null)`); !ok {
-			t.Error("the memory store is not there")
-		}
-	}
-}
-
-// TestTwoPagesTalkThroughARelay has two pages and a Go client talk through a hub.
-func TestTwoPagesTalkThroughARelay(t *testing.T) {
-	b, url := chromium.New(t), serve(t, csp)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	goClient, err := relay.Dial(ctx, url+"/relay", &transport.DialOptions{Policy: transport.Development})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer goClient.Close()
-	if _, err := goClient.Join(ctx, "room", "go", []byte{1}); err != nil {
-		t.Fatal(err)
-	}
-	pages := map[string]*chromium.Page{}
-	for _, name := range []string{"ann", "bob"} {
-		p := open(b, url)
-		p.Run(`(async () => {
-			await start();
-			window.relay = await hopseal.RelayClient.connect("/relay");
-			window.membership = await relay.join("room", "` + name + `", new TextEncoder().encode("` + name + `"));
-			window.events = [];
-			(async () => { for await (const event of relay) events.push(event); })();
-		})()`)
-		pages[name] = p
-	}
-	wantFailure(t, pages["bob"], `
-		const third = await hopseal.RelayClient.connect("/relay");
-		try { await third.join("room", "ann", new Uint8Array()) } finally { third.close() }
-	`, "relay-name-taken", "name")
-	pages["ann"].Run(`relay.publish("room", new TextEncoder().encode("from ann"))`)
-	pages["bob"].WaitFor(`events.some((e) => e.type === "message" && new TextDecoder().decode(e.payload) === "from ann" && e.from === membership.members.find((m) => m.name === "ann").id)`)
-	if err := goClient.Publish(ctx, "room", []byte("from go")); err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range pages {
-		p.WaitFor(`events.some((e) => e.type === "message" && new TextDecoder().decode(e.payload) === "from go")`)
-	}
-	pages["bob"].Run("relay.close()")
-	pages["ann"].WaitFor(`events.some((e) => e.type === "left")`)
-	if members := chromium.Eval[[]string](pages["ann"], `events.filter((e) => e.type === "entered").map((e) => e.name + " " + new TextDecoder().decode(e.presence))`); !slices.Equal(members, []string{"bob bob"}) {
-		t.Errorf("ann saw enter: %q", members)
-	}
 }

@@ -69,7 +69,7 @@ export const short = {
 
   async "Vite, development"({ project }) {
     const p = project({ "index.html": moduleScript });
-    const server = await p.start("vite", ["--host", "127.0.0.1", "--port", "0"], /http:\/\/127\.0\.0\.1:\d+\//);
+    const server = await p.start("vite", ["--force", "--host", "127.0.0.1", "--port", "0"], /http:\/\/127\.0\.0\.1:\d+\//);
     await p.saysHello(server.found[0]).finally(server.stop);
   },
 

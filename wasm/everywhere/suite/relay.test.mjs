@@ -8,7 +8,8 @@ test.short("two pages meet at a relay", async () => {
   const [hers, his, third] = [await connect(), await connect(), await connect()];
   await hers.join("room", "ann", ann.public.bytes);
   const { members } = await his.join("room", "bob", bob.public.bytes);
-  same(members.map((member) => member.name), ["ann"]);
+  const [met] = members;
+  same([members.length, met.name, met.presence.length], [1, "ann", ann.public.bytes.length]);
   await fails(third.join("room", "ann", new Uint8Array()), "relay-name-taken");
   third.close();
   await hers.publish("room", await seal("over the relay", { from: ann, to: [bob.public] }));

@@ -1,4 +1,4 @@
-import { addedGlobals, fails, hopseal, otherPage, same, test } from "./page.mjs";
+import { addedGlobals, fails, hopseal, otherPage, same, services, test } from "./page.mjs";
 
 const { Identity, init } = hopseal;
 
@@ -40,9 +40,11 @@ test("a dead core is replaced", async () => {
   await there.init();
   WebAssembly.instantiate = instantiate;
   const ann = await there.Identity.generate("ann");
+  const relay = await there.RelayClient.connect(`${services}/relay`);
   new Uint8Array(instance.exports.mem.buffer).fill(255);
   await fails(there.Identity.generate("bob"), "core-dead", "failed inside");
   await fails(ann.renew(), "core-dead", "failed inside");
+  same((await relay.closed).error.code, "core-dead");
   await there.init();
   same((await there.Identity.generate("bob")).name, "bob");
   await fails(ann.renew(), "closed", "lost with the core");
