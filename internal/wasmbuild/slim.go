@@ -46,9 +46,8 @@ func slimMemory(memory []byte) error {
 	}
 	s.dropData()
 	s.dropNames()
-	s.dropTables()
 	s.roundFinder()
-	return nil
+	return s.dropTables()
 }
 
 // Tables and data that are for tracebacks, and for interrupting a goroutine anywhere, which
@@ -96,7 +95,7 @@ func shownName(name string) string {
 
 // dropNames removes the names of functions and files, and the numbers of lines.
 func (s *symbols) dropNames() {
-	shown, at := []byte{0}, map[string]uint32{}
+	shown, at := []byte{0}, map[string]uint32{} // shorter than the names of any core
 	for _, f := range s.list {
 		name := shownName(s.name(f))
 		if at[name] == 0 {
@@ -113,16 +112,21 @@ func (s *symbols) dropNames() {
 	clear(s.files)
 }
 
-// dropTables keeps the tables by place that something reads, without gaps.
-func (s *symbols) dropTables() {
-	tables, moved := []byte{0}, map[uint32]uint32{0: 0} // offset 0 stands for no table
+// dropTables keeps the tables by place that something reads, each once and without gaps.
+func (s *symbols) dropTables() error {
+	tables, offsets := []byte{0}, map[string]uint32{"": 0} // offset 0 stands for no table
 	keep := func(f function, word int) {
-		at := f.word(word)
-		if _, ok := moved[at]; !ok {
-			moved[at] = uint32(len(tables))
-			tables = append(tables, s.table(at)...)
+		table := ""
+		if at := f.word(word); at != 0 {
+			table = string(stretched(s.table(at)))
 		}
-		f.set(word, moved[at])
+		at, ok := offsets[table]
+		if !ok {
+			at = uint32(len(tables))
+			offsets[table] = at
+			tables = append(tables, table...)
+		}
+		f.set(word, at)
 	}
 	for _, f := range s.list {
 		keep(f, stackWord)
@@ -133,7 +137,29 @@ func (s *symbols) dropTables() {
 			keep(f, firstPlace+i)
 		}
 	}
+	if len(tables) > len(s.tables) {
+		return unknown("the size of tables")
+	}
 	clear(s.tables[copy(s.tables, tables):])
+	return nil
+}
+
+// placesPerFunction is how many places a function may have.
+const placesPerFunction = 1 << 16
+
+// stretched returns a table whose last value holds to the end of the largest function there can be,
+// instead of that of its own: so functions of different lengths have one table.
+func stretched(table []byte) []byte {
+	in := &reader{rest: table}
+	for places := 0; ; {
+		in.unsigned() // the value
+		at := len(table) - len(in.rest)
+		if size := in.unsigned(); len(in.rest) > 1 {
+			places += size
+			continue
+		}
+		return append(binary.AppendUvarint(table[:at:at], uint64(placesPerFunction-places)), 0)
+	}
 }
 
 // round is how many functions in a row share the place where a search for them begins.
