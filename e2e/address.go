@@ -2,9 +2,10 @@ package e2e
 
 import (
 	"errors"
-	"net"
 	"net/url"
 	"strings"
+
+	"github.com/hopseal/hopseal/internal/netless"
 )
 
 // Address returns what [Dial] asks the Verifier about for a URL: host, port and
@@ -27,5 +28,5 @@ func addressOf(raw string) (string, error) {
 	if port == "" {
 		port = "443"
 	}
-	return net.JoinHostPort(strings.ToLower(u.Hostname()), port) + strings.TrimSuffix(u.EscapedPath(), "/"), nil
+	return netless.JoinHostPort(strings.ToLower(u.Hostname()), port) + strings.TrimSuffix(u.EscapedPath(), "/"), nil
 }

@@ -3,10 +3,10 @@ package transport
 import (
 	"errors"
 	"io"
-	"net"
 	"sync"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/netless"
 	"github.com/hopseal/hopseal/internal/safetext"
 )
 
@@ -69,9 +69,9 @@ func (e *CloseError) who() string {
 // Unwrap returns net.ErrClosed and the cause.
 func (e *CloseError) Unwrap() []error {
 	if e.Err == nil {
-		return []error{net.ErrClosed}
+		return []error{netless.ErrClosed}
 	}
-	return []error{net.ErrClosed, e.Err}
+	return []error{netless.ErrClosed, e.Err}
 }
 
 // Is reports whether target is io.EOF and the peer closed in an orderly way.

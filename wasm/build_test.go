@@ -23,7 +23,7 @@ const maxBrotli = 1_000_000
 // forbidden must not reach the browser: each costs hundreds of kilobytes, or does
 // there what the page does.
 var forbidden = []string{
-	"net/http", "crypto/hpke", "crypto/tls", "crypto/x509", "encoding/json", "log/slog", "regexp",
+	"net", "log", "net/http", "crypto/hpke", "crypto/tls", "crypto/x509", "encoding/json", "log/slog", "regexp",
 	"google.golang.org/protobuf", "github.com/tink-crypto/tink-go", "github.com/coder/websocket",
 	"github.com/vmihailenco/msgpack",
 }

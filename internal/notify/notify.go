@@ -4,7 +4,6 @@ package notify
 import (
 	"cmp"
 	"fmt"
-	"log"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -75,7 +74,7 @@ func (n *Notifier[E]) next() (e E, missed int, ok bool) {
 func (n *Notifier[E]) deliver(e E, missed int) {
 	defer func() {
 		if v := recover(); v != nil {
-			log.Printf("%s panicked: %s\n%s", n.Name, safetext.Line(fmt.Sprint(v), shown), debug.Stack())
+			report(n.Name + " panicked: " + safetext.Line(fmt.Sprint(v), shown) + "\n" + string(debug.Stack()))
 		}
 	}()
 	if n.Note != nil {

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strconv"
 	"strings"
+
+	"github.com/hopseal/hopseal/internal/netless"
 )
 
 // Causes that end a session. A CloseError has them.
@@ -141,7 +142,7 @@ func (e *CloseError) missed() string {
 
 // Unwrap returns net.ErrClosed, the cause and the gap.
 func (e *CloseError) Unwrap() []error {
-	all := []error{net.ErrClosed}
+	all := []error{netless.ErrClosed}
 	if e.Err != nil {
 		all = append(all, e.Err)
 	}

@@ -2,8 +2,9 @@ package fault
 
 import (
 	"errors"
-	"net"
 	"strings"
+
+	"github.com/hopseal/hopseal/internal/netless"
 )
 
 // A DisconnectError says how a session lost a connection. The session goes on: a client dials
@@ -19,7 +20,7 @@ func (e *DisconnectError) Error() string {
 }
 
 // Unwrap returns net.ErrClosed and the cause.
-func (e *DisconnectError) Unwrap() []error { return []error{net.ErrClosed, e.Err} }
+func (e *DisconnectError) Unwrap() []error { return []error{netless.ErrClosed, e.Err} }
 
 // Disconnected returns the error of a lost connection for a session that goes on. why is what
 // would end a session that has only one connection.
