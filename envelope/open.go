@@ -14,13 +14,15 @@ import (
 //
 //   - Identity and From: sealed to Identity and signed by From;
 //   - Shared, Party and FromParty: sealed and MACed under the shared keyset;
-//   - Shared, Party, Identity and From: sealed under the shared keyset, signed by From.
+//   - Shared, Party, Identity and From: sealed under the shared keyset, signed by From;
+//   - Identity and Own: sealed and signed by Identity itself, and by nobody else.
 //
 // An Opener is safe for concurrent use while its fields are not changed.
 type Opener struct {
 	Identity  *keys.Identity       // who opens; messages that it sent itself are refused
 	From      *keys.PublicIdentity // the expected sender; the caller's trust.Verifier has accepted it
 	Shared    *keys.SharedKeyset
+	Own       bool   // opens only what Identity sealed and listed itself for: one's own messages, from an archive
 	Party     string // one's own name among the holders of Shared, the Sealer's ToParty
 	FromParty string // the expected sender among them
 
@@ -120,14 +122,15 @@ func (o *Opener) suite() (Suite, error) {
 	identity, shared := o.Identity != nil && o.Identity.Public() != nil, o.Shared != nil && o.Shared.Primary() != nil
 	from, party, fromParty := o.From != nil, o.Party != "", o.FromParty != ""
 	switch {
-	case identity && from && !shared && !party && !fromParty:
+	case identity && from != o.Own && !shared && !party && !fromParty:
 		return SuiteRecipients, o.checkFirst()
+	case o.Own:
 	case shared && identity && from && party && !fromParty:
 		return SuiteSharedSigned, o.checkFirst()
 	case shared && party && fromParty && o.Party != o.FromParty && !identity && !from:
 		return SuiteShared, o.checkFirst()
 	}
-	return 0, errors.New("envelope: an Opener needs Identity and From; Shared, Party and another FromParty; or Shared, Party, Identity and From; and nothing beside")
+	return 0, errors.New("envelope: an Opener needs Identity and From; Shared, Party and another FromParty; Shared, Party, Identity and From; or Identity and Own; and nothing beside")
 }
 
 // bodyKey returns the one key that the message names.

@@ -68,6 +68,8 @@ func (o *Opener) authenticate(want Suite, h *Header) (checker, error) {
 		return checker{}, fail(ReasonSuite)
 	case want == SuiteShared:
 		return o.authenticateShared(h)
+	case o.Own:
+		return authenticateSigned(o.Identity.Public(), o.Context, h)
 	case h.Sender == o.Identity.Fingerprint():
 		return checker{}, fail(ReasonReflected)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/newborn"
+	"github.com/hopseal/hopseal/internal/pagestore"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys"
 )
@@ -40,6 +41,7 @@ type ReplayGuard struct {
 	floor   time.Time        // nothing at or before it is accepted from a new sender
 	senders map[sender]*seen // only senders whose proof verified
 	sweep   int              // the number of senders at which idle ones are dropped
+	log     *pagestore.Log   // where claims are noted for the store of the npm package, nil natively
 }
 
 type sender struct {
@@ -126,7 +128,29 @@ func (g *ReplayGuard) claim(h Header, maxAge time.Duration, now time.Time) error
 		return fail(ReasonTime)
 	}
 	g.window = max(g.window, maxAge)
-	return g.of(senderOf(&h), now).accept(h, now, g.window)
+	from := senderOf(&h)
+	if err := g.of(from, now).accept(h, now, g.window); err != nil {
+		return err
+	}
+	g.note(from, &h)
+	return nil
+}
+
+// note writes down a claim for whoever follows the guard, see package pagestore. The caller holds mu.
+//
+//	claim = array(5) [ fingerprint | pair id bin 32, party str, message id bin 16, time ms, longest MaxAge ms ]
+func (g *ReplayGuard) note(from sender, h *Header) {
+	log := g.log
+	if log == nil || log.Lost {
+		return
+	}
+	b := strict.AppendBin(strict.AppendArray(log.Claims, 5), from.root[:])
+	b = strict.AppendBin(strict.AppendStr(b, from.party), h.ID[:])
+	b = strict.AppendUint(b, uint64(h.Time.UnixMilli()))
+	log.Claims = strict.AppendUint(b, windowMilli(g.window))
+	if len(b) > pagestore.MaxLog {
+		*log = pagestore.Log{Lost: true}
+	}
 }
 
 func (g *ReplayGuard) of(from sender, now time.Time) *seen {
@@ -224,7 +248,7 @@ func (g *ReplayGuard) Bytes() []byte {
 	g.forgetIdle(time.Now())
 	b := strict.AppendUint(strict.AppendArray(nil, 5), guardVersion)
 	b = strict.AppendBin(b, g.first.bytes())
-	b = strict.AppendUint(b, uint64((g.window + time.Millisecond - 1).Milliseconds()))
+	b = strict.AppendUint(b, windowMilli(g.window))
 	b = strict.AppendUint(b, floorMilli(g.floor))
 	b = strict.AppendArray(b, len(g.senders))
 	for _, from := range sortedKeys(g.senders, sender.compare) {
@@ -261,6 +285,9 @@ func floorMilli(t time.Time) uint64 {
 	}
 	return min(uint64(t.Add(time.Millisecond-1).UnixMilli()), maxTime-1)
 }
+
+// windowMilli rounds up too.
+func windowMilli(w time.Duration) uint64 { return uint64((w + time.Millisecond - 1).Milliseconds()) }
 
 func fromMilli(ms uint64) time.Time {
 	if ms == 0 {

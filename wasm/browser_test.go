@@ -185,7 +185,7 @@ func TestA20TheStoreIsLockedToOneTab(t *testing.T) {
 	second.Run("start()")
 	fingerprint := chromium.Eval[string](first, "("+save+`)("ann")`)
 	wantFailure(t, second, `await hopseal.openStore({ record: "ann" })`, "store-in-use", "another tab")
-	wantFailure(t, first, `await hopseal.openStore({ record: "ann" })`, "store-in-use", "another tab")
+	wantFailure(t, first, `await hopseal.openStore({ record: "ann" })`, "store-in-use", "this page has opened it already")
 	if f := caught(second, `await hopseal.openStore({ record: "ann" })`); !f.Retryable || f.Hint == "" {
 		t.Errorf("got %+v", f)
 	}
@@ -233,10 +233,13 @@ func TestTheStoreNoticesChanges(t *testing.T) {
 	})()`)
 	p.Run(`change("records", "ann", (store, value) => store.put(value, "eve"))`) // moved to another name
 	wantFailure(t, p, `await load("eve")`, "store-damaged", "does not open")
-	p.Run(`change("records", "ann", (store, value) => store.put({ ...value, version: 2 }, "ann"))`)
+	p.Run(`change("records", "ann", (store, value) => store.put({ ...value, version: 3 }, "ann"))`)
 	wantFailure(t, p, `await load("ann")`, "store-damaged", "does not open")
-	p.Run(`change("records", "ann", (store, value) => store.put({ ...value, version: 1 }, "ann"))`)
+	p.Run(`change("records", "ann", (store, value) => store.put({ ...value, version: 2 }, "ann"))`)
 	p.Run(`load("ann")`)
+	p.Run(`change("records", "ann", (store, value) => store.put({ ...value, generation: value.generation + 1 }, "ann"))`)
+	wantFailure(t, p, `await load("ann")`, "store-damaged", "does not open")
+	p.Run(`change("records", "ann", (store, value) => store.put({ ...value, generation: value.generation - 1 }, "ann"))`)
 	for _, field := range []string{"data", "iv"} {
 		p.Run(`change("records", "ann", (store, value) => { value.` + field + `[3] ^= 1; store.put(value, "ann"); })`)
 		wantFailure(t, p, `await load("ann")`, "store-damaged", "does not open")

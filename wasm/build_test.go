@@ -108,8 +108,8 @@ func TestThePackageListsItsFiles(t *testing.T) {
 func TestTheStoreUsesItsLabel(t *testing.T) {
 	r := buildPackage(t)
 	want := strings.TrimSuffix(string(label.PageStore), "\x00") + `\0"`
-	if !strings.Contains(readFile(t, filepath.Join(r.Dir, "store.js")), `const aadLabel = "`+want) {
-		t.Errorf("store.js does not use %q", want)
+	if !strings.Contains(readFile(t, filepath.Join(r.Dir, "record.js")), `const aadLabel = "`+want) {
+		t.Errorf("record.js does not use %q", want)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/hopseal/hopseal/internal/pagestore"
 	"github.com/hopseal/hopseal/keys"
 )
 
@@ -125,6 +126,9 @@ func (k *KnownPeers) OnChange(f func()) (stop func()) {
 	}
 	return k.listeners.add(f)
 }
+
+// init offers a mark of what is known to the store of the npm package.
+func init() { pagestore.Peers = func(k any) any { return k.(*KnownPeers).known.Load() } }
 
 // now returns what is known. The caller reads it, or changes a copy of it.
 func (k *KnownPeers) now() snapshot {

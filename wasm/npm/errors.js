@@ -31,6 +31,9 @@ const hints = {
   "store-in-use": "Close the other tab that uses it.",
   "store-damaged": "Restore it from a backup, or start with a new identity, which peers have to admit again.",
   "store-failed": "",
+  "store-full": "Free space on the disk or among what this site keeps, then try again: nothing was lost that was saved before.",
+  "store-rolled-back":
+    "Ask the user; to go on with it, pass { acceptOld: true }: known peers start empty, and messages of the first five minutes are refused.",
   "relay-unreachable": "Check the address and that the relay runs, then try again.",
   "relay-closed": "Connect again.",
   "relay-protocol": "Check that the address is a Hopseal relay's, of the same version.",

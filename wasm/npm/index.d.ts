@@ -60,6 +60,7 @@ export function init(source?: CoreSource): Promise<CoreInfo>;
 
 import type { Data, SessionClosed } from "./session.js";
 export * from "./session.js";
+export * from "./account.js";
 
 /**
  * Stable names of what can go wrong. New ones may be added.
@@ -95,9 +96,11 @@ export type ErrorCode =
   | "trust-not-yet-valid" // issued in the future, by this clock
   // The store
   | "store-unavailable" // no IndexedDB, no crypto.subtle or no Web Locks here
-  | "store-in-use" // another tab, or another openStore, holds this record
+  | "store-in-use" // another tab, or another openStore, holds this record, or has taken it away
   | "store-damaged" // the record does not open: changed, or its key is gone
-  | "store-failed" // the browser refused to read or write
+  | "store-rolled-back" // an older copy of the record was put back: what was opened, forgotten or revoked since is not in it
+  | "store-full" // the disk, or what the browser gives this site, is full
+  | "store-failed" // the browser refused to read or write, or did not answer
   // The relay
   | "relay-unreachable"
   | "relay-closed"
@@ -214,8 +217,17 @@ export class Identity {
  */
 export class PublicIdentity {
   private constructor();
-  /** Rejects with "invalid". Expiry is not checked here but where trust is decided. */
-  static parse(bytes: Binary): Promise<PublicIdentity>;
+  /**
+   * Takes what `bytes` and `encode()` give. White space in the text does not count, nor what stands before
+   * a "#" in it: `parse(location.href)`. Rejects with "invalid". Expiry is not checked here but where
+   * trust is decided.
+   */
+  static parse(encoded: string | Binary): Promise<PublicIdentity>;
+  /**
+   * "hopseal1_" and some 2,000 letters, digits, "-" and "_": for links, messages, copy and paste. It fits a
+   * QR code of level L, which holds 2,953 bytes. It proves nothing: people compare the fingerprint.
+   */
+  encode(): string;
   /** A copy of the encoded form, about 1.5 KB. */
   readonly bytes: Bytes;
   readonly name: string;
@@ -487,55 +499,6 @@ export interface Inspection {
  * ```
  */
 export function inspect(sealed: Binary): Promise<Inspection>;
-
-export interface StoreOptions {
-  /** Of the database, default "hopseal". */
-  name?: string;
-  /** Which identity: one record for each user of the page. */
-  record: string;
-  /** Keep everything in this page's memory, gone with it, and touch no storage. */
-  memory?: boolean;
-}
-
-/**
- * Opens a record of the page's IndexedDB. What is saved is encrypted under an
- * AES-256-GCM key that the browser keeps and does not give out: that stops copying,
- * not use by a script that runs in the page. The record stays locked until
- * `close()`, or until the page goes.
- *
- * Rejects with "store-unavailable", "store-in-use" or "store-failed".
- *
- * ```js
- * const store = await openStore({ record: "ann" });
- * let content = await store.load();
- * if (!content) {
- *   const identity = await Identity.generate("ann");
- *   content = { identity, knownPeers: await KnownPeers.create(), replay: await ReplayGuard.create({ identity }) };
- *   await store.save(content);
- * }
- * ```
- *
- * @see https://github.com/hopseal/hopseal/blob/main/docs/browser.md#store-unavailable
- */
-export function openStore(options: StoreOptions): Promise<Store>;
-
-export interface Store {
-  /**
-   * null when nothing was saved. An identity whose statement is in the second half of its 30 days, or has
-   * expired, is renewed and saved first: a page that is opened again stays known to its peers. Where saving
-   * fails the identity is renewed all the same, and `unsaved` is the error: save() again before the page
-   * goes. Rejects with "store-damaged" or "store-failed".
-   */
-  load(): Promise<{
-    identity: Identity;
-    knownPeers: KnownPeers;
-    replay: ReplayGuard | null;
-    unsaved: HopsealError | null;
-  } | null>;
-  /** Resolves once the record was written and read back. */
-  save(content: { identity: Identity; knownPeers: KnownPeers; replay?: ReplayGuard | null }): Promise<void>;
-  close(): Promise<void>;
-}
 
 export interface Member {
   /** Given by the relay, 32 hex digits. */

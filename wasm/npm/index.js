@@ -5,7 +5,11 @@
 //   core.js      starts the core, calls it, holds handles of what lives in it
 //   keys.js      identities, shared keysets, known peers
 //   envelope.js  seal, open, inspect
-//   store.js     IndexedDB
+//   account.js   identity, known peers and replay guard that keep themselves
+//   store.js     what is saved of them, and when
+//   record.js    how it stands in IndexedDB, and how an older copy is noticed
+//   database.js  IndexedDB with promises that settle
+//   locks.js     one tab at a time
 //   relay.js     the socket to a relay
 //   async.js     what waits: tickets, questions of the core, turns
 //   link.js      sockets for the core's connections
@@ -14,6 +18,7 @@
 export { init } from "./core.js";
 export { HopsealError } from "./errors.js";
 export { Identity, KnownPeers, PublicIdentity, SharedKeyset } from "./keys.js";
+export { openAccount } from "./account.js";
 export { connect } from "./connect.js";
 export { inspect, open, ReplayGuard, seal } from "./envelope.js";
 export { openStore } from "./store.js";

@@ -1,6 +1,6 @@
 import { bytesOf, choiceOf, optionsOf, textOf } from "./args.js";
 import { call, handleOf, hold, isLost, release } from "./core.js";
-import { badArgument, shown } from "./errors.js";
+import { badArgument, HopsealError, shown } from "./errors.js";
 import { op } from "./ops.js";
 
 const redacted = "[redacted]";
@@ -89,8 +89,12 @@ export class PublicIdentity {
     Object.defineProperty(this, "revoked", { ...own, value: response.number() === 1 });
   }
 
-  static async parse(bytes) {
-    return readPublic(call(op.publicParse, bytesOf(bytes, "bytes")));
+  static async parse(encoded) {
+    return readPublic(call(op.publicParse, typeof encoded === "string" ? decode(encoded) : bytesOf(encoded, "encoded")));
+  }
+
+  encode() {
+    return asText(this.#bytes);
   }
 
   get bytes() {
@@ -120,6 +124,26 @@ export class PublicIdentity {
   [inspectInNode]() {
     return this.toString();
   }
+}
+
+// As text: the prefix and base64url. Text that a person pastes may have been folded, and may be a link
+// whose fragment it is.
+const prefix = "hopseal1_";
+const digits = { "+": "-", "/": "_", "=": "" };
+
+const asText = (bytes) => prefix + btoa(String.fromCharCode(...bytes)).replace(/[+/=]/g, (c) => digits[c]);
+
+function decode(text) {
+  const bare = text.slice(text.lastIndexOf("#") + 1).replace(/\s+/g, "");
+  if (!bare.startsWith(prefix)) throw new HopsealError("invalid", `not a public identity as text: that begins with ${prefix}`);
+  try {
+    const base64 = bare.slice(prefix.length).replace(/-/g, "+").replace(/_/g, "/");
+    const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+    if (asText(bytes) === bare) return bytes;
+  } catch {
+    // It is none.
+  }
+  throw new HopsealError("invalid", "this public identity was cut short or changed");
 }
 
 export function readPublic(response) {
@@ -168,6 +192,10 @@ export class SharedKeyset {
 
 export function readShared(response) {
   return new SharedKeyset(token, response.number());
+}
+
+export function readPeers(response) {
+  return new KnownPeers(token, response.number());
 }
 
 const roles = { server: 1, client: 2, member: 3 };

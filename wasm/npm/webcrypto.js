@@ -38,11 +38,11 @@ async function sealBegun(core, handle, started, plaintext) {
   }
 }
 
-// openInSteps takes the fields of an opener. It returns null where only the core opens this,
+// openInSteps takes the operation that begins, and the fields of an opener. It returns null where only the core opens this,
 // else a promise of the data and of the response that goes on with the header.
-export function openInSteps(opener, sealed) {
+export function openInSteps(begin, opener, sealed) {
   const core = theCore();
-  const started = core.call(op.openBegin, [...opener, sealed]);
+  const started = core.call(begin, [...opener, sealed]);
   const handle = started.number();
   return handle === 0 ? null : openBegun(core, handle, started, sealed);
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/envelope"
+	"github.com/hopseal/hopseal/internal/pagestore"
 	"github.com/hopseal/hopseal/keys"
 )
 
@@ -34,6 +35,19 @@ func (c *Core) guardParse(r *request, out []byte) ([]byte, error) {
 		return nil, err
 	}
 	return c.objects.appendHandle(out, g)
+}
+
+// guardWithdraw: replay guard handle, sender's fingerprint text, message id bytes → nothing. It
+// takes back the claim of a message to identities that nobody has seen.
+func (c *Core) guardWithdraw(r *request, out []byte) ([]byte, error) {
+	g, sender := required[*envelope.ReplayGuard](r), r.fingerprint(r.text())
+	h := envelope.Header{Suite: envelope.SuiteRecipients, Sender: sender}
+	copy(h.ID[:], r.fixed(len(h.ID)))
+	if err := r.done(); err != nil {
+		return nil, err
+	}
+	pagestore.Withdraw(g, h)
+	return out, nil
 }
 
 // guardBytes: replay guard handle → bytes.
@@ -95,6 +109,20 @@ func sealFailed(err error) error {
 // the claim, has said yes.
 func (c *Core) open(r *request, out []byte) ([]byte, error) {
 	o, claims := opener(r)
+	return openWith(o, claims, r, out)
+}
+
+// openOwn: identity handle, context text, envelope bytes → as open, without a claim. It opens what
+// the identity itself has sealed, as often as asked.
+func (c *Core) openOwn(r *request, out []byte) ([]byte, error) {
+	return openWith(ownOpener(r), new(claimTaker), r, out)
+}
+
+func ownOpener(r *request) envelope.Opener {
+	return envelope.Opener{Identity: object[*keys.Identity](r), Context: r.text(), Own: true, Archive: true, InsecureAllowReplay: true}
+}
+
+func openWith(o envelope.Opener, claims *claimTaker, r *request, out []byte) ([]byte, error) {
 	sealed := r.bytes()
 	if err := r.done(); err != nil {
 		return nil, err

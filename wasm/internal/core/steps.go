@@ -52,6 +52,15 @@ func (c *Core) sealEnd(r *request, out []byte) ([]byte, error) {
 // size number; the handle alone, 0, where only open opens this.
 func (c *Core) openBegin(r *request, out []byte) ([]byte, error) {
 	o, claims := opener(r)
+	return c.begin(o, claims, r, out)
+}
+
+// openOwnBegin: as openOwn → as openBegin.
+func (c *Core) openOwnBegin(r *request, out []byte) ([]byte, error) {
+	return c.begin(ownOpener(r), new(claimTaker), r, out)
+}
+
+func (c *Core) begin(o envelope.Opener, claims *claimTaker, r *request, out []byte) ([]byte, error) {
 	sealed := r.bytes()
 	if err := r.done(); err != nil {
 		return nil, err

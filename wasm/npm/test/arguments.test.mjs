@@ -5,13 +5,13 @@ import { after, before, test } from "node:test";
 import { runInNewContext } from "node:vm";
 import { call } from "../core.js";
 import * as hopseal from "../index.js";
-import { Identity, init, inspect, KnownPeers, open, openStore, PublicIdentity, RelayClient, ReplayGuard, seal, SharedKeyset } from "../index.js";
+import { Identity, init, inspect, KnownPeers, open, openAccount, openStore, PublicIdentity, RelayClient, ReplayGuard, seal, SharedKeyset } from "../index.js";
 import * as cleartext from "../insecure-cleartext.js";
 import { op } from "../ops.js";
 import { FakeSocket, frames } from "./fakesocket.mjs";
 import { anyTime, rejects } from "./helpers.mjs";
 
-let ann, bob, shared, peers, sealed, sealedShared, store, relay, closed;
+let ann, bob, shared, peers, sealed, sealedShared, store, account, own, relay, closed;
 
 before(async () => {
   await init();
@@ -22,6 +22,9 @@ before(async () => {
   sealed = await seal("hello", { from: ann, to: [bob.public], context: "c" });
   sealedShared = await seal("hello", { shared, party: "x", toParty: "y" });
   store = await openStore({ record: "ann", memory: true });
+  account = await openAccount({ record: "ann", memory: true });
+  await account.peers.admit(bob.public);
+  own = await account.seal("hello", { to: bob.public, own: true, context: "c" });
   const connecting = RelayClient.connect("ws://relay.example/", { WebSocket: FakeSocket });
   await new Promise(setImmediate);
   FakeSocket.last.open();
@@ -54,6 +57,15 @@ const functions = {
   inspect: () => [inspect, sealed],
   openStore: () => [openStore, options({ name: "n", record: "r", memory: true })],
   "Store.save": () => [(...a) => store.save(...a), options({ identity: ann, knownPeers: peers, replay: null })],
+  openAccount: () => [openAccount, options({ record: "r", name: "n", database: "d", memory: true, acceptOld: false })],
+  "Account.seal": () => [(...a) => account.seal(...a), "hello", options({ to: [bob.public], own: true, expected: { role: "client" }, context: "c", contentType: "t" })],
+  "Account.open": () => [(...a) => account.open(...a), sealed, options({ from: bob.public, expected: { role: "client" }, context: "c", maxAge: 1000 })],
+  "Account.openOwn": () => [(...a) => account.openOwn(...a), own, options({ context: "c" })],
+  "Account.peers.admit": () => [(...a) => account.peers.admit(...a), bob.public, options({ room: "r" })],
+  "Account.peers.verify": () => [(...a) => account.peers.verify(...a), bob.public, options({ role: "client" })],
+  "Account.peers.forget": () => [(...a) => account.peers.forget(...a), ann.fingerprint, options({ room: "r" })],
+  "Account.peers.revoke": () => [(...a) => account.peers.revoke(...a), ann.public],
+  "Account.peers.admitted": () => [(...a) => account.peers.admitted(...a), options({ room: "r" })],
   "RelayClient.connect": () => [connectRelay, "ws://refuse.example/", options({ signal: AbortSignal.abort(), WebSocket: FakeSocket })],
   "RelayClient.join": () => [(...a) => Promise.race([relay.join(...a), new Promise(setImmediate)]), "room", "ann", Uint8Array.of(1)],
   "RelayClient.leave": () => [(...a) => relay.leave(...a), "elsewhere"],
@@ -134,11 +146,6 @@ const bad = {
   "an array": () => [],
   "an array with a hole": () => [bob.public, , bob.public],
   "the longest array": () => new Array(2 ** 32 - 1),
-  "an array without end": () =>
-    new Proxy([], {
-      get: (target, key) => (key === "length" ? 2 ** 32 - 1 : bob.public),
-      getOwnPropertyDescriptor: () => ({ value: bob.public, configurable: true }),
-    }),
   "an array in itself": () => [[[bob.public]]],
   "a Map": () => new Map([["from", ann]]),
   "a Promise": () => Promise.resolve(ann),
@@ -279,12 +286,6 @@ test("what came in place of what was wanted is named, in the words of JavaScript
     [() => RelayClient.connect(7, { WebSocket: FakeSocket }), "the relay's address must be a URL, got 7"],
   ]) {
     assert.equal((await rejects(run(), "bad-argument")).message, message);
-  }
-});
-
-test("bytes that are too many are refused before they are copied", async () => {
-  for (const run of [() => seal(huge, { from: ann, to: to() }), () => open(huge, {}), () => inspect(huge.buffer)]) {
-    assert.match((await rejects(run(), "too-large")).message, /^(plaintext|sealed) has 73400320 bytes, more than 64 MiB$/);
   }
 });
 

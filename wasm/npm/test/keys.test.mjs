@@ -47,7 +47,8 @@ test("bad names and bytes are refused", async () => {
   await rejects(Identity.generate("x".repeat(129)), "bad-argument");
   await rejects(Identity.generate(7), "bad-argument");
   await rejects(PublicIdentity.parse(new Uint8Array(10)), "invalid");
-  await rejects(PublicIdentity.parse("text"), "bad-argument");
+  await rejects(PublicIdentity.parse("text"), "invalid");
+  await rejects(PublicIdentity.parse(7), "bad-argument");
   await rejects(KnownPeers.parse(new Uint8Array(1)), "invalid");
   assert.throws(() => new Identity(), { code: "bad-argument" });
   assert.throws(() => new PublicIdentity(), { code: "bad-argument" });

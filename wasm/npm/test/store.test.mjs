@@ -2,7 +2,7 @@
 // rest is in the Chromium test of package wasm.
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { Identity, init, KnownPeers, openStore, seal } from "../index.js";
+import { Identity, init, KnownPeers, openStore, ReplayGuard, seal } from "../index.js";
 import { rejects } from "./helpers.mjs";
 
 before(() => init());
@@ -109,3 +109,39 @@ test("bad arguments", async () => {
   await rejects(openStore({ record: "" }), "bad-argument");
   await rejects(openStore({ record: "r", name: 7 }), "bad-argument");
 });
+
+// Under any clock: what is saved loads again, or is refused and leaves what was saved before.
+test("what is saved under a wrong clock loads, or is refused", async () => {
+  for (const days of [-30_000, -20_000, 4_000_000, 90_000_000]) {
+    const store = await openStore({ record: "ann", memory: true });
+    const content = { identity: await Identity.generate("ann"), knownPeers: await KnownPeers.create(), replay: await ReplayGuard.create() };
+    await store.save(content);
+    await at(days, async () => {
+      const replay = await ReplayGuard.create();
+      await content.identity.renew().catch(() => {});
+      await store.save({ ...content, replay }).catch((error) => assert.equal(error.code, "bad-argument"));
+    });
+    assert.equal((await store.load()).identity.fingerprint, content.identity.fingerprint);
+    await store.close();
+  }
+});
+
+test("a save takes what it is given when it is called, and nothing that it does not know", async () => {
+  await using_(await openStore({ record: "ann", memory: true }), async (store) => {
+    const content = { identity: await Identity.generate("ann"), knownPeers: await KnownPeers.create() };
+    const saving = store.save(content);
+    content.identity = null;
+    await saving;
+    await rejects(store.save({ ...content, knownPeer: 1 }), "bad-argument");
+    await rejects(store.save(content), "bad-argument");
+    assert.equal((await store.load()).identity.name, "ann");
+  });
+});
+
+// using_ is what `await using` does.
+async function using_(store, run) {
+  await run(store);
+  await store[Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose")]();
+  await rejects(store.load(), "closed");
+  assert.equal(await store.closed, null);
+}

@@ -7,7 +7,7 @@ import * as cleartext from "../insecure-cleartext.js";
 import * as inNode from "../node.js";
 
 const file = (name) => readFile(new URL(`../${name}`, import.meta.url), "utf8");
-const read = async (name) => (name === "index.d.ts" ? (await file(name)) + (await file("session.d.ts")) : file(name));
+const read = async (name) => (name === "index.d.ts" ? (await file(name)) + (await file("session.d.ts")) + (await file("account.d.ts")) : file(name));
 
 for (const [name, module] of [["index", hopseal], ["insecure-cleartext", cleartext]]) {
   test(`${name}.d.ts declares what ${name}.js exports`, async () => {
@@ -37,15 +37,16 @@ test("every method that the types declare is there, and no other", async () => {
 
 // The samples of the declarations run as they stand, with what a reader would have at hand.
 test("every sample of index.d.ts runs", async () => {
-  const { Identity, init, openStore, ReplayGuard, seal } = hopseal;
+  const { Identity, init, openAccount, openStore, ReplayGuard, seal } = hopseal;
   await init();
-  const samples = [...(await file("index.d.ts")).matchAll(/^ *\* ```js\n(.*?)^ *\* ```$/gms)].map((m) => m[1].replace(/^ *\* ?/gm, ""));
+  const samples = [...((await file("index.d.ts")) + (await file("account.d.ts"))).matchAll(/^ *\* ```js\n(.*?)^ *\* ```$/gms)].map((m) => m[1].replace(/^ *\* ?/gm, ""));
   assert.ok(samples.length >= 8);
   for (const sample of samples) {
     const [me, other] = [await Identity.generate("me"), await Identity.generate("bob")];
     const given = {
       ...hopseal,
       init: () => init(),
+      openAccount: (options) => openAccount({ ...options, memory: true }),
       openStore: (options) => openStore({ ...options, memory: true }),
       console: { log() {} },
       me,
@@ -78,7 +79,7 @@ test("every code has a hint in errors.js, and every code thrown is declared", as
   const codes = [...types.slice(0, types.indexOf("/** Why a message did not open")).matchAll(/^  \| "([a-z-]+)"/gm)].map((m) => m[1]);
   const hinted = [...(await read("errors.js")).matchAll(/^  "?([a-z-]+)"?:/gm)].map((m) => m[1]);
   assert.deepEqual(hinted.sort(), [...codes].sort());
-  for (const name of ["core", "load", "keys", "envelope", "store", "relay", "async", "link", "connect", "session"]) {
+  for (const name of ["core", "load", "keys", "envelope", "store", "relay", "async", "link", "connect", "session", "account", "record", "database", "locks"]) {
     for (const [, code] of (await read(`${name}.js`)).matchAll(/(?:HopsealError|wrap)\(\s*"([a-z-]+)"/g)) {
       assert.ok(codes.includes(code), `${name}.js throws ${code}`);
     }
