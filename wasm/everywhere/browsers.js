@@ -5,16 +5,27 @@ import { browsers } from "./lib/browsers.js";
 import { policy, serve } from "./lib/serve.js";
 import { startServices } from "./lib/services.js";
 
+// serveSuite serves the suite, and what its pages connect to.
+export async function serveSuite({ packed, root }) {
+  let services;
+  const site = await serve({
+    ...paths(packed, join(root, "wasm/everywhere/suite"), join(root, "docs/vectors/envelope")),
+    "/services.json": (request, response) => response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(services)),
+  });
+  const { port } = new URL(site.url);
+  const { url, identity, stop } = await startServices(root, site.url, `http://localhost:${port}`);
+  services = { services: url, identity };
+  return { url: `${site.url}/`, close: () => (stop(), site.close()) };
+}
+
 // testBrowser runs the suite in a browser, as subtests of t.
 export async function testBrowser(t, { name, packed, load, long, root }) {
-  const site = await serve(paths(packed, join(root, "wasm/everywhere/suite"), join(root, "docs/vectors/envelope")));
-  t.after(site.close);
-  const services = await startServices(root, site.url);
-  t.after(services.stop);
+  const { url, close } = await serveSuite({ packed, root });
+  t.after(close);
   const browser = await browsers[name](load);
   t.after(browser.close);
   t.diagnostic(browser.version);
-  const page = await browser.open(`${site.url}/?${new URLSearchParams({ services: services.url, identity: services.identity })}`);
+  const page = await browser.open(url);
   const tests = () => page.run("while (!window.suite?.ready) await new Promise((done) => setTimeout(done, 20)); return suite.tests()");
   for (const { name: test, steps, short } of await tests()) {
     if (!short && !long && name !== "chromium") continue;

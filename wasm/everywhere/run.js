@@ -3,13 +3,14 @@
 //	node wasm/everywhere/run.js                 what each change is checked with, in two minutes
 //	node wasm/everywhere/run.js --long          the whole
 //	node wasm/everywhere/run.js vite firefox    some of it
+//	node wasm/everywhere/run.js --serve         prints an address, for a browser that nothing drives: Safari, a phone's
 //
 // It needs Go, Node, npm and Debian's chromium, firefox-esr, webkit2gtk-driver and xvfb. Everything is built in a
 // folder of its own, which is removed at the end; HOPSEAL_EVERYWHERE names one that stays, for faster runs.
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { testBrowser } from "./browsers.js";
+import { serveSuite, testBrowser } from "./browsers.js";
 import { browsers } from "./lib/browsers.js";
 import { readGuide } from "./lib/guide.js";
 import { prepare } from "./lib/prepare.js";
@@ -24,9 +25,19 @@ const wanted = (name) => words.length === 0 || words.some((word) => name.toLower
 const place = await prepare({ long });
 process.on("exit", place.remove);
 
-for (const name of Object.keys(browsers).filter(wanted)) test(name, (t) => testBrowser(t, { ...place, name, long }));
+if (process.argv.includes("--serve")) {
+  const { url } = await serveSuite(place);
+  console.log(`Open ${url}#run`);
+} else {
+  testAll();
+}
 
-test("tools", async (t) => {
+function testAll() {
+  for (const name of Object.keys(browsers).filter(wanted)) test(name, (t) => testBrowser(t, { ...place, name, long }));
+  test("tools", testTools);
+}
+
+async function testTools(t) {
   const guide = readGuide(join(place.root, "docs/browser.md"));
   let chromium; // started by the first that needs it
   const browser = () => (chromium ??= browsers.chromium(place.load));
@@ -42,4 +53,4 @@ test("tools", async (t) => {
     }
   }
   if (long && words.length === 0) await t.test("every block of the guide was run", () => assert.deepEqual(guide.unused(), []));
-});
+}

@@ -12,7 +12,7 @@ import { startWebKit } from "./webkit.js";
 export const stepTime = 60_000; // ms that one step may take, on a machine that does much else
 
 export const browsers = {
-  chromium: (load) => puppet(load, { browser: "chrome", executablePath: "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] }),
+  chromium: (load) => puppet(load, { browser: "chrome", executablePath: process.env.HOPSEAL_CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] }),
   firefox: (load) => puppet(load, { browser: "firefox", executablePath: "/usr/bin/firefox-esr" }),
   webkit: () => startWebKit(),
 };

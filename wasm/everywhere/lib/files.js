@@ -15,10 +15,21 @@ export function glob(pattern) {
   return found;
 }
 
+const running = new Set(); // ends with this process, however that ends
+process.on("exit", () => running.forEach(kill));
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+
+// launch starts a program in a group of its own, so that all that it starts ends with it.
+export function launch(program, args, options) {
+  const child = spawn(program, args, { ...options, detached: true });
+  running.add(child);
+  return child.once("close", () => running.delete(child));
+}
+
 // run runs a program to its end and returns what it wrote. It throws, with all of that, where the program fails or
 // takes too long; then the program's whole group ends.
-export async function run(program, args, { cwd, env, timeout = 240_000, ...more } = {}) {
-  const child = spawn(program, args, { cwd, env: { ...process.env, ...env }, detached: true, stdio: ["ignore", "pipe", "pipe"], ...more });
+export async function run(program, args, { cwd, env, timeout = 240_000 } = {}) {
+  const child = launch(program, args, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
   const timer = setTimeout(() => kill(child), timeout);
   const parts = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"]) child[name].setEncoding("utf8").on("data", (text) => (parts[name] += text));
@@ -29,7 +40,7 @@ export async function run(program, args, { cwd, env, timeout = 240_000, ...more 
 
 // start starts a server and returns the first match of the pattern in what it writes, and how to stop it.
 export async function start(program, args, pattern, { cwd, env, timeout = 120_000, stdin = "ignore" } = {}) {
-  const child = spawn(program, args, { cwd, env: { ...process.env, ...env }, detached: true, stdio: [stdin, "pipe", "pipe"] });
+  const child = launch(program, args, { cwd, env: { ...process.env, ...env }, stdio: [stdin, "pipe", "pipe"] });
   let text = "";
   const found = await new Promise((resolve, reject) => {
     const fails = (what) => (kill(child), reject(new Error(`${program} ${args.join(" ")} ${what}\n${text.slice(-6000)}`)));
@@ -47,7 +58,7 @@ export async function start(program, args, pattern, { cwd, env, timeout = 120_00
 }
 
 // kill ends a process and all that it started.
-function kill(child) {
+export function kill(child) {
   try {
     process.kill(-child.pid, "SIGKILL");
   } catch {

@@ -1,7 +1,6 @@
 // WebKit: WebKitGTK's MiniBrowser under Xvfb, over the few commands of WebDriver that the tests need.
 // https://www.w3.org/TR/webdriver2/
-import { spawn } from "node:child_process";
-import { freePort, glob } from "./files.js";
+import { freePort, glob, kill, launch } from "./files.js";
 import { stepTime, take, wrapped } from "./browsers.js";
 
 export async function startWebKit() {
@@ -18,24 +17,24 @@ export async function startWebKit() {
 
 // startScreen starts an X server on a display that is free.
 async function startScreen() {
-  const child = spawn("Xvfb", ["-displayfd", "3", "-screen", "0", "1280x1024x24", "-nolisten", "tcp"], { stdio: ["ignore", "ignore", "inherit", "pipe"] });
+  const child = launch("Xvfb", ["-displayfd", "3", "-screen", "0", "1280x1024x24", "-nolisten", "tcp"], { stdio: ["ignore", "ignore", "inherit", "pipe"] });
   const number = await new Promise((resolve, reject) => {
     child.stdio[3].once("data", (text) => resolve(String(text).trim()));
     child.once("error", reject);
     child.once("exit", () => reject(new Error("Xvfb ended")));
   });
-  return { display: `:${number}`, stop: () => child.kill() };
+  return { display: `:${number}`, stop: () => kill(child) };
 }
 
 async function startDriver(display) {
   const port = await freePort();
   const env = { ...process.env, DISPLAY: display, GDK_BACKEND: "x11", LIBGL_ALWAYS_SOFTWARE: "1", WEBKIT_DISABLE_COMPOSITING_MODE: "1", NO_AT_BRIDGE: "1" };
-  const child = spawn("WebKitWebDriver", [`--port=${port}`, "--host=127.0.0.1"], { stdio: ["ignore", "ignore", "inherit"], env });
+  const child = launch("WebKitWebDriver", [`--port=${port}`, "--host=127.0.0.1"], { stdio: ["ignore", "ignore", "inherit"], env });
   const url = `http://127.0.0.1:${port}`;
   for (const until = Date.now() + stepTime; ; ) {
     try {
       await (await fetch(`${url}/status`)).json();
-      return { url, stop: () => child.kill() };
+      return { url, stop: () => kill(child) };
     } catch (error) {
       if (Date.now() > until || child.exitCode !== null) throw new Error("WebKitWebDriver does not answer", { cause: error });
       await new Promise((done) => setTimeout(done, 50));

@@ -51,12 +51,11 @@ export async function pair() {
   return { ann, bob, replay: await ReplayGuard.create({ identity: bob }) };
 }
 
-const query = new URL(location).searchParams;
-export const services = query.get("services");
+export const { services, identity } = await (await fetch("/services.json")).json();
 
 // toServices makes a session with the service at /echo.
 export async function toServices(options) {
-  const encoded = query.get("identity").replace(/-/g, "+").replace(/_/g, "/");
+  const encoded = identity.replace(/-/g, "+").replace(/_/g, "/");
   const verifier = await PublicIdentity.parse(Uint8Array.from(atob(encoded), (c) => c.charCodeAt(0)));
   return connect(`${services}/echo`, { identity: await Identity.generate("page"), verifier, protocol: "echo/1", ...options });
 }
@@ -65,7 +64,7 @@ export async function toServices(options) {
 // It returns the package there, which has not been started, and how to close the page.
 export async function otherPage(path = location.pathname) {
   const frame = document.createElement("iframe");
-  frame.src = path + location.search;
+  frame.src = path;
   document.body.append(frame);
   const there = () => frame.contentWindow.suite;
   await until(there);
