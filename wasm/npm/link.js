@@ -1,5 +1,6 @@
 // Connections. JavaScript owns the socket: a WebSocket, or whatever carries messages and is given as
 // { send, close, onmessage, onclose }. The core has the other half, wasm/internal/core/conn.go.
+import { urlOf } from "./args.js";
 import { badArgument, HopsealError } from "./errors.js";
 import { op } from "./ops.js";
 import { aborted } from "./async.js";
@@ -130,12 +131,7 @@ const schemes = { "ws:": "ws:", "wss:": "wss:", "http:": "ws:", "https:": "wss:"
 
 // targetOf takes a URL apart: where to connect, and what the Verifier is asked about.
 export function targetOf(url, what) {
-  let parsed;
-  try {
-    parsed = new URL(url, globalThis.document?.baseURI);
-  } catch (cause) {
-    throw new HopsealError("bad-argument", `${what} is not a URL`, { cause });
-  }
+  const parsed = urlOf(url, what);
   const scheme = schemes[parsed.protocol];
   if (!scheme) throw badArgument(`${what} starts with ws: or wss:, not ${parsed.protocol}`);
   const { hostname, port, pathname } = parsed;
@@ -148,15 +144,15 @@ export function targetOf(url, what) {
   };
 }
 
-// dial resolves with an open WebSocket.
-export function dial({ url, place }, { WebSocket, protocols = [], signal }) {
+// dial resolves with an open WebSocket, or rejects with "aborted" or the code of the caller.
+export function dial({ url, place }, { WebSocket, protocols = [], signal, code = "unreachable" }) {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(aborted(signal));
     let socket;
     try {
       socket = new WebSocket(url, protocols);
     } catch (cause) {
-      return reject(new HopsealError("unreachable", `the browser refuses to connect to ${place}`, { cause }));
+      return reject(new HopsealError(code, `the browser refuses to connect to ${place}`, { cause }));
     }
     socket.binaryType = "arraybuffer";
     const settle = (finish, value) => {
@@ -167,9 +163,9 @@ export function dial({ url, place }, { WebSocket, protocols = [], signal }) {
     const abort = () => {
       settle(reject, aborted(signal));
       socket.onerror = () => {};
-      socket.close();
+      socket.close(normal);
     };
-    const fail = () => settle(reject, new HopsealError("unreachable", `${place} does not answer`));
+    const fail = () => settle(reject, new HopsealError(code, `${place} does not answer`));
     signal?.addEventListener("abort", abort);
     socket.onopen = () => settle(resolve, socket);
     socket.onerror = socket.onclose = fail;

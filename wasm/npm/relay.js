@@ -1,9 +1,10 @@
 // A connection to a relay. JavaScript owns the socket; the core writes and reads
 // the frames. The relay is not trusted, and nothing that it sends throws out of an
 // event handler: what is wrong ends the connection with an error that says so.
-import { bytesOf, functionOf, optionsOf, signalOf, textOf, urlOf } from "./args.js";
+import { bytesOf, functionOf, optionsOf, signalOf, textOf } from "./args.js";
 import { call, theCore } from "./core.js";
 import { badArgument, HopsealError, shown, wrap } from "./errors.js";
+import { dial, targetOf } from "./link.js";
 import { op } from "./ops.js";
 
 const maxWaitingEvents = 1024;
@@ -39,7 +40,8 @@ export class RelayClient {
     const { signal, WebSocket = globalThis.WebSocket } = optionsOf(options, ["signal", "WebSocket"]);
     if (!WebSocket) throw badArgument("there is no WebSocket here: pass one in the options");
     theCore();
-    const socket = await dial(functionOf(WebSocket, "WebSocket"), relayURL(url), signalOf(signal));
+    const how = { WebSocket: functionOf(WebSocket, "WebSocket"), signal: signalOf(signal), code: "relay-unreachable" };
+    const socket = await dial(targetOf(url, "the relay's address"), how);
     try {
       return new RelayClient(token, socket);
     } catch (error) {
@@ -254,49 +256,6 @@ function readMembers(response) {
   const members = [];
   while (response.more) members.push(readMember(response));
   return members;
-}
-
-const schemes = { "ws:": "ws:", "wss:": "wss:", "http:": "ws:", "https:": "wss:" };
-
-function relayURL(url) {
-  const parsed = urlOf(url, "the relay's address");
-  const scheme = schemes[parsed.protocol];
-  if (!scheme) throw badArgument(`a relay's address starts with ws: or wss:, not ${parsed.protocol}`);
-  return scheme + parsed.href.slice(parsed.protocol.length).replace(/#.*$/, "");
-}
-
-// dial resolves with an open socket.
-function dial(WebSocket, url, signal) {
-  const { protocol, host, pathname } = new URL(url);
-  const place = `${protocol}//${host}${pathname}`; // no query, no user part: they may hold credentials
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(aborted(signal));
-    let socket;
-    try {
-      socket = new WebSocket(url);
-    } catch (cause) {
-      return reject(new HopsealError("relay-unreachable", `the browser refuses to connect to ${place}`, { cause }));
-    }
-    socket.binaryType = "arraybuffer";
-    const settle = (finish, value) => {
-      socket.onopen = socket.onerror = socket.onclose = null;
-      signal?.removeEventListener("abort", abort);
-      finish(value);
-    };
-    const abort = () => {
-      settle(reject, aborted(signal));
-      socket.close(closeNormally);
-    };
-    const fail = () => settle(reject, new HopsealError("relay-unreachable", `${place} does not answer as a relay`));
-    signal?.addEventListener("abort", abort);
-    socket.onopen = () => settle(resolve, socket);
-    socket.onerror = fail;
-    socket.onclose = fail;
-  });
-}
-
-function aborted(signal) {
-  return new HopsealError("aborted", "connecting was aborted", { cause: signal.reason });
 }
 
 // closedByRelay tells how the socket ended. The reason is the relay's text.
