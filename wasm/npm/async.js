@@ -49,9 +49,10 @@ export class Turns {
   }
 
   // begin starts an operation and returns a promise of what read makes of its result.
-  begin(operation, values, { signal, read = () => {} } = {}) {
+  // One that is to be done anyway is begun where the signal has aborted before, and told so.
+  begin(operation, values, { signal, anyway = false, read = () => {} } = {}) {
     return new Promise((resolve, reject) => {
-      if (signal?.aborted) throw aborted(signal);
+      if (signal?.aborted && !anyway) throw aborted(signal);
       const ticket = this.number();
       this.call(operation, [ticket, ...values]);
       const cancel = () => this.call(op.cancel, [ticket]);
@@ -63,6 +64,7 @@ export class Turns {
       this.#alive ??= setInterval(() => {}, 2 ** 30);
       this.#tickets.set(ticket, { resolve: settle(resolve), reject: settle(refuse), read });
       signal?.addEventListener("abort", cancel);
+      if (signal?.aborted) cancel();
     });
   }
 

@@ -92,7 +92,7 @@ async function verdict(verifier, content, options) {
   return [1];
 }
 
-const whole = (value, name, highest = 2 ** 31 - 1) => {
+export const whole = (value, name, highest = 2 ** 31 - 1) => {
   if (value === undefined) return 0;
   if (Number.isInteger(value) && value >= 0 && value <= highest) return value;
   throw badArgument(`${name} must be a whole number, up to ${highest}`);

@@ -50,6 +50,8 @@ const hints = {
   "session-overflow": "Await each send.",
   refused: "The session goes on.",
   reply: "",
+  credentials: "",
+  "credentials-expired": "Show newer ones.",
   stream: "What was read of it is not all; the session goes on.",
   callback: "",
 };

@@ -119,6 +119,8 @@ export type ErrorCode =
   | "session-overflow" // more than 64 MiB wait to be sent
   | "refused" // by a message's receiver: error.reason says why, error.id which
   | "reply" // the other end's function answered with an error: error.reply is its code
+  | "credentials" // thrown by authenticate: the client's credentials are not accepted
+  | "credentials-expired" // thrown by authenticate: nothing but their time is wrong
   | "stream" // an end has given the stream up
   | "callback"; // a function of the page failed
 

@@ -15,6 +15,8 @@
 //   link.js      sockets for the core's connections
 //   connect.js   how a session begins
 //   session.js   sessions
+//   streams.js   their streams
+//   server.js    the other end of sessions
 export { init } from "./core.js";
 export { HopsealError } from "./errors.js";
 export { Identity, KnownPeers, PublicIdentity, SharedKeyset } from "./keys.js";
@@ -24,3 +26,4 @@ export { inspect, open, ReplayGuard, seal } from "./envelope.js";
 export { openStore } from "./store.js";
 export { RelayClient } from "./relay.js";
 export { Message, Payload, refuse, reply, Session } from "./session.js";
+export { createServer, Server } from "./server.js";

@@ -182,6 +182,16 @@ export interface ServeOptions {
   onerror?: (error: unknown, message: Message) => void;
 }
 
+/** A stream that the other end has begun. Only its end says that it is complete: a stream that was given up errors. */
+export interface IncomingStream {
+  readonly type: string;
+  readonly id: bigint;
+  readonly time: Date;
+  /** What the sender has put ahead of the stream: a name, a size. */
+  readonly data: Bytes;
+  readonly readable: ReadableStream<Bytes>;
+}
+
 /**
  * One end of a conversation with one authenticated peer. Its connections come and go; messages arrive once and in
  * order. It dispatches "state" and "refused" as CustomEvents.
@@ -189,6 +199,8 @@ export interface ServeOptions {
 export class Session extends EventTarget {
   private constructor();
   readonly state: SessionState["state"];
+  /** Names the session in logs, the same at both ends. */
+  readonly id: string;
   /** Who the other end has proved to be. */
   readonly peer: PublicIdentity;
   /** The session began before this page was loaded. */
@@ -218,6 +230,18 @@ export class Session extends EventTarget {
   flush(options?: { signal?: AbortSignal }): Promise<void>;
   /** Ends the session once everything has arrived. Rejects with "session-closed" where something may be missing. */
   close(options?: { code?: "done" | "failed"; signal?: AbortSignal }): Promise<void>;
+  /**
+   * Begins a stream of any number of bytes. Closing it completes it, once all has arrived at the other end's
+   * session; aborting it, and the signal, give it up. A write waits while the other end does not read.
+   */
+  openStream(
+    type: string,
+    options?: { data?: Data; signal?: AbortSignal; onprogress?: (arrived: number) => void },
+  ): Promise<WritableStream<Data>>;
+  /** The next stream that the other end begins. */
+  receiveStream(options?: { signal?: AbortSignal }): Promise<IncomingStream>;
+  /** Streams, until an end has closed the session. */
+  streams(): AsyncIterableIterator<IncomingStream>;
   /** Shows the other end the identity and credentials of now, and resolves once it has accepted them. */
   renew(options?: { signal?: AbortSignal }): Promise<void>;
   /** Asks the verifier again. */
@@ -232,3 +256,62 @@ export function refuse(reason: "type" | "unauthorized" | "failed" | "busy" | "va
 
 /** What a handler throws to answer with an error of the application: `call` there rejects with "reply". */
 export function reply(code: number, text: string): HopsealError;
+
+export interface ServerOptions extends SessionOptions {
+  /**
+   * Decides, after the verifier, what a client may do. `true` lets it in, `{ expires }` for so long; `false` refuses
+   * it. After any other error the client is told to try again later.
+   */
+  authenticate?: (
+    peer: PublicIdentity,
+    credentials: Bytes,
+    options: { signal: AbortSignal },
+  ) => boolean | { expires: Date } | Promise<boolean | { expires: Date }>;
+  maxSessions?: number;
+  maxSessionsPerIdentity?: number;
+  maxParked?: number;
+  /** How long a session waits for a client that has lost its connection: ten minutes. */
+  parkTimeout?: number;
+  maxHandshakes?: number;
+  maxHandshakesPerAddress?: number;
+  /** Told of what the function of a session throws. Default: reportError. */
+  onerror?: (error: unknown, session: Session) => void;
+}
+
+/**
+ * Makes a server that runs a function for each session. When the function returns, the session is closed.
+ *
+ * ```js
+ * const server = createServer({ identity: me, verifier: clients, protocol: "echo/1" }, async (session) => {
+ *   for await (const message of session) await session.send(message.data);
+ * });
+ * new WebSocketServer({ port: 8080 }).on("connection", (socket, request) => {
+ *   server.serve(socket, { remote: request.socket.remoteAddress });
+ * });
+ * ```
+ */
+export function createServer(
+  options: ServerOptions,
+  handle: (session: Session, options: { signal: AbortSignal }) => void | Promise<void>,
+): Server;
+
+export class Server {
+  private constructor();
+  /**
+   * Takes over a socket that is open: one of the package ws, or any link. Resolves once its session is over, with
+   * the error if there was one, and never rejects. `remote` is the client's address, for the limits.
+   */
+  serve(socket: Link, options?: { remote?: string; kind?: string }): Promise<{ error: HopsealError | null }>;
+  /** Closes all sessions and resolves once their functions have returned. */
+  shutdown(options?: { signal?: AbortSignal }): Promise<void>;
+  stats(): Promise<ServerStats>;
+}
+
+export interface ServerStats {
+  readonly sessions: number;
+  readonly parked: number;
+  readonly handshakes: number;
+  /** Connections by what became of them, sessions by how they ended. */
+  readonly greeted: Readonly<Record<string, number>>;
+  readonly ended: Readonly<Record<string, number>>;
+}

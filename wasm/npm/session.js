@@ -1,12 +1,14 @@
 // Sessions: the Go package e2e, with sockets, storage and callbacks of JavaScript.
-import { dataOf, textOf } from "./args.js";
+import { choiceOf, dataOf, textOf } from "./args.js";
 import { handleOf, hold, theCore } from "./core.js";
 import { badArgument, HopsealError } from "./errors.js";
 import { readPublic } from "./keys.js";
 import { op } from "./ops.js";
+import { openStream, receiveStream } from "./streams.js";
 
 const maxWithCore = 1 << 20; // bytes of sends that the core has and has not done
 const maxWaiting = 64 << 20; // bytes of sends that wait in JavaScript
+const never = 2 ** 32 - 1; // of a duration
 const codes = { done: 0, failed: 2 };
 
 const token = Symbol("hopseal");
@@ -20,6 +22,7 @@ export class Session extends EventTarget {
   #state = "secure";
   #info;
   #ended = null; // the error that says how
+  #closing = false;
   #serves = false;
   #sends = []; // those that wait for the core
   #withCore = 0;
@@ -44,6 +47,10 @@ export class Session extends EventTarget {
 
   get state() {
     return this.#ended ? "closed" : this.#state;
+  }
+
+  get id() {
+    return this.#info.id;
   }
 
   get peer() {
@@ -94,7 +101,7 @@ export class Session extends EventTarget {
       try {
         yield await this.receive();
       } catch (error) {
-        if (error.reason === "peer_closed" || error.reason === "closed") return;
+        if (complete(error)) return;
         throw error;
       }
     }
@@ -105,9 +112,9 @@ export class Session extends EventTarget {
     this.#functions.request = (content, options) => answerTo(content, options, handle, onerror);
     this.#serves = true;
     try {
-      await this.#begin(op.sessionServe, [concurrent, timeout], { signal });
+      await this.#begin(op.sessionServe, [this.#key, concurrent, timeout], { signal });
     } catch (error) {
-      if (error.reason !== "peer_closed" && error.reason !== "closed") throw error;
+      if (!complete(error)) throw error;
     } finally {
       this.#serves = false;
       this.#forget();
@@ -118,13 +125,37 @@ export class Session extends EventTarget {
     await this.#inTurn(0, () => this.#begin(op.sessionFlush, [], { signal }));
   }
 
+  // close lets sends before it happen first, for as long as its signal, or else a few seconds, allow.
   async close({ code = "done", signal } = {}) {
-    if (!Object.hasOwn(codes, code)) throw badArgument('code must be "done" or "failed"');
+    const number = codes[choiceOf(code, "code", Object.keys(codes))];
     if (this.#ended) {
       if (this.#ended.reason === "closed") return;
       throw this.#ended;
     }
-    await this.#inTurn(0, () => this.#begin(op.sessionClose, [codes[code]], { signal }));
+    this.#closing = true;
+    await Promise.race([this.#inTurn(0, async () => {}), over(signal)]);
+    await this.#begin(op.sessionClose, [number, signal ? never : closePatience], { signal, anyway: true });
+  }
+
+  async openStream(type, { data = "", signal, onprogress } = {}) {
+    const fields = [textOf(type, "type"), dataOf(data, "data")];
+    return openStream(this.#core, handleOf(this, Session, "this"), ...fields, { signal, onprogress });
+  }
+
+  async receiveStream(options) {
+    return receiveStream(this.#core, handleOf(this, Session, "this"), options);
+  }
+
+  // Ends as the loop over messages does.
+  async *streams() {
+    for (;;) {
+      try {
+        yield await this.receiveStream();
+      } catch (error) {
+        if (complete(error)) return;
+        throw error;
+      }
+    }
   }
 
   async renew({ signal } = {}) {
@@ -151,8 +182,9 @@ export class Session extends EventTarget {
     return this.#core.turns.begin(operation, [handleOf(this, Session, "this"), ...values], options);
   }
 
-  #post(type, data, { signal } = {}) {
+  async #post(type, data, { signal } = {}) {
     const bytes = dataOf(data, "data");
+    if (this.#closing) throw this.#ended ?? new HopsealError("closed", "the session is being closed");
     const read = (response) => response.bigint();
     return this.#inTurn(bytes.length, () => this.#begin(op.sessionSend, [type, bytes], { signal, read }));
   }
@@ -220,6 +252,19 @@ export class Session extends EventTarget {
     if (this.#ended && !this.#serves) this.#core.turns.unregister(this.#key);
   }
 }
+
+// complete reports whether a session ended because an end had no more to say.
+const complete = ({ code, reason }) => code === "session-closed" && (reason === "peer_closed" || reason === "closed");
+
+const closePatience = 5000; // ms
+
+// over resolves once the signal has aborted, or after a few seconds where there is none.
+const over = (signal) =>
+  new Promise((resolve) => {
+    if (signal?.aborted) resolve();
+    else if (signal) signal.addEventListener("abort", resolve, { once: true });
+    else setTimeout(resolve, closePatience)?.unref?.();
+  });
 
 function aborted(signal) {
   return new HopsealError("aborted", "it was aborted", { cause: signal.reason });
@@ -317,7 +362,7 @@ async function answerTo(content, { signal }, handle, onerror) {
   }
 }
 
-function report(error) {
+export function report(error) {
   if (typeof reportError === "function") reportError(error);
   else console.error(error);
 }

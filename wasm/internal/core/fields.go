@@ -114,10 +114,13 @@ func taken[T comparable](r *request) T {
 	field := r.rest
 	v := required[T](r)
 	if r.err == nil {
-		r.objects.remove(binary.LittleEndian.Uint32(field[lengthSize:]))
+		r.objects.remove(getHandle(field))
 	}
 	return v
 }
+
+// getHandle returns the handle in the first of some fields, which was read already.
+func getHandle(fields []byte) uint32 { return binary.LittleEndian.Uint32(fields[lengthSize:]) }
 
 // list returns the Go objects of a field of handles.
 func list[T any](r *request) []T {

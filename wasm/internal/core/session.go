@@ -13,12 +13,11 @@ func getUint64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
 // A session is what JavaScript has a handle of.
 type session struct {
 	*e2e.Session
-	callbacks
-	sends queue // sends in the order of the calls
+	sends queue // in the order of the calls
 }
 
 func (b callbacks) session(s *e2e.Session) *session {
-	return &session{Session: s, callbacks: b, sends: queue{office: b.office}}
+	return &session{Session: s, sends: queue{office: b.office}}
 }
 
 // appendSession: session handle, restored number, info.
@@ -111,15 +110,15 @@ func (c *Core) sessionCall(r *request) (job, error) {
 	}, nil
 }
 
-// sessionServe: session handle, concurrent number, timeout number in milliseconds → nothing, once
+// sessionServe: session handle, key of who serves number, concurrent number, timeout number in milliseconds → nothing, once
 // the session has ended.
 func (c *Core) sessionServe(r *request) (job, error) {
-	s := required[*session](r)
+	s, by := required[*session](r), callbacks{&c.office, c, r.uint32()}
 	options := &e2e.ServeOptions{Concurrent: int(r.uint32()), Timeout: r.duration(), OnError: func(*e2e.Request, error) {}}
 	if err := r.done(); err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context) ([]byte, error) { return nil, s.Serve(ctx, s.request, options) }, nil
+	return func(ctx context.Context) ([]byte, error) { return nil, s.Serve(ctx, by.request, options) }, nil
 }
 
 // request has JavaScript serve a message.
@@ -127,12 +126,12 @@ func (c *Core) sessionServe(r *request) (job, error) {
 //	reply = 0, answer bytes
 //	      | 1, why it is refused number
 //	      | 2, code number, text
-func (s *session) request(ctx context.Context, m *e2e.Request) ([]byte, error) {
+func (b callbacks) request(ctx context.Context, m *e2e.Request) ([]byte, error) {
 	oneWay := uint32(0)
 	if m.OneWay {
 		oneWay = 1
 	}
-	r, err := s.ask(ctx, callRequest, appendMessage(appendUint32(nil, oneWay), m.Message))
+	r, err := b.ask(ctx, callRequest, appendMessage(appendUint32(nil, oneWay), m.Message))
 	if err != nil {
 		return nil, err
 	}
@@ -174,18 +173,21 @@ func (c *Core) sessionFlush(r *request) (job, error) {
 	}, nil
 }
 
-// sessionClose: session handle, code number → nothing. Sends before it happen first.
+// sessionClose: session handle, code number, how long everything may take to arrive number in
+// milliseconds → nothing.
 func (c *Core) sessionClose(r *request) (job, error) {
-	s, code := required[*session](r), r.uint32()
+	s, code, patience := required[*session](r), e2e.Code(r.uint32()), r.duration()
 	if err := r.done(); err != nil {
 		return nil, err
 	}
-	return s.sends.inTurn(func(ctx context.Context) ([]byte, error) {
-		if code == uint32(e2e.CodeDone) {
-			return nil, s.Close()
+	return func(ctx context.Context) ([]byte, error) {
+		if patience >= 0 {
+			var stop func()
+			ctx, stop = context.WithTimeout(ctx, patience)
+			defer stop()
 		}
-		return nil, s.CloseWith(ctx, e2e.Code(code))
-	}), nil
+		return nil, s.CloseWith(ctx, code)
+	}, nil
 }
 
 // sessionEnded: session handle → error that says how the session ended, once it has.

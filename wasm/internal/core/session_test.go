@@ -99,7 +99,7 @@ func TestASessionSendsCallsAndEnds(t *testing.T) {
 	if f, err := p.wait("sessionStats", s); err != nil || f.uint64() != 101 {
 		t.Errorf("stats: %v", err)
 	}
-	if _, err := p.wait("sessionClose", s, 0); err != nil {
+	if _, err := p.wait("sessionClose", s, 0, 5000); err != nil {
 		t.Error(err)
 	}
 	if o := <-ended; codeOf(o.err) != "session-closed" {

@@ -1,0 +1,124 @@
+// The other end of sessions: Node behind ws, Express or Fastify, or whatever gives sockets.
+import { textOf } from "./args.js";
+import { attach } from "./link.js";
+import { endsOf, linkOf, optionFields, whole } from "./connect.js";
+import { handleOf, hold, release, theCore } from "./core.js";
+import { badArgument, HopsealError } from "./errors.js";
+import { readPublic } from "./keys.js";
+import { op } from "./ops.js";
+import { quietly, readEvent, readSession, report } from "./session.js";
+
+const maxFrame = 64 << 10; // the largest message of a session on the wire, and what is around it
+const token = Symbol("hopseal");
+
+// createServer returns a server that runs handle for each session.
+export function createServer(options, handle) {
+  if (typeof handle !== "function") throw badArgument("the server needs a function that is run for each session");
+  return new Server(token, options, handle);
+}
+
+export class Server {
+  #core = theCore();
+  #key;
+  #handle;
+  #onerror;
+  #sessions = new Map(); // id -> session
+
+  constructor(given, options, handle) {
+    if (given !== token) throw badArgument("a Server is not made with new: use createServer()");
+    const { authenticate, onerror = report } = options ?? {};
+    const ends = endsOf(options);
+    this.#handle = handle;
+    this.#onerror = onerror;
+    this.#key = this.#core.turns.register({
+      ...ends.functions,
+      authenticate: (content, opts) => authenticated(content, authenticate, opts),
+      session: (content, opts) => this.#run(content, opts),
+      event: (content) => this.#event(content),
+    });
+    const fields = [this.#key, ...ends.fields, ...optionFields(options), authenticate ? 1 : 0, ...limits(options)];
+    hold(this, this.#core.turns.call(op.serverCreate, fields).number(), this.#core);
+  }
+
+  // serve resolves once the connection's session is over, and never rejects.
+  async serve(socket, { remote = "", kind = "ws" } = {}) {
+    try {
+      if ("binaryType" in linkOf(socket)) socket.binaryType = "arraybuffer";
+      const limit = maxFrame + 1024;
+      const connection = attach(this.#core, socket, { kind: textOf(kind, "kind"), remote: textOf(remote, "remote"), limit });
+      await this.#begin(op.serverServe, [connection]);
+      return { error: null };
+    } catch (error) {
+      return { error };
+    }
+  }
+
+  async shutdown({ signal } = {}) {
+    await this.#begin(op.serverShutdown, [], { signal });
+    this.#core.turns.unregister(this.#key);
+    release(this);
+  }
+
+  async stats() {
+    return this.#begin(op.serverStats, [], { read: readStats });
+  }
+
+  async [Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose")]() {
+    await this.shutdown();
+  }
+
+  #begin(operation, values = [], options) {
+    return this.#core.turns.begin(operation, [handleOf(this, Server, "this"), ...values], options);
+  }
+
+  async #run(content, { signal }) {
+    const functions = {};
+    const key = this.#core.turns.register(functions);
+    const session = readSession(this.#core, key, functions, content);
+    const { id } = session;
+    this.#sessions.set(id, session);
+    session.closed.then(() => this.#sessions.delete(id));
+    try {
+      await this.#handle(session, { signal });
+      return [];
+    } catch (error) {
+      if (error?.code !== "session-closed") quietly(() => this.#onerror(error, session));
+      throw error;
+    }
+  }
+
+  #event(content) {
+    const detail = readEvent(content);
+    this.#sessions.get(detail.id)?.dispatchEvent(new CustomEvent(detail.type, { detail }));
+  }
+}
+
+// authenticated asks the server's function what a client may do. It gives nothing, or { expires: Date };
+// what it throws with the code "credentials" refuses the client.
+async function authenticated(content, authenticate, options) {
+  const grant = await authenticate(readPublic(content), content.bytes(), options);
+  if (grant === undefined || grant === true) return [0n];
+  if (grant === false) throw new HopsealError("credentials", "the client is not let in");
+  if (!(grant?.expires instanceof Date)) throw badArgument("authenticate must give true, false, or { expires } with a Date");
+  return [BigInt(grant.expires.getTime())];
+}
+
+const limits = ({ maxSessions, maxSessionsPerIdentity, maxParked, parkTimeout, maxHandshakes, maxHandshakesPerAddress }) => [
+  whole(maxSessions, "maxSessions"),
+  whole(maxSessionsPerIdentity, "maxSessionsPerIdentity"),
+  whole(maxParked, "maxParked"),
+  whole(parkTimeout, "parkTimeout"),
+  whole(maxHandshakes, "maxHandshakes"),
+  whole(maxHandshakesPerAddress, "maxHandshakesPerAddress"),
+];
+
+function readStats(response) {
+  const [sessions, parked, handshakes] = [response.number(), response.number(), response.number()];
+  const [greeted, ended] = [{}, {}];
+  for (let counts = greeted; response.more; ) {
+    const name = response.text();
+    if (name === "") counts = ended;
+    else counts[name] = Number(response.bigint());
+  }
+  return { sessions, parked, handshakes, greeted, ended };
+}
