@@ -29,6 +29,11 @@ func appendSection(module []byte, name string, content []byte) []byte {
 //
 // Its timers are wrapped as well: what the core throws in one is reported and not
 // thrown at the page, and a timer does not keep a Node process alive.
+//
+// Go is resumed once more than needed, until the timer that it sets does not become earlier. The
+// runtime may set one that is too late: where it clears stopped timers away, timers.check returns the
+// time of the heap's first timer, and not that of a timer that was reset to an earlier time. On other
+// systems the scheduler looks again before it waits; for js it does not (runtime/time.go, Go 1.26).
 const runtimeTemplate = `
 export const buildId = %q;
 
@@ -41,7 +46,9 @@ export function loadGo(failed) {
     get: (_, name) => (name in own ? own[name] : globalThis[name]),
     has: (_, name) => name in own || name in globalThis,
   });
+  let deadline = 0; // of the timer that Go set last
   const timeout = (run, delay) => {
+    deadline = performance.now() + delay;
     const timer = setTimeout(() => {
       try {
         run();
@@ -53,6 +60,14 @@ export function loadGo(failed) {
     return timer;
   };
   wasmExec(scope, timeout);
+  const resume = own.Go.prototype._resume;
+  own.Go.prototype._resume = function () {
+    resume.call(this);
+    for (let was = Infinity; !this.exited && deadline < was - 1; ) {
+      was = deadline;
+      resume.call(this);
+    }
+  };
   return own.Go;
 }
 

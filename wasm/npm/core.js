@@ -77,6 +77,7 @@ const lengthSize = 4;
 const maxSize = 2 ** 31 - 1; // of a request, so that its size is a positive i32
 
 class Core {
+  #go;
   #exports;
   #dead = null;
   turns = new Turns(this);
@@ -85,7 +86,7 @@ class Core {
   // run starts the core and returns its version.
   async run(module) {
     const Go = loadGo((error) => this.#die(error));
-    const go = new Go();
+    const go = (this.#go = new Go());
     go.exit = (code) => this.#die(new Error(`the Go program ended with code ${code}`));
     try {
       const instance = await WebAssembly.instantiate(module, {
@@ -116,7 +117,7 @@ class Core {
 
   // resume has goroutines go on until all of them wait.
   resume() {
-    this.#run(() => this.#exports.resume());
+    this.#run(() => this.#go._resume());
   }
 
   // run is for what runs inside. What it throws is a trap: nothing in there can be relied on.

@@ -188,7 +188,8 @@ test("known peers decide, and forgetting one ends an open session", async () => 
   await server.shutdown();
 });
 
-test("the function's end closes the session, and its error is not told as a success", async () => {
+// It ends within moments: Go's timers are not late (internal/wasmbuild/runtime.go).
+test("the function's end closes the session, and its error is not told as a success", { timeout: 20_000 }, async () => {
   const told = [];
   const { server, dial } = serving(
     async (session) => {
