@@ -157,8 +157,11 @@ export function optionsOf(options, known, name = "options") {
   });
 }
 
+// signalIn is for options that are a signal alone.
+export const signalIn = (options) => signalOf(optionsOf(options, ["signal"]).signal);
+
 // reading is for what runs the caller's code: getters, and Proxies that may throw anything.
-function reading(name, read) {
+export function reading(name, read) {
   try {
     return read();
   } catch (cause) {

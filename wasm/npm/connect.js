@@ -1,18 +1,29 @@
 // How a session begins: what connect takes, as fields for the core and functions that the core asks
 // (wasm/internal/core/sessionconfig.go).
-import { dataOf, textOf } from "./args.js";
+import { booleanOf, choiceOf, dataOf, functionOf, listOf, numberOf, optionsOf, reading, signalOf, tagOf, textOf, wanted } from "./args.js";
 import { handleOf, theCore } from "./core.js";
 import { badArgument, HopsealError } from "./errors.js";
-import { Identity, KnownPeers, publicHandle, PublicIdentity, readPublic, SharedKeyset } from "./keys.js";
+import { Identity, KnownPeers, publicHandle, readPublic, SharedKeyset } from "./keys.js";
 import { attach, dial, targetOf } from "./link.js";
 import { op } from "./ops.js";
 import { quietly, readEvent, readSession } from "./session.js";
 
 const none = 0;
 const never = 2 ** 32 - 1; // of a duration
+
+// What both roles take, and what clients do.
+export const common = [
+  ...["identity", "verifier", "protocol", "proof", "allowSelf", "maxMessage", "window", "maxCalls", "keepAlive"],
+  ...["handshakeTimeout", "sendTimeout", "idleTimeout", "maxAge", "store", "storeKeys"],
+];
+const ofClients = [...common, "address", "credentials", "peerFingerprint", "name", "retry", "signal", "onstate", "WebSocket", "protocols"];
+
 // connect makes a session with a server: at a URL, or over links of one's own.
-export async function connect(target, options = {}) {
+export async function connect(target, given) {
   const core = theCore();
+  const options = optionsOf(given, ofClients);
+  const signal = signalOf(options.signal);
+  if (options.onstate !== undefined) functionOf(options.onstate, "onstate");
   const to = targetIn(target, options);
   const ends = endsOf(options);
   const fields = clientFields(options, to.address);
@@ -22,7 +33,7 @@ export async function connect(target, options = {}) {
   const key = core.turns.register(functions);
   try {
     const read = (response) => (session = readSession(core, key, functions, response));
-    return await core.turns.begin(op.connect, [key, ...ends.fields, ...fields], { signal: options.signal, read });
+    return await core.turns.begin(op.connect, [key, ...ends.fields, ...fields], { signal, read });
   } catch (error) {
     core.turns.unregister(key);
     throw error;
@@ -30,10 +41,12 @@ export async function connect(target, options = {}) {
 }
 
 // targetIn returns how to get a connection, and what the Verifier is asked about.
-function targetIn(target, { address, WebSocket = globalThis.WebSocket, protocols }) {
-  if (typeof target === "string" || target instanceof URL) {
+function targetIn(target, { address, WebSocket = globalThis.WebSocket, protocols = [] }) {
+  if (typeof target === "string" || tagOf(target) === "URL") {
+    listOf(protocols, "protocols", textOf);
     const to = targetOf(target, "the server's address");
     if (!WebSocket) throw badArgument("there is no WebSocket here: pass one in the options");
+    functionOf(WebSocket, "WebSocket");
     const open = async (signal) => [await dial(to, { WebSocket, protocols, signal }), to.kind, new URL(to.url).host];
     return { address: address === undefined ? to.address : textOf(address, "address"), open };
   }
@@ -54,12 +67,13 @@ function onlyOnce(link) {
 }
 
 export function linkOf(link) {
-  if (typeof link?.send === "function" && typeof link?.close === "function") return link;
-  throw badArgument("a link must have send(bytes) and close()");
+  if (reading("a link", () => typeof link?.send === "function" && typeof link.close === "function")) return link;
+  throw wanted("a link", "an object with send(bytes) and close()", link);
 }
 
 // endsOf has what both roles have: see readEnds in wasm/internal/core/sessionconfig.go.
-export function endsOf({ identity, verifier, protocol, credentials, authenticate, store, ...options }) {
+export function endsOf({ identity, verifier, protocol, credentials, store }) {
+  if (credentials !== undefined && typeof credentials !== "function") credentials = dataOf(credentials, "credentials");
   const functions = { credentials: credentials && (async (_, opts) => [dataOf(await valueOf(credentials, opts), "credentials")]) };
   const fields = [handleOf(identity, Identity, "identity"), ...verifierFields(verifier, functions), textOf(protocol, "protocol")];
   Object.assign(functions, store);
@@ -69,16 +83,16 @@ export function endsOf({ identity, verifier, protocol, credentials, authenticate
 const valueOf = (value, ...args) => (typeof value === "function" ? value(...args) : value);
 
 function verifierFields(verifier, functions) {
-  if (verifier instanceof KnownPeers) return [handleOf(verifier, KnownPeers, "verifier"), [], none];
+  if (tagOf(verifier) === "KnownPeers") return [handleOf(verifier, KnownPeers, "verifier"), [], none];
   if (typeof verifier === "function") {
     functions.verify = (content, options) => verdict(verifier, content, options);
     return [none, [], 1];
   }
-  const peers = Array.isArray(verifier) ? verifier : [verifier];
-  if (peers.length === 0 || !peers.every((peer) => peer instanceof PublicIdentity)) {
-    throw badArgument("verifier must be KnownPeers, a PublicIdentity, an array of them, or a function");
-  }
-  return [none, peers.map((peer, i) => publicHandle(peer, `verifier[${i}]`)), none];
+  if (tagOf(verifier) === "PublicIdentity") return [none, [publicHandle(verifier, "verifier")], none];
+  if (tagOf(verifier) !== "Array") throw wanted("verifier", "KnownPeers, a PublicIdentity, an array of them, or a function", verifier);
+  const peers = listOf(verifier, "verifier", publicHandle);
+  if (peers.length === 0) throw badArgument("verifier must not be an empty array");
+  return [none, peers, none];
 }
 
 const roles = ["", "server", "client", "member"];
@@ -93,17 +107,15 @@ async function verdict(verifier, content, options) {
 }
 
 export const whole = (value, name, highest = 2 ** 31 - 1) => {
-  if (value === undefined) return 0;
-  if (Number.isInteger(value) && value >= 0 && value <= highest) return value;
-  throw badArgument(`${name} must be a whole number, up to ${highest}`);
+  return value === undefined ? 0 : numberOf(value, name, highest);
 };
 
 const milliseconds = (value, name) => (value === Infinity ? never : whole(value, name));
 
-export function optionFields({ proof, allowSelf, store, storeKeys, ...o }) {
+export function optionFields({ proof = "none", allowSelf = false, store, storeKeys, ...o }) {
   return [
-    proof === "ed25519" ? 1 : 0,
-    allowSelf === true ? 1 : 0,
+    choiceOf(proof, "proof", ["none", "ed25519"]) === "ed25519" ? 1 : 0,
+    booleanOf(allowSelf, "allowSelf") ? 1 : 0,
     whole(o.maxMessage, "maxMessage"),
     whole(o.window, "window"),
     whole(o.maxCalls, "maxCalls"),
@@ -117,7 +129,8 @@ export function optionFields({ proof, allowSelf, store, storeKeys, ...o }) {
   ];
 }
 
-function clientFields({ retry = {}, credentials, peerFingerprint = "", name = "", ...options }, address) {
+function clientFields({ retry: given, credentials, peerFingerprint = "", name = "", ...options }, address) {
+  const retry = optionsOf(given, ["maxTries", "maxTime", "base", "cap"], "retry");
   return [
     address,
     ...optionFields(options),

@@ -358,7 +358,7 @@ export function release(object) {
 // handleOf returns the handle of an object of the class, for the core in use.
 export function handleOf(object, Class, name) {
   const entry = held.get(object);
-  const kind = Class.prototype[Symbol.toStringTag];
+  const kind = Class.prototype[Symbol.toStringTag] ?? name;
   if (entry?.Class !== Class) throw notOf(Class, kind, object, name);
   if (!entry.core) throw new HopsealError("closed", `the ${kind} was closed`);
   if (entry.core !== theCore()) throw new HopsealError("closed", `the ${kind} was lost with the core that held it`);

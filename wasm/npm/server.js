@@ -1,20 +1,21 @@
 // The other end of sessions: Node behind ws, Express or Fastify, or whatever gives sockets.
-import { textOf } from "./args.js";
+import { dateOf, functionOf, optionsOf, signalIn, textOf } from "./args.js";
 import { attach } from "./link.js";
-import { endsOf, linkOf, optionFields, whole } from "./connect.js";
+import { common, endsOf, linkOf, optionFields, whole } from "./connect.js";
 import { handleOf, hold, release, theCore } from "./core.js";
-import { badArgument, HopsealError } from "./errors.js";
+import { badArgument, HopsealError, wrap } from "./errors.js";
 import { readPublic } from "./keys.js";
 import { op } from "./ops.js";
 import { quietly, readEvent, readSession, report } from "./session.js";
 
 const maxFrame = 64 << 10; // the largest message of a session on the wire, and what is around it
 const token = Symbol("hopseal");
+const bounds = ["maxSessions", "maxSessionsPerIdentity", "maxParked", "parkTimeout", "maxHandshakes", "maxHandshakesPerAddress"];
 
 // createServer returns a server that runs handle for each session.
 export function createServer(options, handle) {
-  if (typeof handle !== "function") throw badArgument("the server needs a function that is run for each session");
-  return new Server(token, options, handle);
+  const given = optionsOf(options, [...common, ...bounds, "authenticate", "onerror"]);
+  return new Server(token, given, functionOf(handle, "the server's handler of sessions"));
 }
 
 export class Server {
@@ -26,7 +27,9 @@ export class Server {
 
   constructor(given, options, handle) {
     if (given !== token) throw badArgument("a Server is not made with new: use createServer()");
-    const { authenticate, onerror = report } = options ?? {};
+    const { authenticate, onerror = report } = options;
+    if (authenticate !== undefined) functionOf(authenticate, "authenticate");
+    functionOf(onerror, "onerror");
     const ends = endsOf(options);
     this.#handle = handle;
     this.#onerror = onerror;
@@ -41,20 +44,21 @@ export class Server {
   }
 
   // serve resolves once the connection's session is over, and never rejects.
-  async serve(socket, { remote = "", kind = "ws" } = {}) {
+  async serve(socket, options) {
     try {
+      const { remote = "", kind = "ws" } = optionsOf(options, ["remote", "kind"]);
       if ("binaryType" in linkOf(socket)) socket.binaryType = "arraybuffer";
       const limit = maxFrame + 1024;
       const connection = attach(this.#core, socket, { kind: textOf(kind, "kind"), remote: textOf(remote, "remote"), limit });
       await this.#begin(op.serverServe, [connection]);
       return { error: null };
     } catch (error) {
-      return { error };
+      return { error: wrap("bad-argument", "the socket cannot be used", error) };
     }
   }
 
-  async shutdown({ signal } = {}) {
-    await this.#begin(op.serverShutdown, [], { signal });
+  async shutdown(options) {
+    await this.#begin(op.serverShutdown, [], { signal: signalIn(options) });
     this.#core.turns.unregister(this.#key);
     release(this);
   }
@@ -65,6 +69,10 @@ export class Server {
 
   async [Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose")]() {
     await this.shutdown();
+  }
+
+  get [Symbol.toStringTag]() {
+    return "Server";
   }
 
   #begin(operation, values = [], options) {
@@ -99,18 +107,11 @@ async function authenticated(content, authenticate, options) {
   const grant = await authenticate(readPublic(content), content.bytes(), options);
   if (grant === undefined || grant === true) return [0n];
   if (grant === false) throw new HopsealError("credentials", "the client is not let in");
-  if (!(grant?.expires instanceof Date)) throw badArgument("authenticate must give true, false, or { expires } with a Date");
-  return [BigInt(grant.expires.getTime())];
+  const { expires } = optionsOf(grant, ["expires"], "what authenticate gives");
+  return [BigInt(dateOf(expires, "expires").getTime())];
 }
 
-const limits = ({ maxSessions, maxSessionsPerIdentity, maxParked, parkTimeout, maxHandshakes, maxHandshakesPerAddress }) => [
-  whole(maxSessions, "maxSessions"),
-  whole(maxSessionsPerIdentity, "maxSessionsPerIdentity"),
-  whole(maxParked, "maxParked"),
-  whole(parkTimeout, "parkTimeout"),
-  whole(maxHandshakes, "maxHandshakes"),
-  whole(maxHandshakesPerAddress, "maxHandshakesPerAddress"),
-];
+const limits = (options) => bounds.map((name) => whole(options[name], name));
 
 function readStats(response) {
   const [sessions, parked, handshakes] = [response.number(), response.number(), response.number()];

@@ -1,5 +1,5 @@
 // Sessions: the Go package e2e, with sockets, storage and callbacks of JavaScript.
-import { choiceOf, dataOf, textOf } from "./args.js";
+import { choiceOf, dataOf, functionOf, numberOf, optionsOf, reading, signalIn, signalOf, tagOf, textOf, wanted } from "./args.js";
 import { handleOf, hold, theCore } from "./core.js";
 import { badArgument, HopsealError } from "./errors.js";
 import { readPublic } from "./keys.js";
@@ -75,12 +75,14 @@ export class Session extends EventTarget {
     return this.#post(textOf(type, "type"), data, options);
   }
 
-  async call(type, data, { signal } = {}) {
+  async call(type, data, options) {
+    const signal = signalIn(options);
     const values = [textOf(type, "type"), dataOf(data, "data")];
     return this.#begin(op.sessionCall, values, { signal, read: (response) => new Payload(response.bytes()) });
   }
 
-  async receive({ signal } = {}) {
+  async receive(options) {
+    const signal = signalIn(options);
     if (signal?.aborted) throw aborted(signal);
     return new Promise((resolve, reject) => {
       const receiver = { resolve, reject };
@@ -107,12 +109,16 @@ export class Session extends EventTarget {
     }
   }
 
-  async serve(handlers, { concurrent = 0, timeout = 0, signal, onerror = report } = {}) {
+  async serve(handlers, options) {
+    const { concurrent = 0, timeout = 0, signal, onerror = report } = optionsOf(options, ["concurrent", "timeout", "signal", "onerror"]);
     const handle = typeof handlers === "function" ? handlers : route(handlers);
+    const fields = [numberOf(concurrent, "concurrent", 2 ** 31 - 1), numberOf(timeout, "timeout", 2 ** 31 - 1)];
+    functionOf(onerror, "onerror");
+    signalOf(signal);
     this.#functions.request = (content, options) => answerTo(content, options, handle, onerror);
     this.#serves = true;
     try {
-      await this.#begin(op.sessionServe, [this.#key, concurrent, timeout], { signal });
+      await this.#begin(op.sessionServe, [this.#key, ...fields], { signal });
     } catch (error) {
       if (!complete(error)) throw error;
     } finally {
@@ -121,12 +127,15 @@ export class Session extends EventTarget {
     }
   }
 
-  async flush({ signal } = {}) {
+  async flush(options) {
+    const signal = signalIn(options);
     await this.#inTurn(0, () => this.#begin(op.sessionFlush, [], { signal }));
   }
 
   // close lets sends before it happen first, for as long as its signal, or else a few seconds, allow.
-  async close({ code = "done", signal } = {}) {
+  async close(options) {
+    const { code = "done", signal } = optionsOf(options, ["code", "signal"]);
+    signalOf(signal);
     const number = codes[choiceOf(code, "code", Object.keys(codes))];
     if (this.#ended) {
       if (this.#ended.reason === "closed") return;
@@ -137,13 +146,16 @@ export class Session extends EventTarget {
     await this.#begin(op.sessionClose, [number, signal ? never : closePatience], { signal, anyway: true });
   }
 
-  async openStream(type, { data = "", signal, onprogress } = {}) {
+  async openStream(type, options) {
+    const { data = "", signal, onprogress } = optionsOf(options, ["data", "signal", "onprogress"]);
+    if (onprogress !== undefined) functionOf(onprogress, "onprogress");
+    signalOf(signal);
     const fields = [textOf(type, "type"), dataOf(data, "data")];
     return openStream(this.#core, handleOf(this, Session, "this"), ...fields, { signal, onprogress });
   }
 
   async receiveStream(options) {
-    return receiveStream(this.#core, handleOf(this, Session, "this"), options);
+    return receiveStream(this.#core, handleOf(this, Session, "this"), { signal: signalIn(options) });
   }
 
   // Ends as the loop over messages does.
@@ -158,12 +170,12 @@ export class Session extends EventTarget {
     }
   }
 
-  async renew({ signal } = {}) {
-    await this.#begin(op.sessionRenew, [], { signal });
+  async renew(options) {
+    await this.#begin(op.sessionRenew, [], { signal: signalIn(options) });
   }
 
-  async recheck({ signal } = {}) {
-    await this.#begin(op.sessionRecheck, [], { signal });
+  async recheck(options) {
+    await this.#begin(op.sessionRecheck, [], { signal: signalIn(options) });
   }
 
   async [Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose")]() {
@@ -182,7 +194,8 @@ export class Session extends EventTarget {
     return this.#core.turns.begin(operation, [handleOf(this, Session, "this"), ...values], options);
   }
 
-  async #post(type, data, { signal } = {}) {
+  async #post(type, data, options) {
+    const signal = signalIn(options);
     const bytes = dataOf(data, "data");
     if (this.#closing) throw this.#ended ?? new HopsealError("closed", "the session is being closed");
     const read = (response) => response.bigint();
@@ -331,20 +344,24 @@ export function readEvent(content) {
 
 const refusals = { type: 1, unauthorized: 2, failed: 3, busy: 4, value: 5 };
 
-const route = (handlers) => (message, options) => {
-  if (!Object.hasOwn(handlers, message.type)) throw refuse("type");
-  return handlers[message.type](message, options);
-};
+function route(handlers) {
+  if (tagOf(handlers) !== "Object") throw wanted("handlers", "a function, or an object with one for each type", handlers);
+  const byType = optionsOf(handlers, reading("handlers", () => Object.keys(handlers)), "handlers");
+  for (const type in byType) functionOf(byType[type], `handlers[${JSON.stringify(type)}]`);
+  return (message, options) => {
+    if (!byType[message.type]) throw refuse("type");
+    return byType[message.type](message, options);
+  };
+}
 
 // refuse returns what a handler throws to refuse a message, and reply one that the other end learns.
 export function refuse(reason) {
-  if (!Object.hasOwn(refusals, reason)) throw badArgument(`reason must be one of ${Object.keys(refusals).join(", ")}`);
+  choiceOf(reason, "reason", Object.keys(refusals));
   return new HopsealError("refused", `this end refuses the message: ${reason}`, { reason });
 }
 
 export function reply(code, text) {
-  if (!Number.isInteger(code) || code < 0 || code > 0xffff) throw badArgument("code must be a whole number, up to 65535");
-  return new HopsealError("reply", textOf(text, "text"), { details: { reply: code } });
+  return new HopsealError("reply", textOf(text, "text"), { details: { reply: numberOf(code, "code", 0xffff) } });
 }
 
 // answerTo has a handler serve one message.

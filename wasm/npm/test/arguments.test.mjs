@@ -5,13 +5,14 @@ import { after, before, test } from "node:test";
 import { runInNewContext } from "node:vm";
 import { call } from "../core.js";
 import * as hopseal from "../index.js";
-import { Identity, init, inspect, KnownPeers, open, openAccount, openStore, PublicIdentity, RelayClient, ReplayGuard, seal, SharedKeyset } from "../index.js";
+import { connect, createServer, Identity, init, inspect, KnownPeers, open, openAccount, openStore, PublicIdentity, RelayClient, ReplayGuard, seal, SharedKeyset } from "../index.js";
 import * as cleartext from "../insecure-cleartext.js";
 import { op } from "../ops.js";
 import { FakeSocket, frames } from "./fakesocket.mjs";
 import { anyTime, rejects } from "./helpers.mjs";
+import { linkPair } from "./links.mjs";
 
-let ann, bob, shared, peers, sealed, sealedShared, store, account, own, relay, closed;
+let ann, bob, shared, peers, sealed, sealedShared, store, account, own, relay, closed, server, session;
 
 before(async () => {
   await init();
@@ -33,9 +34,25 @@ before(async () => {
   await new Promise(setImmediate);
   FakeSocket.last.deliver(frames.joined("room", 9));
   await joining;
+  await meet();
 });
 
-after(() => relay.close());
+async function meet() {
+  server = createServer({ identity: bob, verifier: ann.public, protocol: "p/1" }, async (session) => {
+    await session.serve((message, { oneWay }) => (oneWay ? undefined : message.data));
+  });
+  const [here, there] = linkPair();
+  server.serve(there);
+  session = await connect(here, { identity: ann, verifier: bob.public, protocol: "p/1", address: "bob" });
+  assert.equal((await session.call("echo", "hello")).text(), "hello");
+}
+
+after(async () => {
+  assert.equal((await session.call("echo", "still here")).text(), "still here");
+  await session.close();
+  await server.shutdown();
+  relay.close();
+});
 
 // Each function with arguments that it takes. Objects among them are options: every option of one is
 // attacked as well as the whole.
@@ -75,13 +92,89 @@ const functions = {
   "cleartext.exportSharedKeyset": () => [cleartext.exportSharedKeyset, shared],
   "cleartext.importSharedKeyset": async () => [cleartext.importSharedKeyset, await cleartext.exportSharedKeyset(shared)],
   init: () => [init, undefined],
+  connect: () => [
+    connectAndLeave,
+    { send() {}, close() {} },
+    options({
+      ...{ identity: ann, verifier: bob.public, protocol: "p/1", address: "bob", signal: AbortSignal.abort(), proof: "none", allowSelf: false },
+      ...{ maxMessage: 0, window: 0, maxCalls: 0, keepAlive: 0, handshakeTimeout: 0, sendTimeout: 0, idleTimeout: 0, maxAge: 0 },
+      ...{ credentials: "x", peerFingerprint: "", name: "", retry: {}, onstate() {}, WebSocket: FakeSocket, protocols: [] },
+    }),
+  ],
+  "connect to a URL": () => [
+    connectAndLeave,
+    "ws://refuse.example/",
+    options({ identity: ann, verifier: [bob.public], protocol: "p/1", WebSocket: FakeSocket, protocols: ["x"], signal: AbortSignal.abort() }),
+  ],
+  createServer: () => [
+    (...a) => createServer(...a).shutdown(),
+    options({
+      ...{ identity: bob, verifier: peers, protocol: "p/1", proof: "none", allowSelf: false, maxMessage: 0, window: 0, maxCalls: 0 },
+      ...{ keepAlive: 0, handshakeTimeout: 0, sendTimeout: 0, idleTimeout: 0, maxAge: 0, authenticate: () => true, onerror() {} },
+      ...{ maxSessions: 0, maxSessionsPerIdentity: 0, maxParked: 0, parkTimeout: 0, maxHandshakes: 0, maxHandshakesPerAddress: 0 },
+    }),
+    async () => {},
+  ],
+  "Server.serve": () => [serveNobody, {}, options({ remote: "r", kind: "ws" })],
+  "Session.send": () => [(...a) => session.send(...a), "x", options({ signal: AbortSignal.abort() })],
+  "Session.sendMessage": () => [(...a) => session.sendMessage(...a), "t", "x", options({ signal: AbortSignal.abort() })],
+  "Session.call": () => [(...a) => session.call(...a), "t", "x", options({ signal: AbortSignal.abort() })],
+  "Session.receive": () => [(...a) => inATick(session.receive(...a)), options({ signal: AbortSignal.abort() })],
+  "Session.flush": () => [(...a) => session.flush(...a), options({ signal: AbortSignal.abort() })],
+  "Session.serve": () => [serveBriefly, { t: () => {} }, options({ concurrent: 1, timeout: 1000, onerror() {} })],
+  "Session.close": () => [(...a) => closing(...a), options({ code: "wrong", signal: 1 })],
+  "Session.renew": () => [(...a) => inATick(session.renew(...a)), options({ signal: AbortSignal.abort() })],
+  "Session.recheck": () => [(...a) => inATick(session.recheck(...a)), options({ signal: AbortSignal.abort() })],
+  "Session.openStream": () => [(...a) => session.openStream(...a), "t", options({ data: "d", signal: AbortSignal.abort(), onprogress() {} })],
+  "Session.receiveStream": () => [(...a) => inATick(session.receiveStream(...a)), options({ signal: AbortSignal.abort() })],
+  refuse: () => [throws(hopseal.refuse), "busy"],
+  reply: () => [throws(hopseal.reply), 4, "text"],
 };
 
 // What makes objects, and what is not asked here: it waits for a relay, or has no arguments.
-const elsewhere = ["HopsealError", "connect", "createServer", "refuse", "reply", "Message", "Payload", "Server", "Session"];
+const elsewhere = ["HopsealError", "Message", "Payload"];
 
 class Options {}
 const options = (values) => Object.assign(new Options(), values);
+
+function isOptions(value) {
+  try {
+    return value instanceof Options;
+  } catch {
+    return false;
+  }
+}
+
+const inATick = (promise) => Promise.race([promise, new Promise(setImmediate)]);
+
+// connectAndLeave waits for nobody: nobody answers.
+async function connectAndLeave(target, given, ...more) {
+  const connecting = connect(target, given, ...more);
+  connecting.then((session) => session.close(), () => {});
+  await inATick(connecting);
+}
+
+// serveNobody gives as an error what serve, which never rejects, resolves with.
+async function serveNobody(...args) {
+  const result = await inATick(server.serve(...args));
+  if (result?.error) throw result.error;
+}
+
+// serveBriefly is told to stop in a moment.
+async function serveBriefly(handlers, given, ...more) {
+  if (isOptions(given) && given.signal === undefined) given.signal = AbortSignal.timeout(1);
+  await inATick(session.serve(handlers, given, ...more));
+}
+
+// closing closes nothing: one of the two options is always wrong.
+async function closing(given, ...more) {
+  await session.close(isOptions(given) ? given : { code: "wrong" }, ...more);
+}
+
+const throws = (run) => async (...args) => {
+  const error = run(...args);
+  assert.equal(error.name, "HopsealError");
+};
 
 // connectRelay closes what it got: with some values there is nothing to refuse.
 async function connectRelay(...args) {
@@ -283,6 +376,11 @@ test("what came in place of what was wanted is named, in the words of JavaScript
     [() => open(sealed, { identity: bob, from: ann.public, maxAge: 0.5 }), "maxAge, in milliseconds, must be a whole number from 0 to 2592000000, got 0.5"],
     [() => peers.verify({ room: "r", role: "toString" }, ann.public), 'expected.role must be one of "server", "client", "member"'],
     [() => Identity.generate("bob\ufeff"), "keys: a name begins and ends with a character that can be seen"],
+    [() => connect("wss://example.com/", Promise.resolve({})), "options must be an object, got a Promise: await it"],
+    [() => connect("wss://example.com/", { identity: ann, verifer: bob.public }), 'options has no "verifer": did you mean verifier?'],
+    [() => session.send("x", { signl: 1 }), 'options has no "signl": did you mean signal?'],
+    [() => session.send(undefined), "data must be text or bytes: a string, an ArrayBuffer or a view of one, got undefined"],
+    [() => session.serve({ t: 1 }), 'handlers["t"] must be a function, got 1'],
     [() => RelayClient.connect(7, { WebSocket: FakeSocket }), "the relay's address must be a URL, got 7"],
   ]) {
     assert.equal((await rejects(run(), "bad-argument")).message, message);
