@@ -3,6 +3,7 @@
 import "./start.test.mjs";
 import "./messages.test.mjs";
 import "./stores.test.mjs";
+import "./accounts.test.mjs";
 import "./relay.test.mjs";
 import "./sessions.test.mjs";
 import "./vectors.test.mjs";
