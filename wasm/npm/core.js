@@ -17,15 +17,19 @@ let startedFrom = null; // what init() was given, where that was a URL
 // Of a classic script, which bundlers make where they are told to: the address is known only while it is read.
 const script = globalThis.document?.currentScript?.src;
 
-// init takes a source, or the address that the entrance of Node knows.
-export function init(source, nearby) {
-  const chosen = source === undefined ? nearby : source;
-  const from = addressOf(chosen);
+let known = null; // the address of core.wasm, if the package's entrance knows it
+
+export function coreIsAt(address) {
+  known = address;
+}
+
+export function init(source) {
+  const from = addressOf(source);
   if (starting && source !== undefined && from && startedFrom && from !== startedFrom) {
     return Promise.reject(badArgument(`init was called before, with ${startedFrom}: a page has one core`));
   }
   if (!starting) startedFrom = from;
-  starting ??= start(chosen).catch((error) => {
+  starting ??= start(source).catch((error) => {
     starting = null;
     throw error;
   });
@@ -56,6 +60,7 @@ async function start(source) {
 
 // beside returns where core.wasm is when nobody says so. Bundlers look for this very form of new URL.
 function beside() {
+  if (known) return new URL(known);
   try {
     return new URL("./core.wasm", import.meta.url);
   } catch (cause) {

@@ -1,12 +1,9 @@
 // The package's entrance in Node. A bundler moves the file that `new URL(…, import.meta.url)` names to where browsers
 // fetch it, also in what it makes for a server, which does not find it there. An address that is put together like
 // this one bundlers leave as it is.
-import { init as start } from "./core.js";
+import { coreIsAt } from "./core.js";
 
 export * from "./index.js";
 
 const here = import.meta.url; // a bundle of CommonJS has none
-
-export function init(source) {
-  return start(source, here?.replace(/[^/]*$/, "core.wasm"));
-}
+if (here) coreIsAt(here.replace(/[^/]*$/, "core.wasm"));
