@@ -117,6 +117,29 @@ func TestAStoreThatNeverOpensEndsAndIsFreeAfterwards(t *testing.T) {
 	}
 }
 
+// An account is imported into a record that is empty, and nowhere else.
+func TestAnImportOverwritesNothing(t *testing.T) {
+	b, url := chromium.New(t), serve(t, csp)
+	p := storePage(b, url)
+	p.Run(accounts)
+	p.Run(`(async () => {
+		window.words = "trivial gadget ostrich banjo lantern";
+		window.file = await ann.export(words);
+		await ann.close();
+	})()`)
+	wantFailure(t, p, `await hopseal.importAccount(file, words, { record: "ann" })`, "bad-argument", "has an account already")
+	wantFailure(t, p, `await hopseal.importAccount(file, words + "x", { record: "other" })`, "wrong-passphrase", "another one")
+	got := chromium.Eval[[]string](p, `(async () => {
+		const other = await hopseal.importAccount(file, words, { record: "other" });
+		await other.close();
+		const again = await hopseal.openAccount({ record: "other" });
+		return [again.name, String(again.created), ...(await again.peers.admitted())];
+	})()`)
+	if fingerprint := chromium.Eval[string](p, `bob.fingerprint`); got[1] != "false" || got[2] != fingerprint {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestOpeningTwiceInAPageIsASentence(t *testing.T) {
 	b, url := chromium.New(t), serve(t, csp)
 	p := storePage(b, url)

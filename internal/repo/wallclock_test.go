@@ -57,6 +57,8 @@ var wallTimes = map[string]string{
 	"internal/engine/state.go: time.UnixMilli":            "stored",
 	"internal/lapse/lapse.go: Round":                      "how long a statement lasts, which others verify by their wall clocks",
 	"keys/agent/client.go: time.Unix":                     "a time that has passed",
+	"wasm/internal/core/export.go: Unix":                  "stored, as a store of package keystore stores it",
+	"wasm/internal/core/export.go: time.Unix":             "stands for none in what is stored",
 	"keys/keystore/ages.go: time.Unix":                    "a time of the tally, which measures",
 	"keys/keystore/control.go: time.Unix":                 "a time that has passed",
 	"keys/keystore/control_wire.go: UnixMilli":            "told, of when a key is due",

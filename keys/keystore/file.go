@@ -13,6 +13,7 @@ import (
 
 	"github.com/hopseal/hopseal/internal/atomicfile"
 	"github.com/hopseal/hopseal/internal/filelock"
+	"github.com/hopseal/hopseal/internal/keyfile"
 )
 
 // keepOwner gives a new file the owner of the store's file, or of like if that was removed.
@@ -69,10 +70,10 @@ func readPrivate(path string) ([]byte, os.FileInfo, error) {
 	if m := info.Mode().Perm(); runtime.GOOS != "windows" && m&0o077 != 0 {
 		return nil, info, fileError(path, ErrPermissions, fmt.Sprintf("mode is %#o; run chmod 600", m))
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxFileSize {
+	if !info.Mode().IsRegular() || info.Size() > keyfile.MaxSize {
 		return nil, info, fileError(path, ErrDamaged, "expected a regular file of at most 16 MiB")
 	}
-	b, err := io.ReadAll(io.LimitReader(f, maxFileSize))
+	b, err := io.ReadAll(io.LimitReader(f, keyfile.MaxSize))
 	if err != nil {
 		return nil, nil, fmt.Errorf("keys: %w", err)
 	}

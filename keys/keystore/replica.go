@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/keyfile"
 	"github.com/hopseal/hopseal/internal/lapse"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/internal/missing"
@@ -56,7 +57,7 @@ func OpenReplica(ctx context.Context, path string, secret Secret) (*Replica, err
 }
 
 func (r *Replica) open(ctx context.Context, b []byte) ([]byte, error) {
-	protector, size, ok := parseFileHead(b)
+	protector, size, ok := keyfile.Head(b)
 	if ok && r.master != nil && string(protector) == string(r.sealedBy) {
 		return openBody(r.path, b, size, r.master)
 	}

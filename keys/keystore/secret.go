@@ -8,8 +8,8 @@ import (
 	"fmt"
 
 	"github.com/tink-crypto/tink-go/v2/core/registry"
-	"golang.org/x/crypto/argon2"
 
+	"github.com/hopseal/hopseal/internal/keyfile"
 	"github.com/hopseal/hopseal/internal/label"
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/internal/strict"
@@ -25,72 +25,11 @@ type Secret interface {
 	unlock(ctx context.Context, protector []byte) (master []byte, err error)
 }
 
-const (
-	masterSize = 32
-	saltSize   = 16
-
-	kindArgon = "argon2id"
-	kindKMS   = "kms"
-
-	maxURISize     = 1024
-	maxWrappedSize = 4096
-)
-
 // errProtector is for a store that another kind of secret protects.
 var errProtector = errors.New("the store is protected by another kind of secret")
 
-// skipProtector reads past a protector of either kind:
-//
-//	array(5) [ "argon2id", passes, KiB, lanes, salt bin 16 ]
-//	array(3) [ "kms", key URI str, wrapped master key bin ]
-func skipProtector(r *strict.Reader) {
-	n := r.ArrayLen(3, 5)
-	switch kind := r.Str(3, 8); {
-	case n == 5 && kind == kindArgon:
-		readArgon(r)
-	case n == 3 && kind == kindKMS:
-		readKMS(r)
-	default:
-		r.Fail()
-	}
-}
-
-// argonParams are Argon2id's costs. A file that asks for more than the limits is refused before any
-// memory is taken.
-type argonParams struct {
-	time, memory, threads uint64 // passes, KiB, lanes
-}
-
-var (
-	argonCost   = argonParams{3, 64 << 10, 4} // RFC 9106, section 4, second recommended option
-	argonLimits = argonParams{16, 256 << 10, 16}
-)
-
-func (p argonParams) allowed() bool {
-	return p.time >= 1 && p.time <= argonLimits.time && p.threads >= 1 && p.threads <= argonLimits.threads &&
-		p.memory >= 8*p.threads && p.memory <= argonLimits.memory
-}
-
-func (p argonParams) key(passphrase, salt []byte) []byte {
-	return argon2.IDKey(passphrase, salt, uint32(p.time), uint32(p.memory), uint8(p.threads), masterSize)
-}
-
-func (p argonParams) append(dst, salt []byte) []byte {
-	dst = strict.AppendStr(strict.AppendArray(dst, 5), kindArgon)
-	for _, v := range []uint64{p.time, p.memory, p.threads} {
-		dst = strict.AppendUint(dst, v)
-	}
-	return strict.AppendBin(dst, salt)
-}
-
-func readArgon(r *strict.Reader) (p argonParams, salt []byte) {
-	p = argonParams{r.Uint(), r.Uint(), r.Uint()}
-	salt = r.Bin(saltSize, saltSize)
-	if !p.allowed() {
-		r.Fail()
-	}
-	return p, salt
-}
+// argonCost are the costs of new stores.
+var argonCost = keyfile.ArgonCost
 
 // passphraseSecret holds the text behind two pointers: fmt follows at most one where it cannot call
 // Format.
@@ -108,21 +47,21 @@ func (p *passphraseSecret) create(context.Context) (master, protector []byte, er
 	if err := checkPassphrase(*p.text); err != nil {
 		return nil, nil, err
 	}
-	salt := make([]byte, saltSize)
+	salt := make([]byte, keyfile.ArgonSaltSize)
 	rand.Read(salt)
-	return argonCost.key(*p.text, salt), argonCost.append(nil, salt), nil
+	return argonCost.Key(*p.text, salt), argonCost.Append(nil, salt), nil
 }
 
 func (p *passphraseSecret) unlock(_ context.Context, protector []byte) ([]byte, error) {
 	r := strict.NewReader(protector)
-	if r.ArrayLen(3, 5) != 5 || r.Str(3, 8) != kindArgon {
+	if r.ArrayLen(3, 5) != 5 || r.Str(3, 8) != keyfile.KindArgon {
 		return nil, fmt.Errorf("%w: it wants its KMS key, not a passphrase", errProtector)
 	}
-	params, salt := readArgon(&r)
+	params, salt := keyfile.ReadArgon(&r)
 	if r.Done() != nil {
 		return nil, ErrDamaged
 	}
-	return params.key(*p.text, salt), nil
+	return params.Key(*p.text, salt), nil
 }
 
 // Format prints a placeholder, whatever the verb.
@@ -164,10 +103,10 @@ func (k kmsSecret) create(ctx context.Context) (master, protector []byte, err er
 	if k.client == nil {
 		return nil, nil, missing.Arg("registry.KMSClient")
 	}
-	if !k.client.Supported(k.uri) || len(k.uri) > maxURISize {
+	if !k.client.Supported(k.uri) || len(k.uri) > keyfile.MaxURISize {
 		return nil, nil, kmsError(k.uri, errors.New("the client does not support this key URI"))
 	}
-	master = make([]byte, masterSize)
+	master = make([]byte, keyfile.MasterSize)
 	rand.Read(master)
 	wrapped, err := k.call(ctx, func(aead kmsAEAD) ([]byte, error) {
 		return aead.Encrypt(master, label.IdentityFile.With([]byte(k.uri)))
@@ -175,26 +114,22 @@ func (k kmsSecret) create(ctx context.Context) (master, protector []byte, err er
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(wrapped) > maxWrappedSize {
+	if len(wrapped) > keyfile.MaxWrappedSize {
 		return nil, nil, kmsError(k.uri, fmt.Errorf("it wrapped 32 bytes to %d", len(wrapped)))
 	}
-	b := strict.AppendStr(strict.AppendArray(nil, 3), kindKMS)
+	b := strict.AppendStr(strict.AppendArray(nil, 3), keyfile.KindKMS)
 	return master, strict.AppendBin(strict.AppendStr(b, k.uri), wrapped), nil
-}
-
-func readKMS(r *strict.Reader) (uri string, wrapped []byte) {
-	return r.Str(1, maxURISize), r.Bin(1, maxWrappedSize)
 }
 
 func (k kmsSecret) unlock(ctx context.Context, protector []byte) ([]byte, error) {
 	r := strict.NewReader(protector)
-	if r.ArrayLen(3, 5) != 3 || r.Str(3, 8) != kindKMS {
+	if r.ArrayLen(3, 5) != 3 || r.Str(3, 8) != keyfile.KindKMS {
 		return nil, fmt.Errorf("%w: it wants a passphrase, not a KMS key", errProtector)
 	}
 	if k.client == nil {
 		return nil, missing.Arg("registry.KMSClient")
 	}
-	uri, wrapped := readKMS(&r)
+	uri, wrapped := keyfile.ReadKMS(&r)
 	if r.Done() != nil {
 		return nil, ErrDamaged
 	}
@@ -206,7 +141,7 @@ func (k kmsSecret) unlock(ctx context.Context, protector []byte) ([]byte, error)
 	master, err := k.call(ctx, func(aead kmsAEAD) ([]byte, error) {
 		return aead.Decrypt(wrapped, label.IdentityFile.With([]byte(uri)))
 	})
-	if err == nil && len(master) != masterSize {
+	if err == nil && len(master) != keyfile.MasterSize {
 		err = kmsError(uri, fmt.Errorf("it unwrapped a key of %d bytes", len(master)))
 	}
 	return master, err

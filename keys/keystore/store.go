@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hopseal/hopseal/internal/atomicfile"
+	"github.com/hopseal/hopseal/internal/keyfile"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/internal/missing"
 	"github.com/hopseal/hopseal/keys/trust"
@@ -258,7 +259,7 @@ func (s *Store) write(f frozen) error {
 	if err := s.readable(f, content); err != nil {
 		return fmt.Errorf("keys: %s was not written, since it could not be read again: %w", s.path, err)
 	}
-	err = s.replaceFile(sealFile(content, s.master, s.protector))
+	err = s.replaceFile(keyfile.Seal(content, s.master, s.protector))
 	if tookEffect(err) {
 		s.contents.generation++
 		s.contents.tally, s.onDisk = f.tally, f

@@ -17,7 +17,7 @@ import (
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/trust"
 
-	"github.com/hopseal/hopseal/internal/strict"
+	"github.com/hopseal/hopseal/internal/keyfile"
 )
 
 var passphrase = Passphrase([]byte(testPassphrase))
@@ -27,7 +27,7 @@ const testPassphrase = "upriver lagoon cassette mulberry trombone"
 // cheap makes Argon2 quick for a test that does not measure it.
 func cheap(t testing.TB) {
 	cost := argonCost
-	argonCost = argonParams{1, 64, 1}
+	argonCost = keyfile.Argon{Passes: 1, KiB: 64, Lanes: 1}
 	t.Cleanup(func() { argonCost = cost })
 }
 
@@ -206,25 +206,6 @@ func TestStoreTampering(t *testing.T) {
 		refused(file[:at], "prefix", at)
 	}
 	refused(append(bytes.Clone(file), 0), "extension", 1)
-}
-
-// A file that asks for more memory than the limit is refused before any is taken.
-func TestArgonCostsAreBounded(t *testing.T) {
-	for _, p := range []argonParams{
-		{0, 64, 1}, {17, 64, 1}, {1, 7, 1}, {1, 256<<10 + 1, 1}, {1, 64, 0}, {1, 64, 9}, {1, 1 << 40, 1}, {1, 256, 17},
-	} {
-		if r := strict.NewReader(p.append(nil, make([]byte, saltSize))); protectorOK(&r) {
-			t.Errorf("%+v is accepted", p)
-		}
-	}
-	if r := strict.NewReader(argonLimits.append(nil, make([]byte, saltSize))); !protectorOK(&r) {
-		t.Error("the limit itself is refused")
-	}
-}
-
-func protectorOK(r *strict.Reader) bool {
-	skipProtector(r)
-	return r.Done() == nil
 }
 
 // A failed write leaves disk and memory as they were: nothing takes effect that
@@ -609,17 +590,6 @@ func BenchmarkPrimary(b *testing.B) {
 	for b.Loop() {
 		_ = shared.Primary()
 	}
-}
-
-func FuzzFileHead(f *testing.F) {
-	head := sealFile(nil, make([]byte, masterSize), argonCost.append(nil, make([]byte, saltSize)))
-	f.Add(head)
-	f.Fuzz(func(t *testing.T, b []byte) {
-		protector, size, ok := parseFileHead(b)
-		if ok && (size > len(b) || !bytes.Contains(b[:size], protector)) {
-			t.Fatal("a head that is not in its file")
-		}
-	})
 }
 
 func FuzzParseStoreContents(f *testing.F) {

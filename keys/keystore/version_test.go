@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/keyfile"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
@@ -131,7 +132,7 @@ func TestLaterVersionsWithinAStore(t *testing.T) {
 	}
 	at := bytes.Index(content, identity)
 	later := edited(content, at+versionAt(identity), 2)
-	file := sealFile(later, s.master, s.protector)
+	file := keyfile.Seal(later, s.master, s.protector)
 	s.Close()
 	if err := opensStore(t, path)(file); !errors.Is(err, keys.ErrVersion) || errors.Is(err, ErrDamaged) {
 		t.Errorf("a store whose identity is of a later version: %v", err)

@@ -44,6 +44,19 @@ export interface AccountOptions {
  */
 export function openAccount(options: AccountOptions): Promise<Account>;
 
+/**
+ * Fills a record that is empty with what `export` of an account gave, or with the file of a Go `keystore` that has
+ * a passphrase and no shared keysets. The replay guard is not in it: messages of the first five minutes are refused.
+ * Use one of the two accounts from then on: peers follow the one that renewed last.
+ *
+ * Rejects with "wrong-passphrase", "invalid", "bad-argument" for a record that is not empty, and as `openAccount`.
+ */
+export function importAccount(
+  bytes: Binary,
+  passphrase: string,
+  options: Omit<AccountOptions, "name" | "acceptOld">,
+): Promise<Account>;
+
 /** What the user has. It prints as its name and fingerprint. */
 export interface Account {
   readonly name: string;
@@ -70,6 +83,12 @@ export interface Account {
   open(sealed: Binary, options: AccountOpenOptions): Promise<Opened>;
   /** Opens what this account has sealed with `own: true`, as often as asked, and nothing of anybody else. */
   openOwn(sealed: Binary, options?: { context?: string }): Promise<Opened>;
+  /**
+   * Identity and peers under a passphrase, for another browser or a drawer: the file of a Go `keystore`, which
+   * `keystore.Open` opens. Five or more random words, 16 characters at least. Argon2id takes 64 MiB, which the page
+   * does not give back, and the main thread for about a second; `importAccount` the same.
+   */
+  export(passphrase: string): Promise<Bytes>;
   /**
    * Signs a new statement where it is time, and saves it. The account does so itself, when it is
    * used and once an hour.

@@ -4,7 +4,7 @@ import { booleanOf, bytesOf, dataOf, listOf, optionsOf, textOf } from "./args.js
 import { call, handleOf, init } from "./core.js";
 import { open, openOwn, ReplayGuard, seal } from "./envelope.js";
 import { badArgument, shown } from "./errors.js";
-import { Identity, KnownPeers } from "./keys.js";
+import { Identity, KnownPeers, readIdentity, readPeers } from "./keys.js";
 import { op } from "./ops.js";
 import { Payload } from "./session.js";
 import { isOld, openStore } from "./store.js";
@@ -19,16 +19,35 @@ export async function openAccount(options) {
   const { record, name = record, ...where } = optionsOf(options, accountOptions);
   textOf(name, "name");
   await init();
-  return attach(record, where, () => Identity.generate(name));
+  return attach(record, where, async (found) => {
+    if (found) return found;
+    const identity = await Identity.generate(name);
+    return { identity, knownPeers: await KnownPeers.create(), replay: await ReplayGuard.create({ identity }) };
+  });
 }
 
-// attach opens the record, and fills it with what make gives where it is empty.
+// The identity goes on under a statement of its own: the one in the file may be older than one that
+// peers have seen.
+export async function importAccount(encoded, passphrase, options) {
+  const [bytes, secret] = [bytesOf(encoded, "bytes"), textOf(passphrase, "passphrase")];
+  const { record, ...where } = optionsOf(options, ["record", "database", "memory"]);
+  await init();
+  return attach(record, where, async (found) => {
+    if (found) throw badArgument("the record has an account already: import into another one");
+    const response = call(op.accountImport, bytes, secret);
+    const [identity, knownPeers] = [readIdentity(response), readPeers(response)];
+    await identity.renew();
+    return { identity, knownPeers, replay: await ReplayGuard.create() };
+  });
+}
+
+// attach opens the record. make is given what was found there, or null, and gives the account's content.
 async function attach(record, { database, memory, acceptOld }, make) {
   const store = await openStore({ name: database, record, memory, acceptOld });
   try {
     const found = await store.load();
-    const content = found ?? { identity: await make(), knownPeers: await KnownPeers.create(), replay: null, unsaved: null };
-    content.replay ??= await ReplayGuard.create(found ? {} : { identity: content.identity });
+    const content = await make(found);
+    content.replay ??= await ReplayGuard.create();
     const account = new Account(token, store, content, !found);
     if (!found) await store.save(content);
     return account;
@@ -48,7 +67,7 @@ class Account {
 
   constructor(given, store, content, created) {
     if (given !== token) throw badArgument("an Account is not made with new: use openAccount()");
-    const { unsaved, ...kept } = content;
+    const { unsaved = null, ...kept } = content;
     this.#store = store;
     this.#content = kept;
     this.#unsaved = unsaved;
@@ -121,6 +140,14 @@ class Account {
     this.#check();
     const { data, header } = await openOwn(bytes, this.#content.identity, textOf(context, "context"));
     return new Opened(data, header);
+  }
+
+  async export(passphrase) {
+    const { identity, knownPeers } = this.#content;
+    const secret = textOf(passphrase, "passphrase");
+    this.#check();
+    const handles = [handleOf(identity, Identity, "identity"), handleOf(knownPeers, KnownPeers, "knownPeers")];
+    return call(op.accountExport, ...handles, secret).bytes();
   }
 
   // renew signs a new statement where it is time, and saves it. Every use of the account does so.

@@ -31,6 +31,7 @@ const hints = {
   "store-in-use": "Close the other tab that uses it.",
   "store-damaged": "Restore it from a backup, or start with a new identity, which peers have to admit again.",
   "store-failed": "",
+  "wrong-passphrase": "Try again: capitals, the keyboard's language, a space at an end.",
   "store-full": "Free space on the disk or among what this site keeps, then try again: nothing was lost that was saved before.",
   "store-rolled-back":
     "Ask the user; to go on with it, pass { acceptOld: true }: known peers start empty, and messages of the first five minutes are refused.",

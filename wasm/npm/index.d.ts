@@ -101,6 +101,7 @@ export type ErrorCode =
   | "store-rolled-back" // an older copy of the record was put back: what was opened, forgotten or revoked since is not in it
   | "store-full" // the disk, or what the browser gives this site, is full
   | "store-failed" // the browser refused to read or write, or did not answer
+  | "wrong-passphrase" // what was exported does not open with it
   // The relay
   | "relay-unreachable"
   | "relay-closed"

@@ -20,7 +20,7 @@
 export { init } from "./core.js";
 export { HopsealError } from "./errors.js";
 export { Identity, KnownPeers, PublicIdentity, SharedKeyset } from "./keys.js";
-export { openAccount } from "./account.js";
+export { importAccount, openAccount } from "./account.js";
 export { connect } from "./connect.js";
 export { inspect, open, ReplayGuard, seal } from "./envelope.js";
 export { openStore } from "./store.js";

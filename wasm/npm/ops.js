@@ -11,6 +11,8 @@ export const op = {
   keptCreate: 15,
   keptChanges: 16,
   keptParse: 17,
+  accountExport: 18,
+  accountImport: 19,
   peersCreate: 20,
   peersParse: 21,
   peersVerify: 22,

@@ -139,6 +139,8 @@ var operations = [...]operation{
 	15:  {"keptCreate", (*Core).keptCreate},
 	16:  {"keptChanges", (*Core).keptChanges},
 	17:  {"keptParse", (*Core).keptParse},
+	18:  {"accountExport", (*Core).accountExport},
+	19:  {"accountImport", (*Core).accountImport},
 	20:  {"peersCreate", (*Core).peersCreate},
 	21:  {"peersParse", (*Core).peersParse},
 	22:  {"peersVerify", (*Core).peersVerify},

@@ -3,12 +3,13 @@ package core
 import (
 	"testing"
 
+	"github.com/hopseal/hopseal/internal/keyfile"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/transport/relay/frame"
 )
 
 // FuzzA32Call sends any request to any operation of a core that holds one object
-// of every type, handles 1 to 9. Nothing may kill it.
+// of every type, handles 1 to 10. Nothing may kill it.
 func FuzzA32Call(f *testing.F) {
 	seedClient := newFilledClient(f)
 	sealed := seedClient.must("seal", 1, []uint32{4}, 0, "", "", "", "ctx", []byte("hi"))
@@ -44,6 +45,16 @@ func FuzzA32Call(f *testing.F) {
 	seed("openVerify", 9, make([]byte, 32))
 	seed("openEnd", 9, make([]byte, 64))
 	seed("inspect", envelope)
+	seed("openOwn", 1, "ctx", envelope)
+	seed("openOwnBegin", 1, "ctx", envelope)
+	seed("guardWithdraw", 7, keys.Fingerprint{}.String(), make([]byte, 16))
+	seed("keptCreate")
+	seed("keptChanges", 10, 1, 6, 7, 0)
+	content := newFilledClient(f)
+	whole := content.must("keptChanges", 10, 1, 6, 7, 1)
+	whole.number()
+	seed("keptParse", whole.bytes(), []byte(nil))
+	seed("accountImport", keyfile.Seal(nil, make([]byte, 32), keyfile.Argon{Passes: 1, KiB: 64, Lanes: 1}.Append(nil, make([]byte, 16))), "words")
 	seed("relayJoin", "room", "ann", []byte("p"))
 	seed("relayPublish", "room", []byte("p"))
 	seed("relayEvent", frame.Joined{Topic: "room", Members: []frame.Member{{Name: "bob"}}}.Append(nil))
@@ -64,7 +75,7 @@ func FuzzA32Call(f *testing.F) {
 }
 
 // newFilledClient holds: 1 and 2 ann and her public half, 3 and 4 bob and his, 5
-// a shared keyset, 6 known peers, 7 a guard, 8 a sealing and 9 an opening.
+// a shared keyset, 6 known peers, 7 a guard, 8 a sealing, 9 an opening and 10 what was kept.
 func newFilledClient(t testing.TB) client {
 	c := newClient(t)
 	c.generate("ann")
@@ -75,6 +86,7 @@ func newFilledClient(t testing.TB) client {
 	sealed := c.must("seal", 1, []uint32{4}, 0, "", "", "", "", []byte("hi"))
 	c.must("sealBegin", 1, []uint32{4}, 0, "", "", "", "", 2)
 	c.must("openBegin", 3, 2, 0, "", "", "", 0, guard, sealed.bytes())
+	c.must("keptCreate")
 	return c
 }
 

@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { inspect as show } from "node:util";
-import { Identity, init, inspect, openAccount, PublicIdentity, seal } from "../index.js";
+import { Identity, importAccount, init, inspect, openAccount, PublicIdentity, seal } from "../index.js";
 import { threshold } from "../webcrypto.js";
 import { rejects } from "./helpers.mjs";
 
@@ -166,6 +166,28 @@ test("what an account cannot be opened with is a sentence", async () => {
   await rejects(openAccount({ record: "ann", memory: "yes" }), "bad-argument");
   await rejects(openAccount({ record: "ann", memory: true, name: "" }), "bad-argument");
   await rejects(openAccount({ record: "ann", memory: true, recrod: "x" }), "bad-argument");
+});
+
+test("an account moves under a passphrase, with its peers and without what was opened", async () => {
+  const [ann, bob] = await friends();
+  const words = "trivial gadget ostrich banjo grüße";
+  const sealed = await bob.seal("before", { to: ann.public });
+  await ann.open(sealed, { from: bob.public });
+  const file = await ann.export(words);
+  const again = await importAccount(file, words, { record: "again", memory: true });
+  assert.equal(again.fingerprint, ann.fingerprint);
+  assert.ok(again.public.serial > ann.public.serial && again.created && again.unsaved === null);
+  assert.deepEqual(await again.peers.admitted(), [bob.fingerprint]);
+  await bob.peers.verify(again.public);
+  assert.equal((await bob.open(await again.seal("after", { to: bob.public }), { from: again.public })).text(), "after");
+  assert.equal((await rejects(again.open(sealed, { from: bob.public }), "open-failed")).reason, "time");
+  await rejects(importAccount(file, words.toUpperCase(), { record: "x", memory: true }), "wrong-passphrase");
+  await rejects(importAccount(file.subarray(1), words, { record: "x", memory: true }), "invalid");
+  await rejects(importAccount(file.fill(7, -20), words, { record: "x", memory: true }), "invalid");
+  await rejects(importAccount(file, words, {}), "bad-argument");
+  assert.match((await rejects(ann.export("password"), "bad-argument")).message, /five or more random words/);
+  await ann.close();
+  await rejects(ann.export(words), "closed");
 });
 
 before(async () => {

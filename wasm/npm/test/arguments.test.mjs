@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { runInNewContext } from "node:vm";
 import { call } from "../core.js";
 import * as hopseal from "../index.js";
-import { connect, createServer, Identity, init, inspect, KnownPeers, open, openAccount, openStore, PublicIdentity, RelayClient, ReplayGuard, seal, SharedKeyset } from "../index.js";
+import { connect, createServer, Identity, importAccount, init, inspect, KnownPeers, open, openAccount, openStore, PublicIdentity, RelayClient, ReplayGuard, seal, SharedKeyset } from "../index.js";
 import * as cleartext from "../insecure-cleartext.js";
 import { op } from "../ops.js";
 import { FakeSocket, frames } from "./fakesocket.mjs";
@@ -75,6 +75,8 @@ const functions = {
   openStore: () => [openStore, options({ name: "n", record: "r", memory: true })],
   "Store.save": () => [(...a) => store.save(...a), options({ identity: ann, knownPeers: peers, replay: null })],
   openAccount: () => [openAccount, options({ record: "r", name: "n", database: "d", memory: true, acceptOld: false })],
+  "Account.export": () => [(...a) => account.export(...a), "too short"],
+  importAccount: () => [importAccount, bob.public.bytes, "words", options({ record: "r", database: "d", memory: true })],
   "Account.seal": () => [(...a) => account.seal(...a), "hello", options({ to: [bob.public], own: true, expected: { role: "client" }, context: "c", contentType: "t" })],
   "Account.open": () => [(...a) => account.open(...a), sealed, options({ from: bob.public, expected: { role: "client" }, context: "c", maxAge: 1000 })],
   "Account.openOwn": () => [(...a) => account.openOwn(...a), own, options({ context: "c" })],
