@@ -44,6 +44,10 @@ export const short = {
     assert.equal(await p.output("node", ["node20.mjs", ...echo]), "hello");
   },
 
+  async "Node as a service"(place) {
+    await serves(place, "plain.mjs", "/");
+  },
+
   async "Node, require"({ project }) {
     const p = project({ "run.cjs": `const { init, Identity } = require("hopseal"); init().then(() => Identity.generate("ann")).then((ann) => console.log(ann.name));` });
     assert.equal(await p.output("node", ["--no-warnings", "run.cjs"]), "ann");
@@ -112,6 +116,14 @@ export const short = {
 
 // long is the rest.
 export const long = {
+  async "Express as a service"(place) {
+    await serves(place, "express.mjs", "/echo");
+  },
+
+  async "Fastify as a service"(place) {
+    await serves(place, "fastify.mjs", "/echo");
+  },
+
   async webpack({ project }) {
     const p = project({ "src/index.js": `import "../main.js";` });
     await p.run("webpack", ["--mode", "production", "-o", "dist"]);
@@ -186,6 +198,25 @@ try {
     assert.equal(await p.output("node", ["run.mjs", String(new URLSearchParams({ service, identity }))]), "hello\nhello");
   },
 };
+
+// serves starts a service of the guide, which has a page too, and asks it as a client in Node does.
+async function serves({ project, guide }, program, path) {
+  const p = project({
+    ...guide("A service in Node").files,
+    "run.mjs": `import { WebSocket } from "ws";
+import { ask } from "./session.js";
+for (const question of ["hello", "grüße"]) console.log(await ask(process.argv[2], process.argv[3], question, { WebSocket }));
+`,
+  });
+  const { found, stop } = await p.start("node", [program], /(\d+) (\S{100,})\n/);
+  try {
+    const [, port, identity] = found;
+    assert.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), "a page");
+    assert.equal(await p.output("node", ["run.mjs", `ws://127.0.0.1:${port}${path}`, identity]), "hello\ngrüße");
+  } finally {
+    stop();
+  }
+}
 
 const vitest = `import { expect, test } from "vitest";
 import { hello } from "./hello.js";
