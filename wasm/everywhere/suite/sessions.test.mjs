@@ -1,6 +1,6 @@
 import { fails, hopseal, same, services, test, toServices } from "./page.mjs";
 
-const { connect, Identity } = hopseal;
+const { connect, createServer, Identity } = hopseal;
 
 test.short("a session sends, receives and calls", async () => {
   const session = await toServices();
@@ -49,3 +49,44 @@ test("a service that is not there is unreachable", async () => {
   await fails(connect("ws://127.0.0.1:1/", options), "unreachable");
   await fails(connect(`${services}/nothing`, options), "unreachable");
 });
+
+test.short("two ends talk over a link, and a stream crosses it", async () => {
+  const [client, server] = [await Identity.generate("client"), await Identity.generate("server")];
+  const [near, far] = links();
+  const service = createServer({ identity: server, verifier: client.public, protocol: "sum/1" }, async (session) => {
+    for await (const { type, readable } of session.streams()) {
+      let [size, sum] = [0, 0];
+      for (const reader = readable.getReader(); ; ) {
+        const { value, done } = await reader.read();
+        if (done) break;
+        size += value.length;
+        for (const b of value) sum = (sum + b) % 65_521;
+      }
+      await session.send(JSON.stringify([type, size, sum]));
+    }
+  });
+  const served = service.serve(far);
+  const session = await connect(near, { identity: client, verifier: server.public, protocol: "sum/1", address: "this page" });
+  const part = new Uint8Array(256 << 10).map((_, i) => i ^ (i >> 8));
+  const [parts, progress] = [12, []];
+  const writer = (await session.openStream("numbers", { onprogress: (arrived) => progress.push(arrived) })).getWriter();
+  for (let i = 0; i < parts; i++) await writer.write(part);
+  await writer.close();
+  const sum = part.reduce((all, b) => (all + b) % 65_521, 0);
+  same((await session.receive()).json(), ["numbers", parts * part.length, (parts * sum) % 65_521]);
+  same(progress.at(-1), parts * part.length);
+  await session.close();
+  same((await served).error, null);
+  await service.shutdown();
+});
+
+// links are two ends of a connection within the page, as an application has over whatever it likes.
+function links() {
+  const { port1, port2 } = new MessageChannel();
+  return [port1, port2].map((port) => {
+    const link = { send: (message) => port.postMessage(message), close: () => (port.postMessage(null), end()), onmessage: null, onclose: null };
+    const end = () => (port.close(), link.onclose?.(), (link.onclose = null));
+    port.onmessage = ({ data }) => (data === null ? end() : link.onmessage?.(data));
+    return link;
+  });
+}
