@@ -57,7 +57,7 @@ async function attach(record, { database, memory, acceptOld }, make) {
   }
 }
 
-// partsOf gives sessions what they need of an account, and null for another object.
+// partsOf gives sessions what an account has, and null for another value.
 export let partsOf;
 
 class Account {
@@ -84,7 +84,8 @@ class Account {
   }
 
   static {
-    partsOf = (account) => (#content in account ? { ...account.#content, save: () => account.#change() } : null);
+    const isAccount = (value) => typeof value === "object" && value !== null && #content in value;
+    partsOf = (value) => (isAccount(value) ? value.#content : null);
   }
 
   get name() {
@@ -106,8 +107,9 @@ class Account {
   async seal(data, options) {
     const bytes = dataOf(data, "data");
     const { to, own = false, expected = contact, context, contentType } = optionsOf(options, sealOptions);
+    this.#check();
     const peers = isList(to) ? listOf(to, "to", (peer) => peer) : [to];
-    await this.renew();
+    if (isOld(this.public)) await this.renew();
     for (const peer of peers) await this.#content.knownPeers.verify(expected, peer);
     if (booleanOf(own, "own")) peers.push(this.public);
     const sealed = await seal(bytes, { from: this.#content.identity, to: peers, context, contentType });
@@ -119,7 +121,8 @@ class Account {
   async open(sealed, options) {
     const bytes = bytesOf(sealed, "sealed");
     const { from, expected = contact, context, maxAge } = optionsOf(options, openOptions);
-    await this.renew();
+    this.#check();
+    if (isOld(this.public)) await this.renew();
     const { identity, knownPeers, replay } = this.#content;
     await knownPeers.verify(expected, from);
     const { data, header } = await open(bytes, { identity, from, context, maxAge, replay });
@@ -150,11 +153,10 @@ class Account {
     return call(op.accountExport, ...handles, secret).bytes();
   }
 
-  // renew signs a new statement where it is time, and saves it. Every use of the account does so.
+  // renew signs a new statement where it is time, and saves that and what sessions have learned of peers.
   async renew() {
     this.#check();
     if (isOld(this.public)) await this.#content.identity.renew();
-    else if (!this.#unsaved) return;
     await this.#try();
   }
 

@@ -1,6 +1,7 @@
 // How a session begins: what connect takes, as fields for the core and functions that the core asks
 // (wasm/internal/core/sessionconfig.go).
 import { booleanOf, choiceOf, dataOf, functionOf, listOf, numberOf, optionsOf, reading, signalOf, tagOf, textOf, wanted } from "./args.js";
+import { partsOf } from "./account.js";
 import { handleOf, theCore } from "./core.js";
 import { badArgument, HopsealError } from "./errors.js";
 import { Identity, KnownPeers, publicHandle, readPublic, SharedKeyset } from "./keys.js";
@@ -73,6 +74,7 @@ export function linkOf(link) {
 
 // endsOf has what both roles have: see readEnds in wasm/internal/core/sessionconfig.go.
 export function endsOf({ identity, verifier, protocol, credentials, store }) {
+  identity = partsOf(identity)?.identity ?? identity;
   if (credentials !== undefined && typeof credentials !== "function") credentials = dataOf(credentials, "credentials");
   const functions = { credentials: credentials && (async (_, opts) => [dataOf(await valueOf(credentials, opts), "credentials")]) };
   const fields = [handleOf(identity, Identity, "identity"), ...verifierFields(verifier, functions), textOf(protocol, "protocol")];
@@ -83,13 +85,14 @@ export function endsOf({ identity, verifier, protocol, credentials, store }) {
 const valueOf = (value, ...args) => (typeof value === "function" ? value(...args) : value);
 
 function verifierFields(verifier, functions) {
+  verifier = partsOf(verifier)?.knownPeers ?? verifier;
   if (tagOf(verifier) === "KnownPeers") return [handleOf(verifier, KnownPeers, "verifier"), [], none];
   if (typeof verifier === "function") {
     functions.verify = (content, options) => verdict(verifier, content, options);
     return [none, [], 1];
   }
   if (tagOf(verifier) === "PublicIdentity") return [none, [publicHandle(verifier, "verifier")], none];
-  if (tagOf(verifier) !== "Array") throw wanted("verifier", "KnownPeers, a PublicIdentity, an array of them, or a function", verifier);
+  if (tagOf(verifier) !== "Array") throw wanted("verifier", "an Account, KnownPeers, a PublicIdentity, an array of them, or a function", verifier);
   const peers = listOf(verifier, "verifier", publicHandle);
   if (peers.length === 0) throw badArgument("verifier must not be an empty array");
   return [none, peers, none];

@@ -1,5 +1,5 @@
 // Sessions. index.d.ts exports all of this.
-import type { Binary, Bytes, Expected, HopsealError, Identity, KnownPeers, PublicIdentity, SharedKeyset } from "./index.js";
+import type { Account, Binary, Bytes, Expected, HopsealError, Identity, KnownPeers, PublicIdentity, SharedKeyset } from "./index.js";
 
 /** What is sent: text, as UTF-8, or bytes, which are copied before the call returns. */
 export type Data = string | Binary;
@@ -16,7 +16,7 @@ export type VerifierFunction = (
 ) => boolean | Promise<boolean>;
 
 /** Whom to trust: who was admitted for the address, exactly these peers, or what a function says. There is no default. */
-export type Verifier = KnownPeers | PublicIdentity | readonly PublicIdentity[] | VerifierFunction;
+export type Verifier = Account | KnownPeers | PublicIdentity | readonly PublicIdentity[] | VerifierFunction;
 
 /**
  * Whatever carries binary messages in order: a WebSocket, or an object that calls `onmessage` and `onclose`,
@@ -34,7 +34,8 @@ export interface Link {
 
 /** What clients and servers may set. Times are in milliseconds, sizes in bytes; each has a default. */
 export interface SessionOptions {
-  identity: Identity;
+  identity: Identity | Account;
+  /** An Account stands for its peers: admit a server for its address, `me.peers.admit(server, { address, role: "server" })`. */
   verifier: Verifier;
   /** What the two applications speak, with its version, such as "echo/1". Both ends say the same. */
   protocol: string;

@@ -4,9 +4,10 @@ import { spawnSync } from "node:child_process";
 import { before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { inspect as show } from "node:util";
-import { Identity, importAccount, init, inspect, openAccount, PublicIdentity, seal } from "../index.js";
+import { connect, createServer, Identity, importAccount, init, inspect, openAccount, PublicIdentity, seal } from "../index.js";
 import { threshold } from "../webcrypto.js";
 import { rejects } from "./helpers.mjs";
+import { linkPair } from "./links.mjs";
 
 const account = (record, more) => openAccount({ record, memory: true, ...more });
 
@@ -166,6 +167,29 @@ test("what an account cannot be opened with is a sentence", async () => {
   await rejects(openAccount({ record: "ann", memory: "yes" }), "bad-argument");
   await rejects(openAccount({ record: "ann", memory: true, name: "" }), "bad-argument");
   await rejects(openAccount({ record: "ann", memory: true, recrod: "x" }), "bad-argument");
+});
+
+test("accounts are the ends of sessions, and their peers whom to trust", async () => {
+  const [ann, bob] = await friends();
+  const server = createServer({ identity: bob, verifier: bob, protocol: "echo/1" }, async (session) => {
+    for await (const message of session) await session.send(message.data);
+  });
+  const link = () => {
+    const [here, there] = linkPair();
+    server.serve(there);
+    return here;
+  };
+  const options = { identity: ann, verifier: ann, protocol: "echo/1", address: "bob" };
+  await rejects(connect(link, options), "trust-unknown");
+  await ann.peers.admit(bob.public, { address: "bob", role: "server" });
+  const session = await connect(link, options);
+  assert.equal(session.peer.fingerprint, bob.fingerprint);
+  await session.send("hello");
+  assert.equal((await session.receive()).text(), "hello");
+  await session.close();
+  await bob.peers.forget(ann.fingerprint);
+  await assert.rejects(connect(link, options), { name: "HopsealError" });
+  await server.shutdown();
 });
 
 test("an account moves under a passphrase, with its peers and without what was opened", async () => {
