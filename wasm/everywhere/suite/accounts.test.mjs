@@ -49,3 +49,70 @@ test("an account in memory touches no storage", async () => {
   await ann.close();
   close();
 });
+
+// What somebody does who puts an older copy of the database in its place, and not of what is beside it.
+test("an older copy of a record is noticed", async () => {
+  const open = (options) => hopseal.openAccount({ record: "older", ...options });
+  const friend = await hopseal.openAccount({ record: "friend", memory: true });
+  let me = await open();
+  await friend.peers.admit(me.public);
+  const before = await copy();
+  await me.peers.admit(friend.public);
+  const letter = await friend.seal("once", { to: me.public });
+  same((await me.open(letter, { from: friend.public })).text(), "once");
+  await me.close();
+  await putBack(before);
+  await fails(open(), "store-rolled-back", "older copy");
+  me = await open({ acceptOld: true });
+  same(await me.peers.admitted(), []);
+  await me.peers.admit(friend.public);
+  same((await fails(me.open(letter, { from: friend.public }), "open-failed")).reason, "time");
+  await me.close();
+  me = await open(); // which is the newest now
+  same(await me.peers.admitted(), [friend.fingerprint]);
+  await me.close();
+});
+
+test("a lock that is stolen, and a database that is deleted, close the account", async () => {
+  let me = await hopseal.openAccount({ record: "stolen" });
+  await navigator.locks.request('hopseal ["hopseal","stolen"]', { steal: true }, () => {});
+  same((await me.closed).code, "store-in-use");
+  await fails(me.renew(), "store-in-use", "taken this identity over");
+  me = await hopseal.openAccount({ record: "stolen", database: "deleted" });
+  await done(indexedDB.deleteDatabase("deleted"));
+  same((await me.closed).code, "store-in-use");
+  me = await hopseal.openAccount({ record: "stolen" });
+  same(me.created, false);
+  await me.close();
+});
+
+const stores = ["records", "log"];
+
+async function copy() {
+  const database = await done(indexedDB.open("hopseal"));
+  const all = {};
+  for (const name of stores) {
+    const store = () => database.transaction(name).objectStore(name);
+    const [keys, values] = [await done(store().getAllKeys()), await done(store().getAll())];
+    all[name] = keys.map((key, i) => [key, values[i]]);
+  }
+  database.close();
+  return all;
+}
+
+async function putBack(all) {
+  const database = await done(indexedDB.open("hopseal"));
+  for (const name of stores) {
+    const store = () => database.transaction(name, "readwrite").objectStore(name);
+    await done(store().clear());
+    for (const [key, value] of all[name]) await done(store().put(value, key));
+  }
+  database.close();
+}
+
+function done(request) {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
