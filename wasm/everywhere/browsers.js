@@ -10,7 +10,8 @@ export async function serveSuite({ packed, root }) {
   let services;
   const site = await serve({
     ...paths(packed, join(root, "wasm/everywhere/suite"), join(root, "docs/vectors/envelope")),
-    "/services.json": (request, response) => response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(services)),
+    "/services.json": (request, response) =>
+      response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(services)),
   });
   const { port } = new URL(site.url);
   const { url, identity, stop } = await startServices(root, site.url, `http://localhost:${port}`);
@@ -26,7 +27,8 @@ export async function testBrowser(t, { name, packed, load, long, root }) {
   t.after(browser.close);
   t.diagnostic(browser.version);
   const page = await browser.open(url);
-  const tests = () => page.run("while (!window.suite?.ready) await new Promise((done) => setTimeout(done, 20)); return suite.tests()");
+  const tests = () =>
+    page.run("while (!window.suite?.ready) await new Promise((done) => setTimeout(done, 20)); return suite.tests()");
   for (const { name: test, steps, short } of await tests()) {
     if (!short && !long && name !== "chromium") continue;
     await t.test(test, async (t) => {
@@ -42,7 +44,8 @@ export async function testBrowser(t, { name, packed, load, long, root }) {
 // paths are what the server serves: the suite, the package, and what broken deployments do.
 function paths(packed, suite, vectors) {
   const core = readFileSync(join(packed, "core.wasm"));
-  const answer = (type, body, headers) => (request, response) => response.writeHead(200, { "Content-Type": type, ...headers }).end(body);
+  const answer = (type, body, headers) => (request, response) =>
+    response.writeHead(200, { "Content-Type": type, ...headers }).end(body);
   const strict = { "Content-Security-Policy": policy.replace(" 'wasm-unsafe-eval'", "") };
   return {
     "/": suite,
@@ -60,5 +63,7 @@ function paths(packed, suite, vectors) {
 
 // all makes one object of a folder of JSON.
 function all(folder) {
-  return JSON.stringify(Object.fromEntries(readdirSync(folder).map((name) => [name, JSON.parse(readFileSync(join(folder, name), "utf8"))])));
+  return JSON.stringify(
+    Object.fromEntries(readdirSync(folder).map((name) => [name, JSON.parse(readFileSync(join(folder, name), "utf8"))])),
+  );
 }

@@ -48,9 +48,11 @@ async function testTools(t) {
   for (const [groupName, group] of Object.entries({ short: tools.short, long: long ? tools.long : {} })) {
     const folder = join(place.scratch, groupName);
     for (const [name, check] of Object.entries(group).filter(([name]) => wanted(name))) {
-      const project = (files) => new Project(folder, name.toLowerCase().replace(/\W+/g, "-"), { guide, browser }, files);
+      const project = (files) =>
+        new Project(folder, name.toLowerCase().replace(/\W+/g, "-"), { guide, browser }, files);
       await t.test(name, () => check({ ...place, group: folder, guide, project, echo }));
     }
   }
-  if (long && words.length === 0) await t.test("every block of the guide was run", () => assert.deepEqual(guide.unused(), []));
+  if (long && words.length === 0)
+    await t.test("every block of the guide was run", () => assert.deepEqual(guide.unused(), []));
 }

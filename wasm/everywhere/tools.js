@@ -4,7 +4,8 @@ import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { freePort, glob } from "./lib/files.js";
 
-const page = (script) => `<!doctype html><html lang="en"><meta charset="utf-8"><title>waits</title><link rel="icon" href="data:,">${script}</html>`;
+const page = (script) =>
+  `<!doctype html><html lang="en"><meta charset="utf-8"><title>waits</title><link rel="icon" href="data:,">${script}</html>`;
 const moduleScript = page(`<script type="module" src="./main.js"></script>`);
 const classicScript = page(`<script defer src="./main.js"></script>`);
 const inlineToo = { csp: "script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'" };
@@ -19,7 +20,11 @@ console.log(await ask(url, new Uint8Array(Buffer.from(server, "base64url")), awa
 // short is what each change is checked with.
 export const short = {
   async "script tag"({ project, packed }) {
-    const p = project({ "index.html": page(`<script type="importmap">{ "imports": { "hopseal": "./hopseal/index.js" } }</script><script type="module" src="./main.js"></script>`) });
+    const p = project({
+      "index.html": page(
+        `<script type="importmap">{ "imports": { "hopseal": "./hopseal/index.js" } }</script><script type="module" src="./main.js"></script>`,
+      ),
+    });
     cpSync(packed, join(p.folder, "hopseal"), { recursive: true });
     await p.saysHello(".", inlineToo); // for the map
   },
@@ -27,10 +32,14 @@ export const short = {
   async "Content-Security-Policy"({ project, packed, guide }) {
     const policy = guide("What to serve").files["policy.html"];
     const p = project({ "index.html": page(`${policy}<script type="module" src="./main.js"></script>`) });
-    p.write({ "main.js": `import { init } from "./hopseal/index.js"; init().then(() => (document.title = "said hello"), (error) => (document.title = error.code + " | "));` });
+    p.write({
+      "main.js": `import { init } from "./hopseal/index.js"; init().then(() => (document.title = "said hello"), (error) => (document.title = error.code + " | "));`,
+    });
     cpSync(packed, join(p.folder, "hopseal"), { recursive: true });
     await p.saysHello(".", { csp: "img-src data:" });
-    p.write({ "index.html": page(`${policy.replace(" 'wasm-unsafe-eval'", "")}<script type="module" src="./main.js"></script>`) });
+    p.write({
+      "index.html": page(`${policy.replace(" 'wasm-unsafe-eval'", "")}<script type="module" src="./main.js"></script>`),
+    });
     assert.match(await p.says(".", { csp: "img-src data:" }), /core-compile/);
   },
 
@@ -49,14 +58,23 @@ export const short = {
   },
 
   async "Node, require"({ project }) {
-    const p = project({ "run.cjs": `const { init, Identity } = require("hopseal"); init().then(() => Identity.generate("ann")).then((ann) => console.log(ann.name));` });
+    const p = project({
+      "run.cjs": `const { init, Identity } = require("hopseal"); init().then(() => Identity.generate("ann")).then((ann) => console.log(ann.name));`,
+    });
     assert.equal(await p.output("node", ["--no-warnings", "run.cjs"]), "ann");
   },
 
   async Deno({ project, echo }) {
-    const p = project({ "run.mjs": `import process from "node:process"; import { Buffer } from "node:buffer"; ${both}` });
+    const p = project({
+      "run.mjs": `import process from "node:process"; import { Buffer } from "node:buffer"; ${both}`,
+    });
     const env = { DENO_NO_UPDATE_CHECK: "1", DENO_DIR: join(p.folder, ".deno"), NO_COLOR: "1" };
-    assert.equal(await p.output("deno", ["run", "--no-remote", "--allow-read", "--allow-net=127.0.0.1", "run.mjs", ...echo], { env }), "hello");
+    assert.equal(
+      await p.output("deno", ["run", "--no-remote", "--allow-read", "--allow-net=127.0.0.1", "run.mjs", ...echo], {
+        env,
+      }),
+      "hello",
+    );
   },
 
   async Bun({ project, group, echo }) {
@@ -73,7 +91,11 @@ export const short = {
 
   async "Vite, development"({ project }) {
     const p = project({ "index.html": moduleScript });
-    const server = await p.start("vite", ["--force", "--host", "127.0.0.1", "--port", "0"], /http:\/\/127\.0\.0\.1:\d+\//);
+    const server = await p.start(
+      "vite",
+      ["--force", "--host", "127.0.0.1", "--port", "0"],
+      /http:\/\/127\.0\.0\.1:\d+\//,
+    );
     await p.saysHello(server.found[0]).finally(server.stop);
   },
 
@@ -88,7 +110,10 @@ export const short = {
 
   async "esbuild, classic script"({ project, guide }) {
     const [build, copy] = guide("esbuild").commands;
-    const p = project({ "deep/dist/index.html": classicScript, "index.html": classicScript.replace("./main.js", "deep/dist/main.js") });
+    const p = project({
+      "deep/dist/index.html": classicScript,
+      "index.html": classicScript.replace("./main.js", "deep/dist/main.js"),
+    });
     await p.shell([build.replace("=esm", "=iife").replace("dist/", "deep/dist/") + " --log-level=error"]);
     await p.saysWhatToDo("deep/dist");
     await p.shell([copy.replace("dist/", "deep/dist/")]);
@@ -96,10 +121,20 @@ export const short = {
   },
 
   async "esbuild for Node"({ project }) {
-    const p = project({ "run.js": `import { hello } from "./hello.js"; hello().then(console.log, (error) => console.log(error.code, error.hint));` });
-    const build = (...more) => p.run("esbuild", ["run.js", "--bundle", "--platform=node", "--outfile=dist/run.cjs", "--log-level=error", ...more]);
+    const p = project({
+      "run.js": `import { hello } from "./hello.js"; hello().then(console.log, (error) => console.log(error.code, error.hint));`,
+    });
+    const build = (...more) =>
+      p.run("esbuild", [
+        "run.js",
+        "--bundle",
+        "--platform=node",
+        "--outfile=dist/run.cjs",
+        "--log-level=error",
+        ...more,
+      ]);
     await build();
-    assert.match(await p.output("node", ["dist/run.cjs"]), /^core-fetch .*pass its address/);
+    assert.match(await p.output("node", ["dist/run.cjs"]), /^core-fetch Pass it: .*init\("\/core.wasm"\)/);
     await build("--external:hopseal");
     assert.equal(await p.output("node", ["--no-warnings", "dist/run.cjs"]), "hello");
   },
@@ -133,7 +168,11 @@ export const long = {
 
   async Parcel({ project }) {
     const p = project({ "index.html": moduleScript, "package.json": `{ "private": true }` });
-    await p.run("parcel", ["build", "index.html", "--no-cache", "--no-autoinstall", "--public-url", "./", "--log-level", "warn"], { env: { PARCEL_WORKERS: "1" } });
+    await p.run(
+      "parcel",
+      ["build", "index.html", "--no-cache", "--no-autoinstall", "--public-url", "./", "--log-level", "warn"],
+      { env: { PARCEL_WORKERS: "1" } },
+    );
     await p.saysHello("dist", inlineToo);
   },
 
@@ -173,7 +212,10 @@ export const long = {
     const { files, commands } = guide("Jest");
     const p = project({ "hello.test.js": jest, "package.json": `{ "private": true, "type": "module" }` });
     p.write({ "jest.config.mjs": `export default { testEnvironment: "jsdom" };` });
-    await assert.rejects(p.shell(commands), /no TextEncoder and TextDecoder here: Jest's jsdom needs the setup file of docs\/browser.md/);
+    await assert.rejects(
+      p.shell(commands),
+      /no TextEncoder and TextDecoder here: Jest's jsdom needs the setup file of docs\/browser.md/,
+    );
     p.write(files);
     await p.shell(commands);
   },
@@ -181,21 +223,31 @@ export const long = {
   async workerd({ project, guide, echo: [service, identity] }) {
     const p = project({
       ...guide("At the edge").files,
+      "bare.js": `import { init } from "hopseal";
+export default { fetch: () => init().catch((error) => new Response(error.code + " " + error.hint)) };
+`,
       "run.mjs": `import { readFileSync } from "node:fs";
 import { Miniflare } from "miniflare";
+const [program, query] = process.argv.slice(2);
 const worker = new Miniflare({ compatibilityDate: "2026-03-01", cf: false, modules: [
-  { type: "ESModule", path: "worker.js", contents: readFileSync("dist/worker.js", "utf8") },
+  { type: "ESModule", path: "worker.js", contents: readFileSync(program, "utf8") },
   { type: "CompiledWasm", path: "hopseal/core.wasm", contents: readFileSync("../node_modules/hopseal/core.wasm") },
 ] });
 try {
-  for (let i = 0; i < 2; i++) console.log(await (await worker.dispatchFetch("http://127.0.0.1/?" + process.argv[2])).text());
+  for (let i = 0; i < 2; i++) console.log(await (await worker.dispatchFetch("http://127.0.0.1/?" + query)).text());
 } finally {
   await worker.dispose();
 }
 `,
     });
-    await p.run("esbuild", ["worker.js", "--bundle", "--format=esm", "--outdir=dist", "--external:*.wasm", "--log-level=error"]); // as wrangler does
-    assert.equal(await p.output("node", ["run.mjs", String(new URLSearchParams({ service, identity }))]), "hello\nhello");
+    const asWrangler = ["--bundle", "--format=esm", "--outdir=dist", "--external:*.wasm", "--log-level=error"];
+    await p.run("esbuild", ["worker.js", "bare.js", ...asWrangler]);
+    const query = String(new URLSearchParams({ service, identity }));
+    assert.equal(await p.output("node", ["run.mjs", "dist/worker.js", query]), "hello\nhello");
+    assert.match(
+      await p.output("node", ["run.mjs", "dist/bare.js", ""]),
+      /^core-fetch .*hopseal\/core.wasm.*init\(core\)/,
+    );
   },
 };
 

@@ -65,7 +65,8 @@ function beside() {
     return new URL("./core.wasm", import.meta.url);
   } catch (cause) {
     if (script) return new URL("core.wasm", script);
-    throw new HopsealError("core-fetch", "the bundler has left no address of core.wasm", { cause });
+    const hint = 'Pass it: `import core from "hopseal/core.wasm"` and init(core) at the edge, init("/core.wasm") in a page. See docs/browser.md.';
+    throw new HopsealError("core-fetch", "the bundler has left no address of core.wasm", { cause, details: { hint } });
   }
 }
 

@@ -12,7 +12,12 @@ import { startWebKit } from "./webkit.js";
 export const stepTime = 60_000; // ms that one step may take, on a machine that does much else
 
 export const browsers = {
-  chromium: (load) => puppet(load, { browser: "chrome", executablePath: process.env.HOPSEAL_CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] }),
+  chromium: (load) =>
+    puppet(load, {
+      browser: "chrome",
+      executablePath: process.env.HOPSEAL_CHROMIUM ?? "/usr/bin/chromium",
+      args: ["--no-sandbox", "--disable-gpu"],
+    }),
   firefox: (load) => puppet(load, { browser: "firefox", executablePath: "/usr/bin/firefox-esr" }),
   webkit: () => startWebKit(),
 };
@@ -21,7 +26,13 @@ export const browsers = {
 async function puppet(load, options) {
   const { launch } = await load("puppeteer-core");
   const userDataDir = mkdtempSync(join(tmpdir(), "hopseal-browser-"));
-  const started = await launch({ ...options, userDataDir, headless: true, timeout: stepTime, protocolTimeout: 3 * stepTime });
+  const started = await launch({
+    ...options,
+    userDataDir,
+    headless: true,
+    timeout: stepTime,
+    protocolTimeout: 3 * stepTime,
+  });
   return {
     version: await started.version(),
     async open(url) {
@@ -57,5 +68,8 @@ export function wrapped(body) {
 export function take(text) {
   const { value, error } = JSON.parse(text);
   if (!error) return value;
-  throw Object.assign(new Error(`in the page: ${error.name}${error.code ? ` [${error.code}]` : ""}: ${error.message}\n${error.stack}`), { code: error.code });
+  throw Object.assign(
+    new Error(`in the page: ${error.name}${error.code ? ` [${error.code}]` : ""}: ${error.message}\n${error.stack}`),
+    { code: error.code },
+  );
 }

@@ -10,7 +10,11 @@ export function glob(pattern) {
   for (const part of pattern.split("/").filter(Boolean)) {
     const wanted = new RegExp(`^${part.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*")}$`);
     const inside = (folder) => (statSync(folder).isDirectory() ? readdirSync(folder) : []);
-    found = found.flatMap((folder) => inside(folder).filter((name) => wanted.test(name)).map((name) => join(folder, name)));
+    found = found.flatMap((folder) =>
+      inside(folder)
+        .filter((name) => wanted.test(name))
+        .map((name) => join(folder, name)),
+    );
   }
   return found;
 }
@@ -33,9 +37,16 @@ export async function run(program, args, { cwd, env, timeout = 240_000 } = {}) {
   const timer = setTimeout(() => kill(child), timeout);
   const parts = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"]) child[name].setEncoding("utf8").on("data", (text) => (parts[name] += text));
-  const code = await new Promise((resolve, reject) => child.once("error", reject).once("close", resolve)).finally(() => clearTimeout(timer));
+  const code = await new Promise((resolve, reject) => child.once("error", reject).once("close", resolve)).finally(() =>
+    clearTimeout(timer),
+  );
   if (code === 0) return parts.stdout;
-  throw Object.assign(new Error(`${program} ${args.join(" ")}: ${code ?? "ended by a signal"}\n${parts.stdout.slice(-6000)}\n${parts.stderr.slice(-6000)}`), parts);
+  throw Object.assign(
+    new Error(
+      `${program} ${args.join(" ")}: ${code ?? "ended by a signal"}\n${parts.stdout.slice(-6000)}\n${parts.stderr.slice(-6000)}`,
+    ),
+    parts,
+  );
 }
 
 // start starts a server and returns the first match of the pattern in what it writes, and how to stop it.
@@ -43,13 +54,16 @@ export async function start(program, args, pattern, { cwd, env, timeout = 120_00
   const child = launch(program, args, { cwd, env: { ...process.env, ...env }, stdio: [stdin, "pipe", "pipe"] });
   let text = "";
   const found = await new Promise((resolve, reject) => {
-    const fails = (what) => (kill(child), reject(new Error(`${program} ${args.join(" ")} ${what}\n${text.slice(-6000)}`)));
+    const fails = (what) => (
+      kill(child),
+      reject(new Error(`${program} ${args.join(" ")} ${what}\n${text.slice(-6000)}`))
+    );
     const timer = setTimeout(fails, timeout, "does not get ready");
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8").on("data", (more) => {
         text += more;
         const match = pattern.exec(text.replace(/\x1b\[[0-9;]*m/g, ""));
-        if (match) clearTimeout(timer), resolve(match);
+        if (match) (clearTimeout(timer), resolve(match));
       });
     }
     child.once("error", reject).once("close", (code) => (clearTimeout(timer), fails(`ended with ${code}`)));

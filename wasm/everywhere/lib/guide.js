@@ -22,6 +22,9 @@ export function readGuide(path) {
     return sections.get(title);
   };
   // unused lists the sections with blocks that nobody asked for.
-  guide.unused = () => [...sections].filter(([title, { files, commands }]) => !used.has(title) && (commands.length || Object.keys(files).length)).map(([title]) => title);
+  guide.unused = () =>
+    [...sections]
+      .filter(([title, { files, commands }]) => !used.has(title) && (commands.length || Object.keys(files).length))
+      .map(([title]) => title);
   return guide;
 }

@@ -10,7 +10,12 @@ const root = fileURLToPath(new URL("../../..", import.meta.url));
 const here = join(root, "wasm/everywhere");
 
 // quiet are settings without which tools ask the network for news.
-export const quiet = { npm_config_update_notifier: "false", npm_config_audit: "false", npm_config_fund: "false", npm_config_loglevel: "error" };
+export const quiet = {
+  npm_config_update_notifier: "false",
+  npm_config_audit: "false",
+  npm_config_fund: "false",
+  npm_config_loglevel: "error",
+};
 
 // prepare returns where things are: the folder, the package in it, and the folder of each group of tools.
 export async function prepare({ long }) {

@@ -56,7 +56,9 @@ export class Project {
 
   // serves starts a Next server, whose client page, route handler and server component all have to say hello.
   async serves(program, args, env) {
-    const server = await this.start(program, args, /http:\/\/127\.0\.0\.1:\d+/, { env: { NEXT_TELEMETRY_DISABLED: "1", NODE_ENV: "production", ...env } });
+    const server = await this.start(program, args, /http:\/\/127\.0\.0\.1:\d+/, {
+      env: { NEXT_TELEMETRY_DISABLED: "1", NODE_ENV: "production", ...env },
+    });
     try {
       const [url] = server.found;
       assert.equal(await (await fetch(`${url}/api`)).text(), "said hello");
@@ -75,7 +77,10 @@ export class Project {
 
   // saysWhatToDo is for a page that lacks core.wasm.
   async saysWhatToDo(at) {
-    assert.match(await this.says(at), /^core-fetch \| .*404.* \| .*node_modules\/hopseal\/core\.wasm beside the script, or pass its address/);
+    assert.match(
+      await this.says(at),
+      /^core-fetch \| .*404.* \| .*node_modules\/hopseal\/core\.wasm beside the script, or pass its address/,
+    );
   }
 
   // says opens a built folder, or a URL, in Chromium and returns what the page has said in its title.
@@ -95,7 +100,8 @@ export class Project {
         try {
           return await page.run(title);
         } catch (error) {
-          if (tries === 5 || !/context|navigat/i.test(error.message)) throw new Error(page.problems.join("\n"), { cause: error }); // a development server reloads its page
+          if (tries === 5 || !/context|navigat/i.test(error.message))
+            throw new Error(page.problems.join("\n"), { cause: error }); // a development server reloads its page
           await new Promise((done) => setTimeout(done, 500));
         }
       }

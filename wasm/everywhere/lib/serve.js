@@ -12,7 +12,8 @@ const types = {
   ".wasm": "application/wasm",
 };
 
-export const policy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ws: http://127.0.0.1:1; img-src data:";
+export const policy =
+  "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ws: http://127.0.0.1:1; img-src data:";
 
 // serve serves each folder under its path, such as { "/hopseal/": "/tmp/hopseal" }. Further paths can name
 // functions that answer.
@@ -22,7 +23,9 @@ export async function serve(paths, { csp = policy } = {}) {
     response.setHeader("Content-Security-Policy", csp);
     response.setHeader("X-Content-Type-Options", "nosniff");
     response.setHeader("Cache-Control", "no-store");
-    const path = Object.keys(paths).sort((a, b) => b.length - a.length).find((p) => pathname.startsWith(p));
+    const path = Object.keys(paths)
+      .sort((a, b) => b.length - a.length)
+      .find((p) => pathname.startsWith(p));
     if (typeof paths[path] === "function") return paths[path](request, response);
     send(response, path && fileOf(paths[path], pathname.slice(path.length)));
   });
@@ -38,7 +41,8 @@ function fileOf(folder, name) {
 }
 
 function send(response, file) {
-  if (!file) return response.writeHead(404, { "Content-Type": "text/html" }).end("<!doctype html><title>Not found</title>");
+  if (!file)
+    return response.writeHead(404, { "Content-Type": "text/html" }).end("<!doctype html><title>Not found</title>");
   response.writeHead(200, { "Content-Type": types[extname(file)] ?? "application/octet-stream" });
   createReadStream(file).pipe(response);
 }
