@@ -9,7 +9,10 @@ test.short(
   async () => {
     const [ann, bob] = [await openAccount(record), await openAccount({ record: "bob" })];
     same([ann.created, ann.name], [true, "ann"]);
-    const [publicAnn, publicBob] = [await PublicIdentity.parse(ann.public.encode()), await PublicIdentity.parse(bob.public.encode())];
+    const [publicAnn, publicBob] = [
+      await PublicIdentity.parse(ann.public.encode()),
+      await PublicIdentity.parse(bob.public.encode()),
+    ];
     await ann.peers.admit(publicBob);
     await bob.peers.admit(publicAnn);
     const sealed = await bob.seal("grüße", { to: publicAnn });
@@ -42,7 +45,11 @@ test("A20 an account is locked to one page", async () => {
 test("an account in memory touches no storage", async () => {
   const before = (await indexedDB.databases()).length;
   const { window: other, hopseal: there, close } = await otherPage();
-  Object.defineProperty(other, "indexedDB", { get() { throw new DOMException("", "SecurityError"); } });
+  Object.defineProperty(other, "indexedDB", {
+    get() {
+      throw new DOMException("", "SecurityError");
+    },
+  });
   await fails(there.openAccount({ record: "none" }), "store-unavailable", "IndexedDB");
   const ann = await there.openAccount({ record: "none", memory: true });
   same([ann.created, (await indexedDB.databases()).length], [true, before]);

@@ -21,7 +21,10 @@ async function showAll() {
   for (const { name } of window.suite.tests()) {
     const line = list.appendChild(document.createElement("li"));
     line.textContent = `${name} …`;
-    const said = await window.suite.run(name, 0).then((text) => `: good ${text ?? ""}`, (error) => `: BAD: ${error.stack}`);
+    const said = await window.suite.run(name, 0).then(
+      (text) => `: good ${text ?? ""}`,
+      (error) => `: BAD: ${error.stack}`,
+    );
     line.textContent = name + said;
   }
 }

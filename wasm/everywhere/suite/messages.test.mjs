@@ -15,7 +15,8 @@ test.short("large bodies are WebCrypto's", async () => {
   const { ann, bob, replay: ofBob } = await pair();
   const shared = await SharedKeyset.generate();
   const ofShared = await ReplayGuard.create({ shared });
-  const hide = (on) => (on ? Object.defineProperty(crypto, "subtle", { value: undefined, configurable: true }) : delete crypto.subtle);
+  const hide = (on) =>
+    on ? Object.defineProperty(crypto, "subtle", { value: undefined, configurable: true }) : delete crypto.subtle;
   const { subtle } = crypto;
   let used = [];
   for (const name of ["encrypt", "decrypt", "digest"]) {
@@ -23,11 +24,24 @@ test.short("large bodies are WebCrypto's", async () => {
   }
   const plaintext = new Uint8Array(1 << 20).map((_, i) => i ^ (i >> 8));
   for (const [sealer, opener] of [
-    [{ from: ann, to: [bob.public] }, { identity: bob, from: ann.public, replay: ofBob }],
-    [{ shared, party: "x", toParty: "y" }, { shared, party: "y", fromParty: "x", replay: ofShared }],
-    [{ shared, from: ann, toParty: "y" }, { shared, party: "y", identity: bob, from: ann.public, replay: ofShared }],
+    [
+      { from: ann, to: [bob.public] },
+      { identity: bob, from: ann.public, replay: ofBob },
+    ],
+    [
+      { shared, party: "x", toParty: "y" },
+      { shared, party: "y", fromParty: "x", replay: ofShared },
+    ],
+    [
+      { shared, from: ann, toParty: "y" },
+      { shared, party: "y", identity: bob, from: ann.public, replay: ofShared },
+    ],
   ]) {
-    for (const [sealing, opening] of [[false, false], [false, true], [true, false]]) {
+    for (const [sealing, opening] of [
+      [false, false],
+      [false, true],
+      [true, false],
+    ]) {
       used = [];
       hide(sealing);
       const sealed = await seal(plaintext, sealer);
@@ -44,7 +58,11 @@ test.short("large bodies are WebCrypto's", async () => {
 test("bytes of another realm are bytes, and transferred ones are refused", async () => {
   const { ann, bob, replay } = await pair();
   const { window: other, close } = await otherPage();
-  for (const foreign of [new other.Uint8Array([1, 2, 3]), new other.Uint8Array([1, 2, 3]).buffer, new other.DataView(new other.Uint8Array([1, 2, 3]).buffer)]) {
+  for (const foreign of [
+    new other.Uint8Array([1, 2, 3]),
+    new other.Uint8Array([1, 2, 3]).buffer,
+    new other.DataView(new other.Uint8Array([1, 2, 3]).buffer),
+  ]) {
     const sealed = await seal(foreign, { from: ann, to: [bob.public] });
     same([...(await open(sealed, { identity: bob, from: ann.public, replay })).data], [1, 2, 3]);
   }

@@ -41,7 +41,10 @@ export function same(got, want) {
 
 // fails returns the HopsealError that the promise rejects with, whose message holds the text.
 export async function fails(promise, code, text = "") {
-  const error = await promise.then(() => null, (e) => e);
+  const error = await promise.then(
+    () => null,
+    (e) => e,
+  );
   same([error?.name, error?.code, error?.message.includes(text) || error?.message], ["HopsealError", code, true]);
   return error;
 }
@@ -57,7 +60,12 @@ export const { services, identity } = await (await fetch("/services.json")).json
 export async function toServices(options) {
   const encoded = identity.replace(/-/g, "+").replace(/_/g, "/");
   const verifier = await PublicIdentity.parse(Uint8Array.from(atob(encoded), (c) => c.charCodeAt(0)));
-  return connect(`${services}/echo`, { identity: await Identity.generate("page"), verifier, protocol: "echo/1", ...options });
+  return connect(`${services}/echo`, {
+    identity: await Identity.generate("page"),
+    verifier,
+    protocol: "echo/1",
+    ...options,
+  });
 }
 
 // otherPage opens a page of this origin in a frame, by default this one: to the browser it is what a second tab is.

@@ -15,7 +15,10 @@ test.short("two pages meet at a relay", async () => {
   await hers.publish("room", await seal("over the relay", { from: ann, to: [bob.public] }));
   for await (const event of his) {
     if (event.type !== "message") continue;
-    same(decoder.decode((await open(event.payload, { identity: bob, from: ann.public, replay })).data), "over the relay");
+    same(
+      decoder.decode((await open(event.payload, { identity: bob, from: ann.public, replay })).data),
+      "over the relay",
+    );
     break;
   }
   his.close();

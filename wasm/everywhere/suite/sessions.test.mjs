@@ -23,7 +23,10 @@ test.short("a session outlives its connection", async () => {
   for (let i = 0; i < 2; i++) {
     const echoes = Array.from({ length: 20 }, (_, j) => session.call("echo", `${i} ${j}`));
     await session.call("cut", "").catch(() => {});
-    same((await Promise.all(echoes)).map((echo) => echo.text()), echoes.map((_, j) => `${i} ${j}`));
+    same(
+      (await Promise.all(echoes)).map((echo) => echo.text()),
+      echoes.map((_, j) => `${i} ${j}`),
+    );
   }
   same([states[0], states.includes("reconnecting")], ["connecting", true]);
   await session.close();
@@ -56,7 +59,7 @@ test.short("two ends talk over a link, and a stream crosses it", async () => {
   const service = createServer({ identity: server, verifier: client.public, protocol: "sum/1" }, async (session) => {
     for await (const { type, readable } of session.streams()) {
       let [size, sum] = [0, 0];
-      for (const reader = readable.getReader(); ; ) {
+      for (const reader = readable.getReader(); ;) {
         const { value, done } = await reader.read();
         if (done) break;
         size += value.length;
@@ -66,7 +69,12 @@ test.short("two ends talk over a link, and a stream crosses it", async () => {
     }
   });
   const served = service.serve(far);
-  const session = await connect(near, { identity: client, verifier: server.public, protocol: "sum/1", address: "this page" });
+  const session = await connect(near, {
+    identity: client,
+    verifier: server.public,
+    protocol: "sum/1",
+    address: "this page",
+  });
   const part = new Uint8Array(256 << 10).map((_, i) => i ^ (i >> 8));
   const [parts, progress] = [12, []];
   const writer = (await session.openStream("numbers", { onprogress: (arrived) => progress.push(arrived) })).getWriter();
@@ -84,7 +92,12 @@ test.short("two ends talk over a link, and a stream crosses it", async () => {
 function links() {
   const { port1, port2 } = new MessageChannel();
   return [port1, port2].map((port) => {
-    const link = { send: (message) => port.postMessage(message), close: () => (port.postMessage(null), end()), onmessage: null, onclose: null };
+    const link = {
+      send: (message) => port.postMessage(message),
+      close: () => (port.postMessage(null), end()),
+      onmessage: null,
+      onclose: null,
+    };
     const end = () => (port.close(), link.onclose?.(), (link.onclose = null));
     port.onmessage = ({ data }) => (data === null ? end() : link.onmessage?.(data));
     return link;

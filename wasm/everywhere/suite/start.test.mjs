@@ -18,7 +18,11 @@ test("what a broken deployment serves is named", async () => {
   const missing = await starts("/nothing.wasm", "core-fetch", "/nothing.wasm answered 404 Not Found");
   same([missing.retryable, missing.hint.includes("node_modules/hopseal/core.wasm")], [true, true]);
   await starts("/html.wasm", "core-not-wasm", "an HTML page");
-  await starts("http://127.0.0.1:1/core.wasm?token=x", "core-fetch", "http://127.0.0.1:1/core.wasm could not be fetched");
+  await starts(
+    "http://127.0.0.1:1/core.wasm?token=x",
+    "core-fetch",
+    "http://127.0.0.1:1/core.wasm could not be fetched",
+  );
   await starts(new Uint8Array([1, 2]), "core-not-wasm", "2 bytes that start with 01 02");
   same((await starts("/cut.wasm", "core-fetch")).retryable, true);
   same((await there.init("/plain.wasm")).buildId.length, 32); // under a wrong type it starts all the same

@@ -40,7 +40,12 @@ test("a page that goes leaves its lock", async () => {
   await there.init();
   await there.openStore({ record: "left" });
   close();
-  await until(() => openStore({ record: "left" }).then((store) => store.close().then(() => true), () => false));
+  await until(() =>
+    openStore({ record: "left" }).then(
+      (store) => store.close().then(() => true),
+      () => false,
+    ),
+  );
 });
 
 // What somebody sees who copies the database: bytes without the secrets, and a key that cannot be exported.
@@ -59,9 +64,19 @@ test("A44 keys at rest are wrapped", async () => {
       for (const key of parts.filter((part) => part instanceof CryptoKey)) {
         keys++;
         same(key.extractable, false);
-        for (const format of ["raw", "jwk"]) same(await crypto.subtle.exportKey(format, key).then(() => "out", () => "kept"), "kept");
+        for (const format of ["raw", "jwk"])
+          same(
+            await crypto.subtle.exportKey(format, key).then(
+              () => "out",
+              () => "kept",
+            ),
+            "kept",
+          );
       }
-      const stored = parts.filter((part) => part instanceof ArrayBuffer || ArrayBuffer.isView(part)).map((part) => hex(part.buffer ?? part)).join();
+      const stored = parts
+        .filter((part) => part instanceof ArrayBuffer || ArrayBuffer.isView(part))
+        .map((part) => hex(part.buffer ?? part))
+        .join();
       for (let at = 0; at + 8 <= secret.length; at += 8) same(stored.includes(hex(secret.slice(at, at + 8))), false);
     }
   }
@@ -72,7 +87,15 @@ test("A44 keys at rest are wrapped", async () => {
 test("a store says what is missing", async () => {
   for (const [hide, name] of [
     [(w) => Object.defineProperty(w.crypto, "subtle", { value: undefined }), "crypto.subtle"], // as in a page over plain http
-    [(w) => Object.defineProperty(w, "indexedDB", { get() { throw new DOMException("", "SecurityError"); } }), "IndexedDB"],
+    [
+      (w) =>
+        Object.defineProperty(w, "indexedDB", {
+          get() {
+            throw new DOMException("", "SecurityError");
+          },
+        }),
+      "IndexedDB",
+    ],
     [(w) => Object.defineProperty(w.navigator, "locks", { value: undefined }), "Web Locks"],
   ]) {
     const { window: other, hopseal: there, close } = await otherPage();

@@ -27,9 +27,17 @@ function readersOf({ cleartext, hopseal, clock }) {
   return {
     async envelope(v) {
       const sealed = bytes(v.sealed);
-      clock.at = await inspect(sealed).then(({ header }) => header.time, () => clock.at); // the vectors are old
+      clock.at = await inspect(sealed).then(
+        ({ header }) => header.time,
+        () => clock.at,
+      ); // the vectors are old
       const opener = { replay: await anyTime(), context: v.context };
-      if (v.keyset) Object.assign(opener, { shared: await cleartext.importSharedKeyset(bytes(v.keyset)), party: v.party, fromParty: v.fromParty });
+      if (v.keyset)
+        Object.assign(opener, {
+          shared: await cleartext.importSharedKeyset(bytes(v.keyset)),
+          party: v.party,
+          fromParty: v.fromParty,
+        });
       if (v.identity) opener.identity = await cleartext.importIdentity(bytes(v.identity));
       if (v.from) opener.from = await PublicIdentity.parse(bytes(v.from));
       return (await open(sealed, opener)).data;
@@ -55,11 +63,15 @@ test("each vector opens, or is refused for its reason", async () => {
   for (const [name, v] of Object.entries(await (await fetch("/vectors.json")).json())) {
     if (!readers[v.kind] || v.now || v.archived) continue; // the package has no function for those
     tried++;
-    const [data, error] = await readers[v.kind](v).then((data) => [data, null], (error) => [null, error]);
+    const [data, error] = await readers[v.kind](v).then(
+      (data) => [data, null],
+      (error) => [null, error],
+    );
     const got = error ? (error.reason ?? error.code) : "open";
     if (got !== (words[v.expect] ?? v.expect)) wrong.push(`${name}: ${got}, want ${v.expect}`);
     if (data && v.plaintext !== undefined) same([...data], [...bytes(v.plaintext)]);
-    if (data && v.plaintextRepeat) same([data.length, data.every((b) => b === v.plaintextRepeat.byte)], [v.plaintextRepeat.count, true]);
+    if (data && v.plaintextRepeat)
+      same([data.length, data.every((b) => b === v.plaintextRepeat.byte)], [v.plaintextRepeat.count, true]);
   }
   close();
   if (wrong.length || tried < 300) throw new Error(`${wrong.length} of ${tried}:\n${wrong.join("\n")}`);

@@ -11,7 +11,10 @@ async function sealsIn(post) {
   same(decoder.decode((await open(answer.sealed, { identity: bob, from, replay })).data), "from a worker");
 }
 
-for (const [kind, options] of [["module", { type: "module" }], ["classic", {}]]) {
+for (const [kind, options] of [
+  ["module", { type: "module" }],
+  ["classic", {}],
+]) {
   test(`a ${kind} worker seals`, () =>
     sealsIn(async (request) => {
       const worker = new Worker(`/workers/${kind}.js`, options);
@@ -29,7 +32,10 @@ for (const [kind, options] of [["module", { type: "module" }], ["classic", {}]])
 
 test("a service worker seals", () =>
   sealsIn(async (request) => {
-    const registration = await navigator.serviceWorker.register("/workers/module.js", { type: "module", scope: "/workers/" });
+    const registration = await navigator.serviceWorker.register("/workers/module.js", {
+      type: "module",
+      scope: "/workers/",
+    });
     try {
       const worker = registration.installing ?? registration.waiting ?? registration.active;
       return await new Promise((resolve, reject) => {
