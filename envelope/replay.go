@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hopseal/hopseal/internal/newborn"
+	"github.com/hopseal/hopseal/internal/freshkeys"
 	"github.com/hopseal/hopseal/internal/pagestore"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys"
@@ -88,7 +88,7 @@ func NewReplayGuard() *ReplayGuard { return newReplayGuard(time.Now().Add(replay
 // keeps the guard's Bytes beside them. These name an identity; of a keyset they say only
 // that it is one, not which.
 func FirstReplayGuard[Keys *keys.Identity | *keys.SharedKeyset](of Keys) *ReplayGuard {
-	if !newborn.Take(of) {
+	if !freshkeys.Take(of) {
 		return NewReplayGuard()
 	}
 	g := newReplayGuard(time.Time{})

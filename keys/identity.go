@@ -9,8 +9,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/hopseal/hopseal/internal/freshkeys"
 	"github.com/hopseal/hopseal/internal/keyset"
-	"github.com/hopseal/hopseal/internal/newborn"
 	"github.com/hopseal/hopseal/internal/safetext"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/internal/xwing"
@@ -39,8 +39,8 @@ var (
 // An Identity is safe for concurrent use. A rotation (see keystore.Store) reaches all users of the
 // Identity at once. Messages take no lock for that.
 type Identity struct {
-	state   atomic.Pointer[identityState]
-	newborn newborn.Mark
+	state atomic.Pointer[identityState]
+	fresh freshkeys.Mark
 }
 
 // identityState is an Identity at one moment. It is immutable: each step makes a new state, which a
@@ -102,7 +102,7 @@ func generateIdentity(name string, root, signer Signer) (*Identity, error) {
 	}
 	id, err := s.begin(name, now)
 	if err == nil {
-		id.newborn.Set()
+		id.fresh.Set()
 	}
 	return id, err
 }

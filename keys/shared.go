@@ -12,9 +12,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/freshkeys"
 	"github.com/hopseal/hopseal/internal/keyset"
 	"github.com/hopseal/hopseal/internal/label"
-	"github.com/hopseal/hopseal/internal/newborn"
 	"github.com/hopseal/hopseal/internal/strict"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
 	"github.com/hopseal/hopseal/keys/internal/bridge"
@@ -39,8 +39,8 @@ const MACSize = sha256.Size
 // A SharedKeyset is safe for concurrent use. A rotation (see keystore.Store) reaches all users of the
 // keyset at once: they read one pointer.
 type SharedKeyset struct {
-	state   atomic.Pointer[sharedState]
-	newborn newborn.Mark
+	state atomic.Pointer[sharedState]
+	fresh freshkeys.Mark
 }
 
 // sharedState is a SharedKeyset at one moment. It is immutable.
@@ -78,7 +78,7 @@ func GenerateSharedKeyset() (*SharedKeyset, error) {
 		return nil, err
 	}
 	set := newSharedKeyset(s)
-	set.newborn.Set()
+	set.fresh.Set()
 	return set, nil
 }
 

@@ -34,8 +34,8 @@ func (i *issued) with(chain ...*authority) *issued {
 func TestALeafDoesNotReplaceAChain(t *testing.T) {
 	root, files := newAuthority(), newFolder(t)
 	middle, other := root.intermediate(), root.intermediate()
-	var told recorder
-	w := watch(t, Options{Pairs: []Pair{files.put(middle.issue(nil).with(middle))}, Notify: told.add})
+	var events recorder
+	w := watch(t, Options{Pairs: []Pair{files.put(middle.issue(nil).with(middle))}, Notify: events.add})
 	address := serve(t, w.TLSConfig())
 	for what, bad := range map[string]*issued{"alone": middle.issue(nil), "another's intermediate": middle.issue(nil).with(other), "of another": other.issue(nil)} {
 		files.put(bad)
@@ -46,7 +46,7 @@ func TestALeafDoesNotReplaceAChain(t *testing.T) {
 			t.Errorf("%s: a client says %v", what, err)
 		}
 	}
-	told.expect(t, Loaded, Refused, Refused, Refused)
+	events.expect(t, Loaded, Refused, Refused, Refused)
 	for what, good := range map[string]*issued{"whole": other.issue(nil).with(other), "with a root": root.issue(nil).with(root)} {
 		files.put(good)
 		if err := w.Reload(); err != nil {
@@ -73,9 +73,9 @@ func TestAChainThatIsIncompleteAtTheStart(t *testing.T) {
 		"a private root's":            {root.issue(nil), []Kind{Loaded}},
 	} {
 		t.Run(what, func(t *testing.T) {
-			var told recorder
-			watch(t, Options{Pairs: []Pair{newFolder(t).put(row.pair)}, Notify: told.add})
-			told.expect(t, row.want...)
+			var events recorder
+			watch(t, Options{Pairs: []Pair{newFolder(t).put(row.pair)}, Notify: events.add})
+			events.expect(t, row.want...)
 		})
 	}
 }

@@ -24,13 +24,13 @@ var warnAt = []time.Duration{30 * dayLong, 7 * dayLong, dayLong, 0}
 
 // An expiring is a certificate and the last warning about it.
 type expiring struct {
-	leaf *x509.Certificate
-	file string
-	told time.Duration // the entry of warnAt of the last warning; MaxInt64 before the first
+	leaf   *x509.Certificate
+	file   string
+	warned time.Duration // the entry of warnAt of the last warning; MaxInt64 before the first
 }
 
 func newExpiring(leaf *x509.Certificate, file string) expiring {
-	return expiring{leaf: leaf, file: file, told: math.MaxInt64}
+	return expiring{leaf: leaf, file: file, warned: math.MaxInt64}
 }
 
 func (e *expiring) at(now time.Time) *Expiry {
@@ -55,7 +55,7 @@ func (e *expiring) stage(now time.Time) time.Duration {
 // back, a warning that came too early becomes due again.
 func (e *expiring) due(now time.Time) bool {
 	reached := e.stage(now)
-	due := reached < e.told
-	e.told = reached
+	due := reached < e.warned
+	e.warned = reached
 	return due
 }

@@ -101,15 +101,15 @@ func TestCertificatesFromElsewhereThatEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := newAuthority()
 		cert, _, get := issuer(ca, "issued.example")
-		var told recorder
-		w := watch(t, Options{GetCertificate: get, Interval: time.Hour, Notify: told.add})
+		var events recorder
+		w := watch(t, Options{GetCertificate: get, Interval: time.Hour, Notify: events.add})
 		w.shown.add(nil, w.shown.turn(), cert)
 		for range 10 { // it is shown again and again
 			time.Sleep(10 * dayLong)
 			w.shown.add(nil, w.shown.turn(), cert)
 		}
 		synctest.Wait()
-		told.expect(t, Expiring, Expiring, Expiring, Expiring)
+		events.expect(t, Expiring, Expiring, Expiring, Expiring)
 		newer, _, _ := issuer(ca, "issued.example")
 		early := w.shown.turn()
 		w.shown.add(nil, w.shown.turn(), newer)
@@ -119,9 +119,9 @@ func TestCertificatesFromElsewhereThatEnd(t *testing.T) {
 		}
 		time.Sleep(61 * dayLong)
 		synctest.Wait()
-		told.expect(t, Expiring, Expiring, Expiring, Expiring, Expiring)
-		if e := told.all()[0]; len(e.Files) != 0 || e.Certificate.Name != "issued.example" {
-			t.Errorf("told %+v of %+v", e, e.Certificate)
+		events.expect(t, Expiring, Expiring, Expiring, Expiring, Expiring)
+		if e := events.all()[0]; len(e.Files) != 0 || e.Certificate.Name != "issued.example" {
+			t.Errorf("got %+v of %+v", e, e.Certificate)
 		}
 		w.Close()
 	})

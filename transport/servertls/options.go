@@ -92,8 +92,8 @@ type Options struct {
 const (
 	defaultInterval = 10 * time.Second
 
-	// settle is the time between the read that sees a change and the one that confirms it.
-	settle = time.Second
+	// confirmAfter is the time between the read that sees a change and the one that confirms it.
+	confirmAfter = time.Second
 
 	defaultTicketPeriod = 12 * time.Hour
 	minTicketPeriod     = time.Minute

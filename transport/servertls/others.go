@@ -174,7 +174,7 @@ func (o *other) wantsAsking(now time.Time) bool {
 	if o.hello == nil || !o.busy.IsZero() {
 		return false
 	}
-	if reached := o.stage(now); reached < o.told {
+	if reached := o.stage(now); reached < o.warned {
 		return reached < o.checked
 	}
 	return now.Sub(o.asked) >= askAgain

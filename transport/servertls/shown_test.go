@@ -47,8 +47,8 @@ func TestNoAlarmOfWhatIsNotShown(t *testing.T) {
 		ca := newAuthority()
 		var current atomic.Pointer[tls.Certificate]
 		current.Store(pairOf(ca.issue(lasting(90 * dayLong))))
-		var told recorder
-		w := watch(t, Options{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current.Load(), nil }, Interval: time.Hour, Notify: told.add})
+		var events recorder
+		w := watch(t, Options{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current.Load(), nil }, Interval: time.Hour, Notify: events.add})
 		config := &tls.Config{RootCAs: ca.pool(), ServerName: "issued.example"}
 		if _, err := meet(t, w, config); err != nil {
 			t.Fatal(err)
@@ -57,13 +57,13 @@ func TestNoAlarmOfWhatIsNotShown(t *testing.T) {
 		current.Store(pairOf(ca.issue(lasting(90 * dayLong))))
 		time.Sleep(50 * dayLong)
 		synctest.Wait()
-		told.expect(t)
+		events.expect(t)
 		if e := w.Expiries(); len(e) != 1 || e[0].Left < 39*dayLong {
 			t.Errorf("the gauge shows %+v", e)
 		}
 		time.Sleep(50 * dayLong) // this one is not renewed
 		synctest.Wait()
-		told.expect(t, Expiring, Expiring, Expiring, Expiring)
+		events.expect(t, Expiring, Expiring, Expiring, Expiring)
 		w.Close()
 	})
 }
@@ -74,8 +74,8 @@ func TestAnAlarmDoesNotWaitForGetCertificate(t *testing.T) {
 		ca := newAuthority()
 		cert, free := pairOf(ca.issue(lasting(90*dayLong))), make(chan struct{})
 		var hang atomic.Bool
-		var told recorder
-		w := watch(t, Options{Interval: time.Hour, Notify: told.add, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		var events recorder
+		w := watch(t, Options{Interval: time.Hour, Notify: events.add, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			if hang.Load() {
 				<-free
 			}
@@ -85,7 +85,7 @@ func TestAnAlarmDoesNotWaitForGetCertificate(t *testing.T) {
 		hang.Store(true)
 		time.Sleep(100 * dayLong)
 		synctest.Wait()
-		told.expect(t, Expiring, Expiring, Expiring, Expiring)
+		events.expect(t, Expiring, Expiring, Expiring, Expiring)
 		close(free)
 		w.Close()
 	})
@@ -129,20 +129,20 @@ func TestListedCertificates(t *testing.T) {
 		cert := pairOf(ca.issue(lasting(40 * dayLong)))
 		var list atomic.Pointer[[]*tls.Certificate]
 		list.Store(&[]*tls.Certificate{cert})
-		var told recorder
+		var events recorder
 		w := watch(t, Options{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert, nil },
-			Certificates: func() []*tls.Certificate { return *list.Load() }, Interval: time.Hour, Notify: told.add})
+			Certificates: func() []*tls.Certificate { return *list.Load() }, Interval: time.Hour, Notify: events.add})
 		if e := w.Expiries(); len(e) != 1 || e[0].Name != "issued.example" {
 			t.Errorf("the gauge shows %+v", e)
 		}
 		time.Sleep(35 * dayLong)
 		synctest.Wait()
-		told.expect(t, Expiring)
+		events.expect(t, Expiring)
 		meet(t, w, &tls.Config{RootCAs: ca.pool(), ServerName: "issued.example"})
 		list.Store(new([]*tls.Certificate))
 		time.Sleep(35 * dayLong)
 		synctest.Wait()
-		told.expect(t, Expiring)
+		events.expect(t, Expiring)
 		w.Close()
 	})
 }

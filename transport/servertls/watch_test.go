@@ -19,8 +19,8 @@ func TestAChangeIsTakenAtTheSecondLook(t *testing.T) {
 	files := newFolder(t)
 	synctest.Test(t, func(t *testing.T) {
 		ca := newAuthority()
-		var told recorder
-		w := watch(t, Options{Pairs: []Pair{files.put(ca.issue(nil))}, Interval: 10 * time.Second, Notify: told.add})
+		var events recorder
+		w := watch(t, Options{Pairs: []Pair{files.put(ca.issue(nil))}, Interval: 10 * time.Second, Notify: events.add})
 		start := time.Now()
 		at := func(seconds float64) {
 			time.Sleep(time.Until(start.Add(time.Duration(seconds * float64(time.Second)))))
@@ -32,9 +32,9 @@ func TestAChangeIsTakenAtTheSecondLook(t *testing.T) {
 		at(10.5) // the first look has seen half of the change
 		files.write("tls.key", next.key)
 		at(11.5) // the second one something else
-		told.expect(t, Loaded)
+		events.expect(t, Loaded)
 		at(12.5)
-		told.expect(t, Loaded, Loaded)
+		events.expect(t, Loaded, Loaded)
 		if got := w.current.Load().pairs[0].leaf.SerialNumber.Int64(); got != next.serial {
 			t.Errorf("serial %d, want %d", got, next.serial)
 		}
@@ -42,22 +42,22 @@ func TestAChangeIsTakenAtTheSecondLook(t *testing.T) {
 		bad := ca.issue(nil).key
 		files.write("tls.key", bad) // and stays so
 		at(22.5)
-		told.expect(t, Loaded, Loaded)
+		events.expect(t, Loaded, Loaded)
 		at(24.5)
-		told.expect(t, Loaded, Loaded, Refused)
+		events.expect(t, Loaded, Loaded, Refused)
 		at(200)
-		told.expect(t, Loaded, Loaded, Refused) // told once
+		events.expect(t, Loaded, Loaded, Refused) // reported once
 		files.write("tls.key", next.key)
 		at(300)
-		told.expect(t, Loaded, Loaded, Refused) // what is there is in use already
+		events.expect(t, Loaded, Loaded, Refused) // the files have what is in use already
 		files.write("tls.key", bad)
 		at(350)
-		told.expect(t, Loaded, Loaded, Refused, Refused) // it came back
+		events.expect(t, Loaded, Loaded, Refused, Refused) // it came back
 		if err := os.Remove(files.file("tls.key")); err != nil {
 			t.Fatal(err)
 		}
 		at(400)
-		told.expect(t, Loaded, Loaded, Refused, Refused, Refused)
+		events.expect(t, Loaded, Loaded, Refused, Refused, Refused)
 		if err := w.Reload(); err == nil || !strings.Contains(err.Error(), "no such file") {
 			t.Errorf("Reload gave %v", err)
 		}
@@ -73,15 +73,15 @@ func TestATimeThatComes(t *testing.T) {
 	files := newFolder(t)
 	synctest.Test(t, func(t *testing.T) {
 		ca := newAuthority()
-		var told recorder
-		w := watch(t, Options{Pairs: []Pair{files.put(ca.issue(nil))}, Interval: time.Minute, Notify: told.add})
+		var events recorder
+		w := watch(t, Options{Pairs: []Pair{files.put(ca.issue(nil))}, Interval: time.Minute, Notify: events.add})
 		files.put(ca.issue(func(t *x509.Certificate) { t.NotBefore = time.Now().Add(24 * time.Hour) }))
 		time.Sleep(23 * time.Hour)
 		synctest.Wait()
-		told.expect(t, Loaded, Refused)
+		events.expect(t, Loaded, Refused)
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
-		told.expect(t, Loaded, Refused, Loaded)
+		events.expect(t, Loaded, Refused, Loaded)
 		w.Close()
 	})
 }
@@ -89,7 +89,7 @@ func TestATimeThatComes(t *testing.T) {
 func TestWarningsBeforeTheEnd(t *testing.T) {
 	for name, row := range map[string]struct {
 		life time.Duration
-		want []time.Duration // how long is left when it is told
+		want []time.Duration // how long is left when it is reported
 	}{
 		"90 days":       {90 * dayLong, []time.Duration{30 * dayLong, 7 * dayLong, dayLong, 0}},
 		"47 days":       {47 * dayLong, []time.Duration{7 * dayLong, dayLong, 0}},
@@ -107,9 +107,9 @@ func TestWarningsBeforeTheEnd(t *testing.T) {
 						t.NotBefore = time.Now().Add(-85 * dayLong)
 					}
 				})
-				var told recorder
+				var events recorder
 				log := new(bytes.Buffer)
-				w := watch(t, Options{Pairs: []Pair{files.put(cert)}, Interval: time.Hour, Logger: slog.New(slog.NewTextHandler(log, nil)), Notify: told.add})
+				w := watch(t, Options{Pairs: []Pair{files.put(cert)}, Interval: time.Hour, Logger: slog.New(slog.NewTextHandler(log, nil)), Notify: events.add})
 				if left := w.Expiries(); len(left) != 1 || left[0].Left != row.life || left[0].Name != "localhost" || left[0].File != files.file("tls.crt") {
 					t.Errorf("expiries %+v", left)
 				}
@@ -120,7 +120,7 @@ func TestWarningsBeforeTheEnd(t *testing.T) {
 				}
 				w.Close()
 				var got []time.Duration
-				for _, e := range told.all() {
+				for _, e := range events.all() {
 					if e.Kind == Expiring {
 						got = append(got, e.Certificate.Left)
 					}
@@ -147,8 +147,8 @@ func TestANewCertificateIsWarnedOfAnew(t *testing.T) {
 	files := newFolder(t)
 	synctest.Test(t, func(t *testing.T) {
 		ca := newAuthority()
-		var told recorder
-		w := watch(t, Options{Pairs: []Pair{files.put(ca.issue(nil))}, Interval: time.Hour, Notify: told.add})
+		var events recorder
+		w := watch(t, Options{Pairs: []Pair{files.put(ca.issue(nil))}, Interval: time.Hour, Notify: events.add})
 		for range 3 {
 			time.Sleep(70 * dayLong)
 			files.put(ca.issue(nil))
@@ -156,7 +156,7 @@ func TestANewCertificateIsWarnedOfAnew(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		w.Close()
-		told.expect(t, Loaded, Expiring, Loaded, Expiring, Loaded, Expiring, Loaded)
+		events.expect(t, Loaded, Expiring, Loaded, Expiring, Loaded, Expiring, Loaded)
 	})
 }
 

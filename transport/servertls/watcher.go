@@ -170,7 +170,7 @@ func (w *Watcher) takeNew(now bool) (events []Event, errs []error, pause time.Du
 	for i, b := range w.bundles {
 		switch what, err := b.look(now); what {
 		case unsettled:
-			pause = min(pause, settle)
+			pause = min(pause, confirmAfter)
 		case refused:
 			errs = append(errs, err)
 			events = append(events, Event{Kind: Refused, Files: b.files, Err: err})

@@ -43,7 +43,7 @@ func TestIssue(t *testing.T) {
 	if _, err := n.visit("wrong.example.com"); err == nil || !strings.Contains(err.Error(), "unrecognized name") {
 		t.Errorf("a wrong name: %v", err)
 	}
-	if p.orders() != 2 || !n.told(servertls.Issued, 2) {
+	if p.orders() != 2 || !n.reported(servertls.Issued, 2) {
 		t.Errorf("%d orders, %d told", p.orders(), n.count(servertls.Issued))
 	}
 	n.Close()
@@ -158,7 +158,7 @@ func TestCauses(t *testing.T) {
 			}
 		}
 	}
-	if p.orders() != 1 || !n.told(servertls.IssueFailed, 2) {
+	if p.orders() != 1 || !n.reported(servertls.IssueFailed, 2) {
 		t.Errorf("%d orders, told %d times", p.orders(), n.count(servertls.IssueFailed))
 	}
 }

@@ -79,8 +79,8 @@ func (n *node) add(e servertls.Event) {
 	n.events = append(n.events, e)
 }
 
-// told reports whether as many events of a kind come as are wanted, and no more so far.
-func (n *node) told(kind servertls.Kind, want int) bool {
+// reported waits for the wanted number of events of a kind, and reports whether they came and no more.
+func (n *node) reported(kind servertls.Kind, want int) bool {
 	for end := time.Now().Add(10 * time.Second); n.count(kind) < want && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
