@@ -4,7 +4,7 @@ import { booleanOf, bytesOf, dataOf, listOf, optionsOf, textOf } from "./args.js
 import { call, handleOf, init } from "./core.js";
 import { open, openOwn, ReplayGuard, seal } from "./envelope.js";
 import { badArgument, shown } from "./errors.js";
-import { Identity, KnownPeers, readIdentity, readPeers } from "./keys.js";
+import { expectedOf, Identity, KnownPeers, readIdentity, readPeers } from "./keys.js";
 import { op } from "./ops.js";
 import { Payload } from "./session.js";
 import { isOld, openStore } from "./store.js";
@@ -107,13 +107,13 @@ class Account {
   async seal(data, options) {
     const bytes = dataOf(data, "data");
     const { to, own = false, expected = contact, context, contentType } = optionsOf(options, sealOptions);
+    const [asked, mine] = [expectedOf(expected), booleanOf(own, "own")];
     this.#check();
     const peers = isList(to) ? listOf(to, "to", (peer) => peer) : [to];
     if (isOld(this.public)) await this.renew();
-    for (const peer of peers) await this.#content.knownPeers.verify(expected, peer);
-    if (booleanOf(own, "own")) peers.push(this.public);
-    const sealed = await seal(bytes, { from: this.#content.identity, to: peers, context, contentType });
-    bytes.fill(0);
+    for (const peer of peers) await this.#content.knownPeers.verify(asked, peer);
+    if (mine) peers.push(this.public);
+    const sealed = await seal(bytes, { from: this.#content.identity, to: peers, context, contentType }).finally(() => bytes.fill(0));
     await this.#try();
     return sealed;
   }
@@ -121,10 +121,11 @@ class Account {
   async open(sealed, options) {
     const bytes = bytesOf(sealed, "sealed");
     const { from, expected = contact, context, maxAge } = optionsOf(options, openOptions);
+    const asked = expectedOf(expected);
     this.#check();
     if (isOld(this.public)) await this.renew();
     const { identity, knownPeers, replay } = this.#content;
-    await knownPeers.verify(expected, from);
+    await knownPeers.verify(asked, from);
     const { data, header } = await open(bytes, { identity, from, context, maxAge, replay });
     try {
       await this.#change();

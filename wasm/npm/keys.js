@@ -201,9 +201,11 @@ export function readPeers(response) {
 const roles = { server: 1, client: 2, member: 3 };
 const expectedNames = ["address", "room", "role", "fingerprint"];
 
+export const expectedOf = (expected) => optionsOf(expected, expectedNames, "expected");
+
 // expectedFields are four: address, room, role, fingerprint.
 function expectedFields(expected) {
-  const { address = "", room = "", role, fingerprint = "" } = optionsOf(expected, expectedNames, "expected");
+  const { address = "", room = "", role, fingerprint = "" } = expectedOf(expected);
   return [
     textOf(address, "expected.address"),
     textOf(room, "expected.room"),

@@ -55,6 +55,22 @@ test("only peers who were admitted count, for what they were admitted", async ()
   await rejects(ann.seal("x", { to: bob.public, contxt: "c" }), "bad-argument");
 });
 
+test("what is passed is taken when it is called", async () => {
+  const [ann, bob] = await friends();
+  const [bytes, expected, to] = [Uint8Array.of(1, 2), { role: "client" }, [bob.public]];
+  const sealing = ann.seal(bytes, { to, expected });
+  bytes.fill(0);
+  expected.room = "elsewhere";
+  to.push(ann.public);
+  const sealed = await sealing;
+  assert.equal((await inspect(sealed)).recipients.length, 1);
+  const asked = { role: "client" };
+  const opening = bob.open(sealed, { from: ann.public, expected: asked });
+  sealed.fill(0);
+  asked.room = "elsewhere";
+  assert.deepEqual((await opening).bytes(), Uint8Array.of(1, 2));
+});
+
 test("a message opens once, one's own as often as asked and never as somebody else's", async () => {
   const [ann, bob] = await friends();
   await ann.peers.admit(ann.public).catch(() => {});
