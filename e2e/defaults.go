@@ -50,7 +50,7 @@ func (c *Config) config(address string) (config, error) {
 	return own, own.check()
 }
 
-// config is that of a Config. It gives c its defaults too.
+// config is like [Config.config]. It also fills in c's own defaults.
 func (c *ServerConfig) config() (config, error) {
 	setDefault(&c.MaxSessions, defaultMaxSessions)
 	setDefault(&c.MaxSessionsPerIdentity, defaultMaxSessionsPerIdentity)
@@ -70,13 +70,13 @@ func (c *ServerConfig) config() (config, error) {
 	return own, own.check()
 }
 
-// maxParkedPerIdentity is how many sessions of one identity may wait for their clients: the
-// share of MaxParked that one identity has of MaxSessions.
+// maxParkedPerIdentity returns how many sessions of one identity may wait for their clients. The
+// identity's share of MaxParked is the same as its share of MaxSessions.
 func (c *ServerConfig) maxParkedPerIdentity() int {
 	return max(1, int(float64(c.MaxParked)*float64(c.MaxSessionsPerIdentity)/float64(c.MaxSessions)))
 }
 
-// end returns a local end with what it needs of the options.
+// end returns e with the options that a local end needs.
 func (o *Options) end(e localEnd) *localEnd {
 	e.logger, e.maxMessage, e.keepAlive = o.Logger, o.MaxMessage, o.KeepAlive
 	e.handshakeTimeout, e.sendTimeout = o.HandshakeTimeout, o.SendTimeout
@@ -98,7 +98,7 @@ func (o Options) withDefaults() Options {
 
 var errNegative = errors.New("e2e: a limit in Config is negative")
 
-// check says what is missing in c.
+// check returns an error that says what is wrong with c, or nil.
 func (c *config) check() error {
 	switch {
 	case c.Identity == nil:
@@ -142,8 +142,8 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
-// engine returns who this end is, as it is at one moment, with the key that goes with it:
-// an identity may be rotated at any time.
+// engine returns the engine's Config with this end's present identity, and the signer of exactly that
+// identity's key. Since the identity may be rotated at any time, engine reads both until they fit.
 func (c *config) engine() (engine.Config, keys.Signer) {
 	public := c.Identity.Public()
 	_, signer := c.Identity.Signing()

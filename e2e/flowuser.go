@@ -7,7 +7,7 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// A flowUser is a session as its flow sees it, see [flow.User].
+// A flowUser is a [flow.User]: what a session's flow needs of the session.
 type flowUser struct{ session *Session }
 
 func (u flowUser) Deliver(m flow.Incoming) error {

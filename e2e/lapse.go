@@ -8,10 +8,10 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// A statement of an identity counts for 30 days at most. This file is about ends that have let
-// one run out, or of which a clock says so.
+// An identity's statement is valid for at most 30 days. This file is about ends whose statement has
+// expired, or has by some clock.
 
-// checkIdentity refuses an identity of this end's own that peers would refuse.
+// checkIdentity returns an error if peers would refuse this end's own identity.
 func (e *localEnd) checkIdentity() error {
 	if err := e.Identity.Check(time.Now()); err != nil {
 		return fmt.Errorf("e2e: Config.Identity: %w", err)
@@ -19,7 +19,8 @@ func (e *localEnd) checkIdentity() error {
 	return nil
 }
 
-// identityExpires is when peers will refuse this end's identity as it is now.
+// identityExpires returns the time from which peers will refuse this end's present statement. It is zero
+// for a revoked identity.
 func (e *localEnd) identityExpires() time.Time {
 	if p := e.Identity.Public(); !p.Revoked() {
 		return p.Expires()
@@ -27,8 +28,9 @@ func (e *localEnd) identityExpires() time.Time {
 	return time.Time{}
 }
 
-// ownFault is the error of a handshake that a server has lost. A client that does not accept
-// the server hangs up without a word, so the server looks at itself first.
+// ownFault returns the error of a server's failed handshake. A client that does not accept the server
+// hangs up without giving a reason. So ownFault first checks whether the server's own identity is the
+// cause.
 func (e *localEnd) ownFault(err error) error {
 	failed, ok := errors.AsType[*HandshakeError](err)
 	if !ok || failed.Reason != ReasonLost && !errors.Is(err, keys.ErrRevoked) {

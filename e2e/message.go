@@ -8,34 +8,34 @@ import (
 
 // A Message is what one application sends to the other:
 //
-//	Type   what kind of message it is, in the words of the application: at most 128
-//	       bytes of UTF-8. It is "" where nobody gave one.
-//	Time   when it was sent, to the millisecond. It is the sender's word: its clock may
-//	       be wrong, and it may lie.
+//	Type   the kind of message, in the words of the application: at most 128 bytes of
+//	       UTF-8. It is "" if the sender gave none.
+//	Time   when it was sent, to the millisecond, as the sender says: the sender's clock may
+//	       be wrong, and the sender may lie.
 //	ID     the message's number, from 1, among all that its sender has sent in the
-//	       session. Both ends know it, and it stays the same on whatever connection the
-//	       message arrives.
+//	       session. Both ends know it. It stays the same whatever connection the message
+//	       arrives on.
 //	Data   its bytes
-//	Proof  shows to others that the sender has sent this, see [VerifyProof]. It is nil
-//	       unless both ends have [ProofEd25519].
+//	Proof  shows others that the sender has sent this message, see [VerifyProof]. It is
+//	       nil unless both ends have [ProofEd25519].
 type Message = message.Message
 
-// A Proof is what each message of a session carries, beside what proves to the other
-// end where it comes from.
+// A Proof says what each message of a session carries to convince third parties. The other end can
+// always verify where a message comes from.
 type Proof = message.Proof
 
 // Proofs.
 const (
-	// ProofNone: nothing. Messages are authenticated by AES-256-GCM, under keys that
-	// both identities went into, which proves something to the ends and to nobody else.
+	// ProofNone: nothing. AES-256-GCM authenticates messages under keys that are bound to both
+	// identities. That proves something to the two ends only.
 	ProofNone = message.ProofNone
 
-	// ProofEd25519: a signature by the sender's identity, for whoever has to be shown
-	// later who sent what.
+	// ProofEd25519: a signature by the sender's identity, which shows anybody later who sent
+	// what.
 	ProofEd25519 = message.ProofEd25519
 )
 
-// message returns what the application gets of a message that has come.
+// message returns an incoming message in the form that the application gets.
 func (s *Session) message(m flow.Incoming) Message {
 	var proof []byte
 	if m.Signature != nil {

@@ -11,11 +11,10 @@ import (
 	"github.com/hopseal/hopseal/internal/slog"
 )
 
-// Refuse tells the other end that a message which [Session.ReceiveMessage] has returned was
-// not taken, and why: it learns that through its [Options.Refused]. Refuse does not wait. It
-// must be called once at most for each message. The zero Message, which comes with an error,
-// refuses nothing. The error says that no message with this ID has come: to refuse one would
-// end the session.
+// Refuse tells the other end that this end did not take a message that [Session.ReceiveMessage] has
+// returned, and why. The other end learns it through its [Options.Refused]. Refuse does not wait. Call it
+// at most once for each message. For the zero Message, which comes with an error, it does nothing. It
+// returns an error if no message with this ID has come: the other end would end the session for that.
 func (s *Session) Refuse(m Message, why Refusal) error {
 	switch {
 	case m.ID == 0: // the other end would end the session
@@ -23,20 +22,21 @@ func (s *Session) Refuse(m Message, why Refusal) error {
 	case m.ID > s.engine.Received():
 		return fmt.Errorf("e2e: Session.Refuse: no message with the number %d has come", m.ID)
 	}
-	// Nothing is left to consume of a message that the application was given, as of a request.
+	// The application has the message already, so nothing is left to consume, as with a request.
 	taken := engine.Header{Kind: engine.KindRequest}
 	s.flow.Refuse(flow.Incoming{Header: taken, Number: m.ID, Size: len(m.Data)}, sendable(why))
 	return nil
 }
 
-// maxTold is how many refusals wait for a slow callback.
-const maxTold = 16
+// maxRefusals is how many refusals wait for a slow callback.
+const maxRefusals = 16
 
-// toldRefused tells the application that the other end has refused a message which
-// nobody waits for.
-func (s *Session) toldRefused(why *RefusedError) { s.telling.Put(why, maxTold, s.tellRefused) }
+// refusedThere queues, for the application, that the other end has refused a message for which no Call
+// waits.
+func (s *Session) refusedThere(why *RefusedError) { s.refusals.Put(why, maxRefusals, s.reportRefused) }
 
-func (s *Session) tellRefused(why *RefusedError) {
+// reportRefused calls Options.Refused, or logs if there is none.
+func (s *Session) reportRefused(why *RefusedError) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.local.logger.LogAttrs(context.Background(), slog.LevelError, "Refused panicked", outcome.Attrs(outcome.Panic, &PanicError{Value: v, Stack: debug.Stack()})...)

@@ -5,20 +5,19 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// A Peer is the other end of a session: who it has proved to be, and what its
-// credentials say.
+// A Peer is the other end of a session: the identity that it has proved, and what its credentials
+// say.
 type Peer struct {
 	*keys.PublicIdentity
 
-	// Claims is what this end has found in the other's credentials, of the
-	// application's own type. It is nil where nobody looks at credentials, and at a
-	// client always.
+	// Claims is what the server's Authenticate has found in the client's credentials, of the
+	// application's own type. It is nil without Authenticate, and always at a client.
 	Claims any
 }
 
-// String says who it is in one line: the name, which its owner chose and which proves nothing,
-// and the fingerprint. Claims are not shown: they are the application's.
+// String returns the name and the fingerprint in one line. The owner chose the name; it proves nothing.
+// String does not show Claims, which are the application's.
 func (p Peer) String() string { return p.PublicIdentity.String() }
 
-// LogValue is what String returns.
+// LogValue returns what String returns.
 func (p Peer) LogValue() slog.Value { return slog.StringValue(p.String()) }

@@ -5,14 +5,13 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// VerifyProof checks, for somebody who was not there, that the owner of an identity has
-// sent a message: the proof is [Message.Proof], the data that of the message, and the
-// identity one that lists the key it was signed with, such as the sender's of that time.
-// It returns what was sent, whatever the fields of the Message said that it came with.
-// An error means that the proof proves nothing.
+// VerifyProof checks for a third party that the owner of an identity has sent a message. Give it the
+// message's [Message.Proof] and Data, and an identity that lists the key that made the signature, such as
+// the sender's of that time. It returns the message with the fields that the sender has signed, whatever
+// fields the proof was handed over with. An error means that the proof proves nothing.
 //
-// The time in the message is the sender's word, and the message is one of two ends that
-// may have agreed on anything: a proof shows who said something, not that it is true.
+// The time in the message is what the sender says, and the two ends may have agreed on anything: a proof
+// shows who said something, not that it is true.
 func VerifyProof(by *keys.PublicIdentity, proof, data []byte) (Message, error) {
 	return signing.VerifyProof(by, proof, data)
 }

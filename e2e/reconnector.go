@@ -13,19 +13,18 @@ import (
 	"github.com/hopseal/hopseal/transport/redial"
 )
 
-// longestDial bounds a dial of a session that comes back. That of [transport.Dial] is over in
-// half the time.
+// longestDial bounds each dial of a reconnector. [transport.Dial] itself gives up after half of that.
 const longestDial = time.Minute
 
-// A reconnector gives a client's session another line each time that it has lost one. A
-// session loses a line only after it got it, so there is one attempt at a time.
+// A reconnector gives a client's session another line whenever the session has lost one. A session can
+// lose a line only after it got it, so there is one attempt at a time.
 type reconnector struct {
 	client   *client
 	session  *Session
 	redialer *redial.Redialer // nil before the first loss
-	next     *flow.Line       // what dial has made
+	next     *flow.Line       // the line that dial has made
 	refused  bool             // the last attempt met a server that does not know the session
-	decided  error            // a panic of the application's Decide
+	panicked error            // from a panic of the application's Decide
 
 	mu   sync.Mutex // guards what follows
 	last error      // that an attempt failed with
@@ -44,20 +43,20 @@ func (b *reconnector) run(why *CloseError) {
 	}
 }
 
-// redial has dial called until it works. The reason is why there is no connection.
+// redial calls dial until it works or the policy gives up. why is the reason why there is no connection.
 func (b *reconnector) redial(why error) error {
 	if b.redialer == nil {
 		b.redialer = redial.New(b.retry(), b.dial)
 	}
 	_, err := b.redialer.Next(b.session.flow.Life(), why)
-	if b.decided != nil {
-		return b.decided
+	if b.panicked != nil {
+		return b.panicked
 	}
 	return err
 }
 
-// gaveUp is the end of a session that does not come back. If nothing was tried, that
-// is the end of its line.
+// gaveUp returns how a session ended that got no other line. If there was no attempt, that is why the
+// last line ended.
 func gaveUp(err error, why *CloseError) *CloseError {
 	var last *redial.GaveUpError
 	if errors.As(err, &last) {
@@ -75,18 +74,18 @@ func (b *reconnector) dial(ctx context.Context) (transport.Conn, error) {
 		b.refused = false
 		return conn, nil
 	}
-	if err = b.doubt(err); !ends(err) { // else the end of the session says it, or Decide has it told
+	if err = b.confirm(err); !ends(err) { // else the session's end or Decide reports it
 		b.failed(err)
 	}
 	return nil, err
 }
 
-// failed tells of an attempt that came to nothing.
+// failed reports an attempt that failed.
 func (b *reconnector) failed(err error) {
 	if again, ok := err.(unconfirmed); ok {
 		err = again.error
 	}
-	if by, ok := err.(said); ok {
+	if by, ok := err.(final); ok {
 		err = by.error
 	}
 	b.mu.Lock()
@@ -102,13 +101,13 @@ func (b *reconnector) lastFailure() error {
 	return b.last
 }
 
-// attempt makes a connection, and then the engine counts on it: the one before is over for
-// the other end too.
+// attempt makes a connection and resumes the session on it. If it works, the earlier connection is over
+// for the other end too.
 func (b *reconnector) attempt(ctx context.Context) (_ transport.Conn, err error) {
-	defer own(&err)
+	defer containFinal(&err)
 	credentials, err := b.credentials(ctx)
 	if err != nil {
-		return nil, said{err}
+		return nil, final{err}
 	}
 	conn, err := b.connect(ctx)
 	if err != nil {
@@ -129,7 +128,7 @@ func (b *reconnector) attempt(ctx context.Context) (_ transport.Conn, err error)
 	}
 	b.client.events.tell(Event{State: StateHandshaking, Session: b.session, Transport: conn.Info()})
 	if err := b.client.run(ctx, conn, r, nil); err != nil {
-		return nil, said{err}
+		return nil, final{err}
 	}
 	b.session.entitle(r.Link(), r.Peer(), grantFor(r.Lifetime()))
 	b.next = newLine(conn, r.Link(), r.Hop(), b.client.cfg.MaxMessage)
@@ -142,7 +141,7 @@ func (b *reconnector) connect(ctx context.Context) (transport.Conn, error) {
 	return b.client.dial(ctx)
 }
 
-// credentials returns what to show the server, and has the application asked at its pace.
+// credentials returns the credentials to show the server. It limits how often it asks the application.
 func (b *reconnector) credentials(ctx context.Context) ([]byte, error) {
 	if b.session.updates.shows() {
 		if err := b.session.updates.pace.Wait(ctx, true); err != nil {
@@ -152,9 +151,10 @@ func (b *reconnector) credentials(ctx context.Context) ([]byte, error) {
 	return b.client.presentAgain(ctx, b.session.engine.Peer())
 }
 
-// doubt has the word of a server that it does not know the session heard twice: behind one
-// address there may be several, of which another one does.
-func (b *reconnector) doubt(err error) error {
+// confirm makes the reconnector try once more after a server's first answer that it does not know the
+// session: behind one address there may be several servers, and another one may know it. The same answer
+// to the next attempt ends the session.
+func (b *reconnector) confirm(err error) error {
 	again := ends(err) && isUnknown(err)
 	if again && !b.refused {
 		err = unconfirmed{err}
@@ -163,7 +163,7 @@ func (b *reconnector) doubt(err error) error {
 	return err
 }
 
-// storeAttempt stores that an attempt is made: another process must not make it again.
+// storeAttempt stores that this attempt is being made: another process must not make the same one.
 func (b *reconnector) storeAttempt() error {
 	k := b.session.keeper
 	if k == nil {

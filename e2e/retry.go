@@ -12,9 +12,9 @@ import (
 	"github.com/hopseal/hopseal/transport/redial"
 )
 
-// ActionFor returns what a client does about an error while it looks for the next
-// connection of a session. It is what Decide of [Config.Retry] means if it is nil, and is
-// there for a Decide that does not know itself. It stops for these alone:
+// ActionFor returns what a client does about an error while it looks for the next connection of a
+// session. A nil Decide of [Config.Retry] means ActionFor, and a Decide of your own may call it for errors
+// that it does not know. It returns [redial.Stop] for these only:
 //
 //	what the other end has said inside the encryption
 //	  it does not accept this identity, or its credentials, any more, whatever the time is
@@ -25,10 +25,9 @@ import (
 //	  its Credentials returned an error such as ErrCredentials
 //	  it panicked
 //
-// No answer to a dial stops it, whatever the status, the certificate or the close code, and
-// no frame that does not prove where it comes from. Of these [redial.ActionFor] says
-// whether to wait or to refresh a credential; an answer of any status is waited for if it
-// asks for that.
+// It never stops for an answer to a dial, whatever the status, the certificate or the close code, nor for
+// a frame that does not prove where it comes from. For these [redial.ActionFor] decides whether to wait or
+// to refresh a credential. If an answer says how long to wait, ActionFor waits, whatever its status.
 func ActionFor(err error) redial.Action {
 	if ends(err) {
 		return redial.Stop
@@ -43,10 +42,10 @@ func ActionFor(err error) redial.Action {
 	return redial.Retry
 }
 
-// ends reports whether an attempt to get a connection ends the session. It is the list of
-// all that does: what is not in it is tried again.
+// ends reports whether the error of an attempt to get a connection ends the session. After any other
+// error there is another attempt.
 func ends(err error) bool {
-	var by said
+	var by final
 	if !errors.As(err, &by) || errors.As(err, new(unconfirmed)) {
 		return false
 	}
@@ -56,21 +55,21 @@ func ends(err error) bool {
 	return errors.As(by, new(*PanicError))
 }
 
-// said is the error of an attempt that an end of the session is behind: the other one,
-// inside the encryption, or the application at this one. Nothing else counts, whatever types
-// of errors a dial may return.
-type said struct{ error }
+// final marks an error that may end the session, because an end of the session itself has caused it: the
+// other end inside the encryption, or the application at this end. An error without this mark never does,
+// whatever its type: it may come from the network.
+type final struct{ error }
 
-func (e said) Unwrap() error { return e.error }
+func (e final) Unwrap() error { return e.error }
 
-// unconfirmed is the error of an attempt that may be made again, whatever it says.
+// unconfirmed marks an error after which there is another attempt, whatever it says.
 type unconfirmed struct{ error }
 
 func (e unconfirmed) Unwrap() error   { return e.error }
 func (e unconfirmed) Permanent() bool { return false }
 
-// retry returns the policy of a reconnector. An application cannot make it go on with a session
-// that the server does not know, nor behind a panic of its own.
+// retry returns the policy of a reconnector. Whatever the application's Decide returns, it stops if the
+// server does not know the session, and after a panic of the application.
 func (b *reconnector) retry() redial.Policy {
 	r := retry.WithDefaults(b.client.retry)
 	r.Refresh = b.refresh(r.Refresh)
@@ -83,9 +82,9 @@ func (b *reconnector) retry() redial.Policy {
 			return redial.Stop
 		}
 		action = redial.Stop // if it panics
-		defer fault.Contain(&b.decided)
+		defer fault.Contain(&b.panicked)
 		action = decide(err)
-		if action != redial.Stop && ends(err) { // so that no end of the session says it
+		if action != redial.Stop && ends(err) { // else the session's end reports it
 			b.failed(err)
 		}
 		return action
@@ -99,8 +98,8 @@ func isUnknown(err error) bool {
 	return errors.As(err, &failed) && failed.Reason == ReasonUnknownSession
 }
 
-// refresh is the application's Refresh, of which the session tells when it fails. It does not
-// take the program with it when it panics, and is not waited for when its context has ended.
+// refresh returns the application's Refresh, with an event for each failure. A panic of it does not end
+// the program, and refresh does not wait for it once its context has ended.
 func (b *reconnector) refresh(ask func(context.Context) error) func(context.Context) error {
 	if ask == nil {
 		return nil
@@ -113,19 +112,20 @@ func (b *reconnector) refresh(ask func(context.Context) error) func(context.Cont
 		}()
 		err = aside.Do(ctx, b.client.cfg.asking, ask)
 		if panicked, ok := err.(*PanicError); ok {
-			err = said{panicked}
+			err = final{panicked}
 		}
 		return err
 	}
 }
 
-// own is contain for code of the application that the session asks, and not the network.
-func own(err *error) {
+// containFinal is fault.Contain for code of the application: it turns a panic into an error that ends the
+// session.
+func containFinal(err *error) {
 	switch v := recover().(type) {
 	case nil:
 	case *PanicError: // of another goroutine
-		*err = said{v}
+		*err = final{v}
 	default:
-		*err = said{&PanicError{Value: v, Stack: debug.Stack()}}
+		*err = final{&PanicError{Value: v, Stack: debug.Stack()}}
 	}
 }

@@ -12,16 +12,16 @@ import (
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
-// A Handler serves the messages of a session, see [Session.Serve]. What it returns is the
-// answer, of at most [Options.MaxMessage] bytes; nobody is answered who does not want it.
+// A Handler serves the messages of a session, see [Session.Serve]. It returns the answer, of at most
+// [Options.MaxMessage] bytes. The answer to a message that wants none is dropped.
 //
-// If it returns an error the message is refused with [RefusedFailed], or for the reason
-// that [Refuse] gives. Nothing of the error crosses the wire, except where it is a
-// [*ReplyError]. A panic of a Handler counts as an error, and ends nothing else.
+// If it returns an error the message is refused with [RefusedFailed], or for the reason in the error of
+// [Refuse]. Nothing of the error crosses the wire, unless it is a [*ReplyError]. A panic of a Handler
+// counts as an error, and ends nothing else.
 //
-// The context ends after [ServeOptions.Timeout] and with the context of Serve. Where an
-// answer is wanted it ends with the session too; other messages that came before the
-// other end closed are still served. A Handler may use the session, Call included.
+// The context ends after [ServeOptions.Timeout] and with the context of Serve. For a message that wants an
+// answer it ends with the session too. Other messages that came before the other end closed are still
+// served. A Handler may use the session, also for a Call.
 type Handler func(ctx context.Context, r *Request) (answer []byte, err error)
 
 // A Request is a message that a [Handler] serves.
@@ -31,27 +31,28 @@ type Request struct {
 	OneWay  bool // it wants no answer
 }
 
-// ServeOptions are those of [Session.Serve]. They may be shared by any number of
-// sessions, and must not be changed or copied then.
+// ServeOptions are the options of [Session.Serve]. Any number of sessions may share them. Do not change or
+// copy them once they are in use.
 type ServeOptions struct {
-	// Timeout is after what time the context of a Handler ends. Zero means a minute.
+	// Timeout is the time after which the context of a Handler ends. Zero means a minute.
 	Timeout time.Duration
 
-	// Concurrent is how many requests of a session are served at a time. As many wait;
-	// those beyond are refused with [RefusedBusy], and so are those that come while
-	// requests of [Options.Window] bytes are held: a request is until its answer is on its
-	// way. While answers of so many bytes wait for the other end to take those before,
-	// no request is begun. So a session holds requests of Window bytes and one more, and
-	// answers of Window bytes and of Concurrent more, each of at most Options.MaxMessage.
-	// Where answers are large and Window is small, say a smaller number. Zero means 64.
+	// Concurrent is how many requests of a session are served at a time. As many more may wait;
+	// further ones are refused with [RefusedBusy]. So are requests that come while the session
+	// holds requests of [Options.Window] bytes; it holds a request until its answer is being
+	// sent. While answers of Window bytes wait until the other end has taken earlier ones,
+	// the session begins to serve no request. So a session holds requests of Window bytes and
+	// one more, and answers of Window bytes and Concurrent more, each of at most
+	// Options.MaxMessage. If answers are large and Window is small, set a smaller number. Zero
+	// means 64.
 	Concurrent int
 
-	// OnError is called with why a message was refused: errors and panics of the Handler,
-	// but no [*ReplyError], and nothing that is refused with [RefusedType]. It must not
-	// block. Nil tells Options.Logger of the session's end: "message refused" with the type
-	// and the reason, unauthorized, value or failed, at level warn, and panic at level
-	// error. For each reason there is one line a minute at most, about the latest, with
-	// their number, for all sessions that share these options.
+	// OnError is called with the reason why a message was refused: errors and panics of the
+	// Handler, but no [*ReplyError], and nothing for [RefusedType]. It must not block. If it is
+	// nil, the session's Options.Logger gets "message refused" with the type and the reason:
+	// unauthorized, value or failed at level warn, panic at level error. For each reason there
+	// is at most one line a minute, about the latest message, with their number, for all
+	// sessions that share these options.
 	OnError func(*Request, error)
 
 	doorbell outcome.Doorbell
@@ -76,28 +77,27 @@ func (o *ServeOptions) timeout() time.Duration {
 	return serveTimeout
 }
 
-// failed tells the application why a message was refused.
+// failed reports to the application, or logs, why a message was refused.
 func (o *ServeOptions) failed(r *Request, why Refusal, err error) {
 	var reply *ReplyError
 	switch {
 	case why == RefusedType || errors.As(err, &reply):
 	case o.OnError != nil:
 		o.OnError(r, err)
-	case !r.Session.flow.Over() || errors.As(err, new(*PanicError)): // else it may be no more than the end of the session
+	case !r.Session.flow.Over() || errors.As(err, new(*PanicError)): // else the end of the session may be the cause
 		s := r.Session
 		o.doorbell.Refused(s.local.logger, s.subject(s.Info().Transport), r.Type, why, err)
 	}
 }
 
-// Serve has a Handler serve the messages of the session: package mux has one that calls a
-// function for each type. Messages that want no answer are served one after the other, in
-// their order; while one is, the others wait, and in the end their sender. Requests are
-// served at the same time. Nil options mean their zero value.
+// Serve calls h for the messages of the session. Package mux has a Handler that calls a function for each
+// type. Messages that want no answer are served one after the other, in order. Meanwhile the others wait,
+// and if they are too many, so does their sender. Requests are served at the same time. Nil options mean
+// their zero value.
 //
-// Serve returns when the session has ended and what came before has been served, or when
-// the context ends: then the calls that are under way have to return first, and the
-// session goes on. The error is the [*CloseError], or the context's. While a Serve is under
-// way another one fails at once.
+// Serve returns when the session has ended and the messages from before have been served. It also returns
+// when the context ends, once the calls under way have returned; then the session goes on. The error is
+// the [*CloseError], or the context's. During a Serve another one fails at once.
 func (s *Session) Serve(ctx context.Context, h Handler, o *ServeOptions) error {
 	if h == nil {
 		return errors.New("e2e: Session.Serve: the Handler is nil")
@@ -144,9 +144,9 @@ type serving struct {
 	options *ServeOptions
 	session *Session
 
-	requests context.Context    // for Handlers of them: who asked may have gone
+	requests context.Context    // for Handlers of requests; ends with the session, as nobody waits for the answers then
 	cancel   context.CancelFunc // of that
-	oneWay   context.Context    // for others: what was said before the other end closed still counts
+	oneWay   context.Context    // for other Handlers: messages from before the other end's close are still served
 	work     sync.WaitGroup     // requests
 	queue    *flow.Service      // requests that are served or wait
 }
@@ -158,7 +158,7 @@ func (sv *serving) next(ctx context.Context) (flow.Incoming, error) {
 		if s.flow.Over() && !s.flow.Err().Remote {
 			return flow.Incoming{}, s.flow.Err()
 		}
-		over := s.flow.Over() // before the last look
+		over := s.flow.Over() // before Take, so that no message is missed
 		if err := ctx.Err(); err != nil && !over {
 			return flow.Incoming{}, err
 		}
@@ -177,7 +177,7 @@ func (sv *serving) next(ctx context.Context) (flow.Incoming, error) {
 	}
 }
 
-// end stops what is under way. Requests that still wait are left for a later Serve.
+// end ends the calls under way, and waits for them. It leaves requests that still wait to a later Serve.
 func (sv *serving) end() {
 	sv.cancel()
 	sv.session.flow.Inbox.Unserve(sv.queue)
@@ -207,8 +207,8 @@ func (sv *serving) handle(m flow.Incoming) {
 	}
 }
 
-// reply sends what became of a request. It waits until that is on its way, and what waits is
-// counted meanwhile. What becomes of it then is the session's.
+// reply sends the answer to a request, or the refusal. It returns when that is being sent; until then its
+// bytes count against the Window. From there on the session delivers it.
 func (sv *serving) reply(m flow.Incoming, r *Request, reply []byte, why Refusal, err error) {
 	s := sv.session
 	owed := s.flow.Inbox.Answering(m, reply)
@@ -224,7 +224,7 @@ func (sv *serving) reply(m flow.Incoming, r *Request, reply []byte, why Refusal,
 	s.flow.Reject(m, why, err, owed)
 }
 
-// answer asks the Handler. The reason is 0 if nothing is wrong.
+// answer calls the Handler. why is 0 if the Handler returned no error.
 func (sv *serving) answer(r *Request) (reply []byte, why Refusal, err error) {
 	base := sv.requests
 	if r.OneWay {
@@ -241,17 +241,17 @@ func (sv *serving) answer(r *Request) (reply []byte, why Refusal, err error) {
 	return nil, RefusedFailed, err
 }
 
-// guarded makes a panic of the Handler an error.
+// guarded calls the Handler, and returns a panic of it as an error.
 func (sv *serving) guarded(ctx context.Context, r *Request) (_ []byte, err error) {
 	defer fault.Contain(&err)
 	return sv.handler(ctx, r)
 }
 
-// Refuse returns an error for a [Handler] to return: the message is refused with why, and
-// cause, which may be nil, goes to [ServeOptions.OnError].
+// Refuse returns an error for a [Handler] to return: then the message is refused with why. cause, which
+// may be nil, goes to [ServeOptions.OnError].
 func Refuse(why Refusal, cause error) error { return &refusal{sendable(why), cause} }
 
-// sendable keeps numbers off the wire that say nothing, or something else.
+// sendable returns why if it is one of the Refusals, else RefusedFailed: no other number may be sent.
 func sendable(why Refusal) Refusal {
 	if _, known := fault.RefusalText(why); known {
 		return why
@@ -264,7 +264,7 @@ type refusal struct {
 	cause error
 }
 
-// reason is what is told at this end.
+// reason returns the error for this end's OnError or log.
 func (e *refusal) reason() error {
 	if e.cause != nil {
 		return e.cause

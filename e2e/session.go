@@ -42,7 +42,7 @@ type Session struct {
 
 	calls     *calls.Calls
 	streams   *streams.Streams
-	telling   flow.Worker[*RefusedError]
+	refusals  flow.Worker[*RefusedError]
 	onRefused func(*Session, *RefusedError)
 	doorbell  outcome.Doorbell // logs refusals if there is no onRefused
 

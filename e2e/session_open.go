@@ -40,7 +40,7 @@ func bareSession(life context.Context, established *engine.Session, cfg *config,
 		Identity: cfg.Identity, MaxMessage: cfg.MaxMessage, Window: cfg.Window, SendTimeout: cfg.SendTimeout,
 		IdleTimeout: cfg.IdleTimeout, ParkTimeout: cfg.ParkTimeout, MaxAge: cfg.MaxAge,
 	})
-	s.calls = calls.New(s.flow, established, calls.Limits{Calls: cfg.MaxCalls, Window: cfg.Window}, s.toldRefused)
+	s.calls = calls.New(s.flow, established, calls.Limits{Calls: cfg.MaxCalls, Window: cfg.Window}, s.refusedThere)
 	s.streams = streams.New(streamCarrier{s}, s.flow.Life(), streams.Limits{Window: cfg.Window, MaxMessage: cfg.MaxMessage})
 	return s
 }

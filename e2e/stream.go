@@ -11,8 +11,7 @@ import (
 
 // StreamOptions are the options of a stream to send. Nil means their zero value.
 type StreamOptions struct {
-	// Data goes ahead of the stream, such as a name or a size. It has at most
-	// 4,096 bytes.
+	// Data is sent before the stream, such as a name or a size. It has at most 4,096 bytes.
 	Data []byte
 
 	// Write and Finish call Progress with the number of bytes that have arrived at the other

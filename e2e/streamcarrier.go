@@ -8,7 +8,7 @@ import (
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
-// A streamCarrier is a session as its streams see it, see [streams.Session].
+// A streamCarrier is a [streams.Session]: what a session's streams need of the session.
 type streamCarrier struct{ session *Session }
 
 func (c streamCarrier) Submit(ctx context.Context, m streams.Outgoing) (uint64, error) {
@@ -41,8 +41,8 @@ func (c streamCarrier) Stored() bool          { return c.session.flow.Stored() }
 func (c streamCarrier) Done() <-chan struct{} { return c.session.flow.Done() }
 func (c streamCarrier) Err() *CloseError      { return c.session.flow.Err() }
 
-// deliver hands a message of a stream on, whose body is somebody else's memory. The other
-// end itself has made it, so one that cannot be ends the session.
+// deliver passes a message of a stream on. The body is valid during the call only. The other end itself
+// has made the message, so an impossible one ends the session.
 func (c streamCarrier) deliver(m flow.Incoming) error {
 	defer c.session.flow.Schedule() // of an ack
 	if c.session.streams.Deliver(streams.Incoming{Header: m.Header, Number: m.Number, Body: m.Body, Size: m.Size}) {
