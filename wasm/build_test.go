@@ -103,13 +103,14 @@ func TestThePackageListsItsFiles(t *testing.T) {
 	}
 }
 
-// TestTheStoreUsesItsLabel holds the one label that JavaScript writes against the
-// list of all.
-func TestTheStoreUsesItsLabel(t *testing.T) {
+// TestTheStoresUseTheirLabels holds the labels that JavaScript writes against the list of all.
+func TestTheStoresUseTheirLabels(t *testing.T) {
 	r := buildPackage(t)
-	want := strings.TrimSuffix(string(label.PageStore), "\x00") + `\0"`
-	if !strings.Contains(readFile(t, filepath.Join(r.Dir, "record.js")), `const aadLabel = "`+want) {
-		t.Errorf("record.js does not use %q", want)
+	for file, label := range map[string]label.Label{"record.js": label.PageStore, "sessionstore.js": label.PageSessions} {
+		want := strings.TrimSuffix(string(label), "\x00") + `\0"`
+		if !strings.Contains(readFile(t, filepath.Join(r.Dir, file)), `const aadLabel = "`+want) {
+			t.Errorf("%s does not use %q", file, want)
+		}
 	}
 }
 

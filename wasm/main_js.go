@@ -5,6 +5,7 @@
 package main
 
 import (
+	"time"
 	"unsafe"
 
 	"github.com/hopseal/hopseal/wasm/internal/core"
@@ -32,6 +33,15 @@ func buffer(n int32) unsafe.Pointer {
 //
 //go:wasmexport call
 func call(op, n int32) int32 { return int32(instance.Call(int(op), int(n))) }
+
+// now is a timer that does nothing.
+var now = time.AfterFunc(time.Hour, func() {})
+
+// settle makes the runtime look through all its timers when it is resumed: it does so where one that
+// was reset is due. Package wasmbuild says why.
+//
+//go:wasmexport settle
+func settle() { now.Reset(0) }
 
 // main keeps the instance alive for the exports. It may never return, since with
 // it the runtime ends.

@@ -119,7 +119,8 @@ const (
 
 // Labels of the npm package, whose JavaScript repeats them.
 const (
-	PageStore Label = "hopseal/1 page store\x00"
+	PageStore    Label = "hopseal/1 page store\x00"
+	PageSessions Label = "hopseal/1 page sessions\x00"
 )
 
 // All returns every label, for the test that holds them against each other.
@@ -139,6 +140,6 @@ func All() []Label {
 		ResumeClientKey, ResumeServerKey, ResumeLinkID, ResumeRefusal, ResumeRefusalSign,
 		RekeySecret, ResumeRekey, RekeyKEM, RekeyClientKey, RekeyServerKey, RekeyLinkID, RekeyNext, RekeyResume,
 		SessionStoreKey, SessionStoreName, SessionStoreRecord, SessionStoreHead, SessionStorePart,
-		PageStore,
+		PageStore, PageSessions,
 	}
 }

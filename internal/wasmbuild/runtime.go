@@ -30,9 +30,9 @@ func appendSection(module []byte, name string, content []byte) []byte {
 // Its timers are wrapped as well: what the core throws in one is reported and not
 // thrown at the page, and a timer does not keep a Node process alive.
 //
-// Go is resumed once more than needed, until the timer that it sets does not become earlier. The
+// Go is resumed again, behind the core's export settle, until the timer that it sets is the same. The
 // runtime may set one that is too late: where it clears stopped timers away, timers.check returns the
-// time of the heap's first timer, and not that of a timer that was reset to an earlier time. On other
+// time of the heap's first timer, and not that of a timer which was reset to an earlier time. On other
 // systems the scheduler looks again before it waits; for js it does not (runtime/time.go, Go 1.26).
 const runtimeTemplate = `
 export const buildId = %q;
@@ -63,8 +63,9 @@ export function loadGo(failed) {
   const resume = own.Go.prototype._resume;
   own.Go.prototype._resume = function () {
     resume.call(this);
-    for (let was = Infinity; !this.exited && deadline < was - 1; ) {
+    for (let [was, round] = [NaN, 0]; round < 8 && !this.exited && !(Math.abs(deadline - was) < 2); round++) {
       was = deadline;
+      this._inst.exports.settle?.();
       resume.call(this);
     }
   };

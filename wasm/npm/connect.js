@@ -8,6 +8,7 @@ import { Identity, KnownPeers, publicHandle, readPublic, SharedKeyset } from "./
 import { attach, dial, targetOf } from "./link.js";
 import { op } from "./ops.js";
 import { quietly, readEvent, readSession } from "./session.js";
+import { keyOfStore } from "./sessionstore.js";
 
 const none = 0;
 const never = 2 ** 32 - 1; // of a duration
@@ -73,12 +74,11 @@ export function linkOf(link) {
 }
 
 // endsOf has what both roles have: see readEnds in wasm/internal/core/sessionconfig.go.
-export function endsOf({ identity, verifier, protocol, credentials, store }) {
+export function endsOf({ identity, verifier, protocol, credentials }) {
   identity = partsOf(identity)?.identity ?? identity;
   if (credentials !== undefined && typeof credentials !== "function") credentials = dataOf(credentials, "credentials");
   const functions = { credentials: credentials && (async (_, opts) => [dataOf(await valueOf(credentials, opts), "credentials")]) };
   const fields = [handleOf(identity, Identity, "identity"), ...verifierFields(verifier, functions), textOf(protocol, "protocol")];
-  Object.assign(functions, store);
   return { functions, fields };
 }
 
@@ -115,7 +115,7 @@ export const whole = (value, name, highest = 2 ** 31 - 1) => {
 
 const milliseconds = (value, name) => (value === Infinity ? never : whole(value, name));
 
-export function optionFields({ proof = "none", allowSelf = false, store, storeKeys, ...o }) {
+export function optionFields({ proof = "none", allowSelf = false, store, storeKeys = store?.keyset, ...o }) {
   return [
     choiceOf(proof, "proof", ["none", "ed25519"]) === "ed25519" ? 1 : 0,
     booleanOf(allowSelf, "allowSelf") ? 1 : 0,
@@ -127,7 +127,7 @@ export function optionFields({ proof = "none", allowSelf = false, store, storeKe
     milliseconds(o.sendTimeout, "sendTimeout"),
     milliseconds(o.idleTimeout, "idleTimeout"),
     milliseconds(o.maxAge, "maxAge"),
-    store ? 1 : 0,
+    store === undefined ? none : keyOfStore(store),
     storeKeys === undefined ? none : handleOf(storeKeys, SharedKeyset, "storeKeys"),
   ];
 }

@@ -15,6 +15,7 @@
 //   link.js      sockets for the core's connections
 //   connect.js   how a session begins
 //   session.js   sessions
+//   sessionstore.js  where they are kept
 //   streams.js   their streams
 //   server.js    the other end of sessions
 export { init } from "./core.js";
@@ -27,3 +28,4 @@ export { openStore } from "./store.js";
 export { RelayClient } from "./relay.js";
 export { Message, Payload, refuse, reply, Session } from "./session.js";
 export { createServer, Server } from "./server.js";
+export { openSessionStore, SessionStore } from "./sessionstore.js";

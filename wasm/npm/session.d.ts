@@ -55,6 +55,13 @@ export interface SessionOptions {
   sendTimeout?: number;
   idleTimeout?: number;
   maxAge?: number;
+  /**
+   * Keeps sessions, so that they survive a reload: of `openSessionStore()`, or an object of your own together with
+   * `storeKeys`. A client names its session, too. A session that is stored has no streams.
+   */
+  store?: SessionStore | SessionValues;
+  /** Seals what is in the store. All that share a store need the same. */
+  storeKeys?: SharedKeyset;
 }
 
 export interface ConnectOptions extends SessionOptions {
@@ -64,6 +71,11 @@ export interface ConnectOptions extends SessionOptions {
   credentials?: Data | ((options: { signal: AbortSignal }) => Data | Promise<Data>);
   /** The fingerprint that the server must have, where the verifier would accept several. */
   peerFingerprint?: string;
+  /**
+   * Names the session in the store. If one is stored under the name, `connect` goes on with it, and takes it over
+   * from another page that has it: the session there ends with the reason "fenced".
+   */
+  name?: string;
   /** How to come back when a connection is lost. */
   retry?: { maxTries?: number; maxTime?: number; base?: number; cap?: number };
   /** Ends connecting, not the session. */
@@ -316,3 +328,35 @@ export interface ServerStats {
   readonly greeted: Readonly<Record<string, number>>;
   readonly ended: Readonly<Record<string, number>>;
 }
+
+/** What a session needs of a store of your own. Each key has a value and a version, which counts its values from 1. */
+export interface SessionValues {
+  /** null for none. It must not be older than the last put or delete that has resolved, in whatever process. */
+  get(key: string): Promise<{ value: Bytes; version: number } | null>;
+  /** Sets the value and its version, to one more than the given, if it has that now: 0 for none. Resolves with whether it did. */
+  put(key: string, value: Bytes, version: number, expires: Date): Promise<boolean>;
+  /** Removes the value if it has that version. Resolves with whether it did, or there was none. */
+  delete(key: string, version: number): Promise<boolean>;
+  keys(): Promise<Iterable<string>>;
+}
+
+/** Sessions in the page's IndexedDB, sealed under a keyset that is itself sealed by a key which the browser does not give out. */
+export class SessionStore implements SessionValues {
+  private constructor();
+  readonly keyset: SharedKeyset;
+  get(key: string): Promise<{ value: Bytes; version: number } | null>;
+  put(key: string, value: Bytes, version: number, expires: Date): Promise<boolean>;
+  delete(key: string, version: number): Promise<boolean>;
+  keys(): Promise<string[]>;
+  close(): void;
+}
+
+/**
+ * Opens the page's store of sessions. Rejects with "store-unavailable", "store-failed" or "store-damaged".
+ *
+ * ```js
+ * const store = await openSessionStore();
+ * const session = await connect(url, { identity: me, protocol: "echo/1", store, name: "main" });
+ * ```
+ */
+export function openSessionStore(options?: { name?: string }): Promise<SessionStore>;

@@ -115,7 +115,7 @@ func appendFingerprint(dst []byte, f keys.Fingerprint) []byte {
 
 // readOptions reads: sign number, allow self number, largest message number, window number, calls
 // number, then keep-alive, handshake timeout, send timeout, idle timeout and age, each a number of
-// milliseconds, JavaScript stores number, store's keys handle. 0 means the default.
+// milliseconds, key of the store or 0 number, store's keys handle. 0 means the default.
 func (e ends) readOptions(r *request) e2e.Options {
 	o := e2e.Options{Proof: e2e.ProofNone, AllowSelf: false}
 	if r.uint32() == 1 {
@@ -126,8 +126,8 @@ func (e ends) readOptions(r *request) e2e.Options {
 	for _, d := range []*time.Duration{&o.KeepAlive, &o.HandshakeTimeout, &o.SendTimeout, &o.IdleTimeout, &o.MaxAge} {
 		*d = r.duration()
 	}
-	if r.uint32() == 1 {
-		o.Store = sessionstore.Over(pageKV{e.callbacks})
+	if key := r.uint32(); key != 0 {
+		o.Store = sessionstore.Over(pageKV{callbacks{e.office, e.core, key}}) // which is there for longer than a session
 	}
 	o.StoreKeys = object[*keys.SharedKeyset](r)
 	o.Logger, o.Notify, o.Refused = silent, e.notify, e.refused

@@ -1,7 +1,7 @@
 // Sessions with both ends in Node, over links in memory.
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { connect, createServer, HopsealError, Identity, init, KnownPeers, refuse, reply } from "../index.js";
+import { connect, createServer, HopsealError, Identity, init, KnownPeers, openAccount, refuse, reply, SharedKeyset } from "../index.js";
 import { cut, linkPair } from "./links.mjs";
 
 let ann, bob;
@@ -235,4 +235,75 @@ test("sends that nobody awaits are bounded", async () => {
   const results = await Promise.all(sends);
   await close;
   assert.ok(results.includes("session-closed"));
+});
+
+// values keeps what sessions give it, as a store of one's own does.
+function values() {
+  const all = new Map();
+  const swap = (key, version, change, absent) => {
+    const has = all.get(key)?.version ?? 0;
+    if (has === version) change();
+    return has === version || (absent && has === 0);
+  };
+  return {
+    all,
+    get: async (key) => all.get(key) ?? null,
+    put: async (key, value, version) => swap(key, version, () => all.set(key, { value, version: version + 1 })),
+    delete: async (key, version) => swap(key, version, () => all.delete(key), true),
+    keys: async () => all.keys(),
+  };
+}
+
+test("a stored session goes on in another page, and loses and doubles nothing", async () => {
+  const { server, dial } = serving(echo);
+  const [store, storeKeys] = [values(), await SharedKeyset.generate()];
+  const options = { store, storeKeys, name: "main", retry: { base: 5 } };
+  const first = await dial(options);
+  for (let i = 0; i < 50; i++) await first.send(String(i));
+  const got = new Map(); // by number: what the page was not known to be done with comes again, under its number
+  const take = async (session) => {
+    const message = await session.receive();
+    got.set(message.id, message.text());
+    return message.text();
+  };
+  for (let i = 0; i < 20; i++) await take(first);
+  const second = await dial(options);
+  assert.equal(second.restored, true);
+  assert.equal((await first.closed).reason, "fenced");
+  const { id } = second;
+  assert.equal(id, first.id);
+  while ((await take(second)) !== "49");
+  assert.deepEqual([...got.values()], Array.from({ length: 50 }, (_, i) => String(i)));
+  assert.ok(store.all.size > 0);
+  await assert.rejects(second.openStream("x"), HopsealError);
+  await second.close();
+  for (let i = 0; i < 200 && store.all.size > 0; i++) await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.deepEqual([...store.all.keys()], []);
+  await server.shutdown();
+});
+
+test("a store that fails or lies ends a session with a sentence", async () => {
+  const { server, dial } = serving(echo);
+  const storeKeys = await SharedKeyset.generate();
+  const broken = { ...values(), put: () => Promise.reject(new Error("disk full")) };
+  await assert.rejects(dial({ store: broken, storeKeys, name: "a", signal: AbortSignal.timeout(500) }), HopsealError);
+  const wrong = { ...values(), get: async () => ({ value: "text", version: -1 }) };
+  await assert.rejects(dial({ store: wrong, storeKeys, name: "a", signal: AbortSignal.timeout(500) }), HopsealError);
+  await assert.rejects(dial({ store: values(), name: "a" }), { code: "bad-argument" });
+  await assert.rejects(dial({ store: {}, storeKeys, name: "a" }), { code: "bad-argument" });
+  await server.shutdown();
+});
+
+test("an account stands for its peers", async () => {
+  const me = await openAccount({ record: "me", memory: true });
+  const { server, link } = serving(echo, { verifier: me.public });
+  const options = { identity: me, verifier: me, protocol: "test/1", address: "bob" };
+  await assert.rejects(connect(link, options), { code: "trust-unknown" });
+  await me.peers.admit(bob.public, { address: "bob", role: "server" });
+  const session = await connect(link, options);
+  await session.send("x");
+  assert.equal((await session.receive()).text(), "x");
+  await session.close();
+  await server.shutdown();
+  await me.close();
 });
