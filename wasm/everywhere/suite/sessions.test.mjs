@@ -1,4 +1,4 @@
-import { fails, hopseal, same, services, test, toServices } from "./page.mjs";
+import { fails, hopseal, same, services, test, toServices, until } from "./page.mjs";
 
 const { connect, createServer, Identity } = hopseal;
 
@@ -103,3 +103,33 @@ function links() {
     return link;
   });
 }
+
+test.short(
+  "a session survives a reload",
+  async () => {
+    const me = await hopseal.openAccount({ record: "reloaded" });
+    const store = await hopseal.openSessionStore();
+    const session = await toServices({ identity: me, store, name: "main" });
+    for (let i = 0; i < 20; i++) await session.send(`kept ${i}`);
+    same((await session.receive()).text(), "kept 0");
+    sessionStorage.setItem("session", session.id); // nothing is closed, as where a user reloads
+  },
+  async () => {
+    await hopseal.init();
+    const me = await hopseal.openAccount({ record: "reloaded" });
+    const store = await hopseal.openSessionStore();
+    const session = await toServices({ identity: me, store, name: "main" });
+    same([session.restored, session.id], [true, sessionStorage.getItem("session")]);
+    const got = new Map();
+    while (got.get(20n) === undefined) {
+      const message = await session.receive();
+      got.set(message.id, message.text());
+    }
+    same([...got.values()].at(-1), "kept 19");
+    same(got.size >= 19, true); // what the page was not known to be done with comes again
+    await session.close();
+    await until(async () => (await store.keys()).length === 0);
+    store.close();
+    await me.close();
+  },
+);

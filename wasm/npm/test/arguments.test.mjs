@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { runInNewContext } from "node:vm";
 import { call } from "../core.js";
 import * as hopseal from "../index.js";
-import { connect, createServer, Identity, importAccount, init, inspect, KnownPeers, open, openAccount, openStore, PublicIdentity, RelayClient, ReplayGuard, seal, SharedKeyset } from "../index.js";
+import { connect, createServer, Identity, importAccount, init, inspect, KnownPeers, open, openAccount, openSessionStore, openStore, PublicIdentity, RelayClient, ReplayGuard, seal, SharedKeyset } from "../index.js";
 import * as cleartext from "../insecure-cleartext.js";
 import { op } from "../ops.js";
 import { FakeSocket, frames } from "./fakesocket.mjs";
@@ -119,6 +119,7 @@ const functions = {
   ],
   "Server.serve": () => [serveNobody, {}, options({ remote: "r", kind: "ws" })],
   "Session.send": () => [(...a) => session.send(...a), "x", options({ signal: AbortSignal.abort() })],
+  openSessionStore: () => [openSessionStore, options({ name: "sessions" })], // not here, for want of IndexedDB
   "Session.sendMessage": () => [(...a) => session.sendMessage(...a), "t", "x", options({ signal: AbortSignal.abort() })],
   "Session.call": () => [(...a) => session.call(...a), "t", "x", options({ signal: AbortSignal.abort() })],
   "Session.receive": () => [(...a) => inATick(session.receive(...a)), options({ signal: AbortSignal.abort() })],
@@ -134,7 +135,7 @@ const functions = {
 };
 
 // What makes objects, and what is not asked here: it waits for a relay, or has no arguments.
-const elsewhere = ["HopsealError", "Message", "Payload"];
+const elsewhere = ["HopsealError", "Message", "Payload", "SessionStore"]; // which is what openSessionStore gives
 
 class Options {}
 const options = (values) => Object.assign(new Options(), values);
