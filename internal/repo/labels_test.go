@@ -50,7 +50,7 @@ func TestKeysAndEnvelopesNameTheirLabels(t *testing.T) {
 }
 
 // repeatsLabel is JavaScript that has a label of its own.
-var repeatsLabel = map[string]label.Label{"wasm/npm/record.js": label.PageStore}
+var repeatsLabel = map[string]label.Label{"wasm/npm/record.js": label.PageStore, "wasm/npm/sessionstore.js": label.PageSessions}
 
 // A04: labels are held against each other in package label, so all stand there.
 func TestLabelsStandInOnePlace(t *testing.T) {
