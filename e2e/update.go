@@ -129,7 +129,7 @@ func (u *updates) send(ctx context.Context, l *flow.Line) error {
 	if err := l.Link.Update(identity, credentials); err != nil {
 		return err
 	}
-	l.Told(identity)
+	l.Announced(identity)
 	s.flow.Schedule()
 	return nil
 }

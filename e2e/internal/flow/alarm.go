@@ -30,7 +30,7 @@ func (a *alarm) covers(at time.Time) bool {
 	return !a.at.IsZero() && !at.Before(a.at)
 }
 
-// clear is called when the alarm has rung.
+// clear unsets the alarm after it has rung.
 func (a *alarm) clear() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

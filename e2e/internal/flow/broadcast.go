@@ -8,8 +8,8 @@ type Broadcast struct {
 	ch chan struct{} // nil while nobody waits
 }
 
-// Next returns a channel that the next Tell closes. Whoever looks at the state after Next misses
-// nothing.
+// Next returns a channel that the next Tell closes. Call Next before you look at the state: then no
+// change is missed.
 func (b *Broadcast) Next() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()

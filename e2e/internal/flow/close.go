@@ -11,15 +11,15 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// GoodbyeTimeout bounds how long the last frame may take.
+// GoodbyeTimeout bounds how long writing the last frame may take.
 const GoodbyeTimeout = 2 * time.Second
 
-// Finish closes the session once the peer has everything that was sent, and tells the peer so. It
-// waits for that no longer than the context lasts. Submits fail from its call on.
+// Finish closes the session once the peer has everything that was sent, and tells the peer so. It waits
+// for that no longer than the context lasts. After the call of Finish every Submit fails.
 func (f *Flow) Finish(ctx context.Context, code fault.Code) error {
 	f.finishOnce.Do(func() { close(f.finishing) })
 	last := f.engine.Finish()
-	f.acked.Tell() // whoever waits to send
+	f.acked.Tell() // Submits that wait give up
 	f.moved.Tell()
 	if f.Arrived(ctx, last) == nil && f.linked(ctx, nil) == nil {
 		f.acknowledgeAll(ctx)
@@ -30,10 +30,9 @@ func (f *Flow) Finish(ctx context.Context, code fault.Code) error {
 	return f.Close(code)
 }
 
-// acknowledgeAll acknowledges what has arrived, and what the application of a stored session was
-// given, ahead of the goodbye: the peer may wait to know, and nothing follows that could tell it.
-// It does not wait for a network or a store beyond the context: if they are only slow the goodbye
-// still follows.
+// acknowledgeAll acknowledges what has arrived, and in a stored session what the application was given,
+// before the goodbye: the peer may wait for it, and no later frame could tell it. acknowledgeAll waits for
+// network and store no longer than the context lasts: if they are only slow, the goodbye still follows.
 func (f *Flow) acknowledgeAll(ctx context.Context) {
 	if f.spool != nil {
 		f.spool.askedBehind()
@@ -56,7 +55,7 @@ func (f *Flow) writeAcknowledgement(ctx context.Context) {
 	defer f.leaveSend()
 	if l := f.line.Load(); l != nil {
 		f.engine.AckNow()
-		f.writeControl(context.Background(), l, time.Now()) // if it fails, the goodbye does
+		f.writeControl(context.Background(), l, time.Now()) // if this fails, the goodbye fails too
 	}
 }
 
@@ -70,12 +69,12 @@ func (f *Flow) closing() bool {
 	}
 }
 
-// finished is the error of whoever sends once no message is numbered any more.
+// finished returns the error for a Submit after which no message is numbered any more.
 func (f *Flow) finished() error {
 	if f.closing() && !f.Over() {
 		return &fault.CloseError{Code: fault.CodeDone}
 	}
-	<-f.ended // whoever ends the session has not said so yet
+	<-f.ended // the session is ending: f.err is set in a moment
 	return f.err
 }
 
@@ -130,9 +129,9 @@ func (f *Flow) sayGoodbye(code fault.Code) error {
 	return l.Conn.Write(ctx, frame)
 }
 
-// sealClose makes the last frame. What is not known to have arrived may still be on its way, and
-// then the peer can tell by the frame whether it has all of it. The engine does not let that be
-// said if anything was not sent.
+// sealClose seals the last frame. Messages that are not known to have arrived may still be on their way.
+// So even with CodeIncomplete it first tries to seal CloseDone, by which the peer can tell whether it has
+// everything. The engine refuses that if some message was not sent.
 func (f *Flow) sealClose(l *Line, code fault.Code) ([]byte, error) {
 	if code == fault.CodeIncomplete {
 		frame, err := l.Link.SealClose(time.Now(), f.send.frame[:0], engine.CloseDone)
@@ -143,8 +142,9 @@ func (f *Flow) sealClose(l *Line, code fault.Code) ([]byte, error) {
 	return l.Link.SealClose(time.Now(), f.send.frame[:0], engine.CloseCode(code))
 }
 
-// acknowledgeLast is acknowledgeAll for a session that is over already. What a stored session
-// acknowledges has to be stored, and is not any more. The caller holds f.send.
+// acknowledgeLast is acknowledgeAll for a session that is over already. It does nothing for a stored
+// session, whose acknowledgements would have to be stored first: nothing is stored any more. The caller
+// holds f.send.
 func (f *Flow) acknowledgeLast(ctx context.Context, l *Line) error {
 	if f.spool != nil {
 		return nil
@@ -157,8 +157,8 @@ func (f *Flow) acknowledgeLast(ctx context.Context, l *Line) error {
 	return l.Conn.Write(ctx, frame)
 }
 
-// GoAway ends the session because this program ends. If the session is stored the peer is told
-// nothing, and goes on with another program.
+// GoAway ends the session because this program ends. If the session is stored, GoAway tells the peer
+// nothing: the peer goes on with another program.
 func (f *Flow) GoAway() error {
 	if f.spool == nil {
 		return f.Close(fault.CodeGoingAway)
@@ -172,14 +172,14 @@ func (f *Flow) LeaveStored(why *fault.CloseError) {
 	f.Limits.leave(time.Now())
 	ctx, cancel := context.WithTimeout(f.life, GoodbyeTimeout)
 	defer cancel()
-	f.spool.records.Save(ctx) // so that what was taken does not come again; if it fails, some does
+	f.spool.records.Save(ctx) // so that messages that were taken do not come again; if Save fails, some do
 	if f.end(why) {
 		f.hangUp(transport.CodeGoingAway)
 	}
 }
 
-// Fail ends the session without a word to the peer, which after a forgery might be anybody. It
-// returns the reason for which the session ended.
+// Fail ends the session and tells the peer nothing: after a forgery the peer might be anybody. It returns
+// why the session ended, which may be an earlier reason.
 func (f *Flow) Fail(why *fault.CloseError) error {
 	if f.end(why) {
 		code := transport.CodePolicy

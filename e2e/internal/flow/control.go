@@ -9,7 +9,7 @@ import (
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
-// Schedule has the control records written that are due, now or when they will be.
+// Schedule writes the control records that are due, and sets the alarm for later ones. It does not wait.
 func (f *Flow) Schedule() {
 	f.announce()
 	deadline := f.deadline()
@@ -23,16 +23,16 @@ func (f *Flow) Schedule() {
 	}
 }
 
-// announce has the peer told if this end's identity is another by now. It is called whenever
-// something may be due, and costs next to nothing.
+// announce calls User.Renew if this end's identity has changed since the peer last learned it. It is
+// called whenever something may be due, and costs next to nothing.
 func (f *Flow) announce() {
-	if l := f.line.Load(); l != nil && l.told.Load() != f.cfg.Identity.Public() && !f.Over() {
+	if l := f.line.Load(); l != nil && l.announced.Load() != f.cfg.Identity.Public() && !f.Over() {
 		f.user.Renew()
 	}
 }
 
-// tick does what is due while nobody calls. It writes control records, and if nobody has received
-// since the last time, the session reads.
+// tick does what is due while nobody calls. It writes control records. If nobody has received since the
+// last tick, it starts the pump.
 func (f *Flow) tick() {
 	f.alarm.clear()
 	if f.Over() {
@@ -50,9 +50,9 @@ func (f *Flow) tick() {
 	f.Pump()
 }
 
-// deadline returns when a control record is due on the session's line, or the zero time. The
-// engine speaks of its own link. If that is another one already, the line is about to be replaced,
-// and whoever looks after it must not try again and again.
+// deadline returns when a control record is due on the session's line, or the zero time. It asks that
+// line's link: if the engine already has another link, the line is about to be replaced, nothing is due
+// on it, and nobody must try again and again.
 func (f *Flow) deadline() time.Time {
 	l := f.line.Load()
 	if l == nil || f.Over() {
@@ -61,7 +61,7 @@ func (f *Flow) deadline() time.Time {
 	return l.Link.Deadline()
 }
 
-// due reports whether a control record is.
+// due reports whether a control record is due.
 func (f *Flow) due(now time.Time) bool {
 	deadline := f.deadline()
 	return !deadline.IsZero() && !deadline.After(now)
@@ -86,9 +86,9 @@ func (f *Flow) writeControl(ctx context.Context, l *Line, now time.Time) error {
 	return nil
 }
 
-// control has the control records that are due written by another goroutine. It does not wait: a
-// receiver that waited for a full connection could not empty it at its own end. If the turn to
-// send is taken, whoever has it looks after them.
+// control lets another goroutine write the control records that are due. It does not wait: a receiver
+// that waited for a full connection could not empty it at its own end. If another goroutine has the turn
+// to send, that one writes them.
 func (f *Flow) control() {
 	select {
 	case f.send.turn <- struct{}{}:

@@ -21,8 +21,8 @@ func (f *Flow) end(why *fault.CloseError) (first bool) {
 	return first
 }
 
-// gap concludes what the session sends and returns what may be missing of it, nil if this end has
-// closed and nothing is.
+// gap takes no more messages to send, and returns which messages may be missing. It returns nil if this
+// end has closed the session and nothing is missing.
 func (f *Flow) gap(why *fault.CloseError) *fault.GapError {
 	first, messages := f.engine.Conclude()
 	if len(messages) == 0 && !why.Remote && why.Err == nil && why.Code == fault.CodeDone {
@@ -31,8 +31,8 @@ func (f *Flow) gap(why *fault.CloseError) *fault.GapError {
 	return fault.NewGap(first, messages, signing.Required(f.engine, engine.KindMessage))
 }
 
-// hangUp closes the connection of a session that is over, and drops its keys. Not earlier: the
-// goodbye needs one.
+// hangUp closes the connection of a session that is over, and drops its keys. The goodbye, which needs a
+// key, comes before.
 func (f *Flow) hangUp(code transport.Code) {
 	if l := f.line.Load(); l != nil {
 		l.close(code)

@@ -22,9 +22,9 @@ type Flow struct {
 
 	line  atomic.Pointer[Line] // nil while there is none
 	hop   atomic.Pointer[Hop]  // that of the line, or of the last one
-	moved Broadcast            // of a line lost or found
-	acked Broadcast            // of acknowledgements, for Submits and Arriveds that wait
-	send  lane                 // of all lines, one after the other
+	moved Broadcast            // a line was lost or found
+	acked Broadcast            // the peer has acknowledged something; Submit and Arrived wait for it
+	send  lane                 // serves all lines, one after the other
 	recv  lane
 	sign  *lane // the turn to sign; nil where nothing is signed
 
@@ -38,8 +38,8 @@ type Flow struct {
 	refusedHere atomic.Uint64                    // messages of the peer
 	refusals    [engine.NumReasons]atomic.Uint32 // records of the peer
 
-	alarm   alarm    // for what is due while nobody calls; see tick
-	stalled watchdog // over writes
+	alarm   alarm    // rings when something is due while nobody calls; see tick
+	stalled watchdog // watches writes
 	Limits  Limits
 
 	finishOnce sync.Once
@@ -66,10 +66,10 @@ type Config struct {
 	IdleTimeout, ParkTimeout, MaxAge time.Duration // see Limits
 }
 
-// A User is whose messages a flow moves. Any goroutine may call it.
+// A User is the owner of a flow's messages: the session. Any goroutine may call it.
 type User interface {
-	// Deliver takes a message that is for a Call or a stream: an answer, a refusal, a part of a
-	// stream. Its body is good until Deliver returns. The error ends the read.
+	// Deliver takes a message for a Call or a stream: an answer, a refusal, a part of a stream.
+	// The body is valid until Deliver returns. An error ends the read.
 	Deliver(m Incoming) error
 
 	// Streaming reports whether the peer has streams under way, so that more parts follow.
@@ -78,15 +78,15 @@ type User interface {
 	// Lost is called when the flow has lost a line and the session goes on.
 	Lost(why *fault.CloseError)
 
-	// Found is called when the flow has got another line, before anything is sent on it, with the
-	// connection. It is called with nil if the line came too late or was overtaken.
+	// Found is called with the connection when the flow has got another line, before anything is
+	// sent on it. It is called with nil if the line came too late or was overtaken.
 	Found(on transport.Conn)
 
-	// Decide is called with what the peer has said on a line that is not for an application:
-	// engine.Rekeyed, engine.Updated or engine.Answered. It must not wait.
+	// Decide is called for a record that is not for the application: engine.Rekeyed,
+	// engine.Updated or engine.Answered. It must not wait.
 	Decide(on *Line, what engine.Event)
 
-	// Renew is called while this end's identity is another than the one that the peer was told.
+	// Renew is called while this end's identity differs from the one that the peer last learned.
 	Renew()
 
 	// Tick is called now and then while nobody uses the session.
@@ -95,12 +95,12 @@ type User interface {
 	// Ended is called once, when the session has ended. The connection may still be open.
 	Ended(why *fault.CloseError)
 
-	// HungUp is called once, behind Ended, when the connection is closed.
+	// HungUp is called once, after Ended, when the connection is closed.
 	HungUp()
 }
 
-// New returns the flow of a session, without a line. The parent's end does not end it; its values
-// are in the flow's life.
+// New returns the flow of a session, without a line. The flow's life has the values of parent, but does
+// not end with it.
 func New(parent context.Context, e *engine.Session, user User, cfg Config) *Flow {
 	f := &Flow{
 		engine:    e,
@@ -126,26 +126,26 @@ func New(parent context.Context, e *engine.Session, user User, cfg Config) *Flow
 	return f
 }
 
-// Survive lets the session outlive its lines: the user finds another one when it is told that one
-// is lost. It is called before Start.
+// Survive lets the session outlive its lines: after User.Lost the user finds another one. Survive must be
+// called before Start.
 func (f *Flow) Survive() { f.survives = true }
 
-// Start starts the flow's clocks. The limits are for sessions that outlive their lines; others end
-// with theirs.
+// Start starts the flow's clocks. The limits apply to sessions that outlive their lines; others end with
+// their line.
 func (f *Flow) Start() {
 	f.alarm.set(time.Now().Add(idleReader))
 	if !f.survives {
 		f.Limits.idle, f.Limits.park, f.Limits.age = 0, 0, 0
 	}
 	f.Limits.start(f.expire)
-	if f.Over() { // since others know the session
+	if f.Over() { // others know the session, and may have ended it
 		f.Limits.stop()
 	}
 }
 
-// Life returns the context of what the session does by itself, and of a server's function. It ends
-// when the connection is closed, which is later than Done: a function that receives with it would
-// otherwise cut the connection before the goodbye is on its way.
+// Life returns the context for everything that the session does by itself, and for a server's function.
+// It ends when the connection is closed, which is later than Done: a function that receives with it would
+// otherwise cut the connection before the goodbye is sent.
 func (f *Flow) Life() context.Context { return f.life }
 
 // Done returns a channel that is closed when the session has ended.

@@ -7,12 +7,12 @@ import (
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
-// An Incoming is a message that has come.
+// An Incoming is a message from the peer.
 type Incoming struct {
 	engine.Header
 	Number    uint64
 	Body      []byte
-	Signature []byte // in memory of its own; nil where messages are not signed
+	Signature []byte // in memory of its own; nil if messages are not signed
 	Size      int    // of the whole message, in bytes
 }
 
@@ -38,7 +38,7 @@ func (b *Inbox) put(m Incoming) {
 	b.wake()
 }
 
-// wake lets one receiver look again.
+// wake makes one receiver look again.
 func (b *Inbox) wake() {
 	select {
 	case b.some <- struct{}{}:

@@ -5,14 +5,14 @@ import (
 	"errors"
 )
 
-// lane is one direction's lock, which gives way to a context, and its buffers.
+// lane is one direction's lock and its buffers. Waiting for the lock ends with a context.
 type lane struct {
 	turn  chan struct{} // holds a token while the lane is in use
 	frame []byte        // memory for one frame, which is a piece of a message at most
 	seen  string        // type of the last message received
 	plain []byte        // memory for what the pump reads, while there are streams
-	begun []byte        // what has come of a message on the lines before
-	moved uint64        // how far what this end sends had got when the peer last told
+	begun []byte        // the part of a message that came on earlier lines
+	moved uint64        // the engine's SendProgress after the peer's last acknowledgement
 }
 
 func newLane() lane { return lane{turn: make(chan struct{}, 1)} }
@@ -20,10 +20,10 @@ func newLane() lane { return lane{turn: make(chan struct{}, 1)} }
 // enter waits for the lane's turn. Nothing has changed if it returns an error.
 func (f *Flow) enter(ctx context.Context, h *lane) error { return f.enterOr(ctx, h, nil) }
 
-// errOther is returned by enterOr and linked when there was something in other first.
+// errOther is returned by enterOr and linked if other was ready first.
 var errOther = errors.New("e2e: something else came first")
 
-// enterOr is enter that gives up with errOther when there is something in other.
+// enterOr is enter, but returns errOther once other is ready.
 func (f *Flow) enterOr(ctx context.Context, h *lane, other <-chan struct{}) error {
 	if f.Over() {
 		return f.err
@@ -32,7 +32,7 @@ func (f *Flow) enterOr(ctx context.Context, h *lane, other <-chan struct{}) erro
 		return err
 	}
 	select {
-	case h.turn <- struct{}{}: // free: the usual case, and by itself the cheap one
+	case h.turn <- struct{}{}: // free: the usual case; a select of one case is cheap
 	default:
 		select {
 		case h.turn <- struct{}{}:
@@ -59,7 +59,7 @@ func (f *Flow) leave(h *lane) {
 	}
 }
 
-// leaveSend gives the turn to send back, and has what became due meanwhile looked after.
+// leaveSend gives the turn to send back, and schedules what became due meanwhile.
 func (f *Flow) leaveSend() {
 	f.leave(&f.send)
 	if !f.Over() {

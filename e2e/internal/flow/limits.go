@@ -9,8 +9,8 @@ import (
 	"github.com/hopseal/hopseal/e2e/internal/fault"
 )
 
-// Limits are what a session must not outlive. All but the expiry of credentials hold for sessions
-// that may have more than one line; others end with theirs.
+// Limits are the limits of a session's life. All except the expiry of credentials apply only to sessions
+// that may have more than one line; others end with their line.
 type Limits struct {
 	idle, park, age time.Duration // 0: none
 
@@ -28,8 +28,8 @@ func (l *Limits) Park() time.Duration { return l.park }
 
 func (l *Limits) touch(now time.Time) { l.active.set(now) }
 
-// An instant is a time that any goroutine may set. It is kept as the time that has passed since
-// another one, by the clock that nobody sets.
+// An instant is a time that any goroutine may set. It is stored as the time since a fixed one, by the
+// monotonic clock.
 type instant struct {
 	from  time.Time
 	since atomic.Int64 // in ns
@@ -39,7 +39,7 @@ func (i *instant) set(t time.Time) { i.since.Store(int64(t.Sub(i.from))) }
 
 func (i *instant) time() time.Time { return i.from.Add(time.Duration(i.since.Load())) }
 
-// start begins to count. The callback has to call due.
+// start starts the clocks. The timer's callback has to call due.
 func (l *Limits) start(expire func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -54,7 +54,7 @@ func (l *Limits) left() time.Duration {
 	return math.MaxInt64
 }
 
-// SetExpiry sets when the client's credentials expire, as far as is known now.
+// SetExpiry sets when the client's credentials expire. A later call replaces it.
 func (l *Limits) SetExpiry(at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,7 +63,7 @@ func (l *Limits) SetExpiry(at time.Time) {
 	}
 }
 
-// leave is called when there will be no more line in this process.
+// leave is called when the session gets no other line in this process.
 func (l *Limits) leave(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -72,7 +72,7 @@ func (l *Limits) leave(now time.Time) {
 	}
 }
 
-// SetParked sets since when there is no line; zero: there is one.
+// SetParked sets the time since which there is no line. Zero means that there is a line.
 func (l *Limits) SetParked(since time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -81,8 +81,8 @@ func (l *Limits) SetParked(since time.Time) {
 	}
 }
 
-// due reports whether a limit is reached and with which code the session ends. Otherwise it sets
-// the timer for the next look.
+// due reports whether a limit is reached, and with which code the session then ends. If none is, it sets
+// the timer for the next one.
 func (l *Limits) due() (code fault.Code, yes bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -13,13 +13,13 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// A Line is one connection of a session, with the keys that are good on it. Its link is used under
-// the flow's turns to send and to receive.
+// A Line is one connection of a session, with its keys. Whoever uses its link has the flow's turn to send
+// or to receive.
 type Line struct {
-	Conn transport.Conn
-	Link *engine.Link
-	hop  engine.Hop
-	told atomic.Pointer[keys.PublicIdentity] // who this end is, as the peer was told on the line
+	Conn      transport.Conn
+	Link      *engine.Link
+	hop       engine.Hop
+	announced atomic.Pointer[keys.PublicIdentity] // this end's identity, as the peer last learned it on the line
 
 	once sync.Once
 	gone chan struct{} // closed when the connection is
@@ -31,23 +31,23 @@ type Hop struct {
 	TLS       engine.Hop // what the ends have found out about the TLS of the connection
 }
 
-// NewLine makes a line of a connection behind its handshake.
+// NewLine makes a line of a connection whose handshake is done.
 func NewLine(conn transport.Conn, link *engine.Link, hop engine.Hop) *Line {
 	if c, ok := conn.(interface{ Watch(heard func() time.Time) }); ok {
 		c.Watch(link.LastHeard)
 	}
 	l := &Line{Conn: conn, Link: link, hop: hop, gone: make(chan struct{})}
-	l.told.Store(link.Announced())
+	l.announced.Store(link.Announced())
 	return l
 }
 
 // Gone returns a channel that is closed when the connection is.
 func (l *Line) Gone() <-chan struct{} { return l.gone }
 
-// Told records that the peer was told on the line who this end is now.
-func (l *Line) Told(who *keys.PublicIdentity) { l.told.Store(who) }
+// Announced records that this end has sent the peer its identity on the line.
+func (l *Line) Announced(who *keys.PublicIdentity) { l.announced.Store(who) }
 
-// close frees whoever reads or writes. It takes a few seconds at most.
+// close closes the connection, so that reads and writes return. It takes at most a few seconds.
 func (l *Line) close(code transport.Code) {
 	l.once.Do(func() {
 		l.Conn.Close(code, "")
@@ -64,8 +64,8 @@ func (l *Line) drop(send bool) {
 	}
 }
 
-// errUnlinked says that the session has no line now, or that the one just used is lost. It reaches
-// no caller of Submit or Receive: they wait.
+// errUnlinked says that the session has no line now, or has just lost it. Submit and Receive never return
+// it: they wait for another line.
 var errUnlinked = errors.New("e2e: the session has no connection now")
 
 // Use makes l the session's line.
@@ -77,7 +77,7 @@ func (f *Flow) Use(l *Line) {
 // Linked waits for a line.
 func (f *Flow) Linked(ctx context.Context) error { return f.linked(ctx, nil) }
 
-// linked is Linked that gives up with errOther when there is something in other.
+// linked is Linked, but returns errOther once other is ready.
 func (f *Flow) linked(ctx context.Context, other <-chan struct{}) error {
 	if f.line.Load() != nil && !f.Over() { // the usual case
 		return nil
@@ -101,13 +101,12 @@ func (f *Flow) linked(ctx context.Context, other <-chan struct{}) error {
 	}
 }
 
-// lose gives a line up. It returns how the session has ended if it has, and errUnlinked if the
-// session goes on.
+// lose gives a line up. It returns errUnlinked if the session goes on, else how the session has ended.
 func (f *Flow) lose(l *Line, why *fault.CloseError) error {
 	if !f.survives {
 		return f.Fail(why)
 	}
-	if f.Over() { // whoever ended the session may still have a word to say on the line
+	if f.Over() { // the goodbye may still have to be sent on the line
 		return f.err
 	}
 	if f.retire(l) {
@@ -119,8 +118,8 @@ func (f *Flow) lose(l *Line, why *fault.CloseError) error {
 	return errUnlinked
 }
 
-// retire takes l from the session, and reports whether it was there. The peer is told the same
-// whatever the reason.
+// retire takes l from the session, and reports whether l was the session's line. It closes the connection
+// with the same code whatever the reason.
 func (f *Flow) retire(l *Line) bool {
 	if !f.line.CompareAndSwap(l, nil) {
 		return false
@@ -130,43 +129,42 @@ func (f *Flow) retire(l *Line) bool {
 		l.close(transport.CodePolicy)
 		for _, h := range []*lane{&f.send, &f.recv} {
 			select {
-			case h.turn <- struct{}{}: // else its user drops the keys with the error that it gets
+			case h.turn <- struct{}{}: // else whoever has the turn drops the keys after its error
 				l.drop(h == &f.send)
 				f.leave(h)
 			default:
 			}
 		}
-		f.Schedule() // the turn was taken for a moment
+		f.Schedule() // others may have given up while retire had the turn
 	}()
 	return true
 }
 
-// errOvertaken is why a line is lost whose client has come back on another.
+// errOvertaken is why a line is lost after its client has come back on another.
 var errOvertaken = errors.New("the client came back on another connection")
 
-// LeaveOld gives up the line that the session had before the engine committed to another link.
-// Nothing comes of the old line any more, even if the client never hears of the commit.
+// LeaveOld gives up the line that the session had before the engine committed to another link. The old
+// line is of no use any more, even if the client never learns of the commit.
 func (f *Flow) LeaveOld() {
 	if old := f.line.Load(); old != nil && old.Link != f.engine.Link() {
 		f.lose(old, &fault.CloseError{Remote: true, Err: fault.Truncated(errOvertaken)})
 	}
 }
 
-// Attach gives the session a line that the engine has committed to. If another line has overtaken
-// it, or the session is over, it closes the line. Behind the acknowledgement that must be first it
-// sends again what has not arrived.
+// Attach gives the session a line to which the engine has committed. If another line has overtaken it, or
+// the session is over, Attach closes the line. Otherwise it sends an acknowledgement, which must be first,
+// and then sends again what has not arrived.
 //
-// Lines follow one another because each takes the turn to send: nobody sends on this one before
-// what has not arrived is sent again. Reading begins at once, or two ends that both have much to
-// send again would wait for each other.
+// Attach has the turn to send meanwhile, so nobody sends new messages before that is done. Reading begins
+// at once, or two ends that both have much to send again would wait for each other.
 func (f *Flow) Attach(l *Line) {
 	if old := f.line.Load(); old != nil && old.Link != f.engine.Link() {
-		f.retire(old) // frees the turn, if somebody writes
+		f.retire(old) // ends a write on it, which has the turn
 	}
 	if !f.overtake(l) {
 		l.close(transport.CodePolicy)
 		if !f.Over() {
-			f.user.Found(nil) // a server has to know that there is no line
+			f.user.Found(nil) // tells a server that there is no line
 		}
 		return
 	}
@@ -181,7 +179,8 @@ func (f *Flow) Attach(l *Line) {
 	}
 }
 
-// overtake makes l the session's line, if it may. Then it has taken the turn to send.
+// overtake makes l the session's line, unless it came too late, and reports whether it did. If so, it has
+// taken the turn to send.
 func (f *Flow) overtake(l *Line) bool {
 	if f.enter(context.Background(), &f.send) != nil {
 		return false
@@ -190,11 +189,11 @@ func (f *Flow) overtake(l *Line) bool {
 		f.leave(&f.send)
 		return false
 	}
-	if old := f.line.Load(); old != nil { // which was too late to be seen by Attach
+	if old := f.line.Load(); old != nil { // it came too late for Attach to see it
 		f.retire(old)
 	}
 	f.Use(l)
-	switch { // whoever changed what was true above may have been too early to see this line
+	switch { // checks again: a change since the checks above may have missed this line
 	case f.engine.Link() != l.Link:
 		f.retire(l)
 		fallthrough
@@ -206,7 +205,8 @@ func (f *Flow) overtake(l *Line) bool {
 	return true
 }
 
-// sendAgain writes what an end begins a line with. The caller holds f.send.
+// sendAgain writes the first frames of a line: an acknowledgement, and everything that has not arrived.
+// The caller holds f.send.
 func (f *Flow) sendAgain(l *Line) error {
 	for {
 		if err := f.writeControl(context.Background(), l, time.Now()); err != nil {
@@ -229,8 +229,8 @@ func (f *Flow) sendAgain(l *Line) error {
 	}
 }
 
-// broken is the end of a line for a reason in the engine: another line has taken its place, or it
-// has no records left.
+// broken returns how a line ends after an error of the engine: another link has taken its place, or it has
+// no records left.
 func broken(err error) *fault.CloseError {
 	if errors.Is(err, engine.ErrClosed) {
 		return &fault.CloseError{Remote: true, Err: fault.Truncated(err)}

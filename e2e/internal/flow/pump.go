@@ -7,18 +7,18 @@ import (
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
-// Want has the session read by itself until Unwant is called as often. Otherwise it leaves that to
-// whoever receives, unless nobody has for a while.
+// Want makes the session read by itself until Unwant has been called as often. Without a Want the session
+// reads by itself only if nobody has received for a while.
 func (f *Flow) Want() {
 	f.wanted.Add(1)
 	f.Pump()
 }
 
-// Unwant takes a Want back.
+// Unwant undoes one Want.
 func (f *Flow) Unwant() { f.wanted.Add(-1) }
 
-// Pump reads for as long as nobody receives, so that acks, and the end of the session, are noticed.
-// What the peer may send meanwhile is bounded by its credit.
+// Pump reads while nobody receives, so that acks and the end of the session are noticed. Its credit bounds
+// what the peer may send meanwhile.
 func (f *Flow) Pump() {
 	if f.receivers.Load() > 0 || f.Over() || f.line.Load() == nil || !f.pumping.CompareAndSwap(false, true) {
 		return
@@ -30,7 +30,7 @@ func (f *Flow) pump() {
 	for f.receivers.Load() == 0 && f.pumpOne() == nil {
 	}
 	f.pumping.Store(false)
-	// Somebody may have wanted the pump between its last look and now.
+	// Want may have been called after the pump's last look.
 	if f.wanted.Load() > 0 {
 		f.Pump()
 	}
@@ -39,7 +39,7 @@ func (f *Flow) pump() {
 	}
 }
 
-// pumpOne reads one frame, or one message, and keeps what is for the application.
+// pumpOne reads one frame, or one whole message, and keeps a message for the application.
 func (f *Flow) pumpOne() error {
 	ctx := context.Background()
 	if err := f.enter(ctx, &f.recv); err != nil {
@@ -51,7 +51,7 @@ func (f *Flow) pumpOne() error {
 	f.recv.plain = nil
 	switch {
 	case err == nil && m.Number == 0 && f.user.Streaming():
-		f.recv.plain = out[:0] // nobody keeps it
+		f.recv.plain = out[:0] // the memory is free again
 		return nil
 	case err != nil || m.Number == 0:
 		return err

@@ -11,10 +11,10 @@ import (
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
-// readWhole reads one frame, and all of a message that begins with it or has begun before. It
-// appends the message to dst, header and body, and sets m to it, unless the message is for
-// User.Deliver: then m.Number is 0, as it is without a message. What has come of a message when the
-// line is lost waits for the next one. The caller holds f.recv.
+// readWhole reads one frame, and the rest of the message if the frame is a part of one. It appends the
+// message to dst, header and body, and sets m to it. If there is no message, or it went to User.Deliver,
+// m.Number is 0. If the line is lost in the middle of a message, its beginning is kept for the next line.
+// The caller holds f.recv.
 func (f *Flow) readWhole(ctx context.Context, dst []byte, m *Incoming) ([]byte, error) {
 	*m = Incoming{}
 	l := f.line.Load()
@@ -31,13 +31,13 @@ func (f *Flow) readWhole(ctx context.Context, dst []byte, m *Incoming) ([]byte, 
 	case err == nil && event == engine.Message:
 		err = f.parse(l.Link.Received(), out[len(dst):], m)
 	case err != nil && len(out) > len(dst) && !f.Over():
-		f.recv.begun = bytes.Clone(out[len(dst):]) // dst may be the caller's
+		f.recv.begun = bytes.Clone(out[len(dst):]) // dst may be the caller's memory
 	}
 	return out, err
 }
 
-// read takes one frame from the connection and does what it says. A message, or a piece of one, is
-// appended to dst.
+// read takes one frame from the connection and does what its record says. It appends a message, or a piece
+// of one, to dst.
 func (f *Flow) read(ctx context.Context, l *Line, dst []byte) ([]byte, engine.Event, error) {
 	frame, err := l.Conn.Read(f.within(ctx), f.recv.frame[:0])
 	if err != nil {
@@ -66,7 +66,7 @@ func (f *Flow) read(ctx context.Context, l *Line, dst []byte) ([]byte, engine.Ev
 	case event == engine.Updated, event == engine.Answered:
 		f.user.Decide(l, event)
 	case event == engine.Part:
-		f.Schedule() // the peer may wait long for the ack of a whole message
+		f.Schedule() // an ack of pieces may be due: a long message takes long to be whole
 		f.Limits.touch(now)
 	case event == engine.Message:
 		f.Limits.touch(now)
@@ -74,8 +74,8 @@ func (f *Flow) read(ctx context.Context, l *Line, dst []byte) ([]byte, engine.Ev
 	return out, event, nil
 }
 
-// progress counts what has arrived at the peer as a sign of life of the applications: the last byte
-// of a message may leave this end long before it is there. The caller holds f.recv.
+// progress counts an acknowledgement of more bytes as activity of the applications: the last byte of a
+// message may leave this end long before it arrives. The caller holds f.recv.
 func (f *Flow) progress(now time.Time) {
 	if moved := f.engine.SendProgress(); moved != f.recv.moved {
 		f.recv.moved = moved
@@ -83,8 +83,8 @@ func (f *Flow) progress(now time.Time) {
 	}
 }
 
-// parse reads the header of a message. The peer itself has written it, so a bad one ends the
-// session. Replies and the parts of streams go to the user; they leave m empty, as errors do.
+// parse reads the header of a message. The peer itself has written it, so a bad one ends the session.
+// parse gives replies and parts of streams to the user, and then leaves m empty, as after an error.
 func (f *Flow) parse(number uint64, message []byte, m *Incoming) error {
 	h, size, err := engine.ParseHeader(message, f.recv.seen)
 	if err != nil {
@@ -108,8 +108,8 @@ func (f *Flow) parse(number uint64, message []byte, m *Incoming) error {
 	return nil
 }
 
-// refused ends a line by one of its records, and the session if that shows the peer itself at
-// fault.
+// refused ends a line after a bad record, and ends the session if the peer itself must have made that
+// record.
 func (f *Flow) refused(l *Line, err error) error {
 	var check *engine.Error
 	if !errors.As(err, &check) {
@@ -119,7 +119,7 @@ func (f *Flow) refused(l *Line, err error) error {
 	switch check.Reason {
 	case engine.ReasonCredit, engine.ReasonAck, engine.ReasonRekey, engine.ReasonUpdate, engine.ReasonClose:
 		return f.Fail(&fault.CloseError{Remote: true, Err: fault.ErrMisbehaved})
-	case engine.ReasonLength: // it would come again and again
+	case engine.ReasonLength: // on another line the same message would come again
 		return f.Fail(&fault.CloseError{Remote: true, Err: fault.ErrTooLarge})
 	}
 	return f.lose(l, &fault.CloseError{Remote: true, Err: fault.ErrTampered})

@@ -12,15 +12,14 @@ import (
 // ErrServing is returned by Receive while somebody serves the session.
 var ErrServing = errors.New("e2e: the session is served already")
 
-// idleReader is how long nobody may be receiving before the session reads by itself. A conversation
-// in which each answer follows its question does without the goroutine, and with half the time for
-// each.
+// idleReader is how long nobody may be receiving before the session reads by itself. A conversation in
+// which each answer follows its question never starts that goroutine, and takes half the time.
 const idleReader = 50 * time.Millisecond
 
-// Receive appends the body of the next message to dst and sets m to the rest. A bare receiver takes
-// messages of no type only; every other message before it is refused. Here and below, m is the
-// caller's memory: a goroutine waits for most of its life down there, and each copy on the way
-// would make its stack deeper.
+// Receive appends the body of the next message to dst and sets m to the rest. A bare receiver takes only
+// messages without a type; every other message before that is refused. Here and below, m is the caller's
+// memory: a goroutine waits in here for most of its life, and each copy on the way would make its stack
+// deeper.
 func (f *Flow) Receive(ctx context.Context, dst []byte, bare bool, m *Incoming) ([]byte, error) {
 	f.receivers.Add(1)
 	defer f.receiveDone()
@@ -41,23 +40,21 @@ func (f *Flow) Receive(ctx context.Context, dst []byte, bare bool, m *Incoming) 
 	}
 }
 
-// receiveDone ends a Receive. If somebody else waits for what may come, the session reads by
-// itself.
+// receiveDone ends a Receive. If a Want is not undone, the session goes on reading by itself.
 func (f *Flow) receiveDone() {
 	if f.receivers.Add(-1) == 0 && f.wanted.Load() > 0 {
 		f.Pump()
 	}
 }
 
-// takes reports whether a message is for whoever receives. Otherwise the message is served or
-// refused.
+// takes reports whether a message is for the receiver. If it is not, takes has it served or refused.
 func (f *Flow) takes(m *Incoming, bare bool) bool {
 	switch {
 	case m.Kind == engine.KindMessage && (m.Type == "" || !bare):
 		f.received.Add(1)
 		f.hand(*m)
 		return true
-	case m.Kind == engine.KindRequest && f.Inbox.served.Load(): // since the Receive began to wait
+	case m.Kind == engine.KindRequest && f.Inbox.served.Load(): // the Serve began after this Receive
 		f.request(*m)
 	default:
 		f.Refuse(*m, fault.RefusedType)
@@ -65,11 +62,11 @@ func (f *Flow) takes(m *Incoming, bare bool) bool {
 	return false
 }
 
-// nextMessage appends a message that was read ahead, or reads one, or waits for whoever is reading.
+// nextMessage appends a message from the Inbox, or reads one, or waits while another goroutine reads.
 func (f *Flow) nextMessage(ctx context.Context, dst []byte, m *Incoming) ([]byte, error) {
 	for {
 		if f.Over() && !f.err.Remote {
-			return dst, f.err // closed here: what came before it is not wanted any more
+			return dst, f.err // closed at this end, which gives up the messages that came before
 		}
 		if f.Inbox.Take(m) {
 			return append(dst, m.Body...), nil
@@ -86,7 +83,7 @@ func (f *Flow) nextMessage(ctx context.Context, dst []byte, m *Incoming) ([]byte
 		case err != nil:
 			return dst, err
 		}
-		if f.Inbox.any() { // by whoever had the turn
+		if f.Inbox.any() { // the goroutine that had the turn has read one
 			f.leave(&f.recv)
 			continue
 		}
@@ -95,7 +92,7 @@ func (f *Flow) nextMessage(ctx context.Context, dst []byte, m *Incoming) ([]byte
 		if err != errUnlinked {
 			return out, err
 		}
-		if err := ctx.Err(); err != nil { // which has cost the line
+		if err := ctx.Err(); err != nil { // reading with an ended context has cost the line
 			return dst, err
 		}
 	}
@@ -108,7 +105,7 @@ func (f *Flow) readMessage(ctx context.Context, dst []byte, m *Incoming) ([]byte
 		if err != nil {
 			return dst, err
 		}
-		dst = out[:len(dst)] // with what memory there is by now
+		dst = out[:len(dst)] // keeps the memory, if out has grown
 		if m.Number > 0 {
 			start := len(dst)
 			dst = append(dst, m.Body...)
@@ -118,11 +115,11 @@ func (f *Flow) readMessage(ctx context.Context, dst []byte, m *Incoming) ([]byte
 	}
 }
 
-// hand counts a message that the application is given.
+// hand counts a message that goes to the application.
 func (f *Flow) hand(m Incoming) {
 	if f.spool != nil {
 		f.spool.hand(m)
-		f.alarm.set(time.Now().Add(idleReader)) // no ack is due that would set it
+		f.alarm.set(time.Now().Add(idleReader)) // no ack is due that would set the alarm
 	} else {
 		f.Consumed(m)
 	}

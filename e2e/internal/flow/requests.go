@@ -15,7 +15,7 @@ import (
 // backlog is what a session holds of the other end's requests. The inbox's mu guards it.
 type backlog struct {
 	waiting int // requests that nobody serves yet
-	bytes   int // cost of all requests whose answers are not on their way
+	bytes   int // cost of all requests whose answers are not sealed yet
 	answers int // cost of answers that wait to be sent
 }
 
@@ -28,11 +28,11 @@ type Service struct {
 	Most  int            // requests served at a time
 	Start func(Incoming) // serves a request in a goroutine of its own, which then calls NextRequest
 
-	running int // requests that are served, until their answers are on their way
+	running int // requests that are served, until their answers are sealed
 	queue   []Incoming
 }
 
-// Serve begins a Serve, unless there is one. Requests that came before go to it.
+// Serve begins a Serve, unless there is one already. It gets the requests that came before, too.
 func (b *Inbox) Serve(sv *Service) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -66,7 +66,7 @@ func (b *Inbox) Unserve(sv *Service) {
 	}
 }
 
-// request takes a request in, or reports that there are too many, or too much in them.
+// request takes a request in. It reports false if there are too many, or too many bytes of them.
 func (b *Inbox) request(m Incoming) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -94,7 +94,7 @@ func (b *Inbox) ready() bool {
 	return sv != nil && sv.running < sv.Most && b.backlog.answers < b.window
 }
 
-// serveRequest has a request served now, if there is a place, or later. The caller holds b.mu.
+// serveRequest begins to serve a request, or lets it wait if too many are served. The caller holds b.mu.
 func (b *Inbox) serveRequest(m Incoming) {
 	sv := b.service
 	if sv.queue = append(sv.queue, m); len(sv.queue) == 1 {
@@ -102,7 +102,7 @@ func (b *Inbox) serveRequest(m Incoming) {
 	}
 }
 
-// serveMore begins to serve what waits and has a place now. The caller holds b.mu.
+// serveMore begins to serve as many waiting requests as it may. The caller holds b.mu.
 func (b *Inbox) serveMore() {
 	for sv := b.service; b.ready() && len(sv.queue) > 0; {
 		m := b.dequeue(sv)
@@ -111,7 +111,7 @@ func (b *Inbox) serveMore() {
 	}
 }
 
-// dequeue takes the first request that waits. The caller holds b.mu.
+// dequeue removes the first waiting request. The caller holds b.mu.
 func (b *Inbox) dequeue(sv *Service) Incoming {
 	m := sv.queue[0]
 	sv.queue[0] = Incoming{}
@@ -122,7 +122,7 @@ func (b *Inbox) dequeue(sv *Service) Incoming {
 	return m
 }
 
-// NextRequest returns a request that waits for whoever has served one.
+// NextRequest returns the next waiting request for a goroutine that has served one.
 func (b *Inbox) NextRequest(sv *Service) (m Incoming, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -134,10 +134,10 @@ func (b *Inbox) NextRequest(sv *Service) (m Incoming, ok bool) {
 	return b.dequeue(sv), true
 }
 
-// A Debt is what a request that is not answered yet counts, and the answer that waits.
+// A Debt is the cost of an unanswered request, and of its answer that waits to be sent.
 type Debt struct{ request, answer int }
 
-// Answering counts an answer that waits to be sent.
+// Answering counts an answer that waits to be sent, and returns the Debt to settle.
 func (b *Inbox) Answering(m Incoming, body []byte) *Debt {
 	d := &Debt{engine.Cost(m.Size), engine.Cost(len(body))}
 	b.mu.Lock()
@@ -146,8 +146,8 @@ func (b *Inbox) Answering(m Incoming, body []byte) *Debt {
 	return d
 }
 
-// settled stops counting a request whose answer is sealed. It is called before the frame is
-// written: as soon as the other end has the answer it may send another request.
+// settled stops counting a request whose answer is sealed. The caller calls it before it writes the frame:
+// as soon as the other end has the answer it may send another request.
 func (b *Inbox) settled(d *Debt) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -162,8 +162,8 @@ func (l *backlog) dropped(m Incoming) {
 	l.bytes -= engine.Cost(m.Size)
 }
 
-// request hands a request to the Serve that there is, or keeps it for one, or refuses it. Its body is
-// somebody else's memory.
+// request gives a request to the current Serve, or keeps it for a later one, or refuses it. It copies the
+// body, which is valid during the call only.
 func (f *Flow) request(m Incoming) {
 	m.Body = bytes.Clone(m.Body)
 	if !f.Inbox.request(m) {

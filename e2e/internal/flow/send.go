@@ -24,14 +24,15 @@ type Outgoing struct {
 	signature *signing.Signature // nil: not signed yet, or need not be
 }
 
-// A Numberer is told the number of its message before any of that is written: what
-// follows from the message may come at once.
+// A Numberer learns the number of its message before any of the message is written: the peer's reaction
+// may come at once.
 type Numberer interface {
 	Numbered(number uint64)
 }
 
-// Submit sends a message, now or when there is room and a line. It returns when the message is
-// written, or will be sent again on the next line; with a store when it is stored.
+// Submit sends a message, waiting for room and for a line. It returns when the message is written, or when
+// the line was lost while it was, and the next line will send it again. With a store it returns when the
+// message is stored.
 func (f *Flow) Submit(ctx context.Context, m *Outgoing) error {
 	if len(m.Body) > f.cfg.MaxMessage {
 		return fmt.Errorf("e2e: send: %w: %d bytes, at most %d", fault.ErrTooLarge, len(m.Body), f.cfg.MaxMessage)
@@ -52,8 +53,8 @@ func (f *Flow) Submit(ctx context.Context, m *Outgoing) error {
 	return err
 }
 
-// sendNow sends a message. If it returns an error after which the message mustWait, it has changed
-// nothing. The control records that are due follow the message.
+// sendNow sends a message now. If it cannot, it changes nothing and returns an error for which mustWait is
+// true. It writes the control records that are due after the message.
 func (f *Flow) sendNow(ctx context.Context, m *Outgoing) error {
 	if err := f.enter(ctx, &f.send); err != nil {
 		return err
@@ -89,16 +90,16 @@ func (f *Flow) sendNow(ctx context.Context, m *Outgoing) error {
 	}
 	f.numbered(m, l.Link.Sent())
 	if m.Kind == engine.KindRequest || m.Kind >= engine.KindStreamOpen {
-		ctx = context.WithoutCancel(ctx) // which from here on is for the answer or the stream, not for the network
+		ctx = context.WithoutCancel(ctx) // from here on ctx is about the answer or the stream, not about the network
 	}
 	failed := f.writePieces(ctx, l, now, frame)
 	if failed == errUnlinked {
-		return nil // it is among those that are sent again
+		return nil // the next line sends it again
 	}
 	return failed
 }
 
-// numbered gives a message its number, and tells whoever waits for that. The caller holds f.send.
+// numbered sets a message's number, and calls its Numberer. The caller holds f.send.
 func (f *Flow) numbered(m *Outgoing, number uint64) {
 	m.Number = number
 	switch {
@@ -109,9 +110,8 @@ func (f *Flow) numbered(m *Outgoing, number uint64) {
 	}
 }
 
-// writePieces writes a message of which the first frame is given. Control records go between its
-// pieces, so that a long message on a slow line starves nobody of acknowledgements. The caller
-// holds f.send.
+// writePieces writes a message, whose first frame is given. It writes control records between the pieces, so
+// that acknowledgements do not wait for a long message on a slow line. The caller holds f.send.
 func (f *Flow) writePieces(ctx context.Context, l *Line, now time.Time, frame []byte) error {
 	for {
 		f.Limits.touch(now)
@@ -121,12 +121,12 @@ func (f *Flow) writePieces(ctx context.Context, l *Line, now time.Time, frame []
 		}
 		more := l.Link.Unfinished()
 		if more {
-			now = time.Now() // the frame may have taken long
+			now = time.Now() // writing the frame may have taken long
 		}
 		if err := f.writeControl(ctx, l, now); err != nil || !more {
 			return err
 		}
-		if f.Over() { // whoever closed wants to say so
+		if f.Over() { // the goodbye waits for the turn to send
 			return f.err
 		}
 		var err error
@@ -139,8 +139,8 @@ func (f *Flow) writePieces(ctx context.Context, l *Line, now time.Time, frame []
 	}
 }
 
-// within returns the context for the connection. The session's own life ends after the connection,
-// so there is no need to watch it, which would cost as much as a small message.
+// within returns the context for a write. It does not watch the session's own life, which would cost as
+// much as a small message: the life ends after the connection.
 func (f *Flow) within(ctx context.Context) context.Context {
 	if ctx == f.life {
 		return context.Background()
@@ -148,7 +148,7 @@ func (f *Flow) within(ctx context.Context) context.Context {
 	return ctx
 }
 
-// write hands one frame to the connection. The caller holds f.send.
+// write writes one frame to the connection. The caller holds f.send.
 func (f *Flow) write(ctx context.Context, l *Line, now time.Time, frame []byte) error {
 	if f.spool != nil {
 		if err := f.spool.records.Sync(); err != nil && !f.overInStore(err) {
@@ -167,15 +167,15 @@ func (f *Flow) write(ctx context.Context, l *Line, now time.Time, frame []byte) 
 	return nil
 }
 
-// stuck gives a line up that takes nothing.
+// stuck gives up a line that takes no bytes.
 func (f *Flow) stuck() {
 	if l := f.line.Load(); l != nil {
 		f.lose(l, &fault.CloseError{Remote: true, Err: fault.ErrStalled})
 	}
 }
 
-// readRest reads what had come before the peer closed the connection: its last words, perhaps,
-// which are as good as if nobody had tried to answer. The caller holds f.send.
+// readRest, after a failed write, reads what had come before the peer closed the connection. The peer's
+// close may be among it, and counts although a write has failed. The caller holds f.send.
 func (f *Flow) readRest(l *Line, err error) {
 	closed := new(transport.CloseError)
 	if !errors.As(err, &closed) || !closed.Remote {

@@ -26,11 +26,11 @@ func (q *queuedSend) wait() error {
 	return q.err
 }
 
-// sendStored sends a message of a session that is stored. It returns once the message is stored,
-// with its number: then it arrives, or is in the gap. Whoever has the turn to send stores the
-// messages of all who wait in one go.
+// sendStored sends a message of a stored session. It returns once the message is stored with its number:
+// from then on the message arrives, or is in the gap. Whichever goroutine has the turn to send stores the
+// messages of all that wait together.
 func (f *Flow) sendStored(ctx context.Context, message *Outgoing) error {
-	own := *message // so that without a store messages need no memory of their own
+	own := *message // a copy here, so that without a store messages stay on the stack
 	defer func() { message.Number = own.Number }()
 	m := &queuedSend{Outgoing: &own, done: make(chan struct{})}
 	f.spool.post(m)
@@ -43,7 +43,7 @@ func (f *Flow) sendStored(ctx context.Context, message *Outgoing) error {
 		}
 		err := f.tryPosted(ctx, m)
 		switch {
-		case err == errUnsigned: // until now
+		case err == errUnsigned: // it has been signed by now
 			continue
 		case err == nil || err == errOther:
 			return m.wait()
@@ -51,7 +51,7 @@ func (f *Flow) sendStored(ctx context.Context, message *Outgoing) error {
 		case f.spool.withdraw(m):
 			return err
 		}
-		room := moved // which also tells that there is a line
+		room := moved // a new line may make room too
 		if err != errUnlinked {
 			room = acked
 			f.Pump()
@@ -62,9 +62,8 @@ func (f *Flow) sendStored(ctx context.Context, message *Outgoing) error {
 	}
 }
 
-// tryPosted stores and sends what is in line, unless message m is looked after before. Then the
-// error is errOther. If messages have to be signed for that, tryPosted signs them and returns
-// errUnsigned.
+// tryPosted stores and sends the queued messages. If another goroutine finishes message m before that, it
+// returns errOther. If messages have to be signed first, it signs them and returns errUnsigned.
 func (f *Flow) tryPosted(ctx context.Context, m *queuedSend) error {
 	err := f.enterOr(ctx, &f.send, m.done)
 	if err == nil {
@@ -79,8 +78,8 @@ func (f *Flow) tryPosted(ctx context.Context, m *queuedSend) error {
 	return err
 }
 
-// awaitRoom waits until it is worth another try to send message m, or reports that the message is
-// looked after, or given up.
+// awaitRoom waits until another try to send message m may work. It reports true if the message is finished,
+// or given up.
 func (f *Flow) awaitRoom(ctx context.Context, m *queuedSend, p *patience, room, moved <-chan struct{}) (done bool, _ error) {
 	select {
 	case <-m.done:
@@ -103,8 +102,8 @@ func (f *Flow) awaitRoom(ctx context.Context, m *queuedSend, p *patience, room, 
 	return false, nil
 }
 
-// sendPosted stores and sends what is in line. The caller holds f.send. The error says why
-// something is left there.
+// sendPosted stores and sends the queued messages. The caller holds f.send. The error says why some are left
+// in the queue.
 func (f *Flow) sendPosted() error {
 	l := f.line.Load()
 	if l == nil {
@@ -125,19 +124,19 @@ func (f *Flow) sendPosted() error {
 			m.finish(nil)
 		}
 	}
-	// What was numbered is behind what this line has carried, if anything is.
+	// Sends the messages that were just numbered, and all others that this line has not carried.
 	if err := f.sendAgain(l); err != nil && err != errUnlinked {
 		return err
 	}
 	if errors.Is(left, engine.ErrClosed) {
-		<-f.ended // whoever ends the session has not said so yet
+		<-f.ended // the session is ending: f.err is set in a moment
 		return f.err
 	}
 	return left
 }
 
-// take numbers as many messages as there is room for. One that has to wait keeps back those of its
-// kind only: an answer may pass it.
+// take numbers as many queued messages as there is room for. A message that has to wait holds back only those
+// that need credit: an answer may overtake it.
 func (p *spool) take(now time.Time) (taken []*queuedSend, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -163,7 +162,7 @@ func (p *spool) take(now time.Time) (taken []*queuedSend, err error) {
 	return taken, err
 }
 
-// queue gives a message its number, if it is signed as the one of that or need not be.
+// queue numbers a message, if it need not be signed or is signed for that number.
 func (f *Flow) queue(now time.Time, m *Outgoing) error {
 	switch m.Time = now; {
 	case !signing.Required(f.engine, m.Kind):
@@ -186,9 +185,9 @@ func (f *Flow) queue(now time.Time, m *Outgoing) error {
 	return nil
 }
 
-// signPosted signs the messages that are in line, as far as there is room for them, so that they
-// can be stored in one go. It waits for the Signer with the turn to sign, and no other. It returns
-// errOther once message m has been looked after.
+// signPosted signs the queued messages for which there is room, so that they can be stored together. While it
+// waits for the Signer it has the turn to sign, and no other. It returns errOther once message m is
+// finished.
 func (f *Flow) signPosted(ctx context.Context, m *queuedSend) error {
 	if err := f.enterOr(ctx, f.sign, m.done); err != nil {
 		return err
@@ -209,7 +208,7 @@ func (f *Flow) signPosted(ctx context.Context, m *queuedSend) error {
 			if f.spool.withdraw(next) {
 				next.finish(err)
 			}
-			return nil // and the next one takes the turn
+			return nil // the next goroutine takes the turn
 		}
 	}
 }

@@ -10,16 +10,16 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// ErrSignature is why a session ends in which a message did not carry its sender's signature,
-// although messages have to.
+// ErrSignature is the error of a session that ends because a message lacks its sender's signature, which the
+// ends have agreed on.
 var ErrSignature = fmt.Errorf("%w: a message is not signed by its sender", fault.ErrMisbehaved)
 
-// errUnsigned says that a message could be sent now, and must be signed before.
+// errUnsigned says that a message could be sent now, but must be signed first.
 var errUnsigned = errors.New("e2e: not signed")
 
-// sendOnce is sendNow that signs the message if it has to. The signature covers the message's
-// number, so messages take turns; but nobody else waits for the Signer, which may be slow. If a
-// refusal has taken the number meanwhile the message is signed again.
+// sendOnce is sendNow, but signs the message first if it must be signed. The signature covers the message's
+// number, so such messages take turns. Nobody else waits for the Signer, which may be slow: if a refusal
+// takes the number meanwhile, the message is signed again.
 func (f *Flow) sendOnce(ctx context.Context, m *Outgoing) error {
 	if !signing.Required(f.engine, m.Kind) {
 		return f.sendNow(ctx, m)
@@ -39,15 +39,14 @@ func (f *Flow) sendOnce(ctx context.Context, m *Outgoing) error {
 	}
 }
 
-// prepare returns the signature that a message needs to be the one of this number, not made yet.
+// prepare returns the signature of a message under this number, to be made by its Signer.
 func (f *Flow) prepare(m *Outgoing, number uint64) *signing.Signature {
 	key, signer := f.signer()
 	return signing.Prepare(f.engine, m.Header, m.Body, number, key, signer)
 }
 
-// makeSignature waits for the Signer no longer than the context, the session and SendTimeout last.
-// The caller has the turn to sign. Behind an error the turn is given back as soon as the Signer has
-// returned.
+// makeSignature waits for the Signer no longer than the context, the session and SendTimeout last. The caller
+// has the turn to sign. After an error makeSignature gives the turn back, once the Signer has returned.
 func (f *Flow) makeSignature(ctx context.Context, s *signing.Signature) error {
 	limited, cancel := context.WithTimeout(ctx, f.cfg.SendTimeout)
 	defer cancel()
@@ -70,8 +69,8 @@ func (f *Flow) makeSignature(ctx context.Context, s *signing.Signature) error {
 	return nil
 }
 
-// signer returns the key that the peer can check with: it knows this end's identity as it was told
-// last, and keys that have been retired since are still good.
+// signer returns a signing key that the peer can verify: the primary key of this end's identity as the peer
+// last learned it. If that key has retired since, it is still accepted.
 func (f *Flow) signer() (keys.SigningKeyID, keys.Signer) {
 	if l := f.line.Load(); l != nil {
 		name := l.Link.Announced().VerifyingKey().ID()

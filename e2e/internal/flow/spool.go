@@ -25,28 +25,28 @@ type Records interface {
 	End(stays bool)
 }
 
-// A spool is what a session that is stored holds between its store and its application.
+// A spool holds the messages of a stored session that are between its store and its application.
 type spool struct {
 	flow    *Flow
 	records Records
 
 	mu      sync.Mutex    // guards what follows
 	pending []*queuedSend // messages that wait to be stored, in the order of their Submits
-	handed  []Incoming    // messages that the application was given, and may be busy with
+	handed  []Incoming    // messages that the application has got, and may still be working on
 }
 
-// Store makes the session one that is stored. It is called before Start.
+// Store makes the session a stored one. It must be called before Start.
 func (f *Flow) Store(r Records) { f.spool = &spool{flow: f, records: r} }
 
-// Stored reports whether the session is one that is stored.
+// Stored reports whether the session is stored.
 func (f *Flow) Stored() bool { return f.spool != nil }
 
-// StoreFailed ends a session whose store has failed, and returns how the session ended. What was
-// stored stays there.
+// StoreFailed ends a session whose store has failed, and returns how the session ended. The stored record
+// stays.
 func (f *Flow) StoreFailed(err error) error {
 	switch {
-	case errors.Is(err, engine.ErrClosed): // which is no fault of the store
-		<-f.ended // whoever ends the session has not said so yet
+	case errors.Is(err, engine.ErrClosed): // the session has ended; the store is not at fault
+		<-f.ended // f.err is set in a moment
 		return f.err
 	case f.Over():
 		return f.err
@@ -56,17 +56,17 @@ func (f *Flow) StoreFailed(err error) error {
 	return f.Fail(&fault.CloseError{Err: err, Stored: true})
 }
 
-// overInStore reports whether nothing has to be stored any more because the session is over for
-// good. What was sealed before is written all the same, or nothing could follow it.
+// overInStore reports whether nothing has to be stored any more because the session is over for good. Frames
+// that were sealed before are still written, or no later frame could follow.
 func (f *Flow) overInStore(err error) bool {
 	if !errors.Is(err, engine.ErrClosed) {
 		return false
 	}
-	<-f.ended // whoever ends the session has not said so yet
+	<-f.ended // f.err is set in a moment
 	return !f.err.Stored
 }
 
-// hand remembers a message that the application was given.
+// hand remembers a message that the application has got.
 func (p *spool) hand(m Incoming) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -74,7 +74,8 @@ func (p *spool) hand(m Incoming) {
 	p.handed = append(p.handed, m)
 }
 
-// askedBehind is called when the application is done with everything that it was given.
+// askedBehind is called when the application is done with every message that it has got: it asks for
+// another.
 func (p *spool) askedBehind() {
 	p.mu.Lock()
 	handed := p.handed
@@ -85,14 +86,14 @@ func (p *spool) askedBehind() {
 	}
 }
 
-// post puts a message in line.
+// post queues a message.
 func (p *spool) post(m *queuedSend) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pending = append(p.pending, m)
 }
 
-// withdraw takes a message out of the line, and reports whether it was still there.
+// withdraw takes a message out of the queue, and reports whether it was still there.
 func (p *spool) withdraw(m *queuedSend) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -103,8 +104,8 @@ func (p *spool) withdraw(m *queuedSend) bool {
 	return i >= 0
 }
 
-// giveUp takes a message out of the line and returns why. If the message was not there any more
-// giveUp returns what became of it.
+// giveUp takes a message out of the queue and returns why. If the message is not there any more, it returns
+// the result of sending it.
 func (p *spool) giveUp(m *queuedSend, why error) error {
 	if p.withdraw(m) {
 		return why
@@ -112,8 +113,8 @@ func (p *spool) giveUp(m *queuedSend, why error) error {
 	return m.wait()
 }
 
-// unsigned returns the first message in line that has to be signed for the number that it is going
-// to have, and the signature to be made, or nil.
+// unsigned returns the first queued message that must be signed for the number that it will get, with the
+// signature to be made. It returns nil if there is none.
 func (p *spool) unsigned() (*queuedSend, *signing.Signature) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -131,7 +132,7 @@ func (p *spool) unsigned() (*queuedSend, *signing.Signature) {
 	return nil, nil
 }
 
-// signed takes in the signature of a message, if the message is in line still.
+// signed sets the signature of a message, if the message is still queued.
 func (p *spool) signed(m *queuedSend, by *signing.Signature) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -9,12 +9,13 @@ import (
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
-// mustWait reports whether a message was not taken, and may be later.
+// mustWait reports whether a message was not sent, but may be later.
 func mustWait(err error) bool { return errors.Is(err, engine.ErrBlocked) || err == errUnlinked }
 
-// sendLater waits until the peer has made room, or there is a line again. It does not keep its turn
-// meanwhile: acks have to pass, or two ends that both send would wait for ever. Only a peer that
-// could make room has to do so in time: half of that time is for finding out whether it is there.
+// sendLater waits until the peer has made room, or there is a line again, and then sends the message. It does
+// not keep the turn to send meanwhile: acks have to pass, or two ends that both send would wait for ever. A
+// peer has to make room within SendTimeout while there is a line. Half of that time is for finding out
+// whether the peer is there.
 func (f *Flow) sendLater(ctx context.Context, m *Outgoing) error {
 	p := f.patience()
 	defer p.timer.Stop()
@@ -46,30 +47,30 @@ func (f *Flow) sendLater(ctx context.Context, m *Outgoing) error {
 	}
 }
 
-// patience is how long a message waits for the peer to make room.
+// patience limits how long a message waits for the peer to make room. SendTimeout has two halves.
 type patience struct {
 	flow     *Flow
-	timer    *time.Timer // of one half of it
+	timer    *time.Timer // for one half
 	asked    bool        // this is the second half
-	answered bool        // in this half
-	moved    uint64      // how far what this end sends had got when this half began
-	came     uint64      // and what the peer sends
-	behind   uint64      // how far that may get before an answer has to be among it
+	answered bool        // the peer has answered in this half
+	moved    uint64      // the engine's SendProgress when this half began
+	came     uint64      // its ReceiveProgress then
+	behind   uint64      // the ReceiveProgress by which the answer to the ask must have come
 }
 
 func (f *Flow) patience() *patience {
 	return &patience{flow: f, timer: time.NewTimer(f.cfg.SendTimeout / 2), moved: f.engine.SendProgress(), came: f.engine.ReceiveProgress()}
 }
 
-// renew begins it anew, on another line.
+// renew starts again on another line.
 func (p *patience) renew() {
 	p.asked = false
 	p.timer.Reset(p.flow.cfg.SendTimeout / 2)
 }
 
-// passed is called at the end of each half. While others get on, or pieces arrive, whoever waits is
-// only behind them. While the peer's messages come, its answer may be behind those that were on
-// their way, which windows bound.
+// passed is called at the end of each half. While other messages or pieces arrive at the peer, this message
+// only waits behind them. After the first half without that, passed asks the peer. While the peer's messages
+// come, its answer may be behind those that were already under way, which the windows bound.
 func (p *patience) passed() {
 	f := p.flow
 	moved, came := f.engine.SendProgress(), f.engine.ReceiveProgress()
@@ -87,9 +88,9 @@ func (p *patience) passed() {
 	p.timer.Reset(f.cfg.SendTimeout / 2)
 }
 
-// stall is called when the peer has made no room in time. One that is there and takes nothing is
-// the end of the session. One that does not answer may have made room without our knowing: the line
-// may have a hole, in one direction only, so that nobody has noticed.
+// stall is called when the peer has made no room in time. If the peer answers and takes nothing, the session
+// ends. If it does not answer, only the line ends: the peer may have made room, and the line may lose
+// everything in one direction without anybody noticing.
 func (f *Flow) stall(answers bool) {
 	why := &fault.CloseError{Remote: true, Err: fault.ErrStalled}
 	if l := f.line.Load(); l != nil && !answers {
@@ -115,15 +116,15 @@ func (f *Flow) Arrived(ctx context.Context, last uint64) error {
 	}
 }
 
-// awaitAnswer asks the peer what has arrived there, and waits until it is worth a look. The caller
-// has taken both channels before its own look.
+// awaitAnswer asks the peer what has arrived there, and waits until something has changed. The caller got
+// both channels before it looked.
 func (f *Flow) awaitAnswer(ctx context.Context, acked, moved <-chan struct{}) error {
 	f.engine.Ask()
 	f.control()
 	f.Pump()
 	select {
 	case <-acked:
-	case <-moved: // the question may be lost
+	case <-moved: // the ask may have been lost with the line
 	case <-f.ended:
 	case <-ctx.Done():
 		return ctx.Err()

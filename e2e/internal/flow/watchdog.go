@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A watchdog calls stuck when one write takes too long. Its timer keeps running while there are
-// writes instead of being set for each, so a write costs two stores.
+// A watchdog calls stuck if one write takes too long. Its timer keeps running while there are writes,
+// instead of being set for each, so watching a write costs two atomic stores.
 type watchdog struct {
 	most  time.Duration
 	stuck func()

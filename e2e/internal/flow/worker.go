@@ -2,14 +2,14 @@ package flow
 
 import "sync"
 
-// A Worker handles values one after the other, in a goroutine that lives while there are some.
+// A Worker handles values one after the other, in a goroutine that exists while there are values.
 type Worker[T any] struct {
 	mu     sync.Mutex // guards what follows
 	queue  []T
 	active bool
 }
 
-// Put hands v to handle, at some later time, unless most others wait already.
+// Put calls handle with v at some later time. If most values wait already, it drops v.
 func (w *Worker[T]) Put(v T, most int, handle func(T)) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
