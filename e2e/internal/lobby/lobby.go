@@ -1,18 +1,25 @@
-// Package lobby decides about the connections of a server that have proved nothing yet:
-// which of them may stay, whose turn it is, and who is told to come back later.
+// Package lobby admits the connections of a server that have proved nothing yet: it decides
+// which of them may stay, whose turn it is, and which are told to come back later.
 //
-// The whole rule: A connection is a newcomer until its first frame has come. That frame
-// makes it a stranger, who wants a session, or a returner, who holds the secret of a session
-// and goes on with it. Strangers need one of so many slots, and wait for one in a line of
-// their address; the lines take turns. Nobody who makes progress loses anything. Who is
-// silent although it is his turn to send makes room for others: a newcomer at once where all
-// room is taken, a stranger once he has been silent for longer than those who got in lately,
-// a returner once there are too many attempts for his session. In each case it is the one who
-// has been silent longest, of the same address (or session) if that has more than its share.
-// What has to be computed for any of them waits for a turn of the processors, and who is
-// nearest to a session comes first. Whoever finds no room is told when to come back, at the
-// rate at which the server computes. An address whose first frames keep leading to nothing is
-// slowed down, not refused.
+// A connection is a newcomer until its first frame has come. That frame makes it a stranger,
+// which wants a session, or a returner, which holds the secret of a session and goes on with
+// it. Strangers need slots, whose number is limited. They wait for slots in one line for each
+// address, and the lines take turns.
+//
+// No connection that makes progress is evicted. One that is silent although it is its turn to
+// send makes room for others:
+//
+//   - a newcomer at once, if there is no other room;
+//   - a stranger once it has been silent for longer than those that got in lately;
+//   - a returner once there are too many attempts for its session.
+//
+// In each case the one that has been silent longest is evicted: of the same address (or
+// session) if that has more than its share.
+//
+// Computing for any of them waits for a turn of the processors; the handshakes that are
+// nearest to a session come first. A connection that finds no room is told when to come back.
+// The times follow one another at the rate at which the server computes. An address whose
+// first frames keep leading to nothing is slowed down, not refused.
 package lobby
 
 import (
@@ -27,13 +34,13 @@ import (
 	"github.com/hopseal/hopseal/transport"
 )
 
-// ErrEvicted is why a handshake ended that had to make room.
+// ErrEvicted is the error of a handshake that had to make room for another.
 var ErrEvicted = errors.New("too many handshakes at once, and this one was silent for longest")
 
-// Limits are the figures of a Lobby.
+// Limits are the limits of a Lobby.
 type Limits struct {
-	Handshakes int           // slots for strangers, and room for newcomers
-	PerAddress int           // of these for one address
+	Handshakes int           // slots for strangers, and as much room for newcomers
+	PerAddress int           // how many of each one address may have
 	Timeout    time.Duration // of a handshake
 }
 
@@ -43,7 +50,7 @@ type Conn interface {
 	Close(code transport.Code, reason string) error
 }
 
-// A Lobby holds the handshakes that are under way at a server.
+// A Lobby holds the handshakes under way at a server.
 type Lobby struct {
 	limits    Limits
 	scheduler scheduler
@@ -69,20 +76,20 @@ func New(limits Limits) *Lobby {
 	}
 }
 
-// A Guest is one handshake in a Lobby. The methods may be called on nil, which is bounded by
-// nothing.
+// A Guest is one handshake in a Lobby. Its methods may be called on a nil Guest, which has no
+// limits.
 type Guest struct {
 	lobby   *Lobby
 	conn    Conn
-	address string // "" if it is not known: then only the whole is bounded
+	address string // "" if it is not known: then no limit per address applies
 	cancel  context.CancelCauseFunc
 
 	// What follows is guarded by the lobby's mu.
 
 	kind    kind
-	evicted error         // why it had to go
-	silence silence       // while the lobby waits for a frame of it
-	answer  time.Duration // how long it took for its latest frame
+	evicted error         // why it was evicted
+	silence silence       // set while the lobby waits for a frame from it
+	answer  time.Duration // how long its latest frame took to come
 
 	id, frame [32]byte // of a returner: the session, and the hash of its first frame
 	repeated  bool     // that first frame has been seen before
@@ -97,9 +104,8 @@ const (
 	returner
 )
 
-// Enter lets a handshake in. There is room for Limits.Handshakes guests beside strangers, and
-// for as many more as are expected. The handshake has to end when the returned context does,
-// and to call Leave.
+// Enter lets a handshake in. Beside the strangers there is room for Limits.Handshakes guests, and
+// for expected ones more. The handshake must end when the returned context does, and call Leave.
 func (l *Lobby) Enter(ctx context.Context, conn Conn, expected int) (context.Context, *Guest, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	g := &Guest{lobby: l, conn: conn, address: AddressOf(conn.Info()), cancel: cancel}
@@ -118,9 +124,9 @@ func (l *Lobby) Enter(ctx context.Context, conn Conn, expected int) (context.Con
 	return ctx, g, nil
 }
 
-// AwaitUpgrade waits, for so long at most, until there is time for another connection. It is
-// called before a connection is upgraded: its client waits for nothing yet, and has computed
-// nothing. The error says why there is no room.
+// AwaitUpgrade waits, at most for the given time, until the server has time for another connection.
+// The caller calls it before it upgrades a connection: until then the client has computed nothing,
+// so turning it away costs little. The error says why there is no room.
 func (l *Lobby) AwaitUpgrade(ctx context.Context, expected int, most time.Duration) error {
 	if err := l.full(expected); err != nil {
 		return err
@@ -134,8 +140,8 @@ func (l *Lobby) AwaitUpgrade(ctx context.Context, expected int, most time.Durati
 	return err
 }
 
-// full says why a newcomer would find no room now, or nil. No more may wait for their upgrade
-// than could enter.
+// full returns why a newcomer would find no room now, or nil. No more connections may wait for their
+// upgrade than could enter.
 func (l *Lobby) full(expected int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -143,45 +149,47 @@ func (l *Lobby) full(expected int) error {
 	if l.scheduler.waitingAt(stageUpgrade) < most && (l.bounded() < most || l.spare("") != nil) {
 		return nil
 	}
-	return l.busy(l.scheduler.line())
+	return l.busy(l.scheduler.queued())
 }
 
-// bounded counts all guests but strangers, who have a bound of their own. The caller holds mu.
+// bounded returns how many guests are no strangers: strangers have a bound of their own. The caller
+// holds mu.
 func (l *Lobby) bounded() int { return len(l.guests) - l.strangers.all() }
 
-// makeRoom evicts a newcomer for another one, if it has to. The caller holds mu.
+// makeRoom makes room for a newcomer from an address, by evicting another newcomer if it has to. The
+// caller holds mu.
 func (l *Lobby) makeRoom(address string, expected int) error {
 	if l.bounded() < l.limits.Handshakes+expected {
 		return nil
 	}
 	other := l.spare(address)
 	if other == nil {
-		return l.busy(l.scheduler.line())
+		return l.busy(l.scheduler.queued())
 	}
 	l.evict(other)
 	return nil
 }
 
-// spare returns the newcomer who has to make room for one of an address, or nil. While others
-// wait for a turn the server may not have read yet what a newcomer has sent: then that one is
-// given some time. The caller holds mu.
+// spare returns the newcomer that has to make room for one of an address, or nil. While handshakes
+// wait for a turn, the server may not have read yet what a newcomer has sent: then spare chooses
+// none that has been silent only for a short time. The caller holds mu.
 func (l *Lobby) spare(address string) *Guest {
 	other := l.newcomers.longest()
 	if address != "" && l.newcomers.count(address) >= l.limits.PerAddress {
 		other = l.newcomers.longestOf(address)
 	}
-	if other == nil || l.scheduler.line() > 0 && time.Since(other.silence.since) < l.strangers.patience {
+	if other == nil || l.scheduler.queued() > 0 && time.Since(other.silence.since) < l.strangers.patience {
 		return nil
 	}
 	return other
 }
 
-// maxGoodbyes is how many guests are told at a time that they were evicted. Others are cut:
-// whoever stalls may not listen either.
+// maxGoodbyes is how many evicted guests at a time are told that they were evicted. Others are cut
+// at once: a guest that stalls may not read either.
 const maxGoodbyes = 64
 
-// evict ends a handshake for others, and tells its client when to come back. The caller holds
-// mu.
+// evict ends a handshake to make room for others, and tells its client when to come back. The caller
+// holds mu.
 func (l *Lobby) evict(g *Guest) {
 	why := &BusyError{ErrEvicted, l.schedule.next(time.Now(), &l.scheduler, 0)}
 	g.evicted = why
@@ -200,7 +208,7 @@ func (l *Lobby) evict(g *Guest) {
 	}()
 }
 
-// forget takes a guest out. The caller holds mu.
+// forget removes a guest from the lobby. The caller holds mu.
 func (l *Lobby) forget(g *Guest) {
 	delete(l.guests, g)
 	g.silence.end()
@@ -212,15 +220,15 @@ func (l *Lobby) forget(g *Guest) {
 	}
 }
 
-// Leave is called when a handshake has ended. It returns why the guest was evicted, or nil.
+// Leave must be called when a handshake has ended. It returns why the guest was evicted, or nil.
 func (g *Guest) Leave() error {
 	g.Release()
 	g.cancel(nil) // releases the context
 	return g.evicted
 }
 
-// Release gives up what the guest takes, since nothing comes of it any more. It is called
-// before the connection is closed, for which a peer may take its time.
+// Release frees the guest's room once its handshake has failed. Call it before closing the
+// connection, which may take as long as the peer likes.
 func (g *Guest) Release() {
 	if g == nil {
 		return
@@ -235,7 +243,7 @@ func (g *Guest) Release() {
 	}
 }
 
-// FrameExpected says that it is the guest's turn to send.
+// FrameExpected records that it is the guest's turn to send.
 func (g *Guest) FrameExpected() {
 	if g == nil {
 		return
@@ -255,7 +263,7 @@ func (g *Guest) FrameExpected() {
 	l.watchLines()
 }
 
-// FrameCame says that the frame that was expected has come.
+// FrameCame records that the expected frame has come.
 func (g *Guest) FrameCame() {
 	if g == nil {
 		return
@@ -268,8 +276,8 @@ func (g *Guest) FrameCame() {
 	}
 }
 
-// Compute runs f in a turn of the processors. Where it cannot wait any longer it returns the
-// error of the context.
+// Compute waits for a turn of the processors and runs f in it. If the context ends first, it returns
+// the context's error.
 func (g *Guest) Compute(ctx context.Context, at Stage, f func()) error {
 	if g == nil {
 		f()
@@ -285,7 +293,7 @@ func (l *Lobby) Len() int {
 	return len(l.guests)
 }
 
-// Close ends all handshakes, and lets nobody in any more.
+// Close ends all handshakes with the error why, and lets no other in.
 func (l *Lobby) Close(why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -297,5 +305,6 @@ func (l *Lobby) Close(why error) {
 	}
 }
 
-// AddressOf returns the block of addresses that a connection counts for, or "" if it has none.
+// AddressOf returns the block of addresses that a connection counts towards, or "" if its address is
+// unknown.
 func AddressOf(info transport.Info) string { return netblock.Of(cmp.Or(info.Client, info.Remote)) }

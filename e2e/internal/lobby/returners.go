@@ -2,26 +2,25 @@ package lobby
 
 import "crypto/sha256"
 
-// Bounds of attempts to go on with one session, from the first frame on. An honest client makes
-// one at a time, each with another first frame; a hop may hold some of them up.
+// Bounds of the attempts to go on with one session, counted from the first frame. An honest client
+// makes one attempt at a time, each with another first frame; a hop may delay some of them.
 const (
 	maxAttempts = 4
 	maxRepeats  = 2 // with the same first frame
 )
 
-// returners go on with a session: their first frame was made by somebody who holds its secret.
-// Every hop has seen that frame and may send it again, so there are few attempts for each
-// session. Beyond that the one that has been silent longest makes room, repetitions first. A
-// repetition itself makes nobody leave: no honest client sends a first frame twice. They are
-// guarded by the lobby's mu.
+// returners are the guests that go on with a session: whoever made their first frame holds its secret.
+// Every hop has seen that frame and may send it again, so each session has few attempts. If there are
+// too many, the one that has been silent longest makes room, repetitions first. A repetition itself
+// evicts nobody, since no honest client sends a first frame twice. The lobby's mu guards them.
 type returners struct {
 	of     map[[32]byte][]*Guest // by id of resume
 	silent silent
 	seen   seen
 }
 
-// CheckRepeat returns an error if a guest's first frame, for an id, has been seen before and
-// there is no room for another one like it. That saves computing for it.
+// CheckRepeat returns an error if a guest's first frame, for an id, has been seen before and there is
+// no room for another one like it. So nothing is computed for that frame.
 func (g *Guest) CheckRepeat(id [32]byte, first []byte) error {
 	if g == nil {
 		return nil
@@ -36,8 +35,8 @@ func (g *Guest) CheckRepeat(id [32]byte, first []byte) error {
 	return nil
 }
 
-// Return says that a guest's first frame has opened under an id: it is a returner. The error
-// says that there are too many of that id.
+// Return makes a guest a returner: its first frame has opened under an id. It returns an error if
+// there are too many attempts for that id.
 func (g *Guest) Return(id [32]byte, first []byte) error {
 	if g == nil {
 		return nil
@@ -78,7 +77,7 @@ func (r *returners) crowded(id, frame [32]byte) bool {
 	return same >= maxRepeats || len(r.of[id]) >= maxAttempts
 }
 
-// spareOf returns who has to make room for another attempt, or nil if nobody is silent.
+// spareOf returns the guest that has to make room for another attempt, or nil if none is silent.
 func spareOf(guests []*Guest) (spare *Guest) {
 	for _, g := range guests {
 		if g.silence.in != nil && (spare == nil || g.leavesBefore(spare)) {
@@ -88,7 +87,7 @@ func spareOf(guests []*Guest) (spare *Guest) {
 	return spare
 }
 
-// leavesBefore reports whether g makes room rather than another one.
+// leavesBefore reports whether g has to make room before other does.
 func (g *Guest) leavesBefore(other *Guest) bool {
 	if g.repeated != other.repeated {
 		return g.repeated
@@ -96,7 +95,7 @@ func (g *Guest) leavesBefore(other *Guest) bool {
 	return g.silence.since.Before(other.silence.since)
 }
 
-// left is called when a guest has gone.
+// left removes a guest that has gone.
 func (r *returners) left(g *Guest) {
 	var others []*Guest
 	for _, other := range r.of[g.id] {
@@ -109,10 +108,10 @@ func (r *returners) left(g *Guest) {
 	}
 }
 
-// minSeen is how many first frames are remembered at least, and half of how many at most.
+// minSeen is how many first frames seen remembers at least. It remembers at most twice as many.
 const minSeen = 1 << 14
 
-// seen are hashes of the latest first frames that have opened.
+// seen holds the hashes of the latest first frames that have opened.
 type seen struct{ now, before map[[32]byte]struct{} }
 
 func (s *seen) has(frame [32]byte) bool {

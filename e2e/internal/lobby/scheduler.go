@@ -7,34 +7,34 @@ import (
 	"time"
 )
 
-// A Stage is how far a handshake has got.
+// A Stage says how far a handshake has got.
 type Stage int
 
 // Stages, in the order in which they are served.
 const (
 	StageLast    Stage = iota // the last frame has come
-	StageResume               // the first frame for a session that there is
-	StageFirst                // any other first frame
+	StageResume               // the first frame has come, for an existing session
+	StageFirst                // another first frame has come
 	stageUpgrade              // a request that is to become a connection
 	stages
 )
 
-// reservedTurn is how often a turn is kept for one stage after the other, so that all make
-// progress, however many are served before them: one in so many.
+// reservedTurn says that one turn in so many is reserved for the stages in rotation, so that every
+// stage makes progress, however many handshakes are in earlier ones.
 const reservedTurn = 8
 
-// A scheduler bounds how many handshakes are computed for at a time. Those that are nearest to
-// a session come first: under a flood what was begun is finished, and nothing is computed in
-// vain for a client that has given up meanwhile.
+// A scheduler bounds how many handshakes are computed at a time. Those that are nearest to a session
+// come first: so under a flood handshakes that have begun are finished, and nothing is computed for
+// clients that have given up meanwhile.
 type scheduler struct {
 	mu      sync.Mutex // guards what follows
 	free    int
 	waiting [stages]list.List // of chan struct{}
 	turns   uint
-	busy    time.Duration // of all turns that are over
+	busy    time.Duration // how long all turns took that are over
 }
 
-// do runs f in a turn. Where it cannot wait any longer it returns the error of the context.
+// do waits for a turn and runs f in it. If the context ends first, it returns the context's error.
 func (d *scheduler) do(ctx context.Context, at Stage, f func()) error {
 	if err := d.enter(ctx, at); err != nil {
 		return err
@@ -63,7 +63,7 @@ func (d *scheduler) enter(ctx context.Context, at Stage) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	select {
-	case <-turn: // which came all the same
+	case <-turn: // the turn came at the same time: pass it on
 		d.next()
 	default:
 		d.waiting[at].Remove(mine)
@@ -78,8 +78,8 @@ func (d *scheduler) leave(busy time.Duration) {
 	d.next()
 }
 
-// next gives a turn to the foremost stage, or in a reserved turn to the one that it is reserved
-// for. The caller holds mu.
+// next gives a turn to the first stage in which a handshake waits. A reserved turn goes first to the
+// stage for which it is reserved. The caller holds mu.
 func (d *scheduler) next() {
 	d.turns++
 	first := Stage(0)
@@ -87,9 +87,9 @@ func (d *scheduler) next() {
 		first = Stage(d.turns/reservedTurn) % stages
 	}
 	for i := range stages {
-		line := &d.waiting[(first+i)%stages]
-		if front := line.Front(); front != nil {
-			line.Remove(front)
+		queue := &d.waiting[(first+i)%stages]
+		if front := queue.Front(); front != nil {
+			queue.Remove(front)
 			close(front.Value.(chan struct{}))
 			return
 		}
@@ -97,8 +97,8 @@ func (d *scheduler) next() {
 	d.free++
 }
 
-// line returns how many wait for a turn.
-func (d *scheduler) line() (n int) {
+// queued returns how many wait for a turn.
+func (d *scheduler) queued() (n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for i := range d.waiting {
@@ -107,14 +107,14 @@ func (d *scheduler) line() (n int) {
 	return n
 }
 
-// waitingAt returns how many of a stage wait for a turn.
+// waitingAt returns how many in a stage wait for a turn.
 func (d *scheduler) waitingAt(at Stage) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.waiting[at].Len()
 }
 
-// spent returns how long all turns took that are over.
+// spent returns how long all finished turns took.
 func (d *scheduler) spent() time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()

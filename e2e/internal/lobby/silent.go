@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// silent holds the guests whose turn it is to send, in the order in which they have been silent.
+// silent holds the guests whose turn it is to send, ordered by how long they have been silent.
 type silent struct {
 	all       list.List // of *Guest; the one that has been silent longest first
 	byAddress map[string]*list.List
@@ -13,13 +13,13 @@ type silent struct {
 
 // A silence is a guest's entry in a silent.
 type silence struct {
-	in       *silent // nil where the guest is in none
+	in       *silent // nil if the guest is in none
 	address  string
 	since    time.Time
 	all, own *list.Element
 }
 
-// add has a guest be silent from now on.
+// add adds a guest, which is silent from now on.
 func (s *silent) add(g *Guest, now time.Time) {
 	g.silence.end()
 	own := s.byAddress[g.address]
@@ -33,7 +33,7 @@ func (s *silent) add(g *Guest, now time.Time) {
 	g.silence = silence{s, g.address, now, s.all.PushBack(g), own.PushBack(g)}
 }
 
-// end takes the guest out, if it is in one.
+// end removes the guest, if it is in a silent.
 func (q *silence) end() {
 	if q.in == nil {
 		return
@@ -46,13 +46,13 @@ func (q *silence) end() {
 	*q = silence{}
 }
 
-// longest returns who has been silent longest, or nil.
+// longest returns the guest that has been silent longest, or nil.
 func (s *silent) longest() *Guest { return first(&s.all) }
 
-// longestOf is longest among those of one address.
+// longestOf is longest among the guests of one address.
 func (s *silent) longestOf(address string) *Guest { return first(s.byAddress[address]) }
 
-// count returns how many of an address are silent.
+// count returns how many guests of an address are silent.
 func (s *silent) count(address string) int {
 	if own := s.byAddress[address]; own != nil {
 		return own.Len()

@@ -7,26 +7,26 @@ import (
 	"time"
 )
 
-// strangers want a session, or one that there is not. There are Limits.Handshakes slots for
-// handshakes with them, of which one address gets Limits.PerAddress. Whoever finds none waits in
-// a line of his address. The lines have room for as many; beyond that the first of the longest
-// line is sent away. A stranger loses his slot to another if he has been silent while it is his
-// turn for longer than those who get in take for that: so peers who stall lose their slots, and
-// nobody else does. They are guarded by the lobby's mu.
+// strangers are the guests that want a new session, or one that does not exist. There are
+// Limits.Handshakes slots for them, and one address gets at most Limits.PerAddress. A stranger that
+// finds no slot waits in the line of its address. The lines together have room for Limits.Handshakes
+// strangers; if there are more, the first of the longest line is sent away. A stranger loses its slot
+// to another if it is silent in its turn for longer than strangers that get in. So peers that stall
+// lose their slots, and nobody else does. The lobby's mu guards them.
 type strangers struct {
-	taken  int // slots
+	taken  int // slots in use
 	of     map[string]int
-	silent silent // those with a slot whose turn it is to send
+	silent silent // strangers with a slot whose turn it is to send
 
 	queued int // in all lines
 	lines  map[string]*line
-	order  list.List // of *line: whose turn is next first
+	order  list.List // of *line, in the order of their turns
 	timed  bool      // a timer will serve the lines
 
-	patience    time.Duration // how long a stranger may be silent while others wait for his slot, at least
+	patience    time.Duration // how long a stranger may be silent, at least, while others wait for its slot
 	maxPatience time.Duration
-	slowest     time.Duration // that an honest client took lately to send
-	stallers    int           // who have lost their slots
+	slowest     time.Duration // the longest time that an honest client took lately to send
+	stallers    int           // how many have lost their slots
 }
 
 // A line is where strangers of one address wait for slots.
@@ -41,20 +41,20 @@ type waiter struct {
 	guest *Guest
 	done  chan struct{} // closed when it has a slot, or is sent away
 	err   error         // why it is sent away
-	line  *line         // nil from then on
+	line  *line         // nil once done is closed
 	entry *list.Element
 }
 
 const (
 	minPatience = 50 * time.Millisecond
-	minWatch    = 20 * time.Millisecond // between two looks whether a slot can be taken
+	minWatch    = 20 * time.Millisecond // time between two checks whether a slot can be taken
 )
 
-// all returns how many there are, those in lines included.
+// all returns how many strangers there are, including those in lines.
 func (x *strangers) all() int { return x.taken + x.queued }
 
-// Authenticated says that a guest was honest: what he took for a frame others may take too, and
-// as long again.
+// Authenticated records that a guest was honest: other strangers may be silent for twice as long as it
+// was.
 func (g *Guest) Authenticated() {
 	if g == nil {
 		return
@@ -66,16 +66,16 @@ func (g *Guest) Authenticated() {
 	x.patience = min(max(2*x.slowest, minPatience), x.maxPatience)
 }
 
-// patience returns for how long a stranger may be silent now while others wait for his slot.
-// Those who get in may be only the fast ones, so it is twice as long each second time that all
-// slots have changed hands, four times each fourth time, and so on.
+// patience returns how long a stranger may be silent now while others wait for its slot. Perhaps only
+// fast clients have got in so far. So the time is twice as long in every second round in which all
+// slots change hands, four times as long in every fourth, and so on.
 func (l *Lobby) patience() time.Duration {
 	x := &l.strangers
 	round := x.stallers/min(l.limits.Handshakes, l.limits.PerAddress) + 1
 	return min(x.patience<<min(bits.TrailingZeros(uint(round)), 10), x.maxPatience)
 }
 
-// WaitForSlot makes a guest a stranger. It waits for a slot, for so long at most.
+// WaitForSlot makes a guest a stranger. It waits for a slot, at most for the given time.
 func (g *Guest) WaitForSlot(ctx context.Context, most time.Duration) error {
 	if g == nil {
 		return nil
@@ -94,7 +94,7 @@ func (g *Guest) WaitForSlot(ctx context.Context, most time.Duration) error {
 	return g.lobby.withdraw(ctx, w)
 }
 
-// apply gives a guest a slot, or puts him in line.
+// apply gives a guest a slot, or puts it in line.
 func (l *Lobby) apply(g *Guest) (*waiter, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -114,7 +114,7 @@ func (l *Lobby) apply(g *Guest) (*waiter, error) {
 	return w, nil
 }
 
-// shorten sends the first of the longest line away, which is the given one if no other is longer.
+// shorten sends the first of the longest line away. Among equals it prefers the given line.
 func (l *Lobby) shorten(longest *line) {
 	for _, q := range l.strangers.lines {
 		if longest == nil || q.waiting.Len() > longest.waiting.Len() {
@@ -127,7 +127,7 @@ func (l *Lobby) shorten(longest *line) {
 	close(w.done)
 }
 
-// withdraw returns what became of a stranger in a line, who waits no longer.
+// withdraw ends a stranger's wait, and returns the result: nil if it has got a slot.
 func (l *Lobby) withdraw(ctx context.Context, w *waiter) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -141,7 +141,7 @@ func (l *Lobby) withdraw(ctx context.Context, w *waiter) error {
 	return l.busy(l.strangers.queued)
 }
 
-// enqueue puts a guest at the end of the line of his address.
+// enqueue puts a guest at the end of the line of its address.
 func (x *strangers) enqueue(g *Guest) *waiter {
 	q := x.lines[g.address]
 	if q == nil {
@@ -190,7 +190,7 @@ func (l *Lobby) takeSlot(g *Guest) bool {
 	return true
 }
 
-// evictStaller evicts a stranger who has been silent for too long, and reports whether it did.
+// evictStaller evicts g if it has been silent for too long, and reports whether it did.
 func (l *Lobby) evictStaller(g *Guest) bool {
 	if g == nil || time.Since(g.silence.since) < l.patience() {
 		return false
@@ -200,7 +200,7 @@ func (l *Lobby) evictStaller(g *Guest) bool {
 	return true
 }
 
-// left is called when a guest with a slot has gone.
+// left frees the slot of a guest that has gone.
 func (x *strangers) left(g *Guest) {
 	x.taken--
 	if x.of[g.address]--; x.of[g.address] == 0 {
@@ -208,7 +208,7 @@ func (x *strangers) left(g *Guest) {
 	}
 }
 
-// serveLines gives slots to those in line, to one address after the other.
+// serveLines gives slots to the strangers in line, one address after the other.
 func (l *Lobby) serveLines() {
 	x := &l.strangers
 	for failed := 0; failed < x.order.Len(); {
@@ -226,7 +226,7 @@ func (l *Lobby) serveLines() {
 	l.watchLines()
 }
 
-// watchLines sees that the lines are served when the next slot can be taken from somebody.
+// watchLines sets a timer that serves the lines when the next slot can be taken from a stranger.
 func (l *Lobby) watchLines() {
 	x := &l.strangers
 	longest := x.silent.longest()

@@ -7,20 +7,19 @@ import (
 	"time"
 )
 
-// First frames that lead to nothing are slowed down, not refused: behind one address there
-// may be a reverse proxy, and behind that honest clients, who come back to a server that was
-// restarted. They get on beside somebody who guesses, unless he is so busy that he would fill
-// the lobby too.
+// First frames that lead to nothing are slowed down, not refused: one address may be a reverse proxy
+// with honest clients behind it, which come back to a server that was restarted. Beside an attacker
+// who guesses they still get in, unless he sends so many frames that he would fill the lobby too.
 const (
-	suspectRate  = 16 // such frames a second from one address, from which on it is suspect
+	suspectRate  = 16 // so many such frames a second make an address suspect
 	suspectPause = 50 * time.Millisecond
 
-	maxWaitingForTurn = 8 // of a suspect address, for each of its turns
+	maxWaitingForTurn = 8 // how many may wait for each turn of a suspect address
 )
 
-// Suspects are the addresses whose first frames have led to nothing lately. An address with many
-// such frames gets so many turns, and keeps one for suspectPause when the frame leads to nothing
-// again. Whoever finds too many waiting there is told to come back.
+// Suspects are the addresses whose first frames have led to nothing lately. An address with many such
+// frames gets a limited number of turns. A frame that leads to nothing again keeps its turn for another
+// suspectPause. If too many wait for turns of the address, others are told to come back.
 type Suspects struct {
 	turns   int
 	nothing error
@@ -30,13 +29,13 @@ type Suspects struct {
 	known map[string]*suspect
 }
 
-// NewSuspects returns Suspects whose addresses get so many turns. A frame leads to nothing if the
-// error about it matches nothing.
+// NewSuspects returns Suspects whose addresses get so many turns each. A frame leads to nothing if the
+// error of its call matches nothing.
 func NewSuspects(turns int, nothing error) *Suspects {
 	return &Suspects{turns: turns, nothing: nothing}
 }
 
-// A suspect is what is known of an address.
+// A suspect is what is known about an address.
 type suspect struct {
 	turns     chan struct{}
 	last, now int // frames that led to nothing in the second before this one, and in this one
@@ -45,8 +44,8 @@ type suspect struct {
 
 func (x *suspect) suspected() bool { return max(x.last, x.now) >= suspectRate }
 
-// Do makes a call for an address, at once or when its turn comes. An address that is not known
-// is never suspect.
+// Do makes a call for an address: at once, or in a turn of the address if it is suspect. The empty
+// address is never suspect.
 func (s *Suspects) Do(ctx context.Context, address string, call func() error) error {
 	if address == "" {
 		return call()
@@ -73,7 +72,7 @@ func (s *Suspects) slowly(ctx context.Context, x *suspect, call func() error) er
 		return ctx.Err()
 	}
 	err, pause := call(), time.Duration(0)
-	if err != nil { // also where whoever asked has gone: the look-up may be under way
+	if err != nil { // even if the caller has given up: the look-up may still be under way
 		pause = suspectPause
 	}
 	time.AfterFunc(pause, func() {
@@ -83,7 +82,7 @@ func (s *Suspects) slowly(ctx context.Context, x *suspect, call func() error) er
 	return err
 }
 
-// enter returns what is known of an address, whether it is suspect, and whether too many wait
+// enter returns what is known about an address, whether it is suspect, and whether too many calls wait
 // for its turns.
 func (s *Suspects) enter(address string) (x *suspect, suspected, crowded bool) {
 	s.mu.Lock()
@@ -97,7 +96,8 @@ func (s *Suspects) enter(address string) (x *suspect, suspected, crowded bool) {
 	return x, x.suspected(), x.users > s.turns*maxWaitingForTurn
 }
 
-// pass forgets, once a second, what is out of date. The caller holds mu.
+// pass begins another second if this one is over, and forgets addresses that need not be remembered.
+// The caller holds mu.
 func (s *Suspects) pass(now time.Time) {
 	if now.Sub(s.since) < time.Second {
 		return
@@ -111,7 +111,7 @@ func (s *Suspects) pass(now time.Time) {
 	s.since, s.known = now, known
 }
 
-// leave says what became of a call.
+// leave counts the result of a call.
 func (s *Suspects) leave(x *suspect, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

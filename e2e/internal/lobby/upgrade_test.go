@@ -34,7 +34,7 @@ func TestTheDoorIsBounded(t *testing.T) {
 		if err := h.AwaitUpgrade(t.Context(), 0, most); !errors.Is(err, ErrBusy) || time.Since(began) != most {
 			t.Errorf("there is room again: %v after %v", err, time.Since(began))
 		}
-		if n := h.scheduler.line(); n != 0 {
+		if n := h.scheduler.queued(); n != 0 {
 			t.Errorf("%d are left behind", n)
 		}
 	})
