@@ -197,7 +197,7 @@ func TestOtherProtocolIsLoggedAsWhatItIs(t *testing.T) {
 // others' choice is escaped.
 func TestA42LogsHoldNoSecrets(t *testing.T) {
 	const marker, escapes = "PLANTED", "\x1b[2J\r\n\u202e"
-	vandal := newIdentity(marker + escapes)
+	vandal := newIdentity(marker + escapes + marker)
 	bubble(t, func(t *testing.T) {
 		var log notebook
 		server := hosting(bob, vandal)
