@@ -2,9 +2,9 @@ package fault
 
 import "errors"
 
-// ErrToldLapsed is the cause of an error when a server says, by its own clock, that the
+// ErrLapsedThere is the cause of an error when a server says, by its own clock, that the
 // statement it was shown is out of its time.
-var ErrToldLapsed = errors.New("the server says that its statement has expired, is from the future, or is not its latest: " +
+var ErrLapsedThere = errors.New("the server says that its statement has expired, is from the future, or is not its latest: " +
 	"renew it with 'hopseal key rotate' or Identity.Renew, have Store.Run keep it alive, and check both clocks")
 
 // Errors of credentials.

@@ -16,12 +16,12 @@ const (
 	ReasonNotAuthentic   Reason = iota + 1 // what arrived proves nothing: a change on the way, another version, somebody else's keys
 	ReasonUntrusted                        // the Verifier did not accept the other end; the cause is its error
 	ReasonRefused                          // the server did not accept this end's identity, or its credentials
-	ReasonUnavailable                      // the server has no room now; [transport.RetryAfter] of the error says until when, if it told
+	ReasonUnavailable                      // the server has no room now; [transport.RetryAfter] of the error returns how long to wait, if the server said so
 	ReasonTimeout                          // the other end did not answer in time
 	ReasonLost                             // the connection ended
 	ReasonUnknownSession                   // the server does not know the session that was to go on, and has signed that
 	ReasonLocal                            // something failed at this end, such as the signer; see the cause
-	ReasonUnauthorized                     // the client's credentials are not accepted; the cause is the error of Authenticate, or [ErrCredentialsExpired] where a client comes back with them
+	ReasonUnauthorized                     // the client's credentials are not accepted; the cause is the error of Authenticate, or [ErrCredentialsExpired] if a client comes back with expired ones
 	ReasonRolledBack                       // an end has gone back to what the session was before: it was restored from a backup, or its store was
 	ReasonProtocol                         // the ends do not speak the same; the cause is a [*ProtocolError]
 	ReasonIdentity                         // this end's own identity has expired, is from the future, or was revoked; the cause says which
@@ -47,7 +47,7 @@ type HandshakeError struct {
 	Reason Reason
 
 	// Detail says, for ReasonNotAuthentic, which check failed. It is for this end only, and
-	// not in the text: whoever tries forgeries must not be able to tell the checks apart.
+	// not in the text: whoever tries out forgeries must not learn which check stopped them.
 	Detail string
 
 	// Err is the cause: the Verifier's error, the transport's error, or nil.
@@ -92,7 +92,7 @@ func Explain(err error) error {
 	case errors.Is(err, engine.ErrRefused):
 		return &HandshakeError{Reason: ReasonRefused}
 	case errors.Is(err, engine.ErrLapsed):
-		return &HandshakeError{Reason: ReasonIdentity, Err: ErrToldLapsed}
+		return &HandshakeError{Reason: ReasonIdentity, Err: ErrLapsedThere}
 	case errors.Is(err, engine.ErrStale):
 		return &HandshakeError{Reason: ReasonUnauthorized, Err: ErrCredentialsExpired}
 	case errors.Is(err, engine.ErrUnavailable):

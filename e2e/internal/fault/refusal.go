@@ -16,7 +16,7 @@ type Refusal uint16
 const (
 	RefusedType         Refusal = iota + 1 // it serves no messages of this type
 	RefusedUnauthorized                    // the sender may not send this
-	RefusedFailed                          // its function failed; why is told there only
+	RefusedFailed                          // its function failed; only that end knows why
 	RefusedBusy                            // too many requests wait already: try again later
 	RefusedValue                           // the message is not a value of the type that was expected
 	refusedReply                           // a ReplyError follows

@@ -51,7 +51,7 @@ func Outdated(err error) bool {
 	if refusal, ok := errors.AsType[*trust.Error](err); ok {
 		return refusal.Reason == trust.Expired || refusal.Reason == trust.NotYetValid || refusal.Reason == trust.RolledBack
 	}
-	return errors.Is(err, ErrCredentialsExpired) || errors.Is(err, ErrToldLapsed)
+	return errors.Is(err, ErrCredentialsExpired) || errors.Is(err, ErrLapsedThere)
 }
 
 // Denies reports whether an error says no at any time. Such an error ends a session.

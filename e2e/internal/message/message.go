@@ -1,5 +1,5 @@
-// Package message says what one application sends to the other. The errors that hold
-// messages, and what moves them, need it below the session's face.
+// Package message has the type of the messages that one application sends to the other. It is a
+// package of its own because errors contain messages, and the packages below e2e move them.
 package message
 
 import (
@@ -10,22 +10,22 @@ import (
 
 // A Message is e2e.Message, which explains it.
 type Message struct {
-	// Type says what kind of message it is, in the words of the application: at most
-	// 128 bytes of UTF-8. It is "" where nobody gave one.
+	// Type is the kind of message, in the words of the application: at most 128 bytes of
+	// UTF-8. It is "" if the sender gave none.
 	Type string
 
-	// Time is when it was sent, to the millisecond. It is the sender's word: its clock
-	// may be wrong, and it may lie.
+	// Time is when it was sent, to the millisecond, as the sender says: the sender's clock
+	// may be wrong, and the sender may lie.
 	Time time.Time
 
 	// ID is the message's number, from 1, among all that its sender has sent in the
-	// session. Both ends know it, and it stays the same on whatever connection the
-	// message arrives.
+	// session. Both ends know it. It stays the same whatever connection the message
+	// arrives on.
 	ID uint64
 
 	Data []byte
 
-	// Proof shows to others that the sender has sent this, see VerifyProof. It is nil
+	// Proof shows others that the sender has sent this message, see VerifyProof. It is nil
 	// unless both ends have ProofEd25519.
 	Proof []byte
 }

@@ -14,15 +14,15 @@ type arrival struct {
 	opening  opening // of a stream that a stored end refuses, until the peer knows
 	accepted bool
 	ended    bool        // all of it has come
-	owed     engine.Kind // what the sender is to be told at last: cancel or done; 0: nothing
+	owed     engine.Kind // the last message to the sender that is due: cancel or done; 0: none
 
 	granted uint64 // bytes that may be sent
 	came    uint64 // bytes that have come
 	taken   uint64 // bytes that the application has taken
-	marked  uint64 // taken when the last credit was told
+	marked  uint64 // the value of taken when the last credit was sent
 }
 
-// opening is what is needed to acknowledge the message that opened a stream.
+// opening has what is needed to acknowledge the message that opened a stream.
 type opening struct {
 	number uint64 // 0: nothing is to be acknowledged
 	size   int

@@ -10,9 +10,9 @@ import (
 	"github.com/hopseal/hopseal/internal/engine"
 )
 
-// Options are those of a stream to send. Nil means their zero value.
+// Options are the options of a stream to send. Nil means their zero value.
 type Options struct {
-	Data     []byte // goes ahead of the stream, at most [MaxMetadata] bytes
+	Data     []byte // sent before the stream, at most [MaxMetadata] bytes
 	Progress func(arrived int64)
 }
 
@@ -56,7 +56,7 @@ func (w *Writer) open(typ string, data []byte) error {
 }
 
 // Send sends everything that r has to give as a stream, and returns when it has arrived at the
-// peer's session. If r fails the stream is given up, and the error is that of r.
+// peer's session. If r fails, Send gives the stream up and returns the error of r.
 func (s *Streams) Send(ctx context.Context, typ string, r io.Reader, opts *Options) error {
 	w, err := s.Open(ctx, typ, opts)
 	if err != nil {

@@ -19,9 +19,9 @@ type Reader struct {
 	unwatch func() bool // stops watching the context of Accept; called without locks
 
 	mu     sync.Mutex    // guards what follows
-	more   chan struct{} // closed and made anew when something has come
+	more   chan struct{} // closed, and replaced, when something has come
 	unread buffer
-	over   error // what Read returns behind what is unread; nil while the stream goes on
+	over   error // what Read returns after the unread bytes; nil while the stream goes on
 }
 
 func newReader(s *Streams, a *arrival, about Stream) *Reader {
@@ -52,7 +52,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 }
 
 // read is Read without waiting: if there is nothing to return, it returns a channel that is closed
-// when more has come. Behind an error nothing follows.
+// when more has come. After an error there is nothing more.
 func (r *Reader) read(p []byte) (n int, more <-chan struct{}, err error) {
 	if n, more, err = r.next(p); err != nil {
 		r.streams.release(r)
@@ -73,7 +73,7 @@ func (r *Reader) next(p []byte) (n int, more <-chan struct{}, err error) {
 		return n, nil, err
 	case ended == nil:
 		return 0, more, nil
-	case errors.Is(ended, io.EOF): // which is the end of the session, not of the stream
+	case errors.Is(ended, io.EOF): // the session has ended in order, but the stream has not
 		return 0, nil, &fault.StreamError{Remote: true}
 	}
 	return 0, nil, ended
@@ -94,20 +94,20 @@ func (r *Reader) take(p []byte) (n int, more <-chan struct{}, err error) {
 	return n, nil, nil
 }
 
-// Close gives the stream up, unless it has been read to its end, and has the sender told.
+// Close gives the stream up, unless it has been read to its end, and tells the sender.
 func (r *Reader) Close() error {
 	r.giveUp(&fault.StreamError{})
 	return nil
 }
 
-// giveUp drops what has come, and has the sender told.
+// giveUp drops what has come, and tells the sender.
 func (r *Reader) giveUp(why error) {
 	r.drop(why)
 	r.streams.giveUp(r.from)
 	r.streams.release(r)
 }
 
-// watch has the end of the context of Accept give the stream up. The caller holds no lock: the
+// watch gives the stream up when the context of Accept ends. The caller holds no lock: the
 // context is the application's, and so may be its AfterFunc.
 func (r *Reader) watch(ctx context.Context) {
 	unwatch := context.AfterFunc(ctx, func() { r.giveUp(&fault.StreamError{Err: context.Cause(ctx)}) })
@@ -157,7 +157,7 @@ func (r *Reader) drop(why error) {
 	r.wake()
 }
 
-// wake has Read look again. The caller holds mu.
+// wake makes Read look again. The caller holds mu.
 func (r *Reader) wake() {
 	close(r.more)
 	r.more = make(chan struct{})

@@ -57,7 +57,7 @@ type Streams struct {
 	credits uint64 // from the peer
 
 	lent    uint64 // bytes of the window that the peer's streams take
-	telling bool   // a goroutine tells the peer what is due
+	telling bool   // a goroutine is sending the credits, cancels and dones that are due
 	spare   [][]byte
 }
 

@@ -22,7 +22,7 @@ type Writer struct {
 	release  func()      // gives the slot back, once
 
 	credit atomic.Uint64 // bytes that may be sent; raised by Deliver
-	more   chan struct{} // holds a token when it was
+	more   chan struct{} // holds a token when credit was raised
 
 	complete atomic.Bool // Finish has returned nil
 
@@ -79,8 +79,8 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// ReadFrom sends all of r, up to its io.EOF. If r fails the stream is given up: what was read is
-// not all.
+// ReadFrom sends all of r, up to its io.EOF. If r fails, ReadFrom gives the stream up, since what it has
+// read is not all.
 func (w *Writer) ReadFrom(r io.Reader) (n int64, err error) {
 	buf := make([]byte, w.piece())
 	for {
@@ -174,7 +174,7 @@ func (w *Writer) awaitCredit() (n int, err error) {
 	}
 }
 
-// available returns how many bytes may be sent now. It is for whoever writes.
+// available returns how many bytes may be sent now. The caller has the turn.
 func (w *Writer) available() int { return int(w.credit.Load() - uint64(w.total)) }
 
 // addCredit raises the credit. It reports false for one that is too small or too large a step.
@@ -306,7 +306,7 @@ func (w *Writer) stop(err error) {
 // stream's context ends.
 func (w *Writer) sendAbort() {
 	select {
-	case w.turn <- struct{}{}: // whoever has it is about to leave
+	case w.turn <- struct{}{}: // a call that has the turn is about to leave
 		defer w.leave()
 	case <-w.streams.session.Done():
 		w.release()
