@@ -18,7 +18,7 @@ import (
 	"github.com/hopseal/hopseal/keys/trust"
 )
 
-// stuck has the next write of a store hang, until go on is called.
+// stuck makes the next write of a store hang until goOn is called.
 func stuck(s *Store) (hangs <-chan struct{}, goOn func()) {
 	held, free := make(chan struct{}), make(chan struct{})
 	first := true // under the store's lock
@@ -50,7 +50,7 @@ func between(s *Store, others int32) (hangs <-chan struct{}, goOn func()) {
 	return held, sync.OnceFunc(func() { close(free) })
 }
 
-// TestRotationsTakeTurns makes one key where two rotate at a time, such as Run and the command.
+// TestRotationsTakeTurns rotates twice at the same time, as Run and the command may: one key is made.
 func TestRotationsTakeTurns(t *testing.T) {
 	s, c := served(t)
 	hangs, goOn := between(s, 0)
@@ -82,7 +82,7 @@ func TestRotationsTakeTurns(t *testing.T) {
 	}
 }
 
-// TestReplaceIsOneChange that no rotation comes into.
+// TestReplaceIsOneChange shows that no rotation comes between the steps of a Replace.
 func TestReplaceIsOneChange(t *testing.T) {
 	cheap(t)
 	s, _ := newStore(t)
@@ -101,8 +101,8 @@ func TestReplaceIsOneChange(t *testing.T) {
 	}
 }
 
-// TestARequestBehindAWriteThatHangs is not begun later: neither when the writer has lost its patience,
-// nor when the client has given up, nor when the writer takes no requests any more.
+// TestARequestBehindAWriteThatHangs shows that a request that waited too long is not begun later: neither
+// after the writer has refused it, nor after its client has given up, nor after the writer has stopped.
 func TestARequestBehindAWriteThatHangs(t *testing.T) {
 	bob := testIdentity(t, "bob")
 	for name, want := range map[string]error{"too long": ErrWriterBusy, "the client leaves": ErrNoAnswer, "the writer leaves": ErrWriterBusy} {
@@ -173,7 +173,7 @@ func (c *countedFrames) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// TestTwoRuns have requests follow the policy of one of them as long as there is one.
+// TestTwoRuns shows that requests follow the policy of one of two Runs, as long as one is under way.
 func TestTwoRuns(t *testing.T) {
 	s, c := served(t)
 	ctx := t.Context()
@@ -189,7 +189,8 @@ func TestTwoRuns(t *testing.T) {
 	}
 }
 
-// TestEveryReasonGetsThrough of those for which a peer is not trusted, and every error that callers branch on.
+// TestEveryReasonGetsThrough shows that a client's error has each reason for which a peer is not trusted, and
+// matches each error that callers branch on.
 func TestEveryReasonGetsThrough(t *testing.T) {
 	for reason := trust.Reason(1); reason <= trustReasons; reason++ {
 		a, err := parseAnswer(answerOf(&trust.Error{Reason: reason}).append(nil))
@@ -214,7 +215,7 @@ func TestEveryReasonGetsThrough(t *testing.T) {
 
 func unnamed(r trust.Reason) bool { return r.String() == fmt.Sprintf("trust.Reason(%d)", int(r)) }
 
-// TestAPeerFromTheFuture is refused for that, and the client is told so.
+// TestAPeerFromTheFuture shows that a statement from the future is refused with that reason.
 func TestAPeerFromTheFuture(t *testing.T) {
 	_, c := served(t)
 	bob := testIdentity(t, "bob")
@@ -228,7 +229,7 @@ func TestAPeerFromTheFuture(t *testing.T) {
 	}
 }
 
-// TestAChangeThatCannotBeRead was made, and the error says so.
+// TestAChangeThatCannotBeRead breaks reading the store after a change: the error says that the change was made.
 func TestAChangeThatCannotBeRead(t *testing.T) {
 	s, c := served(t)
 	generation := s.contents.generation

@@ -29,7 +29,7 @@ import (
 // Most tests of Run have a clock of their own.
 func init() { serves = false }
 
-// serving has a store take requests until the test ends or calls stop, and nobody left behind then.
+// serving makes a store take requests until the test ends or calls stop. At the end no goroutine may be left.
 func serving(t testing.TB, s *Store, with ...func(*controlServer)) (stop func()) {
 	t.Helper()
 	leaks := leak.Running()
@@ -85,8 +85,8 @@ func newClient(t testing.TB, path string) *Client {
 	return c
 }
 
-// TestEveryRequest has the writer make every change that there is. The writer, the client and
-// the file know of it.
+// TestEveryRequest asks the writer for every kind of change. The change is in the writer, in the client
+// and in the file.
 func TestEveryRequest(t *testing.T) {
 	s, c := served(t)
 	ctx := t.Context()
@@ -171,8 +171,8 @@ func succession(t testing.TB, old, next *keys.Identity) *trust.Succession {
 	return s
 }
 
-// TestARefusalIsTheWriters has requests that the writer refuses: the error is the one that it
-// would have returned.
+// TestARefusalIsTheWriters makes requests that the writer refuses. The client returns the same error as the
+// writer's own method.
 func TestARefusalIsTheWriters(t *testing.T) {
 	s, c := served(t)
 	ctx := t.Context()
@@ -227,7 +227,7 @@ func mustShared(t testing.TB) *keys.SharedKeyset {
 	return set
 }
 
-// TestRunTakesRequests and rotates by its own policy.
+// TestRunTakesRequests shows that Run takes requests, and rotates by its own policy.
 func TestRunTakesRequests(t *testing.T) {
 	cheap(t)
 	serves = true
@@ -249,7 +249,7 @@ func TestRunTakesRequests(t *testing.T) {
 	if err := s.Serve(t.Context()); !errors.Is(err, errServed) {
 		t.Error(err)
 	}
-	s.Close() // and not a minute later
+	s.Close() // Run ends at once, not a minute later
 	if err := <-done; !errors.Is(err, ErrClosed) {
 		t.Error(err)
 	}
@@ -264,7 +264,7 @@ func TestRunTakesRequests(t *testing.T) {
 	}
 }
 
-// unanswered sends what somebody made up, and expects that the connection ends without a word.
+// unanswered sends forged bytes, and expects that the connection ends without an answer.
 func unanswered(t *testing.T, conn net.Conn, b []byte) {
 	t.Helper()
 	conn.Write(b) // may fail, where the writer has ended it already
@@ -285,7 +285,8 @@ func dialed(t *testing.T, s *Store) net.Conn {
 	return conn
 }
 
-// TestWhoDoesNotKnowTheKey connects, and is neither told nor heard.
+// TestWhoDoesNotKnowTheKey connects without the store's key: the writer tells such a client nothing, and
+// takes no request from it.
 func TestWhoDoesNotKnowTheKey(t *testing.T) {
 	s, c := served(t)
 	if _, err := OpenClient(t.Context(), s.Path(), Passphrase([]byte("another one altogether"))); !errors.Is(err, ErrPassphrase) {
@@ -296,7 +297,7 @@ func TestWhoDoesNotKnowTheKey(t *testing.T) {
 	if err := c.Renew(t.Context()); !errors.Is(err, ErrNotTheWriter) {
 		t.Error(err)
 	}
-	// Somebody who goes on all the same.
+	// A client that sends a request all the same.
 	conn := dialed(t, s)
 	client := newNonce()
 	if err := writeFrame(conn, appendHello(nil, client)); err != nil {
@@ -319,7 +320,7 @@ func TestWhoDoesNotKnowTheKey(t *testing.T) {
 	}
 }
 
-// recorded has a client do one thing, and returns what each end sent.
+// recorded lets a client make one call, and returns what each end sent.
 func recorded(t *testing.T, c *Client, do func() error) (sent, received []byte) {
 	t.Helper()
 	r := new(recorder)
@@ -344,7 +345,7 @@ func (r *recorder) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// TestARequestIsDoneOnce plays a recorded request again, whole, and each part of it.
+// TestARequestIsDoneOnce sends a recorded request again, whole and in parts: it is not done again.
 func TestARequestIsDoneOnce(t *testing.T) {
 	s, c := served(t)
 	sent, _ := recorded(t, c, func() error { return c.Renew(t.Context()) })
@@ -367,7 +368,7 @@ func TestARequestIsDoneOnce(t *testing.T) {
 	}
 }
 
-// instead has somebody else answer at the socket.
+// instead lets f answer at the socket in the writer's place.
 func instead(t *testing.T, store string, f func(conn net.Conn)) {
 	t.Helper()
 	l, err := socket.Listen(store)
@@ -387,7 +388,8 @@ func instead(t *testing.T, store string, f func(conn net.Conn)) {
 	t.Cleanup(func() { l.Close(); each.Wait() })
 }
 
-// TestRecordedAnswers come from somebody who took the socket's place: nothing is asked of him.
+// TestRecordedAnswers lets an attacker who took the socket's place replay a writer's answers: the client
+// sends him no request.
 func TestRecordedAnswers(t *testing.T) {
 	cheap(t)
 	s, path := newStore(t)
@@ -398,7 +400,7 @@ func TestRecordedAnswers(t *testing.T) {
 	for name, answer := range map[string][]byte{"recorded": received, "garbage": bytes.Repeat([]byte{0, 0, 0, 9}, 40), "long": {0xff, 0xff, 0xff, 0xff}} {
 		t.Run(name, func(t *testing.T) {
 			var more atomic.Int64
-			t.Cleanup(func() { // when he has read all
+			t.Cleanup(func() { // when the attacker has read everything
 				if n := more.Load(); n > 0 {
 					t.Errorf("he was sent %d bytes", n)
 				}
@@ -416,8 +418,8 @@ func TestRecordedAnswers(t *testing.T) {
 	}
 }
 
-// TestAWriterThatDoesNotAnswer has taken the request, and ends, answers something else, or goes
-// on for too long: it may have been done.
+// TestAWriterThatDoesNotAnswer takes a request, and then ends, answers something else, or takes too long:
+// the client says that the change may have been made.
 func TestAWriterThatDoesNotAnswer(t *testing.T) {
 	cheap(t)
 	s, path := newStore(t)
@@ -454,7 +456,7 @@ func TestAWriterThatDoesNotAnswer(t *testing.T) {
 	}
 }
 
-// TestAFlood has many come who say nothing, or go slowly, and one who asks.
+// TestAFlood makes one request while many other clients say nothing, or send slowly.
 func TestAFlood(t *testing.T) {
 	s, c := served(t)
 	for range controlConnections - 1 {
@@ -468,7 +470,7 @@ func TestAFlood(t *testing.T) {
 	}
 }
 
-// TestManyAsk at once, while the writer changes the store itself.
+// TestManyAsk makes many requests at once, while the writer changes the store itself.
 func TestManyAsk(t *testing.T) {
 	s, c := served(t)
 	var all sync.WaitGroup
@@ -520,7 +522,7 @@ func TestCloseWhileTheyAsk(t *testing.T) {
 			}
 		})
 	}
-	dialed(t, s) // says nothing, and holds nobody up
+	dialed(t, s) // says nothing, and delays nobody
 	time.Sleep(20 * time.Millisecond)
 	s.Close()
 	all.Wait()
@@ -538,7 +540,8 @@ func TestCloseWhileTheyAsk(t *testing.T) {
 	}
 }
 
-// TestWhatIsAtTheSocketsPlace is replaced if a writer that was killed has left it, and nothing else.
+// TestWhatIsAtTheSocketsPlace shows that a writer replaces a socket that a killed writer has left, and
+// nothing else.
 func TestWhatIsAtTheSocketsPlace(t *testing.T) {
 	cheap(t)
 	for name, c := range map[string]struct {
@@ -590,7 +593,7 @@ func TestWhatIsAtTheSocketsPlace(t *testing.T) {
 	}
 }
 
-// TestLongPaths are longer than a socket's path may be.
+// TestLongPaths uses stores whose path is longer than a socket's may be.
 func TestLongPaths(t *testing.T) {
 	cheap(t)
 	dir := filepath.Join(t.TempDir(), strings.Repeat("d", 120))
@@ -603,7 +606,7 @@ func TestLongPaths(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		if runtime.GOOS != "linux" { // which has a short path to an open folder
+		if runtime.GOOS != "linux" { // Linux has a short path to an open folder
 			if err := s.Serve(t.Context()); err == nil || !strings.Contains(err.Error(), "move the store to a shorter one") {
 				t.Error(err)
 			}
@@ -616,7 +619,7 @@ func TestLongPaths(t *testing.T) {
 	}
 }
 
-// TestServeAgain begins when the first Serve has let go of the socket, and has not returned yet.
+// TestServeAgain calls Serve when an earlier Serve has closed the socket but has not returned yet.
 func TestServeAgain(t *testing.T) {
 	cheap(t)
 	s, path := newStore(t)
@@ -632,7 +635,7 @@ func TestServeAgain(t *testing.T) {
 	}
 }
 
-// TestThePolicyOfAStoreThatServes counts whoever takes the requests.
+// TestThePolicyOfAStoreThatServes shows that Run's policy counts even if Serve takes the requests.
 func TestThePolicyOfAStoreThatServes(t *testing.T) {
 	s, c := served(t)
 	ctx := t.Context()
@@ -646,7 +649,7 @@ func TestThePolicyOfAStoreThatServes(t *testing.T) {
 	}
 }
 
-// TestALongAnswer fits.
+// TestALongAnswer shows that an answer with a long text fits into a frame.
 func TestALongAnswer(t *testing.T) {
 	for _, c := range []string{"x", "\xff", "é", "\x1b", "€", "😀", "\n"} {
 		for n := range 5 {
@@ -666,7 +669,7 @@ func TestALongAnswer(t *testing.T) {
 	}
 }
 
-// TestAskThroughLinks reaches the writer by whatever path the store has.
+// TestAskThroughLinks shows that a client reaches the writer by every path of the store.
 func TestAskThroughLinks(t *testing.T) {
 	cheap(t)
 	s, path := newStore(t)
@@ -682,7 +685,7 @@ func TestAskThroughLinks(t *testing.T) {
 	}
 }
 
-// TestAnotherUser is turned away, whatever the socket's mode.
+// TestAnotherUser shows that another user's process is refused, whatever the socket's mode.
 func TestAnotherUser(t *testing.T) {
 	cheap(t)
 	s, path := newStore(t)
@@ -694,8 +697,8 @@ func TestAnotherUser(t *testing.T) {
 	}
 }
 
-// TestAKilledWriter dies when it has made the change and not answered. The next one takes the
-// place of the socket that it leaves.
+// TestAKilledWriter kills a writer after it has made a change and before it answers. The next writer
+// replaces the socket that it leaves.
 func TestAKilledWriter(t *testing.T) {
 	cheap(t)
 	s, path := newStore(t)
@@ -728,8 +731,8 @@ func TestAKilledWriter(t *testing.T) {
 	}
 }
 
-// TestALateRequestIsNotBegun comes when its time is over, or the writer has ended: the client
-// was suspended, for example.
+// TestALateRequestIsNotBegun sends a request after its time is over, or after the writer has ended, as a
+// client does that was suspended: nothing is changed.
 func TestALateRequestIsNotBegun(t *testing.T) {
 	cheap(t)
 	for _, ended := range []bool{false, true} {
@@ -747,7 +750,7 @@ func TestALateRequestIsNotBegun(t *testing.T) {
 		go func() { done <- c.Renew(context.Background()) }()
 		<-held
 		if ended {
-			stop() // waits for none that has not said all
+			stop() // does not wait for incomplete requests
 		}
 		close(free)
 		if err := <-done; !errors.Is(err, ErrWriterBusy) || errors.Is(err, ErrNoAnswer) || s.contents.generation != generation {
@@ -756,7 +759,7 @@ func TestALateRequestIsNotBegun(t *testing.T) {
 	}
 }
 
-// stopped holds the second frame back.
+// stopped delays the second frame.
 type stopped struct {
 	net.Conn
 	frames     int

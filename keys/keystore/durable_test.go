@@ -22,8 +22,8 @@ var errDisk = errors.New("input/output error")
 
 func failingSync(*os.File) error { return errDisk }
 
-// TestChangesThatMayNotLast has the disk not confirm the name of the new file, in each kind of
-// change: it is on disk, so memory has to follow, and the error says which of both it was.
+// TestChangesThatMayNotLast makes each kind of change on a disk that does not confirm the new file's name. The
+// change is in the file, so memory has to follow, and the error says that it may be lost.
 func TestChangesThatMayNotLast(t *testing.T) {
 	base := killStore(t)
 	for _, step := range lifeSteps {
@@ -55,7 +55,7 @@ func TestChangesThatMayNotLast(t *testing.T) {
 	}
 }
 
-// isOnDisk wants the file to hold what the store holds in memory.
+// isOnDisk fails unless the file holds what the store holds in memory.
 func isOnDisk(t *testing.T, s *Store, what string) {
 	t.Helper()
 	r, err := OpenReplica(t.Context(), s.path, passphrase)
@@ -76,8 +76,8 @@ func isOnDisk(t *testing.T, s *Store, what string) {
 	}
 }
 
-// TestABlockThatMayNotLastIsNotSealed counts the messages of a key in blocks: those of a block
-// that a power cut would take back are not to be sealed, and it is reserved once.
+// TestABlockThatMayNotLastIsNotSealed reserves a block of messages on such a disk. A power cut could take the
+// block back, so none of its messages may be sealed, and the block is reserved only once.
 func TestABlockThatMayNotLastIsNotSealed(t *testing.T) {
 	lowered(t, 4, 12)
 	s, set := aesStore(t)
@@ -94,7 +94,7 @@ func TestABlockThatMayNotLastIsNotSealed(t *testing.T) {
 	}
 }
 
-// TestRunGoesOnWithADiskThatConfirmsNothing wants all steps to be taken, and a line about it.
+// TestRunGoesOnWithADiskThatConfirmsNothing shows that Run takes all steps, and logs that they may be lost.
 func TestRunGoesOnWithADiskThatConfirmsNothing(t *testing.T) {
 	cheap(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -126,7 +126,7 @@ func TestRunGoesOnWithADiskThatConfirmsNothing(t *testing.T) {
 	})
 }
 
-// TestFailuresLeaveNothingBehind has stores not made, and not opened, for every reason.
+// TestFailuresLeaveNothingBehind makes creating and opening a store fail for every reason: no file is left.
 func TestFailuresLeaveNothingBehind(t *testing.T) {
 	cheap(t)
 	notDurable := func(ctx context.Context, path string) error {
@@ -180,8 +180,8 @@ func TestFailuresLeaveNothingBehind(t *testing.T) {
 	}
 }
 
-// TestCreatorsThatFailDoNotLetTwoIn has many creators come and fail at one path, and of those
-// who would succeed one does.
+// TestCreatorsThatFailDoNotLetTwoIn lets many creators fail at one path. Of those that could succeed exactly
+// one does.
 func TestCreatorsThatFailDoNotLetTwoIn(t *testing.T) {
 	cheap(t)
 	for range 4 {
@@ -220,8 +220,8 @@ func TestCreatorsThatFailDoNotLetTwoIn(t *testing.T) {
 	}
 }
 
-// TestALockThatIsGoneIsNone opens a lock file that is removed before it is locked, by a creator
-// that failed.
+// TestALockThatIsGoneIsNone opens a lock file that a failed creator removes before it is locked: the lock does
+// not count.
 func TestALockThatIsGoneIsNone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "store")
 	first, err := lockStore(path)

@@ -18,13 +18,13 @@ import (
 	"github.com/hopseal/hopseal/keys"
 )
 
-// A world has a time, and a machine whose clock shows another.
+// A world has a real time, and a machine whose clock may show another.
 type world struct {
 	real   time.Time
-	ahead  time.Duration // of the machine's clock
+	ahead  time.Duration // how much more the machine's clock shows
 	boot   int           // how often the machine has been started
 	booted time.Time
-	looks  map[time.Time]time.Time // what the time was when the clock was looked at
+	looks  map[time.Time]time.Time // by what the clock showed at a reading: the real time then
 }
 
 func newWorld() *world {
@@ -40,7 +40,7 @@ func (w *world) clock() time.Time {
 	return now
 }
 
-// A way is how a store is used. Measured says whether its machine tells how long it has been running.
+// A way is how a store is used. measured says whether the machine knows how long it has been running.
 type way struct {
 	name                      string
 	restarts, boots, measured bool
@@ -54,7 +54,7 @@ var ways = []way{
 	{"a process each time where nothing is measured", true, false, false},
 }
 
-// use has a store take its time from the world.
+// use makes a store take its time from the world.
 func (w *world) use(s *Store, how way) *Store {
 	w.looks[s.lastSecond] = w.real // it was made a moment ago
 	s.clock = w.clock
@@ -68,7 +68,7 @@ func (w *world) use(s *Store, how way) *Store {
 	return s
 }
 
-// again returns the store as it is used the next time.
+// again returns the store for its next use: the same one, or opened again.
 func (w *world) again(t *testing.T, s *Store, how way) *Store {
 	t.Helper()
 	if how.boots {
@@ -88,17 +88,17 @@ func (w *world) again(t *testing.T, s *Store, how way) *Store {
 	return again
 }
 
-// A watch tells what may happen to keys, by the real time.
+// A watch checks what happens to keys, by the real time.
 type watch struct {
 	stages map[KeyRef]keys.Stage
 	since  map[KeyRef]time.Time
-	told   []*keys.PublicIdentity // statements that peers accepted when they were issued
+	issued []*keys.PublicIdentity // statements that peers accepted when they were issued
 }
 
 var watched = []KeyRef{{Use: keys.UseSigning}, {Use: keys.UseSealing}, {Use: keys.UseShared, Keyset: "orders"}}
 
-// look fails where a key took a step before its time has really passed, or a sealing key is not
-// accepted that a statement in use lists. Slack is by how much a step may come too early.
+// look fails if a key took a step before its time had really passed, or if a statement in use lists a
+// sealing key that is not accepted. slack is by how much a step may come too early.
 func (a *watch) look(t *testing.T, s *Store, p RotationPolicy, real time.Time, slack time.Duration) {
 	t.Helper()
 	now := map[KeyRef]keys.Stage{}
@@ -125,16 +125,16 @@ func (a *watch) look(t *testing.T, s *Store, p RotationPolicy, real time.Time, s
 	}
 	a.stages = now
 	if public := s.Identity().Public(); refused(public, real) == nil {
-		a.told = append(a.told, public)
+		a.issued = append(a.issued, public)
 	}
-	for _, public := range a.told {
+	for _, public := range a.issued {
 		if stage, _ := s.Identity().SealingKey(public.RecipientKey().ID()); real.Add(slack).Before(public.Expires()) && (stage == 0 || stage == keys.StageArchived) {
 			t.Fatalf("the key that the statement of %v lists is %v on %v", public.Issued(), stage, real)
 		}
 	}
 }
 
-// jumps are how far a clock jumps, and for how long.
+// jumps returns how far a clock jumps, and for how long.
 func jumps() (out [][2]time.Duration) {
 	const year = 365 * day
 	for _, size := range []time.Duration{time.Minute, 10 * time.Minute, time.Hour, 20 * time.Hour, 20 * day, year, 10 * year} {
@@ -145,12 +145,12 @@ func jumps() (out [][2]time.Duration) {
 	return out
 }
 
-// TestAClockThatJumpsBreaksNothing has keys of every stage when the clock jumps, looks meanwhile
-// and goes on afterwards.
+// TestAClockThatJumpsBreaksNothing makes keys of every stage, lets the clock jump, and checks the keys
+// during the jump and after it.
 func TestAClockThatJumpsBreaksNothing(t *testing.T) {
 	slowtest.Skip(t)
 	cheap(t)
-	all := jumps() // of which one for each way runs always
+	all := jumps() // one for each way always runs
 	for i, how := range ways {
 		for n, j := range all {
 			if os.Getenv("HOPSEAL_LONG_TESTS") == "" && n != []int{52, 69, 56, 33, 50}[i] {
@@ -185,7 +185,7 @@ func jumpOnce(t *testing.T, how way, size, lasts time.Duration) {
 		t.Fatal(err)
 	}
 	if how.restarts && (how.boots || !how.measured) {
-		slack = time.Duration(maxUnmeasured) * time.Second // nobody can tell a jump from a day without a look
+		slack = time.Duration(maxUnmeasured) * time.Second // nothing distinguishes a jump from a day without a reading
 	}
 	for from := w.real; ; {
 		w.ahead = size
@@ -227,8 +227,8 @@ func jumpOnce(t *testing.T, how way, size, lasts time.Duration) {
 	}
 }
 
-// TestAMachineThatWasOff works again at once after a year, and destroys nothing for as long as
-// the policy says.
+// TestAMachineThatWasOff starts a machine after a year: the service works again at once, and destroys no
+// key before its time by the policy has passed.
 func TestAMachineThatWasOff(t *testing.T) {
 	cheap(t)
 	how := way{"", true, true, true}
@@ -278,7 +278,7 @@ func TestAMachineThatWasOff(t *testing.T) {
 	}
 }
 
-// TestAClockThatStartsAnew shows 1970 or 2000 when the machine starts, for two looks.
+// TestAClockThatStartsAnew has a clock that shows 1970 or 2000 after the machine starts, for two readings.
 func TestAClockThatStartsAnew(t *testing.T) {
 	cheap(t)
 	for _, how := range ways {
@@ -317,8 +317,8 @@ func TestAClockThatStartsAnew(t *testing.T) {
 	}
 }
 
-// TestExplicitStepsActInDoubt has an operator who changes a key while the clock is wrong by a year:
-// it is used, and peers accept it when the clock is right again.
+// TestExplicitStepsActInDoubt changes a key, as an operator would, while the clock is wrong by a year: the new
+// key is used, and peers accept it once the clock is right again.
 func TestExplicitStepsActInDoubt(t *testing.T) {
 	cheap(t)
 	w := newWorld()
@@ -356,7 +356,7 @@ func TestExplicitStepsActInDoubt(t *testing.T) {
 	}
 }
 
-// TestRunTellsOfAJump logs it once.
+// TestRunTellsOfAJump shows that Run logs a jump once.
 func TestRunTellsOfAJump(t *testing.T) {
 	cheap(t)
 	w := newWorld()

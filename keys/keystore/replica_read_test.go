@@ -83,9 +83,9 @@ func (f *followed) fork() *Store {
 	return s
 }
 
-// TestAReplicaFollowsItsStoreOnly puts everything in a replica's file that a writer would not. It
-// keeps what it had, says so at each look, asks for the secret once at most, and goes on with the
-// next file that is right.
+// TestAReplicaFollowsItsStoreOnly puts files in the place of a replica's file that no writer would put there.
+// The replica keeps what it had, says so at each look, asks for the secret at most once, and goes on with
+// the next right file.
 func TestAReplicaFollowsItsStoreOnly(t *testing.T) {
 	for name, c := range map[string]struct {
 		want error
@@ -183,7 +183,7 @@ func TestAReplicaFollowsItsStoreOnly(t *testing.T) {
 	}
 }
 
-// TestAReplicaComesBackToTheSameFile takes the right of its file away for a moment, and the file.
+// TestAReplicaComesBackToTheSameFile makes the file unreadable for a moment, and removes it for a moment.
 func TestAReplicaComesBackToTheSameFile(t *testing.T) {
 	f := follow(t)
 	content := f.read(f.path)
@@ -201,8 +201,8 @@ func TestAReplicaComesBackToTheSameFile(t *testing.T) {
 	}
 }
 
-// TestAReplicaFollowsASwitchedLink has the file of a Kubernetes secret: a link through a link to a
-// folder, which is switched.
+// TestAReplicaFollowsASwitchedLink follows the file of a Kubernetes secret: a link through a link to a folder,
+// and that second link is switched.
 func TestAReplicaFollowsASwitchedLink(t *testing.T) {
 	f := follow(t)
 	dir := t.TempDir()
@@ -260,7 +260,7 @@ func TestAReplicaSeesAWriteWithinATick(t *testing.T) {
 	}
 }
 
-// slowSecret waits, as a key management service may that does not answer.
+// slowSecret waits, like a key management service that does not answer.
 type slowSecret struct {
 	Secret
 	asked, answer chan struct{}
@@ -272,8 +272,8 @@ func (s slowSecret) unlock(ctx context.Context, protector []byte) ([]byte, error
 	return s.Secret.unlock(ctx, protector)
 }
 
-// TestAReplicaAnswersWhileItsSecretDoesNot has a file whose key has to be asked for, and somebody who
-// asks the replica meanwhile. Whoever is told of a change may ask it as well.
+// TestAReplicaAnswersWhileItsSecretDoesNot uses a replica while it waits for the key of a new file. A function
+// that is called after a change may use the replica too.
 func TestAReplicaAnswersWhileItsSecretDoesNot(t *testing.T) {
 	f := follow(t)
 	slow := slowSecret{passphrase, make(chan struct{}), make(chan struct{})}
