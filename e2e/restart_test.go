@@ -23,6 +23,7 @@ import (
 
 	"github.com/hopseal/hopseal/e2e"
 	"github.com/hopseal/hopseal/e2e/sessionstore"
+	"github.com/hopseal/hopseal/internal/freeport"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
 	"github.com/hopseal/hopseal/keys/trust"
@@ -131,16 +132,6 @@ func returning(cfg e2e.Config) e2e.Config {
 	return cfg
 }
 
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // quickDir is a directory whose disk is memory, where there is one: these tests kill
 // processes, not machines.
 func quickDir(t testing.TB) string {
@@ -208,7 +199,7 @@ func (c *conversation) talk(t *testing.T, numbers int) {
 // of them. Nothing is lost, and nothing comes again but what was being answered.
 func TestA16StoreSurvivesKills(t *testing.T) {
 	const numbers, kills = 9, 2
-	n := &node{address: freeAddress(t), dir: quickDir(t)}
+	n := &node{address: freeport.Address(t), dir: quickDir(t)}
 	n.start(t)
 	defer func() { n.kill() }()
 	all := make([]*conversation, many())
@@ -277,7 +268,7 @@ func TestA16StoreSurvivesKills(t *testing.T) {
 // Without a store every client of a server that was killed is told exactly which messages
 // are not known to have arrived.
 func TestKillWithoutAStoreGivesTheGap(t *testing.T) {
-	n := &node{address: freeAddress(t)}
+	n := &node{address: freeport.Address(t)}
 	n.start(t)
 	defer func() { n.kill() }()
 	each := func(do func(i int)) {
@@ -333,7 +324,7 @@ func TestStoreOfAClientThatIsKilled(t *testing.T) {
 	if address := os.Getenv(nodeAddress); address != "" {
 		t.Skip("in a node")
 	}
-	n := &node{address: freeAddress(t), dir: quickDir(t)}
+	n := &node{address: freeport.Address(t), dir: quickDir(t)}
 	n.start(t)
 	defer func() { n.kill() }()
 	store, err := sessionstore.Dir(quickDir(t))
@@ -386,7 +377,7 @@ func TestNodesBehindHAProxy(t *testing.T) {
 		t.Skip("haproxy is not installed: apt-get install haproxy")
 	}
 	dir := quickDir(t)
-	front := freeAddress(t)
+	front := freeport.Address(t)
 	var nodes []string
 	var mu sync.Mutex
 	runs := map[int]int{} // of each node

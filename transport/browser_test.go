@@ -14,6 +14,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/hopseal/hopseal/internal/chromium"
+	"github.com/hopseal/hopseal/internal/freeport"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -27,7 +28,7 @@ func TestInChromium(t *testing.T) {
 	})
 	chromium.RunGoTest(t, ".", &chromium.GoTest{
 		Handler: newBrowserServer(t),
-		Env:     map[string]string{"FOREIGN": foreign, "REFUSED": "ws://" + freePort(t)},
+		Env:     map[string]string{"FOREIGN": foreign, "REFUSED": "ws://" + freeport.Address(t)},
 		Errors:  []string{"WebSocket connection to"}, // some fail on purpose
 	})
 }

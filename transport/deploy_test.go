@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/freeport"
 	"github.com/hopseal/hopseal/internal/fronts"
 	"github.com/hopseal/hopseal/transport"
 	"github.com/hopseal/hopseal/transport/diagnose"
@@ -115,7 +116,7 @@ func TestTheWholeWay(t *testing.T) {
 	cert := fronts.NewCert()
 	trust := authorityOf(cert)
 	service := startBackend(t, &transport.AcceptOptions{Sealed: true, TrustedHops: onThisMachine})
-	plain := freePort(t)
+	plain := freeport.Address(t)
 	secure := fronts.Start(t, fronts.Nginx, fronts.Setup{Services: []string{service}, Cert: cert, Plain: plain}).Addr
 	for scheme, nginx := range map[string]string{"wss": secure, "ws": plain} {
 		t.Run(scheme, func(t *testing.T) {

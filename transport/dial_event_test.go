@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hopseal/hopseal/internal/freeport"
 	"github.com/hopseal/hopseal/internal/pki"
 	"github.com/hopseal/hopseal/transport"
 )
@@ -77,7 +78,7 @@ func TestDialTellsThePhaseThatFailed(t *testing.T) {
 	defer server.Close()
 	for url, want := range map[string]string{
 		"wss://hopseal.invalid":          "DNS",
-		"ws://" + freePort(t):            "DNS TCP",
+		"ws://" + freeport.Address(t):    "DNS TCP",
 		"wss" + server.URL[len("http"):]: "DNS TCP TLS",
 		server.URL + "/s3cr3t?s3cr3t":    "DNS TCP upgrade",
 	} {

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/freeport"
 	"github.com/hopseal/hopseal/internal/leak"
 	"github.com/hopseal/hopseal/internal/pki"
 	"github.com/hopseal/hopseal/transport"
@@ -88,7 +89,7 @@ func TestFaultsOnTheWay(t *testing.T) {
 			return fault{url: "wss://hopseal.invalid/s3cr3t", want: "there is no host of that name", phase: transport.PhaseResolve}
 		},
 		"refused": func(t *testing.T) fault {
-			return fault{url: "wss://" + freePort(t), want: "nothing listens there", phase: transport.PhaseConnect, cause: syscall.ECONNREFUSED}
+			return fault{url: "wss://" + freeport.Address(t), want: "nothing listens there", phase: transport.PhaseConnect, cause: syscall.ECONNREFUSED}
 		},
 		"dropped SYN": func(t *testing.T) fault {
 			return fault{url: "wss://" + fullBacklog(t), opts: waits, want: "no answer in time: check the address, and any firewall", phase: transport.PhaseConnect, cause: context.DeadlineExceeded}

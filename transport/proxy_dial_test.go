@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/freeport"
 	"github.com/hopseal/hopseal/internal/pki"
 	"github.com/hopseal/hopseal/transport"
 )
@@ -264,7 +265,7 @@ func TestAProxyThatFails(t *testing.T) {
 		}
 	})
 	t.Run("refused", func(t *testing.T) {
-		e := dialVia(t, "http://"+freePort(t), transport.DialOptions{})
+		e := dialVia(t, "http://"+freeport.Address(t), transport.DialOptions{})
 		if e.Phase != transport.PhaseConnect || !strings.Contains(e.Error(), "the proxy http://127.0.0.1:") || e.Permanent() {
 			t.Errorf("%v: %v", e.Phase, e)
 		}

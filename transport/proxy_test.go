@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/hopseal/hopseal/internal/freeport"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -99,7 +100,7 @@ func TestInTheProxysReach(t *testing.T) {
 
 func TestA48AProxysPasswordIsNotShown(t *testing.T) {
 	if os.Getenv("TEST_BROKEN_PROXY") == "" {
-		for _, broken := range []string{"http://user:s3cr3t@" + freePort(t), "http://user:s3cr3t@[broken", "gopher://user:s3cr3t@x"} {
+		for _, broken := range []string{"http://user:s3cr3t@" + freeport.Address(t), "http://user:s3cr3t@[broken", "gopher://user:s3cr3t@x"} {
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run=^TestA48AProxysPasswordIsNotShown$")
 			cmd.Env = append(os.Environ(), "TEST_BROKEN_PROXY=yes", "NO_PROXY=", "no_proxy=", "HTTPS_PROXY="+broken)
 			if out, err := cmd.CombinedOutput(); err != nil || strings.Contains(string(out), "s3cr3t") {

@@ -25,6 +25,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/hopseal/hopseal/internal/freeport"
 	"github.com/hopseal/hopseal/transport"
 )
 
@@ -481,7 +482,7 @@ func TestA48NoCredentialInTheClear(t *testing.T) {
 
 func TestA48ErrorsHoldNothingOfTheURLButItsHost(t *testing.T) {
 	const marker = "s3cr3t"
-	closedPort := freePort(t)
+	closedPort := freeport.Address(t)
 	notFound := strings.TrimPrefix(serveHTTP(t, http.NotFound), "ws://")
 	for _, url := range []string{
 		"ws://" + closedPort + "/" + marker + "?token=" + marker,
@@ -502,17 +503,6 @@ func TestA48ErrorsHoldNothingOfTheURLButItsHost(t *testing.T) {
 			}
 		}
 	}
-}
-
-// freePort returns the address of a loopback port on which nothing listens.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func TestDialErrorsSayWhatToDo(t *testing.T) {
@@ -540,7 +530,7 @@ func TestDialErrorsSayWhatToDo(t *testing.T) {
 		"only a port":  {"ws://:80/", "names no host", 0, true},
 		"user":         {"wss://me:pw@example.com", "user name or password", 0, true},
 		"fragment":     {"ws://127.0.0.1/#x", "fragment", 0, true},
-		"refused":      {"ws://" + freePort(t), "is the server running", 0, false},
+		"refused":      {"ws://" + freeport.Address(t), "is the server running", 0, false},
 		"no such host": {"wss://hopseal.invalid", "host", 0, false},
 		"404":          {status(404), "404 Not Found instead of opening a WebSocket: check the path", 404, true},
 		"401":          {status(401), "401 Unauthorized: it wants other credentials", 401, true},

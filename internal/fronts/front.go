@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hopseal/hopseal/internal/freeport"
 )
 
 // patience is how long a program may take to listen.
@@ -45,7 +47,7 @@ type Setup struct {
 func Start(t testing.TB, kind *Kind, setup Setup) *Front {
 	t.Helper()
 	Need(t, kind.Program)
-	f := &Front{Kind: kind, Addr: FreePort(t), setup: setup}
+	f := &Front{Kind: kind, Addr: freeport.Address(t), setup: setup}
 	var err error
 	if f.dir, err = os.MkdirTemp("", "hopseal-front-"); err == nil {
 		err = os.Chmod(f.dir, 0o755) // squid and dante change to another user
@@ -100,17 +102,6 @@ func find(program string) (string, error) {
 		return found, nil
 	}
 	return exec.LookPath("/usr/sbin/" + program)
-}
-
-// FreePort returns an address on loopback at which nobody listens.
-func FreePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // Start runs the program again, and returns when it listens. It does nothing if the

@@ -44,6 +44,7 @@ type service struct {
 	runs       atomic.Int64 // of its function: one for each session
 	up, down   counter
 	enough     chan struct{}
+	quiet      chan struct{} // holds a token once the service sends no more
 	ended      chan error
 	cfg        e2e.Config
 	closeCodes hop
@@ -51,7 +52,7 @@ type service struct {
 
 func startService(t *testing.T) *service {
 	t.Helper()
-	s := &service{enough: make(chan struct{}), ended: make(chan error, 1), identity: identity(t, "service"), cfg: quick}
+	s := &service{enough: make(chan struct{}), quiet: make(chan struct{}, 1), ended: make(chan error, 1), identity: identity(t, "service"), cfg: quick}
 	cfg := e2e.ServerConfig{Identity: s.identity, Verifier: trust.InsecureAnyone(), Protocol: quick.Protocol, Options: quick.Options}
 	cfg.Accept = &transport.AcceptOptions{TrustedHops: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	srv, err := e2e.NewServer(cfg, s.serve)
@@ -81,7 +82,13 @@ func identity(t testing.TB, name string) *keys.Identity {
 func (s *service) serve(ctx context.Context, session *e2e.Session) error {
 	s.runs.Add(1)
 	sent := make(chan error, 1)
-	go func() { sent <- talk(ctx, session, &s.down, 5*time.Millisecond, 100_000, s.enough) }()
+	go func() {
+		sent <- talk(ctx, session, &s.down, 5*time.Millisecond, 100_000, s.enough)
+		select {
+		case s.quiet <- struct{}{}:
+		default: // another session of the service was before, which the test reports
+		}
+	}()
 	err := listen(ctx, session, &s.up)
 	if err == nil {
 		err = <-sent
@@ -195,6 +202,7 @@ func TestFaultsOfFronts(t *testing.T) {
 			if err := <-sent; err != nil {
 				t.Error(err)
 			}
+			<-s.quiet // or a message that the service is still sending meets the close
 			s.wantAll(t)
 			if err := session.Close(); err != nil {
 				t.Error(err)

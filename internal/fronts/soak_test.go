@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/freeport"
 	"github.com/hopseal/hopseal/internal/hostile"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
@@ -196,7 +197,7 @@ func (s *soak) startStored(cert *Cert) {
 	node := task{Store: s.dir("nodes"), Journals: s.journals, Pace: s.pace(), StoreKeys: keyset, Identities: [][]byte{clear(me)}, Drain: time.Second}
 	var addresses []string
 	for i := range 2 {
-		node.Address = FreePort(s.t)
+		node.Address = freeport.Address(s.t)
 		addresses = append(addresses, node.Address)
 		s.nodes = append(s.nodes, s.process(fmt.Sprint("node ", i), node))
 	}

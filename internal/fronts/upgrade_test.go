@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hopseal/hopseal/internal/freeport"
 	"github.com/hopseal/hopseal/keys"
 	"github.com/hopseal/hopseal/keys/insecurecleartext"
 )
@@ -78,7 +79,7 @@ func startUpgrade(t *testing.T, kind *Kind) *upgrade {
 	var addresses []string
 	for range 2 {
 		node := it
-		node.Address, node.Identities, node.Drain = FreePort(t), [][]byte{clear(me)}, drainLead(kind)
+		node.Address, node.Identities, node.Drain = freeport.Address(t), [][]byte{clear(me)}, drainLead(kind)
 		addresses = append(addresses, node.Address)
 		u.nodes = append(u.nodes, u.process(node))
 	}
