@@ -7,15 +7,18 @@ import { HopsealError, wrap } from "./errors.js";
 import { op } from "./ops.js";
 
 const [done, failed, ask, unask, frame, close, event] = [1, 2, 3, 4, 5, 6, 7];
+const maxBegun = 512; // operations that wait for a turn: with many goroutines to begin, each takes long
+const maxTickets = 1 << 16; // each is a goroutine, in memory that does not shrink
 
 export class Turns {
   #core;
   #planned = false; // a turn is
   #turning = false;
+  #begun = 0; // operations since the last turn
   #resumes = false; // goroutines have something to do
   #alive = null; // a timer that keeps Node from ending while something waits
   #last = 0;
-  #tickets = new Map(); // ticket -> { resolve, reject, read }
+  #tickets = new Map(); // ticket -> { resolve, reject, read, leave }
   #questions = new Map(); // id -> AbortController
   #callbacks = new Map(); // key -> the functions of a session or a server
   #sockets = new Map(); // connection handle -> { send, close }
@@ -53,18 +56,15 @@ export class Turns {
   begin(operation, values, { signal, anyway = false, read = () => {} } = {}) {
     return new Promise((resolve, reject) => {
       if (signal?.aborted && !anyway) throw aborted(signal);
+      if (this.#tickets.size >= maxTickets) throw new HopsealError("too-many", "too much is under way: await what was begun");
       const ticket = this.number();
       this.call(operation, [ticket, ...values]);
-      const cancel = () => this.call(op.cancel, [ticket]);
-      const settle = (finish) => (value) => {
-        signal?.removeEventListener("abort", cancel);
-        finish(value);
-      };
       const refuse = (error) => reject(error.code === "aborted" && signal?.aborted ? aborted(signal) : error);
+      const entry = { resolve, reject: refuse, read, leave: () => {} };
       this.#alive ??= setInterval(() => {}, 2 ** 30);
-      this.#tickets.set(ticket, { resolve: settle(resolve), reject: settle(refuse), read });
-      signal?.addEventListener("abort", cancel);
-      if (signal?.aborted) cancel();
+      this.#tickets.set(ticket, entry);
+      if (++this.#begun >= maxBegun) this.now();
+      entry.leave = onAbort(signal, () => quietly(() => this.#core.dead || this.call(op.cancel, [ticket])));
     });
   }
 
@@ -96,13 +96,17 @@ export class Turns {
     this.#planned = false;
     if (this.#core.dead) return;
     this.#turning = true;
+    this.#begun = 0;
     try {
       if (this.#resumes) {
         this.#resumes = false;
         this.#core.resume();
       }
       for (let notices; (notices = this.#core.call(op.take, [])).more; ) {
-        while (notices.more) this.#notice(notices.number(), notices.number(), notices.inner());
+        while (notices.more) {
+          const [kind, id, content] = [notices.number(), notices.number(), notices.inner()];
+          quietly(() => this.#notice(kind, id, content)); // the others are for somebody else
+        }
         notices.wipe();
       }
     } catch (error) {
@@ -121,7 +125,7 @@ export class Turns {
       case ask:
         return void this.#answer(id, content);
       case unask:
-        return this.#questions.get(id)?.abort();
+        return this.#questions.get(id)?.abort(new HopsealError("aborted", "nobody waits for it any more"));
       case frame:
         return this.#sockets.get(id)?.send(content.rest());
       case close:
@@ -133,6 +137,7 @@ export class Turns {
 
   #settle(id, settle) {
     const ticket = this.#tickets.get(id);
+    if (!ticket) return; // the core has died meanwhile
     this.#tickets.delete(id);
     this.#rest();
     try {
@@ -140,6 +145,7 @@ export class Turns {
     } catch (error) {
       ticket.reject(error);
     }
+    ticket.leave();
   }
 
   #rest() {
@@ -154,21 +160,33 @@ export class Turns {
     const stop = new AbortController();
     this.#questions.set(id, stop);
     let answer;
+    let unused = () => {};
     try {
       if (!functions) throw new HopsealError("closed", "nobody answers any more");
-      answer = [1, ...(await functions[which](content, { signal: stop.signal }))];
+      const given = await functions[which](content, { signal: stop.signal });
+      answer = [1, ...given];
+      unused = given.unused ?? unused; // what to do where nobody takes the answer
     } catch (error) {
-      const { code, message } = wrap("callback", `${which} failed: ${error?.message ?? error}`, error);
-      answer = [0, code, message];
+      answer = failure(which, error);
     }
     this.#questions.delete(id);
-    if (stop.signal.aborted || this.#core.dead) return;
-    this.call(op.answer, [id, ...answer]);
+    if (!this.#taken([id, ...answer])) quietly(unused);
+  }
+
+  #taken(answer) {
+    try {
+      return this.call(op.answer, answer).number() === 1;
+    } catch {
+      return false; // the core has died
+    }
   }
 
   // die ends all that waits.
   die(error) {
-    for (const { reject } of this.#tickets.values()) reject(error);
+    for (const ticket of this.#tickets.values()) {
+      ticket.reject(error);
+      ticket.leave();
+    }
     for (const stop of this.#questions.values()) stop.abort(error);
     for (const socket of this.#sockets.values()) socket.close(1011, "");
     this.#tickets.clear();
@@ -194,8 +212,39 @@ const questions = [
   "keys",
 ];
 
+// failure says that a callback has failed. Only a few codes mean something to the core; others, such as
+// the "core-dead" of an older core, would be taken for the core's own.
+const codes = /^(trust-[a-z-]+|credentials|credentials-expired)$/;
+
+function failure(which, error) {
+  try {
+    const { code, message } = wrap("callback", `${which} failed: ${error?.message ?? error}`, error);
+    return [0, codes.test(code) ? code : "callback", String(message).slice(0, 1000)];
+  } catch {
+    return [0, "callback", `${which} failed`]; // with something that cannot be read
+  }
+}
+
 export function aborted(signal) {
   return new HopsealError("aborted", "it was aborted", { cause: signal.reason });
+}
+
+// onAbort runs something once the signal aborts, at once if it has, and returns how to stop listening.
+export function onAbort(signal, run) {
+  if (signal?.aborted) run();
+  signal?.addEventListener("abort", run);
+  return signal ? () => quietly(() => signal.removeEventListener("abort", run)) : () => {};
+}
+
+export function report(error) {
+  if (typeof reportError === "function") reportError(error);
+  else console.error(error);
+}
+
+// quietly runs a function of the page, or what runs one, and reports what it throws, or its promise
+// rejects with.
+export function quietly(run) {
+  new Promise((resolve) => resolve(run())).catch(report);
 }
 
 // Microtasks that follow each other keep the page from everything else. So turns that have taken

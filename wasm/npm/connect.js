@@ -7,7 +7,8 @@ import { badArgument, HopsealError } from "./errors.js";
 import { Identity, KnownPeers, publicHandle, readPublic, SharedKeyset } from "./keys.js";
 import { attach, dial, targetOf } from "./link.js";
 import { op } from "./ops.js";
-import { quietly, readEvent, readSession } from "./session.js";
+import { quietly } from "./async.js";
+import { readEvent, readSession } from "./session.js";
 import { keyOfStore } from "./sessionstore.js";
 
 const none = 0;
@@ -29,12 +30,12 @@ export async function connect(target, given) {
   const to = targetIn(target, options);
   const ends = endsOf(options);
   const fields = clientFields(options, to.address);
-  const functions = { ...ends.functions, dial: dialer(core, to) };
+  const functions = { ...ends.functions, dial: dialer(core, to, mostOf(options)) };
   let session = null;
-  functions.event = (content) => tell(content, options.onstate, session);
+  functions.event = (content) => tell(readEvent(core, content), options.onstate, session);
   const key = core.turns.register(functions);
   try {
-    const read = (response) => (session = readSession(core, key, functions, response));
+    const read = (response) => (session = readSession(core, response, () => core.turns.unregister(key)));
     return await core.turns.begin(op.connect, [key, ...ends.fields, ...fields], { signal, read });
   } catch (error) {
     core.turns.unregister(key);
@@ -45,7 +46,7 @@ export async function connect(target, given) {
 // targetIn returns how to get a connection, and what the Verifier is asked about.
 function targetIn(target, { address, WebSocket = globalThis.WebSocket, protocols = [] }) {
   if (typeof target === "string" || tagOf(target) === "URL") {
-    listOf(protocols, "protocols", textOf);
+    protocols = listOf(protocols, "protocols", textOf);
     const to = targetOf(target, "the server's address");
     if (!WebSocket) throw badArgument("there is no WebSocket here: pass one in the options");
     functionOf(WebSocket, "WebSocket");
@@ -147,17 +148,21 @@ function clientFields({ retry: given, credentials, peerFingerprint = "", name = 
   ];
 }
 
-function dialer(core, to) {
+// mostOf returns how many bytes may wait to be read on a connection: more than a peer that keeps to the
+// session's window can have under way.
+export const mostOf = ({ window = 1 << 20, maxMessage = 1 << 20 }) => Math.min(4 * (window + maxMessage), 2 ** 30);
+
+function dialer(core, to, most) {
   return async (content, { signal }) => {
     const limit = content.number();
     const [link, kind, remote] = await to.open(signal);
-    return [attach(core, link, { kind, remote, limit })];
+    const socket = attach(core, link, { kind, remote, limit, most });
+    return Object.assign([socket.handle], { unused: () => socket.close(1000, "") });
   };
 }
 
 // tell hands an event on: to the session, and, before there is one too, to onstate.
-function tell(content, onstate, session) {
-  const detail = readEvent(content);
+function tell(detail, onstate, session) {
   session?.dispatchEvent(new CustomEvent(detail.type, { detail }));
   if (detail.type === "state") quietly(() => onstate?.(detail));
 }

@@ -391,6 +391,11 @@ function isOf(object, Class) {
   }
 }
 
+// isHeld reports whether the object has a handle of the core in use.
+export function isHeld(object) {
+  return held.get(object)?.core === theCore();
+}
+
 // isLost reports whether the object's handle is one of a core that has been replaced.
 export function isLost(object) {
   const core = held.get(object)?.core;

@@ -1,5 +1,5 @@
 import { bytesOf, choiceOf, optionsOf, textOf } from "./args.js";
-import { call, handleOf, hold, isLost, release } from "./core.js";
+import { call, handleOf, hold, isHeld, release } from "./core.js";
 import { badArgument, HopsealError, shown } from "./errors.js";
 import { op } from "./ops.js";
 
@@ -69,6 +69,9 @@ export function readIdentity(response) {
   return new Identity(token, handle, readPublic(response));
 }
 
+const none = 0; // handle of nothing
+let isPublic; // reports whether an object is a PublicIdentity, and no imitation
+
 export class PublicIdentity {
   #bytes;
   #issued;
@@ -76,7 +79,8 @@ export class PublicIdentity {
 
   constructor(given, response) {
     guard(given, "PublicIdentity");
-    hold(this, response.number());
+    const handle = response.number();
+    if (handle !== none) hold(this, handle);
     this.#bytes = response.bytes();
     const own = { enumerable: true };
     Object.defineProperties(this, {
@@ -87,6 +91,10 @@ export class PublicIdentity {
     this.#issued = response.date();
     this.#expires = response.date();
     Object.defineProperty(this, "revoked", { ...own, value: response.number() === 1 });
+  }
+
+  static {
+    isPublic = (value) => typeof value === "object" && value !== null && #bytes in value;
   }
 
   static async parse(encoded) {
@@ -150,10 +158,10 @@ export function readPublic(response) {
   return new PublicIdentity(token, response);
 }
 
-// publicHandle takes a public identity, which holds all that it is, along to a
-// core that was started after the one it was parsed by.
+// publicHandle gives a public identity, which holds all that it is, a handle in this core: there may
+// be none, since a session brought it, or one of a core before.
 export function publicHandle(identity, name) {
-  if (isLost(identity) && identity instanceof PublicIdentity) {
+  if (isPublic(identity) && !isHeld(identity)) {
     hold(identity, call(op.publicParse, identity.bytes).number());
   }
   return handleOf(identity, PublicIdentity, name);

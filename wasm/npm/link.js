@@ -10,7 +10,7 @@ const drainPoll = 20; // ms; a WebSocket does not say when it has drained
 const reportAfter = 64 << 10; // bytes that were sent are reported in one go
 const maxUnread = 128 << 10; // bytes that come in before the core reads them; a message counts 2 KiB at least
 const closePatience = 5500; // ms, for a close to be confirmed
-const [normal, tooOdd, lost] = [1000, 1003, 1006];
+const [normal, tooOdd, lost, failed] = [1000, 1003, 1006, 1011];
 
 // A page may close with 1000 and 3000 to 4999 only. Other codes travel as 4900 and their distance from
 // 1000 (transport/code.go).
@@ -18,38 +18,53 @@ const mapped = 4900;
 const toPeer = (code) => (code === normal || code >= 3000 ? code : mapped + code - normal);
 const fromPeer = (code) => (code > mapped && code <= mapped + 14 ? code - mapped + normal : code);
 
-// attach makes a connection of the core of an open link, and returns its handle.
-export function attach(core, link, { kind = "link", remote = "", limit }) {
-  const handle = core.call(op.connOpen, [kind, remote, limit]).number();
-  new Socket(core, link, handle);
-  return handle;
+// attach makes a connection of the core of an open link, which it closes where it cannot.
+export function attach(core, link, info) {
+  try {
+    if (![undefined, 1, "open"].includes(link.readyState)) throw new HopsealError("unreachable", "the link is not open");
+    return new Socket(core, link, info);
+  } catch (error) {
+    shut(link, failed, "");
+    throw error;
+  }
+}
+
+// shut closes a link, whatever it makes of that.
+function shut(link, code, reason) {
+  new Promise((resolve) => resolve(link.close(toPeer(code), reason))).catch(() => {}); // it is closed
 }
 
 class Socket {
   #core;
   #link;
-  #handle;
+  #limit; // bytes in a message that comes in
   #unreported = 0; // bytes sent
   #polls = false;
   #unread = 0; // bytes that came in
   #open = true;
 
-  constructor(core, link, handle) {
+  constructor(core, link, { kind, remote, limit, most }) {
     this.#core = core;
     this.#link = link;
-    this.#handle = handle;
-    core.turns.addSocket(handle, this);
-    link.onmessage = (message) => this.#receive(message);
-    link.onclose = (why) => this.#closed(fromPeer(why?.code ?? lost), why?.reason ?? "");
-    link.onerror = () => {}; // a close follows
-    if (link.readyState > 1) link.onclose();
+    this.#limit = limit;
+    this.handle = core.call(op.connOpen, [kind, remote, limit, most]).number();
+    core.turns.addSocket(this.handle, this);
+    try {
+      if ("binaryType" in link) link.binaryType = "arraybuffer";
+      link.onmessage = (message) => this.#receive(message);
+      link.onclose = (why) => this.#closed(fromPeer(why?.code), why?.reason);
+      link.onerror = () => {}; // a close follows
+    } catch (error) {
+      this.#closed(lost);
+      throw error;
+    }
   }
 
   #receive(message) {
     if (!this.#open) return;
     const bytes = bytesIn(message?.data ?? message);
     if (!bytes) return this.#refuse();
-    this.#tell(op.connReceived, bytes);
+    this.#tell(op.connReceived, bytes.subarray(0, this.#limit + 1)); // what is longer is refused inside
     this.#unread += Math.max(bytes.length, 2 << 10);
     if (this.#unread < maxUnread) return;
     this.#unread = 0;
@@ -58,7 +73,7 @@ class Socket {
 
   // refuse ends a connection on which text came: a hop may send any.
   #refuse() {
-    this.#shut(tooOdd, "only binary messages are accepted");
+    shut(this.#link, tooOdd, "only binary messages are accepted");
     this.#closed(tooOdd, "text");
   }
 
@@ -66,22 +81,26 @@ class Socket {
     if (!this.#open) return;
     try {
       const sent = this.#link.send(bytes);
-      if (typeof sent?.then === "function") sent.then(() => this.#sent(bytes.length), () => this.#closed(lost, ""));
+      if (typeof sent?.then === "function") sent.then(() => this.#sent(bytes.length), () => this.#fail());
       else this.#report(bytes.length);
     } catch {
-      this.#closed(lost, ""); // the core dials again
+      this.#fail(); // the core dials again
     }
   }
 
   // report tells what was sent, once the socket has room for more.
   #report(bytes = 0) {
     this.#unreported += bytes;
-    if (this.#unreported < reportAfter || this.#polls) return;
+    if (!this.#open || this.#unreported < reportAfter || this.#polls) return;
     if (this.#link.bufferedAmount > maxBuffered) {
       this.#polls = true;
       setTimeout(() => {
         this.#polls = false;
-        this.#report();
+        try {
+          this.#report();
+        } catch {
+          this.#fail();
+        }
       }, drainPoll);
       return;
     }
@@ -96,28 +115,29 @@ class Socket {
 
   close(code, reason) {
     if (!this.#open) return;
-    this.#shut(code, reason);
-    setTimeout(() => this.#closed(lost, ""), closePatience)?.unref?.();
+    shut(this.#link, code, reason);
+    setTimeout(() => this.#closed(lost), closePatience)?.unref?.();
   }
 
-  #shut(code, reason) {
-    try {
-      this.#link.close(toPeer(code), reason);
-    } catch {
-      // It is closed.
-    }
+  #fail() {
+    shut(this.#link, failed, "");
+    this.#closed(lost);
   }
 
   #closed(code, reason) {
     if (!this.#open) return;
     this.#open = false;
-    this.#core.turns.removeSocket(this.#handle);
-    this.#tell(op.connClosed, code, String(reason));
+    this.#core.turns.removeSocket(this.handle);
+    const known = Number.isInteger(code) && code >= 0 && code <= 0xffff;
+    this.#tell(op.connClosed, known ? code : lost, typeof reason === "string" ? reason.slice(0, 123) : "");
   }
 
   #tell(operation, ...values) {
-    if (this.#core.dead) return;
-    this.#core.turns.call(operation, [this.#handle, ...values]);
+    try {
+      if (!this.#core.dead) this.#core.turns.call(operation, [this.handle, ...values]);
+    } catch {
+      this.#fail(); // memory is short, or the core has died
+    }
   }
 }
 

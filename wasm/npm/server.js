@@ -1,12 +1,13 @@
 // The other end of sessions: Node behind ws, Express or Fastify, or whatever gives sockets.
 import { dateOf, functionOf, optionsOf, signalIn, textOf } from "./args.js";
+import { quietly, report } from "./async.js";
 import { attach } from "./link.js";
-import { common, endsOf, linkOf, optionFields, whole } from "./connect.js";
+import { common, endsOf, linkOf, mostOf, optionFields, whole } from "./connect.js";
 import { handleOf, hold, release, theCore } from "./core.js";
 import { badArgument, HopsealError, wrap } from "./errors.js";
 import { readPublic } from "./keys.js";
 import { op } from "./ops.js";
-import { quietly, readEvent, readSession, report } from "./session.js";
+import { readEvent, readSession } from "./session.js";
 
 const maxFrame = 64 << 10; // the largest message of a session on the wire, and what is around it
 const token = Symbol("hopseal");
@@ -23,6 +24,7 @@ export class Server {
   #key;
   #handle;
   #onerror;
+  #most;
   #sessions = new Map(); // id -> session
 
   constructor(given, options, handle) {
@@ -39,20 +41,27 @@ export class Server {
       session: (content, opts) => this.#run(content, opts),
       event: (content) => this.#event(content),
     });
-    const fields = [this.#key, ...ends.fields, ...optionFields(options), authenticate ? 1 : 0, ...limits(options)];
-    hold(this, this.#core.turns.call(op.serverCreate, fields).number(), this.#core);
+    try {
+      const fields = [this.#key, ...ends.fields, ...optionFields(options), authenticate ? 1 : 0, ...limits(options)];
+      this.#most = mostOf(options);
+      hold(this, this.#core.turns.call(op.serverCreate, fields).number(), this.#core);
+    } catch (error) {
+      this.#core.turns.unregister(this.#key);
+      throw error;
+    }
   }
 
   // serve resolves once the connection's session is over, and never rejects.
-  async serve(socket, options) {
+  async serve(link, options) {
+    let socket = null;
     try {
       const { remote = "", kind = "ws" } = optionsOf(options, ["remote", "kind"]);
-      if ("binaryType" in linkOf(socket)) socket.binaryType = "arraybuffer";
-      const limit = maxFrame + 1024;
-      const connection = attach(this.#core, socket, { kind: textOf(kind, "kind"), remote: textOf(remote, "remote"), limit });
-      await this.#begin(op.serverServe, [connection]);
+      const info = { kind: textOf(kind, "kind"), remote: textOf(remote, "remote"), limit: maxFrame + 1024, most: this.#most };
+      socket = attach(this.#core, linkOf(link), info);
+      await this.#begin(op.serverServe, [socket.handle]);
       return { error: null };
     } catch (error) {
+      socket?.close(1001, "");
       return { error: wrap("bad-argument", "the socket cannot be used", error) };
     }
   }
@@ -75,37 +84,36 @@ export class Server {
     return "Server";
   }
 
-  #begin(operation, values = [], options) {
+  async #begin(operation, values = [], options) {
     return this.#core.turns.begin(operation, [handleOf(this, Server, "this"), ...values], options);
   }
 
   async #run(content, { signal }) {
-    const functions = {};
-    const key = this.#core.turns.register(functions);
-    const session = readSession(this.#core, key, functions, content);
-    const { id } = session;
-    this.#sessions.set(id, session);
-    session.closed.then(() => this.#sessions.delete(id));
+    const session = readSession(this.#core, content, () => this.#sessions.delete(session.id));
+    this.#sessions.set(session.id, session);
     try {
       await this.#handle(session, { signal });
       return [];
     } catch (error) {
-      if (error?.code !== "session-closed") quietly(() => this.#onerror(error, session));
+      if (error?.code === "session-closed" && signal.aborted) return []; // it is the session's own end
+      quietly(() => this.#onerror(error, session));
       throw error;
+    } finally {
+      session.closed.then(() => release(session));
     }
   }
 
   #event(content) {
-    const detail = readEvent(content);
+    const detail = readEvent(this.#core, content);
     this.#sessions.get(detail.id)?.dispatchEvent(new CustomEvent(detail.type, { detail }));
   }
 }
 
-// authenticated asks the server's function what a client may do. It gives nothing, or { expires: Date };
+// authenticated asks the server's function what a client may do. It gives true, false, or { expires: Date };
 // what it throws with the code "credentials" refuses the client.
 async function authenticated(content, authenticate, options) {
   const grant = await authenticate(readPublic(content), content.bytes(), options);
-  if (grant === undefined || grant === true) return [0n];
+  if (grant === true) return [0n];
   if (grant === false) throw new HopsealError("credentials", "the client is not let in");
   const { expires } = optionsOf(grant, ["expires"], "what authenticate gives");
   return [BigInt(dateOf(expires, "expires").getTime())];

@@ -1,47 +1,49 @@
 // Sessions: the Go package e2e, with sockets, storage and callbacks of JavaScript.
 import { choiceOf, dataOf, functionOf, numberOf, optionsOf, reading, signalIn, signalOf, tagOf, textOf, wanted } from "./args.js";
-import { handleOf, hold, theCore } from "./core.js";
+import { aborted, onAbort, quietly, report } from "./async.js";
+import { handleOf, hold } from "./core.js";
 import { badArgument, HopsealError } from "./errors.js";
 import { readPublic } from "./keys.js";
+import { Line } from "./line.js";
 import { op } from "./ops.js";
 import { openStream, receiveStream } from "./streams.js";
 
-const maxWithCore = 1 << 20; // bytes of sends that the core has and has not done
-const maxWaiting = 64 << 20; // bytes of sends that wait in JavaScript
+const sendsWithCore = 1 << 20; // bytes that the core has and has not done
+const callsWithCore = 8 << 20; // with no answer yet
 const never = 2 ** 32 - 1; // of a duration
 const codes = { done: 0, failed: 2 };
 
 const token = Symbol("hopseal");
 
-export const readSession = (core, key, functions, response) => new Session(token, core, key, functions, response);
+// readSession makes a Session, which calls over once it has ended.
+export const readSession = (core, response, over) => new Session(token, core, response, over);
 
 export class Session extends EventTarget {
   #core;
-  #key;
-  #functions;
   #state = "secure";
   #info;
   #ended = null; // the error that says how
   #closing = false;
-  #serves = false;
-  #sends = []; // those that wait for the core
-  #withCore = 0;
-  #waiting = 0;
-  #receivers = [];
-  #receiving = false;
-  #unclaimed = []; // a message whose receiver has gone
+  #sends = new Line(sendsWithCore);
+  #calls = new Line(callsWithCore);
+  #receivers = new Set();
+  #fetching = false; // the core has a receive, which stays when its receiver goes: a context that ends costs the connection
+  #unclaimed = new Set(); // messages whose receivers have gone
+  #serving = null; // takes these
 
-  constructor(given, core, key, functions, response) {
+  constructor(given, core, response, over) {
     if (given !== token) throw badArgument("a Session is not made with new: use connect()");
     super();
     this.#core = core;
-    this.#key = key;
-    this.#functions = functions;
     hold(this, response.number(), core);
     Object.defineProperty(this, "restored", { value: response.number() === 1, enumerable: true });
     this.#info = readInfo(response);
     this.addEventListener("state", ({ detail }) => (this.#state = detail.state));
-    const closed = this.#begin(op.sessionEnded).catch((error) => this.#end(error));
+    const closed = this.#begin(op.sessionEnded).catch((error) => {
+      this.#ended = error;
+      over();
+      return Object.freeze({ reason: error.reason ?? error.code, error, ...error.close });
+    });
     Object.defineProperty(this, "closed", { value: closed, enumerable: true });
   }
 
@@ -77,8 +79,9 @@ export class Session extends EventTarget {
 
   async call(type, data, options) {
     const signal = signalIn(options);
-    const values = [textOf(type, "type"), dataOf(data, "data")];
-    return this.#begin(op.sessionCall, values, { signal, read: (response) => new Payload(response.bytes()) });
+    const [name, bytes] = [textOf(type, "type"), dataOf(data, "data")];
+    const read = (response) => new Payload(response.bytes());
+    return this.#calls.add(bytes.length, () => this.#begin(op.sessionCall, [name, bytes], { signal, read }), signal);
   }
 
   async receive(options) {
@@ -86,13 +89,8 @@ export class Session extends EventTarget {
     if (signal?.aborted) throw aborted(signal);
     return new Promise((resolve, reject) => {
       const receiver = { resolve, reject };
-      const leave = () => {
-        this.#receivers = this.#receivers.filter((other) => other !== receiver);
-        reject(aborted(signal));
-      };
-      signal?.addEventListener("abort", leave, { once: true });
-      receiver.done = () => signal?.removeEventListener("abort", leave);
-      this.#receivers.push(receiver);
+      receiver.leave = onAbort(signal, () => this.#give(receiver, "reject", aborted(signal)));
+      this.#receivers.add(receiver);
       this.#receive();
     });
   }
@@ -115,21 +113,35 @@ export class Session extends EventTarget {
     const fields = [numberOf(concurrent, "concurrent", 2 ** 31 - 1), numberOf(timeout, "timeout", 2 ** 31 - 1)];
     functionOf(onerror, "onerror");
     signalOf(signal);
-    this.#functions.request = (content, options) => answerTo(content, options, handle, onerror);
-    this.#serves = true;
+    let before = null; // those that a receive had fetched, which come first
+    const take = (message) => {
+      const serve = () => answerTo(message, { signal: new AbortController().signal, oneWay: true }, handle, onerror);
+      before = before ? before.then(serve) : serve();
+    };
+    const request = async (content, { signal }) => {
+      const oneWay = content.number() === 1;
+      const message = new Message(content);
+      if (oneWay) await before;
+      return answerTo(message, { signal, oneWay }, handle, onerror);
+    };
+    const key = this.#core.turns.register({ request });
+    this.#serving ??= take;
     try {
-      await this.#begin(op.sessionServe, [this.#key, ...fields], { signal });
+      const serving = this.#begin(op.sessionServe, [key, ...fields], { signal });
+      this.#claim();
+      await serving;
     } catch (error) {
       if (!complete(error)) throw error;
     } finally {
-      this.#serves = false;
-      this.#forget();
+      await before;
+      if (this.#serving === take) this.#serving = null;
+      this.#core.turns.unregister(key);
     }
   }
 
   async flush(options) {
     const signal = signalIn(options);
-    await this.#inTurn(0, () => this.#begin(op.sessionFlush, [], { signal }));
+    await this.#sends.add(0, () => this.#begin(op.sessionFlush, [], { signal }), signal);
   }
 
   // close lets sends before it happen first, for as long as its signal, or else a few seconds, allow.
@@ -142,8 +154,10 @@ export class Session extends EventTarget {
       throw this.#ended;
     }
     this.#closing = true;
-    await Promise.race([this.#inTurn(0, async () => {}), over(signal)]);
-    await this.#begin(op.sessionClose, [number, signal ? never : closePatience], { signal, anyway: true });
+    const until = performance.now() + closePatience;
+    await this.#sends.add(0, async () => {}, signal ?? AbortSignal.timeout(closePatience)).catch(() => {});
+    const patience = signal ? never : Math.max(0, Math.round(until - performance.now()));
+    await this.#begin(op.sessionClose, [number, patience], { signal, anyway: true });
   }
 
   async openStream(type, options) {
@@ -190,8 +204,16 @@ export class Session extends EventTarget {
     return `Session(${this.#info.id} with ${this.peer.fingerprint})`;
   }
 
-  #begin(operation, values = [], options) {
-    return this.#core.turns.begin(operation, [handleOf(this, Session, "this"), ...values], options);
+  async #begin(operation, values = [], options) {
+    return this.#core.turns.begin(operation, [this.#handle(), ...values], options);
+  }
+
+  #handle() {
+    try {
+      return handleOf(this, Session, "this");
+    } catch (error) {
+      throw this.#ended ?? error; // with the core, or a server's function
+    }
   }
 
   async #post(type, data, options) {
@@ -199,70 +221,39 @@ export class Session extends EventTarget {
     const bytes = dataOf(data, "data");
     if (this.#closing) throw this.#ended ?? new HopsealError("closed", "the session is being closed");
     const read = (response) => response.bigint();
-    return this.#inTurn(bytes.length, () => this.#begin(op.sessionSend, [type, bytes], { signal, read }));
-  }
-
-  // inTurn starts what sends in the order of the calls, once the core has room.
-  #inTurn(size, start) {
-    if (this.#waiting + size > maxWaiting) {
-      return Promise.reject(new HopsealError("session-overflow", "more is being sent than the other end takes"));
-    }
-    this.#waiting += size;
-    return new Promise((resolve, reject) => {
-      this.#sends.push({ size, start, resolve, reject });
-      this.#pump();
-    });
-  }
-
-  #pump() {
-    while (this.#sends.length > 0) {
-      const { size, start, resolve, reject } = this.#sends[0];
-      if (this.#withCore > 0 && this.#withCore + size > maxWithCore) return;
-      this.#sends.shift();
-      this.#withCore += size;
-      start()
-        .finally(() => {
-          this.#withCore -= size;
-          this.#waiting -= size;
-          this.#pump();
-        })
-        .then(resolve, reject);
-    }
+    return this.#sends.add(bytes.length, () => this.#begin(op.sessionSend, [type, bytes], { signal, read }), signal);
   }
 
   // receive has one message fetched at a time: with a store, asking for one says that those before are done.
-  #receive() {
-    while (this.#unclaimed.length > 0 && this.#receivers.length > 0) this.#give("resolve", this.#unclaimed.shift());
-    if (this.#receivers.length === 0 || this.#receiving) return;
-    this.#receiving = true;
-    this.#begin(op.sessionReceive, [], { read: (response) => new Message(response) })
-      .finally(() => (this.#receiving = false))
-      .then(
-        (message) => {
-          this.#unclaimed.push(message);
-          this.#receive();
-        },
-        (error) => {
-          while (this.#receivers.length > 0) this.#give("reject", error);
-        },
-      );
+  async #receive() {
+    this.#claim();
+    if (this.#receivers.size === 0 || this.#fetching) return;
+    this.#fetching = true;
+    try {
+      await this.#begin(op.sessionReceive, [], { read: (response) => this.#claim(new Message(response)) });
+    } catch (error) {
+      for (const receiver of this.#receivers) this.#give(receiver, "reject", error);
+    }
+    this.#fetching = false;
+    this.#receive();
   }
 
-  #give(how, what) {
-    const receiver = this.#receivers.shift();
-    receiver.done();
+  // claim hands messages to who waits for them, in their order.
+  #claim(message) {
+    if (message) this.#unclaimed.add(message);
+    for (const next of this.#unclaimed) {
+      const [receiver] = this.#receivers;
+      if (!receiver && !this.#serving) return;
+      this.#unclaimed.delete(next);
+      if (receiver) this.#give(receiver, "resolve", next);
+      else this.#serving(next);
+    }
+  }
+
+  #give(receiver, how, what) {
+    receiver.leave();
+    this.#receivers.delete(receiver);
     receiver[how](what);
-  }
-
-  #end(error) {
-    this.#ended = error;
-    this.#forget();
-    return Object.freeze({ reason: error.reason ?? error.code, error, ...error.close });
-  }
-
-  // forget lets go of the functions, which nobody asks any more.
-  #forget() {
-    if (this.#ended && !this.#serves) this.#core.turns.unregister(this.#key);
   }
 }
 
@@ -270,18 +261,6 @@ export class Session extends EventTarget {
 const complete = ({ code, reason }) => code === "session-closed" && (reason === "peer_closed" || reason === "closed");
 
 const closePatience = 5000; // ms
-
-// over resolves once the signal has aborted, or after a few seconds where there is none.
-const over = (signal) =>
-  new Promise((resolve) => {
-    if (signal?.aborted) resolve();
-    else if (signal) signal.addEventListener("abort", resolve, { once: true });
-    else setTimeout(resolve, closePatience)?.unref?.();
-  });
-
-function aborted(signal) {
-  return new HopsealError("aborted", "it was aborted", { cause: signal.reason });
-}
 
 // A Payload is bytes with ways to read them.
 export class Payload {
@@ -334,9 +313,9 @@ const figures = [
 const readStats = (response) => Object.fromEntries(figures.map((name) => [name, Number(response.bigint())]));
 
 // readEvent reads an event of a session: that it has entered a state, or that a message was refused.
-export function readEvent(content) {
+export function readEvent(core, content) {
   const [state, id, kind, remote, missed] = [content.text(), content.text(), content.text(), content.text(), content.number()];
-  const error = content.more ? theCore().asError(content) : null;
+  const error = content.more ? core.asError(content) : null;
   return state === "refused" ? { type: state, id, error } : { type: "state", state, id, kind, remote, missed, error };
 }
 
@@ -365,30 +344,14 @@ export function reply(code, text) {
 }
 
 // answerTo has a handler serve one message.
-async function answerTo(content, { signal }, handle, onerror) {
-  const oneWay = content.number() === 1;
-  const message = new Message(content);
+async function answerTo(message, options, handle, onerror) {
   try {
-    const answer = await handle(message, { signal, oneWay });
-    return [0, answer === undefined || oneWay ? new Uint8Array(0) : dataOf(answer, "the handler's answer")];
+    const answer = await handle(message, options);
+    return [0, answer === undefined || options.oneWay ? new Uint8Array(0) : dataOf(answer, "the handler's answer")];
   } catch (error) {
-    if (error?.code === "reply" && Number.isInteger(error.reply)) return [2, error.reply, error.message];
+    if (error?.code === "reply" && Number.isInteger(error.reply)) return [2, error.reply, String(error.message)];
     if (error?.code === "refused" && Object.hasOwn(refusals, error.reason)) return [1, refusals[error.reason]];
     quietly(() => onerror(error, message));
     return [1, refusals.failed];
-  }
-}
-
-export function report(error) {
-  if (typeof reportError === "function") reportError(error);
-  else console.error(error);
-}
-
-// quietly keeps what a function of the page throws from the core.
-export function quietly(run) {
-  try {
-    run();
-  } catch (error) {
-    report(error);
   }
 }

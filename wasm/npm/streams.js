@@ -1,5 +1,6 @@
 // Streams of a session, as those of the platform.
 import { dataOf } from "./args.js";
+import { onAbort, quietly } from "./async.js";
 import { handleOf, hold, release } from "./core.js";
 import { op } from "./ops.js";
 
@@ -13,21 +14,27 @@ export async function openStream(core, session, type, data, { signal, onprogress
   const key = onprogress ? core.turns.register({ event: (content) => progress(content, onprogress) }) : 0;
   const writer = new Writer();
   const read = (response) => hold(writer, response.number(), core);
-  const forget = () => key && core.turns.unregister(key);
-  const begin = (operation, ...values) => core.turns.begin(operation, [handleOf(writer, Writer, "stream"), ...values]);
+  let leave = () => {};
+  const forget = () => {
+    leave();
+    core.turns.unregister(key);
+  };
+  const begin = async (operation, ...values) => core.turns.begin(operation, [handleOf(writer, Writer, "stream"), ...values]);
   try {
     await core.turns.begin(op.streamOpen, [session, key, type, data], { signal, read });
   } catch (error) {
     forget();
     throw error;
   }
-  const abort = () => begin(op.streamAbort).finally(forget);
+  let aborting = null;
+  const abort = () => (aborting ??= begin(op.streamAbort).catch(() => {}).finally(forget)); // it may have been finished
   return new WritableStream(
     {
       start(controller) {
-        signal?.addEventListener("abort", () => {
+        controller.signal?.addEventListener("abort", abort); // for a write that waits
+        leave = onAbort(signal, () => {
           controller.error(signal.reason);
-          abort().catch(() => {}); // it was finished
+          abort();
         });
       },
       async write(chunk) {
@@ -45,7 +52,8 @@ export async function openStream(core, session, type, data, { signal, onprogress
 
 function progress(content, onprogress) {
   content.text();
-  onprogress(Number(content.bigint()));
+  const arrived = Number(content.bigint());
+  quietly(() => onprogress(arrived));
 }
 
 // receiveStream returns a stream that the other end has begun.
@@ -58,7 +66,7 @@ export async function receiveStream(core, session, { signal } = {}) {
       return { type: response.text(), id: response.bigint(), time: response.date(), data: response.bytes() };
     },
   });
-  const begin = (operation, options) => core.turns.begin(operation, [handleOf(reader, Reader, "stream")], options);
+  const begin = async (operation, options) => core.turns.begin(operation, [handleOf(reader, Reader, "stream")], options);
   const readable = new ReadableStream(
     {
       async pull(controller) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 )
 
 // Operations that wait. A call never blocks, so such an operation starts a goroutine and
@@ -117,33 +118,56 @@ func (o *office) spawn(f func()) {
 	}()
 }
 
-// ask asks a callback of JavaScript and waits for the answer. key is the number under which
-// JavaScript keeps the callbacks of one session or server.
+// ask asks a callback of JavaScript and waits for the answer, or until the context ends. key is the
+// number under which JavaScript keeps the callbacks of one session or server.
 func (o *office) ask(ctx context.Context, key uint32, callback callback, fields []byte) (*request, error) {
+	id, reply := o.question(key, callback, fields)
+	select {
+	case a := <-reply:
+		return a.request()
+	case <-ctx.Done():
+		o.tell(noticeUnask, id, nil)
+	}
+	o.mu.Lock()
+	delete(o.questions, id)
+	o.mu.Unlock()
+	select {
+	case a := <-reply: // answer was first: somebody has to take what it brought
+		return a.request()
+	default:
+		return nil, ctx.Err()
+	}
+}
+
+// run is ask for a function that runs as long as it likes: the context's end is told to it, and the
+// answer waited for all the same.
+func (o *office) run(ctx context.Context, key uint32, callback callback, fields []byte) (*request, error) {
+	id, reply := o.question(key, callback, fields)
+	defer context.AfterFunc(ctx, func() { o.tell(noticeUnask, id, nil) })()
+	a := <-reply
+	return a.request()
+}
+
+func (a answered) request() (*request, error) {
+	if a.err != nil {
+		return nil, a.err
+	}
+	return &request{rest: a.fields}, nil
+}
+
+func (o *office) question(key uint32, callback callback, fields []byte) (id uint32, reply chan answered) {
 	content := append(appendUint32(appendUint32(nil, key), uint32(callback)), fields...)
-	reply := make(chan answered, 1)
+	reply = make(chan answered, 1)
 	o.mu.Lock()
 	if o.questions == nil {
 		o.questions = make(map[uint32]chan answered)
 	}
 	o.last++
-	id := o.last
+	id = o.last
 	o.questions[id] = reply
 	o.mu.Unlock()
 	o.tell(noticeAsk, id, content)
-	select {
-	case a := <-reply:
-		if a.err != nil {
-			return nil, a.err
-		}
-		return &request{rest: a.fields}, nil
-	case <-ctx.Done():
-		o.mu.Lock()
-		delete(o.questions, id)
-		o.mu.Unlock()
-		o.tell(noticeUnask, id, nil)
-		return nil, ctx.Err()
-	}
+	return id, reply
 }
 
 // later makes an operation of one that waits: begin reads the request, behind the ticket, and
@@ -182,8 +206,8 @@ func (c *Core) take(r *request, out []byte) ([]byte, error) {
 	return out, nil
 }
 
-// answer: question's id number, 1, the fields of the answer; or id, 0, code text, message text.
-// A question that nobody asks any more is no error.
+// answer: question's id number, 1, the fields of the answer; or id, 0, code text, message text → 1
+// where it was taken, 0 where nobody asks any more.
 func (c *Core) answer(r *request, out []byte) ([]byte, error) {
 	id, ok := r.uint32(), r.uint32()
 	var a answered
@@ -200,10 +224,11 @@ func (c *Core) answer(r *request, out []byte) ([]byte, error) {
 	reply := o.questions[id]
 	delete(o.questions, id)
 	o.mu.Unlock()
-	if reply != nil {
-		reply <- a
+	if reply == nil {
+		return appendUint32(out, 0), nil
 	}
-	return out, nil
+	reply <- a
+	return appendUint32(out, 1), nil
 }
 
 // cancel: ticket number → nothing. The operation then ends, with its own result or an error.
@@ -230,22 +255,39 @@ type queue struct {
 	running bool
 }
 
-// inTurn makes a job of one that runs in its turn. Its place is that of this call.
+// inTurn makes a job of one that runs in its turn. Its place is that of this call. A context that ends
+// before the turn has come ends the job.
 func (q *queue) inTurn(run job) job {
 	type result struct {
 		out []byte
 		err error
 	}
 	turn, done := make(chan context.Context, 1), make(chan result, 1)
+	var decided atomic.Bool // that it runs, or that it does not
 	q.add(func() {
-		out, err := run(<-turn)
-		done <- result{out, err}
+		if ctx := <-turn; decided.CompareAndSwap(false, true) {
+			out, err := run(ctx)
+			done <- result{out, err}
+		}
 	})
 	return func(ctx context.Context) ([]byte, error) {
 		turn <- ctx
+		select {
+		case r := <-done:
+			return r.out, r.err
+		case <-ctx.Done():
+		}
+		if decided.CompareAndSwap(false, true) {
+			return nil, ctx.Err()
+		}
 		r := <-done
 		return r.out, r.err
 	}
+}
+
+// turn makes a job that does nothing in its turn: when it is done, so are those before it.
+func (q *queue) turn() job {
+	return q.inTurn(func(context.Context) ([]byte, error) { return nil, nil })
 }
 
 func (q *queue) add(f func()) {

@@ -14,8 +14,9 @@ import (
 // Limits of a connection, as in package transport's own for pages.
 const (
 	maxUnsent    = 1 << 20 // bytes that JavaScript has not handed on yet, before Write waits
-	maxQueued    = 1024    // messages that wait to be read: a page cannot make a sender wait
-	queuedFrames = 8       // and so many times the largest message
+	frameCost    = 64      // bytes that a message costs in the queue beside its own
+	queuedFrames = 8       // times the largest message, in the queue of who may be a stranger still
+	ofStrangers  = 4       // messages, at most
 	closeGrace   = 5 * time.Second
 )
 
@@ -32,6 +33,7 @@ type conn struct {
 	id     uint32
 	info   transport.Info
 	limit  int // bytes in a message, at most
+	most   int // bytes in queue, at most: a page cannot make a sender wait, and so much may be under way
 
 	ended  chan struct{} // closed once err is set
 	gone   chan struct{} // closed once JavaScript has said that the socket is closed
@@ -41,7 +43,8 @@ type conn struct {
 	err    *transport.CloseError
 	isGone bool
 	queue  [][]byte
-	queued int // bytes in queue
+	queued int // what queue costs, in bytes
+	reads  int // messages that were read
 	max    int // bytes in a message that Read returns, at most limit
 	unsent int // bytes in notices and in the socket's buffer
 	room   chan struct{}
@@ -49,8 +52,8 @@ type conn struct {
 
 var _ transport.Conn = (*conn)(nil)
 
-func newConn(o *office, info transport.Info, limit int) *conn {
-	return &conn{office: o, info: info, limit: limit, max: limit, ended: make(chan struct{}), gone: make(chan struct{}),
+func newConn(o *office, info transport.Info, limit, most int) *conn {
+	return &conn{office: o, info: info, limit: limit, most: most, max: limit, ended: make(chan struct{}), gone: make(chan struct{}),
 		change: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 }
 
@@ -89,9 +92,13 @@ func (c *conn) receive(msg []byte) {
 		return
 	}
 	c.mu.Lock()
-	full := len(c.queue) == maxQueued || c.queued+len(msg) > queuedFrames*c.limit
+	cost, most := len(msg)+frameCost, c.most
+	if c.reads < ofStrangers {
+		most = queuedFrames * c.limit
+	}
+	full := c.queued+cost > most
 	if !full && c.err == nil {
-		c.queue, c.queued = append(c.queue, msg), c.queued+len(msg)
+		c.queue, c.queued = append(c.queue, msg), c.queued+cost
 	}
 	c.mu.Unlock()
 	if full {
@@ -108,7 +115,7 @@ func (c *conn) next() (msg []byte, ok bool, err error) {
 	waiting := len(c.queue) > 0 && (c.err == nil || c.err.Remote)
 	if waiting {
 		msg, c.queue = c.queue[0], c.queue[1:]
-		c.queued -= len(msg)
+		c.queued, c.reads = c.queued-len(msg)-frameCost, c.reads+1
 	}
 	ended, tooLarge := c.err, len(msg) > c.max
 	c.mu.Unlock()
@@ -229,16 +236,17 @@ func (c *conn) Close(code transport.Code, reason string) error {
 // Info is described at [transport.Conn].
 func (c *conn) Info() transport.Info { return c.info }
 
-// connOpen: kind text, remote text, largest message number → connection handle. JavaScript opens a
+// connOpen: kind text, remote text, largest message number, most bytes that may wait to be read number →
+// connection handle. JavaScript opens a
 // connection here once its socket is open, and releases the handle once it has said connClosed.
 func (c *Core) connOpen(r *request, out []byte) ([]byte, error) {
 	info := transport.Info{Kind: r.text(), Remote: r.text()}
 	info.Client = info.Remote
-	limit := int(r.uint32())
+	limit, most := int(r.uint32()), int(r.uint32())
 	if err := r.done(); err != nil {
 		return nil, err
 	}
-	made := newConn(&c.office, info, limit)
+	made := newConn(&c.office, info, limit, most)
 	var err error
 	if made.id, err = c.objects.add(made); err != nil {
 		return nil, err

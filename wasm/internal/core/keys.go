@@ -93,6 +93,16 @@ func (c *Core) appendPublic(out []byte, p *keys.PublicIdentity) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
+	return appendIdentity(out, p), nil
+}
+
+// appendPeer is appendPublic without a handle, for an identity that JavaScript may never pass back: there
+// are as many as sessions, and questions about them. From the bytes it makes another where it does.
+func appendPeer(out []byte, p *keys.PublicIdentity) []byte {
+	return appendIdentity(appendUint32(out, 0), p)
+}
+
+func appendIdentity(out []byte, p *keys.PublicIdentity) []byte {
 	out = appendBytes(out, p.Bytes())
 	out = appendText(out, p.Name())
 	out = appendText(out, p.Fingerprint().String())
@@ -103,7 +113,7 @@ func (c *Core) appendPublic(out []byte, p *keys.PublicIdentity) ([]byte, error) 
 	if p.Revoked() {
 		revoked = 1
 	}
-	return appendUint32(out, revoked), nil
+	return appendUint32(out, revoked)
 }
 
 // sharedGenerate: nothing → shared keyset handle.

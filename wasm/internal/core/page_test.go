@@ -150,7 +150,7 @@ func (p *page) write(id uint32, msg []byte) {
 
 // attach makes a connection of the core of a socket.
 func (p *page) attach(s socket, limit int) uint32 {
-	f, err := p.sync("connOpen", "ws", "127.0.0.1", limit)
+	f, err := p.sync("connOpen", "ws", "127.0.0.1", limit, 8<<20)
 	if err != nil {
 		p.t.Error(err)
 		return 0

@@ -33,11 +33,7 @@ func (c *Core) serverCreate(r *request, out []byte) ([]byte, error) {
 
 // authenticate asks JavaScript what a client may do.
 func (b callbacks) authenticate(ctx context.Context, peer e2e.Peer, credentials []byte) (e2e.Grant, error) {
-	fields, err := b.core.appendPublic(nil, peer.PublicIdentity)
-	if err != nil {
-		return e2e.Grant{}, err
-	}
-	r, err := b.ask(ctx, callAuthenticate, appendBytes(fields, credentials))
+	r, err := b.ask(ctx, callAuthenticate, appendBytes(appendPeer(nil, peer.PublicIdentity), credentials))
 	switch codeOf(err) {
 	case "credentials":
 		return e2e.Grant{}, e2e.ErrCredentials
@@ -57,7 +53,7 @@ func (b callbacks) serve(ctx context.Context, s *e2e.Session) error {
 	if err != nil {
 		return err
 	}
-	r, err := b.ask(ctx, callSession, fields)
+	r, err := b.run(ctx, callSession, fields)
 	if err != nil {
 		return err
 	}

@@ -30,17 +30,17 @@ func (c *Core) appendSession(out []byte, s *session) ([]byte, error) {
 	if s.Restored() {
 		restored = 1
 	}
-	return c.appendInfo(appendUint32(out, restored), s)
+	return appendInfo(appendUint32(out, restored), s), nil
 }
 
 // appendInfo: id text, protocol text, largest message number, TLS of the hop text, kind text, remote
 // text, peer's public identity.
-func (c *Core) appendInfo(out []byte, s *session) ([]byte, error) {
+func appendInfo(out []byte, s *session) []byte {
 	info := s.Info()
 	out = appendUint32(appendText(appendText(out, info.ID), info.Protocol), uint32(info.MaxMessage))
 	out = appendText(out, info.HopTLS.String())
 	out = appendText(appendText(out, info.Transport.Kind), info.Transport.Remote)
-	return c.appendPublic(out, s.Peer().PublicIdentity)
+	return appendPeer(out, s.Peer().PublicIdentity)
 }
 
 // connect: a client, see readClient → session.
@@ -131,7 +131,7 @@ func (b callbacks) request(ctx context.Context, m *e2e.Request) ([]byte, error) 
 	if m.OneWay {
 		oneWay = 1
 	}
-	r, err := b.ask(ctx, callRequest, appendMessage(appendUint32(nil, oneWay), m.Message))
+	r, err := b.run(ctx, callRequest, appendMessage(appendUint32(nil, oneWay), m.Message))
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func (c *Core) sessionFlush(r *request) (job, error) {
 	if err := r.done(); err != nil {
 		return nil, err
 	}
-	sent := s.sends.inTurn(func(context.Context) ([]byte, error) { return nil, nil })
+	sent := s.sends.turn()
 	return func(ctx context.Context) ([]byte, error) {
 		sent(ctx)
 		return nil, s.Flush(ctx)
@@ -174,18 +174,20 @@ func (c *Core) sessionFlush(r *request) (job, error) {
 }
 
 // sessionClose: session handle, code number, how long everything may take to arrive number in
-// milliseconds → nothing.
+// milliseconds → nothing. What was sent before is sent first.
 func (c *Core) sessionClose(r *request) (job, error) {
 	s, code, patience := required[*session](r), e2e.Code(r.uint32()), r.duration()
 	if err := r.done(); err != nil {
 		return nil, err
 	}
+	sent := s.sends.turn()
 	return func(ctx context.Context) ([]byte, error) {
 		if patience >= 0 {
 			var stop func()
 			ctx, stop = context.WithTimeout(ctx, patience)
 			defer stop()
 		}
+		sent(ctx)
 		return nil, s.CloseWith(ctx, code)
 	}, nil
 }
@@ -201,7 +203,9 @@ func sessionEnded(_ *Core, ctx context.Context, s *session) ([]byte, error) {
 }
 
 // sessionInfo: session handle → info.
-func sessionInfo(c *Core, _ context.Context, s *session) ([]byte, error) { return c.appendInfo(nil, s) }
+func sessionInfo(_ *Core, _ context.Context, s *session) ([]byte, error) {
+	return appendInfo(nil, s), nil
+}
 
 // sessionRenew: session handle → nothing.
 func sessionRenew(_ *Core, ctx context.Context, s *session) ([]byte, error) {

@@ -45,6 +45,10 @@ func (b callbacks) ask(ctx context.Context, which callback, fields []byte) (*req
 	return r, err
 }
 
+func (b callbacks) run(ctx context.Context, which callback, fields []byte) (*request, error) {
+	return b.office.run(ctx, b.key, which, fields)
+}
+
 // ends reads what both roles have: key number, identity handle, known peers handle, pinned
 // handles, JavaScript verifies number, protocol text.
 type ends struct {
@@ -80,10 +84,7 @@ type pageVerifier struct{ callbacks }
 // "trust-unknown", says no. Every other error says that there is no answer now.
 func (v pageVerifier) Verify(ctx context.Context, want trust.Expected, got *keys.PublicIdentity) error {
 	fields := appendUint32(appendText(appendText(nil, want.Address), want.Room), uint32(want.Role))
-	fields, err := v.core.appendPublic(appendFingerprint(fields, want.Fingerprint), got)
-	if err != nil {
-		return err
-	}
+	fields = appendPeer(appendFingerprint(fields, want.Fingerprint), got)
 	r, err := v.ask(ctx, callVerify, fields)
 	if err == nil && r.uint32() == 1 && r.done() == nil {
 		return nil

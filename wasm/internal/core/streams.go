@@ -58,13 +58,17 @@ func (c *Core) streamWrite(r *request) (job, error) {
 	}), nil
 }
 
-// streamFinish: writer handle → nothing, once all has arrived. The handle is gone.
+// streamFinish: writer handle → nothing, once all has arrived. Then the handle is gone; until then
+// streamAbort takes it.
 func (c *Core) streamFinish(r *request) (job, error) {
-	w := taken[*writer](r)
+	handle := r.rest
+	w := required[*writer](r)
 	if err := r.done(); err != nil {
 		return nil, err
 	}
+	id := getHandle(handle)
 	return w.writes.inTurn(func(context.Context) ([]byte, error) {
+		defer c.objects.remove(id)
 		defer w.cancel()
 		return nil, w.Finish()
 	}), nil
