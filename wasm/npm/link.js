@@ -159,7 +159,7 @@ export function targetOf(url, what) {
   return {
     url: scheme + parsed.href.slice(parsed.protocol.length).replace(/#.*$/, ""),
     kind: secure ? "wss" : "ws",
-    address: `${hostname}:${port || (secure ? 443 : 80)}${pathname.replace(/\/$/, "")}`,
+    address: `${hostname}:${port || (secure ? 443 : 80)}${pathname.replace(/\/$/, "").replace(/[|^]/g, encodeURIComponent)}`, // as e2e.Address has it
     place: `${scheme}//${parsed.host}${pathname}`, // no query, no user part: they may hold credentials
   };
 }

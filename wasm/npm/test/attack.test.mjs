@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { connect, createServer, HopsealError, Identity, init } from "../index.js";
+import { targetOf } from "../link.js";
 import { captureInstance } from "./helpers.mjs";
 import { cut, linkPair } from "./links.mjs";
 
@@ -376,4 +377,12 @@ test("when the core dies everything that waits ends, and init starts anew", asyn
   await works.close();
   await again.server.shutdown();
   assert.deepEqual(unhandled, []);
+});
+
+test("a URL is asked about as e2e.Address of Go names it", () => {
+  for (const [url, want] of Object.entries({
+    "wss://Example.com": "example.com:443", "https://example.com/": "example.com:443", "ws://example.com": "example.com:80",
+    "http://example.com:8080/a/b/": "example.com:8080/a/b", "wss://example.com/a?token=x#y": "example.com:443/a",
+    "wss://[2001:DB8::1]/": "[2001:db8::1]:443", "ws://u:p@h:/a//": "h:80/a/", "ws://h/a|b^c": "h:80/a%7Cb%5Ec", "ws://h/%41": "h:80/%41",
+  })) assert.equal(targetOf(url, "url").address, want);
 });
