@@ -58,7 +58,7 @@ export class Turns {
       if (signal?.aborted && !anyway) throw aborted(signal);
       if (this.#tickets.size >= maxTickets) throw new HopsealError("too-many", "too much is under way: await what was begun");
       const ticket = this.number();
-      this.call(operation, [ticket, ...values]);
+      this.call(operation, [ticket, signal ? 1 : 0, ...values]);
       const refuse = (error) => reject(error.code === "aborted" && signal?.aborted ? aborted(signal) : error);
       const entry = { resolve, reject: refuse, read, leave: () => {} };
       this.#alive ??= setInterval(() => {}, 2 ** 30);

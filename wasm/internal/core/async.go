@@ -79,30 +79,50 @@ func (o *office) tell(kind noticeKind, id uint32, content []byte) {
 // A job is the part of an operation that may wait. It returns the fields of the result.
 type job func(ctx context.Context) ([]byte, error)
 
-// start runs a job in a goroutine of its own. The operation cancel ends its context.
-func (o *office) start(ticket uint32, run job) {
+// start runs a job in a goroutine of its own.
+func (o *office) start(t ticket, run job) {
+	ctx := o.context(t)
+	o.spawn(func() { o.finish(ctx, t, run) })
+}
+
+// A ticket is what JavaScript knows an operation under way by. Most are not to be cancelled, and cost
+// less for it.
+type ticket struct {
+	number    uint32
+	cancelled bool // may be, by the operation cancel
+}
+
+func (r *request) ticket() ticket { return ticket{r.uint32(), r.uint32() == 1} }
+
+// context returns the context of an operation, which the operation cancel ends.
+func (o *office) context(t ticket) context.Context {
+	if !t.cancelled {
+		return context.Background()
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	if o.tickets == nil {
 		o.tickets = make(map[uint32]context.CancelFunc)
 	}
-	o.tickets[ticket] = cancel
-	o.mu.Unlock()
-	o.spawn(func() { o.finish(ctx, ticket, run) })
+	o.tickets[t.number] = cancel
+	return ctx
 }
 
-func (o *office) finish(ctx context.Context, ticket uint32, run job) {
+func (o *office) finish(ctx context.Context, t ticket, run job) {
 	out, err := run(ctx)
-	o.mu.Lock()
-	cancel := o.tickets[ticket]
-	delete(o.tickets, ticket)
-	o.mu.Unlock()
-	cancel()
+	if t.cancelled {
+		o.mu.Lock()
+		cancel := o.tickets[t.number]
+		delete(o.tickets, t.number)
+		o.mu.Unlock()
+		cancel()
+	}
 	if err != nil {
-		o.tell(noticeFailed, ticket, appendError(nil, err))
+		o.tell(noticeFailed, t.number, appendError(nil, err))
 		return
 	}
-	o.tell(noticeDone, ticket, out)
+	o.tell(noticeDone, t.number, out)
 }
 
 // spawn starts a goroutine whose panic is the core's death.
@@ -175,12 +195,29 @@ func (o *office) question(key uint32, callback callback, fields []byte) (id uint
 // result that comes later.
 func later(begin func(c *Core, r *request) (job, error)) func(c *Core, r *request, out []byte) ([]byte, error) {
 	return func(c *Core, r *request, out []byte) ([]byte, error) {
-		ticket := r.uint32()
+		t := r.ticket()
 		run, err := begin(c, r)
 		if err != nil {
 			return nil, err
 		}
-		c.office.start(ticket, run)
+		c.office.start(t, run)
+		return out, nil
+	}
+}
+
+// inTurn is later for operations that run one after the other.
+func inTurn(begin func(c *Core, r *request) (*queue, job, error)) func(c *Core, r *request, out []byte) ([]byte, error) {
+	return func(c *Core, r *request, out []byte) ([]byte, error) {
+		t := r.ticket()
+		q, run, err := begin(c, r)
+		if err != nil {
+			return nil, err
+		}
+		if t.cancelled {
+			c.office.start(t, q.inTurn(run))
+		} else { // without a goroutine of its own
+			q.add(func() { c.office.finish(context.Background(), t, run) })
+		}
 		return out, nil
 	}
 }

@@ -50,7 +50,7 @@ func (p *page) begin(name string, values ...any) (ticket uint32, done chan outco
 	defer p.mu.Unlock()
 	p.last++
 	p.tickets[p.last] = done
-	if _, err := p.call(name, append([]any{p.last}, values...)...); err != nil {
+	if _, err := p.call(name, append([]any{p.last, 1}, values...)...); err != nil {
 		delete(p.tickets, p.last)
 		done <- outcome{err: err}
 	}

@@ -64,16 +64,16 @@ func (c *Core) connect(r *request) (job, error) {
 
 // sessionSend: session handle, type text, data bytes → number of the message serial. It is not done
 // before the message is with the session. Sends of a session happen in the order of the calls.
-func (c *Core) sessionSend(r *request) (job, error) {
+func (c *Core) sessionSend(r *request) (*queue, job, error) {
 	s, typ, data := required[*session](r), r.text(), r.clone()
 	if err := r.done(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return s.sends.inTurn(func(ctx context.Context) ([]byte, error) {
+	return &s.sends, func(ctx context.Context) ([]byte, error) {
 		defer clear(data)
 		id, err := s.SendMessage(ctx, typ, data)
 		return appendUint64(nil, id), err
-	}), nil
+	}, nil
 }
 
 // sessionReceive: session handle → message.

@@ -46,32 +46,32 @@ func (c *Core) streamOpen(r *request) (job, error) {
 }
 
 // streamWrite: writer handle, bytes → nothing, once the session has taken them.
-func (c *Core) streamWrite(r *request) (job, error) {
+func (c *Core) streamWrite(r *request) (*queue, job, error) {
 	w, b := required[*writer](r), r.clone()
 	if err := r.done(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return w.writes.inTurn(func(context.Context) ([]byte, error) {
+	return &w.writes, func(context.Context) ([]byte, error) {
 		defer clear(b)
 		_, err := w.Write(b)
 		return nil, err
-	}), nil
+	}, nil
 }
 
 // streamFinish: writer handle → nothing, once all has arrived. Then the handle is gone; until then
 // streamAbort takes it.
-func (c *Core) streamFinish(r *request) (job, error) {
+func (c *Core) streamFinish(r *request) (*queue, job, error) {
 	handle := r.rest
 	w := required[*writer](r)
 	if err := r.done(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	id := getHandle(handle)
-	return w.writes.inTurn(func(context.Context) ([]byte, error) {
+	return &w.writes, func(context.Context) ([]byte, error) {
 		defer c.objects.remove(id)
 		defer w.cancel()
 		return nil, w.Finish()
-	}), nil
+	}, nil
 }
 
 // streamAbort: writer handle → nothing. The handle is gone.
