@@ -14,7 +14,6 @@ const ofArray = getters(arrays, "buffer", "byteOffset", "byteLength");
 const ofView = getters(DataView.prototype, "buffer", "byteOffset", "byteLength");
 const [kindOf] = getters(arrays, Symbol.toStringTag);
 const [sizeOf] = getters(ArrayBuffer.prototype, "byteLength");
-const [sharedSizeOf] = globalThis.SharedArrayBuffer ? getters(SharedArrayBuffer.prototype, "byteLength") : [];
 
 // succeeds reports whether an internal method takes the object: whether it is of that kind.
 function succeeds(method, ...args) {
@@ -32,7 +31,7 @@ export function bytesOf(value, name, what = "bytes: an ArrayBuffer or a view of 
   const [buffer, at, size] = isView ? (kindOf.call(value) ? ofArray : ofView) : [];
   const memory = isView ? buffer.call(value) : value;
   if (!succeeds(sizeOf, memory)) {
-    if (isView || (sharedSizeOf && succeeds(sharedSizeOf, memory))) {
+    if (isView || tagOf(memory) === "SharedArrayBuffer") { // a page that is not isolated has no such name
       throw badArgument(`${name} is a SharedArrayBuffer${isView ? "'s view" : ""}, which may change meanwhile: pass a copy`);
     }
     throw wanted(name, what, value);
