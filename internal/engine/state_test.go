@@ -419,7 +419,7 @@ func TestStoredTimesOutliveASetClock(t *testing.T) {
 				t.Fatal(err)
 			}
 			for what, at := range map[string]time.Time{"began": again.Born(), "healed": again.healed} {
-				if age := now.Sub(at); (age - c.want).Abs() > time.Second {
+				if age := now.Sub(at); (age - c.want).Abs() > 10*time.Second { // the clock runs on while the test does
 					t.Errorf("it %s %v ago, want %v", what, age, c.want)
 				}
 			}
