@@ -3,6 +3,7 @@
 //   load.js      from a URL, a Response, bytes or a module to a compiled module
 //   node.js      the entrance in Node, which knows where core.wasm is
 //   core.js      starts the core, calls it, holds handles of what lives in it
+//   fields.js    what crosses between the two
 //   keys.js      identities, shared keysets, known peers
 //   envelope.js  seal, open, inspect
 //   account.js   identity, known peers and replay guard that keep themselves

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"encoding/binary"
 	"time"
 	"unicode/utf8"
@@ -84,6 +85,18 @@ func (r *request) fixed(size int) []byte {
 }
 
 func (r *request) uint32() uint32 { return binary.LittleEndian.Uint32(r.fixed(4)) }
+
+func (r *request) uint64() uint64 { return binary.LittleEndian.Uint64(r.fixed(8)) }
+
+func (r *request) time() time.Time {
+	ms := int64(r.uint64())
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}
+
+func (r *request) clone() []byte { return bytes.Clone(r.bytes()) }
 
 // object returns the Go object of the next field's handle, or the zero T for
 // handle 0.

@@ -3,12 +3,9 @@ package core
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 
 	"github.com/hopseal/hopseal/e2e"
 )
-
-func getUint64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
 
 // A session is what JavaScript has a handle of.
 type session struct {

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -273,15 +272,3 @@ func (c *Core) readClient(r *request) (e ends, address string, cfg e2e.Config) {
 	cfg.StoreName = r.text()
 	return e, address, cfg
 }
-
-func (r *request) uint64() uint64 { return getUint64(r.fixed(8)) }
-
-func (r *request) time() time.Time {
-	ms := int64(r.uint64())
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms)
-}
-
-func (r *request) clone() []byte { return bytes.Clone(r.bytes()) }
